@@ -1,0 +1,82 @@
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from itsdangerous import BadData, URLSafeTimedSerializer
+from sqlalchemy import delete, insert
+
+from oauth.database import Database
+from oauth.errors import AuthorizationFailed
+from oauth.identity import Identity
+from oauth.keyring import DecryptionError, Keyring
+from oauth.tables import oauth_authorizations
+
+AUTHORIZATION_LIFETIME = timedelta(minutes=10)
+
+EXPIRED = "This sign-in link has expired or was used before. Write to the bot again to get a new one."
+
+
+@dataclass(frozen=True, slots=True)
+class Authorization:
+    """One attempt of one person to connect one provider."""
+
+    identity: Identity
+    provider: str
+    verifier: str
+
+
+class AuthorizationStore:
+    """States that are signed, single-use, bound to one person and valid for ten minutes (RFC 6749, section 10.12)."""
+
+    def __init__(self, database: Database, keyring: Keyring) -> None:
+        self._database = database
+        self._keyring = keyring
+        self._serializer = URLSafeTimedSerializer(keyring.signing_keys(), salt="oauth state")
+
+    async def begin(self, identity: Identity, provider: str) -> tuple[str, str]:
+        """Returns the state for the authorization request and the PKCE verifier behind it."""
+        key, verifier = secrets.token_urlsafe(24), secrets.token_urlsafe(64)
+        now = datetime.now(UTC)
+        async with self._database.write() as connection:
+            await connection.execute(delete(oauth_authorizations).where(oauth_authorizations.c.expires_at < now))
+            await connection.execute(
+                insert(oauth_authorizations).values(
+                    id=key,
+                    provider=provider,
+                    channel=identity.channel,
+                    tenant=identity.tenant,
+                    user_id=identity.user_id,
+                    verifier_ciphertext=self._keyring.encrypt(verifier.encode(), *_associated(key, provider, identity)),
+                    expires_at=now + AUTHORIZATION_LIFETIME,
+                )
+            )
+        return self._serializer.dumps(key), verifier
+
+    async def take(self, state: str, provider: str) -> Authorization:
+        """Ends the authorization that a state stands for, and returns it.
+
+        Raises:
+            AuthorizationFailed: if the state is forged, expired, used before or another provider's.
+        """
+        try:
+            key = self._serializer.loads(state, max_age=int(AUTHORIZATION_LIFETIME.total_seconds()))
+        except BadData:
+            raise AuthorizationFailed(EXPIRED) from None
+        table = oauth_authorizations
+        async with self._database.write() as connection:
+            taken = await connection.execute(
+                delete(table).where(table.c.id == key, table.c.provider == provider).returning(table)
+            )
+            row = taken.first()
+        if row is None or row.expires_at < datetime.now(UTC):
+            raise AuthorizationFailed(EXPIRED)
+        identity = Identity(row.channel, row.tenant, row.user_id)
+        try:
+            verifier = self._keyring.decrypt(row.verifier_ciphertext, *_associated(key, provider, identity))
+        except DecryptionError:
+            raise AuthorizationFailed(EXPIRED) from None
+        return Authorization(identity, provider, verifier.decode())
+
+
+def _associated(key: str, provider: str, identity: Identity) -> tuple[str, ...]:
+    return (oauth_authorizations.name, key, provider, identity.channel, identity.tenant, identity.user_id)

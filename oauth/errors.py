@@ -1,0 +1,22 @@
+class ConsentRequired(Exception):  # noqa: N818 - it is an ordinary outcome of a turn, not a fault
+    """A tool needs an account that this person has not connected, or not with these permissions.
+
+    The turn that meets it is parked, and goes on by itself once the person has consented.
+    """
+
+    def __init__(self, provider: str, scopes: frozenset[str]) -> None:
+        super().__init__(f"consent for {provider} is required")
+        self.provider = provider
+        self.scopes = scopes
+
+
+class CredentialsRefused(Exception):  # noqa: N818
+    """This turn may not use anybody's account. The message is one plain sentence for the person."""
+
+
+class GrantRevoked(Exception):  # noqa: N818
+    """The provider no longer honours the refresh token (RFC 6749, section 5.2, `invalid_grant`)."""
+
+
+class AuthorizationFailed(Exception):  # noqa: N818
+    """An authorization did not end in a token. The message is one plain sentence for the person."""

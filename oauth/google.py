@@ -1,0 +1,170 @@
+"""Google as an OAuth provider: https://developers.google.com/identity/protocols/oauth2/web-server"""
+
+import asyncio
+import logging
+import os
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+import requests
+from google.auth.exceptions import RefreshError
+from google.auth.transport.requests import AuthorizedSession, Request
+from google.oauth2.credentials import Credentials
+from google_auth_oauthlib.flow import Flow
+from oauthlib.oauth2 import OAuth2Error
+from pydantic import Field, SecretStr
+from pydantic_settings import SettingsConfigDict
+
+from oauth.errors import AuthorizationFailed, GrantRevoked
+from oauth.settings import ServiceUrl, Settings
+from oauth.token import Token
+
+CALL_TIMEOUT = 20.0  # seconds for one request to Google
+
+ACCOUNT_SCOPES = frozenset({"openid", "https://www.googleapis.com/auth/userinfo.email"})
+
+NOT_CONNECTED = "Google did not confirm the sign-in, so nothing was connected. Write to the bot again to retry."
+
+log = logging.getLogger(__name__)
+
+
+class GoogleSettings(Settings):
+    model_config = SettingsConfigDict(env_prefix="GOOGLE_")
+
+    client_id: str = Field(
+        description="It is the client ID of a web application at https://console.cloud.google.com/auth/clients."
+    )
+    client_secret: SecretStr = Field(
+        description="It is the client secret of that client at https://console.cloud.google.com/auth/clients."
+    )
+    base_url: ServiceUrl | None = Field(
+        default=None,
+        description="It is one root for every Google endpoint, for a stand-in; leave it out for Google.",
+    )
+
+
+class GoogleAuth:
+    """Lets people connect their own Google account.
+
+    Args:
+        client_id: else GOOGLE_CLIENT_ID.
+        client_secret: else GOOGLE_CLIENT_SECRET.
+        base_url: else GOOGLE_BASE_URL: one root for consent, token, userinfo and API endpoints, instead of Google.
+
+    Raises:
+        SettingError: naming what is missing.
+    """
+
+    name = "google"
+    label = "Google"
+
+    def __init__(
+        self, client_id: str | None = None, client_secret: str | None = None, base_url: str | None = None
+    ) -> None:
+        settings = GoogleSettings(client_id=client_id, client_secret=client_secret, base_url=base_url)
+        self._client_id = settings.client_id
+        self._client_secret = settings.client_secret
+        self.base_url = settings.base_url
+        if self.base_url and self.base_url.startswith("http:"):
+            # oauthlib has no other way to be told; only a loopback address passes the setting's check.
+            os.environ["OAUTHLIB_INSECURE_TRANSPORT"] = "1"
+
+    @staticmethod
+    def configured() -> bool:
+        return GoogleSettings.mentioned()
+
+    def authorization_url(self, *, state: str, verifier: str, redirect_uri: str, scopes: frozenset[str]) -> str:
+        flow = self._flow(redirect_uri, verifier, sorted(scopes | ACCOUNT_SCOPES))
+        # `consent` makes Google give a refresh token every time, not at the first consent alone.
+        url, _ = flow.authorization_url(state=state, access_type="offline", prompt="consent select_account")
+        return str(url)
+
+    async def exchange(self, *, code: str, verifier: str, redirect_uri: str) -> Token:
+        return await asyncio.to_thread(self._exchange, code, verifier, redirect_uri)
+
+    def _exchange(self, code: str, verifier: str, redirect_uri: str) -> Token:
+        flow = self._flow(redirect_uri, verifier, scopes=None)  # whatever was granted; the caller compares
+        try:
+            answer = flow.fetch_token(code=code, include_client_id=True, timeout=CALL_TIMEOUT)
+            account = self._account(answer["access_token"])
+        except (OAuth2Error, requests.RequestException) as error:
+            # The error alone: its description may repeat what was sent.
+            log.warning("Google did not give a token: %s", getattr(error, "error", type(error).__name__))
+            raise AuthorizationFailed(NOT_CONNECTED) from None
+        return Token(
+            access_token=answer["access_token"],
+            refresh_token=answer.get("refresh_token"),
+            expires_at=datetime.fromtimestamp(answer["expires_at"], UTC),
+            scopes=frozenset(_words(answer.get("scope", ""))),
+            account=account,
+        )
+
+    def _account(self, access_token: str) -> str:
+        with AuthorizedSession(Credentials(access_token)) as session:  # type: ignore[no-untyped-call]
+            response = session.get(self._endpoints()["userinfo"], timeout=CALL_TIMEOUT)
+        response.raise_for_status()
+        return str(response.json()["email"])
+
+    async def refresh(self, token: Token) -> Token:
+        return await asyncio.to_thread(self._refresh, token)
+
+    def _refresh(self, token: Token) -> Token:
+        if token.refresh_token is None:
+            raise GrantRevoked
+        credentials = Credentials(  # type: ignore[no-untyped-call]
+            None,
+            refresh_token=token.refresh_token,
+            token_uri=self._endpoints()["token"],
+            client_id=self._client_id,
+            client_secret=self._client_secret.get_secret_value(),
+        )
+        try:
+            credentials.refresh(partial(Request(), timeout=CALL_TIMEOUT))  # type: ignore[no-untyped-call]
+        except RefreshError as error:
+            if error.retryable or "invalid_grant" not in str(error):
+                raise
+            raise GrantRevoked from None
+        assert credentials.token is not None
+        assert credentials.expiry is not None
+        return Token(
+            access_token=credentials.token,
+            refresh_token=credentials.refresh_token,
+            expires_at=credentials.expiry.replace(tzinfo=UTC),
+            scopes=token.scopes,
+            account=token.account,
+        )
+
+    def credentials(self, token: Token) -> Credentials:
+        return Credentials(token.access_token, expiry=token.expires_at.replace(tzinfo=None))  # type: ignore[no-untyped-call]
+
+    def _flow(self, redirect_uri: str, verifier: str, scopes: list[str] | None) -> Flow:
+        endpoints = self._endpoints()
+        config = {
+            "web": {
+                "client_id": self._client_id,
+                "client_secret": self._client_secret.get_secret_value(),
+                "auth_uri": endpoints["authorization"],
+                "token_uri": endpoints["token"],
+            }
+        }
+        return Flow.from_client_config(
+            config,
+            scopes,
+            redirect_uri=redirect_uri,
+            code_verifier=verifier,
+            autogenerate_code_verifier=False,
+        )
+
+    def _endpoints(self) -> dict[str, str]:
+        """As https://accounts.google.com/.well-known/openid-configuration lists them, or the stand-in's."""
+        root = self.base_url
+        return {
+            "authorization": f"{root or 'https://accounts.google.com'}/o/oauth2/v2/auth",
+            "token": f"{root}/oauth2/token" if root else "https://oauth2.googleapis.com/token",
+            "userinfo": f"{root or 'https://www.googleapis.com'}/oauth2/v2/userinfo",
+        }
+
+
+def _words(scope: Any) -> list[str]:
+    return scope.split() if isinstance(scope, str) else list(scope)

@@ -1,0 +1,39 @@
+from typing import Any, Protocol
+
+from oauth.token import Token
+
+
+class OAuthProvider(Protocol):
+    """An authorization server that people connect their accounts at.
+
+    A provider is shared by every copy of an agent: it holds the client's registration and nobody's token.
+    """
+
+    name: str
+    """Stands in the callback address and in the store: `google`."""
+    label: str
+    """What people call it: `Google`."""
+
+    def authorization_url(self, *, state: str, verifier: str, redirect_uri: str, scopes: frozenset[str]) -> str:
+        """The address a person consents at, with the PKCE challenge of `verifier` (RFC 7636)."""
+        ...
+
+    async def exchange(self, *, code: str, verifier: str, redirect_uri: str) -> Token:
+        """Exchanges an authorization code for a token.
+
+        Raises:
+            AuthorizationFailed: if the provider does not give one.
+        """
+        ...
+
+    async def refresh(self, token: Token) -> Token:
+        """A new access token for the same grant.
+
+        Raises:
+            GrantRevoked: if the grant is gone, so that the person has to consent again.
+        """
+        ...
+
+    def credentials(self, token: Token) -> Any:
+        """The token as the provider's own client library takes it, without the refresh token."""
+        ...
