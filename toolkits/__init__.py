@@ -1,0 +1,20 @@
+"""Toolkits: groups of tools with state, cloned for every turn."""
+
+from oauth import Identity
+from toolkits.clone import CloneError
+from toolkits.context import Attachment, Conversation, Message, TurnContext
+from toolkits.function import Function, ToolError, tool
+from toolkits.toolkit import Toolkit
+
+__all__ = [
+    "Attachment",
+    "CloneError",
+    "Conversation",
+    "Function",
+    "Identity",
+    "Message",
+    "ToolError",
+    "Toolkit",
+    "TurnContext",
+    "tool",
+]

@@ -1,0 +1,96 @@
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+from oauth import Identity
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """Where replies go: a direct message, a channel thread, a group topic.
+
+    `id` is unique inside the tenant, and only the channel reads anything into it. `shared` says whether
+    several people read the conversation.
+    """
+
+    channel: str
+    tenant: str
+    id: str
+    shared: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """Something that came with a message and is not text: `kind` is a word for it, like "image"."""
+
+    kind: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One inbound event in channel-neutral form.
+
+    Args:
+        id: the platform's own id of the message, which a reply may refer to.
+        text: as the person wrote it, a mention of the bot taken off.
+        sender: who wrote it, from the signed payload.
+        sender_name: what the channel shows for them.
+        anonymous: whether several people share `sender`, so that it may use nobody's account.
+        command: a bot command (`start`, `help`, `new`) that the gateway answers itself, and `argument` what followed.
+        raw: the payload as it came.
+    """
+
+    id: str
+    text: str
+    sender: Identity
+    sender_name: str
+    conversation: Conversation
+    attachments: tuple[Attachment, ...] = ()
+    anonymous: bool = False
+    command: str | None = None
+    argument: str = ""
+    raw: str = field(default="", repr=False)
+
+
+class CredentialSource(Protocol):
+    """Gives the credentials of one turn's sender, while the turn lasts."""
+
+    async def credentials(self, provider: str, scopes: Iterable[str], *, renew: bool) -> Any: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnContext:
+    """What the tools of a turn are told about it. It is handed over explicitly and holds no credential.
+
+    Args:
+        identity: whose turn it is.
+        conversation: where the answer goes.
+        message: what they wrote.
+        deadline: when the turn is ended, aware, in UTC.
+        reference: the turn's id, as it stands in the log and in a sentence about an error.
+    """
+
+    identity: Identity
+    conversation: Conversation
+    message: Message
+    deadline: datetime
+    reference: str
+    credential_source: CredentialSource = field(repr=False)
+
+    async def credentials(self, provider: str, scopes: Iterable[str] = (), *, renew: bool = False) -> Any:
+        """The sender's own credentials, loaded from the store now. Keep them on the cloned toolkit only.
+
+        Args:
+            provider: the provider's name, like `google`.
+            scopes: what the tool needs.
+            renew: the provider has just rejected the last ones.
+
+        Returns:
+            What the provider's client library takes: for Google a `google.oauth2.credentials.Credentials`.
+
+        Raises:
+            ConsentRequired: if the person has not connected this account; let it pass, and the turn is parked.
+            CredentialsRefused: if this turn may use nobody's account, or is over.
+        """
+        return await self.credential_source.credentials(provider, scopes, renew=renew)

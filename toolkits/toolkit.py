@@ -1,0 +1,109 @@
+from collections.abc import Collection, Mapping
+from typing import Any, ClassVar, Self
+
+from oauth import OAuthProvider
+from toolkits.clone import MISSING, CloneError, attributes, check_nothing_shared, clone_attributes, deep_copy
+from toolkits.function import MARK, Function, ToolDefinition
+
+_FUNCTIONS, _INITIAL = "_functions", "_initial_values"
+_OWN = (_FUNCTIONS, _INITIAL)
+
+
+class _ToolkitType(type):
+    """Notes the initial values of what is reset, at the moment `__init__` has returned."""
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        toolkit = super().__call__(*args, **kwargs)
+        object.__setattr__(toolkit, _INITIAL, toolkit._note_initial_values())
+        return toolkit
+
+
+class Toolkit(metaclass=_ToolkitType):
+    """A group of tools with state. Every turn gets a clone; the instance given to the agent is a template.
+
+    Its tools are its methods under the decorator `tool`. What a tool keeps on `self` lives as long as the turn.
+
+    Class attributes:
+        _clone_reset_attrs: names of attributes that a clone has back at their initial value: per-person
+            credentials, clients and caches.
+        _clone_shared_attrs: names of attributes that all clones share by reference, on purpose.
+        private: whether what its tools return is for the sender alone, so that it stays out of what the model
+            sees in another person's turn in the same conversation.
+        auth: the OAuth provider that its tools need credentials of, and `scopes` which permissions.
+    """
+
+    _clone_reset_attrs: ClassVar[Collection[str]] = ()
+    _clone_shared_attrs: ClassVar[Collection[str]] = ()
+    private: bool = False
+    auth: OAuthProvider | None = None
+    scopes: frozenset[str] = frozenset()
+
+    @property
+    def name(self) -> str:
+        return type(self).__name__
+
+    @property
+    def functions(self) -> Mapping[str, Function]:
+        """The tools by name, bound to this instance."""
+        functions: dict[str, Function] | None = self.__dict__.get(_FUNCTIONS)
+        if functions is None:
+            functions = {definition.name: Function(definition, self) for definition in _definitions(type(self))}
+            object.__setattr__(self, _FUNCTIONS, functions)
+        return functions
+
+    def clone(self) -> Self:
+        """A new toolkit for one turn, in which nothing of any person is left.
+
+        Raises:
+            CloneError: naming the attribute that cannot be copied.
+        """
+        target = object.__new__(type(self))
+        initial: dict[str, Any] = self.__dict__[_INITIAL]
+        reset = {name: self._initial(initial, name) for name in self._clone_reset_attrs}
+        clone_attributes(self, target, reset=reset, shared=self._clone_shared_attrs, skip=_OWN)
+        object.__setattr__(target, _INITIAL, initial)
+        functions = {name: function.clone_for(target) for name, function in self.functions.items()}
+        object.__setattr__(target, _FUNCTIONS, functions)
+        return target
+
+    def check_clone(self) -> None:
+        """Proves, at start-up, that a clone shares nothing with this template but what is declared shared.
+
+        Raises:
+            CloneError: naming the toolkit and the attribute.
+        """
+        try:
+            clone = self.clone()
+        except CloneError:
+            raise
+        except Exception as error:
+            raise CloneError(self, "clone()", f"it raised {error!r}") from error
+        if clone is self or type(clone) is not type(self):
+            raise CloneError(self, "clone()", "it must return a new toolkit of the same class")
+        check_nothing_shared(self, clone, self._clone_shared_attrs, skip=_OWN)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self.clone()
+
+    def _note_initial_values(self) -> dict[str, Any]:
+        values = attributes(self)
+        memo: dict[int, Any] = {id(self): self}
+        memo |= {id(values[name]): values[name] for name in self._clone_shared_attrs if name in values}
+        initial: dict[str, Any] = {}
+        for name in self._clone_reset_attrs:
+            try:
+                initial[name] = deep_copy(self, name, values[name], memo) if name in values else MISSING
+            except CloneError as error:  # raised by `clone`, at start-up
+                initial[name] = error
+        return initial
+
+    def _initial(self, initial: Mapping[str, Any], name: str) -> Any:
+        value = initial.get(name, MISSING)
+        if isinstance(value, CloneError):
+            raise value
+        return value
+
+
+def _definitions(cls: type[Toolkit]) -> list[ToolDefinition]:
+    members = (getattr(cls, name) for name in dir(cls))
+    return [getattr(member, MARK) for member in members if hasattr(member, MARK)]
