@@ -1,0 +1,28 @@
+from pathlib import Path
+from typing import Any
+
+from gateway.agent import Agent
+from gateway.demo.notes import Notes
+from gateway.demo.profile import Profile
+from toolkits import Toolkit
+
+INSTRUCTIONS = """\
+You are the demonstration agent of Understudy. You keep notes for the person you talk to, and you can tell them
+who they are to you. Use your tools rather than guess, and answer in a few words.
+"""
+
+
+def demo_agent(model: Any, directory: Path, toolkits: list[Toolkit]) -> Agent:
+    """The agent of `understudy dev`.
+
+    Args:
+        directory: where the notes are kept.
+        toolkits: what is there besides the notes.
+    """
+    return Agent(
+        model=model,
+        toolkits=[Notes(directory / "notes.db"), Profile(), *toolkits],
+        instructions=INSTRUCTIONS,
+        name="understudy",
+        description="I keep notes for you, and for nobody else.",
+    )

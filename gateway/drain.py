@@ -1,0 +1,32 @@
+import asyncio
+
+from gateway import request_context
+from gateway.inbox import Inbox
+from gateway.outbox import Outbox
+from gateway.turn import Turns
+
+
+class Drain:
+    """Takes a conversation one message further: sends what waits, plays the next message, sends its answer."""
+
+    def __init__(self, inbox: Inbox, outbox: Outbox, turns: Turns) -> None:
+        self._inbox = inbox
+        self._outbox = outbox
+        self._turns = turns
+
+    async def __call__(self, conversation_id: int) -> bool:
+        await self._outbox.deliver(conversation_id)
+        row = await self._inbox.claim(conversation_id)
+        if row is None:
+            return False
+        with request_context.bind(turn=row.reference):
+            try:
+                await self._turns.play(row)
+            except asyncio.CancelledError:
+                await asyncio.shield(self._inbox.release(row, counted=False))
+                raise
+            except Exception:
+                await self._inbox.release(row, counted=True)
+                raise
+            await self._outbox.deliver(conversation_id)
+        return True

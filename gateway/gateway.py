@@ -1,0 +1,173 @@
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from sqlalchemy import select, text
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import BaseRoute, Route
+
+from gateway.agent import Agent
+from gateway.config import GatewaySettings
+from gateway.database import Database
+from gateway.dispatch import EmbeddedDispatcher
+from gateway.drain import Drain
+from gateway.engines import load_engine
+from gateway.inbox import Inbox
+from gateway.interface import Event, Interface, TranscriptEntry
+from gateway.outbox import Outbox
+from gateway.sessions import Sessions
+from gateway.transcript import load_transcript
+from gateway.turn import Turns
+from oauth import Identity, Keyring, OAuthCoordinator, SettingError
+from oauth.routes import callback_routes
+from toolkits import Conversation
+
+MAX_CONCURRENT_TURNS = 32
+ENGINE = "pydantic-ai"
+
+
+class Gateway:
+    """One agent behind many channels, for many people at once.
+
+    Args:
+        agent: the template that every message gets a copy of.
+        interfaces: the channels, one of a kind.
+        database: `sqlite:///PATH`; else UNDERSTUDY_DATABASE_URL, else understudy.db in the working directory.
+        base_url: the public address; else UNDERSTUDY_BASE_URL.
+        secret_key: what encrypts tokens; else UNDERSTUDY_SECRET_KEY.
+        max_concurrent_turns: how many turns run at once.
+
+    Raises:
+        CloneError: naming a toolkit's attribute that stands against a copy for every person.
+        SettingError: naming a setting that is missing or malformed.
+    """
+
+    def __init__(
+        self,
+        agent: Agent,
+        interfaces: Sequence[Interface] = (),
+        database: str | None = None,
+        *,
+        base_url: str | None = None,
+        secret_key: str | None = None,
+        max_concurrent_turns: int = MAX_CONCURRENT_TURNS,
+    ) -> None:
+        settings = GatewaySettings(database_url=database, base_url=base_url, secret_key=secret_key)
+        self.agent = agent
+        self.base_url = settings.base_url
+        self.interfaces = {interface.channel: interface for interface in interfaces}
+        if len(self.interfaces) < len(interfaces):
+            raise SettingError("Gateway(interfaces=…) has two of one channel: give it one of each.")
+        agent.check()
+        self._engine = load_engine(ENGINE)
+        self._engine.check(agent)
+        self._database = Database(settings.database_url)
+        self._dispatcher = EmbeddedDispatcher(max_concurrent_turns)
+        self._inbox = Inbox(self._database, self._dispatcher)
+        self._sessions = Sessions(self._database)
+        self._oauth = self._coordinator(settings)
+        presenters = {channel: interface.presenter for channel, interface in self.interfaces.items()}
+        self._outbox = Outbox(self._database, presenters, self._oauth)
+        self._turns = Turns(
+            agent,
+            self._engine,
+            self.interfaces,
+            self._database,
+            self._inbox,
+            self._outbox,
+            self._sessions,
+            self._oauth,
+        )
+        self._ready = False
+
+    def asgi(self) -> Starlette:
+        """The gateway as an ASGI application.
+
+        Mounted inside another one, whose lifespan is the one that a server runs, enter `lifespan` there.
+        """
+        routes: list[BaseRoute] = [
+            Route("/healthz", self._healthz, methods=["GET"]),
+            Route("/readyz", self._readyz, methods=["GET"]),
+        ]
+        if self._oauth is not None:
+            routes += callback_routes(self._oauth)
+        for interface in self.interfaces.values():
+            routes += interface.routes()
+        return Starlette(routes=routes, lifespan=self.lifespan)
+
+    @asynccontextmanager
+    async def lifespan(self, _: Any = None) -> AsyncIterator[None]:
+        """Opens the database, starts the channels, plays what waits; and ends all of it.
+
+        Raises:
+            SettingError: if the database or a platform rejects a setting.
+        """
+        await self._database.open()
+        started: list[Interface] = []
+        try:
+            for interface in self.interfaces.values():
+                started.append(interface)
+                await interface.start(self)
+            drain = Drain(self._inbox, self._outbox, self._turns)
+            await self._dispatcher.start(drain, await self._inbox.recover())
+            self._ready = True
+            yield
+        finally:
+            self._ready = False
+            await self._dispatcher.stop()
+            for interface in reversed(started):
+                await interface.stop()
+            await self._database.close()
+
+    async def accept(self, event: Event) -> bool:
+        """Commits an event to the inbox; returns whether it is new."""
+        return await self._inbox.accept(event)
+
+    async def has_answered_in(self, conversation: Conversation) -> bool:
+        """Whether a message of this conversation was accepted before."""
+        return await self._inbox.knows(conversation)
+
+    async def transcript(self, conversation: Conversation) -> Sequence[TranscriptEntry]:
+        """What was said in a conversation, oldest first."""
+        async with self._database.read() as connection:
+            return await load_transcript(connection, conversation)
+
+    async def sign_in_link(self, identity: Identity, provider: str) -> str:
+        """A sign-in link for a person, who is the one that asks for it."""
+        if self._oauth is None:
+            raise SettingError("No toolkit of the agent needs an account.")
+        return await self._oauth.authorization_url(identity, provider)
+
+    def _coordinator(self, settings: GatewaySettings) -> OAuthCoordinator | None:
+        toolkits = [toolkit for agent in self.agent.team() for toolkit in agent.toolkits if toolkit.auth is not None]
+        if not toolkits:
+            return None
+        users = " and ".join(sorted({toolkit.name for toolkit in toolkits}))
+        if settings.secret_key is None:
+            raise SettingError(
+                f"UNDERSTUDY_SECRET_KEY is not set. It encrypts the tokens that {users} needs: "
+                "make one with `understudy keys new`."
+            )
+        if settings.base_url is None:
+            raise SettingError(
+                f"UNDERSTUDY_BASE_URL is not set. People who sign in for {users} are sent back there: "
+                "set it to the public address of this gateway, like https://bot.example.com."
+            )
+        keyring = Keyring.parse(settings.secret_key.get_secret_value())
+        coordinator = OAuthCoordinator(self._database, keyring, settings.base_url, self._inbox.unpark)
+        for toolkit in toolkits:
+            assert toolkit.auth is not None
+            coordinator.register(toolkit.auth, toolkit.scopes)
+        return coordinator
+
+    async def _healthz(self, _: Request) -> JSONResponse:
+        return JSONResponse({"status": "ok"})
+
+    async def _readyz(self, _: Request) -> JSONResponse:
+        if not self._ready:
+            return JSONResponse({"status": "starting or stopping"}, status_code=503)
+        async with self._database.read() as connection:
+            await connection.execute(select(text("1")))
+        return JSONResponse({"status": "ok"})

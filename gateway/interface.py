@@ -1,0 +1,151 @@
+"""What a channel is to the gateway, and the gateway to a channel."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+from starlette.routing import BaseRoute
+
+from gateway.events import TurnEvent
+from oauth import Identity
+from toolkits import Conversation, Message
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A verified webhook for us: what is stored of it, and the keys it is known by.
+
+    Args:
+        id: the platform's id of the event, unique in the tenant: a second delivery has the same one.
+        message_key: the message itself, where the platform may report one message as several events.
+        payload: the body as it came, for `Interface.parse`.
+    """
+
+    id: str
+    conversation: Conversation
+    payload: str
+    message_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SignIn:
+    """A request to a person to connect an account. Nobody else may see the link.
+
+    Args:
+        link: makes the link, now. It is good once and for ten minutes.
+        ticket: a word that all may see; sent back by `identity` as `/start TICKET` it brings a link.
+    """
+
+    identity: Identity
+    conversation: Conversation
+    reply_to: str
+    label: str
+    link: Callable[[], Awaitable[str]]
+    ticket: str
+
+
+class DeliveryRefused(Exception):  # noqa: N818
+    """The platform will never take this: there is no point in trying again."""
+
+
+class RetryLater(Exception):  # noqa: N818
+    """The platform asks to wait for so many seconds before this is tried again."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"in {seconds} seconds")
+        self.seconds = seconds
+
+
+class Presenter(ABC):
+    """Shows turns in a channel: turn events and answers in, platform calls out."""
+
+    streams: ClassVar[bool] = False
+    """Whether `show` does something with text as it is written."""
+
+    async def show(self, message: Message, event: TurnEvent) -> None:
+        """Shows what happens in a turn that is not over. It may come to nothing: the answer follows."""
+        return
+
+    @abstractmethod
+    def parts(self, markdown: str) -> list[str]:
+        """An answer as the platform takes it, in as many parts as its limit asks for."""
+
+    @abstractmethod
+    async def send_text(self, conversation: Conversation, text: str, reply_to: str) -> None:
+        """Sends one part of an answer: one platform call.
+
+        Args:
+            reply_to: the id of the message it answers.
+
+        Raises:
+            DeliveryRefused: if the platform refuses it for good. Anything else that is raised is tried again.
+        """
+
+    @abstractmethod
+    async def send_sign_in(self, sign_in: SignIn) -> None:
+        """Sends a sign-in link where only its person sees it.
+
+        Raises:
+            DeliveryRefused: as `send_text`.
+        """
+
+
+class Host(Protocol):
+    """What the gateway does for its channels."""
+
+    base_url: str | None
+
+    async def accept(self, event: Event) -> bool:
+        """Commits an event to the inbox; returns whether it is new. Then, and not before, the webhook is answered."""
+        ...
+
+    async def has_answered_in(self, conversation: Conversation) -> bool:
+        """Whether a message of this conversation was accepted before."""
+        ...
+
+    async def transcript(self, conversation: Conversation) -> Sequence["TranscriptEntry"]:
+        """What was said in a conversation, oldest first."""
+        ...
+
+    async def sign_in_link(self, identity: Identity, provider: str) -> str:
+        """A sign-in link for a person, who is the one that asks for it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class TranscriptEntry:
+    """One message in (`payload`) or one part of an answer out (`text`, or `provider` for a sign-in link)."""
+
+    id: str
+    payload: str | None = None
+    text: str | None = None
+    provider: str | None = None
+
+
+class Interface(Protocol):
+    """A channel: its routes, its parser, its presenter."""
+
+    channel: str
+    presenter: Presenter
+
+    @property
+    def address(self) -> str:
+        """The path that the platform calls, for the operator."""
+        ...
+
+    def routes(self) -> Sequence[BaseRoute]: ...
+
+    async def start(self, host: Host) -> None:
+        """Begins to take requests.
+
+        Raises:
+            SettingError: if the platform rejects a setting.
+        """
+        ...
+
+    async def stop(self) -> None: ...
+
+    async def parse(self, payload: str) -> Message | None:
+        """A stored payload as a message, or `None` if there is nothing to answer in it."""
+        ...

@@ -1,0 +1,91 @@
+import importlib.util
+import sys
+from collections.abc import Callable
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import Any, TypeVar
+
+from gateway.agent import Agent
+from gateway.gateway import Gateway
+from gateway.interface import Interface
+from oauth import SettingError
+
+ENTRY_POINTS = "understudy.interfaces"
+
+Kind = TypeVar("Kind", Gateway, Agent)
+
+
+def load_interface(channel: str) -> Callable[..., Interface]:
+    """The class of a channel's interface.
+
+    Raises:
+        SettingError: if no installed package has it.
+    """
+    for found in entry_points(group=ENTRY_POINTS, name=channel):
+        return found.load()  # type: ignore[no-any-return]
+    raise SettingError(f"There is no channel called {channel!r}: install the package that has it.")
+
+
+def load_gateway(target: str) -> Gateway:
+    """The gateway in a Python file, or one around the agent in it.
+
+    Args:
+        target: `FILE`, or `FILE:NAME` where the file has several.
+
+    Raises:
+        SettingError: if there is no such file, nothing to run in it, or several and no name.
+    """
+    path, name = _split(target)
+    if not path.is_file():
+        raise SettingError(f"There is no file {path}.")
+    module = _load(path)
+    if name is not None:
+        found = getattr(module, name, None)
+        if not isinstance(found, (Gateway, Agent)):
+            raise SettingError(f"{path} has no Gateway and no Agent called {name!r}.")
+    else:
+        found = _only(module, Gateway, path) or _only(module, Agent, path)
+        if found is None:
+            raise SettingError(f"{path} has no Gateway and no Agent at its top level: assign one to a name.")
+    return Gateway(found, configured_interfaces()) if isinstance(found, Agent) else found
+
+
+def configured_interfaces() -> list[Interface]:
+    """The channels whose settings the environment has.
+
+    Raises:
+        SettingError: if there are none, or those of one are not complete.
+    """
+    classes: list[Any] = [found.load() for found in entry_points(group=ENTRY_POINTS)]
+    interfaces = [cls() for cls in classes if getattr(cls, "configured", lambda: False)()]
+    if not interfaces:
+        raise SettingError(
+            "No channel is set up. Set SLACK_BOT_TOKEN and SLACK_SIGNING_SECRET, TELEGRAM_BOT_TOKEN and "
+            "TELEGRAM_WEBHOOK_SECRET, or TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN and TWILIO_WHATSAPP_FROM."
+        )
+    return interfaces
+
+
+def _split(target: str) -> tuple[Path, str | None]:
+    path, colon, name = target.rpartition(":")
+    return (Path(path), name) if colon and name.isidentifier() else (Path(target), None)
+
+
+def _load(path: Path) -> ModuleType:
+    sys.path.insert(0, str(path.resolve().parent))  # as `python FILE` does
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def _only(module: ModuleType, kind: type[Kind], path: Path) -> Kind | None:
+    named = {name: value for name, value in vars(module).items() if isinstance(value, kind)}
+    if len({id(value) for value in named.values()}) > 1:
+        choices = ", ".join(f"{path}:{name}" for name in named)
+        raise SettingError(f"{path} has several of a kind; say which: {choices}.")
+    return next(iter(named.values()), None)

@@ -1,0 +1,36 @@
+import logging
+import re
+
+from gateway import request_context
+
+FORMAT = "%(asctime)s %(levelname)-7s %(name)s%(turn)s: %(message)s"
+
+# Libraries whose lower levels print addresses with codes and tokens in them, or bodies.
+QUIET = ("httpx", "httpcore", "httpx2", "httpcore2", "urllib3", "requests_oauthlib", "oauthlib", "google", "twilio",
+         "telegram", "slack_sdk", "slack_bolt", "openai", "aiosqlite", "alembic", "googleapiclient")  # fmt: skip
+
+_SECRETS = re.compile(
+    r"""(?P<keep>
+        \b(?:code|state|code_verifier|access_token|refresh_token|id_token|client_secret|token)["']?\s*[=:]\s*["']?
+      | \bBearer\s+ | \bBasic\s+ | /bot\d+: | \bxox[a-z]-
+    )(?P<secret>[^\s"'&,}]+)""",
+    re.VERBOSE | re.IGNORECASE,
+)
+
+
+class RedactingFormatter(logging.Formatter):
+    """Adds the turn's reference to a line, and takes out what looks like a code, a state or a token."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        reference = request_context.current().get("turn")
+        record.turn = f" [{reference}]" if reference else ""
+        return _SECRETS.sub(r"\g<keep>***", super().format(record))
+
+
+def configure_logging() -> None:
+    """Sends the log of a process that the command line started to standard error."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(RedactingFormatter(FORMAT))
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    for name in QUIET:
+        logging.getLogger(name).setLevel(logging.WARNING)

@@ -1,0 +1,159 @@
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Row, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+from tenacity import (
+    AsyncRetrying,
+    RetryCallState,
+    RetryError,
+    retry_if_not_exception_type,
+    stop_after_attempt,
+    wait_exponential_jitter,
+)
+
+from gateway.database import Database
+from gateway.inbox import load_conversation
+from gateway.interface import DeliveryRefused, Presenter, RetryLater, SignIn
+from gateway.tables import OutboxKind, OutboxStatus, outbox
+from oauth import Identity, OAuthCoordinator
+from toolkits import Conversation
+
+TRIES = 5  # of one delivery, before it is given up
+LONGEST_WAIT = 10  # seconds between two tries
+
+log = logging.getLogger(__name__)
+
+_exponential = wait_exponential_jitter(max=LONGEST_WAIT)
+
+
+def _wait(state: RetryCallState) -> float:
+    error = state.outcome.exception() if state.outcome else None
+    return error.seconds if isinstance(error, RetryLater) else _exponential(state)
+
+
+class Outbox:
+    """The transactional outbox: what is to be sent, in order per conversation.
+
+    Args:
+        presenters: one per channel.
+        oauth: makes the sign-in links; `None` where no toolkit needs an account.
+    """
+
+    def __init__(self, database: Database, presenters: Mapping[str, Presenter], oauth: OAuthCoordinator | None) -> None:
+        self._database = database
+        self._presenters = presenters
+        self._oauth = oauth
+
+    async def add_texts(
+        self,
+        connection: AsyncConnection,
+        conversation_id: int,
+        inbox_id: int,
+        texts: Sequence[str],
+        reply_to: str,
+    ) -> None:
+        """Adds the parts of an answer in the transaction that ends its turn."""
+        for text in texts:
+            body = {"text": text, "reply_to": reply_to}
+            await self._add(connection, conversation_id, inbox_id, OutboxKind.TEXT, body)
+
+    async def add_sign_in(
+        self,
+        connection: AsyncConnection,
+        conversation_id: int,
+        inbox_id: int,
+        identity: Identity,
+        provider: str,
+        reply_to: str,
+    ) -> None:
+        """Adds a sign-in link. What is stored is for whom and for what; the link itself is made when it is sent."""
+        body = {
+            "tenant": identity.tenant,
+            "user_id": identity.user_id,
+            "provider": provider,
+            "reply_to": reply_to,
+        }
+        await self._add(connection, conversation_id, inbox_id, OutboxKind.SIGN_IN, body)
+
+    async def deliver(self, conversation_id: int) -> None:
+        """Sends what waits in a conversation, in order.
+
+        A row that was being sent when its process died is sent again: better twice than not at all.
+        """
+        async with self._database.read() as connection:
+            found = await connection.execute(
+                select(outbox)
+                .where(
+                    outbox.c.conversation_id == conversation_id,
+                    outbox.c.status.in_([OutboxStatus.WAITING, OutboxStatus.SENDING]),
+                )
+                .order_by(outbox.c.id)
+            )
+            rows = found.all()
+            if not rows:
+                return
+            conversation = await load_conversation(connection, conversation_id)
+        for row in rows:
+            await self._mark(row.id, OutboxStatus.SENDING, attempts=row.attempts + 1)
+            await self._mark(row.id, await self._try(row, conversation))
+
+    async def _try(self, row: Row[Any], conversation: Conversation) -> OutboxStatus:
+        retrying = AsyncRetrying(
+            stop=stop_after_attempt(TRIES),
+            wait=_wait,
+            retry=retry_if_not_exception_type((DeliveryRefused, AssertionError)),
+        )
+        try:
+            await retrying(self._send, row, conversation)
+        except DeliveryRefused as refusal:
+            log.warning("%s refused outbox row %s: %s", conversation.channel, row.id, refusal)
+            return OutboxStatus.DEAD
+        except RetryError as error:
+            log.exception(
+                "outbox row %s was given up after %s tries", row.id, TRIES, exc_info=error.last_attempt.exception()
+            )
+            return OutboxStatus.DEAD
+        return OutboxStatus.SENT
+
+    async def _send(self, row: Row[Any], conversation: Conversation) -> None:
+        presenter, body = self._presenters[conversation.channel], json.loads(row.body)
+        if row.kind == OutboxKind.TEXT:
+            await presenter.send_text(conversation, body["text"], body["reply_to"])
+        else:
+            await presenter.send_sign_in(self._sign_in(body, conversation))
+
+    def _sign_in(self, body: Mapping[str, Any], conversation: Conversation) -> SignIn:
+        oauth, provider = self._oauth, body["provider"]
+        assert oauth is not None, "a sign-in link without a provider"
+        identity = Identity(conversation.channel, body["tenant"], body["user_id"])
+        return SignIn(
+            identity=identity,
+            conversation=conversation,
+            reply_to=body["reply_to"],
+            label=oauth.label(provider),
+            link=lambda: oauth.authorization_url(identity, provider),
+            ticket=oauth.ticket(identity, provider),
+        )
+
+    async def _add(
+        self, connection: AsyncConnection, conversation_id: int, inbox_id: int, kind: OutboxKind, body: object
+    ) -> None:
+        await connection.execute(
+            insert(outbox).values(
+                conversation_id=conversation_id,
+                inbox_id=inbox_id,
+                kind=kind,
+                body=json.dumps(body, ensure_ascii=False),
+                status=OutboxStatus.WAITING,
+                attempts=0,
+                created_at=datetime.now(UTC),
+            )
+        )
+
+    async def _mark(self, row_id: int, status: OutboxStatus, **values: Any) -> None:
+        async with self._database.write() as connection:
+            await connection.execute(update(outbox).where(outbox.c.id == row_id).values(status=status, **values))

@@ -1,0 +1,140 @@
+from enum import StrEnum
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+from oauth.columns import Timestamp
+
+metadata = MetaData()
+
+# SQLite numbers a row by itself only where the type is exactly INTEGER.
+Id = BigInteger().with_variant(Integer, "sqlite")
+
+
+class InboxStatus(StrEnum):
+    #: Accepted and not played yet, or resumed.
+    WAITING = "waiting"
+    #: A turn plays it.
+    RUNNING = "running"
+    #: Waits for its sender's consent; others of its conversation go on.
+    PARKED = "parked"
+    #: Answered.
+    DONE = "done"
+    #: Given up: its sender was told so, with the reference.
+    DEAD = "dead"
+    #: Its sender consented too late for an answer to be expected.
+    EXPIRED = "expired"
+
+
+class OutboxStatus(StrEnum):
+    #: Not sent yet.
+    WAITING = "waiting"
+    #: The platform is being called: after a crash it is not known whether it was reached.
+    SENDING = "sending"
+    #: The platform took it.
+    SENT = "sent"
+    #: The platform refused it for good.
+    DEAD = "dead"
+
+
+class OutboxKind(StrEnum):
+    #: Text, as the platform takes it.
+    TEXT = "text"
+    #: A sign-in link, made when it is sent, so that none is at rest.
+    SIGN_IN = "sign_in"
+
+
+conversations = Table(
+    "conversations",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("channel", String, nullable=False),
+    Column("tenant", String, nullable=False),
+    Column("key", String, nullable=False),
+    Column("shared", Boolean, nullable=False),
+    Column("last_place", BigInteger, nullable=False),
+    UniqueConstraint("channel", "tenant", "key"),
+)
+
+# The keys of what was accepted. They outlive the inbox rows.
+dedupe_keys = Table(
+    "dedupe_keys",
+    metadata,
+    Column("channel", String, primary_key=True),
+    Column("tenant", String, primary_key=True),
+    Column("key", String, primary_key=True),
+    Column("accepted_at", Timestamp, nullable=False),
+)
+
+inbox = Table(
+    "inbox",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("conversation_id", Id, ForeignKey("conversations.id"), nullable=False),
+    Column("place", BigInteger, nullable=False),
+    Column("payload", Text, nullable=False),
+    Column("status", String, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("reference", String, nullable=False),
+    Column("accepted_at", Timestamp, nullable=False),
+    # Of a parked row: who has to consent to what.
+    Column("sender_tenant", String),
+    Column("sender_user_id", String),
+    Column("provider", String),
+    Column("scopes", Text),
+    UniqueConstraint("conversation_id", "place"),
+)
+Index("inbox_waiting", inbox.c.conversation_id, inbox.c.place, sqlite_where=inbox.c.status == InboxStatus.WAITING,
+      postgresql_where=inbox.c.status == InboxStatus.WAITING)  # fmt: skip
+Index("inbox_running", inbox.c.conversation_id, unique=True, sqlite_where=inbox.c.status == InboxStatus.RUNNING,
+      postgresql_where=inbox.c.status == InboxStatus.RUNNING)  # fmt: skip
+Index("inbox_parked", inbox.c.provider, inbox.c.sender_tenant, inbox.c.sender_user_id,
+      sqlite_where=inbox.c.status == InboxStatus.PARKED,
+      postgresql_where=inbox.c.status == InboxStatus.PARKED)  # fmt: skip
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("conversation_id", Id, ForeignKey("conversations.id"), nullable=False),
+    Column("inbox_id", Id, ForeignKey("inbox.id"), nullable=False),
+    Column("kind", String, nullable=False),
+    # JSON: see gateway/outbox.py
+    Column("body", Text, nullable=False),
+    Column("status", String, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("created_at", Timestamp, nullable=False),
+)
+_UNSENT = outbox.c.status.in_([OutboxStatus.WAITING, OutboxStatus.SENDING])
+Index("outbox_unsent", outbox.c.conversation_id, outbox.c.id, sqlite_where=_UNSENT, postgresql_where=_UNSENT)
+Index("outbox_conversation", outbox.c.conversation_id, outbox.c.id)
+
+session_items = Table(
+    "session_items",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("conversation_id", Id, ForeignKey("conversations.id"), nullable=False),
+    Column("inbox_id", Id, ForeignKey("inbox.id"), nullable=False),
+    Column("owner_tenant", String, nullable=False),
+    Column("owner_user_id", String, nullable=False),
+    Column("owner_name", String, nullable=False),
+    Column("role", String, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("private", Boolean, nullable=False),
+    # What only the engine of this name reads.
+    Column("engine", String, nullable=False),
+    Column("data", Text, nullable=False),
+    Column("created_at", Timestamp, nullable=False),
+)
+Index("session_items_conversation", session_items.c.conversation_id, session_items.c.id)

@@ -1,0 +1,182 @@
+import asyncio
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from gateway import commands
+from gateway.agent import Agent
+from gateway.credentials import TurnCredentials
+from gateway.database import Database
+from gateway.engines import Engine
+from gateway.events import ToolStarted, TurnEvent
+from gateway.inbox import Inbox, LeaseLost, Row
+from gateway.interface import Interface
+from gateway.outbox import Outbox
+from gateway.sessions import Role, SessionItem, Sessions
+from gateway.tables import InboxStatus
+from oauth import ConsentRequired, CredentialsRefused, OAuthCoordinator
+from toolkits import Message, TurnContext
+
+TURN_TIMEOUT = timedelta(minutes=5)
+MOST_ATTEMPTS = 5  # to play a message whose process died in its turn
+
+ATTACHMENTS_UNREAD = "I cannot read attachments yet, only text."
+NO_ANSWER = "I have no answer to that."
+FAILED = "Sorry, something went wrong and I could not answer that (reference {reference})."
+TOO_SLOW = "Sorry, that took too long and I gave up (reference {reference})."
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a turn came to, to be written in one transaction.
+
+    Args:
+        text: what is said, in markdown.
+        items: what the session is to remember.
+        private: whether that is for the sender alone.
+        sign_in: the provider that a link is sent for.
+        parked: what the message waits for.
+        status: how the message's row ends, unless it is parked.
+    """
+
+    text: str = ""
+    items: list[SessionItem] = field(default_factory=list)
+    private: bool = False
+    sign_in: str | None = None
+    parked: ConsentRequired | None = None
+    status: InboxStatus = InboxStatus.DONE
+
+
+class Turns:
+    """Plays messages: each by a fresh copy of the agent, for its sender."""
+
+    def __init__(
+        self,
+        agent: Agent,
+        engine: Engine,
+        interfaces: Mapping[str, Interface],
+        database: Database,
+        inbox: Inbox,
+        outbox: Outbox,
+        sessions: Sessions,
+        oauth: OAuthCoordinator | None,
+    ) -> None:
+        self._agent = agent
+        self._engine = engine
+        self._interfaces = interfaces
+        self._database = database
+        self._inbox = inbox
+        self._outbox = outbox
+        self._sessions = sessions
+        self._oauth = oauth
+
+    async def play(self, row: Row) -> None:
+        """Plays one claimed message to its end: answered, parked or given up, with what is to be sent."""
+        interface = self._interfaces[row.conversation.channel]
+        try:
+            try:
+                message = await interface.parse(row.payload)
+            except Exception:
+                if row.attempts < MOST_ATTEMPTS:
+                    raise
+                log.exception("given up: the payload cannot be parsed")
+                return await self._end(row, InboxStatus.DEAD)
+            if message is None:
+                return await self._end(row, InboxStatus.DONE)
+            outcome = await self._outcome(row, message, interface)
+            await self._write(row, message, outcome, interface)
+        except LeaseLost:
+            log.warning("another worker has taken this message over; nothing of this turn is kept")
+
+    async def _end(self, row: Row, status: InboxStatus) -> None:
+        async with self._database.write() as connection:
+            await self._inbox.end(connection, row, status)
+
+    async def _outcome(self, row: Row, message: Message, interface: Interface) -> Outcome:
+        if row.attempts > MOST_ATTEMPTS:
+            log.error("given up after %s attempts", MOST_ATTEMPTS)
+            return Outcome(FAILED.format(reference=row.reference), status=InboxStatus.DEAD)
+        if message.command is not None:
+            return self._command(message)
+        if not message.text:
+            return Outcome(ATTACHMENTS_UNREAD)
+        try:
+            return await self._run(row, message, interface)
+        except ConsentRequired as needed:
+            log.info("parked until %s has connected %s", message.sender, needed.provider)
+            return Outcome(sign_in=needed.provider, parked=needed)
+        except CredentialsRefused as refusal:
+            return Outcome(str(refusal))
+        except TimeoutError:
+            log.error("the turn took longer than %s", TURN_TIMEOUT)  # noqa: TRY400
+            return Outcome(TOO_SLOW.format(reference=row.reference), status=InboxStatus.DEAD)
+        except Exception:  # whatever a model or a tool raises, the person is told and the log says why
+            log.exception("the turn failed")
+            return Outcome(FAILED.format(reference=row.reference), status=InboxStatus.DEAD)
+
+    async def _run(self, row: Row, message: Message, interface: Interface) -> Outcome:
+        agent = self._agent.deep_copy()
+        private_tools = {name for each in agent.team() for name, tool in each.functions.items() if tool.toolkit.private}
+        history = await self._sessions.history(row.conversation_id, message.sender)
+        private = any(item.private for item in history)
+
+        async def handle(event: TurnEvent) -> None:
+            nonlocal private
+            private = private or (isinstance(event, ToolStarted) and event.tool in private_tools)
+            await interface.presenter.show(message, event)
+
+        credentials = TurnCredentials(self._oauth, message)
+        context = TurnContext(
+            identity=message.sender,
+            conversation=message.conversation,
+            message=message,
+            deadline=datetime.now(UTC) + TURN_TIMEOUT,
+            reference=row.reference,
+            credential_source=credentials,
+        )
+        try:
+            async with asyncio.timeout(TURN_TIMEOUT.total_seconds()):
+                answer = await self._engine.run(
+                    agent, message.text, context, history, handle, stream=interface.presenter.streams
+                )
+        finally:
+            credentials.end()
+        text = answer.text.strip() or NO_ANSWER
+        if message.attachments:
+            text = f"{text}\n\n{ATTACHMENTS_UNREAD}"
+        return Outcome(text, list(answer.items), private=private or credentials.used)
+
+    def _command(self, message: Message) -> Outcome:
+        if message.command == "new":
+            return Outcome(commands.NEW_SESSION, [SessionItem(Role.NEW, "")])
+        if message.command == "help":
+            return Outcome(commands.usage(self._agent))
+        if message.argument and self._oauth is not None:
+            provider = self._oauth.redeem(message.argument, message.sender)
+            return Outcome(commands.NOT_YOURS) if provider is None else Outcome(sign_in=provider)
+        return Outcome(commands.greeting(self._agent))
+
+    async def _write(self, row: Row, message: Message, outcome: Outcome, interface: Interface) -> None:
+        parts = interface.presenter.parts(outcome.text) if outcome.text else []
+        async with self._database.write() as connection:
+            if outcome.parked is not None:
+                await self._inbox.park(connection, row, message.sender, outcome.parked)
+            else:
+                await self._inbox.end(connection, row, outcome.status)
+            await self._sessions.add(
+                connection,
+                row.conversation_id,
+                row.id,
+                message.sender,
+                message.sender_name,
+                outcome.items,
+                private=outcome.private,
+            )
+            await self._outbox.add_texts(connection, row.conversation_id, row.id, parts, message.id)
+            if outcome.sign_in is not None:
+                await self._outbox.add_sign_in(
+                    connection, row.conversation_id, row.id, message.sender, outcome.sign_in, message.id
+                )
