@@ -1,0 +1,186 @@
+"""Markdown, parsed once to a tree that each channel renders as its platform takes text."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator
+
+from markdown_it import MarkdownIt
+from markdown_it.tree import SyntaxTreeNode
+
+INDENT = "    "
+MARGIN = 64  # units of a part that lists and quotes around a line may take
+
+_parser = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
+
+
+class Renderer(ABC):
+    """Renders markdown as one platform's text, in parts that keep its limit.
+
+    A part never ends inside a formatted passage: what does not fit is moved on, or loses its format.
+
+    Args:
+        limit: the most of one part, in UTF-16 code units.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+
+    @abstractmethod
+    def escape(self, text: str) -> str: ...
+    @abstractmethod
+    def bold(self, text: str) -> str: ...
+    @abstractmethod
+    def italic(self, text: str) -> str: ...
+    @abstractmethod
+    def strikethrough(self, text: str) -> str: ...
+    @abstractmethod
+    def code(self, text: str) -> str: ...
+    @abstractmethod
+    def code_block(self, text: str, language: str) -> str: ...
+    @abstractmethod
+    def link(self, text: str, address: str) -> str: ...
+    @abstractmethod
+    def quote(self, text: str) -> str: ...
+
+    def render(self, markdown: str) -> list[str]:
+        """The parts, none of them empty and none over the limit."""
+        parts: list[str] = []
+        part = ""
+        for block in self._blocks(SyntaxTreeNode(_parser.parse(markdown))):
+            for number, line in enumerate(block):
+                gap = "\n" if number else "\n\n"
+                joined = part + gap + line if part else line
+                if _size(joined) > self._limit:
+                    parts.append(part)
+                    joined = line
+                part = joined
+        return [part for part in [*parts, part] if part.strip()]
+
+    def _blocks(self, parent: SyntaxTreeNode) -> Iterator[list[str]]:
+        """Each block as lines that fit a part."""
+        for node in parent.children:
+            yield list(self._block(node))
+
+    def _block(self, node: SyntaxTreeNode) -> Iterator[str]:
+        match node.type:
+            case "heading":
+                yield from self._fit([self.bold(self._inline(node.children))], self._words(node))
+            case "paragraph":
+                yield from self._fit(self._atoms(node.children[0]), self._words(node))
+            case "fence" | "code_block":
+                yield from self._code_blocks(node.content.rstrip("\n"), node.info.split(" ")[0])
+            case "table":
+                yield from self._code_blocks("\n".join(_table(node)), "")
+            case "bullet_list" | "ordered_list":
+                yield from self._list(node)
+            case "blockquote":
+                yield from (self.quote(line) for block in self._blocks(node) for line in block)
+            case "hr":
+                yield "———"
+            case _:
+                yield from self._fit([], self._words(node))
+
+    def _list(self, node: SyntaxTreeNode) -> Iterator[str]:
+        first = int(node.attrs.get("start", 1))
+        for number, item in enumerate(node.children, start=first):
+            mark = f"{number}. " if node.type == "ordered_list" else "• "
+            for line in (line for block in self._blocks(item) for line in block):
+                yield f"{mark}{line}"
+                mark = INDENT
+
+    def _code_blocks(self, text: str, language: str) -> Iterator[str]:
+        room = self._limit - MARGIN - _size(self.code_block("", language))
+        chunk: list[str] = []
+        for line in text.split("\n"):
+            for piece in _cut(line, room, self._escaped_size):
+                if chunk and self._escaped_size("\n".join([*chunk, piece])) > room:
+                    yield self.code_block("\n".join(chunk), language)
+                    chunk = []
+                chunk.append(piece)
+        yield self.code_block("\n".join(chunk), language)
+
+    def _fit(self, atoms: list[str], words: list[str]) -> Iterator[str]:
+        """Atoms, which are not to be cut, as lines that fit; or plain words, where an atom does not."""
+        room = self._limit - MARGIN
+        if not atoms or any(_size(atom) > room for atom in atoms):
+            atoms = [self.escape(piece) for word in words for piece in _cut(word, room, self._escaped_size)]
+        line = ""
+        for atom in atoms:
+            if line and _size(line + atom) > room:
+                yield line.strip()
+                line = ""
+            line += atom
+        yield line.strip()
+
+    def _atoms(self, inline: SyntaxTreeNode) -> list[str]:
+        atoms: list[str] = []
+        for node in inline.children:
+            if node.type == "text":
+                atoms += [self.escape(word) for word in _split(node.content)]
+            else:
+                atoms.append(self._inline([node]))
+        return atoms
+
+    def _inline(self, nodes: Iterable[SyntaxTreeNode]) -> str:
+        return "".join(map(self._span, nodes))
+
+    def _span(self, node: SyntaxTreeNode) -> str:
+        match node.type:
+            case "text":
+                return self.escape(node.content)
+            case "strong":
+                return self.bold(self._inline(node.children))
+            case "em":
+                return self.italic(self._inline(node.children))
+            case "s":
+                return self.strikethrough(self._inline(node.children))
+            case "code_inline":
+                return self.code(node.content)
+            case "link":
+                return self.link(self._inline(node.children), str(node.attrs["href"]))
+            case "image":
+                return self.link(self.escape(node.content or "image"), str(node.attrs["src"]))
+            case "softbreak" | "hardbreak":
+                return "\n"
+            case _:
+                return self._inline(node.children) if node.children else self.escape(node.content)
+
+    def _escaped_size(self, text: str) -> int:
+        return _size(self.escape(text))
+
+    def _words(self, node: SyntaxTreeNode) -> list[str]:
+        return _split(_plain(node))
+
+
+def _plain(node: SyntaxTreeNode) -> str:
+    if node.type in ("softbreak", "hardbreak"):
+        return "\n"
+    if node.children:
+        return "".join(map(_plain, node.children))
+    return node.content if node.type != "root" else ""
+
+
+def _table(table: SyntaxTreeNode) -> list[str]:
+    rows = [[_plain(cell) for cell in row.children] for section in table.children for row in section.children]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [" | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return [lines[0], "-+-".join("-" * width for width in widths), *lines[1:]]
+
+
+def _split(text: str) -> list[str]:
+    """Words, each with the white space that follows it."""
+    words: list[str] = []
+    for piece in text.splitlines(keepends=True):
+        words += [f"{word} " for word in piece.split(" ")[:-1]] + [piece.split(" ")[-1]]
+    return words
+
+
+def _size(text: str) -> int:
+    return len(text.encode("utf-16-le")) // 2
+
+
+def _cut(word: str, room: int, size: Callable[[str], int]) -> Iterator[str]:
+    while size(word) > room:
+        length = max(room // 8, 1)  # an escaped character takes six units at the most
+        yield word[:length]
+        word = word[length:]
+    yield word

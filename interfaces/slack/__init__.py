@@ -1,0 +1,3 @@
+from interfaces.slack.interface import Slack
+
+__all__ = ["Slack"]

@@ -1,0 +1,161 @@
+import json
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+import aiohttp
+from pydantic import Field, SecretStr
+from pydantic_settings import SettingsConfigDict
+from slack_bolt.async_app import AsyncAck, AsyncApp, AsyncBoltContext, AsyncBoltRequest
+from slack_sdk.errors import SlackApiError
+from slack_sdk.http_retry.builtin_async_handlers import (
+    AsyncConnectionErrorRetryHandler,
+    AsyncRateLimitErrorRetryHandler,
+)
+from slack_sdk.signature import SignatureVerifier
+from slack_sdk.web.async_client import AsyncWebClient
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from gateway.interface import Host
+from interfaces.requests import read_body
+from interfaces.slack import parse
+from interfaces.slack.present import SlackPresenter
+from oauth import SettingError
+from oauth.settings import ServiceUrl, Settings
+from toolkits import Message
+
+CALL_TIMEOUT = 15  # seconds for one call of the Web API
+REJECTED_TOKEN = ("account_inactive", "invalid_auth", "not_authed", "token_expired", "token_revoked")
+MESSAGE = "understudy_message"
+
+log = logging.getLogger(__name__)
+
+
+class SlackSettings(Settings):
+    model_config = SettingsConfigDict(env_prefix="SLACK_")
+
+    bot_token: SecretStr = Field(
+        description="It is the Bot User OAuth Token (xoxb-…) under OAuth & Permissions at https://api.slack.com/apps."
+    )
+    signing_secret: SecretStr = Field(
+        description="It is the Signing Secret under Basic Information at https://api.slack.com/apps."
+    )
+    api_url: ServiceUrl = Field(default="https://slack.com/api", description="Leave it out for Slack itself.")
+
+
+class Slack:
+    """Slack, by its Events API: direct messages, and mentions in channels and threads.
+
+    Args:
+        bot_token: else SLACK_BOT_TOKEN.
+        signing_secret: else SLACK_SIGNING_SECRET.
+        api_url: else SLACK_API_URL.
+        answer_in_joined_threads: whether every message of a thread in which the bot was mentioned before is for it,
+            not those alone that mention it.
+
+    Raises:
+        SettingError: naming what is missing.
+    """
+
+    channel = parse.CHANNEL
+    address = "/slack/events"
+
+    def __init__(
+        self,
+        bot_token: str | None = None,
+        signing_secret: str | None = None,
+        api_url: str | None = None,
+        *,
+        answer_in_joined_threads: bool = False,
+    ) -> None:
+        settings = SlackSettings(bot_token=bot_token, signing_secret=signing_secret, api_url=api_url)
+        token = settings.bot_token.get_secret_value()
+        self._verifier = SignatureVerifier(settings.signing_secret.get_secret_value())
+        self._client = AsyncWebClient(
+            token=token,
+            base_url=f"{settings.api_url}/",
+            timeout=CALL_TIMEOUT,
+            retry_handlers=[AsyncConnectionErrorRetryHandler(), AsyncRateLimitErrorRetryHandler(max_retry_count=2)],
+        )
+        self._answer_in_joined_threads = answer_in_joined_threads
+        self._bot: str | None = None
+        self._host: Host | None = None
+        # Bolt runs in the turn, on bodies that were verified when they came: by now their signature is stale.
+        self._bolt = AsyncApp(
+            client=self._client,
+            request_verification_enabled=False,
+            process_before_response=True,
+            raise_error_for_unhandled_request=True,
+        )
+        for event in ("app_mention", "message"):
+            self._bolt.event(event)(self._listen)
+        self.presenter = SlackPresenter(self._client)
+
+    @staticmethod
+    def configured() -> bool:
+        return SlackSettings.mentioned()
+
+    def routes(self) -> Sequence[BaseRoute]:
+        return [Route(self.address, self._receive, methods=["POST"])]
+
+    async def start(self, host: Host) -> None:
+        self._host = host
+        try:
+            self._bot = (await self._client.auth_test())["user_id"]
+        except SlackApiError as error:
+            if error.response.get("error") in REJECTED_TOKEN:
+                raise SettingError(
+                    f"SLACK_BOT_TOKEN was rejected by Slack ({error.response['error']}). It is the Bot User OAuth "
+                    "Token under OAuth & Permissions at https://api.slack.com/apps."
+                ) from None
+            log.warning("Slack did not tell who the bot is: %s", error.response.get("error"))
+        except (aiohttp.ClientError, TimeoutError) as error:
+            log.warning("Slack cannot be reached: %s", type(error).__name__)
+
+    async def stop(self) -> None:
+        self._host = None
+
+    async def parse(self, payload: str) -> Message | None:
+        request = AsyncBoltRequest(body=payload, headers={"content-type": ["application/json"]})
+        response = await self._bolt.async_dispatch(request)
+        if MESSAGE not in request.context:
+            raise RuntimeError(f"Bolt answered {response.status} to a stored event")
+        return request.context[MESSAGE]  # type: ignore[no-any-return]
+
+    async def _listen(self, ack: AsyncAck, body: dict[str, Any], context: AsyncBoltContext) -> None:
+        await ack()
+        context[MESSAGE] = parse.to_message(body, parse.bot_user(body, context.bot_user_id))
+
+    async def _receive(self, request: Request) -> Response:
+        raw = await read_body(request)
+        if not self._is_signed(raw, request):
+            return Response(status_code=401)
+        try:
+            body = json.loads(raw)
+        except ValueError:
+            return Response(status_code=400)
+        if body.get("type") == "url_verification":
+            return JSONResponse({"challenge": body.get("challenge")})
+        if body.get("type") == "event_callback" and await self._is_for_us(body):
+            assert self._host is not None
+            await self._host.accept(parse.to_event(body, raw.decode()))
+        return Response(status_code=200)
+
+    def _is_signed(self, body: bytes, request: Request) -> bool:
+        """https://docs.slack.dev/authentication/verifying-requests-from-slack"""
+        timestamp = request.headers.get("x-slack-request-timestamp", "")
+        signature = request.headers.get("x-slack-signature")
+        return timestamp.isdecimal() and self._verifier.is_valid(body, timestamp, signature)
+
+    async def _is_for_us(self, body: dict[str, Any]) -> bool:
+        bot = parse.bot_user(body, self._bot)
+        if not parse.is_written(body, bot):
+            return False
+        if parse.is_addressed(body, bot):
+            return True
+        if not self._answer_in_joined_threads or "thread_ts" not in body["event"]:
+            return False
+        assert self._host is not None
+        return await self._host.has_answered_in(parse.conversation_of(body))

@@ -1,0 +1,88 @@
+"""Slack's events: https://docs.slack.dev/apis/events-api and https://docs.slack.dev/reference/events/message"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from gateway.interface import Event
+from interfaces.slack.format import unescape, without_mention
+from oauth import Identity
+from toolkits import Attachment, Conversation, Message
+
+CHANNEL = "slack"
+
+# The subtypes of a message that a person wrote; all others are edits, joins, bots and the like.
+WRITTEN_BY_PEOPLE = (None, "file_share", "me_message", "thread_broadcast")
+
+Body = Mapping[str, Any]
+
+
+def bot_user(body: Body, known: str | None) -> str | None:
+    """The user id of the bot in the workspace that an event comes from."""
+    for authorization in body.get("authorizations") or ():
+        if authorization.get("is_bot"):
+            return str(authorization["user_id"])
+    return known
+
+
+def conversation_of(body: Body) -> Conversation:
+    """A direct message channel, or a thread: a message at the top of a channel begins one."""
+    event = body["event"]
+    channel, thread = event["channel"], event.get("thread_ts")
+    if not _is_direct(event):
+        thread = thread or event["ts"]
+    return Conversation(CHANNEL, _tenant(body), f"{channel}/{thread}" if thread else channel, not _is_direct(event))
+
+
+def is_written(body: Body, bot: str | None) -> bool:
+    """Whether an event is something new that a person wrote, where a bot is spoken to."""
+    event = body.get("event") or {}
+    return (
+        event.get("type") in ("app_mention", "message")
+        and event.get("subtype") in WRITTEN_BY_PEOPLE
+        and bool(event.get("user") and event.get("channel") and event.get("ts"))
+        and event["user"] not in (bot, "USLACKBOT")
+        and not any(event.get(name) for name in ("bot_id", "bot_profile", "edited", "hidden"))
+    )
+
+
+def is_addressed(body: Body, bot: str | None) -> bool:
+    """Whether a written message is for the bot by itself: a direct message or a mention."""
+    event = body["event"]
+    mentioned = bot is not None and f"<@{bot}" in event.get("text", "")
+    return event["type"] == "app_mention" or _is_direct(event) or mentioned
+
+
+def to_event(body: Body, payload: str) -> Event:
+    event = body["event"]
+    return Event(
+        id=body["event_id"],
+        conversation=conversation_of(body),
+        payload=payload,
+        # A mention in a channel is reported as `app_mention` and as `message`, with two event ids.
+        message_key=f"{event['channel']}:{event['ts']}",
+    )
+
+
+def to_message(body: Body, bot: str | None) -> Message:
+    event = body["event"]
+    text = event.get("text") or ""
+    # Somebody from another organization, in a shared channel, has their id in their own workspace.
+    tenant = event.get("user_team") or _tenant(body)
+    return Message(
+        id=event["ts"],
+        text=unescape(without_mention(text, bot) if bot else text),
+        sender=Identity(CHANNEL, tenant, event["user"]),
+        sender_name=event["user"],
+        conversation=conversation_of(body),
+        attachments=tuple(Attachment(file.get("filetype") or "file") for file in event.get("files") or ()),
+        raw=json.dumps(body, ensure_ascii=False),
+    )
+
+
+def _tenant(body: Body) -> str:
+    return str(body.get("context_team_id") or body["team_id"])
+
+
+def _is_direct(event: Mapping[str, Any]) -> bool:
+    return event.get("channel_type") == "im" or str(event["channel"]).startswith("D")

@@ -1,0 +1,3 @@
+from interfaces.telegram.interface import Telegram
+
+__all__ = ["Telegram"]

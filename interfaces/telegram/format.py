@@ -1,0 +1,39 @@
+"""Telegram's HTML: https://core.telegram.org/bots/api#html-style"""
+
+from html import escape
+
+from interfaces.markdown import Renderer
+
+LIMIT = 4096  # characters of one message
+
+
+class HtmlRenderer(Renderer):
+    def __init__(self) -> None:
+        super().__init__(LIMIT)
+
+    def escape(self, text: str) -> str:
+        return escape(text, quote=False)
+
+    def bold(self, text: str) -> str:
+        return f"<b>{text}</b>"
+
+    def italic(self, text: str) -> str:
+        return f"<i>{text}</i>"
+
+    def strikethrough(self, text: str) -> str:
+        return f"<s>{text}</s>"
+
+    def code(self, text: str) -> str:
+        return f"<code>{self.escape(text)}</code>"
+
+    def code_block(self, text: str, language: str) -> str:
+        code = self.escape(text)
+        return (
+            f'<pre><code class="language-{escape(language)}">{code}</code></pre>' if language else f"<pre>{code}</pre>"
+        )
+
+    def link(self, text: str, address: str) -> str:
+        return f'<a href="{escape(address)}">{text}</a>'
+
+    def quote(self, text: str) -> str:
+        return f"<blockquote>{text}</blockquote>"

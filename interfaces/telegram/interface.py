@@ -1,0 +1,152 @@
+import hmac
+import json
+import logging
+import re
+from collections.abc import Sequence
+from typing import Annotated
+
+import telegram
+from pydantic import AfterValidator, Field, SecretStr
+from pydantic_settings import SettingsConfigDict
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+from telegram import Update
+from telegram.error import BadRequest, InvalidToken, TelegramError
+from telegram.request import HTTPXRequest
+
+from gateway.interface import Event, Host
+from interfaces.requests import read_body
+from interfaces.telegram import parse
+from interfaces.telegram.present import TelegramPresenter
+from oauth import SettingError
+from oauth.settings import ServiceUrl, Settings, is_loopback
+from toolkits import Message
+
+CALL_TIMEOUT = 15.0  # seconds for one call of the Bot API
+SECRET_HEADER = "X-Telegram-Bot-Api-Secret-Token"  # noqa: S105 - its name
+
+log = logging.getLogger(__name__)
+
+
+def _check_token(token: SecretStr) -> SecretStr:
+    if not re.fullmatch(r"\d+:[\w-]+", token.get_secret_value()):
+        raise ValueError("it is like 123456:ABC-DEF")
+    return token
+
+
+def _check_secret(secret: SecretStr) -> SecretStr:
+    if not re.fullmatch(r"[A-Za-z0-9_-]{1,256}", secret.get_secret_value()):
+        raise ValueError("Telegram takes 1 to 256 letters, digits, _ and -")
+    return secret
+
+
+class TelegramSettings(Settings):
+    model_config = SettingsConfigDict(env_prefix="TELEGRAM_")
+
+    bot_token: Annotated[SecretStr, AfterValidator(_check_token)] = Field(
+        description="It is the token that https://t.me/BotFather gave for the bot."
+    )
+    webhook_secret: Annotated[SecretStr, AfterValidator(_check_secret)] = Field(
+        description="Choose a random word of letters and digits: Telegram sends it with every update."
+    )
+    api_url: ServiceUrl = Field(default="https://api.telegram.org", description="Leave it out for Telegram itself.")
+
+
+class Telegram:
+    """Telegram, by its Bot API's webhook: private chats, and groups on mention, reply or command.
+
+    Args:
+        bot_token: else TELEGRAM_BOT_TOKEN.
+        webhook_secret: else TELEGRAM_WEBHOOK_SECRET.
+        api_url: else TELEGRAM_API_URL.
+
+    Raises:
+        SettingError: naming what is missing or malformed.
+    """
+
+    channel = parse.CHANNEL
+    address = "/telegram/webhook"
+
+    def __init__(
+        self, bot_token: str | None = None, webhook_secret: str | None = None, api_url: str | None = None
+    ) -> None:
+        settings = TelegramSettings(bot_token=bot_token, webhook_secret=webhook_secret, api_url=api_url)
+        token = settings.bot_token.get_secret_value()
+        self._secret = settings.webhook_secret.get_secret_value()
+        self._client = telegram.Bot(
+            token,
+            base_url=f"{settings.api_url}/bot",
+            base_file_url=f"{settings.api_url}/file/bot",
+            request=HTTPXRequest(
+                connection_pool_size=32,
+                connect_timeout=CALL_TIMEOUT,
+                read_timeout=CALL_TIMEOUT,
+                write_timeout=CALL_TIMEOUT,
+                pool_timeout=CALL_TIMEOUT,
+            ),
+        )
+        self._bot = parse.Bot(int(token.partition(":")[0]), None)
+        self._host: Host | None = None
+        self.presenter = TelegramPresenter(self._client)
+
+    @staticmethod
+    def configured() -> bool:
+        return TelegramSettings.mentioned()
+
+    def routes(self) -> Sequence[BaseRoute]:
+        return [Route(self.address, self._receive, methods=["POST"])]
+
+    async def start(self, host: Host) -> None:
+        self._host = host
+        try:
+            await self._client.initialize()
+            self._bot.username = self._client.username
+            if host.base_url is not None:
+                await self._set_webhook(host.base_url)
+        except InvalidToken:
+            raise SettingError(
+                "TELEGRAM_BOT_TOKEN was rejected by Telegram. It is the token that https://t.me/BotFather gave."
+            ) from None
+        except TelegramError as error:
+            log.warning("Telegram cannot be reached, so the webhook stays as it was: %s", type(error).__name__)
+
+    async def stop(self) -> None:
+        self._host = None
+        await self._client.shutdown()
+
+    async def parse(self, payload: str) -> Message | None:
+        update = Update.de_json(json.loads(payload), self._client)
+        await self._know_the_bot()
+        return None if update.message is None else parse.to_message(self._bot, update.message, payload)
+
+    async def _receive(self, request: Request) -> Response:
+        given = request.headers.get(SECRET_HEADER, "")
+        if not hmac.compare_digest(given.encode(), self._secret.encode()):
+            return Response(status_code=401)
+        payload = (await read_body(request)).decode()
+        update = Update.de_json(json.loads(payload), self._client)
+        await self._know_the_bot()
+        if update.message is not None and parse.is_for(self._bot, update):
+            assert self._host is not None
+            conversation = parse.conversation_of(self._bot, update.message)
+            await self._host.accept(Event(str(update.update_id), conversation, payload))
+        return Response(status_code=200)
+
+    async def _know_the_bot(self) -> None:
+        if self._bot.username is None:  # Telegram could not be reached at the start
+            self._bot.username = (await self._client.get_me()).username
+
+    async def _set_webhook(self, base_url: str) -> None:
+        """https://core.telegram.org/bots/api#setwebhook"""
+        try:
+            await self._client.set_webhook(
+                f"{base_url}{self.address}", secret_token=self._secret, allowed_updates=[Update.MESSAGE]
+            )
+        except BadRequest as error:
+            if is_loopback(base_url):  # which Telegram cannot reach, but something on this machine may stand in for it
+                log.warning("Telegram does not take %s for a webhook: %s", base_url, error.message)
+                return
+            raise SettingError(
+                f"UNDERSTUDY_BASE_URL is {base_url!r}, which Telegram does not take for a webhook: {error.message}."
+            ) from None

@@ -1,0 +1,68 @@
+"""Answers as messages: https://core.telegram.org/bots/api#sendmessage"""
+
+from typing import Any
+
+from telegram import Bot, InlineKeyboardButton, InlineKeyboardMarkup, LinkPreviewOptions, ReplyParameters
+from telegram.constants import ParseMode
+from telegram.error import BadRequest, Forbidden, RetryAfter
+
+from gateway.interface import DeliveryRefused, Presenter, RetryLater, SignIn
+from interfaces.telegram.format import HtmlRenderer
+from toolkits import Conversation
+
+
+class TelegramPresenter(Presenter):
+    def __init__(self, bot: Bot) -> None:
+        self._bot = bot
+        self._renderer = HtmlRenderer()
+
+    def parts(self, markdown: str) -> list[str]:
+        return self._renderer.render(markdown)
+
+    async def send_text(self, conversation: Conversation, text: str, reply_to: str) -> None:
+        await self._send(conversation, text, reply_to)
+
+    async def send_sign_in(self, sign_in: SignIn) -> None:
+        label = self._renderer.escape(sign_in.label)
+        if sign_in.conversation.shared:
+            # A bot cannot write first to somebody who never started it: they come to it by this button.
+            # https://core.telegram.org/bots/features#deep-linking
+            me = await self._bot.get_me()
+            text = (
+                f"To answer that, I need you to connect your {label} account. "
+                "Press the button, then Start: I send you a link that only you see."
+            )
+            address = f"https://t.me/{me.username}?start={sign_in.ticket}"
+        else:
+            text = (
+                f"To answer that, I need you to connect your {label} account. The link is for you alone and "
+                "works for ten minutes. I answer as soon as you have signed in."
+            )
+            address = await sign_in.link()
+        button = InlineKeyboardButton(f"Connect {sign_in.label}", url=address)
+        await self._send(
+            sign_in.conversation, text, sign_in.reply_to, reply_markup=InlineKeyboardMarkup.from_button(button)
+        )
+
+    async def _send(self, conversation: Conversation, text: str, reply_to: str, **options: Any) -> None:
+        chat, _, topic = conversation.id.partition("/")
+        reply = ReplyParameters(int(reply_to), allow_sending_without_reply=True) if conversation.shared else None
+        try:
+            await self._bot.send_message(
+                chat_id=int(chat),
+                text=text,
+                message_thread_id=int(topic) if topic else None,
+                parse_mode=ParseMode.HTML,
+                link_preview_options=LinkPreviewOptions(is_disabled=True),
+                reply_parameters=reply,
+                **options,
+            )
+        except RetryAfter as error:
+            raise RetryLater(_seconds(error)) from error
+        except (BadRequest, Forbidden) as error:
+            raise DeliveryRefused(error.message) from error
+
+
+def _seconds(error: RetryAfter) -> float:
+    after = error.retry_after
+    return float(after) if isinstance(after, (int, float)) else after.total_seconds()

@@ -1,0 +1,3 @@
+from interfaces.web.interface import Web
+
+__all__ = ["Web"]

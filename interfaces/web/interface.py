@@ -1,0 +1,147 @@
+import json
+import secrets
+from collections.abc import AsyncIterator, Sequence
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from itsdangerous import BadSignature, Signer
+from pydantic import ValidationError
+from sse_starlette import EventSourceResponse
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from gateway.interface import Host, TranscriptEntry
+from interfaces.requests import read_body
+from interfaces.web import parse
+from interfaces.web.loopback import LoopbackOnly
+from interfaces.web.present import WebPresenter
+from toolkits import Message
+
+COOKIE = "understudy_person"
+STATIC = Path(str(files("interfaces.web"))) / "static"
+HEADERS = {
+    "Content-Security-Policy": "default-src 'self'; frame-ancestors 'none'; base-uri 'none'",
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+class Web:
+    """A web chat for development, in which you are one person in one window and another in the next.
+
+    There is no sign-in: it answers this machine's own browser alone. Who a window speaks for is in a signed
+    cookie that the page of that person gets, and not in what the page sends.
+
+    Args:
+        people: the names of those one can be.
+    """
+
+    channel = parse.CHANNEL
+    address = "/"
+
+    def __init__(self, people: Sequence[str] = ("Alice", "Bob", "Carol")) -> None:
+        self._people = {name.lower(): name for name in people}
+        self._signer = Signer(secrets.token_bytes(32), salt="person")
+        self._host: Host | None = None
+        self.presenter = WebPresenter()
+
+    def routes(self) -> Sequence[BaseRoute]:
+        own = [Middleware(LoopbackOnly)]
+        person = [
+            Route("/", self._chat, methods=["GET"]),
+            Route("/transcript", self._transcript, methods=["GET"]),
+            Route("/updates", self._updates, methods=["GET"]),
+            Route("/messages", self._receive, methods=["POST"]),
+            Route("/sign-in/{provider}", self._sign_in, methods=["GET"]),
+        ]
+        return [
+            Route("/", self._index, methods=["GET"], middleware=own),
+            Mount("/web/static", StaticFiles(directory=STATIC), middleware=own),
+            Mount("/web/{person}", routes=person, middleware=own),
+        ]
+
+    async def start(self, host: Host) -> None:
+        self._host = host
+
+    async def stop(self) -> None:
+        self.presenter.close()
+        self._host = None
+
+    async def parse(self, payload: str) -> Message | None:
+        return parse.to_message(payload, self._people)
+
+    async def _index(self, _: Request) -> Response:
+        links = "".join(
+            f'<a class="person" href="/web/{escape(person)}/" target="_blank" rel="noopener">{escape(name)}</a>'
+            for person, name in self._people.items()
+        )
+        return HTMLResponse((STATIC / "index.html").read_text().replace("{people}", links), headers=HEADERS)
+
+    async def _chat(self, request: Request) -> Response:
+        person = request.path_params["person"]
+        if person not in self._people:
+            raise HTTPException(404)
+        page = (STATIC / "chat.html").read_text().replace("{name}", escape(self._people[person]))
+        response = HTMLResponse(page, headers=HEADERS)
+        # The path keeps the people of one browser's windows apart.
+        response.set_cookie(
+            COOKIE, self._signer.sign(person).decode(), path=f"/web/{person}/", httponly=True, samesite="strict"
+        )
+        return response
+
+    async def _transcript(self, request: Request) -> Response:
+        person, host = self._person(request), self._running()
+        entries = await host.transcript(parse.conversation_of(person))
+        return JSONResponse([self._entry(entry) for entry in entries], headers=HEADERS)
+
+    async def _updates(self, request: Request) -> Response:
+        person = self._person(request)
+
+        async def events() -> AsyncIterator[dict[str, str]]:
+            yield {"data": json.dumps({"type": "changed"})}
+            async for update in self.presenter.updates(person):
+                yield {"data": json.dumps(update)}
+
+        return EventSourceResponse(events(), headers=HEADERS)
+
+    async def _receive(self, request: Request) -> Response:
+        person, host = self._person(request), self._running()
+        try:
+            submission = parse.Submission.model_validate_json(await read_body(request))
+        except ValidationError:
+            raise HTTPException(422) from None
+        await host.accept(parse.to_event(person, submission))
+        return Response(status_code=202)
+
+    async def _sign_in(self, request: Request) -> Response:
+        person, host = self._person(request), self._running()
+        identity = parse.to_message(json.dumps({"person": person, "id": "", "text": ""}), self._people).sender
+        link = await host.sign_in_link(identity, request.path_params["provider"])
+        return RedirectResponse(link, status_code=303, headers=HEADERS)
+
+    def _person(self, request: Request) -> str:
+        """Who a window speaks for: what its cookie says, which its address must say, too."""
+        try:
+            person = self._signer.unsign(request.cookies.get(COOKIE, "")).decode()
+        except BadSignature:
+            raise HTTPException(401) from None
+        if person != request.path_params["person"]:
+            raise HTTPException(401)
+        return person
+
+    def _running(self) -> Host:
+        if self._host is None:
+            raise HTTPException(503)
+        return self._host
+
+    def _entry(self, entry: TranscriptEntry) -> dict[str, Any]:
+        if entry.payload is not None:
+            return {"id": entry.id, "from": "person", "text": parse.to_message(entry.payload, self._people).text}
+        return {"id": entry.id, "from": "agent", "html": entry.text, "signIn": entry.provider}

@@ -1,0 +1,39 @@
+import json
+
+from pydantic import BaseModel, Field
+
+from gateway.interface import Event
+from oauth import Identity
+from toolkits import Conversation, Message
+
+CHANNEL = "web"
+TENANT = "dev"
+
+
+class Submission(BaseModel):
+    """What the page posts: a message, under an id of the page's own that makes a repeated post one message."""
+
+    id: str = Field(min_length=1, max_length=64)
+    text: str = Field(min_length=1, max_length=20_000)
+
+
+def conversation_of(person: str) -> Conversation:
+    return Conversation(CHANNEL, TENANT, person, shared=False)
+
+
+def to_event(person: str, submission: Submission) -> Event:
+    payload = json.dumps({"person": person, **submission.model_dump()}, ensure_ascii=False)
+    return Event(f"{person}/{submission.id}", conversation_of(person), payload)
+
+
+def to_message(payload: str, names: dict[str, str]) -> Message:
+    fields = json.loads(payload)
+    person = fields["person"]
+    return Message(
+        id=fields["id"],
+        text=fields["text"].strip(),
+        sender=Identity(CHANNEL, TENANT, person),
+        sender_name=names.get(person, person),
+        conversation=conversation_of(person),
+        raw=payload,
+    )

@@ -1,0 +1,104 @@
+"use strict";
+
+const messages = document.getElementById("messages");
+const form = document.getElementById("form");
+const text = document.getElementById("text");
+const state = document.getElementById("state");
+let writing = null; // the answer that is being written, not yet in the transcript
+
+function add(className, content) {
+  const element = document.createElement("div");
+  element.className = className;
+  element.textContent = content;
+  messages.append(element);
+  messages.scrollTop = messages.scrollHeight;
+  return element;
+}
+
+function show(entry) {
+  if (entry.from === "person") {
+    add("message person-said", entry.text);
+    return;
+  }
+  const element = add("message agent-said", "");
+  if (entry.signIn) {
+    const link = document.createElement("a");
+    link.href = `sign-in/${encodeURIComponent(entry.signIn)}`;
+    link.target = "_blank";
+    link.rel = "noopener";
+    link.textContent = `Connect ${entry.signIn}`;
+    element.append("To answer that, I need an account of yours: ", link);
+  } else {
+    element.innerHTML = entry.html; // made by the server from markdown, in which HTML is text
+  }
+}
+
+async function refresh() {
+  const response = await fetch("transcript");
+  if (response.status === 401) {
+    location.reload(); // the server was started anew and signs anew
+    return;
+  }
+  const entries = await response.json();
+  messages.replaceChildren();
+  writing = null;
+  entries.forEach(show);
+  messages.scrollTop = messages.scrollHeight;
+}
+
+function write(delta) {
+  writing ??= add("message agent-said writing", "");
+  writing.textContent += delta;
+  messages.scrollTop = messages.scrollHeight;
+}
+
+function listen() {
+  const updates = new EventSource("updates");
+  updates.onopen = () => { state.textContent = "connected"; };
+  updates.onmessage = (event) => {
+    const update = JSON.parse(event.data);
+    if (update.type === "delta") {
+      write(update.text);
+    } else if (update.type === "tool") {
+      writing = null;
+      add("tool", `uses ${update.name}`);
+    } else {
+      refresh();
+    }
+  };
+  updates.onerror = () => {
+    state.textContent = "connecting…";
+    if (updates.readyState === EventSource.CLOSED) {
+      setTimeout(() => location.reload(), 1000);
+    }
+  };
+}
+
+form.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const written = text.value.trim();
+  if (!written) {
+    return;
+  }
+  text.value = "";
+  writing = null;
+  add("message person-said", written);
+  const response = await fetch("messages", {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify({ id: crypto.randomUUID(), text: written }),
+  });
+  if (!response.ok) {
+    add("tool", "That was not sent. Please try again.");
+    text.value = written;
+  }
+});
+
+text.addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
+    event.preventDefault();
+    form.requestSubmit();
+  }
+});
+
+listen();

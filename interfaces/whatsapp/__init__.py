@@ -1,0 +1,3 @@
+from interfaces.whatsapp.interface import WhatsApp
+
+__all__ = ["WhatsApp"]

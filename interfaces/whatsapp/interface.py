@@ -1,0 +1,118 @@
+import re
+from collections.abc import Sequence
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, SecretStr
+from pydantic_settings import SettingsConfigDict
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+from twilio.http.async_http_client import AsyncTwilioHttpClient
+from twilio.request_validator import RequestValidator
+from twilio.rest import Client
+from twilio.twiml.messaging_response import MessagingResponse
+
+from gateway.interface import Host
+from interfaces.requests import read_body
+from interfaces.whatsapp import parse
+from interfaces.whatsapp.present import WhatsAppPresenter
+from oauth import SettingError
+from oauth.settings import ServiceUrl, Settings
+from toolkits import Message
+
+
+def _check_number(address: str) -> str:
+    if not re.fullmatch(r"\+\d{6,15}", parse.number(address)):
+        raise ValueError("it is like whatsapp:+15551234567")
+    return parse.number(address)
+
+
+class TwilioSettings(Settings):
+    model_config = SettingsConfigDict(env_prefix="TWILIO_")
+
+    account_sid: str = Field(description="It is the Account SID (AC…) at https://console.twilio.com.")
+    auth_token: SecretStr = Field(description="It is the Auth Token at https://console.twilio.com.")
+    whatsapp_from: Annotated[str, AfterValidator(_check_number)] = Field(
+        description="It is the WhatsApp sender that people write to, like whatsapp:+15551234567."
+    )
+    api_url: ServiceUrl | None = Field(default=None, description="Leave it out for Twilio itself.")
+
+
+class WhatsApp:
+    """WhatsApp, by Twilio's webhook and REST API.
+
+    Args:
+        account_sid: else TWILIO_ACCOUNT_SID.
+        auth_token: else TWILIO_AUTH_TOKEN.
+        whatsapp_from: else TWILIO_WHATSAPP_FROM.
+        api_url: else TWILIO_API_URL.
+
+    Raises:
+        SettingError: naming what is missing or malformed.
+    """
+
+    channel = parse.CHANNEL
+    address = "/whatsapp/webhook"
+
+    def __init__(
+        self,
+        account_sid: str | None = None,
+        auth_token: str | None = None,
+        whatsapp_from: str | None = None,
+        api_url: str | None = None,
+    ) -> None:
+        self._settings = TwilioSettings(
+            account_sid=account_sid, auth_token=auth_token, whatsapp_from=whatsapp_from, api_url=api_url
+        )
+        self._validator = RequestValidator(self._settings.auth_token.get_secret_value())
+        self._http: AsyncTwilioHttpClient | None = None
+        self._host: Host | None = None
+        self.presenter = WhatsAppPresenter()
+
+    @staticmethod
+    def configured() -> bool:
+        return TwilioSettings.mentioned()
+
+    def routes(self) -> Sequence[BaseRoute]:
+        return [Route(self.address, self._receive, methods=["POST"])]
+
+    async def start(self, host: Host) -> None:
+        if host.base_url is None:
+            raise SettingError(
+                "UNDERSTUDY_BASE_URL is not set. Twilio signs the address that it calls: set it to the public address "
+                "of this gateway, like https://bot.example.com."
+            )
+        self._host = host
+        self._http = AsyncTwilioHttpClient()
+        client = Client(
+            self._settings.account_sid, self._settings.auth_token.get_secret_value(), http_client=self._http
+        )
+        if self._settings.api_url is not None:
+            client.api.base_url = self._settings.api_url
+        self.presenter.client = client
+
+    async def stop(self) -> None:
+        self._host = None
+        self.presenter.client = None
+        if self._http is not None:
+            await self._http.close()
+
+    async def parse(self, payload: str) -> Message | None:
+        return parse.to_message(parse.to_form(payload), payload)
+
+    async def _receive(self, request: Request) -> Response:
+        payload = (await read_body(request)).decode(errors="replace")
+        form = parse.to_form(payload)
+        if not self._is_signed(form, request):
+            return Response(status_code=403)
+        if parse.is_for(self._settings.whatsapp_from, form):
+            assert self._host is not None
+            await self._host.accept(parse.to_event(form, payload))
+        return Response(str(MessagingResponse()), media_type="text/xml")  # answers go out by the REST API
+
+    def _is_signed(self, form: dict[str, str], request: Request) -> bool:
+        """https://www.twilio.com/docs/usage/webhooks/webhooks-security"""
+        assert self._host is not None
+        query = f"?{request.url.query}" if request.url.query else ""
+        address = f"{self._host.base_url}{request.url.path}{query}"
+        return bool(self._validator.validate(address, form, request.headers.get("x-twilio-signature", "")))

@@ -1,0 +1,55 @@
+"""Twilio's webhook for WhatsApp: https://www.twilio.com/docs/messaging/guides/webhook-request"""
+
+from collections.abc import Mapping
+from urllib.parse import parse_qsl
+
+from gateway.interface import Event
+from oauth import Identity
+from toolkits import Attachment, Conversation, Message
+
+CHANNEL = "whatsapp"
+PREFIX = "whatsapp:"
+
+Form = Mapping[str, str]
+
+
+def to_form(payload: str) -> dict[str, str]:
+    return dict(parse_qsl(payload, keep_blank_values=True))
+
+
+def number(address: str) -> str:
+    """`+15551234567`, of `whatsapp:+15551234567`."""
+    return address.removeprefix(PREFIX)
+
+
+def is_for(sender: str, form: Form) -> bool:
+    """Whether a webhook is a message to our number, and not the status of one of ours."""
+    received = form.get("SmsStatus", "received") == "received" and "MessageStatus" not in form
+    complete = bool(form.get("MessageSid") and form.get("From"))
+    return received and complete and number(form.get("To", "")) == sender and bool(form.get("Body") or _kinds(form))
+
+
+def conversation_of(form: Form) -> Conversation:
+    return Conversation(CHANNEL, number(form["To"]), number(form["From"]), shared=False)
+
+
+def to_event(form: Form, payload: str) -> Event:
+    return Event(form["MessageSid"], conversation_of(form), payload)
+
+
+def to_message(form: Form, payload: str) -> Message:
+    return Message(
+        id=form["MessageSid"],
+        text=form.get("Body", "").strip(),
+        sender=Identity(CHANNEL, number(form["To"]), number(form["From"])),
+        sender_name=form.get("ProfileName") or number(form["From"]),
+        conversation=conversation_of(form),
+        attachments=tuple(Attachment(kind) for kind in _kinds(form)),
+        raw=payload,
+    )
+
+
+def _kinds(form: Form) -> list[str]:
+    count = form.get("NumMedia", "0")
+    media = [form.get(f"MediaContentType{index}", "file") for index in range(int(count) if count.isdecimal() else 0)]
+    return media + (["location"] if form.get("Latitude") else [])
