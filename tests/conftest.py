@@ -1,0 +1,1 @@
+from peers.fixtures import *  # noqa: F403 - fixtures

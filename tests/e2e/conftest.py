@@ -1,0 +1,27 @@
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from e2e.served import Served
+from peers.emulate import Emulate
+from peers.telegram import TelegramServer
+
+Serve = Callable[..., Served]
+
+ECHO_MAIL = Path(__file__).with_name("echo_mail.py")
+
+
+@pytest.fixture
+def serve(tmp_path: Path, emulate: Emulate, telegram: TelegramServer) -> Iterator[Serve]:
+    """Starts `understudy serve FILE` with the stand-ins' settings in its environment."""
+    started: list[Served] = []
+
+    def start(target: Path = ECHO_MAIL, **env: str) -> Served:
+        served = Served(target, tmp_path, emulate, telegram, **env)
+        started.append(served)
+        served.start()
+        return served
+
+    yield start
+    for served in started:
+        served.stop()

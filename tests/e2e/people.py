@@ -1,0 +1,95 @@
+"""A person on a channel: what they write, what they see. One shape for the three channels."""
+
+import html
+import re
+from typing import Any, Protocol
+
+from peers import seed, telegram_updates
+from peers.emulate import Emulate
+from peers.telegram import TelegramServer
+from peers.wait import wait_until
+
+
+class ChannelPerson(Protocol):
+    """Somebody in a direct conversation with the bot."""
+
+    person: seed.Person
+
+    def write(self, text: str) -> None: ...
+
+    def seen(self) -> list[str]:
+        """Everything the bot has sent them, links included."""
+        ...
+
+
+class OnSlack:
+    def __init__(self, person: seed.Person, emulate: Emulate, telegram: TelegramServer) -> None:
+        self.person = person
+        self._emulate = emulate
+        self._channel = emulate.slack_dm(person.name)
+
+    def write(self, text: str) -> None:
+        self._emulate.slack_post(self.person.name, self._channel, text)
+
+    def seen(self) -> list[str]:
+        return self._emulate.slack_said(self._channel)
+
+
+class OnTelegram:
+    def __init__(self, person: seed.Person, emulate: Emulate, telegram: TelegramServer) -> None:
+        self.person = person
+        self._telegram = telegram
+
+    def write(self, text: str) -> None:
+        response = self._telegram.deliver(telegram_updates.private_message(text, self.person))
+        assert response.status_code == 200
+
+    def seen(self) -> list[str]:
+        return [
+            f"{message['text']} {_buttons(message)}" for message in self._telegram.messages(self.person.telegram_id)
+        ]
+
+
+class OnWhatsApp:
+    def __init__(self, person: seed.Person, emulate: Emulate, telegram: TelegramServer) -> None:
+        self.person = person
+        self._emulate = emulate
+
+    def write(self, text: str) -> None:
+        self._emulate.whatsapp_post(self.person.name, text)
+
+    def seen(self) -> list[str]:
+        return [message["body"] for message in self._emulate.whatsapp_messages(self.person.name)]
+
+
+CHANNELS = {"slack": OnSlack, "telegram": OnTelegram, "whatsapp": OnWhatsApp}
+
+
+def link_in(text: str) -> str:
+    """The address of the sign-in link in a message."""
+    found = re.search(r"https?://[^\s|>\"]+/o/oauth2/[^\s|>\"]+", html.unescape(text))
+    assert found, f"no link in {text!r}"
+    return found[0]
+
+
+def wait_for_link(person: ChannelPerson) -> str:
+    def last() -> str | None:
+        links = [text for text in person.seen() if "/o/oauth2/" in text]
+        return links[-1] if links else None
+
+    return link_in(str(wait_until(last, what=f"{person.person.name} is sent a sign-in link")))
+
+
+def wait_for_mail(person: ChannelPerson, count: int = 1, timeout: float = 10.0) -> list[str]:
+    """The answers that a person got, once there are so many."""
+
+    def answers() -> list[str] | None:
+        found = [text for text in person.seen() if "Found:" in text]
+        return found if len(found) >= count else None
+
+    return list(wait_until(answers, timeout, f"{person.person.name} has {count} answers") or [])
+
+
+def _buttons(message: dict[str, Any]) -> str:
+    rows = (message.get("reply_markup") or {}).get("inline_keyboard", [])
+    return " ".join(button["url"] for row in rows for button in row if "url" in button)

@@ -1,0 +1,119 @@
+"""`understudy serve`, as a process of its own, on a database of its own."""
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import httpx
+from peers import seed, telegram_updates
+from peers.emulate import Emulate
+from peers.process import free_ports
+from peers.telegram import TelegramServer
+from peers.wait import wait_until
+
+from oauth import Keyring
+
+COMMAND = Path(sys.executable).with_name("understudy")
+START_TIMEOUT = 30.0  # seconds
+ROOT = Path(__file__).parents[2]
+
+
+class Served:
+    """The gateway of one file, connected to the servers that stand in for the platforms."""
+
+    def __init__(self, target: Path, directory: Path, emulate: Emulate, telegram: TelegramServer, **env: str) -> None:
+        self.url = f"http://127.0.0.1:{free_ports(1)[0]}"
+        self.target = target
+        self.database = directory / "understudy.db"
+        self.log = directory / "log.txt"
+        self.gate = directory / "gate"
+        self._child: subprocess.Popen[bytes] | None = None
+        self._directory = directory
+        self._env = environment(self, emulate, telegram) | env
+        emulate.connect(
+            [f"{self.url}/oauth/google/callback"], f"{self.url}/slack/events", f"{self.url}/whatsapp/webhook"
+        )
+
+    def start(self) -> None:
+        with self.log.open("ab") as log:
+            self._child = subprocess.Popen(
+                [COMMAND, "serve", str(self.target), "--port", self.url.rpartition(":")[2]],
+                cwd=self._directory,
+                env=self._env,
+                stdout=log,
+                stderr=log,
+            )
+        wait_until(self._is_ready, START_TIMEOUT, "understudy serve is ready")
+
+    def kill(self) -> None:
+        assert self._child is not None
+        self._child.kill()
+        self._child.wait()
+
+    def stop(self) -> int:
+        """Stops it as an operator does; returns its exit status."""
+        assert self._child is not None
+        if self._child.poll() is None:
+            self._child.send_signal(signal.SIGTERM)
+        try:
+            return self._child.wait(20)
+        except subprocess.TimeoutExpired:
+            self._child.kill()
+            raise
+
+    def rows(self, statement: str) -> list[tuple[Any, ...]]:
+        with sqlite3.connect(f"file:{self.database}?mode=ro", uri=True) as database:
+            return database.execute(statement).fetchall()
+
+    def stored_bytes(self) -> bytes:
+        """The database as it is on the disk, its write-ahead log included."""
+        return b"".join(path.read_bytes() for path in self._directory.glob("understudy.db*"))
+
+    def output(self) -> str:
+        return self.log.read_text()
+
+    def _is_ready(self) -> bool:
+        assert self._child is not None
+        assert self._child.poll() is None, f"it ended:\n{self.output()}"
+        try:
+            return httpx.get(f"{self.url}/readyz", trust_env=False).status_code == 200
+        except httpx.TransportError:
+            return False
+
+
+def environment(served: Served, emulate: Emulate, telegram: TelegramServer) -> dict[str, str]:
+    return {
+        "PATH": os.environ["PATH"],
+        "HOME": str(served.database.parent),
+        "GATE": str(served.gate),
+        "UNDERSTUDY_DATABASE_URL": f"sqlite:///{served.database}",
+        "UNDERSTUDY_BASE_URL": served.url,
+        "UNDERSTUDY_SECRET_KEY": Keyring.generate(),
+        "GOOGLE_CLIENT_ID": emulate.client_id,
+        "GOOGLE_CLIENT_SECRET": emulate.client_secret,
+        "GOOGLE_BASE_URL": emulate.google_url,
+        "SLACK_BOT_TOKEN": emulate.bot_token,
+        "SLACK_SIGNING_SECRET": emulate.signing_secret,
+        "SLACK_API_URL": emulate.slack_url,
+        "TELEGRAM_BOT_TOKEN": telegram.token,
+        "TELEGRAM_WEBHOOK_SECRET": telegram_updates.SECRET_TOKEN,
+        "TELEGRAM_API_URL": telegram.url,
+        "TWILIO_ACCOUNT_SID": emulate.account_sid,
+        "TWILIO_AUTH_TOKEN": emulate.auth_token,
+        "TWILIO_WHATSAPP_FROM": emulate.whatsapp_number,
+        "TWILIO_API_URL": emulate.twilio_url,
+    }
+
+
+def assert_only_mail_of(person: seed.Person, texts: Iterable[str]) -> None:
+    """Each text holds this person's mail, and nobody else's."""
+    for text in texts:
+        assert person.marker("MAIL", 1) in text
+        for other in seed.PEOPLE.values():
+            assert other is person or other.name.upper() not in text
+        assert seed.CANARY not in text

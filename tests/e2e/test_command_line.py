@@ -1,0 +1,125 @@
+"""The command as an operator uses it: a wrong setting, a wrong file, Ctrl-C."""
+
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import httpx
+import pytest
+from e2e.served import COMMAND, ROOT
+from peers.process import free_ports
+from peers.wait import wait_until
+
+from oauth import Keyring
+
+
+def run(*arguments: str, directory: Path, **env: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [COMMAND, *arguments],
+        cwd=directory,
+        env={"PATH": os.environ["PATH"], "HOME": str(directory), **env},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_keys_new_prints_a_key_that_encrypts(tmp_path: Path) -> None:
+    printed = run("keys", "new", directory=tmp_path).stdout.strip()
+    keyring = Keyring.parse(printed)
+    assert keyring.decrypt(keyring.encrypt(b"x", "row"), "row") == b"x"
+
+
+def test_a_recipe_without_its_settings_names_each_of_them(tmp_path: Path) -> None:
+    ended = run("serve", str(ROOT / "cookbook/slack/gmail_agent.py"), directory=tmp_path)
+    assert ended.returncode == 2
+    assert "GOOGLE_CLIENT_ID is not set" in ended.stderr
+    assert "GOOGLE_CLIENT_SECRET is not set" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("env", "named"),
+    [
+        ({}, "UNDERSTUDY_MODEL is not set"),
+        ({"UNDERSTUDY_MODEL": "nonsense"}, "nonsense"),
+        ({"UNDERSTUDY_MODEL": "openai:gpt-5.2"}, "OPENAI_API_KEY"),
+        ({"UNDERSTUDY_MODEL": "anthropic:claude-sonnet-4-5"}, "understudy[anthropic]"),
+    ],
+)
+def test_a_model_that_cannot_be_had_stops_the_start(tmp_path: Path, env: dict[str, str], named: str) -> None:
+    (tmp_path / "bot.py").write_text("from gateway import Agent, Gateway\ngateway = Gateway(Agent())\n")
+    ended = run("serve", "bot.py", directory=tmp_path, **env)
+    assert ended.returncode == 2
+    assert named in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_toolkit_that_cannot_be_cloned_stops_the_start_by_name(tmp_path: Path) -> None:
+    (tmp_path / "bot.py").write_text(
+        "import threading\n"
+        "from gateway import Agent, Gateway\n"
+        "from toolkits import Toolkit\n"
+        "class Counter(Toolkit):\n"
+        "    def __init__(self):\n"
+        "        self.lock = threading.Lock()\n"
+        "gateway = Gateway(Agent(model='test', toolkits=[Counter()]))\n"
+    )
+    ended = run("serve", "bot.py", directory=tmp_path)
+    assert ended.returncode == 2
+    assert "Counter.lock cannot be cloned" in ended.stderr
+
+
+def test_the_web_chat_is_not_served(tmp_path: Path) -> None:
+    (tmp_path / "bot.py").write_text(
+        "from gateway import Agent, Gateway\n"
+        "from interfaces.web import Web\n"
+        "gateway = Gateway(Agent(model='test'), [Web()])\n"
+    )
+    ended = run("serve", "bot.py", directory=tmp_path)
+    assert ended.returncode == 2
+    assert "understudy dev" in ended.stderr
+
+
+def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
+    port = str(free_ports(1)[0])
+    first = subprocess.Popen([COMMAND, "dev", "--port", port], cwd=tmp_path, stderr=subprocess.DEVNULL)
+    try:
+        wait_until(lambda: _answers(port), 30, "the first one answers")
+        (tmp_path / "other").mkdir()
+        ended = run("dev", "--port", port, directory=tmp_path / "other")
+        assert ended.returncode == 2
+        assert port in ended.stderr
+    finally:
+        first.terminate()
+        first.wait(20)
+
+
+def test_ctrl_c_ends_dev_cleanly_while_a_window_is_open(tmp_path: Path) -> None:
+    port = str(free_ports(1)[0])
+    log = (tmp_path / "log.txt").open("w+")
+    child = subprocess.Popen([COMMAND, "dev", "--port", port], cwd=tmp_path, stderr=log)
+    try:
+        wait_until(lambda: _answers(port), 30, "dev answers")
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}/web/alice", trust_env=False) as window:
+            window.get("/")
+            with window.stream("GET", "/updates") as updates:
+                assert next(updates.iter_text())
+                child.send_signal(signal.SIGINT)
+                assert child.wait(8) == 0
+    finally:
+        child.kill()
+        log.seek(0)
+        printed = log.read()
+        log.close()
+    assert "Traceback" not in printed
+    assert f"http://127.0.0.1:{port}" in printed
+
+
+def _answers(port: str) -> bool:
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}/readyz", trust_env=False).status_code == 200
+    except httpx.TransportError:
+        return False

@@ -1,0 +1,132 @@
+"""A message, a private link, a consent, an answer: on each channel, with the gateway as its own process."""
+
+import re
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from e2e.conftest import Serve
+from e2e.people import CHANNELS, ChannelPerson, link_in, wait_for_link, wait_for_mail
+from e2e.served import assert_only_mail_of
+from peers import seed, telegram_updates
+from peers.emulate import Emulate
+from peers.telegram import TelegramServer
+from peers.wait import wait_until
+
+ROUNDS = 50
+
+pytestmark = pytest.mark.parametrize("channel", CHANNELS)
+
+
+@pytest.fixture
+def alice(channel: str, emulate: Emulate, telegram: TelegramServer) -> ChannelPerson:
+    return CHANNELS[channel](seed.ALICE, emulate, telegram)
+
+
+@pytest.fixture
+def bob(channel: str, emulate: Emulate, telegram: TelegramServer) -> ChannelPerson:
+    return CHANNELS[channel](seed.BOB, emulate, telegram)
+
+
+def connect(person: ChannelPerson, emulate: Emulate) -> None:
+    person.write("what is new in my mail?")
+    response = emulate.consent(wait_for_link(person), person.person.email)
+    assert response.status_code == 200
+    assert person.person.email in response.text
+
+
+def test_the_message_that_needed_consent_is_answered_by_itself(
+    channel: str, serve: Serve, emulate: Emulate, alice: ChannelPerson
+) -> None:
+    served = serve(CHANNEL=channel)
+    connect(alice, emulate)
+    answers = wait_for_mail(alice)
+    assert len(answers) == 1
+    assert_only_mail_of(seed.ALICE, answers)
+    assert served.rows("SELECT channel, user_id, provider FROM oauth_tokens") == [
+        (channel, served.rows("SELECT owner_user_id FROM session_items")[0][0], "google")
+    ]
+    # The stand-in's access and refresh tokens begin with `google_`.
+    assert b"google_" not in served.stored_bytes()
+    assert served.stop() == 0
+    output = served.output()
+    assert "google_" not in output
+    assert not re.search(r"(code|state|code_verifier)=(?!\*\*\*)", output)
+    assert emulate.bot_token not in output
+    assert telegram_updates.BOT_TOKEN not in output
+
+
+def test_two_people_at_once_each_see_their_own_mail_in_fifty_rounds(
+    channel: str, serve: Serve, emulate: Emulate, alice: ChannelPerson, bob: ChannelPerson
+) -> None:
+    serve(CHANNEL=channel)
+    connect(alice, emulate)
+    connect(bob, emulate)
+
+    def write(person: ChannelPerson) -> None:
+        for number in range(1, ROUNDS):
+            person.write(f"round {number}: what is new?")
+
+    with ThreadPoolExecutor() as threads:
+        list(threads.map(write, (alice, bob)))
+    for person in (alice, bob):
+        answers = wait_for_mail(person, ROUNDS, timeout=60)
+        assert len(answers) == ROUNDS
+        assert_only_mail_of(person.person, answers)
+
+
+def test_a_link_is_good_once(channel: str, serve: Serve, emulate: Emulate, alice: ChannelPerson) -> None:
+    served = serve(CHANNEL=channel)
+    alice.write("what is new in my mail?")
+    link = wait_for_link(alice)
+    assert emulate.consent(link, seed.ALICE.email).status_code == 200
+    wait_for_mail(alice)
+    assert emulate.consent(link, seed.BOB.email).status_code == 400
+    alice.write("and now?")
+    assert_only_mail_of(seed.ALICE, wait_for_mail(alice, 2))
+    assert len(served.rows("SELECT * FROM oauth_tokens")) == 1
+
+
+def test_consent_after_a_restart_still_answers_the_message(
+    channel: str, serve: Serve, emulate: Emulate, alice: ChannelPerson
+) -> None:
+    served = serve(CHANNEL=channel)
+    alice.write("what is new in my mail?")
+    link = wait_for_link(alice)
+    served.kill()
+    served.start()
+    assert emulate.consent(link, seed.ALICE.email).status_code == 200
+    assert_only_mail_of(seed.ALICE, wait_for_mail(alice))
+
+
+def test_a_message_acknowledged_before_kill_9_is_answered_after_the_restart(
+    channel: str, serve: Serve, emulate: Emulate, alice: ChannelPerson
+) -> None:
+    served = serve(CHANNEL=channel)
+    connect(alice, emulate)
+    wait_for_mail(alice)
+    served.gate.touch()
+    alice.write("and now?")
+    wait_until(
+        lambda: served.rows("SELECT id FROM inbox WHERE status = 'running'"), what="the message is accepted and played"
+    )
+    served.kill()
+    served.gate.unlink()
+    assert len(wait_for_mail(alice)) == 1
+    served.start()
+    assert_only_mail_of(seed.ALICE, wait_for_mail(alice, 2))
+
+
+def test_a_revoked_grant_asks_for_consent_again(
+    channel: str, serve: Serve, emulate: Emulate, alice: ChannelPerson
+) -> None:
+    served = serve(CHANNEL=channel)
+    connect(alice, emulate)
+    wait_for_mail(alice)
+    emulate.google.post("reset")  # Google forgets every grant
+    emulate.connect([f"{served.url}/oauth/google/callback"])
+    links = sum("/o/oauth2/" in text for text in alice.seen())
+    alice.write("and now?")
+    wait_until(lambda: sum("/o/oauth2/" in text for text in alice.seen()) > links, what="a second link is sent")
+    newest = [text for text in alice.seen() if "/o/oauth2/" in text][-1]
+    assert emulate.consent(link_in(newest), seed.ALICE.email).status_code == 200
+    assert_only_mail_of(seed.ALICE, wait_for_mail(alice, 2))
