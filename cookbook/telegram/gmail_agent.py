@@ -1,6 +1,6 @@
 """A Telegram bot that reads each person's own mail. README.md beside this file says how to set it up.
 
-    understudy serve cookbook/telegram/gmail_agent.py
+understudy serve cookbook/telegram/gmail_agent.py
 """
 
 from gateway import Agent, Gateway

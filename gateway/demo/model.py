@@ -86,7 +86,8 @@ def _line(value: Any) -> str:
 
 
 def _choose(text: str, tools: list[ToolDefinition]) -> ToolDefinition | None:
-    words, question = _stems(text), bool(QUESTION.search(text))
+    question = bool(QUESTION.search(text))
+    words = _stems(f"{text} list" if question else text)
 
     def score(tool: ToolDefinition) -> int:
         common = 2 * len(words & _stems(tool.name)) + len(words & _stems(tool.description or ""))

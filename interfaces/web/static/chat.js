@@ -33,10 +33,19 @@ function show(entry) {
   }
 }
 
+// A server that was started anew signs anew: the page, asked for again, brings the cookie that it takes.
+async function request(path, options) {
+  const response = await fetch(path, options);
+  if (response.status !== 401) {
+    return response;
+  }
+  await fetch("./");
+  return fetch(path, options);
+}
+
 async function refresh() {
-  const response = await fetch("transcript");
-  if (response.status === 401) {
-    location.reload(); // the server was started anew and signs anew
+  const response = await request("transcript");
+  if (!response.ok) {
     return;
   }
   const entries = await response.json();
@@ -68,8 +77,8 @@ function listen() {
   };
   updates.onerror = () => {
     state.textContent = "connecting…";
-    if (updates.readyState === EventSource.CLOSED) {
-      setTimeout(() => location.reload(), 1000);
+    if (updates.readyState === EventSource.CLOSED) { // refused, not interrupted
+      setTimeout(() => fetch("./").catch(() => null).then(listen), 1000);
     }
   };
 }
@@ -83,12 +92,12 @@ form.addEventListener("submit", async (event) => {
   text.value = "";
   writing = null;
   add("message person-said", written);
-  const response = await fetch("messages", {
+  const sent = await request("messages", {
     method: "POST",
     headers: { "Content-Type": "application/json" },
     body: JSON.stringify({ id: crypto.randomUUID(), text: written }),
-  });
-  if (!response.ok) {
+  }).then((response) => response.ok, () => false);
+  if (!sent) {
     add("tool", "That was not sent. Please try again.");
     text.value = written;
   }

@@ -1,0 +1,160 @@
+"""Google, Slack and Twilio: npm `emulate`, started with what preload/emulate.mjs adds to it."""
+
+import json
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import httpx
+
+from . import browser, node, seed
+from .control import TIMEOUT, Control
+from .emulate_slack import EmulatedSlack
+from .emulate_twilio import EmulatedTwilio
+from .process import Process, free_ports, retrying
+
+
+class Emulate(EmulatedSlack, EmulatedTwilio):
+    """The three servers in one process, with the people, mails and keys of seed.py.
+
+    `redirect_uris` are where the Google client and the Slack app may send a person back to;
+    `slack_events_url` gets Slack's events and `sms_url` the WhatsApp messages. All can be changed later with
+    `connect`.
+
+    Its calls are synchronous. Where the receiver runs in the test's own event loop, call `consent`, `deny`
+    and `whatsapp_post` in a thread (`asyncio.to_thread`): they return only after the receiver has answered.
+    """
+
+    client_id = seed.GOOGLE_CLIENT_ID
+    client_secret = seed.GOOGLE_CLIENT_SECRET
+
+    google_url: str  #: no slash at the end
+    google: Control
+
+    def __init__(
+        self,
+        redirect_uris: Sequence[str] = (),
+        slack_events_url: str | None = None,
+        sms_url: str | None = None,
+    ) -> None:
+        self.redirect_uris = list(redirect_uris)
+        self.slack_events_url = slack_events_url
+        self.sms_url = sms_url
+        self._process: Process | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is not None:
+            error.add_note(f"emulate printed:\n{self.output()}")
+        self.stop()
+
+    def start(self) -> None:
+        """Raises `node.UnavailableError` if it cannot be had here."""
+        retrying(self._start)
+
+    def stop(self) -> None:
+        if self._process:
+            self._http.close()
+            self._process.stop()
+            self._process = None
+
+    def output(self) -> str:
+        """What the server has printed lately."""
+        return self._process.output() if self._process else ""
+
+    def connect(
+        self,
+        redirect_uris: Sequence[str] | None = None,
+        slack_events_url: str | None = None,
+        sms_url: str | None = None,
+    ) -> None:
+        """Sends people, events and messages to another gateway. What is None stays as it is."""
+        if redirect_uris is not None:
+            self.redirect_uris = list(redirect_uris)
+            for server in (self.google, self.slack):
+                server.post("redirect-uris", uris=self.redirect_uris)
+        if slack_events_url is not None:
+            self.slack_events_url = slack_events_url
+            self.slack.post("events-url", url=slack_events_url)
+        if sms_url is not None:
+            self.sms_url = sms_url
+            self._set_sms_url(sms_url)
+
+    @property
+    def google_auth_uri(self) -> str:
+        """The consent page."""
+        return f"{self.google_url}/o/oauth2/v2/auth"
+
+    @property
+    def google_token_uri(self) -> str:
+        return f"{self.google_url}/oauth2/token"
+
+    @property
+    def google_revoke_uri(self) -> str:
+        return f"{self.google_url}/oauth2/revoke"
+
+    @property
+    def google_userinfo_uri(self) -> str:
+        return f"{self.google_url}/oauth2/v2/userinfo"
+
+    def disconnect(self) -> None:
+        """Sends nobody anywhere any more: no redirect URI, no events, no messages."""
+        self.connect((), "", "")
+
+    def reset(self) -> None:
+        """Everything is as seed.py says again: no token, message, call or failure is left of what was before.
+        The URLs of `connect` stay.
+        """
+        for server in (self.google, self.slack, self.twilio):
+            server.post("reset")
+        self.connect(self.redirect_uris, sms_url=self.sms_url)
+        for server in (self.google, self.slack, self.twilio):
+            server.post("forget")
+
+    def consent(
+        self, authorization_url: str, email: str, scope: str | None = None, client: httpx.Client | None = None
+    ) -> httpx.Response:
+        """As a person with a browser: opens `authorization_url` (Google's or Slack's page, or one that
+        redirects there), presses the button of `email` and follows on. Returns the page at the end: the
+        gateway's callback, or where that leads. With `scope` only these scopes are granted. Pass a `client`
+        to keep its cookies.
+        """
+        return browser.consent(authorization_url, email, scope, client)
+
+    def deny(self, authorization_url: str, client: httpx.Client | None = None) -> httpx.Response:
+        """As `consent`, but refuses."""
+        return browser.deny(authorization_url, client)
+
+    def revoke(self, token: str) -> None:
+        """Makes a Google access or refresh token invalid (each alone; Google itself revokes both)."""
+        self._http.post(self.google_revoke_uri, data={"token": token}).raise_for_status()
+
+    def _start(self) -> None:
+        self._http = httpx.Client(timeout=TIMEOUT, trust_env=False)
+        ports = free_ports(3)
+        self.google_url, slack, self.twilio_url = (f"http://127.0.0.1:{port}" for port in ports)
+        self.slack_url = f"{slack}/api/"
+        self.google, self.slack, self.twilio = (
+            Control(url, self._http) for url in (self.google_url, slack, self.twilio_url)
+        )
+        document = seed.seed((ports[0], ports[1], ports[2]), self.redirect_uris, self.sms_url)
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "seed.json"
+            file.write_text(json.dumps(document))
+            preload = (node.HERE / "preload" / "emulate.mjs").as_uri()
+            main = str(node.script("emulate/dist/index.js"))
+            argv = [str(node.node()), "--import", preload, main, "start", "--service", "google,slack,twilio"]
+            self._process = Process(
+                "emulate",
+                [*argv, "--seed", str(file)],
+                lambda: all(server.up() for server in (self.google, self.slack, self.twilio)),
+                {"SLACK_EVENTS_URL": self.slack_events_url or ""},
+            )
+            self._process.start()

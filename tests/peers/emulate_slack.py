@@ -1,0 +1,117 @@
+"""The emulated Slack workspace, as its people see it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+
+from . import seed, slack_events
+from .control import Control, Json
+from .wait import wait_until
+
+
+class EmulatedSlack:
+    """People who post, and what can be read of what the bot did. People are named by their
+    `seed.Person.name`; a channel by its id or name.
+    """
+
+    slack_team_id = seed.SLACK_TEAM_ID
+    slack_channel_id = seed.SLACK_CHANNEL_ID
+    slack_app_id = seed.SLACK_APP_ID
+    slack_bot_id = seed.SLACK_BOT_ID
+    slack_bot_user_id = seed.SLACK_BOT_USER_ID
+    bot_token = seed.SLACK_BOT_TOKEN
+    signing_secret = seed.SLACK_SIGNING_SECRET
+    slack_client_id = seed.SLACK_CLIENT_ID
+    slack_client_secret = seed.SLACK_CLIENT_SECRET
+
+    slack_url: str  #: the Web API's base, ending with /api/
+    slack: Control
+    slack_events_url: str | None
+    _http: httpx.Client
+
+    def slack_call(self, method: str, token: str = seed.SLACK_BOT_TOKEN, **params: Any) -> Json:
+        """Calls a Web API method, and raises AssertionError unless Slack answers `ok`."""
+        given = {name: value for name, value in params.items() if value is not None}
+        headers = {"Authorization": f"Bearer {token}"}
+        answer = self._http.post(self.slack_url + method, json=given, headers=headers).json()
+        assert answer.get("ok"), f"{method}: {answer}"
+        return answer
+
+    def slack_post(self, user: str, channel: str, text: str, thread_ts: str | None = None) -> str:
+        """`user` posts; the event follows (message, and app_mention if the text holds `slack_mention`).
+        Returns the message's ts.
+        """
+        token = seed.PEOPLE[user].slack_token
+        return self.slack_call("chat.postMessage", token, channel=channel, text=text, thread_ts=thread_ts)["ts"]
+
+    def slack_edit(self, user: str, channel: str, ts: str, text: str) -> None:
+        """`user` edits their message; a message_changed event follows."""
+        self.slack_call("chat.update", seed.PEOPLE[user].slack_token, channel=channel, ts=ts, text=text)
+
+    def slack_delete(self, user: str, channel: str, ts: str) -> None:
+        """`user` deletes their message; a message_deleted event follows."""
+        self.slack_call("chat.delete", seed.PEOPLE[user].slack_token, channel=channel, ts=ts)
+
+    def slack_dm(self, user: str) -> str:
+        """The id of the direct conversation of `user` and the bot."""
+        return self.slack_call("conversations.open", users=seed.PEOPLE[user].slack_id)["channel"]["id"]
+
+    @property
+    def slack_authorize_url(self) -> str:
+        """The page on which somebody installs the app (https://docs.slack.dev/authentication/installing-with-oauth)."""
+        return f"{self.slack.url}/oauth/v2/authorize"
+
+    @property
+    def slack_mention(self) -> str:
+        """How a text mentions the bot."""
+        return f"<@{self.slack_bot_user_id}>"
+
+    def slack_messages(self, channel: str, thread_ts: str | None = None) -> list[Json]:
+        """What stands in a conversation the bot is in, oldest first, the replies in threads included; with
+        `thread_ts` that thread alone, its parent first.
+        """
+        if thread_ts:
+            return self.slack_call("conversations.replies", channel=channel, ts=thread_ts)["messages"]
+        top = self.slack_call("conversations.history", channel=channel, limit=1000)["messages"]
+        found = {message["ts"]: message for message in top}
+        for parent in top:
+            if parent.get("reply_count"):
+                found |= {reply["ts"]: reply for reply in self.slack_messages(channel, parent["ts"])}
+        return [found[ts] for ts in sorted(found)]
+
+    def slack_said(self, channel: str, thread_ts: str | None = None) -> list[str]:
+        """The texts of the bot's own messages among `slack_messages`."""
+        messages = self.slack_messages(channel, thread_ts)
+        return [message["text"] for message in messages if message.get("user") == self.slack_bot_user_id]
+
+    def slack_ephemerals(self, user: str | None = None, channel: str | None = None) -> list[Json]:
+        """The messages that only one person saw, oldest first. Each has `target_user`, `channel_id`, `text`,
+        and `blocks` and `thread_ts` where given.
+        """
+        target = seed.PEOPLE[user].slack_id if user else None
+        return [
+            message
+            for message in self.slack.get("ephemeral")
+            if target in (None, message["target_user"]) and channel in (None, message["channel_id"])
+        ]
+
+    def slack_deliveries(self) -> list[Json]:
+        """The events sent so far, oldest first: `payload`, and the receiver's `status_code` (None if it could
+        not be reached).
+        """
+        return self.slack.get("deliveries")
+
+    def slack_wait_for_deliveries(self, count: int = 1) -> list[Json]:
+        """The events sent so far, once there are at least `count` and the receiver has answered them."""
+        wait_until(lambda: len(self.slack_deliveries()) >= count, what=f"Slack has sent {count} events")
+        return self.slack_deliveries()
+
+    def slack_redeliver(self, event_id: str | None = None, retry: int = 1) -> httpx.Response:
+        """Sends the event of that id, or the last one, again as Slack does after no answer
+        (https://docs.slack.dev/apis/events-api/#retries). Returns the receiver's answer.
+        """
+        assert self.slack_events_url, "no slack_events_url is set"
+        payloads = [each["payload"] for each in self.slack_deliveries()]
+        payload: Mapping[str, Any] = next(each for each in reversed(payloads) if event_id in (None, each["event_id"]))
+        return slack_events.post(self.slack_events_url, payload, retry=retry)

@@ -1,0 +1,73 @@
+"""The emulated WhatsApp number, as the people who write to it see it."""
+
+from typing import Any
+
+import httpx
+
+from . import seed
+from .control import Control, Json
+
+
+class EmulatedTwilio:
+    """People who write on WhatsApp, and what can be read of what was sent to them. People are named by their
+    `seed.Person.name`.
+    """
+
+    account_sid = seed.TWILIO_ACCOUNT_SID
+    auth_token = seed.TWILIO_AUTH_TOKEN
+    whatsapp_number = seed.WHATSAPP_NUMBER
+
+    twilio_url: str
+    twilio: Control
+    sms_url: str | None
+    _http: httpx.Client
+
+    def whatsapp_post(self, user: str, text: str) -> str:
+        """`user` writes to the number; the signed webhook goes to its `sms_url` and is answered before this
+        returns. Returns the MessageSid.
+        """
+        message = {"From": _address(user), "To": self.whatsapp_number, "Body": text}
+        return self._twilio("POST", "/_twilio/simulate/inbound-message", data=message)["sid"]
+
+    def whatsapp_messages(self, user: str | None = None) -> list[Json]:
+        """What was sent to `user`, or to everyone, oldest first: `sid`, `to`, `body`, `status`, `num_media` …
+        (https://www.twilio.com/docs/messaging/api/message-resource).
+        """
+        query: dict[str, str | int] = {"PageSize": 1000}
+        if user:
+            query["To"] = _address(user)
+        found = self._twilio("GET", f"{self._account}/Messages.json", params=query)["messages"]
+        return [message for message in reversed(found) if message["direction"] == "outbound-api"]
+
+    def whatsapp_status(self, sid: str, status: str) -> None:
+        """A sent message becomes `sent`, `delivered`, `read`, `failed` or `undelivered`; its StatusCallback,
+        if it was given one, is called before this returns.
+        """
+        self._twilio("POST", "/_twilio/simulate/message-status", data={"MessageSid": sid, "Status": status})
+
+    def whatsapp_deliveries(self) -> list[Json]:
+        """The webhooks sent so far, oldest first: `event`, `url`, `request_body`, `request_headers`,
+        `response_status`, `response_body`.
+        """
+        return self.twilio.get("deliveries")
+
+    def whatsapp_redeliver(self) -> httpx.Response:
+        """Sends the last webhook again, byte for byte. Returns the receiver's answer."""
+        last = self.whatsapp_deliveries()[-1]
+        return self._http.post(last["url"], data=last["request_body"], headers=last["request_headers"])
+
+    @property
+    def _account(self) -> str:
+        return f"/2010-04-01/Accounts/{self.account_sid}"
+
+    def _set_sms_url(self, url: str | None) -> None:
+        number = f"{self._account}/IncomingPhoneNumbers/{seed.TWILIO_NUMBER_SID}.json"
+        self._twilio("POST", number, data={"SmsUrl": url or ""})
+
+    def _twilio(self, method: str, path: str, **request: Any) -> Json:
+        auth = (self.account_sid, self.auth_token)
+        return self._http.request(method, self.twilio_url + path, auth=auth, **request).raise_for_status().json()
+
+
+def _address(user: str) -> str:
+    return f"whatsapp:{seed.PEOPLE[user].phone}"

@@ -1,0 +1,94 @@
+"""The peers as pytest fixtures: in conftest.py, `from peers.fixtures import *`.
+
+Each server is started once a session, and is as new for each test. A peer that cannot be had here (no Node, no
+npm) skips the tests that ask for it, with the reason.
+"""
+
+from collections.abc import Iterator
+
+import pytest
+
+from .aimock import Aimock
+from .emulate import Emulate
+from .node import UnavailableError
+from .serving import Receiver
+from .telegram import TelegramServer
+
+__all__ = [
+    "aimock",
+    "aimock_server",
+    "emulate",
+    "emulate_server",
+    "receiver",
+    "receiver_server",
+    "telegram",
+    "telegram_server",
+]
+
+
+@pytest.fixture(scope="session")
+def emulate_server() -> Iterator[Emulate]:
+    """Google, Slack and Twilio, for the session. Tests ask for `emulate`."""
+    server = Emulate()
+    try:
+        server.start()
+    except UnavailableError as reason:
+        pytest.skip(f"no emulated Google, Slack and Twilio: {reason}")
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def emulate(emulate_server: Emulate) -> Iterator[Emulate]:
+    """Google, Slack and Twilio as seed.py has them, connected to nothing: see `Emulate.connect`."""
+    emulate_server.disconnect()
+    emulate_server.reset()
+    yield emulate_server
+    emulate_server.disconnect()
+
+
+@pytest.fixture(scope="session")
+def telegram_server() -> Iterator[TelegramServer]:
+    """Telegram's Bot API, for the session. Tests ask for `telegram`."""
+    with TelegramServer() as server:
+        yield server
+
+
+@pytest.fixture
+def telegram(telegram_server: TelegramServer) -> TelegramServer:
+    """Telegram's Bot API, where nobody has written yet and no webhook is set."""
+    telegram_server.reset()
+    return telegram_server
+
+
+@pytest.fixture(scope="session")
+def aimock_server() -> Iterator[Aimock]:
+    """The scripted model, for the session. Tests ask for `aimock`."""
+    server = Aimock()
+    try:
+        server.start()
+    except UnavailableError as reason:
+        pytest.skip(f"no scripted model: {reason}")
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def aimock(aimock_server: Aimock) -> Aimock:
+    """The scripted model with no script yet: see `Aimock.load`."""
+    aimock_server.load([])
+    return aimock_server
+
+
+@pytest.fixture(scope="session")
+def receiver_server() -> Iterator[Receiver]:
+    """A receiver for the session. Tests ask for `receiver`."""
+    with Receiver() as server:
+        yield server
+
+
+@pytest.fixture
+def receiver(receiver_server: Receiver) -> Receiver:
+    """A place to send webhooks and people to, which remembers what came."""
+    receiver_server.reset()
+    return receiver_server

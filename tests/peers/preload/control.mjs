@@ -1,0 +1,73 @@
+// What a test may ask of any of the servers, at `METHOD /_peers/<name>` with JSON in and out:
+//
+// - GET calls: every request so far {method, path, query, authorization, person, body, status}, where `person`
+//   is whose token it was
+// - POST fail: {path, method?, status, headers?, body?, times?, after?, delay?}: answer the next `times`
+//   requests for `path` so; with `after` only once the request was carried out; `delay` in seconds
+// - POST forget: drop the journal and the failures
+// and what `more` adds.
+
+const JOURNAL_MAX = 20_000; // calls
+
+export function addControl(app, { who, ...more }) {
+  const answer = app.fetch;
+  const calls = [];
+  const failures = [];
+  const controls = {
+    "GET calls": () => calls,
+    "POST fail": (failure) => void failures.push({ times: 1, headers: {}, ...failure }),
+    "POST forget": () => void (calls.length = failures.length = 0),
+    ...more,
+  };
+
+  app.fetch = async (request) => {
+    const url = new URL(request.url);
+    const bytes = await request.arrayBuffer();
+    const body = new TextDecoder().decode(bytes);
+    if (url.pathname.startsWith("/_peers/")) return control(request.method, url, body);
+
+    const authorization = request.headers.get("authorization");
+    const call = {
+      method: request.method,
+      path: url.pathname,
+      query: url.search.slice(1),
+      authorization,
+      person: who((authorization ?? "").replace(/^Bearer /i, "")),
+      body,
+      status: null,
+    };
+    calls.push(call);
+    if (calls.length > JOURNAL_MAX) calls.shift();
+
+    const carryOut = () => answer(again(request, bytes));
+    const failure = take(failures, request.method, url.pathname);
+    const response = failure ? await fail(failure, carryOut) : await carryOut();
+    call.status = response.status;
+    return response;
+  };
+
+  async function control(method, url, body) {
+    const handler = controls[`${method} ${url.pathname.slice("/_peers/".length)}`];
+    if (!handler) return Response.json({ error: `no such control: ${method} ${url.pathname}` }, { status: 404 });
+    return Response.json((await handler(body ? JSON.parse(body) : {})) ?? {});
+  }
+}
+
+function again({ method, url, headers }, bytes) {
+  const body = method === "GET" || method === "HEAD" ? undefined : bytes;
+  return new Request(url, { method, headers, body });
+}
+
+function take(failures, method, path) {
+  const found = failures.find((f) => f.path === path && (!f.method || f.method === method));
+  if (found && --found.times <= 0) failures.splice(failures.indexOf(found), 1);
+  return found;
+}
+
+async function fail({ status, headers, body, after, delay }, carryOut) {
+  if (delay) await new Promise((done) => setTimeout(done, delay * 1000));
+  if (!status) return carryOut();
+  if (after) await carryOut();
+  if (typeof body === "string") return new Response(body, { status, headers });
+  return Response.json(body ?? {}, { status, headers });
+}

@@ -1,0 +1,88 @@
+// Loaded into emulate before it starts (`node --import`): what the tests need and its seed cannot say.
+//
+// - An unknown or revoked token is nobody (by itself it becomes the first seeded person).
+// - Only what the seed names is there: no default people, channels or mailboxes.
+// - No hourly limit of requests.
+// - A journal, scripted failures and a reset under /_peers (control.mjs).
+// - Slack: fixed ids, complete events (slack.mjs) and the Web API methods that it lacks (slack_methods.mjs).
+
+import { readdirSync } from "node:fs";
+
+import "./leash.mjs";
+import { addControl } from "./control.mjs";
+import { slack } from "./slack.mjs";
+
+const ADDITIONS = { slack, twilio: { control: twilioControl } };
+const OAUTH_CLIENTS = { google: "google.oauth_clients", slack: "slack.oauth_apps" };
+
+for (const [name, entry] of Object.entries(await serviceRegistry())) {
+  const load = entry.load;
+  entry.defaultFallback = () => undefined;
+  entry.load = async () => wrap(name, await load());
+}
+
+async function serviceRegistry() {
+  const dist = new URL(".", import.meta.resolve("emulate"));
+  for (const file of readdirSync(dist).filter((name) => /^chunk-.*\.js$/.test(name))) {
+    const { SERVICE_REGISTRY } = await import(new URL(file, dist));
+    if (SERVICE_REGISTRY) return SERVICE_REGISTRY;
+  }
+  throw new Error("peers: no chunk of this emulate exports SERVICE_REGISTRY; is it the pinned version?");
+}
+
+function wrap(name, { plugin, seedFromConfig, ...rest }) {
+  const added = ADDITIONS[name] ?? {};
+  let reseed = () => {};
+  return {
+    ...rest,
+    plugin: {
+      ...plugin,
+      register(app, store, webhooks, baseUrl, tokenMap) {
+        dropHourlyLimit(app);
+        const context = { app, store, webhooks, baseUrl, tokenMap };
+        plugin.register(app, store, webhooks, baseUrl, tokenMap);
+        added.register?.(context);
+        addControl(app, {
+          who: (token) => tokenMap.get(token)?.login ?? added.who?.(store, token) ?? null,
+          ...redirectUris(store, OAUTH_CLIENTS[name]),
+          ...added.control?.(context),
+          "POST reset": () => {
+            store.reset();
+            tokenMap.clear();
+            added.reset?.(context);
+            reseed();
+          },
+        });
+      },
+      seed: undefined,
+    },
+    seedFromConfig(store, baseUrl, config, webhooks) {
+      seedFromConfig(store, baseUrl, {}, webhooks); // makes the tables, with their indexes
+      reseed = () => {
+        added.seed?.(store, config);
+        seedFromConfig(store, baseUrl, config, webhooks);
+      };
+      reseed();
+    },
+  };
+}
+
+function dropHourlyLimit(app) {
+  const others = app.middleware.filter(({ handlers }) => !handlers.some((h) => `${h}`.includes("X-RateLimit-Limit")));
+  if (others.length !== app.middleware.length - 1) throw new Error("peers: the hourly limit was not found");
+  app.middleware = others;
+}
+
+// The pages that a person may be sent back to, as in the OAuth client's settings.
+function redirectUris(store, table) {
+  if (!table) return {};
+  const set = ({ uris }) => {
+    const clients = store.collection(table);
+    for (const { id } of clients.all()) clients.update(id, { redirect_uris: uris });
+  };
+  return { "POST redirect-uris": set };
+}
+
+function twilioControl({ store }) {
+  return { "GET deliveries": () => store.collection("twilio.webhook_deliveries").all() };
+}

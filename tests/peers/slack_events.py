@@ -1,0 +1,281 @@
+"""Slack's Events API requests, built and signed here, in the shapes that Slack documents at
+https://docs.slack.dev/apis/events-api/ and https://docs.slack.dev/reference/events.
+
+Each builder returns a whole payload (the envelope with its event); `post` signs and sends it. A builder's
+`**fields` go into the inner event and override what is there.
+"""
+
+import hashlib
+import hmac
+import itertools
+import json
+import secrets
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+
+from . import seed
+from .control import TIMEOUT, Json
+
+STALE = 6 * 60  # seconds; Slack says to refuse what is older than five minutes
+
+_counter = itertools.count(1)
+
+
+def ts() -> str:
+    """A new message timestamp, `<seconds>.<six digits>`: unique in a conversation, growing."""
+    return f"{int(time.time())}.{next(_counter) % 1_000_000:06d}"
+
+
+def sign(body: bytes, timestamp: int, secret: str = seed.SLACK_SIGNING_SECRET) -> str:
+    """https://docs.slack.dev/authentication/verifying-requests-from-slack"""
+    base = b"v0:%d:%b" % (timestamp, body)
+    return "v0=" + hmac.new(secret.encode(), base, hashlib.sha256).hexdigest()
+
+
+def headers(
+    body: bytes,
+    secret: str = seed.SLACK_SIGNING_SECRET,
+    *,
+    age: float = 0,
+    retry: int = 0,
+    content_type: str = "application/json",
+) -> dict[str, str]:
+    """What Slack sends with `body`, signed `age` seconds ago; with `retry` as that retry of it
+    (https://docs.slack.dev/apis/events-api/#retries).
+    """
+    timestamp = int(time.time() - age)
+    retried = {"X-Slack-Retry-Num": str(retry), "X-Slack-Retry-Reason": "http_timeout"} if retry else {}
+    return {
+        "Content-Type": content_type,
+        "User-Agent": "Slackbot 1.0 (+https://api.slack.com/robots)",
+        "X-Slack-Request-Timestamp": str(timestamp),
+        "X-Slack-Signature": sign(body, timestamp, secret),
+        **retried,
+    }
+
+
+def post(
+    url: str,
+    payload: Mapping[str, Any],
+    *,
+    secret: str = seed.SLACK_SIGNING_SECRET,
+    age: float = 0,
+    retry: int = 0,
+    signed: bool = True,
+) -> httpx.Response:
+    """Sends an event. Forged: another `secret`; stale: `age=STALE`; unsigned: `signed=False`."""
+    body = json.dumps(payload).encode()
+    sent = headers(body, secret, age=age, retry=retry) if signed else {"Content-Type": "application/json"}
+    return httpx.post(url, content=body, headers=sent, timeout=TIMEOUT, trust_env=False)
+
+
+def post_tampered(url: str, payload: Mapping[str, Any], secret: str = seed.SLACK_SIGNING_SECRET) -> httpx.Response:
+    """Sends an event with a good signature of another body."""
+    sent = headers(json.dumps({**payload, "event_id": "Ev0"}).encode(), secret)
+    return httpx.post(url, content=json.dumps(payload), headers=sent, timeout=TIMEOUT, trust_env=False)
+
+
+def url_verification(challenge: str = "3eZbrw1aBm2rZgRNFdxV2595E9CY3gmdALWMmHkvFXO7tYXAYM8P") -> Json:
+    """https://docs.slack.dev/reference/events/url_verification"""
+    return {"token": "verification-token", "challenge": challenge, "type": "url_verification"}
+
+
+def envelope(event: Mapping[str, Any], team_id: str = seed.SLACK_TEAM_ID, event_id: str | None = None) -> Json:
+    """https://docs.slack.dev/apis/events-api/#event-type-structure"""
+    bot = {"user_id": seed.SLACK_BOT_USER_ID, "is_bot": True, "is_enterprise_install": False}
+    return {
+        "token": "verification-token",
+        "team_id": team_id,
+        "context_team_id": team_id,
+        "context_enterprise_id": None,
+        "api_app_id": seed.SLACK_APP_ID,
+        "event": dict(event),
+        "type": "event_callback",
+        "event_id": event_id or f"Ev{secrets.token_hex(5).upper()}",
+        "event_time": int(float(event.get("event_ts") or time.time())),
+        "authorizations": [{"enterprise_id": None, "team_id": team_id, **bot}],
+        "is_ext_shared_channel": False,
+        "event_context": f"4-{secrets.token_urlsafe(24)}",
+    }
+
+
+def message(
+    text: str,
+    user: str = seed.ALICE.slack_id,
+    channel: str = seed.SLACK_CHANNEL_ID,
+    *,
+    channel_type: str = "channel",
+    thread_ts: str | None = None,
+    parent_user_id: str = seed.SLACK_BOT_USER_ID,
+    team_id: str = seed.SLACK_TEAM_ID,
+    event_id: str | None = None,
+    **fields: Any,
+) -> Json:
+    """A person's message in a channel, or with `thread_ts` their reply in a thread
+    (https://docs.slack.dev/reference/events/message.channels).
+    """
+    at = fields.pop("ts", None) or ts()
+    said = _said(text, user, channel, at, team_id)
+    thread = {"thread_ts": thread_ts, "parent_user_id": parent_user_id} if thread_ts else {}
+    event = {"type": "message", **said, **thread, "channel_type": channel_type, **fields}
+    return envelope(event, team_id, event_id)
+
+
+def direct_message(text: str, user: str = seed.ALICE.slack_id, channel: str = "D0ALICE01", **fields: Any) -> Json:
+    """https://docs.slack.dev/reference/events/message.im"""
+    return message(text, user, channel, channel_type="im", **fields)
+
+
+def app_mention(
+    text: str,
+    user: str = seed.ALICE.slack_id,
+    channel: str = seed.SLACK_CHANNEL_ID,
+    *,
+    thread_ts: str | None = None,
+    team_id: str = seed.SLACK_TEAM_ID,
+    event_id: str | None = None,
+    **fields: Any,
+) -> Json:
+    """A message that mentions the bot; the mention is put before `text` if it is not in it. Slack sends a
+    `message` event with the same ts besides (https://docs.slack.dev/reference/events/app_mention).
+    """
+    mention = f"<@{seed.SLACK_BOT_USER_ID}>"
+    whole = text if mention in text else f"{mention} {text}"
+    said = _said(whole, user, channel, fields.pop("ts", None) or ts(), team_id)
+    thread = {"thread_ts": thread_ts} if thread_ts else {}
+    return envelope({"type": "app_mention", **said, **thread, **fields}, team_id, event_id)
+
+
+def mention_pair(text: str, user: str = seed.ALICE.slack_id, **given: Any) -> tuple[Json, Json]:
+    """One message, as the two events (app_mention, message) that Slack sends of it, with ids of their own."""
+    mentioned = app_mention(text, user, **given)
+    event = mentioned["event"]
+    return mentioned, message(event["text"], user, **{**given, "ts": event["ts"]})
+
+
+def message_changed(before: Mapping[str, Any], text: str) -> Json:
+    """The sender of `before` (a payload from here) edits it; link previews come as this too
+    (https://docs.slack.dev/reference/events/message/message_changed).
+    """
+    old = before["event"]
+    at = ts()
+    new = {**_content(old), "text": text, "edited": {"user": old["user"], "ts": at}}
+    event = {"subtype": "message_changed", "message": new, "previous_message": _content(old)}
+    return envelope(_hidden(old, at, event), before["team_id"])
+
+
+def message_deleted(before: Mapping[str, Any]) -> Json:
+    """https://docs.slack.dev/reference/events/message/message_deleted"""
+    old = before["event"]
+    event = {"subtype": "message_deleted", "deleted_ts": old["ts"], "previous_message": _content(old)}
+    return envelope(_hidden(old, ts(), event), before["team_id"])
+
+
+def bot_message(text: str, channel: str = seed.SLACK_CHANNEL_ID, bot_id: str = "B0ANOTHER", **fields: Any) -> Json:
+    """An integration's message, of no user (https://docs.slack.dev/reference/events/message/bot_message)."""
+    at = ts()
+    event = {
+        "type": "message",
+        "subtype": "bot_message",
+        "text": text,
+        "bot_id": bot_id,
+        "username": "Another",
+    }
+    where = {"ts": at, "channel": channel, "event_ts": at, "channel_type": "channel"}
+    return envelope({**event, **where, **fields})
+
+
+def own_message(text: str, channel: str = seed.SLACK_CHANNEL_ID, **fields: Any) -> Json:
+    """A message of this very bot, as it comes back: of its user, with no subtype, with `bot_id`, `app_id` and
+    `bot_profile`.
+    """
+    profile = {"id": seed.SLACK_BOT_ID, "app_id": seed.SLACK_APP_ID, "name": "peerbot", "deleted": False}
+    bot = {"bot_id": seed.SLACK_BOT_ID, "app_id": seed.SLACK_APP_ID, "bot_profile": profile}
+    payload = message(text, seed.SLACK_BOT_USER_ID, channel, **{**bot, **fields})
+    del payload["event"]["client_msg_id"]
+    return payload
+
+
+def file_share(text: str, name: str = "notes.txt", mimetype: str = "text/plain", **given: Any) -> Json:
+    """A message with a file; `url` is where its content can be downloaded with the bot's token
+    (https://docs.slack.dev/reference/events/message/file_share,
+    https://docs.slack.dev/reference/objects/file-object).
+    """
+    user = given.get("user", seed.ALICE.slack_id)
+    number = f"F{secrets.token_hex(5).upper()}"
+    url = given.pop("url", f"https://files.slack.com/files-pri/{seed.SLACK_TEAM_ID}-{number}/{name}")
+    file = {
+        "id": number,
+        "created": int(time.time()),
+        "timestamp": int(time.time()),
+        "name": name,
+        "title": name,
+        "mimetype": mimetype,
+        "filetype": name.rpartition(".")[2],
+        "user": user,
+        "user_team": seed.SLACK_TEAM_ID,
+        "size": given.pop("size", 12),
+        "mode": "hosted",
+        "is_external": False,
+        "is_public": False,
+        "url_private": url,
+        "url_private_download": url,
+        "file_access": "visible",
+    }
+    return message(text, subtype="file_share", files=[file], upload=False, **given)
+
+
+def channel_join(user: str = seed.BOB.slack_id, channel: str = seed.SLACK_CHANNEL_ID) -> Json:
+    """The line in the channel that says so (https://docs.slack.dev/reference/events/message/channel_join)."""
+    payload = message(f"<@{user}> has joined the channel", user, channel, subtype="channel_join")
+    for absent in ("blocks", "client_msg_id", "team"):
+        del payload["event"][absent]
+    return payload
+
+
+def member_joined_channel(user: str = seed.BOB.slack_id, channel: str = seed.SLACK_CHANNEL_ID, **fields: Any) -> Json:
+    """https://docs.slack.dev/reference/events/member_joined_channel"""
+    event = {"type": "member_joined_channel", "user": user, "channel": channel, "channel_type": "C"}
+    return envelope({**event, "team": seed.SLACK_TEAM_ID, "event_ts": ts(), **fields})
+
+
+def app_uninstalled(team_id: str = seed.SLACK_TEAM_ID) -> Json:
+    """https://docs.slack.dev/reference/events/app_uninstalled"""
+    return envelope({"type": "app_uninstalled"}, team_id)
+
+
+def tokens_revoked(team_id: str = seed.SLACK_TEAM_ID) -> Json:
+    """https://docs.slack.dev/reference/events/tokens_revoked"""
+    tokens = {"oauth": [], "bot": [seed.SLACK_BOT_USER_ID]}
+    return envelope({"type": "tokens_revoked", "tokens": tokens}, team_id)
+
+
+def _said(text: str, user: str, channel: str, at: str, team_id: str) -> Json:
+    section = {"type": "rich_text_section", "elements": [{"type": "text", "text": text}]}
+    return {
+        "user": user,
+        "text": text,
+        "ts": at,
+        "client_msg_id": secrets.token_hex(16),
+        "team": team_id,
+        "blocks": [{"type": "rich_text", "block_id": secrets.token_hex(3), "elements": [section]}],
+        "channel": channel,
+        "event_ts": at,
+    }
+
+
+def _content(event: Mapping[str, Any]) -> Json:
+    return {name: value for name, value in event.items() if name not in ("channel", "channel_type", "event_ts")}
+
+
+def _hidden(old: Mapping[str, Any], at: str, event: Json) -> Json:
+    where = {
+        "channel": old["channel"],
+        "ts": at,
+        "event_ts": at,
+        "channel_type": old.get("channel_type", "channel"),
+    }
+    return {"type": "message", "hidden": True, **event, **where}

@@ -1,0 +1,223 @@
+"""A stand-in for Telegram's Bot API server (https://core.telegram.org/bots/api), for one bot, on loopback.
+
+`Bot(TOKEN, base_url=f"{url}/bot", base_file_url=f"{url}/file/bot")` of python-telegram-bot speaks to it.
+"""
+
+import asyncio
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from . import telegram_updates
+from .control import Json
+from .serving import ThreadServer
+from .telegram_chats import ApiError
+from .telegram_methods import BotApi, find
+from .telegram_updates import BOT_TOKEN
+
+#: parameters that are sent as JSON in a form; the others are text
+JSON_PARAMETERS = {
+    "allowed_updates",
+    "cache_time",
+    "chat_id",
+    "commands",
+    "disable_notification",
+    "draft_id",
+    "drop_pending_updates",
+    "entities",
+    "is_big",
+    "link_preview_options",
+    "max_connections",
+    "message_id",
+    "message_thread_id",
+    "protect_content",
+    "reaction",
+    "reply_markup",
+    "reply_parameters",
+    "reply_to_message_id",
+    "scope",
+    "show_alert",
+    "user_id",
+}
+#: what a webhook does not get unless its allowed_updates name it (https://core.telegram.org/bots/api#setwebhook)
+OPT_IN = {"chat_member", "message_reaction", "message_reaction_count"}
+DESCRIPTIONS = {
+    401: "Unauthorized",
+    403: "Forbidden: bot was blocked by the user",
+    409: "Conflict: terminated by other getUpdates request",
+    500: "Internal Server Error",
+    502: "Bad Gateway",
+}
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of a method, its parameters decoded, and the HTTP status it was answered with."""
+
+    method: str
+    params: Json
+    status: int
+
+
+@dataclass
+class Failure:
+    """How the next `times` calls of `method` end."""
+
+    method: str
+    error: ApiError | None
+    times: int
+    after: bool
+    delay: float
+
+
+class TelegramServer(ThreadServer):
+    """The server, between `start()` and `stop()` or in a `with`. `api` holds the chats: what is in them can
+    be read there, and `calls` has every call in its order.
+    """
+
+    token = BOT_TOKEN
+
+    def __init__(self) -> None:
+        self.reset()
+        routes = [
+            Route("/bot{token}/{method}", self._call, methods=["GET", "POST"]),
+            Route("/file/bot{token}/{path:path}", self._download),
+        ]
+        super().__init__(Starlette(routes=routes))
+
+    @property
+    def base_url(self) -> str:
+        """python-telegram-bot's `base_url`."""
+        return f"{self.url}/bot"
+
+    @property
+    def base_file_url(self) -> str:
+        """python-telegram-bot's `base_file_url`."""
+        return f"{self.url}/file/bot"
+
+    def reset(self) -> None:
+        """As at the start: nobody has written, no webhook is set, nothing was called, nothing fails."""
+        self.api = BotApi()
+        self.calls: list[Call] = []
+        self._failures: list[Failure] = []
+
+    def called(self, method: str) -> list[Json]:
+        """The parameters of the calls of `method`, oldest first."""
+        return [call.params for call in self.calls if call.method == method]
+
+    def messages(self, chat_id: int) -> list[Json]:
+        """What the bot has in a chat now, oldest first: edits applied, deletions gone."""
+        found = [message for (chat, _), message in sorted(self.api.messages.items()) if chat == chat_id]
+        return [message for message in found if message.get("from") == telegram_updates.BOT]
+
+    def said(self, chat_id: int) -> list[str]:
+        """The texts of `messages`."""
+        return [message["text"] for message in self.messages(chat_id)]
+
+    def deliver(self, update: Json) -> httpx.Response:
+        """Sends an update to the webhook that was set, with its secret token, and returns its answer. Whoever
+        wrote it can be written to from then on. Sent again, it is a duplicate delivery.
+        """
+        webhook = self.api.webhook
+        assert webhook["url"], "no webhook is set"
+        kind = next(name for name in update if name != "update_id")
+        allowed = webhook.get("allowed_updates") or {kind} - OPT_IN
+        assert kind in allowed, f"the webhook's allowed_updates leave out {kind}"
+        self.api.took(update)
+        return telegram_updates.post(webhook["url"], update, webhook.get("secret_token"))
+
+    def add_file(self, file_id: str, content: bytes) -> None:
+        """What getFile finds under `file_id`."""
+        self.api.files[file_id] = content
+
+    def fail(
+        self,
+        method: str,
+        code: int | None = None,
+        *,
+        times: int = 1,
+        retry_after: int | None = None,
+        description: str | None = None,
+        after: bool = False,
+        delay: float = 0,
+    ) -> None:
+        """Answers the next `times` calls of `method` with an error: 429 with `retry_after` (seconds) if that
+        is given, else `code`. With `after` each is carried out first, so that only its answer is lost. With
+        `delay` each waits that many seconds; with no error it is then carried out.
+        """
+        error = None
+        if retry_after is not None:
+            error = ApiError(429, f"Too Many Requests: retry after {retry_after}", {"retry_after": retry_after})
+        elif code is not None:
+            error = ApiError(code, description or DESCRIPTIONS.get(code, "Bad Request"))
+        self._failures.append(Failure(method, error, times, after, delay))
+
+    async def _call(self, request: Request) -> Response:
+        name = request.path_params["method"]
+        if request.path_params["token"] != self.token:
+            return _error(ApiError(401, "Unauthorized"))
+        params = await _parameters(request)
+        response = await self._answer(name, params)
+        self.calls.append(Call(name, params, response.status_code))
+        return response
+
+    async def _answer(self, name: str, params: Json) -> Response:
+        failure = self._take_failure(name)
+        if failure and failure.delay:
+            await asyncio.sleep(failure.delay)
+        try:
+            if failure and failure.error and not failure.after:
+                raise failure.error
+            result = find(name)(self.api, params)
+            if failure and failure.error:
+                raise failure.error
+        except ApiError as error:
+            return _error(error)
+        return JSONResponse({"ok": True, "result": result})
+
+    def _take_failure(self, method: str) -> Failure | None:
+        failure = next((each for each in self._failures if each.method == method), None)
+        if failure:
+            failure.times -= 1
+            if failure.times <= 0:
+                self._failures.remove(failure)
+        return failure
+
+    async def _download(self, request: Request) -> Response:
+        number = request.path_params["path"].removeprefix("files/")
+        if request.path_params["token"] != self.token or number not in self.api.files:
+            return _error(ApiError(404, "Not Found"))
+        return Response(self.api.files[number])
+
+
+def _error(error: ApiError) -> Response:
+    parameters = {"parameters": error.parameters} if error.parameters else {}
+    answer = {"ok": False, "error_code": error.code, "description": error.description, **parameters}
+    return JSONResponse(answer, error.code)
+
+
+async def _parameters(request: Request) -> Json:
+    """A call's parameters, from the query, a form or JSON
+    (https://core.telegram.org/bots/api#making-requests).
+    """
+    params: dict[str, Any] = dict(request.query_params)
+    if request.headers.get("content-type", "").startswith("application/json"):
+        return params | await request.json()
+    async with request.form() as form:
+        params |= {name: value for name, value in form.items() if isinstance(value, str)}
+    return {name: _decoded(name, value) for name, value in params.items()}
+
+
+def _decoded(name: str, value: str) -> Any:
+    if name not in JSON_PARAMETERS:
+        return value
+    try:
+        return json.loads(value)
+    except ValueError:
+        return value

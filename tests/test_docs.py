@@ -1,0 +1,93 @@
+"""The commands that the documentation gives are there, and the recipes' lists of settings are enough to start."""
+
+import ast
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from e2e.conftest import Serve
+from e2e.served import COMMAND, ROOT
+
+DOCUMENTS = [
+    ROOT / "README.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "cookbook").glob("*/README.md")),
+]
+SETTINGS = re.compile(r"\b(?:UNDERSTUDY|SLACK|TELEGRAM|TWILIO|GOOGLE)_[A-Z_]+\b")
+
+
+def blocks(document: Path, language: str) -> list[str]:
+    return re.findall(rf"^ *```{language}\n(.*?)^ *```", document.read_text(), re.DOTALL | re.MULTILINE)
+
+
+def commands(program: str) -> list[str]:
+    lines = [line.strip() for document in DOCUMENTS for block in blocks(document, "sh") for line in block.splitlines()]
+    return sorted({line for line in lines if line.startswith(f"{program} ")})
+
+
+@pytest.mark.parametrize("command", commands("make"))
+def test_a_make_command_is_a_target(command: str) -> None:
+    ended = subprocess.run([*command.split(), "--dry-run"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+
+
+@pytest.mark.parametrize("command", commands("understudy"))
+def test_an_understudy_command_starts(command: str, serve: Serve) -> None:
+    verb, target = command.removeprefix("understudy ").split(" ", 1)
+    assert verb == "serve"
+    served = serve(ROOT / target, UNDERSTUDY_MODEL="test")
+    assert served.stop() == 0
+
+
+@pytest.mark.parametrize("recipe", sorted((ROOT / "cookbook").glob("*/README.md")), ids=lambda path: path.parent.name)
+def test_the_settings_that_a_recipe_sets_are_all_that_it_needs(recipe: Path, tmp_path: Path) -> None:
+    block = "\n".join(blocks(recipe, "sh"))
+    named = {name for name in SETTINGS.findall(block) if f"{name}=" in block}
+    recipe_file = recipe.with_name("gmail_agent.py")
+    ended = subprocess.run(
+        [COMMAND, "serve", str(recipe_file)],
+        cwd=tmp_path,
+        env={"PATH": os.environ["PATH"], "UNDERSTUDY_MODEL": "test"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    missing: set[str] = set()
+    env = {"PATH": os.environ["PATH"], "UNDERSTUDY_MODEL": "test"}
+    while found := set(re.findall(r"([A-Z_]+) is not set", ended.stderr)) - missing:
+        missing |= found
+        env |= {name: EXAMPLES.get(name, "x") for name in found}
+        ended = subprocess.run(
+            [COMMAND, "serve", str(recipe_file)], cwd=tmp_path, env=env, capture_output=True, text=True, check=False
+        )
+    assert missing
+    assert missing <= named
+
+
+EXAMPLES = {
+    "TELEGRAM_BOT_TOKEN": "1:x",
+    "TWILIO_WHATSAPP_FROM": "whatsapp:+15551234567",
+    "UNDERSTUDY_SECRET_KEY": "AAAA",  # malformed, so that nothing starts once every setting is there
+}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_python_in_the_documentation_is_python(document: Path) -> None:
+    for block in blocks(document, "python"):
+        ast.parse(block)
+
+
+def test_every_setting_is_documented() -> None:
+    code = "".join(
+        path.read_text() for package in ("gateway", "oauth", "interfaces") for path in (ROOT / package).rglob("*.py")
+    )
+    documented = set(SETTINGS.findall((ROOT / "docs" / "settings.md").read_text()))
+    assert set(SETTINGS.findall(code)) - documented == set()
+
+
+def test_links_between_documents_lead_somewhere() -> None:
+    for document in DOCUMENTS:
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)", document.read_text()):
+            assert (document.parent / target).exists(), f"{document.relative_to(ROOT)} links to {target}"
