@@ -42,11 +42,14 @@ class EmbeddedDispatcher:
 
     def __init__(self, max_concurrent_turns: int) -> None:
         self._max_concurrent_turns = max_concurrent_turns
+        self._workers: list[asyncio.Task[None]] = []
+        self._forget()
+
+    def _forget(self) -> None:
         self._ready: asyncio.Queue[int | None] = asyncio.Queue()
         self._queued: set[int] = set()
         self._running: set[int] = set()
         self._woken: set[int] = set()  # of the running ones: those in which more has come to wait
-        self._workers: list[asyncio.Task[None]] = []
 
     async def defer(self, connection: AsyncConnection, conversation_ids: Iterable[int]) -> None:
         return
@@ -60,6 +63,7 @@ class EmbeddedDispatcher:
                 self._ready.put_nowait(conversation_id)
 
     async def start(self, drain: Drain, waiting: Iterable[int]) -> None:
+        self._forget()
         self.wake(waiting)
         self._workers = [
             asyncio.create_task(self._work(drain), name=f"turns-{number}")

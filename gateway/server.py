@@ -2,6 +2,7 @@ import asyncio
 import signal
 import socket
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from typing import Any
 
@@ -11,6 +12,7 @@ from gateway.gateway import Gateway
 from oauth import SettingError
 
 GRACE = 5  # seconds that open requests have to end
+THREADS = 64  # for tools that are not coroutine functions, and for blocking clients
 
 
 class _Server(uvicorn.Server):
@@ -42,6 +44,7 @@ def _listen(host: str, port: int) -> socket.socket:
 
 async def _serve(gateway: Gateway, listener: socket.socket, on_ready: Callable[[], None]) -> None:
     app = gateway.asgi()
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS, thread_name_prefix="tools"))
     async with gateway.lifespan():  # here, and not by the server, which would hide what it raises
         server = _Server(
             uvicorn.Config(

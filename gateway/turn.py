@@ -101,8 +101,8 @@ class Turns:
             return Outcome(FAILED.format(reference=row.reference), status=InboxStatus.DEAD)
         if message.command is not None:
             return self._command(message)
-        if not message.text:
-            return Outcome(ATTACHMENTS_UNREAD)
+        if not message.text:  # a bare mention is a greeting
+            return Outcome(ATTACHMENTS_UNREAD if message.attachments else commands.greeting(self._agent))
         try:
             return await self._run(row, message, interface)
         except ConsentRequired as needed:
