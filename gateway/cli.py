@@ -1,3 +1,5 @@
+"""One agent behind Slack, Telegram and WhatsApp, with a fresh copy of it for every message."""
+
 import os
 import sys
 from pathlib import Path

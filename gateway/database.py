@@ -34,8 +34,8 @@ class Database:
         try:
             parsed = make_url(url)
         except ArgumentError:
-            raise SettingError(
-                f"UNDERSTUDY_DATABASE_URL is malformed (found {url!r}): it is like sqlite:///understudy.db."
+            raise SettingError(  # without what was found, in which a password may stand
+                "UNDERSTUDY_DATABASE_URL is malformed: it is like sqlite:///understudy.db."
             ) from None
         if parsed.get_backend_name() != "sqlite":
             raise SettingError(

@@ -13,7 +13,6 @@ from slack_sdk.http_retry.builtin_async_handlers import (
     AsyncRateLimitErrorRetryHandler,
 )
 from slack_sdk.signature import SignatureVerifier
-from slack_sdk.web.async_client import AsyncWebClient
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
@@ -71,24 +70,24 @@ class Slack:
         answer_in_joined_threads: bool = False,
     ) -> None:
         settings = SlackSettings(bot_token=bot_token, signing_secret=signing_secret, api_url=api_url)
-        token = settings.bot_token.get_secret_value()
         self._verifier = SignatureVerifier(settings.signing_secret.get_secret_value())
-        self._client = AsyncWebClient(
-            token=token,
-            base_url=f"{settings.api_url}/",
-            timeout=CALL_TIMEOUT,
-            retry_handlers=[AsyncConnectionErrorRetryHandler(), AsyncRateLimitErrorRetryHandler(max_retry_count=2)],
-        )
         self._answer_in_joined_threads = answer_in_joined_threads
         self._bot: str | None = None
         self._host: Host | None = None
         # Bolt runs in the turn, on bodies that were verified when they came: by now their signature is stale.
         self._bolt = AsyncApp(
-            client=self._client,
+            token=settings.bot_token.get_secret_value(),
             request_verification_enabled=False,
             process_before_response=True,
             raise_error_for_unhandled_request=True,
         )
+        self._client = self._bolt.client
+        self._client.base_url = f"{settings.api_url}/"
+        self._client.timeout = CALL_TIMEOUT
+        self._client.retry_handlers = [
+            AsyncConnectionErrorRetryHandler(),
+            AsyncRateLimitErrorRetryHandler(max_retry_count=2),
+        ]
         for event in ("app_mention", "message"):
             self._bolt.event(event)(self._listen)
         self.presenter = SlackPresenter(self._client)
