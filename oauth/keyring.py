@@ -74,7 +74,7 @@ class Keyring:
         for cipher in self._ciphers:
             try:
                 return cipher.decrypt(nonce, sealed, _associated_data(associated))
-            except InvalidTag:
+            except (InvalidTag, ValueError):  # ValueError: it is not even a nonce long
                 continue
         raise DecryptionError
 

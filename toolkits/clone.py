@@ -58,7 +58,7 @@ def deep_copy(owner: object, attribute: str, value: Any, memo: dict[int, Any]) -
     Raises:
         CloneError: if the value says that it cannot be copied, in whatever way it says so.
     """
-    if type(value) is object:  # a sentinel, which is compared by identity
+    if type(value) is object or isinstance(value, ModuleType):  # a sentinel is compared by identity
         return value
     try:
         return copy.deepcopy(value, memo)

@@ -52,7 +52,7 @@ def dev(tmp_path: Path) -> Iterator[Dev]:
     dev.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # longer than that, its event loop would be in the way of other tests'
 def chromium() -> Iterator[Browser]:
     if not CHROMIUM.exists():
         pytest.skip(f"no browser: {CHROMIUM} is not there (Debian's package chromium)")

@@ -1,0 +1,201 @@
+"""A gateway in the test's own process: a channel that records what it sends, a model that does as it is told."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from peers.wait import wait_until_async
+from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse, TextPart, ToolCallPart, ToolReturnPart
+from pydantic_ai.models.function import AgentInfo, FunctionModel
+from starlette.routing import BaseRoute
+
+from gateway import Agent, Conversation, Gateway, Identity, Message
+from gateway.interface import Event, Host, Presenter, SignIn
+from oauth import GrantRevoked, Keyring, Token
+
+TENANT = "T1"
+
+
+@dataclass
+class Sent:
+    conversation: str
+    text: str = ""
+    sign_in: SignIn | None = None
+    link: str = ""
+
+
+class RecordingPresenter(Presenter):
+    def __init__(self) -> None:
+        self.sent: list[Sent] = []
+
+    def parts(self, markdown: str) -> list[str]:
+        return [markdown]
+
+    async def send_text(self, conversation: Conversation, text: str, reply_to: str) -> None:
+        self.sent.append(Sent(conversation.id, text))
+
+    async def send_sign_in(self, sign_in: SignIn) -> None:
+        self.sent.append(Sent(sign_in.conversation.id, sign_in=sign_in, link=await sign_in.link()))
+
+
+class StageChannel:
+    """A channel whose payloads are JSON: who wrote what, where."""
+
+    channel = "stage"
+    address = "/stage"
+
+    def __init__(self) -> None:
+        self.presenter = RecordingPresenter()
+
+    def routes(self) -> Sequence[BaseRoute]:
+        return []
+
+    async def start(self, host: Host) -> None: ...
+
+    async def stop(self) -> None: ...
+
+    async def parse(self, payload: str) -> Message | None:
+        fields = json.loads(payload)
+        return Message(
+            id=fields["id"],
+            text=fields["text"],
+            sender=Identity(self.channel, fields["tenant"], fields["person"]),
+            sender_name=fields["person"].capitalize(),
+            conversation=place(fields["place"], fields["tenant"]),
+            command=fields.get("command"),
+            argument=fields.get("argument", ""),
+            anonymous=fields.get("anonymous", False),
+        )
+
+
+def place(name: str, tenant: str = TENANT) -> Conversation:
+    return Conversation("stage", tenant, name, shared=not name.startswith("dm"))
+
+
+async def obey(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
+    """Calls the tools that a text names (`call NAME {json} NAME …`), then says what they returned."""
+    last = messages[-1]
+    assert isinstance(last, ModelRequest)
+    returned = [part for part in last.parts if isinstance(part, ToolReturnPart)]
+    if returned:
+        return ModelResponse([TextPart(" | ".join(part.model_response_str() for part in returned))])
+    text = str(last.parts[-1].content)  # type: ignore[union-attr]
+    names = [tool.name for tool in info.function_tools]
+    words = text.split(" ")
+    calls = []
+    for index, word in enumerate(words):
+        if word in names:
+            following = words[index + 1] if index + 1 < len(words) else ""
+            calls.append(ToolCallPart(word, following if following.startswith("{") else {}))
+    return ModelResponse(calls or [TextPart(f"heard: {text}")])
+
+
+class FakeProvider:
+    """An authorization server that takes any code `of-NAME` for the grant of NAME."""
+
+    name = "fake"
+    label = "Fake"
+
+    def __init__(self, lifetime: timedelta = timedelta(hours=1)) -> None:
+        self.lifetime = lifetime
+        self.refreshed = 0
+        self.revoked = False
+
+    def authorization_url(self, *, state: str, verifier: str, redirect_uri: str, scopes: frozenset[str]) -> str:
+        return f"https://fake.test/authorize?{urlencode({'state': state, 'redirect_uri': redirect_uri})}"
+
+    async def exchange(self, *, code: str, verifier: str, redirect_uri: str) -> Token:
+        account = code.removeprefix("of-")
+        return Token(
+            f"SECRET-{account}", f"REFRESH-{account}", datetime.now(UTC) + self.lifetime, frozenset({"read"}), account
+        )
+
+    async def refresh(self, token: Token) -> Token:
+        if self.revoked:
+            raise GrantRevoked
+        self.refreshed += 1
+        await asyncio.sleep(0)
+        return Token(
+            f"{token.access_token}+",
+            token.refresh_token,
+            datetime.now(UTC) + timedelta(hours=1),
+            token.scopes,
+            token.account,
+        )
+
+    def credentials(self, token: Token) -> str:
+        return token.access_token
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "FakeProvider":
+        raise AssertionError("a provider is shared, not copied")
+
+
+@dataclass
+class Stage:
+    """A gateway with one channel, and what people do there."""
+
+    gateway: Gateway
+    channel: StageChannel
+    _number: int = field(default=0)
+
+    @property
+    def sent(self) -> list[Sent]:
+        return self.channel.presenter.sent
+
+    def open(self) -> AbstractAsyncContextManager[None]:
+        return self.gateway.lifespan()
+
+    async def write(self, person: str, text: str, place_name: str | None = None, **fields: Any) -> bool:
+        self._number += 1
+        identifier = fields.pop("id", f"m{self._number}")
+        tenant = fields.pop("tenant", TENANT)
+        where = place_name or f"dm-{person}"
+        payload = {"id": identifier, "text": text, "person": person, "place": where, "tenant": tenant, **fields}
+        return await self.gateway.accept(Event(identifier, place(where, tenant), json.dumps(payload)))
+
+    async def wait_for(self, count: int, timeout: float = 20.0) -> list[Sent]:
+        async def enough() -> bool:
+            return len(self.sent) >= count
+
+        await wait_until_async(enough, timeout, f"{count} messages are sent")
+        return self.sent
+
+    async def ask(self, person: str, text: str, place_name: str | None = None, **fields: Any) -> str:
+        """Writes, and returns the answer. For one writer at a time."""
+        before = len(self.sent)
+        await self.write(person, text, place_name, **fields)
+        return (await self.wait_for(before + 1))[before].text
+
+    async def connect(self, link: str, account: str) -> None:
+        """What the browser does at the callback."""
+        state = link.partition("state=")[2].partition("&")[0]
+        coordinator = self.gateway._oauth
+        assert coordinator is not None
+        await coordinator.complete("fake", state, f"of-{account}")
+
+
+def stage(
+    directory: Path,
+    toolkits: Sequence[Any] = (),
+    model: Callable[[list[ModelMessage], AgentInfo], Awaitable[ModelResponse]] = obey,
+    key: str | None = None,
+    **options: Any,
+) -> Stage:
+    members = options.pop("members", ())
+    agent = Agent(model=FunctionModel(model), toolkits=toolkits, members=members)
+    channel = StageChannel()
+    gateway = Gateway(
+        agent,
+        [channel],
+        database=f"sqlite:///{directory}/stage.db",
+        base_url="https://bot.test",
+        secret_key=key or Keyring.generate(),
+        **options,
+    )
+    return Stage(gateway, channel)
