@@ -1,12 +1,11 @@
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Self
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any, ClassVar, Self
 
 from gateway.config import ModelSettings
 from oauth import SettingError
 from toolkits import Function, Toolkit
 from toolkits.clone import check_nothing_shared, clone_attributes
 
-_SHARED = ("model", "instructions", "name", "description")
 _CLONED = ("toolkits", "members")
 
 
@@ -27,6 +26,8 @@ class Agent:
     Raises:
         SettingError: if no model is given and UNDERSTUDY_MODEL is not set.
     """
+
+    _clone_shared_attrs: ClassVar[Collection[str]] = ("model", "instructions", "name", "description")
 
     def __init__(
         self,
@@ -52,7 +53,7 @@ class Agent:
             CloneError: naming a toolkit and the attribute of it that cannot be cloned.
         """
         target = object.__new__(type(self))
-        clone_attributes(self, target, reset={}, shared=_SHARED, skip=_CLONED)
+        clone_attributes(self, target, reset={}, shared=self._clone_shared_attrs, skip=_CLONED)
         target.toolkits = [toolkit.clone() for toolkit in self.toolkits]
         target.members = [member.deep_copy() for member in self.members]
         return target
@@ -90,4 +91,4 @@ class Agent:
                             f"{toolkit.name}: give one of them another name with @tool(name=…)."
                         )
                     owners[name] = toolkit.name
-        check_nothing_shared(self, self.deep_copy(), _SHARED, skip=_CLONED)
+        check_nothing_shared(self, self.deep_copy(), self._clone_shared_attrs, skip=_CLONED)

@@ -11,7 +11,7 @@ from enum import Enum
 from fractions import Fraction
 from logging import Logger
 from pathlib import PurePath
-from types import BuiltinFunctionType, CellType, CodeType, FunctionType, ModuleType
+from types import BuiltinFunctionType, CellType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 from uuid import UUID
 from weakref import ReferenceType
@@ -21,9 +21,11 @@ _IMMUTABLE = (
     date, time, timedelta, tzinfo, UUID, PurePath, re.Pattern, Enum, type, ModuleType, CodeType, property,
     functools.partialmethod, Logger,
 )  # fmt: skip
-_IMMUTABLE_CONTAINERS = (tuple, frozenset, FunctionType, BuiltinFunctionType, CellType, ReferenceType)
+_IMMUTABLE_CONTAINERS = (tuple, frozenset, FunctionType, MethodType, BuiltinFunctionType, CellType, ReferenceType)
 
 MISSING = object()
+
+INTERNAL = ("_functions", "_initial_values")  # what a toolkit keeps for itself and makes anew
 
 
 class CloneError(Exception):
@@ -95,7 +97,9 @@ def clone_attributes(
         object.__setattr__(target, name, value if name in shared else deep_copy(source, name, value, memo))
 
 
-def check_nothing_shared(source: object, target: object, shared: Collection[str], skip: Collection[str] = ()) -> None:
+def check_nothing_shared(
+    source: object, target: object, shared: Collection[str], skip: Collection[str] = INTERNAL
+) -> None:
     """Proves that a clone and its template have no mutable object in common, but for what is shared on purpose.
 
     Raises:
@@ -126,11 +130,16 @@ def _walk(root: Any, permitted: set[int]) -> Iterator[Any]:
 
 def _children(found: Any) -> Iterable[Any]:
     if isinstance(found, FunctionType):  # not its globals, which are the module's
-        return [found.__closure__, found.__defaults__, found.__kwdefaults__, found.__dict__]
+        return [found.__closure__, found.__defaults__, found.__kwdefaults__, *found.__dict__.values()]
+    if isinstance(found, MethodType):  # its function is its class's
+        return [found.__self__]
     if isinstance(found, BuiltinFunctionType):
         return [found.__self__]
     if isinstance(found, ReferenceType):
         return [found()]
+    shared = getattr(type(found), "_clone_shared_attrs", None)
+    if shared is not None:  # a toolkit or an agent inside this one
+        return [value for name, value in attributes(found).items() if name not in (*shared, *INTERNAL)]
     return gc.get_referents(found)
 
 

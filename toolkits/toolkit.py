@@ -2,11 +2,10 @@ from collections.abc import Collection, Mapping
 from typing import Any, ClassVar, Self
 
 from oauth import OAuthProvider
-from toolkits.clone import MISSING, CloneError, attributes, check_nothing_shared, clone_attributes, deep_copy
+from toolkits.clone import INTERNAL, MISSING, CloneError, attributes, check_nothing_shared, clone_attributes, deep_copy
 from toolkits.function import MARK, Function, ToolDefinition
 
-_FUNCTIONS, _INITIAL = "_functions", "_initial_values"
-_OWN = (_FUNCTIONS, _INITIAL)
+_FUNCTIONS, _INITIAL = INTERNAL
 
 
 class _ToolkitType(type):
@@ -60,7 +59,7 @@ class Toolkit(metaclass=_ToolkitType):
         target = object.__new__(type(self))
         initial: dict[str, Any] = self.__dict__[_INITIAL]
         reset = {name: self._initial(initial, name) for name in self._clone_reset_attrs}
-        clone_attributes(self, target, reset=reset, shared=self._clone_shared_attrs, skip=_OWN)
+        clone_attributes(self, target, reset=reset, shared=self._clone_shared_attrs)
         object.__setattr__(target, _INITIAL, initial)
         functions = {name: function.clone_for(target) for name, function in self.functions.items()}
         object.__setattr__(target, _FUNCTIONS, functions)
@@ -80,7 +79,7 @@ class Toolkit(metaclass=_ToolkitType):
             raise CloneError(self, "clone()", f"it raised {error!r}") from error
         if clone is self or type(clone) is not type(self):
             raise CloneError(self, "clone()", "it must return a new toolkit of the same class")
-        check_nothing_shared(self, clone, self._clone_shared_attrs, skip=_OWN)
+        check_nothing_shared(self, clone, self._clone_shared_attrs)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         return self.clone()

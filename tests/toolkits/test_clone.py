@@ -206,6 +206,7 @@ def test_what_only_looks_suspicious_is_accepted() -> None:
             self.sentinel = SENTINEL
             self.missing = SENTINEL
             self.nested = Counter([])
+            self.agent = Agent(model="test", toolkits=[Counter([])])
             self.function = len
             self.partial = functools.partial(int, base=2)
             self.pure = lambda: frozen
@@ -216,6 +217,7 @@ def test_what_only_looks_suspicious_is_accepted() -> None:
     clone = template.clone()
     assert clone.sentinel is SENTINEL
     assert clone.nested is not template.nested
+    assert clone.agent.toolkits[0] is not template.agent.toolkits[0]
     assert clone.lock is template.lock
 
 
