@@ -140,11 +140,13 @@ def _children(found: Any) -> Iterable[Any]:
     shared = getattr(type(found), "_clone_shared_attrs", None)
     if shared is not None:  # a toolkit or an agent inside this one
         return [value for name, value in attributes(found).items() if name not in (*shared, *INTERNAL)]
-    return gc.get_referents(found)
+    return attributes(found).values() if _is_frozen(found) else gc.get_referents(found)
 
 
 def _is_immutable(found: Any) -> bool:
-    if isinstance(found, _IMMUTABLE_CONTAINERS):
-        return True
+    return isinstance(found, _IMMUTABLE_CONTAINERS) or _is_frozen(found)
+
+
+def _is_frozen(found: Any) -> bool:
     parameters = getattr(type(found), "__dataclass_params__", None)
     return parameters is not None and bool(parameters.frozen)

@@ -145,8 +145,9 @@ class Slack:
     def _is_signed(self, body: bytes, request: Request) -> bool:
         """https://docs.slack.dev/authentication/verifying-requests-from-slack"""
         timestamp = request.headers.get("x-slack-request-timestamp", "")
-        signature = request.headers.get("x-slack-signature")
-        return timestamp.isdecimal() and self._verifier.is_valid(body, timestamp, signature)
+        signature = request.headers.get("x-slack-signature", "")
+        well_formed = timestamp.isascii() and timestamp.isdecimal() and signature.isascii()
+        return well_formed and self._verifier.is_valid(body, timestamp, signature)
 
     async def _is_for_us(self, body: dict[str, Any]) -> bool:
         bot = parse.bot_user(body, self._bot)

@@ -1,0 +1,210 @@
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from interfaces_run import Run, Running
+from peers import seed
+from peers import slack_events as events
+from peers.emulate import Emulate
+from peers.wait import wait_until_async
+
+from gateway import SettingError
+from interfaces.slack import Slack
+
+BOT = f"<@{seed.SLACK_BOT_USER_ID}>"
+
+
+@pytest.fixture
+def slack(emulate: Emulate) -> Slack:
+    return Slack(emulate.bot_token, emulate.signing_secret, emulate.slack_url)
+
+
+async def post(running: Running, payload: dict[str, Any], **signing: Any) -> int:
+    body = json.dumps(payload).encode()
+    headers = events.headers(body, **signing)
+    return (await running.client.post("/slack/events", content=body, headers=headers)).status_code
+
+
+async def said(emulate: Emulate, channel: str, count: int, thread: str | None = None) -> list[str]:
+    await wait_until_async(lambda: len(emulate.slack_said(channel, thread)) >= count, what=f"{count} answers")
+    return emulate.slack_said(channel, thread)
+
+
+def dm(emulate: Emulate, text: str, **fields: Any) -> dict[str, Any]:
+    return events.direct_message(text, channel=emulate.slack_dm("alice"), **fields)
+
+
+async def test_the_request_url_is_verified(run: Run, slack: Slack) -> None:
+    async with run(slack) as running:
+        body = json.dumps(events.url_verification("challenge")).encode()
+        answer = await running.client.post("/slack/events", content=body, headers=events.headers(body))
+        assert answer.json() == {"challenge": "challenge"}
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        lambda body: {},
+        lambda body: events.headers(body, secret="another"),
+        lambda body: events.headers(body, age=events.STALE),
+        lambda body: events.headers(body + b" "),
+        lambda body: events.headers(body) | {"X-Slack-Request-Timestamp": "soon"},
+        lambda body: events.headers(body) | {"X-Slack-Signature": "v0=ä".encode()},
+    ],
+    ids=["unsigned", "forged", "stale", "tampered", "no time", "no ASCII"],
+)
+async def test_what_slack_did_not_sign_leaves_no_trace(
+    run: Run, slack: Slack, headers: Callable[[bytes], dict[str, Any]]
+) -> None:
+    async with run(slack) as running:
+        for payload in (events.direct_message("hello"), events.url_verification()):
+            body = json.dumps(payload).encode()
+            answer = await running.client.post("/slack/events", content=body, headers=headers(body))
+            assert answer.status_code == 401
+            assert "challenge" not in answer.text
+        assert running.inbox() == []
+
+
+async def test_a_body_that_no_platform_sends_is_cut_off(run: Run, slack: Slack) -> None:
+    async with run(slack) as running:
+        answer = await running.client.post("/slack/events", content=b"x" * 2_000_000)
+        assert answer.status_code == 413
+
+
+async def test_a_direct_message_is_answered_there(run: Run, slack: Slack, emulate: Emulate) -> None:
+    async with run(slack) as running:
+        channel = emulate.slack_dm("alice")
+        assert await post(running, dm(emulate, "hello")) == 200
+        assert await said(emulate, channel, 1) == ["heard"]
+        sent = emulate.slack.calls("chat.postMessage")[-1].params
+        assert sent["unfurl_links"] in (False, "false", "0", 0)
+        assert sent["unfurl_media"] in (False, "false", "0", 0)
+        assert "thread_ts" not in emulate.slack_messages(channel)[-1]
+
+
+async def test_a_mention_is_answered_in_its_thread_once_though_it_is_two_events(
+    run: Run, slack: Slack, emulate: Emulate
+) -> None:
+    async with run(slack) as running:
+        emulate.connect(slack_events_url="")
+        ts = emulate.slack_post("alice", emulate.slack_channel_id, f"{BOT} hello")
+        pair = events.mention_pair(f"{BOT} hello", ts=ts)
+        for payload in (*pair, *reversed(pair)):
+            assert await post(running, payload) == 200
+        assert await post(running, events.app_mention(f"{BOT} again", thread_ts=ts)) == 200
+        assert await said(emulate, emulate.slack_channel_id, 2, ts) == ["heard", "heard"]
+        assert running.prompts == ["hello", "again"]
+
+
+async def test_a_second_delivery_is_answered_once(run: Run, slack: Slack, emulate: Emulate) -> None:
+    async with run(slack) as running:
+        payload = dm(emulate, "hello")
+        assert await post(running, payload) == 200
+        assert await post(running, payload, retry=1) == 200
+        assert await post(running, dm(emulate, "next")) == 200
+        await said(emulate, emulate.slack_dm("alice"), 2)
+        assert running.prompts == ["hello", "next"]
+
+
+async def test_an_event_without_authorizations_is_understood(run: Run, slack: Slack, emulate: Emulate) -> None:
+    async with run(slack) as running:
+        payload = events.message(f"{BOT} hello")
+        del payload["authorizations"], payload["event"]["channel_type"]
+        assert await post(running, payload) == 200
+        await wait_until_async(lambda: running.prompts, what="the turn")
+        assert running.prompts == ["hello"]
+
+
+async def test_what_is_not_a_new_message_for_the_bot_starts_no_turn(run: Run, slack: Slack, emulate: Emulate) -> None:
+    written = events.message("hello")
+    ignored = [
+        events.message("hello, all"),
+        events.message("a reply", thread_ts="1700000000.000001"),
+        events.message_changed(dm(emulate, "hello"), "hello!"),
+        events.message_deleted(written),
+        events.bot_message(f"{BOT} hello"),
+        events.own_message(f"{BOT} hello"),
+        events.own_message("hello", channel="D0ALICE01"),
+        events.channel_join(),
+        events.member_joined_channel(),
+        events.tokens_revoked(),
+    ]
+    async with run(slack) as running:
+        for payload in ignored:
+            assert await post(running, payload) == 200
+        assert running.inbox() == []
+
+
+async def test_a_thread_that_the_bot_has_joined_may_be_answered_without_a_mention(run: Run, emulate: Emulate) -> None:
+    slack = Slack(emulate.bot_token, emulate.signing_secret, emulate.slack_url, answer_in_joined_threads=True)
+    async with run(slack) as running:
+        assert await post(running, events.message("not joined", thread_ts="1700000000.000009")) == 200
+        mention = events.app_mention(f"{BOT} hello")
+        assert await post(running, mention) == 200
+        assert await post(running, events.message("and more", thread_ts=mention["event"]["ts"])) == 200
+        await wait_until_async(lambda: len(running.prompts) == 2, what="two turns")
+        assert running.prompts == ["hello", "and more"]
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("a &lt;b&gt; &amp;amp; c", "a <b> &amp; c"),
+        (
+            "see <http://example.com|example.com> and <https://a.test/x?y=1&amp;z=2>",
+            "see example.com and https://a.test/x?y=1&z=2",
+        ),
+        ("<mailto:a@b.test|a@b.test> in <#C0GENERAL|general> <!here>", "a@b.test in #general @here"),
+        ("ask <@U0BOBBY01>,\n  please", "ask <@U0BOBBY01>,\n  please"),
+        (f"hey {BOT} you", "hey you"),
+        (f"{BOT}\nline one\n\n  line two", "line one\n\n  line two"),
+    ],
+)
+async def test_the_text_reaches_the_model_as_it_was_written(
+    run: Run, slack: Slack, emulate: Emulate, text: str, written: str
+) -> None:
+    async with run(slack) as running:
+        await post(running, dm(emulate, text))
+        await wait_until_async(lambda: running.prompts, what="the turn")
+        assert running.prompts == [written]
+
+
+async def test_a_file_alone_gets_one_plain_sentence(run: Run, slack: Slack, emulate: Emulate) -> None:
+    async with run(slack) as running:
+        channel = emulate.slack_dm("alice")
+        await post(running, events.file_share("", channel=channel, channel_type="im"))
+        assert await said(emulate, channel, 1) == ["I cannot read attachments yet, only text."]
+        assert running.prompts == []
+
+
+async def test_a_long_answer_comes_in_parts_in_order(run: Run, slack: Slack, emulate: Emulate) -> None:
+    async with run(slack) as running:
+        words = " ".join(str(number) for number in range(3000))
+        running.answers.append(words)
+        await post(running, dm(emulate, "count"))
+        parts = await said(emulate, emulate.slack_dm("alice"), 4)
+        assert " ".join(parts) == words
+        assert all(len(part) <= 4000 for part in parts)
+
+
+async def test_a_rejected_token_stops_the_start(run: Run, emulate: Emulate) -> None:
+    slack = Slack("xoxb-wrong", emulate.signing_secret, emulate.slack_url)
+    with pytest.raises(SettingError, match="SLACK_BOT_TOKEN was rejected") as raised:
+        async with run(slack):
+            pytest.fail("it started")
+    assert "xoxb-wrong" not in str(raised.value)
+
+
+async def test_a_slack_that_cannot_be_reached_does_not(run: Run, emulate: Emulate) -> None:
+    async with run(Slack("xoxb-x", emulate.signing_secret, "http://127.0.0.1:9/api/")) as running:
+        assert await post(running, events.message("hello, all")) == 200
+
+
+def test_missing_settings_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("SLACK_BOT_TOKEN", "SLACK_SIGNING_SECRET"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(SettingError, match=r"SLACK_BOT_TOKEN is not set.*\nSLACK_SIGNING_SECRET is not set"):
+        Slack()
+    with pytest.raises(SettingError, match="SLACK_API_URL is malformed"):
+        Slack("xoxb-x", "s", "slack.example.com")

@@ -1,0 +1,226 @@
+from typing import Any
+
+import pytest
+from interfaces_run import Run, Running
+from peers import seed
+from peers import telegram_updates as updates
+from peers.telegram import TelegramServer
+from peers.wait import wait_until_async
+from stage import FakeProvider
+
+from gateway import SettingError, TurnContext
+from interfaces.telegram import Telegram
+from toolkits import Toolkit, tool
+
+ALICE = seed.ALICE.telegram_id
+GROUP = updates.GROUP["id"]
+AT = f"@{updates.BOT_USERNAME}"
+
+
+@pytest.fixture
+def bot(telegram: TelegramServer) -> Telegram:
+    return Telegram(telegram.token, updates.SECRET_TOKEN, telegram.url)
+
+
+async def post(
+    running: Running, telegram: TelegramServer, update: dict[str, Any], secret: str | None = updates.SECRET_TOKEN
+) -> int:
+    telegram.api.took(update)
+    headers = {"X-Telegram-Bot-Api-Secret-Token": secret.encode()} if secret is not None else {}
+    return (await running.client.post("/telegram/webhook", json=update, headers=headers)).status_code
+
+
+async def said(telegram: TelegramServer, chat: int, count: int = 1) -> list[str]:
+    await wait_until_async(lambda: len(telegram.said(chat)) >= count, what=f"{count} answers")
+    return telegram.said(chat)
+
+
+async def test_the_webhook_is_set_at_the_start(run: Run, bot: Telegram, telegram: TelegramServer) -> None:
+    async with run(bot, base_url="https://bot.example.com"):
+        call = telegram.called("setWebhook")[0]
+    assert call["url"] == "https://bot.example.com/telegram/webhook"
+    assert call["secret_token"] == updates.SECRET_TOKEN
+    assert call["allowed_updates"] == ["message"]
+
+
+@pytest.mark.parametrize("secret", [None, "", "forged", "ä"])
+async def test_what_telegram_did_not_send_leaves_no_trace(
+    run: Run, bot: Telegram, telegram: TelegramServer, secret: str | None
+) -> None:
+    async with run(bot) as running:
+        assert await post(running, telegram, updates.private_message("hello"), secret) == 401
+        assert running.inbox() == []
+
+
+async def test_a_private_message_is_answered_once_with_no_preview(
+    run: Run, bot: Telegram, telegram: TelegramServer
+) -> None:
+    async with run(bot) as running:
+        running.answers.append("**bold** <b>not</b> [link](https://a.test/?x=1&y=2)")
+        update = updates.private_message("  hello & <you>  ")
+        for _ in range(2):
+            assert await post(running, telegram, update) == 200
+        await post(running, telegram, updates.private_message("next"))
+        assert await said(telegram, ALICE, 2) == ["bold <b>not</b> link", "heard"]
+        assert running.prompts == ["hello & <you>", "next"]
+        sent = telegram.called("sendMessage")[0]
+        assert sent["link_preview_options"] == {"is_disabled": True}
+
+
+@pytest.mark.parametrize(
+    ("update", "prompt"),
+    [
+        (updates.group_mention("hello"), "hello"),
+        (updates.group_message(f"🎭🎭 hi {AT} there"), "🎭🎭 hi there"),
+        (updates.group_message(f"{AT.upper()} hello"), "hello"),
+        (updates.text_mention("hello"), "hello"),
+        (updates.command("weather", "in Ulm", chat=updates.GROUP, at_bot=True), "/weather in Ulm"),
+        (updates.photo(f"{AT} what is it?", chat=updates.GROUP), "what is it?"),
+    ],
+    ids=["mention", "after emoji", "other case", "text mention", "command", "caption"],
+)
+async def test_in_a_group_the_bot_answers_what_is_addressed_to_it(
+    run: Run, bot: Telegram, telegram: TelegramServer, update: dict[str, Any], prompt: str
+) -> None:
+    async with run(bot) as running:
+        assert await post(running, telegram, update) == 200
+        await said(telegram, GROUP)
+        assert running.prompts == [prompt]
+        reply = telegram.called("sendMessage")[0]["reply_parameters"]
+        assert reply["message_id"] == update["message"]["message_id"]
+
+
+async def test_a_reply_to_the_bot_is_for_it(run: Run, bot: Telegram, telegram: TelegramServer) -> None:
+    async with run(bot) as running:
+        await post(running, telegram, updates.group_mention("hello"))
+        await said(telegram, GROUP)
+        await post(running, telegram, updates.reply("and?", telegram.messages(GROUP)[0]))
+        await said(telegram, GROUP, 2)
+        assert running.prompts == ["hello", "and?"]
+
+
+async def test_what_is_not_a_new_message_for_the_bot_starts_no_turn(
+    run: Run, bot: Telegram, telegram: TelegramServer
+) -> None:
+    private, group = updates.private_message("hello"), updates.group_message("hello, all")
+    from_a_bot = updates.group_mention("hello")
+    from_a_bot["message"]["from"] = {"id": 5, "is_bot": True, "first_name": "Other"}
+    forwarded = updates.as_channel(f"{AT} news")
+    forwarded["message"]["is_automatic_forward"] = True
+    ignored = [
+        group,
+        updates.edited(private, "hello!"),
+        updates.channel_post(f"{AT} hello"),
+        updates.new_chat_members(seed.BOB),
+        updates.new_chat_members(),
+        updates.my_chat_member(updates.GROUP, "left", "member"),
+        updates.callback_query("x", private["message"]),
+        updates.group_message("/help@other_bot"),
+        updates.group_message("@other_bot hello"),
+        updates.photo(chat=updates.GROUP),
+        updates.topic_message("hello, topic"),
+        from_a_bot,
+        forwarded,
+    ]
+    async with run(bot) as running:
+        for update in ignored:
+            assert await post(running, telegram, update) == 200
+        assert running.inbox() == []
+
+
+async def test_a_forum_topic_is_answered_in_the_topic(run: Run, bot: Telegram, telegram: TelegramServer) -> None:
+    async with run(bot) as running:
+        await post(running, telegram, updates.topic_message(f"{AT} hello", 7))
+        await said(telegram, updates.FORUM["id"])
+        assert telegram.called("sendMessage")[0]["message_thread_id"] == 7
+        assert running.prompts == ["hello"]
+
+
+async def test_commands(run: Run, bot: Telegram, telegram: TelegramServer) -> None:
+    async with run(bot) as running:
+        await post(running, telegram, updates.command("start"))
+        await post(running, telegram, updates.command("help"))
+        await post(running, telegram, updates.private_message("the word is walnut"))
+        await post(running, telegram, updates.command("new"))
+        await post(running, telegram, updates.private_message("which word?"))
+        answers = await said(telegram, ALICE, 5)
+        assert answers[0].startswith("Hello")
+        assert "/new" in answers[1]
+        assert "new conversation" in answers[3]
+        assert running.prompts == ["the word is walnut", "which word?"]
+        assert "walnut" not in str(running.told[-1])
+
+
+class Account(Toolkit):
+    _clone_shared_attrs = ("auth",)
+    scopes = frozenset({"read"})
+
+    def __init__(self) -> None:
+        self.auth = FakeProvider()
+
+    @tool
+    async def whose(self, context: TurnContext) -> str:
+        """Tells whose account it is."""
+        return str(await context.credentials("fake", {"read"}))
+
+
+@pytest.mark.parametrize("update", [updates.anonymous_admin(f"{AT} hello"), updates.as_channel(f"{AT} hello")])
+async def test_who_writes_as_a_group_or_a_channel_gets_no_credentials(
+    run: Run, bot: Telegram, telegram: TelegramServer, update: dict[str, Any]
+) -> None:
+    async with run(bot, [Account()], model="test") as running:  # pydantic-ai's TestModel calls every tool
+        assert await post(running, telegram, update) == 200
+        assert "cannot tell who you are" in (await said(telegram, GROUP))[0]
+        assert "reply_markup" not in telegram.called("sendMessage")[0]
+
+
+async def test_a_photo_alone_gets_one_plain_sentence(run: Run, bot: Telegram, telegram: TelegramServer) -> None:
+    async with run(bot) as running:
+        await post(running, telegram, updates.photo())
+        assert await said(telegram, ALICE) == ["I cannot read attachments yet, only text."]
+        assert running.prompts == []
+
+
+async def test_a_rate_limit_is_waited_for(run: Run, bot: Telegram, telegram: TelegramServer) -> None:
+    async with run(bot) as running:
+        telegram.fail("sendMessage", 429, times=2, retry_after=1)
+        await post(running, telegram, updates.private_message("hello"))
+        assert await said(telegram, ALICE) == ["heard"]
+
+
+async def test_a_person_who_blocked_the_bot_does_not_hold_up_others(
+    run: Run, bot: Telegram, telegram: TelegramServer
+) -> None:
+    async with run(bot) as running:
+        telegram.fail("sendMessage", 403, description="Forbidden: bot was blocked by the user")
+        await post(running, telegram, updates.private_message("hello"))
+        await wait_until_async(lambda: len(telegram.called("sendMessage")) == 1, what="the refusal")
+        await post(running, telegram, updates.private_message("hello", seed.BOB))
+        assert await said(telegram, seed.BOB.telegram_id) == ["heard"]
+        assert len(telegram.called("sendMessage")) == 2
+
+
+async def test_a_long_answer_comes_in_parts_in_order(run: Run, bot: Telegram, telegram: TelegramServer) -> None:
+    async with run(bot) as running:
+        running.answers.append(" ".join(f"**{number}** <&>" for number in range(2000)))
+        await post(running, telegram, updates.private_message("count"))
+        await wait_until_async(
+            lambda: telegram.said(ALICE)[-1:] and "1999" in telegram.said(ALICE)[-1], what="the last part"
+        )
+        assert " ".join(telegram.said(ALICE)) == " ".join(f"{number} <&>" for number in range(2000))
+
+
+async def test_a_rejected_token_stops_the_start(run: Run, telegram: TelegramServer) -> None:
+    with pytest.raises(SettingError, match="TELEGRAM_BOT_TOKEN was rejected"):
+        async with run(Telegram("1:wrong", "secret", telegram.url)):
+            pytest.fail("it started")
+
+
+@pytest.mark.parametrize(
+    ("token", "secret", "named"),
+    [("hushhush", "s", "TELEGRAM_BOT_TOKEN"), ("1:x", "hush hush", "TELEGRAM_WEBHOOK_SECRET")],
+)
+def test_a_malformed_setting_is_named_and_not_printed(token: str, secret: str, named: str) -> None:
+    with pytest.raises(SettingError, match=f"{named} is malformed") as raised:
+        Telegram(token, secret)
+    assert "hush" not in str(raised.value)
