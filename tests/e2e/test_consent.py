@@ -130,3 +130,16 @@ def test_a_revoked_grant_asks_for_consent_again(
     newest = [text for text in alice.seen() if "/o/oauth2/" in text][-1]
     assert emulate.consent(link_in(newest), seed.ALICE.email).status_code == 200
     assert_only_mail_of(seed.ALICE, wait_for_mail(alice, 2))
+
+
+def test_an_access_token_that_google_no_longer_takes_is_renewed_without_asking(
+    channel: str, serve: Serve, emulate: Emulate, alice: ChannelPerson
+) -> None:
+    serve(CHANNEL=channel)
+    connect(alice, emulate)
+    wait_for_mail(alice)
+    access_token = emulate.google.calls("/messages")[-1].authorization.removeprefix("Bearer ")
+    emulate.revoke(access_token)
+    alice.write("and now?")
+    assert_only_mail_of(seed.ALICE, wait_for_mail(alice, 2))
+    assert sum("/o/oauth2/" in text for text in alice.seen()) == 1

@@ -8,6 +8,8 @@ from pathlib import Path
 import httpx
 import pytest
 from e2e.served import COMMAND
+from peers import seed
+from peers.emulate import Emulate
 from peers.process import free_ports
 from peers.wait import wait_until
 from playwright.sync_api import Browser, Page, expect, sync_playwright
@@ -19,8 +21,9 @@ SECRET = "the cellar key is under the third pot"
 class Dev:
     """`understudy dev`, as a process of its own."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, **env: str) -> None:
         self._directory = directory
+        self._env = {"PATH": os.environ["PATH"], "HOME": str(directory), **env}
         self._port = str(free_ports(1)[0])
         self.address = f"http://127.0.0.1:{self._port}"
 
@@ -28,7 +31,7 @@ class Dev:
         self._child = subprocess.Popen(
             [COMMAND, "dev", "--port", self._port],
             cwd=self._directory,
-            env={"PATH": os.environ["PATH"], "HOME": str(self._directory)},
+            env=self._env,
             stderr=subprocess.DEVNULL,
         )
         wait_until(self._answers, 30, "understudy dev answers")
@@ -121,3 +124,29 @@ def test_a_window_goes_on_after_the_server_was_started_anew(dev: Dev, chromium: 
         write(alice, "who am I?")
         expect(alice.locator(".agent-said", has_text="who_am_i")).to_contain_text("alice")
         expect(alice.get_by_role("status")).to_have_text("connected")
+
+
+def test_with_googles_settings_people_connect_their_mail(tmp_path: Path, emulate: Emulate) -> None:
+    google = {
+        "GOOGLE_CLIENT_ID": emulate.client_id,
+        "GOOGLE_CLIENT_SECRET": emulate.client_secret,
+        "GOOGLE_BASE_URL": emulate.google_url,
+    }
+    dev = Dev(tmp_path, **google)
+    emulate.connect([f"{dev.address}/oauth/google/callback"])
+    dev.start()
+    try:
+        with httpx.Client(base_url=f"{dev.address}/web/bob", trust_env=False) as bob:
+            bob.get("/")
+            bob.post("/messages", json={"id": "1", "text": "Search my mail"})
+            wait_until(lambda: len(bob.get("/transcript").json()) == 2, what="a sign-in button")
+            assert bob.get("/transcript").json()[1]["signIn"] == "google"
+            link = bob.get("/sign-in/google").headers["location"]
+            assert emulate.consent(link, seed.BOB.email).status_code == 200
+            wait_until(lambda: len(bob.get("/transcript").json()) == 3, what="the answer")
+            answer = bob.get("/transcript").json()[2]["html"]
+            assert seed.BOB.marker("MAIL", 1) in answer
+            assert "ALICE" not in answer
+            assert seed.CANARY not in answer
+    finally:
+        dev.stop()

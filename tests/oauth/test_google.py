@@ -1,0 +1,101 @@
+"""Google as a provider, against a server that others wrote."""
+
+import asyncio
+import secrets
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from peers import seed
+from peers.emulate import Emulate
+from peers.serving import Receiver
+
+from oauth import AuthorizationFailed, GrantRevoked, SettingError, Token
+from oauth.google import GoogleAuth
+
+READ = "https://www.googleapis.com/auth/gmail.readonly"
+VERIFIER = secrets.token_urlsafe(64)
+
+
+@pytest.fixture
+def redirect_uri(emulate: Emulate, receiver: Receiver) -> str:
+    uri = f"{receiver.url}/callback"
+    emulate.connect([uri])
+    return uri
+
+
+@pytest.fixture
+def google(emulate: Emulate) -> GoogleAuth:
+    return GoogleAuth(emulate.client_id, emulate.client_secret, emulate.google_url)
+
+
+def link(google: GoogleAuth, redirect_uri: str) -> str:
+    scopes = frozenset({READ})
+    return google.authorization_url(state="state", verifier=VERIFIER, redirect_uri=redirect_uri, scopes=scopes)
+
+
+async def consent(google: GoogleAuth, redirect_uri: str, emulate: Emulate) -> str:
+    """The code that a consent of alice's brings."""
+    page = await asyncio.to_thread(emulate.consent, link(google, redirect_uri), seed.ALICE.email)
+    return parse_qs(urlsplit(str(page.url)).query)["code"][0]
+
+
+async def token(google: GoogleAuth, redirect_uri: str, emulate: Emulate) -> Token:
+    code = await consent(google, redirect_uri, emulate)
+    return await google.exchange(code=code, verifier=VERIFIER, redirect_uri=redirect_uri)
+
+
+def test_the_authorization_asks_for_offline_access_with_a_challenge(google: GoogleAuth, redirect_uri: str) -> None:
+    asked = {name: values[0] for name, values in parse_qs(urlsplit(link(google, redirect_uri)).query).items()}
+    assert asked["access_type"] == "offline"
+    assert "consent" in asked["prompt"]
+    assert asked["code_challenge_method"] == "S256"
+    assert asked["state"] == "state"
+    assert set(asked["scope"].split()) == {READ, "openid", "https://www.googleapis.com/auth/userinfo.email"}
+    assert VERIFIER not in link(google, redirect_uri)
+
+
+async def test_a_code_becomes_a_token_and_a_token_a_new_one(
+    google: GoogleAuth, redirect_uri: str, emulate: Emulate
+) -> None:
+    first = await token(google, redirect_uri, emulate)
+    assert first.account == seed.ALICE.email
+    assert READ in first.scopes
+    second = await google.refresh(first)
+    assert second.access_token != first.access_token
+    assert second.refresh_token == first.refresh_token
+    assert second.expires_at.tzinfo is not None
+    assert (second.account, second.scopes) == (first.account, first.scopes)
+    assert first.access_token not in repr(first)
+    assert google.credentials(second).refresh_token is None
+
+
+async def test_a_revoked_grant_is_told_apart(google: GoogleAuth, redirect_uri: str, emulate: Emulate) -> None:
+    granted = await token(google, redirect_uri, emulate)
+    assert granted.refresh_token is not None
+    emulate.revoke(granted.refresh_token)
+    with pytest.raises(GrantRevoked):
+        await google.refresh(granted)
+
+
+async def test_a_code_is_good_once_and_with_its_verifier_alone(
+    google: GoogleAuth, redirect_uri: str, emulate: Emulate
+) -> None:
+    code = await consent(google, redirect_uri, emulate)
+    with pytest.raises(AuthorizationFailed):
+        await google.exchange(code=code, verifier=secrets.token_urlsafe(64), redirect_uri=redirect_uri)
+    code = await consent(google, redirect_uri, emulate)
+    await google.exchange(code=code, verifier=VERIFIER, redirect_uri=redirect_uri)
+    with pytest.raises(AuthorizationFailed):
+        await google.exchange(code=code, verifier=VERIFIER, redirect_uri=redirect_uri)
+
+
+async def test_a_google_that_fails_connects_nothing(google: GoogleAuth, redirect_uri: str, emulate: Emulate) -> None:
+    code = await consent(google, redirect_uri, emulate)
+    emulate.google.fail("/oauth2/token", 500, times=5)
+    with pytest.raises(AuthorizationFailed):
+        await google.exchange(code=code, verifier=VERIFIER, redirect_uri=redirect_uri)
+
+
+def test_plain_http_is_for_this_machine_alone() -> None:
+    with pytest.raises(SettingError, match="GOOGLE_BASE_URL is malformed"):
+        GoogleAuth("id", "secret", "http://google.example.com")
