@@ -62,6 +62,7 @@ def serve(
             _print(f"  {channel:<10} {address}")
 
     serve_gateway(gateway, host, port, ready)
+    _print("Stopped.")
 
 
 @app.command()
@@ -97,6 +98,7 @@ def dev(port: Port = 8000) -> None:
         _print(f"  Gmail     {gmail_line}")
 
     serve_gateway(gateway, LOOPBACK, port, ready)
+    _print("Stopped.")
 
 
 def _print(line: str) -> None:

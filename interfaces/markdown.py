@@ -151,6 +151,25 @@ class Renderer(ABC):
         return _split(_plain(node))
 
 
+class MarkRenderer(Renderer):
+    """Text with marks around what is formatted, as Slack and WhatsApp take it: *bold*, _italic_, `code`."""
+
+    def bold(self, text: str) -> str:
+        return f"*{text}*"
+
+    def italic(self, text: str) -> str:
+        return f"_{text}_"
+
+    def strikethrough(self, text: str) -> str:
+        return f"~{text}~"
+
+    def code(self, text: str) -> str:
+        return f"`{self.escape(text)}`"
+
+    def quote(self, text: str) -> str:
+        return "\n".join(f"> {line}" for line in text.split("\n"))
+
+
 def _plain(node: SyntaxTreeNode) -> str:
     if node.type in ("softbreak", "hardbreak"):
         return "\n"

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 
-from interfaces.markdown import Renderer
+from interfaces.markdown import MarkRenderer
 
 LIMIT = 4000  # characters that Slack advises for one message
 
@@ -46,30 +46,15 @@ def _written(control: str) -> str:
     return f"[{label}]({target})"
 
 
-class MrkdwnRenderer(Renderer):
+class MrkdwnRenderer(MarkRenderer):
     def __init__(self) -> None:
         super().__init__(LIMIT)
 
     def escape(self, text: str) -> str:
         return escape(text)
 
-    def bold(self, text: str) -> str:
-        return f"*{text}*"
-
-    def italic(self, text: str) -> str:
-        return f"_{text}_"
-
-    def strikethrough(self, text: str) -> str:
-        return f"~{text}~"
-
-    def code(self, text: str) -> str:
-        return f"`{escape(text)}`"
-
     def code_block(self, text: str, language: str) -> str:
         return f"```\n{escape(text)}\n```"
 
     def link(self, text: str, address: str) -> str:
         return link(text, address)
-
-    def quote(self, text: str) -> str:
-        return "\n".join(f"> {line}" for line in text.split("\n"))

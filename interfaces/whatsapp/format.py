@@ -1,34 +1,19 @@
 """WhatsApp's text: https://faq.whatsapp.com/539178204879377"""
 
-from interfaces.markdown import Renderer
+from interfaces.markdown import MarkRenderer
 
 LIMIT = 1600  # characters of one message: https://www.twilio.com/docs/api/errors/21617
 
 
-class WhatsAppRenderer(Renderer):
+class WhatsAppRenderer(MarkRenderer):
     def __init__(self) -> None:
         super().__init__(LIMIT)
 
     def escape(self, text: str) -> str:
         return text
 
-    def bold(self, text: str) -> str:
-        return f"*{text}*"
-
-    def italic(self, text: str) -> str:
-        return f"_{text}_"
-
-    def strikethrough(self, text: str) -> str:
-        return f"~{text}~"
-
-    def code(self, text: str) -> str:
-        return f"`{text}`"
-
     def code_block(self, text: str, language: str) -> str:
         return f"```{text}```"
 
     def link(self, text: str, address: str) -> str:
         return address if text in (address, address.removeprefix("mailto:")) else f"{text} ({address})"
-
-    def quote(self, text: str) -> str:
-        return "\n".join(f"> {line}" for line in text.split("\n"))
