@@ -1,3 +1,4 @@
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
@@ -40,7 +41,7 @@ class Agent:
         members: Sequence["Agent"] = (),
     ) -> None:
         self.model = ModelSettings().model if model is None else model
-        self.toolkits = list(toolkits)
+        self.toolkits = toolkits if isinstance(toolkits, list) else list(toolkits)
         self.instructions = instructions
         self.name = name
         self.description = description
@@ -66,6 +67,11 @@ class Agent:
         """The tools of its own toolkits by name, bound to them."""
         return {name: function for toolkit in self.toolkits for name, function in toolkit.functions.items()}
 
+    @property
+    def tool_name(self) -> str:
+        """What the lead of a team calls to ask this agent."""
+        return f"ask_{re.sub(r'[^a-zA-Z0-9]+', '_', self.name).strip('_').lower()}"
+
     def team(self) -> Iterator["Agent"]:
         """This agent, its members and theirs."""
         yield self
@@ -80,15 +86,19 @@ class Agent:
             SettingError: if two tools of an agent have one name.
         """
         for agent in self.team():
-            owners: dict[str, str] = {}
             for toolkit in agent.toolkits:
                 toolkit.check_clone()
-                for name, function in toolkit.functions.items():
-                    _ = function.parameters  # made now, shared by all clones; a bad signature stops the start
-                    if name in owners:
-                        raise SettingError(
-                            f"Agent {agent.name!r} has two tools called {name!r}, of {owners[name]} and "
-                            f"{toolkit.name}: give one of them another name with @tool(name=…)."
-                        )
-                    owners[name] = toolkit.name
+            agent._check_names()
         check_nothing_shared(self, self.deep_copy(), self._clone_shared_attrs, skip=_CLONED)
+
+    def _check_names(self) -> None:
+        owned = [(name, toolkit.name) for toolkit in self.toolkits for name in toolkit.functions]
+        owned += [(member.tool_name, f"its member {member.name!r}") for member in self.members]
+        owners: dict[str, str] = {}
+        for name, owner in owned:
+            if name in owners:
+                raise SettingError(
+                    f"Agent {self.name!r} has two tools called {name!r}, of {owners[name]} and {owner}: "
+                    "give one of them another name, a tool with @tool(name=…), a member with Agent(name=…)."
+                )
+            owners[name] = owner

@@ -70,6 +70,7 @@ class Toolkit(metaclass=_ToolkitType):
 
         Raises:
             CloneError: naming the toolkit and the attribute.
+            TypeError: naming a tool whose signature has no schema.
         """
         try:
             clone = self.clone()
@@ -80,6 +81,8 @@ class Toolkit(metaclass=_ToolkitType):
         if clone is self or type(clone) is not type(self):
             raise CloneError(self, "clone()", "it must return a new toolkit of the same class")
         check_nothing_shared(self, clone, self._clone_shared_attrs)
+        for function in self.functions.values():
+            _ = function.parameters  # made now and shared by all clones: a bad signature stops the start
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         return self.clone()

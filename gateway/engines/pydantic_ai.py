@@ -119,7 +119,7 @@ class _MemberToolset(AbstractToolset[TurnContext]):
 
     def __init__(self, engine: PydanticAIEngine, agent: Agent, handler: EventHandler) -> None:
         self._engine = engine
-        self._members = {f"ask_{member.name}": member for member in agent.members}
+        self._members = {member.tool_name: member for member in agent.members}
         self._handler = handler
 
     @property

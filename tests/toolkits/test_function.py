@@ -123,3 +123,9 @@ def test_two_tools_of_one_name_are_refused() -> None:
 
     with pytest.raises(SettingError, match="two tools called 'forecast', of Weather and Also"):
         Agent(model="test", toolkits=[Weather(), Also()]).check()
+
+
+def test_two_members_of_one_name_are_refused() -> None:
+    members = [Agent(model="test", name="Mail helper"), Agent(model="test", name="mail-helper")]
+    with pytest.raises(SettingError, match="two tools called 'ask_mail_helper'"):
+        Agent(model="test", members=members).check()
