@@ -1,24 +1,28 @@
 """Prints a table of ratios, each measured side by side in this one run, and writes it as JSON."""
 
 import json
+import os
 import platform
+from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
 from bench.copies import measure_copies
+from bench.google import measure_services
+from bench.turns import measure_turns
 
 RESULTS = Path("bench/results.json")
 
 
 def main() -> None:
-    rows = measure_copies()
-    table = Table("what", "time", "against", "ratio", title="Understudy, measured")
+    machine = f"Python {platform.python_version()}, {platform.machine()}, {os.cpu_count()} cores"
+    rows = [*measure_copies(), *measure_turns(), *measure_services()]
+    table = Table("what", "value", "against", "ratio", title=f"Measured on {datetime.now(UTC):%Y-%m-%d}, {machine}")
     for row in rows:
-        table.add_row(row.what, f"{row.seconds * 1e6:.1f} µs", row.against, f"{row.ratio:.2f}")
-    Console().print(table)
-    machine = {"python": platform.python_version(), "machine": platform.machine(), "system": platform.system()}
+        table.add_row(row.what, f"{row.value:.2f} {row.unit}", row.against, f"{row.ratio:.3f}")
+    Console(width=140).print(table)
     RESULTS.write_text(json.dumps({"machine": machine, "rows": [row._asdict() for row in rows]}, indent=2) + "\n")
 
 

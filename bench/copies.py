@@ -1,23 +1,11 @@
 import copy
-import statistics
-import timeit
-from collections.abc import Callable
-from typing import NamedTuple
+import gc
+import tracemalloc
 
-from gateway import Agent
-from oauth.google import GoogleAuth
-from toolkits.google import Gmail
+from bench.agents import agent
+from bench.measure import Row, side_by_side
 
-ROUNDS = 30
-
-
-class Measurement(NamedTuple):
-    """How long something takes, in seconds, and how many times what it is held against."""
-
-    what: str
-    seconds: float
-    against: str
-    ratio: float
+COPIES = 2000
 
 
 class Trivial:
@@ -25,20 +13,33 @@ class Trivial:
         self.value = 1
 
 
-def measure_copies() -> list[Measurement]:
-    """Copies of an agent with three toolkits, against a shallow copy of a trivial object, in turn."""
-    auth = GoogleAuth(client_id="bench", client_secret="bench")
-    agent = Agent(model="test", toolkits=[Gmail(auth=auth) for _ in range(3)])
-    trivial = Trivial()
-    contenders: dict[str, Callable[[], object]] = {
-        "copy.copy of a trivial object": lambda: copy.copy(trivial),
-        "copy.deepcopy of a trivial object": lambda: copy.deepcopy(trivial),
-        "Agent.deep_copy, three toolkits": agent.deep_copy,
-    }
-    times = {name: [] for name in contenders}
-    for _ in range(ROUNDS):  # A B C A B C …, so that a drift of the machine's speed meets all alike
-        for name, contender in contenders.items():
-            times[name].append(min(timeit.repeat(contender, number=200, repeat=1)) / 200)
-    medians = {name: statistics.median(found) for name, found in times.items()}
-    base = "copy.copy of a trivial object"
-    return [Measurement(name, median, base, median / medians[base]) for name, median in medians.items()]
+def measure_copies() -> list[Row]:
+    """Copies of an agent with three toolkits of thirteen tools each, against a shallow copy of a trivial object."""
+    template, trivial = agent(), Trivial()
+    template.check()
+
+    def used() -> None:
+        _ = template.deep_copy().toolkits
+
+    rows = side_by_side(
+        {
+            "copy.copy of a trivial object": lambda: copy.copy(trivial),
+            "copy.deepcopy of a trivial object": lambda: copy.deepcopy(trivial),
+            "Agent.deep_copy, 3 toolkits, 39 tools": template.deep_copy,
+            "… and all of its toolkits used": used,
+        },
+        calls=200,
+    )
+    kibibytes = retained(template.deep_copy)
+    return [*rows, Row("Agent.deep_copy, memory retained", kibibytes, "KiB", "2 KiB", kibibytes / 2)]
+
+
+def retained(make: object) -> float:
+    """KiB that each of many results keeps."""
+    gc.collect()
+    tracemalloc.start()
+    before = tracemalloc.get_traced_memory()[0]
+    kept = [make() for _ in range(COPIES)]  # type: ignore[operator]
+    after = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    return (after - before) / len(kept) / 1024

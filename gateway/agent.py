@@ -1,5 +1,6 @@
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any, ClassVar, Self
 
 from gateway.config import ModelSettings
@@ -7,7 +8,10 @@ from oauth import SettingError
 from toolkits import Function, Toolkit
 from toolkits.clone import check_nothing_shared, clone_attributes
 
-_CLONED = ("toolkits", "members")
+_SHARED = ("model", "instructions", "name", "description")
+# What a copy makes for itself, of its template, when it is first used; and the template's catalog.
+_OWN = ("_toolkits", "_members", "_template", "_clones", "catalog")
+_KNOWN = frozenset((*_SHARED, *_OWN))
 
 
 class Agent:
@@ -28,7 +32,7 @@ class Agent:
         SettingError: if no model is given and UNDERSTUDY_MODEL is not set.
     """
 
-    _clone_shared_attrs: ClassVar[Collection[str]] = ("model", "instructions", "name", "description")
+    _clone_shared_attrs: ClassVar[Collection[str]] = _SHARED
 
     def __init__(
         self,
@@ -41,31 +45,82 @@ class Agent:
         members: Sequence["Agent"] = (),
     ) -> None:
         self.model = ModelSettings().model if model is None else model
-        self.toolkits = toolkits if isinstance(toolkits, list) else list(toolkits)
         self.instructions = instructions
         self.name = name
         self.description = description
-        self.members = list(members)
+        self._toolkits: list[Toolkit] | None = toolkits if isinstance(toolkits, list) else list(toolkits)
+        self._members: list[Agent] | None = list(members)
+        self._template: Self | None = None
+        self._clones: dict[int, Toolkit] | None = None
+
+    @property
+    def toolkits(self) -> list[Toolkit]:
+        """The toolkits that were given; in a copy, its clones of them."""
+        if self._toolkits is None:
+            self._toolkits = [self._toolkit(place) for place in range(len(self.template.toolkits))]
+        return self._toolkits
+
+    @property
+    def members(self) -> list["Agent"]:
+        """The members that were given; in a copy, its copies of them."""
+        if self._members is None:
+            self._members = [member.deep_copy() for member in self.template.members]
+        return self._members
+
+    @property
+    def template(self) -> Self:
+        """What this is a copy of; itself, if it is none."""
+        return self._template or self
 
     def deep_copy(self) -> Self:
         """A copy that serves one turn: toolkits cloned, members copied likewise, the model shared.
 
+        A toolkit is cloned when the copy first uses it, so that a turn pays for what it touches.
+
         Raises:
             CloneError: naming a toolkit and the attribute of it that cannot be cloned.
         """
+        if "catalog" not in self.template.__dict__:
+            self.check()
+        return self._copy()
+
+    def _copy(self) -> Self:
+        template = self.template
         target = object.__new__(type(self))
-        clone_attributes(self, target, reset={}, shared=self._clone_shared_attrs, skip=_CLONED)
-        target.toolkits = [toolkit.clone() for toolkit in self.toolkits]
-        target.members = [member.deep_copy() for member in self.members]
+        state = template.__dict__.copy()
+        state["_template"] = template
+        state["_toolkits"] = state["_members"] = None
+        if not _KNOWN.issuperset(state):  # a subclass has attributes of its own
+            clone_attributes(template, target, reset={}, shared=self._clone_shared_attrs, skip=_OWN)
+            state |= target.__dict__
+        target.__dict__ = state
         return target
+
+    def function(self, name: str) -> Function:
+        """A tool of its own toolkits, bound to them.
+
+        Raises:
+            CloneError: naming an attribute of the tool's toolkit that cannot be cloned.
+        """
+        place, function = self.template.catalog[name]
+        return function.clone_for(self._toolkit(place))
+
+    @cached_property
+    def catalog(self) -> Mapping[str, tuple[int, Function]]:
+        """Of a template: each tool by name, with the place of its toolkit."""
+        return {
+            name: (place, function)
+            for place, toolkit in enumerate(self.toolkits)
+            for name, function in toolkit.functions.items()
+        }
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         return self.deep_copy()
 
-    @property
-    def functions(self) -> Mapping[str, Function]:
-        """The tools of its own toolkits by name, bound to them."""
-        return {name: function for toolkit in self.toolkits for name, function in toolkit.functions.items()}
+    def own_values(self) -> list[Any]:
+        """The values of the attributes that a copy has of its own."""
+        added = [value for name, value in self.__dict__.items() if name not in _KNOWN]
+        return [*self.toolkits, *self.members, *added]
 
     @property
     def tool_name(self) -> str:
@@ -85,11 +140,13 @@ class Agent:
             CloneError: naming the toolkit and the attribute that stands against it.
             SettingError: if two tools of an agent have one name.
         """
-        for agent in self.team():
+        for agent in self.template.team():
             for toolkit in agent.toolkits:
                 toolkit.check_clone()
             agent._check_names()
-        check_nothing_shared(self, self.deep_copy(), self._clone_shared_attrs, skip=_CLONED)
+            agent.__dict__.pop("catalog", None)  # made anew, of the toolkits that are there now
+            _ = agent.catalog
+            check_nothing_shared(agent, agent._copy(), agent._clone_shared_attrs, skip=_OWN)
 
     def _check_names(self) -> None:
         owned = [(name, toolkit.name) for toolkit in self.toolkits for name in toolkit.functions]
@@ -102,3 +159,12 @@ class Agent:
                     "give one of them another name, a tool with @tool(name=…), a member with Agent(name=…)."
                 )
             owners[name] = owner
+
+    def _toolkit(self, place: int) -> Toolkit:
+        if self._template is None:
+            return self.toolkits[place]
+        if self._clones is None:
+            self._clones = {}
+        if place not in self._clones:
+            self._clones[place] = self._template.toolkits[place].clone()
+        return self._clones[place]

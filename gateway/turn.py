@@ -65,6 +65,9 @@ class Turns:
         oauth: OAuthCoordinator | None,
     ) -> None:
         self._agent = agent
+        self._private_tools = {
+            name for each in agent.team() for name, (_, tool) in each.catalog.items() if tool.toolkit.private
+        }
         self._engine = engine
         self._interfaces = interfaces
         self._database = database
@@ -119,13 +122,12 @@ class Turns:
 
     async def _run(self, row: Row, message: Message, interface: Interface) -> Outcome:
         agent = self._agent.deep_copy()
-        private_tools = {name for each in agent.team() for name, tool in each.functions.items() if tool.toolkit.private}
         history = await self._sessions.history(row.conversation_id, message.sender)
         private = any(item.private for item in history)
 
         async def handle(event: TurnEvent) -> None:
             nonlocal private
-            private = private or (isinstance(event, ToolStarted) and event.tool in private_tools)
+            private = private or (isinstance(event, ToolStarted) and event.tool in self._private_tools)
             await interface.presenter.show(message, event)
 
         credentials = TurnCredentials(self._oauth, message)

@@ -1,5 +1,6 @@
 """Markdown, parsed once to a tree that each channel renders as its platform takes text."""
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 
@@ -7,7 +8,10 @@ from markdown_it import MarkdownIt
 from markdown_it.tree import SyntaxTreeNode
 
 INDENT = "    "
-MARGIN = 64  # units of a part that lists and quotes around a line may take
+MARGIN = 64  # units of a part that lists around a line may take
+
+_LANGUAGE = re.compile(r"[\w+#.-]{1,32}")
+_ADDRESS = re.compile(r"(?:https?://|mailto:|tel:).", re.IGNORECASE)  # what a link may lead to
 
 _parser = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
 
@@ -55,57 +59,68 @@ class Renderer(ABC):
                 part = joined
         return [part for part in [*parts, part] if part.strip()]
 
-    def _blocks(self, parent: SyntaxTreeNode) -> Iterator[list[str]]:
-        """Each block as lines that fit a part."""
+    def _blocks(self, parent: SyntaxTreeNode, quoted: bool = False) -> Iterator[list[str]]:
+        """Each block as lines that fit a part, with the marks of a quote around them if they are `quoted`."""
         for node in parent.children:
-            yield list(self._block(node))
+            yield list(self._block(node, quoted))
 
-    def _block(self, node: SyntaxTreeNode) -> Iterator[str]:
+    def _block(self, node: SyntaxTreeNode, quoted: bool) -> Iterator[str]:
         match node.type:
             case "heading":
-                yield from self._fit([self.bold(self._inline(node.children))], self._words(node))
+                yield from self._fit([self.bold(self._inline(node.children))], self._words(node), quoted)
             case "paragraph":
-                yield from self._fit(self._atoms(node.children[0]), self._words(node))
+                yield from self._fit(self._atoms(node.children[0]), self._words(node), quoted)
             case "fence" | "code_block":
-                yield from self._code_blocks(node.content.rstrip("\n"), node.info.split(" ")[0])
+                language = node.info.split(" ")[0]
+                known = language if _LANGUAGE.fullmatch(language) else ""
+                yield from self._code_blocks(node.content.rstrip("\n"), known, quoted)
             case "table":
-                yield from self._code_blocks("\n".join(_table(node)), "")
+                yield from self._code_blocks("\n".join(_table(node)), "", quoted)
             case "bullet_list" | "ordered_list":
-                yield from self._list(node)
-            case "blockquote":
-                yield from (self.quote(line) for block in self._blocks(node) for line in block)
+                yield from self._list(node, quoted)
+            case "blockquote":  # one in another is one: no platform nests them
+                lines = (line for block in self._blocks(node, quoted=True) for line in block)
+                yield from lines if quoted else map(self.quote, lines)
             case "hr":
                 yield "———"
             case _:
-                yield from self._fit([], self._words(node))
+                yield from self._fit([], self._words(node), quoted)
 
-    def _list(self, node: SyntaxTreeNode) -> Iterator[str]:
+    def _list(self, node: SyntaxTreeNode, quoted: bool) -> Iterator[str]:
         first = int(node.attrs.get("start", 1))
         for number, item in enumerate(node.children, start=first):
             mark = f"{number}. " if node.type == "ordered_list" else "• "
-            for line in (line for block in self._blocks(item) for line in block):
+            for line in (line for block in self._blocks(item, quoted) for line in block):
                 yield f"{mark}{line}"
                 mark = INDENT
 
-    def _code_blocks(self, text: str, language: str) -> Iterator[str]:
-        room = self._limit - MARGIN - _size(self.code_block("", language))
+    def _code_blocks(self, text: str, language: str, quoted: bool) -> Iterator[str]:
+        room = self._limit - MARGIN
         chunk: list[str] = []
+
+        def size(code: str) -> int:
+            return self._size(self.code_block(code, language), quoted)
+
         for line in text.split("\n"):
-            for piece in _cut(line, room, self._escaped_size):
-                if chunk and self._escaped_size("\n".join([*chunk, piece])) > room:
+            for piece in _cut(line, room, size):
+                if chunk and size("\n".join([*chunk, piece])) > room:
                     yield self.code_block("\n".join(chunk), language)
                     chunk = []
                 chunk.append(piece)
         yield self.code_block("\n".join(chunk), language)
 
-    def _fit(self, atoms: list[str], words: list[str]) -> Iterator[str]:
+    def _fit(self, atoms: list[str], words: list[str], quoted: bool) -> Iterator[str]:
         """Atoms, which are not to be cut, as lines that fit; or plain words, where an atom does not."""
         room = self._limit - MARGIN
-        if not atoms or any(_size(atom) > room for atom in atoms):
-            atoms = [self.escape(piece) for word in words for piece in _cut(word, room, self._escaped_size)]
+        if not atoms or any(self._size(atom, quoted) > room for atom in atoms):
+            atoms = [
+                self.escape(piece)
+                for word in words
+                for piece in _cut(word, room, lambda text: self._size(self.escape(text), quoted))
+            ]
         line = ""
         for atom in atoms:
-            if line and _size(line + atom) > room:
+            if line and self._size(line + atom, quoted) > room:
                 yield line.strip()
                 line = ""
             line += atom
@@ -136,16 +151,22 @@ class Renderer(ABC):
             case "code_inline":
                 return self.code(node.content)
             case "link":
-                return self.link(self._inline(node.children), str(node.attrs["href"]))
+                return self._linked(self._inline(node.children), str(node.attrs["href"]))
             case "image":
-                return self.link(self.escape(node.content or "image"), str(node.attrs["src"]))
+                return self._linked(self.escape(node.content or "image"), str(node.attrs["src"]))
             case "softbreak" | "hardbreak":
                 return "\n"
             case _:
                 return self._inline(node.children) if node.children else self.escape(node.content)
 
-    def _escaped_size(self, text: str) -> int:
-        return _size(self.escape(text))
+    def _linked(self, text: str, address: str) -> str:
+        """A link; or text, where a platform may take the address for more, like Slack `!channel`."""
+        if _ADDRESS.match(address):
+            return self.link(text if text.strip() else self.escape(address), address)
+        return f"{text} ({self.escape(address)})" if address else text
+
+    def _size(self, text: str, quoted: bool) -> int:
+        return _size(self.quote(text) if quoted else text)
 
     def _words(self, node: SyntaxTreeNode) -> list[str]:
         return _split(_plain(node))

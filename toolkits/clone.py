@@ -12,7 +12,7 @@ from fractions import Fraction
 from logging import Logger
 from pathlib import PurePath
 from types import BuiltinFunctionType, CellType, CodeType, FunctionType, MethodType, ModuleType
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 from uuid import UUID
 from weakref import ReferenceType
 
@@ -26,6 +26,13 @@ _IMMUTABLE_CONTAINERS = (tuple, frozenset, FunctionType, MethodType, BuiltinFunc
 MISSING = object()
 
 INTERNAL = ("_functions", "_initial_values")  # what a toolkit keeps for itself and makes anew
+
+
+@runtime_checkable
+class Cloneable(Protocol):
+    """What knows itself which of its attributes are not shared on purpose."""
+
+    def own_values(self) -> Iterable[Any]: ...
 
 
 class CloneError(Exception):
@@ -76,7 +83,7 @@ def clone_attributes(
     *,
     reset: Mapping[str, Any],
     shared: Collection[str],
-    skip: Collection[str] = (),
+    skip: Collection[str] = INTERNAL,
 ) -> None:
     """Gives `target` the attributes of `source`: reset, shared by reference, or copied.
 
@@ -137,9 +144,8 @@ def _children(found: Any) -> Iterable[Any]:
         return [found.__self__]
     if isinstance(found, ReferenceType):
         return [found()]
-    shared = getattr(type(found), "_clone_shared_attrs", None)
-    if shared is not None:  # a toolkit or an agent inside this one
-        return [value for name, value in attributes(found).items() if name not in (*shared, *INTERNAL)]
+    if isinstance(found, Cloneable):  # a toolkit or an agent inside this one
+        return found.own_values()
     return attributes(found).values() if _is_frozen(found) else gc.get_referents(found)
 
 

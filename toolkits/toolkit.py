@@ -61,8 +61,6 @@ class Toolkit(metaclass=_ToolkitType):
         reset = {name: self._initial(initial, name) for name in self._clone_reset_attrs}
         clone_attributes(self, target, reset=reset, shared=self._clone_shared_attrs)
         object.__setattr__(target, _INITIAL, initial)
-        functions = {name: function.clone_for(target) for name, function in self.functions.items()}
-        object.__setattr__(target, _FUNCTIONS, functions)
         return target
 
     def check_clone(self) -> None:
@@ -83,6 +81,11 @@ class Toolkit(metaclass=_ToolkitType):
         check_nothing_shared(self, clone, self._clone_shared_attrs)
         for function in self.functions.values():
             _ = function.parameters  # made now and shared by all clones: a bad signature stops the start
+
+    def own_values(self) -> list[Any]:
+        """The values of the attributes that a clone has of its own."""
+        left_out = (*self._clone_shared_attrs, *INTERNAL)
+        return [value for name, value in attributes(self).items() if name not in left_out]
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         return self.clone()

@@ -1,8 +1,10 @@
 """pydantic-ai, the default engine: https://ai.pydantic.dev"""
 
 from collections.abc import AsyncIterable, Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from pydantic_ai import Agent as PydanticAgent
 from pydantic_ai import AgentStreamEvent, RunContext, ToolFailed
@@ -30,17 +32,29 @@ from gateway.events import EventHandler, TextDelta, ToolEnded, ToolStarted
 from gateway.sessions import Role, SessionItem
 from oauth import SettingError
 from toolkits import ToolError, TurnContext
-from toolkits.function import ToolDefinition as Definition
 
 ENGINE = "pydantic-ai"
 RETRIES = 2  # of a tool call with arguments that do not fit
 
 
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What the tools of one run are given: the copy whose tools they are, and the turn."""
+
+    agent: Agent
+    context: TurnContext
+    handler: EventHandler
+
+
 class PydanticAIEngine:
-    """Runs agents on pydantic-ai. Copies of an agent share the model; the toolkits go in with each run."""
+    """Runs agents on pydantic-ai.
+
+    Of each template there is one runner, with the schemas and validators of its tools. Whose tools are called is told
+    by the run.
+    """
 
     def __init__(self) -> None:
-        self._runner: PydanticAgent[TurnContext, str] = PydanticAgent(deps_type=TurnContext, retries=RETRIES)
+        self._runners: WeakKeyDictionary[Agent, PydanticAgent[Run, str]] = WeakKeyDictionary()
 
     def check(self, agent: Agent) -> None:
         for each in agent.team():
@@ -58,99 +72,94 @@ class PydanticAIEngine:
     ) -> Answer:
         model = _model(agent.model)
 
-        async def forward(_: RunContext[TurnContext], events: AsyncIterable[AgentStreamEvent]) -> None:
+        async def forward(_: RunContext[Run], events: AsyncIterable[AgentStreamEvent]) -> None:
             async for event in events:
                 if delta := _text_delta(event):
                     await handler(TextDelta(delta))
 
-        result = await self._runner.run(
+        result = await self._runner(agent.template).run(
             text,
             model=model,
             instructions=agent.instructions or None,
-            deps=context,
+            deps=Run(agent, context, handler),
             message_history=_messages(history),
-            toolsets=[_FunctionToolset(agent, handler), _MemberToolset(self, agent, handler)],
             event_stream_handler=forward if stream and _can_stream(model) else None,
         )
         return Answer(result.output, [_item(message) for message in result.new_messages()])
 
+    def _runner(self, template: Agent) -> PydanticAgent[Run, str]:
+        if template not in self._runners:
+            toolsets: list[AbstractToolset[Run]] = [_FunctionToolset(template)]
+            if template.members:
+                toolsets.append(_MemberToolset(self, template))
+            self._runners[template] = PydanticAgent(deps_type=Run, retries=RETRIES, toolsets=toolsets)
+        return self._runners[template]
 
-class _FunctionToolset(AbstractToolset[TurnContext]):
-    """The tools of one copy's toolkits."""
 
-    def __init__(self, agent: Agent, handler: EventHandler) -> None:
-        self._functions = agent.functions
-        self._handler = handler
+class _Toolset(AbstractToolset[Run]):
+    """Tools whose descriptions are the same in every run."""
+
+    def __init__(self) -> None:
+        self._tools: dict[str, ToolsetTool[Run]] = {}
 
     @property
     def id(self) -> str | None:
         return None
 
-    async def get_tools(self, ctx: RunContext[TurnContext]) -> dict[str, ToolsetTool[TurnContext]]:
-        return {
-            name: ToolsetTool(
-                toolset=self,
-                tool_def=_tool_definition(function.definition),
-                max_retries=RETRIES,
-                args_validator=function.definition.schema.function_schema.validator,
-            )
-            for name, function in self._functions.items()
-        }
+    def _add(self, name: str, description: str, schema: dict[str, Any], validator: Any) -> None:
+        self._tools[name] = ToolsetTool(
+            toolset=self,
+            tool_def=ToolDefinition(name=name, description=description, parameters_json_schema=schema),
+            max_retries=RETRIES,
+            args_validator=validator,
+        )
+
+    async def get_tools(self, ctx: RunContext[Run]) -> dict[str, ToolsetTool[Run]]:
+        return self._tools
+
+
+class _FunctionToolset(_Toolset):
+    """The tools of an agent's toolkits, each called on the clone of the run's own copy."""
+
+    def __init__(self, template: Agent) -> None:
+        super().__init__()
+        for name, (_, function) in template.catalog.items():
+            validator = function.definition.schema.function_schema.validator
+            self._add(name, function.description, function.parameters, validator)
 
     async def call_tool(
-        self,
-        name: str,
-        tool_args: dict[str, Any],
-        ctx: RunContext[TurnContext],
-        tool: ToolsetTool[TurnContext],
+        self, name: str, tool_args: dict[str, Any], ctx: RunContext[Run], tool: ToolsetTool[Run]
     ) -> Any:
-        function = self._functions[name]
-        await self._handler(ToolStarted(name))
+        run = ctx.deps
+        await run.handler(ToolStarted(name))
         try:
-            return await function.call(tool_args, ctx.deps)
+            return await run.agent.function(name).call(tool_args, run.context)
         except ToolError as error:
             raise ToolFailed(str(error)) from error
         finally:
-            await self._handler(ToolEnded(name))
+            await run.handler(ToolEnded(name))
 
 
-class _MemberToolset(AbstractToolset[TurnContext]):
-    """The members of one copy's team, each as a tool that asks it."""
+class _MemberToolset(_Toolset):
+    """The members of a team, each as a tool that asks the one of the run's own copy."""
 
-    def __init__(self, engine: PydanticAIEngine, agent: Agent, handler: EventHandler) -> None:
+    def __init__(self, engine: PydanticAIEngine, template: Agent) -> None:
+        super().__init__()
         self._engine = engine
-        self._members = {member.tool_name: member for member in agent.members}
-        self._handler = handler
-
-    @property
-    def id(self) -> str | None:
-        return None
-
-    async def get_tools(self, ctx: RunContext[TurnContext]) -> dict[str, ToolsetTool[TurnContext]]:
-        return {
-            name: ToolsetTool(
-                toolset=self,
-                tool_def=ToolDefinition(name=name, description=member.description, parameters_json_schema=_TASK_SCHEMA),
-                max_retries=RETRIES,
-                args_validator=_TASK_VALIDATOR,
-            )
-            for name, member in self._members.items()
-        }
+        self._places = {member.tool_name: place for place, member in enumerate(template.members)}
+        for member in template.members:
+            self._add(member.tool_name, member.description, _TASK_SCHEMA, _TASK_VALIDATOR)
 
     async def call_tool(
-        self,
-        name: str,
-        tool_args: dict[str, Any],
-        ctx: RunContext[TurnContext],
-        tool: ToolsetTool[TurnContext],
+        self, name: str, tool_args: dict[str, Any], ctx: RunContext[Run], tool: ToolsetTool[Run]
     ) -> Any:
-        await self._handler(ToolStarted(name))
+        run = ctx.deps
+        member = run.agent.members[self._places[name]]
+        await run.handler(ToolStarted(name))
         try:
-            answer = await self._engine.run(
-                self._members[name], tool_args["task"], ctx.deps, [], self._handler, stream=False
-            )
+            answer = await self._engine.run(member, tool_args["task"], run.context, [], run.handler, stream=False)
         finally:
-            await self._handler(ToolEnded(name))
+            await run.handler(ToolEnded(name))
         return answer.text
 
 
@@ -163,13 +172,6 @@ _TASK_SCHEMA = {
 _TASK_VALIDATOR = SchemaValidator(
     core_schema.typed_dict_schema({"task": core_schema.typed_dict_field(core_schema.str_schema())})
 )
-
-
-@cache
-def _tool_definition(definition: Definition) -> ToolDefinition:
-    return ToolDefinition(
-        name=definition.name, description=definition.description, parameters_json_schema=definition.parameters
-    )
 
 
 def _model(model: Any) -> Model:

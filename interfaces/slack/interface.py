@@ -36,10 +36,12 @@ class SlackSettings(Settings):
     model_config = SettingsConfigDict(env_prefix="SLACK_")
 
     bot_token: SecretStr = Field(
-        description="It is the Bot User OAuth Token (xoxb-…) under OAuth & Permissions at https://api.slack.com/apps."
+        min_length=1,
+        description="It is the Bot User OAuth Token (xoxb-…) under OAuth & Permissions at https://api.slack.com/apps.",
     )
     signing_secret: SecretStr = Field(
-        description="It is the Signing Secret under Basic Information at https://api.slack.com/apps."
+        min_length=1,
+        description="It is the Signing Secret under Basic Information at https://api.slack.com/apps.",
     )
     api_url: ServiceUrl = Field(default="https://slack.com/api", description="Leave it out for Slack itself.")
 

@@ -1,6 +1,7 @@
 """Slack's events: https://docs.slack.dev/apis/events-api and https://docs.slack.dev/reference/events/message"""
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -49,7 +50,7 @@ def is_written(body: Body, bot: str | None) -> bool:
 def is_addressed(body: Body, bot: str | None) -> bool:
     """Whether a written message is for the bot by itself: a direct message or a mention."""
     event = body["event"]
-    mentioned = bot is not None and f"<@{bot}" in event.get("text", "")
+    mentioned = bot is not None and re.search(rf"<@{re.escape(bot)}[|>]", event.get("text") or "") is not None
     return event["type"] == "app_mention" or _is_direct(event) or mentioned
 
 

@@ -30,8 +30,8 @@ def _check_number(address: str) -> str:
 class TwilioSettings(Settings):
     model_config = SettingsConfigDict(env_prefix="TWILIO_")
 
-    account_sid: str = Field(description="It is the Account SID (AC…) at https://console.twilio.com.")
-    auth_token: SecretStr = Field(description="It is the Auth Token at https://console.twilio.com.")
+    account_sid: str = Field(min_length=1, description="It is the Account SID (AC…) at https://console.twilio.com.")
+    auth_token: SecretStr = Field(min_length=1, description="It is the Auth Token at https://console.twilio.com.")
     whatsapp_from: Annotated[str, AfterValidator(_check_number)] = Field(
         description="It is the WhatsApp sender that people write to, like whatsapp:+15551234567."
     )

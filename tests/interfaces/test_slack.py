@@ -9,8 +9,9 @@ from peers import slack_events as events
 from peers.emulate import Emulate
 from peers.wait import wait_until_async
 
-from gateway import SettingError
+from gateway import SettingError, TurnContext
 from interfaces.slack import Slack
+from toolkits import Toolkit, tool
 
 BOT = f"<@{seed.SLACK_BOT_USER_ID}>"
 
@@ -208,3 +209,134 @@ def test_missing_settings_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
         Slack()
     with pytest.raises(SettingError, match="SLACK_API_URL is malformed"):
         Slack("xoxb-x", "s", "slack.example.com")
+
+
+async def test_what_slack_asks_to_wait_for_is_waited_for_and_sent_once(
+    run: Run, slack: Slack, emulate: Emulate
+) -> None:
+    async with run(slack) as running:
+        channel = emulate.slack_dm("alice")
+        limited = {"ok": False, "error": "ratelimited"}
+        emulate.slack.fail("/api/chat.postMessage", 429, headers={"Retry-After": "1"}, body=limited)
+        await post(running, dm(emulate, "hello"))
+        assert await said(emulate, channel, 1) == ["heard"]
+        assert [call.status for call in emulate.slack.calls("chat.postMessage")] == [429, 200]
+        assert running.prompts == ["hello"]
+
+
+async def test_a_refused_answer_does_not_hold_up_the_next(run: Run, slack: Slack, emulate: Emulate) -> None:
+    async with run(slack) as running:
+        channel = emulate.slack_dm("alice")
+        refused = {"ok": False, "error": "is_archived"}
+        emulate.slack.fail("/api/chat.postMessage", 200, body=refused)
+        running.answers += ["refused", "taken"]
+        for text in ("one", "two"):
+            await post(running, dm(emulate, text))
+        assert await said(emulate, channel, 1) == ["taken"]
+        assert len(emulate.slack.calls("chat.postMessage")) == 2
+
+
+async def test_a_thread_in_a_direct_message_is_answered_in_the_thread(
+    run: Run, slack: Slack, emulate: Emulate
+) -> None:
+    async with run(slack) as running:
+        channel = emulate.slack_dm("alice")
+        ts = emulate.slack_post("alice", channel, "root")
+        await post(running, dm(emulate, "in the thread", thread_ts=ts))
+        assert await said(emulate, channel, 1, ts) == ["heard"]
+        assert emulate.slack_messages(channel, ts)[-1]["thread_ts"] == ts
+
+
+async def test_a_mention_at_the_top_of_a_channel_opens_a_thread_there(
+    run: Run, slack: Slack, emulate: Emulate
+) -> None:
+    async with run(slack) as running:
+        ts = emulate.slack_post("alice", emulate.slack_channel_id, f"{BOT} hello")
+        await post(running, events.app_mention(f"{BOT} hello", ts=ts))
+        assert await said(emulate, emulate.slack_channel_id, 1, ts) == ["heard"]
+        assert emulate.slack.calls("chat.postMessage")[-1].params["thread_ts"] == ts
+
+
+async def test_a_joined_thread_is_not_answered_without_a_mention_unless_asked_for(
+    run: Run, slack: Slack, emulate: Emulate
+) -> None:
+    async with run(slack) as running:
+        mention = events.app_mention(f"{BOT} hello")
+        await post(running, mention)
+        await post(running, events.message("between us", thread_ts=mention["event"]["ts"]))
+        await post(running, events.app_mention(f"{BOT} again", thread_ts=mention["event"]["ts"]))
+        await wait_until_async(lambda: len(running.prompts) == 2, what="two turns")
+        assert running.prompts == ["hello", "again"]
+        assert len(running.inbox()) == 2
+
+
+async def test_the_barest_envelope_is_understood(run: Run, slack: Slack, emulate: Emulate) -> None:
+    channel = emulate.slack_dm("alice")
+    event = {"type": "message", "user": seed.ALICE.slack_id, "text": "hello", "ts": events.ts(), "channel": channel}
+    bare = {"type": "event_callback", "team_id": seed.SLACK_TEAM_ID, "event_id": "Ev1", "event_time": 1, "event": event}
+    async with run(slack) as running:
+        for _ in range(2):
+            assert await post(running, bare) == 200
+        assert await said(emulate, channel, 1) == ["heard"]
+        assert len(running.inbox()) == 1
+
+
+async def test_a_mention_of_somebody_whose_id_begins_like_the_bots_is_not_for_it(run: Run, slack: Slack) -> None:
+    async with run(slack) as running:
+        assert await post(running, events.message(f"<@{seed.SLACK_BOT_USER_ID}2> hello")) == 200
+        assert await post(running, events.message("<@U0BOBBY01> hello")) == 200
+        assert running.inbox() == []
+
+
+async def test_a_file_whose_text_is_null_is_not_an_error(run: Run, slack: Slack, emulate: Emulate) -> None:
+    in_a_channel = events.file_share("")
+    in_a_channel["event"]["text"] = None
+    channel = emulate.slack_dm("alice")
+    direct = events.file_share("", channel=channel, channel_type="im")
+    direct["event"]["text"] = None
+    async with run(slack) as running:
+        for payload in (in_a_channel, direct):
+            assert await post(running, payload) == 200
+        assert await said(emulate, channel, 1) == ["I cannot read attachments yet, only text."]
+        assert len(running.inbox()) == 1
+
+
+async def test_a_model_cannot_notify_a_whole_channel(run: Run, slack: Slack, emulate: Emulate) -> None:
+    async with run(slack) as running:
+        running.answers.append("<!channel> [all](!channel) ![all](<!here>) [bob](@U0BOBBY01)")
+        await post(running, dm(emulate, "shout"))
+        await said(emulate, emulate.slack_dm("alice"), 1)
+        sent = emulate.slack.calls("chat.postMessage")[-1].params["text"]
+        assert "<" not in sent
+        assert sent.startswith("&lt;!channel&gt; all (!channel)")
+
+
+class Who(Toolkit):
+    @tool
+    async def who(self, context: TurnContext) -> str:
+        """Tells who asks, and from which workspace."""
+        return f"{context.identity.user_id} of {context.identity.tenant}"
+
+
+async def test_somebody_of_another_organization_is_not_one_of_this_workspace(
+    run: Run, slack: Slack, emulate: Emulate
+) -> None:
+    async with run(slack, [Who()], model="test") as running:  # pydantic-ai's TestModel calls every tool
+        alices, bobs = emulate.slack_dm("alice"), emulate.slack_dm("bob")
+        await post(running, events.direct_message("who am I?", channel=alices, user_team="T0OTHER01"))
+        await post(running, events.direct_message("who am I?", seed.BOB.slack_id, bobs))
+        assert "U0ALICE01 of T0OTHER01" in (await said(emulate, alices, 1))[0]
+        assert f"U0BOBBY01 of {seed.SLACK_TEAM_ID}" in (await said(emulate, bobs, 1))[0]
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [(("", "hush"), "SLACK_BOT_TOKEN"), (("xoxb-hush", ""), "SLACK_SIGNING_SECRET")],
+)
+def test_an_empty_secret_is_not_taken_for_one(
+    monkeypatch: pytest.MonkeyPatch, given: tuple[str, str], named: str
+) -> None:
+    monkeypatch.delenv(named, raising=False)
+    with pytest.raises(SettingError, match=f"{named} is") as raised:
+        Slack(*given)
+    assert "hush" not in str(raised.value)

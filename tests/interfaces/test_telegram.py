@@ -224,3 +224,121 @@ def test_a_malformed_setting_is_named_and_not_printed(token: str, secret: str, n
     with pytest.raises(SettingError, match=f"{named} is malformed") as raised:
         Telegram(token, secret)
     assert "hush" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("update", "prompt"),
+    [
+        (updates.group_message(f"👩‍👩‍👧 é {AT} a {AT} b"), "👩‍👩‍👧 é a b"),
+        (updates.group_message(f"say 🎭 {AT}"), "say 🎭"),
+        (updates.group_message(f"{AT}\n  two\n\n  lines &amp; <b>"), "two\n\n  lines &amp; <b>"),
+        (updates.group_message(f"ask @other_bot, {AT} please"), "ask @other_bot, please"),
+        (updates.photo(f"🎭🎭 {AT} what is it?", chat=updates.GROUP), "🎭🎭 what is it?"),
+        (updates.private_message(f"who is {AT}?"), "who is ?"),
+    ],
+    ids=["twice", "last", "lines", "another's", "caption", "private"],
+)
+async def test_only_the_mention_of_the_bot_is_taken_off(
+    run: Run, bot: Telegram, telegram: TelegramServer, update: dict[str, Any], prompt: str
+) -> None:
+    async with run(bot) as running:
+        await post(running, telegram, update)
+        await said(telegram, update["message"]["chat"]["id"])
+        assert running.prompts == [prompt]
+
+
+async def test_each_topic_and_each_chat_has_a_history_of_its_own(
+    run: Run, bot: Telegram, telegram: TelegramServer
+) -> None:
+    async with run(bot) as running:
+        await post(running, telegram, updates.topic_message(f"{AT} the word is walnut", 7))
+        await said(telegram, updates.FORUM["id"])
+        for update in (
+            updates.topic_message(f"{AT} which word?", 8),
+            updates.group_mention("which word?"),
+            updates.private_message("which word?"),
+            updates.topic_message(f"{AT} which word?", 7),
+        ):
+            before = len(running.told)
+            await post(running, telegram, update)
+            await wait_until_async(lambda count=before: len(running.told) > count, what="the turn")
+        assert ["walnut" in str(told) for told in running.told] == [True, False, False, False, True]
+
+
+async def test_a_command_in_a_group_is_answered_unless_it_is_another_bots(
+    run: Run, bot: Telegram, telegram: TelegramServer
+) -> None:
+    async with run(bot) as running:
+        for text in ("/start@other_bot", "/new@other_bot", "/weather@other_bot hi"):
+            assert await post(running, telegram, updates.group_message(text)) == 200
+        assert running.inbox() == []
+        await post(running, telegram, updates.group_message(f"/help{AT.upper()}"))
+        assert "/new" in (await said(telegram, GROUP))[0]
+        assert running.prompts == []
+
+
+async def test_new_ends_the_history_of_its_own_chat_alone(run: Run, bot: Telegram, telegram: TelegramServer) -> None:
+    async with run(bot) as running:
+        await post(running, telegram, updates.private_message("the word is walnut"))
+        await said(telegram, ALICE)
+        await post(running, telegram, updates.command("new", chat=updates.GROUP, at_bot=True))
+        await said(telegram, GROUP)
+        await post(running, telegram, updates.private_message("which word?"))
+        await said(telegram, ALICE, 2)
+        assert "walnut" in str(running.told[-1])
+
+
+async def test_what_telegram_cannot_do_now_is_tried_again(run: Run, bot: Telegram, telegram: TelegramServer) -> None:
+    async with run(bot) as running:
+        telegram.fail("sendMessage", 502)
+        await post(running, telegram, updates.private_message("hello"))
+        assert await said(telegram, ALICE) == ["heard"]
+        assert running.prompts == ["hello"]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "<script>alert(1)</script> & </b> <b>",
+        "[a](tg://user?id=1002) [b](https://a.test/?x=\"1\"&y='2')",
+        "> quoted\n> > again\n\n- a\n  - b\n    ```\n    <c>\n    ```",
+        "| a <b> | & |\n|---|---|\n| `c` | **d** |",
+        "```" + "l" * 9000 + "\ncode\n```",
+        "**" + "bold <&> " * 900 + "**",
+    ],
+    ids=["tags", "links", "nested", "table", "long fence", "long bold"],
+)
+async def test_telegram_takes_whatever_the_model_writes(
+    run: Run, bot: Telegram, telegram: TelegramServer, answer: str
+) -> None:
+    async with run(bot) as running:
+        running.answers.append(answer)
+        await post(running, telegram, updates.private_message("hello"))
+        await said(telegram, ALICE)
+        await post(running, telegram, updates.private_message("next"))
+        await wait_until_async(lambda: telegram.said(ALICE)[-1] == "heard", what="the next answer")
+        assert {call.status for call in telegram.calls if call.method == "sendMessage"} == {200}
+
+
+async def test_an_address_that_telegram_does_not_take_stops_the_start(
+    run: Run, bot: Telegram, telegram: TelegramServer
+) -> None:
+    telegram.fail("setWebhook", 400, description="Bad Request: bad webhook: IP address is reserved")
+    with pytest.raises(SettingError, match=r"UNDERSTUDY_BASE_URL is 'https://bot\.example\.com'.*reserved"):
+        async with run(bot, base_url="https://bot.example.com"):
+            pytest.fail("it started")
+
+
+def test_missing_and_malformed_settings_are_named_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("TELEGRAM_BOT_TOKEN", "TELEGRAM_WEBHOOK_SECRET", "TELEGRAM_API_URL"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(SettingError, match=r"TELEGRAM_BOT_TOKEN is not set.*\nTELEGRAM_WEBHOOK_SECRET is not set"):
+        Telegram()
+    monkeypatch.setenv("TELEGRAM_BOT_TOKEN", "hushhush")
+    monkeypatch.setenv("TELEGRAM_WEBHOOK_SECRET", "hush hush")
+    monkeypatch.setenv("TELEGRAM_API_URL", "telegram.test")
+    with pytest.raises(SettingError) as raised:
+        Telegram()
+    for name in ("TELEGRAM_BOT_TOKEN", "TELEGRAM_WEBHOOK_SECRET", "TELEGRAM_API_URL"):
+        assert f"{name} is malformed" in str(raised.value)
+    assert "hush" not in str(raised.value)

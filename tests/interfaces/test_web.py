@@ -1,10 +1,17 @@
 import json
+from collections.abc import Iterator
+from pathlib import Path
 
+import httpx
 import pytest
 from interfaces_run import Run, Running
+from peers.serving import ThreadServer
 from peers.wait import wait_until_async
+from stage import FakeProvider
 
+from gateway import Agent, Gateway, TurnContext
 from interfaces.web import Web
+from toolkits import Toolkit, tool
 
 LOCAL = {"host": "127.0.0.1:8000"}
 
@@ -95,3 +102,102 @@ async def test_nobody_else_is_there(run: Run) -> None:
     async with run(Web(people=["Ann"])) as running:
         assert (await running.client.get("/web/alice/", headers=LOCAL)).status_code == 404
         assert "Ann" in (await running.client.get("/", headers=LOCAL)).text
+
+
+async def test_after_a_restart_a_new_window_has_the_transcript_and_the_old_cookie_nothing(run: Run) -> None:
+    async with run(Web()) as running:
+        before = await open_window(running, "alice")
+        await write(running, "alice", "hello", before)
+        said = await transcript(running, "alice", before, 2)
+    async with run(Web()) as running:
+        assert await transcript_status(running, "alice", before) == 401
+        after = await open_window(running, "alice")
+        assert await transcript(running, "alice", after, 2) == said
+        assert await write(running, "alice", "hello", after) == 202  # posted again by a page that heard no answer
+        assert await write(running, "alice", "more", after, "2") == 202
+        assert [entry.get("text") for entry in await transcript(running, "alice", after, 4)] == [
+            "hello",
+            None,
+            "more",
+            None,
+        ]
+        assert running.prompts == ["more"]
+
+
+async def test_two_people_may_use_one_message_id(run: Run) -> None:
+    async with run(Web()) as running:
+        for person in ("alice", "bob"):
+            window = await open_window(running, person)
+            assert await write(running, person, f"I am {person}", window, "1") == 202
+            assert (await transcript(running, person, window, 2))[0]["text"] == f"I am {person}"
+
+
+class Account(Toolkit):
+    _clone_shared_attrs = ("auth",)
+    scopes = frozenset({"read"})
+
+    def __init__(self) -> None:
+        self.auth = FakeProvider()
+
+    @tool
+    async def whose(self, context: TurnContext) -> str:
+        """Tells whose account it is."""
+        return str(await context.credentials("fake", {"read"}))
+
+
+async def test_a_sign_in_link_is_made_for_the_person_of_the_window_alone(run: Run) -> None:
+    async with run(Web(), [Account()], model="test") as running:  # pydantic-ai's TestModel calls every tool
+        alice, bob = await open_window(running, "alice"), await open_window(running, "bob")
+        await write(running, "alice", "whose account?", alice)
+        asked, offer = await transcript(running, "alice", alice, 2)
+        assert (asked["text"], offer["signIn"]) == ("whose account?", "fake")
+        assert "fake.test" not in json.dumps(offer)
+        for headers in (bob, LOCAL):
+            assert (await running.client.get("/web/alice/sign-in/fake", headers=headers)).status_code == 401
+        link = await running.client.get("/web/alice/sign-in/fake", headers=alice)
+        assert link.status_code == 303
+        assert link.headers["location"].startswith("https://fake.test/authorize?state=")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:8000", "localhost:8000", "[::1]:8000"])
+async def test_this_machines_own_names_are_answered(run: Run, host: str) -> None:
+    async with run(Web()) as running:
+        page = await running.client.get("/web/alice/", headers={"host": host, "origin": f"http://{host}"})
+        assert page.status_code == 200
+        assert "default-src 'self'" in page.headers["content-security-policy"]
+        cookie = page.headers["set-cookie"].lower()
+        assert all(word in cookie for word in ("httponly", "samesite=strict", "path=/web/alice/"))
+
+
+async def test_a_text_that_nobody_types_is_refused(run: Run) -> None:
+    async with run(Web()) as running:
+        alice = await open_window(running, "alice")
+        assert await write(running, "alice", "x" * 20_001, alice) == 422
+        assert await write(running, "alice", "x" * 2_000_000, alice) == 413
+        assert running.inbox() == []
+
+
+def test_a_persons_windows_hear_of_their_own_conversation_alone(tmp_path: Path) -> None:
+    gateway = Gateway(Agent(model="test"), [Web()], database=f"sqlite:///{tmp_path}/understudy.db")
+    with ThreadServer(gateway.asgi()) as server, httpx.Client(base_url=server.url, timeout=10) as client:
+        for person in ("alice", "bob"):
+            assert client.get(f"/web/{person}/").status_code == 200
+        with (
+            client.stream("GET", "/web/alice/updates") as alices,
+            client.stream("GET", "/web/bob/updates") as bobs,
+        ):
+            alice, bob = heard(alices), heard(bobs)
+            assert (next(alice), next(bob)) == ({"type": "changed"}, {"type": "changed"})
+            client.post("/web/alice/messages", json={"id": "1", "text": "hello"})
+            assert {"type": "changed"} in [next(alice) for _ in range(2)]
+            client.post("/web/bob/messages", json={"id": "2", "text": "hello"})
+            told = []
+            while {"type": "changed"} not in told:
+                told.append(next(bob))
+            assert [update["type"] for update in told].count("changed") == 1
+        assert [entry["from"] for entry in client.get("/web/alice/transcript").json()] == ["person", "agent"]
+        assert len(client.get("/web/bob/transcript").json()) == 2
+
+
+def heard(stream: httpx.Response) -> Iterator[dict[str, str]]:
+    return (json.loads(line.removeprefix("data: ")) for line in stream.iter_lines() if line.startswith("data: "))

@@ -4,6 +4,7 @@ import pytest
 from interfaces_run import URL, Run, Running
 from peers import seed
 from peers import twilio_webhook as webhook
+from peers.control import Call
 from peers.emulate import Emulate
 from peers.wait import wait_until_async
 
@@ -11,6 +12,7 @@ from gateway import SettingError
 from interfaces.whatsapp import WhatsApp
 
 PATH = "/whatsapp/webhook"
+MESSAGES = f"/2010-04-01/Accounts/{seed.TWILIO_ACCOUNT_SID}/Messages.json"
 
 
 @pytest.fixture
@@ -26,6 +28,10 @@ async def post(running: Running, form: dict[str, str], path: str = PATH, signatu
 async def said(emulate: Emulate, count: int = 1) -> list[str]:
     await wait_until_async(lambda: len(emulate.whatsapp_messages("alice")) >= count, what=f"{count} answers")
     return [message["body"] for message in emulate.whatsapp_messages("alice")]
+
+
+def sends(emulate: Emulate) -> list[Call]:
+    return [call for call in emulate.twilio.calls(MESSAGES) if call.method == "POST"]
 
 
 async def test_a_message_is_answered_once_from_the_number_it_came_to(
@@ -114,3 +120,83 @@ def test_settings_that_are_missing_or_malformed_are_named(monkeypatch: pytest.Mo
     with pytest.raises(SettingError, match="TWILIO_WHATSAPP_FROM is malformed \\(found '12'\\)") as malformed:
         WhatsApp(seed.TWILIO_ACCOUNT_SID, "hushhush", "12")
     assert "hush" not in str(malformed.value)
+
+
+async def test_a_rate_limit_is_waited_for_and_the_answer_sent_once(
+    run: Run, whatsapp: WhatsApp, emulate: Emulate
+) -> None:
+    async with run(whatsapp) as running:
+        limited = {"code": 20429, "message": "Too Many Requests", "status": 429}
+        emulate.twilio.fail(MESSAGES, 429, method="POST", headers={"Retry-After": "1"}, body=limited)
+        await post(running, webhook.inbound("hello"))
+        assert await said(emulate) == ["heard"]
+        assert [call.status for call in sends(emulate)] == [429, 201]
+        assert running.prompts == ["hello"]
+
+
+async def test_a_refused_answer_does_not_hold_up_the_next(run: Run, whatsapp: WhatsApp, emulate: Emulate) -> None:
+    async with run(whatsapp) as running:
+        outside_the_window = {"code": 63016, "message": "outside the allowed window", "status": 400}
+        emulate.twilio.fail(MESSAGES, 400, method="POST", body=outside_the_window)
+        running.answers += ["refused", "taken"]
+        for text in ("one", "two"):
+            await post(running, webhook.inbound(text))
+        assert await said(emulate) == ["taken"]
+        assert len(sends(emulate)) == 2
+
+
+@pytest.mark.parametrize("status", ["queued", "sent", "delivered", "read", "failed", "undelivered"])
+async def test_what_became_of_an_answer_is_not_a_message(run: Run, whatsapp: WhatsApp, status: str) -> None:
+    async with run(whatsapp) as running:
+        form = webhook.status_callback(webhook.message_sid(), status, Body="hello")
+        assert (await post(running, form)).status_code == 200
+        assert running.inbox() == []
+
+
+async def test_an_unsigned_and_a_tampered_request_leave_no_trace(run: Run, whatsapp: WhatsApp) -> None:
+    form = webhook.inbound("transfer it to Bob")
+    async with run(whatsapp) as running:
+        assert (await running.client.post(PATH, data=form)).status_code == 403
+        signed = {"X-Twilio-Signature": webhook.sign(URL + PATH, form)}
+        for changed in (form | {"Body": "transfer it to Eve"}, form | {"From": "whatsapp:+15550000002"}):
+            assert (await running.client.post(PATH, data=changed, headers=signed)).status_code == 403
+        elsewhere = {"X-Twilio-Signature": webhook.sign("https://other.test" + PATH, form)}
+        assert (await running.client.post(PATH, data=form, headers=elsewhere)).status_code == 403
+        assert running.inbox() == []
+
+
+async def test_each_person_has_a_conversation_of_their_own(run: Run, whatsapp: WhatsApp, emulate: Emulate) -> None:
+    async with run(whatsapp) as running:
+        await post(running, webhook.inbound("the word is walnut"))
+        await said(emulate)
+        await post(running, webhook.inbound("which word?", seed.BOB))
+        await post(running, webhook.inbound("which word?"))
+        await wait_until_async(lambda: len(running.prompts) == 3, what="three turns")
+        remembered = {str(told).count("walnut") > 0 for told in running.told[1:]}
+        assert remembered == {True, False}
+        assert [message["body"] for message in emulate.whatsapp_messages("bob")] in ([], ["heard"])
+
+
+async def test_the_text_reaches_the_model_as_it_was_written(run: Run, whatsapp: WhatsApp, emulate: Emulate) -> None:
+    text = "a+b=c & 100% <b> 🎭\n\n  line two; ü"
+    async with run(whatsapp) as running:
+        await post(running, webhook.inbound(text))
+        await said(emulate)
+        assert running.prompts == [text]
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        (("", "hushhush", seed.WHATSAPP_NUMBER), "TWILIO_ACCOUNT_SID"),
+        ((seed.TWILIO_ACCOUNT_SID, "", seed.WHATSAPP_NUMBER), "TWILIO_AUTH_TOKEN"),
+        ((seed.TWILIO_ACCOUNT_SID, "hushhush", seed.WHATSAPP_NUMBER, "http://twilio.test"), "TWILIO_API_URL"),
+    ],
+)
+def test_a_setting_that_would_let_anyone_in_is_not_taken(
+    monkeypatch: pytest.MonkeyPatch, given: tuple[str, ...], named: str
+) -> None:
+    monkeypatch.delenv(named, raising=False)
+    with pytest.raises(SettingError, match=f"{named} is") as raised:
+        WhatsApp(*given)
+    assert "hush" not in str(raised.value)

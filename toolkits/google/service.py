@@ -67,7 +67,7 @@ class GoogleToolkit(Toolkit):
 
     def _execute(self, credentials: Credentials, request: BuildRequest) -> Any:
         if self._service is None:
-            self._service = _build(self.api, self.version, self.auth.base_url)
+            self._service = build_service(self.api, self.version, self.auth.base_url)
         # httplib2 is not thread-safe and tools of one turn run side by side: each request has its own.
         http = AuthorizedHttp(credentials, http=httplib2.Http(timeout=REQUEST_TIMEOUT))
         try:
@@ -76,14 +76,28 @@ class GoogleToolkit(Toolkit):
             raise ToolError(f"Google answered {error.status_code}: {error.reason}") from error
 
 
-def _build(api: str, version: str, base_url: str | None) -> Any:
+def build_service(api: str, version: str, base_url: str | None) -> Any:
+    """A service without credentials, from the shared document.
+
+    Args:
+        base_url: one root for all of Google's endpoints, or `None` for Google's own.
+    """
     return build_from_document(_discovery_document(api, version, base_url), http=httplib2.Http())
 
 
 @cache
-def _discovery_document(api: str, version: str, base_url: str | None) -> str:
+def _discovery_document(api: str, version: str, base_url: str | None) -> dict[str, Any]:
+    """The parsed document, which everybody's services share. Nothing in it is anybody's."""
     documents = files("googleapiclient.discovery_cache") / "documents"
-    document = json.loads((documents / f"{api}.{version}.json").read_text(encoding="utf-8"))
+    document: dict[str, Any] = json.loads((documents / f"{api}.{version}.json").read_text(encoding="utf-8"))
     if base_url is not None:
         document["rootUrl"] = f"{base_url}/"
-    return json.dumps(document)
+    _visit(build_from_document(document, http=httplib2.Http()), document)
+    return document
+
+
+def _visit(resource: Any, description: dict[str, Any]) -> None:
+    """Builds every resource once: the client completes the descriptions of methods as it meets them, which two
+    threads must not do at the same time."""
+    for name, nested in description.get("resources", {}).items():
+        _visit(getattr(resource, name)(), nested)

@@ -1,0 +1,49 @@
+from collections.abc import Callable
+
+from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart, ToolCallPart, ToolReturnPart
+from pydantic_ai.models.function import AgentInfo, FunctionModel
+
+from gateway import Agent, TurnContext
+from toolkits import Toolkit, tool
+
+TOOLS_EACH = 13
+
+
+def answer(messages: list[ModelMessage], _: AgentInfo) -> ModelResponse:
+    """An instant model: one tool call, then an answer."""
+    if any(isinstance(part, ToolReturnPart) for part in messages[-1].parts):
+        return ModelResponse([TextPart("done")])
+    return ModelResponse([ToolCallPart("mail_0", {"query": "x"})])
+
+
+def toolkit_of(prefix: str) -> Toolkit:
+    """A toolkit of Gmail's size with state of its own."""
+
+    def __init__(self: Toolkit) -> None:  # noqa: N807
+        self.credentials = None
+        self.cache = {}
+        self.options = {"depth": [1, 2, 3]}
+
+    methods = {f"{prefix}_{number}": method(f"{prefix}_{number}") for number in range(TOOLS_EACH)}
+    names = {"_clone_reset_attrs": ("credentials", "cache"), "__init__": __init__}
+    return type(prefix.capitalize(), (Toolkit,), {**methods, **names})()
+
+
+def method(name: str) -> Callable[..., object]:
+    async def search(self: Toolkit, context: TurnContext, query: str, limit: int = 10, folder: str = "all") -> str:
+        """Search for something.
+
+        Args:
+            query: what to search for.
+            limit: how many to return.
+            folder: where to search.
+        """
+        return f"{query} {limit} {folder}"
+
+    search.__name__ = name
+    return tool(search)
+
+
+def agent() -> Agent:
+    """An agent of three toolkits of thirteen tools each."""
+    return Agent(model=FunctionModel(answer), toolkits=[toolkit_of(prefix) for prefix in ("mail", "calendar", "drive")])

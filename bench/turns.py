@@ -1,0 +1,70 @@
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+from pydantic_ai import Agent as PydanticAgent
+from pydantic_ai import FunctionToolset, RunContext
+
+from bench.agents import TOOLS_EACH, agent
+from bench.measure import Row, side_by_side_async
+from gateway import Conversation, Identity, Message, TurnContext
+from gateway.credentials import TurnCredentials
+from gateway.engines.pydantic_ai import PydanticAIEngine
+from gateway.events import TurnEvent
+
+
+def measure_turns() -> list[Row]:
+    """A run on a fresh copy, against a run of the same engine on one agent that everybody shares."""
+    return asyncio.run(_measure())
+
+
+async def _measure() -> list[Row]:
+    template, engine = agent(), PydanticAIEngine()
+    template.check()
+    context = _context()
+    shared: PydanticAgent[TurnContext, str] = PydanticAgent(
+        template.model, deps_type=TurnContext, toolsets=[_toolset(prefix) for prefix in ("mail", "calendar", "drive")]
+    )
+
+    async def ignore(_: TurnEvent) -> None: ...
+
+    async def run_shared() -> object:
+        return await shared.run("go", deps=context)
+
+    async def run_copy() -> object:
+        return await engine.run(template.deep_copy(), "go", context, [], ignore, stream=False)
+
+    return await side_by_side_async(
+        {"a turn on a shared pydantic-ai agent": run_shared, "a turn on a fresh copy": run_copy}, calls=5
+    )
+
+
+def _toolset(prefix: str) -> FunctionToolset[TurnContext]:
+    toolset: FunctionToolset[TurnContext] = FunctionToolset()
+    for number in range(TOOLS_EACH):
+
+        async def search(ctx: RunContext[TurnContext], query: str, limit: int = 10, folder: str = "all") -> str:
+            """Search for something.
+
+            Args:
+                query: what to search for.
+                limit: how many to return.
+                folder: where to search.
+            """
+            return f"{query} {limit} {folder}"
+
+        toolset.add_function(search, name=f"{prefix}_{number}")
+    return toolset
+
+
+def _context() -> TurnContext:
+    sender = Identity("bench", "T", "U")
+    conversation = Conversation("bench", "T", "C", shared=False)
+    message = Message(id="1", text="go", sender=sender, sender_name="U", conversation=conversation)
+    return TurnContext(
+        identity=sender,
+        conversation=conversation,
+        message=message,
+        deadline=datetime.now(UTC) + timedelta(minutes=5),
+        reference="bench",
+        credential_source=TurnCredentials(None, message),
+    )
