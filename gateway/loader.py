@@ -74,11 +74,12 @@ def _split(target: str) -> tuple[Path, str | None]:
 
 def _load(path: Path) -> ModuleType:
     sys.path.insert(0, str(path.resolve().parent))  # as `python FILE` does
-    spec = importlib.util.spec_from_file_location(path.stem, path)
+    name = f"understudy_file_{path.stem}"  # not the file's own name, which may be that of a package, like "slack"
+    spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules[path.stem] = module
+    sys.modules[name] = module
     spec.loader.exec_module(module)
     return module
 

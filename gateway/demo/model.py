@@ -86,12 +86,16 @@ def _line(value: Any) -> str:
 
 
 def _choose(text: str, tools: list[ToolDefinition]) -> ToolDefinition | None:
-    question = bool(QUESTION.search(text))
+    named = bool(_stems(text)) and any(_stems(text) <= _stems(tool.name) for tool in tools)  # "notes", by itself
+    question = named or bool(QUESTION.search(text))
     words = _stems(f"{text} list" if question else text)
 
     def score(tool: ToolDefinition) -> int:
+        required = bool(tool.parameters_json_schema.get("required"))
+        if required and _stems(_without_leading(text)) <= _stems(tool.name):  # nothing is left to give it
+            return 0
         common = 2 * len(words & _stems(tool.name)) + len(words & _stems(tool.description or ""))
-        fits = question != bool(tool.parameters_json_schema.get("required"))
+        fits = question != required
         return 2 * common + fits if common else 0
 
     best = max(tools, key=score, default=None)

@@ -102,14 +102,14 @@ class Telegram:
         try:
             await self._client.initialize()
             self._bot.username = self._client.username
-            if host.base_url is not None:
-                await self._set_webhook(host.base_url)
         except InvalidToken:
             raise SettingError(
                 "TELEGRAM_BOT_TOKEN was rejected by Telegram. It is the token that https://t.me/BotFather gave."
             ) from None
         except TelegramError as error:
-            log.warning("Telegram cannot be reached, so the webhook stays as it was: %s", type(error).__name__)
+            log.warning("Telegram did not tell who the bot is: %s", error.message)
+        if host.base_url is not None:
+            await self._set_webhook(host.base_url)
 
     async def stop(self) -> None:
         self._host = None
@@ -150,3 +150,5 @@ class Telegram:
             raise SettingError(
                 f"UNDERSTUDY_BASE_URL is {base_url!r}, which Telegram does not take for a webhook: {error.message}."
             ) from None
+        except TelegramError as error:
+            log.warning("Telegram was not told where its webhook is, which stays as it was: %s", error.message)

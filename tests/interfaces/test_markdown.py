@@ -147,7 +147,16 @@ def test_no_text_is_lost_whatever_the_markdown(name: str, seed: int) -> None:
 def test_nothing_comes_of_nothing(name: str) -> None:
     assert RENDERERS[name][0].render(" \n\n ") == []
 
-HOSTILE_ADDRESSES = ["!channel", "!here", "<!everyone>", "@U0BOBBY01", "#C0GENERAL", "tg://user?id=1002", "ftp://a.test"]
+
+HOSTILE_ADDRESSES = [
+    "!channel",
+    "!here",
+    "<!everyone>",
+    "@U0BOBBY01",
+    "#C0GENERAL",
+    "tg://user?id=1002",
+    "ftp://a.test",
+]
 
 
 @pytest.mark.parametrize("address", HOSTILE_ADDRESSES)
@@ -238,7 +247,23 @@ def test_each_part_of_long_code_is_code_and_no_line_is_lost(name: str) -> None:
     assert code == lines
 
 
-WORDS = ["<!channel>", "<script>", "</b>", "&lt;", "a&b", "*x", "_y_", "`z", "[", "](!here)", "🎭", "@U1", "\\", "|", "~~"]
+WORDS = [
+    "<!channel>",
+    "<script>",
+    "</b>",
+    "&lt;",
+    "a&b",
+    "*x",
+    "_y_",
+    "`z",
+    "[",
+    "](!here)",
+    "🎭",
+    "@U1",
+    "\\",
+    "|",
+    "~~",
+]
 
 
 def random_document(source: random.Random, depth: int = 0) -> list[str]:

@@ -236,9 +236,7 @@ async def test_a_refused_answer_does_not_hold_up_the_next(run: Run, slack: Slack
         assert len(emulate.slack.calls("chat.postMessage")) == 2
 
 
-async def test_a_thread_in_a_direct_message_is_answered_in_the_thread(
-    run: Run, slack: Slack, emulate: Emulate
-) -> None:
+async def test_a_thread_in_a_direct_message_is_answered_in_the_thread(run: Run, slack: Slack, emulate: Emulate) -> None:
     async with run(slack) as running:
         channel = emulate.slack_dm("alice")
         ts = emulate.slack_post("alice", channel, "root")
@@ -247,9 +245,7 @@ async def test_a_thread_in_a_direct_message_is_answered_in_the_thread(
         assert emulate.slack_messages(channel, ts)[-1]["thread_ts"] == ts
 
 
-async def test_a_mention_at_the_top_of_a_channel_opens_a_thread_there(
-    run: Run, slack: Slack, emulate: Emulate
-) -> None:
+async def test_a_mention_at_the_top_of_a_channel_opens_a_thread_there(run: Run, slack: Slack, emulate: Emulate) -> None:
     async with run(slack) as running:
         ts = emulate.slack_post("alice", emulate.slack_channel_id, f"{BOT} hello")
         await post(running, events.app_mention(f"{BOT} hello", ts=ts))

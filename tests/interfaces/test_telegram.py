@@ -342,3 +342,8 @@ def test_missing_and_malformed_settings_are_named_together(monkeypatch: pytest.M
     for name in ("TELEGRAM_BOT_TOKEN", "TELEGRAM_WEBHOOK_SECRET", "TELEGRAM_API_URL"):
         assert f"{name} is malformed" in str(raised.value)
     assert "hush" not in str(raised.value)
+
+
+async def test_a_telegram_that_cannot_be_reached_does_not_stop_the_start(run: Run, telegram: TelegramServer) -> None:
+    async with run(Telegram(telegram.token, updates.SECRET_TOKEN, "http://127.0.0.1:9")) as running:
+        assert (await running.client.get("/readyz")).status_code == 200
