@@ -1,6 +1,10 @@
 import asyncio
+import logging
+import os
 import signal
 import socket
+import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
@@ -13,6 +17,17 @@ from oauth import SettingError
 
 GRACE = 5  # seconds that open requests have to end
 THREADS = 64  # for tools that are not coroutine functions, and for blocking clients
+THREADS_GRACE = 2.0  # seconds that these have to end when all else has
+THREAD_NAME = "understudy-tool"
+
+log = logging.getLogger(__name__)
+
+
+class _Threads(ThreadPoolExecutor):
+    """Threads that the loop does not wait for when it ends: `serve` gives them a moment, and then leaves them."""
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        super().shutdown(wait=False, cancel_futures=True)
 
 
 class _Server(uvicorn.Server):
@@ -29,6 +44,19 @@ def serve(gateway: Gateway, host: str, port: int, on_ready: Callable[[], None]) 
         SettingError: if a setting is rejected at the start, or the port is taken.
     """
     asyncio.run(_serve(gateway, _listen(host, port), on_ready))
+    _leave_threads()
+
+
+def _leave_threads() -> None:
+    """Ends the process now if a tool still runs in a thread, which Python would wait for without end."""
+    deadline = time.monotonic() + THREADS_GRACE
+    for thread in threading.enumerate():
+        if thread.name.startswith(THREAD_NAME):
+            thread.join(max(deadline - time.monotonic(), 0))
+            if thread.is_alive():
+                log.warning("a tool still runs in a thread and is left behind")
+                logging.shutdown()
+                os._exit(0)
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -44,7 +72,7 @@ def _listen(host: str, port: int) -> socket.socket:
 
 async def _serve(gateway: Gateway, listener: socket.socket, on_ready: Callable[[], None]) -> None:
     app = gateway.asgi()
-    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS, thread_name_prefix="tools"))
+    asyncio.get_running_loop().set_default_executor(_Threads(THREADS, thread_name_prefix=THREAD_NAME))
     async with gateway.lifespan():  # here, and not by the server, which would hide what it raises
         server = _Server(
             uvicorn.Config(

@@ -1,0 +1,20 @@
+"""SIGTERM while something still runs."""
+
+from pathlib import Path
+
+from e2e.conftest import Serve
+from peers import telegram_updates
+from peers.telegram import TelegramServer
+from peers.wait import wait_until
+
+SLOW_TOOL = Path(__file__).with_name("slow_tool.py")
+
+
+def test_a_tool_that_blocks_its_thread_does_not_hold_up_the_end(serve: Serve, telegram: TelegramServer) -> None:
+    served = serve(SLOW_TOOL)
+    telegram.deliver(telegram_updates.private_message("sleep"))
+    wait_until(served.gate.exists, what="the tool runs")
+    assert served.stop() == 0
+    assert "left behind" in served.output()
+    # The message is given back: the next process plays it again.
+    assert served.rows("SELECT status, attempts FROM inbox") == [("waiting", 0)]
