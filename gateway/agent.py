@@ -1,7 +1,7 @@
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from functools import cached_property
 from typing import Any, ClassVar, Self
+from weakref import WeakSet
 
 from gateway.config import ModelSettings
 from oauth import SettingError
@@ -12,6 +12,8 @@ _SHARED = ("model", "instructions", "name", "description")
 # What a copy makes for itself, of its template, when it is first used; and the template's catalog.
 _OWN = ("_toolkits", "_members", "_template", "_clones", "catalog")
 _KNOWN = frozenset((*_SHARED, *_OWN))
+
+_checked: WeakSet["Agent"] = WeakSet()  # the templates of which `check` has proved that they can be copied
 
 
 class Agent:
@@ -52,6 +54,7 @@ class Agent:
         self._members: list[Agent] | None = list(members)
         self._template: Self | None = None
         self._clones: dict[int, Toolkit] | None = None
+        self.catalog = self._make_catalog()
 
     @property
     def toolkits(self) -> list[Toolkit]:
@@ -80,7 +83,7 @@ class Agent:
         Raises:
             CloneError: naming a toolkit and the attribute of it that cannot be cloned.
         """
-        if "catalog" not in self.template.__dict__:
+        if self.template not in _checked:
             self.check()
         return self._copy()
 
@@ -104,15 +107,6 @@ class Agent:
         """
         place, function = self.template.catalog[name]
         return function.clone_for(self._toolkit(place))
-
-    @cached_property
-    def catalog(self) -> Mapping[str, tuple[int, Function]]:
-        """Of a template: each tool by name, with the place of its toolkit."""
-        return {
-            name: (place, function)
-            for place, toolkit in enumerate(self.toolkits)
-            for name, function in toolkit.functions.items()
-        }
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         return self.deep_copy()
@@ -144,12 +138,20 @@ class Agent:
             for toolkit in agent.toolkits:
                 toolkit.check_clone()
             agent._check_names()
-            agent.__dict__.pop("catalog", None)  # made anew, of the toolkits that are there now
-            _ = agent.catalog
+            agent.catalog = agent._make_catalog()  # of the toolkits that are there now
             check_nothing_shared(agent, agent._copy(), agent._clone_shared_attrs, skip=_OWN)
+            _checked.add(agent)
+
+    def _make_catalog(self) -> Mapping[str, tuple[int, Function]]:
+        """Each tool by name, with the place of its toolkit."""
+        return {
+            name: (place, function)
+            for place, toolkit in enumerate(self.toolkits)
+            for name, function in toolkit.functions.items()
+        }
 
     def _check_names(self) -> None:
-        owned = [(name, toolkit.name) for toolkit in self.toolkits for name in toolkit.functions]
+        owned = [(name, type(toolkit).__name__) for toolkit in self.toolkits for name in toolkit.functions]
         owned += [(member.tool_name, f"its member {member.name!r}") for member in self.members]
         owners: dict[str, str] = {}
         for name, owner in owned:

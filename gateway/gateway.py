@@ -20,7 +20,7 @@ from gateway.outbox import Outbox
 from gateway.sessions import Sessions
 from gateway.transcript import load_transcript
 from gateway.turn import Turns
-from oauth import Identity, Keyring, OAuthCoordinator, SettingError
+from oauth import Identity, Keyring, OAuthCoordinator, OAuthProvider, SettingError
 from oauth.routes import callback_routes
 from toolkits import Conversation
 
@@ -141,10 +141,15 @@ class Gateway:
         return await self._oauth.authorization_url(identity, provider)
 
     def _coordinator(self, settings: GatewaySettings) -> OAuthCoordinator | None:
-        toolkits = [toolkit for agent in self.agent.team() for toolkit in agent.toolkits if toolkit.auth is not None]
+        toolkits = [
+            toolkit
+            for agent in self.agent.team()
+            for toolkit in agent.toolkits
+            if isinstance(toolkit.auth, OAuthProvider)
+        ]
         if not toolkits:
             return None
-        users = " and ".join(sorted({toolkit.name for toolkit in toolkits}))
+        users = " and ".join(sorted({type(toolkit).__name__ for toolkit in toolkits}))
         if settings.secret_key is None:
             raise SettingError(
                 f"UNDERSTUDY_SECRET_KEY is not set. It encrypts the tokens that {users} needs: "
@@ -158,7 +163,6 @@ class Gateway:
         keyring = Keyring.parse(settings.secret_key.get_secret_value())
         coordinator = OAuthCoordinator(self._database, keyring, settings.base_url, self._inbox.unpark)
         for toolkit in toolkits:
-            assert toolkit.auth is not None
             coordinator.register(toolkit.auth, toolkit.scopes)
         return coordinator
 

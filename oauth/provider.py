@@ -1,8 +1,9 @@
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from oauth.token import Token
 
 
+@runtime_checkable
 class OAuthProvider(Protocol):
     """An authorization server that people connect their accounts at.
 

@@ -104,16 +104,18 @@ async def test_two_people_at_once_each_act_with_their_own_credential(tmp_path: P
 
 async def test_a_thousand_turns_leave_the_template_as_it_was(tmp_path: Path) -> None:
     vault = Vault(FakeProvider())
-    scene = stage(tmp_path, [vault], members=[])
-    before = {name: repr(value) for name, value in vars(vault).items() if name not in ("auth", "_functions")}
+    before = {name: repr(value) for name, value in vars(vault).items()}
+    scene = stage(tmp_path, [vault])
+    agent_before = {name: repr(value) for name, value in vars(scene.gateway.agent).items()}
     async with scene.open():
         await connect(scene, "alice", "bob")
         sent = len(scene.sent)
         for number in range(1000):
             await scene.write("alice" if number % 2 else "bob", "call open_async", f"dm-{number % 40}-{number % 2}")
         await scene.wait_for(sent + 1000, timeout=90)
-        after = {name: repr(value) for name, value in vars(vault).items() if name not in ("auth", "_functions")}
+        after = {name: repr(value) for name, value in vars(vault).items()}
         assert after == before
+        assert {name: repr(value) for name, value in vars(scene.gateway.agent).items()} == agent_before
         assert {"credential", "cache", "seen"} <= set(after)
         assert not [found for found in reachable(scene.gateway.agent) if isinstance(found, str) and "SECRET-" in found]
 

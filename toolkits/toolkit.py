@@ -1,7 +1,6 @@
 from collections.abc import Collection, Mapping
 from typing import Any, ClassVar, Self
 
-from oauth import OAuthProvider
 from toolkits.clone import INTERNAL, MISSING, CloneError, attributes, check_nothing_shared, clone_attributes, deep_copy
 from toolkits.function import MARK, Function, ToolDefinition
 
@@ -14,6 +13,7 @@ class _ToolkitType(type):
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
         toolkit = super().__call__(*args, **kwargs)
         object.__setattr__(toolkit, _INITIAL, toolkit._note_initial_values())
+        _ = toolkit.functions  # made now: nothing of a template changes once it is made
         return toolkit
 
 
@@ -28,18 +28,15 @@ class Toolkit(metaclass=_ToolkitType):
         _clone_shared_attrs: names of attributes that all clones share by reference, on purpose.
         private: whether what its tools return is for the sender alone, so that it stays out of what the model
             sees in another person's turn in the same conversation.
-        auth: the OAuth provider that its tools need credentials of, and `scopes` which permissions.
+        auth: the OAuth provider that its tools need credentials of, and `scopes` which permissions. Anything else
+            that a toolkit calls `auth` is its own affair.
     """
 
     _clone_reset_attrs: ClassVar[Collection[str]] = ()
     _clone_shared_attrs: ClassVar[Collection[str]] = ()
     private: bool = False
-    auth: OAuthProvider | None = None
+    auth: Any = None
     scopes: frozenset[str] = frozenset()
-
-    @property
-    def name(self) -> str:
-        return type(self).__name__
 
     @property
     def functions(self) -> Mapping[str, Function]:

@@ -1,4 +1,5 @@
 import json
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -217,9 +218,11 @@ async def test_what_slack_asks_to_wait_for_is_waited_for_and_sent_once(
     async with run(slack) as running:
         channel = emulate.slack_dm("alice")
         limited = {"ok": False, "error": "ratelimited"}
-        emulate.slack.fail("/api/chat.postMessage", 429, headers={"Retry-After": "1"}, body=limited)
+        emulate.slack.fail("/api/chat.postMessage", 429, headers={"Retry-After": "3"}, body=limited)
+        began = time.monotonic()
         await post(running, dm(emulate, "hello"))
         assert await said(emulate, channel, 1) == ["heard"]
+        assert time.monotonic() - began >= 3  # seconds; a retry of the gateway's own would come within two
         assert [call.status for call in emulate.slack.calls("chat.postMessage")] == [429, 200]
         assert running.prompts == ["hello"]
 

@@ -1,3 +1,4 @@
+import time
 from typing import Any
 
 import pytest
@@ -183,9 +184,12 @@ async def test_a_photo_alone_gets_one_plain_sentence(run: Run, bot: Telegram, te
 
 async def test_a_rate_limit_is_waited_for(run: Run, bot: Telegram, telegram: TelegramServer) -> None:
     async with run(bot) as running:
-        telegram.fail("sendMessage", 429, times=2, retry_after=1)
+        telegram.fail("sendMessage", 429, retry_after=3)
+        began = time.monotonic()
         await post(running, telegram, updates.private_message("hello"))
         assert await said(telegram, ALICE) == ["heard"]
+        assert time.monotonic() - began >= 3  # seconds; a retry of the gateway's own would come within two
+        assert [call.status for call in telegram.calls if call.method == "sendMessage"] == [429, 200]
 
 
 async def test_a_person_who_blocked_the_bot_does_not_hold_up_others(

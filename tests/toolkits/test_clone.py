@@ -318,3 +318,15 @@ def test_an_attribute_of_an_agents_subclass_that_cannot_be_copied_is_refused_by_
 
     with pytest.raises(CloneError, match=r"Special\.lock"):
         Special().check()
+
+
+def test_a_toolkit_may_call_its_own_attributes_as_it_likes(tmp_path: Path) -> None:
+    class Weather(Toolkit):
+        def __init__(self) -> None:
+            self.name = "weather"
+            self.auth = "an API key"
+            self.provider = "https://weather.test"
+
+    template = Weather()
+    Gateway(Agent(model="test", toolkits=[template]), database=f"sqlite:///{tmp_path}/x.db")
+    assert template.clone().auth == "an API key"
