@@ -163,6 +163,8 @@ class Turns:
 
     async def _write(self, row: Row, message: Message, outcome: Outcome, interface: Interface) -> None:
         parts = interface.presenter.parts(outcome.text) if outcome.text else []
+        if outcome.text and not parts:  # markdown of which nothing can be seen, like an empty quote
+            parts = interface.presenter.parts(NO_ANSWER)
         async with self._database.write() as connection:
             if outcome.parked is not None:
                 await self._inbox.park(connection, row, message.sender, outcome.parked)

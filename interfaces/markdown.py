@@ -66,6 +66,8 @@ class Renderer(ABC):
 
     def _block(self, node: SyntaxTreeNode, quoted: bool) -> Iterator[str]:
         match node.type:
+            case "heading" if not _plain(node).strip():
+                return
             case "heading":
                 yield from self._fit([self.bold(self._inline(node.children))], self._words(node), quoted)
             case "paragraph":

@@ -34,7 +34,7 @@ class Settings(BaseSettings):
     """A group of settings that share a prefix. A field's description says where its value is found.
 
     Args:
-        explicit: values given in code; `None` means "not given", and the environment is asked.
+        explicit: values given in code; `None` or an empty one means "not given", and the environment is asked.
 
     Raises:
         SettingError: naming every variable of the group that is missing or malformed.
@@ -44,7 +44,7 @@ class Settings(BaseSettings):
 
     def __init__(self, **explicit: Any) -> None:
         try:
-            super().__init__(**{name: value for name, value in explicit.items() if value is not None})
+            super().__init__(**{name: value for name, value in explicit.items() if value not in (None, "")})
         except ValidationError as error:
             sentences = [self._sentence(detail) for detail in error.errors(include_url=False)]
             raise SettingError("\n".join(sentences)) from None

@@ -130,21 +130,23 @@ class Slack:
         context[MESSAGE] = parse.to_message(body, parse.bot_user(body, context.bot_user_id))
 
     async def _receive(self, request: Request) -> Response:
-        raw = await read_body(request)
+        raw = (await read_body(request)).decode(errors="replace")
         if not self._is_signed(raw, request):
             return Response(status_code=401)
         try:
             body = json.loads(raw)
         except ValueError:
             return Response(status_code=400)
+        if not isinstance(body, dict):
+            return Response(status_code=400)
         if body.get("type") == "url_verification":
             return JSONResponse({"challenge": body.get("challenge")})
         if body.get("type") == "event_callback" and await self._is_for_us(body):
             assert self._host is not None
-            await self._host.accept(parse.to_event(body, raw.decode()))
+            await self._host.accept(parse.to_event(body, raw))
         return Response(status_code=200)
 
-    def _is_signed(self, body: bytes, request: Request) -> bool:
+    def _is_signed(self, body: str, request: Request) -> bool:
         """https://docs.slack.dev/authentication/verifying-requests-from-slack"""
         timestamp = request.headers.get("x-slack-request-timestamp", "")
         signature = request.headers.get("x-slack-signature", "")

@@ -124,8 +124,14 @@ class Telegram:
         given = request.headers.get(SECRET_HEADER, "")
         if not hmac.compare_digest(given.encode(), self._secret.encode()):
             return Response(status_code=401)
-        payload = (await read_body(request)).decode()
-        update = Update.de_json(json.loads(payload), self._client)
+        payload = (await read_body(request)).decode(errors="replace")
+        try:
+            fields = json.loads(payload)
+        except ValueError:
+            return Response(status_code=400)
+        if not isinstance(fields, dict):
+            return Response(status_code=400)
+        update = Update.de_json(fields, self._client)
         await self._know_the_bot()
         if update.message is not None and parse.is_for(self._bot, update):
             assert self._host is not None

@@ -210,7 +210,16 @@ async def test_the_migrations_make_the_tables_that_the_code_uses(tmp_path: Path)
     assert differences == []
 
 
-async def test_an_attachment_alone_and_a_bare_mention_get_one_plain_sentence(tmp_path: Path) -> None:
+async def test_a_message_without_text_is_greeted(tmp_path: Path) -> None:
     scene = stage(tmp_path)
     async with scene.open():
         assert "Just write to me" in await scene.ask("alice", "")
+
+
+async def test_an_answer_of_which_nothing_can_be_seen_is_said_to_be_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = stage(tmp_path)
+    monkeypatch.setattr(scene.channel.presenter, "parts", lambda text: [] if text.startswith("heard") else [text])
+    async with scene.open():
+        assert await scene.ask("alice", "> ") == "I have no answer to that."

@@ -307,3 +307,9 @@ def test_any_document_comes_out_valid_and_harmless(seed: int) -> None:
     for part in parts["telegram"]:
         _, entities = telegram_html.parse(part)
         assert all(entity["url"].startswith(("https://", "mailto:")) for entity in entities if "url" in entity)
+
+
+@pytest.mark.parametrize("name", RENDERERS)
+@pytest.mark.parametrize("markdown", ["# ", "> ", "[a]: https://a.test", "- ", "# \n\n> \n"])
+def test_what_cannot_be_seen_is_no_part(name: str, markdown: str) -> None:
+    assert [part for part in RENDERERS[name][0].render(markdown) if re.search(r"[<>*]", part)] == []

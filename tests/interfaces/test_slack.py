@@ -339,3 +339,11 @@ def test_an_empty_secret_is_not_taken_for_one(
     with pytest.raises(SettingError, match=f"{named} is") as raised:
         Slack(*given)
     assert "hush" not in str(raised.value)
+
+
+@pytest.mark.parametrize("body", [b"", b"no json", b"[]", b"\xff"])
+async def test_a_body_that_is_no_event_is_refused(run: Run, slack: Slack, body: bytes) -> None:
+    async with run(slack) as running:
+        answer = await running.client.post("/slack/events", content=body, headers=events.headers(body))
+        assert answer.status_code == (401 if body == b"\xff" else 400)  # what Slack signs is text
+        assert running.inbox() == []

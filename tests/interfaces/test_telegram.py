@@ -351,3 +351,11 @@ def test_missing_and_malformed_settings_are_named_together(monkeypatch: pytest.M
 async def test_a_telegram_that_cannot_be_reached_does_not_stop_the_start(run: Run, telegram: TelegramServer) -> None:
     async with run(Telegram(telegram.token, updates.SECRET_TOKEN, "http://127.0.0.1:9")) as running:
         assert (await running.client.get("/readyz")).status_code == 200
+
+
+@pytest.mark.parametrize("body", [b"", b"no json", b"[]", b"\xff"])
+async def test_a_body_that_is_no_update_is_refused(run: Run, bot: Telegram, body: bytes) -> None:
+    headers = {"X-Telegram-Bot-Api-Secret-Token": updates.SECRET_TOKEN}
+    async with run(bot) as running:
+        assert (await running.client.post("/telegram/webhook", content=body, headers=headers)).status_code == 400
+        assert running.inbox() == []
