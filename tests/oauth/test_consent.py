@@ -132,8 +132,8 @@ async def test_tokens_are_encrypted_and_open_in_their_own_row_alone(scene: Stage
         coordinator = scene.gateway._oauth
         assert coordinator is not None
         assert await coordinator.credentials(ALICE, "fake", {"read"}) == "SECRET-alice"
-        with sqlite3.connect(tmp_path / "stage.db") as database:
-            database.execute("UPDATE oauth_tokens SET user_id = 'bob'")
+        # In a thread: the gateway may be in the middle of a write, which it needs the loop to end.
+        await asyncio.to_thread(rows, tmp_path, "UPDATE oauth_tokens SET user_id = 'bob'")
         with pytest.raises(ConsentRequired):
             await coordinator.credentials(BOB, "fake", {"read"})
     stored = b"".join(path.read_bytes() for path in tmp_path.glob("stage.db*"))
