@@ -1,14 +1,18 @@
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Self
 from weakref import WeakSet
 
 from gateway.config import ModelSettings
+from gateway.native import engine_of
 from oauth import SettingError
-from toolkits import Function, Toolkit
+from toolkits import Function, Toolkit, TurnContext
 from toolkits.clone import check_nothing_shared, clone_attributes
 
-_SHARED = ("model", "instructions", "name", "description")
+DEFAULT_ENGINE = "pydantic-ai"
+DEFAULT_NAME = "assistant"
+
+_SHARED = ("native", "model", "instructions", "name", "description", "engine", "auth", "scopes", "make_context")
 # What a copy makes for itself, of its template, when it is first used; and the template's catalog.
 _OWN = ("_toolkits", "_members", "_template", "_clones", "catalog")
 _KNOWN = frozenset((*_SHARED, *_OWN))
@@ -17,39 +21,61 @@ _checked: WeakSet["Agent"] = WeakSet()  # the templates of which `check` has pro
 
 
 class Agent:
-    """An agent: a model, instructions and toolkits. The one you make is a template: it never runs.
+    """An agent: a model, instructions and toolkits, or one written for a framework. It is a template: it never runs.
 
     Every message is played by a deep copy of it, in which the toolkits are cloned.
 
     Args:
-        model: whatever pydantic-ai takes: a model object, or a provider and a model like "openai:gpt-5.2"
-            (https://ai.pydantic.dev/models/overview/). Else UNDERSTUDY_MODEL.
+        native: an agent that is already written for a framework: a pydantic-ai `Agent`, a compiled graph of LangGraph
+            or an `Agent` of the OpenAI Agents SDK. It is shared by all copies; its tools are given a `TurnContext` as
+            pydantic-ai's `deps`, LangGraph's run context, or the Agents SDK's context.
+        model: what the engine takes: a model object, or a provider and a model like "openai:gpt-5.2"
+            (https://ai.pydantic.dev/models/overview/). Else UNDERSTUDY_MODEL. A native agent has its own.
         toolkits: what its tools are methods of.
         instructions: what the model is told before every message.
         name: what it is called: by its team, and in its greeting.
         description: what it is for, in a sentence: its team's lead is told so.
         members: agents that this one may ask, each with toolkits of its own.
+        engine: which engine runs it: "pydantic-ai", "langgraph" or "openai-agents". A native agent's is known.
+        auth: the OAuth provider whose credentials the tools of a native agent ask for, and `scopes` which permissions.
+        make_context: makes what a native agent's tools are given of a `TurnContext`, where they want something else.
 
     Raises:
-        SettingError: if no model is given and UNDERSTUDY_MODEL is not set.
+        SettingError: if no model is given and UNDERSTUDY_MODEL is not set, or `native` is no agent that is known.
     """
 
     _clone_shared_attrs: ClassVar[Collection[str]] = _SHARED
 
     def __init__(
         self,
+        native: Any = None,
         *,
         model: Any = None,
         toolkits: Sequence[Toolkit] = (),
         instructions: str = "",
-        name: str = "assistant",
+        name: str | None = None,
         description: str = "",
         members: Sequence["Agent"] = (),
+        engine: str | None = None,
+        auth: Any = None,
+        scopes: Collection[str] = (),
+        make_context: Callable[[TurnContext], Any] | None = None,
     ) -> None:
-        self.model = ModelSettings().model if model is None else model
+        if native is not None:
+            refused = {"model": model, "instructions": instructions, "members": members, "engine": engine}
+            engine = _engine_of(native, [argument for argument, value in refused.items() if value])
+            name = name or getattr(native, "name", None)
+        elif model is None:
+            model = ModelSettings().model
+        self.native = native
+        self.model = model
         self.instructions = instructions
-        self.name = name
+        self.name = name or DEFAULT_NAME
         self.description = description
+        self.engine = engine or DEFAULT_ENGINE
+        self.auth = auth
+        self.scopes = frozenset(scopes)
+        self.make_context = make_context
         self._toolkits: list[Toolkit] | None = toolkits if isinstance(toolkits, list) else list(toolkits)
         self._members: list[Agent] | None = list(members)
         self._template: Self | None = None
@@ -170,3 +196,18 @@ class Agent:
         if place not in self._clones:
             self._clones[place] = self._template.toolkits[place].clone()
         return self._clones[place]
+
+
+def _engine_of(native: Any, refused: Sequence[str]) -> str:
+    engine = engine_of(native)
+    kind = f"{type(native).__module__}.{type(native).__qualname__}"
+    if engine is None:
+        raise SettingError(
+            f"Agent({kind} object) cannot be run: it is no pydantic-ai Agent, no compiled LangGraph graph (call "
+            "compile() on a StateGraph) and no Agent of the OpenAI Agents SDK."
+        )
+    if refused:
+        raise SettingError(
+            f"Agent(…, {refused[0]}=…) is given an agent written for {engine}, which has its own: set it there."
+        )
+    return engine

@@ -1,13 +1,16 @@
 """One agent behind Slack, Telegram and WhatsApp, with a fresh copy of it for every message."""
 
+import asyncio
 import os
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
+from gateway.events import ToolOutcome
 from gateway.logs import configure_logging
 from oauth import Keyring, SettingError
 
@@ -99,6 +102,29 @@ def dev(port: Port = 8000) -> None:
 
     serve_gateway(gateway, LOOPBACK, port, ready)
     _print("Stopped.")
+
+
+@app.command()
+def audit(
+    channel: Annotated[str | None, typer.Option(help="Only of this channel, like slack.")] = None,
+    tenant: Annotated[str | None, typer.Option(help="Only of this workspace, bot or number.")] = None,
+    user: Annotated[str | None, typer.Option(help="Only of the person with this id.")] = None,
+    account: Annotated[str | None, typer.Option(help="Only what acted as this account.")] = None,
+    tool: Annotated[str | None, typer.Option(help="Only calls of this tool.")] = None,
+    conversation: Annotated[str | None, typer.Option(help="Only in the conversation with this id.")] = None,
+    outcome: Annotated[ToolOutcome | None, typer.Option(help="Only calls that ended so.")] = None,
+    trace: Annotated[str | None, typer.Option(help="Only of the turn with this reference.")] = None,
+    since: Annotated[datetime | None, typer.Option(help="Only what started then or later, in UTC.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="The newest so many.")] = 100,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line, with all that is recorded.")] = False,
+) -> None:
+    """List who acted as whom: one line per tool call, oldest first. The gateway may run meanwhile."""
+    from gateway.audit_log import print_records
+
+    wanted = {"channel": channel, "tenant": tenant, "user_id": user, "account": account, "tool": tool}
+    wanted |= {"conversation": conversation, "outcome": outcome, "trace_id": trace}
+    since = since.replace(tzinfo=UTC) if since is not None and since.tzinfo is None else since
+    asyncio.run(print_records(wanted, since, limit, as_json=as_json))
 
 
 def _print(line: str) -> None:

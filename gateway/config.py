@@ -14,6 +14,7 @@ class GatewaySettings(Settings):
         default=None, description="It is the public address of this gateway, like https://bot.example.com."
     )
     secret_key: SecretStr | None = Field(default=None, description="Make one with `understudy keys new`.")
+    audit_content: bool = Field(default=False, description="It is true or false.")
 
 
 class ModelSettings(Settings):

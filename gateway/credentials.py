@@ -1,25 +1,67 @@
-from collections.abc import Iterable
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from oauth import CredentialsRefused, OAuthCoordinator
+from oauth import ConsentRequired, CredentialsRefused, OAuthCoordinator
 from toolkits import Message
+
+GIVEN = "given with the request"  # in place of an account, for a credential that a host application passed in
 
 
 class TurnCredentials:
     """Gives the tools of one turn the credentials of its sender, from the store, until the turn is over.
 
-    `used` tells whether they were asked for: what such a turn says is its sender's own.
+    Attributes:
+        asked: the provider and the account of each credential that was given, in order. What a turn that asked says
+            is its sender's own.
+        stopped: why the turn cannot go on: `ConsentRequired` or `CredentialsRefused`. It holds whatever a tool or an
+            engine makes of the exception.
+
+    Args:
+        given: credentials by provider, passed in by a host application for this turn alone.
+        on_stop: is called when `stopped` is set.
     """
 
-    def __init__(self, oauth: OAuthCoordinator | None, message: Message) -> None:
+    def __init__(
+        self,
+        oauth: OAuthCoordinator | None,
+        message: Message,
+        given: Mapping[str, Any] | None = None,
+        on_stop: Callable[[], object] = lambda: None,
+    ) -> None:
         self._oauth = oauth
         self._message = message
+        self._given = dict(given or {})
+        self._on_stop = on_stop
+        self._loop = asyncio.get_running_loop()
         self._over = False
-        self.used = False
+        self.asked: list[tuple[str, str]] = []
+        self.stopped: Exception | None = None
 
     async def credentials(self, provider: str, scopes: Iterable[str], *, renew: bool) -> Any:
         if self._over:
             raise CredentialsRefused("This turn is over.")
+        if provider in self._given:
+            self.asked.append((provider, GIVEN))
+            return self._given[provider]
+        try:
+            granted = await self._stored(provider, scopes, renew=renew)
+        except (ConsentRequired, CredentialsRefused) as reason:
+            self.stopped = self.stopped or reason
+            self._on_stop()
+            raise
+        self.asked.append((provider, granted.account))
+        return granted.credentials
+
+    def credentials_sync(self, provider: str, scopes: Iterable[str], *, renew: bool, timeout: float) -> Any:
+        coroutine = self.credentials(provider, scopes, renew=renew)
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(timeout)
+
+    def end(self) -> None:
+        self._over = True
+        self._given.clear()
+
+    async def _stored(self, provider: str, scopes: Iterable[str], *, renew: bool) -> Any:
         if self._message.anonymous:
             raise CredentialsRefused(
                 "I cannot tell who you are when you write as a group or a channel, so I use nobody's account. "
@@ -27,8 +69,4 @@ class TurnCredentials:
             )
         if self._oauth is None:
             raise CredentialsRefused("No account can be connected here.")
-        self.used = True
         return await self._oauth.credentials(self._message.sender, provider, scopes, renew=renew)
-
-    def end(self) -> None:
-        self._over = True

@@ -6,14 +6,16 @@ from typing import IO, Any
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection, event, inspect
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from gateway.tables import metadata
 from oauth import SettingError
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=5000")
 POOL_TIMEOUT = 30  # seconds that a statement waits for a connection
 
 
@@ -58,9 +60,27 @@ class Database:
         """
         self._lock = self._take()
         self._writer = self._engine("BEGIN IMMEDIATE", pool_size=1, max_overflow=0)
-        self._reader = self._engine("BEGIN", pool_size=4, max_overflow=0)
+        self._reader = self._engine("BEGIN", "query_only=ON", pool_size=4, max_overflow=0)
         async with self.write() as connection:
             await connection.run_sync(_upgrade)
+
+    async def open_to_read(self) -> None:
+        """Opens the file to read only, also while another process has it.
+
+        Raises:
+            SettingError: if there is no such file, or no gateway has ever opened it.
+        """
+        if not self._path.is_file():
+            raise SettingError(f"UNDERSTUDY_DATABASE_URL names {self._path}, which does not exist.")
+        self._reader = self._engine("BEGIN", "query_only=ON", pool_size=1, max_overflow=0)
+        async with self.read() as connection:
+            found = set(await connection.run_sync(lambda sync: inspect(sync).get_table_names()))
+        if missing := metadata.tables.keys() - found:
+            await self.close()
+            raise SettingError(
+                f"UNDERSTUDY_DATABASE_URL names {self._path}, which has no {' and no '.join(sorted(missing))}: "
+                "start the gateway once with this version, which brings it up to date."
+            )
 
     async def close(self) -> None:
         for engine in (self._reader, self._writer):
@@ -100,14 +120,14 @@ class Database:
             ) from None
         return lock
 
-    def _engine(self, begin: str, **pool: Any) -> AsyncEngine:
+    def _engine(self, begin: str, *pragmas: str, **pool: Any) -> AsyncEngine:
         engine = create_async_engine(self._url, pool_timeout=POOL_TIMEOUT, **pool)
 
         @event.listens_for(engine.sync_engine, "connect")
         def connect(connection: Any, _: Any) -> None:
             connection.isolation_level = None  # transactions begin where SQLAlchemy says so, not by themselves
             cursor = connection.cursor()
-            for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=5000"):
+            for pragma in (*PRAGMAS, *pragmas):
                 cursor.execute(f"PRAGMA {pragma}")
             cursor.close()
 

@@ -1,7 +1,9 @@
 """What happens in a turn, as a stream of events to one handler."""
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,16 +13,42 @@ class TextDelta:
     text: str
 
 
+class ToolOutcome(StrEnum):
+    OK = "ok"
+    #: It raised, or told the model that it could not.
+    ERROR = "error"
+    #: It needs an account that the person has not connected.
+    SIGN_IN = "sign_in"
+    #: The turn was over before it ended.
+    CANCELLED = "cancelled"
+
+
 @dataclass(frozen=True, slots=True)
 class ToolStarted:
+    """A tool is called.
+
+    Args:
+        call_id: the same as in the `ToolEnded` of this call, unique in the turn.
+        arguments: what the model passes to it.
+        private: whether what it returns is for the sender alone.
+        provider: the provider whose account it acts with, where its toolkit names one.
+    """
+
+    call_id: str
     tool: str
+    arguments: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    private: bool = False
+    provider: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ToolEnded:
+    call_id: str
     tool: str
+    outcome: ToolOutcome = ToolOutcome.OK
+    result: Any = field(default=None, repr=False)
 
 
 TurnEvent = TextDelta | ToolStarted | ToolEnded
 
-EventHandler = Callable[[TurnEvent], Awaitable[None]]
+EventHandler = Callable[[TurnEvent], Coroutine[Any, Any, None]]

@@ -1,4 +1,5 @@
-from collections.abc import AsyncIterator, Sequence
+import secrets
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -8,36 +9,40 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute, Route
 
+from gateway import request_context
 from gateway.agent import Agent
+from gateway.audit import Audit
 from gateway.config import GatewaySettings
 from gateway.database import Database
 from gateway.dispatch import EmbeddedDispatcher
 from gateway.drain import Drain
 from gateway.engines import load_engine
+from gateway.events import EventHandler, TurnEvent
 from gateway.inbox import Inbox
 from gateway.interface import Event, Interface, TranscriptEntry
 from gateway.outbox import Outbox
+from gateway.runner import AgentRunner
 from gateway.sessions import Sessions
 from gateway.transcript import load_transcript
 from gateway.turn import Turns
 from oauth import Identity, Keyring, OAuthCoordinator, OAuthProvider, SettingError
 from oauth.routes import callback_routes
-from toolkits import Conversation
+from toolkits import Conversation, Message
 
 MAX_CONCURRENT_TURNS = 32
-ENGINE = "pydantic-ai"
 
 
 class Gateway:
     """One agent behind many channels, for many people at once.
 
     Args:
-        agent: the template that every message gets a copy of.
+        agent: the template that every message gets a copy of; or an agent written for a framework, see `Agent`.
         interfaces: the channels, one of a kind.
         database: `sqlite:///PATH`; else UNDERSTUDY_DATABASE_URL, else understudy.db in the working directory.
         base_url: the public address; else UNDERSTUDY_BASE_URL.
         secret_key: what encrypts tokens; else UNDERSTUDY_SECRET_KEY.
         max_concurrent_turns: how many turns run at once.
+        audit_content: whether the audit has the arguments and results of tools; else UNDERSTUDY_AUDIT_CONTENT.
 
     Raises:
         CloneError: naming a toolkit's attribute that stands against a copy for every person.
@@ -46,23 +51,26 @@ class Gateway:
 
     def __init__(
         self,
-        agent: Agent,
+        agent: Any,
         interfaces: Sequence[Interface] = (),
         database: str | None = None,
         *,
         base_url: str | None = None,
         secret_key: str | None = None,
         max_concurrent_turns: int = MAX_CONCURRENT_TURNS,
+        audit_content: bool | None = None,
     ) -> None:
-        settings = GatewaySettings(database_url=database, base_url=base_url, secret_key=secret_key)
-        self.agent = agent
+        settings = GatewaySettings(
+            database_url=database, base_url=base_url, secret_key=secret_key, audit_content=audit_content
+        )
+        self.agent = agent if isinstance(agent, Agent) else Agent(agent)
         self.base_url = settings.base_url
         self.interfaces = {interface.channel: interface for interface in interfaces}
         if len(self.interfaces) < len(interfaces):
             raise SettingError("Gateway(interfaces=…) has two of one channel: give it one of each.")
-        agent.check()
-        self._engine = load_engine(ENGINE)
-        self._engine.check(agent)
+        self.agent.check()
+        for member in self.agent.team():
+            load_engine(member.engine).check(member)
         self._database = Database(settings.database_url)
         self._dispatcher = EmbeddedDispatcher(max_concurrent_turns)
         self._inbox = Inbox(self._database, self._dispatcher)
@@ -70,9 +78,10 @@ class Gateway:
         self._oauth = self._coordinator(settings)
         presenters = {channel: interface.presenter for channel, interface in self.interfaces.items()}
         self._outbox = Outbox(self._database, presenters, self._oauth)
+        self._runner = AgentRunner(self.agent, self._oauth, Audit(self._database, content=settings.audit_content))
         self._turns = Turns(
-            agent,
-            self._engine,
+            self.agent,
+            self._runner,
             self.interfaces,
             self._database,
             self._inbox,
@@ -121,6 +130,38 @@ class Gateway:
                 await interface.stop()
             await self._database.close()
 
+    async def run(
+        self,
+        message: Message,
+        *,
+        credentials: Mapping[str, Any] | None = None,
+        handler: EventHandler | None = None,
+    ) -> str:
+        """Answers a message of a host application, outside any channel, while the gateway's lifespan lasts.
+
+        It is answered by a fresh copy of the agent, as every message is. Nothing of it is stored but its audit.
+
+        Args:
+            message: whose `sender` the host application vouches for.
+            credentials: by provider, what `TurnContext.credentials` gives in this turn, whatever the sender has
+                connected. They reach the tools of this turn and nothing else.
+            handler: is told what happens, the text as it is written included.
+
+        Returns:
+            The answer, in markdown.
+
+        Raises:
+            ConsentRequired: if the sender has to connect an account first: see `sign_in_link`.
+            CredentialsRefused: if the turn may use nobody's account.
+            TimeoutError: after five minutes.
+        """
+        reference = secrets.token_hex(4)
+        with request_context.bind(turn=reference):
+            played = await self._runner.run(
+                message, reference, [], handler or _ignore, stream=handler is not None, credentials=credentials
+            )
+        return played.text
+
     async def accept(self, event: Event) -> bool:
         """Commits an event to the inbox; returns whether it is new."""
         return await self._inbox.accept(event)
@@ -141,15 +182,11 @@ class Gateway:
         return await self._oauth.authorization_url(identity, provider)
 
     def _coordinator(self, settings: GatewaySettings) -> OAuthCoordinator | None:
-        toolkits = [
-            toolkit
-            for agent in self.agent.team()
-            for toolkit in agent.toolkits
-            if isinstance(toolkit.auth, OAuthProvider)
-        ]
-        if not toolkits:
+        team: list[Any] = [owner for agent in self.agent.team() for owner in (agent, *agent.toolkits)]
+        owners = [owner for owner in team if isinstance(owner.auth, OAuthProvider)]
+        if not owners:
             return None
-        users = " and ".join(sorted({type(toolkit).__name__ for toolkit in toolkits}))
+        users = " and ".join(sorted({type(owner).__name__ for owner in owners}))
         if settings.secret_key is None:
             raise SettingError(
                 f"UNDERSTUDY_SECRET_KEY is not set. It encrypts the tokens that {users} needs: "
@@ -162,8 +199,8 @@ class Gateway:
             )
         keyring = Keyring.parse(settings.secret_key.get_secret_value())
         coordinator = OAuthCoordinator(self._database, keyring, settings.base_url, self._inbox.unpark)
-        for toolkit in toolkits:
-            coordinator.register(toolkit.auth, toolkit.scopes)
+        for owner in owners:
+            coordinator.register(owner.auth, owner.scopes)
         return coordinator
 
     async def _healthz(self, _: Request) -> JSONResponse:
@@ -175,3 +212,7 @@ class Gateway:
         async with self._database.read() as connection:
             await connection.execute(select(text("1")))
         return JSONResponse({"status": "ok"})
+
+
+async def _ignore(_: TurnEvent) -> None:
+    return

@@ -138,3 +138,23 @@ session_items = Table(
     Column("created_at", Timestamp, nullable=False),
 )
 Index("session_items_conversation", session_items.c.conversation_id, session_items.c.id)
+
+# Triggers refuse to change or remove a row: see gateway/migrations.
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("started_at", Timestamp, nullable=False),
+    Column("channel", String, nullable=False),
+    Column("tenant", String, nullable=False),
+    Column("user_id", String, nullable=False),
+    Column("account", String),
+    Column("tool", String, nullable=False),
+    Column("conversation", String, nullable=False),
+    Column("outcome", String, nullable=False),
+    Column("duration_ms", Integer, nullable=False),
+    Column("trace_id", String, nullable=False),
+    Column("arguments", Text),
+    Column("result", Text),
+)
+Index("audit_person", audit.c.user_id, audit.c.id)

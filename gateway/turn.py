@@ -1,24 +1,20 @@
-import asyncio
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 
 from gateway import commands
 from gateway.agent import Agent
-from gateway.credentials import TurnCredentials
 from gateway.database import Database
-from gateway.engines import Engine
-from gateway.events import ToolStarted, TurnEvent
+from gateway.events import TurnEvent
 from gateway.inbox import Inbox, LeaseLost, Row
 from gateway.interface import Interface
 from gateway.outbox import Outbox
+from gateway.runner import TURN_TIMEOUT, AgentRunner
 from gateway.sessions import Role, SessionItem, Sessions
 from gateway.tables import InboxStatus
 from oauth import ConsentRequired, CredentialsRefused, OAuthCoordinator
-from toolkits import Message, TurnContext
+from toolkits import Message
 
-TURN_TIMEOUT = timedelta(minutes=5)
 MOST_ATTEMPTS = 5  # to play a message whose process died in its turn
 
 ATTACHMENTS_UNREAD = "I cannot read attachments yet, only text."
@@ -56,7 +52,7 @@ class Turns:
     def __init__(
         self,
         agent: Agent,
-        engine: Engine,
+        runner: AgentRunner,
         interfaces: Mapping[str, Interface],
         database: Database,
         inbox: Inbox,
@@ -65,10 +61,7 @@ class Turns:
         oauth: OAuthCoordinator | None,
     ) -> None:
         self._agent = agent
-        self._private_tools = {
-            name for each in agent.team() for name, (_, tool) in each.catalog.items() if tool.toolkit.private
-        }
-        self._engine = engine
+        self._runner = runner
         self._interfaces = interfaces
         self._database = database
         self._inbox = inbox
@@ -121,35 +114,17 @@ class Turns:
             return Outcome(FAILED.format(reference=row.reference), status=InboxStatus.DEAD)
 
     async def _run(self, row: Row, message: Message, interface: Interface) -> Outcome:
-        agent = self._agent.deep_copy()
+        presenter = interface.presenter
+
+        async def show(event: TurnEvent) -> None:
+            await presenter.show(message, event)
+
         history = await self._sessions.history(row.conversation_id, message.sender)
-        private = any(item.private for item in history)
-
-        async def handle(event: TurnEvent) -> None:
-            nonlocal private
-            private = private or (isinstance(event, ToolStarted) and event.tool in self._private_tools)
-            await interface.presenter.show(message, event)
-
-        credentials = TurnCredentials(self._oauth, message)
-        context = TurnContext(
-            identity=message.sender,
-            conversation=message.conversation,
-            message=message,
-            deadline=datetime.now(UTC) + TURN_TIMEOUT,
-            reference=row.reference,
-            credential_source=credentials,
-        )
-        try:
-            async with asyncio.timeout(TURN_TIMEOUT.total_seconds()):
-                answer = await self._engine.run(
-                    agent, message.text, context, history, handle, stream=interface.presenter.streams
-                )
-        finally:
-            credentials.end()
-        text = answer.text.strip() or NO_ANSWER
+        played = await self._runner.run(message, row.reference, history, show, stream=presenter.streams)
+        text = played.text.strip() or NO_ANSWER
         if message.attachments:
             text = f"{text}\n\n{ATTACHMENTS_UNREAD}"
-        return Outcome(text, list(answer.items), private=private or credentials.used)
+        return Outcome(text, list(played.items), private=played.private)
 
     def _command(self, message: Message) -> Outcome:
         if message.command == "new":

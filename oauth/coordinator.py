@@ -1,7 +1,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from weakref import WeakValueDictionary
@@ -15,6 +15,7 @@ from oauth.errors import AuthorizationFailed, ConsentRequired, GrantRevoked
 from oauth.identity import Identity
 from oauth.keyring import DecryptionError, Keyring
 from oauth.provider import OAuthProvider
+from oauth.settings import SettingError
 from oauth.token import Token
 from oauth.tokens import TokenStore
 
@@ -30,6 +31,14 @@ class Grant:
     identity: Identity
     provider: str
     scopes: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """A person's credentials, as the provider's client library takes them, and whose account they are of."""
+
+    account: str
+    credentials: Any = field(repr=False)
 
 
 GrantHook = Callable[[AsyncConnection, Grant], Awaitable[Callable[[], None]]]
@@ -125,8 +134,8 @@ class OAuthCoordinator:
 
     async def credentials(
         self, identity: Identity, provider: str, scopes: Iterable[str], *, renew: bool = False
-    ) -> Any:
-        """This person's credentials, as the provider's client library takes them.
+    ) -> Granted:
+        """This person's credentials.
 
         Args:
             scopes: what the caller needs; a token that covers less counts as none.
@@ -134,9 +143,15 @@ class OAuthCoordinator:
 
         Raises:
             ConsentRequired: if the person has to sign in (again).
+            SettingError: if no such provider is registered.
         """
+        if provider not in self._providers:
+            raise SettingError(
+                f"A tool asks for credentials of {provider!r}, and nobody said what that is: give its toolkit, or "
+                f"Agent(auth=…), the provider. There is {', '.join(sorted(self._providers)) or 'none'}."
+            )
         token = await self._token(identity, provider, frozenset(scopes), renew=renew)
-        return self._providers[provider].credentials(token)
+        return Granted(token.account, self._providers[provider].credentials(token))
 
     async def _token(self, identity: Identity, provider: str, scopes: frozenset[str], *, renew: bool) -> Token:
         token = await self._load(identity, provider)

@@ -16,6 +16,7 @@ from pydantic_ai.models.function import AgentInfo, FunctionModel
 from starlette.routing import BaseRoute
 
 from gateway import Agent, Conversation, Gateway, Identity, Message
+from gateway.events import TurnEvent
 from gateway.interface import Event, Host, Presenter, SignIn
 from oauth import GrantRevoked, Keyring, Token
 
@@ -31,8 +32,13 @@ class Sent:
 
 
 class RecordingPresenter(Presenter):
-    def __init__(self) -> None:
+    def __init__(self, *, streams: bool) -> None:
+        self.streams = streams  # type: ignore[misc]
         self.sent: list[Sent] = []
+        self.shown: list[tuple[str, TurnEvent]] = []
+
+    async def show(self, message: Message, event: TurnEvent) -> None:
+        self.shown.append((message.id, event))
 
     def parts(self, markdown: str) -> list[str]:
         return [markdown]
@@ -50,8 +56,8 @@ class StageChannel:
     channel = "stage"
     address = "/stage"
 
-    def __init__(self) -> None:
-        self.presenter = RecordingPresenter()
+    def __init__(self, *, streams: bool = False) -> None:
+        self.presenter = RecordingPresenter(streams=streams)
 
     def routes(self) -> Sequence[BaseRoute]:
         return []
@@ -188,8 +194,8 @@ def stage(
     **options: Any,
 ) -> Stage:
     members = options.pop("members", ())
-    agent = Agent(model=FunctionModel(model), toolkits=toolkits, members=members)
-    channel = StageChannel()
+    agent = options.pop("agent", None) or Agent(model=FunctionModel(model), toolkits=toolkits, members=members)
+    channel = StageChannel(streams=options.pop("streams", False))
     gateway = Gateway(
         agent,
         [channel],

@@ -4,6 +4,7 @@ from oauth import Identity
 from toolkits.clone import CloneError
 from toolkits.context import Attachment, Conversation, Message, TurnContext
 from toolkits.function import Function, ToolError, tool
+from toolkits.sign_in import needs_sign_in
 from toolkits.toolkit import Toolkit
 
 __all__ = [
@@ -16,5 +17,6 @@ __all__ = [
     "ToolError",
     "Toolkit",
     "TurnContext",
+    "needs_sign_in",
     "tool",
 ]

@@ -1,7 +1,8 @@
+import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any, Protocol
+from datetime import UTC, datetime
+from typing import Any, Protocol, runtime_checkable
 
 from oauth import Identity
 
@@ -53,10 +54,13 @@ class Message:
     raw: str = field(default="", repr=False)
 
 
+@runtime_checkable  # a framework that makes a schema of what a tool takes needs it to be
 class CredentialSource(Protocol):
     """Gives the credentials of one turn's sender, while the turn lasts."""
 
     async def credentials(self, provider: str, scopes: Iterable[str], *, renew: bool) -> Any: ...
+
+    def credentials_sync(self, provider: str, scopes: Iterable[str], *, renew: bool, timeout: float) -> Any: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +94,22 @@ class TurnContext:
             What the provider's client library takes: for Google a `google.oauth2.credentials.Credentials`.
 
         Raises:
-            ConsentRequired: if the person has not connected this account; let it pass, and the turn is parked.
+            ConsentRequired: if the person has not connected this account. The turn ends there and is played again
+                when they have.
             CredentialsRefused: if this turn may use nobody's account, or is over.
         """
         return await self.credential_source.credentials(provider, scopes, renew=renew)
+
+    def credentials_sync(self, provider: str, scopes: Iterable[str] = (), *, renew: bool = False) -> Any:
+        """As `credentials`, for a tool that runs in a thread. It blocks the thread, so never call it in a coroutine.
+
+        Raises:
+            RuntimeError: if it is called in a coroutine.
+            TimeoutError: if there is no answer at the turn's deadline.
+        """
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            remaining = (self.deadline - datetime.now(UTC)).total_seconds()
+            return self.credential_source.credentials_sync(provider, scopes, renew=renew, timeout=remaining)
+        raise RuntimeError("credentials_sync() blocks, and this is a coroutine: await credentials() instead")

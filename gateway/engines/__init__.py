@@ -2,16 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import entry_points
-from typing import Protocol, cast
+from typing import Protocol
 
 from gateway.agent import Agent
 from gateway.events import EventHandler
+from gateway.native import ENGINES
 from gateway.sessions import SessionItem
 from oauth import SettingError
 from toolkits import TurnContext
-
-ENTRY_POINTS = "understudy.engines"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +23,13 @@ class Answer:
 
 
 class Engine(Protocol):
-    """Runs an agent on one message."""
+    """Runs agents on messages. One serves a whole process and keeps nothing of any run."""
 
     def check(self, agent: Agent) -> None:
-        """Proves, at start-up, that the agent and its members can run.
+        """Proves, at start-up, that the agent can run. Its members are checked by their own engines.
 
         Raises:
-            SettingError: naming the model that cannot be had, and why.
+            SettingError: naming what stands against it, like a model that cannot be had.
         """
         ...
 
@@ -54,17 +54,27 @@ class Engine(Protocol):
             stream: whether the handler wants the text as it is written.
 
         Raises:
-            ConsentRequired: if a tool needs an account that the person has not connected.
+            ConsentRequired: if a tool needs an account that the person has not connected. An engine that makes a
+                result for the model of what a tool raises is stopped by the turn, which knows.
         """
         ...
 
 
+@cache
 def load_engine(name: str) -> Engine:
     """The engine of that name, imported now: that may take a second.
 
     Raises:
-        SettingError: if no installed package has it.
+        SettingError: if no installed package has it, or a package that it needs is not installed.
     """
-    for found in entry_points(group=ENTRY_POINTS, name=name):
-        return cast(Engine, found.load()())
-    raise SettingError(f"There is no engine called {name!r}: install the package that has it.")
+    for found in entry_points(group=ENGINES, name=name):
+        try:
+            engine: Engine = found.load()()
+        except ImportError as error:
+            raise SettingError(
+                f"The engine {name!r} needs a package that is not installed ({error}): "
+                f"pip install 'understudy[{name}]'."
+            ) from error
+        return engine
+    installed = ", ".join(sorted(found.name for found in entry_points(group=ENGINES)))
+    raise SettingError(f"There is no engine called {name!r}, only {installed}: Agent(engine=…) names one of these.")

@@ -1,13 +1,14 @@
 """pydantic-ai, the default engine: https://ai.pydantic.dev"""
 
 from collections.abc import AsyncIterable, Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from pydantic_ai import Agent as PydanticAgent
-from pydantic_ai import AgentStreamEvent, RunContext, ToolFailed
+from pydantic_ai import AgentRunResult, AgentStreamEvent, DeferredToolRequests, RunContext, ToolFailed
+from pydantic_ai.agent import AbstractAgent
+from pydantic_ai.capabilities import AbstractCapability, WrapToolExecuteHandler
 from pydantic_ai.exceptions import UserError
 from pydantic_ai.messages import (
     ModelMessage,
@@ -18,32 +19,25 @@ from pydantic_ai.messages import (
     PartStartEvent,
     TextPart,
     TextPartDelta,
+    ToolCallPart,
     UserPromptPart,
 )
 from pydantic_ai.models import Model, infer_model
 from pydantic_ai.models.function import FunctionModel
 from pydantic_ai.tools import ToolDefinition
 from pydantic_ai.toolsets import AbstractToolset, ToolsetTool
-from pydantic_core import SchemaValidator, core_schema
+from pydantic_core import to_json
 
 from gateway.agent import Agent
 from gateway.engines import Answer
-from gateway.events import EventHandler, TextDelta, ToolEnded, ToolStarted
+from gateway.engines.tools import Run, own_tools, watched
+from gateway.events import EventHandler, TextDelta
 from gateway.sessions import Role, SessionItem
 from oauth import SettingError
 from toolkits import ToolError, TurnContext
 
 ENGINE = "pydantic-ai"
 RETRIES = 2  # of a tool call with arguments that do not fit
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """What the tools of one run are given: the copy whose tools they are, and the turn."""
-
-    agent: Agent
-    context: TurnContext
-    handler: EventHandler
 
 
 class PydanticAIEngine:
@@ -57,8 +51,8 @@ class PydanticAIEngine:
         self._runners: WeakKeyDictionary[Agent, PydanticAgent[Run, str]] = WeakKeyDictionary()
 
     def check(self, agent: Agent) -> None:
-        for each in agent.team():
-            _model(each.model)
+        if agent.native is None:
+            _model(agent.model)
 
     async def run(
         self,
@@ -70,108 +64,104 @@ class PydanticAIEngine:
         *,
         stream: bool,
     ) -> Answer:
-        model = _model(agent.model)
-
-        async def forward(_: RunContext[Run], events: AsyncIterable[AgentStreamEvent]) -> None:
+        async def forward(_: RunContext[Any], events: AsyncIterable[AgentStreamEvent]) -> None:
             async for event in events:
                 if delta := _text_delta(event):
                     await handler(TextDelta(delta))
 
-        result = await self._runner(agent.template).run(
+        run = Run(agent, context, handler)
+        messages = _messages(history)
+        if agent.native is not None:
+            result = await self._run_native(run, text, messages, forward if stream else None)
+        else:
+            model = _model(agent.model)
+            result = await self._runner(agent.template).run(
+                text,
+                model=model,
+                instructions=agent.instructions or None,
+                deps=run,
+                message_history=messages,
+                event_stream_handler=forward if stream and _can_stream(model) else None,
+            )
+        return Answer(_text(result.output), [_item(message) for message in result.new_messages()])
+
+    async def _run_native(self, run: Run, text: str, messages: list[ModelMessage], forward: Any) -> AgentRunResult[Any]:
+        native: AbstractAgent[Any, Any] = run.agent.native
+        context = run.context if run.agent.make_context is None else run.agent.make_context(run.context)
+        streams = forward is not None and isinstance(native.model, Model) and _can_stream(native.model)
+        return await native.run(
             text,
-            model=model,
-            instructions=agent.instructions or None,
-            deps=Run(agent, context, handler),
-            message_history=_messages(history),
-            event_stream_handler=forward if stream and _can_stream(model) else None,
+            deps=context,
+            message_history=messages,
+            event_stream_handler=forward if streams else None,
+            capabilities=[_ToolWatch(run)],
+            toolsets=[_AgentToolset(run.agent.template, run)] if run.agent.catalog else None,
         )
-        return Answer(result.output, [_item(message) for message in result.new_messages()])
 
     def _runner(self, template: Agent) -> PydanticAgent[Run, str]:
         if template not in self._runners:
-            toolsets: list[AbstractToolset[Run]] = [_FunctionToolset(template)]
-            if template.members:
-                toolsets.append(_MemberToolset(self, template))
-            self._runners[template] = PydanticAgent(deps_type=Run, retries=RETRIES, toolsets=toolsets)
+            self._runners[template] = PydanticAgent(deps_type=Run, retries=RETRIES, toolsets=[_AgentToolset(template)])
         return self._runners[template]
 
 
-class _Toolset(AbstractToolset[Run]):
-    """Tools whose descriptions are the same in every run."""
+class _AgentToolset(AbstractToolset[Any]):
+    """The tools of an agent, each called on the run's own copy.
 
-    def __init__(self) -> None:
-        self._tools: dict[str, ToolsetTool[Run]] = {}
+    Args:
+        run: the run it is for, where the run's dependency is not one: a native agent has a dependency of its own.
+    """
+
+    def __init__(self, template: Agent, run: Run | None = None) -> None:
+        self._run = run
+        self._own = {tool.name: tool for tool in own_tools(template)}
+        self._tools = {
+            tool.name: ToolsetTool(
+                toolset=self,
+                tool_def=ToolDefinition(
+                    name=tool.name, description=tool.description, parameters_json_schema=tool.parameters
+                ),
+                max_retries=RETRIES,
+                args_validator=tool.validator,
+            )
+            for tool in self._own.values()
+        }
 
     @property
     def id(self) -> str | None:
         return None
 
-    def _add(self, name: str, description: str, schema: dict[str, Any], validator: Any) -> None:
-        self._tools[name] = ToolsetTool(
-            toolset=self,
-            tool_def=ToolDefinition(name=name, description=description, parameters_json_schema=schema),
-            max_retries=RETRIES,
-            args_validator=validator,
-        )
-
-    async def get_tools(self, ctx: RunContext[Run]) -> dict[str, ToolsetTool[Run]]:
+    async def get_tools(self, ctx: RunContext[Any]) -> dict[str, ToolsetTool[Any]]:
         return self._tools
 
-
-class _FunctionToolset(_Toolset):
-    """The tools of an agent's toolkits, each called on the clone of the run's own copy."""
-
-    def __init__(self, template: Agent) -> None:
-        super().__init__()
-        for name, (_, function) in template.catalog.items():
-            validator = function.definition.schema.function_schema.validator
-            self._add(name, function.description, function.parameters, validator)
-
     async def call_tool(
-        self, name: str, tool_args: dict[str, Any], ctx: RunContext[Run], tool: ToolsetTool[Run]
+        self, name: str, tool_args: dict[str, Any], ctx: RunContext[Any], tool: ToolsetTool[Any]
     ) -> Any:
-        run = ctx.deps
-        await run.handler(ToolStarted(name))
         try:
-            return await run.agent.function(name).call(tool_args, run.context)
+            return await self._own[name].call(self._run or ctx.deps, tool_args)
         except ToolError as error:
             raise ToolFailed(str(error)) from error
-        finally:
-            await run.handler(ToolEnded(name))
 
 
-class _MemberToolset(_Toolset):
-    """The members of a team, each as a tool that asks the one of the run's own copy."""
+class _ToolWatch(AbstractCapability[Any]):
+    """Tells a run's handler of the tools that a native agent has of its own."""
 
-    def __init__(self, engine: PydanticAIEngine, template: Agent) -> None:
-        super().__init__()
-        self._engine = engine
-        self._places = {member.tool_name: place for place, member in enumerate(template.members)}
-        for member in template.members:
-            self._add(member.tool_name, member.description, _TASK_SCHEMA, _TASK_VALIDATOR)
+    def __init__(self, run: Run) -> None:
+        self._run = run
 
-    async def call_tool(
-        self, name: str, tool_args: dict[str, Any], ctx: RunContext[Run], tool: ToolsetTool[Run]
+    async def wrap_tool_execute(
+        self,
+        ctx: RunContext[Any],
+        *,
+        call: ToolCallPart,
+        tool_def: ToolDefinition,
+        args: dict[str, Any],
+        handler: WrapToolExecuteHandler,
     ) -> Any:
-        run = ctx.deps
-        member = run.agent.members[self._places[name]]
-        await run.handler(ToolStarted(name))
-        try:
-            answer = await self._engine.run(member, tool_args["task"], run.context, [], run.handler, stream=False)
-        finally:
-            await run.handler(ToolEnded(name))
-        return answer.text
-
-
-_TASK_SCHEMA = {
-    "type": "object",
-    "properties": {"task": {"type": "string", "description": "What it is asked, with all that it needs to know."}},
-    "required": ["task"],
-    "additionalProperties": False,
-}
-_TASK_VALIDATOR = SchemaValidator(
-    core_schema.typed_dict_schema({"task": core_schema.typed_dict_field(core_schema.str_schema())})
-)
+        if call.tool_name in self._run.agent.catalog:  # told of by itself
+            return await handler(args)
+        async with watched(self._run.handler, call.tool_name, args) as watch:
+            watch.result = await handler(args)
+        return watch.result
 
 
 def _model(model: Any) -> Model:
@@ -193,6 +183,12 @@ def _infer(name: str) -> Model:
 
 def _can_stream(model: Model) -> bool:
     return not isinstance(model, FunctionModel) or model.stream_function is not None
+
+
+def _text(output: Any) -> str:
+    if isinstance(output, DeferredToolRequests):
+        raise NotImplementedError("the agent waits for an approval or an external tool, which is not supported yet")
+    return output if isinstance(output, str) else to_json(output, fallback=str).decode()
 
 
 def _text_delta(event: AgentStreamEvent) -> str:

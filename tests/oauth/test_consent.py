@@ -131,7 +131,7 @@ async def test_tokens_are_encrypted_and_open_in_their_own_row_alone(scene: Stage
         assert (await scene.wait_for(2))[1].text == "SECRET-alice"
         coordinator = scene.gateway._oauth
         assert coordinator is not None
-        assert await coordinator.credentials(ALICE, "fake", {"read"}) == "SECRET-alice"
+        assert (await coordinator.credentials(ALICE, "fake", {"read"})).credentials == "SECRET-alice"
         # In a thread: the gateway may be in the middle of a write, which it needs the loop to end.
         await asyncio.to_thread(rows, tmp_path, "UPDATE oauth_tokens SET user_id = 'bob'")
         with pytest.raises(ConsentRequired):

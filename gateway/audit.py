@@ -1,0 +1,149 @@
+"""Who acted as whom: one record per tool call, which is written when the call ends and never changed."""
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic_core import to_json
+from sqlalchemy import insert, select
+
+from gateway.credentials import TurnCredentials
+from gateway.database import Database
+from gateway.events import ToolEnded, ToolOutcome, ToolStarted, TurnEvent
+from gateway.tables import audit
+from oauth import ConsentRequired
+from toolkits import Message
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRecord:
+    """One tool call.
+
+    Args:
+        started_at: aware, in UTC.
+        channel, tenant, user_id: the identity whose turn it was.
+        account: what it acted as: the accounts that were asked for while it ran, or that of its toolkit.
+        duration_ms: milliseconds.
+        trace_id: the turn's reference, as it stands in the log.
+        arguments, result: JSON, where the operator wants them.
+    """
+
+    started_at: datetime
+    channel: str
+    tenant: str
+    user_id: str
+    account: str | None
+    tool: str
+    conversation: str
+    outcome: str
+    duration_ms: int
+    trace_id: str
+    arguments: str | None = field(default=None, repr=False)
+    result: str | None = field(default=None, repr=False)
+
+
+class Audit:
+    """The append-only record of what tools did for whom.
+
+    Args:
+        content: whether arguments and results are recorded too.
+    """
+
+    def __init__(self, database: Database, *, content: bool = False) -> None:
+        self._database = database
+        self.content = content
+
+    async def add(self, record: AuditRecord) -> None:
+        async with self._database.write() as connection:
+            await connection.execute(insert(audit).values(asdict(record)))
+
+    async def find(self, *, since: datetime | None, limit: int, **equal: str | None) -> Sequence[AuditRecord]:
+        """The newest records, oldest first.
+
+        Args:
+            since: leaves out what started before.
+            equal: what a column must be: `user_id="U1"`; `None` leaves it open.
+        """
+        wanted = [audit.c[name] == value for name, value in equal.items() if value is not None]
+        if since is not None:
+            wanted.append(audit.c.started_at >= since)
+        newest = select(audit).where(*wanted).order_by(audit.c.id.desc()).limit(limit)
+        async with self._database.read() as connection:
+            rows = (await connection.execute(newest)).mappings().all()
+        return [AuditRecord(**{name: row[name] for name in AuditRecord.__slots__}) for row in reversed(rows)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    event: ToolStarted
+    started_at: datetime
+    began: float  # seconds, monotonic
+    asked: int  # how many credentials the turn had asked for before
+
+
+class AuditTrail:
+    """Records the tool calls of one turn."""
+
+    def __init__(self, audit: Audit, message: Message, trace_id: str, credentials: TurnCredentials) -> None:
+        self._audit = audit
+        self._message = message
+        self._trace_id = trace_id
+        self._credentials = credentials
+        self._calls: dict[str, _Call] = {}
+        self._writing: list[asyncio.Task[None]] = []
+
+    async def note(self, event: TurnEvent) -> None:
+        """Takes note of an event. A call that has ended is recorded when this returns."""
+        if isinstance(event, ToolStarted):
+            asked = len(self._credentials.asked)
+            self._calls[event.call_id] = _Call(event, datetime.now(UTC), time.monotonic(), asked)
+        elif isinstance(event, ToolEnded) and event.call_id in self._calls:
+            # In a task of its own, so that a turn which is cancelled meanwhile leaves no call out.
+            await asyncio.shield(self._write(event.call_id, event.outcome, event.result))
+
+    async def close(self) -> None:
+        """Records the calls of which the engine told no end, and waits until all is written."""
+        outcome = ToolOutcome.CANCELLED
+        if self._credentials.stopped is not None:
+            needs_consent = isinstance(self._credentials.stopped, ConsentRequired)
+            outcome = ToolOutcome.SIGN_IN if needs_consent else ToolOutcome.ERROR
+        for call_id in list(self._calls):
+            self._write(call_id, outcome, None)
+        await asyncio.gather(*self._writing)
+
+    def _write(self, call_id: str, outcome: ToolOutcome, result: Any) -> asyncio.Task[None]:
+        record = self._record(self._calls.pop(call_id), outcome, result)
+        task = asyncio.create_task(self._audit.add(record))
+        self._writing.append(task)
+        return task
+
+    def _record(self, call: _Call, outcome: ToolOutcome, result: Any) -> AuditRecord:
+        sender, content = self._message.sender, self._audit.content
+        return AuditRecord(
+            started_at=call.started_at,
+            channel=sender.channel,
+            tenant=sender.tenant,
+            user_id=sender.user_id,
+            account=self._account(call),
+            tool=call.event.tool,
+            conversation=self._message.conversation.id,
+            outcome=outcome,
+            duration_ms=round((time.monotonic() - call.began) * 1000),
+            trace_id=self._trace_id,
+            arguments=_json(call.event.arguments) if content else None,
+            result=_json(result) if content else None,
+        )
+
+    def _account(self, call: _Call) -> str | None:
+        asked = self._credentials.asked
+        accounts = [account for _, account in asked[call.asked :]]
+        if not accounts:  # its toolkit has the credentials from an earlier call of this turn
+            accounts = [account for provider, account in asked if provider == call.event.provider][-1:]
+        return ", ".join(dict.fromkeys(accounts)) or None
+
+
+def _json(value: Mapping[str, Any] | Any) -> str:
+    return to_json(value, fallback=str).decode()

@@ -1,0 +1,243 @@
+"""LangGraph and LangChain's agents on it: https://docs.langchain.com/oss/python/langgraph/overview
+
+Tools get the turn explicitly: a native graph has the `TurnContext` (or what `Agent(make_context=…)` made of it) as its
+run context, so as `runtime.context` in a `ToolRuntime` or a `Runtime`, and the `TurnContext` itself in
+`config["configurable"]["turn_context"]`, which reaches sub-graphs with other schemas too.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+from uuid import UUID, uuid4
+from weakref import WeakKeyDictionary
+
+from langchain.agents import create_agent
+from langchain.chat_models import init_chat_model
+from langchain_core.callbacks import AsyncCallbackHandler
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import (
+    AIMessage,
+    AIMessageChunk,
+    AnyMessage,
+    BaseMessage,
+    HumanMessage,
+    message_to_dict,
+    messages_from_dict,
+)
+from langchain_core.runnables import RunnableConfig
+from langchain_core.tools import BaseTool, ToolException
+from langgraph.pregel import Pregel
+from pydantic import ConfigDict, PrivateAttr, TypeAdapter
+
+from gateway.agent import Agent
+from gateway.engines import Answer
+from gateway.engines.tools import AgentTool, FunctionTool, Run, own_tools
+from gateway.events import EventHandler, TextDelta, ToolEnded, ToolOutcome, ToolStarted, TurnEvent
+from gateway.sessions import Role, SessionItem
+from oauth import ConsentRequired, SettingError
+from toolkits import ToolError, Toolkit, TurnContext
+
+ENGINE = "langgraph"
+TURN_CONTEXT = "turn_context"  # in config["configurable"]
+RUN = "understudy_run"
+
+_STORED = TypeAdapter(dict[str, Any])
+
+
+class LangGraphEngine:
+    """Runs agents with LangChain's `create_agent`, and any compiled graph whose state has `messages`.
+
+    Of each template there is one graph. Whose tools are called is told by the run's configuration.
+    """
+
+    def __init__(self) -> None:
+        self._graphs: WeakKeyDictionary[Agent, Pregel[Any, Any, Any, Any]] = WeakKeyDictionary()
+
+    def check(self, agent: Agent) -> None:
+        if agent.native is None:
+            _model(agent.model)
+        elif isinstance(agent.native, Pregel) and "messages" not in agent.native.channels:
+            raise SettingError(
+                f"The graph of Agent({agent.name!r}) has no 'messages' in its state: "
+                "a conversation goes in and out there, so give its state that key, as MessagesState has it."
+            )
+
+    async def run(
+        self,
+        agent: Agent,
+        text: str,
+        context: TurnContext,
+        history: Sequence[SessionItem],
+        handler: EventHandler,
+        *,
+        stream: bool,
+    ) -> Answer:
+        graph, run = self._graph(agent), Run(agent, context, handler)
+        said = [*_messages(history), HumanMessage(text)]
+        for message in said:
+            message.id = message.id or str(uuid4())
+        thread_id = str(uuid4())  # one turn: what went before is told by us, not by a checkpointer
+        config = RunnableConfig(
+            callbacks=[] if agent.native is None else [_ToolWatch(run)],
+            configurable={"thread_id": thread_id, TURN_CONTEXT: context, RUN: run},
+        )
+        state: dict[str, Any] = {}
+        try:
+            async for mode, chunk in graph.astream(
+                {"messages": said},
+                config,
+                context=context if agent.make_context is None else agent.make_context(context),
+                stream_mode=["values", "messages"] if stream else ["values"],
+            ):
+                if mode == "values":
+                    state = chunk
+                elif delta := _text_delta(chunk[0]):
+                    await handler(TextDelta(delta))
+        finally:
+            if isinstance(graph, Pregel) and graph.checkpointer not in (None, True, False):
+                await graph.checkpointer.adelete_thread(thread_id)  # type: ignore[union-attr]
+        if "__interrupt__" in state:
+            raise NotImplementedError("the graph waits at an interrupt, which is not supported yet")
+        return _answer(said, state["messages"])
+
+    def _graph(self, agent: Agent) -> Any:
+        if agent.native is not None:
+            return agent.native
+        template = agent.template
+        if template not in self._graphs:
+            self._graphs[template] = create_agent(
+                _model(agent.model),
+                [_Tool(tool) for tool in own_tools(template)],
+                system_prompt=agent.instructions or None,
+            )
+        return self._graphs[template]
+
+
+def as_tools(toolkit: Toolkit) -> list[BaseTool]:
+    """A toolkit's tools, for a graph that is built by hand.
+
+    Hand the same toolkit over with the graph, `Agent(graph, toolkits=[toolkit])`: each turn's tools then act on the
+    turn's own clone of it.
+    """
+    return [_Tool(FunctionTool(function)) for function in toolkit.functions.values()]
+
+
+class _Tool(BaseTool):
+    """A tool of an agent as LangChain takes it."""
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    handle_tool_error: bool = True
+    _tool: AgentTool = PrivateAttr()
+
+    def __init__(self, tool: AgentTool) -> None:
+        super().__init__(name=tool.name, description=tool.description, args_schema=tool.parameters)
+        self._tool = tool
+
+    def _run(self, *_: Any, **__: Any) -> str:
+        raise NotImplementedError("the tools of a turn are called with ainvoke")
+
+    async def _arun(self, config: RunnableConfig, **arguments: Any) -> str:
+        run: Run | None = config.get("configurable", {}).get(RUN)
+        if run is None:
+            raise RuntimeError(f"{self.name} was called outside a turn")
+        if isinstance(self._tool, FunctionTool) and self.name not in run.agent.catalog:
+            raise RuntimeError(
+                f"{self.name} is a tool of a toolkit that is not among those of Agent(graph, toolkits=…)"
+            )
+        try:
+            return await self._tool.call_for_text(run, arguments)
+        except ToolError as error:
+            raise ToolException(str(error)) from error
+
+
+class _ToolWatch(AsyncCallbackHandler):
+    """Tells a run's handler of the tools that a native graph has of its own, at any depth."""
+
+    raise_error = True
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._names: dict[UUID, str] = {}
+        self._loop = asyncio.get_running_loop()
+
+    async def on_tool_start(
+        self,
+        serialized: dict[str, Any],
+        input_str: str,
+        *,
+        run_id: UUID,
+        inputs: dict[str, Any] | None = None,
+        **_: Any,
+    ) -> None:
+        name = serialized.get("name") or "tool"
+        if name not in self._run.agent.catalog:  # told of by itself
+            self._names[run_id] = name
+            await self._tell(ToolStarted(str(run_id), name, inputs or {"input": input_str}))
+
+    async def on_tool_end(self, output: Any, *, run_id: UUID, **_: Any) -> None:
+        failed = getattr(output, "status", None) == "error"
+        await self._end(run_id, ToolOutcome.ERROR if failed else ToolOutcome.OK, getattr(output, "content", output))
+
+    async def on_tool_error(self, error: BaseException, *, run_id: UUID, **_: Any) -> None:
+        await self._end(run_id, ToolOutcome.SIGN_IN if isinstance(error, ConsentRequired) else ToolOutcome.ERROR)
+
+    async def _end(self, run_id: UUID, outcome: ToolOutcome, result: Any = None) -> None:
+        if name := self._names.pop(run_id, None):
+            await self._tell(ToolEnded(str(run_id), name, outcome, result))
+
+    async def _tell(self, event: TurnEvent) -> None:
+        told = self._run.handler(event)
+        if asyncio.get_running_loop() is self._loop:
+            await told
+        else:  # of a synchronous tool LangChain tells in the tool's own thread, with a loop made for that
+            await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(told, self._loop))
+
+
+def _model(model: Any) -> BaseChatModel:
+    return model if isinstance(model, BaseChatModel) else _init(model)
+
+
+@cache
+def _init(name: str) -> BaseChatModel:
+    try:
+        return init_chat_model(name)
+    except ImportError as error:
+        raise SettingError(f"The model {name!r} needs a package that is not installed: {error}") from error
+    except Exception as error:  # every provider's package raises its own kind, for a missing key, say
+        raise SettingError(
+            f"The model {name!r} (UNDERSTUDY_MODEL, or Agent(model=…)) cannot be had from LangChain: {error}"
+        ) from error
+
+
+def _text_delta(message: BaseMessage) -> str:
+    return message.text if isinstance(message, (AIMessage, AIMessageChunk)) else ""
+
+
+def _messages(history: Sequence[SessionItem]) -> list[AnyMessage]:
+    messages: list[Any] = []
+    for item in history:
+        if item.engine == ENGINE:
+            messages += messages_from_dict([_STORED.validate_json(item.data)])
+        elif item.role is Role.USER:
+            messages.append(HumanMessage(f"{item.speaker}: {item.text}" if item.speaker else item.text))
+        elif item.role is Role.ASSISTANT:
+            messages.append(AIMessage(item.text))
+    return messages
+
+
+def _answer(said: Sequence[BaseMessage], messages: Sequence[BaseMessage]) -> Answer:
+    before = {message.id for message in said[:-1]}
+    added = [message for message in messages if message.id not in before]
+    text = next((message.text for message in reversed(added) if isinstance(message, AIMessage)), "")
+    return Answer(text, [_item(message) for message in added])
+
+
+def _item(message: BaseMessage) -> SessionItem:
+    data = _STORED.dump_json(message_to_dict(message), fallback=str).decode()
+    if isinstance(message, AIMessage):
+        role = Role.TOOL if message.tool_calls else Role.ASSISTANT
+    else:
+        role = Role.USER if isinstance(message, HumanMessage) else Role.TOOL
+    return SessionItem(role, message.text, ENGINE, data)

@@ -1,0 +1,191 @@
+"""The OpenAI Agents SDK: https://openai.github.io/openai-agents-python/
+
+Tools get the turn explicitly: the context of a native agent's run (`RunContextWrapper.context`), which handoffs and
+agents used as tools share, is the `TurnContext`, or what `Agent(make_context=…)` made of it. The SDK's tracing, which
+sends what was said to OpenAI's dashboard, is off.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from agents import Agent as SDKAgent
+from agents import FunctionTool as SDKTool
+from agents import RunConfig, RunContextWrapper, RunHooks, Runner, RunResult, RunResultStreaming
+from agents.exceptions import UserError
+from agents.models.interface import Model
+from agents.models.multi_provider import MultiProvider
+from agents.run_config import ToolErrorFormatterArgs
+from agents.tool_context import ToolContext
+from openai import OpenAIError
+from pydantic import TypeAdapter
+from pydantic_core import to_json
+
+from gateway.agent import Agent
+from gateway.engines import Answer
+from gateway.engines.tools import AgentTool, Run, own_tools
+from gateway.events import EventHandler, TextDelta, ToolEnded, ToolOutcome, ToolStarted
+from gateway.sessions import Role, SessionItem
+from oauth import SettingError
+from toolkits import ToolError, TurnContext
+
+ENGINE = "openai-agents"
+OPENAI = "openai:"  # how pydantic-ai and LangChain name OpenAI's models; the SDK has no prefix for them
+
+_STORED = TypeAdapter(dict[str, Any])
+
+
+class OpenAIAgentsEngine:
+    """Runs agents with the SDK's `Runner`. Of each template there is one SDK agent."""
+
+    def __init__(self) -> None:
+        self._agents: WeakKeyDictionary[Agent, SDKAgent[Any]] = WeakKeyDictionary()
+
+    def check(self, agent: Agent) -> None:
+        if agent.native is None:
+            _check_model(agent.model)
+
+    async def run(
+        self,
+        agent: Agent,
+        text: str,
+        context: TurnContext,
+        history: Sequence[SessionItem],
+        handler: EventHandler,
+        *,
+        stream: bool,
+    ) -> Answer:
+        run = Run(agent, context, handler)
+        watch = _ToolWatch(run)
+        config = RunConfig(tracing_disabled=True, tool_error_formatter=watch.note_error)
+        said: list[Any] = [*_messages(history), {"role": "user", "content": text}]
+        given: Any = run if agent.native is None else _native_context(run)
+        sdk_agent = self._agent(run)
+        result: RunResult | RunResultStreaming
+        if stream:
+            result = Runner.run_streamed(sdk_agent, said, context=given, hooks=watch, run_config=config)
+            await _forward(result, handler)
+        else:
+            result = await Runner.run(sdk_agent, said, context=given, hooks=watch, run_config=config)
+        if result.interruptions:
+            raise NotImplementedError("the agent waits for an approval, which is not supported yet")
+        added = [said[-1], *result.to_input_list()[len(said) :]]
+        return Answer(_text(result.final_output), [_item(dict(item)) for item in added])
+
+    def _agent(self, run: Run) -> SDKAgent[Any]:
+        agent = run.agent
+        if agent.native is not None:
+            own = [_tool(tool, run) for tool in own_tools(agent.template)]
+            return replace(agent.native, tools=[*agent.native.tools, *own]) if own else agent.native
+        template = agent.template
+        if template not in self._agents:
+            self._agents[template] = SDKAgent(
+                name=agent.name,
+                instructions=agent.instructions or None,
+                model=_model(agent.model),
+                tools=[_tool(tool) for tool in own_tools(template)],
+            )
+        return self._agents[template]
+
+
+class _ToolWatch(RunHooks[Any]):
+    """Tells a run's handler of the tools that a native agent has of its own."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._failed: set[str] = set()
+
+    def note_error(self, failure: ToolErrorFormatterArgs[Any]) -> None:
+        """Is told of a tool that raised, whose error the SDK puts into words of its own for the model."""
+        self._failed.add(failure.call_id)
+
+    async def on_tool_start(self, context: RunContextWrapper[Any], agent: Any, tool: Any) -> None:
+        if tool.name not in self._run.agent.catalog and isinstance(context, ToolContext):  # else told of by itself
+            arguments = {"arguments": context.tool_arguments}
+            await self._run.handler(ToolStarted(context.tool_call_id, tool.name, arguments))
+
+    async def on_tool_end(self, context: RunContextWrapper[Any], agent: Any, tool: Any, result: object) -> None:
+        if tool.name not in self._run.agent.catalog and isinstance(context, ToolContext):
+            outcome = ToolOutcome.ERROR if context.tool_call_id in self._failed else ToolOutcome.OK
+            await self._run.handler(ToolEnded(context.tool_call_id, tool.name, outcome, result))
+
+
+def _tool(tool: AgentTool, run: Run | None = None) -> SDKTool:
+    """A tool of an agent as the SDK takes it, for one run or for the run that its context is."""
+
+    async def invoke(context: ToolContext[Any], arguments: str) -> str:
+        try:
+            return await tool.call_for_text(run or context.context, arguments)
+        except ToolError as error:
+            return str(error)
+
+    return SDKTool(
+        name=tool.name,
+        description=tool.description,
+        params_json_schema=tool.parameters,
+        on_invoke_tool=invoke,
+        strict_json_schema=False,
+    )
+
+
+def _native_context(run: Run) -> Any:
+    return run.context if run.agent.make_context is None else run.agent.make_context(run.context)
+
+
+async def _forward(result: RunResultStreaming, handler: EventHandler) -> None:
+    try:
+        async for event in result.stream_events():
+            if event.type == "raw_response_event" and event.data.type == "response.output_text.delta":
+                await handler(TextDelta(event.data.delta))
+    finally:
+        if not result.is_complete:
+            result.cancel()
+        if result.run_loop_task is not None:
+            await asyncio.gather(result.run_loop_task, return_exceptions=True)  # what it raised has been raised above
+
+
+def _model(model: Any) -> Any:
+    return model.removeprefix(OPENAI) if isinstance(model, str) else model
+
+
+def _check_model(model: Any) -> None:
+    if isinstance(model, Model):
+        return
+    name = _model(model)
+    if not isinstance(name, str) or ":" in name:
+        raise SettingError(
+            f"The model {model!r} (UNDERSTUDY_MODEL, or Agent(model=…)) is none for the engine {ENGINE!r}: "
+            "name one of OpenAI's, like openai:gpt-5.2, or give a model object of the Agents SDK."
+        )
+    try:
+        MultiProvider().get_model(name)
+    except (OpenAIError, UserError, ImportError) as error:
+        raise SettingError(
+            f"The model {model!r} (UNDERSTUDY_MODEL, or Agent(model=…)) cannot be had: {error}"
+        ) from error
+
+
+def _messages(history: Sequence[SessionItem]) -> list[dict[str, Any]]:
+    messages: list[dict[str, Any]] = []
+    for item in history:
+        if item.engine == ENGINE:
+            messages.append(_STORED.validate_json(item.data))
+        elif item.role is Role.USER:
+            messages.append({"role": "user", "content": f"{item.speaker}: {item.text}" if item.speaker else item.text})
+        elif item.role is Role.ASSISTANT:
+            messages.append({"role": "assistant", "content": item.text})
+    return messages
+
+
+def _text(output: Any) -> str:
+    return output if isinstance(output, str) else to_json(output, fallback=str).decode()
+
+
+def _item(item: dict[str, Any]) -> SessionItem:
+    data = _STORED.dump_json(item, fallback=str).decode()
+    role = {"user": Role.USER, "assistant": Role.ASSISTANT}.get(item.get("role", ""), Role.TOOL)
+    content = item.get("content", "") if role is not Role.TOOL else ""
+    text = content if isinstance(content, str) else "".join(part.get("text", "") for part in content)
+    return SessionItem(role, text, ENGINE, data)

@@ -1,0 +1,172 @@
+"""What the tools of an agent are to an engine: the same for every engine."""
+
+import json
+from abc import ABC, abstractmethod
+from asyncio import CancelledError
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from secrets import token_hex
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import SchemaValidator, core_schema, to_json
+
+from gateway.agent import Agent
+from gateway.engines import load_engine
+from gateway.events import EventHandler, ToolEnded, ToolOutcome, ToolStarted
+from oauth import ConsentRequired, OAuthProvider
+from toolkits import Function, ToolError, TurnContext
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What the tools of one run are given: the copy whose tools they are, and the turn."""
+
+    agent: Agent
+    context: TurnContext
+    handler: EventHandler
+
+
+class Watch:
+    """A tool call that is being watched: what it returned, once it has."""
+
+    result: Any = None
+
+
+@asynccontextmanager
+async def watched(
+    handler: EventHandler,
+    tool: str,
+    arguments: Mapping[str, Any],
+    *,
+    private: bool = False,
+    provider: str | None = None,
+) -> AsyncIterator[Watch]:
+    """Tells a handler that a tool is called, and how that ends. See `ToolStarted`."""
+    call_id, outcome, watch = token_hex(8), ToolOutcome.ERROR, Watch()
+    await handler(ToolStarted(call_id, tool, arguments, private, provider))
+    try:
+        yield watch
+        outcome = ToolOutcome.OK
+    except ConsentRequired:
+        outcome = ToolOutcome.SIGN_IN
+        raise
+    except CancelledError:
+        outcome = ToolOutcome.CANCELLED
+        raise
+    finally:
+        await handler(ToolEnded(call_id, tool, outcome, watch.result))
+
+
+class AgentTool(ABC):
+    """A tool of an agent. It is the same for everybody; whose copy it acts on is told by the run.
+
+    Args:
+        parameters: JSON Schema of the arguments.
+        validator: of the arguments, as a mapping or as JSON.
+        private: whether what it returns is for the sender alone.
+        provider: whose account it acts with, where that is known beforehand.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        description: str,
+        parameters: dict[str, Any],
+        validator: SchemaValidator,
+        *,
+        private: bool = False,
+        provider: str | None = None,
+    ) -> None:
+        self.name = name
+        self.description = description
+        self.parameters = parameters
+        self.validator = validator
+        self.private = private
+        self.provider = provider
+
+    @abstractmethod
+    async def _call(self, run: Run, arguments: Mapping[str, Any]) -> Any: ...
+
+    async def call(self, run: Run, arguments: Mapping[str, Any]) -> Any:
+        """Calls it on the run's own copy, and tells the run's handler.
+
+        Args:
+            arguments: by name, validated.
+
+        Raises:
+            ToolError: if it could not do what it was asked; the message is for the model.
+        """
+        async with watched(run.handler, self.name, arguments, private=self.private, provider=self.provider) as watch:
+            watch.result = await self._call(run, arguments)
+        return watch.result
+
+    async def call_for_text(self, run: Run, arguments: Mapping[str, Any] | str) -> str:
+        """As `call`, for engines that leave it to the tool to validate and to put a result into words.
+
+        Args:
+            arguments: by name, or as a JSON object.
+
+        Raises:
+            ToolError: also if the arguments do not fit.
+        """
+        try:
+            if isinstance(arguments, str):
+                validated = self.validator.validate_json(arguments or "{}")
+            else:
+                validated = self.validator.validate_python(arguments)
+        except ValidationError as error:
+            reasons = json.dumps(error.errors(include_url=False, include_context=False, include_input=False))
+            raise ToolError(f"The arguments of {self.name} do not fit: {reasons}") from error
+        result = await self.call(run, validated)
+        return result if isinstance(result, str) else to_json(result, fallback=str).decode()
+
+
+class FunctionTool(AgentTool):
+    """A tool of one of the agent's toolkits."""
+
+    def __init__(self, function: Function) -> None:
+        auth = function.toolkit.auth
+        super().__init__(
+            function.name,
+            function.description,
+            function.parameters,
+            function.definition.schema.function_schema.validator,
+            private=function.toolkit.private,
+            provider=auth.name if isinstance(auth, OAuthProvider) else None,
+        )
+
+    async def _call(self, run: Run, arguments: Mapping[str, Any]) -> Any:
+        return await run.agent.function(self.name).call(arguments, run.context)
+
+
+class MemberTool(AgentTool):
+    """A member of a team, as a tool that asks the one of the run's own copy."""
+
+    def __init__(self, place: int, member: Agent) -> None:
+        super().__init__(member.tool_name, member.description, _TASK_SCHEMA, _TASK_VALIDATOR)
+        self._place = place
+
+    async def _call(self, run: Run, arguments: Mapping[str, Any]) -> str:
+        member = run.agent.members[self._place]
+        engine = load_engine(member.engine)
+        answer = await engine.run(member, arguments["task"], run.context, [], run.handler, stream=False)
+        return answer.text
+
+
+_TASK_SCHEMA = {
+    "type": "object",
+    "properties": {"task": {"type": "string", "description": "What it is asked, with all that it needs to know."}},
+    "required": ["task"],
+    "additionalProperties": False,
+}
+_TASK_VALIDATOR = SchemaValidator(
+    core_schema.typed_dict_schema({"task": core_schema.typed_dict_field(core_schema.str_schema())})
+)
+
+
+def own_tools(template: Agent) -> Sequence[AgentTool]:
+    """The tools of an agent's toolkits and its members, the same in every run."""
+    functions = [FunctionTool(function) for _, function in template.catalog.values()]
+    return [*functions, *(MemberTool(place, member) for place, member in enumerate(template.members))]

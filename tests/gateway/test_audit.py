@@ -1,0 +1,206 @@
+"""Who acted as whom: one record per tool call."""
+
+import asyncio
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from engine_agents import ENGINES, native, script
+from peers.aimock import Aimock
+from stage import FakeProvider, Stage, stage
+
+from gateway import Agent, SettingError, TurnContext, runner
+from gateway.audit import AuditRecord
+from toolkits import ToolError, Toolkit, tool
+
+
+class Office(Toolkit):
+    _clone_reset_attrs = ("credential",)
+    _clone_shared_attrs = ("auth",)
+    scopes = frozenset({"read"})
+
+    def __init__(self, auth: FakeProvider) -> None:
+        self.auth = auth
+        self.credential: str | None = None
+
+    @tool
+    async def read_mail(self, context: TurnContext, folder: str = "inbox") -> str:
+        """Reads mail, with the credential that an earlier call has left."""
+        if self.credential is None:
+            self.credential = await context.credentials("fake", {"read"})
+        return f"mail of {folder}"
+
+    @tool
+    def add(self) -> str:
+        """Adds, as nobody."""
+        return "3"
+
+    @tool
+    def refuse(self) -> str:
+        """Cannot."""
+        raise ToolError("no")
+
+    @tool
+    def crash(self) -> str:
+        """Breaks."""
+        raise ValueError("broken")
+
+    @tool
+    async def wait(self) -> str:
+        """Never ends."""
+        await asyncio.Event().wait()
+        return ""
+
+
+async def records(scene: Stage) -> list[AuditRecord]:
+    return list(await scene.gateway._runner._audit.find(since=None, limit=1000))
+
+
+async def connected(scene: Stage) -> None:
+    await scene.write("alice", "call read_mail")
+    await scene.connect((await scene.wait_for(1))[0].link, "alice")
+    await scene.wait_for(2)
+
+
+async def test_every_call_is_recorded_with_who_acted_as_whom(tmp_path: Path) -> None:
+    scene = stage(tmp_path, [Office(FakeProvider())])
+    async with scene.open():
+        await connected(scene)
+        await scene.ask("alice", 'call read_mail {"folder":"spam"} add', "thread")
+        first, second, *rest = await records(scene)
+    assert (first.tool, first.outcome, first.account) == ("read_mail", "sign_in", None)
+    assert (second.tool, second.outcome, second.account) == ("read_mail", "ok", "alice")
+    assert (second.channel, second.tenant, second.user_id, second.conversation) == ("stage", "T1", "alice", "dm-alice")
+    assert first.trace_id == second.trace_id  # the same message, played again
+    assert {(record.tool, record.account, record.conversation) for record in rest} == {
+        ("read_mail", "alice", "thread"),
+        ("add", None, "thread"),
+    }
+    assert {record.trace_id for record in rest}.isdisjoint({first.trace_id})
+    assert {(record.arguments, record.result) for record in rest} == {(None, None)}
+
+
+async def test_an_account_is_known_also_where_the_toolkit_has_its_credential_already(tmp_path: Path) -> None:
+    scene = stage(tmp_path, [Office(FakeProvider())], model=_twice)
+    async with scene.open():
+        await connected(scene)
+        found = [record for record in await records(scene) if record.outcome == "ok"]
+    assert [record.account for record in found] == ["alice", "alice"]
+
+
+async def _twice(messages: list[Any], info: Any) -> Any:
+    from pydantic_ai.messages import ModelResponse, TextPart, ToolCallPart
+
+    if len(messages) < 5:
+        return ModelResponse([ToolCallPart("read_mail", {})])
+    return ModelResponse([TextPart("done")])
+
+
+async def test_failures_and_calls_that_never_ended_are_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from datetime import timedelta
+
+    monkeypatch.setattr(runner, "TURN_TIMEOUT", timedelta(seconds=0.5))
+    scene = stage(tmp_path, [Office(FakeProvider())])
+    async with scene.open():
+        for name in ("refuse", "crash", "wait"):
+            await scene.ask("alice", f"call {name}")
+        found = {record.tool: record for record in await records(scene)}
+    assert {tool: record.outcome for tool, record in found.items()} == {
+        "refuse": "error",
+        "crash": "error",
+        "wait": "cancelled",
+    }
+    assert found["wait"].duration_ms >= 400
+
+
+async def test_arguments_and_results_are_recorded_where_the_operator_wants_them(tmp_path: Path) -> None:
+    scene = stage(tmp_path, [Office(FakeProvider())], audit_content=True)
+    async with scene.open():
+        await connected(scene)
+        await scene.ask("alice", 'call read_mail {"folder":"spam"}')
+        last = (await records(scene))[-1]
+    assert last.arguments is not None
+    assert json.loads(last.arguments) == {"folder": "spam"}
+    assert last.result == '"mail of spam"'
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+async def test_the_tools_of_a_native_agent_are_recorded(engine: str, aimock: Aimock, tmp_path: Path) -> None:
+    script(aimock)
+    agent = Agent(native(engine, aimock), auth=FakeProvider(), scopes={"read"})
+    scene = stage(tmp_path, agent=agent)
+    async with scene.open():
+        await scene.write("alice", "use open_sync")
+        await scene.connect((await scene.wait_for(1))[0].link, "alice")
+        await scene.wait_for(2)
+        found = await records(scene)
+    assert [(record.tool, record.outcome, record.account) for record in found] == [
+        ("open_sync", "sign_in", None),
+        ("open_sync", "ok", "alice"),
+    ]
+
+
+async def test_the_record_is_only_ever_added_to(tmp_path: Path) -> None:
+    scene = stage(tmp_path, [Office(FakeProvider())])
+    async with scene.open():
+        await scene.ask("alice", "call add")
+    with sqlite3.connect(tmp_path / "stage.db") as connection:
+        for change in ("UPDATE audit SET user_id = 'bob'", "DELETE FROM audit"):
+            with pytest.raises(sqlite3.IntegrityError, match="only ever added to"):
+                connection.execute(change)
+
+
+def understudy(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "UNDERSTUDY_DATABASE_URL": f"sqlite:///{directory}/stage.db"}
+    command = [str(Path(sys.executable).with_name("understudy")), "audit", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60, check=False)
+
+
+async def test_the_command_lists_and_filters_while_the_gateway_runs(tmp_path: Path) -> None:
+    scene = stage(tmp_path, [Office(FakeProvider())])
+    async with scene.open():
+        await connected(scene)
+        await scene.ask("alice", "call add", "thread")
+        await scene.ask("bob", "call add")
+        everything = await asyncio.to_thread(understudy, tmp_path)
+        by_account = await asyncio.to_thread(understudy, tmp_path, "--account", "alice", "--json")
+        filtered = {
+            option: len((await asyncio.to_thread(understudy, tmp_path, *option, "--json")).stdout.splitlines())
+            for option in [
+                ("--user", "bob"),
+                ("--tool", "read_mail"),
+                ("--outcome", "sign_in"),
+                ("--conversation", "thread"),
+                ("--channel", "slack"),
+                ("--since", "2999-01-01"),
+                ("--since", "2020-01-01T00:00:00"),
+                ("--limit", "1"),
+            ]
+        }
+    lines = everything.stdout.splitlines()
+    assert everything.returncode == 0
+    assert [line.split()[5] for line in lines[1:]] == ["-", "alice", "-", "-"]
+    (record,) = map(json.loads, by_account.stdout.splitlines())
+    assert (record["user_id"], record["tool"], record["outcome"]) == ("alice", "read_mail", "ok")
+    assert list(filtered.values()) == [1, 2, 1, 1, 0, 0, 4, 1]
+
+
+def test_a_database_that_is_not_there_is_named(tmp_path: Path) -> None:
+    found = understudy(tmp_path)
+    assert found.returncode == 2
+    assert "stage.db, which does not exist" in found.stderr
+    (tmp_path / "stage.db").touch()
+    assert "start the gateway once" in understudy(tmp_path).stderr
+
+
+def test_a_setting_that_is_neither_true_nor_false_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("UNDERSTUDY_AUDIT_CONTENT", "perhaps")
+    with pytest.raises(SettingError, match="UNDERSTUDY_AUDIT_CONTENT"):
+        stage(tmp_path)

@@ -1,0 +1,364 @@
+"""Each engine, with an agent of ours and with one written for its framework, against a model server."""
+
+import asyncio
+import re
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from engine_agents import (
+    ENGINES,
+    TOOLS,
+    Safe,
+    Wrapped,
+    graph_with_subgraph,
+    model,
+    native,
+    own,
+    script,
+    tool_results,
+)
+from peers.aimock import Aimock, calls_tool, says
+from stage import FakeProvider, Stage, place, stage
+
+from gateway import Agent, Gateway, Identity, Message, SettingError, TurnContext
+from gateway.events import TextDelta, ToolEnded, ToolOutcome, ToolStarted, TurnEvent
+from oauth import ConsentRequired
+
+TURNS = 50
+KINDS = ["own", "native"]
+READ = frozenset({"read"})
+
+
+@pytest.fixture
+def model_server(aimock: Aimock) -> Aimock:
+    script(aimock)
+    return aimock
+
+
+def scene_of(kind: str, engine: str, server: Aimock, directory: Path, **options: Any) -> Stage:
+    auth = FakeProvider()
+    agent = own(engine, server, auth) if kind == "own" else Agent(native(engine, server), auth=auth, scopes=READ)
+    return stage(directory, agent=agent, **options)
+
+
+async def connect(scene: Stage, person: str) -> str:
+    """The answer to a message that needs a sign-in, once the person has signed in."""
+    before = len(scene.sent)
+    await scene.write(person, "use open_sync, please")
+    link = (await scene.wait_for(before + 1))[before]
+    assert link.sign_in is not None
+    assert link.sign_in.identity.user_id == person
+    await scene.connect(link.link, person)
+    return (await scene.wait_for(before + 2))[before + 1].text
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("engine", ENGINES)
+async def test_two_people_with_fifty_turns_each_at_once_act_with_their_own_credentials(
+    engine: str, kind: str, model_server: Aimock, tmp_path: Path
+) -> None:
+    scene = scene_of(kind, engine, model_server, tmp_path)
+    tools = [*TOOLS[:2], "ask_keeper" if kind == "own" else TOOLS[2]]
+    async with scene.open():
+        for person in ("alice", "bob"):
+            assert await connect(scene, person) == "done"
+        script(model_server)
+        before = len(scene.sent)
+        for number in range(TURNS):
+            for person in ("alice", "bob"):
+                text = f"use {tools[number % len(tools)]}, says {person}"
+                await scene.write(person, text, f"dm-{person}-{number}")
+        answers = (await scene.wait_for(before + 2 * TURNS, timeout=60))[before:]
+    assert [answer.text for answer in answers] == ["done"] * (2 * TURNS)
+    results = tool_results(await asyncio.to_thread(model_server.requests))
+    counted: Counter[str] = Counter()
+    for asked, result in results:
+        if opened := re.fullmatch(r'"?(\w+) of (\w+): SECRET-(\w+)"?', result):
+            tool, person, account = opened.groups()
+            assert person == account
+            assert tool == "open_deep" or asked == f"use {tool}, says {person}"
+            counted[f"{tool} {person}"] += 1
+    expected = Counter(tools[number % len(tools)] for number in range(TURNS))
+    expected["open_deep"] = expected.pop(tools[2])
+    assert counted == {f"{tool} {person}": times for tool, times in expected.items() for person in ("alice", "bob")}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("tool", [*TOOLS[:2], "nested"])
+async def test_a_tool_of_any_kind_starts_the_consent_loop(
+    tool: str, engine: str, kind: str, model_server: Aimock, tmp_path: Path
+) -> None:
+    nested = "ask_keeper" if kind == "own" else "open_nested"
+    scene = scene_of(kind, engine, model_server, tmp_path)
+    async with scene.open():
+        await scene.write("alice", f"use {nested if tool == 'nested' else tool}")
+        sign_in = (await scene.wait_for(1))[0]
+        assert sign_in.sign_in is not None
+        await scene.connect(sign_in.link, "alice")
+        assert (await scene.wait_for(2))[1].text == "done"
+    assert len(scene.sent) == 2
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("engine", ENGINES)
+async def test_text_and_tools_are_shown_as_they_come(
+    engine: str, kind: str, model_server: Aimock, tmp_path: Path
+) -> None:
+    scene = scene_of(kind, engine, model_server, tmp_path, streams=True)
+    async with scene.open():
+        await connect(scene, "alice")
+        script(model_server)
+        model_server.load([*model_server.fixtures[:-2], says("use", "word " * 50, hasToolResult=True)])
+        scene.channel.presenter.shown.clear()
+        assert (await scene.ask("alice", "use open_async")).strip() == ("word " * 50).strip()
+    events = [event for _, event in scene.channel.presenter.shown]
+    deltas = [event.text for event in events if isinstance(event, TextDelta)]
+    assert "".join(deltas).strip() == ("word " * 50).strip()
+    assert len(deltas) > 2
+    started, ended = (next(event for event in events if isinstance(event, kind)) for kind in (ToolStarted, ToolEnded))
+    assert (started.tool, ended.tool, ended.outcome) == ("open_async", "open_async", ToolOutcome.OK)
+    assert started.call_id == ended.call_id
+    assert (
+        events.index(started) < events.index(ended) < events.index(next(e for e in events if isinstance(e, TextDelta)))
+    )
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("engine", ENGINES)
+async def test_the_history_survives_a_restart(engine: str, kind: str, model_server: Aimock, tmp_path: Path) -> None:
+    scene = scene_of(kind, engine, model_server, tmp_path)
+    async with scene.open():
+        await scene.ask("alice", "my word is walnut")
+        await connect(scene, "alice")
+    again = scene_of(kind, engine, model_server, tmp_path)
+    async with again.open():
+        script(model_server)
+        await again.ask("alice", "what is my word?", id="n1")
+        await again.ask("bob", "what is her word?", id="n2")
+    hers, his = await asyncio.to_thread(model_server.requests)
+    said = [str(message) for message in hers["messages"]]
+    assert [text for text in said if "my word is walnut" in text]
+    assert [text for text in said if "SECRET-alice" in text]
+    assert "open_sync" in str(hers["messages"])
+    assert "walnut" not in str(his["messages"])
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+async def test_an_agent_can_change_its_engine_and_keep_the_conversation(
+    engine: str, model_server: Aimock, tmp_path: Path
+) -> None:
+    before = scene_of("own", ENGINES[ENGINES.index(engine) - 1], model_server, tmp_path)
+    async with before.open():
+        await before.ask("alice", "my word is walnut")
+    after = scene_of("own", engine, model_server, tmp_path)
+    async with after.open():
+        script(model_server)
+        await after.ask("alice", "what is my word?", id="n1")
+    (request,) = await asyncio.to_thread(model_server.requests)
+    assert ["walnut" in str(message) for message in request["messages"] if message["role"] == "user"] == [True, False]
+    assert "heard" in str(request["messages"])
+
+
+def message(person: str, text: str) -> Message:
+    where = place(f"dm-{person}")
+    return Message(id="1", text=text, sender=Identity("app", "acme", person), sender_name=person, conversation=where)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("engine", ENGINES)
+async def test_a_credential_of_one_request_reaches_its_tools_at_every_depth_and_nothing_else(
+    engine: str, kind: str, model_server: Aimock, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG")
+    scene = scene_of(kind, engine, model_server, tmp_path)
+    nested = "ask_keeper" if kind == "own" else "open_nested"
+    gateway = scene.gateway
+    async with scene.open():
+        runs = [
+            gateway.run(message(person, f"use {tool}, says {person}"), credentials={"fake": f"SECRET-{person}"})
+            for person in ("alice", "bob")
+            for tool in ("open_async", "open_sync", nested)
+            for _ in range(5)
+        ]
+        assert set(await asyncio.gather(*runs)) == {"done"}
+        results = tool_results(await asyncio.to_thread(model_server.requests))
+        opened = Counter(result.strip('"') for _, result in results if "SECRET" in result)
+        kinds = ("open_async", "open_sync", "open_deep")
+        assert opened == {f"{tool} of {who}: SECRET-{who}": 5 for tool in kinds for who in ("alice", "bob")}
+        with pytest.raises(ConsentRequired):  # it was for those requests alone
+            await gateway.run(message("alice", "use open_async"))
+    log = "\n".join(record.getMessage() for record in caplog.records if record.name.startswith(("gateway", "oauth")))
+    assert "SECRET" not in log
+    stored = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    assert b"SECRET" not in stored
+    assert b"given with the request" in stored  # in the audit
+
+
+async def test_a_host_application_is_told_what_happens(model_server: Aimock, tmp_path: Path) -> None:
+    scene = scene_of("own", "pydantic-ai", model_server, tmp_path)
+    told: list[TurnEvent] = []
+
+    async def listen(event: TurnEvent) -> None:
+        told.append(event)
+
+    async with scene.open():
+        asked = message("alice", "use open_async")
+        assert await scene.gateway.run(asked, credentials={"fake": "SECRET"}, handler=listen) == "done"
+    assert [type(event) for event in told] == [ToolStarted, ToolEnded, TextDelta]
+    assert "SECRET" not in repr(told)
+
+
+async def test_a_sub_graph_with_a_state_of_its_own_acts_for_the_sender(model_server: Aimock, tmp_path: Path) -> None:
+    scene = stage(tmp_path, agent=Agent(graph_with_subgraph(None), auth=FakeProvider(), scopes=READ))
+    async with scene.open():
+        for person in ("alice", "bob"):
+            before = len(scene.sent)
+            await scene.write(person, "fetch")
+            await scene.connect((await scene.wait_for(before + 1))[before].link, person)
+            await scene.wait_for(before + 2)
+        before = len(scene.sent)
+        for number in range(TURNS):
+            for person in ("alice", "bob"):
+                await scene.write(person, "fetch", f"dm-{person}-{number}")
+        answers = (await scene.wait_for(before + 2 * TURNS))[before:]
+    for answer in answers:
+        person = answer.conversation.split("-")[1]
+        assert answer.text == f"open_subgraph of {person}: SECRET-{person}"
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+async def test_a_native_agent_may_have_toolkits_of_ours(engine: str, model_server: Aimock, tmp_path: Path) -> None:
+    safe = Safe(FakeProvider())
+    if engine == "langgraph":
+        from langchain.agents import create_agent
+
+        from gateway.engines.langgraph import as_tools
+
+        agent = Agent(create_agent(model(engine, model_server), as_tools(safe)), toolkits=[safe])
+    elif engine == "pydantic-ai":
+        from pydantic_ai import Agent as PydanticAgent
+
+        agent = Agent(PydanticAgent(model(engine, model_server)), toolkits=[safe])
+    else:
+        from agents import Agent as SDKAgent
+
+        agent = Agent(SDKAgent(name="bare", model=model(engine, model_server)), toolkits=[safe])
+    scene = stage(tmp_path, agent=agent)
+    async with scene.open():
+        for person in ("alice", "bob"):
+            assert await connect(scene, person) == "done"
+    assert safe.held is None
+    assert {result for _, result in tool_results(await asyncio.to_thread(model_server.requests))} == {
+        "open_sync of alice: SECRET-alice",
+        "open_sync of bob: SECRET-bob",
+    }
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+async def test_a_native_agent_may_want_a_context_of_its_own(engine: str, model_server: Aimock, tmp_path: Path) -> None:
+    def describe(given: Wrapped) -> str:
+        return f"{given.shop} {given.turn.identity.user_id}"
+
+    if engine == "pydantic-ai":
+        from pydantic_ai import Agent as PydanticAgent
+        from pydantic_ai import RunContext
+
+        agent: Any = PydanticAgent(model(engine, model_server), deps_type=Wrapped)
+
+        @agent.tool
+        def open_sync(ctx: RunContext[Wrapped]) -> str:
+            return describe(ctx.deps)
+    elif engine == "langgraph":
+        from langchain.agents import create_agent
+        from langchain.tools import ToolRuntime, tool
+
+        @tool("open_sync")
+        def look(runtime: ToolRuntime[Wrapped]) -> str:
+            """Looks."""
+            return describe(runtime.context)
+
+        agent = create_agent(model(engine, model_server), [look], context_schema=Wrapped)
+    else:
+        from agents import Agent as SDKAgent
+        from agents import RunContextWrapper, function_tool
+
+        @function_tool(name_override="open_sync")
+        def peek(ctx: RunContextWrapper[Wrapped]) -> str:
+            return describe(ctx.context)
+
+        agent = SDKAgent(name="bare", model=model(engine, model_server), tools=[peek])
+    scene = stage(tmp_path, agent=Agent(agent, make_context=lambda turn: Wrapped(turn)))
+    async with scene.open():
+        assert await scene.ask("alice", "use open_sync") == "done"
+    ((_, result),) = tool_results(await asyncio.to_thread(model_server.requests))
+    assert result.strip('"') == "corner alice"
+
+
+async def test_a_team_may_have_members_on_other_engines(model_server: Aimock, tmp_path: Path) -> None:
+    keeper = Agent(native("langgraph", model_server), name="keeper", auth=FakeProvider(), scopes=READ)
+    lead = Agent(model=model("openai-agents", model_server), engine="openai-agents", members=[keeper])
+    handed_on = calls_tool("use ask_keeper", "ask_keeper", {"task": "use open_sync"})
+    model_server.load([handed_on, *model_server.fixtures])
+    scene = stage(tmp_path, agent=lead)
+    async with scene.open():
+        await scene.write("alice", "use ask_keeper")
+        await scene.connect((await scene.wait_for(1))[0].link, "alice")
+        assert (await scene.wait_for(2))[1].text == "done"
+    results = [result for _, result in tool_results(await asyncio.to_thread(model_server.requests))]
+    assert "open_sync of alice: SECRET-alice" in results
+
+
+def test_a_gateway_takes_an_agent_as_it_is(aimock: Aimock, tmp_path: Path) -> None:
+    for engine in ENGINES:
+        gateway = Gateway(native(engine, aimock), database=f"sqlite:///{tmp_path}/x.db")
+        assert gateway.agent.engine == engine
+
+
+def test_what_is_no_agent_is_refused(aimock: Aimock) -> None:
+    from engine_agents import Errand
+    from langgraph.graph import StateGraph
+
+    with pytest.raises(SettingError, match=r"compile\(\)"):
+        Agent(StateGraph(Errand))
+    with pytest.raises(SettingError, match="instructions"):
+        Agent(native("langgraph", aimock), instructions="Be kind.")
+
+
+def test_a_graph_without_messages_is_refused(tmp_path: Path) -> None:
+    from engine_agents import Errand
+    from langgraph.graph import END, START, StateGraph
+
+    graph = StateGraph(Errand)
+    graph.add_node("fetch", lambda state: {"brought": []})
+    graph.add_edge(START, "fetch")
+    graph.add_edge("fetch", END)
+    with pytest.raises(SettingError, match="'messages'"):
+        Gateway(graph.compile(), database=f"sqlite:///{tmp_path}/x.db")
+
+
+def test_an_engine_that_nobody_has_is_named_at_the_start(tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match=r"'crewai'.*langgraph, openai-agents, pydantic-ai"):
+        Gateway(Agent(model="test", engine="crewai"), database=f"sqlite:///{tmp_path}/x.db")
+
+
+@pytest.mark.parametrize(("engine", "name"), [("langgraph", "nobody:x"), ("openai-agents", "nobody:x")])
+def test_a_model_that_the_engine_does_not_know_is_named_at_the_start(engine: str, name: str, tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match="nobody:x"):
+        Gateway(Agent(model=name, engine=engine), database=f"sqlite:///{tmp_path}/x.db")
+
+
+async def test_credentials_are_not_waited_for_in_a_coroutine(model_server: Aimock, tmp_path: Path) -> None:
+    from toolkits import Toolkit, tool
+
+    class Wrong(Toolkit):
+        @tool
+        async def open_async(self, context: TurnContext) -> str:
+            """Opens it, and would block the loop."""
+            return str(context.credentials_sync("fake"))
+
+    scene = stage(tmp_path, agent=Agent(model=model("pydantic-ai", model_server), toolkits=[Wrong()]))
+    async with scene.open():
+        assert "something went wrong" in await scene.ask("alice", "use open_async")
