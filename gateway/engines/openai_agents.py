@@ -28,7 +28,7 @@ from gateway.engines import Answer
 from gateway.engines.tools import AgentTool, Run, own_tools
 from gateway.events import EventHandler, TextDelta, ToolEnded, ToolOutcome, ToolStarted
 from gateway.sessions import Role, SessionItem
-from oauth import SettingError
+from oauth import ConsentRequired, SettingError
 from toolkits import ToolError, TurnContext
 
 ENGINE = "openai-agents"
@@ -95,11 +95,12 @@ class _ToolWatch(RunHooks[Any]):
 
     def __init__(self, run: Run) -> None:
         self._run = run
-        self._failed: set[str] = set()
+        self._failed: dict[str, ToolOutcome] = {}
 
     def note_error(self, failure: ToolErrorFormatterArgs[Any]) -> None:
         """Is told of a tool that raised, whose error the SDK puts into words of its own for the model."""
-        self._failed.add(failure.call_id)
+        needs_consent = isinstance(failure.error, ConsentRequired)
+        self._failed[failure.call_id] = ToolOutcome.SIGN_IN if needs_consent else ToolOutcome.ERROR
 
     async def on_tool_start(self, context: RunContextWrapper[Any], agent: Any, tool: Any) -> None:
         if tool.name not in self._run.agent.catalog and isinstance(context, ToolContext):  # else told of by itself
@@ -108,7 +109,7 @@ class _ToolWatch(RunHooks[Any]):
 
     async def on_tool_end(self, context: RunContextWrapper[Any], agent: Any, tool: Any, result: object) -> None:
         if tool.name not in self._run.agent.catalog and isinstance(context, ToolContext):
-            outcome = ToolOutcome.ERROR if context.tool_call_id in self._failed else ToolOutcome.OK
+            outcome = self._failed.get(context.tool_call_id, ToolOutcome.OK)
             await self._run.handler(ToolEnded(context.tool_call_id, tool.name, outcome, result))
 
 
