@@ -4,7 +4,7 @@ from typing import Any, ClassVar, Self
 from weakref import WeakSet
 
 from gateway.config import ModelSettings
-from gateway.native import engine_of
+from gateway.native import engine_of, name_of
 from oauth import SettingError
 from toolkits import Function, Toolkit, TurnContext
 from toolkits.clone import check_nothing_shared, clone_attributes
@@ -64,7 +64,7 @@ class Agent:
         if native is not None:
             refused = {"model": model, "instructions": instructions, "members": members, "engine": engine}
             engine = _engine_of(native, [argument for argument, value in refused.items() if value])
-            name = name or getattr(native, "name", None)
+            name = name or name_of(native)
         elif model is None:
             model = ModelSettings().model
         self.native = native

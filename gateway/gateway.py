@@ -154,7 +154,12 @@ class Gateway:
             ConsentRequired: if the sender has to connect an account first: see `sign_in_link`.
             CredentialsRefused: if the turn may use nobody's account.
             TimeoutError: after five minutes.
+            RuntimeError: if the gateway is not running.
         """
+        if not self._ready:
+            raise RuntimeError(
+                "Gateway.run() is for while the gateway runs: enter `async with gateway.lifespan():` first"
+            )
         reference = secrets.token_hex(4)
         with request_context.bind(turn=reference):
             played = await self._runner.run(

@@ -4,16 +4,15 @@ from collections.abc import Callable
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
-from typing import Any, TypeVar
+from typing import Any
 
 from gateway.agent import Agent
 from gateway.gateway import Gateway
 from gateway.interface import Interface
+from gateway.native import engine_of
 from oauth import SettingError
 
 ENTRY_POINTS = "understudy.interfaces"
-
-Kind = TypeVar("Kind", Gateway, Agent)
 
 
 def load_interface(channel: str) -> Callable[..., Interface]:
@@ -36,19 +35,30 @@ def load_gateway(target: str) -> Gateway:
     Raises:
         SettingError: if there is no such file, nothing to run in it, or several and no name.
     """
+    found = load_target(target)
+    return found if isinstance(found, Gateway) else Gateway(found, configured_interfaces())
+
+
+def load_target(target: str) -> Gateway | Agent:
+    """The gateway in a Python file, or else the agent; one that is written for a framework counts as an agent.
+
+    Raises:
+        SettingError: as `load_gateway`.
+    """
     path, name = _split(target)
     if not path.is_file():
         raise SettingError(f"There is no file {path}.")
     module = _load(path)
     if name is not None:
         found = getattr(module, name, None)
-        if not isinstance(found, (Gateway, Agent)):
+        if not isinstance(found, (Gateway, Agent)) and engine_of(found) is None:
             raise SettingError(f"{path} has no Gateway and no Agent called {name!r}.")
     else:
-        found = _only(module, Gateway, path) or _only(module, Agent, path)
+        kinds = (lambda value: isinstance(value, Gateway), lambda value: isinstance(value, Agent), engine_of)
+        found = next((only for kind in kinds if (only := _only(module, kind, path)) is not None), None)
         if found is None:
             raise SettingError(f"{path} has no Gateway and no Agent at its top level: assign one to a name.")
-    return Gateway(found, configured_interfaces()) if isinstance(found, Agent) else found
+    return found if isinstance(found, (Gateway, Agent)) else Agent(found)
 
 
 def configured_interfaces() -> list[Interface]:
@@ -84,8 +94,8 @@ def _load(path: Path) -> ModuleType:
     return module
 
 
-def _only(module: ModuleType, kind: type[Kind], path: Path) -> Kind | None:
-    named = {name: value for name, value in vars(module).items() if isinstance(value, kind)}
+def _only(module: ModuleType, is_kind: Callable[[Any], object], path: Path) -> Any:
+    named = {name: value for name, value in vars(module).items() if is_kind(value)}
     if len({id(value) for value in named.values()}) > 1:
         choices = ", ".join(f"{path}:{name}" for name in named)
         raise SettingError(f"{path} has several of a kind; say which: {choices}.")

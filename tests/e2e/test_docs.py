@@ -1,6 +1,7 @@
 """The commands that the documentation gives are there, and the recipes' lists of settings are enough to start."""
 
 import ast
+import asyncio
 import os
 import re
 import subprocess
@@ -9,6 +10,8 @@ from pathlib import Path
 import pytest
 from e2e.conftest import Serve
 from e2e.served import COMMAND, ROOT
+
+from gateway.database import Database
 
 DOCUMENTS = [
     ROOT / "README.md",
@@ -34,11 +37,28 @@ def test_a_make_command_is_a_target(command: str) -> None:
 
 
 @pytest.mark.parametrize("command", commands("understudy"))
-def test_an_understudy_command_starts(command: str, serve: Serve) -> None:
-    verb, target = command.removeprefix("understudy ").split(" ", 1)
-    assert verb == "serve"
-    served = serve(ROOT / target, UNDERSTUDY_MODEL="test")
-    assert served.stop() == 0
+def test_an_understudy_command_runs(command: str, serve: Serve, tmp_path: Path) -> None:
+    _, verb, *arguments = command.split()
+    if verb == "serve":
+        assert serve(ROOT / arguments[0], UNDERSTUDY_MODEL="test").stop() == 0
+        return
+    database = f"sqlite:///{tmp_path}/understudy.db"
+    asyncio.run(_make(database))
+    ended = subprocess.run(
+        [COMMAND, verb, *arguments],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], "UNDERSTUDY_DATABASE_URL": database},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+
+
+async def _make(url: str) -> None:
+    database = Database(url)
+    await database.open()
+    await database.close()
 
 
 @pytest.mark.parametrize("recipe", sorted((ROOT / "cookbook").glob("*/README.md")), ids=lambda path: path.parent.name)
