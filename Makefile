@@ -3,7 +3,7 @@ PYTHON ?= python3
 PORT ?= 8000
 BIN := .venv/bin
 
-.PHONY: run setup test lint bench lock clean
+.PHONY: run setup test lint stress bench lock clean
 
 run: .venv/run.stamp
 	$(BIN)/understudy dev --port $(PORT)
@@ -18,6 +18,9 @@ lint: .venv/dev.stamp
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+stress: .venv/dev.stamp
+	STRESS_TURNS=10000 $(BIN)/python -m pytest -q -s tests/test_stress.py
 
 bench: .venv/dev.stamp
 	$(BIN)/python -m bench

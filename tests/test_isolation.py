@@ -1,17 +1,15 @@
 """The rules of docs/isolation.md, each through a real gateway."""
 
 import asyncio
-import gc
 import random
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import FunctionType, ModuleType
-from typing import Any
 
 import pytest
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart, ToolCallPart, ToolReturnPart
 from pydantic_ai.models.function import AgentInfo, FunctionModel
+from reachable import reachable
 from stage import FakeProvider, Stage, stage
 
 from gateway import Agent, TurnContext
@@ -118,21 +116,6 @@ async def test_a_thousand_turns_leave_the_template_as_it_was(tmp_path: Path) -> 
         assert {name: repr(value) for name, value in vars(scene.gateway.agent).items()} == agent_before
         assert {"credential", "cache", "seen"} <= set(after)
         assert not [found for found in reachable(scene.gateway.agent) if isinstance(found, str) and "SECRET-" in found]
-
-
-def reachable(root: Any) -> list[Any]:
-    seen: dict[int, Any] = {}
-    pending = [root]
-    while pending:
-        found = pending.pop()
-        if id(found) in seen or isinstance(found, (type, ModuleType)):
-            continue
-        seen[id(found)] = found
-        if isinstance(found, FunctionType):
-            pending += [found.__closure__, found.__defaults__, found.__dict__]
-        else:
-            pending += gc.get_referents(found)
-    return list(seen.values())
 
 
 class Diary(Toolkit):
