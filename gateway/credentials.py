@@ -1,9 +1,12 @@
 import asyncio
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from oauth import ConsentRequired, CredentialsRefused, OAuthCoordinator
 from toolkits import Message
+
+log = logging.getLogger(__name__)
 
 GIVEN = "given with the request"  # in place of an account, for a credential that a host application passed in
 
@@ -68,5 +71,6 @@ class TurnCredentials:
                 "Write as yourself to use yours."
             )
         if self._oauth is None:
+            log.warning("a tool asks for credentials of %r: give its toolkit, or Agent(auth=…), the provider", provider)
             raise CredentialsRefused("No account can be connected here.")
         return await self._oauth.credentials(self._message.sender, provider, scopes, renew=renew)

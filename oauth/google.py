@@ -3,9 +3,12 @@
 import asyncio
 import logging
 import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import requests
 from google.auth.exceptions import RefreshError
@@ -27,6 +30,8 @@ ACCOUNT_SCOPES = frozenset({"openid", "https://www.googleapis.com/auth/userinfo.
 NOT_CONNECTED = "Google did not confirm the sign-in, so nothing was connected. Write to the bot again to retry."
 
 log = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
 
 
 class GoogleSettings(Settings):
@@ -81,7 +86,7 @@ class GoogleAuth:
         return str(url)
 
     async def exchange(self, *, code: str, verifier: str, redirect_uri: str) -> Token:
-        return await asyncio.to_thread(self._exchange, code, verifier, redirect_uri)
+        return await _in_own_thread(self._exchange, code, verifier, redirect_uri)
 
     def _exchange(self, code: str, verifier: str, redirect_uri: str) -> Token:
         flow = self._flow(redirect_uri, verifier, scopes=None)  # whatever was granted; the caller compares
@@ -107,7 +112,7 @@ class GoogleAuth:
         return str(response.json()["email"])
 
     async def refresh(self, token: Token) -> Token:
-        return await asyncio.to_thread(self._refresh, token)
+        return await _in_own_thread(self._refresh, token)
 
     def _refresh(self, token: Token) -> Token:
         if token.refresh_token is None:
@@ -168,3 +173,13 @@ class GoogleAuth:
 
 def _words(scope: Any) -> list[str]:
     return scope.split() if isinstance(scope, str) else list(scope)
+
+
+async def _in_own_thread(function: Callable[..., Result], *arguments: Any) -> Result:
+    """As `asyncio.to_thread`, but not in one of the loop's threads: tools that wait for this may hold them all."""
+    threads = ThreadPoolExecutor(1, thread_name_prefix="google-oauth")
+    try:
+        call = partial(copy_context().run, function, *arguments)
+        return await asyncio.get_running_loop().run_in_executor(threads, call)
+    finally:
+        threads.shutdown(wait=False)

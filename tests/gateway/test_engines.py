@@ -297,6 +297,32 @@ async def test_a_native_agent_may_want_a_context_of_its_own(engine: str, model_s
     assert result.strip('"') == "corner alice"
 
 
+async def test_an_agent_that_is_handed_over_to_acts_for_the_sender(model_server: Aimock, tmp_path: Path) -> None:
+    hand_over = {"userMessage": "hand over"}
+    model_server.load(
+        [
+            says("hand over", "done", toolResultContains="open_deep of"),
+            {
+                "match": {**hand_over, "toolResultContains": "assistant"},
+                "response": {"toolCalls": [{"name": "open_deep", "arguments": "{}"}]},
+            },
+            calls_tool("hand over", "transfer_to_other"),
+        ]
+    )
+    scene = scene_of("native", "openai-agents", model_server, tmp_path)
+    async with scene.open():
+        for person in ("alice", "bob"):
+            before = len(scene.sent)
+            await scene.write(person, "hand over")
+            await scene.connect((await scene.wait_for(before + 1))[before].link, person)
+            assert (await scene.wait_for(before + 2))[before + 1].text == "done"
+    results = [result for _, result in tool_results(await asyncio.to_thread(model_server.requests))]
+    assert [result for result in results if "SECRET" in result] == [
+        "open_deep of alice: SECRET-alice",
+        "open_deep of bob: SECRET-bob",
+    ]
+
+
 async def test_a_team_may_have_members_on_other_engines(model_server: Aimock, tmp_path: Path) -> None:
     keeper = Agent(native("langgraph", model_server), name="keeper", auth=FakeProvider(), scopes=READ)
     lead = Agent(model=model("openai-agents", model_server), engine="openai-agents", members=[keeper])

@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -67,6 +68,18 @@ async def test_a_code_becomes_a_token_and_a_token_a_new_one(
     assert (second.account, second.scopes) == (first.account, first.scopes)
     assert first.access_token not in repr(first)
     assert google.credentials(second).refresh_token is None
+
+
+async def test_a_token_is_refreshed_although_every_thread_waits_for_it(
+    google: GoogleAuth, redirect_uri: str, emulate: Emulate
+) -> None:
+    granted, loop = await token(google, redirect_uri, emulate), asyncio.get_running_loop()
+    loop.set_default_executor(ThreadPoolExecutor(1))
+
+    def wait_in_a_thread() -> Token:  # as a tool does with `credentials_sync`
+        return asyncio.run_coroutine_threadsafe(google.refresh(granted), loop).result(10)
+
+    assert (await asyncio.to_thread(wait_in_a_thread)).account == seed.ALICE.email
 
 
 async def test_a_revoked_grant_is_told_apart(google: GoogleAuth, redirect_uri: str, emulate: Emulate) -> None:
