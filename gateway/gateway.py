@@ -42,6 +42,8 @@ class Gateway:
         base_url: the public address; else UNDERSTUDY_BASE_URL.
         secret_key: what encrypts tokens; else UNDERSTUDY_SECRET_KEY.
         max_concurrent_turns: how many turns run at once.
+        private_answers: "alone" or "open": where a private answer goes that was asked for in a place which several
+            people read, see docs/isolation.md; else UNDERSTUDY_PRIVATE_ANSWERS.
         audit_content: whether the audit has the arguments and results of tools; else UNDERSTUDY_AUDIT_CONTENT.
 
     Raises:
@@ -58,10 +60,15 @@ class Gateway:
         base_url: str | None = None,
         secret_key: str | None = None,
         max_concurrent_turns: int = MAX_CONCURRENT_TURNS,
+        private_answers: str | None = None,
         audit_content: bool | None = None,
     ) -> None:
         settings = GatewaySettings(
-            database_url=database, base_url=base_url, secret_key=secret_key, audit_content=audit_content
+            database_url=database,
+            base_url=base_url,
+            secret_key=secret_key,
+            private_answers=private_answers,
+            audit_content=audit_content,
         )
         self.agent = agent if isinstance(agent, Agent) else Agent(agent)
         self.base_url = settings.base_url
@@ -88,6 +95,7 @@ class Gateway:
             self._outbox,
             self._sessions,
             self._oauth,
+            settings.private_answers,
         )
         self._ready = False
 

@@ -1,5 +1,5 @@
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -149,8 +149,12 @@ class Inbox:
                 update(inbox).where(inbox.c.id == row.id).values(status=InboxStatus.WAITING, attempts=0, place=place)
             )
             resumed.append(row.conversation_id)
-        await self._dispatcher.defer(connection, resumed)
-        return lambda: self._dispatcher.wake(resumed)
+        return await self.resume(connection, resumed)
+
+    async def resume(self, connection: AsyncConnection, conversation_ids: Sequence[int]) -> Callable[[], None]:
+        """Lets conversations in which something waits go on; what it returns is called when that is committed."""
+        await self._dispatcher.defer(connection, conversation_ids)
+        return lambda: self._dispatcher.wake(conversation_ids)
 
     async def recover(self) -> list[int]:
         """Takes back what a dead process was playing; returns the conversations in which something waits.

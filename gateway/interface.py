@@ -45,6 +45,10 @@ class SignIn:
     ticket: str
 
 
+HELD_ANSWER = "answer"
+"""What `/start` is followed by where a person was told to write directly for an answer that waits for them."""
+
+
 class DeliveryRefused(Exception):  # noqa: N818
     """The platform will never take this: there is no point in trying again."""
 
@@ -81,6 +85,36 @@ class Presenter(ABC):
         Raises:
             DeliveryRefused: if the platform refuses it for good. Anything else that is raised is tried again.
         """
+
+    async def send_private_text(
+        self, identity: Identity, conversation: Conversation, text: str, *, first: bool
+    ) -> None:
+        """Sends one part of an answer to its person alone, who asked in a conversation that others read: one call.
+
+        A channel that has shared conversations implements it, and `send_private_note`.
+
+        Args:
+            conversation: where they asked.
+            first: whether it is the first part.
+
+        Raises:
+            DeliveryRefused: if the person cannot be reached. The text is kept for when they write to the bot directly.
+        """
+        raise DeliveryRefused("this channel sends nothing to one person alone")
+
+    async def send_private_note(
+        self, identity: Identity, conversation: Conversation, reply_to: str, *, reached: bool
+    ) -> None:
+        """Says, where a person asked, that the answer went to them alone, or waits for them to write directly.
+
+        Args:
+            reached: whether it could be sent to them. Where not, whoever writes to the bot directly gets what waits
+                for them.
+
+        Raises:
+            DeliveryRefused: as `send_text`.
+        """
+        raise DeliveryRefused("this channel sends nothing to one person alone")
 
     @abstractmethod
     async def send_sign_in(self, sign_in: SignIn) -> None:

@@ -1,7 +1,7 @@
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Row, insert, select, update
@@ -18,12 +18,13 @@ from tenacity import (
 from gateway.database import Database
 from gateway.inbox import load_conversation
 from gateway.interface import DeliveryRefused, Presenter, RetryLater, SignIn
-from gateway.tables import OutboxKind, OutboxStatus, outbox
+from gateway.tables import OutboxKind, OutboxStatus, conversations, outbox
 from oauth import Identity, OAuthCoordinator
 from toolkits import Conversation
 
 TRIES = 5  # of one delivery, before it is given up
 LONGEST_WAIT = 10  # seconds between two tries
+HELD_FOR = timedelta(days=1)  # a person who writes later does not expect the answer any more
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +61,39 @@ class Outbox:
         for text in texts:
             body = {"text": text, "reply_to": reply_to}
             await self._add(connection, conversation_id, inbox_id, OutboxKind.TEXT, body)
+
+    async def add_private_texts(
+        self,
+        connection: AsyncConnection,
+        conversation_id: int,
+        inbox_id: int,
+        identity: Identity,
+        texts: Sequence[str],
+        reply_to: str,
+    ) -> None:
+        """Adds the parts of an answer that is for one person alone, and a note where they asked."""
+        for place, text in enumerate(texts):
+            body = {"text": text, "first": place == 0}
+            await self._add(connection, conversation_id, inbox_id, OutboxKind.PRIVATE_TEXT, body, identity)
+        body = {"reply_to": reply_to}
+        await self._add(connection, conversation_id, inbox_id, OutboxKind.PRIVATE_NOTE, body, identity)
+
+    async def release(self, connection: AsyncConnection, identity: Identity) -> list[int]:
+        """Lets go what was held for a person, who can be reached now; returns the conversations it is sent from."""
+        of_channel = select(conversations.c.id).where(conversations.c.channel == identity.channel)
+        released = await connection.execute(
+            update(outbox)
+            .where(
+                outbox.c.status == OutboxStatus.HELD,
+                outbox.c.recipient_tenant == identity.tenant,
+                outbox.c.recipient_user_id == identity.user_id,
+                outbox.c.created_at >= datetime.now(UTC) - HELD_FOR,
+                outbox.c.conversation_id.in_(of_channel),
+            )
+            .values(status=OutboxStatus.WAITING)
+            .returning(outbox.c.conversation_id)
+        )
+        return list(dict.fromkeys(released.scalars()))
 
     async def add_sign_in(
         self,
@@ -110,6 +144,9 @@ class Outbox:
         try:
             await retrying(self._send, row, conversation)
         except DeliveryRefused as refusal:
+            if row.kind == OutboxKind.PRIVATE_TEXT:
+                log.info("outbox row %s is held until its person writes directly: %s", row.id, refusal)
+                return OutboxStatus.HELD
             log.warning("%s refused outbox row %s: %s", conversation.channel, row.id, refusal)
             return OutboxStatus.DEAD
         except RetryError as error:
@@ -123,6 +160,12 @@ class Outbox:
         presenter, body = self._presenters[conversation.channel], json.loads(row.body)
         if row.kind == OutboxKind.TEXT:
             await presenter.send_text(conversation, body["text"], body["reply_to"])
+        elif row.kind == OutboxKind.PRIVATE_TEXT:
+            identity = _recipient(row, conversation)
+            await presenter.send_private_text(identity, conversation, body["text"], first=body["first"])
+        elif row.kind == OutboxKind.PRIVATE_NOTE:
+            identity, reached = _recipient(row, conversation), not await self._is_held(row.inbox_id)
+            await presenter.send_private_note(identity, conversation, body["reply_to"], reached=reached)
         else:
             await presenter.send_sign_in(self._sign_in(body, conversation))
 
@@ -139,8 +182,19 @@ class Outbox:
             ticket=oauth.ticket(identity, provider),
         )
 
+    async def _is_held(self, inbox_id: int) -> bool:
+        held = select(outbox.c.id).where(outbox.c.inbox_id == inbox_id, outbox.c.status == OutboxStatus.HELD)
+        async with self._database.read() as connection:
+            return (await connection.execute(held.limit(1))).first() is not None
+
     async def _add(
-        self, connection: AsyncConnection, conversation_id: int, inbox_id: int, kind: OutboxKind, body: object
+        self,
+        connection: AsyncConnection,
+        conversation_id: int,
+        inbox_id: int,
+        kind: OutboxKind,
+        body: object,
+        recipient: Identity | None = None,
     ) -> None:
         await connection.execute(
             insert(outbox).values(
@@ -151,9 +205,15 @@ class Outbox:
                 status=OutboxStatus.WAITING,
                 attempts=0,
                 created_at=datetime.now(UTC),
+                recipient_tenant=recipient and recipient.tenant,
+                recipient_user_id=recipient and recipient.user_id,
             )
         )
 
     async def _mark(self, row_id: int, status: OutboxStatus, **values: Any) -> None:
         async with self._database.write() as connection:
             await connection.execute(update(outbox).where(outbox.c.id == row_id).values(status=status, **values))
+
+
+def _recipient(row: Row[Any], conversation: Conversation) -> Identity:
+    return Identity(conversation.channel, row.recipient_tenant, row.recipient_user_id)

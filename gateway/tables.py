@@ -44,6 +44,8 @@ class OutboxStatus(StrEnum):
     SENDING = "sending"
     #: The platform took it.
     SENT = "sent"
+    #: For one person alone, who cannot be reached: sent when they write to the bot directly.
+    HELD = "held"
     #: The platform refused it for good.
     DEAD = "dead"
 
@@ -51,6 +53,10 @@ class OutboxStatus(StrEnum):
 class OutboxKind(StrEnum):
     #: Text, as the platform takes it.
     TEXT = "text"
+    #: Text for one person alone.
+    PRIVATE_TEXT = "private_text"
+    #: Says that an answer went to one person alone.
+    PRIVATE_NOTE = "private_note"
     #: A sign-in link, made when it is sent, so that none is at rest.
     SIGN_IN = "sign_in"
 
@@ -115,9 +121,14 @@ outbox = Table(
     Column("status", String, nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("created_at", Timestamp, nullable=False),
+    # Of what is for one person alone.
+    Column("recipient_tenant", String),
+    Column("recipient_user_id", String),
 )
 _UNSENT = outbox.c.status.in_([OutboxStatus.WAITING, OutboxStatus.SENDING])
 Index("outbox_unsent", outbox.c.conversation_id, outbox.c.id, sqlite_where=_UNSENT, postgresql_where=_UNSENT)
+Index("outbox_held", outbox.c.recipient_user_id, sqlite_where=outbox.c.status == OutboxStatus.HELD,
+      postgresql_where=outbox.c.status == OutboxStatus.HELD)  # fmt: skip
 Index("outbox_conversation", outbox.c.conversation_id, outbox.c.id)
 
 session_items = Table(

@@ -4,10 +4,11 @@ from dataclasses import dataclass, field
 
 from gateway import commands
 from gateway.agent import Agent
+from gateway.config import PrivateAnswers
 from gateway.database import Database
 from gateway.events import TurnEvent
 from gateway.inbox import Inbox, LeaseLost, Row
-from gateway.interface import Interface
+from gateway.interface import HELD_ANSWER, Interface
 from gateway.outbox import Outbox
 from gateway.runner import TURN_TIMEOUT, AgentRunner
 from gateway.sessions import Role, SessionItem, Sessions
@@ -19,6 +20,10 @@ MOST_ATTEMPTS = 5  # to play a message whose process died in its turn
 
 ATTACHMENTS_UNREAD = "I cannot read attachments yet, only text."
 NO_ANSWER = "I have no answer to that."
+NOBODY_ALONE = (
+    "The answer is for one person alone, and I cannot tell who you are here. Write to me directly, as yourself."
+)
+NOTHING_HELD = "No answer waits for you any more."
 FAILED = "Sorry, something went wrong and I could not answer that (reference {reference})."
 TOO_SLOW = "Sorry, that took too long and I gave up (reference {reference})."
 
@@ -59,6 +64,7 @@ class Turns:
         outbox: Outbox,
         sessions: Sessions,
         oauth: OAuthCoordinator | None,
+        private_answers: PrivateAnswers,
     ) -> None:
         self._agent = agent
         self._runner = runner
@@ -68,6 +74,7 @@ class Turns:
         self._outbox = outbox
         self._sessions = sessions
         self._oauth = oauth
+        self._private_answers = private_answers
 
     async def play(self, row: Row) -> None:
         """Plays one claimed message to its end: answered, parked or given up, with what is to be sent."""
@@ -131,31 +138,39 @@ class Turns:
             return Outcome(commands.NEW_SESSION, [SessionItem(Role.NEW, "")])
         if message.command == "help":
             return Outcome(commands.usage(self._agent))
+        if message.argument == HELD_ANSWER:
+            return Outcome()
         if message.argument and self._oauth is not None:
             provider = self._oauth.redeem(message.argument, message.sender)
             return Outcome(commands.NOT_YOURS) if provider is None else Outcome(sign_in=provider)
         return Outcome(commands.greeting(self._agent))
 
     async def _write(self, row: Row, message: Message, outcome: Outcome, interface: Interface) -> None:
-        parts = interface.presenter.parts(outcome.text) if outcome.text else []
-        if outcome.text and not parts:  # markdown of which nothing can be seen, like an empty quote
+        alone = outcome.private and message.conversation.shared and self._private_answers is PrivateAnswers.ALONE
+        text = NOBODY_ALONE if alone and message.anonymous else outcome.text
+        parts = interface.presenter.parts(text) if text else []
+        if text and not parts:  # markdown of which nothing can be seen, like an empty quote
             parts = interface.presenter.parts(NO_ANSWER)
+        where, released = (row.conversation_id, row.id), list[int]()
         async with self._database.write() as connection:
             if outcome.parked is not None:
                 await self._inbox.park(connection, row, message.sender, outcome.parked)
             else:
                 await self._inbox.end(connection, row, outcome.status)
             await self._sessions.add(
-                connection,
-                row.conversation_id,
-                row.id,
-                message.sender,
-                message.sender_name,
-                outcome.items,
-                private=outcome.private,
+                connection, *where, message.sender, message.sender_name, outcome.items, private=outcome.private
             )
-            await self._outbox.add_texts(connection, row.conversation_id, row.id, parts, message.id)
+            if alone and not message.anonymous:
+                await self._outbox.add_private_texts(connection, *where, message.sender, parts, message.id)
+            else:
+                await self._outbox.add_texts(connection, *where, parts, message.id)
             if outcome.sign_in is not None:
-                await self._outbox.add_sign_in(
-                    connection, row.conversation_id, row.id, message.sender, outcome.sign_in, message.id
-                )
+                await self._outbox.add_sign_in(connection, *where, message.sender, outcome.sign_in, message.id)
+            if not message.conversation.shared:
+                released = await self._outbox.release(connection, message.sender)
+                if message.argument == HELD_ANSWER and not released:
+                    await self._outbox.add_texts(
+                        connection, *where, interface.presenter.parts(NOTHING_HELD), message.id
+                    )
+            resume = await self._inbox.resume(connection, released)
+        resume()

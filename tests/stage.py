@@ -17,7 +17,7 @@ from starlette.routing import BaseRoute
 
 from gateway import Agent, Conversation, Gateway, Identity, Message
 from gateway.events import TurnEvent
-from gateway.interface import Event, Host, Presenter, SignIn
+from gateway.interface import DeliveryRefused, Event, Host, Presenter, SignIn
 from oauth import GrantRevoked, Keyring, Token
 
 TENANT = "T1"
@@ -29,12 +29,15 @@ class Sent:
     text: str = ""
     sign_in: SignIn | None = None
     link: str = ""
+    alone: str | None = None
 
 
 class RecordingPresenter(Presenter):
     def __init__(self, *, streams: bool) -> None:
         self.streams = streams  # type: ignore[misc]
         self.sent: list[Sent] = []
+        self.notes: list[tuple[str, str, bool]] = []
+        self.unreachable: set[str] = set()
         self.shown: list[tuple[str, TurnEvent]] = []
 
     async def show(self, message: Message, event: TurnEvent) -> None:
@@ -45,6 +48,18 @@ class RecordingPresenter(Presenter):
 
     async def send_text(self, conversation: Conversation, text: str, reply_to: str) -> None:
         self.sent.append(Sent(conversation.id, text))
+
+    async def send_private_text(
+        self, identity: Identity, conversation: Conversation, text: str, *, first: bool
+    ) -> None:
+        if identity.user_id in self.unreachable:
+            raise DeliveryRefused("never wrote to the bot")
+        self.sent.append(Sent(conversation.id, text, alone=identity.user_id))
+
+    async def send_private_note(
+        self, identity: Identity, conversation: Conversation, reply_to: str, *, reached: bool
+    ) -> None:
+        self.notes.append((conversation.id, identity.user_id, reached))
 
     async def send_sign_in(self, sign_in: SignIn) -> None:
         self.sent.append(Sent(sign_in.conversation.id, sign_in=sign_in, link=await sign_in.link()))

@@ -5,12 +5,16 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from gateway.interface import DeliveryRefused, Presenter, SignIn
 from interfaces.slack.format import MrkdwnRenderer, escape, link
+from oauth import Identity
 from toolkits import Conversation
 
 # Errors that pass; every other one that Slack names stays what it is.
 PASSING = frozenset(
     {"fatal_error", "internal_error", "ratelimited", "rate_limited", "request_timeout", "service_unavailable"}
 )
+
+ANSWERED = "I answered you in a direct message."
+UNREACHED = "The answer is for you alone, and I cannot reach you. Write to me in a direct message, and I send it there."
 
 
 class SlackPresenter(Presenter):
@@ -24,6 +28,21 @@ class SlackPresenter(Presenter):
     async def send_text(self, conversation: Conversation, text: str, reply_to: str) -> None:
         channel, _, thread = conversation.id.partition("/")
         await self._post(channel, thread, text)
+
+    async def send_private_text(
+        self, identity: Identity, conversation: Conversation, text: str, *, first: bool
+    ) -> None:
+        # Not chat.postEphemeral, whose messages are neither kept nor sure to arrive:
+        # https://docs.slack.dev/reference/methods/chat.postEphemeral
+        channel, _, _ = conversation.id.partition("/")
+        heading = f"You asked in <#{channel}>:\n" if first else ""
+        await self._post(await self._direct_channel(identity.user_id), "", heading + text)
+
+    async def send_private_note(
+        self, identity: Identity, conversation: Conversation, reply_to: str, *, reached: bool
+    ) -> None:
+        channel, _, thread = conversation.id.partition("/")
+        await self._post(channel, thread, f"<@{identity.user_id}> {ANSWERED if reached else UNREACHED}")
 
     async def send_sign_in(self, sign_in: SignIn) -> None:
         channel, _, thread = sign_in.conversation.id.partition("/")

@@ -6,9 +6,13 @@ from telegram import Bot, InlineKeyboardButton, InlineKeyboardMarkup, LinkPrevie
 from telegram.constants import ParseMode
 from telegram.error import BadRequest, Forbidden, RetryAfter
 
-from gateway.interface import DeliveryRefused, Presenter, RetryLater, SignIn
+from gateway.interface import HELD_ANSWER, DeliveryRefused, Presenter, RetryLater, SignIn
 from interfaces.telegram.format import HtmlRenderer
+from oauth import Identity
 from toolkits import Conversation
+
+ANSWERED = "I answered you in our private chat."
+UNREACHED = "The answer is for you alone. Press the button, then Start: I send it to you there."
 
 
 class TelegramPresenter(Presenter):
@@ -22,17 +26,31 @@ class TelegramPresenter(Presenter):
     async def send_text(self, conversation: Conversation, text: str, reply_to: str) -> None:
         await self._send(conversation, text, reply_to)
 
+    async def send_private_text(
+        self, identity: Identity, conversation: Conversation, text: str, *, first: bool
+    ) -> None:
+        # The id of a private chat is that of its person: https://core.telegram.org/bots/api#chat
+        await self._call(int(identity.user_id), text)
+
+    async def send_private_note(
+        self, identity: Identity, conversation: Conversation, reply_to: str, *, reached: bool
+    ) -> None:
+        if reached:
+            return await self._send(conversation, ANSWERED, reply_to)
+        button = InlineKeyboardButton("Get the answer", url=await self._start_link(HELD_ANSWER))
+        await self._send(conversation, UNREACHED, reply_to, reply_markup=InlineKeyboardMarkup.from_button(button))
+        return None
+
     async def send_sign_in(self, sign_in: SignIn) -> None:
         label = self._renderer.escape(sign_in.label)
         if sign_in.conversation.shared:
             # A bot cannot write first to somebody who never started it: they come to it by this button.
             # https://core.telegram.org/bots/features#deep-linking
-            me = await self._bot.get_me()
             text = (
                 f"To answer that, I need you to connect your {label} account. "
                 "Press the button, then Start: I send you a link that only you see."
             )
-            address = f"https://t.me/{me.username}?start={sign_in.ticket}"
+            address = await self._start_link(sign_in.ticket)
         else:
             text = (
                 f"To answer that, I need you to connect your {label} account. The link is for you alone and "
@@ -44,17 +62,23 @@ class TelegramPresenter(Presenter):
             sign_in.conversation, text, sign_in.reply_to, reply_markup=InlineKeyboardMarkup.from_button(button)
         )
 
+    async def _start_link(self, parameter: str) -> str:
+        me = await self._bot.get_me()
+        return f"https://t.me/{me.username}?start={parameter}"
+
     async def _send(self, conversation: Conversation, text: str, reply_to: str, **options: Any) -> None:
         chat, _, topic = conversation.id.partition("/")
         reply = ReplyParameters(int(reply_to), allow_sending_without_reply=True) if conversation.shared else None
+        thread = int(topic) if topic else None
+        await self._call(int(chat), text, message_thread_id=thread, reply_parameters=reply, **options)
+
+    async def _call(self, chat_id: int, text: str, **options: Any) -> None:
         try:
             await self._bot.send_message(
-                chat_id=int(chat),
+                chat_id=chat_id,
                 text=text,
-                message_thread_id=int(topic) if topic else None,
                 parse_mode=ParseMode.HTML,
                 link_preview_options=LinkPreviewOptions(is_disabled=True),
-                reply_parameters=reply,
                 **options,
             )
         except RetryAfter as error:

@@ -1,9 +1,10 @@
 """Places that several people read: a thread of a Slack channel, a Telegram group."""
 
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from e2e.conftest import Serve
-from e2e.people import OnSlack, OnTelegram, link_in, wait_for_link
+from e2e.people import OnSlack, OnTelegram, link_in, wait_for_link, wait_for_mail
 from e2e.served import assert_only_mail_of
 from peers import seed, telegram_updates
 from peers.emulate import Emulate
@@ -15,7 +16,7 @@ def found(texts: list[str]) -> list[str]:
     return [text for text in texts if "Found:" in text]
 
 
-def test_everyone_in_a_slack_thread_gets_their_own_link_and_their_own_mail(
+def test_everyone_in_a_slack_thread_gets_their_own_link_and_their_own_mail_alone(
     serve: Serve, emulate: Emulate, telegram: TelegramServer
 ) -> None:
     serve(CHANNEL="slack")
@@ -23,16 +24,33 @@ def test_everyone_in_a_slack_thread_gets_their_own_link_and_their_own_mail(
     alice, bob = (OnSlack(person, emulate, telegram) for person in (seed.ALICE, seed.BOB))
     thread = emulate.slack_post("alice", channel, f"{emulate.slack_mention} what is new in my mail?")
     emulate.consent(wait_for_link(alice), seed.ALICE.email)
-    wait_until(lambda: found(emulate.slack_said(channel, thread)), what="alice is answered in the thread")
+    assert_only_mail_of(seed.ALICE, wait_for_mail(alice))
     emulate.slack_post("bob", channel, f"{emulate.slack_mention} and in mine?", thread)
     emulate.consent(wait_for_link(bob), seed.BOB.email)
-    answers = wait_until(
-        lambda: len(found(emulate.slack_said(channel, thread))) == 2 and found(emulate.slack_said(channel, thread)),
-        what="bob is answered in the thread",
-    )
-    assert_only_mail_of(seed.ALICE, answers[:1])
-    assert_only_mail_of(seed.BOB, answers[1:])
+    assert_only_mail_of(seed.BOB, wait_for_mail(bob))
+    notes = "I answered you in a direct message."
+    wait_until(lambda: "\n".join(emulate.slack_said(channel, thread)).count(notes) == 2, what="two notes in the thread")
+    assert f"<#{channel}>" in wait_for_mail(alice)[0]
+    assert found(emulate.slack_said(channel, thread)) == []
     assert not any("/o/oauth2/" in text for text in emulate.slack_said(channel))
+
+
+def test_answers_are_posted_in_a_slack_thread_if_the_operator_says_so(
+    serve: Serve, emulate: Emulate, telegram: TelegramServer
+) -> None:
+    serve(CHANNEL="slack", UNDERSTUDY_PRIVATE_ANSWERS="open")
+    channel = emulate.slack_channel_id
+    alice = OnSlack(seed.ALICE, emulate, telegram)
+    thread = emulate.slack_post("alice", channel, f"{emulate.slack_mention} what is new in my mail?")
+    emulate.consent(wait_for_link(alice), seed.ALICE.email)
+    wait_until(lambda: found(emulate.slack_said(channel, thread)), what="alice is answered in the thread")
+    assert_only_mail_of(seed.ALICE, found(emulate.slack_said(channel, thread)))
+
+
+def start_parameter(message: dict[str, Any]) -> str:
+    button = message["reply_markup"]["inline_keyboard"][0][0]["url"]
+    assert button.startswith(f"https://t.me/{telegram_updates.BOT_USERNAME}?start=")
+    return parse_qs(urlsplit(button).query)["start"][0]
 
 
 def test_the_button_in_a_telegram_group_serves_only_the_person_it_was_made_for(
@@ -43,9 +61,7 @@ def test_the_button_in_a_telegram_group_serves_only_the_person_it_was_made_for(
     alice, bob = (OnTelegram(person, emulate, telegram) for person in (seed.ALICE, seed.BOB))
     telegram.deliver(telegram_updates.group_mention("what is new in my mail?", seed.ALICE))
     wait_until(lambda: telegram.messages(group), what="a button in the group")
-    button = telegram.messages(group)[0]["reply_markup"]["inline_keyboard"][0][0]["url"]
-    assert button.startswith(f"https://t.me/{telegram_updates.BOT_USERNAME}?start=")
-    ticket = parse_qs(urlsplit(button).query)["start"][0]
+    ticket = start_parameter(telegram.messages(group)[0])
 
     telegram.deliver(telegram_updates.command("start", ticket, seed.BOB))
     wait_until(bob.seen, what="bob is told something")
@@ -53,7 +69,28 @@ def test_the_button_in_a_telegram_group_serves_only_the_person_it_was_made_for(
 
     telegram.deliver(telegram_updates.command("start", ticket, seed.ALICE))
     emulate.consent(wait_for_link(alice), seed.ALICE.email)
-    wait_until(lambda: found(telegram.said(group)), what="alice is answered in the group")
-    assert_only_mail_of(seed.ALICE, found(telegram.said(group)))
-    assert not any("/o/oauth2/" in text for text in telegram.said(group))
+    assert_only_mail_of(seed.ALICE, wait_for_mail(alice))
+    wait_until(lambda: len(telegram.said(group)) == 2, what="a note in the group")
+    assert telegram.said(group)[1] == "I answered you in our private chat."
     assert link_in(alice.seen()[0])
+
+
+def test_who_has_blocked_the_bot_gets_the_answer_when_they_come_back(
+    serve: Serve, emulate: Emulate, telegram: TelegramServer
+) -> None:
+    serve(CHANNEL="telegram")
+    group = telegram_updates.GROUP["id"]
+    alice, bob = (OnTelegram(person, emulate, telegram) for person in (seed.ALICE, seed.BOB))
+    alice.write("what is new in my mail?")
+    emulate.consent(wait_for_link(alice), seed.ALICE.email)
+    wait_for_mail(alice)
+    telegram.block(seed.ALICE.telegram_id)
+    telegram.deliver(telegram_updates.group_mention("what is new in my mail?", seed.ALICE))
+    wait_until(lambda: telegram.messages(group), what="a button in the group")
+    parameter = start_parameter(telegram.messages(group)[0])
+    assert found(telegram.said(group)) == []
+    telegram.deliver(telegram_updates.command("start", parameter, seed.BOB))
+    wait_until(bob.seen, what="bob is told something")
+    assert found(bob.seen()) == []
+    telegram.deliver(telegram_updates.command("start", parameter, seed.ALICE))
+    assert_only_mail_of(seed.ALICE, wait_for_mail(alice, 2))

@@ -132,6 +132,10 @@ class TelegramServer(ThreadServer):
         self.api.took(update)
         return telegram_updates.post(webhook["url"], update, webhook.get("secret_token"))
 
+    def block(self, person_id: int) -> None:
+        """A person blocks the bot, until they write to it again. No webhook that we take tells of it."""
+        self.api.gone[person_id] = "bot was blocked by the user"
+
     def add_file(self, file_id: str, content: bytes) -> None:
         """What getFile finds under `file_id`."""
         self.api.files[file_id] = content

@@ -1,0 +1,133 @@
+"""Where a private answer goes that was asked for in a place which several people read."""
+
+import sqlite3
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from peers.wait import wait_until_async
+from stage import FakeProvider, Sent, Stage, stage
+
+from gateway import SettingError, TurnContext
+from toolkits import Toolkit, tool
+
+
+class Vault(Toolkit):
+    _clone_shared_attrs = ("auth",)
+    private = True
+    scopes = frozenset({"read"})
+
+    def __init__(self, auth: FakeProvider) -> None:
+        self.auth = auth
+
+    @tool
+    async def open_vault(self, context: TurnContext) -> str:
+        """Opens it."""
+        return str(await context.credentials("fake", {"read"}))
+
+    @tool
+    def tell_time(self) -> str:
+        """Tells the time, in private too."""
+        return "noon"
+
+
+class Clock(Toolkit):
+    @tool
+    def tell_date(self) -> str:
+        """Tells the date."""
+        return "Monday"
+
+
+def scene_of(directory: Path, **options: str) -> Stage:
+    return stage(directory, [Vault(FakeProvider()), Clock()], **options)
+
+
+async def connect(scene: Stage) -> None:
+    await scene.write("alice", "call open_vault")
+    await scene.connect((await scene.wait_for(1))[0].link, "alice")
+    await scene.wait_for(2)
+
+
+async def noted(scene: Stage, count: int = 1) -> list[tuple[str, str, bool]]:
+    async def enough() -> bool:
+        return len(scene.channel.presenter.notes) >= count
+
+    await wait_until_async(enough, 10, "a note is sent")
+    return scene.channel.presenter.notes
+
+
+async def test_it_goes_to_its_person_alone_unless_told_otherwise(tmp_path: Path) -> None:
+    scene = scene_of(tmp_path)
+    async with scene.open():
+        await connect(scene)
+        assert scene.sent[1] == Sent("dm-alice", "SECRET-alice")  # nobody else reads that
+        await scene.ask("alice", "call open_vault", "thread")
+        await scene.ask("alice", "call tell_date", "thread-2")
+        assert await noted(scene) == [("thread", "alice", True)]
+    assert scene.sent[2:] == [Sent("thread", "SECRET-alice", alone="alice"), Sent("thread-2", "Monday")]
+
+
+async def test_it_goes_where_it_was_asked_for_if_the_operator_says_so(tmp_path: Path) -> None:
+    scene = scene_of(tmp_path, private_answers="open")
+    async with scene.open():
+        await connect(scene)
+        await scene.ask("alice", "call open_vault", "thread")
+    assert scene.sent[2:] == [Sent("thread", "SECRET-alice")]
+    assert scene.channel.presenter.notes == []
+
+
+async def test_it_is_kept_for_a_person_who_cannot_be_reached_until_they_write(tmp_path: Path) -> None:
+    scene = scene_of(tmp_path)
+    async with scene.open():
+        await connect(scene)
+        scene.channel.presenter.unreachable.add("alice")
+        await scene.write("alice", "call open_vault", "thread")
+        assert await noted(scene) == [("thread", "alice", False)]
+        await scene.ask("bob", "hello")  # what another person writes brings nothing
+        assert scene.sent[2:] == [Sent("dm-bob", "heard: hello")]
+    scene.channel.presenter.unreachable.clear()
+    async with scene.open():  # it has outlived the process
+        await scene.ask("alice", "", command="start", argument="answer")
+        assert scene.sent[3:] == [Sent("thread", "SECRET-alice", alone="alice")]
+        assert await scene.ask("alice", "", command="start", argument="answer") == "No answer waits for you any more."
+
+
+async def test_it_is_not_sent_a_day_later(tmp_path: Path) -> None:
+    scene = scene_of(tmp_path)
+    async with scene.open():
+        await connect(scene)
+        scene.channel.presenter.unreachable.add("alice")
+        await scene.write("alice", "call open_vault", "thread")
+        await noted(scene)
+    with sqlite3.connect(tmp_path / "stage.db") as connection:
+        yesterday = str((datetime.now(UTC) - timedelta(hours=25)).replace(tzinfo=None))
+        connection.execute("UPDATE outbox SET created_at = ? WHERE status = 'held'", [yesterday])
+    scene.channel.presenter.unreachable.clear()
+    async with scene.open():
+        assert await scene.ask("alice", "hello") == "heard: hello"
+    assert "SECRET-alice" not in str(scene.sent[2:])
+
+
+async def test_a_person_of_another_tenant_with_the_same_id_does_not_get_it(tmp_path: Path) -> None:
+    scene = scene_of(tmp_path)
+    async with scene.open():
+        await connect(scene)
+        scene.channel.presenter.unreachable.add("alice")
+        await scene.write("alice", "call open_vault", "thread")
+        await noted(scene)
+        scene.channel.presenter.unreachable.clear()
+        await scene.ask("alice", "hello", tenant="T2")
+        assert scene.sent[-1] == Sent("dm-alice", "heard: hello")
+
+
+async def test_somebody_who_cannot_be_told_apart_gets_a_sentence_instead(tmp_path: Path) -> None:
+    scene = scene_of(tmp_path)
+    async with scene.open():
+        answer = await scene.ask("group", "call tell_time", "thread", anonymous=True)
+    assert "noon" not in answer
+    assert "Write to me directly" in answer
+
+
+def test_a_setting_that_is_neither_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match="UNDERSTUDY_PRIVATE_ANSWERS"):
+        scene_of(tmp_path, private_answers="maybe")
