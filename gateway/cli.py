@@ -105,6 +105,21 @@ def dev(port: Port = 8000) -> None:
 
 
 @app.command()
+def check(
+    target: Annotated[str, typer.Argument(metavar="FILE[:NAME]", help="A Python file with a Gateway or an Agent.")],
+) -> None:
+    """Hunt for leaks between people. It calls every tool with made-up arguments, and reaches no other machine."""
+    from gateway.check.blocking import hunt_and_wait, leave
+    from gateway.gateway import Gateway
+    from gateway.loader import load_target
+
+    found = load_target(target)
+    report = hunt_and_wait(found.agent if isinstance(found, Gateway) else found)
+    typer.echo(report)
+    leave(1 if report.leaks else 0)
+
+
+@app.command()
 def audit(
     channel: Annotated[str | None, typer.Option(help="Only of this channel, like slack.")] = None,
     tenant: Annotated[str | None, typer.Option(help="Only of this workspace, bot or number.")] = None,

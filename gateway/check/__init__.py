@@ -1,0 +1,6 @@
+"""Hunts for leaks: whether anything of one person reaches another, or stays where it could."""
+
+from gateway.check.hunt import hunt
+from gateway.check.report import Leak, LeakKind, Report
+
+__all__ = ["Leak", "LeakKind", "Report", "hunt"]

@@ -1,0 +1,62 @@
+"""The hunt for callers without an event loop, and for those who have one running."""
+
+import asyncio
+import os
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import NoReturn
+
+from gateway.agent import Agent
+from gateway.check.hunt import hunt
+from gateway.check.report import Report
+
+THREADS = 16
+THREAD_NAME = "checked"
+
+
+def hunt_and_wait(agent: Agent) -> Report:
+    """As `hunt`, in an event loop and a thread of its own. A tool that blocks its thread is left behind in it."""
+    found: list[Report | BaseException] = []
+
+    def run() -> None:
+        try:
+            found.append(_run(agent))
+        except BaseException as error:  # noqa: BLE001 - raised again by the caller's thread
+            found.append(error)
+
+    thread = threading.Thread(target=run, name="check")
+    thread.start()
+    thread.join()
+    if isinstance(found[0], BaseException):
+        raise found[0]
+    return found[0]
+
+
+def leave(status: int) -> NoReturn:
+    """Ends the process, also where a tool still blocks a thread, which Python would wait for."""
+    if any(thread.name.startswith(THREAD_NAME) for thread in threading.enumerate()):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    sys.exit(status)
+
+
+def _run(agent: Agent) -> Report:
+    loop, threads = asyncio.new_event_loop(), ThreadPoolExecutor(THREADS, thread_name_prefix=THREAD_NAME)
+    loop.set_default_executor(threads)
+    try:
+        return loop.run_until_complete(hunt(agent))
+    finally:
+        loop.run_until_complete(_end_tasks())
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        threads.shutdown(wait=False, cancel_futures=True)
+        loop.close()
+
+
+async def _end_tasks() -> None:
+    """Ends what tools have left running."""
+    late = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in late:
+        task.cancel()
+    await asyncio.gather(*late, return_exceptions=True)

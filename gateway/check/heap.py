@@ -1,0 +1,231 @@
+"""Finds marks that are still in memory, and the path by which one gets at them."""
+
+import asyncio
+import contextlib
+import functools
+import gc
+import logging
+import re
+import sys
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import Context, copy_context
+from dataclasses import dataclass
+from types import BuiltinFunctionType, CellType, FrameType, FunctionType, ModuleType
+from typing import Any
+
+from gateway.check.marks import Mark, find_marks, function_parts, is_marked, marks_in_text
+
+OWN = "gateway.check"
+_LruCache = type(functools.lru_cache(maxsize=1)(len))
+# Holds what the test run itself has seen.
+TEST_RUNNERS = ("_pytest", "pluggy", "pytest", "pytest_asyncio")
+
+
+@dataclass(frozen=True, slots=True)
+class Survivor:
+    """A mark that is still there.
+
+    Args:
+        path: how one gets at it from something that lasts.
+        keys: the keys of the mappings on that path, as text with their marks in it.
+        is_key: whether it is a mapping's key, which one has to know to look it up.
+    """
+
+    mark: Mark
+    path: str
+    keys: tuple[str, ...]
+    is_key: bool
+
+
+class Heap:
+    """What can be reached now from the roots that last: templates, modules, threads, tasks and timers.
+
+    Args:
+        roots: by the name that a path begins with, in the order in which they are looked through.
+        hidden: what is not looked into: the hunt's own objects.
+    """
+
+    def __init__(self, roots: Mapping[str, Any], hidden: Iterable[Any]) -> None:
+        self._names = {id(root): name for name, root in roots.items()}
+        self._hidden = {id(value) for value in hidden}
+        self._parents: dict[int, tuple[Any, Any]] = {}
+        self._marked: list[tuple[Any, Any]] = []
+        for root in roots.values():
+            self._walk(root)
+        self.everything = [value for value, _ in self._parents.values()]
+
+    def survivors(self) -> Iterator[Survivor]:
+        for parent, value in self._marked:
+            path, keys, is_key = self._path(parent, value)
+            for mark in marks_in_text(value):
+                yield Survivor(mark, path, keys, is_key)
+
+    def path_to(self, value: Any) -> str:
+        """How one gets at something that was found."""
+        return self._path(self._parents[id(value)][1], value)[0]
+
+    def _path(self, parent: Any, value: Any) -> tuple[str, tuple[str, ...], bool]:
+        labels, keys, is_key, child, root = list[str](), list[str](), False, value, value
+        for root in self._chain(parent):
+            label, key = self._edge(root, child)
+            labels.append(label)
+            if key is not None:
+                keys.append(_text_of(key))
+                is_key = is_key or key is child
+            child = root
+        start = self._names.get(id(root), "?").removeprefix("module ")
+        return start + "".join(reversed(labels)), tuple(keys), is_key
+
+    def _walk(self, root: Any) -> None:
+        pending = [(root, None)]
+        parents, hidden, marked = self._parents, self._hidden, self._marked
+        while pending:
+            following: list[tuple[Any, Any]] = []
+            for value, parent in pending:  # breadth first, so that the path is a short one
+                if id(value) in parents or id(value) in hidden or (id(value) in self._names and value is not root):
+                    continue
+                parents[id(value)] = (value, parent)
+                for part in _parts(value):
+                    if is_marked(part):
+                        marked.append((value, part))
+                    if gc.is_tracked(part) or isinstance(part, (dict, tuple)):
+                        following.append((part, value))
+            pending = following
+
+    def _edge(self, owner: Any, child: Any) -> tuple[str, Any]:
+        """What to write for the step from an object to one that it holds, and the key where that is a mapping's."""
+        if not isinstance(owner, dict):
+            return _edge(owner, child), None
+        holder = self._parents[id(owner)][1]
+        has_attributes = isinstance(holder, type) or owner is getattr(holder, "__dict__", None)
+        for key, value in list(owner.items()):
+            if value is child and has_attributes:
+                return f".{key}", None
+            if value is child or key is child:
+                return f"[{_short(key)}]", key
+        return "[…]", None
+
+    def _chain(self, value: Any) -> Iterator[Any]:
+        while value is not None:
+            yield value
+            value = self._parents[id(value)][1]
+
+
+def lasting_roots(templates: Mapping[str, Any], modules_first: Iterable[str]) -> dict[str, Any]:
+    """Where a path may begin."""
+    roots = dict(templates)
+    names = [*modules_first, *(name for name in list(sys.modules) if name not in modules_first)]
+    for name in names:
+        if not name.startswith(OWN) and name.partition(".")[0] not in TEST_RUNNERS and name in sys.modules:
+            roots[f"module {name}"] = sys.modules[name]
+    me = threading.get_ident()
+    frames = sys._current_frames()
+    for thread in threading.enumerate():
+        if thread.ident not in (me, threading.main_thread().ident) and thread.ident in frames:
+            roots[f"thread {thread.name!r}"] = frames[thread.ident]
+    loop = asyncio.get_running_loop()
+    for task in asyncio.all_tasks():
+        if task is not asyncio.current_task():
+            coroutine = task.get_coro()
+            roots[f"the task of {getattr(coroutine, '__qualname__', coroutine)}, which still runs"] = task
+    for handle in getattr(loop, "_scheduled", ()):
+        roots[f"the timer of {getattr(handle._callback, '__qualname__', handle._callback)}"] = handle
+    roots["the event loop"] = loop
+    return roots
+
+
+async def thread_values(heap: Heap) -> list[tuple[str, Any]]:
+    """What the threads of pools keep for themselves, in context variables and thread-locals: where, and what."""
+    found = heap.everything
+    pools: list[tuple[str, ThreadPoolExecutor | None]] = [("the event loop", None)]
+    pools += [(heap.path_to(pool), pool) for pool in found if isinstance(pool, ThreadPoolExecutor)]
+    locals_found = {heap.path_to(value): value for value in found if isinstance(value, threading.local)}
+    values: list[tuple[str, Any]] = []
+    for name, pool in pools:
+        for kept in await _ask_threads(pool, locals_found):
+            values += [(f"{what} in a thread of {name}", value) for what, value in kept.items()]
+    return values
+
+
+async def _ask_threads(
+    pool: ThreadPoolExecutor | None, thread_locals: Mapping[str, threading.local]
+) -> list[dict[str, Any]]:
+    executor: Any = pool or asyncio.get_running_loop()._default_executor  # type: ignore[attr-defined]
+    if executor is None or getattr(executor, "_shutdown", False):
+        return []
+    count = len(executor._threads)
+    barrier = threading.Barrier(count) if count else None
+
+    def ask() -> dict[str, Any]:
+        assert barrier is not None
+        with contextlib.suppress(threading.BrokenBarrierError):
+            barrier.wait(1)  # so that each thread is asked once
+        kept = {f"context variable {variable.name!r}": value for variable, value in copy_context().items()}
+        return kept | {f"thread-local {path}": dict(each.__dict__) for path, each in thread_locals.items()}
+
+    loop = asyncio.get_running_loop()
+    return await asyncio.gather(*(loop.run_in_executor(executor, ask) for _ in range(count)))
+
+
+def _entries(cache: Any) -> dict[Any, Any]:
+    """What a `functools.lru_cache` holds. It has no way to tell, but the garbage collector is told, link by link."""
+    parts = gc.get_referents(cache)  # its type, then key, result and type of each link, then a dictionary
+    links, place = {}, 1
+    while getattr(parts[place + 2], "__name__", "") == "_lru_list_elem":
+        links[parts[place]] = parts[place + 1]
+        place += 3
+    return links or parts[place]
+
+
+def _parts(value: Any) -> Iterable[Any]:
+    if isinstance(value, FunctionType):
+        return function_parts(value)
+    if isinstance(value, (BuiltinFunctionType, logging.LogRecord, Context)):
+        return ()  # what is in a task's context is the turn's own; a thread's is looked at by `thread_values`
+    if isinstance(value, _LruCache):
+        return [_entries(value), value.__wrapped__, value.__dict__]
+    if isinstance(value, ModuleType):
+        return [value.__dict__]
+    if isinstance(value, FrameType):
+        return [dict(value.f_locals)]
+    return gc.get_referents(value)
+
+
+def _edge(owner: Any, child: Any) -> str:
+    """What to write for the step from an object, which is no dictionary, to one that it holds."""
+    if isinstance(owner, (list, tuple)):
+        return next((f"[{number}]" for number, value in enumerate(owner) if value is child), "[…]")
+    if isinstance(owner, (set, frozenset)):
+        return "[…]"
+    if isinstance(owner, CellType):
+        return " (closure)"
+    if isinstance(owner, (FunctionType, ModuleType, type)) or child is getattr(owner, "__dict__", None):
+        return ""
+    names: list[str] = [name for cls in type(owner).__mro__ for name in _slots(cls)]
+    names += getattr(owner, "__dict__", {})  # of an instance whose values are kept inline
+    for name in names:
+        if getattr(owner, name, None) is child:
+            return f".{name}"
+    return f" ({type(owner).__name__})"
+
+
+def _slots(cls: type) -> Iterable[str]:
+    slots = cls.__dict__.get("__slots__", ())
+    return (slots,) if isinstance(slots, str) else slots
+
+
+def _text_of(key: Any) -> str:
+    if isinstance(key, (str, bytes)):
+        return key if isinstance(key, str) else key.decode("latin-1")
+    return f"{key!r} {sorted(mark.text for mark in find_marks(key))}"
+
+
+def _short(key: Any, longest: int = 60) -> str:
+    text = _without_address(repr(key))
+    return text if len(text) <= longest else f"{text[:longest]}…"
+
+
+def _without_address(text: str) -> str:
+    return re.sub(r" at 0x[0-9a-f]+", "", text)

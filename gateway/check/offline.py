@@ -1,0 +1,44 @@
+"""Keeps tools that are being checked off the network, but for this machine's own addresses."""
+
+import errno
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from ipaddress import ip_address
+from typing import Any
+
+_EVENTS = ("socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto")
+
+_state = {"depth": 0, "installed": 0}  # an audit hook cannot be taken away again, only be told to rest
+
+
+@contextmanager
+def offline() -> Iterator[None]:
+    """While it lasts, no socket of this process reaches another machine (https://peps.python.org/pep-0578/)."""
+    if not _state["installed"]:
+        sys.addaudithook(_refuse)
+        _state["installed"] = 1
+    _state["depth"] += 1
+    try:
+        yield
+    finally:
+        _state["depth"] -= 1
+
+
+def _refuse(event: str, arguments: tuple[Any, ...]) -> None:
+    if not _state["depth"] or event not in _EVENTS:
+        return
+    address = arguments[1] if event in ("socket.connect", "socket.sendto") else arguments[0]
+    host = address[0] if isinstance(address, tuple) else address
+    by_name = event.startswith("socket.get")
+    if (isinstance(address, tuple) or by_name) and not _is_local(host):
+        raise OSError(errno.ENETUNREACH, "a tool is being checked, and may not reach the network")
+
+
+def _is_local(host: Any) -> bool:
+    if host in (None, "", "localhost", b"localhost"):
+        return True
+    try:
+        return ip_address(host.decode() if isinstance(host, bytes) else host).is_loopback
+    except ValueError:
+        return False

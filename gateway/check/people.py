@@ -1,0 +1,171 @@
+"""The synthetic people: who they are, where they write, and the credentials that they seem to have."""
+
+import asyncio
+import random
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from gateway.check.marks import Kind, Marks
+from oauth import ConsentRequired, CredentialsRefused, Identity, OAuthProvider, Token
+from toolkits import Conversation, Message, TurnContext
+
+DEADLINE = timedelta(minutes=1)
+BARRIER_WAIT = 0.03  # seconds that one who asks for a credential waits for the others to ask, too
+MOST_YIELDS = 6
+
+CHANNEL, OTHER_CHANNEL = "check", "other"
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """Where a person stands: `user` is a number that several may share, in different tenants or channels."""
+
+    channel: str
+    tenant: str
+    user: int
+    conversation: str
+    shared: bool
+
+
+# Chosen so that every key which is too short meets itself: two people in one conversation, one user id in two tenants
+# and in two channels, one conversation id in two tenants.
+ROLES = (
+    Role(CHANNEL, "T1", 0, "C1", shared=True),
+    Role(CHANNEL, "T1", 1, "C1", shared=True),
+    Role(CHANNEL, "T2", 0, "C1", shared=True),
+    Role(OTHER_CHANNEL, "T1", 0, "C1", shared=True),
+    Role(CHANNEL, "T1", 4, "D4", shared=False),
+    Role(CHANNEL, "T1", 5, "D5", shared=False),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """One person in one scene, with marks of their own."""
+
+    number: int
+    role: Role
+    identity: Identity
+    name: str
+    credential: str = field(repr=False)
+    data: str = field(repr=False)
+
+    def message(self, text: str) -> Message:
+        role = self.role
+        return Message(
+            id=f"m{self.number}",
+            text=text,
+            sender=self.identity,
+            sender_name=self.name,
+            conversation=Conversation(role.channel, role.tenant, role.conversation, role.shared),
+        )
+
+    def is_identified_by(self, text: str) -> bool:
+        """Whether a key holds the whole of this person's identity."""
+        return all(part in text for part in (self.identity.channel, self.identity.tenant, self.identity.user_id))
+
+
+def cast(marks: Marks, scene: int, user_ids: Mapping[int, str]) -> list[Person]:
+    """The people of one scene.
+
+    Args:
+        user_ids: the user id by `Role.user`: the same in every scene.
+    """
+    return [
+        Person(
+            number,
+            role,
+            Identity(role.channel, role.tenant, user_ids[role.user]),
+            name=f"Person {number}",
+            credential=marks.make(Kind.CREDENTIAL, number, scene),
+            data=marks.make(Kind.DATA, number, scene),
+        )
+        for number, role in enumerate(ROLES)
+    ]
+
+
+class Interrupted(Exception):  # noqa: N818
+    """What fails half-way, on purpose."""
+
+
+@dataclass
+class Manner:
+    """How the credentials of one turn come.
+
+    Args:
+        yields: how often the loop runs others before a credential is given.
+        barrier: where all who ask wait for each other.
+        consent: whether the first one needs a sign-in.
+        fails: whether asking fails.
+    """
+
+    yields: int = 0
+    barrier: asyncio.Barrier | None = None
+    consent: bool = False
+    fails: bool = False
+
+    @classmethod
+    def of(cls, chance: random.Random, **options: Any) -> "Manner":
+        return cls(yields=chance.randrange(MOST_YIELDS), **options)
+
+
+class CanarySource:
+    """Gives canary credentials for one turn, in the form in which the provider gives real ones."""
+
+    def __init__(self, person: Person, providers: Mapping[str, OAuthProvider], manner: Manner) -> None:
+        self._person: Person | None = person
+        self._providers = providers
+        self._manner = manner
+        self._loop = asyncio.get_running_loop()
+        self.asked = False
+
+    async def credentials(self, provider: str, scopes: Iterable[str], *, renew: bool) -> Any:
+        self.asked = True
+        await self._wait()
+        if self._person is None:
+            raise CredentialsRefused("This turn is over.")
+        if self._manner.fails:
+            raise Interrupted("a credential that cannot be had, on purpose")
+        if self._manner.consent:
+            raise ConsentRequired(provider, frozenset(scopes))
+        if provider not in self._providers:
+            return self._person.credential
+        token = Token(
+            access_token=self._person.credential,
+            refresh_token=None,
+            expires_at=datetime.now(UTC) + timedelta(hours=1),
+            scopes=frozenset(scopes),
+            account=f"person{self._person.number}@example.com",
+        )
+        return self._providers[provider].credentials(token)
+
+    def credentials_sync(self, provider: str, scopes: Iterable[str], *, renew: bool, timeout: float) -> Any:
+        coroutine = self.credentials(provider, scopes, renew=renew)
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(timeout)
+
+    def end(self) -> None:
+        self._person = None
+
+    async def _wait(self) -> None:
+        for _ in range(self._manner.yields):
+            await asyncio.sleep(0)
+        if self._manner.barrier is not None:
+            try:
+                async with asyncio.timeout(BARRIER_WAIT):
+                    await self._manner.barrier.wait()
+            except (TimeoutError, asyncio.BrokenBarrierError):  # somebody does not ask: nobody waits for them
+                await self._manner.barrier.abort()
+
+
+def context_of(person: Person, text: str, source: CanarySource) -> TurnContext:
+    message = person.message(text)
+    return TurnContext(
+        identity=person.identity,
+        conversation=message.conversation,
+        message=message,
+        deadline=datetime.now(UTC) + DEADLINE,
+        reference=f"check-{person.number}",
+        credential_source=source,
+    )

@@ -1,0 +1,61 @@
+"""The leak hunt on toolkits that leak, and on toolkits that look as if they did."""
+
+import re
+from collections.abc import Iterable
+from importlib import import_module
+from typing import Any
+
+import pytest
+
+from gateway import Agent
+from gateway.check import Report
+from gateway.check.blocking import hunt_and_wait
+from toolkits import Toolkit
+
+leaky: Any = import_module("zoo.leaky")
+correct: Any = import_module("zoo.correct")
+
+
+def hunted(toolkits: Iterable[type[Toolkit]]) -> Report:
+    """One hunt for all of them, each the only toolkit of a member of a team."""
+    members = [Agent(model="test", toolkits=[toolkit()], name=toolkit.__name__) for toolkit in toolkits]
+    return hunt_and_wait(Agent(model="test", members=members))
+
+
+@pytest.fixture(scope="module")
+def leaks() -> Report:
+    return hunted(leaky.LEAKY)
+
+
+@pytest.fixture(scope="module")
+def clean() -> Report:
+    return hunted(correct.CORRECT)
+
+
+@pytest.mark.parametrize("toolkit", leaky.LEAKY, ids=lambda toolkit: toolkit.__name__)
+def test_a_leak_is_caught_and_named(toolkit: type[Toolkit], leaks: Report) -> None:
+    found = [leak for leak in leaks.leaks if leak.toolkit == toolkit.__name__]
+    assert found, "not caught"
+    assert re.search(leaky.LEAKY[toolkit], " ".join(leak.path for leak in found)), "\n".join(map(str, found))
+
+
+@pytest.mark.parametrize("toolkit", correct.CORRECT, ids=lambda toolkit: toolkit.__name__)
+def test_a_correct_toolkit_is_not_accused(toolkit: type[Toolkit], clean: Report) -> None:
+    accused = [leak for leak in clean.leaks if leak.toolkit == toolkit.__name__]
+    assert not accused, "\n".join(map(str, accused))
+
+
+def test_all_are_caught_and_none_is_accused(leaks: Report, clean: Report) -> None:
+    caught = {leak.toolkit for leak in leaks.leaks}
+    assert (len(caught), len(clean.leaks)) == (len(leaky.LEAKY), 0)
+    assert len(leaky.LEAKY) >= 30
+    assert len(correct.CORRECT) >= 30
+
+
+def test_correct_toolkits_are_covered_whole(clean: Report) -> None:
+    missing = [line for line in clean.not_covered if not line.startswith("what ")]
+    assert missing == ["fail only until it raised ValueError"]
+
+
+def test_a_leak_in_one_toolkit_is_not_laid_at_anothers_door(leaks: Report) -> None:
+    assert {leak.toolkit for leak in leaks.leaks} <= {toolkit.__name__ for toolkit in leaky.LEAKY}
