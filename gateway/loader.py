@@ -13,6 +13,7 @@ from gateway.native import engine_of
 from oauth import SettingError
 
 ENTRY_POINTS = "understudy.interfaces"
+FILE_PREFIX = "understudy_file_"  # of the module that an operator's file becomes
 
 
 def load_interface(channel: str) -> Callable[..., Interface]:
@@ -84,7 +85,7 @@ def _split(target: str) -> tuple[Path, str | None]:
 
 def _load(path: Path) -> ModuleType:
     sys.path.insert(0, str(path.resolve().parent))  # as `python FILE` does
-    name = f"understudy_file_{path.stem}"  # not the file's own name, which may be that of a package, like "slack"
+    name = f"{FILE_PREFIX}{path.stem}"  # not the file's own name, which may be that of a package, like "slack"
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None

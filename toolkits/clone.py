@@ -25,6 +25,8 @@ _IMMUTABLE_CONTAINERS = (tuple, frozenset, FunctionType, MethodType, BuiltinFunc
 
 MISSING = object()
 
+CLONE = "clone()"  # in place of an attribute, for an overridden method that is wrong
+
 INTERNAL = ("_functions", "_initial_values")  # what a toolkit keeps for itself and makes anew
 
 
@@ -40,11 +42,16 @@ class CloneError(Exception):
 
     def __init__(self, owner: object, attribute: str, reason: str) -> None:
         name = type(owner).__name__
-        super().__init__(
-            f"{name}.{attribute} cannot be cloned: {reason}. Every person gets a copy of {name}, so either make the "
-            f"value on first use and name {attribute!r} in {name}._clone_reset_attrs (None being a good first value), "
-            f"or, if one object may serve all people, name it in {name}._clone_shared_attrs."
-        )
+        if attribute == CLONE:
+            found = f"{name}.clone() is wrong: {reason}"
+            advice = "return what super().clone() returns, with your changes, or leave the method out"
+        else:
+            found = f"{name}.{attribute} cannot be cloned: {reason}"
+            advice = (
+                f"either make the value on first use and name {attribute!r} in {name}._clone_reset_attrs (None being a "
+                f"good first value), or, if one object may serve all people, name it in {name}._clone_shared_attrs"
+            )
+        super().__init__(f"{found}. Every person gets a copy of {name}, so {advice}.")
         self.owner = name
         self.attribute = attribute
 

@@ -1,7 +1,16 @@
 from collections.abc import Collection, Mapping
 from typing import Any, ClassVar, Self
 
-from toolkits.clone import INTERNAL, MISSING, CloneError, attributes, check_nothing_shared, clone_attributes, deep_copy
+from toolkits.clone import (
+    CLONE,
+    INTERNAL,
+    MISSING,
+    CloneError,
+    attributes,
+    check_nothing_shared,
+    clone_attributes,
+    deep_copy,
+)
 from toolkits.function import MARK, Function, ToolDefinition
 
 _FUNCTIONS, _INITIAL = INTERNAL
@@ -72,9 +81,9 @@ class Toolkit(metaclass=_ToolkitType):
         except CloneError:
             raise
         except Exception as error:
-            raise CloneError(self, "clone()", f"it raised {error!r}") from error
+            raise CloneError(self, CLONE, f"it raised {error!r}") from error
         if clone is self or type(clone) is not type(self):
-            raise CloneError(self, "clone()", "it must return a new toolkit of the same class")
+            raise CloneError(self, CLONE, _what_it_returned(self, clone))
         check_nothing_shared(self, clone, self._clone_shared_attrs)
         for function in self.functions.values():
             _ = function.parameters  # made now and shared by all clones: a bad signature stops the start
@@ -109,3 +118,8 @@ class Toolkit(metaclass=_ToolkitType):
 def _definitions(cls: type[Toolkit]) -> list[ToolDefinition]:
     members = (getattr(cls, name) for name in dir(cls))
     return [getattr(member, MARK) for member in members if hasattr(member, MARK)]
+
+
+def _what_it_returned(toolkit: Toolkit, clone: object) -> str:
+    found = "the toolkit itself" if clone is toolkit else f"a {type(clone).__name__!r}"
+    return f"it returned {found}, and not a new {type(toolkit).__name__}"

@@ -16,6 +16,7 @@ from types import BuiltinFunctionType, CellType, FrameType, FunctionType, Module
 from typing import Any
 
 from gateway.check.marks import Mark, find_marks, function_parts, is_marked, marks_in_text
+from gateway.loader import FILE_PREFIX
 
 OWN = "gateway.check"
 _LruCache = type(functools.lru_cache(maxsize=1)(len))
@@ -75,7 +76,7 @@ class Heap:
                 keys.append(_text_of(key))
                 is_key = is_key or key is child
             child = root
-        start = self._names.get(id(root), "?").removeprefix("module ")
+        start = self._names.get(id(root), "?").removeprefix("module ").removeprefix(FILE_PREFIX)
         return start + "".join(reversed(labels)), tuple(keys), is_key
 
     def _walk(self, root: Any) -> None:
@@ -120,12 +121,12 @@ def lasting_roots(templates: Mapping[str, Any], modules_first: Iterable[str]) ->
     for name in names:
         if not name.startswith(OWN) and name.partition(".")[0] not in TEST_RUNNERS and name in sys.modules:
             roots[f"module {name}"] = sys.modules[name]
-    me = threading.get_ident()
+    loop = asyncio.get_running_loop()
+    ours = {threading.current_thread(), threading.main_thread(), *_threads(None)}  # in which a slow tool may still run
     frames = sys._current_frames()
     for thread in threading.enumerate():
-        if thread.ident not in (me, threading.main_thread().ident) and thread.ident in frames:
+        if thread not in ours and thread.ident in frames:
             roots[f"thread {thread.name!r}"] = frames[thread.ident]
-    loop = asyncio.get_running_loop()
     for task in asyncio.all_tasks():
         if task is not asyncio.current_task():
             coroutine = task.get_coro()
@@ -149,24 +150,37 @@ async def thread_values(heap: Heap) -> list[tuple[str, Any]]:
     return values
 
 
+async def threads_at_rest(limit: float) -> None:
+    """Waits, so many seconds at the most, until the loop's threads have ended what turns have left them."""
+    count, loop = len(_threads(None)), asyncio.get_running_loop()
+    barrier = threading.Barrier(max(count, 1))
+
+    def meet() -> None:
+        with contextlib.suppress(threading.BrokenBarrierError):
+            barrier.wait(limit)
+
+    await asyncio.gather(*(loop.run_in_executor(None, meet) for _ in range(count)))
+
+
+def _threads(pool: ThreadPoolExecutor | None) -> set[threading.Thread]:
+    executor: Any = pool or asyncio.get_running_loop()._default_executor  # type: ignore[attr-defined]
+    return set() if executor is None or executor._shutdown else executor._threads
+
+
 async def _ask_threads(
     pool: ThreadPoolExecutor | None, thread_locals: Mapping[str, threading.local]
 ) -> list[dict[str, Any]]:
-    executor: Any = pool or asyncio.get_running_loop()._default_executor  # type: ignore[attr-defined]
-    if executor is None or getattr(executor, "_shutdown", False):
-        return []
-    count = len(executor._threads)
-    barrier = threading.Barrier(count) if count else None
+    count = len(_threads(pool))
+    barrier = threading.Barrier(max(count, 1))
 
     def ask() -> dict[str, Any]:
-        assert barrier is not None
         with contextlib.suppress(threading.BrokenBarrierError):
             barrier.wait(1)  # so that each thread is asked once
         kept = {f"context variable {variable.name!r}": value for variable, value in copy_context().items()}
         return kept | {f"thread-local {path}": dict(each.__dict__) for path, each in thread_locals.items()}
 
     loop = asyncio.get_running_loop()
-    return await asyncio.gather(*(loop.run_in_executor(executor, ask) for _ in range(count)))
+    return await asyncio.gather(*(loop.run_in_executor(pool, ask) for _ in range(count)))
 
 
 def _entries(cache: Any) -> dict[Any, Any]:

@@ -17,7 +17,7 @@ from pydantic_ai.models.function import AgentInfo, FunctionModel
 
 from gateway.agent import DEFAULT_ENGINE, Agent
 from gateway.check.arguments import SAMPLE, make_arguments
-from gateway.check.heap import Heap, Survivor, lasting_roots, thread_values
+from gateway.check.heap import Heap, Survivor, lasting_roots, thread_values, threads_at_rest
 from gateway.check.marks import Kind, Mark, Marks, find_marks, marks_in_text
 from gateway.check.offline import offline
 from gateway.check.people import ROLES, CanarySource, Interrupted, Manner, Person, cast, context_of
@@ -98,17 +98,18 @@ class _Hunt:
     async def run(self) -> Report:
         before = {id(toolkit): _state(toolkit) for each in self._agent.team() for toolkit in each.toolkits}
         printed = self._printed
-        with (
-            offline(),
-            self._log.listening(),
-            contextlib.redirect_stdout(printed),
-            contextlib.redirect_stderr(printed),
-        ):
-            for scene in self._all_scenes():
-                await self._play(scene)
-        self._look_at_templates(before)
-        self._look_at_output()
-        await self._look_at_memory()
+        with offline():
+            with (
+                self._log.listening(),
+                contextlib.redirect_stdout(printed),
+                contextlib.redirect_stderr(printed),
+            ):
+                for scene in self._all_scenes():
+                    await self._play(scene)
+            await threads_at_rest(TURN_LIMIT)
+            self._look_at_templates(before)
+            self._look_at_output()
+            await self._look_at_memory()
         self._tell_what_is_missing()
         return self._report
 

@@ -12,6 +12,7 @@ from e2e.conftest import Serve
 from e2e.served import COMMAND, ROOT
 
 from gateway.database import Database
+from oauth import Keyring
 
 DOCUMENTS = [
     ROOT / "README.md",
@@ -47,12 +48,23 @@ def test_an_understudy_command_runs(command: str, serve: Serve, tmp_path: Path) 
     ended = subprocess.run(
         [COMMAND, verb, *arguments],
         cwd=ROOT,
-        env={"PATH": os.environ["PATH"], "UNDERSTUDY_DATABASE_URL": database},
+        env={"PATH": os.environ["PATH"], "UNDERSTUDY_DATABASE_URL": database, **ACCOUNTS},
         capture_output=True,
         text=True,
         check=False,
     )
     assert ended.returncode == 0, ended.stderr
+
+
+ACCOUNTS = {
+    "UNDERSTUDY_MODEL": "test",
+    "UNDERSTUDY_BASE_URL": "https://bot.example.com",
+    "UNDERSTUDY_SECRET_KEY": Keyring.generate(),
+    "GOOGLE_CLIENT_ID": "id",
+    "GOOGLE_CLIENT_SECRET": "secret",
+    "SLACK_BOT_TOKEN": "xoxb-1",
+    "SLACK_SIGNING_SECRET": "secret",
+}
 
 
 async def _make(url: str) -> None:

@@ -1,0 +1,213 @@
+"""`understudy check` and its pytest fixture, as an operator uses them: offline, with nothing set."""
+
+import logging
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from gateway import Agent, TurnContext
+from gateway.check import LeakKind
+from gateway.check.arguments import make_arguments
+from gateway.check.blocking import hunt_and_wait
+from toolkits import Toolkit, tool
+from toolkits.google import Gmail
+
+LEAKY = '''
+CACHE = {}
+
+class Notes(Toolkit):
+    @tool
+    def note(self, text: str, context: TurnContext) -> str:
+        """Notes."""
+        CACHE.setdefault(context.conversation.id, []).append(text)
+        return "noted"
+'''
+CLEAN = '''
+class Notes(Toolkit):
+    def __init__(self) -> None:
+        self.cache = []
+
+    @tool
+    def note(self, text: str) -> str:
+        """Notes."""
+        self.cache.append(text)
+        return str(self.cache)
+'''
+HEAD = "from gateway import Agent, Gateway, TurnContext\nfrom toolkits import Toolkit, tool\n"
+AGENT = "\nagent = Agent(model='openai:gpt-5.2', toolkits=[Notes()])\n"
+
+
+def run(directory: Path, *command: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", *command] if command[0] == "pytest" else command,
+        cwd=directory,
+        env={"PATH": os.environ["PATH"], "HOME": str(directory)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def check(directory: Path, code: str) -> subprocess.CompletedProcess[str]:
+    (directory / "bot.py").write_text(HEAD + code)
+    return run(directory, str(Path(sys.executable).with_name("understudy")), "check", "bot.py")
+
+
+def test_a_leak_is_reported_with_its_path_and_status_one(tmp_path: Path) -> None:
+    ended = check(tmp_path, LEAKY + AGENT)
+    assert ended.returncode == 1
+    assert "1 leaks. Played: 46 turns of 6 people, 1 tools of 1 toolkits." in ended.stdout
+    assert "Notes.note: bot.CACHE[" in ended.stdout
+    assert "context.identity" in ended.stdout  # what to do
+
+
+def test_without_a_leak_the_status_is_zero_and_the_gaps_are_named(tmp_path: Path) -> None:
+    ended = check(tmp_path, CLEAN + AGENT)
+    assert ended.returncode == 0, ended.stdout
+    assert "No leak found." in ended.stdout
+    assert "Not covered:" in ended.stdout
+    assert "the network was not reached" in ended.stdout
+
+
+def test_a_gateway_is_checked_by_its_agent(tmp_path: Path) -> None:
+    ended = check(tmp_path, LEAKY + AGENT.replace("openai:gpt-5.2", "test") + "gateway = Gateway(agent)\n")
+    assert ended.returncode == 1, ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("clone", "named"),
+    [
+        ("return self", "it returned the toolkit itself"),
+        ("return None", "it returned a 'NoneType'"),
+        ("raise ValueError('no')", "it raised ValueError('no')"),
+        ("c = super().clone(); c.cache = self.cache; return c", "Notes.cache"),
+    ],
+)
+def test_a_clone_method_that_is_wrong_stops_it_with_status_two(clone: str, named: str, tmp_path: Path) -> None:
+    ended = check(tmp_path, f"{CLEAN}\n    def clone(self):\n        {clone}\n{AGENT}")
+    assert ended.returncode == 2
+    assert named in ended.stderr
+    assert "Every person gets a copy of Notes" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_tool_that_does_not_end_is_named_and_does_not_stop_it(tmp_path: Path) -> None:
+    body = "import time\n        time.sleep(3600)\n        return 'x'"
+    ended = check(tmp_path, CLEAN.replace("return str(self.cache)", body) + AGENT)
+    assert ended.returncode == 0, ended.stdout
+    assert "note did not end within 2 seconds" in ended.stdout
+
+
+def test_another_machine_is_not_reached(tmp_path: Path) -> None:
+    code = "import socket\n        socket.create_connection(('example.com', 80), timeout=1)\n        return 'reached'"
+    ended = check(tmp_path, CLEAN.replace("return str(self.cache)", code) + AGENT)
+    assert ended.returncode == 0, ended.stdout
+    assert "note only until it raised OSError" in ended.stdout
+
+
+def test_the_fixture_fails_a_test_with_the_report(tmp_path: Path) -> None:
+    (tmp_path / "leaky_bot.py").write_text(HEAD + LEAKY + AGENT)
+    (tmp_path / "clean_bot.py").write_text(HEAD + CLEAN + AGENT)
+    (tmp_path / "test_bot.py").write_text(
+        "import asyncio\nimport clean_bot, leaky_bot\n\n"
+        "def test_leaky(no_leaks):\n    no_leaks(leaky_bot.agent)\n\n"
+        "def test_clean(no_leaks):\n    no_leaks(clean_bot.agent)\n\n"
+        "def test_in_a_loop(no_leaks):\n"
+        "    async def main():\n        no_leaks(clean_bot.agent)\n    asyncio.run(main())\n"
+    )
+    ended = run(tmp_path, "pytest", "-q", "-p", "no:cacheprovider")
+    assert "1 failed, 2 passed" in ended.stdout, ended.stdout + ended.stderr
+    assert "leaky_bot.CACHE[" in ended.stdout
+
+
+def test_the_plugin_costs_a_test_run_nothing(tmp_path: Path) -> None:
+    (tmp_path / "test_nothing.py").write_text(
+        "import sys\n\ndef test_nothing():\n    assert 'gateway' not in sys.modules\n"
+    )
+    assert run(tmp_path, "pytest", "-q", "-p", "no:cacheprovider").returncode == 0
+
+
+class Settings(Toolkit):
+    """Its template is changed by a tool, through a reference that it has kept."""
+
+    def __init__(self) -> None:
+        self.last = ""
+
+    @tool
+    def choose(self, text: str) -> str:
+        """Chooses."""
+        originals[0].last = "chosen"
+        return "chosen"
+
+
+originals: list[Settings] = []
+
+
+def test_a_template_that_is_changed_is_named() -> None:
+    originals[:] = [Settings()]
+    report = hunt_and_wait(Agent(model="test", toolkits=[originals[0]]))
+    assert [(leak.kind, leak.path) for leak in report.leaks] == [(LeakKind.TEMPLATE, "Settings.last")]
+
+
+class Talker(Toolkit):
+    @tool
+    async def talk(self, text: str, context: TurnContext) -> str:
+        """Talks."""
+        logging.getLogger("talker").debug("talking")
+        return str(await context.credentials("fake"))
+
+
+def test_a_hunt_leaves_nothing_behind() -> None:
+    level, handlers, out = logging.getLogger().level, list(logging.getLogger().handlers), sys.stdout
+    threads = threading.active_count()
+    report = hunt_and_wait(Agent(model="test", toolkits=[Talker()]))
+    assert report.leaks == []
+    assert (logging.getLogger().level, list(logging.getLogger().handlers), sys.stdout) == (level, handlers, out)
+    assert threading.active_count() <= threads + 1
+
+
+def test_the_toolkit_for_gmail_is_clean(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GOOGLE_CLIENT_ID", "id")
+    monkeypatch.setenv("GOOGLE_CLIENT_SECRET", "secret")
+    assert hunt_and_wait(Agent(model="test", toolkits=[Gmail()])).leaks == []
+
+
+def test_an_agent_of_a_framework_is_said_to_be_covered_in_part_only() -> None:
+    from agents import Agent as SDKAgent
+
+    report = hunt_and_wait(Agent(SDKAgent(name="mine"), toolkits=[Talker()]))
+    assert report.tools == 1
+    assert "mine, which is written for openai-agents: its own tools and its graph were not played" in report.not_covered
+
+
+def test_arguments_fit_their_schema() -> None:
+    schema = {
+        "$defs": {"Where": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}},
+        "type": "object",
+        "properties": {
+            "text": {"type": "string", "default": "x"},
+            "kind": {"enum": ["a", "b"]},
+            "when": {"type": "string", "format": "date-time"},
+            "count": {"type": "integer", "minimum": 5},
+            "maybe": {"anyOf": [{"type": "null"}, {"type": "number"}]},
+            "where": {"$ref": "#/$defs/Where"},
+            "many": {"type": "array", "items": {"type": "boolean"}, "minItems": 2},
+            "short": {"type": "string", "maxLength": 3},
+        },
+    }
+    assert make_arguments(schema, "marked") == {
+        "text": "marked",
+        "kind": "a",
+        "when": "2026-01-02T03:04:05Z",
+        "count": 5,
+        "maybe": 1,
+        "where": {"city": "marked"},
+        "many": [True, True],
+        "short": "sam",
+    }
+    assert make_arguments(schema)["text"] == "x"
