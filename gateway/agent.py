@@ -8,11 +8,13 @@ from gateway.native import engine_of, name_of
 from oauth import SettingError
 from toolkits import Function, Toolkit, TurnContext
 from toolkits.clone import check_nothing_shared, clone_attributes
+from toolkits.mcp import MCPServer
 
 DEFAULT_ENGINE = "pydantic-ai"
 DEFAULT_NAME = "assistant"
 
-_SHARED = ("native", "model", "instructions", "name", "description", "engine", "auth", "scopes", "make_context")
+_SHARED = ("native", "model", "instructions", "name", "description", "engine", "auth", "scopes", "make_context",
+           "mcp_servers")  # fmt: skip
 # What a copy makes for itself, of its template, when it is first used; and the template's catalog.
 _OWN = ("_toolkits", "_members", "_template", "_clones", "catalog")
 _KNOWN = frozenset((*_SHARED, *_OWN))
@@ -36,6 +38,7 @@ class Agent:
         name: what it is called: by its team, and in its greeting.
         description: what it is for, in a sentence: its team's lead is told so.
         members: agents that this one may ask, each with toolkits of its own.
+        mcp_servers: servers whose tools it may call, too; connected once and shared by all copies.
         engine: which engine runs it: "pydantic-ai", "langgraph" or "openai-agents". A native agent's is known.
         auth: the OAuth provider whose credentials the tools of a native agent ask for, and `scopes` which permissions.
         make_context: makes what a native agent's tools are given of a `TurnContext`, where they want something else.
@@ -56,6 +59,7 @@ class Agent:
         name: str | None = None,
         description: str = "",
         members: Sequence["Agent"] = (),
+        mcp_servers: Sequence[MCPServer] = (),
         engine: str | None = None,
         auth: Any = None,
         scopes: Collection[str] = (),
@@ -72,6 +76,7 @@ class Agent:
         self.instructions = instructions
         self.name = name or DEFAULT_NAME
         self.description = description
+        self.mcp_servers = tuple(mcp_servers)
         self.engine = engine or DEFAULT_ENGINE
         self.auth = auth
         self.scopes = frozenset(scopes)

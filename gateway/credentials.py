@@ -60,6 +60,13 @@ class TurnCredentials:
         coroutine = self.credentials(provider, scopes, renew=renew)
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(timeout)
 
+    async def is_connected(self, provider: str, scopes: Iterable[str]) -> bool:
+        if self._over or provider in self._given:
+            return not self._over
+        if self._oauth is None or self._message.anonymous:
+            return False
+        return await self._oauth.is_connected(self._message.sender, provider, scopes)
+
     def end(self) -> None:
         self._over = True
         self._given.clear()

@@ -17,6 +17,7 @@ from gateway.database import Database
 from gateway.dispatch import EmbeddedDispatcher
 from gateway.drain import Drain
 from gateway.engines import load_engine
+from gateway.engines.tools import check_remote_names
 from gateway.events import EventHandler, TurnEvent
 from gateway.inbox import Inbox
 from gateway.interface import Event, Interface, TranscriptEntry
@@ -28,6 +29,7 @@ from gateway.turn import Turns
 from oauth import Identity, Keyring, OAuthCoordinator, OAuthProvider, SettingError
 from oauth.routes import callback_routes
 from toolkits import Conversation, Message
+from toolkits.mcp import MCPServer
 
 MAX_CONCURRENT_TURNS = 32
 
@@ -122,8 +124,13 @@ class Gateway:
             SettingError: if the database or a platform rejects a setting.
         """
         await self._database.open()
-        started: list[Interface] = []
+        started: list[Interface | MCPServer] = []
         try:
+            for server in dict.fromkeys(server for agent in self.agent.team() for server in agent.mcp_servers):
+                started.append(server)
+                await server.start()
+            for agent in self.agent.team():
+                check_remote_names(agent)
             for interface in self.interfaces.values():
                 started.append(interface)
                 await interface.start(self)
@@ -134,8 +141,8 @@ class Gateway:
         finally:
             self._ready = False
             await self._dispatcher.stop()
-            for interface in reversed(started):
-                await interface.stop()
+            for each in reversed(started):
+                await each.stop()
             await self._database.close()
 
     async def run(
@@ -195,7 +202,9 @@ class Gateway:
         return await self._oauth.authorization_url(identity, provider)
 
     def _coordinator(self, settings: GatewaySettings) -> OAuthCoordinator | None:
-        team: list[Any] = [owner for agent in self.agent.team() for owner in (agent, *agent.toolkits)]
+        team: list[Any] = []
+        for agent in self.agent.team():
+            team += [agent, *agent.toolkits, *agent.mcp_servers]
         owners = [owner for owner in team if isinstance(owner.auth, OAuthProvider)]
         if not owners:
             return None

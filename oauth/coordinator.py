@@ -153,6 +153,11 @@ class OAuthCoordinator:
         token = await self._token(identity, provider, frozenset(scopes), renew=renew)
         return Granted(token.account, self._providers[provider].credentials(token))
 
+    async def is_connected(self, identity: Identity, provider: str, scopes: Iterable[str]) -> bool:
+        """Whether there is a token of this person's that covers the scopes."""
+        token = await self._load(identity, provider)
+        return token is not None and frozenset(scopes) <= token.scopes
+
     async def _token(self, identity: Identity, provider: str, scopes: frozenset[str], *, renew: bool) -> Token:
         token = await self._load(identity, provider)
         if token is None or not scopes <= token.scopes:

@@ -62,6 +62,8 @@ class CredentialSource(Protocol):
 
     def credentials_sync(self, provider: str, scopes: Iterable[str], *, renew: bool, timeout: float) -> Any: ...
 
+    async def is_connected(self, provider: str, scopes: Iterable[str]) -> bool: ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TurnContext:
@@ -99,6 +101,10 @@ class TurnContext:
             CredentialsRefused: if this turn may use nobody's account, or is over.
         """
         return await self.credential_source.credentials(provider, scopes, renew=renew)
+
+    async def is_connected(self, provider: str, scopes: Iterable[str] = ()) -> bool:
+        """Whether `credentials` would give some, without a sign-in."""
+        return await self.credential_source.is_connected(provider, scopes)
 
     def credentials_sync(self, provider: str, scopes: Iterable[str] = (), *, renew: bool = False) -> Any:
         """As `credentials`, for a tool that runs in a thread. It blocks the thread, so never call it in a coroutine.

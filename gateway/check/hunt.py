@@ -211,7 +211,7 @@ class _Hunt:
             return ModelResponse([ToolCallPart(name, given) for name, given in arguments.items()])
 
         copy = scene.agent.deep_copy()
-        copy.native, copy.engine, copy.model = None, DEFAULT_ENGINE, FunctionModel(call_tools)
+        copy.native, copy.mcp_servers, copy.engine, copy.model = None, (), DEFAULT_ENGINE, FunctionModel(call_tools)
         text = f"Please do it: {person.data}"
         try:
             answer = await load_engine(DEFAULT_ENGINE).run(
@@ -338,6 +338,10 @@ class _Hunt:
                 missing.append(
                     f"{agent.name}, which is written for {agent.engine}: its own tools and its graph were not played"
                 )
+            missing += [
+                f"{server.name}: what an MCP server keeps of those who share it, and whether it keeps them apart"
+                for server in agent.mcp_servers
+            ]
         missing.append("what a tool does on other machines: the network was not reached")
         missing.append("what a shared server, database or file keeps: key it by the whole identity")
 

@@ -145,6 +145,9 @@ class CanarySource:
         coroutine = self.credentials(provider, scopes, renew=renew)
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(timeout)
 
+    async def is_connected(self, provider: str, scopes: Iterable[str]) -> bool:
+        return self._person is not None and not self._manner.consent
+
     def end(self) -> None:
         self._person = None
 

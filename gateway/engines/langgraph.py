@@ -32,7 +32,7 @@ from pydantic import ConfigDict, PrivateAttr, TypeAdapter
 
 from gateway.agent import Agent
 from gateway.engines import Answer
-from gateway.engines.tools import AgentTool, FunctionTool, Run, own_tools
+from gateway.engines.tools import AgentTool, FunctionTool, Run, own_tools, remote_tools
 from gateway.events import EventHandler, TextDelta, ToolEnded, ToolOutcome, ToolStarted, TurnEvent
 from gateway.sessions import Role, SessionItem
 from oauth import ConsentRequired, SettingError
@@ -57,6 +57,10 @@ class LangGraphEngine:
     def check(self, agent: Agent) -> None:
         if agent.native is None:
             _model(agent.model)
+        elif agent.mcp_servers:
+            raise SettingError(
+                f"Agent({agent.name!r}) is a graph, which has to be built with its tools: it takes no mcp_servers."
+            )
         elif isinstance(agent.native, Pregel) and "messages" not in agent.native.channels:
             raise SettingError(
                 f"The graph of Agent({agent.name!r}) has no 'messages' in its state: "
@@ -73,7 +77,7 @@ class LangGraphEngine:
         *,
         stream: bool,
     ) -> Answer:
-        graph, run = self._graph(agent), Run(agent, context, handler)
+        graph, run = await self._graph(agent, context), Run(agent, context, handler)
         said = [*_messages(history), HumanMessage(text)]
         for message in said:
             message.id = message.id or str(uuid4())
@@ -101,17 +105,19 @@ class LangGraphEngine:
             raise NotImplementedError("the graph waits at an interrupt, which is not supported yet")
         return _answer(said, state["messages"])
 
-    def _graph(self, agent: Agent) -> Any:
+    async def _graph(self, agent: Agent, context: TurnContext) -> Any:
         if agent.native is not None:
             return agent.native
-        template = agent.template
-        if template not in self._graphs:
-            self._graphs[template] = create_agent(
-                _model(agent.model),
-                [_Tool(tool) for tool in own_tools(template)],
-                system_prompt=agent.instructions or None,
-            )
-        return self._graphs[template]
+        if agent.mcp_servers:  # whose tools may be other ones in each turn
+            return _make_graph(agent, await remote_tools(agent, context))
+        if agent.template not in self._graphs:
+            self._graphs[agent.template] = _make_graph(agent, [])
+        return self._graphs[agent.template]
+
+
+def _make_graph(agent: Agent, remote: Sequence[AgentTool]) -> Any:
+    tools = [_Tool(tool) for tool in [*own_tools(agent.template), *remote]]
+    return create_agent(_model(agent.model), tools, system_prompt=agent.instructions or None)
 
 
 def as_tools(toolkit: Toolkit) -> list[BaseTool]:

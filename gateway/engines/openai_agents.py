@@ -25,7 +25,7 @@ from pydantic_core import to_json
 
 from gateway.agent import Agent
 from gateway.engines import Answer
-from gateway.engines.tools import AgentTool, Run, own_tools
+from gateway.engines.tools import AgentTool, Run, own_tools, remote_tools
 from gateway.events import EventHandler, TextDelta, ToolEnded, ToolOutcome, ToolStarted
 from gateway.sessions import Role, SessionItem
 from oauth import ConsentRequired, SettingError
@@ -62,7 +62,7 @@ class OpenAIAgentsEngine:
         config = RunConfig(tracing_disabled=True, tool_error_formatter=watch.note_error)
         said: list[Any] = [*_messages(history), {"role": "user", "content": text}]
         given: Any = run if agent.native is None else _native_context(run)
-        sdk_agent = self._agent(run)
+        sdk_agent = await self._agent(run)
         result: RunResult | RunResultStreaming
         if stream:
             result = Runner.run_streamed(sdk_agent, said, context=given, hooks=watch, run_config=config)
@@ -74,20 +74,22 @@ class OpenAIAgentsEngine:
         added = [said[-1], *result.to_input_list()[len(said) :]]
         return Answer(_text(result.final_output), [_item(dict(item)) for item in added])
 
-    def _agent(self, run: Run) -> SDKAgent[Any]:
-        agent = run.agent
+    async def _agent(self, run: Run) -> SDKAgent[Any]:
+        agent, remote = run.agent, list[AgentTool]()
+        if agent.mcp_servers:  # whose tools may be other ones in each turn
+            remote = list(await remote_tools(agent, run.context))
         if agent.native is not None:
-            own = [_tool(tool, run) for tool in own_tools(agent.template)]
+            own = [_tool(tool, run) for tool in [*own_tools(agent.template), *remote]]
             return replace(agent.native, tools=[*agent.native.tools, *own]) if own else agent.native
-        template = agent.template
-        if template not in self._agents:
-            self._agents[template] = SDKAgent(
+        if agent.template not in self._agents:
+            self._agents[agent.template] = SDKAgent(
                 name=agent.name,
                 instructions=agent.instructions or None,
                 model=_model(agent.model),
-                tools=[_tool(tool) for tool in own_tools(template)],
+                tools=[_tool(tool) for tool in own_tools(agent.template)],
             )
-        return self._agents[template]
+        made = self._agents[agent.template]
+        return replace(made, tools=[*made.tools, *map(_tool, remote)]) if remote else made
 
 
 class _ToolWatch(RunHooks[Any]):
@@ -102,15 +104,23 @@ class _ToolWatch(RunHooks[Any]):
         needs_consent = isinstance(failure.error, ConsentRequired)
         self._failed[failure.call_id] = ToolOutcome.SIGN_IN if needs_consent else ToolOutcome.ERROR
 
+    def _is_native(self, tool: Any) -> bool:
+        """Whether it is none of ours, which tell of themselves."""
+        return not isinstance(tool, _Tool)
+
     async def on_tool_start(self, context: RunContextWrapper[Any], agent: Any, tool: Any) -> None:
-        if tool.name not in self._run.agent.catalog and isinstance(context, ToolContext):  # else told of by itself
+        if self._is_native(tool) and isinstance(context, ToolContext):
             arguments = {"arguments": context.tool_arguments}
             await self._run.handler(ToolStarted(context.tool_call_id, tool.name, arguments))
 
     async def on_tool_end(self, context: RunContextWrapper[Any], agent: Any, tool: Any, result: object) -> None:
-        if tool.name not in self._run.agent.catalog and isinstance(context, ToolContext):
+        if self._is_native(tool) and isinstance(context, ToolContext):
             outcome = self._failed.get(context.tool_call_id, ToolOutcome.OK)
             await self._run.handler(ToolEnded(context.tool_call_id, tool.name, outcome, result))
+
+
+class _Tool(SDKTool):
+    """A tool of ours."""
 
 
 def _tool(tool: AgentTool, run: Run | None = None) -> SDKTool:
@@ -122,7 +132,7 @@ def _tool(tool: AgentTool, run: Run | None = None) -> SDKTool:
         except ToolError as error:
             return str(error)
 
-    return SDKTool(
+    return _Tool(
         name=tool.name,
         description=tool.description,
         params_json_schema=tool.parameters,

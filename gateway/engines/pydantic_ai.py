@@ -1,6 +1,7 @@
 """pydantic-ai, the default engine: https://ai.pydantic.dev"""
 
 from collections.abc import AsyncIterable, Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -30,7 +31,7 @@ from pydantic_core import to_json
 
 from gateway.agent import Agent
 from gateway.engines import Answer
-from gateway.engines.tools import Run, own_tools, watched
+from gateway.engines.tools import AgentTool, Run, own_tools, remote_tools, watched
 from gateway.events import EventHandler, TextDelta
 from gateway.sessions import Role, SessionItem
 from oauth import SettingError
@@ -89,13 +90,14 @@ class PydanticAIEngine:
         native: AbstractAgent[Any, Any] = run.agent.native
         context = run.context if run.agent.make_context is None else run.agent.make_context(run.context)
         streams = forward is not None and isinstance(native.model, Model) and _can_stream(native.model)
+        ours = _AgentToolset(run.agent.template, run)
         return await native.run(
             text,
             deps=context,
             message_history=messages,
             event_stream_handler=forward if streams else None,
-            capabilities=[_ToolWatch(run)],
-            toolsets=[_AgentToolset(run.agent.template, run)] if run.agent.catalog else None,
+            capabilities=[_ToolWatch(run.handler, ours)],
+            toolsets=[ours],
         )
 
     def _runner(self, template: Agent) -> PydanticAgent[Run, str]:
@@ -113,40 +115,49 @@ class _AgentToolset(AbstractToolset[Any]):
 
     def __init__(self, template: Agent, run: Run | None = None) -> None:
         self._run = run
-        self._own = {tool.name: tool for tool in own_tools(template)}
-        self._tools = {
-            tool.name: ToolsetTool(
-                toolset=self,
-                tool_def=ToolDefinition(
-                    name=tool.name, description=tool.description, parameters_json_schema=tool.parameters
-                ),
-                max_retries=RETRIES,
-                args_validator=tool.validator,
-            )
-            for tool in self._own.values()
-        }
+        self._own: dict[str, ToolsetTool[Any]] = {tool.name: self._describe(tool) for tool in own_tools(template)}
+        self.names = frozenset(self._own)  # of the last tools that were offered, in a run of its own
+
+    def _describe(self, tool: AgentTool) -> "_Tool":
+        definition = ToolDefinition(
+            name=tool.name, description=tool.description, parameters_json_schema=tool.parameters
+        )
+        return _Tool(toolset=self, tool_def=definition, max_retries=RETRIES, args_validator=tool.validator, tool=tool)
 
     @property
     def id(self) -> str | None:
         return None
 
     async def get_tools(self, ctx: RunContext[Any]) -> dict[str, ToolsetTool[Any]]:
-        return self._tools
+        run: Run = self._run or ctx.deps
+        if not run.agent.mcp_servers:
+            return self._own
+        remote = await remote_tools(run.agent, run.context)
+        tools = {**self._own, **{tool.name: self._describe(tool) for tool in remote}}
+        self.names = frozenset(tools)
+        return tools
 
     async def call_tool(
         self, name: str, tool_args: dict[str, Any], ctx: RunContext[Any], tool: ToolsetTool[Any]
     ) -> Any:
+        assert isinstance(tool, _Tool)
         try:
-            return await self._own[name].call(self._run or ctx.deps, tool_args)
+            return await tool.tool.call(self._run or ctx.deps, tool_args)
         except ToolError as error:
             raise ToolFailed(str(error)) from error
+
+
+@dataclass(kw_only=True)
+class _Tool(ToolsetTool[Any]):
+    tool: AgentTool
 
 
 class _ToolWatch(AbstractCapability[Any]):
     """Tells a run's handler of the tools that a native agent has of its own."""
 
-    def __init__(self, run: Run) -> None:
-        self._run = run
+    def __init__(self, handler: EventHandler, ours: _AgentToolset) -> None:
+        self._handler = handler
+        self._ours = ours
 
     async def wrap_tool_execute(
         self,
@@ -157,9 +168,9 @@ class _ToolWatch(AbstractCapability[Any]):
         args: dict[str, Any],
         handler: WrapToolExecuteHandler,
     ) -> Any:
-        if call.tool_name in self._run.agent.catalog:  # told of by itself
+        if call.tool_name in self._ours.names:  # told of by itself
             return await handler(args)
-        async with watched(self._run.handler, call.tool_name, args) as watch:
+        async with watched(self._handler, call.tool_name, args) as watch:
             watch.result = await handler(args)
         return watch.result
 

@@ -15,8 +15,9 @@ from pydantic_core import SchemaValidator, core_schema, to_json
 from gateway.agent import Agent
 from gateway.engines import load_engine
 from gateway.events import EventHandler, ToolEnded, ToolOutcome, ToolStarted
-from oauth import ConsentRequired, OAuthProvider
+from oauth import ConsentRequired, OAuthProvider, SettingError
 from toolkits import Function, ToolError, TurnContext
+from toolkits.mcp import MCPTool
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +165,59 @@ _TASK_SCHEMA = {
 _TASK_VALIDATOR = SchemaValidator(
     core_schema.typed_dict_schema({"task": core_schema.typed_dict_field(core_schema.str_schema())})
 )
+
+
+class RemoteTool(AgentTool):
+    """A tool of an MCP server, called for the sender of the turn's message."""
+
+    def __init__(self, tool: MCPTool) -> None:
+        auth = tool.server.auth
+        super().__init__(
+            tool.name,
+            tool.description,
+            tool.parameters,
+            _ANY_ARGUMENTS,
+            private=tool.server.private,
+            provider=auth.name if auth is not None else None,
+        )
+        self._tool = tool
+
+    async def _call(self, run: Run, arguments: Mapping[str, Any]) -> str:
+        return await self._tool.call(arguments, run.context)
+
+
+_ANY_ARGUMENTS = SchemaValidator(core_schema.dict_schema(core_schema.str_schema(), core_schema.any_schema()))
+
+
+async def remote_tools(agent: Agent, context: TurnContext) -> Sequence[AgentTool]:
+    """The tools of an agent's MCP servers, which may be other ones for each person.
+
+    Raises:
+        SettingError: if two tools have one name.
+    """
+    found = [tool for server in agent.mcp_servers for tool in await server.tools(context)]
+    _check_names(agent.template, found)
+    return [RemoteTool(tool) for tool in found]
+
+
+def check_remote_names(agent: Agent) -> None:
+    """Proves, when its MCP servers are started, that no two tools of an agent have one name.
+
+    Raises:
+        SettingError: naming the tool and the server.
+    """
+    _check_names(agent, [tool for server in agent.mcp_servers for tool in server.shared_tools])
+
+
+def _check_names(template: Agent, remote: Sequence[MCPTool]) -> None:
+    taken = {*template.catalog, *(member.tool_name for member in template.members)}
+    for tool in remote:
+        if tool.name in taken:
+            raise SettingError(
+                f"Agent {template.name!r} has two tools called {tool.name!r}, one of them of the MCP server "
+                f"{tool.server.name!r}: put that server into a member of its own, Agent(members=[…])."
+            )
+        taken.add(tool.name)
 
 
 def own_tools(template: Agent) -> Sequence[AgentTool]:

@@ -1,0 +1,100 @@
+"""MCP servers: npm `@modelcontextprotocol/server-everything`, and one that tells who calls it."""
+
+import asyncio
+import json
+from typing import Any
+
+import httpx
+from mcp.server.mcpserver import Context, MCPServer
+from mcp.server.mcpserver.exceptions import ToolError
+from starlette.applications import Starlette
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from . import node
+from .process import Process, free_ports, retrying
+
+EVERYTHING = "@modelcontextprotocol/server-everything/dist/index.js"
+
+
+def stdio_command() -> list[str]:
+    """Starts the server on its standard input and output. Raises `node.UnavailableError` if it cannot be had."""
+    return [str(node.node()), str(node.script(EVERYTHING))]
+
+
+class EverythingServer:
+    """The server over streamable HTTP; `stop` and `start` keep the port."""
+
+    def __init__(self) -> None:
+        (self.port,) = free_ports(1)
+        self.url = f"http://127.0.0.1:{self.port}/mcp"
+        self._process: Process | None = None
+
+    def start(self) -> None:
+        retrying(self._start)
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.stop()
+            self._process = None
+
+    def _start(self) -> None:
+        argv = [*stdio_command(), "streamableHttp"]
+        self._process = Process("server-everything", argv, self._up, {"PORT": str(self.port)})
+        self._process.start()
+
+    def _up(self) -> bool:
+        return httpx.get(self.url, trust_env=False).status_code < 500
+
+
+class Calls:
+    """What a telling server was called with."""
+
+    def __init__(self) -> None:
+        self.tokens: list[str] = []
+        self.slow = asyncio.Event()
+        self.count = 0
+
+
+def telling_app(calls: Calls, *, accepted: set[str] | None = None) -> ASGIApp:
+    """An MCP server over streamable HTTP at `/mcp`, whose tools tell the metadata and the bearer token of their call.
+
+    With `accepted`, any other bearer token is answered with 401.
+    """
+    server = MCPServer("telling")
+
+    @server.tool()
+    async def whoami(ctx: Context[Any, Any], word: str = "") -> str:
+        """Tells who calls."""
+        request = ctx.request_context.request
+        token = request.headers.get("authorization", "").removeprefix("Bearer ") if request is not None else ""
+        meta = dict(ctx.request_context.meta or {})
+        await asyncio.sleep(0.01)
+        return json.dumps({"meta": meta, "token": token, "word": word})
+
+    @server.tool()
+    async def linger() -> str:
+        """Counts the call, and does not answer."""
+        calls.count += 1
+        await asyncio.sleep(3600)
+        return ""
+
+    @server.tool()
+    async def fail() -> str:
+        """Fails."""
+        raise ToolError("that cannot be")
+
+    inner = server.streamable_http_app()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and accepted is not None:
+            headers = {name.decode(): value.decode() for name, value in scope["headers"]}
+            token = headers.get("authorization", "").removeprefix("Bearer ")
+            calls.tokens.append(token)
+            if token not in accepted:
+                return await Response("who?", 401)(scope, receive, send)
+        await inner(scope, receive, send)
+        return None
+
+    assert isinstance(inner, Starlette)
+    return app

@@ -1,0 +1,239 @@
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mcp import Client
+from mcp.shared.exceptions import MCPError
+from mcp_types import CONNECTION_CLOSED, REQUEST_TIMEOUT, CallToolResult, Implementation, ServerNotification, Tool
+from tenacity import RetryCallState, wait_exponential_jitter
+
+from toolkits.function import ToolError
+from toolkits.mcp.transport import LOST, NOT_SENT, UNAUTHORIZED, Streams, watched
+
+START_TIMEOUT = 20.0  # seconds until a server has told its tools
+RECONNECT_WAIT = 10.0  # seconds that a call waits for a server that is away
+CALL_TIMEOUT = 120.0  # seconds for one call
+CLOSE_TIMEOUT = 10.0  # seconds until a connection that is closed is left to itself
+LONGEST_PAUSE = 30.0  # seconds between two tries to connect
+MOST_PAGES = 100  # of a list of tools
+
+log = logging.getLogger(__name__)
+
+
+class Unauthorized(Exception):  # noqa: N818
+    """The server does not accept the credentials of this connection."""
+
+
+class Unreachable(Exception):  # noqa: N818
+    """The server could not be connected to."""
+
+
+@dataclass
+class _Open:
+    client: Client
+    closed: asyncio.Event
+
+
+class Connection:
+    """A connection to a server, opened anew when it dies. Calls of many turns share it.
+
+    A task of its own opens it and closes it, as the SDK wants it; calls come from any task.
+
+    Args:
+        name: what the server is called in messages.
+        connect: opens the streams to it.
+    """
+
+    def __init__(self, name: str, connect: Callable[[], Streams]) -> None:
+        self._name = name
+        self._connect = connect
+        self._open: _Open | None = None
+        self._changed = asyncio.Event()
+        self._stopping = asyncio.Event()
+        self._failure: BaseException | None = None
+        self._pause = wait_exponential_jitter(max=LONGEST_PAUSE)
+        self._task: asyncio.Task[None] | None = None
+        self.tools: tuple[Tool, ...] = ()
+
+    async def start(self) -> None:
+        """Connects and lists the tools.
+
+        Raises:
+            Unreachable: naming the reason.
+            Unauthorized: if the server does not accept the credentials.
+        """
+        self._task = asyncio.create_task(self._keep(), name=f"mcp-{self._name}")
+        try:
+            async with asyncio.timeout(START_TIMEOUT):
+                while self._open is None:
+                    if self._failure is not None:
+                        raise _reason(self._failure)
+                    await self._change()
+        except TimeoutError:
+            await self.stop()
+            raise Unreachable(f"it did not answer within {START_TIMEOUT:.0f} seconds") from None
+        except (Unreachable, Unauthorized):
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        """Closes it; a child process is ended."""
+        self._stopping.set()
+        self._tell_change()
+        if self._task is not None:
+            _, late = await asyncio.wait([self._task], timeout=CLOSE_TIMEOUT)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
+
+    async def call(self, name: str, arguments: Mapping[str, Any], meta: Mapping[str, Any]) -> CallToolResult:
+        """Calls a tool.
+
+        A call that the server has not taken is made again, once; one that it may have taken never is.
+
+        Raises:
+            ToolError: if there is no result.
+            Unauthorized: if the server does not accept the credentials.
+        """
+        for attempt in (1, 2):
+            current = await self._current()
+            try:
+                return await self._call(current, name, arguments, meta)
+            except MCPError as error:
+                if error.code == UNAUTHORIZED:
+                    raise Unauthorized from error
+                if error.code == NOT_SENT:
+                    current.closed.set()
+                    if attempt == 1:
+                        continue
+                    raise ToolError(f"{self._name} cannot be reached now: {error.message}.") from error
+                if error.code in (LOST, CONNECTION_CLOSED):
+                    current.closed.set()
+                    raise ToolError(_unknown(self._name, "the connection to it was lost")) from error
+                if error.code == REQUEST_TIMEOUT:
+                    raise ToolError(_unknown(self._name, f"no answer came in {CALL_TIMEOUT:.0f} seconds")) from error
+                raise ToolError(f"{self._name} refused {name}: {error.message}") from error
+        raise AssertionError("a second attempt ends the call")
+
+    async def _call(
+        self, current: _Open, name: str, arguments: Mapping[str, Any], meta: Mapping[str, Any]
+    ) -> CallToolResult:
+        calling = asyncio.ensure_future(
+            current.client.call_tool(name, dict(arguments), CALL_TIMEOUT, meta=dict(meta))  # type: ignore[arg-type]
+        )
+        closing = asyncio.ensure_future(current.closed.wait())
+        try:
+            await asyncio.wait([calling, closing], return_when=asyncio.FIRST_COMPLETED)
+            if not calling.done():  # whatever the SDK makes of a connection that dies under a call
+                raise MCPError(LOST, "the connection was closed")
+            return calling.result()
+        finally:
+            closing.cancel()
+            calling.cancel()
+            await asyncio.gather(calling, closing, return_exceptions=True)
+
+    async def _current(self) -> _Open:
+        try:
+            async with asyncio.timeout(RECONNECT_WAIT):
+                while self._open is None or self._open.closed.is_set():
+                    if self._failure is not None and isinstance(reason := _reason(self._failure), Unauthorized):
+                        raise reason
+                    if self._stopping.is_set():
+                        raise ToolError(f"{self._name} cannot be reached now.")
+                    await self._change()
+        except TimeoutError:
+            raise ToolError(f"{self._name} cannot be reached now.") from None
+        return self._open
+
+    async def _keep(self) -> None:
+        state = RetryCallState(None, None, (), {})  # type: ignore[arg-type]
+        while not self._stopping.is_set():
+            closed = asyncio.Event()
+            self._failure = None
+            try:
+                await self._serve(closed)
+                state.attempt_number = 1
+            except Exception as error:  # noqa: BLE001 - the SDK wraps what a transport raises in groups
+                self._failure = error
+            self._open = None
+            self._tell_change()
+            if self._failure is not None:
+                reason = _reason(self._failure)
+                if isinstance(reason, Unauthorized):
+                    return
+                log.warning("%s cannot be reached: %s", self._name, reason)
+                await self._rest(self._pause(state))
+                state.attempt_number += 1
+
+    async def _serve(self, closed: asyncio.Event) -> None:
+        async def listen(message: Any) -> None:
+            if isinstance(message, ServerNotification) and "tools/list_changed" in str(message):
+                relist.set()
+
+        relist = asyncio.Event()
+        client = Client(
+            watched(self._connect(), closed),
+            cache=None,
+            client_info=Implementation(name="understudy", version="0.1.0"),
+            message_handler=listen,
+        )
+        async with client:
+            while not closed.is_set() and not self._stopping.is_set():
+                relist.clear()
+                self.tools = await _list_tools(client)
+                self._open = _Open(client, closed)
+                self._tell_change()
+                await _first(closed, self._stopping, relist)
+
+    async def _rest(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
+        except TimeoutError:
+            return
+
+    def _tell_change(self) -> None:
+        self._changed.set()
+
+    async def _change(self) -> None:
+        self._changed.clear()
+        await self._changed.wait()
+
+
+async def _list_tools(client: Client) -> tuple[Tool, ...]:
+    found, cursor = list[Tool](), None
+    for _ in range(MOST_PAGES):
+        page = await client.list_tools(cursor=cursor)
+        found += page.tools
+        cursor = page.next_cursor
+        if cursor is None:
+            break
+    return tuple(found)
+
+
+async def _first(*events: asyncio.Event) -> None:
+    waiting = [asyncio.create_task(event.wait()) for event in events]
+    try:
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+
+
+def _reason(error: BaseException) -> Exception:
+    """The plain reason in what the SDK raises, which may be a group of groups."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    if isinstance(error, MCPError) and error.code == UNAUTHORIZED:
+        return Unauthorized()
+    if isinstance(error, Unreachable):
+        return error
+    return Unreachable(f"{error}" or type(error).__name__)
+
+
+def _unknown(name: str, reason: str) -> str:
+    return f"It is not known whether {name} has done that: {reason}. Look before you try again."

@@ -1,0 +1,119 @@
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from oauth import Identity
+from toolkits.function import ToolError
+from toolkits.mcp.connection import Connection
+
+IDLE_FOR = 300.0  # seconds after which a connection that nobody uses is closed
+SWEEP_EVERY = 60.0  # seconds
+POOL_WAIT = 10.0  # seconds that a call waits for a free connection
+
+
+@dataclass
+class _Entry:
+    connection: Connection
+    credential: str = field(repr=False)
+    users: int = 0
+    used_at: float = 0.0
+    retired: bool = False
+
+
+class ConnectionPool:
+    """Connections of people, each its person's alone: at most so many, the least recently used closed first.
+
+    Args:
+        open_connection: opens one with somebody's access token.
+    """
+
+    def __init__(self, name: str, most: int, open_connection: Callable[[str], Awaitable[Connection]]) -> None:
+        self._name = name
+        self._most = most
+        self._open_connection = open_connection
+        self._entries: dict[Identity, _Entry] = {}
+        self._opening: dict[Identity, asyncio.Lock] = {}
+        self._opens = 0
+        self._freed = asyncio.Condition()
+        self._sweeper: asyncio.Task[None] | None = None
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def start(self) -> None:
+        self._sweeper = asyncio.create_task(self._sweep(), name=f"mcp-{self._name}-sweeper")
+
+    async def stop(self) -> None:
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+            await asyncio.gather(self._sweeper, return_exceptions=True)
+            self._sweeper = None
+        entries, self._entries = list(self._entries.values()), {}
+        await asyncio.gather(*(entry.connection.stop() for entry in entries))
+
+    @asynccontextmanager
+    async def connection(self, identity: Identity, credential: str) -> AsyncIterator[Connection]:
+        """A person's connection, while the block lasts. One that was opened with another credential is replaced.
+
+        Raises:
+            ToolError: if all connections are in use, and stay so.
+        """
+        entry = await self._take(identity, credential)
+        try:
+            yield entry.connection
+        finally:
+            entry.users -= 1
+            entry.used_at = time.monotonic()
+            if entry.retired and not entry.users:
+                await entry.connection.stop()
+            async with self._freed:
+                self._freed.notify_all()
+
+    async def drop(self, identity: Identity) -> None:
+        """Takes a person's connection out of the pool, and closes it when the last call over it has ended."""
+        if entry := self._entries.pop(identity, None):
+            entry.retired = True
+            if not entry.users:
+                await entry.connection.stop()
+
+    async def _take(self, identity: Identity, credential: str) -> _Entry:
+        lock = self._opening.setdefault(identity, asyncio.Lock())
+        async with lock:
+            entry = self._entries.get(identity)
+            if entry is not None and entry.credential != credential:
+                await self.drop(identity)
+                entry = None
+            if entry is None:
+                await self._make_room()
+                try:
+                    entry = _Entry(await self._open_connection(credential), credential)
+                    self._entries[identity] = entry
+                finally:
+                    self._opens -= 1
+            entry.users += 1
+        if not lock.locked():
+            self._opening.pop(identity, None)
+        return entry
+
+    async def _make_room(self) -> None:
+        try:
+            async with asyncio.timeout(POOL_WAIT), self._freed:
+                while len(self._entries) + self._opens >= self._most:
+                    idle = [(entry.used_at, identity) for identity, entry in self._entries.items() if not entry.users]
+                    if idle:
+                        await self.drop(min(idle, key=lambda each: each[0])[1])
+                    else:
+                        await self._freed.wait()
+                self._opens += 1
+        except TimeoutError:
+            raise ToolError(f"Too many people use {self._name} just now. Try again in a minute.") from None
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP_EVERY)
+            long_ago = time.monotonic() - IDLE_FOR
+            for identity, entry in list(self._entries.items()):
+                if not entry.users and entry.used_at < long_ago:
+                    await self.drop(identity)

@@ -1,0 +1,254 @@
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import urlsplit
+
+from oauth import OAuthProvider, SettingError
+from oauth.settings import is_loopback
+from toolkits.context import TurnContext
+from toolkits.function import ToolError
+
+if TYPE_CHECKING:
+    from mcp_types import CallToolResult, Tool
+
+    from toolkits.mcp.connection import Connection
+    from toolkits.mcp.pool import ConnectionPool
+
+MAX_CONNECTIONS = 32
+IDENTITY = "understudy/identity"
+"""The key in `_meta` of each call: whose turn it is. A prefix and a name, as the specification wants it
+(https://modelcontextprotocol.io/specification/2025-06-18/basic/index#meta)."""
+
+
+@dataclass(frozen=True, eq=False)
+class MCPTool:
+    """A tool of a server. It is the same for everybody; who calls it is in the context.
+
+    Args:
+        parameters: JSON Schema of the arguments.
+    """
+
+    name: str
+    description: str
+    parameters: dict[str, Any] = field(repr=False)
+    server: "MCPServer"
+
+    async def call(self, arguments: Mapping[str, Any], context: TurnContext) -> str:
+        """Calls it for the sender of the turn's message; returns text for the model.
+
+        Raises:
+            ToolError: in one plain sentence, if there is no result.
+            ConsentRequired: if the server wants each person's own account, and they have not connected it.
+        """
+        return await self.server.call(self.name, arguments, context)
+
+
+class MCPServer:
+    """A Model Context Protocol server whose tools an agent may call.
+
+    It is connected to once, when the gateway starts, and shared by every copy of the agent; each call tells the server
+    whose turn it is, in its metadata. With `auth`, each person has a connection of their own, with their own token.
+    The server is offered no sampling, no roots and no elicitation.
+
+    Args:
+        server: the address of a streamable HTTP endpoint, or a command and its arguments for a server on stdio.
+        name: what it is called in messages; else the command or the host.
+        env: more environment variables for the command, which else gets a few harmless ones.
+        headers: for each request to the endpoint.
+        auth: the OAuth provider whose access token the endpoint wants of each person, and `scopes` which permissions.
+        private: whether what its tools return is for the sender alone; always so with `auth`.
+        max_connections: how many people's connections are open at once, with `auth`.
+
+    Raises:
+        SettingError: naming what cannot be.
+    """
+
+    def __init__(
+        self,
+        server: str | Sequence[str],
+        *,
+        name: str | None = None,
+        env: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        auth: OAuthProvider | None = None,
+        scopes: Collection[str] = (),
+        private: bool = False,
+        max_connections: int = MAX_CONNECTIONS,
+    ) -> None:
+        if isinstance(server, str):
+            self._url: str | None = _checked(server, with_token=auth is not None)
+            self._command: tuple[str, ...] = ()
+            self.name = name or str(urlsplit(server).hostname)
+        else:
+            if not server or auth is not None or headers is not None:
+                raise SettingError(
+                    f"MCPServer({list(server)!r}) is a command, which there has to be, and which has no headers and no "
+                    "account of each person (auth): these are for the address of an HTTP endpoint."
+                )
+            self._url, self._command = None, tuple(server)
+            self.name = name or PurePath(server[0]).name
+        if env is not None and self._url is not None:
+            raise SettingError(f"MCPServer({server!r}, env=…): environment variables are for a command.")
+        self.auth = auth
+        self.scopes = frozenset(scopes)
+        self.private = private or auth is not None
+        self._env = dict(env or {})
+        self._headers = dict(headers or {})
+        self._max_connections = max_connections
+        self._connection: Connection | None = None
+        self._pool: ConnectionPool | None = None
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """Itself: one server serves all, and what it keeps of people is keyed by their whole identity."""
+        return self
+
+    async def start(self) -> None:
+        """Connects, where one connection serves all.
+
+        Raises:
+            SettingError: if the server cannot be reached.
+        """
+        from toolkits.mcp.connection import Unauthorized, Unreachable  # the SDK takes a while to import
+        from toolkits.mcp.pool import ConnectionPool
+
+        if self.auth is not None:
+            self._pool = ConnectionPool(self.name, self._max_connections, self._open)
+            self._pool.start()
+            return
+        try:
+            self._connection = await self._open(None)
+        except (Unreachable, Unauthorized) as error:
+            what = self._url or " ".join(self._command)
+            raise SettingError(
+                f"The MCP server {self.name!r} ({what}) could not be started or reached: "
+                f"{error or 'it wants credentials'}. Start it, or take it out of Agent(mcp_servers=…)."
+            ) from error
+
+    async def stop(self) -> None:
+        """Closes what is open, and ends the command."""
+        if self._connection is not None:
+            await self._connection.stop()
+        if self._pool is not None:
+            await self._pool.stop()
+        self._connection = self._pool = None
+
+    @property
+    def shared_tools(self) -> Sequence[MCPTool]:
+        """The tools that everybody has: none where the server wants each person's own account."""
+        return [self._tool(tool) for tool in self._connection.tools] if self._connection is not None else []
+
+    async def tools(self, context: TurnContext) -> Sequence[MCPTool]:
+        """The tools that the sender of the turn's message has.
+
+        Where the server wants each person's own account, somebody who has not connected theirs has one tool, which
+        asks them to.
+        """
+        if self.auth is None:
+            return self.shared_tools
+        if not await context.is_connected(self.auth.name, self.scopes):
+            return [self._sign_in_tool()]
+        found: Sequence[MCPTool] = await self._with_connection(context, self._list)
+        return found
+
+    async def call(self, name: str, arguments: Mapping[str, Any], context: TurnContext) -> str:
+        from toolkits.mcp.connection import Unauthorized
+        from toolkits.mcp.results import as_text
+
+        if self.auth is not None and name == self._sign_in_name:
+            await context.credentials(self.auth.name, self.scopes)
+            return f"{self.auth.label} is connected. The tools are there in the next message."
+
+        async def call(connection: "Connection") -> "CallToolResult":
+            return await connection.call(name, arguments, {IDENTITY: _identity(context)})
+
+        if self.auth is None:
+            assert self._connection is not None, "the server is not started"
+            try:
+                result = await call(self._connection)
+            except Unauthorized:
+                raise ToolError(f"{self.name} no longer accepts the gateway.") from None
+        else:
+            result = await self._with_connection(context, call)
+        text = as_text(result)
+        if result.is_error:
+            raise ToolError(text or f"{self.name} could not do that.")
+        return text
+
+    async def _with_connection(self, context: TurnContext, use: Any) -> Any:
+        """Uses the sender's own connection. One whose token the server rejects is opened anew, once."""
+        from toolkits.mcp.connection import Unauthorized, Unreachable
+
+        assert self._pool is not None, "the server is not started"
+        assert self.auth is not None
+        for renew in (False, True):
+            credentials = await context.credentials(self.auth.name, self.scopes, renew=renew)
+            try:
+                async with self._pool.connection(context.identity, _access_token(credentials)) as connection:
+                    return await use(connection)
+            except Unauthorized:
+                await self._pool.drop(context.identity)
+            except Unreachable as error:
+                raise ToolError(f"{self.name} cannot be reached now.") from error
+        raise ToolError(f"{self.name} does not accept the {self.auth.label} account.")
+
+    async def _list(self, connection: "Connection") -> list[MCPTool]:
+        return [self._tool(tool) for tool in connection.tools]
+
+    async def _open(self, access_token: str | None) -> "Connection":
+        from toolkits.mcp.connection import Connection
+        from toolkits.mcp.transport import http, stdio
+
+        if self._url is None:
+            connect = stdio(self._command, self._env)
+        else:
+            authorization = {} if access_token is None else {"Authorization": f"Bearer {access_token}"}
+            connect = http(self._url, self._headers | authorization)
+        connection = Connection(self.name, connect)
+        await connection.start()
+        return connection
+
+    def _tool(self, tool: "Tool") -> MCPTool:
+        return MCPTool(tool.name, tool.description or tool.title or "", dict(tool.input_schema), self)
+
+    @property
+    def _sign_in_name(self) -> str:
+        return f"connect_{re.sub(r'[^a-zA-Z0-9]+', '_', self.name).strip('_').lower()}"
+
+    def _sign_in_tool(self) -> MCPTool:
+        assert self.auth is not None
+        description = (
+            f"Connects the person's {self.auth.label} account, which the tools of {self.name} need. "
+            "Call this when they ask for something that these may do."
+        )
+        return MCPTool(self._sign_in_name, description, {"type": "object", "properties": {}}, self)
+
+
+def _checked(url: str, *, with_token: bool) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise SettingError(
+            f"MCPServer({url!r}) is no address of an HTTP endpoint: give one like https://example.com/mcp, "
+            "or a list of a command and its arguments."
+        )
+    if parts.username or parts.password:
+        raise SettingError(f"MCPServer(…) at {parts.hostname} has a password in its address: use headers={{…}}.")
+    if with_token and parts.scheme == "http" and not is_loopback(url):
+        raise SettingError(f"MCPServer({url!r}) would send people's tokens in clear: use https.")
+    return url
+
+
+def _access_token(credentials: Any) -> str:
+    return str(getattr(credentials, "token", credentials))
+
+
+def _identity(context: TurnContext) -> dict[str, str]:
+    who = context.identity
+    return {
+        "channel": who.channel,
+        "tenant": who.tenant,
+        "user_id": who.user_id,
+        "conversation": context.conversation.id,
+        "reference": context.reference,
+    }

@@ -1,0 +1,110 @@
+"""How a server is reached, and what is told of it when it cannot be."""
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+import httpx2
+from mcp import StdioServerParameters
+from mcp.client.stdio import stdio_client
+from mcp.client.streamable_http import streamable_http_client
+
+# JSON-RPC error codes of our own, in the range that JSON-RPC leaves to implementations.
+NOT_SENT = -32050  # the server has not taken the request: it may be made again
+LOST = -32051  # the connection broke: it is not known whether the request was carried out
+UNAUTHORIZED = -32052
+
+STALE = frozenset({400, 404})  # what servers answer to the session of an earlier process of theirs
+HTTP_TIMEOUT = httpx2.Timeout(30.0, read=300.0)  # seconds; an answer may be streamed for long
+
+Streams = AbstractAsyncContextManager[tuple[Any, Any]]
+
+
+def stdio(command: Sequence[str], env: Mapping[str, str]) -> Callable[[], Streams]:
+    """A child process that is spoken to over its standard input and output; its errors go to ours."""
+    parameters = StdioServerParameters(command=command[0], args=list(command[1:]), env=dict(env))
+    return lambda: stdio_client(parameters, errlog=sys.__stderr__ or sys.stderr)
+
+
+def http(url: str, headers: Mapping[str, str]) -> Callable[[], Streams]:
+    """A streamable HTTP endpoint. No redirect to another origin is followed, and no proxy is used."""
+
+    @asynccontextmanager
+    async def connect() -> AsyncIterator[tuple[Any, Any]]:
+        transport = _Telling(httpx2.AsyncHTTPTransport())
+        async with (
+            httpx2.AsyncClient(transport=transport, headers=dict(headers), timeout=HTTP_TIMEOUT) as client,
+            streamable_http_client(url, http_client=client) as streams,
+        ):
+            yield streams
+
+    return connect
+
+
+@asynccontextmanager
+async def watched(streams: Streams, closed: asyncio.Event) -> AsyncIterator[tuple[Any, Any]]:
+    """The same streams, and `closed` set as soon as the server's end is closed."""
+    async with streams as (read, write):
+        try:
+            yield _ReadStream(read, closed), write
+        finally:
+            closed.set()
+
+
+class _ReadStream:
+    def __init__(self, stream: Any, closed: asyncio.Event) -> None:
+        self._stream = stream
+        self._closed = closed
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    async def __aenter__(self) -> "_ReadStream":
+        await self._stream.__aenter__()
+        return self
+
+    async def __aexit__(self, *error: Any) -> Any:
+        return await self._stream.__aexit__(*error)
+
+    def __aiter__(self) -> "_ReadStream":
+        return self
+
+    async def __anext__(self) -> Any:
+        try:
+            return await self._stream.__anext__()
+        except StopAsyncIteration:
+            self._closed.set()
+            raise
+
+
+class _Telling(httpx2.AsyncBaseTransport):
+    """Makes a JSON-RPC error of what would end the whole connection, for the one request that met it."""
+
+    def __init__(self, transport: httpx2.AsyncBaseTransport) -> None:
+        self._transport = transport
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        try:
+            response = await self._transport.handle_async_request(request)
+        except (httpx2.ConnectError, httpx2.ConnectTimeout):
+            return _error(NOT_SENT, "the server cannot be reached")
+        except httpx2.TransportError as error:
+            return _error(LOST, f"the connection broke ({type(error).__name__})")
+        if response.status_code == 401:
+            await response.aclose()
+            return _error(UNAUTHORIZED, "the server does not accept the credentials")
+        if response.status_code in STALE and "mcp-session-id" in request.headers:
+            await response.aclose()
+            return _error(NOT_SENT, "the server knows nothing of this session")
+        return response
+
+    async def aclose(self) -> None:
+        await self._transport.aclose()
+
+
+def _error(code: int, message: str) -> httpx2.Response:
+    body = {"jsonrpc": "2.0", "id": None, "error": {"code": code, "message": message}}
+    return httpx2.Response(503, content=json.dumps(body), headers={"content-type": "application/json"})
