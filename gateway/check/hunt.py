@@ -128,12 +128,10 @@ class _Hunt:
 
     async def _play(self, scene: Scene) -> None:
         people, chance = self._people[scene.number], self._chance
-        barrier = asyncio.Barrier(len(people))
-        await self._together(scene, people, lambda _: Manner.of(chance, barrier=barrier), marked=False)
-        for person in (*people, people[0]):
-            await self._turn(scene, person, Manner.of(chance), marked=False)
-        barrier = asyncio.Barrier(len(people))
-        await self._together(scene, people, lambda _: Manner.of(chance, barrier=barrier), marked=True)
+        for marked in (True, False):  # marked first: what keeps the first one's is else filled with what is nobody's
+            await self._together(scene, people, self._in_step(len(people)), marked=marked)
+            for person in (*people, people[0]):
+                await self._turn(scene, person, Manner.of(chance), marked=marked)
         await self._together(
             scene, people, lambda person: Manner.of(chance, consent=person.number % 2 == 1), marked=True
         )
@@ -143,6 +141,11 @@ class _Hunt:
         await self._together(scene, people, lambda _: Manner.of(chance), marked=True, cancel=people[::2])
         for person in reversed(people):
             await self._turn(scene, person, Manner.of(chance), marked=True)
+
+    def _in_step(self, count: int) -> Callable[[Person], Manner]:
+        """Those who ask for a credential wait for each other."""
+        barrier = asyncio.Barrier(count)
+        return lambda _: Manner.of(self._chance, barrier=barrier)
 
     async def _together(
         self,

@@ -89,7 +89,7 @@ class PydanticAIEngine:
     async def _run_native(self, run: Run, text: str, messages: list[ModelMessage], forward: Any) -> AgentRunResult[Any]:
         native: AbstractAgent[Any, Any] = run.agent.native
         context = run.context if run.agent.make_context is None else run.agent.make_context(run.context)
-        streams = forward is not None and isinstance(native.model, Model) and _can_stream(native.model)
+        streams = forward is not None and _can_stream(native.model)
         ours = _AgentToolset(run.agent.template, run)
         return await native.run(
             text,
@@ -116,7 +116,7 @@ class _AgentToolset(AbstractToolset[Any]):
     def __init__(self, template: Agent, run: Run | None = None) -> None:
         self._run = run
         self._own: dict[str, ToolsetTool[Any]] = {tool.name: self._describe(tool) for tool in own_tools(template)}
-        self.names = frozenset(self._own)  # of the last tools that were offered, in a run of its own
+        self.names = frozenset(self._own)  # of a toolset that is for one run: also those of MCP servers
 
     def _describe(self, tool: AgentTool) -> "_Tool":
         definition = ToolDefinition(
@@ -134,7 +134,8 @@ class _AgentToolset(AbstractToolset[Any]):
             return self._own
         remote = await remote_tools(run.agent, run.context)
         tools = {**self._own, **{tool.name: self._describe(tool) for tool in remote}}
-        self.names = frozenset(tools)
+        if self._run is not None:
+            self.names = frozenset(tools)
         return tools
 
     async def call_tool(
@@ -192,7 +193,7 @@ def _infer(name: str) -> Model:
         raise SettingError(f"The model {name!r} (UNDERSTUDY_MODEL, or Agent(model=…)) cannot be had: {error}") from None
 
 
-def _can_stream(model: Model) -> bool:
+def _can_stream(model: Any) -> bool:
     return not isinstance(model, FunctionModel) or model.stream_function is not None
 
 

@@ -6,6 +6,8 @@ import itertools
 import json
 import logging
 import re
+import sqlite3
+import tempfile
 import threading
 from collections import Counter, OrderedDict
 from collections.abc import AsyncIterator, Iterator
@@ -13,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar, copy_context
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 from weakref import WeakValueDictionary
@@ -453,6 +456,64 @@ class FailsHalfWayAndCleansUp(Toolkit):
             self.open_for.discard(context.identity)
 
 
+_database = sqlite3.connect(":memory:", check_same_thread=False)
+_database.execute("CREATE TABLE notes (owner TEXT, note TEXT)")
+
+
+class TableByIdentity(Toolkit):
+    @tool
+    def note(self, text: str, context: TurnContext) -> str:
+        """Notes in a table."""
+        owner = repr(context.identity)
+        _database.execute("INSERT INTO notes VALUES (?, ?)", (owner, text))
+        return str(_database.execute("SELECT note FROM notes WHERE owner = ?", (owner,)).fetchall())
+
+
+class TaskThatEndsByItself(Toolkit):
+    @tool
+    async def start(self, context: TurnContext) -> str:
+        """Starts what ends a little after the turn."""
+        token = await context.credentials("fake")
+
+        async def run() -> int:
+            await asyncio.sleep(0.005)
+            return len(token)
+
+        self.task = asyncio.create_task(run())
+        return "started"
+
+
+@functools.cache
+def _greeting(identity: Identity, text: str) -> str:
+    return f"{identity.user_id}: {text}"
+
+
+class MemoByIdentity(Toolkit):
+    @tool
+    def greet(self, text: str, context: TurnContext) -> str:
+        """Greets."""
+        return _greeting(context.identity, text)
+
+
+class TickingThread(Toolkit):
+    @tool
+    def tick(self, text: str) -> str:
+        """Starts a thread that knows nothing of anybody."""
+        if not any(thread.name == "zoo-ticker" for thread in threading.enumerate()):
+            threading.Thread(target=threading.Event().wait, args=(3600,), daemon=True, name="zoo-ticker").start()
+        return text
+
+
+class FileOfTheTurn(Toolkit):
+    @tool
+    def write(self, text: str) -> str:
+        """Writes a file that is gone after the call."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "text"
+            path.write_text(text)
+            return path.read_text()
+
+
 CORRECT: list[type[Toolkit]] = [
     ResetCache,
     PlainAttributes,
@@ -484,4 +545,9 @@ CORRECT: list[type[Toolkit]] = [
     BufferPool,
     SchemaMadeOnce,
     FailsHalfWayAndCleansUp,
+    TableByIdentity,
+    TaskThatEndsByItself,
+    MemoByIdentity,
+    TickingThread,
+    FileOfTheTurn,
 ]
