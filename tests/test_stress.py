@@ -1,6 +1,6 @@
 """Many turns of many people at once, with tools of every kind, some of which fail: nothing of one reaches another.
 
-`make test` plays a thousand turns, `make stress` ten thousand.
+`make test` plays five hundred turns, `make stress` ten thousand.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ from gateway import Agent, TurnContext, runner
 from gateway.audit import AuditRecord
 from toolkits import ToolError, Toolkit, needs_sign_in, tool
 
-TURNS = int(os.environ.get("STRESS_TURNS", "1000"))
+TURNS = int(os.environ.get("STRESS_TURNS", "500"))
 PEOPLE = [f"person{number:02}" for number in range(50)]
 READ = frozenset({"read"})
 SEED = 20261121

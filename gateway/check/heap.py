@@ -12,13 +12,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import Context, copy_context
 from dataclasses import dataclass
-from types import BuiltinFunctionType, CellType, FrameType, FunctionType, ModuleType
+from types import BuiltinFunctionType, CellType, CodeType, FrameType, FunctionType, ModuleType
 from typing import Any
 
-from gateway.check.marks import Mark, find_marks, function_parts, is_marked, marks_in_text
+from gateway.check.marks import PREFIX, Mark, find_marks, function_parts, is_marked, marks_in_text
 from gateway.loader import FILE_PREFIX
 
 OWN = "gateway.check"
+_ATOMS = frozenset({int, float, bool, complex, type(None), type(...), CodeType})  # hold nothing that is ours
 _LruCache = type(functools.lru_cache(maxsize=1)(len))
 # Holds what the test run itself has seen.
 TEST_RUNNERS = ("_pytest", "pluggy", "pytest", "pytest_asyncio")
@@ -53,8 +54,14 @@ class Heap:
         self._hidden = {id(value) for value in hidden}
         self._parents: dict[int, tuple[Any, Any]] = {}
         self._marked: list[tuple[Any, Any]] = []
-        for root in roots.values():
-            self._walk(root)
+        collects = gc.isenabled()
+        gc.disable()  # what is made meanwhile is kept, and to look for garbage again and again takes longest
+        try:
+            for root in roots.values():
+                self._walk(root)
+        finally:
+            if collects:
+                gc.enable()
         self.everything = [value for value, _ in self._parents.values()]
 
     def survivors(self) -> Iterator[Survivor]:
@@ -80,18 +87,22 @@ class Heap:
         return start + "".join(reversed(labels)), tuple(keys), is_key
 
     def _walk(self, root: Any) -> None:
-        pending = [(root, None)]
         parents, hidden, marked = self._parents, self._hidden, self._marked
+        pending: list[tuple[Any, Any]] = [(root, None)]
         while pending:
             following: list[tuple[Any, Any]] = []
             for value, parent in pending:  # breadth first, so that the path is a short one
-                if id(value) in parents or id(value) in hidden or (id(value) in self._names and value is not root):
+                place = id(value)
+                if place in parents or place in hidden or (place in self._names and value is not root):
                     continue
-                parents[id(value)] = (value, parent)
+                parents[place] = (value, parent)
                 for part in _parts(value):
-                    if is_marked(part):
+                    kind = type(part)
+                    if kind in _ATOMS:
+                        continue
+                    if (kind is not str or PREFIX in part) and is_marked(part):
                         marked.append((value, part))
-                    if gc.is_tracked(part) or isinstance(part, (dict, tuple)):
+                    if kind is not str and id(part) not in parents:
                         following.append((part, value))
             pending = following
 

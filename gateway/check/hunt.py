@@ -12,21 +12,19 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse, RetryPromptPart, TextPart, ToolCallPart
-from pydantic_ai.models.function import AgentInfo, FunctionModel
-
-from gateway.agent import DEFAULT_ENGINE, Agent
+from gateway.agent import Agent
 from gateway.check.arguments import SAMPLE, make_arguments
 from gateway.check.heap import Heap, Survivor, lasting_roots, thread_values, threads_at_rest
 from gateway.check.marks import Kind, Mark, Marks, find_marks, marks_in_text
 from gateway.check.offline import offline
 from gateway.check.people import ROLES, CanarySource, Interrupted, Manner, Person, cast, context_of
 from gateway.check.report import Leak, LeakKind, Report
+from gateway.check.scripted import Script, ToolInfo, scripted
 from gateway.engines import load_engine
 from gateway.events import ToolEnded, TurnEvent
 from gateway.logs import QUIET
 from oauth import ConsentRequired, OAuthProvider
-from toolkits import Function, Toolkit
+from toolkits import Toolkit
 
 SEED = 2026
 TURN_LIMIT = 2.0  # seconds
@@ -40,16 +38,12 @@ class Scene:
 
     number: int
     agent: Agent
-    toolkit: Toolkit
-    functions: Sequence[Function]
+    owner: str
+    tools: Sequence[ToolInfo]
 
     @property
     def tool(self) -> str:
-        return self.functions[0].name if len(self.functions) == 1 else SEVERAL
-
-    @property
-    def owner(self) -> str:
-        return type(self.toolkit).__name__
+        return self.tools[0].name if len(self.tools) == 1 else SEVERAL
 
 
 @dataclass
@@ -60,7 +54,6 @@ class Played:
     given: list[Any] = field(default_factory=list)
     error: BaseException | None = None
     retried: bool = False
-    ended: int = 0
 
 
 async def hunt(agent: Agent) -> Report:
@@ -88,6 +81,7 @@ class _Hunt:
         self._slow: set[str] = set()
         self._failed: dict[str, str] = {}
         self._worked: set[str] = set()
+        self._unplayable: list[Agent] = []
         self._log = _Log()
         self._printed = io.StringIO()
         team: list[Any] = list(agent.team())
@@ -104,8 +98,10 @@ class _Hunt:
                 contextlib.redirect_stdout(printed),
                 contextlib.redirect_stderr(printed),
             ):
-                for scene in self._all_scenes():
-                    await self._play(scene)
+                for agent in self._agent.team():
+                    for owner, tools in await self._tools_of(agent):
+                        for scene in self._scenes_of(agent, owner, tools):
+                            await self._play(scene)
             await threads_at_rest(TURN_LIMIT)
             self._look_at_templates(before)
             self._look_at_output()
@@ -113,18 +109,30 @@ class _Hunt:
         self._tell_what_is_missing()
         return self._report
 
-    def _all_scenes(self) -> Iterator[Scene]:
-        for agent in self._agent.team():
-            self._report.toolkits += len(agent.toolkits)
-            for toolkit in agent.toolkits:
-                functions = list(toolkit.functions.values())
-                self._report.tools += len(functions)
-                for group in [*([function] for function in functions), functions]:
-                    if len(group) > 1 or group is not functions:
-                        scene = Scene(len(self._scenes) + 1, agent, toolkit, group)
-                        self._scenes.append(scene)
-                        self._people[scene.number] = cast(self._marks, scene.number, self._user_ids)
-                        yield scene
+    async def _tools_of(self, agent: Agent) -> list[tuple[str, list[ToolInfo]]]:
+        """The tools of an agent by their owner: its toolkits, and itself where it is written for a framework."""
+        owners = [
+            (type(toolkit).__name__, [ToolInfo(name, tool.parameters) for name, tool in toolkit.functions.items()])
+            for toolkit in agent.toolkits
+        ]
+        self._report.toolkits += len(owners)
+        if agent.native is not None:
+            script = Script()
+            played = Played(cast(self._marks, 0, self._user_ids)[0])
+            await self._run(agent, script, CanarySource(played.person, self._providers, Manner()), played)
+            owners.append((agent.name, [tool for tool in script.offered if tool.name not in agent.catalog]))
+            if played.error is not None:
+                self._unplayable.append(agent)
+        self._report.tools += sum(len(tools) for _, tools in owners)
+        return owners
+
+    def _scenes_of(self, agent: Agent, owner: str, tools: list[ToolInfo]) -> Iterator[Scene]:
+        """One for each tool, and one for all of them at once."""
+        for group in [*([tool] for tool in tools), *([tools] if len(tools) > 1 else [])]:
+            scene = Scene(len(self._scenes) + 1, agent, owner, group)
+            self._scenes.append(scene)
+            self._people[scene.number] = cast(self._marks, scene.number, self._user_ids)
+            yield scene
 
     async def _play(self, scene: Scene) -> None:
         people, chance = self._people[scene.number], self._chance
@@ -163,17 +171,17 @@ class _Hunt:
         await asyncio.gather(*turns)
 
     async def _turn(self, scene: Scene, person: Person, manner: Manner, *, marked: bool, cancel: bool = False) -> None:
-        functions = [function for function in scene.functions if function.name not in self._slow]
-        if not functions:
-            return
         arguments = {
-            function.name: make_arguments(function.parameters, person.data if marked else SAMPLE)
-            for function in functions
+            tool.name: make_arguments(tool.parameters, person.data if marked else SAMPLE)
+            for tool in scene.tools
+            if tool.name not in self._slow
         }
+        if not arguments:
+            return
         self._report.turns += 1
         played = Played(person)
         source = CanarySource(person, self._providers, manner)
-        turn = asyncio.create_task(self._run(scene, person, arguments, source, played))
+        turn = asyncio.create_task(self._run(scene.agent, Script(arguments), source, played))
         if cancel:
             for _ in range(CANCELLED_AFTER):
                 await asyncio.sleep(0)
@@ -188,41 +196,24 @@ class _Hunt:
             self._note(scene, played)
         self._look_at(scene, played)
 
-    async def _run(
-        self,
-        scene: Scene,
-        person: Person,
-        arguments: Mapping[str, Any],
-        source: CanarySource,
-        played: Played,
-    ) -> None:
+    async def _run(self, agent: Agent, script: Script, source: CanarySource, played: Played) -> None:
         async def listen(event: TurnEvent) -> None:
             if isinstance(event, ToolEnded):
-                played.ended += 1
                 played.given.append(event.result)
 
-        def call_tools(messages: list[ModelMessage], _: AgentInfo) -> ModelResponse:
-            played.given += messages[1:]
-            played.retried = any(
-                isinstance(part, RetryPromptPart)
-                for message in messages
-                if isinstance(message, ModelRequest)
-                for part in message.parts
-            )
-            if any(isinstance(message, ModelResponse) for message in messages):
-                return ModelResponse([TextPart("done")])
-            return ModelResponse([ToolCallPart(name, given) for name, given in arguments.items()])
-
-        copy = scene.agent.deep_copy()
-        copy.native, copy.mcp_servers, copy.engine, copy.model = None, (), DEFAULT_ENGINE, FunctionModel(call_tools)
+        person, copy = played.person, agent.deep_copy()
         text = f"Please do it: {person.data}"
         try:
-            answer = await load_engine(DEFAULT_ENGINE).run(
-                copy, text, context_of(person, text, source), [], listen, stream=False
-            )
+            with scripted(copy, script):
+                answer = await load_engine(copy.engine).run(
+                    copy, text, context_of(person, text, source), [], listen, stream=False
+                )
             played.given.append(answer.text)
         except Exception as error:  # noqa: BLE001 - whatever a tool raises is looked at
             played.error = error
+        finally:
+            played.given += script.given
+            played.retried = script.retried
 
     def _note(self, scene: Scene, played: Played) -> None:
         name = scene.tool
@@ -337,9 +328,12 @@ class _Hunt:
             if name not in self._worked and name not in self._slow and name != SEVERAL
         ]
         for agent in self._agent.team():
-            if agent.native is not None:
+            if agent in self._unplayable:
+                missing.append(f"{agent.name}, which is written for {agent.engine}: its own tools could not be played")
+            elif agent.native is not None:
                 missing.append(
-                    f"{agent.name}, which is written for {agent.engine}: its own tools and its graph were not played"
+                    f"{agent.name}, which is written for {agent.engine}: what is around its own tools, like nodes of "
+                    "a graph, agents that it hands over to, and stores"
                 )
             missing += [
                 f"{server.name}: what an MCP server keeps of those who share it, and whether it keeps them apart"
