@@ -100,7 +100,7 @@ async def test_two_people_at_once_each_act_with_their_own_credential(tmp_path: P
         assert other not in answer.text
 
 
-async def test_a_thousand_turns_leave_the_template_as_it_was(tmp_path: Path) -> None:
+async def test_many_turns_leave_the_template_as_it_was(tmp_path: Path) -> None:
     vault = Vault(FakeProvider())
     before = {name: repr(value) for name, value in vars(vault).items()}
     scene = stage(tmp_path, [vault])
@@ -108,9 +108,9 @@ async def test_a_thousand_turns_leave_the_template_as_it_was(tmp_path: Path) -> 
     async with scene.open():
         await connect(scene, "alice", "bob")
         sent = len(scene.sent)
-        for number in range(1000):
+        for number in range(200):
             await scene.write("alice" if number % 2 else "bob", "call open_async", f"dm-{number % 40}-{number % 2}")
-        await scene.wait_for(sent + 1000, timeout=90)
+        await scene.wait_for(sent + 200, timeout=90)
         after = {name: repr(value) for name, value in vars(vault).items()}
         assert after == before
         assert {name: repr(value) for name, value in vars(scene.gateway.agent).items()} == agent_before

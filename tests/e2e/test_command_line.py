@@ -11,7 +11,9 @@ from e2e.served import COMMAND, ROOT
 from peers.process import free_ports
 from peers.wait import wait_until
 
-from oauth import Keyring
+from gateway import Agent
+from gateway.loader import load_target
+from oauth import Keyring, SettingError
 
 
 def run(*arguments: str, directory: Path, **env: str) -> subprocess.CompletedProcess[str]:
@@ -57,9 +59,7 @@ def test_a_model_that_cannot_be_had_stops_the_start(tmp_path: Path, env: dict[st
     assert "Traceback" not in ended.stderr
 
 
-@pytest.mark.parametrize(
-    ("engine", "package"), [("langgraph", "langchain"), ("langgraph", "langgraph"), ("openai-agents", "agents")]
-)
+@pytest.mark.parametrize(("engine", "package"), [("langgraph", "langchain"), ("openai-agents", "agents")])
 def test_an_engine_that_is_not_installed_stops_the_start(engine: str, package: str, tmp_path: Path) -> None:
     (tmp_path / "bot.py").write_text(
         f"import sys\nsys.modules[{package!r}] = None\nfrom gateway import Agent, Gateway\n"
@@ -72,19 +72,23 @@ def test_an_engine_that_is_not_installed_stops_the_start(engine: str, package: s
 
 
 @pytest.mark.parametrize("engine", ["pydantic-ai", "langgraph", "openai-agents"])
-def test_a_file_with_an_agent_of_a_framework_is_served_as_it_is(engine: str, tmp_path: Path) -> None:
+def test_a_file_with_an_agent_of_a_framework_is_taken_as_it_is(
+    engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     code = {
         "pydantic-ai": "from pydantic_ai import Agent\nmine = Agent('test')\n",
         "langgraph": "from langchain.agents import create_agent\nmine = create_agent('openai:gpt-5.2')\n",
         "openai-agents": "from agents import Agent\nmine = Agent(name='mine')\n",
     }[engine]
-    (tmp_path / "bot.py").write_text(code)
-    ended = run("serve", "bot.py", directory=tmp_path, OPENAI_API_KEY="none")
-    assert "No channel is set up" in ended.stderr, ended.stderr  # the agent was found
-    (tmp_path / "bot.py").write_text(code + code.splitlines()[1].replace("mine", "other", 1))
-    assert (
-        "say which: bot.py:mine, bot.py:other" in run("serve", "bot.py", directory=tmp_path, OPENAI_API_KEY="n").stderr
-    )
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+    one, two = tmp_path / f"one_{engine}.py", tmp_path / f"two_{engine}.py"
+    one.write_text(code)
+    found = load_target(str(one))
+    assert isinstance(found, Agent)
+    assert found.engine == engine
+    two.write_text(code + code.splitlines()[1].replace("mine", "other", 1))
+    with pytest.raises(SettingError, match=f"say which: {two}:mine, {two}:other"):
+        load_target(str(two))
 
 
 def test_a_toolkit_that_cannot_be_cloned_stops_the_start_by_name(tmp_path: Path) -> None:

@@ -83,6 +83,8 @@ class Connection:
         self._stopping.set()
         self._tell_change()
         if self._task is not None:
+            if self._open is None:  # it is being connected to, which may take as long as it likes
+                self._task.cancel()
             _, late = await asyncio.wait([self._task], timeout=CLOSE_TIMEOUT)
             for task in late:
                 task.cancel()
