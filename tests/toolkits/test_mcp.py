@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
@@ -230,6 +231,56 @@ async def test_a_cancelled_call_leaves_the_others_running(telling: str, calls: C
         slow.cancel()
         await asyncio.gather(slow, return_exceptions=True)
         assert json.loads(await call(server, "whoami", context("bob"), word="on"))["word"] == "on"
+
+
+@pytest.mark.parametrize("word", ["\ud800", float("nan"), float("inf")])
+async def test_arguments_that_are_no_json_break_nobody_elses_call(telling: str, calls: Calls, word: Any) -> None:
+    async with opened(MCPServer(telling)) as server:
+        slow = asyncio.create_task(call(server, "linger", context("bob")))
+
+        async def begun() -> bool:
+            return calls.count == 1
+
+        await wait_until_async(begun, 10, "the call has begun")
+        with pytest.raises(ToolError, match="cannot be sent"):
+            await call(server, "whoami", context("alice"), word=word)
+        assert json.loads(await call(server, "whoami", context("carol"), word="on"))["word"] == "on"
+        assert not slow.done()
+        slow.cancel()
+        await asyncio.gather(slow, return_exceptions=True)
+
+
+async def test_a_turn_that_ends_while_a_connection_is_made_leaves_nothing() -> None:
+    reached = asyncio.Event()
+
+    async def stay_silent(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        reached.set()
+        await writer.wait_closed()
+
+    silent = await asyncio.start_server(stay_silent, "127.0.0.1", 0)
+    port = silent.sockets[0].getsockname()[1]
+    async with opened(MCPServer(f"http://127.0.0.1:{port}/mcp", name="silent", auth=FakeProvider())) as server:
+        listing = asyncio.create_task(server.tools(context("alice", Tokens({"alice": "token"}))))
+        await reached.wait()
+        listing.cancel()
+        await asyncio.gather(listing, return_exceptions=True)
+        assert not [task for task in asyncio.all_tasks() if task.get_name() == "mcp-silent"]
+    silent.close()
+
+
+async def test_a_server_that_dies_again_and_again_is_not_started_without_a_pause(tmp_path: Path) -> None:
+    code = "import sys; open(sys.argv[1], 'a').write('x'); " + COUNTING.replace(
+        "server.run()", "import threading; threading.Timer(0.1, lambda: os._exit(1)).start(); server.run()"
+    )
+    started = tmp_path / "started"
+    async with opened(MCPServer([sys.executable, "-c", code, str(started)], name="mortal")):
+
+        async def again() -> bool:
+            return len(started.read_text()) == 3
+
+        began = time.monotonic()
+        await wait_until_async(again, 30, "it was started twice more")
+        assert time.monotonic() - began >= 1  # the pause before the third
 
 
 async def test_what_a_tool_says_of_its_failure_is_for_the_model(telling: str) -> None:

@@ -1,5 +1,7 @@
 import asyncio
+import json
 import logging
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -74,7 +76,7 @@ class Connection:
         except TimeoutError:
             await self.stop()
             raise Unreachable(f"it did not answer within {START_TIMEOUT:.0f} seconds") from None
-        except (Unreachable, Unauthorized):
+        except (Unreachable, Unauthorized, asyncio.CancelledError):
             await self.stop()
             raise
 
@@ -100,6 +102,7 @@ class Connection:
             ToolError: if there is no result.
             Unauthorized: if the server does not accept the credentials.
         """
+        _check_sendable(arguments)
         for attempt in (1, 2):
             current = await self._current()
             try:
@@ -152,12 +155,12 @@ class Connection:
 
     async def _keep(self) -> None:
         state = RetryCallState(None, None, (), {})  # type: ignore[arg-type]
+        state.attempt_number = 0
         while not self._stopping.is_set():
-            closed = asyncio.Event()
+            closed, began = asyncio.Event(), time.monotonic()
             self._failure = None
             try:
                 await self._serve(closed)
-                state.attempt_number = 1
             except Exception as error:  # noqa: BLE001 - the SDK wraps what a transport raises in groups
                 self._failure = error
             self._open = None
@@ -167,8 +170,11 @@ class Connection:
                 if isinstance(reason, Unauthorized):
                     return
                 log.warning("%s cannot be reached: %s", self._name, reason)
+            if time.monotonic() - began > LONGEST_PAUSE:
+                state.attempt_number = 0
+            if state.attempt_number:  # the first time it is tried again at once
                 await self._rest(self._pause(state))
-                state.attempt_number += 1
+            state.attempt_number += 1
 
     async def _serve(self, closed: asyncio.Event) -> None:
         async def listen(message: Any) -> None:
@@ -203,6 +209,14 @@ class Connection:
     async def _change(self) -> None:
         self._changed.clear()
         await self._changed.wait()
+
+
+def _check_sendable(arguments: Mapping[str, Any]) -> None:
+    """What cannot be written as JSON in UTF-8 would end the connection, with the calls of everybody else in it."""
+    try:
+        json.dumps(arguments, allow_nan=False, ensure_ascii=False).encode()
+    except (ValueError, TypeError) as error:
+        raise ToolError(f"The arguments cannot be sent: {error}.") from error
 
 
 async def _list_tools(client: Client) -> tuple[Tool, ...]:
