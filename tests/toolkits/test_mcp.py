@@ -283,6 +283,57 @@ async def test_a_server_that_dies_again_and_again_is_not_started_without_a_pause
         assert time.monotonic() - began >= 1  # the pause before the third
 
 
+UNSOUND = """
+import json, sys
+
+RESULTS = {
+    "image": {"content": [{"type": "image", "data": "abc", "mimeType": "image/png"}]},
+    "structure": {"content": [{"type": "text", "text": "hi"}], "structuredContent": {"n": "no number"}},
+    "content": {"content": 5},
+    "kind": {"content": [{"type": "hologram"}]},
+}
+SCHEMA = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+for line in sys.stdin:
+    message = json.loads(line)
+    if "id" not in message:
+        continue
+    answer = {"jsonrpc": "2.0", "id": message["id"]}
+    if message["method"] == "initialize":
+        version = message["params"]["protocolVersion"]
+        info = {"name": "unsound", "version": "1"}
+        answer["result"] = {"protocolVersion": version, "capabilities": {"tools": {}}, "serverInfo": info}
+    elif message["method"] == "tools/list":
+        tools = [{"name": name, "inputSchema": {"type": "object"}} for name in RESULTS]
+        tools[1]["outputSchema"] = SCHEMA
+        answer["result"] = {"tools": tools}
+    elif message["method"] == "tools/call":
+        answer["result"] = RESULTS[message["params"]["name"]]
+        print(json.dumps({"jsonrpc": "2.0", "method": "notifications/tools/list_changed"}), flush=True)
+        RESULTS["later"] = RESULTS["image"]
+    else:
+        answer["error"] = {"code": -32601, "message": "no such method"}
+    print(json.dumps(answer), flush=True)
+"""
+
+
+async def test_a_result_that_is_not_as_it_should_be_is_told_to_the_model() -> None:
+    async with opened(MCPServer([sys.executable, "-c", UNSOUND], name="unsound")) as server:
+        assert await call(server, "image", context("alice")) == "[image/png, 1 KiB]"
+        for name in ("structure", "content", "kind"):
+            with pytest.raises(ToolError, match=f"unsound has done {name}, and what it returned cannot be read"):
+                await call(server, name, context("alice"))
+
+
+async def test_tools_that_a_server_says_have_changed_are_listed_again() -> None:
+    async with opened(MCPServer([sys.executable, "-c", UNSOUND], name="unsound")) as server:
+        await call(server, "image", context("alice"))
+
+        async def listed() -> bool:
+            return "later" in [tool.name for tool in await server.tools(context("alice"))]
+
+        await wait_until_async(listed, 10, "the new tool is listed")
+
+
 async def test_what_a_tool_says_of_its_failure_is_for_the_model(telling: str) -> None:
     async with opened(MCPServer(telling)) as server:
         with pytest.raises(ToolError, match="that cannot be"):

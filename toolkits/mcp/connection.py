@@ -8,7 +8,14 @@ from typing import Any
 
 from mcp import Client
 from mcp.shared.exceptions import MCPError
-from mcp_types import CONNECTION_CLOSED, REQUEST_TIMEOUT, CallToolResult, Implementation, ServerNotification, Tool
+from mcp_types import (
+    CONNECTION_CLOSED,
+    REQUEST_TIMEOUT,
+    CallToolResult,
+    Implementation,
+    Tool,
+    ToolListChangedNotification,
+)
 from tenacity import RetryCallState, wait_exponential_jitter
 
 from toolkits.function import ToolError
@@ -26,6 +33,9 @@ log = logging.getLogger(__name__)
 
 class Unauthorized(Exception):  # noqa: N818
     """The server does not accept the credentials of this connection."""
+
+    def __str__(self) -> str:
+        return "it does not accept the credentials"
 
 
 class Unreachable(Exception):  # noqa: N818
@@ -121,6 +131,9 @@ class Connection:
                 if error.code == REQUEST_TIMEOUT:
                     raise ToolError(_unknown(self._name, f"no answer came in {CALL_TIMEOUT:.0f} seconds")) from error
                 raise ToolError(f"{self._name} refused {name}: {error.message}") from error
+            except (ValueError, RuntimeError) as error:  # the SDK's, of a result that is not as it should be
+                log.warning("%s returned what cannot be read: %s", self._name, error)
+                raise ToolError(f"{self._name} has done {name}, and what it returned cannot be read.") from error
         raise AssertionError("a second attempt ends the call")
 
     async def _call(
@@ -166,10 +179,7 @@ class Connection:
             self._open = None
             self._tell_change()
             if self._failure is not None:
-                reason = _reason(self._failure)
-                if isinstance(reason, Unauthorized):
-                    return
-                log.warning("%s cannot be reached: %s", self._name, reason)
+                log.warning("%s cannot be reached: %s", self._name, _reason(self._failure))
             if time.monotonic() - began > LONGEST_PAUSE:
                 state.attempt_number = 0
             if state.attempt_number:  # the first time it is tried again at once
@@ -178,7 +188,7 @@ class Connection:
 
     async def _serve(self, closed: asyncio.Event) -> None:
         async def listen(message: Any) -> None:
-            if isinstance(message, ServerNotification) and "tools/list_changed" in str(message):
+            if isinstance(message, ToolListChangedNotification):
                 relist.set()
 
         relist = asyncio.Event()

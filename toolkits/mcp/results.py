@@ -1,6 +1,5 @@
 """A tool's result as text for the model: https://modelcontextprotocol.io/specification/2025-06-18/server/tools"""
 
-import base64
 from typing import Any
 
 from mcp_types import (
@@ -31,7 +30,7 @@ def _describe(content: Any) -> str:
     if isinstance(content, TextContent):
         return content.text
     if isinstance(content, (ImageContent, AudioContent)):
-        return f"[{content.mime_type}, {len(base64.b64decode(content.data)) // 1024 + 1} KiB]"
+        return f"[{content.mime_type}, {len(content.data) * 3 // 4 // 1024 + 1} KiB]"
     if isinstance(content, ResourceLink):
         return f"[{content.name}: {content.uri}]"
     if isinstance(content, EmbeddedResource):

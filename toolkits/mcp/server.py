@@ -123,7 +123,7 @@ class MCPServer:
             what = self._url or " ".join(self._command)
             raise SettingError(
                 f"The MCP server {self.name!r} ({what}) could not be started or reached: "
-                f"{error or 'it wants credentials'}. Start it, or take it out of Agent(mcp_servers=…)."
+                f"{error}. Start it, or take it out of Agent(mcp_servers=…)."
             ) from error
 
     async def stop(self) -> None:

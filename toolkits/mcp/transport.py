@@ -96,6 +96,9 @@ class _Telling(httpx2.AsyncBaseTransport):
         if response.status_code == 401:
             await response.aclose()
             return _error(UNAUTHORIZED, "the server does not accept the credentials")
+        if response.status_code >= 500 and "json" not in response.headers.get("content-type", ""):  # of a proxy, say
+            await response.aclose()
+            return _error(LOST, f"the answer was an error ({response.status_code})")
         if response.status_code in STALE and "mcp-session-id" in request.headers:
             await response.aclose()
             return _error(NOT_SENT, "the server knows nothing of this session")
