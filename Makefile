@@ -11,7 +11,7 @@ run: .venv/run.stamp
 setup: .venv/dev.stamp
 
 test: .venv/dev.stamp
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
 
 lint: .venv/dev.stamp
 	$(BIN)/ruff format --check .

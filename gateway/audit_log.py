@@ -11,7 +11,7 @@ from rich.text import Text
 
 from gateway.audit import Audit, AuditRecord
 from gateway.config import GatewaySettings
-from gateway.database import Database
+from gateway.database import make_database
 
 WIDEST = 1000  # characters of a line, so that none is cut in a pipe
 NONE_FOUND = "No tool call is recorded that fits."
@@ -23,8 +23,8 @@ async def print_records(wanted: Mapping[str, str | None], since: datetime | None
     Raises:
         SettingError: if there is no such database.
     """
-    database = Database(GatewaySettings().database_url)
-    await database.open_to_read()
+    database = make_database(GatewaySettings().database_url)
+    await database.open_alongside()
     try:
         records = await Audit(database).find(since=since, limit=limit, **wanted)
     finally:

@@ -20,6 +20,8 @@ LOOPBACK = "127.0.0.1"
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False, help=__doc__)
 keys = typer.Typer(no_args_is_help=True, help="Keys that encrypt what is stored.")
 app.add_typer(keys, name="keys")
+db = typer.Typer(no_args_is_help=True, help="The database.")
+app.add_typer(db, name="db")
 
 console = Console(stderr=True, highlight=False)
 
@@ -66,6 +68,29 @@ def serve(
 
     serve_gateway(gateway, host, port, ready)
     _print("Stopped.")
+
+
+@app.command()
+def worker(
+    target: Annotated[str, typer.Argument(metavar="FILE[:NAME]", help="A Python file with a Gateway or an Agent.")],
+) -> None:
+    """Play the messages that `understudy serve` takes, on PostgreSQL: any number of both, on any number of hosts."""
+    configure_logging()
+    from gateway.loader import load_gateway
+    from gateway.server import work
+
+    work(load_gateway(target), lambda: _print(f"Understudy plays the messages of {target}"))
+    _print("Stopped.")
+
+
+@db.command("upgrade")
+def db_upgrade() -> None:
+    """Make the database that UNDERSTUDY_DATABASE_URL names, or bring its schema up to date."""
+    from gateway.config import GatewaySettings
+    from gateway.database import make_database
+
+    asyncio.run(make_database(GatewaySettings().database_url).upgrade())
+    _print("The database is up to date.")
 
 
 @app.command()

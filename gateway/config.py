@@ -26,6 +26,14 @@ class GatewaySettings(Settings):
     )
     secret_key: SecretStr | None = Field(default=None, description="Make one with `understudy keys new`.")
     private_answers: PrivateAnswers = Field(default=PrivateAnswers.ALONE, description="It is alone or open.")
+    max_waiting_messages: int = Field(
+        default=100_000, ge=1, description="It is how many messages may wait before webhooks are answered 503."
+    )
+    takeover_seconds: float = Field(
+        default=10,
+        ge=1,
+        description="It is after how many seconds without a sign of life another worker takes over what one was doing.",
+    )
     audit_content: bool = Field(default=False, description="It is true or false.")
 
 

@@ -1,95 +1,69 @@
-import fcntl
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, event, inspect
-from sqlalchemy.engine import make_url
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Table
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from gateway.tables import metadata
 from oauth import SettingError
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=5000")
 POOL_TIMEOUT = 30  # seconds that a statement waits for a connection
 
+SETTING = "UNDERSTUDY_DATABASE_URL"
 
-class Database:
-    """A SQLite file: one connection that writes, several that read, one process.
 
-    Writes wait for each other in the writer's pool, so that none meets a locked file
-    (https://www.sqlite.org/wal.html, https://www.sqlite.org/pragma.html#pragma_synchronous).
+class Database(ABC):
+    """Where everything is stored: a SQLite file of one process, or PostgreSQL, which many share."""
 
-    Args:
-        url: `sqlite:///relative/path` or `sqlite:////absolute/path`.
+    #: Whether several gateways and workers may have it open at once.
+    shared: bool
 
-    Raises:
-        SettingError: if the address is of another kind.
-    """
-
-    def __init__(self, url: str) -> None:
-        try:
-            parsed = make_url(url)
-        except ArgumentError:
-            raise SettingError(  # without what was found, in which a password may stand
-                "UNDERSTUDY_DATABASE_URL is malformed: it is like sqlite:///understudy.db."
-            ) from None
-        if parsed.get_backend_name() != "sqlite":
-            raise SettingError(
-                f"UNDERSTUDY_DATABASE_URL names a {parsed.get_backend_name()} database, which is not supported yet: "
-                "use one like sqlite:///understudy.db."
-            )
-        if parsed.database in (None, "", ":memory:"):
-            raise SettingError("UNDERSTUDY_DATABASE_URL names no file: use one like sqlite:///understudy.db.")
-        self._path = Path(str(parsed.database))
-        self._url = parsed.set(drivername="sqlite+aiosqlite")
-        self._lock: IO[str] | None = None
+    def __init__(self) -> None:
         self._writer: AsyncEngine | None = None
         self._reader: AsyncEngine | None = None
 
+    @abstractmethod
     async def open(self) -> None:
-        """Opens the file, which no other process may have open, and brings its schema up to date.
+        """Opens it for a gateway or a worker.
 
         Raises:
-            SettingError: if another process has it, or there is no such directory.
+            SettingError: if it cannot be had, or its schema is another version's.
         """
-        self._lock = self._take()
-        self._writer = self._engine("BEGIN IMMEDIATE", pool_size=1, max_overflow=0)
-        self._reader = self._engine("BEGIN", "query_only=ON", pool_size=4, max_overflow=0)
-        async with self.write() as connection:
-            await connection.run_sync(_upgrade)
 
-    async def open_to_read(self) -> None:
-        """Opens the file to read only, also while another process has it.
+    @abstractmethod
+    async def open_alongside(self) -> None:
+        """Opens it for an operator's command, also while a gateway has it open.
 
         Raises:
-            SettingError: if there is no such file, or no gateway has ever opened it.
+            SettingError: as `open`.
         """
-        if not self._path.is_file():
-            raise SettingError(f"UNDERSTUDY_DATABASE_URL names {self._path}, which does not exist.")
-        self._reader = self._engine("BEGIN", "query_only=ON", pool_size=1, max_overflow=0)
-        async with self.read() as connection:
-            found = set(await connection.run_sync(lambda sync: inspect(sync).get_table_names()))
-        if missing := metadata.tables.keys() - found:
-            await self.close()
-            raise SettingError(
-                f"UNDERSTUDY_DATABASE_URL names {self._path}, which has no {' and no '.join(sorted(missing))}: "
-                "start the gateway once with this version, which brings it up to date."
-            )
+
+    @abstractmethod
+    async def upgrade(self) -> None:
+        """Makes it, or brings its schema up to date, while nobody has it open here.
+
+        Raises:
+            SettingError: if it cannot be had.
+        """
+
+    @abstractmethod
+    def upsert(self, table: Table) -> Any:
+        """An INSERT that can say what is done where a row is there already: `on_conflict_do_nothing()` and so on."""
 
     async def close(self) -> None:
         for engine in (self._reader, self._writer):
             if engine is not None:
                 await engine.dispose()
         self._reader = self._writer = None
-        if self._lock is not None:
-            self._lock.close()
-            self._lock = None
 
     def write(self) -> AbstractAsyncContextManager[AsyncConnection]:
         """One writing transaction, committed when the block ends and rolled back when it raises."""
@@ -103,43 +77,45 @@ class Database:
         async with self._reader.connect() as connection:
             yield connection
 
-    def _take(self) -> IO[str]:
-        try:
-            lock = self._path.with_name(self._path.name + ".lock").open("w")
-        except OSError as error:
-            raise SettingError(
-                f"UNDERSTUDY_DATABASE_URL names {self._path}, which cannot be opened: {error.strerror}."
-            ) from None
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.close()
-            raise SettingError(
-                f"UNDERSTUDY_DATABASE_URL names {self._path}, which another understudy process has open: "
-                "stop that one, or name another file."
-            ) from None
-        return lock
 
-    def _engine(self, begin: str, *pragmas: str, **pool: Any) -> AsyncEngine:
-        engine = create_async_engine(self._url, pool_timeout=POOL_TIMEOUT, **pool)
+def make_database(url: str) -> Database:
+    """The database of that address.
 
-        @event.listens_for(engine.sync_engine, "connect")
-        def connect(connection: Any, _: Any) -> None:
-            connection.isolation_level = None  # transactions begin where SQLAlchemy says so, not by themselves
-            cursor = connection.cursor()
-            for pragma in (*PRAGMAS, *pragmas):
-                cursor.execute(f"PRAGMA {pragma}")
-            cursor.close()
+    Args:
+        url: `sqlite:///relative/path`, `sqlite:////absolute/path` or `postgresql://user:password@host/name`.
 
-        @event.listens_for(engine.sync_engine, "begin")
-        def start(connection: Connection) -> None:
-            connection.exec_driver_sql(begin)
+    Raises:
+        SettingError: if the address is of another kind.
+    """
+    from gateway.postgres import PostgresDatabase
+    from gateway.sqlite import SQLiteDatabase
 
-        return engine
+    try:
+        parsed: URL = make_url(url)
+    except ArgumentError:
+        raise SettingError(  # without what was found, in which a password may stand
+            f"{SETTING} is malformed: it is like sqlite:///understudy.db or postgresql://user:password@host/understudy."
+        ) from None
+    backend = parsed.get_backend_name()
+    if backend == "sqlite":
+        return SQLiteDatabase(parsed)
+    if backend in ("postgresql", "postgres"):
+        return PostgresDatabase(parsed)
+    raise SettingError(
+        f"{SETTING} names a {backend} database, which is not supported: "
+        "use one like sqlite:///understudy.db or postgresql://user:password@host/understudy."
+    )
 
 
-def _upgrade(connection: Connection) -> None:
+def migrate(connection: Connection) -> None:
+    """Brings the schema up to date."""
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
+
+
+def is_current(connection: Connection) -> bool:
+    """Whether the schema is that of this version."""
+    found = MigrationContext.configure(connection).get_current_revision()
+    return found == ScriptDirectory(str(MIGRATIONS)).get_current_head()

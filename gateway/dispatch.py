@@ -25,8 +25,21 @@ class Dispatcher(Protocol):
         """Is told that such a transaction is committed."""
         ...
 
-    async def start(self, drain: Drain, waiting: Iterable[int]) -> None:
-        """Begins; `waiting` are the conversations in which something waits already."""
+    @property
+    def owner(self) -> int | None:
+        """Who this process is among those that play messages."""
+        ...
+
+    async def is_alive(self, connection: AsyncConnection, owner: int | None) -> bool:
+        """Whether another one of them is alive."""
+        ...
+
+    async def count_workers(self) -> int:
+        """How many processes that play messages are alive."""
+        ...
+
+    async def start(self, drain: Drain) -> None:
+        """Begins to play."""
         ...
 
     async def stop(self) -> None:
@@ -62,9 +75,18 @@ class EmbeddedDispatcher:
                 self._queued.add(conversation_id)
                 self._ready.put_nowait(conversation_id)
 
-    async def start(self, drain: Drain, waiting: Iterable[int]) -> None:
+    @property
+    def owner(self) -> int | None:
+        return None
+
+    async def is_alive(self, connection: AsyncConnection, owner: int | None) -> bool:
+        return False
+
+    async def count_workers(self) -> int:
+        return 1 if self._workers else 0
+
+    async def start(self, drain: Drain) -> None:
         self._forget()
-        self.wake(waiting)
         self._workers = [
             asyncio.create_task(self._work(drain), name=f"turns-{number}")
             for number in range(self._max_concurrent_turns)

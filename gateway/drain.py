@@ -28,5 +28,7 @@ class Drain:
             except Exception:
                 await self._inbox.release(row, counted=True)
                 raise
+            finally:
+                self._inbox.let_go(row)
             await self._outbox.deliver(conversation_id)
         return True

@@ -1,27 +1,31 @@
+import logging
 import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 from sqlalchemy import select, text
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from gateway import request_context
 from gateway.agent import Agent
 from gateway.audit import Audit
 from gateway.config import GatewaySettings
-from gateway.database import Database
-from gateway.dispatch import EmbeddedDispatcher
+from gateway.database import Database, make_database
+from gateway.dispatch import Dispatcher, EmbeddedDispatcher
 from gateway.drain import Drain
 from gateway.engines import load_engine
 from gateway.engines.tools import check_remote_names
 from gateway.events import EventHandler, TurnEvent
 from gateway.inbox import Inbox
+from gateway.intake import Intake, NotAccepted
 from gateway.interface import Event, Interface, TranscriptEntry
 from gateway.outbox import Outbox
+from gateway.postgres import PostgresDatabase
 from gateway.runner import AgentRunner
 from gateway.sessions import Sessions
 from gateway.transcript import load_transcript
@@ -33,6 +37,8 @@ from toolkits.mcp import MCPServer
 
 MAX_CONCURRENT_TURNS = 32
 
+log = logging.getLogger(__name__)
+
 
 class Gateway:
     """One agent behind many channels, for many people at once.
@@ -40,10 +46,11 @@ class Gateway:
     Args:
         agent: the template that every message gets a copy of; or an agent written for a framework, see `Agent`.
         interfaces: the channels, one of a kind.
-        database: `sqlite:///PATH`; else UNDERSTUDY_DATABASE_URL, else understudy.db in the working directory.
+        database: `sqlite:///PATH` or `postgresql://USER:PASSWORD@HOST/NAME`; else UNDERSTUDY_DATABASE_URL, else
+            understudy.db in the working directory.
         base_url: the public address; else UNDERSTUDY_BASE_URL.
         secret_key: what encrypts tokens; else UNDERSTUDY_SECRET_KEY.
-        max_concurrent_turns: how many turns run at once.
+        max_concurrent_turns: how many turns run at once, in each process that plays them.
         private_answers: "alone" or "open": where a private answer goes that was asked for in a place which several
             people read, see docs/isolation.md; else UNDERSTUDY_PRIVATE_ANSWERS.
         audit_content: whether the audit has the arguments and results of tools; else UNDERSTUDY_AUDIT_CONTENT.
@@ -80,9 +87,10 @@ class Gateway:
         self.agent.check()
         for member in self.agent.team():
             load_engine(member.engine).check(member)
-        self._database = Database(settings.database_url)
-        self._dispatcher = EmbeddedDispatcher(max_concurrent_turns)
+        self._database = make_database(settings.database_url)
+        self._dispatcher = _dispatcher(self._database, max_concurrent_turns, settings.takeover_seconds)
         self._inbox = Inbox(self._database, self._dispatcher)
+        self._intake = Intake(self._inbox, settings.max_waiting_messages)
         self._sessions = Sessions(self._database)
         self._oauth = self._coordinator(settings)
         presenters = {channel: interface.presenter for channel, interface in self.interfaces.items()}
@@ -114,15 +122,41 @@ class Gateway:
             routes += callback_routes(self._oauth)
         for interface in self.interfaces.values():
             routes += interface.routes()
-        return Starlette(routes=routes, lifespan=self.lifespan)
+        return Starlette(routes=routes, lifespan=self.lifespan, exception_handlers={NotAccepted: _refuse})
 
     @asynccontextmanager
     async def lifespan(self, _: Any = None) -> AsyncIterator[None]:
-        """Opens the database, starts the channels, plays what waits; and ends all of it.
+        """Opens the database, starts the channels and takes messages; and ends all of it.
+
+        On SQLite it plays them, too. On PostgreSQL workers do: see `worker`.
 
         Raises:
             SettingError: if the database or a platform rejects a setting.
         """
+        async with self._open(plays=not self._database.shared):
+            await self._intake.start()
+            try:
+                yield
+            finally:
+                await self._intake.stop()
+
+    @asynccontextmanager
+    async def worker(self) -> AsyncIterator[None]:
+        """Plays messages that other processes take.
+
+        Raises:
+            SettingError: as `lifespan`; or if the database is one that processes do not share.
+        """
+        if not self._database.shared:
+            raise SettingError(
+                "UNDERSTUDY_DATABASE_URL names a SQLite file, which one process uses: `understudy serve` plays its "
+                "messages. Workers need PostgreSQL, like postgresql://user:password@host/understudy."
+            )
+        async with self._open(plays=True):
+            yield
+
+    @asynccontextmanager
+    async def _open(self, *, plays: bool) -> AsyncIterator[None]:
         await self._database.open()
         started: list[Interface | MCPServer] = []
         try:
@@ -134,8 +168,10 @@ class Gateway:
             for interface in self.interfaces.values():
                 started.append(interface)
                 await interface.start(self)
-            drain = Drain(self._inbox, self._outbox, self._turns)
-            await self._dispatcher.start(drain, await self._inbox.recover())
+            if plays:
+                await self._dispatcher.start(Drain(self._inbox, self._outbox, self._turns))
+                if not self._database.shared:
+                    self._dispatcher.wake(await self._inbox.unfinished())
             self._ready = True
             yield
         finally:
@@ -183,8 +219,12 @@ class Gateway:
         return played.text
 
     async def accept(self, event: Event) -> bool:
-        """Commits an event to the inbox; returns whether it is new."""
-        return await self._inbox.accept(event)
+        """Commits an event to the inbox; returns whether it is new.
+
+        Raises:
+            NotAccepted: if it could not be committed. It is answered 503, with `Retry-After`.
+        """
+        return await self._intake.accept(event)
 
     async def has_answered_in(self, conversation: Conversation) -> bool:
         """Whether a message of this conversation was accepted before."""
@@ -231,9 +271,28 @@ class Gateway:
     async def _readyz(self, _: Request) -> JSONResponse:
         if not self._ready:
             return JSONResponse({"status": "starting or stopping"}, status_code=503)
-        async with self._database.read() as connection:
-            await connection.execute(select(text("1")))
-        return JSONResponse({"status": "ok"})
+        try:
+            async with self._database.read() as connection:
+                await connection.execute(select(text("1")))
+            workers = await self._dispatcher.count_workers()
+        except SQLAlchemyError as error:
+            log.warning("the database cannot be read: %s", error)
+            return JSONResponse({"status": "the database cannot be read"}, status_code=503)
+        status = "ok" if workers else "no worker is alive: messages are taken and wait"
+        return JSONResponse({"status": status, "workers": workers})
+
+
+def _dispatcher(database: Database, max_concurrent_turns: int, takeover_after: float) -> Dispatcher:
+    if isinstance(database, PostgresDatabase):
+        from gateway.distributed import DistributedDispatcher  # imported where it is used: that takes a moment
+
+        return DistributedDispatcher(database, max_concurrent_turns, takeover_after)
+    return EmbeddedDispatcher(max_concurrent_turns)
+
+
+async def _refuse(_: Request, error: Exception) -> Response:
+    assert isinstance(error, NotAccepted)
+    return Response(status_code=503, headers={"Retry-After": str(error.retry_after)})
 
 
 async def _ignore(_: TurnEvent) -> None:

@@ -1,21 +1,27 @@
 import secrets
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from sqlalchemy import Select, insert, select, tuple_, update
-from sqlalchemy.dialects import sqlite
+from sqlalchemy import Row as RowOf
+from sqlalchemy import Select, func, insert, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.database import Database
 from gateway.dispatch import Dispatcher
 from gateway.interface import Event
-from gateway.tables import InboxStatus, OutboxStatus, conversations, dedupe_keys, inbox, outbox
+from gateway.tables import InboxStatus, OutboxStatus, conversations, dedupe_keys, inbox, is_any, outbox
 from oauth import ConsentRequired, Identity
 from oauth.coordinator import Grant
 from toolkits import Conversation
 
 RESUMABLE_FOR = timedelta(days=1)  # a person who consents later does not expect an answer any more
+
+
+Key = tuple[str, str, str]
+"""A channel, a tenant, and something that is unique in it."""
 
 
 class LeaseLost(Exception):  # noqa: N818
@@ -24,13 +30,14 @@ class LeaseLost(Exception):  # noqa: N818
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """An accepted message, claimed to be played. `attempts` fences: a later claim has a higher number."""
+    """An accepted message, claimed to be played. `lease` fences: a later claim has a higher number."""
 
     id: int
     conversation_id: int
     conversation: Conversation
     payload: str
     attempts: int
+    lease: int
     reference: str
 
 
@@ -40,58 +47,67 @@ class Inbox:
     def __init__(self, database: Database, dispatcher: Dispatcher) -> None:
         self._database = database
         self._dispatcher = dispatcher
+        self._playing: set[int] = set()  # the rows that this process plays
 
-    async def accept(self, event: Event) -> bool:
-        """Commits an event, unless it or its message was accepted before; returns whether it is new."""
+    async def accept(self, events: Sequence[Event]) -> list[bool]:
+        """Commits events, in their order, in one transaction, but for those whose message was accepted before.
+
+        Returns:
+            For each whether it is new.
+        """
         async with self._database.write() as connection:
-            if not await self._is_new(connection, event):
-                return False
-            conversation_id, place = await self._take_place(connection, event.conversation)
-            await connection.execute(
-                insert(inbox).values(
-                    conversation_id=conversation_id,
-                    place=place,
-                    payload=event.payload,
-                    status=InboxStatus.WAITING,
-                    attempts=0,
-                    reference=secrets.token_hex(4),
-                    accepted_at=datetime.now(UTC),
-                )
-            )
-            await self._dispatcher.defer(connection, [conversation_id])
-        self._dispatcher.wake([conversation_id])
-        return True
+            new = await self._add_keys(connection, events)
+            added = [event for event, is_new in zip(events, new, strict=True) if is_new]
+            conversation_ids = await self._add_rows(connection, added) if added else []
+            await self._dispatcher.defer(connection, conversation_ids)
+        self._dispatcher.wake(conversation_ids)
+        return new
+
+    async def count_waiting(self) -> int:
+        waiting = select(func.count()).select_from(inbox).where(is_any(inbox.c.status, InboxStatus.WAITING))
+        async with self._database.read() as connection:
+            return int((await connection.execute(waiting)).scalar_one())
 
     async def knows(self, conversation: Conversation) -> bool:
         async with self._database.read() as connection:
             return (await connection.execute(_conversation(conversation))).first() is not None
 
     async def claim(self, conversation_id: int) -> Row | None:
-        """Takes the next message of a conversation, if one waits and none is being played."""
-        running = (
-            select(inbox.c.id)
-            .where(inbox.c.conversation_id == conversation_id, inbox.c.status == InboxStatus.RUNNING)
-            .exists()
-        )
-        following = (
-            select(inbox.c.id)
-            .where(inbox.c.conversation_id == conversation_id, inbox.c.status == InboxStatus.WAITING, ~running)
-            .order_by(inbox.c.place)
-            .limit(1)
-            .scalar_subquery()
-        )
+        """Takes the next message of a conversation, if one waits and none is being played.
+
+        One that is being played by a worker that died is taken over. Who claims a row says `let_go` when it is done.
+        """
+        of_conversation = select(inbox).where(inbox.c.conversation_id == conversation_id)
+        running = of_conversation.where(is_any(inbox.c.status, InboxStatus.RUNNING))
+        waiting = of_conversation.where(is_any(inbox.c.status, InboxStatus.WAITING)).order_by(inbox.c.place).limit(1)
         async with self._database.write() as connection:
+            found = (await connection.execute(running)).first()
+            if found is not None and await self._is_played(connection, found):
+                return None
+            found = found or (await connection.execute(waiting)).first()
+            if found is None:
+                return None
             claimed = await connection.execute(
                 update(inbox)
-                .where(inbox.c.id == following, inbox.c.status == InboxStatus.WAITING)
-                .values(status=InboxStatus.RUNNING, attempts=inbox.c.attempts + 1)
-                .returning(inbox.c.id, inbox.c.payload, inbox.c.attempts, inbox.c.reference)
+                .where(inbox.c.id == found.id, inbox.c.lease == found.lease)
+                .values(
+                    status=InboxStatus.RUNNING,
+                    attempts=inbox.c.attempts + 1,
+                    lease=inbox.c.lease + 1,
+                    owner=self._dispatcher.owner,
+                )
+                .returning(inbox.c.id, inbox.c.payload, inbox.c.attempts, inbox.c.lease, inbox.c.reference)
             )
             row = claimed.first()
             if row is None:
                 return None
             conversation = await load_conversation(connection, conversation_id)
-        return Row(row.id, conversation_id, conversation, row.payload, row.attempts, row.reference)
+        self._playing.add(row.id)
+        return Row(row.id, conversation_id, conversation, row.payload, row.attempts, row.lease, row.reference)
+
+    def let_go(self, row: Row) -> None:
+        """This process does not play a message any more, however that came."""
+        self._playing.discard(row.id)
 
     async def end(self, connection: AsyncConnection, row: Row, status: InboxStatus) -> None:
         """Ends a turn in the caller's transaction.
@@ -129,13 +145,13 @@ class Inbox:
             select(inbox.c.id, inbox.c.conversation_id, inbox.c.scopes, inbox.c.accepted_at)
             .join(conversations, conversations.c.id == inbox.c.conversation_id)
             .where(
-                inbox.c.status == InboxStatus.PARKED,
+                is_any(inbox.c.status, InboxStatus.PARKED),
                 inbox.c.provider == grant.provider,
                 inbox.c.sender_tenant == grant.identity.tenant,
                 inbox.c.sender_user_id == grant.identity.user_id,
                 conversations.c.channel == grant.identity.channel,
             )
-            .order_by(inbox.c.id)
+            .order_by(conversations.c.channel, conversations.c.tenant, conversations.c.key, inbox.c.id)
         )
         resumed = []
         for row in parked.all():
@@ -156,52 +172,74 @@ class Inbox:
         await self._dispatcher.defer(connection, conversation_ids)
         return lambda: self._dispatcher.wake(conversation_ids)
 
-    async def recover(self) -> list[int]:
-        """Takes back what a dead process was playing; returns the conversations in which something waits.
+    async def unfinished(self) -> list[int]:
+        """The conversations in which something waits, or was being done when its process died."""
+        unplayed = select(inbox.c.conversation_id).where(
+            is_any(inbox.c.status, InboxStatus.WAITING) | is_any(inbox.c.status, InboxStatus.RUNNING)
+        )
+        unsent = select(outbox.c.conversation_id).where(
+            is_any(outbox.c.status, OutboxStatus.WAITING, OutboxStatus.SENDING)
+        )
+        async with self._database.read() as connection:
+            return list((await connection.execute(unplayed.union(unsent))).scalars())
 
-        Only for the process that has the database to itself.
-        """
-        async with self._database.write() as connection:
-            await connection.execute(
-                update(inbox).where(inbox.c.status == InboxStatus.RUNNING).values(status=InboxStatus.WAITING)
-            )
-            unplayed = select(inbox.c.conversation_id).where(inbox.c.status == InboxStatus.WAITING)
-            unsent = select(outbox.c.conversation_id).where(
-                outbox.c.status.in_([OutboxStatus.WAITING, OutboxStatus.SENDING])
-            )
-            found = await connection.execute(unplayed.union(unsent))
-            return list(found.scalars())
-
-    async def _is_new(self, connection: AsyncConnection, event: Event) -> bool:
-        keys = [f"event:{event.id}"] + ([f"message:{event.message_key}"] if event.message_key else [])
-        conversation, now = event.conversation, datetime.now(UTC)
-        rows = [
-            {"channel": conversation.channel, "tenant": conversation.tenant, "key": key, "accepted_at": now}
-            for key in keys
-        ]
+    async def _add_keys(self, connection: AsyncConnection, events: Sequence[Event]) -> list[bool]:
+        keys = [_keys(event) for event in events]
+        now = datetime.now(UTC)
+        # In one order, so that two processes which add the same keys wait for each other and not for ever.
+        rows = sorted({key for each in keys for key in each})
         added = await connection.execute(
-            sqlite.insert(dedupe_keys).on_conflict_do_nothing().values(rows).returning(dedupe_keys.c.key)
+            self._database.upsert(dedupe_keys)
+            .on_conflict_do_nothing()
+            .returning(dedupe_keys.c.channel, dedupe_keys.c.tenant, dedupe_keys.c.key),
+            [{"channel": channel, "tenant": tenant, "key": key, "accepted_at": now} for channel, tenant, key in rows],
         )
-        return len(added.all()) == len(keys)
+        free: set[Key] = {(row.channel, row.tenant, row.key) for row in added}
+        new = []
+        for each in keys:
+            new.append(free.issuperset(each))
+            free.difference_update(each)
+        return new
 
-    async def _take_place(self, connection: AsyncConnection, conversation: Conversation) -> tuple[int, int]:
+    async def _add_rows(self, connection: AsyncConnection, events: Sequence[Event]) -> list[int]:
+        places = await self._take_places(connection, [event.conversation for event in events])
+        now = datetime.now(UTC)
+        rows: list[dict[str, Any]] = []
+        for event in events:
+            conversation_id, place = next(places[_key(event.conversation)])
+            rows.append(
+                {
+                    "conversation_id": conversation_id,
+                    "place": place,
+                    "payload": event.payload,
+                    "status": InboxStatus.WAITING,
+                    "attempts": 0,
+                    "reference": secrets.token_hex(4),
+                    "accepted_at": now,
+                }
+            )
+        await connection.execute(insert(inbox), rows)
+        return list(dict.fromkeys(row["conversation_id"] for row in rows))
+
+    async def _take_places(
+        self, connection: AsyncConnection, wanted: Sequence[Conversation]
+    ) -> dict[Key, Iterator[tuple[int, int]]]:
+        """The next places in conversations, as many in each as it is named: its id and the place."""
+        shared = {_key(conversation): conversation.shared for conversation in wanted}
+        counts = Counter(map(_key, wanted))
+        upsert = self._database.upsert(conversations)
         taken = await connection.execute(
-            sqlite.insert(conversations)
-            .values(
-                channel=conversation.channel,
-                tenant=conversation.tenant,
-                key=conversation.id,
-                shared=conversation.shared,
-                last_place=1,
-            )
-            .on_conflict_do_update(
+            upsert.on_conflict_do_update(
                 index_elements=["channel", "tenant", "key"],
-                set_={"last_place": conversations.c.last_place + 1},
-            )
-            .returning(conversations.c.id, conversations.c.last_place)
+                set_={"last_place": conversations.c.last_place + upsert.excluded.last_place},
+            ).returning(conversations),
+            [
+                {"channel": key[0], "tenant": key[1], "key": key[2], "shared": shared[key], "last_place": counts[key]}
+                for key in sorted(counts)
+            ],
         )
-        identifier, place = taken.one()
-        return identifier, place
+        found = {(row.channel, row.tenant, row.key): row for row in taken}
+        return {key: _places(found[key], count) for key, count in counts.items()}
 
     async def _next_place(self, connection: AsyncConnection, conversation_id: int) -> int:
         taken = await connection.execute(
@@ -212,15 +250,35 @@ class Inbox:
         )
         return int(taken.scalar_one())
 
+    async def _is_played(self, connection: AsyncConnection, row: RowOf[Any]) -> bool:
+        if row.owner == self._dispatcher.owner:
+            return row.id in self._playing
+        return await self._dispatcher.is_alive(connection, row.owner)
+
     async def _leave(self, connection: AsyncConnection, row: Row, **values: object) -> None:
         left = await connection.execute(
             update(inbox)
-            .where(inbox.c.id == row.id, inbox.c.status == InboxStatus.RUNNING, inbox.c.attempts == row.attempts)
+            .where(inbox.c.id == row.id, is_any(inbox.c.status, InboxStatus.RUNNING), inbox.c.lease == row.lease)
             .values(**values)
             .returning(inbox.c.id)
         )
         if left.first() is None:
             raise LeaseLost
+
+
+def _keys(event: Event) -> list[Key]:
+    """What an event is known by, within its tenant."""
+    channel, tenant, _ = _key(event.conversation)
+    keys = [f"event:{event.id}"] + ([f"message:{event.message_key}"] if event.message_key else [])
+    return [(channel, tenant, key) for key in keys]
+
+
+def _key(conversation: Conversation) -> Key:
+    return (conversation.channel, conversation.tenant, conversation.id)
+
+
+def _places(row: RowOf[Any], count: int) -> Iterator[tuple[int, int]]:
+    return iter([(row.id, place) for place in range(row.last_place - count + 1, row.last_place + 1)])
 
 
 def _conversation(conversation: Conversation) -> Select[int]:

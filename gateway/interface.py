@@ -131,7 +131,10 @@ class Host(Protocol):
     base_url: str | None
 
     async def accept(self, event: Event) -> bool:
-        """Commits an event to the inbox; returns whether it is new. Then, and not before, the webhook is answered."""
+        """Commits an event to the inbox; returns whether it is new. Then, and not before, the webhook is answered.
+
+        What it raises is answered 503 by the gateway: the platform delivers the event again.
+        """
         ...
 
     async def has_answered_in(self, conversation: Conversation) -> bool:

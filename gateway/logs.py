@@ -8,7 +8,7 @@ FORMAT = "%(asctime)s %(levelname)-7s %(name)s%(turn)s: %(message)s"
 # Libraries whose lower levels print bodies, and addresses with codes and tokens in them, or tell an operator nothing.
 QUIET = ("httpx", "httpcore", "httpx2", "httpcore2", "urllib3", "requests_oauthlib", "oauthlib", "google", "twilio",
          "telegram", "slack_sdk", "slack_bolt", "openai", "aiosqlite", "alembic", "googleapiclient",
-         "uvicorn")  # fmt: skip
+         "procrastinate", "psycopg", "uvicorn")  # fmt: skip
 
 _SECRETS = re.compile(
     r"""(?P<keep>

@@ -18,7 +18,7 @@ from tenacity import (
 from gateway.database import Database
 from gateway.inbox import load_conversation
 from gateway.interface import DeliveryRefused, Presenter, RetryLater, SignIn
-from gateway.tables import OutboxKind, OutboxStatus, conversations, outbox
+from gateway.tables import OutboxKind, OutboxStatus, conversations, is_any, outbox
 from oauth import Identity, OAuthCoordinator
 from toolkits import Conversation
 
@@ -84,7 +84,7 @@ class Outbox:
         released = await connection.execute(
             update(outbox)
             .where(
-                outbox.c.status == OutboxStatus.HELD,
+                is_any(outbox.c.status, OutboxStatus.HELD),
                 outbox.c.recipient_tenant == identity.tenant,
                 outbox.c.recipient_user_id == identity.user_id,
                 outbox.c.created_at >= datetime.now(UTC) - HELD_FOR,
@@ -123,7 +123,7 @@ class Outbox:
                 select(outbox)
                 .where(
                     outbox.c.conversation_id == conversation_id,
-                    outbox.c.status.in_([OutboxStatus.WAITING, OutboxStatus.SENDING]),
+                    is_any(outbox.c.status, OutboxStatus.WAITING, OutboxStatus.SENDING),
                 )
                 .order_by(outbox.c.id)
             )
@@ -183,7 +183,7 @@ class Outbox:
         )
 
     async def _is_held(self, inbox_id: int) -> bool:
-        held = select(outbox.c.id).where(outbox.c.inbox_id == inbox_id, outbox.c.status == OutboxStatus.HELD)
+        held = select(outbox.c.id).where(outbox.c.inbox_id == inbox_id, is_any(outbox.c.status, OutboxStatus.HELD))
         async with self._database.read() as connection:
             return (await connection.execute(held.limit(1))).first() is not None
 

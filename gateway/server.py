@@ -47,6 +47,16 @@ def serve(gateway: Gateway, host: str, port: int, on_ready: Callable[[], None]) 
     _leave_threads()
 
 
+def work(gateway: Gateway, on_ready: Callable[[], None]) -> None:
+    """Plays a gateway's messages until SIGINT or SIGTERM, and ends cleanly.
+
+    Raises:
+        SettingError: if a setting is rejected at the start.
+    """
+    asyncio.run(_work(gateway, on_ready))
+    _leave_threads()
+
+
 def _leave_threads() -> None:
     """Ends the process now if a tool still runs in a thread, which Python would wait for without end."""
     deadline = time.monotonic() + THREADS_GRACE
@@ -68,6 +78,16 @@ def _listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         raise SettingError(f"--host {host} --port {port} cannot be listened on: {error.strerror}.") from None
     return listener
+
+
+async def _work(gateway: Gateway, on_ready: Callable[[], None]) -> None:
+    loop, told = asyncio.get_running_loop(), asyncio.Event()
+    loop.set_default_executor(_Threads(THREADS, thread_name_prefix=THREAD_NAME))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, told.set)
+    async with gateway.worker():
+        on_ready()
+        await told.wait()
 
 
 async def _serve(gateway: Gateway, listener: socket.socket, on_ready: Callable[[], None]) -> None:

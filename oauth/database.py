@@ -1,6 +1,7 @@
 from contextlib import AbstractAsyncContextManager
-from typing import Protocol
+from typing import Any, Protocol
 
+from sqlalchemy import Table
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 
@@ -13,4 +14,8 @@ class Database(Protocol):
 
     def write(self) -> AbstractAsyncContextManager[AsyncConnection]:
         """One writing transaction, committed when the block ends and rolled back when it raises."""
+        ...
+
+    def upsert(self, table: Table) -> Any:
+        """An INSERT that can say what is done where a row is there already: `on_conflict_do_update(…)`."""
         ...

@@ -1,6 +1,6 @@
 from datetime import UTC, datetime
 
-from sqlalchemy import and_, delete, insert, select
+from sqlalchemy import and_, delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.elements import ColumnElement
 
@@ -32,16 +32,15 @@ class TokenStore:
 
     async def save(self, connection: AsyncConnection, identity: Identity, provider: str, token: Token) -> None:
         """Stores a token in the caller's transaction, in place of the one that was there."""
-        await connection.execute(delete(oauth_tokens).where(_row(identity, provider)))
+        values = {
+            "ciphertext": self._keyring.encrypt(token.to_json(), *_associated(identity, provider)),
+            "updated_at": datetime.now(UTC),
+        }
+        row = self._database.upsert(oauth_tokens).values(
+            channel=identity.channel, tenant=identity.tenant, user_id=identity.user_id, provider=provider, **values
+        )
         await connection.execute(
-            insert(oauth_tokens).values(
-                channel=identity.channel,
-                tenant=identity.tenant,
-                user_id=identity.user_id,
-                provider=provider,
-                ciphertext=self._keyring.encrypt(token.to_json(), *_associated(identity, provider)),
-                updated_at=datetime.now(UTC),
-            )
+            row.on_conflict_do_update(index_elements=oauth_tokens.primary_key.columns, set_=values)
         )
 
     async def delete(self, connection: AsyncConnection, identity: Identity, provider: str) -> None:

@@ -1,1 +1,13 @@
+from pathlib import Path
+
+import pytest
 from peers.fixtures import *  # noqa: F403 - fixtures
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A database of each kind, new."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/stage.db"
+    url: str = request.getfixturevalue("postgres").make()
+    return url

@@ -2,8 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 from peers.wait import wait_until_async
 from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse, TextPart, ToolCallPart, ToolReturnPart
 from pydantic_ai.models.function import AgentInfo, FunctionModel
+from sqlalchemy import create_engine, text
 from starlette.routing import BaseRoute
 
 from gateway import Agent, Conversation, Gateway, Identity, Message
@@ -163,14 +164,32 @@ class Stage:
 
     gateway: Gateway
     channel: StageChannel
+    database: str
+    worker: Gateway | None = None
     _number: int = field(default=0)
 
     @property
     def sent(self) -> list[Sent]:
         return self.channel.presenter.sent
 
-    def open(self) -> AbstractAsyncContextManager[None]:
-        return self.gateway.lifespan()
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[None]:
+        if self.worker is None:
+            async with self.gateway.lifespan():
+                yield
+        else:
+            async with self.worker.worker(), self.gateway.lifespan():
+                yield
+
+    def rows(self, statement: str) -> list[Any]:
+        """What is in the database."""
+        engine = create_engine(self.database.replace("postgresql:", "postgresql+psycopg:"))
+        try:
+            with engine.begin() as connection:
+                found = connection.execute(text(statement))
+                return [tuple(row) for row in found] if found.returns_rows else []
+        finally:
+            engine.dispose()
 
     async def write(self, person: str, text: str, place_name: str | None = None, **fields: Any) -> bool:
         self._number += 1
@@ -211,12 +230,9 @@ def stage(
     members = options.pop("members", ())
     agent = options.pop("agent", None) or Agent(model=FunctionModel(model), toolkits=toolkits, members=members)
     channel = StageChannel(streams=options.pop("streams", False))
-    gateway = Gateway(
-        agent,
-        [channel],
-        database=f"sqlite:///{directory}/stage.db",
-        base_url="https://bot.test",
-        secret_key=key or Keyring.generate(),
-        **options,
-    )
-    return Stage(gateway, channel)
+    database = options.pop("database", None) or f"sqlite:///{directory}/stage.db"
+    options |= {"base_url": "https://bot.test", "secret_key": key or Keyring.generate()}
+    gateway = Gateway(agent, [channel], database, **options)
+    # On PostgreSQL the turns run in a worker. Here it is in the same process, and sends through the same channel.
+    worker = Gateway(agent, [channel], database, **options) if database.startswith("postgresql") else None
+    return Stage(gateway, channel, database, worker)

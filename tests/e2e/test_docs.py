@@ -11,7 +11,7 @@ import pytest
 from e2e.conftest import Serve
 from e2e.served import COMMAND, ROOT
 
-from gateway.database import Database
+from gateway.database import make_database
 from oauth import Keyring
 
 DOCUMENTS = [
@@ -68,7 +68,7 @@ ACCOUNTS = {
 
 
 async def _make(url: str) -> None:
-    database = Database(url)
+    database = make_database(url)
     await database.open()
     await database.close()
 

@@ -51,8 +51,10 @@ def rows(directory: Path, statement: str) -> list[Any]:
         return database.execute(statement).fetchall()
 
 
-async def test_a_second_delivery_is_answered_once_and_another_tenants_is_another_message(tmp_path: Path) -> None:
-    scene = stage(tmp_path)
+async def test_a_second_delivery_is_answered_once_and_another_tenants_is_another_message(
+    tmp_path: Path, database_url: str
+) -> None:
+    scene = stage(tmp_path, database=database_url)
     async with scene.open():
         assert await scene.write("alice", "one", id="E1")
         assert not await scene.write("alice", "one", id="E1")
@@ -62,8 +64,8 @@ async def test_a_second_delivery_is_answered_once_and_another_tenants_is_another
     assert sorted(sent.text for sent in scene.sent) == ["heard: one", "heard: three", "heard: two"]
 
 
-async def test_a_conversation_is_answered_in_order(tmp_path: Path) -> None:
-    scene = stage(tmp_path)
+async def test_a_conversation_is_answered_in_order(tmp_path: Path, database_url: str) -> None:
+    scene = stage(tmp_path, database=database_url)
     async with scene.open():
         for number in range(30):
             await scene.write("alice", str(number))
@@ -71,9 +73,9 @@ async def test_a_conversation_is_answered_in_order(tmp_path: Path) -> None:
     assert [sent.text for sent in scene.sent] == [f"heard: {number}" for number in range(30)]
 
 
-async def test_conversations_run_side_by_side_under_the_bound(tmp_path: Path) -> None:
+async def test_conversations_run_side_by_side_under_the_bound(tmp_path: Path, database_url: str) -> None:
     gate = Gate()
-    scene = stage(tmp_path, model=gate.model, max_concurrent_turns=3)
+    scene = stage(tmp_path, model=gate.model, max_concurrent_turns=3, database=database_url)
     async with scene.open():
         for number in range(8):
             await scene.write("alice", f"first {number}", f"dm-{number}")
@@ -137,14 +139,17 @@ async def test_a_message_in_whose_turn_the_process_died_too_often_is_given_up(tm
     assert rows(tmp_path, "SELECT status FROM inbox") == [("dead",)]
 
 
-async def test_a_stop_in_a_turn_gives_the_message_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_stop_in_a_turn_gives_the_message_back(
+    tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("gateway.dispatch.STOP_GRACE", 0.1)
+    monkeypatch.setattr("gateway.distributed.STOP_GRACE", 0.1)
     gate = Gate()
-    scene = stage(tmp_path, model=gate.model)
+    scene = stage(tmp_path, model=gate.model, database=database_url)
     async with scene.open():
         await scene.write("alice", "hello")
         await gate.holds(1)
-    assert rows(tmp_path, "SELECT status, attempts FROM inbox") == [("waiting", 0)]
+    assert scene.rows("SELECT status, attempts FROM inbox") == [("waiting", 0)]
     gate.opened.set()
     async with scene.open():  # the same gateway, opened again
         assert (await scene.wait_for(1))[0].text == "answer to hello"
@@ -191,7 +196,7 @@ async def test_a_second_gateway_on_the_same_file_is_refused(tmp_path: Path) -> N
                 pytest.fail("it was opened twice")
 
 
-@pytest.mark.parametrize("url", ["nonsense", "postgresql://h/d", "sqlite://", "sqlite:///:memory:"])
+@pytest.mark.parametrize("url", ["nonsense", "mysql://h/d", "sqlite://", "sqlite:///:memory:"])
 def test_a_database_that_cannot_be_used_is_named(url: str) -> None:
     with pytest.raises(SettingError, match="UNDERSTUDY_DATABASE_URL"):
         Gateway(Agent(model="test"), database=url)

@@ -11,6 +11,7 @@ import pytest
 from .aimock import Aimock
 from .emulate import Emulate
 from .node import UnavailableError
+from .postgres import PostgresServer
 from .serving import Receiver
 from .telegram import TelegramServer
 
@@ -19,6 +20,7 @@ __all__ = [
     "aimock_server",
     "emulate",
     "emulate_server",
+    "postgres",
     "receiver",
     "receiver_server",
     "telegram",
@@ -92,3 +94,10 @@ def receiver(receiver_server: Receiver) -> Receiver:
     """A place to send webhooks and people to, which remembers what came."""
     receiver_server.reset()
     return receiver_server
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """PostgreSQL, for the session: `make()` gives a database of one's own."""
+    with PostgresServer() as server:
+        yield server

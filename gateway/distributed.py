@@ -1,0 +1,204 @@
+"""Turns on many hosts: PostgreSQL and procrastinate (https://procrastinate.readthedocs.io)."""
+
+import asyncio
+import logging
+from asyncio import CancelledError
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+import procrastinate
+from procrastinate.exceptions import JobAborted, ProcrastinateException
+from procrastinate.jobs import Job
+from procrastinate.jobs import Status as JobStatus
+from procrastinate.manager import JobManager
+from procrastinate.worker import Worker
+from psycopg import Error as DatabaseError
+from sqlalchemy import func, select, text
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from gateway.dispatch import RETRY_DELAY, STOP_GRACE, Drain
+from gateway.postgres import PostgresDatabase
+
+QUEUE = "turns"
+TASK = "drain"
+POLL = 0.1  # seconds: the end of a job wakes nobody that waits for its lock
+SWEEP_EVERY = 1.0  # seconds between two looks for jobs of dead workers
+AT_ONCE = datetime(2000, 1, 1, tzinfo=UTC)  # by any host's clock
+RECONNECT_DELAY = 1.0  # seconds after the database went away
+SWEEP_LOCK = 0x756E6473  # of two workers that look for the dead at once, one does it
+
+_FAILURES = (ProcrastinateException, DatabaseError, SQLAlchemyError, OSError, TimeoutError)
+_ALIVE = text(
+    "SELECT count(*) FROM procrastinate_workers WHERE last_heartbeat > now() - make_interval(secs => :seconds)"
+)
+_IS_ALIVE = text(
+    "SELECT 1 FROM procrastinate_workers WHERE id = :id AND last_heartbeat > now() - make_interval(secs => :seconds)"
+)
+
+log = logging.getLogger(__name__)
+
+
+class DistributedDispatcher:
+    """Runs turns in workers, on any number of hosts.
+
+    What waits in a conversation has a job, deferred in the transaction that makes it wait. The job's lock is the
+    conversation, so that one worker at a time has it.
+
+    Args:
+        takeover_after: seconds without a sign of life after which a worker is taken for dead.
+    """
+
+    def __init__(self, database: PostgresDatabase, max_concurrent_turns: int, takeover_after: float) -> None:
+        self._database = database
+        self._max_concurrent_turns = max_concurrent_turns
+        self._takeover_after = takeover_after
+        # Jobs are deferred on the caller's connection: only a worker has some of its own.
+        self._deferring = procrastinate.App(connector=procrastinate.PsycopgConnector())
+        self._drain: Drain | None = None
+        self._stopping = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._worker: Worker | None = None
+        self._jobs: set[int] = set()  # that run here
+        self._orphans: set[int] = set()  # that the table gives to this worker, and do not run here
+
+    @property
+    def owner(self) -> int | None:
+        return self._worker.worker_id if self._worker is not None else None
+
+    async def defer(self, connection: AsyncConnection, conversation_ids: Iterable[int]) -> None:
+        jobs = [
+            Job(
+                queue=QUEUE,
+                task_name=TASK,
+                lock=str(conversation_id),
+                queueing_lock=None,
+                task_kwargs={"conversation_id": conversation_id},
+            )
+            for conversation_id in conversation_ids
+        ]
+        if jobs:
+            raw = await connection.get_raw_connection()
+            await self._deferring.job_manager.batch_defer_jobs_async(jobs, connection=raw.driver_connection)
+
+    def wake(self, conversation_ids: Iterable[int]) -> None:
+        return  # the database tells the workers of new jobs
+
+    async def is_alive(self, connection: AsyncConnection, owner: int | None) -> bool:
+        found = await connection.execute(_IS_ALIVE, {"id": owner, "seconds": self._takeover_after})
+        return found.first() is not None
+
+    async def count_workers(self) -> int:
+        async with self._database.read() as connection:
+            return int((await connection.execute(_ALIVE, {"seconds": self._takeover_after})).scalar_one())
+
+    async def start(self, drain: Drain) -> None:
+        self._drain = drain
+        self._stopping.clear()
+        self._tasks = [
+            asyncio.create_task(self._keep_working(), name="worker"),
+            asyncio.create_task(self._sweep(), name="takeover"),
+        ]
+
+    async def stop(self) -> None:
+        if not self._tasks:
+            return
+        self._stopping.set()
+        if self._worker is not None:
+            self._worker.stop()  # type: ignore[no-untyped-call]
+        await asyncio.gather(*self._tasks)
+        self._tasks = []
+
+    async def _keep_working(self) -> None:
+        """Works until it is told to stop, also when the database goes away for a while."""
+        while not self._stopping.is_set():
+            try:
+                await self._work()
+            except _FAILURES as error:
+                log.warning("the worker lost its database and begins anew: %s", error)
+            if not self._stopping.is_set():
+                await self._pause(RECONNECT_DELAY)
+
+    async def _work(self) -> None:
+        connector = procrastinate.PsycopgConnector(conninfo=self._database.conninfo, min_size=1, max_size=4, timeout=10)
+        app = procrastinate.App(connector=connector)
+        app.task(name=TASK, queue=QUEUE, pass_context=True, retry=_Again())(self._run)
+        async with app.open_async():
+            worker = Worker(
+                app,
+                queues=[QUEUE],
+                concurrency=self._max_concurrent_turns,
+                fetch_job_polling_interval=POLL,
+                shutdown_graceful_timeout=STOP_GRACE,
+                delete_jobs="always",
+                install_signal_handlers=False,
+                update_heartbeat_interval=self._takeover_after / 3,
+                stalled_worker_timeout=self._takeover_after,
+            )
+            self._worker, self._jobs, self._orphans = worker, set(), set()
+            try:
+                await worker.run()  # type: ignore[no-untyped-call]
+            finally:
+                self._worker = None
+
+    async def _run(self, context: procrastinate.JobContext, conversation_id: int) -> None:
+        assert self._drain is not None
+        assert context.job.id is not None
+        self._jobs.add(context.job.id)
+        try:
+            while await self._drain(conversation_id):
+                if self._stopping.is_set():
+                    raise _HandedOver
+        finally:
+            self._jobs.discard(context.job.id)
+
+    async def _sweep(self) -> None:
+        """Gives the jobs of dead workers to the living."""
+        while not self._stopping.is_set():
+            await self._pause(SWEEP_EVERY)
+            worker = self._worker
+            if worker is None or worker.worker_id is None:
+                continue
+            try:
+                async with self._database.write() as connection:
+                    if await connection.scalar(select(func.pg_try_advisory_xact_lock(SWEEP_LOCK))):
+                        await self._take_over(worker.app.job_manager)
+                await self._take_back(worker.app.job_manager, worker.worker_id)
+            except _FAILURES as error:
+                log.warning("no look for dead workers was possible: %s", error)
+
+    async def _take_over(self, jobs: JobManager) -> None:
+        stalled = await jobs.get_stalled_jobs(queue=QUEUE, seconds_since_heartbeat=self._takeover_after)
+        for job in stalled:
+            log.warning("conversation %s is taken over from a worker that died", job.lock)
+            await jobs.retry_job(job, retry_at=AT_ONCE)
+
+    async def _take_back(self, jobs: JobManager, worker_id: int) -> None:
+        """Frees jobs of this worker's own whose end could not be written."""
+        doing = await jobs.list_jobs_async(queue=QUEUE, status=JobStatus.DOING.value, worker_id=worker_id)
+        missing = {job.id for job in doing if job.id is not None} - self._jobs
+        for job in doing:
+            if job.id in missing & self._orphans:  # seen twice: it is not just beginning or ending
+                await jobs.retry_job(job, retry_at=AT_ONCE)
+        self._orphans = missing
+
+    async def _pause(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
+        except TimeoutError:
+            return
+
+
+class _HandedOver(Exception):  # noqa: N818
+    """This worker stops: another one goes on."""
+
+
+class _Again(procrastinate.BaseRetryStrategy):
+    """A job that did not end is run again: at once where this worker stops, else after a pause."""
+
+    def get_retry_decision(self, *, exception: BaseException, job: Job) -> procrastinate.RetryDecision | None:
+        at_once = isinstance(exception, (_HandedOver, CancelledError, JobAborted))
+        if at_once:
+            return procrastinate.RetryDecision(retry_at=AT_ONCE)
+        return procrastinate.RetryDecision(retry_in={"seconds": int(RETRY_DELAY)})

@@ -1,0 +1,134 @@
+import asyncio
+import logging
+import time
+from collections.abc import Sequence
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from gateway.inbox import Inbox
+from gateway.interface import Event
+
+MOST_TOGETHER = 500  # events in one transaction
+ACCEPT_TIMEOUT = 10.0  # seconds: platforms wait no longer
+COUNT_EVERY = 1.0  # seconds between two counts of what waits, while there is room
+RETRY_FULL = 30  # seconds after which a platform may try again when the inbox is full
+RETRY_FAILED = 5  # … and when the database cannot be written to
+
+log = logging.getLogger(__name__)
+
+
+class NotAccepted(Exception):  # noqa: N818
+    """An event was not committed. The platform has to deliver it again, in so many seconds."""
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__(f"again in {retry_after} seconds")
+        self.retry_after = retry_after
+
+
+class Intake:
+    """Commits events in groups: while one transaction is written, those that come wait for the next.
+
+    Args:
+        bound: how many messages may wait in the inbox. It is counted once a second, so several processes that share an
+            inbox may exceed it by what they accept in that time.
+    """
+
+    def __init__(self, inbox: Inbox, bound: int) -> None:
+        self._inbox = inbox
+        self._bound = bound
+        self._coming: list[tuple[Event, asyncio.Future[bool]]] = []
+        self._came = asyncio.Event()
+        self._committer: asyncio.Task[None] | None = None
+        self._waiting = 0  # as last counted, and what was accepted since
+        self._counted = -COUNT_EVERY
+
+    async def start(self) -> None:
+        self._came.clear()
+        self._committer = asyncio.create_task(self._commit_groups(), name="intake")
+
+    async def stop(self) -> None:
+        """Commits what has come, and ends."""
+        if self._committer is None:
+            return
+        self._committer.cancel()
+        await asyncio.gather(self._committer, return_exceptions=True)
+        self._committer = None
+        while self._coming:
+            await self._commit_group()
+
+    async def accept(self, event: Event) -> bool:
+        """Returns, once the event is committed, whether it is new.
+
+        Raises:
+            NotAccepted: if it could not be committed.
+        """
+        if self._committer is None:
+            raise NotAccepted(RETRY_FAILED)
+        committed: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._coming.append((event, committed))
+        self._came.set()
+        try:
+            async with asyncio.timeout(ACCEPT_TIMEOUT):
+                return await committed
+        except TimeoutError:
+            log.error("the database took longer than %s s to take an event", ACCEPT_TIMEOUT)  # noqa: TRY400
+            raise NotAccepted(RETRY_FAILED) from None
+
+    async def _commit_groups(self) -> None:
+        while True:
+            await self._came.wait()
+            self._came.clear()
+            while self._coming:
+                # Not cancelled half-way: who waits for a commit is told of it.
+                await asyncio.shield(asyncio.create_task(self._commit_group()))
+
+    async def _commit_group(self) -> None:
+        group, self._coming = self._coming[:MOST_TOGETHER], self._coming[MOST_TOGETHER:]
+        try:
+            room = await self._room(len(group))
+            _fail(group[room:], NotAccepted(RETRY_FULL))
+            if room:
+                await self._commit(group[:room])
+        except (SQLAlchemyError, OSError) as error:
+            log.error("%s events could not be committed: %s", len(group), type(error).__name__, exc_info=error)  # noqa: TRY400
+            _fail(group, NotAccepted(RETRY_FAILED))
+        except BaseException as error:
+            _fail(group, error)
+            raise
+
+    async def _commit(self, group: Sequence[tuple[Event, asyncio.Future[bool]]]) -> None:
+        try:
+            accepted = await self._inbox.accept([event for event, _ in group])
+        except SQLAlchemyError:
+            if len(group) == 1:
+                raise
+            for each in group:  # one that the database does not take must not stand in the way of the others
+                try:
+                    await self._commit([each])
+                except SQLAlchemyError as error:
+                    log.error("an event could not be committed: %s", type(error).__name__, exc_info=error)  # noqa: TRY400
+                    _fail([each], NotAccepted(RETRY_FAILED))
+            return
+        self._waiting += sum(accepted)
+        for (_, committed), is_new in zip(group, accepted, strict=True):
+            if not committed.done():
+                committed.set_result(is_new)
+
+    async def _room(self, coming: int) -> int:
+        """How many of those that come may wait."""
+        now = time.monotonic()
+        if self._waiting + coming > self._bound or now - self._counted >= COUNT_EVERY:
+            self._waiting = await self._inbox.count_waiting()
+            self._counted = now
+        room = min(max(self._bound - self._waiting, 0), coming)
+        if room < coming:
+            log.warning(
+                "the inbox is full: %s messages wait, and %s more are turned away", self._waiting, coming - room
+            )
+        return room
+
+
+def _fail(group: Sequence[tuple[Event, asyncio.Future[bool]]], error: BaseException) -> None:
+    for _, committed in group:
+        if not committed.done():
+            committed.set_exception(error)

