@@ -22,10 +22,15 @@ keys = typer.Typer(no_args_is_help=True, help="Keys that encrypt what is stored.
 app.add_typer(keys, name="keys")
 db = typer.Typer(no_args_is_help=True, help="The database.")
 app.add_typer(db, name="db")
+deadletters = typer.Typer(no_args_is_help=True, help="What was given up.")
+app.add_typer(deadletters, name="deadletters")
 
 console = Console(stderr=True, highlight=False)
 
 Port = Annotated[int, typer.Option(envvar="PORT", min=1, max=65535, help="Where to listen.")]
+
+Names = Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Ids or references.")]
+Every = Annotated[bool, typer.Option("--all", help="All that there are.")]
 
 
 def main() -> None:
@@ -91,6 +96,67 @@ def db_upgrade() -> None:
 
     asyncio.run(make_database(GatewaySettings().database_url).upgrade())
     _print("The database is up to date.")
+
+
+@app.command()
+def send(
+    target: Annotated[str, typer.Argument(metavar="FILE[:NAME]", help="A Python file with a Gateway or an Agent.")],
+    channel: Annotated[str, typer.Argument(help="Like slack.")],
+    tenant: Annotated[str, typer.Argument(help="The workspace, the bot's id, or the number that people write to.")],
+    conversation: Annotated[str, typer.Argument(help="The conversation, as `understudy audit` shows it.")],
+    text: Annotated[str, typer.Argument(help="What is sent, in markdown.")],
+    at: Annotated[datetime | None, typer.Option(help="When, in UTC; now, unless given.")] = None,
+    key: Annotated[str | None, typer.Option(help="Of what is sent under one key, only the first is.")] = None,
+    shared: Annotated[bool, typer.Option(help="A conversation that was not heard of yet has several people.")] = False,
+) -> None:
+    """Write to a conversation first, or later. The gateway, or a worker, has to run to send it."""
+    from gateway.loader import load_gateway
+    from toolkits import Conversation
+
+    gateway, where = load_gateway(target), Conversation(channel, tenant, conversation, shared)
+    when = (at.replace(tzinfo=UTC) if at.tzinfo is None else at) if at is not None else datetime.now(UTC)
+
+    async def store() -> str | None:
+        async with gateway.alongside():
+            return await gateway.send(where, text, at=when, key=key)
+
+    reference = asyncio.run(store())
+    _print(f"Stored (reference {reference})." if reference else f"Something was sent under the key {key!r} before.")
+
+
+@deadletters.command("list")
+def deadletters_list(
+    limit: Annotated[int, typer.Option(min=1, help="The newest so many.")] = 100,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line, with all that is stored.")] = False,
+) -> None:
+    """List what was given up: messages (m…) and deliveries (d…), oldest first."""
+    from gateway.dead_letter_commands import print_all
+
+    asyncio.run(print_all(limit, as_json=as_json))
+
+
+@deadletters.command("show")
+def deadletters_show(name: Annotated[str, typer.Argument(metavar="ID", help="An id or a reference.")]) -> None:
+    """Show all that is stored of one, what a person wrote included."""
+    from gateway.dead_letter_commands import print_one
+
+    asyncio.run(print_one(name))
+
+
+@deadletters.command("retry")
+def deadletters_retry(names: Names = None, every: Every = False) -> None:
+    """Have them tried again."""
+    from gateway.dead_letter_commands import retry
+
+    _print(asyncio.run(retry(names or [], every=every)))
+
+
+@deadletters.command("drop")
+def deadletters_drop(names: Names = None, every: Every = False) -> None:
+    """Take them off the list."""
+    from gateway.dead_letter_commands import drop
+
+    _print(asyncio.run(drop(names or [], every=every)))
 
 
 @app.command()

@@ -17,6 +17,15 @@ class PrivateAnswers(StrEnum):
     OPEN = "open"
 
 
+class AmbiguousSends(StrEnum):
+    """What becomes of a text of which it is not known, and cannot be looked up, whether the platform took it."""
+
+    #: It is sent again, marked as such: a person who reads it twice has lost nothing.
+    RESEND = "resend"
+    #: It is not sent again, but is a dead letter.
+    DROP = "drop"
+
+
 class GatewaySettings(Settings):
     model_config = SettingsConfigDict(env_prefix="UNDERSTUDY_")
 
@@ -29,6 +38,16 @@ class GatewaySettings(Settings):
     max_waiting_messages: int = Field(
         default=100_000, ge=1, description="It is how many messages may wait before webhooks are answered 503."
     )
+    turn_tries: int = Field(
+        default=5, ge=1, description="It is how often a message is tried that the agent cannot answer."
+    )
+    delivery_tries: int = Field(
+        default=12, ge=1, description="It is how often something is tried that a platform does not take."
+    )
+    answer_within_hours: float = Field(
+        default=12, gt=0, description="It is how many hours after it came a message is still answered."
+    )
+    ambiguous_sends: AmbiguousSends = Field(default=AmbiguousSends.RESEND, description="It is resend or drop.")
     takeover_seconds: float = Field(
         default=10,
         ge=1,

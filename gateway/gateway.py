@@ -2,6 +2,7 @@ import logging
 import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import select, text
@@ -27,7 +28,9 @@ from gateway.interface import Event, Interface, TranscriptEntry
 from gateway.outbox import Outbox
 from gateway.postgres import PostgresDatabase
 from gateway.runner import AgentRunner
+from gateway.sending import Sender
 from gateway.sessions import Sessions
+from gateway.timers import Timers
 from gateway.transcript import load_transcript
 from gateway.turn import Turns
 from oauth import Identity, Keyring, OAuthCoordinator, OAuthProvider, SettingError
@@ -89,13 +92,25 @@ class Gateway:
             load_engine(member.engine).check(member)
         self._database = make_database(settings.database_url)
         self._dispatcher = _dispatcher(self._database, max_concurrent_turns, settings.takeover_seconds)
-        self._inbox = Inbox(self._database, self._dispatcher)
+        oldest = timedelta(hours=settings.answer_within_hours)
+        self._inbox = Inbox(self._database, self._dispatcher, oldest)
         self._intake = Intake(self._inbox, settings.max_waiting_messages)
         self._sessions = Sessions(self._database)
         self._oauth = self._coordinator(settings)
         presenters = {channel: interface.presenter for channel, interface in self.interfaces.items()}
-        self._outbox = Outbox(self._database, presenters, self._oauth)
-        self._runner = AgentRunner(self.agent, self._oauth, Audit(self._database, content=settings.audit_content))
+        self._outbox = Outbox(
+            self._database,
+            self._inbox,
+            presenters,
+            self._oauth,
+            tries=settings.delivery_tries,
+            oldest=oldest,
+            ambiguous_sends=settings.ambiguous_sends,
+        )
+        self._timers = Timers(self._inbox, self._outbox)
+        self._sender = Sender(self._database, self._inbox, self._outbox, presenters)
+        audit = Audit(self._database, content=settings.audit_content)
+        self._runner = AgentRunner(self.agent, self._oauth, audit, self._sender)
         self._turns = Turns(
             self.agent,
             self._runner,
@@ -106,6 +121,7 @@ class Gateway:
             self._sessions,
             self._oauth,
             settings.private_answers,
+            settings.turn_tries,
         )
         self._ready = False
 
@@ -172,10 +188,12 @@ class Gateway:
                 await self._dispatcher.start(Drain(self._inbox, self._outbox, self._turns))
                 if not self._database.shared:
                     self._dispatcher.wake(await self._inbox.unfinished())
+                await self._timers.start()
             self._ready = True
             yield
         finally:
             self._ready = False
+            await self._timers.stop()
             await self._dispatcher.stop()
             for each in reversed(started):
                 await each.stop()
@@ -217,6 +235,41 @@ class Gateway:
                 message, reference, [], handler or _ignore, stream=handler is not None, credentials=credentials
             )
         return played.text
+
+    async def send(
+        self, conversation: Conversation, text: str, *, at: datetime | None = None, key: str | None = None
+    ) -> str | None:
+        """Writes to a conversation first, or later, while the gateway's lifespan lasts.
+
+        It goes through the outbox as answers do: in order, once, and as a dead letter if the platform does not take it.
+
+        Args:
+            conversation: where people wrote to the agent, or where the platform lets it write first.
+            text: markdown.
+            at: when it is sent, aware; now, unless given.
+            key: of what is sent to a tenant under one key, by whichever process, only the first is.
+
+        Returns:
+            Its reference; `None` if something was sent under that key before.
+
+        Raises:
+            ValueError: if there is nothing in the text that can be seen, or `at` has no time zone.
+            SettingError: if there is no such channel.
+        """
+        return await self._sender.send(conversation, text, at=at, key=key)
+
+    @asynccontextmanager
+    async def alongside(self) -> AsyncIterator[None]:
+        """Opens the database alone, also while another process serves this gateway: for `send` with a time.
+
+        Raises:
+            SettingError: if the database cannot be had.
+        """
+        await self._database.open_alongside()
+        try:
+            yield
+        finally:
+            await self._database.close()
 
     async def accept(self, event: Event) -> bool:
         """Commits an event to the inbox; returns whether it is new.

@@ -1,3 +1,4 @@
+import logging
 import secrets
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -5,20 +6,25 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row as RowOf
-from sqlalchemy import Select, func, insert, select, tuple_, update
+from sqlalchemy import Row, Select, func, insert, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.database import Database
 from gateway.dispatch import Dispatcher
 from gateway.interface import Event
-from gateway.tables import InboxStatus, OutboxStatus, conversations, dedupe_keys, inbox, is_any, outbox
+from gateway.tables import InboxStatus, conversations, dedupe_keys, inbox, is_any, is_unsent, outbox
 from oauth import ConsentRequired, Identity
 from oauth.coordinator import Grant
 from toolkits import Conversation
 
 RESUMABLE_FOR = timedelta(days=1)  # a person who consents later does not expect an answer any more
 
+
+MOST_DUE = 500  # messages that go on in one transaction
+TOO_OLD = "It waited longer than UNDERSTUDY_ANSWER_WITHIN_HOURS."
+CONSENTED_TOO_LATE = "Its sender connected their account more than a day later."
+
+log = logging.getLogger(__name__)
 
 Key = tuple[str, str, str]
 """A channel, a tenant, and something that is unique in it."""
@@ -29,7 +35,7 @@ class LeaseLost(Exception):  # noqa: N818
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class Claimed:
     """An accepted message, claimed to be played. `lease` fences: a later claim has a higher number."""
 
     id: int
@@ -42,11 +48,16 @@ class Row:
 
 
 class Inbox:
-    """The transactional inbox: what platforms were told "200" for."""
+    """The transactional inbox: what platforms were told "200" for.
 
-    def __init__(self, database: Database, dispatcher: Dispatcher) -> None:
+    Args:
+        oldest: how old a message may be that is still answered.
+    """
+
+    def __init__(self, database: Database, dispatcher: Dispatcher, oldest: timedelta) -> None:
         self._database = database
         self._dispatcher = dispatcher
+        self._oldest = oldest
         self._playing: set[int] = set()  # the rows that this process plays
 
     async def accept(self, events: Sequence[Event]) -> list[bool]:
@@ -72,7 +83,7 @@ class Inbox:
         async with self._database.read() as connection:
             return (await connection.execute(_conversation(conversation))).first() is not None
 
-    async def claim(self, conversation_id: int) -> Row | None:
+    async def claim(self, conversation_id: int) -> Claimed | None:
         """Takes the next message of a conversation, if one waits and none is being played.
 
         One that is being played by a worker that died is taken over. Who claims a row says `let_go` when it is done.
@@ -85,6 +96,12 @@ class Inbox:
             if found is not None and await self._is_played(connection, found):
                 return None
             found = found or (await connection.execute(waiting)).first()
+            while found is not None and self._is_too_old(found):
+                await connection.execute(
+                    update(inbox).where(inbox.c.id == found.id).values(status=InboxStatus.EXPIRED, error=TOO_OLD)
+                )
+                log.warning("message %s is older than %s and is not answered", found.reference, self._oldest)
+                found = (await connection.execute(waiting)).first()
             if found is None:
                 return None
             claimed = await connection.execute(
@@ -103,21 +120,21 @@ class Inbox:
                 return None
             conversation = await load_conversation(connection, conversation_id)
         self._playing.add(row.id)
-        return Row(row.id, conversation_id, conversation, row.payload, row.attempts, row.lease, row.reference)
+        return Claimed(row.id, conversation_id, conversation, row.payload, row.attempts, row.lease, row.reference)
 
-    def let_go(self, row: Row) -> None:
+    def let_go(self, row: Claimed) -> None:
         """This process does not play a message any more, however that came."""
         self._playing.discard(row.id)
 
-    async def end(self, connection: AsyncConnection, row: Row, status: InboxStatus) -> None:
+    async def end(self, connection: AsyncConnection, row: Claimed, status: InboxStatus, error: str = "") -> None:
         """Ends a turn in the caller's transaction.
 
         Raises:
             LeaseLost: if the row is no longer this worker's; the transaction must not be committed.
         """
-        await self._leave(connection, row, status=status)
+        await self._leave(connection, row, status=status, error=error or None)
 
-    async def park(self, connection: AsyncConnection, row: Row, sender: Identity, needed: ConsentRequired) -> None:
+    async def park(self, connection: AsyncConnection, row: Claimed, sender: Identity, needed: ConsentRequired) -> None:
         """Lets a message wait for its sender's consent, and its conversation go on."""
         await self._leave(
             connection,
@@ -129,7 +146,31 @@ class Inbox:
             scopes=" ".join(sorted(needed.scopes)),
         )
 
-    async def release(self, row: Row, *, counted: bool) -> None:
+    async def retry(self, row: Claimed, error: str, due_at: datetime) -> None:
+        """Lets a message whose turn failed be tried again later, and its conversation go on."""
+        async with self._database.write() as connection:
+            await self._leave(connection, row, status=InboxStatus.RETRYING, error=error, due_at=due_at)
+
+    async def resume_due(self) -> None:
+        """Lets messages go on whose time to be tried again has come. Each takes a new place in its conversation."""
+        due = (
+            select(inbox.c.id, inbox.c.conversation_id)
+            .where(is_any(inbox.c.status, InboxStatus.RETRYING), inbox.c.due_at <= datetime.now(UTC))
+            .order_by(inbox.c.due_at)
+            .limit(MOST_DUE)
+        )
+        async with self._database.read() as connection:
+            if (await connection.execute(due.limit(1))).first() is None:
+                return
+        async with self._database.write() as connection:
+            resumed = []
+            for row in (await connection.execute(due.with_for_update(skip_locked=True))).all():
+                await self._wait_again(connection, row.id, row.conversation_id)
+                resumed.append(row.conversation_id)
+            committed = await self.resume(connection, list(dict.fromkeys(resumed)))
+        committed()
+
+    async def release(self, row: Claimed, *, counted: bool) -> None:
         """Gives back a message whose turn was stopped from outside: it will be played again.
 
         Args:
@@ -158,12 +199,14 @@ class Inbox:
             if not set(row.scopes.split()) <= grant.scopes:
                 continue
             if row.accepted_at < datetime.now(UTC) - RESUMABLE_FOR:
-                await connection.execute(update(inbox).where(inbox.c.id == row.id).values(status=InboxStatus.EXPIRED))
+                await connection.execute(
+                    update(inbox)
+                    .where(inbox.c.id == row.id)
+                    .values(status=InboxStatus.EXPIRED, error=CONSENTED_TOO_LATE)
+                )
                 continue
-            place = await self._next_place(connection, row.conversation_id)
-            await connection.execute(
-                update(inbox).where(inbox.c.id == row.id).values(status=InboxStatus.WAITING, attempts=0, place=place)
-            )
+            now = datetime.now(UTC)
+            await self._wait_again(connection, row.id, row.conversation_id, attempts=0, renewed_at=now)
             resumed.append(row.conversation_id)
         return await self.resume(connection, resumed)
 
@@ -177,9 +220,7 @@ class Inbox:
         unplayed = select(inbox.c.conversation_id).where(
             is_any(inbox.c.status, InboxStatus.WAITING) | is_any(inbox.c.status, InboxStatus.RUNNING)
         )
-        unsent = select(outbox.c.conversation_id).where(
-            is_any(outbox.c.status, OutboxStatus.WAITING, OutboxStatus.SENDING)
-        )
+        unsent = select(outbox.c.conversation_id).where(is_unsent)
         async with self._database.read() as connection:
             return list((await connection.execute(unplayed.union(unsent))).scalars())
 
@@ -214,7 +255,7 @@ class Inbox:
                     "payload": event.payload,
                     "status": InboxStatus.WAITING,
                     "attempts": 0,
-                    "reference": secrets.token_hex(4),
+                    "reference": new_reference(),
                     "accepted_at": now,
                 }
             )
@@ -231,15 +272,61 @@ class Inbox:
         taken = await connection.execute(
             upsert.on_conflict_do_update(
                 index_elements=["channel", "tenant", "key"],
-                set_={"last_place": conversations.c.last_place + upsert.excluded.last_place},
+                set_={
+                    "last_place": conversations.c.last_place + upsert.excluded.last_place,
+                    "last_accepted_at": upsert.excluded.last_accepted_at,
+                },
             ).returning(conversations),
             [
-                {"channel": key[0], "tenant": key[1], "key": key[2], "shared": shared[key], "last_place": counts[key]}
+                {
+                    "channel": key[0],
+                    "tenant": key[1],
+                    "key": key[2],
+                    "shared": shared[key],
+                    "last_place": counts[key],
+                    "last_accepted_at": datetime.now(UTC),
+                }
                 for key in sorted(counts)
             ],
         )
         found = {(row.channel, row.tenant, row.key): row for row in taken}
         return {key: _places(found[key], count) for key, count in counts.items()}
+
+    async def take_key(self, connection: AsyncConnection, conversation: Conversation, key: str) -> bool:
+        """Whether a key is taken for the first time in a conversation's tenant."""
+        channel, tenant, _ = _key(conversation)
+        row = self._database.upsert(dedupe_keys).values(
+            channel=channel, tenant=tenant, key=key, accepted_at=datetime.now(UTC)
+        )
+        added = await connection.execute(row.on_conflict_do_nothing().returning(dedupe_keys.c.key))
+        return added.first() is not None
+
+    async def conversation_id(self, connection: AsyncConnection, conversation: Conversation) -> int:
+        """The id of a conversation, which need not have been heard of."""
+        upsert = self._database.upsert(conversations).values(
+            channel=conversation.channel,
+            tenant=conversation.tenant,
+            key=conversation.id,
+            shared=conversation.shared,
+            last_place=0,
+        )
+        made = await connection.execute(
+            upsert.on_conflict_do_update(
+                index_elements=["channel", "tenant", "key"], set_={"last_place": conversations.c.last_place}
+            ).returning(conversations.c.id)
+        )
+        return int(made.scalar_one())
+
+    async def _wait_again(self, connection: AsyncConnection, row_id: int, conversation_id: int, **values: Any) -> None:
+        place = await self._next_place(connection, conversation_id)
+        await connection.execute(
+            update(inbox).where(inbox.c.id == row_id).values(status=InboxStatus.WAITING, place=place, **values)
+        )
+
+    def _is_too_old(self, row: Row[Any]) -> bool:
+        waits = row.status == InboxStatus.WAITING
+        since: datetime = row.renewed_at or row.accepted_at
+        return waits and datetime.now(UTC) - since > self._oldest
 
     async def _next_place(self, connection: AsyncConnection, conversation_id: int) -> int:
         taken = await connection.execute(
@@ -250,12 +337,12 @@ class Inbox:
         )
         return int(taken.scalar_one())
 
-    async def _is_played(self, connection: AsyncConnection, row: RowOf[Any]) -> bool:
+    async def _is_played(self, connection: AsyncConnection, row: Row[Any]) -> bool:
         if row.owner == self._dispatcher.owner:
             return row.id in self._playing
         return await self._dispatcher.is_alive(connection, row.owner)
 
-    async def _leave(self, connection: AsyncConnection, row: Row, **values: object) -> None:
+    async def _leave(self, connection: AsyncConnection, row: Claimed, **values: object) -> None:
         left = await connection.execute(
             update(inbox)
             .where(inbox.c.id == row.id, is_any(inbox.c.status, InboxStatus.RUNNING), inbox.c.lease == row.lease)
@@ -264,6 +351,11 @@ class Inbox:
         )
         if left.first() is None:
             raise LeaseLost
+
+
+def new_reference() -> str:
+    """What a person is told to name, and the log has."""
+    return secrets.token_hex(4)
 
 
 def _keys(event: Event) -> list[Key]:
@@ -277,7 +369,7 @@ def _key(conversation: Conversation) -> Key:
     return (conversation.channel, conversation.tenant, conversation.id)
 
 
-def _places(row: RowOf[Any], count: int) -> Iterator[tuple[int, int]]:
+def _places(row: Row[Any], count: int) -> Iterator[tuple[int, int]]:
     return iter([(row.id, place) for place in range(row.last_place - count + 1, row.last_place + 1)])
 
 

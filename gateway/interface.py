@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import ClassVar, Protocol
 
 from starlette.routing import BaseRoute
@@ -49,20 +50,56 @@ HELD_ANSWER = "answer"
 """What `/start` is followed by where a person was told to write directly for an answer that waits for them."""
 
 
+AGAIN = "(Sent again: I cannot tell whether it reached you before.)"
+MARK_LENGTH = 100  # characters that a channel leaves free in each part, for marks like that
+
+
 class DeliveryRefused(Exception):  # noqa: N818
     """The platform will never take this: there is no point in trying again."""
 
 
+class Unreachable(DeliveryRefused):
+    """Nothing can be sent there any more: nor that something could not be sent."""
+
+
+class DeliveryAmbiguous(Exception):  # noqa: N818
+    """It is not known whether the platform took this: the answer was lost, or said that something went wrong there."""
+
+
 class RetryLater(Exception):  # noqa: N818
-    """The platform asks to wait for so many seconds before this is tried again."""
+    """The platform did not take this, and asks to send nothing for the tenant for so many seconds."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__(f"in {seconds} seconds")
         self.seconds = seconds
 
 
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A text that a platform was asked to send.
+
+    Args:
+        key: what `send_text` was given.
+        identity: whom alone it was for, if it was for one person alone.
+        since: it was not sent before then; aware, in UTC.
+    """
+
+    key: str
+    conversation: Conversation
+    text: str
+    identity: Identity | None
+    since: datetime
+
+
 class Presenter(ABC):
-    """Shows turns in a channel: turn events and answers in, platform calls out."""
+    """Shows turns in a channel: turn events and answers in, platform calls out.
+
+    What sends raises `DeliveryRefused`, `DeliveryAmbiguous` or `RetryLater` where that is so. Anything else means that
+    the platform did not take it, and is tried again.
+    """
+
+    reply_window: ClassVar[timedelta | None] = None
+    """How long after somebody last wrote the platform lets us write to them, where it is a matter of time."""
 
     streams: ClassVar[bool] = False
     """Whether `show` does something with text as it is written."""
@@ -76,18 +113,24 @@ class Presenter(ABC):
         """An answer as the platform takes it, in as many parts as its limit asks for."""
 
     @abstractmethod
-    async def send_text(self, conversation: Conversation, text: str, reply_to: str) -> None:
+    async def send_text(self, conversation: Conversation, text: str, reply_to: str, *, key: str) -> None:
         """Sends one part of an answer: one platform call.
 
         Args:
-            reply_to: the id of the message it answers.
-
-        Raises:
-            DeliveryRefused: if the platform refuses it for good. Anything else that is raised is tried again.
+            reply_to: the id of the message it answers, empty if it answers none.
+            key: what tells this text from all others, for `was_sent`.
         """
 
+    async def was_sent(self, delivery: Delivery) -> bool | None:
+        """Whether a text arrived at the platform, of which that is not known; `None` where it cannot be looked up."""
+        return None
+
+    def again(self, text: str) -> str:
+        """A part of an answer, marked as one that may have come before. It has to be a part that the platform takes."""
+        return f"{AGAIN}\n{text}"
+
     async def send_private_text(
-        self, identity: Identity, conversation: Conversation, text: str, *, first: bool
+        self, identity: Identity, conversation: Conversation, text: str, *, first: bool, key: str
     ) -> None:
         """Sends one part of an answer to its person alone, who asked in a conversation that others read: one call.
 

@@ -5,6 +5,8 @@ from gateway import request_context
 
 FORMAT = "%(asctime)s %(levelname)-7s %(name)s%(turn)s: %(message)s"
 
+ERROR_LENGTH = 500  # characters that are kept of one
+
 # Libraries whose lower levels print bodies, and addresses with codes and tokens in them, or tell an operator nothing.
 QUIET = ("httpx", "httpcore", "httpx2", "httpcore2", "urllib3", "requests_oauthlib", "oauthlib", "google", "twilio",
          "telegram", "slack_sdk", "slack_bolt", "openai", "aiosqlite", "alembic", "googleapiclient",
@@ -25,7 +27,18 @@ class RedactingFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         reference = request_context.current().get("turn")
         record.turn = f" [{reference}]" if reference else ""
-        return _SECRETS.sub(r"\g<keep>***", super().format(record))
+        return redact(super().format(record))
+
+
+def redact(text: str) -> str:
+    """Takes out what looks like a code, a state or a token."""
+    return _SECRETS.sub(r"\g<keep>***", text)
+
+
+def describe(error: BaseException) -> str:
+    """An error in one line, as it is stored with what failed."""
+    text = f"{type(error).__name__}: {error}".partition("\n")[0]
+    return redact(text[:ERROR_LENGTH])
 
 
 def configure_logging() -> None:

@@ -1,39 +1,42 @@
+import asyncio
 import json
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import Row, case, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
-from tenacity import (
-    AsyncRetrying,
-    RetryCallState,
-    RetryError,
-    retry_if_not_exception_type,
-    stop_after_attempt,
-    wait_exponential_jitter,
-)
 
+from gateway.config import AmbiguousSends
 from gateway.database import Database
-from gateway.inbox import load_conversation
-from gateway.interface import DeliveryRefused, Presenter, RetryLater, SignIn
-from gateway.tables import OutboxKind, OutboxStatus, conversations, is_any, outbox
+from gateway.inbox import MOST_DUE, TOO_OLD, Claimed, Inbox, LeaseLost, new_reference
+from gateway.interface import Delivery, DeliveryAmbiguous, DeliveryRefused, Presenter, RetryLater, SignIn, Unreachable
+from gateway.logs import describe
+from gateway.retries import next_try
+from gateway.tables import OutboxKind, OutboxStatus, conversations, is_any, is_unsent, outbox, pauses
 from oauth import Identity, OAuthCoordinator
 from toolkits import Conversation
 
-TRIES = 5  # of one delivery, before it is given up
-LONGEST_WAIT = 10  # seconds between two tries
+SEND_TIMEOUT = 60.0  # seconds for one delivery, whatever it takes at the platform
 HELD_FOR = timedelta(days=1)  # a person who writes later does not expect the answer any more
+
+UNDELIVERED = "Sorry, I had something to say here that could not be delivered (reference {reference})."
+DROPPED_AMBIGUOUS = "It is not known whether it arrived, and UNDERSTUDY_AMBIGUOUS_SENDS is drop."
+
+_TEXTS = (OutboxKind.TEXT, OutboxKind.PRIVATE_TEXT, OutboxKind.NOTICE)
 
 log = logging.getLogger(__name__)
 
-_exponential = wait_exponential_jitter(max=LONGEST_WAIT)
 
+@dataclass(frozen=True, slots=True)
+class _Where:
+    """A conversation, when somebody last wrote there, and until when its tenant asked for a pause."""
 
-def _wait(state: RetryCallState) -> float:
-    error = state.outcome.exception() if state.outcome else None
-    return error.seconds if isinstance(error, RetryLater) else _exponential(state)
+    conversation: Conversation
+    last_accepted_at: datetime | None
+    paused_until: datetime | None
 
 
 class Outbox:
@@ -42,31 +45,46 @@ class Outbox:
     Args:
         presenters: one per channel.
         oauth: makes the sign-in links; `None` where no toolkit needs an account.
+        tries: how often one delivery is tried before it is a dead letter.
+        oldest: how old something may be that is still sent.
+        ambiguous_sends: what becomes of a text of which it is not known whether it was sent.
     """
 
-    def __init__(self, database: Database, presenters: Mapping[str, Presenter], oauth: OAuthCoordinator | None) -> None:
+    def __init__(
+        self,
+        database: Database,
+        inbox: Inbox,
+        presenters: Mapping[str, Presenter],
+        oauth: OAuthCoordinator | None,
+        *,
+        tries: int,
+        oldest: timedelta,
+        ambiguous_sends: AmbiguousSends,
+    ) -> None:
         self._database = database
+        self._inbox = inbox
         self._presenters = presenters
         self._oauth = oauth
+        self._tries = tries
+        self._oldest = oldest
+        self._ambiguous_sends = ambiguous_sends
 
     async def add_texts(
         self,
         connection: AsyncConnection,
-        conversation_id: int,
-        inbox_id: int,
+        answered: Claimed,
         texts: Sequence[str],
         reply_to: str,
     ) -> None:
         """Adds the parts of an answer in the transaction that ends its turn."""
         for text in texts:
             body = {"text": text, "reply_to": reply_to}
-            await self._add(connection, conversation_id, inbox_id, OutboxKind.TEXT, body)
+            await self._answer(connection, answered, OutboxKind.TEXT, body)
 
     async def add_private_texts(
         self,
         connection: AsyncConnection,
-        conversation_id: int,
-        inbox_id: int,
+        answered: Claimed,
         identity: Identity,
         texts: Sequence[str],
         reply_to: str,
@@ -74,9 +92,9 @@ class Outbox:
         """Adds the parts of an answer that is for one person alone, and a note where they asked."""
         for place, text in enumerate(texts):
             body = {"text": text, "first": place == 0}
-            await self._add(connection, conversation_id, inbox_id, OutboxKind.PRIVATE_TEXT, body, identity)
+            await self._answer(connection, answered, OutboxKind.PRIVATE_TEXT, body, identity)
         body = {"reply_to": reply_to}
-        await self._add(connection, conversation_id, inbox_id, OutboxKind.PRIVATE_NOTE, body, identity)
+        await self._answer(connection, answered, OutboxKind.PRIVATE_NOTE, body, identity)
 
     async def release(self, connection: AsyncConnection, identity: Identity) -> list[int]:
         """Lets go what was held for a person, who can be reached now; returns the conversations it is sent from."""
@@ -98,8 +116,7 @@ class Outbox:
     async def add_sign_in(
         self,
         connection: AsyncConnection,
-        conversation_id: int,
-        inbox_id: int,
+        answered: Claimed,
         identity: Identity,
         provider: str,
         reply_to: str,
@@ -111,63 +128,196 @@ class Outbox:
             "provider": provider,
             "reply_to": reply_to,
         }
-        await self._add(connection, conversation_id, inbox_id, OutboxKind.SIGN_IN, body)
+        await self._answer(connection, answered, OutboxKind.SIGN_IN, body)
+
+    async def add_message(
+        self, connection: AsyncConnection, conversation_id: int, texts: Sequence[str], at: datetime | None
+    ) -> str:
+        """Adds the parts of a message that answers none.
+
+        Args:
+            at: when it is sent, if not now.
+
+        Returns:
+            Its reference.
+        """
+        reference = new_reference()
+        when: dict[str, Any] = {} if at is None else {"status": OutboxStatus.SCHEDULED, "due_at": at}
+        for text in texts:
+            body = {"text": text, "reply_to": ""}
+            await self._add(connection, conversation_id, None, OutboxKind.TEXT, body, reference=reference, **when)
+        return reference
 
     async def deliver(self, conversation_id: int) -> None:
-        """Sends what waits in a conversation, in order.
-
-        A row that was being sent when its process died is sent again: better twice than not at all.
-        """
+        """Sends what waits in a conversation, in order, up to something that has to be tried again later."""
         async with self._database.read() as connection:
             found = await connection.execute(
-                select(outbox)
-                .where(
-                    outbox.c.conversation_id == conversation_id,
-                    is_any(outbox.c.status, OutboxStatus.WAITING, OutboxStatus.SENDING),
-                )
-                .order_by(outbox.c.id)
+                select(outbox).where(outbox.c.conversation_id == conversation_id, is_unsent).order_by(outbox.c.id)
             )
             rows = found.all()
             if not rows:
                 return
-            conversation = await load_conversation(connection, conversation_id)
-        for row in rows:
-            await self._mark(row.id, OutboxStatus.SENDING, attempts=row.attempts + 1)
-            await self._mark(row.id, await self._try(row, conversation))
-
-    async def _try(self, row: Row[Any], conversation: Conversation) -> OutboxStatus:
-        retrying = AsyncRetrying(
-            stop=stop_after_attempt(TRIES),
-            wait=_wait,
-            retry=retry_if_not_exception_type((DeliveryRefused, AssertionError)),
-        )
+            where = await self._load_where(connection, conversation_id)
         try:
-            await retrying(self._send, row, conversation)
-        except DeliveryRefused as refusal:
-            if row.kind == OutboxKind.PRIVATE_TEXT:
-                log.info("outbox row %s is held until its person writes directly: %s", row.id, refusal)
-                return OutboxStatus.HELD
-            log.warning("%s refused outbox row %s: %s", conversation.channel, row.id, refusal)
-            return OutboxStatus.DEAD
-        except RetryError as error:
-            log.exception(
-                "outbox row %s was given up after %s tries", row.id, TRIES, exc_info=error.last_attempt.exception()
-            )
-            return OutboxStatus.DEAD
-        return OutboxStatus.SENT
+            for row in rows:
+                if row.status == OutboxStatus.RETRYING or not await self._deliver(row, where):
+                    return
+        except LeaseLost:
+            log.warning("another worker has taken over what is sent to conversation %s", conversation_id)
 
-    async def _send(self, row: Row[Any], conversation: Conversation) -> None:
-        presenter, body = self._presenters[conversation.channel], json.loads(row.body)
-        if row.kind == OutboxKind.TEXT:
-            await presenter.send_text(conversation, body["text"], body["reply_to"])
+    async def resume_due(self) -> None:
+        """Lets deliveries go on whose time has come: to be tried again, or to be sent at all."""
+        now = datetime.now(UTC)
+        due = (
+            select(outbox.c.id)
+            .where(is_any(outbox.c.status, OutboxStatus.RETRYING, OutboxStatus.SCHEDULED), outbox.c.due_at <= now)
+            .order_by(outbox.c.due_at)
+            .limit(MOST_DUE)
+        )
+        async with self._database.read() as connection:
+            if (await connection.execute(due.limit(1))).first() is None:
+                return
+        async with self._database.write() as connection:
+            scheduled = outbox.c.status == OutboxStatus.SCHEDULED
+            resumed = await connection.execute(
+                update(outbox)
+                .where(outbox.c.id.in_(due.with_for_update(skip_locked=True)))
+                .values(status=OutboxStatus.WAITING, renewed_at=case((scheduled, now), else_=outbox.c.renewed_at))
+                .returning(outbox.c.conversation_id)
+            )
+            committed = await self._inbox.resume(connection, list(dict.fromkeys(resumed.scalars())))
+        committed()
+
+    async def _deliver(self, row: Row[Any], where: _Where) -> bool:
+        """Sends one row; returns whether the next may follow."""
+        if row.status == OutboxStatus.SENDING:  # its process died while it was sending
+            row = await self._mark(row, OutboxStatus.SENDING, ambiguous=True)
+        if where.paused_until is not None and where.paused_until > datetime.now(UTC):
+            return await self._retry(row, where.paused_until, row.error, row.attempts)
+        if (reason := self._reason_against(row, where)) is not None:
+            return await self._give_up(row, where, reason)
+        again = False
+        if row.ambiguous:
+            try:
+                was_sent = await self._look_up(row, where)
+            except Exception as error:  # noqa: BLE001 - whatever the platform's library raises: it is stored and logged
+                log.warning("it cannot be looked up whether outbox row %s arrived: %s", row.id, describe(error))
+                if row.attempts < self._tries:
+                    return await self._retry(row, next_try(row.attempts), describe(error), row.attempts + 1)
+                was_sent = None
+            if was_sent:
+                await self._mark(row, OutboxStatus.SENT)
+                return True
+            again = was_sent is None
+            if again and self._ambiguous_sends is AmbiguousSends.DROP:
+                return await self._give_up(row, where, DROPPED_AMBIGUOUS)
+        row = await self._mark(row, OutboxStatus.SENDING, attempts=row.attempts + 1, error=None)
+        try:
+            async with asyncio.timeout(SEND_TIMEOUT):
+                await self._send(row, where.conversation, again=again)
+        except Exception as error:  # noqa: BLE001 - whatever the platform's library raises: it is stored and logged
+            return await self._failed(row, where, error)
+        await self._mark(row, OutboxStatus.SENT)
+        return True
+
+    def _reason_against(self, row: Row[Any], where: _Where) -> str | None:
+        now, window = datetime.now(UTC), self._presenters[where.conversation.channel].reply_window
+        if now - (row.renewed_at or row.created_at) > self._oldest:
+            return TOO_OLD
+        if window is not None and (where.last_accepted_at is None or now - where.last_accepted_at > window):
+            hours = round(window.total_seconds() / 3600)
+            return f"{where.conversation.channel} takes messages only within {hours} hours of the person's last one."
+        return None
+
+    async def _look_up(self, row: Row[Any], where: _Where) -> bool | None:
+        """Whether it was sent; `None` if that cannot be told and it matters."""
+        if row.kind not in _TEXTS:
+            return False  # a link or a note that comes twice does no harm
+        identity = _recipient(row, where.conversation) if row.kind == OutboxKind.PRIVATE_TEXT else None
+        text, since = json.loads(row.body)["text"], row.renewed_at or row.created_at
+        delivery = Delivery(_key_of(row), where.conversation, text, identity, since)
+        try:
+            async with asyncio.timeout(SEND_TIMEOUT):
+                return await self._presenters[where.conversation.channel].was_sent(delivery)
+        except DeliveryRefused as refusal:
+            log.info("%s does not tell whether outbox row %s arrived: %s", where.conversation.channel, row.id, refusal)
+            return None
+
+    async def _failed(self, row: Row[Any], where: _Where, error: Exception) -> bool:
+        channel = where.conversation.channel
+        if isinstance(error, DeliveryRefused):
+            if row.kind == OutboxKind.PRIVATE_TEXT:
+                log.info("outbox row %s is held until its person writes directly: %s", row.id, error)
+                await self._mark(row, OutboxStatus.HELD)
+                return True
+            log.warning("%s refused outbox row %s: %s", channel, row.id, error)
+            return await self._give_up(
+                row, where, f"{channel} refused it: {error}", notice=not isinstance(error, Unreachable)
+            )
+        if isinstance(error, RetryLater):
+            until = datetime.now(UTC) + timedelta(seconds=error.seconds)
+            log.info("%s asks to send nothing for %s for %s s", channel, where.conversation.tenant, error.seconds)
+            await self._pause(where.conversation, until)
+            return await self._retry(row, until, describe(error), row.attempts - 1)  # it does not count as a try
+        ambiguous = row.ambiguous or isinstance(error, (DeliveryAmbiguous, TimeoutError))
+        if isinstance(error, AssertionError) or row.attempts >= self._tries:
+            log.error("outbox row %s was given up after %s tries", row.id, row.attempts, exc_info=error)
+            return await self._give_up(row, where, describe(error), notice=True, ambiguous=ambiguous)
+        log.warning("outbox row %s is tried again: %s", row.id, describe(error))
+        return await self._retry(row, next_try(row.attempts), describe(error), row.attempts, ambiguous=ambiguous)
+
+    async def _retry(self, row: Row[Any], due_at: datetime, error: str | None, attempts: int, **values: Any) -> bool:
+        await self._mark(row, OutboxStatus.RETRYING, due_at=due_at, error=error, attempts=attempts, **values)
+        return False
+
+    async def _give_up(self, row: Row[Any], where: _Where, reason: str, *, notice: bool = False, **values: Any) -> bool:
+        parts: list[str] = []
+        if notice and row.kind != OutboxKind.NOTICE:
+            text = UNDELIVERED.format(reference=row.reference)
+            parts = self._presenters[where.conversation.channel].parts(text)
+        async with self._database.write() as connection:
+            await self._mark_in(connection, row, OutboxStatus.DEAD, error=reason, **values)
+            for text in parts:
+                body = {"text": text, "reply_to": ""}
+                await self._add(
+                    connection, row.conversation_id, row.inbox_id, OutboxKind.NOTICE, body, reference=row.reference
+                )
+            committed = await self._inbox.resume(connection, [row.conversation_id] if parts else [])
+        committed()
+        return True
+
+    async def _send(self, row: Row[Any], conversation: Conversation, *, again: bool) -> None:
+        presenter, body, key = self._presenters[conversation.channel], json.loads(row.body), _key_of(row)
+        if row.kind in (OutboxKind.TEXT, OutboxKind.NOTICE):
+            text = presenter.again(body["text"]) if again else body["text"]
+            await presenter.send_text(conversation, text, body["reply_to"], key=key)
         elif row.kind == OutboxKind.PRIVATE_TEXT:
+            text = presenter.again(body["text"]) if again else body["text"]
             identity = _recipient(row, conversation)
-            await presenter.send_private_text(identity, conversation, body["text"], first=body["first"])
+            await presenter.send_private_text(identity, conversation, text, first=body["first"], key=key)
         elif row.kind == OutboxKind.PRIVATE_NOTE:
             identity, reached = _recipient(row, conversation), not await self._is_held(row.inbox_id)
             await presenter.send_private_note(identity, conversation, body["reply_to"], reached=reached)
         else:
             await presenter.send_sign_in(self._sign_in(body, conversation))
+
+    async def _load_where(self, connection: AsyncConnection, conversation_id: int) -> _Where:
+        paused = (pauses.c.channel == conversations.c.channel) & (pauses.c.tenant == conversations.c.tenant)
+        found = await connection.execute(
+            select(conversations, pauses.c.until).outerjoin(pauses, paused).where(conversations.c.id == conversation_id)
+        )
+        row = found.one()
+        conversation = Conversation(row.channel, row.tenant, row.key, row.shared)
+        return _Where(conversation, row.last_accepted_at, row.until)
+
+    async def _pause(self, conversation: Conversation, until: datetime) -> None:
+        async with self._database.write() as connection:
+            upsert = self._database.upsert(pauses).values(
+                channel=conversation.channel, tenant=conversation.tenant, until=until
+            )
+            await connection.execute(
+                upsert.on_conflict_do_update(index_elements=["channel", "tenant"], set_={"until": until})
+            )
 
     def _sign_in(self, body: Mapping[str, Any], conversation: Conversation) -> SignIn:
         oauth, provider = self._oauth, body["provider"]
@@ -187,32 +337,70 @@ class Outbox:
         async with self._database.read() as connection:
             return (await connection.execute(held.limit(1))).first() is not None
 
-    async def _add(
+    async def _answer(
         self,
         connection: AsyncConnection,
-        conversation_id: int,
-        inbox_id: int,
+        answered: Claimed,
         kind: OutboxKind,
         body: object,
         recipient: Identity | None = None,
     ) -> None:
+        values = {"reference": answered.reference}
+        await self._add(connection, answered.conversation_id, answered.id, kind, body, recipient, **values)
+
+    async def _add(
+        self,
+        connection: AsyncConnection,
+        conversation_id: int,
+        inbox_id: int | None,
+        kind: OutboxKind,
+        body: object,
+        recipient: Identity | None = None,
+        **values: Any,
+    ) -> None:
         await connection.execute(
             insert(outbox).values(
-                conversation_id=conversation_id,
-                inbox_id=inbox_id,
-                kind=kind,
-                body=json.dumps(body, ensure_ascii=False),
-                status=OutboxStatus.WAITING,
-                attempts=0,
-                created_at=datetime.now(UTC),
-                recipient_tenant=recipient and recipient.tenant,
-                recipient_user_id=recipient and recipient.user_id,
+                {
+                    "conversation_id": conversation_id,
+                    "inbox_id": inbox_id,
+                    "kind": kind,
+                    "body": json.dumps(body, ensure_ascii=False),
+                    "status": OutboxStatus.WAITING,
+                    "attempts": 0,
+                    "created_at": datetime.now(UTC),
+                    "recipient_tenant": recipient and recipient.tenant,
+                    "recipient_user_id": recipient and recipient.user_id,
+                    **values,
+                }
             )
         )
 
-    async def _mark(self, row_id: int, status: OutboxStatus, **values: Any) -> None:
+    async def _mark(self, row: Row[Any], status: OutboxStatus, **values: Any) -> Row[Any]:
         async with self._database.write() as connection:
-            await connection.execute(update(outbox).where(outbox.c.id == row_id).values(status=status, **values))
+            return await self._mark_in(connection, row, status, **values)
+
+    async def _mark_in(
+        self, connection: AsyncConnection, row: Row[Any], status: OutboxStatus, **values: Any
+    ) -> Row[Any]:
+        """Changes a row that nobody has changed since it was read.
+
+        Raises:
+            LeaseLost: if somebody has: another worker sends it now.
+        """
+        marked = await connection.execute(
+            update(outbox)
+            .where(outbox.c.id == row.id, outbox.c.status == row.status, outbox.c.attempts == row.attempts)
+            .values(status=status, **values)
+            .returning(outbox)
+        )
+        changed: Row[Any] | None = marked.first()
+        if changed is None:
+            raise LeaseLost
+        return changed
+
+
+def _key_of(row: Row[Any]) -> str:
+    return f"{row.reference}-{row.id}"
 
 
 def _recipient(row: Row[Any], conversation: Conversation) -> Identity:

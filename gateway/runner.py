@@ -12,6 +12,7 @@ from gateway.events import EventHandler, ToolStarted, TurnEvent
 from gateway.sessions import SessionItem
 from oauth import OAuthCoordinator
 from toolkits import Message, TurnContext
+from toolkits.context import MessageSender
 
 TURN_TIMEOUT = timedelta(minutes=5)
 STOP_GRACE = 0.2  # seconds that a run has to end by itself of a credential that was refused
@@ -35,10 +36,11 @@ class Played:
 class AgentRunner:
     """Runs a fresh copy of the agent on a message, for its sender."""
 
-    def __init__(self, agent: Agent, oauth: OAuthCoordinator | None, audit: Audit) -> None:
+    def __init__(self, agent: Agent, oauth: OAuthCoordinator | None, audit: Audit, sender: MessageSender) -> None:
         self._agent = agent
         self._oauth = oauth
         self._audit = audit
+        self._sender = sender
 
     async def run(
         self,
@@ -81,6 +83,7 @@ class AgentRunner:
             deadline=datetime.now(UTC) + TURN_TIMEOUT,
             reference=reference,
             credential_source=source,
+            message_sender=self._sender,
         )
         engine = load_engine(agent.engine)
         running = asyncio.create_task(engine.run(agent, message.text, context, history, handle, stream=stream))

@@ -14,6 +14,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     bindparam,
+    false,
 )
 from sqlalchemy.sql.elements import ColumnElement
 
@@ -41,14 +42,18 @@ class InboxStatus(StrEnum):
     WAITING = "waiting"
     #: A turn plays it.
     RUNNING = "running"
+    #: Its turn failed and is tried again at `due_at`; others of its conversation go on.
+    RETRYING = "retrying"
     #: Waits for its sender's consent; others of its conversation go on.
     PARKED = "parked"
     #: Answered.
     DONE = "done"
     #: Given up: its sender was told so, with the reference.
     DEAD = "dead"
-    #: Its sender consented too late for an answer to be expected.
+    #: Waited so long that no answer is expected any more.
     EXPIRED = "expired"
+    #: A dead letter that an operator dropped.
+    DROPPED = "dropped"
 
 
 class OutboxStatus(StrEnum):
@@ -56,12 +61,18 @@ class OutboxStatus(StrEnum):
     WAITING = "waiting"
     #: The platform is being called: after a crash it is not known whether it was reached.
     SENDING = "sending"
+    #: The platform did not take it: tried again at `due_at`, and what follows in the conversation waits.
+    RETRYING = "retrying"
+    #: To be sent at `due_at`; others of its conversation go on.
+    SCHEDULED = "scheduled"
     #: The platform took it.
     SENT = "sent"
     #: For one person alone, who cannot be reached: sent when they write to the bot directly.
     HELD = "held"
-    #: The platform refused it for good.
+    #: Given up: the platform refused it, or was not to be had for too long.
     DEAD = "dead"
+    #: A dead letter that an operator dropped.
+    DROPPED = "dropped"
 
 
 class OutboxKind(StrEnum):
@@ -71,6 +82,8 @@ class OutboxKind(StrEnum):
     PRIVATE_TEXT = "private_text"
     #: Says that an answer went to one person alone.
     PRIVATE_NOTE = "private_note"
+    #: Says that something could not be delivered.
+    NOTICE = "notice"
     #: A sign-in link, made when it is sent, so that none is at rest.
     SIGN_IN = "sign_in"
 
@@ -84,6 +97,8 @@ conversations = Table(
     Column("key", String, nullable=False),
     Column("shared", Boolean, nullable=False),
     Column("last_place", BigInteger, nullable=False),
+    # When somebody last wrote there.
+    Column("last_accepted_at", Timestamp),
     UniqueConstraint("channel", "tenant", "key"),
 )
 
@@ -117,6 +132,12 @@ inbox = Table(
     Column("owner", BigInteger),
     Column("reference", String, nullable=False),
     Column("accepted_at", Timestamp, nullable=False),
+    # When it is tried again.
+    Column("due_at", Timestamp),
+    # When a consent or an operator made it wait anew: from then on its age counts.
+    Column("renewed_at", Timestamp),
+    # Why it failed last.
+    Column("error", Text),
     # Of a parked row: who has to consent to what.
     Column("sender_tenant", String),
     Column("sender_user_id", String),
@@ -130,12 +151,16 @@ Index("inbox_running", inbox.c.conversation_id, unique=True, **_partial(is_any(i
 Index("inbox_parked", inbox.c.provider, inbox.c.sender_tenant, inbox.c.sender_user_id,
       **_partial(is_any(inbox.c.status, InboxStatus.PARKED)))  # fmt: skip
 
+Index("inbox_due", inbox.c.due_at, **_partial(is_any(inbox.c.status, InboxStatus.RETRYING)))
+Index("inbox_dead", inbox.c.id, **_partial(is_any(inbox.c.status, InboxStatus.DEAD, InboxStatus.EXPIRED)))
+
 outbox = Table(
     "outbox",
     metadata,
     Column("id", Id, primary_key=True),
     Column("conversation_id", Id, ForeignKey("conversations.id"), nullable=False),
-    Column("inbox_id", Id, ForeignKey("inbox.id"), nullable=False),
+    # The message that it answers, if it answers one.
+    Column("inbox_id", Id, ForeignKey("inbox.id")),
     Column("kind", String, nullable=False),
     # JSON: see gateway/outbox.py
     Column("body", Text, nullable=False),
@@ -145,11 +170,33 @@ outbox = Table(
     # Of what is for one person alone.
     Column("recipient_tenant", String),
     Column("recipient_user_id", String),
+    # When it is sent, or tried again.
+    Column("due_at", Timestamp),
+    # When it became due, or an operator made it wait anew: from then on its age counts.
+    Column("renewed_at", Timestamp),
+    # Whether it may have reached the platform without our knowing.
+    Column("ambiguous", Boolean, nullable=False, server_default=false()),
+    Column("reference", String),
+    # Why it failed last.
+    Column("error", Text),
 )
+is_unsent = is_any(outbox.c.status, OutboxStatus.WAITING, OutboxStatus.SENDING, OutboxStatus.RETRYING)
 Index("outbox_unsent", outbox.c.conversation_id, outbox.c.id,
-      **_partial(is_any(outbox.c.status, OutboxStatus.WAITING, OutboxStatus.SENDING)))  # fmt: skip
+      **_partial(is_unsent))  # fmt: skip
 Index("outbox_held", outbox.c.recipient_user_id, **_partial(is_any(outbox.c.status, OutboxStatus.HELD)))
+Index("outbox_due", outbox.c.due_at,
+      **_partial(is_any(outbox.c.status, OutboxStatus.RETRYING, OutboxStatus.SCHEDULED)))  # fmt: skip
+Index("outbox_dead", outbox.c.id, **_partial(is_any(outbox.c.status, OutboxStatus.DEAD)))
 Index("outbox_conversation", outbox.c.conversation_id, outbox.c.id)
+
+# Until when nothing is sent to a tenant, which asked for a pause.
+pauses = Table(
+    "pauses",
+    metadata,
+    Column("channel", String, primary_key=True),
+    Column("tenant", String, primary_key=True),
+    Column("until", Timestamp, nullable=False),
+)
 
 session_items = Table(
     "session_items",

@@ -7,16 +7,16 @@ from gateway.agent import Agent
 from gateway.config import PrivateAnswers
 from gateway.database import Database
 from gateway.events import TurnEvent
-from gateway.inbox import Inbox, LeaseLost, Row
+from gateway.inbox import Claimed, Inbox, LeaseLost
 from gateway.interface import HELD_ANSWER, Interface
+from gateway.logs import describe
 from gateway.outbox import Outbox
+from gateway.retries import may_pass, next_try
 from gateway.runner import TURN_TIMEOUT, AgentRunner
 from gateway.sessions import Role, SessionItem, Sessions
 from gateway.tables import InboxStatus
 from oauth import ConsentRequired, CredentialsRefused, OAuthCoordinator
 from toolkits import Message
-
-MOST_ATTEMPTS = 5  # to play a message whose process died in its turn
 
 ATTACHMENTS_UNREAD = "I cannot read attachments yet, only text."
 NO_ANSWER = "I have no answer to that."
@@ -41,6 +41,8 @@ class Outcome:
         sign_in: the provider that a link is sent for.
         parked: what the message waits for.
         status: how the message's row ends, unless it is parked.
+        retry: whether it is tried again instead.
+        error: why it failed, if it did.
     """
 
     text: str = ""
@@ -49,6 +51,8 @@ class Outcome:
     sign_in: str | None = None
     parked: ConsentRequired | None = None
     status: InboxStatus = InboxStatus.DONE
+    retry: bool = False
+    error: str = ""
 
 
 class Turns:
@@ -65,6 +69,7 @@ class Turns:
         sessions: Sessions,
         oauth: OAuthCoordinator | None,
         private_answers: PrivateAnswers,
+        tries: int,
     ) -> None:
         self._agent = agent
         self._runner = runner
@@ -75,33 +80,37 @@ class Turns:
         self._sessions = sessions
         self._oauth = oauth
         self._private_answers = private_answers
+        self._tries = tries
 
-    async def play(self, row: Row) -> None:
+    async def play(self, row: Claimed) -> None:
         """Plays one claimed message to its end: answered, parked or given up, with what is to be sent."""
         interface = self._interfaces[row.conversation.channel]
         try:
             try:
                 message = await interface.parse(row.payload)
-            except Exception:
-                if row.attempts < MOST_ATTEMPTS:
-                    raise
-                log.exception("given up: the payload cannot be parsed")
-                return await self._end(row, InboxStatus.DEAD)
+            except Exception as error:
+                log.exception("the payload cannot be parsed")
+                if row.attempts < self._tries:
+                    return await self._inbox.retry(row, describe(error), next_try(row.attempts))
+                return await self._end(row, InboxStatus.DEAD, describe(error))
             if message is None:
                 return await self._end(row, InboxStatus.DONE)
             outcome = await self._outcome(row, message, interface)
-            await self._write(row, message, outcome, interface)
+            if outcome.retry:
+                await self._inbox.retry(row, outcome.error, next_try(row.attempts))
+            else:
+                await self._write(row, message, outcome, interface)
         except LeaseLost:
             log.warning("another worker has taken this message over; nothing of this turn is kept")
 
-    async def _end(self, row: Row, status: InboxStatus) -> None:
+    async def _end(self, row: Claimed, status: InboxStatus, error: str = "") -> None:
         async with self._database.write() as connection:
-            await self._inbox.end(connection, row, status)
+            await self._inbox.end(connection, row, status, error)
 
-    async def _outcome(self, row: Row, message: Message, interface: Interface) -> Outcome:
-        if row.attempts > MOST_ATTEMPTS:
-            log.error("given up after %s attempts", MOST_ATTEMPTS)
-            return Outcome(FAILED.format(reference=row.reference), status=InboxStatus.DEAD)
+    async def _outcome(self, row: Claimed, message: Message, interface: Interface) -> Outcome:
+        if row.attempts > self._tries:
+            log.error("given up: its process died in each of %s tries", self._tries)
+            return self._failed(row, FAILED, "Its process died in each try.")
         if message.command is not None:
             return self._command(message)
         if not message.text:  # a bare mention is a greeting
@@ -115,12 +124,18 @@ class Turns:
             return Outcome(str(refusal))
         except TimeoutError:
             log.error("the turn took longer than %s", TURN_TIMEOUT)  # noqa: TRY400
-            return Outcome(TOO_SLOW.format(reference=row.reference), status=InboxStatus.DEAD)
-        except Exception:  # whatever a model or a tool raises, the person is told and the log says why
+            return self._failed(row, TOO_SLOW, f"The turn took longer than {TURN_TIMEOUT}.")
+        except Exception as error:  # whatever a model or a tool raises, the log says why
+            if row.attempts < self._tries and may_pass(error):
+                log.warning("the turn failed and is tried again: %s", describe(error), exc_info=error)
+                return Outcome(retry=True, error=describe(error))
             log.exception("the turn failed")
-            return Outcome(FAILED.format(reference=row.reference), status=InboxStatus.DEAD)
+            return self._failed(row, FAILED, describe(error))
 
-    async def _run(self, row: Row, message: Message, interface: Interface) -> Outcome:
+    def _failed(self, row: Claimed, sentence: str, error: str) -> Outcome:
+        return Outcome(sentence.format(reference=row.reference), status=InboxStatus.DEAD, error=error)
+
+    async def _run(self, row: Claimed, message: Message, interface: Interface) -> Outcome:
         presenter = interface.presenter
 
         async def show(event: TurnEvent) -> None:
@@ -145,32 +160,36 @@ class Turns:
             return Outcome(commands.NOT_YOURS) if provider is None else Outcome(sign_in=provider)
         return Outcome(commands.greeting(self._agent))
 
-    async def _write(self, row: Row, message: Message, outcome: Outcome, interface: Interface) -> None:
+    async def _write(self, row: Claimed, message: Message, outcome: Outcome, interface: Interface) -> None:
         alone = outcome.private and message.conversation.shared and self._private_answers is PrivateAnswers.ALONE
         text = NOBODY_ALONE if alone and message.anonymous else outcome.text
         parts = interface.presenter.parts(text) if text else []
         if text and not parts:  # markdown of which nothing can be seen, like an empty quote
             parts = interface.presenter.parts(NO_ANSWER)
-        where, released = (row.conversation_id, row.id), list[int]()
+        released: list[int] = []
         async with self._database.write() as connection:
             if outcome.parked is not None:
                 await self._inbox.park(connection, row, message.sender, outcome.parked)
             else:
-                await self._inbox.end(connection, row, outcome.status)
+                await self._inbox.end(connection, row, outcome.status, outcome.error)
             await self._sessions.add(
-                connection, *where, message.sender, message.sender_name, outcome.items, private=outcome.private
+                connection,
+                row.conversation_id,
+                row.id,
+                message.sender,
+                message.sender_name,
+                outcome.items,
+                private=outcome.private,
             )
             if alone and not message.anonymous:
-                await self._outbox.add_private_texts(connection, *where, message.sender, parts, message.id)
+                await self._outbox.add_private_texts(connection, row, message.sender, parts, message.id)
             else:
-                await self._outbox.add_texts(connection, *where, parts, message.id)
+                await self._outbox.add_texts(connection, row, parts, message.id)
             if outcome.sign_in is not None:
-                await self._outbox.add_sign_in(connection, *where, message.sender, outcome.sign_in, message.id)
+                await self._outbox.add_sign_in(connection, row, message.sender, outcome.sign_in, message.id)
             if not message.conversation.shared:
                 released = await self._outbox.release(connection, message.sender)
                 if message.argument == HELD_ANSWER and not released:
-                    await self._outbox.add_texts(
-                        connection, *where, interface.presenter.parts(NOTHING_HELD), message.id
-                    )
+                    await self._outbox.add_texts(connection, row, interface.presenter.parts(NOTHING_HELD), message.id)
             resume = await self._inbox.resume(connection, released)
         resume()

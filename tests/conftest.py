@@ -11,3 +11,10 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return f"sqlite:///{tmp_path}/stage.db"
     url: str = request.getfixturevalue("postgres").make()
     return url
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What failed is tried again at once."""
+    monkeypatch.setattr("gateway.retries.LONGEST_PAUSE", 0.01)
+    monkeypatch.setattr("gateway.timers.EVERY", 0.02)

@@ -37,6 +37,7 @@ class RecordingPresenter(Presenter):
     def __init__(self, *, streams: bool) -> None:
         self.streams = streams  # type: ignore[misc]
         self.sent: list[Sent] = []
+        self.failures: list[Exception] = []  # of the next calls
         self.notes: list[tuple[str, str, bool]] = []
         self.unreachable: set[str] = set()
         self.shown: list[tuple[str, TurnEvent]] = []
@@ -47,11 +48,13 @@ class RecordingPresenter(Presenter):
     def parts(self, markdown: str) -> list[str]:
         return [markdown]
 
-    async def send_text(self, conversation: Conversation, text: str, reply_to: str) -> None:
+    async def send_text(self, conversation: Conversation, text: str, reply_to: str, *, key: str) -> None:
+        if self.failures:
+            raise self.failures.pop(0)
         self.sent.append(Sent(conversation.id, text))
 
     async def send_private_text(
-        self, identity: Identity, conversation: Conversation, text: str, *, first: bool
+        self, identity: Identity, conversation: Conversation, text: str, *, first: bool, key: str
     ) -> None:
         if identity.user_id in self.unreachable:
             raise DeliveryRefused("never wrote to the bot")
@@ -205,6 +208,18 @@ class Stage:
 
         await wait_until_async(enough, timeout, f"{count} messages are sent")
         return self.sent
+
+    async def change(self, statement: str) -> None:
+        """Changes what is in the database, also while the gateway runs in this loop."""
+        await asyncio.to_thread(self.rows, statement)
+
+    async def wait_until_rows(self, statement: str, count: int, timeout: float = 20.0) -> None:
+        """Until a statement that counts says so many."""
+
+        async def counted() -> bool:
+            return bool(self.rows(statement)[0][0] == count)
+
+        await wait_until_async(counted, timeout, f"{statement} says {count}")
 
     async def ask(self, person: str, text: str, place_name: str | None = None, **fields: Any) -> str:
         """Writes, and returns the answer. For one writer at a time."""

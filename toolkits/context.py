@@ -65,6 +65,15 @@ class CredentialSource(Protocol):
     async def is_connected(self, provider: str, scopes: Iterable[str]) -> bool: ...
 
 
+@runtime_checkable
+class MessageSender(Protocol):
+    """Writes to conversations, now or later."""
+
+    async def send(
+        self, conversation: Conversation, text: str, *, at: datetime | None = None, key: str | None = None
+    ) -> str | None: ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TurnContext:
     """What the tools of a turn are told about it. It is handed over explicitly and holds no credential.
@@ -83,6 +92,26 @@ class TurnContext:
     deadline: datetime
     reference: str
     credential_source: CredentialSource = field(repr=False)
+    message_sender: MessageSender | None = field(default=None, repr=False)
+
+    async def send(self, text: str, *, at: datetime | None = None, key: str | None = None) -> str | None:
+        """Writes to this conversation, besides the answer. All who are in it read it.
+
+        Args:
+            text: markdown.
+            at: when it is sent, aware; now, unless given.
+            key: of what is sent to a tenant under one key, only the first is: so a tool that is called again does not
+                send again.
+
+        Returns:
+            Its reference; `None` if something was sent under that key before.
+
+        Raises:
+            RuntimeError: if the turn has no channel to send to.
+        """
+        if self.message_sender is None:
+            raise RuntimeError("there is no channel to send to")
+        return await self.message_sender.send(self.conversation, text, at=at, key=key)
 
     async def credentials(self, provider: str, scopes: Iterable[str] = (), *, renew: bool = False) -> Any:
         """The sender's own credentials, loaded from the store now. Keep them on the cloned toolkit only.

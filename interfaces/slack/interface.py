@@ -8,10 +8,6 @@ from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 from slack_bolt.async_app import AsyncAck, AsyncApp, AsyncBoltContext, AsyncBoltRequest
 from slack_sdk.errors import SlackApiError
-from slack_sdk.http_retry.builtin_async_handlers import (
-    AsyncConnectionErrorRetryHandler,
-    AsyncRateLimitErrorRetryHandler,
-)
 from slack_sdk.signature import SignatureVerifier
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -86,10 +82,7 @@ class Slack:
         self._client = self._bolt.client
         self._client.base_url = f"{settings.api_url}/"
         self._client.timeout = CALL_TIMEOUT
-        self._client.retry_handlers = [
-            AsyncConnectionErrorRetryHandler(),
-            AsyncRateLimitErrorRetryHandler(max_retry_count=2),
-        ]
+        self._client.retry_handlers = []  # the outbox tries again, which knows what may have arrived
         for event in ("app_mention", "message"):
             self._bolt.event(event)(self._listen)
         self.presenter = SlackPresenter(self._client)

@@ -1,17 +1,30 @@
 """Answers as messages: https://docs.slack.dev/reference/methods/chat.postMessage"""
 
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
+
+import aiohttp
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from gateway.interface import DeliveryRefused, Presenter, SignIn
+from gateway.interface import Delivery, DeliveryAmbiguous, DeliveryRefused, Presenter, RetryLater, SignIn, Unreachable
+from interfaces.requests import retry_after
 from interfaces.slack.format import MrkdwnRenderer, escape, link
 from oauth import Identity
 from toolkits import Conversation
 
-# Errors that pass; every other one that Slack names stays what it is.
-PASSING = frozenset(
-    {"fatal_error", "internal_error", "ratelimited", "rate_limited", "request_timeout", "service_unavailable"}
+RATE_LIMITED = frozenset({"ratelimited", "rate_limited"})
+# What Slack answers when something went wrong there; every other error that it names stays what it is.
+FAILURES = frozenset({"fatal_error", "internal_error", "request_timeout", "service_unavailable"})
+# https://docs.slack.dev/reference/methods/chat.postMessage#errors
+GONE = frozenset(
+    {"account_inactive", "channel_not_found", "invalid_auth", "is_archived", "not_in_channel", "token_revoked"}
 )
+METADATA = "understudy_delivery"
+CLOCK_SKEW = timedelta(minutes=1)  # between Slack and us, at the most
+MOST_FOUND = 200  # messages that are looked through
 
 ANSWERED = "I answered you in a direct message."
 UNREACHED = "The answer is for you alone, and I cannot reach you. Write to me in a direct message, and I send it there."
@@ -25,18 +38,35 @@ class SlackPresenter(Presenter):
     def parts(self, markdown: str) -> list[str]:
         return self._renderer.render(markdown)
 
-    async def send_text(self, conversation: Conversation, text: str, reply_to: str) -> None:
+    async def send_text(self, conversation: Conversation, text: str, reply_to: str, *, key: str) -> None:
         channel, _, thread = conversation.id.partition("/")
-        await self._post(channel, thread, text)
+        await self._post(channel, thread, text, key)
+
+    async def was_sent(self, delivery: Delivery) -> bool | None:
+        """Looks for the message's metadata (https://docs.slack.dev/messaging/message-metadata) in its place."""
+        channel, _, thread = delivery.conversation.id.partition("/")
+        if delivery.identity is not None:
+            channel, thread = await self._direct_channel(delivery.identity.user_id), ""
+        oldest = str((delivery.since - CLOCK_SKEW).timestamp())
+        options: dict[str, Any] = {"oldest": oldest, "limit": MOST_FOUND, "include_all_metadata": True}
+        async with _translated():
+            if thread:
+                found = await self._client.conversations_replies(channel=channel, ts=thread, **options)
+            else:
+                found = await self._client.conversations_history(channel=channel, **options)
+        messages: list[Any] = found["messages"]
+        if any(_key_of(message) == delivery.key for message in messages):
+            return True
+        return None if found.get("has_more") else False
 
     async def send_private_text(
-        self, identity: Identity, conversation: Conversation, text: str, *, first: bool
+        self, identity: Identity, conversation: Conversation, text: str, *, first: bool, key: str
     ) -> None:
         # Not chat.postEphemeral, whose messages are neither kept nor sure to arrive:
         # https://docs.slack.dev/reference/methods/chat.postEphemeral
         channel, _, _ = conversation.id.partition("/")
         heading = f"You asked in <#{channel}>:\n" if first else ""
-        await self._post(await self._direct_channel(identity.user_id), "", heading + text)
+        await self._post(await self._direct_channel(identity.user_id), "", heading + text, key)
 
     async def send_private_note(
         self, identity: Identity, conversation: Conversation, reply_to: str, *, reached: bool
@@ -58,21 +88,49 @@ class SlackPresenter(Presenter):
         await self._post(channel, thread, text)
 
     async def _direct_channel(self, user_id: str) -> str:
-        try:
+        async with _translated():
             opened = await self._client.conversations_open(users=user_id)
-        except SlackApiError as error:
-            raise _refusal(error) from error
         return str(opened["channel"]["id"])
 
-    async def _post(self, channel: str, thread: str, text: str) -> None:
-        try:
+    async def _post(self, channel: str, thread: str, text: str, key: str | None = None) -> None:
+        metadata = {"event_type": METADATA, "event_payload": {"key": key}} if key else None
+        async with _translated():
             await self._client.chat_postMessage(
-                channel=channel, thread_ts=thread or None, text=text, unfurl_links=False, unfurl_media=False
+                channel=channel,
+                thread_ts=thread or None,
+                text=text,
+                metadata=metadata,
+                unfurl_links=False,
+                unfurl_media=False,
             )
-        except SlackApiError as error:
-            raise _refusal(error) from error
 
 
-def _refusal(error: SlackApiError) -> Exception:
-    reason = error.response.get("error") if isinstance(error.response.data, dict) else None
-    return error if reason is None or reason in PASSING else DeliveryRefused(str(reason))
+@asynccontextmanager
+async def _translated() -> AsyncIterator[None]:
+    """Says what an error of a call means for what was to be sent."""
+    try:
+        yield
+    except SlackApiError as error:
+        raise _meaning(error) from error
+    except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+        raise ConnectionError(f"Slack cannot be reached: {error}") from error
+    except (aiohttp.ClientError, TimeoutError) as error:
+        raise DeliveryAmbiguous(f"Slack's answer was lost: {error!r}") from error
+
+
+def _meaning(error: SlackApiError) -> Exception:
+    """https://docs.slack.dev/apis/web-api/rate-limits and the errors of each method."""
+    response = error.response
+    reason = response.get("error") if isinstance(response.data, dict) else None
+    if response.status_code == 429 or reason in RATE_LIMITED:
+        return RetryLater(retry_after(response.headers))
+    if response.status_code >= 500 or reason in FAILURES:
+        return DeliveryAmbiguous(f"Slack answered {response.status_code} {reason or ''}")
+    if reason is None:
+        return error
+    return Unreachable(reason) if reason in GONE else DeliveryRefused(reason)
+
+
+def _key_of(message: Mapping[str, Any]) -> str | None:
+    metadata = message.get("metadata") or {}
+    return metadata.get("event_payload", {}).get("key") if metadata.get("event_type") == METADATA else None

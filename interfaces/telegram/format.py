@@ -2,9 +2,10 @@
 
 from html import escape
 
+from gateway.interface import MARK_LENGTH
 from interfaces.markdown import Renderer
 
-LIMIT = 4096  # characters of one message
+LIMIT = 4096 - MARK_LENGTH  # characters of one message
 
 
 class HtmlRenderer(Renderer):

@@ -2,14 +2,25 @@
 
 from typing import Any
 
+import httpx
 from telegram import Bot, InlineKeyboardButton, InlineKeyboardMarkup, LinkPreviewOptions, ReplyParameters
 from telegram.constants import ParseMode
-from telegram.error import BadRequest, Forbidden, RetryAfter
+from telegram.error import BadRequest, Forbidden, NetworkError, RetryAfter
 
-from gateway.interface import HELD_ANSWER, DeliveryRefused, Presenter, RetryLater, SignIn
+from gateway.interface import (
+    HELD_ANSWER,
+    DeliveryAmbiguous,
+    DeliveryRefused,
+    Presenter,
+    RetryLater,
+    SignIn,
+    Unreachable,
+)
 from interfaces.telegram.format import HtmlRenderer
 from oauth import Identity
 from toolkits import Conversation
+
+NOT_REACHED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
 ANSWERED = "I answered you in our private chat."
 UNREACHED = "The answer is for you alone. Press the button, then Start: I send it to you there."
@@ -23,11 +34,11 @@ class TelegramPresenter(Presenter):
     def parts(self, markdown: str) -> list[str]:
         return self._renderer.render(markdown)
 
-    async def send_text(self, conversation: Conversation, text: str, reply_to: str) -> None:
+    async def send_text(self, conversation: Conversation, text: str, reply_to: str, *, key: str) -> None:
         await self._send(conversation, text, reply_to)
 
     async def send_private_text(
-        self, identity: Identity, conversation: Conversation, text: str, *, first: bool
+        self, identity: Identity, conversation: Conversation, text: str, *, first: bool, key: str
     ) -> None:
         # The id of a private chat is that of its person: https://core.telegram.org/bots/api#chat
         await self._call(int(identity.user_id), text)
@@ -68,7 +79,9 @@ class TelegramPresenter(Presenter):
 
     async def _send(self, conversation: Conversation, text: str, reply_to: str, **options: Any) -> None:
         chat, _, topic = conversation.id.partition("/")
-        reply = ReplyParameters(int(reply_to), allow_sending_without_reply=True) if conversation.shared else None
+        reply = None
+        if conversation.shared and reply_to:
+            reply = ReplyParameters(int(reply_to), allow_sending_without_reply=True)
         thread = int(topic) if topic else None
         await self._call(int(chat), text, message_thread_id=thread, reply_parameters=reply, **options)
 
@@ -83,8 +96,19 @@ class TelegramPresenter(Presenter):
             )
         except RetryAfter as error:
             raise RetryLater(_seconds(error)) from error
-        except (BadRequest, Forbidden) as error:
-            raise DeliveryRefused(error.message) from error
+        except Forbidden as error:
+            raise Unreachable(error.message) from error
+        except BadRequest as error:
+            raise (Unreachable if "chat not found" in error.message.lower() else DeliveryRefused)(
+                error.message
+            ) from error
+        except NetworkError as error:
+            # An answer of Telegram's own that says `"ok": false` means that it was not done, and has no cause here.
+            # https://core.telegram.org/bots/api#making-requests
+            if error.__cause__ is None or isinstance(error.__cause__, NOT_REACHED):
+                raise
+            # A bot cannot read what it sent, so nothing tells whether this arrived.
+            raise DeliveryAmbiguous(f"Telegram's answer was lost: {error.message}") from error
 
 
 def _seconds(error: RetryAfter) -> float:

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from gateway.events import TextDelta, ToolStarted, TurnEvent
-from gateway.interface import Presenter, SignIn
+from gateway.interface import Delivery, Presenter, SignIn
 from interfaces.web.format import to_html
 from toolkits import Conversation, Message
 
@@ -30,8 +30,11 @@ class WebPresenter(Presenter):
     def parts(self, markdown: str) -> list[str]:
         return [to_html(markdown)]
 
-    async def send_text(self, conversation: Conversation, text: str, reply_to: str) -> None:
+    async def send_text(self, conversation: Conversation, text: str, reply_to: str, *, key: str) -> None:
         self._tell(conversation.id, {"type": "changed"})
+
+    async def was_sent(self, delivery: Delivery) -> bool | None:
+        return True  # it is in the transcript, whether the window was told or not
 
     async def send_sign_in(self, sign_in: SignIn) -> None:
         # The window shows a button that asks for the link: see `Web._sign_in`.

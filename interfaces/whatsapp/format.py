@@ -1,8 +1,9 @@
 """WhatsApp's text: https://faq.whatsapp.com/539178204879377"""
 
+from gateway.interface import MARK_LENGTH
 from interfaces.markdown import MarkRenderer
 
-LIMIT = 1600  # characters of one message: https://www.twilio.com/docs/api/errors/21617
+LIMIT = 1600 - MARK_LENGTH  # characters of one message: https://www.twilio.com/docs/api/errors/21617
 
 
 class WhatsAppRenderer(MarkRenderer):

@@ -7,7 +7,6 @@ from pydantic_settings import SettingsConfigDict
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
-from twilio.http.async_http_client import AsyncTwilioHttpClient
 from twilio.request_validator import RequestValidator
 from twilio.rest import Client
 from twilio.twiml.messaging_response import MessagingResponse
@@ -15,7 +14,7 @@ from twilio.twiml.messaging_response import MessagingResponse
 from gateway.interface import Host
 from interfaces.requests import read_body
 from interfaces.whatsapp import parse
-from interfaces.whatsapp.present import WhatsAppPresenter
+from interfaces.whatsapp.present import PausingHttpClient, WhatsAppPresenter
 from oauth import SettingError
 from oauth.settings import ServiceUrl, Settings
 from toolkits import Message
@@ -65,7 +64,7 @@ class WhatsApp:
             account_sid=account_sid, auth_token=auth_token, whatsapp_from=whatsapp_from, api_url=api_url
         )
         self._validator = RequestValidator(self._settings.auth_token.get_secret_value())
-        self._http: AsyncTwilioHttpClient | None = None
+        self._http: PausingHttpClient | None = None
         self._host: Host | None = None
         self.presenter = WhatsAppPresenter()
 
@@ -83,7 +82,7 @@ class WhatsApp:
                 "of this gateway, like https://bot.example.com."
             )
         self._host = host
-        self._http = AsyncTwilioHttpClient()
+        self._http = PausingHttpClient()
         client = Client(
             self._settings.account_sid, self._settings.auth_token.get_secret_value(), http_client=self._http
         )

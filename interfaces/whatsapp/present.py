@@ -1,19 +1,34 @@
 """Answers as messages: https://www.twilio.com/docs/messaging/api/message-resource"""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
 
+import aiohttp
 from twilio.base.exceptions import TwilioRestException
+from twilio.http.async_http_client import AsyncTwilioHttpClient
+from twilio.http.response import Response
 from twilio.rest import Client
 
-from gateway.interface import DeliveryRefused, Presenter, SignIn
+from gateway.interface import Delivery, DeliveryAmbiguous, DeliveryRefused, Presenter, RetryLater, SignIn, Unreachable
+from interfaces.requests import retry_after
 from interfaces.whatsapp.format import WhatsAppRenderer
 from interfaces.whatsapp.parse import PREFIX
 from toolkits import Conversation
 
 CALL_TIMEOUT = 15.0  # seconds for one call of the REST API
+CLOCK_SKEW = timedelta(minutes=1)  # between Twilio and us, at the most
+# https://www.twilio.com/docs/api/errors: no valid number, unsubscribed, outside the 24 hours, not on WhatsApp
+UNREACHABLE = frozenset({21211, 21610, 63003, 63016, 63024})
+MOST_FOUND = 20  # messages that are looked through
 
 
 class WhatsAppPresenter(Presenter):
+    # https://www.twilio.com/docs/whatsapp/key-concepts#the-24-hour-window
+    reply_window = timedelta(hours=24)
+
     def __init__(self) -> None:
         self._renderer = WhatsAppRenderer()
         self.client: Client | None = None
@@ -21,21 +36,58 @@ class WhatsAppPresenter(Presenter):
     def parts(self, markdown: str) -> list[str]:
         return self._renderer.render(markdown)
 
-    async def send_text(self, conversation: Conversation, text: str, reply_to: str) -> None:
-        assert self.client is not None, "the channel is not started"
-        try:
-            async with asyncio.timeout(CALL_TIMEOUT):
-                await self.client.messages.create_async(
-                    from_=PREFIX + conversation.tenant, to=PREFIX + conversation.id, body=text
-                )
-        except TwilioRestException as error:
-            if error.status == 429 or error.status >= 500:
-                raise
-            raise DeliveryRefused(f"{error.code}: {error.msg}") from error
+    async def send_text(self, conversation: Conversation, text: str, reply_to: str, *, key: str) -> None:
+        async with self._client() as client:
+            await client.messages.create_async(
+                from_=PREFIX + conversation.tenant, to=PREFIX + conversation.id, body=text
+            )
+
+    async def was_sent(self, delivery: Delivery) -> bool | None:
+        """Looks for the text among the last messages to the number.
+
+        https://www.twilio.com/docs/messaging/api/message-resource#read-multiple-message-resources
+        """
+        conversation, since = delivery.conversation, delivery.since - CLOCK_SKEW
+        async with self._client() as client:
+            found = await client.messages.list_async(
+                from_=PREFIX + conversation.tenant, to=PREFIX + conversation.id, limit=MOST_FOUND
+            )
+        later = [message for message in found if message.date_created is None or message.date_created >= since]
+        return any(message.body in (delivery.text, self.again(delivery.text)) for message in later)
 
     async def send_sign_in(self, sign_in: SignIn) -> None:
         text = (
             f"To answer that, I need you to connect your {sign_in.label} account:\n{await sign_in.link()}\n"
             "The link is for you alone and works for ten minutes. I answer as soon as you have signed in."
         )
-        await self.send_text(sign_in.conversation, text, sign_in.reply_to)
+        await self.send_text(sign_in.conversation, text, sign_in.reply_to, key="")
+
+    @asynccontextmanager
+    async def _client(self) -> AsyncIterator[Client]:
+        """For one call: says what an error of it means for what was to be sent."""
+        assert self.client is not None, "the channel is not started"
+        try:
+            async with asyncio.timeout(CALL_TIMEOUT):
+                yield self.client
+        except TwilioRestException as error:
+            if error.status >= 500:
+                raise DeliveryAmbiguous(f"Twilio answered {error.status}") from error
+            refusal = Unreachable if error.code in UNREACHABLE else DeliveryRefused
+            raise refusal(f"{error.code}: {error.msg}") from error
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+            raise ConnectionError(f"Twilio cannot be reached: {error}") from error
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise DeliveryAmbiguous(f"Twilio's answer was lost: {error!r}") from error
+
+
+class PausingHttpClient(AsyncTwilioHttpClient):  # type: ignore[misc]
+    """The library's client, which tells when Twilio wants a pause: its exceptions have no headers.
+
+    https://www.twilio.com/docs/usage/rate-limits-and-request-queuing
+    """
+
+    async def request(self, *args: Any, **options: Any) -> Response:
+        response = await super().request(*args, **options)
+        if response.status_code == 429:
+            raise RetryLater(retry_after(response.headers or {}))
+        return response

@@ -177,14 +177,13 @@ async def test_a_turn_that_fails_tells_the_reference_that_the_log_has(
     assert "hunter2" not in answer
 
 
-async def test_a_payload_that_cannot_be_parsed_does_not_stop_what_follows(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("gateway.dispatch.RETRY_DELAY", 0.01)
+@pytest.mark.usefixtures("impatient")
+async def test_a_payload_that_cannot_be_parsed_does_not_stop_what_follows(tmp_path: Path) -> None:
     scene = stage(tmp_path)
     async with scene.open():
         await scene.gateway.accept(Event("bad", place("dm-alice"), "no json"))
         assert await scene.ask("alice", "hello") == "heard: hello"
+        await scene.wait_until_rows("SELECT count(*) FROM inbox WHERE status = 'dead'", 1)
     assert rows(tmp_path, "SELECT status FROM inbox ORDER BY id") == [("dead",), ("done",)]
 
 

@@ -119,9 +119,9 @@ def _receive(scene: Stage):  # type: ignore[no-untyped-def]
 def _held(scene: Stage, held: asyncio.Event):  # type: ignore[no-untyped-def]
     real = scene.channel.presenter.send_text
 
-    async def send_text(*args: object) -> None:
+    async def send_text(*args: object, key: str) -> None:
         await held.wait()
-        await real(*args)  # type: ignore[arg-type]
+        await real(*args, key=key)  # type: ignore[arg-type]
 
     return send_text
 

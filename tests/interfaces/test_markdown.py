@@ -220,8 +220,8 @@ def test_no_escape_is_cut_in_two(text: str) -> None:
         "telegram": "".join(telegram_html.parse(part)[0] for part in HtmlRenderer().render(markdown)),
         "whatsapp": "".join(WhatsAppRenderer().render(markdown)),
     }
-    whole = text.replace(" ", "")
-    assert {name: seen.replace(" ", "") for name, seen in shown.items()} == dict.fromkeys(RENDERERS, whole)
+    whole = text.replace(" ", "")  # a word that is cut may go on in a new line
+    assert {name: re.sub(r"\s", "", seen) for name, seen in shown.items()} == dict.fromkeys(RENDERERS, whole)
 
 
 @pytest.mark.parametrize("name", RENDERERS)

@@ -1,0 +1,128 @@
+"""What was given up: messages that were not answered, and answers that were not delivered."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Row, Select, Table, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from gateway.database import Database
+from gateway.tables import InboxStatus, OutboxStatus, conversations, inbox, is_any, outbox
+from oauth import SettingError
+
+MESSAGE, DELIVERY = "message", "delivery"
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """One of them.
+
+    Args:
+        id: `m` and a number for a message, `d` and a number for a delivery.
+        kind: "message" or "delivery".
+        reference: what the person was told, and the log has.
+        at: when it came, or was written; aware, in UTC.
+        tries: how often it was tried.
+        reason: why it was given up.
+        content: the payload as it came, or what was to be sent.
+    """
+
+    id: str
+    kind: str
+    reference: str
+    channel: str
+    tenant: str
+    conversation: str
+    at: datetime
+    tries: int
+    status: str
+    reason: str
+    content: str = field(repr=False)
+
+
+class DeadLetters:
+    """Lists, retries and drops them. A gateway or a worker that runs takes up within a second what is to be retried."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def find(self, limit: int | None = None) -> list[DeadLetter]:
+        """The newest, oldest first."""
+        async with self._database.read() as connection:
+            found = [
+                *(_letter(MESSAGE, row) for row in (await connection.execute(_newest(inbox, limit))).all()),
+                *(_letter(DELIVERY, row) for row in (await connection.execute(_newest(outbox, limit))).all()),
+            ]
+        found.sort(key=lambda letter: letter.at)
+        return found if limit is None else found[-limit:]
+
+    async def get(self, name: str) -> list[DeadLetter]:
+        """Those of an id or a reference.
+
+        Raises:
+            SettingError: if there is none.
+        """
+        found = [letter for letter in await self.find() if name in (letter.id, letter.reference)]
+        if not found:
+            raise SettingError(f"There is no dead letter {name}: `understudy deadletters list` lists what there is.")
+        return found
+
+    async def retry(self, letters: Sequence[DeadLetter]) -> int:
+        """Lets them be tried again, as often as new ones; returns how many were still there."""
+        now = datetime.now(UTC)
+        again = {"attempts": 0, "due_at": now, "renewed_at": now}
+        return await self._change(
+            letters,
+            {"status": InboxStatus.RETRYING, **again},
+            {"status": OutboxStatus.RETRYING, "ambiguous": False, **again},
+        )
+
+    async def drop(self, letters: Sequence[DeadLetter]) -> int:
+        """Takes them off the list; returns how many were still there."""
+        return await self._change(letters, {"status": InboxStatus.DROPPED}, {"status": OutboxStatus.DROPPED})
+
+    async def _change(self, letters: Sequence[DeadLetter], message: dict[str, Any], delivery: dict[str, Any]) -> int:
+        changed = 0
+        async with self._database.write() as connection:
+            for letter in letters:
+                table, values = (inbox, message) if letter.kind == MESSAGE else (outbox, delivery)
+                changed += await _change_one(connection, table, int(letter.id[1:]), values)
+        return changed
+
+
+async def _change_one(connection: AsyncConnection, table: Table, row_id: int, values: dict[str, Any]) -> int:
+    changed = await connection.execute(
+        update(table).where(table.c.id == row_id, _is_dead(table)).values(values).returning(table.c.id)
+    )
+    return len(changed.all())
+
+
+def _is_dead(table: Table) -> Any:
+    if table is inbox:
+        return is_any(inbox.c.status, InboxStatus.DEAD, InboxStatus.EXPIRED)
+    return is_any(outbox.c.status, OutboxStatus.DEAD)
+
+
+def _newest(table: Table, limit: int | None) -> Select[Any]:
+    where = (conversations.c.channel, conversations.c.tenant, conversations.c.key)
+    joined = select(table, *where).join(conversations, conversations.c.id == table.c.conversation_id)
+    return joined.where(_is_dead(table)).order_by(table.c.id.desc()).limit(limit)
+
+
+def _letter(kind: str, row: Row[Any]) -> DeadLetter:
+    is_message = kind == MESSAGE
+    return DeadLetter(
+        id=f"{kind[0]}{row.id}",
+        kind=kind,
+        reference=row.reference or "-",
+        channel=row.channel,
+        tenant=row.tenant,
+        conversation=row.key,
+        at=row.accepted_at if is_message else row.created_at,
+        tries=row.attempts,
+        status=row.status,
+        reason=row.error or "-",
+        content=row.payload if is_message else row.body,
+    )

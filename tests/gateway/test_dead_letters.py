@@ -1,0 +1,126 @@
+"""Dead letters and messages of an operator's own, by the command, beside a gateway that runs."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from stage import stage
+from typer.testing import CliRunner
+
+from gateway.cli import app
+from oauth import SettingError
+from toolkits.reminders import Reminders
+
+Command = Callable[..., str]
+
+
+@pytest.fixture
+def understudy(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Command:
+    monkeypatch.setenv("UNDERSTUDY_DATABASE_URL", database_url)
+
+    def run(*arguments: str) -> str:
+        result = CliRunner().invoke(app, arguments)
+        if result.exception is not None:
+            raise result.exception
+        return result.stdout
+
+    return run
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_a_dead_letter_is_listed_shown_and_answered_when_it_is_retried(
+    tmp_path: Path, database_url: str, understudy: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UNDERSTUDY_TURN_TRIES", "1")
+    scene = stage(tmp_path, database=database_url)
+    broken = True
+
+    async def parse(payload: str) -> object:
+        if broken:
+            raise ValueError("cannot be read")
+        return await type(scene.channel).parse(scene.channel, payload)
+
+    monkeypatch.setattr(scene.channel, "parse", parse)
+    async with scene.open():
+        await scene.write("alice", "one")
+        await scene.write("bob", "two")
+        await scene.wait_until_rows("SELECT count(*) FROM inbox WHERE status = 'dead'", 2)
+        listed = [json.loads(line) for line in (await _run(understudy, "deadletters", "list", "--json")).splitlines()]
+        assert [letter["conversation"] for letter in listed] == ["dm-alice", "dm-bob"]
+        assert {letter["reason"] for letter in listed} == {"ValueError: cannot be read"}
+        assert "dm-bob" in await _run(understudy, "deadletters", "list")
+        shown = await _run(understudy, "deadletters", "show", listed[0]["reference"])
+        assert '"text": "one"' in shown
+        broken = False
+        await _run(understudy, "deadletters", "retry", listed[0]["id"])
+        await scene.wait_for(1)
+        await _run(understudy, "deadletters", "drop", listed[1]["id"])
+        assert await _run(understudy, "deadletters", "list", "--json") == ""
+        with pytest.raises(SettingError, match="no dead letter m999"):
+            await _run(understudy, "deadletters", "retry", "m999")
+        with pytest.raises(SettingError, match="--all"):
+            await _run(understudy, "deadletters", "retry")
+    assert [sent.text for sent in scene.sent] == ["heard: one"]
+    assert scene.rows("SELECT status FROM inbox ORDER BY id") == [("done",), ("dropped",)]
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_a_delivery_that_was_given_up_is_sent_when_it_is_retried(
+    tmp_path: Path, database_url: str, understudy: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UNDERSTUDY_DELIVERY_TRIES", "1")
+    scene = stage(tmp_path, database=database_url)
+    scene.channel.presenter.failures += [ConnectionError("down")] * 2  # the answer, and the notice of that
+    async with scene.open():
+        await scene.write("alice", "one")
+        await scene.wait_until_rows("SELECT count(*) FROM outbox WHERE status = 'dead'", 2)
+        await _run(understudy, "deadletters", "retry", "--all")
+        await scene.wait_for(2)
+    assert scene.sent[0].text == "heard: one"
+
+
+async def _run(command: Command, *arguments: str) -> str:
+    """In a thread, as the command has a loop of its own."""
+    return await asyncio.to_thread(command, *arguments)
+
+
+BOT = """
+from pydantic_ai.models.test import TestModel
+from gateway import Agent, Gateway
+from stage import StageChannel
+
+gateway = Gateway(Agent(model=TestModel()), [StageChannel()])
+"""
+
+
+async def test_an_operator_sends_a_message_to_be_sent_by_the_gateway_that_runs(
+    tmp_path: Path, database_url: str, understudy: Command
+) -> None:
+    (tmp_path / "bot.py").write_text(BOT)
+    scene = stage(tmp_path, database=database_url)
+    command = ("send", str(tmp_path / "bot.py"), "stage", "T1", "dm-alice", "maintenance tonight")
+    async with scene.open():
+        await _run(understudy, *command, "--key", "k1")
+        await _run(understudy, *command, "--key", "k1")
+        await _run(understudy, *command, "--at", "2099-01-01T00:00:00")
+        await scene.wait_for(1)
+        assert await scene.ask("alice", "hello") == "heard: hello"
+    assert [sent.text for sent in scene.sent] == ["maintenance tonight", "heard: hello"]
+    assert scene.rows("SELECT status FROM outbox ORDER BY id") == [("sent",), ("scheduled",), ("sent",)]
+
+
+async def test_an_agent_reminds_at_the_time_that_it_was_asked_for(tmp_path: Path, database_url: str) -> None:
+    scene = stage(tmp_path, [Reminders()], database=database_url)
+    at = datetime.now(UTC) + timedelta(seconds=1)
+    async with scene.open():
+        asked = json.dumps({"text": "tea", "at": at.isoformat()}, separators=(",", ":"))
+        assert "It is sent at" in await scene.ask("alice", f"call remind {asked}")
+        await scene.wait_for(2)
+        for wrong in ("2020-01-01T00:00:00Z", "2099-01-01T00:00:00"):
+            asked = json.dumps({"text": "tea", "at": wrong}, separators=(",", ":"))
+            assert "It is sent at" not in await scene.ask("alice", f"call remind {asked}")
+    assert scene.sent[1].text == "tea"
+    assert datetime.now(UTC) >= at
