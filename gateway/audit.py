@@ -13,6 +13,7 @@ from sqlalchemy import insert, select
 from gateway.credentials import TurnCredentials
 from gateway.database import Database
 from gateway.events import ToolEnded, ToolOutcome, ToolStarted, TurnEvent
+from gateway.journal import TurnJournal
 from gateway.tables import audit
 from oauth import ConsentRequired
 from toolkits import Message
@@ -56,9 +57,14 @@ class Audit:
         self._database = database
         self.content = content
 
-    async def add(self, record: AuditRecord) -> None:
+    async def add(
+        self, record: AuditRecord, journal: TurnJournal | None = None, ended: ToolEnded | None = None
+    ) -> None:
+        """Records a call; in the same transaction as its end in the journal of its turn, where it has one."""
         async with self._database.write() as connection:
             await connection.execute(insert(audit).values(asdict(record)))
+            if journal is not None and ended is not None:
+                await journal.end(connection, ended, private=record.account is not None)
 
     async def find(self, *, since: datetime | None, limit: int, **equal: str | None) -> Sequence[AuditRecord]:
         """The newest records, oldest first.
@@ -85,24 +91,34 @@ class _Call:
 
 
 class AuditTrail:
-    """Records the tool calls of one turn."""
+    """Records the tool calls of one turn, in the audit and in its journal."""
 
-    def __init__(self, audit: Audit, message: Message, trace_id: str, credentials: TurnCredentials) -> None:
+    def __init__(
+        self,
+        audit: Audit,
+        message: Message,
+        trace_id: str,
+        credentials: TurnCredentials,
+        journal: TurnJournal | None,
+    ) -> None:
         self._audit = audit
         self._message = message
         self._trace_id = trace_id
         self._credentials = credentials
+        self._journal = journal
         self._calls: dict[str, _Call] = {}
         self._writing: list[asyncio.Task[None]] = []
 
     async def note(self, event: TurnEvent) -> None:
-        """Takes note of an event. A call that has ended is recorded when this returns."""
+        """Takes note of an event. A call that begins, or has ended, is recorded when this returns."""
         if isinstance(event, ToolStarted):
             asked = len(self._credentials.asked)
             self._calls[event.call_id] = _Call(event, datetime.now(UTC), time.monotonic(), asked)
+            if self._journal is not None:
+                await self._journal.begin(event)
         elif isinstance(event, ToolEnded) and event.call_id in self._calls:
             # In a task of its own, so that a turn which is cancelled meanwhile leaves no call out.
-            await asyncio.shield(self._write(event.call_id, event.outcome, event.result))
+            await asyncio.shield(self._write(event))
 
     async def close(self) -> None:
         """Records the calls of which the engine told no end, and waits until all is written."""
@@ -110,13 +126,13 @@ class AuditTrail:
         if self._credentials.stopped is not None:
             needs_consent = isinstance(self._credentials.stopped, ConsentRequired)
             outcome = ToolOutcome.SIGN_IN if needs_consent else ToolOutcome.ERROR
-        for call_id in list(self._calls):
-            self._write(call_id, outcome, None)
+        for call_id, call in list(self._calls.items()):
+            self._write(ToolEnded(call_id, call.event.tool, outcome))
         await asyncio.gather(*self._writing)
 
-    def _write(self, call_id: str, outcome: ToolOutcome, result: Any) -> asyncio.Task[None]:
-        record = self._record(self._calls.pop(call_id), outcome, result)
-        task = asyncio.create_task(self._audit.add(record))
+    def _write(self, ended: ToolEnded) -> asyncio.Task[None]:
+        record = self._record(self._calls.pop(ended.call_id), ended.outcome, ended.result)
+        task = asyncio.create_task(self._audit.add(record, self._journal, ended))
         self._writing.append(task)
         return task
 
@@ -138,10 +154,14 @@ class AuditTrail:
         )
 
     def _account(self, call: _Call) -> str | None:
-        asked = self._credentials.asked
-        accounts = [account for _, account in asked[call.asked :]]
+        own = call.event.call_id
+        before, during = self._credentials.asked[: call.asked], self._credentials.asked[call.asked :]
+        # A framework's own call does not say which it is; one of a member is of the call that asks the member, too.
+        accounts = [
+            asked.account for asked in during if asked.call_id in (None, own) or asked.call_id.startswith(f"{own}/")
+        ]
         if not accounts:  # its toolkit has the credentials from an earlier call of this turn
-            accounts = [account for provider, account in asked if provider == call.event.provider][-1:]
+            accounts = [asked.account for asked in before if asked.provider == call.event.provider][-1:]
         return ", ".join(dict.fromkeys(accounts)) or None
 
 

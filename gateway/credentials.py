@@ -1,6 +1,8 @@
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any
 
 from oauth import ConsentRequired, CredentialsRefused, OAuthCoordinator
@@ -8,17 +10,28 @@ from toolkits import Message
 
 log = logging.getLogger(__name__)
 
+calling: ContextVar[str | None] = ContextVar("calling", default=None)
+"""The call_id of the tool that runs, for the audit: it decides nothing."""
+
 GIVEN = "given with the request"  # in place of an account, for a credential that a host application passed in
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A credential that was given: whose it is, and to which call, where that is known."""
+
+    provider: str
+    account: str
+    call_id: str | None
 
 
 class TurnCredentials:
     """Gives the tools of one turn the credentials of its sender, from the store, until the turn is over.
 
     Attributes:
-        asked: the provider and the account of each credential that was given, in order. What a turn that asked says
-            is its sender's own.
-        stopped: why the turn cannot go on: `ConsentRequired` or `CredentialsRefused`. It holds whatever a tool or an
-            engine makes of the exception.
+        asked: the credentials that were given, in order. What a turn that asked says is its sender's own.
+        stopped: why the turn cannot go on: `ConsentRequired`, `CredentialsRefused` or `LeaseLost`. It holds whatever a
+            tool or an engine makes of the exception.
 
     Args:
         given: credentials by provider, passed in by a host application for this turn alone.
@@ -38,23 +51,27 @@ class TurnCredentials:
         self._on_stop = on_stop
         self._loop = asyncio.get_running_loop()
         self._over = False
-        self.asked: list[tuple[str, str]] = []
+        self.asked: list[Asked] = []
         self.stopped: Exception | None = None
 
     async def credentials(self, provider: str, scopes: Iterable[str], *, renew: bool) -> Any:
         if self._over:
             raise CredentialsRefused("This turn is over.")
         if provider in self._given:
-            self.asked.append((provider, GIVEN))
+            self.asked.append(Asked(provider, GIVEN, calling.get()))
             return self._given[provider]
         try:
             granted = await self._stored(provider, scopes, renew=renew)
         except (ConsentRequired, CredentialsRefused) as reason:
-            self.stopped = self.stopped or reason
-            self._on_stop()
+            self.stop(reason)
             raise
-        self.asked.append((provider, granted.account))
+        self.asked.append(Asked(provider, granted.account, calling.get()))
         return granted.credentials
+
+    def stop(self, reason: Exception) -> None:
+        """Ends the turn, whatever an engine makes of the reason."""
+        self.stopped = self.stopped or reason
+        self._on_stop()
 
     def credentials_sync(self, provider: str, scopes: Iterable[str], *, renew: bool, timeout: float) -> Any:
         coroutine = self.credentials(provider, scopes, renew=renew)

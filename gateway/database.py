@@ -1,6 +1,5 @@
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +10,9 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Table
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
+from gateway.steady import SteadyEngine, steady
 from oauth import SettingError
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -28,8 +28,8 @@ class Database(ABC):
     shared: bool
 
     def __init__(self) -> None:
-        self._writer: AsyncEngine | None = None
-        self._reader: AsyncEngine | None = None
+        self._writer: SteadyEngine | None = None
+        self._reader: SteadyEngine | None = None
 
     @abstractmethod
     async def open(self) -> None:
@@ -68,14 +68,12 @@ class Database(ABC):
     def write(self) -> AbstractAsyncContextManager[AsyncConnection]:
         """One writing transaction, committed when the block ends and rolled back when it raises."""
         assert self._writer is not None, "the database is not open"
-        return self._writer.begin()
+        return steady(self._writer)
 
-    @asynccontextmanager
-    async def read(self) -> AsyncIterator[AsyncConnection]:
+    def read(self) -> AbstractAsyncContextManager[AsyncConnection]:
         """A connection to read with, which sees one state of the database."""
         assert self._reader is not None, "the database is not open"
-        async with self._reader.connect() as connection:
-            yield connection
+        return steady(self._reader)
 
 
 def make_database(url: str) -> Database:

@@ -5,11 +5,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, Table, select, update
+from sqlalchemy import Row, Select, Table, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.database import Database
-from gateway.tables import InboxStatus, OutboxStatus, conversations, inbox, is_any, outbox
+from gateway.journal import RAISED, forget
+from gateway.tables import InboxStatus, OutboxStatus, conversations, inbox, is_any, outbox, tool_calls
 from oauth import SettingError
 
 MESSAGE, DELIVERY = "message", "delivery"
@@ -71,6 +72,11 @@ class DeadLetters:
 
     async def retry(self, letters: Sequence[DeadLetter]) -> int:
         """Lets them be tried again, as often as new ones; returns how many were still there."""
+        async with self._database.write() as connection:
+            for letter in letters:
+                if letter.kind == MESSAGE:  # a call that raised is made again; one that was done is not
+                    raised = (tool_calls.c.inbox_id == int(letter.id[1:]), tool_calls.c.error == RAISED)
+                    await connection.execute(delete(tool_calls).where(*raised))
         now = datetime.now(UTC)
         again = {"attempts": 0, "due_at": now, "renewed_at": now}
         return await self._change(
@@ -81,6 +87,10 @@ class DeadLetters:
 
     async def drop(self, letters: Sequence[DeadLetter]) -> int:
         """Takes them off the list; returns how many were still there."""
+        async with self._database.write() as connection:
+            for letter in letters:
+                if letter.kind == MESSAGE:
+                    await forget(connection, int(letter.id[1:]))
         return await self._change(letters, {"status": InboxStatus.DROPPED}, {"status": OutboxStatus.DROPPED})
 
     async def _change(self, letters: Sequence[DeadLetter], message: dict[str, Any], delivery: dict[str, Any]) -> int:

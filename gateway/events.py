@@ -21,6 +21,8 @@ class ToolOutcome(StrEnum):
     SIGN_IN = "sign_in"
     #: The turn was over before it ended.
     CANCELLED = "cancelled"
+    #: It was interrupted when its process died, and it is not known whether it was done. It is not repeated.
+    AMBIGUOUS = "ambiguous"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,7 @@ class ToolStarted:
         arguments: what the model passes to it.
         private: whether what it returns is for the sender alone.
         provider: the provider whose account it acts with, where its toolkit names one.
+        read_only: whether it changes nothing, so that it may be called again.
     """
 
     call_id: str
@@ -39,14 +42,22 @@ class ToolStarted:
     arguments: Mapping[str, Any] = field(default_factory=dict, repr=False)
     private: bool = False
     provider: str | None = None
+    read_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ToolEnded:
+    """A call has ended.
+
+    Args:
+        error: what the model is told, where the tool told it that it could not.
+    """
+
     call_id: str
     tool: str
     outcome: ToolOutcome = ToolOutcome.OK
     result: Any = field(default=None, repr=False)
+    error: str | None = field(default=None, repr=False)
 
 
 TurnEvent = TextDelta | ToolStarted | ToolEnded

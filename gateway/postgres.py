@@ -5,6 +5,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from gateway.database import POOL_TIMEOUT, SETTING, Database, is_current, migrate
+from gateway.steady import SteadyEngine
 from oauth import SettingError
 
 CONNECTIONS = 10  # kept open by each process, and as many again under load
@@ -63,7 +64,7 @@ class PostgresDatabase(Database):
         return postgresql.insert(table)
 
     def _connect(self, options: str = TIMEOUTS) -> None:
-        self._writer = create_async_engine(
+        engine = create_async_engine(
             self._url,
             pool_size=CONNECTIONS,
             max_overflow=CONNECTIONS,
@@ -71,7 +72,8 @@ class PostgresDatabase(Database):
             pool_pre_ping=True,
             connect_args={"connect_timeout": CONNECT_TIMEOUT, "options": options},
         )
-        self._reader = self._writer.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        reading = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        self._writer, self._reader = SteadyEngine(engine.sync_engine), SteadyEngine(reading.sync_engine)
 
     @property
     def _shown(self) -> str:

@@ -9,6 +9,7 @@ from gateway.audit import Audit, AuditTrail
 from gateway.credentials import TurnCredentials
 from gateway.engines import Answer, load_engine
 from gateway.events import EventHandler, ToolStarted, TurnEvent
+from gateway.journal import RunJournal, TurnJournal
 from gateway.sessions import SessionItem
 from oauth import OAuthCoordinator
 from toolkits import Message, TurnContext
@@ -51,24 +52,30 @@ class AgentRunner:
         *,
         stream: bool,
         credentials: Mapping[str, Any] | None = None,
+        journal: TurnJournal | None = None,
     ) -> Played:
         """Runs it to its end.
 
         Args:
             reference: the turn's id.
             credentials: by provider, for this turn alone, instead of the sender's stored ones.
+            journal: what earlier runs of this turn have done, which is not done again.
 
         Raises:
             ConsentRequired: if the sender has to connect an account first.
             CredentialsRefused: if the turn may use nobody's account.
+            LeaseLost: if another worker has taken the turn over.
             TimeoutError: after five minutes.
         """
         agent, loop = self._agent.deep_copy(), asyncio.get_running_loop()
         source = TurnCredentials(
             self._oauth, message, credentials, on_stop=lambda: loop.call_later(STOP_GRACE, running.cancel)
         )
-        trail = AuditTrail(self._audit, message, reference, source)
+        trail = AuditTrail(self._audit, message, reference, source, journal)
         private = any(item.private for item in history)
+        if journal is not None:
+            journal.on_lost = source.stop
+            private = private or journal.private
 
         async def handle(event: TurnEvent) -> None:
             nonlocal private
@@ -86,7 +93,8 @@ class AgentRunner:
             message_sender=self._sender,
         )
         engine = load_engine(agent.engine)
-        running = asyncio.create_task(engine.run(agent, message.text, context, history, handle, stream=stream))
+        run = engine.run(agent, message.text, context, history, handle, stream=stream, journal=RunJournal(journal))
+        running = asyncio.create_task(run)
         try:
             async with asyncio.timeout(TURN_TIMEOUT.total_seconds()):
                 answer = await _finish(running, source)

@@ -5,9 +5,10 @@ from typing import IO, Any
 from sqlalchemy import Connection, Table, event
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import URL
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from gateway.database import POOL_TIMEOUT, SETTING, Database, is_current, migrate
+from gateway.steady import SteadyEngine
 from oauth import SettingError
 
 PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=5000")
@@ -85,7 +86,7 @@ class SQLiteDatabase(Database):
             ) from None
         return lock
 
-    def _engine(self, begin: str, *pragmas: str, **pool: Any) -> AsyncEngine:
+    def _engine(self, begin: str, *pragmas: str, **pool: Any) -> SteadyEngine:
         engine = create_async_engine(self._url, pool_timeout=POOL_TIMEOUT, **pool)
 
         @event.listens_for(engine.sync_engine, "connect")
@@ -100,4 +101,4 @@ class SQLiteDatabase(Database):
         def start(connection: Connection) -> None:
             connection.exec_driver_sql(begin)
 
-        return engine
+        return SteadyEngine(engine.sync_engine)

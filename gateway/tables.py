@@ -189,6 +189,32 @@ Index("outbox_due", outbox.c.due_at,
 Index("outbox_dead", outbox.c.id, **_partial(is_any(outbox.c.status, OutboxStatus.DEAD)))
 Index("outbox_conversation", outbox.c.conversation_id, outbox.c.id)
 
+# The journal of the turns that have not ended: what tools were called, and what models answered.
+tool_calls = Table(
+    "tool_calls",
+    metadata,
+    Column("inbox_id", Id, primary_key=True, autoincrement=False),
+    Column("key", String, primary_key=True),
+    Column("tool", String, nullable=False),
+    Column("private", Boolean, nullable=False),
+    Column("began_at", Timestamp, nullable=False),
+    # Null while nothing is known but that it began.
+    Column("outcome", String),
+    # JSON
+    Column("result", Text),
+    # What the model was told instead.
+    Column("error", Text),
+)
+turn_responses = Table(
+    "turn_responses",
+    metadata,
+    Column("inbox_id", Id, primary_key=True, autoincrement=False),
+    Column("scope", String, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    # What only the engine reads.
+    Column("data", Text, nullable=False),
+)
+
 # Until when nothing is sent to a tenant, which asked for a pause.
 pauses = Table(
     "pauses",

@@ -9,6 +9,7 @@ from gateway.database import Database
 from gateway.events import TurnEvent
 from gateway.inbox import Claimed, Inbox, LeaseLost
 from gateway.interface import HELD_ANSWER, Interface
+from gateway.journal import TurnJournal
 from gateway.logs import describe
 from gateway.outbox import Outbox
 from gateway.retries import may_pass, next_try
@@ -25,6 +26,7 @@ NOBODY_ALONE = (
 )
 NOTHING_HELD = "No answer waits for you any more."
 FAILED = "Sorry, something went wrong and I could not answer that (reference {reference})."
+INTERRUPTED = "I was interrupted while I used {tools}: I cannot tell whether that was done, and did not repeat it."
 TOO_SLOW = "Sorry, that took too long and I gave up (reference {reference})."
 
 log = logging.getLogger(__name__)
@@ -95,11 +97,12 @@ class Turns:
                 return await self._end(row, InboxStatus.DEAD, describe(error))
             if message is None:
                 return await self._end(row, InboxStatus.DONE)
-            outcome = await self._outcome(row, message, interface)
+            journal = TurnJournal(self._database, row)
+            outcome = await self._outcome(row, message, interface, journal)
             if outcome.retry:
                 await self._inbox.retry(row, outcome.error, next_try(row.attempts))
             else:
-                await self._write(row, message, outcome, interface)
+                await self._write(row, message, outcome, interface, journal)
         except LeaseLost:
             log.warning("another worker has taken this message over; nothing of this turn is kept")
 
@@ -107,43 +110,50 @@ class Turns:
         async with self._database.write() as connection:
             await self._inbox.end(connection, row, status, error)
 
-    async def _outcome(self, row: Claimed, message: Message, interface: Interface) -> Outcome:
+    async def _outcome(self, row: Claimed, message: Message, interface: Interface, journal: TurnJournal) -> Outcome:
         if row.attempts > self._tries:
             log.error("given up: its process died in each of %s tries", self._tries)
-            return self._failed(row, FAILED, "Its process died in each try.")
+            return self._failed(row, FAILED, "Its process died in each try.", journal)
         if message.command is not None:
             return self._command(message)
         if not message.text:  # a bare mention is a greeting
             return Outcome(ATTACHMENTS_UNREAD if message.attachments else commands.greeting(self._agent))
         try:
-            return await self._run(row, message, interface)
+            return await self._run(row, message, interface, journal)
         except ConsentRequired as needed:
             log.info("parked until %s has connected %s", message.sender, needed.provider)
+            await journal.retract()
             return Outcome(sign_in=needed.provider, parked=needed)
+        except LeaseLost:
+            raise
         except CredentialsRefused as refusal:
             return Outcome(str(refusal))
         except TimeoutError:
             log.error("the turn took longer than %s", TURN_TIMEOUT)  # noqa: TRY400
-            return self._failed(row, TOO_SLOW, f"The turn took longer than {TURN_TIMEOUT}.")
+            return self._failed(row, TOO_SLOW, f"The turn took longer than {TURN_TIMEOUT}.", journal)
         except Exception as error:  # whatever a model or a tool raises, the log says why
-            if row.attempts < self._tries and may_pass(error):
+            if row.attempts < self._tries and may_pass(error) and not journal.tool_raised:
                 log.warning("the turn failed and is tried again: %s", describe(error), exc_info=error)
                 return Outcome(retry=True, error=describe(error))
             log.exception("the turn failed")
-            return self._failed(row, FAILED, describe(error))
+            return self._failed(row, FAILED, describe(error), journal)
 
-    def _failed(self, row: Claimed, sentence: str, error: str) -> Outcome:
-        return Outcome(sentence.format(reference=row.reference), status=InboxStatus.DEAD, error=error)
+    def _failed(self, row: Claimed, sentence: str, error: str, journal: TurnJournal) -> Outcome:
+        text = _with_ambiguous(sentence.format(reference=row.reference), journal)
+        return Outcome(text, status=InboxStatus.DEAD, error=error)
 
-    async def _run(self, row: Claimed, message: Message, interface: Interface) -> Outcome:
+    async def _run(self, row: Claimed, message: Message, interface: Interface, journal: TurnJournal) -> Outcome:
         presenter = interface.presenter
 
         async def show(event: TurnEvent) -> None:
             await presenter.show(message, event)
 
         history = await self._sessions.history(row.conversation_id, message.sender)
-        played = await self._runner.run(message, row.reference, history, show, stream=presenter.streams)
-        text = played.text.strip() or NO_ANSWER
+        await journal.load()
+        played = await self._runner.run(
+            message, row.reference, history, show, stream=presenter.streams, journal=journal
+        )
+        text = _with_ambiguous(played.text.strip() or NO_ANSWER, journal)
         if message.attachments:
             text = f"{text}\n\n{ATTACHMENTS_UNREAD}"
         return Outcome(text, list(played.items), private=played.private)
@@ -160,7 +170,9 @@ class Turns:
             return Outcome(commands.NOT_YOURS) if provider is None else Outcome(sign_in=provider)
         return Outcome(commands.greeting(self._agent))
 
-    async def _write(self, row: Claimed, message: Message, outcome: Outcome, interface: Interface) -> None:
+    async def _write(
+        self, row: Claimed, message: Message, outcome: Outcome, interface: Interface, journal: TurnJournal
+    ) -> None:
         alone = outcome.private and message.conversation.shared and self._private_answers is PrivateAnswers.ALONE
         text = NOBODY_ALONE if alone and message.anonymous else outcome.text
         parts = interface.presenter.parts(text) if text else []
@@ -172,6 +184,8 @@ class Turns:
                 await self._inbox.park(connection, row, message.sender, outcome.parked)
             else:
                 await self._inbox.end(connection, row, outcome.status, outcome.error)
+            if outcome.parked is None and outcome.status is InboxStatus.DONE:
+                await journal.forget(connection)
             await self._sessions.add(
                 connection,
                 row.conversation_id,
@@ -193,3 +207,8 @@ class Turns:
                     await self._outbox.add_texts(connection, row, interface.presenter.parts(NOTHING_HELD), message.id)
             resume = await self._inbox.resume(connection, released)
         resume()
+
+
+def _with_ambiguous(text: str, journal: TurnJournal) -> str:
+    tools = " and ".join(dict.fromkeys(f"`{tool}`" for tool in journal.ambiguous))
+    return f"{text}\n\n{INTERRUPTED.format(tools=tools)}" if tools else text

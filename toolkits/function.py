@@ -23,8 +23,17 @@ class ToolError(Exception):
 @overload
 def tool(method: Method, /) -> Method: ...
 @overload
-def tool(*, name: str | None = None, description: str | None = None) -> Callable[[Method], Method]: ...
-def tool(method: Method | None = None, /, *, name: str | None = None, description: str | None = None) -> Any:
+def tool(
+    *, name: str | None = None, description: str | None = None, read_only: bool = False
+) -> Callable[[Method], Method]: ...
+def tool(
+    method: Method | None = None,
+    /,
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    read_only: bool = False,
+) -> Any:
     """Makes a method of a toolkit a tool: what the model may call.
 
     The schema comes from the type hints and the docstring, whose sections for arguments are read in Google's,
@@ -34,10 +43,12 @@ def tool(method: Method | None = None, /, *, name: str | None = None, descriptio
     Args:
         name: what the model calls it; the method's name unless given.
         description: what the model is told of it; from the docstring unless given.
+        read_only: whether it changes nothing. Then it is called again in a turn that was interrupted; any other tool of
+            which it is not known whether it was done is not, and the person is told so.
     """
 
     def mark(function: Method) -> Method:
-        setattr(function, MARK, ToolDefinition(function, name or function.__name__, description))
+        setattr(function, MARK, ToolDefinition(function, name or function.__name__, description, read_only))
         return function
 
     return mark if method is None else mark(method)
@@ -46,9 +57,10 @@ def tool(method: Method | None = None, /, *, name: str | None = None, descriptio
 class ToolDefinition:
     """What is the same of a tool for everybody: name, schema, validator. Made once, shared by all clones."""
 
-    def __init__(self, function: Callable[..., Any], name: str, description: str | None) -> None:
+    def __init__(self, function: Callable[..., Any], name: str, description: str | None, read_only: bool) -> None:
         self.function = function
         self.name = name
+        self.read_only = read_only
         self._description = description
 
     @property

@@ -28,7 +28,7 @@ class Notes(Toolkit):
             database.execute("INSERT INTO notes VALUES (?, ?, ?, ?)", (*_owner(context.identity), text))
         return f"Saved: {text}"
 
-    @tool
+    @tool(read_only=True)
     def list_notes(self, context: TurnContext) -> list[str]:
         """List the user's notes: what they saved before, what there is to recall or show."""
         with closing(self._open()) as database:

@@ -4,7 +4,7 @@ from toolkits import Toolkit, TurnContext, tool
 class Profile(Toolkit):
     """What the agent is told about the person it talks to."""
 
-    @tool
+    @tool(read_only=True)
     def who_am_i(self, context: TurnContext) -> dict[str, str]:
         """Tell the user who they are to the agent: name, channel, tenant and user id."""
         return {

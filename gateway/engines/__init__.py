@@ -8,6 +8,7 @@ from typing import Protocol
 
 from gateway.agent import Agent
 from gateway.events import EventHandler
+from gateway.journal import NO_JOURNAL, RunJournal
 from gateway.native import ENGINES
 from gateway.sessions import SessionItem
 from oauth import SettingError
@@ -42,6 +43,7 @@ class Engine(Protocol):
         handler: EventHandler,
         *,
         stream: bool,
+        journal: RunJournal = NO_JOURNAL,
     ) -> Answer:
         """Runs a copy of an agent.
 
@@ -52,6 +54,7 @@ class Engine(Protocol):
             history: what went before in the conversation.
             handler: is told what happens.
             stream: whether the handler wants the text as it is written.
+            journal: what earlier runs of the same turn have done: the engine goes on from there, and repeats no call.
 
         Raises:
             ConsentRequired: if a tool needs an account that the person has not connected. An engine that makes a

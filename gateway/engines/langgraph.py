@@ -6,7 +6,7 @@ run context, so as `runtime.context` in a `ToolRuntime` or a `Runtime`, and the 
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from functools import cache
 from typing import Any
 from uuid import UUID, uuid4
@@ -27,13 +27,16 @@ from langchain_core.messages import (
 )
 from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import BaseTool, ToolException
+from langgraph.constants import CONFIG_KEY_CHECKPOINTER
 from langgraph.pregel import Pregel
 from pydantic import ConfigDict, PrivateAttr, TypeAdapter
 
 from gateway.agent import Agent
 from gateway.engines import Answer
+from gateway.engines.langgraph_checkpoints import THREAD, Checkpoints
 from gateway.engines.tools import AgentTool, FunctionTool, Run, own_tools, remote_tools
-from gateway.events import EventHandler, TextDelta, ToolEnded, ToolOutcome, ToolStarted, TurnEvent
+from gateway.events import EventHandler, TextDelta, ToolEnded, ToolOutcome, ToolStarted
+from gateway.journal import NO_JOURNAL, CallNotRepeated, RunJournal
 from gateway.sessions import Role, SessionItem
 from oauth import ConsentRequired, SettingError
 from toolkits import ToolError, Toolkit, TurnContext
@@ -41,6 +44,7 @@ from toolkits import ToolError, Toolkit, TurnContext
 ENGINE = "langgraph"
 TURN_CONTEXT = "turn_context"  # in config["configurable"]
 RUN = "understudy_run"
+CALL_ID = "understudy_call_id"
 
 _STORED = TypeAdapter(dict[str, Any])
 
@@ -76,34 +80,40 @@ class LangGraphEngine:
         handler: EventHandler,
         *,
         stream: bool,
+        journal: RunJournal = NO_JOURNAL,
     ) -> Answer:
-        graph, run = await self._graph(agent, context), Run(agent, context, handler)
+        graph, run = await self._graph(agent, context), Run(agent, context, handler, journal)
         said = [*_messages(history), HumanMessage(text)]
         for message in said:
             message.id = message.id or str(uuid4())
-        thread_id = str(uuid4())  # one turn: what went before is told by us, not by a checkpointer
-        config = RunnableConfig(
-            callbacks=[] if agent.native is None else [_ToolWatch(run)],
-            configurable={"thread_id": thread_id, TURN_CONTEXT: context, RUN: run},
-        )
+        # One thread is one turn: what went before is told by us, not by a checkpointer.
+        thread_id = THREAD if journal.is_kept else str(uuid4())
+        configurable = {"thread_id": thread_id, TURN_CONTEXT: context, RUN: run}
+        checkpoints = Checkpoints(journal, writes=agent.native is not None)
+        checkpoints.history, checkpoints.prompt_id = [str(message.id) for message in said[:-1]], str(said[-1].id)
+        if journal.is_kept:
+            configurable[CONFIG_KEY_CHECKPOINTER] = checkpoints
+        config = RunnableConfig(callbacks=[] if agent.native is None else [_ToolWatch(run)], configurable=configurable)
+        resumes = checkpoints.restore(text)
         state: dict[str, Any] = {}
         try:
             async for mode, chunk in graph.astream(
-                {"messages": said},
+                None if resumes else {"messages": said},
                 config,
                 context=context if agent.make_context is None else agent.make_context(context),
                 stream_mode=["values", "messages"] if stream else ["values"],
+                durability="sync" if journal.is_kept else None,
             ):
                 if mode == "values":
                     state = chunk
                 elif delta := _text_delta(chunk[0]):
                     await handler(TextDelta(delta))
         finally:
-            if isinstance(graph, Pregel) and graph.checkpointer not in (None, True, False):
+            if not journal.is_kept and isinstance(graph, Pregel) and graph.checkpointer not in (None, True, False):
                 await graph.checkpointer.adelete_thread(thread_id)  # type: ignore[union-attr]
         if "__interrupt__" in state:
             raise NotImplementedError("the graph waits at an interrupt, which is not supported yet")
-        return _answer(said, state["messages"])
+        return _answer(checkpoints.history, state["messages"])
 
     async def _graph(self, agent: Agent, context: TurnContext) -> Any:
         if agent.native is not None:
@@ -144,6 +154,19 @@ class _Tool(BaseTool):
     def _run(self, *_: Any, **__: Any) -> str:
         raise NotImplementedError("the tools of a turn are called with ainvoke")
 
+    async def arun(
+        self,
+        tool_input: str | dict[str, Any],
+        *args: Any,
+        config: RunnableConfig | None = None,
+        tool_call_id: str | None = None,
+        **options: Any,
+    ) -> Any:
+        config = config or RunnableConfig()
+        configurable = {**config.get("configurable", {}), CALL_ID: tool_call_id}
+        config = RunnableConfig(**{**config, "configurable": configurable})
+        return await super().arun(tool_input, *args, config=config, tool_call_id=tool_call_id, **options)
+
     async def _arun(self, config: RunnableConfig, **arguments: Any) -> str:
         run: Run | None = config.get("configurable", {}).get(RUN)
         if run is None:
@@ -153,7 +176,8 @@ class _Tool(BaseTool):
                 f"{self.name} is a tool of a toolkit that is not among those of Agent(graph, toolkits=…)"
             )
         try:
-            return await self._tool.call_for_text(run, arguments)
+            call_id = _call_id(config["configurable"].get(CALL_ID), config.get("metadata"))
+            return await self._tool.call_for_text(run, arguments, call_id)
         except ToolError as error:
             raise ToolException(str(error)) from error
 
@@ -165,7 +189,7 @@ class _ToolWatch(AsyncCallbackHandler):
 
     def __init__(self, run: Run) -> None:
         self._run = run
-        self._names: dict[UUID, str] = {}
+        self._calls: dict[UUID, tuple[str, str]] = {}
         self._loop = asyncio.get_running_loop()
 
     async def on_tool_start(
@@ -175,12 +199,16 @@ class _ToolWatch(AsyncCallbackHandler):
         *,
         run_id: UUID,
         inputs: dict[str, Any] | None = None,
+        metadata: dict[str, Any] | None = None,
+        tool_call_id: str | None = None,
         **_: Any,
     ) -> None:
         name = serialized.get("name") or "tool"
         if name not in self._run.agent.catalog:  # told of by itself
-            self._names[run_id] = name
-            await self._tell(ToolStarted(str(run_id), name, inputs or {"input": input_str}))
+            key = self._run.journal.key(_call_id(tool_call_id, metadata) or str(run_id))
+            arguments = inputs or {"input": input_str}
+            await self._do(self._begin(key, name, arguments))
+            self._calls[run_id] = (key, name)
 
     async def on_tool_end(self, output: Any, *, run_id: UUID, **_: Any) -> None:
         failed = getattr(output, "status", None) == "error"
@@ -190,15 +218,26 @@ class _ToolWatch(AsyncCallbackHandler):
         await self._end(run_id, ToolOutcome.SIGN_IN if isinstance(error, ConsentRequired) else ToolOutcome.ERROR)
 
     async def _end(self, run_id: UUID, outcome: ToolOutcome, result: Any = None) -> None:
-        if name := self._names.pop(run_id, None):
-            await self._tell(ToolEnded(str(run_id), name, outcome, result))
+        if run_id in self._calls:
+            key, name = self._calls.pop(run_id)
+            await self._do(self._run.handler(ToolEnded(key, name, outcome, result)))
 
-    async def _tell(self, event: TurnEvent) -> None:
-        told = self._run.handler(event)
+    async def _begin(self, key: str, name: str, arguments: dict[str, Any]) -> None:
+        journal, handler = self._run.journal, self._run.handler
+        if await journal.recall(key, name, arguments, handler, read_only=False) is not None:
+            raise CallNotRepeated(name)  # a callback can stop a call, but not say what it returns
+        await handler(ToolStarted(key, name, arguments))
+
+    async def _do(self, told: Coroutine[Any, Any, None]) -> None:
         if asyncio.get_running_loop() is self._loop:
             await told
         else:  # of a synchronous tool LangChain tells in the tool's own thread, with a loop made for that
             await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(told, self._loop))
+
+
+def _call_id(call_id: str | None, metadata: Mapping[str, Any] | None) -> str | None:
+    """A call's id, in each run of a turn the same: a model may use one more than once."""
+    return f"{(metadata or {}).get('langgraph_step', '')}:{call_id}" if call_id else None
 
 
 def _model(model: Any) -> BaseChatModel:
@@ -233,9 +272,8 @@ def _messages(history: Sequence[SessionItem]) -> list[AnyMessage]:
     return messages
 
 
-def _answer(said: Sequence[BaseMessage], messages: Sequence[BaseMessage]) -> Answer:
-    before = {message.id for message in said[:-1]}
-    added = [message for message in messages if message.id not in before]
+def _answer(history: Sequence[str], messages: Sequence[BaseMessage]) -> Answer:
+    added = [message for message in messages if message.id not in history]
     text = next((message.text for message in reversed(added) if isinstance(message, AIMessage)), "")
     return Answer(text, [_item(message) for message in added])
 

@@ -7,7 +7,7 @@ sends what was said to OpenAI's dashboard, is off.
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -25,8 +25,10 @@ from pydantic_core import to_json
 
 from gateway.agent import Agent
 from gateway.engines import Answer
+from gateway.engines.openai_agents_replay import OwnTool, Replay
 from gateway.engines.tools import AgentTool, Run, own_tools, remote_tools
 from gateway.events import EventHandler, TextDelta, ToolEnded, ToolOutcome, ToolStarted
+from gateway.journal import NO_JOURNAL, RunJournal
 from gateway.sessions import Role, SessionItem
 from oauth import ConsentRequired, SettingError
 from toolkits import ToolError, TurnContext
@@ -35,6 +37,11 @@ ENGINE = "openai-agents"
 OPENAI = "openai:"  # how pydantic-ai and LangChain name OpenAI's models; the SDK has no prefix for them
 
 _STORED = TypeAdapter(dict[str, Any])
+
+
+@dataclass(frozen=True, slots=True)
+class _Run(Run):
+    replay: Replay = field(kw_only=True)
 
 
 class OpenAIAgentsEngine:
@@ -56,13 +63,14 @@ class OpenAIAgentsEngine:
         handler: EventHandler,
         *,
         stream: bool,
+        journal: RunJournal = NO_JOURNAL,
     ) -> Answer:
-        run = Run(agent, context, handler)
+        run = _Run(agent, context, handler, journal, replay=Replay(journal, handler))
         watch = _ToolWatch(run)
         config = RunConfig(tracing_disabled=True, tool_error_formatter=watch.note_error)
         said: list[Any] = [*_messages(history), {"role": "user", "content": text}]
         given: Any = run if agent.native is None else _native_context(run)
-        sdk_agent = await self._agent(run)
+        sdk_agent = run.replay.of(await self._agent(run))
         result: RunResult | RunResultStreaming
         if stream:
             result = Runner.run_streamed(sdk_agent, said, context=given, hooks=watch, run_config=config)
@@ -74,7 +82,7 @@ class OpenAIAgentsEngine:
         added = [said[-1], *result.to_input_list()[len(said) :]]
         return Answer(_text(result.final_output), [_item(dict(item)) for item in added])
 
-    async def _agent(self, run: Run) -> SDKAgent[Any]:
+    async def _agent(self, run: _Run) -> SDKAgent[Any]:
         agent, remote = run.agent, list[AgentTool]()
         if agent.mcp_servers:  # whose tools may be other ones in each turn
             remote = list(await remote_tools(agent, run.context))
@@ -95,9 +103,10 @@ class OpenAIAgentsEngine:
 class _ToolWatch(RunHooks[Any]):
     """Tells a run's handler of the tools that a native agent has of its own."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: _Run) -> None:
         self._run = run
         self._failed: dict[str, ToolOutcome] = {}
+        self._told: set[str] = set()
 
     def note_error(self, failure: ToolErrorFormatterArgs[Any]) -> None:
         """Is told of a tool that raised, whose error the SDK puts into words of its own for the model."""
@@ -106,33 +115,32 @@ class _ToolWatch(RunHooks[Any]):
 
     def _is_native(self, tool: Any) -> bool:
         """Whether it is none of ours, which tell of themselves."""
-        return not isinstance(tool, _Tool)
+        return not isinstance(tool, OwnTool)
 
     async def on_tool_start(self, context: RunContextWrapper[Any], agent: Any, tool: Any) -> None:
-        if self._is_native(tool) and isinstance(context, ToolContext):
-            arguments = {"arguments": context.tool_arguments}
-            await self._run.handler(ToolStarted(context.tool_call_id, tool.name, arguments))
+        if self._is_native(tool) and isinstance(context, ToolContext) and not self._run.replay.was_called(context):
+            key, arguments = self._run.replay.key(context), {"arguments": context.tool_arguments}
+            self._told.add(key)
+            await self._run.handler(ToolStarted(key, tool.name, arguments))
 
     async def on_tool_end(self, context: RunContextWrapper[Any], agent: Any, tool: Any, result: object) -> None:
-        if self._is_native(tool) and isinstance(context, ToolContext):
+        if isinstance(context, ToolContext) and (key := self._run.replay.key(context)) in self._told:
             outcome = self._failed.get(context.tool_call_id, ToolOutcome.OK)
-            await self._run.handler(ToolEnded(context.tool_call_id, tool.name, outcome, result))
+            error = str(result) if outcome is ToolOutcome.ERROR else None
+            await self._run.handler(ToolEnded(key, tool.name, outcome, result, error))
 
 
-class _Tool(SDKTool):
-    """A tool of ours."""
-
-
-def _tool(tool: AgentTool, run: Run | None = None) -> SDKTool:
+def _tool(tool: AgentTool, run: _Run | None = None) -> SDKTool:
     """A tool of an agent as the SDK takes it, for one run or for the run that its context is."""
 
     async def invoke(context: ToolContext[Any], arguments: str) -> str:
         try:
-            return await tool.call_for_text(run or context.context, arguments)
+            turn = run or context.context
+            return await tool.call_for_text(turn, arguments, turn.replay.call_id(context))
         except ToolError as error:
             return str(error)
 
-    return _Tool(
+    return OwnTool(
         name=tool.name,
         description=tool.description,
         params_json_schema=tool.parameters,
@@ -141,7 +149,7 @@ def _tool(tool: AgentTool, run: Run | None = None) -> SDKTool:
     )
 
 
-def _native_context(run: Run) -> Any:
+def _native_context(run: _Run) -> Any:
     return run.context if run.agent.make_context is None else run.agent.make_context(run.context)
 
 

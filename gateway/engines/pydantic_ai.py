@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary
 from pydantic_ai import Agent as PydanticAgent
 from pydantic_ai import AgentRunResult, AgentStreamEvent, DeferredToolRequests, RunContext, ToolFailed
 from pydantic_ai.agent import AbstractAgent
-from pydantic_ai.capabilities import AbstractCapability, WrapToolExecuteHandler
+from pydantic_ai.capabilities import AbstractCapability, WrapModelRequestHandler, WrapToolExecuteHandler
 from pydantic_ai.exceptions import UserError
 from pydantic_ai.messages import (
     ModelMessage,
@@ -23,7 +23,7 @@ from pydantic_ai.messages import (
     ToolCallPart,
     UserPromptPart,
 )
-from pydantic_ai.models import Model, infer_model
+from pydantic_ai.models import Model, ModelRequestContext, infer_model
 from pydantic_ai.models.function import FunctionModel
 from pydantic_ai.tools import ToolDefinition
 from pydantic_ai.toolsets import AbstractToolset, ToolsetTool
@@ -33,6 +33,7 @@ from gateway.agent import Agent
 from gateway.engines import Answer
 from gateway.engines.tools import AgentTool, Run, own_tools, remote_tools, watched
 from gateway.events import EventHandler, TextDelta
+from gateway.journal import NO_JOURNAL, RunJournal
 from gateway.sessions import Role, SessionItem
 from oauth import SettingError
 from toolkits import ToolError, TurnContext
@@ -64,13 +65,14 @@ class PydanticAIEngine:
         handler: EventHandler,
         *,
         stream: bool,
+        journal: RunJournal = NO_JOURNAL,
     ) -> Answer:
         async def forward(_: RunContext[Any], events: AsyncIterable[AgentStreamEvent]) -> None:
             async for event in events:
                 if delta := _text_delta(event):
                     await handler(TextDelta(delta))
 
-        run = Run(agent, context, handler)
+        run = Run(agent, context, handler, journal)
         messages = _messages(history)
         if agent.native is not None:
             result = await self._run_native(run, text, messages, forward if stream else None)
@@ -96,13 +98,15 @@ class PydanticAIEngine:
             deps=context,
             message_history=messages,
             event_stream_handler=forward if streams else None,
-            capabilities=[_ToolWatch(run.handler, ours)],
+            capabilities=[_Replay(run), _ToolWatch(run, ours)],
             toolsets=[ours],
         )
 
     def _runner(self, template: Agent) -> PydanticAgent[Run, str]:
         if template not in self._runners:
-            self._runners[template] = PydanticAgent(deps_type=Run, retries=RETRIES, toolsets=[_AgentToolset(template)])
+            self._runners[template] = PydanticAgent(
+                deps_type=Run, retries=RETRIES, toolsets=[_AgentToolset(template)], capabilities=[_Replay()]
+            )
         return self._runners[template]
 
 
@@ -143,7 +147,7 @@ class _AgentToolset(AbstractToolset[Any]):
     ) -> Any:
         assert isinstance(tool, _Tool)
         try:
-            return await tool.tool.call(self._run or ctx.deps, tool_args)
+            return await tool.tool.call(self._run or ctx.deps, tool_args, _call_id(ctx))
         except ToolError as error:
             raise ToolFailed(str(error)) from error
 
@@ -153,11 +157,38 @@ class _Tool(ToolsetTool[Any]):
     tool: AgentTool
 
 
-class _ToolWatch(AbstractCapability[Any]):
-    """Tells a run's handler of the tools that a native agent has of its own."""
+class _Replay(AbstractCapability[Any]):
+    """Answers a model request as it was answered in an earlier run of the turn.
 
-    def __init__(self, handler: EventHandler, ours: _AgentToolset) -> None:
-        self._handler = handler
+    What is kept are the answers that call tools, before these are called.
+
+    Args:
+        run: as in `_AgentToolset`.
+    """
+
+    def __init__(self, run: Run | None = None) -> None:
+        self._run = run
+
+    async def wrap_model_request(
+        self, ctx: RunContext[Any], *, request_context: ModelRequestContext, handler: WrapModelRequestHandler
+    ) -> ModelResponse:
+        journal = (self._run or ctx.deps).journal
+        kept = journal.response(ctx.run_step)
+        if kept is not None:
+            response = ModelMessagesTypeAdapter.validate_json(kept)[0]
+            assert isinstance(response, ModelResponse)
+            return response
+        response = await handler(request_context)
+        if response.tool_calls and journal.is_kept:
+            await journal.add_response(ctx.run_step, ModelMessagesTypeAdapter.dump_json([response]).decode())
+        return response
+
+
+class _ToolWatch(AbstractCapability[Any]):
+    """Tells a run's handler of the tools that a native agent has of its own, and repeats none of an earlier run."""
+
+    def __init__(self, run: Run, ours: _AgentToolset) -> None:
+        self._run = run
         self._ours = ours
 
     async def wrap_tool_execute(
@@ -171,9 +202,22 @@ class _ToolWatch(AbstractCapability[Any]):
     ) -> Any:
         if call.tool_name in self._ours.names:  # told of by itself
             return await handler(args)
-        async with watched(self._handler, call.tool_name, args) as watch:
-            watch.result = await handler(args)
-        return watch.result
+        run, key = self._run, self._run.journal.key(_call_id(ctx))
+
+        async def make() -> Any:
+            async with watched(run.handler, call.tool_name, args, key=key) as watch:
+                watch.result = await handler(args)
+            return watch.result
+
+        try:
+            return await run.journal.call(key, call.tool_name, args, run.handler, make)
+        except ToolError as error:
+            raise ToolFailed(str(error)) from error
+
+
+def _call_id(ctx: RunContext[Any]) -> str:
+    """A call's id, in each run of a turn the same: a model may use one more than once."""
+    return f"{ctx.run_step}:{ctx.tool_call_id}"
 
 
 def _model(model: Any) -> Model:

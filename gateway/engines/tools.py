@@ -13,8 +13,10 @@ from pydantic import ValidationError
 from pydantic_core import SchemaValidator, core_schema, to_json
 
 from gateway.agent import Agent
+from gateway.credentials import calling
 from gateway.engines import load_engine
 from gateway.events import EventHandler, ToolEnded, ToolOutcome, ToolStarted
+from gateway.journal import NO_JOURNAL, RunJournal
 from oauth import ConsentRequired, OAuthProvider, SettingError
 from toolkits import Function, ToolError, TurnContext
 from toolkits.mcp import MCPTool
@@ -27,6 +29,7 @@ class Run:
     agent: Agent
     context: TurnContext
     handler: EventHandler
+    journal: RunJournal = NO_JOURNAL
 
 
 class Watch:
@@ -43,10 +46,17 @@ async def watched(
     *,
     private: bool = False,
     provider: str | None = None,
+    read_only: bool = False,
+    key: str | None = None,
 ) -> AsyncIterator[Watch]:
-    """Tells a handler that a tool is called, and how that ends. See `ToolStarted`."""
-    call_id, outcome, watch = token_hex(8), ToolOutcome.ERROR, Watch()
-    await handler(ToolStarted(call_id, tool, arguments, private, provider))
+    """Tells a handler that a tool is called, and how that ends. See `ToolStarted`.
+
+    Args:
+        key: what the call is known by in the turn, where it is known by something.
+    """
+    call_id, outcome, error, watch = key or token_hex(8), ToolOutcome.ERROR, None, Watch()
+    await handler(ToolStarted(call_id, tool, arguments, private, provider, read_only))
+    outer = calling.set(call_id)
     try:
         yield watch
         outcome = ToolOutcome.OK
@@ -56,8 +66,12 @@ async def watched(
     except CancelledError:
         outcome = ToolOutcome.CANCELLED
         raise
+    except ToolError as told:
+        error = str(told)
+        raise
     finally:
-        await handler(ToolEnded(call_id, tool, outcome, watch.result))
+        calling.reset(outer)
+        await handler(ToolEnded(call_id, tool, outcome, watch.result, error))
 
 
 class AgentTool(ABC):
@@ -68,6 +82,7 @@ class AgentTool(ABC):
         validator: of the arguments, as a mapping or as JSON.
         private: whether what it returns is for the sender alone.
         provider: whose account it acts with, where that is known beforehand.
+        read_only: whether it changes nothing, so that it may be called again.
     """
 
     def __init__(
@@ -79,6 +94,7 @@ class AgentTool(ABC):
         *,
         private: bool = False,
         provider: str | None = None,
+        read_only: bool = False,
     ) -> None:
         self.name = name
         self.description = description
@@ -86,28 +102,44 @@ class AgentTool(ABC):
         self.validator = validator
         self.private = private
         self.provider = provider
+        self.read_only = read_only
 
     @abstractmethod
-    async def _call(self, run: Run, arguments: Mapping[str, Any]) -> Any: ...
+    async def _call(self, run: Run, arguments: Mapping[str, Any], key: str) -> Any: ...
 
-    async def call(self, run: Run, arguments: Mapping[str, Any]) -> Any:
-        """Calls it on the run's own copy, and tells the run's handler.
+    async def call(self, run: Run, arguments: Mapping[str, Any], call_id: str | None = None) -> Any:
+        """Calls it on the run's own copy, and tells the run's handler; unless an earlier run of the turn has.
 
         Args:
             arguments: by name, validated.
+            call_id: of the model, the same in each run of the turn.
 
         Raises:
             ToolError: if it could not do what it was asked; the message is for the model.
         """
-        async with watched(run.handler, self.name, arguments, private=self.private, provider=self.provider) as watch:
-            watch.result = await self._call(run, arguments)
-        return watch.result
+        key = run.journal.key(call_id or token_hex(8))
 
-    async def call_for_text(self, run: Run, arguments: Mapping[str, Any] | str) -> str:
+        async def make() -> Any:
+            async with watched(
+                run.handler,
+                self.name,
+                arguments,
+                private=self.private,
+                provider=self.provider,
+                read_only=self.read_only,
+                key=key,
+            ) as watch:
+                watch.result = await self._call(run, arguments, key)
+            return watch.result
+
+        return await run.journal.call(key, self.name, arguments, run.handler, make, read_only=self.read_only)
+
+    async def call_for_text(self, run: Run, arguments: Mapping[str, Any] | str, call_id: str | None = None) -> str:
         """As `call`, for engines that leave it to the tool to validate and to put a result into words.
 
         Args:
             arguments: by name, or as a JSON object.
+            call_id: as `call`.
 
         Raises:
             ToolError: also if the arguments do not fit.
@@ -120,7 +152,7 @@ class AgentTool(ABC):
         except ValidationError as error:
             reasons = json.dumps(error.errors(include_url=False, include_context=False, include_input=False))
             raise ToolError(f"The arguments of {self.name} do not fit: {reasons}") from error
-        result = await self.call(run, validated)
+        result = await self.call(run, validated, call_id)
         return result if isinstance(result, str) else to_json(result, fallback=str).decode()
 
 
@@ -136,9 +168,10 @@ class FunctionTool(AgentTool):
             function.definition.schema.function_schema.validator,
             private=function.toolkit.private,
             provider=auth.name if isinstance(auth, OAuthProvider) else None,
+            read_only=function.definition.read_only,
         )
 
-    async def _call(self, run: Run, arguments: Mapping[str, Any]) -> Any:
+    async def _call(self, run: Run, arguments: Mapping[str, Any], key: str) -> Any:
         return await run.agent.function(self.name).call(arguments, run.context)
 
 
@@ -146,13 +179,15 @@ class MemberTool(AgentTool):
     """A member of a team, as a tool that asks the one of the run's own copy."""
 
     def __init__(self, place: int, member: Agent) -> None:
-        super().__init__(member.tool_name, member.description, _TASK_SCHEMA, _TASK_VALIDATOR)
+        # Asked again, a member goes on where it was: what it changes is in the journal of its own run.
+        super().__init__(member.tool_name, member.description, _TASK_SCHEMA, _TASK_VALIDATOR, read_only=True)
         self._place = place
 
-    async def _call(self, run: Run, arguments: Mapping[str, Any]) -> str:
+    async def _call(self, run: Run, arguments: Mapping[str, Any], key: str) -> str:
         member = run.agent.members[self._place]
         engine = load_engine(member.engine)
-        answer = await engine.run(member, arguments["task"], run.context, [], run.handler, stream=False)
+        task, journal = arguments["task"], run.journal.within(key)
+        answer = await engine.run(member, task, run.context, [], run.handler, stream=False, journal=journal)
         return answer.text
 
 
@@ -179,10 +214,11 @@ class RemoteTool(AgentTool):
             _ANY_ARGUMENTS,
             private=tool.server.private,
             provider=auth.name if auth is not None else None,
+            read_only=tool.read_only,
         )
         self._tool = tool
 
-    async def _call(self, run: Run, arguments: Mapping[str, Any]) -> str:
+    async def _call(self, run: Run, arguments: Mapping[str, Any], key: str) -> str:
         return await self._tool.call(arguments, run.context)
 
 

@@ -27,7 +27,7 @@ class Gmail(GoogleToolkit):
     version = "v1"
     scopes = frozenset({"https://www.googleapis.com/auth/gmail.readonly"})
 
-    @tool
+    @tool(read_only=True)
     async def search_messages(self, context: TurnContext, query: str = "", limit: int = 10) -> list[dict[str, str]]:
         """Search the user's mail, newest first.
 
@@ -44,7 +44,7 @@ class Gmail(GoogleToolkit):
         identifiers = [message["id"] for message in found.get("messages", [])][:most]
         return list(await asyncio.gather(*(self._summary(context, identifier) for identifier in identifiers)))
 
-    @tool
+    @tool(read_only=True)
     async def read_message(self, context: TurnContext, message_id: str) -> dict[str, str]:
         """Read one message of the user's mail in full.
 
@@ -56,7 +56,7 @@ class Gmail(GoogleToolkit):
         )
         return _summarize(message) | {"body": _body(message["payload"])}
 
-    @tool
+    @tool(read_only=True)
     async def list_labels(self, context: TurnContext) -> list[dict[str, str]]:
         """List the labels of the user's mail, which a search may name as "label:NAME"."""
         found = await self.execute(context, lambda gmail: gmail.users().labels().list(userId="me"))

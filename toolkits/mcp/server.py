@@ -28,12 +28,14 @@ class MCPTool:
 
     Args:
         parameters: JSON Schema of the arguments.
+        read_only: whether the server says that it changes nothing (`readOnlyHint`).
     """
 
     name: str
     description: str
     parameters: dict[str, Any] = field(repr=False)
     server: "MCPServer"
+    read_only: bool = False
 
     async def call(self, arguments: Mapping[str, Any], context: TurnContext) -> str:
         """Calls it for the sender of the turn's message; returns text for the model.
@@ -210,7 +212,8 @@ class MCPServer:
         return connection
 
     def _tool(self, tool: "Tool") -> MCPTool:
-        return MCPTool(tool.name, tool.description or tool.title or "", dict(tool.input_schema), self)
+        read_only = tool.annotations is not None and bool(tool.annotations.read_only_hint)
+        return MCPTool(tool.name, tool.description or tool.title or "", dict(tool.input_schema), self, read_only)
 
     @property
     def _sign_in_name(self) -> str:
@@ -222,7 +225,7 @@ class MCPServer:
             f"Connects the person's {self.auth.label} account, which the tools of {self.name} need. "
             "Call this when they ask for something that these may do."
         )
-        return MCPTool(self._sign_in_name, description, {"type": "object", "properties": {}}, self)
+        return MCPTool(self._sign_in_name, description, {"type": "object", "properties": {}}, self, read_only=True)
 
 
 def _checked(url: str, *, with_token: bool) -> str:

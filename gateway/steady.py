@@ -1,0 +1,69 @@
+"""Transactions that a cancelled task does not tear.
+
+A statement that is cancelled half-way leaves its connection in an unknown state, and SQLAlchemy gives it up: on SQLite
+with the lock that it holds. So a cancellation takes effect between two statements.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+T = TypeVar("T")
+
+
+class SteadyConnection(AsyncConnection):
+    async def execute(self, *args: Any, **options: Any) -> Any:
+        return await _finished(super().execute(*args, **options))
+
+    async def exec_driver_sql(self, *args: Any, **options: Any) -> Any:
+        return await _finished(super().exec_driver_sql(*args, **options))
+
+    async def run_sync(self, *args: Any, **options: Any) -> Any:
+        return await _finished(super().run_sync(*args, **options))
+
+
+class SteadyEngine(AsyncEngine):
+    _connection_cls = SteadyConnection
+
+
+@asynccontextmanager
+async def steady(engine: SteadyEngine) -> AsyncIterator[AsyncConnection]:
+    """One transaction, committed when the block ends and rolled back when it raises."""
+    connection = engine.connect()
+    try:
+        await _finished(connection.start())
+        transaction = connection.begin()
+        try:
+            await _finished(transaction.start())
+            yield connection
+        except BaseException:
+            if transaction.is_valid:
+                await _finished(transaction.rollback())
+            raise
+        else:
+            await _finished(transaction.commit())
+    finally:
+        if connection.sync_connection is not None:
+            await _finished(connection.close())
+
+
+async def _finished(step: Coroutine[Any, Any, T]) -> T:
+    """Runs a step to its end, and is cancelled only then."""
+    task, cancelled = asyncio.ensure_future(step), False
+    while not task.done():
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if task.cancelled():
+                raise
+            cancelled = True
+        except BaseException:  # noqa: BLE001 - raised below, from the task
+            break
+    if cancelled:
+        if task.exception() is not None:
+            raise asyncio.CancelledError from task.exception()
+        raise asyncio.CancelledError
+    return task.result()

@@ -1,0 +1,66 @@
+"""The database: transactions that nothing tears, and clear words for one that cannot be had."""
+
+import asyncio
+import random
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from peers.postgres import PostgresServer
+from sqlalchemy import delete, insert, select
+from stage import stage
+
+from gateway.database import Database, make_database
+from gateway.tables import pauses
+from oauth import SettingError
+
+
+async def change(database: Database) -> None:
+    async with database.write() as connection:
+        await connection.execute(select(pauses))
+        await connection.execute(insert(pauses).values(channel="c", tenant="t", until=datetime.now(UTC)))
+        await connection.execute(delete(pauses))
+
+
+async def test_a_cancelled_task_leaves_no_transaction_open(tmp_path: Path, database_url: str) -> None:
+    database = make_database(database_url)
+    await database.open()
+    chance = random.Random(1)
+    try:
+        for _ in range(30):
+            tasks = [asyncio.create_task(change(database)) for _ in range(10)]
+            await asyncio.sleep(chance.random() * 0.01)
+            for task in chance.sample(tasks, 5):
+                task.cancel()
+            results = await asyncio.gather(*tasks, return_exceptions=True)
+            assert {type(result) for result in results} <= {type(None), asyncio.CancelledError}
+        await change(database)
+    finally:
+        await database.close()
+
+
+async def test_a_postgresql_that_is_not_there_is_named_without_its_password() -> None:
+    database = make_database("postgresql://someone:hunter2@127.0.0.1:9/nothing")
+    for attempt in (database.open, database.upgrade):
+        with pytest.raises(SettingError, match=r"UNDERSTUDY_DATABASE_URL names postgresql://someone:\*\*\*@") as raised:
+            await attempt()
+        assert "hunter2" not in str(raised.value)
+
+
+async def test_a_schema_of_another_version_is_upgraded_by_the_operator(
+    tmp_path: Path, postgres: PostgresServer
+) -> None:
+    url = postgres.make(empty=True)
+    scene = stage(tmp_path, database=url)
+    with pytest.raises(SettingError, match="understudy db upgrade"):
+        async with scene.open():
+            pytest.fail("it was opened")
+    await asyncio.gather(*(make_database(url).upgrade() for _ in range(3)))
+    async with scene.open():
+        assert await scene.ask("alice", "hello") == "heard: hello"
+
+
+async def test_a_worker_needs_a_database_that_processes_share(tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match="Workers need PostgreSQL"):
+        async with stage(tmp_path).gateway.worker():
+            pytest.fail("it works")
