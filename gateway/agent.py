@@ -3,7 +3,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Self
 from weakref import WeakSet
 
-from gateway.config import ModelSettings
+from gateway.config import ModelSettings, WhenBusy
 from gateway.native import engine_of, name_of
 from oauth import SettingError
 from toolkits import Function, Toolkit, TurnContext
@@ -14,7 +14,7 @@ DEFAULT_ENGINE = "pydantic-ai"
 DEFAULT_NAME = "assistant"
 
 _SHARED = ("native", "model", "instructions", "name", "description", "engine", "auth", "scopes", "make_context",
-           "mcp_servers")  # fmt: skip
+           "mcp_servers", "when_busy")  # fmt: skip
 # What a copy makes for itself, of its template, when it is first used; and the template's catalog.
 _OWN = ("_toolkits", "_members", "_template", "_clones", "catalog")
 _KNOWN = frozenset((*_SHARED, *_OWN))
@@ -42,6 +42,9 @@ class Agent:
         engine: which engine runs it: "pydantic-ai", "langgraph" or "openai-agents". A native agent's is known.
         auth: the OAuth provider whose credentials the tools of a native agent ask for, and `scopes` which permissions.
         make_context: makes what a native agent's tools are given of a `TurnContext`, where they want something else.
+        when_busy: what becomes of messages that come while a conversation is busy. "queue": each is a turn, one after
+            the other. "collect": those of one person are one turn. "interrupt": one of the same person cancels their
+            running turn, and both are answered together.
 
     Raises:
         SettingError: if no model is given and UNDERSTUDY_MODEL is not set, or `native` is no agent that is known.
@@ -64,6 +67,7 @@ class Agent:
         auth: Any = None,
         scopes: Collection[str] = (),
         make_context: Callable[[TurnContext], Any] | None = None,
+        when_busy: str = "queue",
     ) -> None:
         if native is not None:
             refused = {"model": model, "instructions": instructions, "members": members, "engine": engine}
@@ -81,6 +85,7 @@ class Agent:
         self.auth = auth
         self.scopes = frozenset(scopes)
         self.make_context = make_context
+        self.when_busy = _when_busy(when_busy)
         self._toolkits: list[Toolkit] | None = toolkits if isinstance(toolkits, list) else list(toolkits)
         self._members: list[Agent] | None = list(members)
         self._template: Self | None = None
@@ -201,6 +206,13 @@ class Agent:
         if place not in self._clones:
             self._clones[place] = self._template.toolkits[place].clone()
         return self._clones[place]
+
+
+def _when_busy(value: str) -> WhenBusy:
+    try:
+        return WhenBusy(value)
+    except ValueError:
+        raise SettingError(f"Agent(when_busy={value!r}) is none of {', '.join(WhenBusy)}.") from None
 
 
 def _engine_of(native: Any, refused: Sequence[str]) -> str:

@@ -26,6 +26,17 @@ class AmbiguousSends(StrEnum):
     DROP = "drop"
 
 
+class WhenBusy(StrEnum):
+    """What becomes of messages that come while a conversation is busy."""
+
+    #: Each message is a turn, one after the other.
+    QUEUE = "queue"
+    #: What came from the same person while the conversation was busy is one turn.
+    COLLECT = "collect"
+    #: A message of the same person cancels their running turn, and both are answered together.
+    INTERRUPT = "interrupt"
+
+
 class GatewaySettings(Settings):
     model_config = SettingsConfigDict(env_prefix="UNDERSTUDY_")
 

@@ -81,7 +81,7 @@ class DeadLetters:
         again = {"attempts": 0, "due_at": now, "renewed_at": now}
         return await self._change(
             letters,
-            {"status": InboxStatus.RETRYING, **again},
+            {"status": InboxStatus.RETRYING, "turn_id": None, **again},
             {"status": OutboxStatus.RETRYING, "ambiguous": False, **again},
         )
 

@@ -20,6 +20,7 @@ from toolkits import Conversation
 RESUMABLE_FOR = timedelta(days=1)  # a person who consents later does not expect an answer any more
 
 
+MOST_JOINED = 100  # messages that one turn answers
 MOST_DUE = 500  # messages that go on in one transaction
 TOO_OLD = "It waited longer than UNDERSTUDY_ANSWER_WITHIN_HOURS."
 CONSENTED_TOO_LATE = "Its sender connected their account more than a day later."
@@ -45,6 +46,14 @@ class Claimed:
     attempts: int
     lease: int
     reference: str
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A message that waits, or is joined to a turn."""
+
+    id: int
+    payload: str
 
 
 class Inbox:
@@ -100,6 +109,7 @@ class Inbox:
                 await connection.execute(
                     update(inbox).where(inbox.c.id == found.id).values(status=InboxStatus.EXPIRED, error=TOO_OLD)
                 )
+                await self._end_joined(connection, found.id, InboxStatus.EXPIRED, TOO_OLD)
                 log.warning("message %s is older than %s and is not answered", found.reference, self._oldest)
                 found = (await connection.execute(waiting)).first()
             if found is None:
@@ -133,6 +143,7 @@ class Inbox:
             LeaseLost: if the row is no longer this worker's; the transaction must not be committed.
         """
         await self._leave(connection, row, status=status, error=error or None)
+        await self._end_joined(connection, row.id, status, error)
 
     async def park(self, connection: AsyncConnection, row: Claimed, sender: Identity, needed: ConsentRequired) -> None:
         """Lets a message wait for its sender's consent, and its conversation go on."""
@@ -145,6 +156,35 @@ class Inbox:
             provider=needed.provider,
             scopes=" ".join(sorted(needed.scopes)),
         )
+
+    async def waiting_next(self, row: Claimed) -> list[Waiting]:
+        """What waits in the conversation of a turn, in order."""
+        waiting = (
+            select(inbox.c.id, inbox.c.payload)
+            .where(inbox.c.conversation_id == row.conversation_id, is_any(inbox.c.status, InboxStatus.WAITING))
+            .order_by(inbox.c.place)
+            .limit(MOST_JOINED)
+        )
+        return await self._load(waiting)
+
+    async def joined(self, row: Claimed) -> list[Waiting]:
+        """What is joined to a turn, in order."""
+        mine = (inbox.c.turn_id == row.id, is_any(inbox.c.status, InboxStatus.JOINED))
+        return await self._load(select(inbox.c.id, inbox.c.payload).where(*mine).order_by(inbox.c.place))
+
+    async def join(self, row: Claimed, others: Sequence[Waiting]) -> None:
+        """Has messages answered in a turn, with which they end.
+
+        Raises:
+            LeaseLost: if the turn is no longer this worker's.
+        """
+        async with self._database.write() as connection:
+            await self._leave(connection, row, status=InboxStatus.RUNNING)
+            await connection.execute(
+                update(inbox)
+                .where(inbox.c.id.in_([other.id for other in others]), is_any(inbox.c.status, InboxStatus.WAITING))
+                .values(status=InboxStatus.JOINED, turn_id=row.id)
+            )
 
     async def retry(self, row: Claimed, error: str, due_at: datetime) -> None:
         """Lets a message whose turn failed be tried again later, and its conversation go on."""
@@ -336,6 +376,14 @@ class Inbox:
             .returning(conversations.c.last_place)
         )
         return int(taken.scalar_one())
+
+    async def _load(self, statement: Select[Any]) -> list[Waiting]:
+        async with self._database.read() as connection:
+            return [Waiting(row.id, row.payload) for row in await connection.execute(statement)]
+
+    async def _end_joined(self, connection: AsyncConnection, row_id: int, status: InboxStatus, error: str) -> None:
+        joined = (inbox.c.turn_id == row_id, is_any(inbox.c.status, InboxStatus.JOINED))
+        await connection.execute(update(inbox).where(*joined).values(status=status, error=error or None))
 
     async def _is_played(self, connection: AsyncConnection, row: Row[Any]) -> bool:
         if row.owner == self._dispatcher.owner:

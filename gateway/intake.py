@@ -39,22 +39,23 @@ class Intake:
         self._coming: list[tuple[Event, asyncio.Future[bool]]] = []
         self._came = asyncio.Event()
         self._committer: asyncio.Task[None] | None = None
+        self._stopping = False
         self._waiting = 0  # as last counted, and what was accepted since
         self._counted = -COUNT_EVERY
 
     async def start(self) -> None:
         self._came.clear()
+        self._stopping = False
         self._committer = asyncio.create_task(self._commit_groups(), name="intake")
 
     async def stop(self) -> None:
         """Commits what has come, and ends."""
         if self._committer is None:
             return
-        self._committer.cancel()
-        await asyncio.gather(self._committer, return_exceptions=True)
+        self._stopping = True
+        self._came.set()
+        await self._committer
         self._committer = None
-        while self._coming:
-            await self._commit_group()
 
     async def accept(self, event: Event) -> bool:
         """Returns, once the event is committed, whether it is new.
@@ -62,7 +63,7 @@ class Intake:
         Raises:
             NotAccepted: if it could not be committed.
         """
-        if self._committer is None:
+        if self._committer is None or self._stopping:
             raise NotAccepted(RETRY_FAILED)
         committed: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._coming.append((event, committed))
@@ -75,12 +76,11 @@ class Intake:
             raise NotAccepted(RETRY_FAILED) from None
 
     async def _commit_groups(self) -> None:
-        while True:
+        while not self._stopping:
             await self._came.wait()
             self._came.clear()
             while self._coming:
-                # Not cancelled half-way: who waits for a commit is told of it.
-                await asyncio.shield(asyncio.create_task(self._commit_group()))
+                await self._commit_group()
 
     async def _commit_group(self) -> None:
         group, self._coming = self._coming[:MOST_TOGETHER], self._coming[MOST_TOGETHER:]
@@ -92,9 +92,11 @@ class Intake:
         except (SQLAlchemyError, OSError) as error:
             log.error("%s events could not be committed: %s", len(group), type(error).__name__, exc_info=error)  # noqa: TRY400
             _fail(group, NotAccepted(RETRY_FAILED))
-        except BaseException as error:
+        except BaseException as error:  # a mistake of ours: told to who waits, and the next group goes on
             _fail(group, error)
-            raise
+            if not isinstance(error, Exception):
+                raise
+            log.exception("a group of events could not be committed")
 
     async def _commit(self, group: Sequence[tuple[Event, asyncio.Future[bool]]]) -> None:
         try:

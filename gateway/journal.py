@@ -60,14 +60,15 @@ class TurnJournal:
 
     Args:
         on_lost: is called when another worker has taken the turn over.
+        is_rerun: whether this claim has run the turn before.
     """
 
-    def __init__(self, database: Database, row: Claimed) -> None:
+    def __init__(self, database: Database, row: Claimed, *, is_rerun: bool = False) -> None:
         self._database = database
         self._row = row
         self._calls: dict[str, KeptCall] = {}
         self._responses: dict[tuple[str, int], str] = {}
-        self._written = row.lease > 1
+        self._written = is_rerun or row.lease > 1
         self._read_only: set[str] = set()
         self._made: set[str] = set()  # the keys of the calls that may have done something
         self._since: dict[tuple[str, int], set[str]] = {}  # of those, by response, the ones that came after it

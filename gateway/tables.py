@@ -44,6 +44,8 @@ class InboxStatus(StrEnum):
     RUNNING = "running"
     #: Its turn failed and is tried again at `due_at`; others of its conversation go on.
     RETRYING = "retrying"
+    #: Answered together with the message whose turn is `turn_id`, and ends as that does.
+    JOINED = "joined"
     #: Waits for its sender's consent; others of its conversation go on.
     PARKED = "parked"
     #: Answered.
@@ -138,6 +140,8 @@ inbox = Table(
     Column("renewed_at", Timestamp),
     # Why it failed last.
     Column("error", Text),
+    # Of a joined row: the row whose turn answers it.
+    Column("turn_id", Id),
     # Of a parked row: who has to consent to what.
     Column("sender_tenant", String),
     Column("sender_user_id", String),
@@ -151,6 +155,7 @@ Index("inbox_running", inbox.c.conversation_id, unique=True, **_partial(is_any(i
 Index("inbox_parked", inbox.c.provider, inbox.c.sender_tenant, inbox.c.sender_user_id,
       **_partial(is_any(inbox.c.status, InboxStatus.PARKED)))  # fmt: skip
 
+Index("inbox_joined", inbox.c.turn_id, **_partial(is_any(inbox.c.status, InboxStatus.JOINED)))
 Index("inbox_due", inbox.c.due_at, **_partial(is_any(inbox.c.status, InboxStatus.RETRYING)))
 Index("inbox_dead", inbox.c.id, **_partial(is_any(inbox.c.status, InboxStatus.DEAD, InboxStatus.EXPIRED)))
 

@@ -1,10 +1,13 @@
+import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from gateway import commands
 from gateway.agent import Agent
-from gateway.config import PrivateAnswers
+from gateway.busy import Collector, may_be_joined
+from gateway.config import PrivateAnswers, WhenBusy
 from gateway.database import Database
 from gateway.events import TurnEvent
 from gateway.inbox import Claimed, Inbox, LeaseLost
@@ -97,14 +100,29 @@ class Turns:
                 return await self._end(row, InboxStatus.DEAD, describe(error))
             if message is None:
                 return await self._end(row, InboxStatus.DONE)
-            journal = TurnJournal(self._database, row)
-            outcome = await self._outcome(row, message, interface, journal)
+            journal, message, outcome = await self._answer(row, message, interface)
             if outcome.retry:
                 await self._inbox.retry(row, outcome.error, next_try(row.attempts))
             else:
                 await self._write(row, message, outcome, interface, journal)
         except LeaseLost:
             log.warning("another worker has taken this message over; nothing of this turn is kept")
+
+    async def _answer(self, row: Claimed, lead: Message, interface: Interface) -> tuple[TurnJournal, Message, Outcome]:
+        """Answers a message; and, where the agent is one for that, what else its sender writes meanwhile."""
+        journal, when_busy = TurnJournal(self._database, row), self._agent.when_busy
+        if when_busy is WhenBusy.QUEUE or not may_be_joined(lead):
+            return journal, lead, await self._outcome(row, lead, interface, journal)
+        collector = Collector(self._inbox, row, interface.parse)
+        while True:
+            message = await collector.collect(lead)
+            outcome = self._outcome(row, message, interface, journal)
+            if when_busy is WhenBusy.COLLECT:
+                return journal, message, await outcome
+            if (answered := await _unless(outcome, collector.interruption(message))) is not None:
+                return journal, message, answered
+            log.info("%s wrote more, and is answered together", message.sender)
+            journal = TurnJournal(self._database, row, is_rerun=True)
 
     async def _end(self, row: Claimed, status: InboxStatus, error: str = "") -> None:
         async with self._database.write() as connection:
@@ -207,6 +225,18 @@ class Turns:
                     await self._outbox.add_texts(connection, row, interface.presenter.parts(NOTHING_HELD), message.id)
             resume = await self._inbox.resume(connection, released)
         resume()
+
+
+async def _unless(outcome: Coroutine[Any, Any, Outcome], interruption: Coroutine[Any, Any, None]) -> Outcome | None:
+    """What a turn comes to, unless it is interrupted: then it is cancelled."""
+    running, interrupting = asyncio.create_task(outcome), asyncio.create_task(interruption)
+    try:
+        await asyncio.wait((running, interrupting), return_when=asyncio.FIRST_COMPLETED)
+        return running.result() if running.done() else interrupting.result()
+    finally:
+        for task in (running, interrupting):
+            task.cancel()
+        await asyncio.gather(running, interrupting, return_exceptions=True)
 
 
 def _with_ambiguous(text: str, journal: TurnJournal) -> str:

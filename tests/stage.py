@@ -221,6 +221,12 @@ class Stage:
 
         await wait_until_async(counted, timeout, f"{statement} says {count}")
 
+    async def wait_until(self, condition: Callable[[], bool], timeout: float = 20.0) -> None:
+        async def holds() -> bool:
+            return condition()
+
+        await wait_until_async(holds, timeout, "it is so")
+
     async def ask(self, person: str, text: str, place_name: str | None = None, **fields: Any) -> str:
         """Writes, and returns the answer. For one writer at a time."""
         before = len(self.sent)

@@ -1,6 +1,5 @@
 """The inbox and the turns: once, in order, side by side, and after a crash."""
 
-import asyncio
 import logging
 import re
 import sqlite3
@@ -10,9 +9,7 @@ from typing import Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from peers.wait import wait_until_async
-from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart
-from pydantic_ai.models.function import AgentInfo
+from gate import Gate
 from sqlalchemy import create_engine
 from stage import place, stage
 
@@ -21,29 +18,6 @@ from gateway.interface import Event
 from gateway.tables import metadata as gateway_tables
 from oauth.tables import metadata as oauth_tables
 from toolkits import Toolkit, tool
-
-
-class Gate:
-    """Holds turns back until it is opened, and counts those that run."""
-
-    def __init__(self) -> None:
-        self.opened = asyncio.Event()
-        self.running: list[str] = []
-        self.most = 0
-
-    async def model(self, messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
-        text = str(messages[-1].parts[-1].content)  # type: ignore[union-attr]
-        self.running.append(text)
-        self.most = max(self.most, len(self.running))
-        await self.opened.wait()
-        self.running.remove(text)
-        return ModelResponse([TextPart(f"answer to {text}")])
-
-    async def holds(self, count: int) -> None:
-        async def enough() -> bool:
-            return len(self.running) >= count
-
-        await wait_until_async(enough, what=f"{count} turns run")
 
 
 def rows(directory: Path, statement: str) -> list[Any]:

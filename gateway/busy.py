@@ -1,0 +1,76 @@
+"""What becomes of messages that come while a conversation is busy."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+
+from gateway.inbox import Claimed, Inbox, Waiting
+from toolkits import Message
+
+LOOK_EVERY = 0.3  # seconds between two looks for a message that interrupts
+
+Parse = Callable[[str], Awaitable[Message | None]]
+
+log = logging.getLogger(__name__)
+
+
+class Collector:
+    """Joins messages to a turn: those of its sender that wait next in its conversation.
+
+    A command, or what somebody else wrote, is a turn of its own: a turn acts for one person.
+    """
+
+    def __init__(self, inbox: Inbox, row: Claimed, parse: Parse) -> None:
+        self._inbox = inbox
+        self._row = row
+        self._parse = parse
+
+    async def collect(self, message: Message) -> Message:
+        """Joins what waits to a turn; returns the message that it is about now.
+
+        Raises:
+            LeaseLost: if another worker has taken the turn over.
+        """
+        joined = await self._inbox.joined(self._row)
+        messages = [message, *[found for each in joined if (found := await self._read(each)) is not None]]
+        following = await self._following(message)
+        if following:
+            await self._inbox.join(self._row, [waiting for waiting, _ in following])
+            messages += [found for _, found in following]
+        return _combined(messages)
+
+    async def interruption(self, message: Message) -> None:
+        """Returns when a message waits that belongs to a turn which runs."""
+        while not await self._following(message):  # noqa: ASYNC110 - another process may have accepted it
+            await asyncio.sleep(LOOK_EVERY)
+
+    async def _following(self, message: Message) -> list[tuple[Waiting, Message]]:
+        following = []
+        for waiting in await self._inbox.waiting_next(self._row):
+            found = await self._read(waiting)
+            if found is None or found.sender != message.sender or found.command is not None or found.anonymous:
+                break
+            following.append((waiting, found))
+        return following
+
+    async def _read(self, waiting: Waiting) -> Message | None:
+        try:
+            return await self._parse(waiting.payload)
+        except Exception:  # noqa: BLE001 - its own turn says so
+            log.warning("message %s cannot be read, and is a turn of its own", waiting.id)
+            return None
+
+
+def may_be_joined(message: Message) -> bool:
+    return message.command is None and not message.anonymous
+
+
+def _combined(messages: Sequence[Message]) -> Message:
+    if len(messages) == 1:
+        return messages[0]
+    return replace(
+        messages[-1],
+        text="\n\n".join(message.text for message in messages if message.text),
+        attachments=tuple(attachment for message in messages for attachment in message.attachments),
+    )
