@@ -3,7 +3,7 @@ PYTHON ?= python3
 PORT ?= 8000
 BIN := .venv/bin
 
-.PHONY: run setup test lint stress bench lock clean
+.PHONY: run setup test lint stress chaos bench lock clean
 
 run: .venv/run.stamp
 	$(BIN)/understudy dev --port $(PORT)
@@ -21,6 +21,9 @@ lint: .venv/dev.stamp
 
 stress: .venv/dev.stamp
 	STRESS_TURNS=10000 $(BIN)/python -m pytest -q -s tests/test_stress.py
+
+chaos: .venv/dev.stamp
+	CHAOS_SECONDS=300 $(BIN)/python -m pytest -q -s tests/chaos
 
 bench: .venv/dev.stamp
 	$(BIN)/python -m bench

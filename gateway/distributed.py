@@ -18,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.dispatch import RETRY_DELAY, STOP_GRACE, Drain
+from gateway.logs import describe
 from gateway.postgres import PostgresDatabase
 
 QUEUE = "turns"
@@ -115,7 +116,7 @@ class DistributedDispatcher:
             try:
                 await self._work()
             except _FAILURES as error:
-                log.warning("the worker lost its database and begins anew: %s", error)
+                log.warning("the worker lost its database and begins anew: %s", describe(error))
             if not self._stopping.is_set():
                 await self._pause(RECONNECT_DELAY)
 
@@ -135,6 +136,8 @@ class DistributedDispatcher:
                 update_heartbeat_interval=self._takeover_after / 3,
                 stalled_worker_timeout=self._takeover_after,
             )
+            if self._stopping.is_set():  # while the database was being reached
+                return
             self._worker, self._jobs, self._orphans = worker, set(), set()
             try:
                 await worker.run()  # type: ignore[no-untyped-call]
@@ -145,12 +148,17 @@ class DistributedDispatcher:
         assert self._drain is not None
         assert context.job.id is not None
         self._jobs.add(context.job.id)
+        more = True
         try:
-            while await self._drain(conversation_id):
-                if self._stopping.is_set():
-                    raise _HandedOver
+            while more and not self._stopping.is_set():
+                more = await self._drain(conversation_id)
+        except Exception:
+            log.exception("the drain of conversation %s failed and is tried again", conversation_id)
+            raise
         finally:
             self._jobs.discard(context.job.id)
+        if more:
+            raise _HandedOver
 
     async def _sweep(self) -> None:
         """Gives the jobs of dead workers to the living."""
@@ -165,7 +173,7 @@ class DistributedDispatcher:
                         await self._take_over(worker.app.job_manager)
                 await self._take_back(worker.app.job_manager, worker.worker_id)
             except _FAILURES as error:
-                log.warning("no look for dead workers was possible: %s", error)
+                log.warning("no look for dead workers was possible: %s", describe(error))
 
     async def _take_over(self, jobs: JobManager) -> None:
         stalled = await jobs.get_stalled_jobs(queue=QUEUE, seconds_since_heartbeat=self._takeover_after)

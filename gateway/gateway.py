@@ -25,6 +25,7 @@ from gateway.events import EventHandler, TurnEvent
 from gateway.inbox import Inbox
 from gateway.intake import Intake, NotAccepted
 from gateway.interface import Event, Interface, TranscriptEntry
+from gateway.logs import describe
 from gateway.outbox import Outbox
 from gateway.postgres import PostgresDatabase
 from gateway.runner import AgentRunner
@@ -329,7 +330,7 @@ class Gateway:
                 await connection.execute(select(text("1")))
             workers = await self._dispatcher.count_workers()
         except SQLAlchemyError as error:
-            log.warning("the database cannot be read: %s", error)
+            log.warning("the database cannot be read: %s", describe(error))
             return JSONResponse({"status": "the database cannot be read"}, status_code=503)
         status = "ok" if workers else "no worker is alive: messages are taken and wait"
         return JSONResponse({"status": status, "workers": workers})

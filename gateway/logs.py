@@ -10,7 +10,7 @@ ERROR_LENGTH = 500  # characters that are kept of one
 # Libraries whose lower levels print bodies, and addresses with codes and tokens in them, or tell an operator nothing.
 QUIET = ("httpx", "httpcore", "httpx2", "httpcore2", "urllib3", "requests_oauthlib", "oauthlib", "google", "twilio",
          "telegram", "slack_sdk", "slack_bolt", "openai", "aiosqlite", "alembic", "googleapiclient",
-         "procrastinate", "psycopg", "uvicorn")  # fmt: skip
+         "psycopg", "uvicorn")  # fmt: skip
 
 _SECRETS = re.compile(
     r"""(?P<keep>
@@ -37,7 +37,7 @@ def redact(text: str) -> str:
 
 def describe(error: BaseException) -> str:
     """An error in one line, as it is stored with what failed."""
-    text = f"{type(error).__name__}: {error}".partition("\n")[0]
+    text = " ".join(f"{type(error).__name__}: {error}".split())
     return redact(text[:ERROR_LENGTH])
 
 
@@ -48,3 +48,4 @@ def configure_logging() -> None:
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("procrastinate").setLevel(logging.CRITICAL)  # what goes wrong there we say ourselves

@@ -4,6 +4,7 @@ import logging
 from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.inbox import Inbox
+from gateway.logs import describe
 from gateway.outbox import Outbox
 
 EVERY = 0.5  # seconds
@@ -34,5 +35,5 @@ class Timers:
                 await self._inbox.resume_due()
                 await self._outbox.resume_due()
             except (SQLAlchemyError, OSError, TimeoutError) as error:
-                log.warning("nothing that was due could go on: %s", error)
+                log.warning("nothing that was due could go on: %s", describe(error))
             await asyncio.sleep(EVERY)

@@ -97,6 +97,13 @@ def environment(served: Served, emulate: Emulate, telegram: TelegramServer) -> d
         "GOOGLE_CLIENT_ID": emulate.client_id,
         "GOOGLE_CLIENT_SECRET": emulate.client_secret,
         "GOOGLE_BASE_URL": emulate.google_url,
+        **platform_environment(emulate, telegram),
+    }
+
+
+def platform_environment(emulate: Emulate, telegram: TelegramServer) -> dict[str, str]:
+    """The settings of the three channels, on the servers that stand in for the platforms."""
+    return {
         "SLACK_BOT_TOKEN": emulate.bot_token,
         "SLACK_SIGNING_SECRET": emulate.signing_secret,
         "SLACK_API_URL": emulate.slack_url,

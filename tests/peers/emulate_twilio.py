@@ -29,13 +29,13 @@ class EmulatedTwilio:
         message = {"From": _address(user), "To": self.whatsapp_number, "Body": text}
         return self._twilio("POST", "/_twilio/simulate/inbound-message", data=message)["sid"]
 
-    def whatsapp_messages(self, user: str | None = None) -> list[Json]:
-        """What was sent to `user`, or to everyone, oldest first: `sid`, `to`, `body`, `status`, `num_media` …
+    def whatsapp_messages(self, user: str | None = None, to: str | None = None) -> list[Json]:
+        """What was sent to `user`, to the address `to`, or to everyone, oldest first: `sid`, `to`, `body` …
         (https://www.twilio.com/docs/messaging/api/message-resource).
         """
         query: dict[str, str | int] = {"PageSize": 1000}
-        if user:
-            query["To"] = _address(user)
+        if to or user:
+            query["To"] = to or _address(str(user))
         found = self._twilio("GET", f"{self._account}/Messages.json", params=query)["messages"]
         return [message for message in reversed(found) if message["direction"] == "outbound-api"]
 

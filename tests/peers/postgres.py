@@ -43,6 +43,11 @@ class PostgresServer:
             self._server.cleanup()
         shutil.rmtree(self._directory, ignore_errors=True)
 
+    def restart(self) -> None:
+        """Stops the server, which ends every connection, and starts it again."""
+        self._server.stop()
+        self._server.start()
+
     def url(self, name: str) -> str:
         """The address of a database."""
         return self._url.set(database=name).render_as_string(hide_password=False)

@@ -1,0 +1,74 @@
+"""The processes of a gateway, which are killed and started again."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import httpx
+from peers.process import free_ports
+from peers.wait import wait_until
+
+COMMAND = Path(sys.executable).with_name("understudy")
+BOT = Path(__file__).with_name("bot.py")
+START_TIMEOUT = 60.0  # seconds, with other processes that start
+
+
+class Cluster:
+    """Web processes and workers: on SQLite one process is both."""
+
+    def __init__(self, directory: Path, env: Mapping[str, str], webs: int, workers: int) -> None:
+        self._directory = directory
+        self._env = env
+        self._ports = free_ports(webs)
+        self.urls = [f"http://127.0.0.1:{port}" for port in self._ports]
+        self._argv: list[Sequence[str]] = [("serve", str(BOT), "--port", str(port)) for port in self._ports]
+        self._argv += [("worker", str(BOT))] * workers
+        self._children: list[subprocess.Popen[bytes]] = []
+        self.killed = 0
+
+    def start(self) -> None:
+        self._children = [self._start(place) for place in range(len(self._argv))]
+        wait_until(self.is_ready, START_TIMEOUT, "the gateway is ready")
+
+    def kill_one(self, chance: random.Random) -> None:
+        """Kills any of the processes, with no warning, and starts another in its place."""
+        place = chance.randrange(len(self._children))
+        self._children[place].kill()
+        self._children[place].wait()
+        self.killed += 1
+        self._children[place] = self._start(place)
+
+    def revive(self) -> None:
+        """Starts those again that have ended by themselves, as a supervisor does."""
+        for place, child in enumerate(self._children):
+            if child.poll() is not None:
+                self._children[place] = self._start(place)
+
+    def stop(self) -> list[int]:
+        """Stops all as an operator does; returns their exit statuses."""
+        for child in self._children:
+            if child.poll() is None:
+                child.send_signal(signal.SIGTERM)
+        try:
+            return [child.wait(30) for child in self._children]
+        finally:
+            for child in self._children:
+                child.kill()
+
+    def is_ready(self) -> bool:
+        try:
+            return all(httpx.get(f"{url}/readyz", trust_env=False).status_code == 200 for url in self.urls)
+        except httpx.TransportError:
+            return False
+
+    def output(self) -> str:
+        return "".join(path.read_text()[-5000:] for path in sorted(self._directory.glob("log-*.txt")))
+
+    def _start(self, place: int) -> subprocess.Popen[bytes]:
+        with (self._directory / f"log-{place}.txt").open("ab") as log:
+            env = {**self._env, "PATH": os.environ["PATH"], "HOME": str(self._directory)}
+            return subprocess.Popen([COMMAND, *self._argv[place]], cwd=self._directory, env=env, stdout=log, stderr=log)

@@ -1,0 +1,102 @@
+"""Conversations on the three channels: what the platform delivers, as it would, and what a person reads."""
+
+import random
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+import httpx
+from peers import seed, slack_events, telegram_updates, twilio_webhook
+from peers.control import TIMEOUT
+from peers.emulate import Emulate
+from peers.telegram import TelegramServer
+from twilio.request_validator import RequestValidator
+
+REDELIVERY = 0.5  # seconds after which a platform here delivers again what was not taken
+DUPLICATES = 0.2  # of the deliveries that were taken
+
+
+class Line(ABC):
+    """One conversation."""
+
+    name: str
+
+    def __init__(self, urls: Sequence[str]) -> None:
+        self._urls = urls
+
+    @abstractmethod
+    def event(self, text: str) -> Any: ...
+
+    @abstractmethod
+    def post(self, url: str, event: Any) -> httpx.Response: ...
+
+    @abstractmethod
+    def read(self) -> list[str]:
+        """What the bot has said, oldest first."""
+
+    def deliver(self, event: Any, chance: random.Random) -> bool:
+        """Delivers an event to any of the web processes; returns whether it was taken."""
+        try:
+            return self.post(chance.choice(self._urls), event).status_code == 200
+        except httpx.TransportError:
+            return False
+
+
+class SlackThread(Line):
+    def __init__(self, number: int, urls: Sequence[str], emulate: Emulate) -> None:
+        super().__init__(urls)
+        self.name = f"slack{number}"
+        person = list(seed.PEOPLE.values())[number % len(seed.PEOPLE)]
+        self._emulate, self._person = emulate, person
+        self._channel = emulate.slack_dm(person.name)
+        self._thread = emulate.slack_post(person.name, self._channel, "a thread")
+
+    def event(self, text: str) -> Any:
+        return slack_events.direct_message(text, self._person.slack_id, self._channel, thread_ts=self._thread)
+
+    def post(self, url: str, event: Any) -> httpx.Response:
+        return slack_events.post(f"{url}/slack/events", event)
+
+    def read(self) -> list[str]:
+        return self._emulate.slack_said(self._channel, self._thread)
+
+
+class TelegramChat(Line):
+    def __init__(self, number: int, urls: Sequence[str], telegram: TelegramServer) -> None:
+        super().__init__(urls)
+        self.name = f"telegram{number}"
+        self._telegram = telegram
+        self._person = seed.Person(self.name, "", "", 5000 + number)
+
+    def event(self, text: str) -> Any:
+        update = telegram_updates.private_message(text, self._person)
+        self._telegram.api.took(update)
+        return update
+
+    def post(self, url: str, event: Any) -> httpx.Response:
+        return telegram_updates.post(f"{url}/telegram/webhook", event)
+
+    def read(self) -> list[str]:
+        return self._telegram.said(self._person.telegram_id)
+
+
+class WhatsAppNumber(Line):
+    def __init__(self, number: int, urls: Sequence[str], emulate: Emulate) -> None:
+        super().__init__(urls)
+        self.name = f"whatsapp{number}"
+        self._emulate = emulate
+        self._person = seed.Person(self.name, "", f"+1555010{number:04d}", 0)
+
+    def event(self, text: str) -> Any:
+        return twilio_webhook.inbound(text, self._person)
+
+    def post(self, url: str, event: Any) -> httpx.Response:
+        # Twilio signs the address that it was given, whichever process is behind that.
+        public = f"{self._urls[0]}/whatsapp/webhook"
+        signature = RequestValidator(seed.TWILIO_AUTH_TOKEN).compute_signature(public, event)
+        headers = {"X-Twilio-Signature": signature}
+        return httpx.post(f"{url}/whatsapp/webhook", data=event, headers=headers, timeout=TIMEOUT, trust_env=False)
+
+    def read(self) -> list[str]:
+        to = f"whatsapp:{self._person.phone}"
+        return [message["body"] for message in self._emulate.whatsapp_messages(to=to)]

@@ -1,0 +1,188 @@
+"""Messages on all channels while everything dies; and what became of each of them."""
+
+import random
+import re
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from chaos.cluster import Cluster
+from chaos.lines import DUPLICATES, REDELIVERY, Line, SlackThread, TelegramChat, WhatsAppNumber
+from peers.emulate import Emulate
+from peers.telegram import TelegramServer
+from peers.wait import wait_until
+from sqlalchemy import create_engine, text
+
+from gateway.interface import AGAIN
+
+LINES = 4  # conversations on each channel
+SETTLE = 120.0  # seconds after the last message in which all is to be answered
+TOKEN = re.compile(r"answer to (\w+-\d+)")
+
+
+@dataclass
+class Report:
+    """What happened."""
+
+    seconds: float = 0
+    accepted: int = 0
+    duplicates: int = 0
+    refused: int = 0
+    killed: int = 0
+    database_restarts: int = 0
+    failures: int = 0
+    answered: int = 0
+    ambiguous: int = 0
+    sent_again: int = 0
+    ambiguous_calls: int = 0
+    wrong: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        numbers = (f"{name} {value}" for name, value in vars(self).items() if name != "wrong")
+        return ", ".join(numbers) + "".join(f"\n  WRONG: {each}" for each in self.wrong)
+
+
+class Scenario:
+    """Sends for some seconds, kills meanwhile, waits until all is settled, and checks.
+
+    Args:
+        restart_database: restarts the database, where that is a server.
+    """
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        emulate: Emulate,
+        telegram: TelegramServer,
+        database: str,
+        trace: Path,
+        *,
+        seconds: float,
+        kill_every: float,
+        seed: int,
+        restart_database: Callable[[], None] | None = None,
+    ) -> None:
+        self._cluster = cluster
+        self._emulate = emulate
+        self._telegram = telegram
+        self._database = database
+        self._trace = trace
+        self._seconds = seconds
+        self._kill_every = kill_every
+        self._seed = seed
+        self._restart_database = restart_database
+        self._lines: list[Line] = []
+        for number in range(LINES):
+            self._lines.append(SlackThread(number, cluster.urls, emulate))
+            self._lines.append(TelegramChat(number, cluster.urls, telegram))
+            self._lines.append(WhatsAppNumber(number, cluster.urls, emulate))
+        self._over = threading.Event()
+        self._accepted: Mapping[str, list[str]] = {line.name: [] for line in self._lines}
+        self._lock = threading.Lock()
+        self.report = Report(seconds=seconds)
+
+    def run(self) -> Report:
+        senders = [threading.Thread(target=self._send, args=(line, number)) for number, line in enumerate(self._lines)]
+        breakers = [threading.Thread(target=each) for each in (self._kill, self._fail)]
+        for thread in (*senders, *breakers):
+            thread.start()
+        time.sleep(self._seconds / 2)
+        if self._restart_database is not None:
+            self._restart_database()
+            self.report.database_restarts += 1
+        time.sleep(self._seconds / 2)
+        self._over.set()
+        for thread in (*breakers, *senders):
+            thread.join()
+        self.report.accepted = sum(map(len, self._accepted.values()))
+        self.report.killed = self._cluster.killed
+        wait_until(self._is_settled, SETTLE, "all is settled")
+        self._check()
+        return self.report
+
+    def _send(self, line: Line, number: int) -> None:
+        """Sends one message after the other, each until it is taken, some of them once more."""
+        chance = random.Random(self._seed * 1000 + number)
+        sequence = 0
+        while not self._over.is_set():
+            token = f"{line.name}-{sequence}"
+            sequence += 1
+            event = line.event(token)
+            while not line.deliver(event, chance):
+                with self._lock:
+                    self.report.refused += 1
+                time.sleep(REDELIVERY)
+            self._accepted[line.name].append(token)
+            if chance.random() < DUPLICATES:
+                with self._lock:
+                    self.report.duplicates += line.deliver(event, chance)
+            time.sleep(chance.uniform(0.1, 0.6))
+
+    def _kill(self) -> None:
+        chance = random.Random(self._seed)
+        while not self._over.wait(self._kill_every * chance.uniform(0.5, 1.5)):
+            self._cluster.kill_one(chance)
+            self._cluster.revive()
+
+    def _fail(self) -> None:
+        """Has the platforms fail now and then: before they did what they were asked, or after."""
+        chance = random.Random(self._seed + 1)
+        slack, twilio = "/api/chat.postMessage", f"/2010-04-01/Accounts/{self._emulate.account_sid}/Messages.json"
+        failures: list[Callable[[], None]] = [
+            lambda: self._emulate.slack.fail(slack, 500),
+            lambda: self._emulate.slack.fail(slack, 500, after=True),
+            lambda: self._emulate.slack.fail(slack, 429, headers={"Retry-After": "1"}),
+            lambda: self._telegram.fail("sendMessage", 502),
+            lambda: self._telegram.fail("sendMessage", retry_after=1),
+            lambda: self._emulate.twilio.fail(twilio, 500, method="POST"),
+            lambda: self._emulate.twilio.fail(twilio, 503, method="POST", after=True),
+            lambda: self._emulate.twilio.fail(twilio, 429, method="POST", headers={"Retry-After": "1"}),
+        ]
+        while not self._over.wait(chance.uniform(0.2, 0.8)):
+            chance.choice(failures)()
+            self.report.failures += 1
+
+    def _is_settled(self) -> bool:
+        self._cluster.revive()
+        unfinished = (
+            "SELECT (SELECT count(*) FROM inbox WHERE status NOT IN ('done', 'dead', 'expired'))"
+            " + (SELECT count(*) FROM outbox WHERE status NOT IN ('sent', 'dead'))"
+        )
+        return self._rows(unfinished) == [(0,)]
+
+    def _check(self) -> None:
+        report = self.report
+        for line in self._lines:
+            said = line.read()
+            found = [(match[1], AGAIN in words) for words in said for match in TOKEN.finditer(words)]
+            count = Counter(token for token, _ in found)
+            again = Counter(token for token, is_marked in found if is_marked)
+            accepted = self._accepted[line.name]
+            report.answered += len(count.keys() & set(accepted))
+            report.sent_again += sum(again.values())
+            report.wrong += [f"{token} was not answered" for token in accepted if token not in count]
+            # What was sent again may have come before, and says so.
+            report.wrong += [f"{token} was answered {count[token]} times" for token in count
+                             if count[token] - again[token] > 1]  # fmt: skip
+            firsts = list(dict.fromkeys(token for token, _ in found))
+            if firsts != sorted(firsts, key=accepted.index):
+                report.wrong.append(f"{line.name} was answered out of order: {firsts}")
+        called = Counter(self._trace.read_text().split()) if self._trace.exists() else Counter()
+        report.wrong += [f"a tool was called {count} times for {token}" for token, count in called.items() if count > 1]
+        [(report.ambiguous,)] = self._rows("SELECT count(*) FROM outbox WHERE ambiguous")
+        [(report.ambiguous_calls,)] = self._rows("SELECT count(*) FROM audit WHERE outcome = 'ambiguous'")
+        for status, error in self._rows("SELECT status, error FROM inbox WHERE status <> 'done'"):
+            report.wrong.append(f"a message is {status}: {error}")
+        for status, error in self._rows("SELECT status, error FROM outbox WHERE status <> 'sent'"):
+            report.wrong.append(f"a delivery is {status}: {error}")
+
+    def _rows(self, statement: str) -> list[tuple[object, ...]]:
+        engine = create_engine(self._database.replace("postgresql:", "postgresql+psycopg:"))
+        try:
+            with engine.connect() as connection:
+                return [tuple(row) for row in connection.execute(text(statement))]
+        finally:
+            engine.dispose()
