@@ -98,6 +98,20 @@ def db_upgrade() -> None:
     _print("The database is up to date.")
 
 
+@db.command("copy")
+def db_copy(
+    source: Annotated[str, typer.Argument(help="Like sqlite:///understudy.db. No gateway may run on it meanwhile.")],
+    target: Annotated[str, typer.Argument(help="Like postgresql://user:password@host/understudy. It has to be empty.")],
+) -> None:
+    """Copy all that is stored to another database, as from SQLite to PostgreSQL."""
+    from gateway.copying import copy_database
+
+    copied = asyncio.run(copy_database(source, target))
+    for table, rows in copied.items():
+        _print(f"  {table:<22} {rows}")
+    _print("Copied. Set UNDERSTUDY_DATABASE_URL to the second address, and keep UNDERSTUDY_SECRET_KEY.")
+
+
 @app.command()
 def send(
     target: Annotated[str, typer.Argument(metavar="FILE[:NAME]", help="A Python file with a Gateway or an Agent.")],

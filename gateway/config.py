@@ -59,6 +59,9 @@ class GatewaySettings(Settings):
         default=12, gt=0, description="It is how many hours after it came a message is still answered."
     )
     ambiguous_sends: AmbiguousSends = Field(default=AmbiguousSends.RESEND, description="It is resend or drop.")
+    keep_days: float | None = Field(
+        default=None, gt=0, description="It is how many days messages stay that are done; for ever, unless set."
+    )
     takeover_seconds: float = Field(
         default=10,
         ge=1,

@@ -28,6 +28,7 @@ from gateway.interface import Event, Interface, TranscriptEntry
 from gateway.logs import describe
 from gateway.outbox import Outbox
 from gateway.postgres import PostgresDatabase
+from gateway.retention import Retention
 from gateway.runner import AgentRunner
 from gateway.sending import Sender
 from gateway.sessions import Sessions
@@ -108,7 +109,9 @@ class Gateway:
             oldest=oldest,
             ambiguous_sends=settings.ambiguous_sends,
         )
-        self._timers = Timers(self._inbox, self._outbox)
+        keep = timedelta(days=settings.keep_days) if settings.keep_days is not None else None
+        retention = Retention(self._database, keep) if keep is not None else None
+        self._timers = Timers(self._inbox, self._outbox, retention)
         self._sender = Sender(self._database, self._inbox, self._outbox, presenters)
         audit = Audit(self._database, content=settings.audit_content)
         self._runner = AgentRunner(self.agent, self._oauth, audit, self._sender)

@@ -257,12 +257,8 @@ class Inbox:
 
     async def unfinished(self) -> list[int]:
         """The conversations in which something waits, or was being done when its process died."""
-        unplayed = select(inbox.c.conversation_id).where(
-            is_any(inbox.c.status, InboxStatus.WAITING) | is_any(inbox.c.status, InboxStatus.RUNNING)
-        )
-        unsent = select(outbox.c.conversation_id).where(is_unsent)
         async with self._database.read() as connection:
-            return list((await connection.execute(unplayed.union(unsent))).scalars())
+            return await unfinished(connection)
 
     async def _add_keys(self, connection: AsyncConnection, events: Sequence[Event]) -> list[bool]:
         keys = [_keys(event) for event in events]
@@ -399,6 +395,15 @@ class Inbox:
         )
         if left.first() is None:
             raise LeaseLost
+
+
+async def unfinished(connection: AsyncConnection) -> list[int]:
+    """The conversations in which something waits, or was being done when its process died."""
+    unplayed = select(inbox.c.conversation_id).where(
+        is_any(inbox.c.status, InboxStatus.WAITING) | is_any(inbox.c.status, InboxStatus.RUNNING)
+    )
+    unsent = select(outbox.c.conversation_id).where(is_unsent)
+    return list((await connection.execute(unplayed.union(unsent))).scalars())
 
 
 def new_reference() -> str:

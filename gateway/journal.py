@@ -164,11 +164,12 @@ class TurnJournal:
             self.tool_raised = True
         self._written = True
         self._note_made(ended.call_id)
+        error = (ended.error or RAISED) if ended.outcome is ToolOutcome.ERROR else ended.error
         values = {
             "outcome": ended.outcome,
             "private": private,
             "result": to_json(ended.result, fallback=str).decode() if ended.outcome is ToolOutcome.OK else None,
-            "error": ended.error if ended.outcome is not ToolOutcome.ERROR else ended.error or RAISED,
+            "error": error.replace("\0", "") if error is not None else None,
         }
         if read_only:
             row = self._database.upsert(tool_calls).values(

@@ -37,7 +37,7 @@ def redact(text: str) -> str:
 
 def describe(error: BaseException) -> str:
     """An error in one line, as it is stored with what failed."""
-    text = " ".join(f"{type(error).__name__}: {error}".split())
+    text = " ".join(f"{type(error).__name__}: {error}".replace("\0", "").split())
     return redact(text[:ERROR_LENGTH])
 
 

@@ -97,12 +97,17 @@ class Sessions:
                     inbox_id=inbox_id,
                     owner_tenant=owner.tenant,
                     owner_user_id=owner.user_id,
-                    owner_name=owner_name,
+                    owner_name=_clean(owner_name),
                     role=item.role,
-                    text=item.text,
+                    text=_clean(item.text),
                     private=private and item.role is not Role.USER,
                     engine=item.engine,
                     data=item.data,
                     created_at=datetime.now(UTC),
                 )
             )
+
+
+def _clean(text: str) -> str:
+    """Text as every database takes it: PostgreSQL's holds no NUL."""
+    return text.replace("\0", "")

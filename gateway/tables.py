@@ -157,6 +157,7 @@ Index("inbox_parked", inbox.c.provider, inbox.c.sender_tenant, inbox.c.sender_us
 
 Index("inbox_joined", inbox.c.turn_id, **_partial(is_any(inbox.c.status, InboxStatus.JOINED)))
 Index("inbox_due", inbox.c.due_at, **_partial(is_any(inbox.c.status, InboxStatus.RETRYING)))
+Index("inbox_done", inbox.c.accepted_at, **_partial(is_any(inbox.c.status, InboxStatus.DONE, InboxStatus.DROPPED)))
 Index("inbox_dead", inbox.c.id, **_partial(is_any(inbox.c.status, InboxStatus.DEAD, InboxStatus.EXPIRED)))
 
 outbox = Table(
@@ -192,6 +193,7 @@ Index("outbox_held", outbox.c.recipient_user_id, **_partial(is_any(outbox.c.stat
 Index("outbox_due", outbox.c.due_at,
       **_partial(is_any(outbox.c.status, OutboxStatus.RETRYING, OutboxStatus.SCHEDULED)))  # fmt: skip
 Index("outbox_dead", outbox.c.id, **_partial(is_any(outbox.c.status, OutboxStatus.DEAD)))
+Index("outbox_inbox", outbox.c.inbox_id)
 Index("outbox_conversation", outbox.c.conversation_id, outbox.c.id)
 
 # The journal of the turns that have not ended: what tools were called, and what models answered.
@@ -234,7 +236,8 @@ session_items = Table(
     metadata,
     Column("id", Id, primary_key=True),
     Column("conversation_id", Id, ForeignKey("conversations.id"), nullable=False),
-    Column("inbox_id", Id, ForeignKey("inbox.id"), nullable=False),
+    # The message whose turn it is of, which may be gone.
+    Column("inbox_id", Id, nullable=False),
     Column("owner_tenant", String, nullable=False),
     Column("owner_user_id", String, nullable=False),
     Column("owner_name", String, nullable=False),

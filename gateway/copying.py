@@ -1,0 +1,86 @@
+"""From one database to another: how a gateway on SQLite goes on on PostgreSQL."""
+
+from typing import Any
+
+from sqlalchemy import Table, func, insert, select, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from gateway.database import Database, make_database
+from gateway.inbox import unfinished
+from gateway.postgres import PostgresDatabase
+from gateway.tables import metadata as gateway_metadata
+from oauth import SettingError
+from oauth.tables import metadata as oauth_metadata
+
+BATCH = 1000  # rows
+
+TABLES = [*gateway_metadata.sorted_tables, *oauth_metadata.sorted_tables]
+
+
+async def copy_database(source_url: str, target_url: str) -> dict[str, int]:
+    """Copies all that is stored, in one transaction; returns the number of rows of each table.
+
+    No gateway may run on the source meanwhile: on SQLite that is checked.
+
+    Args:
+        target_url: a database that is empty or does not have our tables yet; they are made.
+
+    Raises:
+        SettingError: if one of them cannot be had, or something is stored in the target.
+    """
+    source, target = make_database(source_url), make_database(target_url)
+    await target.upgrade()
+    await source.open()
+    try:
+        await target.open()
+        try:
+            async with source.read() as reading, target.write() as writing:
+                await _check_empty(writing)
+                copied = {table.name: await _copy(table, reading, writing) for table in TABLES}
+                if isinstance(target, PostgresDatabase):
+                    await _go_on_numbering(writing)
+                    await _defer(target, writing)
+        finally:
+            await target.close()
+    finally:
+        await source.close()
+    return copied
+
+
+async def _check_empty(writing: AsyncConnection) -> None:
+    for table in TABLES:
+        if (await writing.execute(select(table).limit(1))).first() is not None:
+            raise SettingError(
+                f"The database to copy to has rows in its table {table.name} already: name an empty one."
+            )
+
+
+async def _copy(table: Table, reading: AsyncConnection, writing: AsyncConnection) -> int:
+    copied = 0
+    rows = await reading.stream(select(table).order_by(*table.primary_key.columns))
+    async for batch in rows.partitions(BATCH):
+        await writing.execute(insert(table), [_clean(row) for row in batch])
+        copied += len(batch)
+    return copied
+
+
+def _clean(row: Any) -> dict[str, Any]:
+    """A row as PostgreSQL takes it, whose texts hold no NUL."""
+    return {name: value.replace("\0", "") if isinstance(value, str) else value for name, value in row._mapping.items()}
+
+
+async def _go_on_numbering(writing: AsyncConnection) -> None:
+    for table in TABLES:
+        if "id" in table.c and table.c.id.autoincrement is not False and table.c.id.type.python_type is int:
+            highest = await writing.scalar(select(func.max(table.c.id)))
+            if highest is not None:
+                sequence = f"pg_get_serial_sequence('{table.name}', 'id')"
+                await writing.execute(text(f"SELECT setval({sequence}, :highest)"), {"highest": highest})
+
+
+async def _defer(target: Database, writing: AsyncConnection) -> None:
+    """On PostgreSQL what waits has a job."""
+    from gateway.distributed import DistributedDispatcher
+
+    assert isinstance(target, PostgresDatabase)
+    await DistributedDispatcher(target, 1, 1).defer(writing, await unfinished(writing))

@@ -1,0 +1,23 @@
+"""What is old and done can be removed; the history of a conversation outlives its messages."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0008"
+down_revision = "0007"
+branch_labels = None
+depends_on = None
+
+DONE = sa.text("status IN ('done', 'dropped')")
+
+
+def upgrade() -> None:
+    if op.get_bind().dialect.name == "postgresql":
+        op.drop_constraint("session_items_inbox_id_fkey", "session_items", type_="foreignkey")
+    else:
+        # SQLite has no name for it, and makes the table anew.
+        names = {"fk": "fk_%(table_name)s_%(column_0_name)s"}
+        with op.batch_alter_table("session_items", naming_convention=names) as batch:
+            batch.drop_constraint("fk_session_items_inbox_id", type_="foreignkey")
+    op.create_index("inbox_done", "inbox", ["accepted_at"], sqlite_where=DONE, postgresql_where=DONE)
+    op.create_index("outbox_inbox", "outbox", ["inbox_id"])
