@@ -142,8 +142,11 @@ class Scenario:
             lambda: self._emulate.twilio.fail(twilio, 429, method="POST", headers={"Retry-After": "1"}),
         ]
         while not self._over.wait(chance.uniform(0.2, 0.8)):
-            chance.choice(failures)()
-            self.report.failures += 1
+            if self._cluster.is_ready():  # else they would pile up
+                chance.choice(failures)()
+                self.report.failures += 1
+        for server in (self._emulate.slack, self._emulate.twilio, self._telegram):
+            server.heal()
 
     def _is_settled(self) -> bool:
         self._cluster.revive()

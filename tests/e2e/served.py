@@ -33,6 +33,7 @@ class Served:
         self.log = directory / "log.txt"
         self.gate = directory / "gate"
         self._child: subprocess.Popen[bytes] | None = None
+        self._worker: subprocess.Popen[bytes] | None = None
         self._directory = directory
         self._env = environment(self, emulate, telegram) | env
         emulate.connect(
@@ -40,15 +41,23 @@ class Served:
         )
 
     def start(self) -> None:
-        with self.log.open("ab") as log:
-            self._child = subprocess.Popen(
-                [COMMAND, "serve", str(self.target), "--port", self.url.rpartition(":")[2]],
-                cwd=self._directory,
-                env=self._env,
-                stdout=log,
-                stderr=log,
-            )
+        self._child = self._run("serve", str(self.target), "--port", self.url.rpartition(":")[2])
         wait_until(self._is_ready, START_TIMEOUT, "understudy serve is ready")
+
+    def work(self) -> None:
+        """Starts a worker besides; on PostgreSQL alone."""
+        self._worker = self._run("worker", str(self.target))
+
+        def workers() -> bool:
+            assert self._worker is not None
+            assert self._worker.poll() is None, f"it ended:\n{self.output()}"
+            return bool(httpx.get(f"{self.url}/readyz", trust_env=False).json()["workers"])
+
+        wait_until(workers, START_TIMEOUT, "understudy worker works")
+
+    def _run(self, *arguments: str) -> subprocess.Popen[bytes]:
+        with self.log.open("ab") as log:
+            return subprocess.Popen([COMMAND, *arguments], cwd=self._directory, env=self._env, stdout=log, stderr=log)
 
     def kill(self) -> None:
         assert self._child is not None
@@ -56,7 +65,12 @@ class Served:
         self._child.wait()
 
     def stop(self) -> int:
-        """Stops it as an operator does; returns its exit status."""
+        """Stops it as an operator does; returns its exit status, or the worker's if that is another one than 0."""
+        if self._worker is not None:
+            self._worker.send_signal(signal.SIGTERM)
+            if status := self._worker.wait(20):
+                return status
+            self._worker = None
         assert self._child is not None
         if self._child.poll() is None:
             self._child.send_signal(signal.SIGTERM)

@@ -4,12 +4,14 @@ import ast
 import asyncio
 import os
 import re
+import shlex
 import subprocess
 from pathlib import Path
 
 import pytest
 from e2e.conftest import Serve
 from e2e.served import COMMAND, ROOT
+from peers.postgres import PostgresServer
 
 from gateway.database import make_database
 from oauth import Keyring
@@ -38,13 +40,22 @@ def test_a_make_command_is_a_target(command: str) -> None:
 
 
 @pytest.mark.parametrize("command", commands("understudy"))
-def test_an_understudy_command_runs(command: str, serve: Serve, tmp_path: Path) -> None:
-    _, verb, *arguments = command.split()
+def test_an_understudy_command_runs(command: str, serve: Serve, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    _, verb, *arguments = shlex.split(command)
     if verb == "serve":
         assert serve(ROOT / arguments[0], UNDERSTUDY_MODEL="test").stop() == 0
         return
     database = f"sqlite:///{tmp_path}/understudy.db"
     asyncio.run(_make(database))
+    if verb == "worker":
+        postgres: PostgresServer = request.getfixturevalue("postgres")
+        served = serve(ROOT / arguments[0], UNDERSTUDY_MODEL="test", UNDERSTUDY_DATABASE_URL=postgres.make())
+        served.work()
+        assert served.stop() == 0
+        return
+    if arguments[:1] == ["copy"]:
+        postgres = request.getfixturevalue("postgres")
+        arguments = ["copy", database, postgres.make(empty=True)]
     ended = subprocess.run(
         [COMMAND, verb, *arguments],
         cwd=ROOT,

@@ -75,3 +75,7 @@ class Control:
         """
         failure = {"path": path, "status": status, "times": times, "headers": dict(headers or {})}
         self.post("fail", **failure, method=method, body=body, after=after, delay=delay)
+
+    def heal(self) -> None:
+        """Nothing fails any more."""
+        self.post("heal")

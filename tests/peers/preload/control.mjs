@@ -4,6 +4,7 @@
 //   is whose token it was
 // - POST fail: {path, method?, status, headers?, body?, times?, after?, delay?}: answer the next `times`
 //   requests for `path` so; with `after` only once the request was carried out; `delay` in seconds
+// - POST heal: drop the failures
 // - POST forget: drop the journal and the failures
 // and what `more` adds.
 
@@ -16,6 +17,7 @@ export function addControl(app, { who, ...more }) {
   const controls = {
     "GET calls": () => calls,
     "POST fail": (failure) => void failures.push({ times: 1, headers: {}, ...failure }),
+    "POST heal": () => void (failures.length = 0),
     "POST forget": () => void (calls.length = failures.length = 0),
     ...more,
   };
