@@ -9,20 +9,32 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from bench.accepting import measure_accepting
+from bench.answering import measure_answering
 from bench.copies import measure_copies
 from bench.google import measure_services
+from bench.growth import measure_growth
 from bench.turns import measure_turns
+from bench.waiting import measure_waiting
 
 RESULTS = Path("bench/results.json")
 
 
 def main() -> None:
     machine = f"Python {platform.python_version()}, {platform.machine()}, {os.cpu_count()} cores"
-    rows = [*measure_copies(), *measure_turns(), *measure_services()]
+    rows = [
+        *measure_copies(),
+        *measure_turns(),
+        *measure_services(),
+        *measure_accepting(),
+        *measure_answering(),
+        *measure_waiting(),
+        *measure_growth(),
+    ]
     table = Table("what", "value", "against", "ratio", title=f"Measured on {datetime.now(UTC):%Y-%m-%d}, {machine}")
     for row in rows:
         table.add_row(row.what, f"{row.value:.2f} {row.unit}", row.against, f"{row.ratio:.3f}")
-    Console(width=140).print(table)
+    Console(width=200).print(table)
     RESULTS.write_text(json.dumps({"machine": machine, "rows": [row._asdict() for row in rows]}, indent=2) + "\n")
 
 

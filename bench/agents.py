@@ -44,6 +44,8 @@ def method(name: str) -> Callable[..., object]:
     return tool(search)
 
 
-def agent() -> Agent:
+def agent(model: FunctionModel | None = None) -> Agent:
     """An agent of three toolkits of thirteen tools each."""
-    return Agent(model=FunctionModel(answer), toolkits=[toolkit_of(prefix) for prefix in ("mail", "calendar", "drive")])
+    return Agent(
+        model=model or FunctionModel(answer), toolkits=[toolkit_of(prefix) for prefix in ("mail", "calendar", "drive")]
+    )

@@ -22,7 +22,7 @@ async def _measure() -> list[Row]:
     template.check()
     context = _context()
     shared: PydanticAgent[TurnContext, str] = PydanticAgent(
-        template.model, deps_type=TurnContext, toolsets=[_toolset(prefix) for prefix in ("mail", "calendar", "drive")]
+        template.model, deps_type=TurnContext, toolsets=[toolset(prefix) for prefix in ("mail", "calendar", "drive")]
     )
 
     async def ignore(_: TurnEvent) -> None: ...
@@ -38,7 +38,7 @@ async def _measure() -> list[Row]:
     )
 
 
-def _toolset(prefix: str) -> FunctionToolset[TurnContext]:
+def toolset(prefix: str) -> FunctionToolset[TurnContext]:
     toolset: FunctionToolset[TurnContext] = FunctionToolset()
     for number in range(TOOLS_EACH):
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic_core import to_json
 from sqlalchemy import insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.credentials import TurnCredentials
 from gateway.database import Database
@@ -61,10 +62,13 @@ class Audit:
         self, record: AuditRecord, journal: TurnJournal | None = None, ended: ToolEnded | None = None
     ) -> None:
         """Records a call; in the same transaction as its end in the journal of its turn, where it has one."""
-        async with self._database.write() as connection:
+
+        async def work(connection: AsyncConnection) -> None:
             await connection.execute(insert(audit).values(asdict(record)))
             if journal is not None and ended is not None:
                 await journal.end(connection, ended, private=record.account is not None)
+
+        await self._database.transact(work)
 
     async def find(self, *, since: datetime | None, limit: int, **equal: str | None) -> Sequence[AuditRecord]:
         """The newest records, oldest first.

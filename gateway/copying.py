@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Table, func, insert, select, text
+from sqlalchemy import Table, func, insert, select, text, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.database import Database, make_database
@@ -56,11 +56,13 @@ async def _check_empty(writing: AsyncConnection) -> None:
 
 
 async def _copy(table: Table, reading: AsyncConnection, writing: AsyncConnection) -> int:
-    copied = 0
-    rows = await reading.stream(select(table).order_by(*table.primary_key.columns))
-    async for batch in rows.partitions(BATCH):
+    copied, key = 0, list(table.primary_key.columns)
+    rows = select(table).order_by(*key).limit(BATCH)
+    after: Any = rows
+    while batch := (await reading.execute(after)).all():
         await writing.execute(insert(table), [_clean(row) for row in batch])
         copied += len(batch)
+        after = rows.where(tuple_(*key) > tuple_(*(batch[-1]._mapping[column.name] for column in key)))
     return copied
 
 

@@ -15,12 +15,16 @@ class Drain:
         self._turns = turns
 
     async def __call__(self, conversation_id: int) -> bool:
-        await self._outbox.deliver(conversation_id)
-        row = await self._inbox.claim(conversation_id)
+        taken = await self._inbox.claim(conversation_id)
+        row = taken.message
         if row is None:
+            if taken.unsent:
+                await self._outbox.deliver(conversation_id)
             return False
         with request_context.bind(turn=row.reference):
             try:
+                if taken.unsent:
+                    await self._outbox.deliver(conversation_id)
                 await self._turns.play(row)
             except asyncio.CancelledError:
                 await asyncio.shield(self._inbox.release(row, counted=False))

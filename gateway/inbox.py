@@ -1,3 +1,4 @@
+import json
 import logging
 import secrets
 from collections import Counter
@@ -6,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, Select, func, insert, select, tuple_, update
+from sqlalchemy import Row, Select, bindparam, func, select, text, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.database import Database
@@ -14,6 +15,7 @@ from gateway.dispatch import Dispatcher
 from gateway.interface import Event
 from gateway.tables import InboxStatus, conversations, dedupe_keys, inbox, is_any, is_unsent, outbox
 from oauth import ConsentRequired, Identity
+from oauth.columns import Timestamp
 from oauth.coordinator import Grant
 from toolkits import Conversation
 
@@ -29,6 +31,28 @@ log = logging.getLogger(__name__)
 
 Key = tuple[str, str, str]
 """A channel, a tenant, and something that is unique in it."""
+
+
+# Of many rows at once, given as one JSON array: one statement is prepared once, whatever their number.
+_INSERT_KEYS = """
+    INSERT INTO dedupe_keys (channel, tenant, key, accepted_at)
+    SELECT {0}, {1}, {2}, :now FROM {rows} WHERE TRUE
+    ON CONFLICT DO NOTHING
+    RETURNING channel, tenant, key
+"""
+_TAKE_NEXT_PLACES = """
+    INSERT INTO conversations (channel, tenant, key, shared, last_place, last_accepted_at)
+    SELECT {0}, {1}, {2}, CAST({3} AS integer) = 1, CAST({4} AS integer), :now
+    FROM {rows} WHERE TRUE
+    ON CONFLICT (channel, tenant, key) DO UPDATE
+    SET last_place = conversations.last_place + excluded.last_place, last_accepted_at = excluded.last_accepted_at
+    RETURNING id, channel, tenant, key, last_place
+"""
+_INSERT_MESSAGES = """
+    INSERT INTO inbox (conversation_id, place, payload, reference, status, attempts, accepted_at)
+    SELECT CAST({0} AS bigint), CAST({1} AS bigint), {2}, {3}, {4}, 0, :now
+    FROM {rows} WHERE TRUE
+"""
 
 
 class LeaseLost(Exception):  # noqa: N818
@@ -56,6 +80,38 @@ class Waiting:
     payload: str
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What there is to do in a conversation: a message that was claimed, and whether something waits to be sent."""
+
+    message: Claimed | None
+    unsent: bool
+
+
+_of_conversation = inbox.c.conversation_id == bindparam("conversation_id")
+_with_conversation = select(
+    inbox, conversations.c.channel, conversations.c.tenant, conversations.c.key, conversations.c.shared
+).join(conversations, conversations.c.id == inbox.c.conversation_id)
+_RUNNING = _with_conversation.where(_of_conversation, is_any(inbox.c.status, InboxStatus.RUNNING))
+_FIRST_WAITING = (
+    _with_conversation.where(_of_conversation, is_any(inbox.c.status, InboxStatus.WAITING))
+    .order_by(inbox.c.place)
+    .limit(1)
+)
+_FIRST_UNSENT = select(outbox.c.id).where(outbox.c.conversation_id == bindparam("conversation_id"), is_unsent).limit(1)
+_CLAIM = (
+    update(inbox)
+    .where(inbox.c.id == bindparam("row_id"), inbox.c.lease == bindparam("known_lease"))
+    .values(
+        status=InboxStatus.RUNNING,
+        attempts=inbox.c.attempts + 1,
+        lease=inbox.c.lease + 1,
+        owner=bindparam("new_owner"),
+    )
+    .returning(inbox.c.id)
+)
+
+
 class Inbox:
     """The transactional inbox: what platforms were told "200" for.
 
@@ -68,6 +124,11 @@ class Inbox:
         self._dispatcher = dispatcher
         self._oldest = oldest
         self._playing: set[int] = set()  # the rows that this process plays
+        now = bindparam("now", type_=Timestamp())
+        self._insert_keys, self._take_next_places, self._insert_messages = (
+            text(statement.format(*database.json_items, rows=database.json_rows)).bindparams(now)
+            for statement in (_INSERT_KEYS, _TAKE_NEXT_PLACES, _INSERT_MESSAGES)
+        )
 
     async def accept(self, events: Sequence[Event]) -> list[bool]:
         """Commits events, in their order, in one transaction, but for those whose message was accepted before.
@@ -75,11 +136,15 @@ class Inbox:
         Returns:
             For each whether it is new.
         """
-        async with self._database.write() as connection:
+
+        async def work(connection: AsyncConnection) -> tuple[list[bool], list[int]]:
             new = await self._add_keys(connection, events)
             added = [event for event, is_new in zip(events, new, strict=True) if is_new]
             conversation_ids = await self._add_rows(connection, added) if added else []
             await self._dispatcher.defer(connection, conversation_ids)
+            return new, conversation_ids
+
+        new, conversation_ids = await self._database.transact(work)
         self._dispatcher.wake(conversation_ids)
         return new
 
@@ -92,45 +157,36 @@ class Inbox:
         async with self._database.read() as connection:
             return (await connection.execute(_conversation(conversation))).first() is not None
 
-    async def claim(self, conversation_id: int) -> Claimed | None:
+    async def claim(self, conversation_id: int) -> Taken:
         """Takes the next message of a conversation, if one waits and none is being played.
 
         One that is being played by a worker that died is taken over. Who claims a row says `let_go` when it is done.
         """
-        of_conversation = select(inbox).where(inbox.c.conversation_id == conversation_id)
-        running = of_conversation.where(is_any(inbox.c.status, InboxStatus.RUNNING))
-        waiting = of_conversation.where(is_any(inbox.c.status, InboxStatus.WAITING)).order_by(inbox.c.place).limit(1)
-        async with self._database.write() as connection:
-            found = (await connection.execute(running)).first()
+        here = {"conversation_id": conversation_id}
+
+        async def work(connection: AsyncConnection) -> Taken:
+            unsent = (await connection.execute(_FIRST_UNSENT, here)).first() is not None
+            found = (await connection.execute(_RUNNING, here)).first()
             if found is not None and await self._is_played(connection, found):
-                return None
-            found = found or (await connection.execute(waiting)).first()
+                return Taken(None, unsent)
+            found = found or (await connection.execute(_FIRST_WAITING, here)).first()
             while found is not None and self._is_too_old(found):
-                await connection.execute(
-                    update(inbox).where(inbox.c.id == found.id).values(status=InboxStatus.EXPIRED, error=TOO_OLD)
-                )
-                await self._end_joined(connection, found.id, InboxStatus.EXPIRED, TOO_OLD)
+                await self._expire(connection, found.id, TOO_OLD)
                 log.warning("message %s is older than %s and is not answered", found.reference, self._oldest)
-                found = (await connection.execute(waiting)).first()
+                found = (await connection.execute(_FIRST_WAITING, here)).first()
             if found is None:
-                return None
-            claimed = await connection.execute(
-                update(inbox)
-                .where(inbox.c.id == found.id, inbox.c.lease == found.lease)
-                .values(
-                    status=InboxStatus.RUNNING,
-                    attempts=inbox.c.attempts + 1,
-                    lease=inbox.c.lease + 1,
-                    owner=self._dispatcher.owner,
-                )
-                .returning(inbox.c.id, inbox.c.payload, inbox.c.attempts, inbox.c.lease, inbox.c.reference)
-            )
-            row = claimed.first()
-            if row is None:
-                return None
-            conversation = await load_conversation(connection, conversation_id)
-        self._playing.add(row.id)
-        return Claimed(row.id, conversation_id, conversation, row.payload, row.attempts, row.lease, row.reference)
+                return Taken(None, unsent)
+            fence = {"row_id": found.id, "known_lease": found.lease, "new_owner": self._dispatcher.owner}
+            if (await connection.execute(_CLAIM, fence)).first() is None:
+                return Taken(None, unsent)
+            conversation = Conversation(found.channel, found.tenant, found.key, found.shared)
+            place = (found.id, conversation_id, conversation, found.payload)
+            return Taken(Claimed(*place, found.attempts + 1, found.lease + 1, found.reference), unsent)
+
+        taken = await self._database.transact(work)
+        if taken.message is not None:
+            self._playing.add(taken.message.id)
+        return taken
 
     def let_go(self, row: Claimed) -> None:
         """This process does not play a message any more, however that came."""
@@ -239,11 +295,7 @@ class Inbox:
             if not set(row.scopes.split()) <= grant.scopes:
                 continue
             if row.accepted_at < datetime.now(UTC) - RESUMABLE_FOR:
-                await connection.execute(
-                    update(inbox)
-                    .where(inbox.c.id == row.id)
-                    .values(status=InboxStatus.EXPIRED, error=CONSENTED_TOO_LATE)
-                )
+                await self._expire(connection, row.id, CONSENTED_TOO_LATE)
                 continue
             now = datetime.now(UTC)
             await self._wait_again(connection, row.id, row.conversation_id, attempts=0, renewed_at=now)
@@ -262,16 +314,10 @@ class Inbox:
 
     async def _add_keys(self, connection: AsyncConnection, events: Sequence[Event]) -> list[bool]:
         keys = [_keys(event) for event in events]
-        now = datetime.now(UTC)
         # In one order, so that two processes which add the same keys wait for each other and not for ever.
         rows = sorted({key for each in keys for key in each})
-        added = await connection.execute(
-            self._database.upsert(dedupe_keys)
-            .on_conflict_do_nothing()
-            .returning(dedupe_keys.c.channel, dedupe_keys.c.tenant, dedupe_keys.c.key),
-            [{"channel": channel, "tenant": tenant, "key": key, "accepted_at": now} for channel, tenant, key in rows],
-        )
-        free: set[Key] = {(row.channel, row.tenant, row.key) for row in added}
+        added = await connection.execute(self._insert_keys, {"rows": json.dumps(rows), "now": datetime.now(UTC)})
+        free: set[Key] = {(channel, tenant, key) for channel, tenant, key in added}
         new = []
         for each in keys:
             new.append(free.issuperset(each))
@@ -280,23 +326,12 @@ class Inbox:
 
     async def _add_rows(self, connection: AsyncConnection, events: Sequence[Event]) -> list[int]:
         places = await self._take_places(connection, [event.conversation for event in events])
-        now = datetime.now(UTC)
-        rows: list[dict[str, Any]] = []
-        for event in events:
-            conversation_id, place = next(places[_key(event.conversation)])
-            rows.append(
-                {
-                    "conversation_id": conversation_id,
-                    "place": place,
-                    "payload": event.payload,
-                    "status": InboxStatus.WAITING,
-                    "attempts": 0,
-                    "reference": new_reference(),
-                    "accepted_at": now,
-                }
-            )
-        await connection.execute(insert(inbox), rows)
-        return list(dict.fromkeys(row["conversation_id"] for row in rows))
+        rows = [
+            (*next(places[_key(event.conversation)]), event.payload, new_reference(), InboxStatus.WAITING)
+            for event in events
+        ]
+        await connection.execute(self._insert_messages, {"rows": json.dumps(rows), "now": datetime.now(UTC)})
+        return list(dict.fromkeys(row[0] for row in rows))
 
     async def _take_places(
         self, connection: AsyncConnection, wanted: Sequence[Conversation]
@@ -304,27 +339,8 @@ class Inbox:
         """The next places in conversations, as many in each as it is named: its id and the place."""
         shared = {_key(conversation): conversation.shared for conversation in wanted}
         counts = Counter(map(_key, wanted))
-        upsert = self._database.upsert(conversations)
-        taken = await connection.execute(
-            upsert.on_conflict_do_update(
-                index_elements=["channel", "tenant", "key"],
-                set_={
-                    "last_place": conversations.c.last_place + upsert.excluded.last_place,
-                    "last_accepted_at": upsert.excluded.last_accepted_at,
-                },
-            ).returning(conversations),
-            [
-                {
-                    "channel": key[0],
-                    "tenant": key[1],
-                    "key": key[2],
-                    "shared": shared[key],
-                    "last_place": counts[key],
-                    "last_accepted_at": datetime.now(UTC),
-                }
-                for key in sorted(counts)
-            ],
-        )
+        rows = [(*key, int(shared[key]), counts[key]) for key in sorted(counts)]
+        taken = await connection.execute(self._take_next_places, {"rows": json.dumps(rows), "now": datetime.now(UTC)})
         found = {(row.channel, row.tenant, row.key): row for row in taken}
         return {key: _places(found[key], count) for key, count in counts.items()}
 
@@ -376,6 +392,11 @@ class Inbox:
     async def _load(self, statement: Select[Any]) -> list[Waiting]:
         async with self._database.read() as connection:
             return [Waiting(row.id, row.payload) for row in await connection.execute(statement)]
+
+    async def _expire(self, connection: AsyncConnection, row_id: int, reason: str) -> None:
+        expired = update(inbox).where(inbox.c.id == row_id).values(status=InboxStatus.EXPIRED, error=reason)
+        await connection.execute(expired)
+        await self._end_joined(connection, row_id, InboxStatus.EXPIRED, reason)
 
     async def _end_joined(self, connection: AsyncConnection, row_id: int, status: InboxStatus, error: str) -> None:
         joined = (inbox.c.turn_id == row_id, is_any(inbox.c.status, InboxStatus.JOINED))
@@ -431,9 +452,3 @@ def _conversation(conversation: Conversation) -> Select[int]:
         tuple_(conversations.c.channel, conversations.c.tenant, conversations.c.key)
         == (conversation.channel, conversation.tenant, conversation.id)
     )
-
-
-async def load_conversation(connection: AsyncConnection, conversation_id: int) -> Conversation:
-    found = await connection.execute(select(conversations).where(conversations.c.id == conversation_id))
-    row = found.one()
-    return Conversation(row.channel, row.tenant, row.key, row.shared)

@@ -1,14 +1,13 @@
 """What a turn has done so far, kept until it ends: so that one that is run again does nothing twice."""
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 from pydantic_core import from_json, to_json
-from sqlalchemy import delete, select, update
+from sqlalchemy import Executable, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.database import Database
@@ -103,13 +102,12 @@ class TurnJournal:
 
     async def add_response(self, scope: str, number: int, data: str) -> None:
         """Keeps what a model answered, before anything is done of it; in place of what was kept under that number."""
-        async with self._holding() as connection:
-            upsert = self._database.upsert(turn_responses).values(
-                inbox_id=self._row.id, scope=scope, number=number, data=data
-            )
-            await connection.execute(
-                upsert.on_conflict_do_update(index_elements=["inbox_id", "scope", "number"], set_={"data": data})
-            )
+        upsert = self._database.upsert(turn_responses).values(
+            inbox_id=self._row.id, scope=scope, number=number, data=data
+        )
+        await self._write(
+            upsert.on_conflict_do_update(index_elements=["inbox_id", "scope", "number"], set_={"data": data})
+        )
         replaced = (scope, number) in self._responses
         self._responses[scope, number] = data
         self._since[scope, number] = self._made if replaced else set()
@@ -118,29 +116,27 @@ class TurnJournal:
         """Forgets the last answer of each model if nothing was done of it: asked anew, it may have other tools."""
         for (scope, number), made in self._since.items():
             if not any(key.startswith(scope) for key in made):
-                async with self._holding() as connection:
-                    await connection.execute(
-                        delete(turn_responses).where(
-                            turn_responses.c.inbox_id == self._row.id,
-                            turn_responses.c.scope == scope,
-                            turn_responses.c.number == number,
-                        )
+                await self._write(
+                    delete(turn_responses).where(
+                        turn_responses.c.inbox_id == self._row.id,
+                        turn_responses.c.scope == scope,
+                        turn_responses.c.number == number,
                     )
+                )
 
     async def begin(self, started: ToolStarted) -> None:
         """Notes that a tool is called, before it is. Of one that only reads it is enough to note the end."""
         if started.read_only:
             self._read_only.add(started.call_id)
             return
-        async with self._holding() as connection:
-            row = self._database.upsert(tool_calls).values(
-                inbox_id=self._row.id,
-                key=started.call_id,
-                tool=started.tool,
-                private=started.private,
-                began_at=datetime.now(UTC),
-            )
-            await connection.execute(row.on_conflict_do_nothing())
+        row = self._database.upsert(tool_calls).values(
+            inbox_id=self._row.id,
+            key=started.call_id,
+            tool=started.tool,
+            private=started.private,
+            began_at=datetime.now(UTC),
+        )
+        await self._write(row.on_conflict_do_nothing())
         self._note_made(started.call_id)
 
     def _note_made(self, key: str) -> None:
@@ -184,9 +180,8 @@ class TurnJournal:
         if self._written:
             await forget(connection, self._row.id)
 
-    @asynccontextmanager
-    async def _holding(self) -> AsyncIterator[AsyncConnection]:
-        """A writing transaction in which the turn's row stays this process's.
+    async def _write(self, statement: Executable) -> None:
+        """Writes to the journal, in a transaction in which the turn's row stays this process's.
 
         Raises:
             LeaseLost: if it is not.
@@ -195,12 +190,17 @@ class TurnJournal:
         held = select(inbox.c.id).where(
             inbox.c.id == self._row.id, is_any(inbox.c.status, InboxStatus.RUNNING), inbox.c.lease == self._row.lease
         )
-        async with self._database.write() as connection:
+
+        async def work(connection: AsyncConnection) -> None:
             if (await connection.execute(held.with_for_update(read=True))).first() is None:
-                lost = LeaseLost()
-                self.on_lost(lost)
-                raise lost
-            yield connection
+                raise LeaseLost
+            await connection.execute(statement)
+
+        try:
+            await self._database.transact(work)
+        except LeaseLost as lost:
+            self.on_lost(lost)
+            raise
 
 
 async def forget(connection: AsyncConnection, inbox_id: int) -> None:

@@ -9,7 +9,7 @@ ERROR_LENGTH = 500  # characters that are kept of one
 
 # Libraries whose lower levels print bodies, and addresses with codes and tokens in them, or tell an operator nothing.
 QUIET = ("httpx", "httpcore", "httpx2", "httpcore2", "urllib3", "requests_oauthlib", "oauthlib", "google", "twilio",
-         "telegram", "slack_sdk", "slack_bolt", "openai", "aiosqlite", "alembic", "googleapiclient",
+         "telegram", "slack_sdk", "slack_bolt", "openai", "alembic", "googleapiclient",
          "psycopg", "uvicorn")  # fmt: skip
 
 _SECRETS = re.compile(

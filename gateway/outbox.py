@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, case, insert, select, update
+from sqlalchemy import Row, bindparam, case, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.config import AmbiguousSends
@@ -37,6 +37,25 @@ class _Where:
     conversation: Conversation
     last_accepted_at: datetime | None
     paused_until: datetime | None
+
+
+_UNSENT = (
+    select(outbox).where(outbox.c.conversation_id == bindparam("conversation_id"), is_unsent).order_by(outbox.c.id)
+)
+_WHERE = (
+    select(conversations, pauses.c.until)
+    .outerjoin(pauses, (pauses.c.channel == conversations.c.channel) & (pauses.c.tenant == conversations.c.tenant))
+    .where(conversations.c.id == bindparam("conversation_id"))
+)
+_MARK = (
+    update(outbox)
+    .where(
+        outbox.c.id == bindparam("row_id"),
+        outbox.c.status == bindparam("known_status"),
+        outbox.c.attempts == bindparam("known_attempts"),
+    )
+    .returning(outbox)
+)
 
 
 class Outbox:
@@ -150,14 +169,15 @@ class Outbox:
 
     async def deliver(self, conversation_id: int) -> None:
         """Sends what waits in a conversation, in order, up to something that has to be tried again later."""
-        async with self._database.read() as connection:
-            found = await connection.execute(
-                select(outbox).where(outbox.c.conversation_id == conversation_id, is_unsent).order_by(outbox.c.id)
-            )
-            rows = found.all()
-            if not rows:
-                return
-            where = await self._load_where(connection, conversation_id)
+        here = {"conversation_id": conversation_id}
+
+        async def work(connection: AsyncConnection) -> tuple[Sequence[Row[Any]], Row[Any]]:
+            rows = (await connection.execute(_UNSENT, here)).all()
+            return rows, (await connection.execute(_WHERE, here)).one()
+
+        rows, found = await self._database.look(work)
+        conversation = Conversation(found.channel, found.tenant, found.key, found.shared)
+        where = _Where(conversation, found.last_accepted_at, found.until)
         try:
             for row in rows:
                 if row.status == OutboxStatus.RETRYING or not await self._deliver(row, where):
@@ -301,15 +321,6 @@ class Outbox:
         else:
             await presenter.send_sign_in(self._sign_in(body, conversation))
 
-    async def _load_where(self, connection: AsyncConnection, conversation_id: int) -> _Where:
-        paused = (pauses.c.channel == conversations.c.channel) & (pauses.c.tenant == conversations.c.tenant)
-        found = await connection.execute(
-            select(conversations, pauses.c.until).outerjoin(pauses, paused).where(conversations.c.id == conversation_id)
-        )
-        row = found.one()
-        conversation = Conversation(row.channel, row.tenant, row.key, row.shared)
-        return _Where(conversation, row.last_accepted_at, row.until)
-
     async def _pause(self, conversation: Conversation, until: datetime) -> None:
         async with self._database.write() as connection:
             upsert = self._database.upsert(pauses).values(
@@ -376,8 +387,7 @@ class Outbox:
         )
 
     async def _mark(self, row: Row[Any], status: OutboxStatus, **values: Any) -> Row[Any]:
-        async with self._database.write() as connection:
-            return await self._mark_in(connection, row, status, **values)
+        return await self._database.transact(lambda connection: self._mark_in(connection, row, status, **values))
 
     async def _mark_in(
         self, connection: AsyncConnection, row: Row[Any], status: OutboxStatus, **values: Any
@@ -387,12 +397,8 @@ class Outbox:
         Raises:
             LeaseLost: if somebody has: another worker sends it now.
         """
-        marked = await connection.execute(
-            update(outbox)
-            .where(outbox.c.id == row.id, outbox.c.status == row.status, outbox.c.attempts == row.attempts)
-            .values(status=status, **values)
-            .returning(outbox)
-        )
+        fence = {"row_id": row.id, "known_status": row.status, "known_attempts": row.attempts}
+        marked = await connection.execute(_MARK.values(status=status, **values), fence)
         changed: Row[Any] | None = marked.first()
         if changed is None:
             raise LeaseLost

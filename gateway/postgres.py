@@ -1,11 +1,13 @@
+from contextlib import AbstractAsyncContextManager
+
 from sqlalchemy import Table, func, select
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
-from gateway.database import POOL_TIMEOUT, SETTING, Database, is_current, migrate
-from gateway.steady import SteadyEngine
+from gateway.database import POOL_TIMEOUT, SETTING, Database, T, Work, is_current, migrate
+from gateway.steady import SteadyEngine, steady
 from oauth import SettingError
 
 CONNECTIONS = 10  # kept open by each process, and as many again under load
@@ -22,9 +24,12 @@ class PostgresDatabase(Database):
     """
 
     shared = True
+    json_rows = "json_array_elements(CAST(:rows AS json))"
+    json_items = tuple(f"value ->> {place}" for place in range(5))
 
     def __init__(self, url: URL) -> None:
-        super().__init__()
+        self._writer: SteadyEngine | None = None
+        self._reader: SteadyEngine | None = None
         self._url = url.set(drivername="postgresql+psycopg")
 
     @property
@@ -59,6 +64,27 @@ class PostgresDatabase(Database):
             raise self._unreachable(error) from error
         finally:
             await self.close()
+
+    async def close(self) -> None:
+        if self._writer is not None:
+            await self._writer.dispose()
+        self._reader = self._writer = None
+
+    def write(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        assert self._writer is not None, "the database is not open"
+        return steady(self._writer)
+
+    def read(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        assert self._reader is not None, "the database is not open"
+        return steady(self._reader)
+
+    async def transact(self, work: Work[T]) -> T:
+        async with self.write() as connection:
+            return await work(connection)
+
+    async def look(self, work: Work[T]) -> T:
+        async with self.read() as connection:
+            return await work(connection)
 
     def upsert(self, table: Table) -> postgresql.Insert:
         return postgresql.insert(table)

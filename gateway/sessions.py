@@ -2,8 +2,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from typing import Any
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import Row, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.database import Database
@@ -59,11 +60,12 @@ class Sessions:
         current = (table.c.conversation_id == conversation_id, table.c.id > began)
         turns = select(table.c.inbox_id).where(*current).group_by(table.c.inbox_id)
         recent = turns.order_by(func.max(table.c.id).desc()).limit(TURNS_REMEMBERED)
-        async with self._database.read() as connection:
-            found = await connection.execute(
-                select(table).where(*current, table.c.inbox_id.in_(recent)).order_by(table.c.id)
-            )
-            rows = found.all()
+        statement = select(table).where(*current, table.c.inbox_id.in_(recent)).order_by(table.c.id)
+
+        async def work(connection: AsyncConnection) -> Sequence[Row[Any]]:
+            return (await connection.execute(statement)).all()
+
+        rows = await self._database.look(work)
         items = []
         for row in rows:
             if (row.owner_tenant, row.owner_user_id) == (reader.tenant, reader.user_id):

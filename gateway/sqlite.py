@@ -1,16 +1,19 @@
 import fcntl
+from collections.abc import Callable, Coroutine
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
-from sqlalchemy import Connection, Table, event
+from sqlalchemy import Connection, NullPool, Table, create_engine, event
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import URL
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from gateway.database import POOL_TIMEOUT, SETTING, Database, is_current, migrate
-from gateway.steady import SteadyEngine
+from gateway.database import POOL_TIMEOUT, SETTING, Database, T, Work, is_current, migrate
+from gateway.threaded import InlineConnection, ThreadedEngine
 from oauth import SettingError
 
+READERS = 4  # connections
 PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=5000")
 
 
@@ -25,14 +28,17 @@ class SQLiteDatabase(Database):
     """
 
     shared = False
+    json_rows = "json_each(:rows)"
+    json_items = tuple(f"json_extract(value, '$[{place}]')" for place in range(5))
 
     def __init__(self, url: URL) -> None:
-        super().__init__()
         if url.database in (None, "", ":memory:"):
             raise SettingError(f"{SETTING} names no file: use one like sqlite:///understudy.db.")
         self._path = Path(str(url.database))
-        self._url = url.set(drivername="sqlite+aiosqlite")
+        self._url = url.set(drivername="sqlite")
         self._lock: IO[str] | None = None
+        self._writer: ThreadedEngine | None = None
+        self._reader: ThreadedEngine | None = None
 
     async def open(self) -> None:
         """Opens the file, which no other process may have open, and brings its schema up to date."""
@@ -58,8 +64,27 @@ class SQLiteDatabase(Database):
         await self.open()
         await self.close()
 
+    def write(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        assert self._writer is not None, "the database is not open"
+        return cast("AbstractAsyncContextManager[AsyncConnection]", self._writer.transaction())
+
+    def read(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        assert self._reader is not None, "the database is not open"
+        return cast("AbstractAsyncContextManager[AsyncConnection]", self._reader.transaction())
+
+    async def transact(self, work: Work[T]) -> T:
+        assert self._writer is not None, "the database is not open"
+        return await self._writer.transact(cast("Callable[[InlineConnection], Coroutine[Any, Any, T]]", work))
+
+    async def look(self, work: Work[T]) -> T:
+        assert self._reader is not None, "the database is not open"
+        return await self._reader.transact(cast("Callable[[InlineConnection], Coroutine[Any, Any, T]]", work))
+
     async def close(self) -> None:
-        await super().close()
+        for engine in (self._reader, self._writer):
+            if engine is not None:
+                await engine.dispose()
+        self._reader = self._writer = None
         if self._lock is not None:
             self._lock.close()
             self._lock = None
@@ -68,8 +93,8 @@ class SQLiteDatabase(Database):
         return sqlite.insert(table)
 
     def _connect(self) -> None:
-        self._writer = self._engine("BEGIN IMMEDIATE", pool_size=1, max_overflow=0)
-        self._reader = self._engine("BEGIN", "query_only=ON", pool_size=4, max_overflow=0)
+        self._writer = self._engine("BEGIN IMMEDIATE", 1)
+        self._reader = self._engine("BEGIN", READERS, "query_only=ON")
 
     def _take(self) -> IO[str]:
         try:
@@ -86,10 +111,10 @@ class SQLiteDatabase(Database):
             ) from None
         return lock
 
-    def _engine(self, begin: str, *pragmas: str, **pool: Any) -> SteadyEngine:
-        engine = create_async_engine(self._url, pool_timeout=POOL_TIMEOUT, **pool)
+    def _engine(self, begin: str, connections: int, *pragmas: str) -> ThreadedEngine:
+        engine = create_engine(self._url, poolclass=NullPool, connect_args={"check_same_thread": False})
 
-        @event.listens_for(engine.sync_engine, "connect")
+        @event.listens_for(engine, "connect")
         def connect(connection: Any, _: Any) -> None:
             connection.isolation_level = None  # transactions begin where SQLAlchemy says so, not by themselves
             cursor = connection.cursor()
@@ -97,8 +122,8 @@ class SQLiteDatabase(Database):
                 cursor.execute(f"PRAGMA {pragma}")
             cursor.close()
 
-        @event.listens_for(engine.sync_engine, "begin")
+        @event.listens_for(engine, "begin")
         def start(connection: Connection) -> None:
             connection.exec_driver_sql(begin)
 
-        return SteadyEngine(engine.sync_engine)
+        return ThreadedEngine(engine, connections, POOL_TIMEOUT)

@@ -5,7 +5,7 @@ with the lock that it holds. So a cancellation takes effect between two statemen
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
@@ -16,13 +16,13 @@ T = TypeVar("T")
 
 class SteadyConnection(AsyncConnection):
     async def execute(self, *args: Any, **options: Any) -> Any:
-        return await _finished(super().execute(*args, **options))
+        return await finished(super().execute(*args, **options))
 
     async def exec_driver_sql(self, *args: Any, **options: Any) -> Any:
-        return await _finished(super().exec_driver_sql(*args, **options))
+        return await finished(super().exec_driver_sql(*args, **options))
 
     async def run_sync(self, *args: Any, **options: Any) -> Any:
-        return await _finished(super().run_sync(*args, **options))
+        return await finished(super().run_sync(*args, **options))
 
 
 class SteadyEngine(AsyncEngine):
@@ -34,23 +34,23 @@ async def steady(engine: SteadyEngine) -> AsyncIterator[AsyncConnection]:
     """One transaction, committed when the block ends and rolled back when it raises."""
     connection = engine.connect()
     try:
-        await _finished(connection.start())
+        await finished(connection.start())
         transaction = connection.begin()
         try:
-            await _finished(transaction.start())
+            await finished(transaction.start())
             yield connection
         except BaseException:
             if transaction.is_valid:
-                await _finished(transaction.rollback())
+                await finished(transaction.rollback())
             raise
         else:
-            await _finished(transaction.commit())
+            await finished(transaction.commit())
     finally:
         if connection.sync_connection is not None:
-            await _finished(connection.close())
+            await finished(connection.close())
 
 
-async def _finished(step: Coroutine[Any, Any, T]) -> T:
+async def finished(step: Awaitable[T]) -> T:
     """Runs a step to its end, and is cancelled only then."""
     task, cancelled = asyncio.ensure_future(step), False
     while not task.done():

@@ -13,8 +13,8 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
-    bindparam,
     false,
+    literal_column,
 )
 from sqlalchemy.sql.elements import ColumnElement
 
@@ -32,9 +32,8 @@ def is_any(column: Column[str], *values: StrEnum) -> ColumnElement[bool]:
     A planner that sees a parameter cannot tell that a partial index has the row.
     https://www.sqlite.org/partialindex.html#queries_using_partial_indexes
     """
-    if len(values) == 1:
-        return column == bindparam(None, str(values[0]), literal_execute=True)
-    return column.in_(bindparam(None, [str(value) for value in values], expanding=True, literal_execute=True))
+    literals: list[ColumnElement[str]] = [literal_column(f"'{value}'") for value in values]
+    return column == literals[0] if len(literals) == 1 else column.in_(literals)
 
 
 class InboxStatus(StrEnum):

@@ -1,8 +1,10 @@
 import asyncio
 import logging
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway import commands
 from gateway.agent import Agent
@@ -196,8 +198,9 @@ class Turns:
         parts = interface.presenter.parts(text) if text else []
         if text and not parts:  # markdown of which nothing can be seen, like an empty quote
             parts = interface.presenter.parts(NO_ANSWER)
-        released: list[int] = []
-        async with self._database.write() as connection:
+
+        async def work(connection: AsyncConnection) -> Callable[[], None]:
+            released: list[int] = []
             if outcome.parked is not None:
                 await self._inbox.park(connection, row, message.sender, outcome.parked)
             else:
@@ -223,8 +226,10 @@ class Turns:
                 released = await self._outbox.release(connection, message.sender)
                 if message.argument == HELD_ANSWER and not released:
                     await self._outbox.add_texts(connection, row, interface.presenter.parts(NOTHING_HELD), message.id)
-            resume = await self._inbox.resume(connection, released)
-        resume()
+            return await self._inbox.resume(connection, released)
+
+        committed = await self._database.transact(work)
+        committed()
 
 
 async def _unless(outcome: Coroutine[Any, Any, Outcome], interruption: Coroutine[Any, Any, None]) -> Outcome | None:

@@ -3,6 +3,7 @@
 import logging
 import re
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from toolkits import Toolkit, tool
 
 
 def rows(directory: Path, statement: str) -> list[Any]:
-    with sqlite3.connect(directory / "stage.db") as database:
+    with closing(sqlite3.connect(directory / "stage.db")) as database:
         return database.execute(statement).fetchall()
 
 
@@ -80,7 +81,8 @@ async def test_what_a_dead_process_was_playing_is_played_again(tmp_path: Path) -
 
 def snapshot(directory: Path) -> None:
     """The database as a process that dies now would leave it."""
-    with sqlite3.connect(directory / "stage.db") as database, sqlite3.connect(directory / "copy") as copy:
+    source, target = sqlite3.connect(directory / "stage.db"), sqlite3.connect(directory / "copy")
+    with closing(source) as database, closing(target) as copy:
         database.backup(copy)
 
 
@@ -88,7 +90,7 @@ async def test_an_answer_that_was_not_sent_is_sent_by_the_next_process(tmp_path:
     first = stage(tmp_path)
     async with first.open():
         await first.ask("alice", "hello")
-    with sqlite3.connect(tmp_path / "stage.db") as database:
+    with closing(sqlite3.connect(tmp_path / "stage.db")) as database, database:
         database.execute("UPDATE outbox SET status = 'waiting'")
     second = stage(tmp_path)
     async with second.open():
@@ -105,7 +107,7 @@ async def test_a_message_in_whose_turn_the_process_died_too_often_is_given_up(tm
         gate.opened.set()
         await first.wait_for(1)
     (tmp_path / "copy").rename(tmp_path / "stage.db")
-    with sqlite3.connect(tmp_path / "stage.db") as database:
+    with closing(sqlite3.connect(tmp_path / "stage.db")) as database, database:
         database.execute("UPDATE inbox SET attempts = 5")
     second = stage(tmp_path)
     async with second.open():

@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 from collections.abc import Awaitable, Callable
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -148,7 +149,8 @@ def _function(method: Callable[[], Awaitable[str]]) -> Callable[[], Awaitable[st
 
 def snapshot(directory: Path) -> None:
     """The database as a process that dies now would leave it."""
-    with sqlite3.connect(directory / "stage.db") as database, sqlite3.connect(directory / "copy") as copy:
+    source, target = sqlite3.connect(directory / "stage.db"), sqlite3.connect(directory / "copy")
+    with closing(source) as database, closing(target) as copy:
         database.backup(copy)
 
 

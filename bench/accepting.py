@@ -1,0 +1,56 @@
+import asyncio
+import statistics
+
+from bench.events import slack_requests
+from bench.load import Took, load
+from bench.measure import Row
+from bench.platform_stub import PlatformStub
+from bench.servers import bare, served
+
+ROUNDS = 5
+SENDERS = {1: 100, 32: 1000, 256: 1500}  # and how many events they send in a round
+BURST = 1000  # events at once …
+BURST_SENDERS = 100  # … over as many connections as Telegram opens at the most: setWebhook, `max_connections`
+
+
+def measure_accepting() -> list[Row]:
+    """Acknowledged webhooks through HTTP, while as many turns wait for the model as may run."""
+    return asyncio.run(_measure())
+
+
+async def _measure() -> list[Row]:
+    stub = PlatformStub()
+    await stub.start()
+    waits = {"BENCH_WAITS": "1"}
+    with (
+        bare() as route,
+        served(stub.url, **waits, BENCH_TOGETHER="1") as single,
+        served(stub.url, **waits) as grouped,
+    ):
+        contenders = {
+            "a bare Starlette route that checks the signature": route,
+            "the gateway, a transaction for each webhook": single,
+            "the gateway, with group commit": grouped,
+        }
+        rows = [row for senders, count in SENDERS.items() for row in await _compare(contenders, senders, count)]
+        burst = [await load(grouped, slack_requests(BURST), BURST_SENDERS) for _ in range(ROUNDS)]
+    await stub.stop()
+    p99 = statistics.median(took.p99 for took in burst)
+    rows.append(Row(f"a burst of {BURST} webhooks, 99th percentile", p99, "ms", "100 ms", p99 / 100))
+    return rows
+
+
+async def _compare(contenders: dict[str, str], senders: int, count: int) -> list[Row]:
+    found: dict[str, list[Took]] = {name: [] for name in contenders}
+    for _ in range(ROUNDS):
+        for name, url in contenders.items():
+            found[name].append(await load(url, slack_requests(count), senders))
+    base = next(iter(contenders))
+    rows = []
+    for name, took in found.items():
+        ratios = [mine.rate / other.rate for mine, other in zip(took, found[base], strict=True)]
+        median, p99 = (statistics.median(getattr(each, field) for each in took) for field in ("median", "p99"))
+        what = f"{name}: {senders} senders, median {median:.1f} ms, 99th percentile {p99:.1f} ms"
+        rate = statistics.median(each.rate for each in took)
+        rows.append(Row(what, rate, "events/s", base, statistics.median(ratios)))
+    return rows

@@ -1,0 +1,63 @@
+import asyncio
+import statistics
+import time
+
+from bench.events import telegram_request
+from bench.load import load
+from bench.measure import Row
+from bench.platform_stub import PlatformStub
+from bench.servers import postgres, served
+
+MESSAGES = 600
+CONVERSATIONS = 100
+SENDERS = 16
+ALONE = 40  # messages, one after the other, of which each waits for the answer to the one before
+
+
+def measure_answering() -> list[Row]:
+    """From the webhook to the platform's API, with an instant model."""
+    return asyncio.run(_measure())
+
+
+async def _measure() -> list[Row]:
+    stub = PlatformStub()
+    await stub.start()
+    rates: dict[str, float] = {}
+    delays: dict[str, float] = {}
+    with served(stub.url) as url:
+        rates["SQLite, one process"], delays["SQLite, one process"] = await _both(stub, url)
+    for workers in (1, 2):
+        with postgres() as database, served(stub.url, database, workers) as url:
+            name = f"PostgreSQL, one web process, {workers} worker{'s' if workers > 1 else ''}"
+            rates[name], delays[name] = await _both(stub, url)
+    await stub.stop()
+    base = next(iter(rates))
+    rows = [Row(f"answered: {name}", rate, "messages/s", base, rate / rates[base]) for name, rate in rates.items()]
+    return rows + [
+        Row(f"webhook to platform call, idle: {name}", delay, "ms", "15 ms", delay / 15)
+        for name, delay in delays.items()
+    ]
+
+
+async def _both(stub: PlatformStub, url: str) -> tuple[float, float]:
+    await _alone(stub, url, 10)  # to warm up
+    delay = await _alone(stub, url, ALONE)
+    stub.heard.clear()
+    requests = [telegram_request(f"m{number}", number % CONVERSATIONS + 1) for number in range(MESSAGES)]
+    began = time.perf_counter()
+    await load(url, requests, SENDERS)
+    await stub.wait_for(MESSAGES)
+    return MESSAGES / (max(stub.heard.values()) - began), delay
+
+
+async def _alone(stub: PlatformStub, url: str, count: int) -> float:
+    """Milliseconds from a webhook to the call of the platform, when nothing else is done."""
+    delays = []
+    for number in range(count):
+        stub.heard.clear()
+        sent = time.perf_counter()
+        await load(url, [telegram_request(f"alone {number}", 1)], 1)
+        await stub.wait_for(1)
+        delays.append((stub.heard[f"alone {number}"] - sent) * 1000)
+        await asyncio.sleep(0.05)
+    return statistics.median(delays)

@@ -1,0 +1,22 @@
+"""The agent that is served: an instant model, or one that never answers (BENCH_WAITS)."""
+
+import asyncio
+import os
+
+from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart, UserPromptPart
+from pydantic_ai.models.function import AgentInfo, FunctionModel
+
+from gateway import Agent, intake
+
+WAITS = os.environ.get("BENCH_WAITS") == "1"
+intake.MOST_TOGETHER = int(os.environ.get("BENCH_TOGETHER", intake.MOST_TOGETHER))
+
+
+async def model(messages: list[ModelMessage], _: AgentInfo) -> ModelResponse:
+    if WAITS:
+        await asyncio.Event().wait()
+    prompts = [part for message in messages for part in message.parts if isinstance(part, UserPromptPart)]
+    return ModelResponse([TextPart(str(prompts[-1].content))])
+
+
+agent = Agent(model=FunctionModel(model))

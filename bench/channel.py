@@ -1,0 +1,47 @@
+import json
+from collections.abc import Sequence
+
+from starlette.routing import BaseRoute
+
+from gateway import Conversation, Identity, Message
+from gateway.interface import Event, Host, Presenter, SignIn
+
+
+class SilentPresenter(Presenter):
+    def parts(self, markdown: str) -> list[str]:
+        return [markdown]
+
+    async def send_text(self, conversation: Conversation, text: str, reply_to: str, *, key: str) -> None: ...
+
+    async def send_sign_in(self, sign_in: SignIn) -> None: ...
+
+
+class BenchChannel:
+    """A channel inside the process, in which every message is of a person and a conversation of its own."""
+
+    channel = "bench"
+    address = "/bench"
+
+    def __init__(self) -> None:
+        self.presenter = SilentPresenter()
+
+    def routes(self) -> Sequence[BaseRoute]:
+        return []
+
+    async def start(self, host: Host) -> None: ...
+
+    async def stop(self) -> None: ...
+
+    def event(self, number: int) -> Event:
+        conversation = Conversation("bench", "T", f"C{number}", shared=False)
+        return Event(f"e{number}", conversation, json.dumps({"number": number}))
+
+    async def parse(self, payload: str) -> Message:
+        number = json.loads(payload)["number"]
+        return Message(
+            id=str(number),
+            text=f"message {number}",
+            sender=Identity("bench", "T", f"U{number}"),
+            sender_name="somebody",
+            conversation=Conversation("bench", "T", f"C{number}", shared=False),
+        )

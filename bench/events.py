@@ -1,0 +1,65 @@
+"""Webhooks as the platforms send them, signed."""
+
+import hashlib
+import hmac
+import itertools
+import json
+import time
+
+SIGNING_SECRET = "bench-signing-secret"
+WEBHOOK_SECRET = "bench-webhook-secret"
+BOT_TOKEN = "123456:bench"
+
+_numbers = itertools.count(1)
+
+
+def slack_requests(count: int, conversations: int = 1000) -> list[bytes]:
+    """Direct messages, each of another event, in so many conversations."""
+    return [_slack(next(_numbers), number % conversations) for number in range(count)]
+
+
+def _slack(number: int, conversation: int) -> bytes:
+    event = {
+        "type": "message",
+        "channel": f"D{conversation:08d}",
+        "channel_type": "im",
+        "user": f"U{conversation:08d}",
+        "text": "what is new in my mail?",
+        "ts": f"{int(time.time())}.{number % 1_000_000:06d}",
+    }
+    body = json.dumps(
+        {
+            "token": "t",
+            "team_id": "T1",
+            "api_app_id": "A1",
+            "type": "event_callback",
+            "event_id": f"Ev{number}",
+            "event_time": int(time.time()),
+            "authorizations": [{"team_id": "T1", "user_id": "UBOT", "is_bot": True}],
+            "event": event,
+        }
+    ).encode()
+    stamp = str(int(time.time()))
+    signature = hmac.new(SIGNING_SECRET.encode(), f"v0:{stamp}:".encode() + body, hashlib.sha256).hexdigest()
+    headers = {"X-Slack-Request-Timestamp": stamp, "X-Slack-Signature": f"v0={signature}"}
+    return _request("/slack/events", headers, body)
+
+
+def telegram_request(text: str, chat: int) -> bytes:
+    """A message in a private chat."""
+    number = next(_numbers)
+    message = {
+        "message_id": number,
+        "date": int(time.time()),
+        "chat": {"id": chat, "type": "private"},
+        "from": {"id": chat, "is_bot": False, "first_name": "P"},
+        "text": text,
+    }
+    body = json.dumps({"update_id": number, "message": message}).encode()
+    return _request("/telegram/webhook", {"X-Telegram-Bot-Api-Secret-Token": WEBHOOK_SECRET}, body)
+
+
+def _request(path: str, headers: dict[str, str], body: bytes) -> bytes:
+    lines = [f"POST {path} HTTP/1.1", "Host: bench", "Content-Type: application/json", f"Content-Length: {len(body)}"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body

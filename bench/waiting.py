@@ -1,0 +1,97 @@
+import asyncio
+import gc
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import tracemalloc
+from typing import Any
+
+from pydantic_ai import Agent as PydanticAgent
+from pydantic_ai.models.function import FunctionModel
+
+from bench.agents import agent
+from bench.channel import BenchChannel
+from bench.measure import Row
+from bench.turns import toolset
+from gateway import Gateway
+
+TURNS = 1000
+
+
+def measure_waiting() -> list[Row]:
+    """Memory of a turn that waits for the model, against a bare run of the engine that does: a process for each."""
+    bare, gateway = _run("bare"), _run("gateway")
+    what = f"{TURNS} turns that wait for the model, each"
+    more = gateway - bare
+    return [
+        Row(f"{TURNS} bare runs of pydantic-ai that wait for the model, each", bare, "KiB", "itself", 1),
+        Row(what, gateway, "KiB", "such a run", gateway / bare),
+        Row("what a turn takes more", more, "KiB", "16 KiB", more / 16),
+    ]
+
+
+def _run(name: str) -> float:
+    ended = subprocess.run([sys.executable, "-m", "bench.waiting", name], capture_output=True, text=True, check=True)
+    return float(json.loads(ended.stdout))
+
+
+class Waiting:
+    """A model that never answers, and counts who waits."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    async def __call__(self, *_: Any) -> Any:
+        self.count += 1
+        await asyncio.Event().wait()
+
+    async def wait_for(self, count: int) -> None:
+        while self.count < count:  # noqa: ASYNC110 - counted elsewhere
+            await asyncio.sleep(0.05)
+
+
+async def _bare() -> float:
+    model = Waiting()
+    shared: PydanticAgent[Any, str] = PydanticAgent(
+        FunctionModel(model), toolsets=[toolset(prefix) for prefix in ("mail", "calendar", "drive")]
+    )
+    tasks = [asyncio.create_task(shared.run("warm up"))]
+    await model.wait_for(1)
+    before = _memory()
+    tasks += [asyncio.create_task(shared.run(f"message {number}")) for number in range(TURNS)]
+    await model.wait_for(TURNS + 1)
+    return (_memory() - before) / TURNS
+
+
+async def _gateway() -> None:
+    model = Waiting()
+    template = agent(FunctionModel(model))
+    channel = BenchChannel()
+    with tempfile.TemporaryDirectory() as directory:
+        gateway = Gateway(template, [channel], f"sqlite:///{directory}/bench.db", max_concurrent_turns=TURNS + 1)
+        async with gateway.lifespan():
+            await gateway.accept(channel.event(0))
+            await model.wait_for(1)
+            before = _memory()
+            for number in range(1, TURNS + 1):
+                await gateway.accept(channel.event(number))
+            await model.wait_for(TURNS + 1)
+            await asyncio.sleep(1)
+            used = (_memory() - before) / TURNS
+            print(json.dumps(used), flush=True)
+            os._exit(0)  # the turns wait for ever
+
+
+def _memory() -> float:
+    gc.collect()
+    return tracemalloc.get_traced_memory()[0] / 1024
+
+
+if __name__ == "__main__":
+    tracemalloc.start()
+    if sys.argv[1] == "bare":
+        print(json.dumps(asyncio.run(asyncio.wait_for(_bare(), 60))))
+    else:
+        asyncio.run(_gateway())
