@@ -9,6 +9,8 @@ from gateway.inbox import Inbox
 from gateway.interface import Event
 
 MOST_TOGETHER = 500  # events in one transaction
+QUIET_PASSES = 20  # of the loop, in which no event came, after which a group waits for no more
+LONGEST_GATHERING = 0.012  # seconds
 ACCEPT_TIMEOUT = 10.0  # seconds: platforms wait no longer
 COUNT_EVERY = 1.0  # seconds between two counts of what waits, while there is room
 RETRY_FULL = 30  # seconds after which a platform may try again when the inbox is full
@@ -40,6 +42,7 @@ class Intake:
         self._came = asyncio.Event()
         self._committer: asyncio.Task[None] | None = None
         self._stopping = False
+        self._together = 0  # how many events the last group had
         self._waiting = 0  # as last counted, and what was accepted since
         self._counted = -COUNT_EVERY
 
@@ -68,22 +71,28 @@ class Intake:
         committed: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._coming.append((event, committed))
         self._came.set()
-        try:
-            async with asyncio.timeout(ACCEPT_TIMEOUT):
-                return await committed
-        except TimeoutError:
-            log.error("the database took longer than %s s to take an event", ACCEPT_TIMEOUT)  # noqa: TRY400
-            raise NotAccepted(RETRY_FAILED) from None
+        return await committed
 
     async def _commit_groups(self) -> None:
         while not self._stopping:
             await self._came.wait()
             self._came.clear()
             while self._coming:
+                await self._gather()
                 await self._commit_group()
+
+    async def _gather(self) -> None:
+        """Waits while more keep coming, where some came together last time: a transaction costs what many rows do."""
+        deadline, known, quiet = time.monotonic() + LONGEST_GATHERING, len(self._coming), 0
+        while self._together > 1 and quiet < QUIET_PASSES and known < MOST_TOGETHER and time.monotonic() < deadline:
+            await asyncio.sleep(0)  # a pass of the loop, which reads what has come over the network
+            quiet = quiet + 1 if len(self._coming) == known else 0
+            known = len(self._coming)
+        self._together = known
 
     async def _commit_group(self) -> None:
         group, self._coming = self._coming[:MOST_TOGETHER], self._coming[MOST_TOGETHER:]
+        late = asyncio.get_running_loop().call_later(ACCEPT_TIMEOUT, _give_up, group)  # one timer for all of them
         try:
             room = await self._room(len(group))
             _fail(group[room:], NotAccepted(RETRY_FULL))
@@ -97,6 +106,8 @@ class Intake:
             if not isinstance(error, Exception):
                 raise
             log.exception("a group of events could not be committed")
+        finally:
+            late.cancel()
 
     async def _commit(self, group: Sequence[tuple[Event, asyncio.Future[bool]]]) -> None:
         try:
@@ -128,6 +139,11 @@ class Intake:
                 "the inbox is full: %s messages wait, and %s more are turned away", self._waiting, coming - room
             )
         return room
+
+
+def _give_up(group: Sequence[tuple[Event, asyncio.Future[bool]]]) -> None:
+    log.error("the database takes longer than %s s to take %s events", ACCEPT_TIMEOUT, len(group))
+    _fail(group, NotAccepted(RETRY_FAILED))
 
 
 def _fail(group: Sequence[tuple[Event, asyncio.Future[bool]]], error: BaseException) -> None:
