@@ -186,13 +186,19 @@ def dev(port: Port = 8000) -> None:
     from toolkits.google import Gmail
 
     DEV_DIRECTORY.mkdir(exist_ok=True)
+    database = os.environ.get("UNDERSTUDY_DATABASE_URL") or f"sqlite:///{DEV_DIRECTORY}/dev.db"
+    if not database.startswith("sqlite"):
+        raise SettingError(
+            "UNDERSTUDY_DATABASE_URL names a database in which workers play messages, and the web chat shows what "
+            "happens in this process alone: unset it for `understudy dev`, or name a SQLite file."
+        )
     model = os.environ.get("UNDERSTUDY_MODEL")
     toolkits: list[Toolkit] = [Gmail()] if GoogleAuth.configured() else []
     web = load_interface("web")()
     gateway = Gateway(
         demo_agent(model or offline_model(), DEV_DIRECTORY, toolkits),
         [web],
-        database=os.environ.get("UNDERSTUDY_DATABASE_URL") or f"sqlite:///{DEV_DIRECTORY}/dev.db",
+        database=database,
         base_url=os.environ.get("UNDERSTUDY_BASE_URL") or f"http://{LOOPBACK}:{port}",
         secret_key=os.environ.get("UNDERSTUDY_SECRET_KEY") or _dev_key(),
     )

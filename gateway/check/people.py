@@ -162,6 +162,16 @@ class CanarySource:
                 await self._manner.barrier.abort()
 
 
+class _Nobody:
+    """Sends nothing to nobody: what a tool writes besides its answer goes no further here."""
+
+    async def send(self, *_: Any, **__: Any) -> str:
+        return "check"
+
+
+_NOBODY = _Nobody()
+
+
 def context_of(person: Person, text: str, source: CanarySource) -> TurnContext:
     message = person.message(text)
     return TurnContext(
@@ -171,4 +181,5 @@ def context_of(person: Person, text: str, source: CanarySource) -> TurnContext:
         deadline=datetime.now(UTC) + DEADLINE,
         reference=f"check-{person.number}",
         credential_source=source,
+        message_sender=_NOBODY,
     )
