@@ -70,6 +70,8 @@ def serve(
         for channel, interface in gateway.interfaces.items():
             address = f"{gateway.base_url or '(UNDERSTUDY_BASE_URL is not set)'}{interface.address}"
             _print(f"  {channel:<10} {address}")
+        if gateway.needs_workers:
+            _print(f"  It takes messages; start `understudy worker {target}` to have them answered.")
 
     serve_gateway(gateway, host, port, ready)
     _print("Stopped.")

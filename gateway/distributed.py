@@ -18,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.dispatch import RETRY_DELAY, STOP_GRACE, Drain
+from gateway.inbox import Busy
 from gateway.logs import describe
 from gateway.postgres import PostgresDatabase
 
@@ -26,6 +27,7 @@ TASK = "drain"
 POLL = 0.1  # seconds: the end of a job wakes nobody that waits for its lock
 SWEEP_EVERY = 1.0  # seconds between two looks for jobs of dead workers
 AT_ONCE = datetime(2000, 1, 1, tzinfo=UTC)  # by any host's clock
+BUSY_DELAY = 1.0  # seconds after which a conversation is looked at again that somebody else seems to have
 RECONNECT_DELAY = 1.0  # seconds after the database went away
 SWEEP_LOCK = 0x756E6473  # of two workers that look for the dead at once, one does it
 
@@ -117,6 +119,8 @@ class DistributedDispatcher:
                 await self._work()
             except _FAILURES as error:
                 log.warning("the worker lost its database and begins anew: %s", describe(error))
+            except Exception:
+                log.exception("the worker failed and begins anew")
             if not self._stopping.is_set():
                 await self._pause(RECONNECT_DELAY)
 
@@ -152,6 +156,8 @@ class DistributedDispatcher:
         try:
             while more and not self._stopping.is_set():
                 more = await self._drain(conversation_id)
+        except Busy:  # this job is the conversation's only one, maybe: it is not over before the message is
+            raise
         except Exception:
             log.exception("the drain of conversation %s failed and is tried again", conversation_id)
             raise
@@ -174,6 +180,8 @@ class DistributedDispatcher:
                 await self._take_back(worker.app.job_manager, worker.worker_id)
             except _FAILURES as error:
                 log.warning("no look for dead workers was possible: %s", describe(error))
+            except Exception:
+                log.exception("the look for dead workers failed")
 
     async def _take_over(self, jobs: JobManager) -> None:
         stalled = await jobs.get_stalled_jobs(queue=QUEUE, seconds_since_heartbeat=self._takeover_after)
@@ -209,4 +217,5 @@ class _Again(procrastinate.BaseRetryStrategy):
         at_once = isinstance(exception, (_HandedOver, CancelledError, JobAborted))
         if at_once:
             return procrastinate.RetryDecision(retry_at=AT_ONCE)
-        return procrastinate.RetryDecision(retry_in={"seconds": int(RETRY_DELAY)})
+        delay = BUSY_DELAY if isinstance(exception, Busy) else RETRY_DELAY
+        return procrastinate.RetryDecision(retry_in={"seconds": int(delay)})

@@ -129,6 +129,11 @@ class Gateway:
         )
         self._ready = False
 
+    @property
+    def needs_workers(self) -> bool:
+        """Whether other processes play the messages that this one takes."""
+        return self._database.shared
+
     def asgi(self) -> Starlette:
         """The gateway as an ASGI application.
 

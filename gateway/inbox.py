@@ -59,6 +59,10 @@ class LeaseLost(Exception):  # noqa: N818
     """Another worker has taken this row over: nothing of this turn may be written."""
 
 
+class Busy(Exception):  # noqa: N818
+    """A message of the conversation is being played elsewhere, or its worker is not known to be dead yet."""
+
+
 @dataclass(frozen=True, slots=True)
 class Claimed:
     """An accepted message, claimed to be played. `lease` fences: a later claim has a higher number."""
@@ -161,6 +165,9 @@ class Inbox:
         """Takes the next message of a conversation, if one waits and none is being played.
 
         One that is being played by a worker that died is taken over. Who claims a row says `let_go` when it is done.
+
+        Raises:
+            Busy: if a worker that seems to be alive plays one.
         """
         here = {"conversation_id": conversation_id}
 
@@ -168,7 +175,7 @@ class Inbox:
             unsent = (await connection.execute(_FIRST_UNSENT, here)).first() is not None
             found = (await connection.execute(_RUNNING, here)).first()
             if found is not None and await self._is_played(connection, found):
-                return Taken(None, unsent)
+                raise Busy
             found = found or (await connection.execute(_FIRST_WAITING, here)).first()
             while found is not None and self._is_too_old(found):
                 await self._expire(connection, found.id, TOO_OLD)
@@ -178,7 +185,7 @@ class Inbox:
                 return Taken(None, unsent)
             fence = {"row_id": found.id, "known_lease": found.lease, "new_owner": self._dispatcher.owner}
             if (await connection.execute(_CLAIM, fence)).first() is None:
-                return Taken(None, unsent)
+                raise Busy
             conversation = Conversation(found.channel, found.tenant, found.key, found.shared)
             place = (found.id, conversation_id, conversation, found.payload)
             return Taken(Claimed(*place, found.attempts + 1, found.lease + 1, found.reference), unsent)

@@ -63,7 +63,10 @@ def work(gateway: Gateway, on_ready: Callable[[], None]) -> None:
 
 
 def _settle_memory() -> None:
-    """Has the garbage collector pass over what the start has made, which stays: each look at that takes 100 ms."""
+    """Has the garbage collector look less often, and pass over what the start has made, which stays.
+
+    A look at all of that takes 100 ms, in which no webhook is answered.
+    """
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000, 20, 20)

@@ -48,4 +48,6 @@ class Timers:
                     self._removed_at = time.monotonic()
             except (SQLAlchemyError, OSError, TimeoutError) as error:
                 log.warning("nothing that was due could go on: %s", describe(error))
+            except Exception:
+                log.exception("nothing that was due could go on")
             await asyncio.sleep(EVERY)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import httpx
+import pytest
 from peers.postgres import PostgresServer
 from stage import FakeProvider, Stage, stage
 
@@ -55,3 +56,21 @@ async def test_messages_are_taken_without_a_worker_and_readyz_says_so(tmp_path: 
         async with scene.worker.worker():
             assert [sent.text for sent in await scene.wait_for(1)] == ["heard: hello"]
             assert (await readiness(scene))[1] == {"status": "ok", "workers": 1}
+
+
+async def test_a_message_that_a_worker_left_behind_is_taken_up_when_that_one_is_known_to_be_dead(
+    tmp_path: Path, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also if its conversation's job ran before, when the worker still seemed to be alive."""
+    monkeypatch.setenv("UNDERSTUDY_TAKEOVER_SECONDS", "3")
+    scene = stage(tmp_path, database=postgres.make())
+    assert scene.worker is not None
+    async with scene.gateway.lifespan():
+        await scene.write("alice", "one")
+        await scene.change("INSERT INTO procrastinate_workers DEFAULT VALUES")
+        await scene.change(
+            "UPDATE inbox SET status = 'running', lease = 1, attempts = 1, "
+            "owner = (SELECT max(id) FROM procrastinate_workers)"
+        )
+        async with scene.worker.worker():
+            assert [sent.text for sent in await scene.wait_for(1)] == ["heard: one"]
