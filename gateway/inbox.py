@@ -103,6 +103,15 @@ _FIRST_WAITING = (
     .limit(1)
 )
 _FIRST_UNSENT = select(outbox.c.id).where(outbox.c.conversation_id == bindparam("conversation_id"), is_unsent).limit(1)
+_LEAVE = (
+    update(inbox)
+    .where(
+        inbox.c.id == bindparam("row_id"),
+        is_any(inbox.c.status, InboxStatus.RUNNING),
+        inbox.c.lease == bindparam("known_lease"),
+    )
+    .returning(inbox.c.id)
+)
 _CLAIM = (
     update(inbox)
     .where(inbox.c.id == bindparam("row_id"), inbox.c.lease == bindparam("known_lease"))
@@ -415,12 +424,8 @@ class Inbox:
         return await self._dispatcher.is_alive(connection, row.owner)
 
     async def _leave(self, connection: AsyncConnection, row: Claimed, **values: object) -> None:
-        left = await connection.execute(
-            update(inbox)
-            .where(inbox.c.id == row.id, is_any(inbox.c.status, InboxStatus.RUNNING), inbox.c.lease == row.lease)
-            .values(**values)
-            .returning(inbox.c.id)
-        )
+        fence = {"row_id": row.id, "known_lease": row.lease}
+        left = await connection.execute(_LEAVE.values(**values), fence)
         if left.first() is None:
             raise LeaseLost
 

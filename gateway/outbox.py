@@ -369,22 +369,19 @@ class Outbox:
         recipient: Identity | None = None,
         **values: Any,
     ) -> None:
-        await connection.execute(
-            insert(outbox).values(
-                {
-                    "conversation_id": conversation_id,
-                    "inbox_id": inbox_id,
-                    "kind": kind,
-                    "body": json.dumps(body, ensure_ascii=False),
-                    "status": OutboxStatus.WAITING,
-                    "attempts": 0,
-                    "created_at": datetime.now(UTC),
-                    "recipient_tenant": recipient and recipient.tenant,
-                    "recipient_user_id": recipient and recipient.user_id,
-                    **values,
-                }
-            )
-        )
+        row = {
+            "conversation_id": conversation_id,
+            "inbox_id": inbox_id,
+            "kind": kind,
+            "body": json.dumps(body, ensure_ascii=False),
+            "status": OutboxStatus.WAITING,
+            "attempts": 0,
+            "created_at": datetime.now(UTC),
+            "recipient_tenant": recipient and recipient.tenant,
+            "recipient_user_id": recipient and recipient.user_id,
+            **values,
+        }
+        await connection.execute(insert(outbox), row)
 
     async def _mark(self, row: Row[Any], status: OutboxStatus, **values: Any) -> Row[Any]:
         return await self._database.transact(lambda connection: self._mark_in(connection, row, status, **values))

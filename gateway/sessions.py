@@ -92,22 +92,24 @@ class Sessions:
         Args:
             private: whether what the turn's tools returned, and the answer, is for its owner alone.
         """
-        for item in items:
-            await connection.execute(
-                insert(session_items).values(
-                    conversation_id=conversation_id,
-                    inbox_id=inbox_id,
-                    owner_tenant=owner.tenant,
-                    owner_user_id=owner.user_id,
-                    owner_name=_clean(owner_name),
-                    role=item.role,
-                    text=_clean(item.text),
-                    private=private and item.role is not Role.USER,
-                    engine=item.engine,
-                    data=item.data,
-                    created_at=datetime.now(UTC),
-                )
-            )
+        rows = [
+            {
+                "conversation_id": conversation_id,
+                "inbox_id": inbox_id,
+                "owner_tenant": owner.tenant,
+                "owner_user_id": owner.user_id,
+                "owner_name": _clean(owner_name),
+                "role": item.role,
+                "text": _clean(item.text),
+                "private": private and item.role is not Role.USER,
+                "engine": item.engine,
+                "data": item.data,
+                "created_at": datetime.now(UTC),
+            }
+            for item in items
+        ]
+        if rows:
+            await connection.execute(insert(session_items), rows)
 
 
 def _clean(text: str) -> str:
