@@ -36,7 +36,7 @@ class PlatformStub:
                     b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b"
                     % (len(answer), answer)
                 )
-        except (asyncio.IncompleteReadError, ConnectionError):
+        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):  # the server is stopped
             writer.close()
 
     def _answer(self, path: str, body: bytes) -> object:
