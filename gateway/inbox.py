@@ -3,6 +3,7 @@ import logging
 import secrets
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -20,8 +21,6 @@ from oauth.coordinator import Grant
 from toolkits import Conversation
 
 RESUMABLE_FOR = timedelta(days=1)  # a person who consents later does not expect an answer any more
-
-
 MOST_JOINED = 100  # messages that one turn answers
 MOST_DUE = 500  # messages that go on in one transaction
 TOO_OLD = "It waited longer than UNDERSTUDY_ANSWER_WITHIN_HOURS."
@@ -283,14 +282,15 @@ class Inbox:
         committed()
 
     async def release(self, row: Claimed, *, counted: bool) -> None:
-        """Gives back a message whose turn was stopped from outside: it will be played again.
+        """Gives back a message whose turn was stopped from outside: it will be played again, unless it has just ended.
 
         Args:
             counted: whether this was one of the attempts that a message has.
         """
         attempts = row.attempts if counted else row.attempts - 1
-        async with self._database.write() as connection:
-            await self._leave(connection, row, status=InboxStatus.WAITING, attempts=attempts)
+        with suppress(LeaseLost):
+            async with self._database.write() as connection:
+                await self._leave(connection, row, status=InboxStatus.WAITING, attempts=attempts)
 
     async def unpark(self, connection: AsyncConnection, grant: Grant) -> Callable[[], None]:
         """Lets what waited for a grant go on, in the transaction that stores it. Each takes a new place."""

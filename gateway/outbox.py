@@ -127,7 +127,7 @@ class Outbox:
                 outbox.c.created_at >= datetime.now(UTC) - HELD_FOR,
                 outbox.c.conversation_id.in_(of_channel),
             )
-            .values(status=OutboxStatus.WAITING)
+            .values(status=OutboxStatus.WAITING, renewed_at=datetime.now(UTC))
             .returning(outbox.c.conversation_id)
         )
         return list(dict.fromkeys(released.scalars()))

@@ -14,7 +14,7 @@ from gateway.database import Database
 from gateway.events import TurnEvent
 from gateway.inbox import Claimed, Inbox, LeaseLost
 from gateway.interface import HELD_ANSWER, Interface
-from gateway.journal import TurnJournal
+from gateway.journal import CallNotRepeated, TurnJournal
 from gateway.logs import describe
 from gateway.outbox import Outbox
 from gateway.retries import may_pass, next_try
@@ -152,7 +152,8 @@ class Turns:
             log.error("the turn took longer than %s", TURN_TIMEOUT)  # noqa: TRY400
             return self._failed(row, TOO_SLOW, f"The turn took longer than {TURN_TIMEOUT}.", journal)
         except Exception as error:  # whatever a model or a tool raises, the log says why
-            if row.attempts < self._tries and may_pass(error) and not journal.tool_raised:
+            helps = may_pass(error) and not journal.tool_raised and not isinstance(error, CallNotRepeated)
+            if helps and row.attempts < self._tries:
                 log.warning("the turn failed and is tried again: %s", describe(error), exc_info=error)
                 return Outcome(retry=True, error=describe(error))
             log.exception("the turn failed")

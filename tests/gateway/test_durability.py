@@ -1,5 +1,6 @@
 """The inbox and the turns: once, in order, side by side, and after a crash."""
 
+import asyncio
 import logging
 import re
 import sqlite3
@@ -203,3 +204,25 @@ async def test_an_answer_of_which_nothing_can_be_seen_is_said_to_be_none(
     monkeypatch.setattr(scene.channel.presenter, "parts", lambda text: [] if text.startswith("heard") else [text])
     async with scene.open():
         assert await scene.ask("alice", "> ") == "I have no answer to that."
+
+
+async def test_a_turn_that_a_stop_meets_as_it_ends_stays_ended(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    scene = stage(tmp_path)
+    ended = asyncio.Event()
+    real = scene.gateway._turns.play
+
+    async def play(row: Any) -> None:
+        await real(row)
+        ended.set()
+        await asyncio.Event().wait()  # where the stop finds it
+
+    scene.gateway._turns.play = play  # type: ignore[method-assign]
+    async with scene.open():
+        await scene.write("alice", "hello")
+        await ended.wait()
+        for worker in scene.gateway._dispatcher._workers:  # type: ignore[attr-defined]
+            worker.cancel()
+    assert rows(tmp_path, "SELECT status FROM inbox") == [("done",)]
+    assert "failed" not in caplog.text

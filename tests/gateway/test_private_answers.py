@@ -108,6 +108,22 @@ async def test_it_is_not_sent_a_day_later(tmp_path: Path) -> None:
     assert "SECRET-alice" not in str(scene.sent[2:])
 
 
+async def test_it_is_sent_within_the_day_also_when_it_is_older_than_what_is_answered(tmp_path: Path) -> None:
+    scene = scene_of(tmp_path)
+    async with scene.open():
+        await connect(scene)
+        scene.channel.presenter.unreachable.add("alice")
+        await scene.write("alice", "call open_vault", "thread")
+        await noted(scene)
+        this_morning = str((datetime.now(UTC) - timedelta(hours=20)).replace(tzinfo=None))
+        await scene.change(f"UPDATE outbox SET created_at = '{this_morning}' WHERE status = 'held'")
+        scene.channel.presenter.unreachable.clear()
+        before = len(scene.sent)
+        await scene.write("alice", "hello")
+        await scene.wait_for(before + 2, timeout=5)
+    assert "SECRET-alice" in str(scene.sent[before:])
+
+
 async def test_a_person_of_another_tenant_with_the_same_id_does_not_get_it(tmp_path: Path) -> None:
     scene = scene_of(tmp_path)
     async with scene.open():
