@@ -5,6 +5,7 @@ import sqlite3
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from gate import Gate
@@ -29,8 +30,8 @@ async def test_no_statement_of_a_turn_reads_a_whole_table(tmp_path: Path) -> Non
     scene = stage(tmp_path)
     seen: dict[str, object] = {}
 
-    def note(_: object, __: object, statement: str, parameters: object, *___: object) -> None:
-        seen.setdefault(statement, parameters)
+    def note(_: object, __: object, statement: str, parameters: Any, ___: object, many: bool) -> None:
+        seen.setdefault(statement, parameters[0] if many else parameters)
 
     async with scene.open():
         for engine in (scene.gateway._database._writer, scene.gateway._database._reader):
@@ -39,7 +40,8 @@ async def test_no_statement_of_a_turn_reads_a_whole_table(tmp_path: Path) -> Non
         await scene.ask("alice", "one")
         await scene.gateway.send(place("dm-alice"), "two")
         await scene.wait_for(2)
-        await asyncio.sleep(1.2)  # in which the timers look twice
+        await scene.gateway._inbox.resume_due()
+        await scene.gateway._outbox.resume_due()
         plans = await asyncio.to_thread(_plans, tmp_path / "stage.db", seen)
     assert len(plans) > 10
     assert {statement: plan for statement, plan in plans.items() if any(_is_scan(line) for line in plan)} == {}

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import httpx
@@ -128,3 +129,25 @@ def _held(scene: Stage, held: asyncio.Event):  # type: ignore[no-untyped-def]
 
 def _client(scene: Stage) -> httpx.AsyncClient:
     return httpx.AsyncClient(transport=httpx.ASGITransport(scene.gateway.asgi()), base_url="http://test")
+
+
+async def test_a_database_that_takes_too_long_answers_503_and_what_is_delivered_again_is_answered_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.intake.ACCEPT_TIMEOUT", 0.05)
+    scene = stage(tmp_path)
+    slow, real = asyncio.Event(), scene.gateway._inbox.accept
+
+    async def accept(events: Sequence[Event]) -> list[bool]:
+        await slow.wait()
+        return await real(events)
+
+    monkeypatch.setattr(scene.gateway._inbox, "accept", accept)
+    async with scene.open():
+        with pytest.raises(NotAccepted):
+            await scene.gateway.accept(an_event(1))
+        slow.set()
+        assert not await scene.gateway.accept(an_event(1))  # it was committed after all
+        await scene.gateway.accept(an_event(2))
+        await scene.wait_for(2)
+    assert [sent.text for sent in scene.sent] == ["heard: 1", "heard: 2"]

@@ -257,16 +257,12 @@ async def test_a_message_whose_model_fails_is_tried_again_and_others_go_on(tmp_p
     scene = stage(tmp_path, model=model, database=database_url)
     async with scene.open():
         await scene.write("alice", "one")
-        await wait_until_async(lambda: _is(heard), what="it was tried")
+        await wait_until_async(lambda: heard, what="it was tried")
         await scene.write("alice", "two")
         await scene.wait_for(2)
     assert sorted(texts(scene)) == ["heard: one", "heard: two"]
     assert heard.count("one") == 3
     assert heard.count("two") == 1
-
-
-async def _is(heard: list[str]) -> bool:
-    return bool(heard)
 
 
 @pytest.mark.usefixtures("impatient")

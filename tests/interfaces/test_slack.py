@@ -227,6 +227,34 @@ async def test_what_slack_asks_to_wait_for_is_waited_for_and_sent_once(
         assert running.prompts == ["hello"]
 
 
+@pytest.mark.parametrize("place", ["dm", "thread"])
+async def test_an_answer_that_slack_took_and_did_not_acknowledge_is_found_and_not_sent_again(
+    run: Run, slack: Slack, emulate: Emulate, place: str
+) -> None:
+    async with run(slack) as running:
+        channel = emulate.slack_dm("alice")
+        thread = emulate.slack_post("alice", channel, "root") if place == "thread" else None
+        emulate.slack.fail("/api/chat.postMessage", 500, after=True)
+        await post(running, dm(emulate, "one", thread_ts=thread) if thread else dm(emulate, "one"))
+        await wait_until_async(lambda: _looked_up(emulate), what="Slack is asked")
+        await post(running, dm(emulate, "two", thread_ts=thread) if thread else dm(emulate, "two"))
+        assert await said(emulate, channel, 2, thread) == ["heard", "heard"]
+        assert len([call for call in emulate.slack.calls("chat.postMessage") if "xoxb-" in call.authorization]) == 2
+
+
+async def test_an_answer_that_slack_did_not_take_is_sent_when_it_is_not_found(
+    run: Run, slack: Slack, emulate: Emulate
+) -> None:
+    async with run(slack) as running:
+        emulate.slack.fail("/api/chat.postMessage", 500)
+        await post(running, dm(emulate, "one"))
+        assert await said(emulate, emulate.slack_dm("alice"), 1) == ["heard"]
+
+
+def _looked_up(emulate: Emulate) -> bool:
+    return bool(emulate.slack.calls("conversations.history") or emulate.slack.calls("conversations.replies"))
+
+
 async def test_a_refused_answer_does_not_hold_up_the_next(run: Run, slack: Slack, emulate: Emulate) -> None:
     async with run(slack) as running:
         channel = emulate.slack_dm("alice")

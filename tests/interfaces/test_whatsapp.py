@@ -134,6 +134,22 @@ async def test_a_rate_limit_is_waited_for_and_the_answer_sent_once(
         assert running.prompts == ["hello"]
 
 
+@pytest.mark.parametrize("after", [True, False], ids=["taken", "not taken"])
+async def test_an_answer_that_twilio_did_not_acknowledge_is_looked_up(
+    run: Run, whatsapp: WhatsApp, emulate: Emulate, after: bool
+) -> None:
+    async with run(whatsapp) as running:
+        emulate.twilio.fail(MESSAGES, 500, method="POST", after=after)
+        await post(running, webhook.inbound("one"))
+        await wait_until_async(
+            lambda: [call for call in emulate.twilio.calls(MESSAGES) if call.method == "GET"], what="Twilio is asked"
+        )
+        assert await said(emulate) == ["heard"]
+        await post(running, webhook.inbound("two"))
+        assert await said(emulate, 2) == ["heard", "heard"]
+        assert len(sends(emulate)) == (2 if after else 3)
+
+
 async def test_a_refused_answer_does_not_hold_up_the_next(run: Run, whatsapp: WhatsApp, emulate: Emulate) -> None:
     async with run(whatsapp) as running:
         outside_the_window = {"code": 63016, "message": "outside the allowed window", "status": 400}
