@@ -2,11 +2,16 @@ import asyncio
 import statistics
 import time
 
+from pydantic_ai import Agent as PydanticAgent
+from pydantic_ai.messages import ModelMessage
+
+from bench import bot
 from bench.events import telegram_request
 from bench.load import load
 from bench.measure import Row
 from bench.platform_stub import PlatformStub
 from bench.servers import postgres, served
+from gateway.sessions import TURNS_REMEMBERED
 
 MESSAGES = 600
 CONVERSATIONS = 100
@@ -31,12 +36,16 @@ async def _measure() -> list[Row]:
             name = f"PostgreSQL, one web process, {workers} worker{'s' if workers > 1 else ''}"
             rates[name], delays[name] = await _both(stub, url)
     await stub.stop()
+    alone = await _agent_alone()
     base = next(iter(rates))
     rows = [Row(f"answered: {name}", rate, "messages/s", base, rate / rates[base]) for name, rate in rates.items()]
-    return rows + [
-        Row(f"webhook to platform call, idle: {name}", delay, "ms", "15 ms", delay / 15)
-        for name, delay in delays.items()
-    ]
+    for name, delay in delays.items():
+        overhead = delay - alone
+        rows += [
+            Row(f"webhook to platform call, idle: {name}", delay, "ms", "the agent alone", delay / alone),
+            Row(f"of that the gateway's: {name}", overhead, "ms", "15 ms", overhead / 15),
+        ]
+    return rows
 
 
 async def _both(stub: PlatformStub, url: str) -> tuple[float, float]:
@@ -61,3 +70,16 @@ async def _alone(stub: PlatformStub, url: str, count: int) -> float:
         delays.append((stub.heard[f"alone {number}"] - sent) * 1000)
         await asyncio.sleep(0.05)
     return statistics.median(delays)
+
+
+async def _agent_alone() -> float:
+    """Milliseconds for a run of pydantic-ai alone with as much history, when nothing else is done."""
+    agent, history = PydanticAgent(bot.agent.model), list[ModelMessage]()
+    delays = []
+    for number in range(ALONE + 10):
+        began = time.perf_counter()
+        result = await agent.run(f"alone {number}", message_history=history[-2 * TURNS_REMEMBERED :])
+        delays.append((time.perf_counter() - began) * 1000)
+        history += result.new_messages()
+        await asyncio.sleep(0.05)
+    return statistics.median(delays[10:])

@@ -25,7 +25,7 @@ class Drain:
             try:
                 if taken.unsent:
                     await self._outbox.deliver(conversation_id)
-                await self._turns.play(row)
+                unsent = await self._turns.play(row)
             except asyncio.CancelledError:
                 await asyncio.shield(self._inbox.release(row, counted=False))
                 raise
@@ -34,5 +34,5 @@ class Drain:
                 raise
             finally:
                 self._inbox.let_go(row)
-            await self._outbox.deliver(conversation_id)
+            await self._outbox.deliver(conversation_id, unsent)
         return True

@@ -2,7 +2,7 @@ import json
 import logging
 import secrets
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -92,14 +92,17 @@ class Taken:
 
 
 _of_conversation = inbox.c.conversation_id == bindparam("conversation_id")
-_with_conversation = select(
-    inbox, conversations.c.channel, conversations.c.tenant, conversations.c.key, conversations.c.shared
-).join(conversations, conversations.c.id == inbox.c.conversation_id)
-_RUNNING = _with_conversation.where(_of_conversation, is_any(inbox.c.status, InboxStatus.RUNNING))
-_FIRST_WAITING = (
-    _with_conversation.where(_of_conversation, is_any(inbox.c.status, InboxStatus.WAITING))
+_running = select(inbox.c.id).where(_of_conversation, is_any(inbox.c.status, InboxStatus.RUNNING))
+_first_waiting = (
+    select(inbox.c.id)
+    .where(_of_conversation, is_any(inbox.c.status, InboxStatus.WAITING))
     .order_by(inbox.c.place)
     .limit(1)
+)
+_NEXT = (
+    select(inbox, conversations.c.channel, conversations.c.tenant, conversations.c.key, conversations.c.shared)
+    .join(conversations, conversations.c.id == inbox.c.conversation_id)
+    .where(inbox.c.id.in_([_running.scalar_subquery(), _first_waiting.scalar_subquery()]))
 )
 _FIRST_UNSENT = select(outbox.c.id).where(outbox.c.conversation_id == bindparam("conversation_id"), is_unsent).limit(1)
 _LEAVE = (
@@ -109,6 +112,19 @@ _LEAVE = (
         is_any(inbox.c.status, InboxStatus.RUNNING),
         inbox.c.lease == bindparam("known_lease"),
     )
+    .returning(inbox.c.id)
+)
+_END = (
+    update(inbox)
+    .where(
+        (
+            (inbox.c.id == bindparam("row_id"))
+            & is_any(inbox.c.status, InboxStatus.RUNNING)
+            & (inbox.c.lease == bindparam("known_lease"))
+        )
+        | ((inbox.c.turn_id == bindparam("row_id")) & is_any(inbox.c.status, InboxStatus.JOINED))
+    )
+    .values(status=bindparam("new_status"), error=bindparam("new_error"))
     .returning(inbox.c.id)
 )
 _CLAIM = (
@@ -181,14 +197,11 @@ class Inbox:
 
         async def work(connection: AsyncConnection) -> Taken:
             unsent = (await connection.execute(_FIRST_UNSENT, here)).first() is not None
-            found = (await connection.execute(_RUNNING, here)).first()
-            if found is not None and await self._is_played(connection, found):
-                raise Busy
-            found = found or (await connection.execute(_FIRST_WAITING, here)).first()
+            found = await self._next(connection, here)
             while found is not None and self._is_too_old(found):
                 await self._expire(connection, found.id, TOO_OLD)
                 log.warning("message %s is older than %s and is not answered", found.reference, self._oldest)
-                found = (await connection.execute(_FIRST_WAITING, here)).first()
+                found = await self._next(connection, here)
             if found is None:
                 return Taken(None, unsent)
             fence = {"row_id": found.id, "known_lease": found.lease, "new_owner": self._dispatcher.owner}
@@ -203,18 +216,27 @@ class Inbox:
             self._playing.add(taken.message.id)
         return taken
 
+    async def _next(self, connection: AsyncConnection, here: Mapping[str, int]) -> Row[Any] | None:
+        rows = (await connection.execute(_NEXT, here)).all()
+        running = next((row for row in rows if row.status == InboxStatus.RUNNING), None)
+        if running is not None and await self._is_played(connection, running):
+            raise Busy
+        return running or next(iter(rows), None)
+
     def let_go(self, row: Claimed) -> None:
         """This process does not play a message any more, however that came."""
         self._playing.discard(row.id)
 
     async def end(self, connection: AsyncConnection, row: Claimed, status: InboxStatus, error: str = "") -> None:
-        """Ends a turn in the caller's transaction.
+        """Ends a turn, and what is joined to it, in the caller's transaction.
 
         Raises:
             LeaseLost: if the row is no longer this worker's; the transaction must not be committed.
         """
-        await self._leave(connection, row, status=status, error=error or None)
-        await self._end_joined(connection, row.id, status, error)
+        fence = {"row_id": row.id, "known_lease": row.lease}
+        ended = await connection.execute(_END, {**fence, "new_status": status, "new_error": error or None})
+        if row.id not in ended.scalars():
+            raise LeaseLost
 
     async def park(self, connection: AsyncConnection, row: Claimed, sender: Identity, needed: ConsentRequired) -> None:
         """Lets a message wait for its sender's consent, and its conversation go on."""

@@ -39,13 +39,33 @@ class _Where:
     paused_until: datetime | None
 
 
+@dataclass(frozen=True, slots=True)
+class Unsent:
+    """A row that waits to be sent.
+
+    Args:
+        begun: whether it is marked as being sent by who has this, and is not sent yet.
+    """
+
+    row: Row[Any]
+    where: _Where
+    begun: bool = False
+
+
 _UNSENT = (
-    select(outbox).where(outbox.c.conversation_id == bindparam("conversation_id"), is_unsent).order_by(outbox.c.id)
-)
-_WHERE = (
-    select(conversations, pauses.c.until)
+    select(
+        outbox,
+        conversations.c.channel,
+        conversations.c.tenant,
+        conversations.c.key,
+        conversations.c.shared,
+        conversations.c.last_accepted_at,
+        pauses.c.until,
+    )
+    .join(conversations, conversations.c.id == outbox.c.conversation_id)
     .outerjoin(pauses, (pauses.c.channel == conversations.c.channel) & (pauses.c.tenant == conversations.c.tenant))
-    .where(conversations.c.id == bindparam("conversation_id"))
+    .where(outbox.c.conversation_id == bindparam("conversation_id"), is_unsent)
+    .order_by(outbox.c.id)
 )
 _MARK = (
     update(outbox)
@@ -56,6 +76,19 @@ _MARK = (
     )
     .returning(outbox)
 )
+_RELEASE = (
+    update(outbox)
+    .where(
+        is_any(outbox.c.status, OutboxStatus.HELD),
+        outbox.c.recipient_tenant == bindparam("of_tenant"),
+        outbox.c.recipient_user_id == bindparam("of_user_id"),
+        outbox.c.created_at >= bindparam("oldest"),
+        outbox.c.conversation_id.in_(select(conversations.c.id).where(conversations.c.channel == bindparam("channel"))),
+    )
+    .values(status=OutboxStatus.WAITING, renewed_at=bindparam("now"))
+    .returning(outbox.c.conversation_id)
+)
+_ADD = insert(outbox)
 
 
 class Outbox:
@@ -117,18 +150,16 @@ class Outbox:
 
     async def release(self, connection: AsyncConnection, identity: Identity) -> list[int]:
         """Lets go what was held for a person, who can be reached now; returns the conversations it is sent from."""
-        of_channel = select(conversations.c.id).where(conversations.c.channel == identity.channel)
+        now = datetime.now(UTC)
         released = await connection.execute(
-            update(outbox)
-            .where(
-                is_any(outbox.c.status, OutboxStatus.HELD),
-                outbox.c.recipient_tenant == identity.tenant,
-                outbox.c.recipient_user_id == identity.user_id,
-                outbox.c.created_at >= datetime.now(UTC) - HELD_FOR,
-                outbox.c.conversation_id.in_(of_channel),
-            )
-            .values(status=OutboxStatus.WAITING, renewed_at=datetime.now(UTC))
-            .returning(outbox.c.conversation_id)
+            _RELEASE,
+            {
+                "channel": identity.channel,
+                "of_tenant": identity.tenant,
+                "of_user_id": identity.user_id,
+                "oldest": now - HELD_FOR,
+                "now": now,
+            },
         )
         return list(dict.fromkeys(released.scalars()))
 
@@ -167,20 +198,32 @@ class Outbox:
             await self._add(connection, conversation_id, None, OutboxKind.TEXT, body, reference=reference, **when)
         return reference
 
-    async def deliver(self, conversation_id: int) -> None:
-        """Sends what waits in a conversation, in order, up to something that has to be tried again later."""
-        here = {"conversation_id": conversation_id}
+    async def begin(self, connection: AsyncConnection, conversation_id: int) -> list[Unsent]:
+        """What waits in a conversation, in order; the first is marked as being sent if it can go at once.
 
-        async def work(connection: AsyncConnection) -> tuple[Sequence[Row[Any]], Row[Any]]:
-            rows = (await connection.execute(_UNSENT, here)).all()
-            return rows, (await connection.execute(_WHERE, here)).one()
+        That is done in the transaction that adds it, and saves one.
+        """
+        unsent = await _unsent(connection, conversation_id)
+        if unsent and self._can_go(unsent[0]):
+            row, where = unsent[0].row, unsent[0].where
+            marked = await self._mark_in(connection, row, OutboxStatus.SENDING, attempts=row.attempts + 1, error=None)
+            unsent[0] = Unsent(marked, where, begun=True)
+        return unsent
 
-        rows, found = await self._database.look(work)
-        conversation = Conversation(found.channel, found.tenant, found.key, found.shared)
-        where = _Where(conversation, found.last_accepted_at, found.until)
+    async def deliver(self, conversation_id: int, unsent: Sequence[Unsent] | None = None) -> None:
+        """Sends what waits in a conversation, in order, up to something that has to be tried again later.
+
+        Args:
+            unsent: what waits there, where that is known.
+        """
+        if unsent is None:
+            unsent = await self._database.look(lambda connection: _unsent(connection, conversation_id))
         try:
-            for row in rows:
-                if row.status == OutboxStatus.RETRYING or not await self._deliver(row, where):
+            for each in unsent:
+                row, where = each.row, each.where
+                if row.status == OutboxStatus.RETRYING:
+                    return
+                if not await (self._attempt(row, where) if each.begun else self._deliver(row, where)):
                     return
         except LeaseLost:
             log.warning("another worker has taken over what is sent to conversation %s", conversation_id)
@@ -212,8 +255,8 @@ class Outbox:
         """Sends one row; returns whether the next may follow."""
         if row.status == OutboxStatus.SENDING:  # its process died while it was sending
             row = await self._mark(row, OutboxStatus.SENDING, ambiguous=True)
-        if where.paused_until is not None and where.paused_until > datetime.now(UTC):
-            return await self._retry(row, where.paused_until, row.error, row.attempts)
+        if (until := _pause_of(where)) is not None:
+            return await self._retry(row, until, row.error, row.attempts)
         if (reason := self._reason_against(row, where)) is not None:
             return await self._give_up(row, where, reason)
         again = False
@@ -232,6 +275,10 @@ class Outbox:
             if again and self._ambiguous_sends is AmbiguousSends.DROP:
                 return await self._give_up(row, where, DROPPED_AMBIGUOUS)
         row = await self._mark(row, OutboxStatus.SENDING, attempts=row.attempts + 1, error=None)
+        return await self._attempt(row, where, again=again)
+
+    async def _attempt(self, row: Row[Any], where: _Where, *, again: bool = False) -> bool:
+        """Sends one row that is marked as being sent; returns whether the next may follow."""
         try:
             async with asyncio.timeout(SEND_TIMEOUT):
                 await self._send(row, where.conversation, again=again)
@@ -239,6 +286,11 @@ class Outbox:
             return await self._failed(row, where, error)
         await self._mark(row, OutboxStatus.SENT)
         return True
+
+    def _can_go(self, unsent: Unsent) -> bool:
+        row, where = unsent.row, unsent.where
+        is_fresh = row.status == OutboxStatus.WAITING and not row.ambiguous
+        return is_fresh and _pause_of(where) is None and self._reason_against(row, where) is None
 
     def _reason_against(self, row: Row[Any], where: _Where) -> str | None:
         now, window = datetime.now(UTC), self._presenters[where.conversation.channel].reply_window
@@ -381,7 +433,7 @@ class Outbox:
             "recipient_user_id": recipient and recipient.user_id,
             **values,
         }
-        await connection.execute(insert(outbox), row)
+        await connection.execute(_ADD, row)
 
     async def _mark(self, row: Row[Any], status: OutboxStatus, **values: Any) -> Row[Any]:
         return await self._database.transact(lambda connection: self._mark_in(connection, row, status, **values))
@@ -400,6 +452,21 @@ class Outbox:
         if changed is None:
             raise LeaseLost
         return changed
+
+
+async def _unsent(connection: AsyncConnection, conversation_id: int) -> list[Unsent]:
+    rows = (await connection.execute(_UNSENT, {"conversation_id": conversation_id})).all()
+    if not rows:
+        return []
+    first = rows[0]
+    conversation = Conversation(first.channel, first.tenant, first.key, first.shared)
+    where = _Where(conversation, first.last_accepted_at, first.until)
+    return [Unsent(row, where) for row in rows]
+
+
+def _pause_of(where: _Where) -> datetime | None:
+    until = where.paused_until
+    return until if until is not None and until > datetime.now(UTC) else None
 
 
 def _key_of(row: Row[Any]) -> str:

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Row, func, insert, select
+from sqlalchemy import Row, Select, bindparam, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.database import Database
@@ -42,6 +42,20 @@ class SessionItem:
     private: bool = False
 
 
+def _history() -> Select[Any]:
+    table = session_items
+    here = table.c.conversation_id == bindparam("conversation_id")
+    began = select(func.coalesce(func.max(table.c.id), 0)).where(here, table.c.role == Role.NEW).scalar_subquery()
+    current = (here, table.c.id > began)
+    turns = select(table.c.inbox_id).where(*current).group_by(table.c.inbox_id)
+    recent = turns.order_by(func.max(table.c.id).desc()).limit(TURNS_REMEMBERED)
+    return select(table).where(*current, table.c.inbox_id.in_(recent)).order_by(table.c.id)
+
+
+_HISTORY = _history()
+_ADD = insert(session_items)
+
+
 class Sessions:
     """The history of each conversation, item by item, each with its owner."""
 
@@ -54,16 +68,11 @@ class Sessions:
         The reader's own items are as their turns left them. Of other people's, what was said is read as text,
         and what their tools returned, and an answer built on their private data, is left out.
         """
-        table = session_items
-        mine = (table.c.conversation_id == conversation_id, table.c.role == Role.NEW)
-        began = select(func.coalesce(func.max(table.c.id), 0)).where(*mine).scalar_subquery()
-        current = (table.c.conversation_id == conversation_id, table.c.id > began)
-        turns = select(table.c.inbox_id).where(*current).group_by(table.c.inbox_id)
-        recent = turns.order_by(func.max(table.c.id).desc()).limit(TURNS_REMEMBERED)
-        statement = select(table).where(*current, table.c.inbox_id.in_(recent)).order_by(table.c.id)
+        here = {"conversation_id": conversation_id}
 
         async def work(connection: AsyncConnection) -> Sequence[Row[Any]]:
-            return (await connection.execute(statement)).all()
+            rows: Sequence[Row[Any]] = (await connection.execute(_HISTORY, here)).all()
+            return rows
 
         rows = await self._database.look(work)
         items = []
@@ -109,7 +118,7 @@ class Sessions:
             for item in items
         ]
         if rows:
-            await connection.execute(insert(session_items), rows)
+            await connection.execute(_ADD, rows)
 
 
 def _clean(text: str) -> str:

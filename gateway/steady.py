@@ -18,9 +18,6 @@ class SteadyConnection(AsyncConnection):
     async def execute(self, *args: Any, **options: Any) -> Any:
         return await finished(super().execute(*args, **options))
 
-    async def exec_driver_sql(self, *args: Any, **options: Any) -> Any:
-        return await finished(super().exec_driver_sql(*args, **options))
-
     async def run_sync(self, *args: Any, **options: Any) -> Any:
         return await finished(super().run_sync(*args, **options))
 

@@ -26,9 +26,6 @@ class ThreadedConnection:
     async def execute(self, statement: Executable, parameters: Any = None) -> Result[Any]:
         return await self._slot.run(lambda connection: _fetched(connection.execute(statement, parameters)))
 
-    async def exec_driver_sql(self, statement: str) -> Result[Any]:
-        return await self._slot.run(lambda connection: _fetched(connection.exec_driver_sql(statement)))
-
     async def scalar(self, statement: Executable, parameters: Any = None) -> Any:
         return await self._slot.run(lambda connection: connection.scalar(statement, parameters))
 

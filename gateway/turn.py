@@ -16,7 +16,7 @@ from gateway.inbox import Claimed, Inbox, LeaseLost
 from gateway.interface import HELD_ANSWER, Interface
 from gateway.journal import CallNotRepeated, TurnJournal
 from gateway.logs import describe
-from gateway.outbox import Outbox
+from gateway.outbox import Outbox, Unsent
 from gateway.retries import may_pass, next_try
 from gateway.runner import TURN_TIMEOUT, AgentRunner
 from gateway.sessions import Role, SessionItem, Sessions
@@ -89,8 +89,12 @@ class Turns:
         self._private_answers = private_answers
         self._tries = tries
 
-    async def play(self, row: Claimed) -> None:
-        """Plays one claimed message to its end: answered, parked or given up, with what is to be sent."""
+    async def play(self, row: Claimed) -> list[Unsent] | None:
+        """Plays one claimed message to its end: answered, parked or given up.
+
+        Returns:
+            What is to be sent now, if it is known.
+        """
         interface = self._interfaces[row.conversation.channel]
         try:
             try:
@@ -98,17 +102,21 @@ class Turns:
             except Exception as error:
                 log.exception("the payload cannot be parsed")
                 if row.attempts < self._tries:
-                    return await self._inbox.retry(row, describe(error), next_try(row.attempts))
-                return await self._end(row, InboxStatus.DEAD, describe(error))
+                    await self._inbox.retry(row, describe(error), next_try(row.attempts))
+                else:
+                    await self._end(row, InboxStatus.DEAD, describe(error))
+                return None
             if message is None:
-                return await self._end(row, InboxStatus.DONE)
+                await self._end(row, InboxStatus.DONE)
+                return None
             journal, message, outcome = await self._answer(row, message, interface)
             if outcome.retry:
                 await self._inbox.retry(row, outcome.error, next_try(row.attempts))
-            else:
-                await self._write(row, message, outcome, interface, journal)
+                return None
+            return await self._write(row, message, outcome, interface, journal)
         except LeaseLost:
             log.warning("another worker has taken this message over; nothing of this turn is kept")
+            return None
 
     async def _answer(self, row: Claimed, lead: Message, interface: Interface) -> tuple[TurnJournal, Message, Outcome]:
         """Answers a message; and, where the agent is one for that, what else its sender writes meanwhile."""
@@ -193,14 +201,14 @@ class Turns:
 
     async def _write(
         self, row: Claimed, message: Message, outcome: Outcome, interface: Interface, journal: TurnJournal
-    ) -> None:
+    ) -> list[Unsent]:
         alone = outcome.private and message.conversation.shared and self._private_answers is PrivateAnswers.ALONE
         text = NOBODY_ALONE if alone and message.anonymous else outcome.text
         parts = interface.presenter.parts(text) if text else []
         if text and not parts:  # markdown of which nothing can be seen, like an empty quote
             parts = interface.presenter.parts(NO_ANSWER)
 
-        async def work(connection: AsyncConnection) -> Callable[[], None]:
+        async def work(connection: AsyncConnection) -> tuple[Callable[[], None], list[Unsent]]:
             released: list[int] = []
             if outcome.parked is not None:
                 await self._inbox.park(connection, row, message.sender, outcome.parked)
@@ -227,10 +235,12 @@ class Turns:
                 released = await self._outbox.release(connection, message.sender)
                 if message.argument == HELD_ANSWER and not released:
                     await self._outbox.add_texts(connection, row, interface.presenter.parts(NOTHING_HELD), message.id)
-            return await self._inbox.resume(connection, released)
+            unsent = await self._outbox.begin(connection, row.conversation_id)
+            return await self._inbox.resume(connection, released), unsent
 
-        committed = await self._database.transact(work)
+        committed, unsent = await self._database.transact(work)
         committed()
+        return unsent
 
 
 async def _unless(outcome: Coroutine[Any, Any, Outcome], interruption: Coroutine[Any, Any, None]) -> Outcome | None:

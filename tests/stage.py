@@ -16,10 +16,11 @@ from pydantic_ai.models.function import AgentInfo, FunctionModel
 from sqlalchemy import create_engine, text
 from starlette.routing import BaseRoute
 
-from gateway import Agent, Conversation, Gateway, Identity, Message
+from gateway import Agent, Conversation, Gateway, Identity, Message, TurnContext
 from gateway.events import TurnEvent
 from gateway.interface import DeliveryRefused, Event, Host, Presenter, SignIn
 from oauth import GrantRevoked, Keyring, Token
+from toolkits import Toolkit, tool
 
 TENANT = "T1"
 
@@ -159,6 +160,22 @@ class FakeProvider:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "FakeProvider":
         raise AssertionError("a provider is shared, not copied")
+
+
+class Vault(Toolkit):
+    """Holds a secret of each person."""
+
+    _clone_shared_attrs = ("auth",)
+    private = True
+    scopes = frozenset({"read"})
+
+    def __init__(self) -> None:
+        self.auth = FakeProvider()
+
+    @tool
+    async def open_vault(self, context: TurnContext) -> str:
+        """Opens it."""
+        return str(await context.credentials("fake", {"read"}))
 
 
 @dataclass

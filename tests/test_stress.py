@@ -22,6 +22,7 @@ import pytest
 from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse, TextPart, ToolCallPart, ToolReturnPart
 from pydantic_ai.models.function import AgentInfo, FunctionModel
 from reachable import reachable
+from sqlalchemy import text
 from stage import FakeProvider, Stage, stage
 
 from gateway import Agent, TurnContext, runner
@@ -212,7 +213,7 @@ async def test_nothing_of_one_person_reaches_another_in_many_turns(
                 await asyncio.sleep(0.05)
         records: list[AuditRecord] = list(await scene.gateway._runner._audit.find(since=None, limit=10 * TURNS))
         async with scene.gateway._database.read() as connection:
-            rows = (await connection.exec_driver_sql(ANSWERS)).all()
+            rows = (await connection.execute(text(ANSWERS))).all()
     assert len({row.id for row in rows}) == written
     leaks = [row for row in rows if not set(re.findall(r"person\d\d", row.text)) <= {sender(row)}]
     assert leaks == []
@@ -243,7 +244,7 @@ async def unplayed(scene: Stage) -> int:
     async with scene.gateway._database.read() as connection:
         waiting = "SELECT count(*) FROM inbox WHERE status IN ('waiting', 'running', 'parked')"
         unsent = "SELECT count(*) FROM outbox WHERE status IN ('waiting', 'sending')"
-        counts = [(await connection.exec_driver_sql(query)).scalar_one() for query in (waiting, unsent)]
+        counts = [(await connection.execute(text(query))).scalar_one() for query in (waiting, unsent)]
     return sum(counts)
 
 

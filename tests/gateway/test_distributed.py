@@ -5,24 +5,9 @@ from pathlib import Path
 import httpx
 import pytest
 from peers.postgres import PostgresServer
-from stage import FakeProvider, Stage, stage
+from stage import Stage, Vault, stage
 
-from gateway import TurnContext
 from oauth import Keyring
-from toolkits import Toolkit, tool
-
-
-class Vault(Toolkit):
-    _clone_shared_attrs = ("auth",)
-    scopes = frozenset({"read"})
-
-    def __init__(self) -> None:
-        self.auth = FakeProvider()
-
-    @tool
-    async def open_vault(self, context: TurnContext) -> str:
-        """Opens it."""
-        return str(await context.credentials("fake", {"read"}))
 
 
 async def readiness(scene: Stage) -> tuple[int, dict[str, object]]:

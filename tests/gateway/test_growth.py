@@ -11,16 +11,14 @@ import pytest
 from gate import Gate
 from peers.postgres import PostgresServer
 from sqlalchemy import event
-from stage import FakeProvider, place, stage
+from stage import Vault, place, stage
 from typer.testing import CliRunner
 
-from gateway import TurnContext
 from gateway.cli import app
 from gateway.copying import copy_database
 from gateway.database import make_database
 from gateway.retention import Retention
 from oauth import Keyring, SettingError
-from toolkits import Toolkit, tool
 
 OLD = "'2020-01-01 00:00:00.000000'"
 
@@ -81,20 +79,6 @@ async def test_what_is_old_and_done_is_removed_and_its_keys_are_kept(
     assert scene.rows("SELECT status FROM inbox ORDER BY id") == [("dead",), ("done",), ("done",), ("done",)]
     assert scene.rows("SELECT count(*) FROM outbox") == [(4,)]
     assert scene.rows("SELECT count(*) FROM session_items") == [(22,)]
-
-
-class Vault(Toolkit):
-    _clone_shared_attrs = ("auth",)
-    scopes = frozenset({"read"})
-    private = True
-
-    def __init__(self) -> None:
-        self.auth = FakeProvider()
-
-    @tool
-    async def open_vault(self, context: TurnContext) -> str:
-        """Opens it."""
-        return str(await context.credentials("fake", {"read"}))
 
 
 async def test_a_gateway_goes_on_where_it_was_on_another_database(tmp_path: Path, postgres: PostgresServer) -> None:

@@ -6,25 +6,13 @@ from pathlib import Path
 
 import pytest
 from peers.wait import wait_until_async
-from stage import FakeProvider, Sent, Stage, stage
+from stage import Sent, Stage, Vault, stage
 
-from gateway import SettingError, TurnContext
+from gateway import SettingError
 from toolkits import Toolkit, tool
 
 
-class Vault(Toolkit):
-    _clone_shared_attrs = ("auth",)
-    private = True
-    scopes = frozenset({"read"})
-
-    def __init__(self, auth: FakeProvider) -> None:
-        self.auth = auth
-
-    @tool
-    async def open_vault(self, context: TurnContext) -> str:
-        """Opens it."""
-        return str(await context.credentials("fake", {"read"}))
-
+class TimedVault(Vault):
     @tool
     def tell_time(self) -> str:
         """Tells the time, in private too."""
@@ -39,7 +27,7 @@ class Clock(Toolkit):
 
 
 def scene_of(directory: Path, **options: str) -> Stage:
-    return stage(directory, [Vault(FakeProvider()), Clock()], **options)
+    return stage(directory, [TimedVault(), Clock()], **options)
 
 
 async def connect(scene: Stage) -> None:
