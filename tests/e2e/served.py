@@ -21,6 +21,7 @@ from oauth import Keyring
 
 COMMAND = Path(sys.executable).with_name("understudy")
 START_TIMEOUT = 30.0  # seconds
+WORKS = "Understudy plays the messages of"  # what a worker says when it has started
 ROOT = Path(__file__).parents[2]
 
 
@@ -34,7 +35,8 @@ class Served:
         self.log = directory / "log.txt"
         self.gate = directory / "gate"
         self._child: subprocess.Popen[bytes] | None = None
-        self._worker: subprocess.Popen[bytes] | None = None
+        self._workers: list[subprocess.Popen[bytes]] = []
+        self._started = 0  # workers, those that have ended included
         self._directory = directory
         self._env = environment(self, emulate, telegram) | env
         emulate.connect(
@@ -45,16 +47,25 @@ class Served:
         self._child = self._run("serve", str(self.target), "--port", self.url.rpartition(":")[2])
         wait_until(self._is_ready, START_TIMEOUT, "understudy serve is ready")
 
-    def work(self) -> None:
-        """Starts a worker besides; on PostgreSQL alone."""
-        self._worker = self._run("worker", str(self.target))
+    def work(self) -> int:
+        """Starts a worker besides, on PostgreSQL alone; returns its process id."""
+        worker = self._run("worker", str(self.target))
+        self._workers.append(worker)
+        self._started += 1
 
-        def workers() -> bool:
-            assert self._worker is not None
-            assert self._worker.poll() is None, f"it ended:\n{self.output()}"
-            return bool(httpx.get(f"{self.url}/readyz", trust_env=False).json()["workers"])
+        def works() -> bool:
+            assert worker.poll() is None, f"it ended:\n{self.output()}"
+            is_known = bool(httpx.get(f"{self.url}/readyz", trust_env=False).json()["workers"])
+            return is_known and self.output().count(WORKS) == self._started
 
-        wait_until(workers, START_TIMEOUT, "understudy worker works")
+        wait_until(works, START_TIMEOUT, "understudy worker works")
+        return worker.pid
+
+    def kill_worker(self, pid: int) -> None:
+        worker = next(worker for worker in self._workers if worker.pid == pid)
+        self._workers.remove(worker)
+        worker.kill()
+        worker.wait()
 
     def _run(self, *arguments: str) -> subprocess.Popen[bytes]:
         with self.log.open("ab") as log:
@@ -66,12 +77,12 @@ class Served:
         self._child.wait()
 
     def stop(self) -> int:
-        """Stops it as an operator does; returns its exit status, or the worker's if that is another one than 0."""
-        if self._worker is not None:
-            self._worker.send_signal(signal.SIGTERM)
-            if status := self._worker.wait(20):
+        """Stops all as an operator does; returns the gateway's exit status, or a worker's that is not 0."""
+        for worker in self._workers:
+            worker.send_signal(signal.SIGTERM)
+        while self._workers:
+            if status := self._workers.pop().wait(20):
                 return status
-            self._worker = None
         assert self._child is not None
         if self._child.poll() is None:
             self._child.send_signal(signal.SIGTERM)
