@@ -171,7 +171,7 @@ class DistributedDispatcher:
         while not self._stopping.is_set():
             await self._pause(SWEEP_EVERY)
             worker = self._worker
-            if worker is None or worker.worker_id is None:
+            if self._stopping.is_set() or worker is None or worker.worker_id is None:
                 continue
             try:
                 async with self._database.write() as connection:
