@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
 from gateway.inbox import Claimed, Inbox, Waiting
+from oauth.pending import code_in
 from toolkits import Message
 
 LOOK_EVERY = 0.3  # seconds between two looks for a message that interrupts
@@ -49,7 +50,7 @@ class Collector:
         following = []
         for waiting in await self._inbox.waiting_next(self._row):
             found = await self._read(waiting)
-            if found is None or found.sender != message.sender or found.command is not None or found.anonymous:
+            if found is None or found.sender != message.sender or not may_be_joined(found):
                 break
             following.append((waiting, found))
         return following
@@ -63,7 +64,7 @@ class Collector:
 
 
 def may_be_joined(message: Message) -> bool:
-    return message.command is None and not message.anonymous
+    return message.command is None and not message.anonymous and code_in(message.text) is None
 
 
 def _combined(messages: Sequence[Message]) -> Message:

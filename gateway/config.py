@@ -26,6 +26,14 @@ class AmbiguousSends(StrEnum):
     DROP = "drop"
 
 
+class SignInCode(StrEnum):
+    """Whether a person who has signed in sends a code in the chat, which shows that they are the one there."""
+
+    #: Unless their platform vouches for the account's e-mail address.
+    UNLESS_VOUCHED = "unless-vouched"
+    ALWAYS = "always"
+
+
 class WhenBusy(StrEnum):
     """What becomes of messages that come while a conversation is busy."""
 
@@ -46,6 +54,7 @@ class GatewaySettings(Settings):
     )
     secret_key: SecretStr | None = Field(default=None, description="Make one with `understudy keys new`.")
     private_answers: PrivateAnswers = Field(default=PrivateAnswers.ALONE, description="It is alone or open.")
+    sign_in_code: SignInCode = Field(default=SignInCode.UNLESS_VOUCHED, description="It is unless-vouched or always.")
     max_waiting_messages: int = Field(
         default=100_000, ge=1, description="It is how many messages may wait before webhooks are answered 503."
     )

@@ -5,8 +5,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
-from oauth import ConsentRequired, CredentialsRefused, OAuthCoordinator
-from toolkits import Message
+from oauth import ConsentRequired, CredentialsRefused, OAuthCoordinator, PermissionDeclined
+from toolkits import Message, ToolError
 
 log = logging.getLogger(__name__)
 
@@ -97,4 +97,7 @@ class TurnCredentials:
         if self._oauth is None:
             log.warning("a tool asks for credentials of %r: give its toolkit, or Agent(auth=…), the provider", provider)
             raise CredentialsRefused("No account can be connected here.")
-        return await self._oauth.credentials(self._message.sender, provider, scopes, renew=renew)
+        try:
+            return await self._oauth.credentials(self._message.sender, provider, scopes, renew=renew)
+        except PermissionDeclined as declined:
+            raise ToolError(str(declined)) from None

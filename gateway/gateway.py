@@ -15,7 +15,7 @@ from starlette.routing import BaseRoute, Route
 from gateway import request_context
 from gateway.agent import Agent
 from gateway.audit import Audit
-from gateway.config import GatewaySettings
+from gateway.config import GatewaySettings, SignInCode
 from gateway.database import Database, make_database
 from gateway.dispatch import Dispatcher, EmbeddedDispatcher
 from gateway.drain import Drain
@@ -32,7 +32,7 @@ from gateway.retention import Retention
 from gateway.runner import AgentRunner
 from gateway.sending import Sender
 from gateway.sessions import Sessions
-from gateway.timers import Timers
+from gateway.timers import Timer, Timers
 from gateway.transcript import load_transcript
 from gateway.turn import Turns
 from oauth import Identity, Keyring, OAuthCoordinator, OAuthProvider, SettingError
@@ -41,6 +41,9 @@ from toolkits import Conversation, Message
 from toolkits.mcp import MCPServer
 
 MAX_CONCURRENT_TURNS = 32
+DUE_EVERY = 0.5  # seconds
+REMOVE_EVERY = 60.0  # seconds between two looks for what is old
+CLEAN_UP_EVERY = 5.0  # seconds
 
 log = logging.getLogger(__name__)
 
@@ -109,9 +112,7 @@ class Gateway:
             oldest=oldest,
             ambiguous_sends=settings.ambiguous_sends,
         )
-        keep = timedelta(days=settings.keep_days) if settings.keep_days is not None else None
-        retention = Retention(self._database, keep) if keep is not None else None
-        self._timers = Timers(self._inbox, self._outbox, retention)
+        self._timers = Timers(self._make_timers(settings))
         self._sender = Sender(self._database, self._inbox, self._outbox, presenters)
         audit = Audit(self._database, content=settings.audit_content)
         self._runner = AgentRunner(self.agent, self._oauth, audit, self._sender)
@@ -297,11 +298,15 @@ class Gateway:
         async with self._database.read() as connection:
             return await load_transcript(connection, conversation)
 
-    async def sign_in_link(self, identity: Identity, provider: str) -> str:
-        """A sign-in link for a person, who is the one that asks for it."""
+    async def sign_in_link(self, identity: Identity, name: str, provider: str) -> str:
+        """A sign-in link for a person, who is the one that asks for it.
+
+        Args:
+            name: what the channel shows for them.
+        """
         if self._oauth is None:
             raise SettingError("No toolkit of the agent needs an account.")
-        return await self._oauth.authorization_url(identity, provider)
+        return await self._oauth.authorization_url(identity, provider, name)
 
     def _coordinator(self, settings: GatewaySettings) -> OAuthCoordinator | None:
         team: list[Any] = []
@@ -322,10 +327,27 @@ class Gateway:
                 "set it to the public address of this gateway, like https://bot.example.com."
             )
         keyring = Keyring.parse(settings.secret_key.get_secret_value())
-        coordinator = OAuthCoordinator(self._database, keyring, settings.base_url, self._inbox.unpark)
+        vouch = self._vouched_email if settings.sign_in_code is SignInCode.UNLESS_VOUCHED else None
+        coordinator = OAuthCoordinator(self._database, keyring, settings.base_url, self._inbox.unpark, vouch)
         for owner in owners:
             coordinator.register(owner.auth, owner.scopes)
         return coordinator
+
+    async def _vouched_email(self, identity: Identity) -> str | None:
+        interface = self.interfaces.get(identity.channel)
+        return None if interface is None else await interface.presenter.vouched_email(identity)
+
+    def _make_timers(self, settings: GatewaySettings) -> list[Timer]:
+        timers = [
+            Timer("the look for messages to be tried again", DUE_EVERY, self._inbox.resume_due),
+            Timer("the look for deliveries that are due", DUE_EVERY, self._outbox.resume_due),
+        ]
+        if settings.keep_days is not None:
+            retention = Retention(self._database, timedelta(days=settings.keep_days))
+            timers.append(Timer("the removal of what is old", REMOVE_EVERY, retention.remove))
+        if self._oauth is not None:
+            timers.append(Timer("the clean-up of sign-ins", CLEAN_UP_EVERY, self._oauth.clean_up))
+        return timers
 
     async def _healthz(self, _: Request) -> JSONResponse:
         return JSONResponse({"status": "ok"})

@@ -108,6 +108,10 @@ class Presenter(ABC):
         """Shows what happens in a turn that is not over. It may come to nothing: the answer follows."""
         return
 
+    async def vouched_email(self, identity: Identity) -> str | None:
+        """The e-mail address that the platform vouches for as this person's, where the operator trusts it in that."""
+        return None
+
     @abstractmethod
     def parts(self, markdown: str) -> list[str]:
         """An answer as the platform takes it, in as many parts as its limit asks for."""
@@ -161,7 +165,7 @@ class Presenter(ABC):
 
     @abstractmethod
     async def send_sign_in(self, sign_in: SignIn) -> None:
-        """Sends a sign-in link where only its person sees it.
+        """Sends a sign-in link in the direct conversation of its person, where they may have to send a code.
 
         Raises:
             DeliveryRefused: as `send_text`.
@@ -188,8 +192,12 @@ class Host(Protocol):
         """What was said in a conversation, oldest first."""
         ...
 
-    async def sign_in_link(self, identity: Identity, provider: str) -> str:
-        """A sign-in link for a person, who is the one that asks for it."""
+    async def sign_in_link(self, identity: Identity, name: str, provider: str) -> str:
+        """A sign-in link for a person, who is the one that asks for it.
+
+        Args:
+            name: what the channel shows for them.
+        """
         ...
 
 

@@ -168,6 +168,7 @@ class Outbox:
         connection: AsyncConnection,
         answered: Claimed,
         identity: Identity,
+        name: str,
         provider: str,
         reply_to: str,
     ) -> None:
@@ -175,6 +176,7 @@ class Outbox:
         body = {
             "tenant": identity.tenant,
             "user_id": identity.user_id,
+            "name": name,
             "provider": provider,
             "reply_to": reply_to,
         }
@@ -391,7 +393,7 @@ class Outbox:
             conversation=conversation,
             reply_to=body["reply_to"],
             label=oauth.label(provider),
-            link=lambda: oauth.authorization_url(identity, provider),
+            link=lambda: oauth.authorization_url(identity, provider, body.get("name", "")),
             ticket=oauth.ticket(identity, provider),
         )
 

@@ -1,53 +1,52 @@
 import asyncio
 import logging
-import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from gateway.inbox import Inbox
 from gateway.logs import describe
-from gateway.outbox import Outbox
-from gateway.retention import Retention
-
-EVERY = 0.5  # seconds
-REMOVE_EVERY = 60.0  # seconds between two looks for what is old
 
 log = logging.getLogger(__name__)
 
 
-class Timers:
-    """Lets go on what waits for a time: a retry, a message that is sent later. Each process that plays has one.
+@dataclass(frozen=True, slots=True)
+class Timer:
+    """Something that is done again and again.
 
     Args:
-        retention: removes what is old, where that is wanted.
+        what: what it does, for the log.
+        every: seconds between the end of one time and the beginning of the next.
     """
 
-    def __init__(self, inbox: Inbox, outbox: Outbox, retention: Retention | None) -> None:
-        self._inbox = inbox
-        self._outbox = outbox
-        self._retention = retention
-        self._removed_at = -REMOVE_EVERY
-        self._task: asyncio.Task[None] | None = None
+    what: str
+    every: float
+    run: Callable[[], Awaitable[object]]
+
+
+class Timers:
+    """Lets go on what waits for a time. Each process that plays has them."""
+
+    def __init__(self, timers: Sequence[Timer]) -> None:
+        self._timers = timers
+        self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        self._task = asyncio.create_task(self._run(), name="timers")
+        self._tasks = [asyncio.create_task(_repeat(timer), name=timer.what) for timer in self._timers]
 
     async def stop(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-            self._task = None
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks = []
 
-    async def _run(self) -> None:
-        while True:
-            try:
-                await self._inbox.resume_due()
-                await self._outbox.resume_due()
-                if self._retention is not None and time.monotonic() - self._removed_at >= REMOVE_EVERY:
-                    await self._retention.remove()
-                    self._removed_at = time.monotonic()
-            except (SQLAlchemyError, OSError, TimeoutError) as error:
-                log.warning("nothing that was due could go on: %s", describe(error))
-            except Exception:
-                log.exception("nothing that was due could go on")
-            await asyncio.sleep(EVERY)
+
+async def _repeat(timer: Timer) -> None:
+    while True:
+        try:
+            await timer.run()
+        except (SQLAlchemyError, OSError, TimeoutError) as error:
+            log.warning("%s failed, and is tried again: %s", timer.what, describe(error))
+        except Exception:
+            log.exception("%s failed, and is tried again", timer.what)
+        await asyncio.sleep(timer.every)

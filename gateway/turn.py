@@ -22,6 +22,7 @@ from gateway.runner import TURN_TIMEOUT, AgentRunner
 from gateway.sessions import Role, SessionItem, Sessions
 from gateway.tables import InboxStatus
 from oauth import ConsentRequired, CredentialsRefused, OAuthCoordinator
+from oauth.pending import code_in
 from toolkits import Message
 
 ATTACHMENTS_UNREAD = "I cannot read attachments yet, only text."
@@ -144,6 +145,8 @@ class Turns:
             return self._failed(row, FAILED, "Its process died in each try.", journal)
         if message.command is not None:
             return self._command(message)
+        if (confirmed := await self._confirmed(message)) is not None:
+            return confirmed
         if not message.text:  # a bare mention is a greeting
             return Outcome(ATTACHMENTS_UNREAD if message.attachments else commands.greeting(self._agent))
         try:
@@ -186,6 +189,19 @@ class Turns:
         if message.attachments:
             text = f"{text}\n\n{ATTACHMENTS_UNREAD}"
         return Outcome(text, list(played.items), private=played.private)
+
+    async def _confirmed(self, message: Message) -> Outcome | None:
+        """What there is to say to a code that was expected."""
+        if self._oauth is None or message.anonymous or code_in(message.text) is None:
+            return None
+        if message.conversation.shared:
+            expected = await self._oauth.awaits_code(message.sender)
+            return Outcome(commands.CODE_IN_PRIVATE) if expected else None
+        entered = await self._oauth.confirm(message.sender, message.text)
+        if entered is None:
+            return None
+        label = self._oauth.label(entered.provider) if entered.provider is not None else ""
+        return Outcome(commands.entered(entered, label))
 
     def _command(self, message: Message) -> Outcome:
         if message.command == "new":
@@ -230,7 +246,9 @@ class Turns:
             else:
                 await self._outbox.add_texts(connection, row, parts, message.id)
             if outcome.sign_in is not None:
-                await self._outbox.add_sign_in(connection, row, message.sender, outcome.sign_in, message.id)
+                await self._outbox.add_sign_in(
+                    connection, row, message.sender, message.sender_name, outcome.sign_in, message.id
+                )
             if not message.conversation.shared:
                 released = await self._outbox.release(connection, message.sender)
                 if message.argument == HELD_ANSWER and not released:

@@ -18,10 +18,17 @@ EXPIRED = "This sign-in link has expired or was used before. Write to the bot ag
 
 @dataclass(frozen=True, slots=True)
 class Authorization:
-    """One attempt of one person to connect one provider."""
+    """One attempt of one person to connect one provider.
+
+    Args:
+        name: what the channel shows for them.
+        scopes: what is asked for.
+    """
 
     identity: Identity
     provider: str
+    name: str
+    scopes: frozenset[str]
     verifier: str
 
 
@@ -33,7 +40,7 @@ class AuthorizationStore:
         self._keyring = keyring
         self._serializer = URLSafeTimedSerializer(keyring.signing_keys(), salt="oauth state")
 
-    async def begin(self, identity: Identity, provider: str) -> tuple[str, str]:
+    async def begin(self, identity: Identity, provider: str, name: str, scopes: frozenset[str]) -> tuple[str, str]:
         """Returns the state for the authorization request and the PKCE verifier behind it."""
         key, verifier = secrets.token_urlsafe(24), secrets.token_urlsafe(64)
         now = datetime.now(UTC)
@@ -46,6 +53,8 @@ class AuthorizationStore:
                     channel=identity.channel,
                     tenant=identity.tenant,
                     user_id=identity.user_id,
+                    name=name,
+                    scopes=" ".join(sorted(scopes)),
                     verifier_ciphertext=self._keyring.encrypt(verifier.encode(), *_associated(key, provider, identity)),
                     expires_at=now + AUTHORIZATION_LIFETIME,
                 )
@@ -75,7 +84,8 @@ class AuthorizationStore:
             verifier = self._keyring.decrypt(row.verifier_ciphertext, *_associated(key, provider, identity))
         except DecryptionError:
             raise AuthorizationFailed(EXPIRED) from None
-        return Authorization(identity, provider, verifier.decode())
+        scopes = frozenset(row.scopes.split())
+        return Authorization(identity, provider, row.name, scopes, verifier.decode())
 
 
 def _associated(key: str, provider: str, identity: Identity) -> tuple[str, ...]:

@@ -1,32 +1,31 @@
-import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
-from weakref import WeakValueDictionary
 
 from itsdangerous import Signer
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from oauth.authorizations import AuthorizationStore
+from oauth.authorizations import Authorization, AuthorizationStore
 from oauth.database import Database
-from oauth.errors import AuthorizationFailed, ConsentRequired, GrantRevoked
+from oauth.errors import AuthorizationFailed, ConsentRequired, GrantRevoked, PermissionDeclined
 from oauth.identity import Identity
 from oauth.keyring import DecryptionError, Keyring
+from oauth.pending import Entered, PendingStore, code_in
 from oauth.provider import OAuthProvider
+from oauth.renewal import TokenRenewal, is_fresh
+from oauth.revocations import MOST_ATTEMPTS, Revocation, RevocationStore
 from oauth.settings import SettingError
 from oauth.token import Token
-from oauth.tokens import TokenStore
-
-REFRESH_MARGIN = timedelta(minutes=6)  # longer than a turn may take, so that no token expires inside one
+from oauth.tokens import StoredToken, TokenStore
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What a person has just consented to."""
+    """What a person has just consented to, or declined: `scopes` need not be asked for again."""
 
     identity: Identity
     provider: str
@@ -41,8 +40,42 @@ class Granted:
     credentials: Any = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """What a callback came to, for the page that the person in the browser reads.
+
+    Args:
+        account: the account that they signed in with.
+        name: what the channel shows for the person in the chat.
+        identity: that person.
+        permissions: what the agent may do, in words.
+        code: what they send in the chat to show that both are one; `None` if the account is connected.
+    """
+
+    label: str
+    account: str
+    name: str
+    identity: Identity
+    permissions: Sequence[str]
+    code: str | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An account that a person has connected."""
+
+    provider: str
+    label: str
+    account: str
+    connected_at: datetime | None
+    permissions: Sequence[str]
+
+
 GrantHook = Callable[[AsyncConnection, Grant], Awaitable[Callable[[], None]]]
 """Called inside the transaction that stores a token; what it returns is called when that is committed."""
+
+Voucher = Callable[[Identity], Awaitable[str | None]]
+"""Tells the e-mail address that a person's platform vouches for, if it does."""
 
 
 class OAuthCoordinator:
@@ -53,18 +86,29 @@ class OAuthCoordinator:
     Args:
         base_url: the public address that providers send people back to.
         on_grant: what else happens in the transaction that stores a token.
+        vouch: by whose word a person needs to send no code; everybody does, unless given.
     """
 
-    def __init__(self, database: Database, keyring: Keyring, base_url: str, on_grant: GrantHook) -> None:
+    def __init__(
+        self,
+        database: Database,
+        keyring: Keyring,
+        base_url: str,
+        on_grant: GrantHook,
+        vouch: Voucher | None = None,
+    ) -> None:
         self._database = database
         self._base_url = base_url
         self._on_grant = on_grant
+        self._vouch = vouch
         self._tokens = TokenStore(database, keyring)
+        self._renewal = TokenRenewal(self._tokens)
+        self._pending = PendingStore(database, keyring)
+        self._revocations = RevocationStore(database, keyring)
         self._authorizations = AuthorizationStore(database, keyring)
         self._signing_keys = keyring.signing_keys()
         self._providers: dict[str, OAuthProvider] = {}
         self._scopes: dict[str, frozenset[str]] = {}
-        self._refreshing: WeakValueDictionary[tuple[Identity, str], asyncio.Lock] = WeakValueDictionary()
 
     def register(self, provider: OAuthProvider, scopes: Iterable[str]) -> None:
         """Adds a provider, or scopes to one: a single consent covers all that were registered."""
@@ -72,16 +116,26 @@ class OAuthCoordinator:
         self._scopes[provider.name] = self._scopes.get(provider.name, frozenset()) | frozenset(scopes)
 
     def label(self, provider: str) -> str:
-        return self._providers[provider].label
+        """What people call a provider."""
+        known = self._providers.get(provider)
+        return known.label if known is not None else provider
 
-    async def authorization_url(self, identity: Identity, provider: str) -> str:
-        """A sign-in link for one person, good once and for ten minutes. It must reach nobody else."""
-        state, verifier = await self._authorizations.begin(identity, provider)
+    async def authorization_url(self, identity: Identity, provider: str, name: str) -> str:
+        """A sign-in link for one person, good once and for ten minutes. It must reach nobody else.
+
+        It asks for what the person has not granted yet, where the provider adds that to what they have.
+
+        Args:
+            name: what the channel shows for them.
+        """
+        scopes = self._scopes[provider]
+        if self._providers[provider].incremental:
+            stored = await self._load(identity, provider)
+            granted = stored.token.scopes if stored is not None else frozenset()
+            scopes = (scopes - granted) or scopes
+        state, verifier = await self._authorizations.begin(identity, provider, name, scopes)
         return self._providers[provider].authorization_url(
-            state=state,
-            verifier=verifier,
-            redirect_uri=self._redirect_uri(provider),
-            scopes=self._scopes[provider],
+            state=state, verifier=verifier, redirect_uri=self._redirect_uri(provider), scopes=scopes
         )
 
     def ticket(self, identity: Identity, provider: str) -> str:
@@ -106,8 +160,11 @@ class OAuthCoordinator:
         """
         await self._authorizations.take(state, provider)
 
-    async def complete(self, provider: str, state: str, code: str) -> Token:
-        """Exchanges the code that came with a callback, stores the token and lets what waits for it go on.
+    async def complete(self, provider: str, state: str, code: str) -> Consent:
+        """Exchanges the code that came with a callback for a token.
+
+        Where the person's platform vouches for the account's address the token is stored as theirs, and what waits for
+        it goes on. Else it is nobody's until they have sent a code in the chat: see `confirm`.
 
         Raises:
             AuthorizationFailed: with one plain sentence for the person in the browser.
@@ -118,19 +175,54 @@ class OAuthCoordinator:
         token = await self._providers[provider].exchange(
             code=code, verifier=authorization.verifier, redirect_uri=self._redirect_uri(provider)
         )
-        if missing := self._scopes[provider] - token.scopes:
-            log.info("consent of %s left out %s", authorization.identity, " ".join(sorted(missing)))
+        identity, granted = authorization.identity, authorization.scopes & token.scopes
+        if authorization.scopes and not granted:
+            log.info("%s granted nothing of what %s was asked for", identity, provider)
+            async with self._database.write() as connection:
+                await self._revocations.add(connection, provider, token)
             raise AuthorizationFailed(
-                "Some of the permissions were not granted, so nothing was connected. "
-                "Write to the bot again to get a new link, and leave every permission ticked."
+                "No permission was granted, so nothing was connected. "
+                "Write to the bot again to get a new link, and leave the permissions ticked that you agree with."
             )
-        grant = Grant(authorization.identity, provider, token.scopes)
+        token = replace(token, declined=authorization.scopes - token.scopes)
+        confirmation = None if await self._is_vouched_for(identity, token) else await self._ask(authorization, token)
+        if confirmation is None:
+            async with self._database.write() as connection:
+                committed = await self._connect(connection, identity, provider, token)
+            committed()
+        return Consent(
+            self.label(provider),
+            token.account,
+            authorization.name,
+            identity,
+            self._permissions(provider, token),
+            confirmation,
+        )
+
+    async def awaits_code(self, identity: Identity) -> bool:
+        """Whether a person is to send a code."""
+        return await self._pending.waits(identity)
+
+    async def confirm(self, identity: Identity, text: str) -> Entered | None:
+        """Takes a code that a person sent to the bot directly: their account is connected, what waits for it goes on.
+
+        Returns:
+            What became of it; `None` if the text is no code, or none is expected of this person.
+        """
+        code = code_in(text)
+        if code is None:
+            return None
         async with self._database.write() as connection:
-            await self._tokens.save(connection, authorization.identity, provider, token)
-            committed = await self._on_grant(connection, grant)
+            entered = await self._pending.enter(connection, identity, code)
+            if entered is None:
+                return None
+            for provider, dropped in entered.dropped:
+                await self._revocations.add(connection, provider, dropped)
+            if entered.provider is None or entered.token is None:
+                return entered
+            committed = await self._connect(connection, identity, entered.provider, entered.token)
         committed()
-        log.info("%s connected %s", authorization.identity, provider)
-        return token
+        return entered
 
     async def credentials(
         self, identity: Identity, provider: str, scopes: Iterable[str], *, renew: bool = False
@@ -143,6 +235,7 @@ class OAuthCoordinator:
 
         Raises:
             ConsentRequired: if the person has to sign in (again).
+            PermissionDeclined: if they were asked for one of the scopes and did not grant it.
             SettingError: if no such provider is registered.
         """
         if provider not in self._providers:
@@ -155,37 +248,135 @@ class OAuthCoordinator:
 
     async def is_connected(self, identity: Identity, provider: str, scopes: Iterable[str]) -> bool:
         """Whether there is a token of this person's that covers the scopes."""
-        token = await self._load(identity, provider)
-        return token is not None and frozenset(scopes) <= token.scopes
+        stored = await self._load(identity, provider)
+        return stored is not None and frozenset(scopes) <= stored.token.scopes
+
+    async def accounts(self, identity: Identity) -> list[Account]:
+        """What a person has connected."""
+        accounts = []
+        for provider in await self._tokens.providers(identity):
+            stored = await self._load(identity, provider)
+            if stored is not None:
+                permissions = self._permissions(provider, stored.token)
+                accounts.append(
+                    Account(provider, self.label(provider), stored.token.account, stored.connected_at, permissions)
+                )
+        return accounts
+
+    async def disconnect(self, identity: Identity, provider: str) -> str | None:
+        """Deletes a person's token, which is revoked soon if nobody else has the account connected.
+
+        Returns:
+            The account; `None` if none was connected.
+        """
+        async with self._database.write() as connection:
+            pending = await self._pending.take(connection, identity, provider)
+            if pending is not None:
+                await self._revocations.add(connection, provider, pending)
+            stored = await self._find(connection, identity, provider)
+            await self._tokens.delete(connection, identity, provider)
+            if stored is None:
+                return None
+            await self._revocations.add(connection, provider, stored.token)
+        log.info("%s disconnected %s", identity, provider)
+        return stored.token.account
+
+    async def clean_up(self) -> None:
+        """Drops what was not confirmed in time, and tells providers what is not wanted any more."""
+        if await self._pending.any_expired():
+            async with self._database.write() as connection:
+                for provider, token in await self._pending.expire(connection):
+                    await self._revocations.add(connection, provider, token)
+        for revocation in await self._revocations.take_due():
+            async with self._database.read() as connection:
+                account = (revocation.provider, revocation.account)
+                in_use = await self._tokens.uses(connection, *account) or await self._pending.uses(connection, *account)
+            if not in_use and not await self._revoke(revocation):
+                continue
+            await self._revocations.done(revocation)
+
+    async def _ask(self, authorization: Authorization, token: Token) -> str:
+        """Keeps a token apart; returns the code that makes it its person's."""
+        identity, provider = authorization.identity, authorization.provider
+        async with self._database.write() as connection:
+            earlier = await self._pending.take(connection, identity, provider)
+            if earlier is not None:
+                await self._revocations.add(connection, provider, earlier)
+            return await self._pending.add(connection, identity, provider, token)
+
+    async def _connect(
+        self, connection: AsyncConnection, identity: Identity, provider: str, token: Token
+    ) -> Callable[[], None]:
+        earlier = await self._find(connection, identity, provider)
+        if earlier is not None and earlier.token.account != token.account:
+            await self._revocations.add(connection, provider, earlier.token)
+        elif earlier is not None and self._providers[provider].incremental:
+            scopes = token.scopes | earlier.token.scopes
+            token = replace(token, scopes=scopes, declined=(token.declined | earlier.token.declined) - scopes)
+        await self._tokens.save(connection, identity, provider, token)
+        committed = await self._on_grant(connection, Grant(identity, provider, token.scopes | token.declined))
+        log.info("%s connected %s", identity, provider)
+        return committed
+
+    async def _is_vouched_for(self, identity: Identity, token: Token) -> bool:
+        if self._vouch is None or token.email is None:
+            return False
+        vouched = await self._vouch(identity)
+        return vouched is not None and vouched.casefold() == token.email.casefold()
 
     async def _token(self, identity: Identity, provider: str, scopes: frozenset[str], *, renew: bool) -> Token:
-        token = await self._load(identity, provider)
-        if token is None or not scopes <= token.scopes:
+        stored = await self._load(identity, provider)
+        if stored is None:
             raise ConsentRequired(provider, scopes)
-        if not renew and _is_fresh(token):
-            return token
-        lock = self._refreshing.setdefault((identity, provider), asyncio.Lock())
-        async with lock:
-            current = await self._load(identity, provider)
-            if current is not None and current != token and _is_fresh(current):
-                return current
-            return await self._refresh(identity, provider, token)
-
-    async def _refresh(self, identity: Identity, provider: str, token: Token) -> Token:
+        missing = scopes - stored.token.scopes
+        if missing & stored.token.declined:
+            raise PermissionDeclined(self._declined(provider, missing & stored.token.declined))
+        if missing:
+            raise ConsentRequired(provider, scopes)
+        if not renew and is_fresh(stored.token):
+            return stored.token
         try:
-            renewed = await self._providers[provider].refresh(token)
+            return await self._renewal.renew(identity, self._providers[provider], stored.token)
         except GrantRevoked:
-            log.info("%s no longer grants access for %s", provider, identity)
-            async with self._database.write() as connection:
-                await self._tokens.delete(connection, identity, provider)
             raise ConsentRequired(provider, self._scopes[provider]) from None
-        async with self._database.write() as connection:
-            await self._tokens.save(connection, identity, provider, renewed)
-        return renewed
 
-    async def _load(self, identity: Identity, provider: str) -> Token | None:
+    def _declined(self, provider: str, scopes: Iterable[str]) -> str:
+        named = " and ".join(self._providers[provider].permission(scope) for scope in sorted(scopes))
+        return (
+            f"The person connected {self.label(provider)} without this permission: {named}. "
+            f"To give it, they send /disconnect {provider} and ask again."
+        )
+
+    def _permissions(self, provider: str, token: Token) -> list[str]:
+        known = self._providers.get(provider)
+        wanted = token.scopes & self._scopes.get(provider, token.scopes)
+        return [known.permission(scope) if known is not None else scope for scope in sorted(wanted)]
+
+    async def _revoke(self, revocation: Revocation) -> bool:
+        """Revokes a token at its provider; returns whether that is over."""
+        given_up = revocation.attempts >= MOST_ATTEMPTS
+        provider = self._providers.get(revocation.provider)
+        if provider is None:
+            log.warning("nothing here can revoke a token of %s", revocation.provider)
+            return given_up
         try:
-            return await self._tokens.load(identity, provider)
+            await provider.revoke(self._revocations.open(revocation))
+        except DecryptionError:
+            log.error("no key of UNDERSTUDY_SECRET_KEY opens a token that is to be revoked")  # noqa: TRY400
+            return given_up
+        except Exception as error:  # noqa: BLE001 - whatever a provider's library raises: it is tried again
+            log.warning("%s did not revoke a token: %s", revocation.provider, type(error).__name__)
+            return given_up
+        log.info("a token of %s was revoked", revocation.provider)
+        return True
+
+    async def _load(self, identity: Identity, provider: str) -> StoredToken | None:
+        async with self._database.read() as connection:
+            return await self._find(connection, identity, provider)
+
+    async def _find(self, connection: AsyncConnection, identity: Identity, provider: str) -> StoredToken | None:
+        try:
+            return await self._tokens.find(connection, identity, provider)
         except DecryptionError:
             log.error("no key of UNDERSTUDY_SECRET_KEY opens the %s token of %s", provider, identity)  # noqa: TRY400
             return None
@@ -196,7 +387,3 @@ class OAuthCoordinator:
     def _ticket_signer(self, identity: Identity) -> Signer:
         salt = "\0".join(("sign-in ticket", identity.channel, identity.tenant, identity.user_id))
         return Signer(self._signing_keys, salt=salt)
-
-
-def _is_fresh(token: Token) -> bool:
-    return token.expires_at - REFRESH_MARGIN > datetime.now(UTC)

@@ -14,6 +14,10 @@ class CredentialsRefused(Exception):  # noqa: N818
     """This turn may not use anybody's account. The message is one plain sentence for the person."""
 
 
+class PermissionDeclined(Exception):  # noqa: N818
+    """The person connected their account without a permission that a tool needs. The message names it."""
+
+
 class GrantRevoked(Exception):  # noqa: N818
     """The provider no longer honours the refresh token (RFC 6749, section 5.2, `invalid_grant`)."""
 

@@ -3,9 +3,10 @@
 import asyncio
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, TypeVar
@@ -26,6 +27,18 @@ from oauth.token import Token
 CALL_TIMEOUT = 20.0  # seconds for one request to Google
 
 ACCOUNT_SCOPES = frozenset({"openid", "https://www.googleapis.com/auth/userinfo.email"})
+
+# https://developers.google.com/identity/protocols/oauth2/scopes
+PERMISSIONS = {
+    "https://www.googleapis.com/auth/gmail.readonly": "read your mail",
+    "https://www.googleapis.com/auth/gmail.compose": "write drafts and send mail for you",
+    "https://www.googleapis.com/auth/gmail.modify": "label, archive and trash your mail",
+    "https://www.googleapis.com/auth/calendar.events": "see and change the events of your calendars",
+    "https://www.googleapis.com/auth/calendar.freebusy": "see when you are busy",
+    "https://www.googleapis.com/auth/drive": "see, change and share your files",
+    "https://www.googleapis.com/auth/drive.readonly": "see your files",
+    "https://www.googleapis.com/auth/drive.file": "change and share files that it made",
+}
 
 NOT_CONNECTED = "Google did not confirm the sign-in, so nothing was connected. Write to the bot again to retry."
 
@@ -63,6 +76,7 @@ class GoogleAuth:
 
     name = "google"
     label = "Google"
+    incremental = True
 
     def __init__(
         self, client_id: str | None = None, client_secret: str | None = None, base_url: str | None = None
@@ -82,7 +96,9 @@ class GoogleAuth:
     def authorization_url(self, *, state: str, verifier: str, redirect_uri: str, scopes: frozenset[str]) -> str:
         flow = self._flow(redirect_uri, verifier, sorted(scopes | ACCOUNT_SCOPES))
         # `consent` makes Google give a refresh token every time, not at the first consent alone.
-        url, _ = flow.authorization_url(state=state, access_type="offline", prompt="consent select_account")
+        url, _ = flow.authorization_url(
+            state=state, access_type="offline", prompt="consent select_account", include_granted_scopes="true"
+        )
         return str(url)
 
     async def exchange(self, *, code: str, verifier: str, redirect_uri: str) -> Token:
@@ -92,7 +108,7 @@ class GoogleAuth:
         flow = self._flow(redirect_uri, verifier, scopes=None)  # whatever was granted; the caller compares
         try:
             answer = flow.fetch_token(code=code, include_client_id=True, timeout=CALL_TIMEOUT)
-            account = self._account(answer["access_token"])
+            person = self._person(answer["access_token"])
         except (OAuth2Error, requests.RequestException) as error:
             # The error alone: its description may repeat what was sent.
             log.warning("Google did not give a token: %s", getattr(error, "error", type(error).__name__))
@@ -102,14 +118,16 @@ class GoogleAuth:
             refresh_token=answer.get("refresh_token"),
             expires_at=datetime.fromtimestamp(answer["expires_at"], UTC),
             scopes=frozenset(_words(answer.get("scope", ""))),
-            account=account,
+            account=str(person["email"]),
+            email=_own_address(person),
         )
 
-    def _account(self, access_token: str) -> str:
+    def _person(self, access_token: str) -> dict[str, Any]:
         with AuthorizedSession(Credentials(access_token)) as session:  # type: ignore[no-untyped-call]
             response = session.get(self._endpoints()["userinfo"], timeout=CALL_TIMEOUT)
         response.raise_for_status()
-        return str(response.json()["email"])
+        person: dict[str, Any] = response.json()
+        return person
 
     async def refresh(self, token: Token) -> Token:
         return await _in_own_thread(self._refresh, token)
@@ -132,15 +150,29 @@ class GoogleAuth:
             raise GrantRevoked from None
         assert credentials.token is not None
         assert credentials.expiry is not None
-        return Token(
+        return replace(
+            token,
             access_token=credentials.token,
             refresh_token=credentials.refresh_token,
             expires_at=credentials.expiry.replace(tzinfo=UTC),
-            scopes=token.scopes,
-            account=token.account,
         )
 
+    async def revoke(self, token: Token) -> None:
+        await _in_own_thread(self._revoke, token)
+
+    def _revoke(self, token: Token) -> None:
+        """https://developers.google.com/identity/protocols/oauth2/web-server#tokenrevoke"""
+        data = {"token": token.refresh_token or token.access_token}
+        response = requests.post(self._endpoints()["revocation"], data=data, timeout=CALL_TIMEOUT)
+        if response.status_code == requests.codes.bad_request and response.json().get("error") == "invalid_token":
+            return  # it is over already
+        response.raise_for_status()
+
+    def permission(self, scope: str) -> str:
+        return PERMISSIONS.get(scope, scope)
+
     def credentials(self, token: Token) -> Credentials:
+        assert token.expires_at is not None
         return Credentials(token.access_token, expiry=token.expires_at.replace(tzinfo=None))  # type: ignore[no-untyped-call]
 
     def _flow(self, redirect_uri: str, verifier: str, scopes: list[str] | None) -> Flow:
@@ -167,8 +199,19 @@ class GoogleAuth:
         return {
             "authorization": f"{root or 'https://accounts.google.com'}/o/oauth2/v2/auth",
             "token": f"{root}/oauth2/token" if root else "https://oauth2.googleapis.com/token",
-            "userinfo": f"{root or 'https://www.googleapis.com'}/oauth2/v2/userinfo",
+            "revocation": f"{root}/oauth2/revoke" if root else "https://oauth2.googleapis.com/revoke",
+            "userinfo": f"{root}/oauth2/v2/userinfo" if root else "https://openidconnect.googleapis.com/v1/userinfo",
         }
+
+
+def _own_address(person: Mapping[str, Any]) -> str | None:
+    """The address of an account, if Google is the authority for it and not somebody who once had it.
+
+    https://developers.google.com/identity/gsi/web/guides/verify-google-id-token, "hd"
+    """
+    email, is_verified = str(person["email"]), person.get("email_verified") is True
+    is_googles = email.lower().endswith("@gmail.com") or bool(person.get("hd"))
+    return email if is_verified and is_googles else None
 
 
 def _words(scope: Any) -> list[str]:

@@ -14,6 +14,8 @@ class OAuthProvider(Protocol):
     """Stands in the callback address and in the store: `google`."""
     label: str
     """What people call it: `Google`."""
+    incremental: bool
+    """Whether a later consent to other scopes adds to what was granted before."""
 
     def authorization_url(self, *, state: str, verifier: str, redirect_uri: str, scopes: frozenset[str]) -> str:
         """The address a person consents at, with the PKCE challenge of `verifier` (RFC 7636)."""
@@ -33,6 +35,14 @@ class OAuthProvider(Protocol):
         Raises:
             GrantRevoked: if the grant is gone, so that the person has to consent again.
         """
+        ...
+
+    async def revoke(self, token: Token) -> None:
+        """Ends the grant at the provider (RFC 7009), which may be over already."""
+        ...
+
+    def permission(self, scope: str) -> str:
+        """What a scope allows, in words that people read: `Read your mail`."""
         ...
 
     def credentials(self, token: Token) -> Any:

@@ -5,7 +5,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 from starlette.routing import Route
 
-from oauth.coordinator import OAuthCoordinator
+from oauth.coordinator import Consent, OAuthCoordinator
 from oauth.errors import AuthorizationFailed
 
 log = logging.getLogger(__name__)
@@ -24,10 +24,12 @@ PAGE = """<!doctype html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{title}</title>
 <style>
-body {{ font: 1.1rem/1.5 system-ui, sans-serif; max-width: 32rem; margin: 20vh auto 0; padding: 0 1.5rem; }}
+body {{ font: 1.1rem/1.5 system-ui, sans-serif; max-width: 32rem; margin: 12vh auto 2rem; padding: 0 1.5rem; }}
+strong {{ overflow-wrap: anywhere; }}
+.code {{ font: bold 2.2rem/1.5 ui-monospace, monospace; text-align: center; letter-spacing: 0.1em; }}
 </style>
 <h1>{title}</h1>
-<p>{text}</p>
+{content}
 </html>
 """
 
@@ -41,18 +43,53 @@ def callback_routes(coordinator: OAuthCoordinator) -> list[Route]:
         try:
             if "error" in query:
                 await coordinator.refuse(provider, state)
-                return _page("Nothing was connected", "You can go back to the chat.", status=200)
-            token = await coordinator.complete(provider, state, code)
+                return _page("Nothing was connected", _paragraph("You can go back to the chat."))
+            consent = await coordinator.complete(provider, state, code)
         except AuthorizationFailed as error:
-            return _page("That did not work", str(error), status=400)
-        return _page(
-            f"{coordinator.label(provider)} is connected",
-            f"You signed in as {token.account}. Go back to the chat: your message is being answered.",
-            status=200,
-        )
+            return _page("That did not work", _paragraph(str(error)), status=400)
+        if consent.code is None:
+            return _page(f"{consent.label} is connected", _connected(consent))
+        return _page("One more step", _unconfirmed(consent, consent.code))
 
     return [Route("/oauth/{provider}/callback", callback, methods=["GET"])]
 
 
-def _page(title: str, text: str, *, status: int) -> HTMLResponse:
-    return HTMLResponse(PAGE.format(title=escape(title), text=escape(text)), status_code=status, headers=HEADERS)
+def _connected(consent: Consent) -> str:
+    return (
+        f"<p>{_strong(consent.account)} is connected to {_person(consent)} in the chat. The agent may:</p>"
+        f"{_permissions(consent)}"
+        "<p>Go back to the chat: your message is being answered.</p>"
+    )
+
+
+def _unconfirmed(consent: Consent, code: str) -> str:
+    return (
+        f"<p>You signed in to {escape(consent.label)} as {_strong(consent.account)}. To connect it to "
+        f"{_person(consent)}, send this code to the bot in the chat where you got the link:</p>"
+        f'<p class="code">{code[:4]} {code[4:]}</p>'
+        "<p>It is good for ten minutes. The agent may then, when that person asks it:</p>"
+        f"{_permissions(consent)}"
+        "<p>If that person is not you, close this page and give the code to nobody: nothing is connected then.</p>"
+    )
+
+
+def _permissions(consent: Consent) -> str:
+    return f"<ul>{''.join(f'<li>{escape(permission)}</li>' for permission in consent.permissions)}</ul>"
+
+
+def _person(consent: Consent) -> str:
+    identity = consent.identity
+    known = f"{identity.channel} {identity.user_id}"
+    return _strong(known if consent.name in ("", identity.user_id) else f"{consent.name} ({known})")
+
+
+def _strong(text: str) -> str:
+    return f"<strong>{escape(text)}</strong>"
+
+
+def _paragraph(text: str) -> str:
+    return f"<p>{escape(text)}</p>"
+
+
+def _page(title: str, content: str, *, status: int = 200) -> HTMLResponse:
+    return HTMLResponse(PAGE.format(title=escape(title), content=content), status_code=status, headers=HEADERS)

@@ -1,8 +1,18 @@
-from sqlalchemy import Column, LargeBinary, MetaData, String, Table
+from enum import StrEnum
+
+from sqlalchemy import Column, Integer, LargeBinary, MetaData, String, Table, Text
 
 from oauth.columns import Timestamp
 
 metadata = MetaData()
+
+
+class PendingStatus(StrEnum):
+    #: The person in the chat has not sent the code yet.
+    WAITING = "waiting"
+    #: They have: the token is among theirs. The row stays until it expires, so that the code may come twice.
+    CONFIRMED = "confirmed"
+
 
 oauth_tokens = Table(
     "oauth_tokens",
@@ -12,7 +22,12 @@ oauth_tokens = Table(
     Column("user_id", String, primary_key=True),
     Column("provider", String, primary_key=True),
     Column("ciphertext", LargeBinary, nullable=False),
+    # Null where it was stored by a version that did not note it.
+    Column("account", String),
+    Column("connected_at", Timestamp),
     Column("updated_at", Timestamp, nullable=False),
+    # Until when one process alone refreshes it.
+    Column("refreshing_until", Timestamp),
 )
 
 # An authorization that was begun and has not come back yet. Taking the row ends it: a state serves once.
@@ -24,6 +39,38 @@ oauth_authorizations = Table(
     Column("channel", String, nullable=False),
     Column("tenant", String, nullable=False),
     Column("user_id", String, nullable=False),
+    # What the channel shows for the person.
+    Column("name", String, nullable=False, server_default=""),
+    # What was asked for.
+    Column("scopes", Text, nullable=False, server_default=""),
     Column("verifier_ciphertext", LargeBinary, nullable=False),
     Column("expires_at", Timestamp, nullable=False, index=True),
+)
+
+# A token that nobody may use until the person in the chat has shown that they are the one in the browser.
+oauth_pending = Table(
+    "oauth_pending",
+    metadata,
+    Column("channel", String, primary_key=True),
+    Column("tenant", String, primary_key=True),
+    Column("user_id", String, primary_key=True),
+    Column("provider", String, primary_key=True),
+    Column("account", String, nullable=False),
+    Column("status", String, nullable=False),
+    # The token and the code.
+    Column("ciphertext", LargeBinary, nullable=False),
+    Column("tries_left", Integer, nullable=False),
+    Column("expires_at", Timestamp, nullable=False, index=True),
+)
+
+# Tokens that the provider is still to be told of that they are not wanted any more.
+oauth_revocations = Table(
+    "oauth_revocations",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("provider", String, nullable=False),
+    Column("account", String, nullable=False),
+    Column("ciphertext", LargeBinary, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("due_at", Timestamp, nullable=False, index=True),
 )

@@ -8,14 +8,21 @@ from pydantic import TypeAdapter
 class Token:
     """What a provider granted for one person: the answer of its token endpoint (RFC 6749, section 5.1).
 
-    `expires_at` is aware, in UTC; `account` is what the person calls the account, an e-mail address at Google.
+    Args:
+        expires_at: aware, in UTC; `None` if the access token does not expire.
+        scopes: what was granted.
+        account: what the person calls the account, an e-mail address at Google.
+        email: the account's verified address, where the provider is the authority for that address.
+        declined: what was asked for and not granted.
     """
 
     access_token: str = field(repr=False)
     refresh_token: str | None = field(repr=False)
-    expires_at: datetime
+    expires_at: datetime | None
     scopes: frozenset[str]
     account: str
+    email: str | None = None
+    declined: frozenset[str] = frozenset()
 
     def to_json(self) -> bytes:
         return _adapter.dump_json(self)

@@ -1,6 +1,9 @@
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from sqlalchemy import and_, delete, select
+from sqlalchemy import Row, and_, delete, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.elements import ColumnElement
 
@@ -11,6 +14,16 @@ from oauth.tables import oauth_tokens
 from oauth.token import Token
 
 
+@dataclass(frozen=True, slots=True)
+class StoredToken:
+    """A token as it was read: `ciphertext` tells whether the row is still the same."""
+
+    provider: str
+    token: Token
+    connected_at: datetime | None
+    ciphertext: bytes = field(repr=False)
+
+
 class TokenStore:
     """Each person's tokens, encrypted, with the row's own keys as associated data."""
 
@@ -18,24 +31,30 @@ class TokenStore:
         self._database = database
         self._keyring = keyring
 
-    async def load(self, identity: Identity, provider: str) -> Token | None:
+    async def load(self, identity: Identity, provider: str) -> StoredToken | None:
         """This person's token for a provider, or `None` if they have not connected it.
 
         Raises:
             DecryptionError: if no key of UNDERSTUDY_SECRET_KEY opens the row.
         """
         async with self._database.read() as connection:
-            row = (await connection.execute(select(oauth_tokens.c.ciphertext).where(_row(identity, provider)))).first()
-        if row is None:
-            return None
-        return Token.from_json(self._keyring.decrypt(row.ciphertext, *_associated(identity, provider)))
+            return await self.find(connection, identity, provider)
+
+    async def find(self, connection: AsyncConnection, identity: Identity, provider: str) -> StoredToken | None:
+        """As `load`, in the caller's transaction."""
+        row = (await connection.execute(select(oauth_tokens).where(_row(identity, provider)))).first()
+        return None if row is None else self._opened(row, identity)
+
+    async def providers(self, identity: Identity) -> Sequence[str]:
+        """The names of the providers that a person has connected."""
+        mine = select(oauth_tokens.c.provider).where(_of(identity)).order_by(oauth_tokens.c.provider)
+        async with self._database.read() as connection:
+            return (await connection.execute(mine)).scalars().all()
 
     async def save(self, connection: AsyncConnection, identity: Identity, provider: str, token: Token) -> None:
         """Stores a token in the caller's transaction, in place of the one that was there."""
-        values = {
-            "ciphertext": self._keyring.encrypt(token.to_json(), *_associated(identity, provider)),
-            "updated_at": datetime.now(UTC),
-        }
+        now = datetime.now(UTC)
+        values = self._values(identity, provider, token) | {"connected_at": now, "updated_at": now}
         row = self._database.upsert(oauth_tokens).values(
             channel=identity.channel, tenant=identity.tenant, user_id=identity.user_id, provider=provider, **values
         )
@@ -43,18 +62,63 @@ class TokenStore:
             row.on_conflict_do_update(index_elements=oauth_tokens.primary_key.columns, set_=values)
         )
 
+    async def begin_refresh(self, identity: Identity, known: StoredToken, lease: timedelta) -> bool:
+        """Takes it on this process to refresh a token, unless another one does or it has changed."""
+        now = datetime.now(UTC)
+        is_free = or_(oauth_tokens.c.refreshing_until.is_(None), oauth_tokens.c.refreshing_until < now)
+        begun = update(oauth_tokens).where(_is(identity, known), is_free).values(refreshing_until=now + lease)
+        async with self._database.write() as connection:
+            return (await connection.execute(begun.returning(oauth_tokens.c.provider))).first() is not None
+
+    async def give_up_refresh(self, identity: Identity, known: StoredToken) -> None:
+        async with self._database.write() as connection:
+            await connection.execute(update(oauth_tokens).where(_is(identity, known)).values(refreshing_until=None))
+
+    async def replace(self, identity: Identity, known: StoredToken, renewed: Token) -> bool:
+        """Stores a refreshed token, unless the row is another one by now."""
+        values = self._values(identity, known.provider, renewed) | {"updated_at": datetime.now(UTC)}
+        replaced = update(oauth_tokens).where(_is(identity, known)).values(values).returning(oauth_tokens.c.provider)
+        async with self._database.write() as connection:
+            return (await connection.execute(replaced)).first() is not None
+
+    async def forget(self, identity: Identity, known: StoredToken) -> None:
+        """Deletes a token, unless the row is another one by now."""
+        async with self._database.write() as connection:
+            await connection.execute(delete(oauth_tokens).where(_is(identity, known)))
+
     async def delete(self, connection: AsyncConnection, identity: Identity, provider: str) -> None:
         await connection.execute(delete(oauth_tokens).where(_row(identity, provider)))
 
+    async def uses(self, connection: AsyncConnection, provider: str, account: str) -> bool:
+        """Whether somebody has connected this account, as far as that is known."""
+        same = or_(oauth_tokens.c.account == account, oauth_tokens.c.account.is_(None))
+        found = select(oauth_tokens.c.provider).where(oauth_tokens.c.provider == provider, same).limit(1)
+        return (await connection.execute(found)).first() is not None
 
-def _row(identity: Identity, provider: str) -> ColumnElement[bool]:
+    def _values(self, identity: Identity, provider: str, token: Token) -> dict[str, object]:
+        ciphertext = self._keyring.encrypt(token.to_json(), *_associated(identity, provider))
+        return {"ciphertext": ciphertext, "account": token.account, "refreshing_until": None}
+
+    def _opened(self, row: Row[Any], identity: Identity) -> StoredToken:
+        plaintext = self._keyring.decrypt(row.ciphertext, *_associated(identity, row.provider))
+        return StoredToken(row.provider, Token.from_json(plaintext), row.connected_at, row.ciphertext)
+
+
+def _of(identity: Identity) -> ColumnElement[bool]:
     columns = oauth_tokens.c
     return and_(
         columns.channel == identity.channel,
         columns.tenant == identity.tenant,
         columns.user_id == identity.user_id,
-        columns.provider == provider,
     )
+
+
+def _row(identity: Identity, provider: str) -> ColumnElement[bool]:
+    return and_(_of(identity), oauth_tokens.c.provider == provider)
+
+
+def _is(identity: Identity, known: StoredToken) -> ColumnElement[bool]:
+    return and_(_row(identity, known.provider), oauth_tokens.c.ciphertext == known.ciphertext)
 
 
 def _associated(identity: Identity, provider: str) -> tuple[str, ...]:

@@ -17,4 +17,4 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """What failed is tried again at once."""
     monkeypatch.setattr("gateway.retries.LONGEST_PAUSE", 0.01)
-    monkeypatch.setattr("gateway.timers.EVERY", 0.02)
+    monkeypatch.setattr("gateway.gateway.DUE_EVERY", 0.02)

@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -41,7 +41,11 @@ class RecordingPresenter(Presenter):
         self.failures: list[Exception] = []  # of the next calls
         self.notes: list[tuple[str, str, bool]] = []
         self.unreachable: set[str] = set()
+        self.emails: dict[str, str | None] = {}  # what the platform vouches for, where that is not their id
         self.shown: list[tuple[str, TurnEvent]] = []
+
+    async def vouched_email(self, identity: Identity) -> str | None:
+        return self.emails.get(identity.user_id, f"{identity.user_id}@fake.test")
 
     async def show(self, message: Message, event: TurnEvent) -> None:
         self.shown.append((message.id, event))
@@ -127,33 +131,36 @@ class FakeProvider:
 
     name = "fake"
     label = "Fake"
+    incremental = True
 
     def __init__(self, lifetime: timedelta = timedelta(hours=1)) -> None:
         self.lifetime = lifetime
         self.refreshed = 0
         self.revoked = False
+        self.granted = frozenset({"read"})
+        self.vouches = True  # for its accounts' e-mail addresses
+        self.told: list[str] = []  # the tokens that it was told to revoke
 
     def authorization_url(self, *, state: str, verifier: str, redirect_uri: str, scopes: frozenset[str]) -> str:
         return f"https://fake.test/authorize?{urlencode({'state': state, 'redirect_uri': redirect_uri})}"
 
     async def exchange(self, *, code: str, verifier: str, redirect_uri: str) -> Token:
-        account = code.removeprefix("of-")
-        return Token(
-            f"SECRET-{account}", f"REFRESH-{account}", datetime.now(UTC) + self.lifetime, frozenset({"read"}), account
-        )
+        account, expires_at = code.removeprefix("of-"), datetime.now(UTC) + self.lifetime
+        email = f"{account}@fake.test" if self.vouches else None
+        return Token(f"SECRET-{account}", f"REFRESH-{account}", expires_at, self.granted, account, email)
 
     async def refresh(self, token: Token) -> Token:
         if self.revoked:
             raise GrantRevoked
         self.refreshed += 1
         await asyncio.sleep(0)
-        return Token(
-            f"{token.access_token}+",
-            token.refresh_token,
-            datetime.now(UTC) + timedelta(hours=1),
-            token.scopes,
-            token.account,
-        )
+        return replace(token, access_token=f"{token.access_token}+", expires_at=datetime.now(UTC) + timedelta(hours=1))
+
+    async def revoke(self, token: Token) -> None:
+        self.told.append(token.access_token)
+
+    def permission(self, scope: str) -> str:
+        return f"{scope} things"
 
     def credentials(self, token: Token) -> str:
         return token.access_token

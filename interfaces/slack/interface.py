@@ -39,6 +39,10 @@ class SlackSettings(Settings):
         min_length=1,
         description="It is the Signing Secret under Basic Information at https://api.slack.com/apps.",
     )
+    own_workspaces: str = Field(
+        default="",
+        description="It is a list like T012AB3CD,T345EF6GH: the workspaces whose members' e-mail addresses are yours.",
+    )
     api_url: ServiceUrl = Field(default="https://slack.com/api", description="Leave it out for Slack itself.")
 
 
@@ -49,6 +53,9 @@ class Slack:
         bot_token: else SLACK_BOT_TOKEN.
         signing_secret: else SLACK_SIGNING_SECRET.
         api_url: else SLACK_API_URL.
+        own_workspaces: the ids of the workspaces whose admins are trusted with their members' e-mail addresses; else
+            SLACK_OWN_WORKSPACES. A member who signs in with the Google account of that address needs no code. It takes
+            the scope `users:read.email`.
         answer_in_joined_threads: whether every message of a thread in which the bot was mentioned before is for it,
             not those alone that mention it.
 
@@ -65,9 +72,15 @@ class Slack:
         signing_secret: str | None = None,
         api_url: str | None = None,
         *,
+        own_workspaces: Sequence[str] = (),
         answer_in_joined_threads: bool = False,
     ) -> None:
-        settings = SlackSettings(bot_token=bot_token, signing_secret=signing_secret, api_url=api_url)
+        settings = SlackSettings(
+            bot_token=bot_token,
+            signing_secret=signing_secret,
+            own_workspaces=",".join(own_workspaces),
+            api_url=api_url,
+        )
         self._verifier = SignatureVerifier(settings.signing_secret.get_secret_value())
         self._answer_in_joined_threads = answer_in_joined_threads
         self._bot: str | None = None
@@ -85,7 +98,8 @@ class Slack:
         self._client.retry_handlers = []  # the outbox tries again, which knows what may have arrived
         for event in ("app_mention", "message"):
             self._bolt.event(event)(self._listen)
-        self.presenter = SlackPresenter(self._client)
+        workspaces = frozenset(settings.own_workspaces.replace(",", " ").split())
+        self.presenter = SlackPresenter(self._client, workspaces)
 
     @staticmethod
     def configured() -> bool:

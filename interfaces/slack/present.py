@@ -1,6 +1,7 @@
 """Answers as messages: https://docs.slack.dev/reference/methods/chat.postMessage"""
 
-from collections.abc import AsyncIterator, Mapping
+import logging
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
@@ -27,13 +28,31 @@ CLOCK_SKEW = timedelta(minutes=1)  # between Slack and us, at the most
 MOST_FOUND = 200  # messages that are looked through
 
 ANSWERED = "I answered you in a direct message."
+log = logging.getLogger(__name__)
+
 UNREACHED = "The answer is for you alone, and I cannot reach you. Write to me in a direct message, and I send it there."
 
 
 class SlackPresenter(Presenter):
-    def __init__(self, client: AsyncWebClient) -> None:
+    def __init__(self, client: AsyncWebClient, own_workspaces: Collection[str]) -> None:
         self._client = client
+        self._own_workspaces = own_workspaces
         self._renderer = MrkdwnRenderer()
+
+    async def vouched_email(self, identity: Identity) -> str | None:
+        """https://docs.slack.dev/reference/objects/user-object"""
+        if identity.tenant not in self._own_workspaces:
+            return None
+        try:
+            user = (await self._client.users_info(user=identity.user_id))["user"]
+        except (SlackApiError, aiohttp.ClientError, TimeoutError) as error:
+            log.warning("Slack does not tell the address of %s, who has to send a code: %s", identity, _name(error))
+            return None
+        is_foreign = user.get("team_id") != identity.tenant or user.get("is_stranger")
+        if is_foreign or user.get("deleted") or user.get("is_bot") or user.get("is_email_confirmed") is False:
+            return None
+        email: str | None = user.get("profile", {}).get("email")
+        return email
 
     def parts(self, markdown: str) -> list[str]:
         return self._renderer.render(markdown)
@@ -134,3 +153,7 @@ def _meaning(error: SlackApiError) -> Exception:
 def _key_of(message: Mapping[str, Any]) -> str | None:
     metadata = message.get("metadata") or {}
     return metadata.get("event_payload", {}).get("key") if metadata.get("event_type") == METADATA else None
+
+
+def _name(error: Exception) -> str:
+    return str(error.response.get("error")) if isinstance(error, SlackApiError) else type(error).__name__

@@ -122,8 +122,8 @@ class Web:
 
     async def _sign_in(self, request: Request) -> Response:
         person, host = self._person(request), self._running()
-        identity = parse.to_message(json.dumps({"person": person, "id": "", "text": ""}), self._people).sender
-        link = await host.sign_in_link(identity, request.path_params["provider"])
+        identity, provider = parse.identity_of(person), request.path_params["provider"]
+        link = await host.sign_in_link(identity, self._people[person], provider)
         return RedirectResponse(link, status_code=303, headers=HEADERS)
 
     def _person(self, request: Request) -> str:

@@ -17,6 +17,10 @@ class Submission(BaseModel):
     text: str = Field(min_length=1, max_length=20_000)
 
 
+def identity_of(person: str) -> Identity:
+    return Identity(CHANNEL, TENANT, person)
+
+
 def conversation_of(person: str) -> Conversation:
     return Conversation(CHANNEL, TENANT, person, shared=False)
 
@@ -32,7 +36,7 @@ def to_message(payload: str, names: dict[str, str]) -> Message:
     return Message(
         id=fields["id"],
         text=fields["text"].strip(),
-        sender=Identity(CHANNEL, TENANT, person),
+        sender=identity_of(person),
         sender_name=names.get(person, person),
         conversation=conversation_of(person),
         raw=payload,

@@ -5,9 +5,11 @@ import pytest
 from e2e.served import Served
 from peers.emulate import Emulate
 from peers.telegram import TelegramServer
+from playwright.sync_api import Browser, sync_playwright
 
 Serve = Callable[..., Served]
 
+CHROMIUM = Path("/usr/bin/chromium")
 ECHO_MAIL = Path(__file__).with_name("echo_mail.py")
 
 
@@ -25,3 +27,13 @@ def serve(tmp_path: Path, emulate: Emulate, telegram: TelegramServer) -> Iterato
     yield start
     for served in started:
         served.stop()
+
+
+@pytest.fixture(scope="module")  # longer than that, its event loop would be in the way of other tests'
+def chromium() -> Iterator[Browser]:
+    if not CHROMIUM.exists():
+        pytest.skip(f"no browser: {CHROMIUM} is not there (Debian's package chromium)")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        yield browser
+        browser.close()

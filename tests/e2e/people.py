@@ -4,6 +4,7 @@ import html
 import re
 from typing import Any, Protocol
 
+from consent_page import code_on
 from peers import seed, telegram_updates
 from peers.emulate import Emulate
 from peers.telegram import TelegramServer
@@ -78,6 +79,14 @@ def wait_for_link(person: ChannelPerson) -> str:
         return links[-1] if links else None
 
     return link_in(str(wait_until(last, what=f"{person.person.name} is sent a sign-in link")))
+
+
+def sign_in(person: ChannelPerson, emulate: Emulate, link: str | None = None) -> None:
+    """Consents in a browser, and sends the bot the code that is shown there."""
+    page = emulate.consent(link or wait_for_link(person), person.person.email)
+    assert page.status_code == 200
+    assert person.person.email in page.text
+    person.write(code_on(page.text))
 
 
 def wait_for_mail(person: ChannelPerson, count: int = 1, timeout: float = 10.0) -> list[str]:

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from e2e.conftest import Serve
-from e2e.people import CHANNELS, ChannelPerson, link_in, wait_for_link, wait_for_mail
+from e2e.people import CHANNELS, ChannelPerson, link_in, sign_in, wait_for_link, wait_for_mail
 from e2e.served import assert_only_mail_of
 from peers import seed, telegram_updates
 from peers.emulate import Emulate
@@ -29,9 +29,7 @@ def bob(channel: str, emulate: Emulate, telegram: TelegramServer) -> ChannelPers
 
 def connect(person: ChannelPerson, emulate: Emulate) -> None:
     person.write("what is new in my mail?")
-    response = emulate.consent(wait_for_link(person), person.person.email)
-    assert response.status_code == 200
-    assert person.person.email in response.text
+    sign_in(person, emulate)
 
 
 def test_the_message_that_needed_consent_is_answered_by_itself(
@@ -78,7 +76,7 @@ def test_a_link_is_good_once(channel: str, serve: Serve, emulate: Emulate, alice
     served = serve(CHANNEL=channel)
     alice.write("what is new in my mail?")
     link = wait_for_link(alice)
-    assert emulate.consent(link, seed.ALICE.email).status_code == 200
+    sign_in(alice, emulate, link)
     wait_for_mail(alice)
     assert emulate.consent(link, seed.BOB.email).status_code == 400
     alice.write("and now?")
@@ -94,7 +92,7 @@ def test_consent_after_a_restart_still_answers_the_message(
     link = wait_for_link(alice)
     served.kill()
     served.start()
-    assert emulate.consent(link, seed.ALICE.email).status_code == 200
+    sign_in(alice, emulate, link)
     assert_only_mail_of(seed.ALICE, wait_for_mail(alice))
 
 
@@ -128,7 +126,7 @@ def test_a_revoked_grant_asks_for_consent_again(
     alice.write("and now?")
     wait_until(lambda: sum("/o/oauth2/" in text for text in alice.seen()) > links, what="a second link is sent")
     newest = [text for text in alice.seen() if "/o/oauth2/" in text][-1]
-    assert emulate.consent(link_in(newest), seed.ALICE.email).status_code == 200
+    sign_in(alice, emulate, link_in(newest))
     assert_only_mail_of(seed.ALICE, wait_for_mail(alice, 2))
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 from e2e.conftest import Serve
-from e2e.people import CHANNELS, wait_for_link
+from e2e.people import CHANNELS, sign_in
 from e2e.served import ROOT
 from peers import aimock as scripted
 from peers import seed
@@ -30,7 +30,7 @@ def test_a_recipe_answers_with_the_mail_of_the_person_who_asks(
     )
     alice = CHANNELS[channel](seed.ALICE, emulate, telegram)
     alice.write("What is new in my mail?")
-    emulate.consent(wait_for_link(alice), seed.ALICE.email)
+    sign_in(alice, emulate)
     wait_until(lambda: "three" in alice.seen()[-1], what="the answer")
     told = str(aimock.requests()[-1])
     assert seed.ALICE.marker("MAIL", 1) in told

@@ -4,7 +4,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from e2e.conftest import Serve
-from e2e.people import OnSlack, OnTelegram, link_in, wait_for_link, wait_for_mail
+from e2e.people import OnSlack, OnTelegram, link_in, sign_in, wait_for_mail
 from e2e.served import assert_only_mail_of
 from peers import seed, telegram_updates
 from peers.emulate import Emulate
@@ -23,10 +23,10 @@ def test_everyone_in_a_slack_thread_gets_their_own_link_and_their_own_mail_alone
     channel = emulate.slack_channel_id
     alice, bob = (OnSlack(person, emulate, telegram) for person in (seed.ALICE, seed.BOB))
     thread = emulate.slack_post("alice", channel, f"{emulate.slack_mention} what is new in my mail?")
-    emulate.consent(wait_for_link(alice), seed.ALICE.email)
+    sign_in(alice, emulate)
     assert_only_mail_of(seed.ALICE, wait_for_mail(alice))
     emulate.slack_post("bob", channel, f"{emulate.slack_mention} and in mine?", thread)
-    emulate.consent(wait_for_link(bob), seed.BOB.email)
+    sign_in(bob, emulate)
     assert_only_mail_of(seed.BOB, wait_for_mail(bob))
     notes = "I answered you in a direct message."
     wait_until(lambda: "\n".join(emulate.slack_said(channel, thread)).count(notes) == 2, what="two notes in the thread")
@@ -42,7 +42,7 @@ def test_answers_are_posted_in_a_slack_thread_if_the_operator_says_so(
     channel = emulate.slack_channel_id
     alice = OnSlack(seed.ALICE, emulate, telegram)
     thread = emulate.slack_post("alice", channel, f"{emulate.slack_mention} what is new in my mail?")
-    emulate.consent(wait_for_link(alice), seed.ALICE.email)
+    sign_in(alice, emulate)
     wait_until(lambda: found(emulate.slack_said(channel, thread)), what="alice is answered in the thread")
     assert_only_mail_of(seed.ALICE, found(emulate.slack_said(channel, thread)))
 
@@ -68,7 +68,7 @@ def test_the_button_in_a_telegram_group_serves_only_the_person_it_was_made_for(
     assert "/o/oauth2/" not in bob.seen()[0]
 
     telegram.deliver(telegram_updates.command("start", ticket, seed.ALICE))
-    emulate.consent(wait_for_link(alice), seed.ALICE.email)
+    sign_in(alice, emulate)
     assert_only_mail_of(seed.ALICE, wait_for_mail(alice))
     wait_until(lambda: len(telegram.said(group)) == 2, what="a note in the group")
     assert telegram.said(group)[1] == "I answered you in our private chat."
@@ -82,7 +82,7 @@ def test_who_has_blocked_the_bot_gets_the_answer_when_they_come_back(
     group = telegram_updates.GROUP["id"]
     alice, bob = (OnTelegram(person, emulate, telegram) for person in (seed.ALICE, seed.BOB))
     alice.write("what is new in my mail?")
-    emulate.consent(wait_for_link(alice), seed.ALICE.email)
+    sign_in(alice, emulate)
     wait_for_mail(alice)
     telegram.block(seed.ALICE.telegram_id)
     telegram.deliver(telegram_updates.group_mention("what is new in my mail?", seed.ALICE))

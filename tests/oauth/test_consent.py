@@ -59,11 +59,13 @@ async def callback(scene: Stage, **query: str) -> httpx.Response:
 
 
 async def test_the_callback_answers_the_parked_message_and_shows_the_account(scene: Stage) -> None:
+    scene.channel.presenter.emails["alice"] = "<b>alice</b>@fake.test"
     async with scene.open():
         link = await ask_for_link(scene)
         page = await callback(scene, state=state_of(link), code="of-<b>alice</b>")
         assert page.status_code == 200
         assert "&lt;b&gt;alice&lt;/b&gt;" in page.text
+        assert "read things" in page.text
         assert page.headers["cache-control"] == "no-store"
         assert page.headers["referrer-policy"] == "no-referrer"
         assert (await scene.wait_for(2))[1].text == "SECRET-<b>alice</b>"
@@ -169,16 +171,16 @@ async def test_a_revoked_grant_is_forgotten_and_asked_for_again(tmp_path: Path) 
         assert rows(tmp_path, "SELECT * FROM oauth_tokens") == []
 
 
-async def test_a_consent_that_leaves_out_a_permission_stores_nothing(scene: Stage, tmp_path: Path) -> None:
+async def test_a_consent_that_grants_nothing_stores_nothing(
+    scene: Stage, tmp_path: Path, provider: FakeProvider
+) -> None:
+    provider.granted = frozenset()
     async with scene.open():
-        link = await ask_for_link(scene)
-        coordinator = scene.gateway._oauth
-        assert coordinator is not None
-        coordinator.register(FakeProvider(), {"write"})
-        page = await callback(scene, state=state_of(link), code="of-alice")
+        page = await callback(scene, state=state_of(await ask_for_link(scene)), code="of-alice")
         assert page.status_code == 400
         assert "permission" in page.text
         assert rows(tmp_path, "SELECT * FROM oauth_tokens") == []
+        await scene.wait_until(lambda: provider.told == ["SECRET-alice"])
 
 
 async def test_a_ticket_serves_only_the_person_it_was_made_for(scene: Stage) -> None:

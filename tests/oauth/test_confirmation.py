@@ -1,0 +1,188 @@
+"""An account is somebody's only when the person in the chat is shown to be the one in the browser."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+from consent_page import code_on
+from stage import TENANT, FakeProvider, Stage, Vault, stage
+
+from gateway import Identity
+
+UNUSED = "0000 0000"  # no code: the tests would meet it once in a hundred million times
+
+
+@pytest.fixture
+def vault(monkeypatch: pytest.MonkeyPatch) -> Vault:
+    monkeypatch.setattr("gateway.gateway.CLEAN_UP_EVERY", 0.05)
+    return Vault()
+
+
+@pytest.fixture
+def scene(tmp_path: Path, vault: Vault) -> Stage:
+    return stage(tmp_path, [vault])
+
+
+async def link_for(scene: Stage, person: str, where: str | None = None) -> str:
+    before = len(scene.sent)
+    await scene.write(person, "call open_vault", where)
+    return (await scene.wait_for(before + 1))[before].link
+
+
+async def sign_in(scene: Stage, link: str, account: str) -> httpx.Response:
+    state = link.partition("state=")[2].partition("&")[0]
+    transport = httpx.ASGITransport(scene.gateway.asgi())
+    async with httpx.AsyncClient(transport=transport, base_url="https://bot.test") as browser:
+        return await browser.get("/oauth/fake/callback", params={"state": state, "code": f"of-{account}"})
+
+
+def tokens(scene: Stage) -> list[tuple[str, ...]]:
+    return scene.rows("SELECT user_id, account FROM oauth_tokens")
+
+
+async def test_a_forwarded_link_connects_nothing_until_its_person_has_sent_the_code(scene: Stage) -> None:
+    async with scene.open():
+        page = await sign_in(scene, await link_for(scene, "alice"), "bob")
+        assert page.status_code == 200
+        assert all(word in page.text for word in ("bob", "Alice (stage alice)", "read things"))
+        assert "script" not in page.text
+        assert tokens(scene) == []
+        await scene.write("alice", "call open_vault")
+        assert (await scene.wait_for(2))[1].link
+        assert await scene.ask("alice", code_on(page.text)) == "Your Fake account bob is connected."
+        assert [sent.text for sent in (await scene.wait_for(5))[3:]] == ["SECRET-bob"] * 2
+        assert tokens(scene) == [("alice", "bob")]
+
+
+@pytest.mark.parametrize("where", ["dm-bob", "thread"])
+async def test_a_code_is_good_for_its_person_alone(scene: Stage, where: str) -> None:
+    async with scene.open():
+        code = code_on((await sign_in(scene, await link_for(scene, "alice"), "mallory")).text)
+        assert await scene.ask("bob", code, where) == f"heard: {code}"
+        assert tokens(scene) == []
+        assert "is connected" in await scene.ask("alice", code.replace(" ", ""))
+
+
+async def test_a_code_that_others_can_read_is_not_taken(scene: Stage) -> None:
+    async with scene.open():
+        code = code_on((await sign_in(scene, await link_for(scene, "alice", "thread"), "mallory")).text)
+        assert "direct message" in await scene.ask("alice", code, "thread")
+        assert tokens(scene) == []
+        assert "mallory is connected" in await scene.ask("alice", code)
+
+
+async def test_five_wrong_codes_end_it_and_the_token_is_revoked(scene: Stage, vault: Vault) -> None:
+    async with scene.open():
+        code = code_on((await sign_in(scene, await link_for(scene, "alice"), "mallory")).text)
+        for left in (4, 3, 2, 1):
+            assert await scene.ask("alice", UNUSED) == f"That is not the code. Tries left: {left}."
+        assert "nothing was connected" in await scene.ask("alice", UNUSED)
+        assert await scene.ask("alice", code) == f"heard: {code}"
+        await scene.wait_until(lambda: vault.auth.told == ["SECRET-mallory"])
+    assert scene.rows("SELECT count(*) FROM oauth_pending UNION ALL SELECT count(*) FROM oauth_revocations") == [
+        (0,),
+        (0,),
+    ]
+    assert tokens(scene) == []
+
+
+async def test_a_code_that_comes_twice_changes_nothing(scene: Stage) -> None:
+    async with scene.open():
+        code = code_on((await sign_in(scene, await link_for(scene, "alice"), "mallory")).text)
+        said = await scene.ask("alice", code)
+        await scene.wait_for(3)
+        assert await scene.ask("alice", code) == said
+    assert tokens(scene) == [("alice", "mallory")]
+
+
+async def test_what_is_not_confirmed_in_time_is_revoked(
+    scene: Stage, vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("oauth.pending.CODE_LIFETIME", timedelta(seconds=0.2))
+    async with scene.open():
+        code = code_on((await sign_in(scene, await link_for(scene, "alice"), "mallory")).text)
+        await scene.wait_until(lambda: vault.auth.told == ["SECRET-mallory"])
+        assert await scene.ask("alice", code) == f"heard: {code}"
+    assert tokens(scene) == []
+
+
+async def test_a_second_sign_in_takes_the_place_of_one_that_waits_for_its_code(scene: Stage, vault: Vault) -> None:
+    async with scene.open():
+        first = code_on((await sign_in(scene, await link_for(scene, "alice"), "mallory")).text)
+        second = code_on((await sign_in(scene, await link_for(scene, "alice"), "trudy")).text)
+        assert "not the code" in await scene.ask("alice", first)
+        assert "trudy" in await scene.ask("alice", second)
+        await scene.wait_until(lambda: vault.auth.told == ["SECRET-mallory"])
+
+
+async def test_an_operator_can_ask_for_the_code_always(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UNDERSTUDY_SIGN_IN_CODE", "always")
+    scene = stage(tmp_path, [Vault()])
+    async with scene.open():
+        page = await sign_in(scene, await link_for(scene, "alice"), "alice")
+        assert tokens(scene) == []
+        assert "alice" in await scene.ask("alice", code_on(page.text))
+
+
+@pytest.mark.parametrize("email", [None, "other@fake.test", ""])
+async def test_a_code_is_asked_for_unless_the_platform_vouches_for_the_very_address(
+    scene: Stage, email: str | None
+) -> None:
+    scene.channel.presenter.emails["alice"] = email
+    async with scene.open():
+        assert code_on((await sign_in(scene, await link_for(scene, "alice"), "alice")).text)
+        assert tokens(scene) == []
+
+
+async def test_an_address_that_the_provider_is_no_authority_for_proves_nothing(scene: Stage, vault: Vault) -> None:
+    vault.auth.vouches = False
+    async with scene.open():
+        assert code_on((await sign_in(scene, await link_for(scene, "alice"), "alice")).text)
+
+
+async def test_another_account_takes_the_place_of_the_first_which_is_revoked(scene: Stage, vault: Vault) -> None:
+    async with scene.open():
+        await scene.connect(await link_for(scene, "alice"), "alice")
+        await scene.wait_for(2)
+        alice = Identity("stage", TENANT, "alice")
+        again = await scene.gateway.sign_in_link(alice, "Alice", "fake")
+        page = await sign_in(scene, again, "alice2")
+        await scene.ask("alice", code_on(page.text))
+        await scene.wait_until(lambda: vault.auth.told == ["SECRET-alice"])
+    assert tokens(scene) == [("alice", "alice2")]
+
+
+async def test_an_account_that_somebody_else_has_connected_is_not_revoked(scene: Stage, vault: Vault) -> None:
+    async with scene.open():
+        await scene.connect(await link_for(scene, "bob"), "bob")
+        await scene.wait_for(2)
+        await sign_in(scene, await link_for(scene, "alice"), "bob")
+        for _ in range(5):
+            await scene.ask("alice", UNUSED)
+        await scene.wait_until_rows("SELECT count(*) FROM oauth_revocations", 0)
+    assert vault.auth.told == []
+    assert tokens(scene) == [("bob", "bob")]
+
+
+async def test_a_provider_that_is_away_is_told_later(
+    tmp_path: Path, vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("oauth.revocations.AGAIN_AFTER", timedelta(0))
+    failures = 2
+
+    class Away(FakeProvider):
+        async def revoke(self, token):  # type: ignore[no-untyped-def]
+            nonlocal failures
+            if failures:
+                failures -= 1
+                raise ConnectionError("it is away")
+            await super().revoke(token)
+
+    vault.auth = Away()
+    vault.auth.granted = frozenset()
+    scene = stage(tmp_path, [vault])
+    async with scene.open():
+        await sign_in(scene, await link_for(scene, "alice"), "alice")
+        await scene.wait_until(lambda: vault.auth.told == ["SECRET-alice"])
+    assert failures == 0
