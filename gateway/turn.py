@@ -46,6 +46,7 @@ class Outcome:
         text: what is said, in markdown.
         items: what the session is to remember.
         private: whether that is for the sender alone.
+        alone: whether what is said goes to the sender alone, also where private answers are posted openly.
         sign_in: the provider that a link is sent for.
         parked: what the message waits for.
         status: how the message's row ends, unless it is parked.
@@ -56,6 +57,7 @@ class Outcome:
     text: str = ""
     items: list[SessionItem] = field(default_factory=list)
     private: bool = False
+    alone: bool = False
     sign_in: str | None = None
     parked: ConsentRequired | None = None
     status: InboxStatus = InboxStatus.DONE
@@ -144,7 +146,7 @@ class Turns:
             log.error("given up: its process died in each of %s tries", self._tries)
             return self._failed(row, FAILED, "Its process died in each try.", journal)
         if message.command is not None:
-            return self._command(message)
+            return await self._command(message)
         if (confirmed := await self._confirmed(message)) is not None:
             return confirmed
         if not message.text:  # a bare mention is a greeting
@@ -203,11 +205,13 @@ class Turns:
         label = self._oauth.label(entered.provider) if entered.provider is not None else ""
         return Outcome(commands.entered(entered, label))
 
-    def _command(self, message: Message) -> Outcome:
+    async def _command(self, message: Message) -> Outcome:
         if message.command == "new":
             return Outcome(commands.NEW_SESSION, [SessionItem(Role.NEW, "")])
         if message.command == "help":
             return Outcome(commands.usage(self._agent))
+        if message.command in ("accounts", "disconnect"):
+            return Outcome(await self._accounts(message), alone=True)
         if message.argument == HELD_ANSWER:
             return Outcome()
         if message.argument and self._oauth is not None:
@@ -215,10 +219,25 @@ class Turns:
             return Outcome(commands.NOT_YOURS) if provider is None else Outcome(sign_in=provider)
         return Outcome(commands.greeting(self._agent))
 
+    async def _accounts(self, message: Message) -> str:
+        """Lists the accounts of a person, or ends one."""
+        connected = [] if self._oauth is None or message.anonymous else await self._oauth.accounts(message.sender)
+        if message.command == "accounts":
+            return commands.accounts(connected)
+        wanted = message.argument.casefold()
+        chosen = [account for account in connected if wanted in (account.provider, account.label.casefold())]
+        if not wanted and len(connected) == 1:
+            chosen = connected
+        if not chosen or self._oauth is None:
+            return commands.which(connected)
+        await self._oauth.disconnect(message.sender, chosen[0].provider)
+        return commands.disconnected(chosen[0].label, chosen[0].account)
+
     async def _write(
         self, row: Claimed, message: Message, outcome: Outcome, interface: Interface, journal: TurnJournal
     ) -> list[Unsent]:
-        alone = outcome.private and message.conversation.shared and self._private_answers is PrivateAnswers.ALONE
+        alone = outcome.alone or (outcome.private and self._private_answers is PrivateAnswers.ALONE)
+        alone = alone and message.conversation.shared
         text = NOBODY_ALONE if alone and message.anonymous else outcome.text
         parts = interface.presenter.parts(text) if text else []
         if text and not parts:  # markdown of which nothing can be seen, like an empty quote

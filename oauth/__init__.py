@@ -1,6 +1,6 @@
 """Who a token belongs to, the consent loop, the encrypted token store and the callback routes."""
 
-from oauth.coordinator import OAuthCoordinator
+from oauth.coordinator import Account, OAuthCoordinator
 from oauth.errors import AuthorizationFailed, ConsentRequired, CredentialsRefused, GrantRevoked, PermissionDeclined
 from oauth.identity import Identity
 from oauth.keyring import Keyring
@@ -10,6 +10,7 @@ from oauth.settings import SettingError
 from oauth.token import Token
 
 __all__ = [
+    "Account",
     "AuthorizationFailed",
     "ConsentRequired",
     "CredentialsRefused",

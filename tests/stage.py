@@ -257,12 +257,12 @@ class Stage:
         await self.write(person, text, place_name, **fields)
         return (await self.wait_for(before + 1))[before].text
 
-    async def connect(self, link: str, account: str) -> None:
+    async def connect(self, link: str, account: str, provider: str = "fake") -> None:
         """What the browser does at the callback."""
         state = link.partition("state=")[2].partition("&")[0]
         coordinator = self.gateway._oauth
         assert coordinator is not None
-        await coordinator.complete("fake", state, f"of-{account}")
+        await coordinator.complete(provider, state, f"of-{account}")
 
 
 def stage(

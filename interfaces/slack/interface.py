@@ -2,6 +2,7 @@ import json
 import logging
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import parse_qsl
 
 import aiohttp
 from pydantic import Field, SecretStr
@@ -24,6 +25,8 @@ from toolkits import Message
 CALL_TIMEOUT = 15  # seconds for one call of the Web API
 REJECTED_TOKEN = ("account_inactive", "invalid_auth", "not_authed", "token_expired", "token_revoked")
 MESSAGE = "understudy_message"
+COMMAND_ADDRESS = "/slack/commands"
+COMMAND_TAKEN = "I answer you in a direct message."
 
 log = logging.getLogger(__name__)
 
@@ -106,7 +109,10 @@ class Slack:
         return SlackSettings.mentioned()
 
     def routes(self) -> Sequence[BaseRoute]:
-        return [Route(self.address, self._receive, methods=["POST"])]
+        return [
+            Route(self.address, self._receive, methods=["POST"]),
+            Route(COMMAND_ADDRESS, self._receive_command, methods=["POST"]),
+        ]
 
     async def start(self, host: Host) -> None:
         self._host = host
@@ -126,6 +132,8 @@ class Slack:
         self._host = None
 
     async def parse(self, payload: str) -> Message | None:
+        if (form := json.loads(payload).get("slash_command")) is not None:
+            return parse.to_command_message(form, payload)
         request = AsyncBoltRequest(body=payload, headers={"content-type": ["application/json"]})
         response = await self._bolt.async_dispatch(request)
         if MESSAGE not in request.context:
@@ -152,6 +160,17 @@ class Slack:
             assert self._host is not None
             await self._host.accept(parse.to_event(body, raw))
         return Response(status_code=200)
+
+    async def _receive_command(self, request: Request) -> Response:
+        raw = (await read_body(request)).decode(errors="replace")
+        if not self._is_signed(raw, request):
+            return Response(status_code=401)
+        form = dict(parse_qsl(raw, keep_blank_values=True))
+        if not all(form.get(name) for name in ("team_id", "user_id", "command", "trigger_id")):
+            return Response(status_code=400)
+        assert self._host is not None
+        await self._host.accept(parse.to_command_event(form))
+        return JSONResponse({"response_type": "ephemeral", "text": COMMAND_TAKEN})
 
     def _is_signed(self, body: str, request: Request) -> bool:
         """https://docs.slack.dev/authentication/verifying-requests-from-slack"""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gateway.interface import Event
+from interfaces.commands import COMMANDS, command_in
 from interfaces.slack.format import unescape, without_mention
 from oauth import Identity
 from toolkits import Attachment, Conversation, Message
@@ -70,14 +71,44 @@ def to_message(body: Body, bot: str | None) -> Message:
     text = event.get("text") or ""
     # Somebody from another organization, in a shared channel, has their id in their own workspace.
     tenant = event.get("user_team") or _tenant(body)
+    written = unescape(without_mention(text, bot) if bot else text)
+    # Slack keeps what begins with a slash to itself, so that a command has none here.
+    command, argument = command_in(written, plain=True)
     return Message(
         id=event["ts"],
-        text=unescape(without_mention(text, bot) if bot else text),
+        text=written,
         sender=Identity(CHANNEL, tenant, event["user"]),
         sender_name=event["user"],
         conversation=conversation_of(body),
         attachments=tuple(Attachment(file.get("filetype") or "file") for file in event.get("files") or ()),
+        command=command,
+        argument=argument,
         raw=json.dumps(body, ensure_ascii=False),
+    )
+
+
+def to_command_event(form: Body) -> Event:
+    """A slash command: https://docs.slack.dev/interactivity/implementing-slash-commands
+
+    It is answered in the direct conversation, wherever it was given: the bot need not be where it was.
+    """
+    conversation = Conversation(CHANNEL, form["team_id"], form["user_id"], shared=False)
+    return Event(f"command:{form['trigger_id']}", conversation, json.dumps({"slash_command": form}))
+
+
+def to_command_message(form: Body, payload: str) -> Message:
+    name, text = form["command"].removeprefix("/").lower(), form.get("text", "").strip()
+    # An operator may call the commands otherwise, like `/bot accounts`.
+    command, argument = (name, text) if name in COMMANDS else command_in(f"/{text}")
+    return Message(
+        id="",
+        text=text,
+        sender=Identity(CHANNEL, form["team_id"], form["user_id"]),
+        sender_name=form.get("user_name") or form["user_id"],
+        conversation=Conversation(CHANNEL, form["team_id"], form["user_id"], shared=False),
+        command=command or "help",
+        argument=argument,
+        raw=payload,
     )
 
 

@@ -24,6 +24,7 @@ GONE = frozenset(
     {"account_inactive", "channel_not_found", "invalid_auth", "is_archived", "not_in_channel", "token_revoked"}
 )
 METADATA = "understudy_delivery"
+PEOPLE = ("U", "W")  # what the id of a person begins with
 CLOCK_SKEW = timedelta(minutes=1)  # between Slack and us, at the most
 MOST_FOUND = 200  # messages that are looked through
 
@@ -66,6 +67,7 @@ class SlackPresenter(Presenter):
         channel, _, thread = delivery.conversation.id.partition("/")
         if delivery.identity is not None:
             channel, thread = await self._direct_channel(delivery.identity.user_id), ""
+        channel = await self._resolved(channel)
         oldest = str((delivery.since - CLOCK_SKEW).timestamp())
         options: dict[str, Any] = {"oldest": oldest, "limit": MOST_FOUND, "include_all_metadata": True}
         async with _translated():
@@ -106,12 +108,17 @@ class SlackPresenter(Presenter):
         )
         await self._post(channel, thread, text)
 
+    async def _resolved(self, channel: str) -> str:
+        """The channel of a conversation, which a slash command names by its person."""
+        return await self._direct_channel(channel) if channel.startswith(PEOPLE) else channel
+
     async def _direct_channel(self, user_id: str) -> str:
         async with _translated():
             opened = await self._client.conversations_open(users=user_id)
         return str(opened["channel"]["id"])
 
     async def _post(self, channel: str, thread: str, text: str, key: str | None = None) -> None:
+        channel = await self._resolved(channel)
         metadata = {"event_type": METADATA, "event_payload": {"key": key}} if key else None
         async with _translated():
             await self._client.chat_postMessage(

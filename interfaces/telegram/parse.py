@@ -6,11 +6,11 @@ import telegram
 from telegram import MessageEntity, Update
 from telegram.constants import ChatType
 
+from interfaces.commands import COMMANDS
 from oauth import Identity
 from toolkits import Attachment, Conversation, Message
 
 CHANNEL = "telegram"
-COMMANDS = ("start", "help", "new")
 _COMMAND = re.compile(r"/(?P<name>\w+)(?:@(?P<bot>\w+))?\s*(?P<argument>.*)", re.DOTALL)
 
 

@@ -3,6 +3,7 @@ import json
 from pydantic import BaseModel, Field
 
 from gateway.interface import Event
+from interfaces.commands import command_in
 from oauth import Identity
 from toolkits import Conversation, Message
 
@@ -32,12 +33,15 @@ def to_event(person: str, submission: Submission) -> Event:
 
 def to_message(payload: str, names: dict[str, str]) -> Message:
     fields = json.loads(payload)
-    person = fields["person"]
+    person, text = fields["person"], fields["text"].strip()
+    command, argument = command_in(text)
     return Message(
         id=fields["id"],
-        text=fields["text"].strip(),
+        text=text,
         sender=identity_of(person),
         sender_name=names.get(person, person),
         conversation=conversation_of(person),
+        command=command,
+        argument=argument,
         raw=payload,
     )

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from urllib.parse import parse_qsl
 
 from gateway.interface import Event
+from interfaces.commands import command_in
 from oauth import Identity
 from toolkits import Attachment, Conversation, Message
 
@@ -38,13 +39,17 @@ def to_event(form: Form, payload: str) -> Event:
 
 
 def to_message(form: Form, payload: str) -> Message:
+    text = form.get("Body", "").strip()
+    command, argument = command_in(text)
     return Message(
         id=form["MessageSid"],
-        text=form.get("Body", "").strip(),
+        text=text,
         sender=Identity(CHANNEL, number(form["To"]), number(form["From"])),
         sender_name=form.get("ProfileName") or number(form["From"]),
         conversation=conversation_of(form),
         attachments=tuple(Attachment(kind) for kind in _kinds(form)),
+        command=command,
+        argument=argument,
         raw=payload,
     )
 

@@ -2,7 +2,9 @@ import json
 import time
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlencode
 
+import httpx
 import pytest
 from interfaces_run import Run, Running
 from peers import seed
@@ -375,3 +377,51 @@ async def test_a_body_that_is_no_event_is_refused(run: Run, slack: Slack, body: 
         answer = await running.client.post("/slack/events", content=body, headers=events.headers(body))
         assert answer.status_code == (401 if body == b"\xff" else 400)  # what Slack signs is text
         assert running.inbox() == []
+
+
+async def post_command(running: Running, form: dict[str, str], **signing: Any) -> httpx.Response:
+    body = urlencode(form).encode()
+    headers = events.headers(body, content_type="application/x-www-form-urlencoded", **signing)
+    return await running.client.post("/slack/commands", content=body, headers=headers)
+
+
+@pytest.mark.parametrize(("command", "text"), [("/accounts", ""), ("/bot", "accounts")])
+async def test_a_slash_command_is_answered_in_a_direct_message_once(
+    run: Run, slack: Slack, emulate: Emulate, command: str, text: str
+) -> None:
+    async with run(slack) as running:
+        form = events.slash_command(command, text)
+        answer = await post_command(running, form)
+        assert answer.json() == {"response_type": "ephemeral", "text": "I answer you in a direct message."}
+        await post_command(running, form)
+        assert "no account" in (await said(emulate, emulate.slack_dm("alice"), 1))[0]
+        assert len(running.inbox()) == 1
+        assert running.prompts == []
+
+
+async def test_a_slash_command_that_slack_did_not_sign_leaves_no_trace(run: Run, slack: Slack) -> None:
+    async with run(slack) as running:
+        form = events.slash_command("/disconnect")
+        assert (await post_command(running, form, secret="another")).status_code == 401
+        assert (await post_command(running, form, age=events.STALE)).status_code == 401
+        assert (await post_command(running, {"command": "/disconnect"})).status_code == 400
+        assert running.inbox() == []
+
+
+@pytest.mark.parametrize("text", ["accounts", "Accounts", "/accounts"])
+async def test_in_a_thread_a_command_is_a_mention_and_its_answer_goes_to_its_person_alone(
+    run: Run, slack: Slack, emulate: Emulate, text: str
+) -> None:
+    async with run(slack, private_answers="open") as running:
+        channel = emulate.slack_channel_id
+        thread = emulate.slack_post("alice", channel, f"{BOT} {text}")
+        await post(running, events.app_mention(f"{BOT} {text}", channel=channel, ts=thread))
+        assert "no account" in (await said(emulate, emulate.slack_dm("alice"), 1))[0]
+        assert not any("no account" in text for text in emulate.slack_said(channel, thread))
+        assert running.prompts == []
+
+
+async def test_a_sentence_about_accounts_is_no_command(run: Run, slack: Slack, emulate: Emulate) -> None:
+    async with run(slack) as running:
+        await post(running, dm(emulate, "accounts are due today"))
+        assert await said(emulate, emulate.slack_dm("alice"), 1) == ["heard"]

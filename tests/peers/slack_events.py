@@ -279,3 +279,23 @@ def _hidden(old: Mapping[str, Any], at: str, event: Json) -> Json:
         "channel_type": old.get("channel_type", "channel"),
     }
     return {"type": "message", "hidden": True, **event, **where}
+
+
+def slash_command(command: str, text: str = "", person: seed.Person = seed.ALICE, **fields: Any) -> dict[str, str]:
+    """https://docs.slack.dev/interactivity/implementing-slash-commands#app_command_handling"""
+    return {
+        "token": "verification-token",
+        "team_id": seed.SLACK_TEAM_ID,
+        "team_domain": "peers",
+        "channel_id": seed.SLACK_CHANNEL_ID,
+        "channel_name": "general",
+        "user_id": person.slack_id,
+        "user_name": person.name,
+        "command": command,
+        "text": text,
+        "api_app_id": seed.SLACK_APP_ID,
+        "is_enterprise_install": "false",
+        "response_url": "https://hooks.slack.com/commands/1234/5678",
+        "trigger_id": f"{time.time_ns()}.738474920.8088930838d88f008e0",
+        **fields,
+    }
