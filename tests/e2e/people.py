@@ -18,6 +18,10 @@ class ChannelPerson(Protocol):
 
     def write(self, text: str) -> None: ...
 
+    def command(self, name: str) -> None:
+        """Gives a command, in the channel's own way."""
+        ...
+
     def seen(self) -> list[str]:
         """Everything the bot has sent them, links included."""
         ...
@@ -32,6 +36,9 @@ class OnSlack:
     def write(self, text: str) -> None:
         self._emulate.slack_post(self.person.name, self._channel, text)
 
+    def command(self, name: str) -> None:
+        self.write(name)
+
     def seen(self) -> list[str]:
         return self._emulate.slack_said(self._channel)
 
@@ -44,6 +51,9 @@ class OnTelegram:
     def write(self, text: str) -> None:
         response = self._telegram.deliver(telegram_updates.private_message(text, self.person))
         assert response.status_code == 200
+
+    def command(self, name: str) -> None:
+        self._telegram.deliver(telegram_updates.command(name, "", self.person))
 
     def seen(self) -> list[str]:
         return [
@@ -58,6 +68,9 @@ class OnWhatsApp:
 
     def write(self, text: str) -> None:
         self._emulate.whatsapp_post(self.person.name, text)
+
+    def command(self, name: str) -> None:
+        self.write(f"/{name}")
 
     def seen(self) -> list[str]:
         return [message["body"] for message in self._emulate.whatsapp_messages(self.person.name)]

@@ -141,3 +141,22 @@ def test_an_access_token_that_google_no_longer_takes_is_renewed_without_asking(
     alice.write("and now?")
     assert_only_mail_of(seed.ALICE, wait_for_mail(alice, 2))
     assert sum("/o/oauth2/" in text for text in alice.seen()) == 1
+
+
+def test_a_person_sees_what_they_have_connected_and_ends_it(
+    channel: str, serve: Serve, emulate: Emulate, alice: ChannelPerson
+) -> None:
+    served = serve(CHANNEL=channel)
+    connect(alice, emulate)
+    wait_for_mail(alice)
+    alice.command("accounts")
+    wait_until(lambda: any("I may read your mail" in text for text in alice.seen()), what="what is connected")
+    alice.command("disconnect")
+    wait_until(lambda: any("is disconnected" in text for text in alice.seen()), what="that it is ended")
+    assert served.rows("SELECT * FROM oauth_tokens") == []
+    wait_until(lambda: emulate.google.calls("/oauth2/revoke"), 15, "Google is told")
+    refresh_token = emulate.google.calls("/oauth2/revoke")[0].body
+    assert refresh_token.startswith("token=google_refresh_")
+    assert "google_refresh_" not in served.output()
+    alice.write("and now?")
+    wait_until(lambda: sum("/o/oauth2/" in text for text in alice.seen()) == 2, what="a second link")
