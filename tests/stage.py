@@ -142,7 +142,8 @@ class FakeProvider:
         self.told: list[str] = []  # the tokens that it was told to revoke
 
     def authorization_url(self, *, state: str, verifier: str, redirect_uri: str, scopes: frozenset[str]) -> str:
-        return f"https://fake.test/authorize?{urlencode({'state': state, 'redirect_uri': redirect_uri})}"
+        query = {"state": state, "redirect_uri": redirect_uri, "scope": " ".join(sorted(scopes))}
+        return f"https://fake.test/authorize?{urlencode(query)}"
 
     async def exchange(self, *, code: str, verifier: str, redirect_uri: str) -> Token:
         account, expires_at = code.removeprefix("of-"), datetime.now(UTC) + self.lifetime
@@ -272,7 +273,7 @@ def stage(
     key: str | None = None,
     **options: Any,
 ) -> Stage:
-    members = options.pop("members", ())
+    members, written = options.pop("members", ()), options.pop("written", 0)
     agent = options.pop("agent", None) or Agent(model=FunctionModel(model), toolkits=toolkits, members=members)
     channel = StageChannel(streams=options.pop("streams", False))
     database = options.pop("database", None) or f"sqlite:///{directory}/stage.db"
@@ -280,4 +281,4 @@ def stage(
     gateway = Gateway(agent, [channel], database, **options)
     # On PostgreSQL the turns run in a worker. Here it is in the same process, and sends through the same channel.
     worker = Gateway(agent, [channel], database, **options) if database.startswith("postgresql") else None
-    return Stage(gateway, channel, database, worker)
+    return Stage(gateway, channel, database, worker, written)

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+import requests
 from peers import seed
 from peers.emulate import Emulate
 from peers.serving import Receiver
@@ -112,3 +113,42 @@ async def test_a_google_that_fails_connects_nothing(google: GoogleAuth, redirect
 def test_plain_http_is_for_this_machine_alone() -> None:
     with pytest.raises(SettingError, match="GOOGLE_BASE_URL is malformed"):
         GoogleAuth("id", "secret", "http://google.example.com")
+
+
+@pytest.mark.parametrize(
+    ("person", "address"),
+    [
+        ({"email": "a@gmail.com", "email_verified": True}, "a@gmail.com"),
+        ({"email": "a@example.com", "email_verified": True, "hd": "example.com"}, "a@example.com"),
+        ({"email": "a@example.com", "email_verified": True}, None),  # an account with somebody else's domain
+        ({"email": "a@gmail.com.example.com", "email_verified": True}, None),
+        ({"email": "a@example.com", "email_verified": False, "hd": "example.com"}, None),
+        ({"email": "a@gmail.com"}, None),
+    ],
+)
+async def test_google_is_the_authority_for_its_own_addresses_alone(
+    google: GoogleAuth, monkeypatch: pytest.MonkeyPatch, person: dict[str, object], address: str | None
+) -> None:
+    answer = {"access_token": "a", "refresh_token": "r", "expires_at": 2_000_000_000, "scope": [READ]}
+    monkeypatch.setattr("google_auth_oauthlib.flow.Flow.fetch_token", lambda *_, **__: answer)
+    monkeypatch.setattr(GoogleAuth, "_person", lambda *_: person)
+    token = await google.exchange(code="c", verifier=VERIFIER, redirect_uri="https://bot.test/callback")
+    assert (token.account, token.email) == (person["email"], address)
+
+
+async def test_a_grant_is_revoked_and_may_be_so_twice(google: GoogleAuth, redirect_uri: str, emulate: Emulate) -> None:
+    granted = await token(google, redirect_uri, emulate)
+    await google.revoke(granted)
+    with pytest.raises(GrantRevoked):
+        await google.refresh(granted)
+    await google.revoke(granted)
+    emulate.google.fail("/oauth2/revoke", 400, body={"error": "invalid_token"})
+    await google.revoke(granted)
+    emulate.google.fail("/oauth2/revoke", 503)
+    with pytest.raises(requests.HTTPError):
+        await google.revoke(granted)
+
+
+def test_permissions_are_said_in_words(google: GoogleAuth) -> None:
+    assert google.permission(READ) == "read your mail"
+    assert google.permission("https://www.googleapis.com/auth/tasks") == "https://www.googleapis.com/auth/tasks"

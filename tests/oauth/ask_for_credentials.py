@@ -1,0 +1,31 @@
+"""A process that asks for a person's credentials many times at once, when its standard input says so.
+
+Usage: ask_for_credentials.py DATABASE_URL SECRET_KEY GOOGLE_URL TIMES
+"""
+
+import asyncio
+import sys
+
+from gateway.database import make_database
+from oauth import Identity, Keyring, OAuthCoordinator
+from oauth.google import GoogleAuth
+
+
+async def main(database_url: str, key: str, google_url: str, times: int) -> None:
+    database = make_database(database_url)
+    await database.open()
+    coordinator = OAuthCoordinator(database, Keyring.parse(key), "https://bot.test", on_grant=_nothing)
+    coordinator.register(GoogleAuth("peers.apps.googleusercontent.com", "GOCSPX-peers", google_url), ())
+    print("ready", flush=True)
+    await asyncio.to_thread(sys.stdin.readline)
+    person = Identity("stage", "T1", "alice")
+    granted = await asyncio.gather(*(coordinator.credentials(person, "google", ()) for _ in range(times)))
+    print(*{each.credentials.token for each in granted}, flush=True)
+    await database.close()
+
+
+async def _nothing(*_: object) -> None:
+    raise AssertionError("nothing is granted here")
+
+
+asyncio.run(main(*sys.argv[1:4], int(sys.argv[4])))

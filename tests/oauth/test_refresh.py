@@ -1,0 +1,157 @@
+"""A token is refreshed once, for however many ask at the same time."""
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from peers import seed
+from peers.emulate import Emulate
+from peers.postgres import PostgresServer
+from sqlalchemy import text
+from stage import FakeProvider
+
+from gateway.database import Database, make_database
+from oauth import ConsentRequired, Identity, Keyring, OAuthCoordinator, Token
+from oauth.google import GoogleAuth
+from oauth.tokens import TokenStore
+
+ASK = Path(__file__).with_name("ask_for_credentials.py")
+ALICE = Identity("stage", "T1", "alice")
+KEY = Keyring.generate()
+AT_ONCE = 50  # in each process
+
+
+@asynccontextmanager
+async def opened(url: str) -> AsyncIterator[Database]:
+    database = make_database(url)
+    await database.open()
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
+async def store(database: Database, provider: str, token: Token) -> None:
+    async with database.write() as connection:
+        await TokenStore(database, Keyring.parse(KEY)).save(connection, ALICE, provider, token)
+
+
+def coordinator(database: Database, provider: FakeProvider, key: str = KEY) -> OAuthCoordinator:
+    async def nothing(*_: object) -> None:
+        raise AssertionError("nothing is granted here")
+
+    made = OAuthCoordinator(database, Keyring.parse(key), "https://bot.test", nothing)  # type: ignore[arg-type]
+    made.register(provider, {"read"})
+    return made
+
+
+def stale(account: str = "alice") -> Token:
+    return Token(f"OLD-{account}", f"REFRESH-{account}", datetime.now(UTC), frozenset({"read"}), account)
+
+
+async def test_two_processes_with_a_hundred_turns_refresh_a_token_once(
+    postgres: PostgresServer, emulate: Emulate
+) -> None:
+    url = postgres.make()
+    emulate.connect(["https://bot.test/callback"])
+    google = GoogleAuth(emulate.client_id, emulate.client_secret, emulate.google_url)
+    link = google.authorization_url(
+        state="s", verifier="v" * 64, redirect_uri="https://bot.test/callback", scopes=frozenset()
+    )
+    code = await asyncio.to_thread(code_of, emulate, link)
+    token = await google.exchange(code=code, verifier="v" * 64, redirect_uri="https://bot.test/callback")
+    async with opened(url) as database:
+        await store(database, "google", replace(token, expires_at=datetime.now(UTC)))
+    asked = len(emulate.google.calls("/oauth2/token"))
+    command = [sys.executable, str(ASK), url, KEY, emulate.google_url, str(AT_ONCE)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    children = [subprocess.Popen(command, **pipes) for _ in range(2)]  # type: ignore[call-overload]
+    for child in children:
+        assert await asyncio.to_thread(child.stdout.readline) == "ready\n"
+    for child in children:
+        child.stdin.write("\n")
+        child.stdin.flush()
+    given = [(await asyncio.to_thread(child.communicate, timeout=60))[0].split() for child in children]
+    assert [len(tokens) for tokens in given] == [1, 1]
+    assert given[0] == given[1] != [token.access_token]
+    assert len(emulate.google.calls("/oauth2/token")) == asked + 1
+
+
+def code_of(emulate: Emulate, link: str) -> str:
+    """The code that a browser would bring back."""
+    from peers import browser
+
+    with browser.browser() as client:
+        client.follow_redirects = False
+        answer = emulate.consent(link, seed.ALICE.email, client=client)
+    return answer.headers["location"].partition("code=")[2].partition("&")[0]
+
+
+class SlowProvider(FakeProvider):
+    """Begins to refresh, and ends when it is let."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun, self.go_on = asyncio.Event(), asyncio.Event()
+
+    async def refresh(self, token: Token) -> Token:
+        self.begun.set()
+        await self.go_on.wait()
+        return await super().refresh(token)
+
+
+async def test_a_process_that_died_while_it_refreshed_holds_nobody_up(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("oauth.renewal.LEASE", timedelta(seconds=0.3))
+    async with opened(database_url) as database:
+        await store(database, "fake", stale())
+        dead, provider = SlowProvider(), FakeProvider()
+        dying = asyncio.create_task(coordinator(database, dead).credentials(ALICE, "fake", {"read"}))
+        await dead.begun.wait()
+        dying.cancel()
+        assert (await coordinator(database, provider).credentials(ALICE, "fake", {"read"})).credentials == "OLD-alice+"
+        assert provider.refreshed == 1
+
+
+async def test_a_refresh_that_fails_can_be_tried_again_at_once(database_url: str) -> None:
+    class Away(FakeProvider):
+        async def refresh(self, token: Token) -> Token:
+            raise ConnectionError("it is away")
+
+    async with opened(database_url) as database:
+        await store(database, "fake", stale())
+        with pytest.raises(ConnectionError):
+            await coordinator(database, Away()).credentials(ALICE, "fake", {"read"})
+        async with asyncio.timeout(5):
+            again = await coordinator(database, FakeProvider()).credentials(ALICE, "fake", {"read"})
+        assert again.credentials == "OLD-alice+"
+
+
+async def test_an_account_that_is_disconnected_while_it_is_refreshed_stays_so(database_url: str) -> None:
+    async with opened(database_url) as database:
+        await store(database, "fake", stale())
+        provider = SlowProvider()
+        oauth = coordinator(database, provider)
+        asking = asyncio.create_task(oauth.credentials(ALICE, "fake", {"read"}))
+        await provider.begun.wait()
+        assert await oauth.disconnect(ALICE, "fake") == "alice"
+        provider.go_on.set()
+        with pytest.raises(ConsentRequired):
+            await asking
+        async with database.read() as connection:
+            assert (await connection.execute(text("SELECT count(*) FROM oauth_tokens"))).scalar_one() == 0
+
+
+async def test_a_token_that_does_not_expire_is_not_refreshed(database_url: str) -> None:
+    async with opened(database_url) as database:
+        await store(database, "fake", replace(stale(), expires_at=None))
+        provider = FakeProvider()
+        granted = await coordinator(database, provider).credentials(ALICE, "fake", {"read"})
+        assert (granted.credentials, provider.refreshed) == ("OLD-alice", 0)
