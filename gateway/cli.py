@@ -12,7 +12,7 @@ from rich.console import Console
 
 from gateway.events import ToolOutcome
 from gateway.logs import configure_logging
-from oauth import Keyring, SettingError
+from oauth import Identity, Keyring, SettingError
 
 DEV_DIRECTORY = Path(".understudy")
 LOOPBACK = "127.0.0.1"
@@ -24,6 +24,9 @@ db = typer.Typer(no_args_is_help=True, help="The database.")
 app.add_typer(db, name="db")
 deadletters = typer.Typer(no_args_is_help=True, help="What was given up.")
 app.add_typer(deadletters, name="deadletters")
+
+accounts = typer.Typer(no_args_is_help=True, help="What people have connected.")
+app.add_typer(accounts, name="accounts")
 
 console = Console(stderr=True, highlight=False)
 
@@ -48,6 +51,43 @@ def main() -> None:
 def keys_new() -> None:
     """Print a new key for UNDERSTUDY_SECRET_KEY."""
     typer.echo(Keyring.generate())
+
+
+@keys.command("rotate")
+def keys_rotate() -> None:
+    """Encrypt all that is stored under the first key of UNDERSTUDY_SECRET_KEY. The gateway may run meanwhile."""
+    from gateway.account_commands import rotate
+
+    _print(asyncio.run(rotate()))
+
+
+@accounts.command("list")
+def accounts_list(
+    channel: Annotated[str | None, typer.Option(help="Only of this channel, like slack.")] = None,
+    tenant: Annotated[str | None, typer.Option(help="Only of this workspace, bot or number.")] = None,
+    user: Annotated[str | None, typer.Option(help="Only of the person with this id.")] = None,
+    provider: Annotated[str | None, typer.Option(help="Only of this provider, like google.")] = None,
+    account: Annotated[str | None, typer.Option(help="Only of this account, like an e-mail address.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+) -> None:
+    """List what people have connected."""
+    from gateway.account_commands import print_accounts
+
+    wanted = {"channel": channel, "tenant": tenant, "user_id": user, "provider": provider, "account": account}
+    asyncio.run(print_accounts(wanted, as_json=as_json))
+
+
+@accounts.command("revoke")
+def accounts_revoke(
+    channel: Annotated[str, typer.Argument(help="Like slack.")],
+    tenant: Annotated[str, typer.Argument(help="The workspace, the bot's id, or the number.")],
+    user: Annotated[str, typer.Argument(help="The person's id.")],
+    provider: Annotated[str, typer.Argument(help="Like google.")],
+) -> None:
+    """Disconnect an account for a person, as they do themselves by /disconnect."""
+    from gateway.account_commands import revoke
+
+    _print(asyncio.run(revoke(Identity(channel, tenant, user), provider)))
 
 
 @app.command()

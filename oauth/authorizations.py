@@ -1,5 +1,5 @@
 import secrets
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 
 from itsdangerous import BadData, URLSafeTimedSerializer
@@ -9,7 +9,7 @@ from oauth.database import Database
 from oauth.errors import AuthorizationFailed
 from oauth.identity import Identity
 from oauth.keyring import DecryptionError, Keyring
-from oauth.tables import oauth_authorizations
+from oauth.tables import associated, oauth_authorizations
 
 AUTHORIZATION_LIFETIME = timedelta(minutes=10)
 
@@ -43,19 +43,17 @@ class AuthorizationStore:
     async def begin(self, identity: Identity, provider: str, name: str, scopes: frozenset[str]) -> tuple[str, str]:
         """Returns the state for the authorization request and the PKCE verifier behind it."""
         key, verifier = secrets.token_urlsafe(24), secrets.token_urlsafe(64)
+        row = {"id": key, "provider": provider, **asdict(identity)}
+        sealed = self._keyring.encrypt(verifier.encode(), *associated(oauth_authorizations, row))
         now = datetime.now(UTC)
         async with self._database.write() as connection:
             await connection.execute(delete(oauth_authorizations).where(oauth_authorizations.c.expires_at < now))
             await connection.execute(
                 insert(oauth_authorizations).values(
-                    id=key,
-                    provider=provider,
-                    channel=identity.channel,
-                    tenant=identity.tenant,
-                    user_id=identity.user_id,
+                    **row,
                     name=name,
                     scopes=" ".join(sorted(scopes)),
-                    verifier_ciphertext=self._keyring.encrypt(verifier.encode(), *_associated(key, provider, identity)),
+                    verifier_ciphertext=sealed,
                     expires_at=now + AUTHORIZATION_LIFETIME,
                 )
             )
@@ -81,12 +79,8 @@ class AuthorizationStore:
             raise AuthorizationFailed(EXPIRED)
         identity = Identity(row.channel, row.tenant, row.user_id)
         try:
-            verifier = self._keyring.decrypt(row.verifier_ciphertext, *_associated(key, provider, identity))
+            verifier = self._keyring.decrypt(row.verifier_ciphertext, *associated(table, row._asdict()))
         except DecryptionError:
             raise AuthorizationFailed(EXPIRED) from None
         scopes = frozenset(row.scopes.split())
         return Authorization(identity, provider, row.name, scopes, verifier.decode())
-
-
-def _associated(key: str, provider: str, identity: Identity) -> tuple[str, ...]:
-    return (oauth_authorizations.name, key, provider, identity.channel, identity.tenant, identity.user_id)

@@ -78,6 +78,24 @@ class Keyring:
                 continue
         raise DecryptionError
 
+    def rotate(self, ciphertext: bytes, *associated: str) -> bytes | None:
+        """The same, encrypted under the first key; `None` if it is already.
+
+        Raises:
+            DecryptionError: as `decrypt`.
+        """
+        if self._is_current(ciphertext, associated):
+            return None
+        return self.encrypt(self.decrypt(ciphertext, *associated), *associated)
+
+    def _is_current(self, ciphertext: bytes, associated: Sequence[str]) -> bool:
+        nonce, sealed = ciphertext[:NONCE_LENGTH], ciphertext[NONCE_LENGTH:]
+        try:
+            self._ciphers[0].decrypt(nonce, sealed, _associated_data(associated))
+        except (InvalidTag, ValueError):
+            return False
+        return True
+
     def signing_keys(self) -> list[bytes]:
         """Keys for itsdangerous, which signs with the last of its list and accepts all."""
         return [_derive(key, b"understudy signing") for key in reversed(self._keys)]

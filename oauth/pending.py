@@ -1,19 +1,18 @@
 import json
 import re
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from hmac import compare_digest
 from typing import Any
 
 from sqlalchemy import Row, Select, and_, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
-from sqlalchemy.sql.elements import ColumnElement
 
 from oauth.database import Database
 from oauth.identity import Identity
 from oauth.keyring import Keyring
-from oauth.tables import PendingStatus, oauth_pending
+from oauth.tables import PendingStatus, associated, is_of, oauth_pending
 from oauth.token import Token
 
 CODE_LIFETIME = timedelta(minutes=10)
@@ -68,9 +67,7 @@ class PendingStore:
             "tries_left": TRIES,
             "expires_at": datetime.now(UTC) + CODE_LIFETIME,
         }
-        row = self._database.upsert(oauth_pending).values(
-            channel=identity.channel, tenant=identity.tenant, user_id=identity.user_id, provider=provider, **values
-        )
+        row = self._database.upsert(oauth_pending).values(**asdict(identity), provider=provider, **values)
         await connection.execute(
             row.on_conflict_do_update(index_elements=oauth_pending.primary_key.columns, set_=values)
         )
@@ -78,7 +75,7 @@ class PendingStore:
 
     async def take(self, connection: AsyncConnection, identity: Identity, provider: str) -> Token | None:
         """Removes what is pending of a person's; returns the token, if it waits for its code."""
-        taken = delete(oauth_pending).where(_of(identity), oauth_pending.c.provider == provider)
+        taken = delete(oauth_pending).where(is_of(oauth_pending, identity), oauth_pending.c.provider == provider)
         row = (await connection.execute(taken.returning(oauth_pending))).first()
         return None if row is None else self._token(row)
 
@@ -99,7 +96,7 @@ class PendingStore:
             return None
         dropped = []
         for row in waiting:
-            mine = and_(_of(identity), oauth_pending.c.provider == row.provider)
+            mine = and_(is_of(oauth_pending, identity), oauth_pending.c.provider == row.provider)
             if row.tries_left > 1:
                 await connection.execute(update(oauth_pending).where(mine).values(tries_left=row.tries_left - 1))
             elif (token := self._token(row)) is not None:
@@ -117,7 +114,7 @@ class PendingStore:
         for row in (await connection.execute(_expired().with_for_update(skip_locked=True))).all():
             identity = Identity(row.channel, row.tenant, row.user_id)
             await connection.execute(
-                delete(oauth_pending).where(_of(identity), oauth_pending.c.provider == row.provider)
+                delete(oauth_pending).where(is_of(oauth_pending, identity), oauth_pending.c.provider == row.provider)
             )
             if (token := self._token(row)) is not None:
                 expired.append((row.provider, token))
@@ -138,18 +135,19 @@ class PendingStore:
             sealed = self._sealed(identity, row.provider, opened["code"], None)
             await connection.execute(
                 update(oauth_pending)
-                .where(_of(identity), oauth_pending.c.provider == row.provider)
+                .where(is_of(oauth_pending, identity), oauth_pending.c.provider == row.provider)
                 .values(status=PendingStatus.CONFIRMED, ciphertext=sealed)
             )
         return Entered(row.provider, row.account, token)
 
     def _sealed(self, identity: Identity, provider: str, code: str, token: Token | None) -> bytes:
         held = {"code": code, "token": token.to_json().decode() if token is not None else None}
-        return self._keyring.encrypt(json.dumps(held).encode(), *_associated(identity, provider))
+        bound_to = associated(oauth_pending, asdict(identity) | {"provider": provider})
+        return self._keyring.encrypt(json.dumps(held).encode(), *bound_to)
 
     def _opened(self, row: Row[Any]) -> dict[str, str]:
-        identity = Identity(row.channel, row.tenant, row.user_id)
-        opened: dict[str, str] = json.loads(self._keyring.decrypt(row.ciphertext, *_associated(identity, row.provider)))
+        bound_to = associated(oauth_pending, row._asdict())
+        opened: dict[str, str] = json.loads(self._keyring.decrypt(row.ciphertext, *bound_to))
         return opened
 
     def _token(self, row: Row[Any]) -> Token | None:
@@ -157,23 +155,10 @@ class PendingStore:
         return Token.from_json(held.encode()) if held is not None else None
 
 
-def _of(identity: Identity) -> ColumnElement[bool]:
-    columns = oauth_pending.c
-    return and_(
-        columns.channel == identity.channel,
-        columns.tenant == identity.tenant,
-        columns.user_id == identity.user_id,
-    )
-
-
 def _expected(identity: Identity) -> Select[Any]:
     is_valid = oauth_pending.c.expires_at > datetime.now(UTC)
-    return select(oauth_pending).where(_of(identity), is_valid)
+    return select(oauth_pending).where(is_of(oauth_pending, identity), is_valid)
 
 
 def _expired() -> Select[Any]:
     return select(oauth_pending).where(oauth_pending.c.expires_at <= datetime.now(UTC)).limit(MOST_AT_ONCE)
-
-
-def _associated(identity: Identity, provider: str) -> tuple[str, ...]:
-    return (oauth_pending.name, identity.channel, identity.tenant, identity.user_id, provider)

@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from oauth.database import Database
 from oauth.keyring import Keyring
-from oauth.tables import oauth_revocations
+from oauth.tables import associated, oauth_revocations
 from oauth.token import Token
 
 AGAIN_AFTER = timedelta(minutes=5)
@@ -35,16 +35,10 @@ class RevocationStore:
 
     async def add(self, connection: AsyncConnection, provider: str, token: Token) -> None:
         """Notes a token in the transaction that takes it from its person."""
-        key = secrets.token_urlsafe(16)
+        row = {"id": secrets.token_urlsafe(16), "provider": provider, "account": token.account}
+        ciphertext = self._keyring.encrypt(token.to_json(), *associated(oauth_revocations, row))
         await connection.execute(
-            insert(oauth_revocations).values(
-                id=key,
-                provider=provider,
-                account=token.account,
-                ciphertext=self._keyring.encrypt(token.to_json(), *_associated(key, provider)),
-                attempts=0,
-                due_at=datetime.now(UTC),
-            )
+            insert(oauth_revocations).values(**row, ciphertext=ciphertext, attempts=0, due_at=datetime.now(UTC))
         )
 
     async def take_due(self) -> list[Revocation]:
@@ -70,13 +64,9 @@ class RevocationStore:
         Raises:
             DecryptionError: if no key of UNDERSTUDY_SECRET_KEY opens it.
         """
-        associated = _associated(revocation.id, revocation.provider)
-        return Token.from_json(self._keyring.decrypt(revocation.ciphertext, *associated))
+        bound_to = associated(oauth_revocations, {"id": revocation.id, "provider": revocation.provider})
+        return Token.from_json(self._keyring.decrypt(revocation.ciphertext, *bound_to))
 
     async def done(self, revocation: Revocation) -> None:
         async with self._database.write() as connection:
             await connection.execute(delete(oauth_revocations).where(oauth_revocations.c.id == revocation.id))
-
-
-def _associated(key: str, provider: str) -> tuple[str, ...]:
-    return (oauth_revocations.name, key, provider)

@@ -1,8 +1,12 @@
+from collections.abc import Mapping
+from dataclasses import asdict
 from enum import StrEnum
+from typing import Any
 
-from sqlalchemy import Column, Integer, LargeBinary, MetaData, String, Table, Text
+from sqlalchemy import Column, ColumnElement, Integer, LargeBinary, MetaData, String, Table, Text, and_
 
 from oauth.columns import Timestamp
+from oauth.identity import Identity
 
 metadata = MetaData()
 
@@ -74,3 +78,22 @@ oauth_revocations = Table(
     Column("attempts", Integer, nullable=False),
     Column("due_at", Timestamp, nullable=False, index=True),
 )
+
+# What each ciphertext is bound to, besides its table: moved to another row it does not open.
+SEALED: Mapping[Table, tuple[str, tuple[str, ...]]] = {
+    oauth_tokens: ("ciphertext", ("channel", "tenant", "user_id", "provider")),
+    oauth_authorizations: ("verifier_ciphertext", ("id", "provider", "channel", "tenant", "user_id")),
+    oauth_pending: ("ciphertext", ("channel", "tenant", "user_id", "provider")),
+    oauth_revocations: ("ciphertext", ("id", "provider")),
+}
+
+
+def associated(table: Table, values: Mapping[str, Any]) -> tuple[str, ...]:
+    """The associated data of a row's ciphertext."""
+    _, names = SEALED[table]
+    return (table.name, *(values[name] for name in names))
+
+
+def is_of(table: Table, identity: Identity) -> ColumnElement[bool]:
+    """Whether a row is a person's."""
+    return and_(*(table.c[name] == value for name, value in asdict(identity).items()))

@@ -1,5 +1,5 @@
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,7 +10,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from oauth.database import Database
 from oauth.identity import Identity
 from oauth.keyring import Keyring
-from oauth.tables import oauth_tokens
+from oauth.tables import associated, is_of, oauth_tokens
 from oauth.token import Token
 
 
@@ -43,11 +43,11 @@ class TokenStore:
     async def find(self, connection: AsyncConnection, identity: Identity, provider: str) -> StoredToken | None:
         """As `load`, in the caller's transaction."""
         row = (await connection.execute(select(oauth_tokens).where(_row(identity, provider)))).first()
-        return None if row is None else self._opened(row, identity)
+        return None if row is None else self._opened(row)
 
     async def providers(self, identity: Identity) -> Sequence[str]:
         """The names of the providers that a person has connected."""
-        mine = select(oauth_tokens.c.provider).where(_of(identity)).order_by(oauth_tokens.c.provider)
+        mine = select(oauth_tokens.c.provider).where(is_of(oauth_tokens, identity)).order_by(oauth_tokens.c.provider)
         async with self._database.read() as connection:
             return (await connection.execute(mine)).scalars().all()
 
@@ -55,9 +55,7 @@ class TokenStore:
         """Stores a token in the caller's transaction, in place of the one that was there."""
         now = datetime.now(UTC)
         values = self._values(identity, provider, token) | {"connected_at": now, "updated_at": now}
-        row = self._database.upsert(oauth_tokens).values(
-            channel=identity.channel, tenant=identity.tenant, user_id=identity.user_id, provider=provider, **values
-        )
+        row = self._database.upsert(oauth_tokens).values(**asdict(identity), provider=provider, **values)
         await connection.execute(
             row.on_conflict_do_update(index_elements=oauth_tokens.primary_key.columns, set_=values)
         )
@@ -96,30 +94,43 @@ class TokenStore:
         return (await connection.execute(found)).first() is not None
 
     def _values(self, identity: Identity, provider: str, token: Token) -> dict[str, object]:
-        ciphertext = self._keyring.encrypt(token.to_json(), *_associated(identity, provider))
+        bound_to = associated(oauth_tokens, asdict(identity) | {"provider": provider})
+        ciphertext = self._keyring.encrypt(token.to_json(), *bound_to)
         return {"ciphertext": ciphertext, "account": token.account, "refreshing_until": None}
 
-    def _opened(self, row: Row[Any], identity: Identity) -> StoredToken:
-        plaintext = self._keyring.decrypt(row.ciphertext, *_associated(identity, row.provider))
+    def _opened(self, row: Row[Any]) -> StoredToken:
+        plaintext = self._keyring.decrypt(row.ciphertext, *associated(oauth_tokens, row._asdict()))
         return StoredToken(row.provider, Token.from_json(plaintext), row.connected_at, row.ciphertext)
 
 
-def _of(identity: Identity) -> ColumnElement[bool]:
-    columns = oauth_tokens.c
-    return and_(
-        columns.channel == identity.channel,
-        columns.tenant == identity.tenant,
-        columns.user_id == identity.user_id,
-    )
-
-
 def _row(identity: Identity, provider: str) -> ColumnElement[bool]:
-    return and_(_of(identity), oauth_tokens.c.provider == provider)
+    return and_(is_of(oauth_tokens, identity), oauth_tokens.c.provider == provider)
 
 
 def _is(identity: Identity, known: StoredToken) -> ColumnElement[bool]:
     return and_(_row(identity, known.provider), oauth_tokens.c.ciphertext == known.ciphertext)
 
 
-def _associated(identity: Identity, provider: str) -> tuple[str, ...]:
-    return (oauth_tokens.name, identity.channel, identity.tenant, identity.user_id, provider)
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """An account that somebody has connected, as an operator sees it."""
+
+    channel: str
+    tenant: str
+    user_id: str
+    provider: str
+    account: str | None
+    connected_at: datetime | None
+    updated_at: datetime
+
+
+async def list_connected(connection: AsyncConnection, **wanted: str | None) -> list[Connected]:
+    """What people have connected.
+
+    Args:
+        wanted: values of `channel`, `tenant`, `user_id`, `provider` or `account`; `None` for any.
+    """
+    columns = [oauth_tokens.c[column.name] for column in fields(Connected)]
+    conditions = [oauth_tokens.c[name] == value for name, value in wanted.items() if value is not None]
+    found = await connection.execute(select(*columns).where(*conditions).order_by(*oauth_tokens.primary_key))
+    return [Connected(*row) for row in found]

@@ -139,6 +139,7 @@ class FakeProvider:
         self.revoked = False
         self.granted = frozenset({"read"})
         self.vouches = True  # for its accounts' e-mail addresses
+        self.away = False
         self.told: list[str] = []  # the tokens that it was told to revoke
 
     def authorization_url(self, *, state: str, verifier: str, redirect_uri: str, scopes: frozenset[str]) -> str:
@@ -158,6 +159,8 @@ class FakeProvider:
         return replace(token, access_token=f"{token.access_token}+", expires_at=datetime.now(UTC) + timedelta(hours=1))
 
     async def revoke(self, token: Token) -> None:
+        if self.away:
+            raise ConnectionError("it is away")
         self.told.append(token.access_token)
 
     def permission(self, scope: str) -> str:

@@ -14,7 +14,8 @@ from e2e.served import COMMAND, ROOT
 from peers.postgres import PostgresServer
 
 from gateway.database import make_database
-from oauth import Keyring
+from oauth import Identity, Keyring, Token
+from oauth.tokens import TokenStore
 
 DOCUMENTS = [
     ROOT / "README.md",
@@ -79,8 +80,16 @@ ACCOUNTS = {
 
 
 async def _make(url: str) -> None:
+    """A database in which the person of the examples has connected an account."""
     database = make_database(url)
     await database.open()
+    tokens = TokenStore(database, Keyring.parse(ACCOUNTS["UNDERSTUDY_SECRET_KEY"]))
+    person, token = (
+        Identity("slack", "T012AB3CD", "U024BE7LH"),
+        Token("a", None, None, frozenset(), "alice@example.com"),
+    )
+    async with database.write() as connection:
+        await tokens.save(connection, person, "google", token)
     await database.close()
 
 

@@ -1,0 +1,55 @@
+"""From one key to another, while everything runs."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Row, Table, and_, select, tuple_, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from oauth.database import Database
+from oauth.keyring import DecryptionError, Keyring
+from oauth.tables import SEALED, associated
+
+BATCH = 100  # rows that one transaction encrypts anew
+
+
+async def rotate_keys(database: Database, keyring: Keyring) -> tuple[Mapping[str, int], int]:
+    """Encrypts all that is stored under the first key of the ring. It may be interrupted, and begun again.
+
+    Returns:
+        How many rows of each table were encrypted anew, and how many no key opens.
+    """
+    rotated, unreadable = {}, 0
+    for table in SEALED:
+        rotated[table.name], last = 0, None
+        while True:
+            async with database.write() as connection:
+                rows = await _batch(connection, table, last)
+                for row in rows:
+                    try:
+                        rotated[table.name] += await _rotate(connection, table, row, keyring)
+                    except DecryptionError:
+                        unreadable += 1
+            if not rows:
+                break
+            last = [rows[-1]._asdict()[column.name] for column in table.primary_key]
+    return rotated, unreadable
+
+
+async def _batch(connection: AsyncConnection, table: Table, last: Sequence[Any] | None) -> Sequence[Row[Any]]:
+    keys = list(table.primary_key)
+    statement = select(table).order_by(*keys).limit(BATCH)
+    if last is not None:
+        statement = statement.where(tuple_(*keys) > tuple_(*last))
+    return (await connection.execute(statement)).all()
+
+
+async def _rotate(connection: AsyncConnection, table: Table, row: Row[Any], keyring: Keyring) -> bool:
+    column, values = table.c[SEALED[table][0]], row._asdict()
+    old = values[column.name]
+    new = keyring.rotate(old, *associated(table, values))
+    if new is None:
+        return False
+    same = and_(*(key == values[key.name] for key in table.primary_key), column == old)
+    changed = await connection.execute(update(table).where(same).values({column: new}).returning(column))
+    return changed.first() is not None

@@ -1,0 +1,61 @@
+"""`understudy accounts`, as an operator uses it while the gateway runs."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+from stage import Stage, Vault, stage
+from typer.testing import CliRunner
+
+from gateway.cli import app
+from oauth import Keyring, SettingError
+
+KEY = Keyring.generate()
+
+
+@pytest.fixture
+def vault(monkeypatch: pytest.MonkeyPatch) -> Vault:
+    monkeypatch.setattr("gateway.gateway.CLEAN_UP_EVERY", 0.05)
+    return Vault()
+
+
+@pytest.fixture
+def scene(tmp_path: Path, database_url: str, vault: Vault, monkeypatch: pytest.MonkeyPatch) -> Stage:
+    monkeypatch.setenv("UNDERSTUDY_DATABASE_URL", database_url)
+    monkeypatch.setenv("UNDERSTUDY_SECRET_KEY", KEY)
+    return stage(tmp_path, [vault], key=KEY, database=database_url)
+
+
+async def understudy(*arguments: str) -> str:
+    result = await asyncio.to_thread(CliRunner().invoke, app, ["accounts", *arguments])
+    if result.exception is not None:
+        raise result.exception
+    return result.output
+
+
+async def connect(scene: Stage, person: str) -> None:
+    before = len(scene.sent)
+    await scene.write(person, "call open_vault")
+    await scene.connect((await scene.wait_for(before + 1))[before].link, person)
+    await scene.wait_for(before + 2)
+
+
+async def test_an_operator_sees_what_is_connected_and_ends_it(scene: Stage, vault: Vault) -> None:
+    async with scene.open():
+        assert "No account is connected" in await understudy("list")
+        await connect(scene, "alice")
+        await connect(scene, "bob")
+        listed = await understudy("list")
+        assert all(words in listed for words in ("stage T1 alice", "stage T1 bob", "fake"))
+        assert "SECRET" not in listed
+        found = json.loads(await understudy("list", "--user", "bob", "--json"))
+        assert (found["account"], found["provider"]) == ("bob", "fake")
+        assert "alice is disconnected" in await understudy("revoke", "stage", "T1", "alice", "fake")
+        await scene.wait_until(lambda: vault.auth.told == ["SECRET-alice"])
+        assert "alice" not in await understudy("list")
+        with pytest.raises(SettingError, match="has no fake account connected"):
+            await understudy("revoke", "stage", "T1", "alice", "fake")
+        before = len(scene.sent)
+        await scene.write("alice", "call open_vault")
+        assert (await scene.wait_for(before + 1))[before].link
