@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from consent_page import authorization_code
 from peers import seed
 from peers.emulate import Emulate
 from peers.postgres import PostgresServer
@@ -64,7 +65,7 @@ async def test_two_processes_with_a_hundred_turns_refresh_a_token_once(
     link = google.authorization_url(
         state="s", verifier="v" * 64, redirect_uri="https://bot.test/callback", scopes=frozenset()
     )
-    code = await asyncio.to_thread(code_of, emulate, link)
+    code = await asyncio.to_thread(authorization_code, emulate, link, seed.ALICE.email)
     token = await google.exchange(code=code, verifier="v" * 64, redirect_uri="https://bot.test/callback")
     async with opened(url) as database:
         await store(database, "google", replace(token, expires_at=datetime.now(UTC)))
@@ -81,16 +82,6 @@ async def test_two_processes_with_a_hundred_turns_refresh_a_token_once(
     assert [len(tokens) for tokens in given] == [1, 1]
     assert given[0] == given[1] != [token.access_token]
     assert len(emulate.google.calls("/oauth2/token")) == asked + 1
-
-
-def code_of(emulate: Emulate, link: str) -> str:
-    """The code that a browser would bring back."""
-    from peers import browser
-
-    with browser.browser() as client:
-        client.follow_redirects = False
-        answer = emulate.consent(link, seed.ALICE.email, client=client)
-    return answer.headers["location"].partition("code=")[2].partition("&")[0]
 
 
 class SlowProvider(FakeProvider):

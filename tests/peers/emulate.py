@@ -1,4 +1,4 @@
-"""Google, Slack and Twilio: npm `emulate`, started with what preload/emulate.mjs adds to it."""
+"""Google, Slack, Twilio and GitHub: npm `emulate`, started with what preload/emulate.mjs adds to it."""
 
 import json
 import tempfile
@@ -17,7 +17,7 @@ from .process import Process, free_ports, retrying
 
 
 class Emulate(EmulatedSlack, EmulatedTwilio):
-    """The three servers in one process, with the people, mails and keys of seed.py.
+    """The four servers in one process, with the people, mails and keys of seed.py.
 
     `redirect_uris` are where the Google client and the Slack app may send a person back to;
     `slack_events_url` gets Slack's events and `sms_url` the WhatsApp messages. All can be changed later with
@@ -32,6 +32,8 @@ class Emulate(EmulatedSlack, EmulatedTwilio):
 
     google_url: str  #: no slash at the end
     google: Control
+    github_url: str  #: no slash at the end; its website and its API
+    github: Control
 
     def __init__(
         self,
@@ -78,7 +80,7 @@ class Emulate(EmulatedSlack, EmulatedTwilio):
         """Sends people, events and messages to another gateway. What is None stays as it is."""
         if redirect_uris is not None:
             self.redirect_uris = list(redirect_uris)
-            for server in (self.google, self.slack):
+            for server in (self.google, self.slack, self.github):
                 server.post("redirect-uris", uris=self.redirect_uris)
         if slack_events_url is not None:
             self.slack_events_url = slack_events_url
@@ -112,10 +114,10 @@ class Emulate(EmulatedSlack, EmulatedTwilio):
         """Everything is as seed.py says again: no token, message, call or failure is left of what was before.
         The URLs of `connect` stay.
         """
-        for server in (self.google, self.slack, self.twilio):
+        for server in (self.google, self.slack, self.twilio, self.github):
             server.post("reset")
         self.connect(self.redirect_uris, sms_url=self.sms_url)
-        for server in (self.google, self.slack, self.twilio):
+        for server in (self.google, self.slack, self.twilio, self.github):
             server.post("forget")
 
     def consent(
@@ -138,23 +140,23 @@ class Emulate(EmulatedSlack, EmulatedTwilio):
 
     def _start(self) -> None:
         self._http = httpx.Client(timeout=TIMEOUT, trust_env=False)
-        ports = free_ports(3)
-        self.google_url, slack, self.twilio_url = (f"http://127.0.0.1:{port}" for port in ports)
+        ports = free_ports(4)
+        self.google_url, slack, self.twilio_url, self.github_url = (f"http://127.0.0.1:{port}" for port in ports)
         self.slack_url = f"{slack}/api/"
-        self.google, self.slack, self.twilio = (
-            Control(url, self._http) for url in (self.google_url, slack, self.twilio_url)
+        self.google, self.slack, self.twilio, self.github = (
+            Control(url, self._http) for url in (self.google_url, slack, self.twilio_url, self.github_url)
         )
-        document = seed.seed((ports[0], ports[1], ports[2]), self.redirect_uris, self.sms_url)
+        document = seed.seed(ports, self.redirect_uris, self.sms_url)
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "seed.json"
             file.write_text(json.dumps(document))
             preload = (node.HERE / "preload" / "emulate.mjs").as_uri()
             main = str(node.script("emulate/dist/index.js"))
-            argv = [str(node.node()), "--import", preload, main, "start", "--service", "google,slack,twilio"]
+            argv = [str(node.node()), "--import", preload, main, "start", "--service", "google,slack,twilio,github"]
             self._process = Process(
                 "emulate",
                 [*argv, "--seed", str(file)],
-                lambda: all(server.up() for server in (self.google, self.slack, self.twilio)),
+                lambda: all(server.up() for server in (self.google, self.slack, self.twilio, self.github)),
                 {"SLACK_EVENTS_URL": self.slack_events_url or ""},
             )
             self._process.start()

@@ -1,5 +1,6 @@
-"""Who and what the emulated Google, Slack and Twilio know at the start. Every id is fixed."""
+"""Who and what the emulated Google, Slack, Twilio and GitHub know at the start. Every id is fixed."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -40,6 +41,9 @@ ITEMS_EACH = 3  # mails, events and files a person
 GOOGLE_CLIENT_ID = "peers.apps.googleusercontent.com"
 GOOGLE_CLIENT_SECRET = "GOCSPX-peers"
 
+GITHUB_CLIENT_ID = "Iv1.peers"
+GITHUB_CLIENT_SECRET = "peers-github-secret"
+
 SLACK_TEAM_ID = "T0PEERS01"
 SLACK_CHANNEL_ID = "C0GENERAL"
 SLACK_APP_ID = "A0PEERAPP"
@@ -77,14 +81,32 @@ TWILIO_NUMBER_SID = "PN" + "1" * 32
 WHATSAPP_NUMBER = "whatsapp:+15551234567"
 
 
-def seed(ports: tuple[int, int, int], redirect_uris: list[str], sms_url: str | None) -> Json:
+def seed(ports: Sequence[int], redirect_uris: list[str], sms_url: str | None) -> Json:
     """The seed file: Google, Slack and Twilio on `ports`."""
-    google, slack, twilio = ports
+    google, slack, twilio, github = ports
     return {
         "tokens": {},
         "google": {"port": google, "baseUrl": f"http://127.0.0.1:{google}", **_google(redirect_uris)},
         "slack": {"port": slack, "baseUrl": f"http://127.0.0.1:{slack}", **_slack(redirect_uris)},
         "twilio": {"port": twilio, "baseUrl": f"http://127.0.0.1:{twilio}", **_twilio(sms_url)},
+        "github": {"port": github, "baseUrl": f"http://127.0.0.1:{github}", **_github(redirect_uris)},
+    }
+
+
+def _github(redirect_uris: list[str]) -> Json:
+    return {
+        "users": [
+            {"login": person.name, "name": person.name.capitalize(), "email": person.email}
+            for person in PEOPLE.values()
+        ],
+        "oauth_apps": [
+            {
+                "client_id": GITHUB_CLIENT_ID,
+                "client_secret": GITHUB_CLIENT_SECRET,
+                "name": "Peers",
+                "redirect_uris": redirect_uris,
+            }
+        ],
     }
 
 

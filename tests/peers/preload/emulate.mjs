@@ -13,7 +13,7 @@ import { addControl } from "./control.mjs";
 import { slack } from "./slack.mjs";
 
 const ADDITIONS = { slack, twilio: { control: twilioControl } };
-const OAUTH_CLIENTS = { google: "google.oauth_clients", slack: "slack.oauth_apps" };
+const OAUTH_CLIENTS = { google: "google.oauth_clients", slack: "slack.oauth_apps", github: "github.oauth_apps" };
 
 for (const [name, entry] of Object.entries(await serviceRegistry())) {
   const load = entry.load;
