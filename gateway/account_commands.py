@@ -1,10 +1,14 @@
-"""`understudy accounts …` and `understudy keys rotate`, on an operator's terminal."""
+"""`understudy accounts …`, `person …` and `keys rotate`, on an operator's terminal."""
 
+import json
 from collections.abc import Callable, Mapping
+from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.config import GatewaySettings
+from gateway.database import Database
+from gateway.personal_data import PersonalData
 from gateway.terminal import print_json, print_table, stored
 from oauth import Identity, Keyring, OAuthCoordinator, SettingError
 from oauth.coordinator import Grant
@@ -25,11 +29,25 @@ async def print_accounts(wanted: Mapping[str, str | None], *, as_json: bool) -> 
 async def revoke(identity: Identity, provider: str) -> str:
     """Disconnects an account for a person; returns what to tell the operator."""
     async with stored() as database:
-        coordinator = OAuthCoordinator(database, _keyring(), base_url="", on_grant=_granted)
-        account = await coordinator.disconnect(identity, provider)
+        account = await _coordinator(database).disconnect(identity, provider)
     if account is None:
         raise SettingError(f"{identity} has no {provider} account connected: see `understudy accounts list`.")
     return f"{account} is disconnected. A gateway or a worker that runs revokes it at {provider} by itself."
+
+
+async def print_person(identity: Identity) -> None:
+    """Prints all that is stored about a person, as one JSON object."""
+    async with stored() as database:
+        found = await PersonalData(database, _coordinator(database)).export(identity)
+    print(json.dumps(found, indent=2, ensure_ascii=False, default=datetime.isoformat))  # noqa: T201
+
+
+async def erase(identity: Identity) -> str:
+    """Removes all that is stored about a person; returns what to tell the operator."""
+    async with stored() as database:
+        removed = await PersonalData(database, _coordinator(database)).erase(identity)
+    counts = ", ".join(f"{count} {what}" for what, count in removed.items() if count)
+    return f"Erased of {identity}: {counts or 'nothing, as nothing was stored'}."
 
 
 async def rotate() -> str:
@@ -46,6 +64,10 @@ async def rotate() -> str:
             "UNDERSTUDY_SECRET_KEY opens: add the key that they were encrypted with, and run it again."
         )
     return f"{sum(rotated.values())} rows were encrypted anew. UNDERSTUDY_SECRET_KEY needs its first key alone now."
+
+
+def _coordinator(database: Database) -> OAuthCoordinator:
+    return OAuthCoordinator(database, _keyring(), base_url="", on_grant=_granted)
 
 
 def _keyring() -> Keyring:

@@ -25,12 +25,18 @@ app.add_typer(db, name="db")
 deadletters = typer.Typer(no_args_is_help=True, help="What was given up.")
 app.add_typer(deadletters, name="deadletters")
 
+person = typer.Typer(no_args_is_help=True, help="What is stored about one person.")
+app.add_typer(person, name="person")
 accounts = typer.Typer(no_args_is_help=True, help="What people have connected.")
 app.add_typer(accounts, name="accounts")
 
 console = Console(stderr=True, highlight=False)
 
 Port = Annotated[int, typer.Option(envvar="PORT", min=1, max=65535, help="Where to listen.")]
+
+Channel = Annotated[str, typer.Argument(help="Like slack.")]
+Tenant = Annotated[str, typer.Argument(help="The workspace, the bot's id, or the number.")]
+User = Annotated[str, typer.Argument(help="The person's id.")]
 
 Names = Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Ids or references.")]
 Every = Annotated[bool, typer.Option("--all", help="All that there are.")]
@@ -79,15 +85,39 @@ def accounts_list(
 
 @accounts.command("revoke")
 def accounts_revoke(
-    channel: Annotated[str, typer.Argument(help="Like slack.")],
-    tenant: Annotated[str, typer.Argument(help="The workspace, the bot's id, or the number.")],
-    user: Annotated[str, typer.Argument(help="The person's id.")],
+    channel: Channel,
+    tenant: Tenant,
+    user: User,
     provider: Annotated[str, typer.Argument(help="Like google.")],
 ) -> None:
     """Disconnect an account for a person, as they do themselves by /disconnect."""
     from gateway.account_commands import revoke
 
     _print(asyncio.run(revoke(Identity(channel, tenant, user), provider)))
+
+
+@person.command("export")
+def person_export(channel: Channel, tenant: Tenant, user: User) -> None:
+    """Print all that is stored about one person, but for their tokens, as JSON."""
+    from gateway.account_commands import print_person
+
+    asyncio.run(print_person(Identity(channel, tenant, user)))
+
+
+@person.command("erase")
+def person_erase(
+    channel: Channel,
+    tenant: Tenant,
+    user: User,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Remove all that is stored about one person, and revoke what they have connected."""
+    from gateway.account_commands import erase
+
+    identity = Identity(channel, tenant, user)
+    if not yes:
+        typer.confirm(f"Remove all that is stored about {identity}? It cannot be brought back.", abort=True, err=True)
+    _print(asyncio.run(erase(identity)))
 
 
 @app.command()

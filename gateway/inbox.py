@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, Select, bindparam, func, select, text, tuple_, update
+from sqlalchemy import Row, Select, String, bindparam, func, select, text, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.database import Database
@@ -124,7 +124,12 @@ _END = (
         )
         | ((inbox.c.turn_id == bindparam("row_id")) & is_any(inbox.c.status, InboxStatus.JOINED))
     )
-    .values(status=bindparam("new_status"), error=bindparam("new_error"))
+    .values(
+        status=bindparam("new_status"),
+        error=bindparam("new_error"),
+        sender_tenant=func.coalesce(bindparam("new_sender_tenant", type_=String), inbox.c.sender_tenant),
+        sender_user_id=func.coalesce(bindparam("new_sender_user_id", type_=String), inbox.c.sender_user_id),
+    )
     .returning(inbox.c.id)
 )
 _CLAIM = (
@@ -227,14 +232,29 @@ class Inbox:
         """This process does not play a message any more, however that came."""
         self._playing.discard(row.id)
 
-    async def end(self, connection: AsyncConnection, row: Claimed, status: InboxStatus, error: str = "") -> None:
+    async def end(
+        self,
+        connection: AsyncConnection,
+        row: Claimed,
+        sender: Identity | None,
+        status: InboxStatus,
+        error: str = "",
+    ) -> None:
         """Ends a turn, and what is joined to it, in the caller's transaction.
+
+        Args:
+            sender: who wrote the message, if that is known.
 
         Raises:
             LeaseLost: if the row is no longer this worker's; the transaction must not be committed.
         """
         fence = {"row_id": row.id, "known_lease": row.lease}
-        ended = await connection.execute(_END, {**fence, "new_status": status, "new_error": error or None})
+        of_sender = {
+            "new_sender_tenant": sender.tenant if sender is not None else None,
+            "new_sender_user_id": sender.user_id if sender is not None else None,
+        }
+        result = {"new_status": status, "new_error": error or None}
+        ended = await connection.execute(_END, fence | of_sender | result)
         if row.id not in ended.scalars():
             raise LeaseLost
 
@@ -279,10 +299,17 @@ class Inbox:
                 .values(status=InboxStatus.JOINED, turn_id=row.id)
             )
 
-    async def retry(self, row: Claimed, error: str, due_at: datetime) -> None:
-        """Lets a message whose turn failed be tried again later, and its conversation go on."""
+    async def retry(self, row: Claimed, sender: Identity | None, error: str, due_at: datetime) -> None:
+        """Lets a message whose turn failed be tried again later, and its conversation go on.
+
+        Args:
+            sender: who wrote the message, if that is known.
+        """
+        values: dict[str, Any] = {"status": InboxStatus.RETRYING, "error": error, "due_at": due_at}
+        if sender is not None:
+            values |= {"sender_tenant": sender.tenant, "sender_user_id": sender.user_id}
         async with self._database.write() as connection:
-            await self._leave(connection, row, status=InboxStatus.RETRYING, error=error, due_at=due_at)
+            await self._leave(connection, row, **values)
 
     async def resume_due(self) -> None:
         """Lets messages go on whose time to be tried again has come. Each takes a new place in its conversation."""

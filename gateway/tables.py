@@ -141,9 +141,10 @@ inbox = Table(
     Column("error", Text),
     # Of a joined row: the row whose turn answers it.
     Column("turn_id", Id),
-    # Of a parked row: who has to consent to what.
+    # Who wrote it, as far as it has been read.
     Column("sender_tenant", String),
     Column("sender_user_id", String),
+    # Of a parked row: what its sender has to consent to.
     Column("provider", String),
     Column("scopes", Text),
     UniqueConstraint("conversation_id", "place"),
@@ -269,3 +270,12 @@ audit = Table(
     Column("result", Text),
 )
 Index("audit_person", audit.c.user_id, audit.c.id)
+
+# Whose records of the audit are being removed: none but these can be.
+audit_erasures = Table(
+    "audit_erasures",
+    metadata,
+    Column("channel", String, primary_key=True),
+    Column("tenant", String, primary_key=True),
+    Column("user_id", String, primary_key=True),
+)

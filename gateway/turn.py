@@ -105,7 +105,7 @@ class Turns:
             except Exception as error:
                 log.exception("the payload cannot be parsed")
                 if row.attempts < self._tries:
-                    await self._inbox.retry(row, describe(error), next_try(row.attempts))
+                    await self._inbox.retry(row, None, describe(error), next_try(row.attempts))
                 else:
                     await self._end(row, InboxStatus.DEAD, describe(error))
                 return None
@@ -114,7 +114,7 @@ class Turns:
                 return None
             journal, message, outcome = await self._answer(row, message, interface)
             if outcome.retry:
-                await self._inbox.retry(row, outcome.error, next_try(row.attempts))
+                await self._inbox.retry(row, message.sender, outcome.error, next_try(row.attempts))
                 return None
             return await self._write(row, message, outcome, interface, journal)
         except LeaseLost:
@@ -139,7 +139,7 @@ class Turns:
 
     async def _end(self, row: Claimed, status: InboxStatus, error: str = "") -> None:
         async with self._database.write() as connection:
-            await self._inbox.end(connection, row, status, error)
+            await self._inbox.end(connection, row, None, status, error)
 
     async def _outcome(self, row: Claimed, message: Message, interface: Interface, journal: TurnJournal) -> Outcome:
         if row.attempts > self._tries:
@@ -248,7 +248,7 @@ class Turns:
             if outcome.parked is not None:
                 await self._inbox.park(connection, row, message.sender, outcome.parked)
             else:
-                await self._inbox.end(connection, row, outcome.status, outcome.error)
+                await self._inbox.end(connection, row, message.sender, outcome.status, outcome.error)
             if outcome.parked is None and outcome.status is InboxStatus.DONE:
                 await journal.forget(connection)
             await self._sessions.add(

@@ -281,6 +281,11 @@ class OAuthCoordinator:
         log.info("%s disconnected %s", identity, provider)
         return stored.token.account
 
+    async def disconnect_all(self, identity: Identity) -> int:
+        """As `disconnect`, all that a person has connected; returns how many accounts that were."""
+        providers = {*await self._tokens.providers(identity), *await self._pending.providers(identity)}
+        return len([name for name in sorted(providers) if await self.disconnect(identity, name) is not None])
+
     async def clean_up(self) -> None:
         """Drops what was not confirmed in time, and tells providers what is not wanted any more."""
         if await self._pending.any_expired():

@@ -1,6 +1,7 @@
 import json
 import re
 import secrets
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from hmac import compare_digest
@@ -78,6 +79,12 @@ class PendingStore:
         taken = delete(oauth_pending).where(is_of(oauth_pending, identity), oauth_pending.c.provider == provider)
         row = (await connection.execute(taken.returning(oauth_pending))).first()
         return None if row is None else self._token(row)
+
+    async def providers(self, identity: Identity) -> Sequence[str]:
+        """The names of the providers of what is pending of a person's."""
+        mine = select(oauth_pending.c.provider).where(is_of(oauth_pending, identity))
+        async with self._database.read() as connection:
+            return (await connection.execute(mine)).scalars().all()
 
     async def waits(self, identity: Identity) -> bool:
         """Whether a person is to send a code."""

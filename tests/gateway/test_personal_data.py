@@ -1,0 +1,105 @@
+"""All that is stored about one person is handed out and removed, and nothing of anybody else."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+from sqlalchemy.exc import DBAPIError
+from stage import Stage, Vault, stage
+from typer.testing import CliRunner
+
+from gateway.cli import app
+from gateway.copying import TABLES
+from oauth import Keyring
+
+KEY = Keyring.generate()
+
+
+@pytest.fixture
+def vault(monkeypatch: pytest.MonkeyPatch) -> Vault:
+    monkeypatch.setattr("gateway.gateway.CLEAN_UP_EVERY", 0.05)
+    return Vault()
+
+
+@pytest.fixture
+def scene(tmp_path: Path, database_url: str, vault: Vault, monkeypatch: pytest.MonkeyPatch) -> Stage:
+    monkeypatch.setenv("UNDERSTUDY_DATABASE_URL", database_url)
+    monkeypatch.setenv("UNDERSTUDY_SECRET_KEY", KEY)
+    return stage(tmp_path, [vault], key=KEY, database=database_url, audit_content=True)
+
+
+async def understudy(*arguments: str, answer: str | None = None) -> str:
+    result = await asyncio.to_thread(CliRunner().invoke, app, ["person", *arguments], input=answer)
+    if result.exception is not None:
+        raise result.exception
+    return result.output
+
+
+async def live(scene: Stage, person: str) -> None:
+    """Somebody connects an account, and writes alone and among others."""
+    before = len(scene.sent)
+    await scene.write(person, "call open_vault")
+    await scene.connect((await scene.wait_for(before + 1))[before].link, person)
+    await scene.wait_for(before + 2)
+    assert f"SECRET-{person}" in await scene.ask(person, "call open_vault", "thread")
+    assert await scene.ask(person, f"this is {person}", "thread") == f"heard: this is {person}"
+    await scene.ask(person, "", command="accounts")
+    await scene.wait_until_rows("SELECT count(*) FROM outbox WHERE status <> 'sent'", 0)
+    await scene.wait_until_rows("SELECT count(*) FROM inbox WHERE status <> 'done'", 0)
+
+
+def stored(scene: Stage) -> str:
+    return "\n".join(str(scene.rows(f"SELECT * FROM {table.name}")) for table in TABLES)
+
+
+async def test_what_is_exported_is_all_of_one_person_and_nothing_of_another(scene: Stage) -> None:
+    async with scene.open():
+        await live(scene, "alice")
+        await live(scene, "bob")
+        exported = await understudy("export", "stage", "T1", "alice")
+    found = json.loads(exported)
+    assert found["identity"] == {"channel": "stage", "tenant": "T1", "user_id": "alice"}
+    assert [account["account"] for account in found["accounts"]] == ["alice"]
+    assert {len(found[name]) > 0 for name in ("conversations", "messages", "answers", "history", "audit")} == {True}
+    assert len(found["messages"]) == 4
+    assert "this is alice" in exported
+    assert "bob" not in exported
+    assert "REFRESH-" not in exported
+
+
+async def test_what_is_erased_is_gone_and_what_others_have_stays(scene: Stage, vault: Vault) -> None:
+    async with scene.open():
+        await live(scene, "alice")
+        await live(scene, "bob")
+        assert "alice" in stored(scene)
+        bobs = await understudy("export", "stage", "T1", "bob")
+        said = await understudy("erase", "stage", "T1", "alice", answer="y\n")
+        assert "1 accounts" in said
+        assert "4 messages" in said
+        await scene.wait_until(lambda: vault.auth.told == ["SECRET-alice"])
+        await scene.wait_until_rows("SELECT count(*) FROM oauth_revocations", 0)
+        assert "alice" not in stored(scene).casefold()
+        assert await understudy("export", "stage", "T1", "bob") == bobs
+        assert "nothing was stored" in await understudy("erase", "stage", "T1", "alice", "--yes")
+        assert await scene.ask("alice", "hello again") == "heard: hello again"
+        with pytest.raises(DBAPIError, match="only ever added to"):
+            await scene.change("DELETE FROM audit WHERE user_id = 'bob'")
+
+
+async def test_nothing_is_erased_without_a_yes(scene: Stage) -> None:
+    async with scene.open():
+        await live(scene, "alice")
+        before = stored(scene)
+        with pytest.raises(SystemExit):
+            await understudy("erase", "stage", "T1", "alice", answer="n\n")
+        assert stored(scene) == before
+
+
+async def test_somebody_with_the_same_id_elsewhere_is_somebody_else(scene: Stage) -> None:
+    async with scene.open():
+        await scene.ask("alice", "of the first", tenant="T1")
+        await scene.ask("alice", "of the second", tenant="T2")
+        await understudy("erase", "stage", "T1", "alice", "--yes")
+        assert "of the first" not in stored(scene)
+        assert "of the second" in await understudy("export", "stage", "T2", "alice")
