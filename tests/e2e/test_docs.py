@@ -131,6 +131,13 @@ def test_python_in_the_documentation_is_python(document: Path) -> None:
         ast.parse(block)
 
 
+def test_the_tests_that_the_threat_model_names_are_there() -> None:
+    named = re.findall(r"`(tests/[\w/]+\.py)::(test_\w+)`", (ROOT / "SECURITY.md").read_text())
+    assert len(named) > 20
+    for path, name in named:
+        assert re.search(rf"^(async )?def {name}\(", (ROOT / path).read_text(), re.MULTILINE), f"{path}::{name}"
+
+
 def test_every_setting_is_documented() -> None:
     code = "".join(
         path.read_text() for package in ("gateway", "oauth", "interfaces") for path in (ROOT / package).rglob("*.py")

@@ -1,0 +1,70 @@
+"""No token, code, verifier or state is in a log, an error, a page, a chat or, in clear, in the database."""
+
+from collections.abc import Iterator
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from consent_page import code_on
+from e2e.conftest import Serve
+from e2e.people import CHANNELS, ChannelPerson, wait_for_link, wait_for_mail
+from peers import seed
+from peers.emulate import Emulate
+from peers.telegram import TelegramServer
+from peers.wait import wait_until
+
+NAMES = ("code", "code_verifier", "refresh_token", "token")
+
+
+def used_at_google(emulate: Emulate) -> Iterator[str]:
+    """Every secret that Google was sent."""
+    for call in emulate.google.calls():
+        fields = parse_qs(call.body) if call.path.startswith("/oauth2/") else {}
+        yield from (fields[name][0] for name in NAMES if name in fields)
+        if call.authorization is not None:
+            yield call.authorization.removeprefix("Bearer ")
+
+
+@pytest.mark.parametrize("channel", CHANNELS)
+def test_what_is_secret_is_seen_nowhere(channel: str, serve: Serve, emulate: Emulate, telegram: TelegramServer) -> None:
+    served = serve(CHANNEL=channel)
+    alice: ChannelPerson = CHANNELS[channel](seed.ALICE, emulate, telegram)
+    states, pages = [], []
+
+    def sign_in(links: int) -> None:
+        wait_until(lambda: sum("/o/oauth2/" in text for text in alice.seen()) == links, what="a link")
+        link = wait_for_link(alice)
+        states.append(parse_qs(urlsplit(link).query)["state"][0])
+        if links == 1:  # Google fails once, and the state is used up
+            emulate.google.fail("/oauth2/token", 500, body={"error": "server_error", "error_description": link})
+            pages.append(emulate.consent(link, seed.ALICE.email).text)
+            pages.append(emulate.consent(link, seed.ALICE.email).text)
+            alice.write("once more, please")
+            sign_in(2)
+            return
+        pages.append(emulate.consent(link, seed.ALICE.email).text)
+        alice.write("0000 0000")
+        alice.write(code_on(pages[-1]))
+
+    alice.write("what is new in my mail?")
+    sign_in(1)
+    wait_for_mail(alice, 2)
+    token = emulate.google.calls("/messages")[-1].authorization
+    assert token is not None
+    emulate.revoke(token.removeprefix("Bearer "))
+    emulate.google.fail("/oauth2/token", 503, times=2)
+    alice.write("and now?")
+    wait_for_mail(alice, 3, timeout=30)
+    alice.command("disconnect")
+    wait_until(lambda: any("is disconnected" in text for text in alice.seen()), what="it is disconnected")
+    wait_until(lambda: served.rows("SELECT count(*) FROM oauth_revocations") == [(0,)], 15, "it is revoked")
+    stored = served.stored_bytes()
+    assert served.stop() == 0
+
+    secrets = {*used_at_google(emulate), *states}
+    assert len([secret for secret in secrets if secret.startswith("google_")]) >= 3
+    assert len(secrets) > 8
+    chats = "\n".join(text for text in alice.seen() if "/o/oauth2/" not in text)
+    for secret in secrets:
+        for where, text in (("the log", served.output()), ("a page", "\n".join(pages)), ("the chat", chats)):
+            assert secret not in text, f"{secret[:12]}… is in {where}"
+        assert secret.encode() not in stored
