@@ -33,6 +33,7 @@ PERMISSIONS = {
     "https://www.googleapis.com/auth/gmail.readonly": "read your mail",
     "https://www.googleapis.com/auth/gmail.compose": "write drafts and send mail for you",
     "https://www.googleapis.com/auth/gmail.modify": "label, archive and trash your mail",
+    "https://www.googleapis.com/auth/calendar.events.readonly": "see the events of your calendars",
     "https://www.googleapis.com/auth/calendar.events": "see and change the events of your calendars",
     "https://www.googleapis.com/auth/calendar.freebusy": "see when you are busy",
     "https://www.googleapis.com/auth/drive": "see, change and share your files",

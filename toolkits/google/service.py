@@ -2,6 +2,7 @@ import asyncio
 import json
 from collections.abc import Callable
 from functools import cache
+from http import HTTPStatus
 from importlib.resources import files
 from typing import Any, ClassVar
 
@@ -42,11 +43,13 @@ class GoogleToolkit(Toolkit):
         self.auth: GoogleAuth = auth or GoogleAuth()
         self._service: Any = None
 
-    async def execute(self, context: TurnContext, request: BuildRequest) -> Any:
+    async def execute(self, context: TurnContext, request: BuildRequest, *, scope: str, missing: str = "") -> Any:
         """Executes one request as the sender of the turn's message.
 
         Args:
             request: builds the request from the service.
+            scope: the permission that it needs.
+            missing: what the model is told where Google finds nothing: "The user has no event with that id."
 
         Returns:
             The decoded body of the answer.
@@ -55,17 +58,18 @@ class GoogleToolkit(Toolkit):
             ToolError: if Google refuses the request.
             ConsentRequired: if the person has to sign in (again).
         """
-        credentials = await context.credentials(self.auth.name, self.scopes)
+        scopes = frozenset({scope})
+        credentials = await context.credentials(self.auth.name, scopes)
         try:
-            return await asyncio.to_thread(self._execute, credentials, request)
+            return await asyncio.to_thread(self._execute, credentials, request, missing)
         except RefreshError:  # Google no longer takes the access token
-            credentials = await context.credentials(self.auth.name, self.scopes, renew=True)
+            credentials = await context.credentials(self.auth.name, scopes, renew=True)
         try:
-            return await asyncio.to_thread(self._execute, credentials, request)
+            return await asyncio.to_thread(self._execute, credentials, request, missing)
         except RefreshError:
-            raise ConsentRequired(self.auth.name, self.scopes) from None
+            raise ConsentRequired(self.auth.name, scopes) from None
 
-    def _execute(self, credentials: Credentials, request: BuildRequest) -> Any:
+    def _execute(self, credentials: Credentials, request: BuildRequest, missing: str) -> Any:
         if self._service is None:
             self._service = build_service(self.api, self.version, self.auth.base_url)
         # httplib2 is not thread-safe and tools of one turn run side by side: each request has its own.
@@ -73,7 +77,27 @@ class GoogleToolkit(Toolkit):
         try:
             return request(self._service).execute(http=http, num_retries=RETRIES)
         except HttpError as error:
-            raise ToolError(f"Google answered {error.status_code}: {error.reason}") from error
+            raise ToolError(_told(error, missing)) from error
+
+
+def shortened(text: str, limit: int) -> str:
+    """A text of which the end is left out, which says so, if it is too long for a model."""
+    return text if len(text) <= limit else f"{text[:limit]}\n[{len(text) - limit} more characters]"
+
+
+def not_readable(name: str, kind: str, size: int) -> ToolError:
+    return ToolError(f"{name} cannot be read as text: it is of the type {kind}, with {size} bytes.")
+
+
+def _told(error: HttpError, missing: str) -> str:
+    """What the model is told of an error (https://developers.google.com/workspace/gmail/api/guides/handle-errors)."""
+    if error.status_code == HTTPStatus.NOT_FOUND and missing:
+        return missing
+    if error.status_code == HTTPStatus.TOO_MANY_REQUESTS:
+        return "Google asks for a pause: too much was asked of it for this user. Try again later."
+    if error.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return "Google does not answer properly at the moment. Try again later."
+    return f"Google refused that: {error.reason}"
 
 
 def build_service(api: str, version: str, base_url: str | None) -> Any:

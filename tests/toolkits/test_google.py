@@ -1,0 +1,226 @@
+"""Google's toolkits, against a server that others wrote."""
+
+import asyncio
+import base64
+from datetime import UTC, datetime, timedelta
+from email.message import EmailMessage
+from typing import Any
+
+import httpx
+import pytest
+from consent_page import authorization_code
+from peers import seed
+from peers.emulate import Emulate
+
+from gateway import Conversation, Identity, Message, TurnContext
+from oauth import Token
+from oauth.google import GoogleAuth
+from toolkits import ToolError
+from toolkits.google import Calendar, Drive, Gmail
+
+CALLBACK = "https://bot.test/oauth/google/callback"
+VERIFIER = "v" * 64
+ALICE = seed.ALICE
+
+
+class OneToken:
+    """The credentials of a turn: one person's."""
+
+    def __init__(self, google: GoogleAuth, token: Token) -> None:
+        self._google = google
+        self._token = token
+        self.asked: list[set[str]] = []
+
+    async def credentials(self, provider: str, scopes: Any, *, renew: bool) -> Any:
+        self.asked.append(set(scopes))
+        return self._google.credentials(self._token)
+
+    def credentials_sync(self, provider: str, scopes: Any, *, renew: bool, timeout: float) -> Any:
+        raise NotImplementedError
+
+    async def is_connected(self, provider: str, scopes: Any) -> bool:
+        return True
+
+
+@pytest.fixture
+def google(emulate: Emulate) -> GoogleAuth:
+    emulate.connect([CALLBACK])
+    return GoogleAuth(emulate.client_id, emulate.client_secret, emulate.google_url)
+
+
+@pytest.fixture
+async def source(google: GoogleAuth, emulate: Emulate) -> OneToken:
+    link = google.authorization_url(state="s", verifier=VERIFIER, redirect_uri=CALLBACK, scopes=frozenset())
+    code = await asyncio.to_thread(authorization_code, emulate, link, ALICE.email)
+    return OneToken(google, await google.exchange(code=code, verifier=VERIFIER, redirect_uri=CALLBACK))
+
+
+@pytest.fixture
+def context(source: OneToken) -> TurnContext:
+    identity, place = Identity("stage", "T1", "alice"), Conversation("stage", "T1", "dm", shared=False)
+    message = Message(id="1", text="", sender=identity, sender_name="Alice", conversation=place)
+    deadline = datetime.now(UTC) + timedelta(minutes=5)
+    return TurnContext(
+        identity=identity,
+        conversation=place,
+        message=message,
+        deadline=deadline,
+        reference="r",
+        credential_source=source,
+    )
+
+
+@pytest.fixture
+def no_retries(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("toolkits.google.service.RETRIES", 0)
+
+
+def insert(emulate: Emulate, source: OneToken, mail: EmailMessage) -> str:
+    """Puts a mail into alice's mailbox; returns its id."""
+    raw = base64.urlsafe_b64encode(mail.as_bytes()).decode()
+    answer = httpx.post(
+        f"{emulate.google_url}/gmail/v1/users/me/messages",
+        json={"raw": raw, "labelIds": ["INBOX"]},
+        headers={"Authorization": f"Bearer {source._token.access_token}"},
+        trust_env=False,
+    )
+    answer.raise_for_status()
+    return str(answer.json()["id"])
+
+
+async def test_mail_is_searched_page_by_page_and_read(google: GoogleAuth, context: TurnContext) -> None:
+    gmail = Gmail(google)
+    first = await gmail.search_messages(context, limit=2)
+    assert [message["subject"] for message in first["messages"]] == ["ALICE-MAIL-1 subject", "ALICE-MAIL-2 subject"]
+    rest = await gmail.search_messages(context, limit=2, page=first["next_page"])
+    assert [message["subject"] for message in rest["messages"]] == ["ALICE-MAIL-3 subject"]
+    assert rest["next_page"] is None
+    message = await gmail.read_message(context, first["messages"][0]["id"])
+    assert message["body"] == "ALICE-MAIL-1 body, for alice alone."
+    assert (message["from"], message["attachments"]) == ("Sender 1 <sender1@example.com>", [])
+    thread = await gmail.read_thread(context, message["thread_id"])
+    assert [each["id"] for each in thread] == [message["id"]]
+    assert "INBOX" in {label["name"] for label in await gmail.list_labels(context)}
+
+
+async def test_an_attachment_that_is_text_is_read(
+    google: GoogleAuth, context: TurnContext, emulate: Emulate, source: OneToken
+) -> None:
+    mail = EmailMessage()
+    mail["From"], mail["To"], mail["Subject"] = "a@example.com", ALICE.email, "with files"
+    mail.set_content("see the files")
+    mail.add_attachment("name,amount\nrent,800\n", subtype="csv", filename="costs.csv")
+    mail.add_attachment(b"\x89PNG", maintype="image", subtype="png", filename="cat.png")
+    identifier = await asyncio.to_thread(insert, emulate, source, mail)
+    gmail = Gmail(google)
+    message = await gmail.read_message(context, identifier)
+    files = {file["name"]: file for file in message["attachments"]}
+    assert (files["costs.csv"]["type"], files["cat.png"]["type"]) == ("text/csv", "image/png")
+    assert message["body"].strip() == "see the files"
+    assert "rent,800" in await gmail.read_attachment(context, identifier, files["costs.csv"]["id"])
+    with pytest.raises(ToolError, match=r"cat\.png cannot be read as text: it is of the type image/png"):
+        await gmail.read_attachment(context, identifier, files["cat.png"]["id"])
+    with pytest.raises(ToolError, match="no attachment with that id"):
+        await gmail.read_attachment(context, identifier, "99")
+
+
+async def test_what_is_not_there_or_somebody_elses_is_said_so_in_a_sentence(
+    google: GoogleAuth, context: TurnContext
+) -> None:
+    bobs = f"{seed.BOB.name}-mail-1"
+    for identifier in ("nothing", bobs):
+        with pytest.raises(ToolError, match="The user has no message with that id"):
+            await Gmail(google).read_message(context, identifier)
+    with pytest.raises(ToolError, match="The user has no thread with that id"):
+        await Gmail(google).read_thread(context, "nothing")
+    with pytest.raises(ToolError, match="The user has no event with that id"):
+        await Calendar(google).get_event(context, "nothing")
+    with pytest.raises(ToolError, match="The user has no file with that id"):
+        await Drive(google).read_file(context, f"{seed.BOB.name}-file-1")
+
+
+@pytest.mark.parametrize(
+    ("status", "sentence"), [(429, "asks for a pause"), (403, "refused that"), (503, "at the moment")]
+)
+async def test_errors_are_said_plainly(
+    google: GoogleAuth,
+    context: TurnContext,
+    emulate: Emulate,
+    status: int,
+    sentence: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("toolkits.google.service.RETRIES", 0)
+    emulate.google.fail("/gmail/v1/users/me/labels", status, body={"error": {"code": status, "message": "no"}})
+    with pytest.raises(ToolError, match=sentence) as raised:
+        await Gmail(google).list_labels(context)
+    assert "http" not in str(raised.value)
+
+
+async def test_events_are_listed_and_searched_in_order(google: GoogleAuth, context: TurnContext) -> None:
+    calendar = Calendar(google)
+    found = await calendar.list_events(context, limit=2)
+    assert [event["title"] for event in found["events"]] == ["ALICE-EVENT-1", "ALICE-EVENT-2"]
+    assert set(found["events"][0]) <= {"id", "title", "start", "end", "organizer", "attendees"}
+    rest = await calendar.list_events(context, limit=2, page=found["next_page"])
+    assert [event["title"] for event in rest["events"]] == ["ALICE-EVENT-3"]
+    assert (await calendar.list_events(context, days=1))["events"][1:] == []
+    named = await calendar.list_events(context, query="EVENT-2")
+    assert [event["title"] for event in named["events"]] == ["ALICE-EVENT-2"]
+
+
+async def test_one_event_is_read(google: GoogleAuth, context: TurnContext, emulate: Emulate) -> None:
+    item = {
+        "id": "e1",
+        "summary": "Lunch",
+        "start": {"date": "2026-11-24"},
+        "end": {"date": "2026-11-25"},
+        "attendees": [{"email": "bob@example.com", "responseStatus": "accepted"}],
+        "description": "x" * 3000,
+        "etag": "1",
+    }
+    emulate.google.fail("/calendar/v3/calendars/primary/events/e1", 200, method="GET", body=item)
+    event = await Calendar(google).get_event(context, "e1")
+    assert (event["title"], event["start"], event["attendees"]) == (
+        "Lunch",
+        "2026-11-24",
+        ["bob@example.com (accepted)"],
+    )
+    assert event["description"].endswith("[1000 more characters]")
+    assert "etag" not in event
+
+
+async def test_busy_times_are_found(google: GoogleAuth, context: TurnContext, source: OneToken) -> None:
+    calendar, now = Calendar(google), datetime.now(UTC)
+    found = await calendar.find_busy_times(context, now, now + timedelta(days=7))
+    assert len(found["the user"]) == seed.ITEMS_EACH
+    assert source.asked == [{"https://www.googleapis.com/auth/calendar.freebusy"}]
+    with pytest.raises(ToolError, match="has to be after the start"):
+        await calendar.find_busy_times(context, now, now)
+
+
+async def test_files_are_searched_and_read(google: GoogleAuth, context: TurnContext, emulate: Emulate) -> None:
+    drive = Drive(google)
+    found = await drive.search_files(context, limit=2)
+    assert [file["name"].startswith("ALICE-FILE-") for file in found["files"]] == [True, True]
+    rest = await drive.search_files(context, limit=2, page=found["next_page"])
+    assert len(rest["files"]) == 1
+    assert "content" in await drive.read_file(context, found["files"][0]["id"])
+    await drive.search_files(context, "it's \\ here")
+    query = httpx.QueryParams(emulate.google.calls("/drive/v3/files")[-1].query)["q"]
+    assert query == r"trashed = false and (name contains 'it\'s \\ here' or fullText contains 'it\'s \\ here')"
+
+
+async def test_a_google_document_is_exported_and_what_is_no_text_is_not_read(
+    google: GoogleAuth, context: TurnContext, emulate: Emulate
+) -> None:
+    drive, path = Drive(google), "/drive/v3/files/f1"
+    document = {"id": "f1", "name": "Plan", "mimeType": "application/vnd.google-apps.document"}
+    emulate.google.fail(path, 200, body=document)
+    emulate.google.fail(f"{path}/export", 200, body="# The plan")
+    assert "# The plan" in await drive.read_file(context, "f1")
+    asked = emulate.google.calls("/export")[0]
+    assert httpx.QueryParams(asked.query)["mimeType"] == "text/markdown"
+    emulate.google.fail(path, 200, body={"id": "f1", "name": "film.mp4", "mimeType": "video/mp4", "size": "99"})
+    with pytest.raises(ToolError, match=r"film\.mp4 cannot be read as text"):
+        await drive.read_file(context, "f1")
