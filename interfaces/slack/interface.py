@@ -166,6 +166,8 @@ class Slack:
         if not self._is_signed(raw, request):
             return Response(status_code=401)
         form = dict(parse_qsl(raw, keep_blank_values=True))
+        if form.get("ssl_check"):
+            return Response(status_code=200)
         if not all(form.get(name) for name in ("team_id", "user_id", "command", "trigger_id")):
             return Response(status_code=400)
         assert self._host is not None

@@ -405,6 +405,7 @@ async def test_a_slash_command_that_slack_did_not_sign_leaves_no_trace(run: Run,
         assert (await post_command(running, form, secret="another")).status_code == 401
         assert (await post_command(running, form, age=events.STALE)).status_code == 401
         assert (await post_command(running, {"command": "/disconnect"})).status_code == 400
+        assert (await post_command(running, {"ssl_check": "1"})).status_code == 200
         assert running.inbox() == []
 
 
