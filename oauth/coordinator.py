@@ -109,6 +109,7 @@ class OAuthCoordinator:
         self._signing_keys = keyring.signing_keys()
         self._providers: dict[str, OAuthProvider] = {}
         self._scopes: dict[str, frozenset[str]] = {}
+        self._named = False  # whether every token has its account beside it
 
     def register(self, provider: OAuthProvider, scopes: Iterable[str]) -> None:
         """Adds a provider, or scopes to one: a single consent covers all that were registered."""
@@ -129,7 +130,7 @@ class OAuthCoordinator:
             name: what the channel shows for them.
         """
         scopes = self._scopes[provider]
-        if self._providers[provider].incremental:
+        if self._is_incremental(provider):
             stored = await self._load(identity, provider)
             granted = stored.token.scopes if stored is not None else frozenset()
             scopes = (scopes - granted) or scopes
@@ -188,6 +189,9 @@ class OAuthCoordinator:
         confirmation = None if await self._is_vouched_for(identity, token) else await self._ask(authorization, token)
         if confirmation is None:
             async with self._database.write() as connection:
+                earlier = await self._pending.take(connection, identity, provider)
+                if earlier is not None:
+                    await self._revocations.add(connection, provider, earlier)
                 committed = await self._connect(connection, identity, provider, token)
             committed()
         return Consent(
@@ -288,6 +292,7 @@ class OAuthCoordinator:
 
     async def clean_up(self) -> None:
         """Drops what was not confirmed in time, and tells providers what is not wanted any more."""
+        self._named = self._named or not await self._tokens.name_accounts()
         if await self._pending.any_expired():
             async with self._database.write() as connection:
                 for provider, token in await self._pending.expire(connection):
@@ -315,13 +320,16 @@ class OAuthCoordinator:
         earlier = await self._find(connection, identity, provider)
         if earlier is not None and earlier.token.account != token.account:
             await self._revocations.add(connection, provider, earlier.token)
-        elif earlier is not None and self._providers[provider].incremental:
+        elif earlier is not None and self._is_incremental(provider):
             scopes = token.scopes | earlier.token.scopes
             token = replace(token, scopes=scopes, declined=(token.declined | earlier.token.declined) - scopes)
         await self._tokens.save(connection, identity, provider, token)
         committed = await self._on_grant(connection, Grant(identity, provider, token.scopes | token.declined))
         log.info("%s connected %s", identity, provider)
         return committed
+
+    def _is_incremental(self, provider: str) -> bool:
+        return provider in self._providers and self._providers[provider].incremental
 
     async def _is_vouched_for(self, identity: Identity, token: Token) -> bool:
         if self._vouch is None or token.email is None:

@@ -1,24 +1,27 @@
-import json
+import logging
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from hmac import compare_digest
 from typing import Any
 
-from sqlalchemy import Row, Select, and_, delete, select, update
+from pydantic import TypeAdapter
+from sqlalchemy import ColumnElement, Row, Select, and_, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from oauth.database import Database
 from oauth.identity import Identity
-from oauth.keyring import Keyring
+from oauth.keyring import DecryptionError, Keyring
 from oauth.tables import PendingStatus, associated, is_of, oauth_pending
 from oauth.token import Token
 
 CODE_LIFETIME = timedelta(minutes=10)
 TRIES = 5
 MOST_AT_ONCE = 100
+
+log = logging.getLogger(__name__)
 
 _CODE = re.compile(r"(\d{4})[ -]?(\d{4})")
 
@@ -47,6 +50,17 @@ class Entered:
     dropped: tuple[tuple[str, Token], ...] = field(repr=False, default=())
 
 
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """What is sealed of a row; the token until it is its person's."""
+
+    code: str = field(repr=False)
+    token: Token | None = field(repr=False)
+
+
+_adapter = TypeAdapter(_Held)
+
+
 class PendingStore:
     """Tokens that are nobody's until the person in the chat has sent the code that the browser showed.
 
@@ -61,14 +75,15 @@ class PendingStore:
     async def add(self, connection: AsyncConnection, identity: Identity, provider: str, token: Token) -> str:
         """Stores a token; returns the code, which is good for ten minutes."""
         code = f"{secrets.randbelow(10**8):08}"
+        key = {**asdict(identity), "provider": provider}
         values = {
             "account": token.account,
             "status": PendingStatus.WAITING,
-            "ciphertext": self._sealed(identity, provider, code, token),
+            "ciphertext": self._sealed(key, _Held(code, token)),
             "tries_left": TRIES,
             "expires_at": datetime.now(UTC) + CODE_LIFETIME,
         }
-        row = self._database.upsert(oauth_pending).values(**asdict(identity), provider=provider, **values)
+        row = self._database.upsert(oauth_pending).values(**key, **values)
         await connection.execute(
             row.on_conflict_do_update(index_elements=oauth_pending.primary_key.columns, set_=values)
         )
@@ -78,7 +93,7 @@ class PendingStore:
         """Removes what is pending of a person's; returns the token, if it waits for its code."""
         taken = delete(oauth_pending).where(is_of(oauth_pending, identity), oauth_pending.c.provider == provider)
         row = (await connection.execute(taken.returning(oauth_pending))).first()
-        return None if row is None else self._token(row)
+        return None if row is None else self._opened(row).token
 
     async def providers(self, identity: Identity) -> Sequence[str]:
         """The names of the providers of what is pending of a person's."""
@@ -96,19 +111,21 @@ class PendingStore:
         """Takes a code; `None` if none is expected of this person."""
         rows = (await connection.execute(_expected(identity).with_for_update())).all()
         for row in rows:
-            if compare_digest(self._opened(row)["code"], code):
-                return await self._take_code(connection, identity, row)
+            held = self._opened(row)
+            if compare_digest(held.code, code):
+                return await self._take_code(connection, row, held)
         waiting = [row for row in rows if row.status == PendingStatus.WAITING]
         if not waiting:
             return None
         dropped = []
         for row in waiting:
-            mine = and_(is_of(oauth_pending, identity), oauth_pending.c.provider == row.provider)
             if row.tries_left > 1:
-                await connection.execute(update(oauth_pending).where(mine).values(tries_left=row.tries_left - 1))
-            elif (token := self._token(row)) is not None:
+                one_less = update(oauth_pending).where(_is(row)).values(tries_left=row.tries_left - 1)
+                await connection.execute(one_less)
+                continue
+            await connection.execute(delete(oauth_pending).where(_is(row)))
+            if (token := self._opened(row).token) is not None:
                 dropped.append((row.provider, token))
-                await connection.execute(delete(oauth_pending).where(mine))
         return Entered(tries_left=max(row.tries_left - 1 for row in waiting), dropped=tuple(dropped))
 
     async def any_expired(self) -> bool:
@@ -119,11 +136,8 @@ class PendingStore:
         """Removes what was not confirmed in time; returns it, by provider."""
         expired = []
         for row in (await connection.execute(_expired().with_for_update(skip_locked=True))).all():
-            identity = Identity(row.channel, row.tenant, row.user_id)
-            await connection.execute(
-                delete(oauth_pending).where(is_of(oauth_pending, identity), oauth_pending.c.provider == row.provider)
-            )
-            if (token := self._token(row)) is not None:
+            await connection.execute(delete(oauth_pending).where(_is(row)))
+            if (token := self._opened(row).token) is not None:
                 expired.append((row.provider, token))
         return expired
 
@@ -136,30 +150,28 @@ class PendingStore:
         )
         return (await connection.execute(found.limit(1))).first() is not None
 
-    async def _take_code(self, connection: AsyncConnection, identity: Identity, row: Row[Any]) -> Entered:
-        opened, token = self._opened(row), self._token(row)
-        if token is not None:
-            sealed = self._sealed(identity, row.provider, opened["code"], None)
-            await connection.execute(
-                update(oauth_pending)
-                .where(is_of(oauth_pending, identity), oauth_pending.c.provider == row.provider)
-                .values(status=PendingStatus.CONFIRMED, ciphertext=sealed)
-            )
-        return Entered(row.provider, row.account, token)
+    async def _take_code(self, connection: AsyncConnection, row: Row[Any], held: _Held) -> Entered:
+        if held.token is not None:
+            sealed = self._sealed(row._asdict(), _Held(held.code, None))
+            confirmed = update(oauth_pending).where(_is(row))
+            await connection.execute(confirmed.values(status=PendingStatus.CONFIRMED, ciphertext=sealed))
+        return Entered(row.provider, row.account, held.token)
 
-    def _sealed(self, identity: Identity, provider: str, code: str, token: Token | None) -> bytes:
-        held = {"code": code, "token": token.to_json().decode() if token is not None else None}
-        bound_to = associated(oauth_pending, asdict(identity) | {"provider": provider})
-        return self._keyring.encrypt(json.dumps(held).encode(), *bound_to)
+    def _sealed(self, row: Mapping[str, Any], held: _Held) -> bytes:
+        return self._keyring.encrypt(_adapter.dump_json(held), *associated(oauth_pending, row))
 
-    def _opened(self, row: Row[Any]) -> dict[str, str]:
-        bound_to = associated(oauth_pending, row._asdict())
-        opened: dict[str, str] = json.loads(self._keyring.decrypt(row.ciphertext, *bound_to))
-        return opened
+    def _opened(self, row: Row[Any]) -> _Held:
+        """What a row holds: nothing that can be used, if its key is gone."""
+        try:
+            plaintext = self._keyring.decrypt(row.ciphertext, *associated(oauth_pending, row._asdict()))
+        except DecryptionError:
+            log.error("no key of UNDERSTUDY_SECRET_KEY opens a %s sign-in that waits for its code", row.provider)  # noqa: TRY400
+            return _Held("", None)
+        return _adapter.validate_json(plaintext)
 
-    def _token(self, row: Row[Any]) -> Token | None:
-        held = self._opened(row)["token"]
-        return Token.from_json(held.encode()) if held is not None else None
+
+def _is(row: Row[Any]) -> ColumnElement[bool]:
+    return and_(*(key == row._asdict()[key.name] for key in oauth_pending.primary_key))
 
 
 def _expected(identity: Identity) -> Select[Any]:

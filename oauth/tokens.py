@@ -9,9 +9,11 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from oauth.database import Database
 from oauth.identity import Identity
-from oauth.keyring import Keyring
+from oauth.keyring import DecryptionError, Keyring
 from oauth.tables import associated, is_of, oauth_tokens
 from oauth.token import Token
+
+MOST_AT_ONCE = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,21 @@ class TokenStore:
         same = or_(oauth_tokens.c.account == account, oauth_tokens.c.account.is_(None))
         found = select(oauth_tokens.c.provider).where(oauth_tokens.c.provider == provider, same).limit(1)
         return (await connection.execute(found)).first() is not None
+
+    async def name_accounts(self) -> int:
+        """Notes the accounts of tokens that a version stored which did not; returns how many, 100 at the most."""
+        nameless = select(oauth_tokens).where(oauth_tokens.c.account.is_(None)).limit(MOST_AT_ONCE)
+        async with self._database.read() as connection:
+            rows = (await connection.execute(nameless)).all()
+        for row in rows:
+            try:
+                account = self._opened(row).token.account
+            except DecryptionError:
+                account = ""  # nobody's that can be known
+            same = and_(*(key == row._asdict()[key.name] for key in oauth_tokens.primary_key))
+            async with self._database.write() as connection:
+                await connection.execute(update(oauth_tokens).where(same).values(account=account))
+        return len(rows)
 
     def _values(self, identity: Identity, provider: str, token: Token) -> dict[str, object]:
         bound_to = associated(oauth_tokens, asdict(identity) | {"provider": provider})

@@ -9,6 +9,7 @@ from consent_page import code_on
 from stage import TENANT, FakeProvider, Stage, Vault, stage
 
 from gateway import Identity
+from oauth import Keyring
 
 UNUSED = "0000 0000"  # no code: the tests would meet it once in a hundred million times
 
@@ -186,3 +187,34 @@ async def test_a_provider_that_is_away_is_told_later(
         await sign_in(scene, await link_for(scene, "alice"), "alice")
         await scene.wait_until(lambda: vault.auth.told == ["SECRET-alice"])
     assert failures == 0
+
+
+async def test_a_sign_in_whose_key_is_gone_is_dropped_and_holds_nothing_up(
+    tmp_path: Path, vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("oauth.pending.CODE_LIFETIME", timedelta(seconds=1))
+    first = stage(tmp_path, [vault])
+    async with first.open():
+        code = code_on((await sign_in(first, await link_for(first, "alice"), "mallory")).text)
+    second = stage(tmp_path, [vault], written=10)  # with another key
+    async with second.open():
+        assert "not the code" in await second.ask("alice", code)
+        await second.wait_until_rows("SELECT count(*) FROM oauth_pending", 0)
+        assert await second.ask("alice", code) == f"heard: {code}"
+    assert tokens(second) == []
+
+
+async def test_tokens_of_an_older_version_do_not_stand_against_a_revocation(tmp_path: Path, vault: Vault) -> None:
+    key = Keyring.generate()
+    first = stage(tmp_path, [vault], key=key)
+    async with first.open():
+        for person in ("alice", "bob"):
+            before = len(first.sent)
+            await first.connect(await link_for(first, person), person)
+            await first.wait_for(before + 2)
+    await first.change("UPDATE oauth_tokens SET account = NULL, connected_at = NULL")
+    second = stage(tmp_path, [vault], key=key, written=10)
+    async with second.open():
+        await second.ask("alice", "", command="disconnect")
+        await second.wait_until(lambda: vault.auth.told == ["SECRET-alice"])
+    assert tokens(second) == [("bob", "bob")]
