@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 from peers.fixtures import *  # noqa: F403 - fixtures
+from stage import Vault
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -18,3 +19,10 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """What failed is tried again at once."""
     monkeypatch.setattr("gateway.retries.LONGEST_PAUSE", 0.01)
     monkeypatch.setattr("gateway.gateway.DUE_EVERY", 0.02)
+
+
+@pytest.fixture
+def vault(monkeypatch: pytest.MonkeyPatch) -> Vault:
+    """A toolkit that holds a secret of each person. What is to be revoked is so at once."""
+    monkeypatch.setattr("gateway.gateway.CLEAN_UP_EVERY", 0.05)
+    return Vault()

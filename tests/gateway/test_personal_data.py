@@ -17,12 +17,6 @@ KEY = Keyring.generate()
 
 
 @pytest.fixture
-def vault(monkeypatch: pytest.MonkeyPatch) -> Vault:
-    monkeypatch.setattr("gateway.gateway.CLEAN_UP_EVERY", 0.05)
-    return Vault()
-
-
-@pytest.fixture
 def scene(tmp_path: Path, database_url: str, vault: Vault, monkeypatch: pytest.MonkeyPatch) -> Stage:
     monkeypatch.setenv("UNDERSTUDY_DATABASE_URL", database_url)
     monkeypatch.setenv("UNDERSTUDY_SECRET_KEY", KEY)

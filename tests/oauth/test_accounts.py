@@ -28,12 +28,6 @@ class OtherVault(Toolkit):
 
 
 @pytest.fixture
-def vault(monkeypatch: pytest.MonkeyPatch) -> Vault:
-    monkeypatch.setattr("gateway.gateway.CLEAN_UP_EVERY", 0.05)
-    return Vault()
-
-
-@pytest.fixture
 def scene(tmp_path: Path, vault: Vault) -> Stage:
     return stage(tmp_path, [vault])
 

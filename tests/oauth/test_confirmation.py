@@ -15,12 +15,6 @@ UNUSED = "0000 0000"  # no code: the tests would meet it once in a hundred milli
 
 
 @pytest.fixture
-def vault(monkeypatch: pytest.MonkeyPatch) -> Vault:
-    monkeypatch.setattr("gateway.gateway.CLEAN_UP_EVERY", 0.05)
-    return Vault()
-
-
-@pytest.fixture
 def scene(tmp_path: Path, vault: Vault) -> Stage:
     return stage(tmp_path, [vault])
 
