@@ -36,6 +36,7 @@ from gateway.timers import Timer, Timers
 from gateway.transcript import load_transcript
 from gateway.turn import Turns
 from oauth import Identity, Keyring, OAuthCoordinator, OAuthProvider, SettingError
+from oauth.installations import InstallationStore
 from oauth.routes import callback_routes
 from toolkits import Conversation, Message
 from toolkits.mcp import MCPServer
@@ -101,6 +102,8 @@ class Gateway:
         self._inbox = Inbox(self._database, self._dispatcher, oldest)
         self._intake = Intake(self._inbox, settings.max_waiting_messages)
         self._sessions = Sessions(self._database)
+        key = settings.secret_key
+        self._keyring = Keyring.parse(key.get_secret_value()) if key is not None else None
         self._oauth = self._coordinator(settings)
         presenters = {channel: interface.presenter for channel, interface in self.interfaces.items()}
         self._outbox = Outbox(
@@ -308,6 +311,20 @@ class Gateway:
             raise SettingError("No toolkit of the agent needs an account.")
         return await self._oauth.authorization_url(identity, provider, name)
 
+    @property
+    def installations(self) -> InstallationStore:
+        """The bot tokens of the workspaces that installed the app, encrypted.
+
+        Raises:
+            SettingError: if there is no key to encrypt them with.
+        """
+        if self._keyring is None:
+            raise SettingError(
+                "UNDERSTUDY_SECRET_KEY is not set. It encrypts the tokens of the workspaces that install the app: "
+                "make one with `understudy keys new`."
+            )
+        return InstallationStore(self._database, self._keyring)
+
     def _coordinator(self, settings: GatewaySettings) -> OAuthCoordinator | None:
         team: list[Any] = []
         for agent in self.agent.team():
@@ -326,7 +343,8 @@ class Gateway:
                 f"UNDERSTUDY_BASE_URL is not set. People who sign in for {users} are sent back there: "
                 "set it to the public address of this gateway, like https://bot.example.com."
             )
-        keyring = Keyring.parse(settings.secret_key.get_secret_value())
+        keyring = self._keyring
+        assert keyring is not None
         vouch = self._vouched_email if settings.sign_in_code is SignInCode.UNLESS_VOUCHED else None
         coordinator = OAuthCoordinator(self._database, keyring, settings.base_url, self._inbox.unpark, vouch)
         for owner in owners:

@@ -10,6 +10,7 @@ from starlette.routing import BaseRoute
 
 from gateway.events import TurnEvent
 from oauth import Identity
+from oauth.installations import InstallationStore
 from toolkits import Conversation, Message
 
 
@@ -176,6 +177,15 @@ class Host(Protocol):
     """What the gateway does for its channels."""
 
     base_url: str | None
+
+    @property
+    def installations(self) -> InstallationStore:
+        """The bot tokens of the workspaces that installed the app, encrypted.
+
+        Raises:
+            SettingError: if there is no key to encrypt them with.
+        """
+        ...
 
     async def accept(self, event: Event) -> bool:
         """Commits an event to the inbox; returns whether it is new. Then, and not before, the webhook is answered.

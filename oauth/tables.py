@@ -79,12 +79,24 @@ oauth_revocations = Table(
     Column("due_at", Timestamp, nullable=False, index=True),
 )
 
+# The workspaces that an app was installed in, or the organizations.
+oauth_installations = Table(
+    "oauth_installations",
+    metadata,
+    Column("channel", String, primary_key=True),
+    Column("tenant", String, primary_key=True),
+    # The bot's token and user id; or the organization whose installation the workspace has.
+    Column("ciphertext", LargeBinary, nullable=False),
+    Column("installed_at", Timestamp, nullable=False),
+)
+
 # What each ciphertext is bound to, besides its table: moved to another row it does not open.
 SEALED: Mapping[Table, tuple[str, tuple[str, ...]]] = {
     oauth_tokens: ("ciphertext", ("channel", "tenant", "user_id", "provider")),
     oauth_authorizations: ("verifier_ciphertext", ("id", "provider", "channel", "tenant", "user_id")),
     oauth_pending: ("ciphertext", ("channel", "tenant", "user_id", "provider")),
     oauth_revocations: ("ciphertext", ("id", "provider")),
+    oauth_installations: ("ciphertext", ("channel", "tenant")),
 }
 
 

@@ -1,5 +1,6 @@
 import json
 import logging
+import os
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import parse_qsl
@@ -8,8 +9,10 @@ import aiohttp
 from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 from slack_bolt.async_app import AsyncAck, AsyncApp, AsyncBoltContext, AsyncBoltRequest
+from slack_bolt.authorization import AuthorizeResult
 from slack_sdk.errors import SlackApiError
 from slack_sdk.signature import SignatureVerifier
+from slack_sdk.web.async_client import AsyncWebClient
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
@@ -18,6 +21,7 @@ from gateway.interface import Host
 from interfaces.requests import read_body
 from interfaces.slack import parse
 from interfaces.slack.present import SlackPresenter
+from interfaces.slack.workspaces import ManyWorkspaces, OneWorkspace
 from oauth import SettingError
 from oauth.settings import ServiceUrl, Settings
 from toolkits import Message
@@ -25,6 +29,9 @@ from toolkits import Message
 CALL_TIMEOUT = 15  # seconds for one call of the Web API
 REJECTED_TOKEN = ("account_inactive", "invalid_auth", "not_authed", "token_expired", "token_revoked")
 MESSAGE = "understudy_message"
+UNINSTALLED = ("app_uninstalled", "tokens_revoked")
+SCOPES = ("app_mentions:read", "channels:history", "chat:write", "commands", "im:history", "im:write")
+ADDRESS_SCOPES = ("users:read", "users:read.email")
 COMMAND_ADDRESS = "/slack/commands"
 COMMAND_TAKEN = "I answer you in a direct message."
 
@@ -34,10 +41,6 @@ log = logging.getLogger(__name__)
 class SlackSettings(Settings):
     model_config = SettingsConfigDict(env_prefix="SLACK_")
 
-    bot_token: SecretStr = Field(
-        min_length=1,
-        description="It is the Bot User OAuth Token (xoxb-…) under OAuth & Permissions at https://api.slack.com/apps.",
-    )
     signing_secret: SecretStr = Field(
         min_length=1,
         description="It is the Signing Secret under Basic Information at https://api.slack.com/apps.",
@@ -49,13 +52,33 @@ class SlackSettings(Settings):
     api_url: ServiceUrl = Field(default="https://slack.com/api", description="Leave it out for Slack itself.")
 
 
+class OneWorkspaceSettings(SlackSettings):
+    bot_token: SecretStr = Field(
+        min_length=1,
+        description="It is the Bot User OAuth Token (xoxb-…) under OAuth & Permissions at https://api.slack.com/apps.",
+    )
+
+
+class ManyWorkspacesSettings(SlackSettings):
+    client_id: str = Field(description="It is the Client ID under Basic Information at https://api.slack.com/apps.")
+    client_secret: SecretStr = Field(
+        min_length=1,
+        description="It is the Client Secret under Basic Information at https://api.slack.com/apps.",
+    )
+
+
 class Slack:
     """Slack, by its Events API: direct messages, and mentions in channels and threads.
+
+    It is in one workspace, whose bot token it is given; or in every one that installs the app at `/slack/install`, with
+    the app's client id and secret.
 
     Args:
         bot_token: else SLACK_BOT_TOKEN.
         signing_secret: else SLACK_SIGNING_SECRET.
         api_url: else SLACK_API_URL.
+        client_id: else SLACK_CLIENT_ID.
+        client_secret: else SLACK_CLIENT_SECRET.
         own_workspaces: the ids of the workspaces whose admins are trusted with their members' e-mail addresses; else
             SLACK_OWN_WORKSPACES. A member who signs in with the Google account of that address needs no code. It takes
             the scope `users:read.email`.
@@ -75,49 +98,81 @@ class Slack:
         signing_secret: str | None = None,
         api_url: str | None = None,
         *,
+        client_id: str | None = None,
+        client_secret: str | None = None,
         own_workspaces: Sequence[str] = (),
         answer_in_joined_threads: bool = False,
     ) -> None:
-        settings = SlackSettings(
-            bot_token=bot_token,
-            signing_secret=signing_secret,
-            own_workspaces=",".join(own_workspaces),
-            api_url=api_url,
-        )
+        common: dict[str, Any] = {
+            "signing_secret": signing_secret,
+            "own_workspaces": ",".join(own_workspaces),
+            "api_url": api_url,
+        }
+        has_token = bool(bot_token or os.environ.get(OneWorkspaceSettings.variable("bot_token")))
+        has_client = bool(client_id or os.environ.get(ManyWorkspacesSettings.variable("client_id")))
+        if has_token and has_client:
+            raise SettingError(
+                "SLACK_BOT_TOKEN and SLACK_CLIENT_ID are both set. The first is for one workspace, the second for all "
+                "that install the app: unset one of them."
+            )
+        settings: SlackSettings
+        if has_client:
+            settings = many = ManyWorkspacesSettings(client_id=client_id, client_secret=client_secret, **common)
+        else:
+            settings = one = OneWorkspaceSettings(bot_token=bot_token, **common)
+        self._api_url = settings.api_url
+        own = frozenset(settings.own_workspaces.replace(",", " ").split())
+        self._workspaces: OneWorkspace | ManyWorkspaces
+        if has_client:
+            self._workspaces = ManyWorkspaces(
+                many.client_id,
+                many.client_secret.get_secret_value(),
+                [*SCOPES, *(ADDRESS_SCOPES if own else ())],
+                self._make_client,
+                f"{settings.api_url.removesuffix('/api')}/oauth/v2/authorize",
+            )
+        else:
+            self._workspaces = OneWorkspace(self._make_client(one.bot_token.get_secret_value()))
         self._verifier = SignatureVerifier(settings.signing_secret.get_secret_value())
         self._answer_in_joined_threads = answer_in_joined_threads
-        self._bot: str | None = None
         self._host: Host | None = None
         # Bolt runs in the turn, on bodies that were verified when they came: by now their signature is stale.
         self._bolt = AsyncApp(
-            token=settings.bot_token.get_secret_value(),
+            authorize=_authorize,
             request_verification_enabled=False,
             process_before_response=True,
             raise_error_for_unhandled_request=True,
         )
-        self._client = self._bolt.client
-        self._client.base_url = f"{settings.api_url}/"
-        self._client.timeout = CALL_TIMEOUT
-        self._client.retry_handlers = []  # the outbox tries again, which knows what may have arrived
         for event in ("app_mention", "message"):
             self._bolt.event(event)(self._listen)
-        workspaces = frozenset(settings.own_workspaces.replace(",", " ").split())
-        self.presenter = SlackPresenter(self._client, workspaces)
+        self.presenter = SlackPresenter(self._workspaces, own)
 
     @staticmethod
     def configured() -> bool:
-        return SlackSettings.mentioned()
+        return OneWorkspaceSettings.mentioned() or ManyWorkspacesSettings.mentioned()
 
     def routes(self) -> Sequence[BaseRoute]:
         return [
             Route(self.address, self._receive, methods=["POST"]),
             Route(COMMAND_ADDRESS, self._receive_command, methods=["POST"]),
+            *self._workspaces.routes(),
         ]
 
     async def start(self, host: Host) -> None:
         self._host = host
+        if isinstance(self._workspaces, OneWorkspace):
+            self._workspaces.bot = await self._find_bot(await self._workspaces.client(""))
+        elif host.base_url is None:
+            raise SettingError(
+                "UNDERSTUDY_BASE_URL is not set. Slack sends back there who installs the app: set it to the public "
+                "address of this gateway, like https://bot.example.com."
+            )
+        else:
+            self._workspaces.open(host.installations, host.base_url)
+
+    async def _find_bot(self, client: AsyncWebClient) -> str | None:
         try:
-            self._bot = (await self._client.auth_test())["user_id"]
+            found: str = (await client.auth_test())["user_id"]
         except SlackApiError as error:
             if error.response.get("error") in REJECTED_TOKEN:
                 raise SettingError(
@@ -127,6 +182,14 @@ class Slack:
             log.warning("Slack did not tell who the bot is: %s", error.response.get("error"))
         except (aiohttp.ClientError, TimeoutError) as error:
             log.warning("Slack cannot be reached: %s", type(error).__name__)
+        else:
+            return found
+        return None
+
+    def _make_client(self, token: str | None) -> AsyncWebClient:
+        client = AsyncWebClient(token, base_url=f"{self._api_url}/", timeout=CALL_TIMEOUT)
+        client.retry_handlers = []  # the outbox tries again, which knows what may have arrived
+        return client
 
     async def stop(self) -> None:
         self._host = None
@@ -142,7 +205,10 @@ class Slack:
 
     async def _listen(self, ack: AsyncAck, body: dict[str, Any], context: AsyncBoltContext) -> None:
         await ack()
-        context[MESSAGE] = parse.to_message(body, parse.bot_user(body, context.bot_user_id))
+        context[MESSAGE] = parse.to_message(body, await self._bot_user(body))
+
+    async def _bot_user(self, body: dict[str, Any]) -> str | None:
+        return parse.bot_user(body) or await self._workspaces.bot_user(body)
 
     async def _receive(self, request: Request) -> Response:
         raw = (await read_body(request)).decode(errors="replace")
@@ -156,10 +222,19 @@ class Slack:
             return Response(status_code=400)
         if body.get("type") == "url_verification":
             return JSONResponse({"challenge": body.get("challenge")})
-        if body.get("type") == "event_callback" and await self._is_for_us(body):
-            assert self._host is not None
-            await self._host.accept(parse.to_event(body, raw))
+        if body.get("type") == "event_callback":
+            await self._receive_event(body, raw)
         return Response(status_code=200)
+
+    async def _receive_event(self, body: dict[str, Any], raw: str) -> None:
+        assert self._host is not None
+        if (body.get("event") or {}).get("type") in UNINSTALLED:
+            await self._workspaces.forget(body)
+        elif await self._is_for_us(body):
+            if await self._workspaces.is_ours(body):
+                await self._host.accept(parse.to_event(body, raw))
+            else:
+                log.warning("an event came from a workspace in which the app is not installed")
 
     async def _receive_command(self, request: Request) -> Response:
         raw = (await read_body(request)).decode(errors="replace")
@@ -182,7 +257,7 @@ class Slack:
         return well_formed and self._verifier.is_valid(body, timestamp, signature)
 
     async def _is_for_us(self, body: dict[str, Any]) -> bool:
-        bot = parse.bot_user(body, self._bot)
+        bot = await self._bot_user(body)
         if not parse.is_written(body, bot):
             return False
         if parse.is_addressed(body, bot):
@@ -191,3 +266,8 @@ class Slack:
             return False
         assert self._host is not None
         return await self._host.has_answered_in(parse.conversation_of(body))
+
+
+async def _authorize(**_: Any) -> AuthorizeResult:
+    """Bolt calls nothing of Slack's: it reads stored events, and needs no token for that."""
+    return AuthorizeResult(enterprise_id=None, team_id=None, bot_token="none")  # noqa: S106 - it is none

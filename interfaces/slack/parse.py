@@ -19,12 +19,12 @@ WRITTEN_BY_PEOPLE = (None, "file_share", "me_message", "thread_broadcast")
 Body = Mapping[str, Any]
 
 
-def bot_user(body: Body, known: str | None) -> str | None:
-    """The user id of the bot in the workspace that an event comes from."""
+def bot_user(body: Body) -> str | None:
+    """The user id of the bot in the workspace that an event comes from, as far as the event says it."""
     for authorization in body.get("authorizations") or ():
         if authorization.get("is_bot"):
             return str(authorization["user_id"])
-    return known
+    return None
 
 
 def conversation_of(body: Body) -> Conversation:

@@ -13,6 +13,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from gateway.interface import Delivery, DeliveryAmbiguous, DeliveryRefused, Presenter, RetryLater, SignIn, Unreachable
 from interfaces.requests import retry_after
 from interfaces.slack.format import MrkdwnRenderer, escape, link
+from interfaces.slack.workspaces import Workspaces
 from oauth import Identity
 from toolkits import Conversation
 
@@ -35,8 +36,8 @@ UNREACHED = "The answer is for you alone, and I cannot reach you. Write to me in
 
 
 class SlackPresenter(Presenter):
-    def __init__(self, client: AsyncWebClient, own_workspaces: Collection[str]) -> None:
-        self._client = client
+    def __init__(self, workspaces: Workspaces, own_workspaces: Collection[str]) -> None:
+        self._workspaces = workspaces
         self._own_workspaces = own_workspaces
         self._renderer = MrkdwnRenderer()
 
@@ -45,8 +46,9 @@ class SlackPresenter(Presenter):
         if identity.tenant not in self._own_workspaces:
             return None
         try:
-            user = (await self._client.users_info(user=identity.user_id))["user"]
-        except (SlackApiError, aiohttp.ClientError, TimeoutError) as error:
+            client = await self._workspaces.client(identity.tenant)
+            user = (await client.users_info(user=identity.user_id))["user"]
+        except (SlackApiError, aiohttp.ClientError, TimeoutError, Unreachable) as error:
             log.warning("Slack does not tell the address of %s, who has to send a code: %s", identity, _name(error))
             return None
         is_foreign = user.get("team_id") != identity.tenant or user.get("is_stranger")
@@ -60,21 +62,22 @@ class SlackPresenter(Presenter):
 
     async def send_text(self, conversation: Conversation, text: str, reply_to: str, *, key: str) -> None:
         channel, _, thread = conversation.id.partition("/")
-        await self._post(channel, thread, text, key)
+        await self._post(conversation.tenant, channel, thread, text, key)
 
     async def was_sent(self, delivery: Delivery) -> bool | None:
         """Looks for the message's metadata (https://docs.slack.dev/messaging/message-metadata) in its place."""
-        channel, _, thread = delivery.conversation.id.partition("/")
+        tenant, (channel, _, thread) = delivery.conversation.tenant, delivery.conversation.id.partition("/")
         if delivery.identity is not None:
-            channel, thread = await self._direct_channel(delivery.identity.user_id), ""
-        channel = await self._resolved(channel)
+            channel, thread = delivery.identity.user_id, ""
+        client = await self._workspaces.client(tenant)
+        channel = await _resolved(client, channel)
         oldest = str((delivery.since - CLOCK_SKEW).timestamp())
         options: dict[str, Any] = {"oldest": oldest, "limit": MOST_FOUND, "include_all_metadata": True}
         async with _translated():
             if thread:
-                found = await self._client.conversations_replies(channel=channel, ts=thread, **options)
+                found = await client.conversations_replies(channel=channel, ts=thread, **options)
             else:
-                found = await self._client.conversations_history(channel=channel, **options)
+                found = await client.conversations_history(channel=channel, **options)
         messages: list[Any] = found["messages"]
         if any(_key_of(message) == delivery.key for message in messages):
             return True
@@ -87,41 +90,34 @@ class SlackPresenter(Presenter):
         # https://docs.slack.dev/reference/methods/chat.postEphemeral
         channel, _, _ = conversation.id.partition("/")
         heading = f"You asked in <#{channel}>:\n" if first else ""
-        await self._post(await self._direct_channel(identity.user_id), "", heading + text, key)
+        await self._post(conversation.tenant, identity.user_id, "", heading + text, key)
 
     async def send_private_note(
         self, identity: Identity, conversation: Conversation, reply_to: str, *, reached: bool
     ) -> None:
         channel, _, thread = conversation.id.partition("/")
-        await self._post(channel, thread, f"<@{identity.user_id}> {ANSWERED if reached else UNREACHED}")
+        note = f"<@{identity.user_id}> {ANSWERED if reached else UNREACHED}"
+        await self._post(conversation.tenant, channel, thread, note)
 
     async def send_sign_in(self, sign_in: SignIn) -> None:
         channel, _, thread = sign_in.conversation.id.partition("/")
         where = ""
         if sign_in.conversation.shared:
             where = f" what you wrote in <#{channel}>"
-            channel, thread = await self._direct_channel(sign_in.identity.user_id), ""
+            channel, thread = sign_in.identity.user_id, ""
         text = (
             f"To answer{where or ' that'}, I need you to connect your {escape(sign_in.label)} account: "
             f"{link(f'Connect {escape(sign_in.label)}', await sign_in.link())}. "
             "The link is for you alone and works for ten minutes. I answer as soon as you have signed in."
         )
-        await self._post(channel, thread, text)
+        await self._post(sign_in.conversation.tenant, channel, thread, text)
 
-    async def _resolved(self, channel: str) -> str:
-        """The channel of a conversation, which a slash command names by its person."""
-        return await self._direct_channel(channel) if channel.startswith(PEOPLE) else channel
-
-    async def _direct_channel(self, user_id: str) -> str:
-        async with _translated():
-            opened = await self._client.conversations_open(users=user_id)
-        return str(opened["channel"]["id"])
-
-    async def _post(self, channel: str, thread: str, text: str, key: str | None = None) -> None:
-        channel = await self._resolved(channel)
+    async def _post(self, tenant: str, channel: str, thread: str, text: str, key: str | None = None) -> None:
+        client = await self._workspaces.client(tenant)
+        channel = await _resolved(client, channel)
         metadata = {"event_type": METADATA, "event_payload": {"key": key}} if key else None
         async with _translated():
-            await self._client.chat_postMessage(
+            await client.chat_postMessage(
                 channel=channel,
                 thread_ts=thread or None,
                 text=text,
@@ -129,6 +125,15 @@ class SlackPresenter(Presenter):
                 unfurl_links=False,
                 unfurl_media=False,
             )
+
+
+async def _resolved(client: AsyncWebClient, channel: str) -> str:
+    """A channel; the direct one, for a person."""
+    if not channel.startswith(PEOPLE):
+        return channel
+    async with _translated():
+        opened = await client.conversations_open(users=channel)
+    return str(opened["channel"]["id"])
 
 
 @asynccontextmanager

@@ -208,7 +208,7 @@ async def test_a_slack_that_cannot_be_reached_does_not(run: Run, emulate: Emulat
 def test_missing_settings_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("SLACK_BOT_TOKEN", "SLACK_SIGNING_SECRET"):
         monkeypatch.delenv(name, raising=False)
-    with pytest.raises(SettingError, match=r"SLACK_BOT_TOKEN is not set.*\nSLACK_SIGNING_SECRET is not set"):
+    with pytest.raises(SettingError, match=r"SLACK_SIGNING_SECRET is not set.*\nSLACK_BOT_TOKEN is not set"):
         Slack()
     with pytest.raises(SettingError, match="SLACK_API_URL is malformed"):
         Slack("xoxb-x", "s", "slack.example.com")

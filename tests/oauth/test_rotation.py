@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 from gateway.cli import app
 from gateway.database import make_database
 from oauth import Identity, Keyring, Token
+from oauth.installations import Installation
 from oauth.keyring import DecryptionError
 from oauth.tables import SEALED
 from oauth.tokens import TokenStore
@@ -23,6 +24,7 @@ from oauth.tokens import TokenStore
 COMMAND = Path(sys.executable).with_name("understudy")
 OLD, NEW = Keyring.generate(), Keyring.generate()
 MANY = 3000
+INSTALLATION = Installation("stage", "T1", "SECRET-bot", "UBOT")
 
 
 async def fill(url: str, key: str, count: int) -> None:
@@ -105,6 +107,7 @@ async def test_everything_that_is_sealed_is_rotated_while_the_gateway_runs(
     last = stage(tmp_path, [vault], key=NEW, database=database_url, written=200)
     async with last.open():
         assert await last.ask("alice", "call open_vault") == "SECRET-alice"
+        assert await last.gateway.installations.load("stage", "T1") == INSTALLATION
 
 
 async def one_of_each(scene: Stage) -> None:
@@ -119,6 +122,7 @@ async def one_of_each(scene: Stage) -> None:
     await scene.wait_for(6)
     await scene.write("carol", "", command="disconnect")
     await scene.wait_for(7)
+    await scene.gateway.installations.save(INSTALLATION)
 
 
 async def test_what_no_key_opens_is_counted_and_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

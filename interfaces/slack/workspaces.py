@@ -1,0 +1,230 @@
+"""Whose token Slack is called with: one workspace's, or each its own.
+
+https://docs.slack.dev/authentication/installing-with-oauth
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from slack_bolt.async_app import AsyncBoltRequest
+from slack_bolt.oauth.async_oauth_flow import AsyncOAuthFlow
+from slack_bolt.oauth.async_oauth_settings import AsyncOAuthSettings
+from slack_sdk.oauth.installation_store import Installation as SlackInstallation
+from slack_sdk.oauth.installation_store.async_installation_store import AsyncInstallationStore
+from slack_sdk.oauth.state_store.async_state_store import AsyncOAuthStateStore
+from slack_sdk.web.async_client import AsyncWebClient
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from gateway.interface import Unreachable
+from interfaces.slack.parse import CHANNEL, Body
+from oauth.installations import Installation, InstallationStore
+
+INSTALL_ADDRESS = "/slack/install"
+REDIRECT_ADDRESS = "/slack/oauth_redirect"
+
+MakeClient = Callable[[str | None], AsyncWebClient]
+"""Makes a client of the Web API with a token."""
+
+log = logging.getLogger(__name__)
+
+
+class Workspaces(Protocol):
+    """The workspaces that the app is installed in."""
+
+    def routes(self) -> list[BaseRoute]: ...
+
+    async def client(self, tenant: str) -> AsyncWebClient:
+        """A client of the Web API with a workspace's own token.
+
+        Raises:
+            Unreachable: if the app is not installed there.
+        """
+        ...
+
+    async def bot_user(self, body: Body) -> str | None:
+        """The bot's user id in the workspace of an event, which has to be one of these; `None` if it is not known."""
+        ...
+
+    async def is_ours(self, body: Body) -> bool:
+        """Whether the app is installed in the workspace of an event."""
+        ...
+
+    async def forget(self, body: Body) -> None:
+        """Is told that the app was uninstalled, or its token revoked."""
+        ...
+
+
+class OneWorkspace:
+    """One workspace, of which the operator gave the token."""
+
+    def __init__(self, client: AsyncWebClient) -> None:
+        self._client = client
+        self.bot: str | None = None
+
+    def routes(self) -> list[BaseRoute]:
+        return []
+
+    async def client(self, tenant: str) -> AsyncWebClient:
+        return self._client
+
+    async def bot_user(self, body: Body) -> str | None:
+        return self.bot
+
+    async def is_ours(self, body: Body) -> bool:
+        return True
+
+    async def forget(self, body: Body) -> None:
+        log.warning("Slack says that the app was uninstalled, or SLACK_BOT_TOKEN revoked")
+
+
+class ManyWorkspaces:
+    """Every workspace that installs the app, at `/slack/install`.
+
+    Args:
+        make_client: makes a client with a token, or with none.
+        scopes: what the bot asks for.
+        authorization_url: Slack's page to install apps at; `None` for Slack itself.
+    """
+
+    def __init__(
+        self,
+        client_id: str,
+        client_secret: str,
+        scopes: list[str],
+        make_client: MakeClient,
+        authorization_url: str | None,
+    ) -> None:
+        self._make_client = make_client
+        self._settings = {
+            "client_id": client_id,
+            "client_secret": client_secret,
+            "scopes": scopes,
+            "authorization_url": authorization_url,
+        }
+        self._store: InstallationStore | None = None
+        self._flow: AsyncOAuthFlow | None = None
+
+    def open(self, store: InstallationStore, base_url: str) -> None:
+        self._store = store
+        self._flow = AsyncOAuthFlow(
+            client=self._make_client(None),
+            settings=AsyncOAuthSettings(
+                **self._settings,  # type: ignore[arg-type]
+                redirect_uri=f"{base_url}{REDIRECT_ADDRESS}",
+                install_path=INSTALL_ADDRESS,
+                redirect_uri_path=REDIRECT_ADDRESS,
+                installation_store=_BoltInstallations(store),
+                state_store=_BoltStates(store),
+            ),
+        )
+
+    def routes(self) -> list[BaseRoute]:
+        return [
+            Route(INSTALL_ADDRESS, self._install, methods=["GET"]),
+            Route(REDIRECT_ADDRESS, self._installed, methods=["GET"]),
+        ]
+
+    async def client(self, tenant: str) -> AsyncWebClient:
+        installation = await self._opened().load(CHANNEL, tenant)
+        if installation is None:
+            raise Unreachable(f"the app is not installed in the workspace {tenant}")
+        return self._make_client(installation.bot_token)
+
+    async def bot_user(self, body: Body) -> str | None:
+        installation = await self._opened().load(CHANNEL, _team(body))
+        return None if installation is None else installation.bot_user_id
+
+    async def is_ours(self, body: Body) -> bool:
+        store, team = self._opened(), _team(body)
+        if await store.load(CHANNEL, team) is not None:
+            return True
+        organization = _organization(body)
+        if organization is None or await store.load(CHANNEL, organization) is None:
+            return False
+        await store.save_member(CHANNEL, team, organization)
+        return True
+
+    async def forget(self, body: Body) -> None:
+        """https://docs.slack.dev/reference/events/app_uninstalled and …/tokens_revoked"""
+        event = body["event"]
+        if event["type"] == "tokens_revoked" and not (event.get("tokens") or {}).get("bot"):
+            return  # of people, of whom no token is kept
+        whole = body.get("enterprise_id") if body.get("is_enterprise_install") else None
+        tenant = str(whole or body["team_id"])
+        if await self._opened().delete(CHANNEL, tenant):
+            log.info("the app is not in the workspace %s any more", tenant)
+
+    async def _install(self, request: Request) -> Response:
+        assert self._flow is not None
+        return _response(await self._flow.handle_installation(_bolt_request(request)))
+
+    async def _installed(self, request: Request) -> Response:
+        assert self._flow is not None
+        return _response(await self._flow.handle_callback(_bolt_request(request)))
+
+    def _opened(self) -> InstallationStore:
+        assert self._store is not None, "the channel is not started"
+        return self._store
+
+
+class _BoltInstallations(AsyncInstallationStore):
+    """Keeps of what Bolt's flow was given what the bot needs."""
+
+    def __init__(self, store: InstallationStore) -> None:
+        self._store = store
+
+    @property
+    def logger(self) -> logging.Logger:
+        return log
+
+    async def async_save(self, installation: SlackInstallation) -> None:
+        tenant = installation.enterprise_id if installation.is_enterprise_install else installation.team_id
+        assert tenant is not None
+        assert installation.bot_token is not None
+        await self._store.save(Installation(CHANNEL, tenant, installation.bot_token, installation.bot_user_id))
+        log.info("the app was installed in the workspace %s", tenant)
+
+
+class _BoltStates(AsyncOAuthStateStore):
+    def __init__(self, store: InstallationStore) -> None:
+        self._store = store
+
+    @property
+    def logger(self) -> logging.Logger:
+        return log
+
+    async def async_issue(self, *args: object, **kwargs: object) -> str:
+        return await self._store.begin(CHANNEL)
+
+    async def async_consume(self, state: str) -> bool:
+        return await self._store.end(CHANNEL, state)
+
+
+def _team(body: Body) -> str:
+    return str(body.get("context_team_id") or body["team_id"])
+
+
+def _organization(body: Body) -> str | None:
+    """The organization as which the app is installed in the workspace of an event, if it is."""
+    for authorization in body.get("authorizations") or ():
+        if authorization.get("is_enterprise_install") and authorization.get("enterprise_id"):
+            return str(authorization["enterprise_id"])
+    return None
+
+
+def _bolt_request(request: Request) -> AsyncBoltRequest:
+    headers: dict[str, str | Sequence[str]] = {name: request.headers.getlist(name) for name in request.headers}
+    return AsyncBoltRequest(body="", query=str(request.url.query), headers=headers)
+
+
+def _response(answer) -> Response:  # type: ignore[no-untyped-def]
+    response = Response(answer.body, status_code=answer.status)
+    for name, values in answer.headers.items():
+        for value in values:
+            response.headers.append(name, value)
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["Referrer-Policy"] = "no-referrer"
+    return response

@@ -1,0 +1,105 @@
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import and_, delete, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from oauth.authorizations import AuthorizationStore
+from oauth.database import Database
+from oauth.errors import AuthorizationFailed
+from oauth.identity import Identity
+from oauth.keyring import Keyring
+from oauth.tables import associated, oauth_installations
+
+INSTALL = "install"  # stands for the provider, in the state of an installation
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """An app's place in one workspace: what it is called with there.
+
+    Args:
+        bot_token: what the platform's API is called with.
+        bot_user_id: who the bot is there.
+    """
+
+    channel: str
+    tenant: str
+    bot_token: str = field(repr=False)
+    bot_user_id: str | None
+
+
+class InstallationStore:
+    """The bot tokens of the workspaces that installed the app, encrypted, with the row's own keys as associated data.
+
+    A workspace of an organization that installed the app as a whole has that one's token.
+    """
+
+    def __init__(self, database: Database, keyring: Keyring) -> None:
+        self._database = database
+        self._keyring = keyring
+        self._authorizations = AuthorizationStore(database, keyring)
+
+    async def begin(self, channel: str) -> str:
+        """A state for an installation: signed, single-use, good for ten minutes."""
+        state, _ = await self._authorizations.begin(Identity(channel, "", ""), f"{channel}-{INSTALL}", "", frozenset())
+        return state
+
+    async def end(self, channel: str, state: str) -> bool:
+        """Whether a state is good; from now on it is not."""
+        try:
+            await self._authorizations.take(state, f"{channel}-{INSTALL}")
+        except AuthorizationFailed:
+            return False
+        return True
+
+    async def save(self, installation: Installation) -> None:
+        """Stores an installation, in place of the one that was there."""
+        held = {"bot_token": installation.bot_token, "bot_user_id": installation.bot_user_id}
+        await self._save(installation.channel, installation.tenant, held)
+
+    async def save_member(self, channel: str, tenant: str, organization: str) -> None:
+        """Notes that a workspace has its organization's installation."""
+        await self._save(channel, tenant, {"organization": organization})
+
+    async def load(self, channel: str, tenant: str) -> Installation | None:
+        """A workspace's installation, or its organization's; `None` if there is none.
+
+        Raises:
+            DecryptionError: if no key of UNDERSTUDY_SECRET_KEY opens the row.
+        """
+        async with self._database.read() as connection:
+            held = await self._held(connection, channel, tenant)
+            if held is not None and "organization" in held:
+                held = await self._held(connection, channel, held["organization"])
+        return None if held is None else Installation(channel, tenant, held["bot_token"], held["bot_user_id"])
+
+    async def delete(self, channel: str, tenant: str) -> bool:
+        """Forgets an installation; returns whether there was one."""
+        mine = and_(oauth_installations.c.channel == channel, oauth_installations.c.tenant == tenant)
+        async with self._database.write() as connection:
+            deleted = await connection.execute(delete(oauth_installations).where(mine).returning(mine))
+        return deleted.first() is not None
+
+    async def _save(self, channel: str, tenant: str, held: Mapping[str, Any]) -> None:
+        key = {"channel": channel, "tenant": tenant}
+        ciphertext = self._keyring.encrypt(json.dumps(held).encode(), *associated(oauth_installations, key))
+        values = {"ciphertext": ciphertext, "installed_at": datetime.now(UTC)}
+        row = self._database.upsert(oauth_installations).values(**key, **values)
+        async with self._database.write() as connection:
+            await connection.execute(
+                row.on_conflict_do_update(index_elements=oauth_installations.primary_key.columns, set_=values)
+            )
+
+    async def _held(self, connection: AsyncConnection, channel: str, tenant: str) -> dict[str, Any] | None:
+        mine = and_(oauth_installations.c.channel == channel, oauth_installations.c.tenant == tenant)
+        row = (await connection.execute(select(oauth_installations).where(mine))).first()
+        if row is None:
+            return None
+        held: dict[str, Any] = json.loads(
+            self._keyring.decrypt(row.ciphertext, *associated(oauth_installations, row._asdict()))
+        )
+        return held

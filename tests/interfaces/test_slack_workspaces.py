@@ -1,0 +1,229 @@
+"""One app in many workspaces: each installs it, and none has anything of another's."""
+
+import asyncio
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import pytest
+from consent_page import authorization_code
+from interfaces_run import Run, Running
+from peers import seed
+from peers import slack_events as events
+from peers.emulate import Emulate
+from peers.serving import Received, Receiver
+from peers.wait import wait_until_async
+from stage import Vault
+from starlette.responses import JSONResponse, Response
+
+from gateway import SettingError
+from interfaces.slack import Slack
+from oauth.installations import Installation
+
+SECRET = seed.SLACK_SIGNING_SECRET
+ROUNDS = 25  # messages in each workspace
+BASE = "https://bot.test"
+
+
+class SlackApi(Receiver):
+    """Slack's Web API, for any workspace: it says yes, and remembers with whose token it was called."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.answer = self._answer
+
+    def _answer(self, received: Received) -> Response:
+        opened = {"id": f"D-{received.form.get('users', '')}"}
+        return JSONResponse({"ok": True, "ts": "1.1", "user_id": seed.SLACK_BOT_USER_ID, "channel": opened})
+
+    def said(self, token: str) -> list[str]:
+        """What was posted with a token."""
+        return [
+            fields.get("text", "")
+            for received in self.requests
+            if received.path.endswith("chat.postMessage")
+            and received.headers["authorization"] == f"Bearer {token}"
+            and (fields := _fields(received))
+        ]
+
+
+def _fields(received: Received) -> dict[str, Any]:
+    if received.headers["content-type"].startswith("application/json"):
+        fields: dict[str, Any] = received.json
+        return fields
+    return dict(received.form)
+
+
+@pytest.fixture
+def api() -> Iterator[SlackApi]:
+    with SlackApi() as server:
+        yield server
+
+
+@pytest.fixture
+def slack(api: SlackApi) -> Slack:
+    return Slack(signing_secret=SECRET, api_url=f"{api.url}/api", client_id="1.2", client_secret="s")
+
+
+async def install(running: Running, *tenants: str) -> None:
+    for tenant in tenants:
+        installation = Installation("slack", tenant, f"xoxb-{tenant}", seed.SLACK_BOT_USER_ID)
+        await running.gateway.installations.save(installation)
+
+
+async def post(running: Running, payload: dict[str, Any]) -> int:
+    body = json.dumps(payload).encode()
+    answer = await running.client.post("/slack/events", content=body, headers=events.headers(body))
+    return answer.status_code
+
+
+async def test_two_workspaces_with_the_same_ids_share_nothing(run: Run, slack: Slack, api: SlackApi) -> None:
+    """The same people, channels, timestamps and event ids in both."""
+    tenants = ("T1", "T2")
+    async with run(slack, base_url=BASE) as running:
+        await install(running, *tenants)
+        running.answers += [f"answer {number}" for number in range(2 * ROUNDS)]
+        for number in range(ROUNDS):
+            for tenant in tenants:
+                ids = {"team_id": tenant, "event_id": f"Ev{number}", "ts": f"{1_700_000_000 + number}.000100"}
+                assert await post(running, events.direct_message(f"{tenant} says {number}", **ids)) == 200
+        await wait_until_async(
+            lambda: all(len(api.said(f"xoxb-{tenant}")) == ROUNDS for tenant in tenants), 60, "all is answered"
+        )
+    for messages in running.told:
+        text = str(messages)
+        assert ("T1 says" in text) != ("T2 says" in text)
+    assert len(running.told) == 2 * ROUNDS
+    assert set(api.said("xoxb-T1")) & set(api.said("xoxb-T2")) == set()
+
+
+async def test_an_account_is_connected_in_one_workspace_alone(run: Run, slack: Slack, api: SlackApi) -> None:
+    vault = Vault()
+    async with run(slack, [vault], base_url=BASE) as running:
+        await install(running, "T1", "T2")
+        for tenant in ("T1", "T2"):
+            await post(running, events.direct_message("accounts", team_id=tenant))
+        oauth = running.gateway._oauth
+        assert oauth is not None
+        from oauth import Identity
+
+        link = await running.gateway.sign_in_link(Identity("slack", "T1", seed.ALICE.slack_id), "Alice", "fake")
+        consent = await oauth.complete("fake", parse_qs(urlsplit(link).query)["state"][0], "of-alice")
+        assert consent.code is not None
+        await post(running, events.direct_message(consent.code, team_id="T2"))  # the same id, but somebody else
+        await wait_until_async(lambda: api.said("xoxb-T2")[-1:] == ["heard"], what="it is no code there")
+        await post(running, events.direct_message(consent.code, team_id="T1"))
+        await wait_until_async(lambda: "is connected" in api.said("xoxb-T1")[-1], what="it is one here")
+        await post(running, events.direct_message("accounts", team_id="T2"))
+        await wait_until_async(lambda: len(api.said("xoxb-T2")) == 3, what="the other workspace is answered")
+        assert "no account" in api.said("xoxb-T2")[-1]
+
+
+async def test_a_workspace_that_did_not_install_the_app_is_not_answered(run: Run, slack: Slack, api: SlackApi) -> None:
+    async with run(slack, base_url=BASE) as running:
+        assert await post(running, events.direct_message("hello", team_id="T3")) == 200
+        assert running.inbox() == []
+    assert api.requests == []
+
+
+@pytest.mark.parametrize(
+    ("event", "is_gone"),
+    [
+        ({"type": "app_uninstalled"}, True),
+        ({"type": "tokens_revoked", "tokens": {"oauth": [], "bot": ["UBOT"]}}, True),
+        ({"type": "tokens_revoked", "tokens": {"oauth": ["U1"]}}, False),
+    ],
+)
+async def test_an_app_that_was_uninstalled_is_gone_from_that_workspace_alone(
+    run: Run, slack: Slack, api: SlackApi, event: dict[str, Any], is_gone: bool
+) -> None:
+    async with run(slack, base_url=BASE) as running:
+        await install(running, "T1", "T2")
+        assert await post(running, events.envelope(event, "T1")) == 200
+        for tenant in ("T1", "T2"):
+            assert await post(running, events.direct_message("hello", team_id=tenant)) == 200
+        await wait_until_async(lambda: api.said("xoxb-T2") == ["heard"], what="the other is answered")
+        if not is_gone:
+            await wait_until_async(lambda: api.said("xoxb-T1") == ["heard"], what="it is answered")
+        assert (await running.gateway.installations.load("slack", "T1") is None) == is_gone
+        assert len(running.inbox()) == (1 if is_gone else 2)
+
+
+async def test_what_is_still_to_be_said_in_a_workspace_that_is_gone_is_a_dead_letter(
+    run: Run, slack: Slack, api: SlackApi
+) -> None:
+    from gateway import Conversation
+
+    async with run(slack, base_url=BASE) as running:
+        await running.gateway.send(Conversation("slack", "T1", "D1", shared=False), "hello")
+
+        def statuses() -> list[Any]:
+            import sqlite3
+            from contextlib import closing
+
+            with closing(sqlite3.connect(running.directory / "understudy.db")) as database:
+                return database.execute("SELECT status, error FROM outbox").fetchall()
+
+        await wait_until_async(lambda: statuses()[0][0] == "dead", what="it is given up")
+        assert "not installed in the workspace T1" in statuses()[0][1]
+    assert api.requests == []
+
+
+async def test_an_organization_installs_the_app_for_all_its_workspaces(run: Run, slack: Slack, api: SlackApi) -> None:
+    async with run(slack, base_url=BASE) as running:
+        await install(running, "E1")
+        event = events.direct_message("hello", team_id="T9")
+        event["authorizations"][0] |= {"enterprise_id": "E1", "is_enterprise_install": True}
+        assert await post(running, event) == 200
+        await wait_until_async(lambda: api.said("xoxb-E1") == ["heard"], what="it is answered")
+        gone = events.envelope({"type": "app_uninstalled"}, "T9")
+        assert await post(running, gone | {"enterprise_id": "E1", "is_enterprise_install": True}) == 200
+        assert await running.gateway.installations.load("slack", "T9") is None
+
+
+async def test_a_workspace_installs_the_app_and_is_answered_with_its_own_token(run: Run, emulate: Emulate) -> None:
+    app = {"client_id": emulate.slack_client_id, "client_secret": emulate.slack_client_secret}
+    slack = Slack(signing_secret=emulate.signing_secret, api_url=emulate.slack_url, **app)
+    emulate.connect([f"{BASE}/slack/oauth_redirect"])
+    async with run(slack, base_url=BASE) as running:
+        transport = httpx.ASGITransport(running.gateway.asgi())
+        async with httpx.AsyncClient(transport=transport, base_url=BASE) as browser:
+            page = await browser.get("/slack/install")
+            link = re.findall(r'href="([^"]+oauth/v2/authorize[^"]*)"', page.text)[0].replace("&amp;", "&")
+            state = parse_qs(urlsplit(link).query)["state"][0]
+            code = await asyncio.to_thread(authorization_code, emulate, link, seed.ALICE.email)
+            answer = {"code": code, "state": state}
+            async with httpx.AsyncClient(transport=transport, base_url=BASE) as another:
+                assert (await another.get("/slack/oauth_redirect", params=answer)).status_code == 400
+            done = await browser.get("/slack/oauth_redirect", params=answer)
+            assert done.status_code == 200
+            assert (await browser.get("/slack/oauth_redirect", params=answer)).status_code == 400  # it is used up
+        installed = await running.gateway.installations.load("slack", seed.SLACK_TEAM_ID)
+        assert installed is not None
+        assert installed.bot_user_id == seed.SLACK_BOT_USER_ID
+        assert installed.bot_token not in repr(installed)
+        assert installed.bot_token not in done.text
+        channel = emulate.slack_dm("alice")
+        assert await post(running, events.direct_message("hello", channel=channel)) == 200
+        await wait_until_async(lambda: emulate.slack_said(channel) == ["heard"], what="it is answered")
+        stored = b"".join(path.read_bytes() for path in running.directory.glob("understudy.db*"))
+        assert installed.bot_token.encode() not in stored
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        ({"bot_token": "xoxb-1", "client_id": "1.2", "client_secret": "s"}, "SLACK_BOT_TOKEN and SLACK_CLIENT_ID"),
+        ({"client_id": "1.2"}, "SLACK_CLIENT_SECRET is not set"),
+    ],
+)
+def test_settings_that_do_not_fit_are_named(
+    monkeypatch: pytest.MonkeyPatch, options: dict[str, str], name: str
+) -> None:
+    for variable in ("SLACK_BOT_TOKEN", "SLACK_CLIENT_ID", "SLACK_CLIENT_SECRET"):
+        monkeypatch.delenv(variable, raising=False)
+    with pytest.raises(SettingError, match=name):
+        Slack(signing_secret=SECRET, **options)
