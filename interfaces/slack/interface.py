@@ -29,7 +29,7 @@ from toolkits import Message
 CALL_TIMEOUT = 15  # seconds for one call of the Web API
 REJECTED_TOKEN = ("account_inactive", "invalid_auth", "not_authed", "token_expired", "token_revoked")
 MESSAGE = "understudy_message"
-UNINSTALLED = ("app_uninstalled", "tokens_revoked")
+UNINSTALLED = ("app_uninstalled", "tokens_revoked", "team_access_revoked")
 SCOPES = ("app_mentions:read", "channels:history", "chat:write", "commands", "im:history", "im:write")
 ADDRESS_SCOPES = ("users:read", "users:read.email")
 COMMAND_ADDRESS = "/slack/commands"

@@ -148,8 +148,12 @@ class ManyWorkspaces:
         return True
 
     async def forget(self, body: Body) -> None:
-        """https://docs.slack.dev/reference/events/app_uninstalled and …/tokens_revoked"""
+        """https://docs.slack.dev/reference/events/app_uninstalled, …/tokens_revoked and …/team_access_revoked"""
         event = body["event"]
+        if event["type"] == "team_access_revoked":  # an organization took the app from some of its workspaces
+            for team in event.get("team_ids") or ():
+                await self._opened().delete(CHANNEL, str(team))
+            return
         if event["type"] == "tokens_revoked" and not (event.get("tokens") or {}).get("bot"):
             return  # of people, of whom no token is kept
         whole = body.get("enterprise_id") if body.get("is_enterprise_install") else None

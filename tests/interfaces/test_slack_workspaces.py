@@ -135,6 +135,8 @@ async def test_a_workspace_that_did_not_install_the_app_is_not_answered(run: Run
         ({"type": "app_uninstalled"}, True),
         ({"type": "tokens_revoked", "tokens": {"oauth": [], "bot": ["UBOT"]}}, True),
         ({"type": "tokens_revoked", "tokens": {"oauth": ["U1"]}}, False),
+        ({"type": "team_access_revoked", "team_ids": ["T1"]}, True),
+        ({"type": "team_access_revoked", "team_ids": ["T3"]}, False),
     ],
 )
 async def test_an_app_that_was_uninstalled_is_gone_from_that_workspace_alone(
