@@ -8,13 +8,13 @@ from hmac import compare_digest
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import ColumnElement, Row, Select, and_, delete, select, update
+from sqlalchemy import Row, Select, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from oauth.database import Database
 from oauth.identity import Identity
 from oauth.keyring import DecryptionError, Keyring
-from oauth.tables import PendingStatus, associated, is_of, oauth_pending
+from oauth.tables import PendingStatus, associated, is_of, is_row, oauth_pending
 from oauth.token import Token
 
 CODE_LIFETIME = timedelta(minutes=10)
@@ -120,10 +120,10 @@ class PendingStore:
         dropped = []
         for row in waiting:
             if row.tries_left > 1:
-                one_less = update(oauth_pending).where(_is(row)).values(tries_left=row.tries_left - 1)
+                one_less = update(oauth_pending).where(is_row(oauth_pending, row)).values(tries_left=row.tries_left - 1)
                 await connection.execute(one_less)
                 continue
-            await connection.execute(delete(oauth_pending).where(_is(row)))
+            await connection.execute(delete(oauth_pending).where(is_row(oauth_pending, row)))
             if (token := self._opened(row).token) is not None:
                 dropped.append((row.provider, token))
         return Entered(tries_left=max(row.tries_left - 1 for row in waiting), dropped=tuple(dropped))
@@ -136,7 +136,7 @@ class PendingStore:
         """Removes what was not confirmed in time; returns it, by provider."""
         expired = []
         for row in (await connection.execute(_expired().with_for_update(skip_locked=True))).all():
-            await connection.execute(delete(oauth_pending).where(_is(row)))
+            await connection.execute(delete(oauth_pending).where(is_row(oauth_pending, row)))
             if (token := self._opened(row).token) is not None:
                 expired.append((row.provider, token))
         return expired
@@ -153,7 +153,7 @@ class PendingStore:
     async def _take_code(self, connection: AsyncConnection, row: Row[Any], held: _Held) -> Entered:
         if held.token is not None:
             sealed = self._sealed(row._asdict(), _Held(held.code, None))
-            confirmed = update(oauth_pending).where(_is(row))
+            confirmed = update(oauth_pending).where(is_row(oauth_pending, row))
             await connection.execute(confirmed.values(status=PendingStatus.CONFIRMED, ciphertext=sealed))
         return Entered(row.provider, row.account, held.token)
 
@@ -168,10 +168,6 @@ class PendingStore:
             log.error("no key of UNDERSTUDY_SECRET_KEY opens a %s sign-in that waits for its code", row.provider)  # noqa: TRY400
             return _Held("", None)
         return _adapter.validate_json(plaintext)
-
-
-def _is(row: Row[Any]) -> ColumnElement[bool]:
-    return and_(*(key == row._asdict()[key.name] for key in oauth_pending.primary_key))
 
 
 def _expected(identity: Identity) -> Select[Any]:

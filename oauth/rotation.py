@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Row, Table, and_, select, tuple_, update
+from sqlalchemy import Row, Table, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from oauth.database import Database
 from oauth.keyring import DecryptionError, Keyring
-from oauth.tables import SEALED, associated
+from oauth.tables import SEALED, associated, is_row
 
 BATCH = 100  # rows that one transaction encrypts anew
 
@@ -50,6 +50,6 @@ async def _rotate(connection: AsyncConnection, table: Table, row: Row[Any], keyr
     new = keyring.rotate(old, *associated(table, values))
     if new is None:
         return False
-    same = and_(*(key == values[key.name] for key in table.primary_key), column == old)
-    changed = await connection.execute(update(table).where(same).values({column: new}).returning(column))
+    same = update(table).where(is_row(table, row), column == old)
+    changed = await connection.execute(same.values({column: new}).returning(column))
     return changed.first() is not None

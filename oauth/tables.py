@@ -3,7 +3,7 @@ from dataclasses import asdict
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Integer, LargeBinary, MetaData, String, Table, Text, and_
+from sqlalchemy import Column, ColumnElement, Integer, LargeBinary, MetaData, Row, String, Table, Text, and_
 
 from oauth.columns import Timestamp
 from oauth.identity import Identity
@@ -104,6 +104,11 @@ def associated(table: Table, values: Mapping[str, Any]) -> tuple[str, ...]:
     """The associated data of a row's ciphertext."""
     _, names = SEALED[table]
     return (table.name, *(values[name] for name in names))
+
+
+def is_row(table: Table, row: Row[Any]) -> ColumnElement[bool]:
+    """Whether a row is this one, by its primary key."""
+    return and_(*(key == row._asdict()[key.name] for key in table.primary_key))
 
 
 def is_of(table: Table, identity: Identity) -> ColumnElement[bool]:

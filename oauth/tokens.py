@@ -10,7 +10,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from oauth.database import Database
 from oauth.identity import Identity
 from oauth.keyring import DecryptionError, Keyring
-from oauth.tables import associated, is_of, oauth_tokens
+from oauth.tables import associated, is_of, is_row, oauth_tokens
 from oauth.token import Token
 
 MOST_AT_ONCE = 100
@@ -105,7 +105,7 @@ class TokenStore:
                 account = self._opened(row).token.account
             except DecryptionError:
                 account = ""  # nobody's that can be known
-            same = and_(*(key == row._asdict()[key.name] for key in oauth_tokens.primary_key))
+            same = is_row(oauth_tokens, row)
             async with self._database.write() as connection:
                 await connection.execute(update(oauth_tokens).where(same).values(account=account))
         return len(rows)
