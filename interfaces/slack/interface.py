@@ -37,6 +37,10 @@ COMMAND_TAKEN = "I answer you in a direct message."
 
 log = logging.getLogger(__name__)
 
+# Bolt looks at SLACK_BOT_TOKEN and SLACK_CLIENT_ID by itself, and says what it would do with them, which it does not.
+_bolt_log = logging.getLogger(f"{__name__}.bolt")
+_bolt_log.setLevel(logging.ERROR)
+
 
 class SlackSettings(Settings):
     model_config = SettingsConfigDict(env_prefix="SLACK_")
@@ -138,6 +142,7 @@ class Slack:
         self._host: Host | None = None
         # Bolt runs in the turn, on bodies that were verified when they came: by now their signature is stale.
         self._bolt = AsyncApp(
+            logger=_bolt_log,
             authorize=_authorize,
             request_verification_enabled=False,
             process_before_response=True,

@@ -229,3 +229,17 @@ def test_settings_that_do_not_fit_are_named(
         monkeypatch.delenv(variable, raising=False)
     with pytest.raises(SettingError, match=name):
         Slack(signing_secret=SECRET, **options)
+
+
+@pytest.mark.parametrize("names", [["SLACK_BOT_TOKEN"], ["SLACK_CLIENT_ID", "SLACK_CLIENT_SECRET"]])
+def test_the_settings_may_come_from_the_environment_and_nothing_is_said_of_them(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, names: list[str]
+) -> None:
+    for variable in ("SLACK_BOT_TOKEN", "SLACK_CLIENT_ID", "SLACK_CLIENT_SECRET"):
+        monkeypatch.delenv(variable, raising=False)
+    for variable in (*names, "SLACK_SIGNING_SECRET"):
+        monkeypatch.setenv(variable, "x")
+    with caplog.at_level("INFO"):
+        assert Slack.configured()
+        Slack()
+    assert caplog.text == ""

@@ -1,7 +1,9 @@
 """Google Calendar, by its REST API: https://developers.google.com/workspace/calendar/api/v3/reference"""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypedDict
+from typing import Any
+
+from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
 from toolkits.context import TurnContext
 from toolkits.function import ToolError, tool

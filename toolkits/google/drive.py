@@ -1,8 +1,9 @@
 """Google Drive, by its REST API: https://developers.google.com/workspace/drive/api/reference/rest/v3"""
 
-from typing import Any, TypedDict
+from typing import Any
 
 from markdownify import markdownify
+from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
 from toolkits.context import TurnContext
 from toolkits.function import tool

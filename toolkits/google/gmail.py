@@ -3,9 +3,10 @@
 import asyncio
 import base64
 from collections.abc import Iterator
-from typing import Any, TypedDict, cast
+from typing import Any, cast
 
 from markdownify import markdownify
+from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
 from toolkits.context import TurnContext
 from toolkits.function import ToolError, tool
