@@ -14,7 +14,7 @@ from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
 from oauth.errors import AuthorizationFailed, GrantRevoked
-from oauth.settings import Settings
+from oauth.settings import SettingError, Settings
 from oauth.token import Token
 
 CALL_TIMEOUT = 20.0  # seconds for one request to the provider
@@ -39,7 +39,7 @@ class OAuth2Provider:
 
     Args:
         name: stands in the callback address, `{UNDERSTUDY_BASE_URL}/oauth/{name}/callback`, and in the settings:
-            letters and digits.
+            small letters and digits.
         label: what people call it.
         authorization_endpoint: where people consent.
         token_endpoint: where a code becomes a token.
@@ -55,7 +55,7 @@ class OAuth2Provider:
         incremental: whether a later consent to other scopes adds to what was granted before.
 
     Raises:
-        SettingError: naming what is missing.
+        SettingError: naming what is missing or malformed.
     """
 
     def __init__(
@@ -76,6 +76,11 @@ class OAuth2Provider:
         uses_pkce: bool = True,
         incremental: bool = False,
     ) -> None:
+        if not (name.isascii() and name.isalnum() and name.islower()):
+            raise SettingError(
+                f"OAuth2Provider({name!r}, …) needs another name: it stands in addresses and in the names of settings, "
+                "so it is of small letters and digits alone."
+            )
         settings = _settings(name, label)(client_id=client_id, client_secret=client_secret)
         self.name = name
         self.label = label

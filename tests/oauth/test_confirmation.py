@@ -212,3 +212,27 @@ async def test_tokens_of_an_older_version_do_not_stand_against_a_revocation(tmp_
         await second.ask("alice", "", command="disconnect")
         await second.wait_until(lambda: vault.auth.told == ["SECRET-alice"])
     assert tokens(second) == [("bob", "bob")]
+
+
+async def test_who_is_vouched_for_has_what_waited_for_a_code_revoked(scene: Stage, vault: Vault) -> None:
+    async with scene.open():
+        code = code_on((await sign_in(scene, await link_for(scene, "alice"), "mallory")).text)
+        await sign_in(scene, await link_for(scene, "alice"), "alice")
+        await scene.wait_until(lambda: vault.auth.told == ["SECRET-mallory"])
+        await scene.wait_for(4)  # two links, and the two messages that waited
+        assert await scene.ask("alice", code) == f"heard: {code}"
+    assert tokens(scene) == [("alice", "alice")]
+
+
+async def test_a_revocation_that_never_succeeds_is_given_up_with_a_line_in_the_log(
+    scene: Stage, vault: Vault, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("oauth.revocations.AGAIN_AFTER", timedelta(0))
+    monkeypatch.setattr("oauth.coordinator.MOST_ATTEMPTS", 2)
+    vault.auth.granted, vault.auth.away = frozenset(), True
+    async with scene.open():
+        await sign_in(scene, await link_for(scene, "alice"), "alice")
+        await scene.wait_until(lambda: caplog.text.count("did not revoke a token") == 2)
+        await scene.wait_until_rows("SELECT count(*) FROM oauth_revocations", 0)
+    assert vault.auth.told == []
+    assert "SECRET-" not in caplog.text

@@ -176,3 +176,11 @@ async def test_an_operators_own_toolkit_acts_at_github_as_who_asks(
             texts = [sent.text for sent in await scene.wait_for(3 * number + 3)][-2:]
             assert f"Your GitHub account {person.name} is connected." in texts
             assert f"{person.name} of {person.name}" in texts
+
+
+@pytest.mark.parametrize("name", ["my-idp", "my idp", "Acme", ""])
+def test_a_name_that_cannot_stand_in_an_address_is_refused(name: str) -> None:
+    with pytest.raises(SettingError, match="small letters and digits"):
+        OAuth2Provider(
+            name, "Acme", authorization_endpoint="", token_endpoint="", account_endpoint="", account_field=""
+        )
