@@ -14,10 +14,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from gateway.credentials import TurnCredentials
 from gateway.database import Database
 from gateway.events import ToolEnded, ToolOutcome, ToolStarted, TurnEvent
-from gateway.journal import TurnJournal
+from gateway.journal import ApprovalRequired, TurnJournal
 from gateway.tables import audit
 from oauth import ConsentRequired
 from toolkits import Message
+
+# Of a call that was open when its turn was stopped, by the reason.
+_OUTCOMES = {ConsentRequired: ToolOutcome.SIGN_IN, ApprovalRequired: ToolOutcome.CANCELLED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +131,7 @@ class AuditTrail:
         """Records the calls of which the engine told no end, and waits until all is written."""
         outcome = ToolOutcome.CANCELLED
         if self._credentials.stopped is not None:
-            needs_consent = isinstance(self._credentials.stopped, ConsentRequired)
-            outcome = ToolOutcome.SIGN_IN if needs_consent else ToolOutcome.ERROR
+            outcome = _OUTCOMES.get(type(self._credentials.stopped), ToolOutcome.ERROR)
         for call_id, call in list(self._calls.items()):
             self._write(ToolEnded(call_id, call.event.tool, outcome))
         await asyncio.gather(*self._writing)

@@ -8,6 +8,7 @@ from oauth import Account, Entered
 NEW_SESSION = "A new conversation begins: I no longer see what was said before."
 NO_ACCOUNT = "You have connected no account. I ask you to when I need one."
 CODE_IN_PRIVATE = "Send me that code in a direct message, where you got the link."
+ANSWER_IN_PRIVATE = "Answer that in a direct message, where I asked you."
 NOT_YOURS = "This button was made for somebody else. Write to me yourself to get your own."
 
 

@@ -19,6 +19,10 @@ class ToolOutcome(StrEnum):
     ERROR = "error"
     #: It needs an account that the person has not connected.
     SIGN_IN = "sign_in"
+    #: It waits for the person's yes, and has done nothing.
+    ASKED = "asked"
+    #: The person did not agree: it has done nothing.
+    DENIED = "denied"
     #: The turn was over before it ended.
     CANCELLED = "cancelled"
     #: It was interrupted when its process died, and it is not known whether it was done. It is not repeated.

@@ -14,6 +14,7 @@ from starlette.routing import BaseRoute, Route
 
 from gateway import request_context
 from gateway.agent import Agent
+from gateway.approvals import Approvals
 from gateway.audit import Audit
 from gateway.config import GatewaySettings, SignInCode
 from gateway.database import Database, make_database
@@ -24,7 +25,7 @@ from gateway.engines.tools import check_remote_names
 from gateway.events import EventHandler, TurnEvent
 from gateway.inbox import Inbox
 from gateway.intake import Intake, NotAccepted
-from gateway.interface import Event, Interface, TranscriptEntry
+from gateway.interface import Event, Interface, Presenter, TranscriptEntry
 from gateway.logs import describe
 from gateway.outbox import Outbox
 from gateway.postgres import PostgresDatabase
@@ -127,6 +128,7 @@ class Gateway:
             self._inbox,
             self._outbox,
             self._sessions,
+            self._approvals(presenters),
             self._oauth,
             settings.private_answers,
             settings.turn_tries,
@@ -354,6 +356,13 @@ class Gateway:
     async def _vouched_email(self, identity: Identity) -> str | None:
         interface = self.interfaces.get(identity.channel)
         return None if interface is None else await interface.presenter.vouched_email(identity)
+
+    def _approvals(self, presenters: Mapping[str, Presenter]) -> Approvals | None:
+        """What asks people before tools do something; `None` where no tool wants that."""
+        asks = any(function.needs_approval for agent in self.agent.team() for _, function in agent.catalog.values())
+        if not asks and not any(server.approval for agent in self.agent.team() for server in agent.mcp_servers):
+            return None
+        return Approvals(self._database, self._inbox, self._outbox, self._sessions, presenters)
 
     def _make_timers(self, settings: GatewaySettings) -> list[Timer]:
         timers = [

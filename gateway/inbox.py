@@ -73,6 +73,7 @@ class Claimed:
     attempts: int
     lease: int
     reference: str
+    accepted_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,8 +214,17 @@ class Inbox:
             if (await connection.execute(_CLAIM, fence)).first() is None:
                 raise Busy
             conversation = Conversation(found.channel, found.tenant, found.key, found.shared)
-            place = (found.id, conversation_id, conversation, found.payload)
-            return Taken(Claimed(*place, found.attempts + 1, found.lease + 1, found.reference), unsent)
+            claimed = Claimed(
+                id=found.id,
+                conversation_id=conversation_id,
+                conversation=conversation,
+                payload=found.payload,
+                attempts=found.attempts + 1,
+                lease=found.lease + 1,
+                reference=found.reference,
+                accepted_at=found.accepted_at,
+            )
+            return Taken(claimed, unsent)
 
         taken = await self._database.transact(work)
         if taken.message is not None:
@@ -269,6 +279,26 @@ class Inbox:
             provider=needed.provider,
             scopes=" ".join(sorted(needed.scopes)),
         )
+
+    async def park_for_answer(self, connection: AsyncConnection, row: Claimed, sender: Identity) -> None:
+        """Lets a message wait for its sender's yes or no, and its conversation go on."""
+        await self._leave(
+            connection,
+            row,
+            status=InboxStatus.ASKED,
+            sender_tenant=sender.tenant,
+            sender_user_id=sender.user_id,
+        )
+
+    async def go_on(self, connection: AsyncConnection, row_id: int, conversation_id: int) -> None:
+        """Lets a message that waited for its sender be played on. It takes a new place."""
+        now = datetime.now(UTC)
+        await self._wait_again(connection, row_id, conversation_id, attempts=0, renewed_at=now)
+
+    async def end_parked(self, connection: AsyncConnection, row_id: int) -> None:
+        """Ends a message that waits for its sender, and what is joined to it."""
+        await connection.execute(update(inbox).where(inbox.c.id == row_id).values(status=InboxStatus.DONE))
+        await self._end_joined(connection, row_id, InboxStatus.DONE, "")
 
     async def waiting_next(self, row: Claimed) -> list[Waiting]:
         """What waits in the conversation of a turn, in order."""
@@ -362,8 +392,7 @@ class Inbox:
             if row.accepted_at < datetime.now(UTC) - RESUMABLE_FOR:
                 await self._expire(connection, row.id, CONSENTED_TOO_LATE)
                 continue
-            now = datetime.now(UTC)
-            await self._wait_again(connection, row.id, row.conversation_id, attempts=0, renewed_at=now)
+            await self.go_on(connection, row.id, row.conversation_id)
             resumed.append(row.conversation_id)
         return await self.resume(connection, resumed)
 

@@ -1,10 +1,12 @@
 """What a turn has done so far, kept until it ends: so that one that is run again does nothing twice."""
 
+import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NoReturn
 
 from pydantic_core import from_json, to_json
 from sqlalchemy import Executable, delete, select, update
@@ -13,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from gateway.database import Database
 from gateway.events import EventHandler, ToolEnded, ToolOutcome, ToolStarted
 from gateway.inbox import Claimed, LeaseLost
-from gateway.tables import InboxStatus, inbox, is_any, tool_calls, turn_responses
+from gateway.tables import ApprovalStatus, InboxStatus, approvals, inbox, is_any, tool_calls, turn_responses
 from toolkits import ToolError
 
 AMBIGUOUS = (
@@ -31,6 +33,32 @@ class CallNotRepeated(Exception):  # noqa: N818
 
     def __init__(self, tool: str) -> None:
         super().__init__(f"{tool} was called in an earlier run of this turn, and is not called again")
+
+
+class ApprovalRequired(Exception):  # noqa: N818
+    """A call waits for the yes of the person whose turn it is. The turn ends there, and goes on when they answer.
+
+    Args:
+        key: what the call is known by in the turn.
+        arguments: as JSON.
+        action: what it is to do, in markdown, for them to read.
+    """
+
+    def __init__(self, key: str, tool: str, arguments: str, action: str) -> None:
+        super().__init__(f"{tool} waits for a yes")
+        self.key = key
+        self.tool = tool
+        self.arguments = arguments
+        self.action = action
+
+
+@dataclass(frozen=True, slots=True)
+class KeptApproval:
+    """What a person answered, to which call."""
+
+    tool: str
+    arguments: str = field(repr=False)
+    status: ApprovalStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +83,11 @@ class TurnJournal:
     Attributes:
         private: whether a call of an earlier run returned something for the sender alone.
         ambiguous: the tools of which it is not known whether a call of theirs was done.
+        stop: ends the run of the turn, whatever its engine makes of the reason.
+        calls: those that run now.
         tool_raised: whether a tool that is not read-only raised in this run: running the turn again would not help.
 
     Args:
-        on_lost: is called when another worker has taken the turn over.
         is_rerun: whether this claim has run the turn before.
     """
 
@@ -66,12 +95,14 @@ class TurnJournal:
         self._database = database
         self._row = row
         self._calls: dict[str, KeptCall] = {}
+        self._approvals: dict[str, KeptApproval] = {}
         self._responses: dict[tuple[str, int], str] = {}
         self._written = is_rerun or row.lease > 1
         self._read_only: set[str] = set()
         self._made: set[str] = set()  # the keys of the calls that may have done something
         self._since: dict[tuple[str, int], set[str]] = {}  # of those, by response, the ones that came after it
-        self.on_lost: Callable[[Exception], object] = lambda _: None
+        self.stop: Callable[[Exception], object] = lambda _: None
+        self.calls = CallsInFlight()
         self.private = False
         self.ambiguous: list[str] = []
         self.tool_raised = False
@@ -93,12 +124,19 @@ class TurnJournal:
             )
             for row in responses:
                 self._responses[row.scope, row.number] = row.data
+            for row in await connection.execute(select(approvals).where(approvals.c.inbox_id == self._row.id)):
+                self._approvals[row.key] = KeptApproval(row.tool, row.arguments, ApprovalStatus(row.status))
 
     def call(self, key: str) -> KeptCall | None:
         return self._calls.get(key)
 
     def response(self, scope: str, number: int) -> str | None:
         return self._responses.get((scope, number))
+
+    def approval(self, key: str, tool: str, arguments: str) -> ApprovalStatus | None:
+        """What the person answered to a call, with these arguments and no others; `None` if they were not asked."""
+        kept = self._approvals.get(key)
+        return kept.status if kept is not None and (kept.tool, kept.arguments) == (tool, arguments) else None
 
     async def add_response(self, scope: str, number: int, data: str) -> None:
         """Keeps what a model answered, before anything is done of it; in place of what was kept under that number."""
@@ -149,8 +187,8 @@ class TurnJournal:
         mine = (tool_calls.c.inbox_id == self._row.id, tool_calls.c.key == ended.call_id)
         if ended.outcome is ToolOutcome.CANCELLED:
             return  # it began, and that is all that is known
-        if ended.outcome is ToolOutcome.SIGN_IN:
-            await connection.execute(delete(tool_calls).where(*mine))  # it is called anew when the person has signed in
+        if ended.outcome in (ToolOutcome.SIGN_IN, ToolOutcome.ASKED):
+            await connection.execute(delete(tool_calls).where(*mine))  # it is called anew when the person has done that
             for made in (self._made, *self._since.values()):
                 made.discard(ended.call_id)
             return
@@ -199,14 +237,54 @@ class TurnJournal:
         try:
             await self._database.transact(work)
         except LeaseLost as lost:
-            self.on_lost(lost)
+            self.stop(lost)
             raise
+
+
+class CallsInFlight:
+    """The tool calls of a turn that run now: for one that stops the turn, and lets the others end before."""
+
+    def __init__(self) -> None:
+        self._running: set[str] = set()
+        self._stopping: set[str] = set()
+        self._alone = asyncio.Event()
+
+    @contextmanager
+    def running(self, key: str) -> Iterator[None]:
+        self._running.add(key)
+        try:
+            yield
+        finally:
+            self._running.discard(key)
+            self._stopping.discard(key)
+            self._look()
+
+    async def others_ended(self, key: str) -> None:
+        """Returns when nothing runs but calls which wait for this, too, and those that these were made in."""
+        self._stopping.add(key)
+        await asyncio.sleep(0)  # what was called at the same time begins
+        self._look()
+        await self._alone.wait()
+
+    def _look(self) -> None:
+        waits = {outer for key in self._stopping for outer in _with_outer(key)}
+        if self._stopping and self._running <= waits:
+            self._alone.set()
+
+
+def _with_outer(key: str) -> Iterator[str]:
+    """A call, and those that it was made in: see `RunJournal.within`."""
+    yield key
+    while "/" in key:
+        key = key.rpartition("/")[0]
+        yield key
 
 
 async def forget(connection: AsyncConnection, inbox_id: int) -> None:
     """Removes the journal of a turn."""
     await connection.execute(delete(tool_calls).where(tool_calls.c.inbox_id == inbox_id))
     await connection.execute(delete(turn_responses).where(turn_responses.c.inbox_id == inbox_id))
+    await connection.execute(delete(approvals).where(approvals.c.inbox_id == inbox_id))
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +313,30 @@ class RunJournal:
     def within(self, key: str) -> "RunJournal":
         """That of a member which is asked by a call."""
         return RunJournal(self.turn, f"{key}/")
+
+    def running(self, key: str) -> AbstractContextManager[None]:
+        """While a call runs."""
+        return self.turn.calls.running(key) if self.turn is not None else nullcontext()
+
+    def is_approved(self, key: str, tool: str, arguments: str) -> bool | None:
+        """Whether the person of the turn agreed to a call with these arguments; `None` if they were not asked."""
+        status = self.turn.approval(key, tool, arguments) if self.turn is not None else None
+        return {ApprovalStatus.APPROVED: True, ApprovalStatus.DENIED: False}.get(status) if status else None
+
+    async def ask(self, key: str, tool: str, arguments: str, action: str) -> NoReturn:
+        """Stops the turn until its person has said whether a call may be made.
+
+        Args:
+            action: what it is to do, in markdown.
+
+        Raises:
+            ApprovalRequired: always.
+        """
+        assert self.turn is not None
+        required = ApprovalRequired(key, tool, arguments, action)
+        await self.turn.calls.others_ended(key)
+        self.turn.stop(required)
+        raise required
 
     def response(self, number: int) -> str | None:
         """What the model answered to this run's request of that number in an earlier run of the turn."""

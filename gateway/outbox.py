@@ -4,14 +4,14 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import Row, bindparam, case, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.config import AmbiguousSends
 from gateway.database import Database
-from gateway.inbox import MOST_DUE, TOO_OLD, Claimed, Inbox, LeaseLost, new_reference
+from gateway.inbox import MOST_DUE, TOO_OLD, Inbox, LeaseLost, new_reference
 from gateway.interface import Delivery, DeliveryAmbiguous, DeliveryRefused, Presenter, RetryLater, SignIn, Unreachable
 from gateway.logs import describe
 from gateway.retries import next_try
@@ -28,6 +28,17 @@ DROPPED_AMBIGUOUS = "It is not known whether it arrived, and UNDERSTUDY_AMBIGUOU
 _TEXTS = (OutboxKind.TEXT, OutboxKind.PRIVATE_TEXT, OutboxKind.NOTICE)
 
 log = logging.getLogger(__name__)
+
+
+class Answered(Protocol):
+    """The row of a message that something answers."""
+
+    @property
+    def id(self) -> int: ...
+    @property
+    def conversation_id(self) -> int: ...
+    @property
+    def reference(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +135,7 @@ class Outbox:
     async def add_texts(
         self,
         connection: AsyncConnection,
-        answered: Claimed,
+        answered: Answered,
         texts: Sequence[str],
         reply_to: str,
     ) -> None:
@@ -136,7 +147,7 @@ class Outbox:
     async def add_private_texts(
         self,
         connection: AsyncConnection,
-        answered: Claimed,
+        answered: Answered,
         identity: Identity,
         texts: Sequence[str],
         reply_to: str,
@@ -166,7 +177,7 @@ class Outbox:
     async def add_sign_in(
         self,
         connection: AsyncConnection,
-        answered: Claimed,
+        answered: Answered,
         identity: Identity,
         name: str,
         provider: str,
@@ -271,7 +282,7 @@ class Outbox:
                     return await self._retry(row, next_try(row.attempts), describe(error), row.attempts + 1)
                 was_sent = None
             if was_sent:
-                await self._mark(row, OutboxStatus.SENT)
+                await self._mark(row, OutboxStatus.SENT, sent_at=datetime.now(UTC))
                 return True
             again = was_sent is None
             if again and self._ambiguous_sends is AmbiguousSends.DROP:
@@ -286,7 +297,7 @@ class Outbox:
                 await self._send(row, where.conversation, again=again)
         except Exception as error:  # noqa: BLE001 - whatever the platform's library raises: it is stored and logged
             return await self._failed(row, where, error)
-        await self._mark(row, OutboxStatus.SENT)
+        await self._mark(row, OutboxStatus.SENT, sent_at=datetime.now(UTC))
         return True
 
     def _can_go(self, unsent: Unsent) -> bool:
@@ -405,7 +416,7 @@ class Outbox:
     async def _answer(
         self,
         connection: AsyncConnection,
-        answered: Claimed,
+        answered: Answered,
         kind: OutboxKind,
         body: object,
         recipient: Identity | None = None,

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.database import Database
 from gateway.tables import (
+    approvals,
     audit,
     audit_erasures,
     conversations,
@@ -44,6 +45,7 @@ class PersonalData:
                 "history": await _rows(connection, session_items, _owned(identity, direct)),
                 "tool_calls": await _rows(connection, tool_calls, tool_calls.c.inbox_id.in_(messages)),
                 "model_responses": await _rows(connection, turn_responses, turn_responses.c.inbox_id.in_(messages)),
+                "approvals": await _rows(connection, approvals, is_of(approvals, identity)),
                 "audit": await _rows(connection, audit, is_of(audit, identity)),
             }
         return {"identity": asdict(identity), "accounts": accounts, **found}
@@ -59,6 +61,7 @@ class PersonalData:
                 "sign-ins": await _remove(connection, oauth_authorizations, is_of(oauth_authorizations, identity)),
                 "tool calls": await _remove(connection, tool_calls, tool_calls.c.inbox_id.in_(messages)),
                 "model responses": await _remove(connection, turn_responses, turn_responses.c.inbox_id.in_(messages)),
+                "approvals": await _remove(connection, approvals, is_of(approvals, identity)),
                 "answers": await _remove(connection, outbox, _answers(identity, direct)),
                 "messages": await _remove(connection, inbox, inbox.c.id.in_(messages)),
                 "history": await _remove(connection, session_items, _owned(identity, direct)),

@@ -74,7 +74,7 @@ class AgentRunner:
         trail = AuditTrail(self._audit, message, reference, source, journal)
         private = any(item.private for item in history)
         if journal is not None:
-            journal.on_lost = source.stop
+            journal.stop = source.stop
             private = private or journal.private
 
         async def handle(event: TurnEvent) -> None:

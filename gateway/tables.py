@@ -47,6 +47,8 @@ class InboxStatus(StrEnum):
     JOINED = "joined"
     #: Waits for its sender's consent; others of its conversation go on.
     PARKED = "parked"
+    #: Waits for its sender's yes or no to what a tool is about to do; others of its conversation go on.
+    ASKED = "asked"
     #: Answered.
     DONE = "done"
     #: Given up: its sender was told so, with the reference.
@@ -55,6 +57,17 @@ class InboxStatus(StrEnum):
     EXPIRED = "expired"
     #: A dead letter that an operator dropped.
     DROPPED = "dropped"
+
+
+class ApprovalStatus(StrEnum):
+    #: Asked as soon as the person has answered another question.
+    QUEUED = "queued"
+    #: The person is asked, and has not answered.
+    ASKED = "asked"
+    #: They said yes.
+    APPROVED = "approved"
+    #: They said no.
+    DENIED = "denied"
 
 
 class OutboxStatus(StrEnum):
@@ -180,6 +193,8 @@ outbox = Table(
     Column("due_at", Timestamp),
     # When it became due, or an operator made it wait anew: from then on its age counts.
     Column("renewed_at", Timestamp),
+    # When the platform had taken it.
+    Column("sent_at", Timestamp),
     # Whether it may have reached the platform without our knowing.
     Column("ambiguous", Boolean, nullable=False, server_default=false()),
     Column("reference", String),
@@ -221,6 +236,31 @@ turn_responses = Table(
     # What only the engine reads.
     Column("data", Text, nullable=False),
 )
+
+# The calls of tools that need the yes of the person whose turn it is, until the turn ends.
+approvals = Table(
+    "approvals",
+    metadata,
+    Column("inbox_id", Id, primary_key=True, autoincrement=False),
+    # As in tool_calls.
+    Column("key", String, primary_key=True),
+    Column("channel", String, nullable=False),
+    Column("tenant", String, nullable=False),
+    Column("user_id", String, nullable=False),
+    # The message of the turn, as it was played.
+    Column("message_id", String, nullable=False),
+    Column("message_text", Text, nullable=False),
+    Column("tool", String, nullable=False),
+    # JSON: a yes is for these.
+    Column("arguments", Text, nullable=False),
+    # What the call is to do, in markdown, as the person reads it.
+    Column("action", Text, nullable=False),
+    Column("status", String, nullable=False),
+    Column("asked_at", Timestamp),
+)
+# One question at a time, so that a yes says what it is to.
+Index("approvals_asked", approvals.c.channel, approvals.c.tenant, approvals.c.user_id, unique=True,
+      **_partial(is_any(approvals.c.status, ApprovalStatus.ASKED)))  # fmt: skip
 
 # Until when nothing is sent to a tenant, which asked for a pause.
 pauses = Table(

@@ -8,13 +8,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway import commands
 from gateway.agent import Agent
+from gateway.approvals import Approvals, Question, answer_in
 from gateway.busy import Collector, may_be_joined
 from gateway.config import PrivateAnswers, WhenBusy
 from gateway.database import Database
 from gateway.events import TurnEvent
 from gateway.inbox import Claimed, Inbox, LeaseLost
 from gateway.interface import HELD_ANSWER, Interface
-from gateway.journal import CallNotRepeated, TurnJournal
+from gateway.journal import ApprovalRequired, CallNotRepeated, TurnJournal
 from gateway.logs import describe
 from gateway.outbox import Outbox, Unsent
 from gateway.retries import may_pass, next_try
@@ -49,6 +50,7 @@ class Outcome:
         alone: whether what is said goes to the sender alone, also where private answers are posted openly.
         sign_in: the provider that a link is sent for.
         parked: what the message waits for.
+        answers: what a question is answered that the sender was asked; `None` if they are asked again.
         status: how the message's row ends, unless it is parked.
         retry: whether it is tried again instead.
         error: why it failed, if it did.
@@ -59,7 +61,8 @@ class Outcome:
     private: bool = False
     alone: bool = False
     sign_in: str | None = None
-    parked: ConsentRequired | None = None
+    parked: ConsentRequired | ApprovalRequired | None = None
+    answers: tuple[Question, bool | None] | None = None
     status: InboxStatus = InboxStatus.DONE
     retry: bool = False
     error: str = ""
@@ -77,6 +80,7 @@ class Turns:
         inbox: Inbox,
         outbox: Outbox,
         sessions: Sessions,
+        approvals: Approvals | None,
         oauth: OAuthCoordinator | None,
         private_answers: PrivateAnswers,
         tries: int,
@@ -88,6 +92,7 @@ class Turns:
         self._inbox = inbox
         self._outbox = outbox
         self._sessions = sessions
+        self._approvals = approvals
         self._oauth = oauth
         self._private_answers = private_answers
         self._tries = tries
@@ -145,6 +150,8 @@ class Turns:
         if row.attempts > self._tries:
             log.error("given up: its process died in each of %s tries", self._tries)
             return self._failed(row, FAILED, "Its process died in each try.", journal)
+        if (answered := await self._answered(row, message)) is not None:
+            return answered
         if message.command is not None:
             return await self._command(message)
         if (confirmed := await self._confirmed(message)) is not None:
@@ -157,6 +164,9 @@ class Turns:
             log.info("parked until %s has connected %s", message.sender, needed.provider)
             await journal.retract()
             return Outcome(sign_in=needed.provider, parked=needed)
+        except ApprovalRequired as needed:
+            log.info("parked until %s has said whether %s may be called", message.sender, needed.tool)
+            return Outcome(parked=needed)
         except LeaseLost:
             raise
         except CredentialsRefused as refusal:
@@ -191,6 +201,27 @@ class Turns:
         if message.attachments:
             text = f"{text}\n\n{ATTACHMENTS_UNREAD}"
         return Outcome(text, list(played.items), private=played.private)
+
+    async def _answered(self, row: Claimed, message: Message) -> Outcome | None:
+        """What there is to do where the sender was asked something; `None` if the message is played as any other."""
+        if self._approvals is None or message.anonymous:
+            return None
+        question = await self._approvals.open(message.sender, row.conversation_id)
+        if question is None:
+            return None
+        answer = answer_in(message.text)
+        if question.is_lost:
+            await self._approvals.withdraw(question, message.sender_name)
+        elif question.read_since is None or row.accepted_at <= question.read_since:
+            return None  # it was written before they could read the question
+        elif message.conversation.shared:
+            is_here = question.conversation_id == row.conversation_id
+            return Outcome(commands.ANSWER_IN_PRIVATE) if is_here and answer is not None else None
+        elif answer is not None:
+            return Outcome(answers=(question, answer if question.is_last else None))
+        elif message.command in (None, "new") and code_in(message.text) is None:
+            await self._approvals.withdraw(question, message.sender_name)
+        return None
 
     async def _confirmed(self, message: Message) -> Outcome | None:
         """What there is to say to a code that was expected."""
@@ -244,8 +275,12 @@ class Turns:
             parts = interface.presenter.parts(NO_ANSWER)
 
         async def work(connection: AsyncConnection) -> tuple[Callable[[], None], list[Unsent]]:
-            released: list[int] = []
-            if outcome.parked is not None:
+            going_on: list[int] = []
+            if isinstance(outcome.parked, ApprovalRequired):
+                await self._inbox.park_for_answer(connection, row, message.sender)
+                assert self._approvals is not None
+                going_on += await self._approvals.add(connection, row, message, outcome.parked)
+            elif outcome.parked is not None:
                 await self._inbox.park(connection, row, message.sender, outcome.parked)
             else:
                 await self._inbox.end(connection, row, message.sender, outcome.status, outcome.error)
@@ -264,16 +299,19 @@ class Turns:
                 await self._outbox.add_private_texts(connection, row, message.sender, parts, message.id)
             else:
                 await self._outbox.add_texts(connection, row, parts, message.id)
+            if outcome.answers is not None and self._approvals is not None:
+                going_on += await self._approvals.take(connection, *outcome.answers)
             if outcome.sign_in is not None:
                 await self._outbox.add_sign_in(
                     connection, row, message.sender, message.sender_name, outcome.sign_in, message.id
                 )
             if not message.conversation.shared:
                 released = await self._outbox.release(connection, message.sender)
+                going_on += released
                 if message.argument == HELD_ANSWER and not released:
                     await self._outbox.add_texts(connection, row, interface.presenter.parts(NOTHING_HELD), message.id)
             unsent = await self._outbox.begin(connection, row.conversation_id)
-            return await self._inbox.resume(connection, released), unsent
+            return await self._inbox.resume(connection, going_on), unsent
 
         committed, unsent = await self._database.transact(work)
         committed()

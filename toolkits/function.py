@@ -1,9 +1,10 @@
 import asyncio
 import inspect
 from collections.abc import Callable, Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints, overload
 
+from toolkits import preview
 from toolkits.context import TurnContext
 
 if TYPE_CHECKING:
@@ -15,6 +16,9 @@ MARK = "__understudy_tool__"
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
+Approval = bool | Callable[..., Any]
+"""Whether a tool asks its person before it does something; or what tells them what that is: see `tool`."""
+
 
 class ToolError(Exception):
     """A tool could not do what it was asked. The message is for the model, which may try otherwise."""
@@ -24,7 +28,11 @@ class ToolError(Exception):
 def tool(method: Method, /) -> Method: ...
 @overload
 def tool(
-    *, name: str | None = None, description: str | None = None, read_only: bool = False
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    read_only: bool = False,
+    approval: Approval = False,
 ) -> Callable[[Method], Method]: ...
 def tool(
     method: Method | None = None,
@@ -33,6 +41,7 @@ def tool(
     name: str | None = None,
     description: str | None = None,
     read_only: bool = False,
+    approval: Approval = False,
 ) -> Any:
     """Makes a method of a toolkit a tool: what the model may call.
 
@@ -45,10 +54,14 @@ def tool(
         description: what the model is told of it; from the docstring unless given.
         read_only: whether it changes nothing. Then it is called again in a turn that was interrupted; any other tool of
             which it is not known whether it was done is not, and the person is told so.
+        approval: whether the person whose turn it is has to say yes in the chat before it is done. They are told the
+            tool's name and its arguments; or, if this is a method of the toolkit with the tool's own parameters, what
+            that returns: what the call is to do, in markdown (see `toolkits.preview`). It may raise what a tool may.
     """
 
     def mark(function: Method) -> Method:
-        setattr(function, MARK, ToolDefinition(function, name or function.__name__, description, read_only))
+        definition = ToolDefinition(function, name or function.__name__, description, read_only, approval)
+        setattr(function, MARK, definition)
         return function
 
     return mark if method is None else mark(method)
@@ -57,10 +70,13 @@ def tool(
 class ToolDefinition:
     """What is the same of a tool for everybody: name, schema, validator. Made once, shared by all clones."""
 
-    def __init__(self, function: Callable[..., Any], name: str, description: str | None, read_only: bool) -> None:
+    def __init__(
+        self, function: Callable[..., Any], name: str, description: str | None, read_only: bool, approval: Approval
+    ) -> None:
         self.function = function
         self.name = name
         self.read_only = read_only
+        self.approval = approval
         self._description = description
 
     @property
@@ -142,6 +158,21 @@ class Function:
         """The same tool of another instance of the toolkit. The definition is shared."""
         return Function(self.definition, toolkit)
 
+    @property
+    def needs_approval(self) -> bool:
+        """Whether the person whose turn it is has to say yes before it is done."""
+        return bool(self.definition.approval) and self.name not in self.toolkit.auto_approve
+
+    async def preview(self, arguments: Mapping[str, Any], context: TurnContext) -> str:
+        """What a call is to do, in markdown, for the person who is asked to approve it.
+
+        Args:
+            arguments, context: as `call`.
+        """
+        if callable(self.definition.approval):
+            return str(await self._run(partial(self.definition.approval, self.toolkit), arguments, context))
+        return preview.call(self.name, arguments)
+
     async def call(self, arguments: Mapping[str, Any], context: TurnContext) -> Any:
         """Runs the tool, in a thread if it is not a coroutine function.
 
@@ -149,9 +180,12 @@ class Function:
             arguments: by name, validated.
             context: what the tool is told about the turn, if it asks.
         """
+        return await self._run(self._method, arguments, context)
+
+    async def _run(self, method: Callable[..., Any], arguments: Mapping[str, Any], context: TurnContext) -> Any:
         if self.definition.context_parameter is not None:
             arguments = {**arguments, self.definition.context_parameter: context}
-        if inspect.iscoroutinefunction(self._method):
-            return await self._method(**arguments)
-        result = await asyncio.to_thread(self._method, **arguments)
+        if inspect.iscoroutinefunction(method):
+            return await method(**arguments)
+        result = await asyncio.to_thread(method, **arguments)
         return await result if inspect.isawaitable(result) else result

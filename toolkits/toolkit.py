@@ -37,6 +37,8 @@ class Toolkit(metaclass=_ToolkitType):
         _clone_shared_attrs: names of attributes that all clones share by reference, on purpose.
         private: whether what its tools return is for the sender alone, so that it stays out of what the model
             sees in another person's turn in the same conversation.
+        read_only: whether it has only those of its tools that change nothing.
+        auto_approve: names of tools that are called without the yes of their person, though they ask for one.
         auth: the OAuth provider that its tools need credentials of, and `scopes` which permissions. Anything else
             that a toolkit calls `auth` is its own affair.
     """
@@ -44,6 +46,8 @@ class Toolkit(metaclass=_ToolkitType):
     _clone_reset_attrs: ClassVar[Collection[str]] = ()
     _clone_shared_attrs: ClassVar[Collection[str]] = ()
     private: bool = False
+    read_only: bool = False
+    auto_approve: Collection[str] = ()
     auth: Any = None
     scopes: frozenset[str] = frozenset()
 
@@ -52,7 +56,8 @@ class Toolkit(metaclass=_ToolkitType):
         """The tools by name, bound to this instance."""
         functions: dict[str, Function] | None = self.__dict__.get(_FUNCTIONS)
         if functions is None:
-            functions = {definition.name: Function(definition, self) for definition in _definitions(type(self))}
+            definitions = [each for each in _definitions(type(self)) if each.read_only or not self.read_only]
+            functions = {definition.name: Function(definition, self) for definition in definitions}
             object.__setattr__(self, _FUNCTIONS, functions)
         return functions
 

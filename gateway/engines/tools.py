@@ -6,8 +6,9 @@ from asyncio import CancelledError
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from secrets import token_hex
-from typing import Any
+from typing import Any, NoReturn
 
 from pydantic import ValidationError
 from pydantic_core import SchemaValidator, core_schema, to_json
@@ -16,10 +17,14 @@ from gateway.agent import Agent
 from gateway.credentials import calling
 from gateway.engines import load_engine
 from gateway.events import EventHandler, ToolEnded, ToolOutcome, ToolStarted
-from gateway.journal import NO_JOURNAL, RunJournal
+from gateway.journal import NO_JOURNAL, ApprovalRequired, RunJournal
 from oauth import ConsentRequired, OAuthProvider, SettingError
-from toolkits import Function, ToolError, TurnContext
+from toolkits import Function, ToolError, TurnContext, preview
 from toolkits.mcp import MCPTool
+
+ASKS_FIRST = "The user is asked to approve it when you call it, so do not ask them yourself."
+DENIED = "The user said no, so it was not done. Do not try it again unless they ask for it."
+NOBODY_TO_ASK = "This needs the yes of the user, and nobody can be asked here, so it was not done."
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +35,10 @@ class Run:
     context: TurnContext
     handler: EventHandler
     journal: RunJournal = NO_JOURNAL
+
+
+class Denied(ToolError):  # noqa: N818 - a person may say no
+    """The person did not agree to a call."""
 
 
 class Watch:
@@ -63,10 +72,14 @@ async def watched(
     except ConsentRequired:
         outcome = ToolOutcome.SIGN_IN
         raise
+    except ApprovalRequired:
+        outcome = ToolOutcome.ASKED
+        raise
     except CancelledError:
         outcome = ToolOutcome.CANCELLED
         raise
     except ToolError as told:
+        outcome = ToolOutcome.DENIED if isinstance(told, Denied) else outcome
         error = str(told)
         raise
     finally:
@@ -83,6 +96,7 @@ class AgentTool(ABC):
         private: whether what it returns is for the sender alone.
         provider: whose account it acts with, where that is known beforehand.
         read_only: whether it changes nothing, so that it may be called again.
+        needs_approval: whether the person whose turn it is has to say yes before it is done.
     """
 
     def __init__(
@@ -95,17 +109,22 @@ class AgentTool(ABC):
         private: bool = False,
         provider: str | None = None,
         read_only: bool = False,
+        needs_approval: bool = False,
     ) -> None:
         self.name = name
-        self.description = description
+        self.description = f"{description}\n\n{ASKS_FIRST}".strip() if needs_approval else description
         self.parameters = parameters
         self.validator = validator
         self.private = private
         self.provider = provider
         self.read_only = read_only
+        self.needs_approval = needs_approval
 
     @abstractmethod
     async def _call(self, run: Run, arguments: Mapping[str, Any], key: str) -> Any: ...
+
+    async def _preview(self, run: Run, arguments: Mapping[str, Any]) -> str:
+        return preview.call(self.name, arguments)
 
     async def call(self, run: Run, arguments: Mapping[str, Any], call_id: str | None = None) -> Any:
         """Calls it on the run's own copy, and tells the run's handler; unless an earlier run of the turn has.
@@ -119,20 +138,33 @@ class AgentTool(ABC):
         """
         key = run.journal.key(call_id or token_hex(8))
 
+        watching = partial(
+            watched, run.handler, self.name, arguments, private=self.private, provider=self.provider, key=key
+        )
+
         async def make() -> Any:
-            async with watched(
-                run.handler,
-                self.name,
-                arguments,
-                private=self.private,
-                provider=self.provider,
-                read_only=self.read_only,
-                key=key,
-            ) as watch:
+            if self.needs_approval and not run.journal.is_approved(key, self.name, as_json := _json(arguments)):
+                async with watching(read_only=True):  # nothing is done here
+                    await self._ask(run, key, arguments, as_json)
+            async with watching(read_only=self.read_only) as watch:
                 watch.result = await self._call(run, arguments, key)
             return watch.result
 
-        return await run.journal.call(key, self.name, arguments, run.handler, make, read_only=self.read_only)
+        with run.journal.running(key):
+            return await run.journal.call(key, self.name, arguments, run.handler, make, read_only=self.read_only)
+
+    async def _ask(self, run: Run, key: str, arguments: Mapping[str, Any], as_json: str) -> NoReturn:
+        """Asks the person of the turn, or says what they answered.
+
+        Raises:
+            ApprovalRequired: if they have not been asked.
+            ToolError: if they did not agree, or cannot be asked.
+        """
+        if run.journal.is_approved(key, self.name, as_json) is False:
+            raise Denied(DENIED)
+        if not run.journal.is_kept or run.context.message.anonymous:
+            raise ToolError(NOBODY_TO_ASK)
+        await run.journal.ask(key, self.name, as_json, await self._preview(run, arguments))
 
     async def call_for_text(self, run: Run, arguments: Mapping[str, Any] | str, call_id: str | None = None) -> str:
         """As `call`, for engines that leave it to the tool to validate and to put a result into words.
@@ -153,7 +185,7 @@ class AgentTool(ABC):
             reasons = json.dumps(error.errors(include_url=False, include_context=False, include_input=False))
             raise ToolError(f"The arguments of {self.name} do not fit: {reasons}") from error
         result = await self.call(run, validated, call_id)
-        return result if isinstance(result, str) else to_json(result, fallback=str).decode()
+        return result if isinstance(result, str) else _json(result)
 
 
 class FunctionTool(AgentTool):
@@ -169,10 +201,14 @@ class FunctionTool(AgentTool):
             private=function.toolkit.private,
             provider=auth.name if isinstance(auth, OAuthProvider) else None,
             read_only=function.definition.read_only,
+            needs_approval=function.needs_approval,
         )
 
     async def _call(self, run: Run, arguments: Mapping[str, Any], key: str) -> Any:
         return await run.agent.function(self.name).call(arguments, run.context)
+
+    async def _preview(self, run: Run, arguments: Mapping[str, Any]) -> str:
+        return await run.agent.function(self.name).preview(arguments, run.context)
 
 
 class MemberTool(AgentTool):
@@ -215,6 +251,7 @@ class RemoteTool(AgentTool):
             private=tool.server.private,
             provider=auth.name if auth is not None else None,
             read_only=tool.read_only,
+            needs_approval=tool.server.approval and not tool.read_only,
         )
         self._tool = tool
 
@@ -254,6 +291,10 @@ def _check_names(template: Agent, remote: Sequence[MCPTool]) -> None:
                 f"{tool.server.name!r}: put that server into a member of its own, Agent(members=[…])."
             )
         taken.add(tool.name)
+
+
+def _json(value: Any) -> str:
+    return to_json(value, fallback=str).decode()
 
 
 def own_tools(template: Agent) -> Sequence[AgentTool]:

@@ -61,6 +61,8 @@ class MCPServer:
         headers: for each request to the endpoint.
         auth: the OAuth provider whose access token the endpoint wants of each person, and `scopes` which permissions.
         private: whether what its tools return is for the sender alone; always so with `auth`.
+        approval: whether the person whose turn it is has to say yes in the chat before a tool is called that is not
+            read-only (`readOnlyHint`).
         max_connections: how many people's connections are open at once, with `auth`.
 
     Raises:
@@ -77,6 +79,7 @@ class MCPServer:
         auth: OAuthProvider | None = None,
         scopes: Collection[str] = (),
         private: bool = False,
+        approval: bool = False,
         max_connections: int = MAX_CONNECTIONS,
     ) -> None:
         if isinstance(server, str):
@@ -96,6 +99,7 @@ class MCPServer:
         self.auth = auth
         self.scopes = frozenset(scopes)
         self.private = private or auth is not None
+        self.approval = approval
         self._env = dict(env or {})
         self._headers = dict(headers or {})
         self._max_connections = max_connections

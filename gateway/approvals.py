@@ -1,0 +1,251 @@
+"""The yes or no of a person, before a tool does something in their name."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, Select, delete, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from gateway.database import Database
+from gateway.inbox import RESUMABLE_FOR, Claimed, Inbox
+from gateway.interface import Presenter
+from gateway.journal import ApprovalRequired, forget
+from gateway.outbox import Outbox
+from gateway.sessions import Role, SessionItem, Sessions
+from gateway.tables import (
+    ApprovalStatus,
+    OutboxKind,
+    OutboxStatus,
+    approvals,
+    conversations,
+    inbox,
+    is_any,
+    outbox,
+    tool_calls,
+)
+from oauth import Identity
+from oauth.tables import is_of
+from toolkits import Message
+
+NOT_DONE = "They did not say yes, so it was not done."
+QUESTION = "May I do this?\n\n{action}\n\nAnswer **yes** and I do it. If you answer anything else, I do not."
+MOST_RESULT_CHARACTERS = 300  # of what a call returned, in the note on a turn that was not ended
+
+_YES = re.compile(r"(yes|y|yes,? please)[.!]*", re.IGNORECASE)
+_NO = re.compile(r"(no|n|no,? thanks|no,? thank you)[.!]*", re.IGNORECASE)
+
+
+def answer_in(text: str) -> bool | None:
+    """Whether a text is a yes or a no; `None` if it is anything else."""
+    if _YES.fullmatch(text.strip()):
+        return True
+    return False if _NO.fullmatch(text.strip()) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a person was asked and has not answered.
+
+    Args:
+        inbox_id, conversation_id: of the message whose turn waits.
+        read_since: when it had been sent, in all its parts; `None` if it has not.
+        is_last: whether nothing else was sent to them since, where they write.
+        is_lost: whether it never will be, or was sent so long ago that no answer is expected any more.
+    """
+
+    inbox_id: int
+    conversation_id: int
+    key: str
+    identity: Identity
+    message_text: str
+    read_since: datetime | None
+    is_last: bool
+    is_lost: bool
+
+
+class Approvals:
+    """Asks people before tools do something in their name, one question at a time, and takes their answers."""
+
+    def __init__(
+        self,
+        database: Database,
+        inbox: Inbox,
+        outbox: Outbox,
+        sessions: Sessions,
+        presenters: Mapping[str, Presenter],
+    ) -> None:
+        self._database = database
+        self._inbox = inbox
+        self._outbox = outbox
+        self._sessions = sessions
+        self._presenters = presenters
+
+    async def add(
+        self, connection: AsyncConnection, row: Claimed, message: Message, required: ApprovalRequired
+    ) -> list[int]:
+        """Has the sender of a message asked, in the transaction that parks it; later, if they are being asked already.
+
+        Args:
+            message: as it was played.
+
+        Returns:
+            The conversations that go on.
+        """
+        of_call = (approvals.c.inbox_id == row.id, approvals.c.key == required.key)
+        await connection.execute(delete(approvals).where(*of_call))  # what was answered to other arguments
+        await connection.execute(
+            approvals.insert().values(
+                inbox_id=row.id,
+                key=required.key,
+                channel=message.sender.channel,
+                tenant=message.sender.tenant,
+                user_id=message.sender.user_id,
+                message_id=message.id,
+                message_text=message.text.replace("\0", ""),
+                tool=required.tool,
+                arguments=required.arguments,
+                action=required.action.replace("\0", ""),
+                status=ApprovalStatus.QUEUED,
+            )
+        )
+        return await self._ask_next(connection, message.sender)
+
+    async def open(self, identity: Identity, here: int) -> Question | None:
+        """What a person was asked and has not answered.
+
+        Args:
+            here: the id of the conversation that they write in.
+        """
+
+        async def work(connection: AsyncConnection) -> Question | None:
+            asked = (await connection.execute(_with_message(identity, ApprovalStatus.ASKED))).first()
+            return None if asked is None else await _question(connection, asked, identity, here)
+
+        return await self._database.look(work)
+
+    async def take(self, connection: AsyncConnection, question: Question, approved: bool | None) -> list[int]:
+        """Takes an answer, in the transaction that ends the turn of the message that gave it.
+
+        Args:
+            approved: `None` if it may be an answer to something else: then the question is asked once more.
+
+        Returns:
+            The conversations that go on.
+        """
+        status = {True: ApprovalStatus.APPROVED, False: ApprovalStatus.DENIED, None: ApprovalStatus.QUEUED}[approved]
+        taken = await connection.execute(
+            update(approvals).where(*_still_asked(question)).values(status=status).returning(approvals.c.key)
+        )
+        if taken.first() is None:
+            return []
+        if approved is None:
+            return await self._ask_next(connection, question.identity)
+        await self._inbox.go_on(connection, question.inbox_id, question.conversation_id)
+        return [question.conversation_id, *await self._ask_next(connection, question.identity)]
+
+    async def withdraw(self, question: Question, name: str) -> None:
+        """Ends the turn that waits for an answer: its call is not made. The history says so.
+
+        Args:
+            name: what the channel shows for the person.
+        """
+        async with self._database.write() as connection:
+            withdrawn = await connection.execute(
+                update(approvals)
+                .where(*_still_asked(question))
+                .values(status=ApprovalStatus.DENIED)
+                .returning(approvals.c.action)
+            )
+            action = withdrawn.scalar_one_or_none()
+            if action is None:
+                return
+            done = await connection.execute(
+                select(tool_calls).where(tool_calls.c.inbox_id == question.inbox_id).order_by(tool_calls.c.began_at)
+            )
+            items = [
+                SessionItem(Role.USER, question.message_text),
+                SessionItem(Role.ASSISTANT, _note(done.all(), action)),
+            ]
+            place = (question.conversation_id, question.inbox_id)
+            await self._sessions.add(connection, *place, question.identity, name, items, private=True)
+            await self._inbox.end_parked(connection, question.inbox_id)
+            await forget(connection, question.inbox_id)
+            going_on = await self._ask_next(connection, question.identity)
+            committed = await self._inbox.resume(connection, going_on)
+        committed()
+
+    async def _ask_next(self, connection: AsyncConnection, identity: Identity) -> list[int]:
+        """Asks what waits to be asked, unless the person is being asked; returns the conversation that it goes to."""
+        if (await connection.execute(_with_message(identity, ApprovalStatus.ASKED))).first() is not None:
+            return []
+        row = (await connection.execute(_with_message(identity, ApprovalStatus.QUEUED))).first()
+        if row is None:
+            return []
+        await connection.execute(
+            update(approvals)
+            .where(approvals.c.inbox_id == row.id, approvals.c.key == row.key)
+            .values(status=ApprovalStatus.ASKED, asked_at=datetime.now(UTC))
+        )
+        parts = self._presenters[identity.channel].parts(QUESTION.format(action=row.action))
+        if row.shared:
+            await self._outbox.add_private_texts(connection, row, identity, parts, row.message_id)
+        else:
+            await self._outbox.add_texts(connection, row, parts, row.message_id)
+        return [row.conversation_id]
+
+
+def _with_message(identity: Identity, status: ApprovalStatus) -> Select[Any]:
+    """The first call of a person's in a status, with the row of its message."""
+    return (
+        select(approvals, inbox.c.id, inbox.c.conversation_id, inbox.c.reference, conversations.c.shared)
+        .join(inbox, inbox.c.id == approvals.c.inbox_id)
+        .join(conversations, conversations.c.id == inbox.c.conversation_id)
+        .where(is_of(approvals, identity), is_any(approvals.c.status, status))
+        .order_by(approvals.c.inbox_id)
+        .limit(1)
+    )
+
+
+async def _question(connection: AsyncConnection, row: Row[Any], identity: Identity, here: int) -> Question:
+    is_text = is_any(outbox.c.kind, OutboxKind.TEXT, OutboxKind.PRIVATE_TEXT)
+    parts = (await connection.execute(select(outbox).where(outbox.c.inbox_id == row.id, is_text))).all()
+    read_since = None
+    if parts and all(part.status == OutboxStatus.SENT for part in parts):
+        read_since = max(part.sent_at or part.created_at for part in parts)
+    return Question(
+        inbox_id=row.id,
+        conversation_id=row.conversation_id,
+        key=row.key,
+        identity=identity,
+        message_text=row.message_text,
+        read_since=read_since,
+        is_last=read_since is not None and await _is_last(connection, row, identity, here, read_since),
+        is_lost=row.asked_at < datetime.now(UTC) - RESUMABLE_FOR
+        or any(part.status in (OutboxStatus.DEAD, OutboxStatus.DROPPED) for part in parts),
+    )
+
+
+async def _is_last(
+    connection: AsyncConnection, row: Row[Any], identity: Identity, here: int, read_since: datetime
+) -> bool:
+    of_person = (outbox.c.recipient_tenant == identity.tenant) & (outbox.c.recipient_user_id == identity.user_id)
+    sent_since = select(outbox.c.id).where(
+        (outbox.c.conversation_id == here) | (of_person & is_any(outbox.c.kind, OutboxKind.PRIVATE_TEXT)),
+        outbox.c.inbox_id.is_distinct_from(row.id),
+        outbox.c.sent_at >= read_since,
+    )
+    return (await connection.execute(sent_since.limit(1))).first() is None
+
+
+def _still_asked(question: Question) -> tuple[ColumnElement[bool], ...]:
+    of_call = (approvals.c.inbox_id == question.inbox_id, approvals.c.key == question.key)
+    return (*of_call, is_any(approvals.c.status, ApprovalStatus.ASKED))
+
+
+def _note(calls: Sequence[Row[Any]], action: str) -> str:
+    """What the history says of a turn that was not ended: what it had done, and what not."""
+    done = [f"I called {call.tool}: {(call.error or call.result or '')[:MOST_RESULT_CHARACTERS]}" for call in calls]
+    return "\n\n".join((*done, f"I asked whether I may do this:\n\n{action}", NOT_DONE))
