@@ -28,10 +28,10 @@ from gateway.tables import (
 )
 from oauth import Identity
 from oauth.tables import is_of
-from toolkits import Message
+from toolkits import Message, preview
 
 NOT_DONE = "They did not say yes, so it was not done."
-QUESTION = "May I do this?\n\n{action}\n\nAnswer **yes** and I do it. If you answer anything else, I do not."
+QUESTION = "May I do this{account}?\n\n{action}\n\nAnswer **yes** and I do it. If you answer anything else, I do not."
 MOST_RESULT_CHARACTERS = 300  # of what a call returned, in the note on a turn that was not ended
 
 _YES = re.compile(r"(yes|y|yes,? please)[.!]*", re.IGNORECASE)
@@ -107,6 +107,7 @@ class Approvals:
                 message_text=message.text.replace("\0", ""),
                 tool=required.tool,
                 arguments=required.arguments,
+                accounts=", ".join(required.accounts),
                 action=required.action.replace("\0", ""),
                 status=ApprovalStatus.QUEUED,
             )
@@ -189,7 +190,8 @@ class Approvals:
             .where(approvals.c.inbox_id == row.id, approvals.c.key == row.key)
             .values(status=ApprovalStatus.ASKED, asked_at=datetime.now(UTC))
         )
-        parts = self._presenters[identity.channel].parts(QUESTION.format(action=row.action))
+        account = f" as {preview.line(row.accounts)}" if row.accounts else ""
+        parts = self._presenters[identity.channel].parts(QUESTION.format(account=account, action=row.action))
         if row.shared:
             await self._outbox.add_private_texts(connection, row, identity, parts, row.message_id)
         else:

@@ -84,6 +84,10 @@ class TurnCredentials:
             return False
         return await self._oauth.is_connected(self._message.sender, provider, scopes)
 
+    def accounts(self, call_id: str) -> list[str]:
+        """The accounts whose credentials a call was given."""
+        return list(dict.fromkeys(asked.account for asked in self.asked if asked.call_id == call_id))
+
     def end(self) -> None:
         self._over = True
         self._given.clear()

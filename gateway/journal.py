@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -42,6 +42,9 @@ class ApprovalRequired(Exception):  # noqa: N818
         key: what the call is known by in the turn.
         arguments: as JSON.
         action: what it is to do, in markdown, for them to read.
+
+    Attributes:
+        accounts: the accounts that it is to act as, as far as that is known.
     """
 
     def __init__(self, key: str, tool: str, arguments: str, action: str) -> None:
@@ -50,6 +53,7 @@ class ApprovalRequired(Exception):  # noqa: N818
         self.tool = tool
         self.arguments = arguments
         self.action = action
+        self.accounts: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

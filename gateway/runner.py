@@ -9,7 +9,7 @@ from gateway.audit import Audit, AuditTrail
 from gateway.credentials import TurnCredentials
 from gateway.engines import Answer, load_engine
 from gateway.events import EventHandler, ToolStarted, TurnEvent
-from gateway.journal import RunJournal, TurnJournal
+from gateway.journal import ApprovalRequired, RunJournal, TurnJournal
 from gateway.sessions import SessionItem
 from oauth import OAuthCoordinator
 from toolkits import Message, TurnContext
@@ -98,6 +98,9 @@ class AgentRunner:
         try:
             async with asyncio.timeout(TURN_TIMEOUT.total_seconds()):
                 answer = await _finish(running, source)
+        except ApprovalRequired as needed:
+            needed.accounts = source.accounts(needed.key)
+            raise
         finally:
             source.end()
             await trail.close()

@@ -253,6 +253,8 @@ approvals = Table(
     Column("tool", String, nullable=False),
     # JSON: a yes is for these.
     Column("arguments", Text, nullable=False),
+    # The accounts that it is to act as.
+    Column("accounts", String, nullable=False),
     # What the call is to do, in markdown, as the person reads it.
     Column("action", Text, nullable=False),
     Column("status", String, nullable=False),

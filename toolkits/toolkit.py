@@ -1,6 +1,7 @@
 from collections.abc import Collection, Mapping
 from typing import Any, ClassVar, Self
 
+from oauth import SettingError
 from toolkits.clone import (
     CLONE,
     INTERNAL,
@@ -80,6 +81,7 @@ class Toolkit(metaclass=_ToolkitType):
         Raises:
             CloneError: naming the toolkit and the attribute.
             TypeError: naming a tool whose signature has no schema.
+            SettingError: naming a tool in `auto_approve` that there is not.
         """
         try:
             clone = self.clone()
@@ -90,6 +92,12 @@ class Toolkit(metaclass=_ToolkitType):
         if clone is self or type(clone) is not type(self):
             raise CloneError(self, CLONE, _what_it_returned(self, clone))
         check_nothing_shared(self, clone, self._clone_shared_attrs)
+        asking = [name for name, function in self.functions.items() if function.definition.approval]
+        if unknown := sorted(set(self.auto_approve).difference(asking)):
+            raise SettingError(
+                f"{type(self).__name__} has auto_approve={unknown[0]!r}, which is none of its tools that ask for "
+                f"approval. Those are {', '.join(asking) or 'none'}."
+            )
         for function in self.functions.values():
             _ = function.parameters  # made now and shared by all clones: a bad signature stops the start
 

@@ -1,4 +1,4 @@
-"""A Telegram bot that reads each person's own mail. README.md beside this file says how to set it up.
+"""A Telegram bot for each person's own mail. README.md beside this file says how to set it up.
 
 understudy serve cookbook/telegram/gmail_agent.py
 """
@@ -10,8 +10,8 @@ from toolkits.google import Gmail
 
 agent = Agent(
     toolkits=[Gmail(auth=GoogleAuth())],
-    instructions="You answer questions about the mail of the person who asks. Be brief, and say which mail you mean.",
+    instructions="You help the person who asks with their mail. Be brief, and say which mail you mean.",
     name="Mail assistant",
-    description="I answer questions about your mail.",
+    description="I read your mail, and write it when you say yes.",
 )
 gateway = Gateway(agent, interfaces=[Telegram()])

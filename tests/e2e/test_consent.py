@@ -150,7 +150,9 @@ def test_a_person_sees_what_they_have_connected_and_ends_it(
     connect(alice, emulate)
     wait_for_mail(alice)
     alice.command("accounts")
-    wait_until(lambda: any("I may read your mail" in text for text in alice.seen()), what="what is connected")
+    wait_until(
+        lambda: any("I may " in text and "read your mail" in text for text in alice.seen()), what="what is connected"
+    )
     alice.command("disconnect")
     wait_until(lambda: any("is disconnected" in text for text in alice.seen()), what="that it is ended")
     assert served.rows("SELECT * FROM oauth_tokens") == []

@@ -192,7 +192,8 @@ async def test_an_account_is_connected_before_the_question(tmp_path: Path) -> No
         await scene.write("alice", f"call {SEND}")
         link = (await scene.wait_for(1))[0].link
         await scene.connect(link, "alice")
-        assert (await scene.wait_for(2))[1].text == QUESTION
+        asked = (await scene.wait_for(2))[1].text
+        assert asked == QUESTION.replace("do this", "do this as `alice`")
         assert await scene.ask("alice", "yes") == "sent to carol@example.com"
         assert len(mail.mails) == 1
 

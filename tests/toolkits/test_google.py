@@ -1,98 +1,29 @@
 """Google's toolkits, against a server that others wrote."""
 
 import asyncio
-import base64
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
-from typing import Any, get_type_hints
+from typing import get_type_hints
 
 import httpx
 import pytest
-from consent_page import authorization_code
+from google_turn import OneToken, insert
 from peers import seed
 from peers.emulate import Emulate
 from pydantic import TypeAdapter
 
-from gateway import Conversation, Identity, Message, TurnContext
-from oauth import Token
+from gateway import TurnContext
 from oauth.google import GoogleAuth
 from toolkits import ToolError
 from toolkits.google import Calendar, Drive, Gmail
 
-CALLBACK = "https://bot.test/oauth/google/callback"
-VERIFIER = "v" * 64
 ALICE = seed.ALICE
-
-
-class OneToken:
-    """The credentials of a turn: one person's."""
-
-    def __init__(self, google: GoogleAuth, token: Token) -> None:
-        self._google = google
-        self._token = token
-        self.asked: list[set[str]] = []
-
-    async def credentials(self, provider: str, scopes: Any, *, renew: bool) -> Any:
-        self.asked.append(set(scopes))
-        return self._google.credentials(self._token)
-
-    def credentials_sync(self, provider: str, scopes: Any, *, renew: bool, timeout: float) -> Any:
-        raise NotImplementedError
-
-    async def is_connected(self, provider: str, scopes: Any) -> bool:
-        return True
-
-
-@pytest.fixture
-def google(emulate: Emulate) -> GoogleAuth:
-    emulate.connect([CALLBACK])
-    return GoogleAuth(emulate.client_id, emulate.client_secret, emulate.google_url)
-
-
-@pytest.fixture
-async def source(google: GoogleAuth, emulate: Emulate) -> OneToken:
-    link = google.authorization_url(state="s", verifier=VERIFIER, redirect_uri=CALLBACK, scopes=frozenset())
-    code = await asyncio.to_thread(authorization_code, emulate, link, ALICE.email)
-    return OneToken(google, await google.exchange(code=code, verifier=VERIFIER, redirect_uri=CALLBACK))
-
-
-@pytest.fixture
-def context(source: OneToken) -> TurnContext:
-    identity, place = Identity("stage", "T1", "alice"), Conversation("stage", "T1", "dm", shared=False)
-    message = Message(id="1", text="", sender=identity, sender_name="Alice", conversation=place)
-    deadline = datetime.now(UTC) + timedelta(minutes=5)
-    return TurnContext(
-        identity=identity,
-        conversation=place,
-        message=message,
-        deadline=deadline,
-        reference="r",
-        credential_source=source,
-    )
-
-
-@pytest.fixture
-def no_retries(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("toolkits.google.service.RETRIES", 0)
-
-
-def insert(emulate: Emulate, source: OneToken, mail: EmailMessage) -> str:
-    """Puts a mail into alice's mailbox; returns its id."""
-    raw = base64.urlsafe_b64encode(mail.as_bytes()).decode()
-    answer = httpx.post(
-        f"{emulate.google_url}/gmail/v1/users/me/messages",
-        json={"raw": raw, "labelIds": ["INBOX"]},
-        headers={"Authorization": f"Bearer {source._token.access_token}"},
-        trust_env=False,
-    )
-    answer.raise_for_status()
-    return str(answer.json()["id"])
 
 
 def test_what_the_tools_return_can_be_described(google: GoogleAuth) -> None:
     """A type that pydantic takes: else each start warns of it, and the model is told nothing of it."""
     tools = [tool for kit in (Gmail, Calendar, Drive) for tool in kit(google).functions.values()]
-    assert len(tools) == 10
+    assert len(tools) == 23
     for tool in tools:
         TypeAdapter(get_type_hints(tool.definition.function)["return"])
 

@@ -5,35 +5,26 @@ from typing import Any
 
 from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
+from toolkits import preview
 from toolkits.context import TurnContext
 from toolkits.function import ToolError, tool
-from toolkits.google.service import GoogleToolkit, shortened
+from toolkits.google.event import MOST_DESCRIPTION_CHARACTERS, Event, guests, read, shown
+from toolkits.google.service import GoogleToolkit
 
 READ = "https://www.googleapis.com/auth/calendar.events.readonly"
+WRITE = "https://www.googleapis.com/auth/calendar.events"
 FREE_BUSY = "https://www.googleapis.com/auth/calendar.freebusy"
 
 MOST_EVENTS = 50  # in one answer
 MOST_DAYS = 366
 MOST_CALENDARS = 20
-MOST_ATTENDEES = 20
-MOST_DESCRIPTION_CHARACTERS = 2_000
 
+END_FIRST = "The end has to be after the start."
 NO_EVENT = "The user has no event with that id."
 
 
-class Event(TypedDict, total=False):
-    id: str
-    title: str
-    start: str
-    end: str
-    location: str
-    organizer: str
-    attendees: list[str]
-    description: str
-    meeting_link: str
-
-
 class EventPage(TypedDict):
+    time_zone: str
     events: list[Event]
     next_page: str | None
 
@@ -44,15 +35,12 @@ class Busy(TypedDict):
 
 
 class Calendar(GoogleToolkit):
-    """Reads the calendar of the person who asks.
-
-    Args:
-        auth: how people connect their Google account; one with the client of the environment unless given.
-    """
+    """The calendar of the person who asks. Its arguments are those of `GoogleToolkit`."""
 
     api = "calendar"
     version = "v3"
-    scopes = frozenset({READ, FREE_BUSY})
+    read_scopes = frozenset({READ, FREE_BUSY})
+    write_scopes = frozenset({WRITE})
 
     @tool(read_only=True)
     async def list_events(
@@ -89,7 +77,11 @@ class Calendar(GoogleToolkit):
             ),
             scope=READ,
         )
-        return {"events": [_event(item) for item in found.get("items", [])], "next_page": found.get("nextPageToken")}
+        return {
+            "time_zone": found.get("timeZone", ""),
+            "events": [read(item) for item in found.get("items", [])],
+            "next_page": found.get("nextPageToken"),
+        }
 
     @tool(read_only=True)
     async def get_event(self, context: TurnContext, event_id: str) -> Event:
@@ -98,13 +90,7 @@ class Calendar(GoogleToolkit):
         Args:
             event_id: the id that list_events gave.
         """
-        found = await self.execute(
-            context,
-            lambda calendar: calendar.events().get(calendarId="primary", eventId=event_id),
-            scope=READ,
-            missing=NO_EVENT,
-        )
-        return _event(found)
+        return read(await self._get(context, event_id))
 
     @tool(read_only=True)
     async def find_busy_times(
@@ -128,35 +114,216 @@ class Calendar(GoogleToolkit):
             for name, calendar in found.get("calendars", {}).items()
         }
 
+    async def _creating(self, context: TurnContext, **event: Any) -> str:
+        await self.check_permission(context, WRITE)
+        return f"Create this event, and invite whom it names:\n\n{shown(await self._new(context, **event))}"
+
+    @tool(approval=_creating)
+    async def create_event(
+        self,
+        context: TurnContext,
+        title: str,
+        start: datetime,
+        end: datetime,
+        whole_days: bool = False,
+        attendees: list[str] | None = None,
+        location: str = "",
+        description: str = "",
+    ) -> Event:
+        """Create an event in the user's calendar. Who is invited gets an e-mail.
+
+        Args:
+            title: what it is called.
+            start: when it begins; in the calendar's own time zone unless it says another one.
+            end: when it ends.
+            whole_days: whether it is for whole days, from that of start to that of end, both included.
+            attendees: the e-mail addresses of whom to invite.
+            location: where it is.
+            description: more about it, as plain text.
+        """
+        event = await self._new(context, title, start, end, whole_days, attendees, location, description)
+        made = await self.execute(
+            context,
+            lambda calendar: calendar.events().insert(calendarId="primary", body=event, sendUpdates="all"),
+            scope=WRITE,
+            writes=True,
+        )
+        return read(made)
+
+    async def _adding(self, context: TurnContext, text: str) -> str:
+        await self.check_permission(context, WRITE)
+        return f"Create an event, as Google reads it from this:\n\n{preview.block(_short(text))}"
+
+    @tool(approval=_adding)
+    async def quick_add(self, context: TurnContext, text: str) -> Event:
+        """Create an event in the user's calendar from a sentence, like "Lunch with Bob tomorrow at noon".
+
+        Args:
+            text: what and when, in the user's words.
+        """
+        made = await self.execute(
+            context,
+            lambda calendar: calendar.events().quickAdd(calendarId="primary", text=_short(text), sendUpdates="all"),
+            scope=WRITE,
+            writes=True,
+        )
+        return read(made)
+
+    async def _changing(self, context: TurnContext, event_id: str, **changes: Any) -> str:
+        await self.check_permission(context, WRITE)
+        event = await self._get(context, event_id)
+        changed = shown(await self._changes(context, event, **changes))
+        return f"Change this event, and tell its guests:\n\n{shown(event)}\n\nIt will have:\n\n{changed}"
+
+    @tool(approval=_changing)
+    async def change_event(
+        self,
+        context: TurnContext,
+        event_id: str,
+        title: str | None = None,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        whole_days: bool = False,
+        invite: list[str] | None = None,
+        uninvite: list[str] | None = None,
+        location: str | None = None,
+        description: str | None = None,
+    ) -> Event:
+        """Change an event of the user's calendar. What is not given stays. Its guests get an e-mail.
+
+        Args:
+            event_id: the id that list_events gave.
+            title: what it is called from now on.
+            start: when it begins, if that changes, together with end.
+            end: when it ends, if that changes, together with start.
+            whole_days: whether start and end are whole days, both included.
+            invite: the e-mail addresses of more guests.
+            uninvite: the e-mail addresses of guests who are not wanted any more.
+            location: where it is from now on.
+            description: more about it, as plain text, in place of what there was.
+        """
+        event = await self._get(context, event_id)
+        changes = await self._changes(
+            context, event, title, start, end, whole_days, invite, uninvite, location, description
+        )
+        changed = await self.execute(
+            context,
+            lambda calendar: calendar.events().patch(
+                calendarId="primary", eventId=event_id, body=changes, sendUpdates="all"
+            ),
+            scope=WRITE,
+            missing=NO_EVENT,
+            writes=True,
+        )
+        return read(changed)
+
+    async def _deleting(self, context: TurnContext, event_id: str) -> str:
+        await self.check_permission(context, WRITE)
+        return f"Delete this event, and tell its guests:\n\n{shown(await self._get(context, event_id))}"
+
+    @tool(approval=_deleting)
+    async def delete_event(self, context: TurnContext, event_id: str) -> str:
+        """Delete an event from the user's calendar. Its guests get an e-mail.
+
+        Args:
+            event_id: the id that list_events gave.
+        """
+        await self.execute(
+            context,
+            lambda calendar: calendar.events().delete(calendarId="primary", eventId=event_id, sendUpdates="all"),
+            scope=WRITE,
+            missing=NO_EVENT,
+            writes=True,
+        )
+        return "It is deleted."
+
+    async def _get(self, context: TurnContext, event_id: str) -> dict[str, Any]:
+        found: dict[str, Any] = await self.execute(
+            context,
+            lambda calendar: calendar.events().get(calendarId="primary", eventId=event_id),
+            scope=READ,
+            missing=NO_EVENT,
+        )
+        return found
+
+    async def _new(
+        self,
+        context: TurnContext,
+        title: str,
+        start: datetime,
+        end: datetime,
+        whole_days: bool = False,
+        attendees: list[str] | None = None,
+        location: str = "",
+        description: str = "",
+    ) -> dict[str, Any]:
+        """An event as Google takes it: https://developers.google.com/workspace/calendar/api/v3/reference/events"""
+        event: dict[str, Any] = {"summary": title, **await self._times(context, start, end, whole_days)}
+        event |= {"attendees": guests(attendees)} if attendees else {}
+        event |= {"location": location} if location else {}
+        return event | ({"description": _short(description)} if description else {})
+
+    async def _changes(
+        self,
+        context: TurnContext,
+        event: dict[str, Any],
+        title: str | None = None,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        whole_days: bool = False,
+        invite: list[str] | None = None,
+        uninvite: list[str] | None = None,
+        location: str | None = None,
+        description: str | None = None,
+    ) -> dict[str, Any]:
+        given = {"summary": title, "location": location, "description": description and _short(description)}
+        changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+        if start is not None and end is not None:
+            changes |= await self._times(context, start, end, whole_days)
+        elif start is not None or end is not None:
+            raise ToolError("Where the time changes, both start and end have to be given.")
+        if invite or uninvite:
+            leaving = {guest["email"].lower() for guest in guests(uninvite or [])}
+            everybody = [*event.get("attendees", []), *guests(invite or [])]
+            by_address = {guest.get("email", "").lower(): guest for guest in reversed(everybody)}
+            changes["attendees"] = [guest for email, guest in reversed(by_address.items()) if email not in leaving]
+        if not changes:
+            raise ToolError("There is nothing to change in that.")
+        return changes
+
+    async def _times(
+        self, context: TurnContext, start: datetime, end: datetime, whole_days: bool
+    ) -> dict[str, dict[str, str]]:
+        if (start.tzinfo is None) != (end.tzinfo is None):
+            raise ToolError("Either both start and end have a time zone, or none of them.")
+        if whole_days:
+            if end.date() < start.date():
+                raise ToolError(END_FIRST)
+            # The last day, for Google, is the one that it is over on.
+            return {"start": {"date": str(start.date())}, "end": {"date": str(end.date() + timedelta(days=1))}}
+        if end <= start:
+            raise ToolError(END_FIRST)
+        if start.tzinfo is not None:
+            return {"start": {"dateTime": start.isoformat()}, "end": {"dateTime": end.isoformat()}}
+        page = await self.execute(
+            context, lambda calendar: calendar.events().list(calendarId="primary", maxResults=1), scope=READ
+        )
+        if not page.get("timeZone"):
+            raise ToolError("The calendar has no time zone of its own: give start and end with one.")
+        zone = {"timeZone": page["timeZone"]}
+        return {"start": {"dateTime": start.isoformat(), **zone}, "end": {"dateTime": end.isoformat(), **zone}}
+
+
+def _short(text: str) -> str:
+    if len(text) > MOST_DESCRIPTION_CHARACTERS:
+        raise ToolError(f"That may have {MOST_DESCRIPTION_CHARACTERS} characters, and has {len(text)}.")
+    return text
+
 
 def _busy(calendar: dict[str, Any]) -> list[Busy] | str:
     if calendar.get("errors"):
         return "This calendar cannot be seen."
     return [{"start": busy["start"], "end": busy["end"]} for busy in calendar.get("busy", [])]
-
-
-def _event(item: dict[str, Any]) -> Event:
-    event: Event = {
-        "id": item["id"],
-        "title": item.get("summary", ""),
-        "start": _when(item.get("start", {})),
-        "end": _when(item.get("end", {})),
-        "location": item.get("location", ""),
-        "organizer": item.get("organizer", {}).get("email", ""),
-        "attendees": [_attendee(each) for each in item.get("attendees", [])[:MOST_ATTENDEES]],
-        "description": shortened(item.get("description", ""), MOST_DESCRIPTION_CHARACTERS),
-        "meeting_link": item.get("hangoutLink", ""),
-    }
-    return {name: value for name, value in event.items() if value}  # type: ignore[return-value]
-
-
-def _when(moment: dict[str, str]) -> str:
-    """A time, or a day for an event that lasts whole days."""
-    return moment.get("dateTime") or moment.get("date", "")
-
-
-def _attendee(attendee: dict[str, Any]) -> str:
-    return f"{attendee.get('email', '')} ({attendee.get('responseStatus', 'unknown')})"
 
 
 def _aware(moment: datetime) -> datetime:

@@ -1,19 +1,25 @@
 """Google Drive, by its REST API: https://developers.google.com/workspace/drive/api/reference/rest/v3"""
 
-from typing import Any
+from typing import Any, Literal
 
+from googleapiclient.http import MediaInMemoryUpload
 from markdownify import markdownify
 from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
+from toolkits import preview
 from toolkits.context import TurnContext
-from toolkits.function import tool
+from toolkits.function import ToolError, tool
+from toolkits.google.mail import addresses
 from toolkits.google.service import GoogleToolkit, not_readable, shortened
 
 READ = "https://www.googleapis.com/auth/drive.readonly"
+CREATE = "https://www.googleapis.com/auth/drive.file"
+SHARE = "https://www.googleapis.com/auth/drive"
 
 MOST_FILES = 50  # in one answer
 MOST_BYTES = 5_000_000  # of a file that is read
 MOST_CHARACTERS = 40_000
+MOST_UPLOADED_CHARACTERS = 20_000  # their owner reads all of them before they approve it
 FIELDS = "id, name, mimeType, modifiedTime, size, owners(emailAddress), webViewLink"
 
 NO_FILE = "The user has no file with that id."
@@ -37,21 +43,23 @@ class File(TypedDict, total=False):
     link: str
 
 
+TextType = Literal["text/plain", "text/markdown", "text/csv"]
+Role = Literal["reader", "commenter", "writer"]
+MAY = {"reader": "read", "commenter": "read and comment on", "writer": "change"}
+
+
 class FilePage(TypedDict):
     files: list[File]
     next_page: str | None
 
 
 class Drive(GoogleToolkit):
-    """Reads the files of the person who asks.
-
-    Args:
-        auth: how people connect their Google account; one with the client of the environment unless given.
-    """
+    """The files of the person who asks. Its arguments are those of `GoogleToolkit`."""
 
     api = "drive"
     version = "v3"
-    scopes = frozenset({READ})
+    read_scopes = frozenset({READ})
+    write_scopes = frozenset({CREATE, SHARE})
 
     @tool(read_only=True)
     async def search_files(
@@ -87,9 +95,7 @@ class Drive(GoogleToolkit):
         Args:
             file_id: the id that search_files gave.
         """
-        found = await self.execute(
-            context, lambda drive: drive.files().get(fileId=file_id, fields=FIELDS), scope=READ, missing=NO_FILE
-        )
+        found = await self._get(context, file_id)
         kind = found.get("mimeType", "")
         if kind in EXPORTS:
             content = await self.execute(
@@ -106,6 +112,93 @@ class Drive(GoogleToolkit):
             )
         text = content.decode("utf-8", errors="replace") if isinstance(content, bytes) else str(content)
         return shortened(markdownify(text) if kind == "text/html" else text, MOST_CHARACTERS)
+
+    async def _uploading(
+        self,
+        context: TurnContext,
+        name: str,
+        text: str,
+        mime_type: TextType = "text/plain",
+        folder_id: str | None = None,
+    ) -> str:
+        await self.check_permission(context, CREATE)
+        _check_length(text)
+        place = ""
+        if folder_id is not None:
+            place = f" in the folder {preview.line((await self._get(context, folder_id)).get('name', ''))}"
+        return f"Make the file {preview.line(name)} ({mime_type}){place}:\n\n{preview.block(text)}"
+
+    @tool(approval=_uploading)
+    async def upload_file(
+        self,
+        context: TurnContext,
+        name: str,
+        text: str,
+        mime_type: TextType = "text/plain",
+        folder_id: str | None = None,
+    ) -> File:
+        """Make a file of a text in the user's Drive. Nobody else sees it until it is shared.
+
+        Args:
+            name: what it is called, with its extension.
+            text: what is in it.
+            mime_type: what kind of text that is.
+            folder_id: the id of the folder that it goes to; the topmost one unless given.
+        """
+        _check_length(text)
+        body = {"name": name, "mimeType": mime_type, **({"parents": [folder_id]} if folder_id is not None else {})}
+        media = MediaInMemoryUpload(text.encode(), mimetype=mime_type)
+        made = await self.execute(
+            context,
+            lambda drive: drive.files().create(body=body, media_body=media, fields=FIELDS),
+            scope=CREATE,
+            missing="The user has no folder with that id.",
+            writes=True,
+        )
+        return _file(made)
+
+    async def _sharing(self, context: TurnContext, file_id: str, email: str, role: Role = "reader") -> str:
+        await self.check_permission(context, SHARE)
+        file, person = _file(await self._get(context, file_id)), _person(email)
+        shown = f"{preview.line(file.get('name', ''))} ({file.get('link', file_id)})"
+        return f"Share the file {shown} with {preview.line(person)}, who may {MAY[role]} it then, and tell them."
+
+    @tool(approval=_sharing)
+    async def share_file(self, context: TurnContext, file_id: str, email: str, role: Role = "reader") -> str:
+        """Share a file of the user's with somebody, who gets an e-mail.
+
+        Args:
+            file_id: the id that search_files gave.
+            email: the address of their Google account.
+            role: what they may do with it.
+        """
+        permission = {"type": "user", "role": role, "emailAddress": _person(email)}
+        await self.execute(
+            context,
+            lambda drive: drive.permissions().create(fileId=file_id, body=permission, sendNotificationEmail=True),
+            scope=SHARE,
+            missing=NO_FILE,
+            writes=True,
+        )
+        return f"{permission['emailAddress']} may {MAY[role]} it now."
+
+    async def _get(self, context: TurnContext, file_id: str) -> dict[str, Any]:
+        found: dict[str, Any] = await self.execute(
+            context, lambda drive: drive.files().get(fileId=file_id, fields=FIELDS), scope=READ, missing=NO_FILE
+        )
+        return found
+
+
+def _check_length(text: str) -> None:
+    if len(text) > MOST_UPLOADED_CHARACTERS:
+        raise ToolError(f"A file may have {MOST_UPLOADED_CHARACTERS} characters, and this has {len(text)}.")
+
+
+def _person(email: str) -> str:
+    people = addresses([email])
+    if len(people) != 1:
+        raise ToolError("It takes one e-mail address.")
+    return people[0].addr_spec
 
 
 def _file(item: dict[str, Any]) -> File:

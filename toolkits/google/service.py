@@ -1,6 +1,6 @@
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import cache
 from http import HTTPStatus
 from importlib.resources import files
@@ -22,6 +22,8 @@ from toolkits.toolkit import Toolkit
 REQUEST_TIMEOUT = 20  # seconds for one request to Google
 RETRIES = 2  # of a request that met a rate limit or a server error, with exponential backoff
 
+UNKNOWN = "Google did not answer properly: it is not known whether that was done. Look before you try it again."
+
 BuildRequest = Callable[[Any], Any]
 
 
@@ -31,6 +33,11 @@ class GoogleToolkit(Toolkit):
     The service is described by Google's discovery document, which comes with google-api-python-client
     (https://developers.google.com/discovery/v1/reference/apis). It holds no credentials: each request carries
     its own.
+
+    Args:
+        auth: how people connect their Google account; one with the client of the environment unless given.
+        read_only: whether it has only the tools that change nothing, and asks people for those permissions alone.
+        auto_approve: names of tools that are called without the person's yes.
     """
 
     _clone_shared_attrs = ("auth",)
@@ -38,18 +45,28 @@ class GoogleToolkit(Toolkit):
     private = True
     api: ClassVar[str]
     version: ClassVar[str]
+    read_scopes: ClassVar[frozenset[str]]
+    write_scopes: ClassVar[frozenset[str]]
 
-    def __init__(self, auth: GoogleAuth | None = None) -> None:
+    def __init__(
+        self, auth: GoogleAuth | None = None, *, read_only: bool = False, auto_approve: Collection[str] = ()
+    ) -> None:
         self.auth: GoogleAuth = auth or GoogleAuth()
+        self.read_only = read_only
+        self.auto_approve = tuple(auto_approve)
+        self.scopes = self.read_scopes if read_only else self.read_scopes | self.write_scopes
         self._service: Any = None
 
-    async def execute(self, context: TurnContext, request: BuildRequest, *, scope: str, missing: str = "") -> Any:
+    async def execute(
+        self, context: TurnContext, request: BuildRequest, *, scope: str, missing: str = "", writes: bool = False
+    ) -> Any:
         """Executes one request as the sender of the turn's message.
 
         Args:
             request: builds the request from the service.
             scope: the permission that it needs.
             missing: what the model is told where Google finds nothing: "The user has no event with that id."
+            writes: whether it changes something, and is not repeated where Google may have done it.
 
         Returns:
             The decoded body of the answer.
@@ -61,23 +78,36 @@ class GoogleToolkit(Toolkit):
         scopes = frozenset({scope})
         credentials = await context.credentials(self.auth.name, scopes)
         try:
-            return await asyncio.to_thread(self._execute, credentials, request, missing)
+            return await asyncio.to_thread(self._execute, credentials, request, missing, writes)
         except RefreshError:  # Google no longer takes the access token
             credentials = await context.credentials(self.auth.name, scopes, renew=True)
         try:
-            return await asyncio.to_thread(self._execute, credentials, request, missing)
+            return await asyncio.to_thread(self._execute, credentials, request, missing, writes)
         except RefreshError:
             raise ConsentRequired(self.auth.name, scopes) from None
 
-    def _execute(self, credentials: Credentials, request: BuildRequest, missing: str) -> Any:
+    async def check_permission(self, context: TurnContext, scope: str) -> None:
+        """Proves that a permission was granted, before a question to which a yes would come to nothing.
+
+        Raises:
+            ToolError: if the person declined it.
+            ConsentRequired: if they were not asked for it.
+        """
+        await context.credentials(self.auth.name, frozenset({scope}))
+
+    def _execute(self, credentials: Credentials, request: BuildRequest, missing: str, writes: bool) -> Any:
         if self._service is None:
             self._service = build_service(self.api, self.version, self.auth.base_url)
         # httplib2 is not thread-safe and tools of one turn run side by side: each request has its own.
         http = AuthorizedHttp(credentials, http=httplib2.Http(timeout=REQUEST_TIMEOUT))
         try:
-            return request(self._service).execute(http=http, num_retries=RETRIES)
+            return request(self._service).execute(http=http, num_retries=0 if writes else RETRIES)
         except HttpError as error:
-            raise ToolError(_told(error, missing)) from error
+            raise ToolError(_told(error, missing, writes=writes)) from error
+        except (OSError, httplib2.HttpLib2Error) as error:
+            if not writes:
+                raise
+            raise ToolError(UNKNOWN) from error
 
 
 def shortened(text: str, limit: int) -> str:
@@ -89,12 +119,14 @@ def not_readable(name: str, kind: str, size: int) -> ToolError:
     return ToolError(f"{name} cannot be read as text: it is of the type {kind}, with {size} bytes.")
 
 
-def _told(error: HttpError, missing: str) -> str:
+def _told(error: HttpError, missing: str, *, writes: bool) -> str:
     """What the model is told of an error (https://developers.google.com/workspace/gmail/api/guides/handle-errors)."""
     if error.status_code == HTTPStatus.NOT_FOUND and missing:
         return missing
     if error.status_code == HTTPStatus.TOO_MANY_REQUESTS:
         return "Google asks for a pause: too much was asked of it for this user. Try again later."
+    if error.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR and writes:
+        return UNKNOWN
     if error.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return "Google does not answer properly at the moment. Try again later."
     return f"Google refused that: {error.reason}"

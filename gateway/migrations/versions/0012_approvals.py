@@ -25,6 +25,7 @@ def upgrade() -> None:
         sa.Column("message_text", sa.Text(), nullable=False),
         sa.Column("tool", sa.String(), nullable=False),
         sa.Column("arguments", sa.Text(), nullable=False),
+        sa.Column("accounts", sa.String(), nullable=False),
         sa.Column("action", sa.Text(), nullable=False),
         sa.Column("status", sa.String(), nullable=False),
         sa.Column("asked_at", Timestamp(), nullable=True),

@@ -1,0 +1,69 @@
+"""A turn of somebody who has connected their Google account, for toolkits that are called without a gateway."""
+
+import asyncio
+import base64
+from datetime import UTC, datetime, timedelta
+from email.message import EmailMessage
+from typing import Any
+
+import httpx
+from consent_page import authorization_code
+from peers import seed
+from peers.emulate import Emulate
+
+from gateway import Conversation, Identity, Message, TurnContext
+from oauth import Token
+from oauth.google import GoogleAuth
+
+CALLBACK = "https://bot.test/oauth/google/callback"
+VERIFIER = "v" * 64
+
+
+class OneToken:
+    """The credentials of a turn: one person's."""
+
+    def __init__(self, google: GoogleAuth, token: Token) -> None:
+        self._google = google
+        self.token = token
+        self.asked: list[set[str]] = []
+
+    async def credentials(self, provider: str, scopes: Any, *, renew: bool) -> Any:
+        self.asked.append(set(scopes))
+        return self._google.credentials(self.token)
+
+    def credentials_sync(self, provider: str, scopes: Any, *, renew: bool, timeout: float) -> Any:
+        raise NotImplementedError
+
+    async def is_connected(self, provider: str, scopes: Any) -> bool:
+        return True
+
+
+async def connected(google: GoogleAuth, emulate: Emulate, person: seed.Person) -> OneToken:
+    link = google.authorization_url(state="s", verifier=VERIFIER, redirect_uri=CALLBACK, scopes=frozenset())
+    code = await asyncio.to_thread(authorization_code, emulate, link, person.email)
+    return OneToken(google, await google.exchange(code=code, verifier=VERIFIER, redirect_uri=CALLBACK))
+
+
+def turn_of(source: OneToken) -> TurnContext:
+    identity, place = Identity("stage", "T1", "alice"), Conversation("stage", "T1", "dm", shared=False)
+    return TurnContext(
+        identity=identity,
+        conversation=place,
+        message=Message(id="1", text="", sender=identity, sender_name="Alice", conversation=place),
+        deadline=datetime.now(UTC) + timedelta(minutes=5),
+        reference="r",
+        credential_source=source,
+    )
+
+
+def insert(emulate: Emulate, source: OneToken, mail: EmailMessage) -> str:
+    """Puts a mail into a person's mailbox; returns its id."""
+    raw = base64.urlsafe_b64encode(mail.as_bytes()).decode()
+    answer = httpx.post(
+        f"{emulate.google_url}/gmail/v1/users/me/messages",
+        json={"raw": raw, "labelIds": ["INBOX"]},
+        headers={"Authorization": f"Bearer {source.token.access_token}"},
+        trust_env=False,
+    )
+    answer.raise_for_status()
+    return str(answer.json()["id"])

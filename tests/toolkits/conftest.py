@@ -1,0 +1,24 @@
+import pytest
+from google_turn import CALLBACK, OneToken, connected, turn_of
+from peers import seed
+from peers.emulate import Emulate
+
+from gateway import TurnContext
+from oauth.google import GoogleAuth
+
+
+@pytest.fixture
+def google(emulate: Emulate) -> GoogleAuth:
+    emulate.connect([CALLBACK])
+    return GoogleAuth(emulate.client_id, emulate.client_secret, emulate.google_url)
+
+
+@pytest.fixture
+async def source(google: GoogleAuth, emulate: Emulate) -> OneToken:
+    return await connected(google, emulate, seed.ALICE)
+
+
+@pytest.fixture
+def context(source: OneToken) -> TurnContext:
+    """A turn of alice's."""
+    return turn_of(source)

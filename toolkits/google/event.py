@@ -1,0 +1,79 @@
+"""An event as Google has it: https://developers.google.com/workspace/calendar/api/v3/reference/events"""
+
+from collections.abc import Sequence
+from datetime import date, timedelta
+from typing import Any
+
+from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
+
+from toolkits import preview
+from toolkits.google.mail import addresses
+from toolkits.google.service import shortened
+
+MOST_ATTENDEES = 20
+MOST_DESCRIPTION_CHARACTERS = 2_000
+
+
+class Event(TypedDict, total=False):
+    id: str
+    title: str
+    start: str
+    end: str
+    location: str
+    organizer: str
+    attendees: list[str]
+    description: str
+    meeting_link: str
+
+
+def read(item: dict[str, Any]) -> Event:
+    event: Event = {
+        "id": item["id"],
+        "title": item.get("summary", ""),
+        "start": _when(item.get("start", {})),
+        "end": _when(_inclusive(item.get("end", {}))),
+        "location": item.get("location", ""),
+        "organizer": item.get("organizer", {}).get("email", ""),
+        "attendees": [_attendee(each) for each in item.get("attendees", [])[:MOST_ATTENDEES]],
+        "description": shortened(item.get("description", ""), MOST_DESCRIPTION_CHARACTERS),
+        "meeting_link": item.get("hangoutLink", ""),
+    }
+    return {name: value for name, value in event.items() if value}  # type: ignore[return-value]
+
+
+def shown(event: dict[str, Any]) -> str:
+    """An event, or what changes in one, in markdown for the person whose it is."""
+    invited = ", ".join(guest.get("email", "") for guest in event.get("attendees", []))
+    fields = {
+        "Title": event.get("summary"),
+        "Start": _named(event["start"]) if "start" in event else None,
+        "End": _named(_inclusive(event["end"])) if "end" in event else None,
+        "Place": event.get("location"),
+        "Guests": invited if "attendees" in event else None,
+    }
+    lines = [f"- {name}: {preview.line(value)}" for name, value in fields.items() if value is not None]
+    description = event.get("description")
+    return "\n".join(lines) + ("" if description is None else f"\n\n{preview.block(description)}")
+
+
+def guests(addressees: Sequence[str]) -> list[dict[str, Any]]:
+    return [{"email": address.addr_spec} for address in addresses(addressees)]
+
+
+def _when(moment: dict[str, str]) -> str:
+    """A time, or a day for an event that lasts whole days."""
+    return moment.get("dateTime") or moment.get("date", "")
+
+
+def _attendee(attendee: dict[str, Any]) -> str:
+    return f"{attendee.get('email', '')} ({attendee.get('responseStatus', 'unknown')})"
+
+
+def _named(moment: dict[str, str]) -> str:
+    kind = moment.get("timeZone", "") if "dateTime" in moment else "(whole day)"
+    return f"{_when(moment)} {kind}".strip()
+
+
+def _inclusive(end: dict[str, str]) -> dict[str, str]:
+    """The end of an event; where it lasts whole days its last one, and not the day on which it is over."""
+    return {"date": str(date.fromisoformat(end["date"]) - timedelta(days=1))} if end.get("date") else end

@@ -1,0 +1,156 @@
+"""A mail that is about to be sent: https://developers.google.com/workspace/gmail/api/guides/sending"""
+
+import base64
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from email.errors import HeaderParseError
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import getaddresses
+from typing import Any
+
+from toolkits import preview
+from toolkits.function import ToolError
+
+MOST_RECIPIENTS = 50
+MOST_CHARACTERS = 20_000  # of a body: its sender reads all of it before they approve it
+REPLY_HEADERS = ["From", "Reply-To", "To", "Cc", "Subject", "Message-ID", "References"]
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """A mail, of which Gmail fills in who sends it.
+
+    Args:
+        in_reply_to, references: of the mail that it answers, and `thread_id` its thread.
+    """
+
+    to: Sequence[Address]
+    subject: str
+    body: str
+    cc: Sequence[Address] = ()
+    bcc: Sequence[Address] = ()
+    in_reply_to: str = ""
+    references: str = ""
+    thread_id: str | None = None
+
+    def check(self) -> None:
+        """Proves that it can be sent.
+
+        Raises:
+            ToolError: saying what stands against it.
+        """
+        if not self.to:
+            raise ToolError("It needs somebody in `to`.")
+        if len(self.to) + len(self.cc) + len(self.bcc) > MOST_RECIPIENTS:
+            raise ToolError(f"It may go to {MOST_RECIPIENTS} people at once, and no more.")
+        if len(self.body) > MOST_CHARACTERS:
+            raise ToolError(f"Its body may have {MOST_CHARACTERS} characters, and has {len(self.body)}.")
+
+    def shown(self) -> str:
+        """All of it, in markdown, for the person who sends it."""
+        fields = {"To": self.to, "Cc": self.cc, "Bcc": self.bcc}
+        lines = [f"- {name}: {preview.line(_joined(people))}" for name, people in fields.items() if people]
+        return "\n".join((*lines, f"- Subject: {preview.line(self.subject)}", "", preview.block(self.body)))
+
+    def resource(self) -> dict[str, Any]:
+        """As Gmail takes it: https://developers.google.com/workspace/gmail/api/reference/rest/v1/users.messages"""
+        message = EmailMessage(policy=SMTP)
+        for name, people in (("To", self.to), ("Cc", self.cc), ("Bcc", self.bcc)):
+            if people:
+                message[name] = people
+        message["Subject"] = self.subject
+        if self.in_reply_to:
+            message["In-Reply-To"], message["References"] = self.in_reply_to, self.references
+        message.set_content(self.body)
+        resource: dict[str, Any] = {"raw": base64.urlsafe_b64encode(message.as_bytes()).decode()}
+        return resource if self.thread_id is None else {**resource, "threadId": self.thread_id}
+
+
+def new_mail(
+    to: Sequence[str],
+    subject: str,
+    body: str,
+    cc: Sequence[str] | None = None,
+    bcc: Sequence[str] | None = None,
+) -> Mail:
+    """A mail that answers none.
+
+    Raises:
+        ToolError: saying what stands against it.
+    """
+    mail = Mail(addresses(to), _in_one_line(subject), body, addresses(cc or ()), addresses(bcc or ()))
+    mail.check()
+    return mail
+
+
+def reply_to(message: Mapping[str, Any], body: str, *, to_all: bool, own: Sequence[str]) -> Mail:
+    """An answer to a message, in its thread: https://developers.google.com/workspace/gmail/api/guides/threads
+
+    Args:
+        message: as Gmail gives it, with `REPLY_HEADERS`.
+        to_all: whether it goes to everybody who got that message.
+        own: the addresses of who answers, which it does not go to.
+
+    Raises:
+        ToolError: saying what stands against it.
+    """
+    headers = {header["name"].lower(): header["value"] for header in message["payload"].get("headers", [])}
+    is_own = "SENT" in message.get("labelIds", [])
+    to = _in_header(headers.get("to", "") if is_own else headers.get("reply-to") or headers.get("from", ""))
+    left_out = {address.addr_spec.lower() for address in to} | {address.lower() for address in own}
+    others = _in_header(", ".join(filter(None, map(headers.get, ("to", "cc"))))) if to_all else ()
+    identifier, subject = _in_one_line(headers.get("message-id", "")), _in_one_line(headers.get("subject", ""))
+    mail = Mail(
+        to,
+        subject if subject.lower().startswith("re:") else f"Re: {subject}",
+        body,
+        [other for other in others if other.addr_spec.lower() not in left_out],
+        in_reply_to=identifier,
+        references=_in_one_line(f"{headers.get('references', '')} {identifier}"),
+        thread_id=message["threadId"],
+    )
+    mail.check()
+    return mail
+
+
+def addresses(texts: Sequence[str]) -> Sequence[Address]:
+    """E-mail addresses, with or without a name.
+
+    Raises:
+        ToolError: naming what is none.
+    """
+    found: dict[str, Address] = {}
+    for text in filter(None, map(_in_one_line, texts)):
+        try:
+            header: Any = SMTP.header_factory("To", text)
+        except (IndexError, HeaderParseError) as error:  # what the parser raises where a text ends too early
+            raise ToolError(f"{text!r} is no e-mail address.") from error
+        if header.defects or not all(_is_whole(address) for address in header.addresses):
+            raise ToolError(f"{text!r} is no e-mail address.")
+        found |= {address.addr_spec.lower(): address for address in header.addresses}
+    return tuple(found.values())
+
+
+def _in_header(value: str) -> Sequence[Address]:
+    """The addresses in a header of a mail that came, of which many are not written as they should be."""
+    found: dict[str, Address] = {}
+    for name, spec in getaddresses([_in_one_line(value)]):
+        with suppress(IndexError, HeaderParseError, ValueError):  # what the parser raises of one that is none
+            address = Address(display_name=name, addr_spec=spec)
+            found.setdefault(address.addr_spec.lower(), address)
+    return tuple(found.values())
+
+
+def _is_whole(address: Address) -> bool:
+    return bool(address.username and address.domain) and address.addr_spec.isascii()
+
+
+def _joined(people: Sequence[Address]) -> str:
+    return ", ".join(map(str, people))
+
+
+def _in_one_line(text: str) -> str:
+    return " ".join(text.split())
