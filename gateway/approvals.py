@@ -235,7 +235,8 @@ async def _is_last(
 ) -> bool:
     of_person = (outbox.c.recipient_tenant == identity.tenant) & (outbox.c.recipient_user_id == identity.user_id)
     sent_since = select(outbox.c.id).where(
-        (outbox.c.conversation_id == here) | (of_person & is_any(outbox.c.kind, OutboxKind.PRIVATE_TEXT)),
+        outbox.c.conversation_id.in_([here] if row.shared else [here, row.conversation_id])
+        | (of_person & is_any(outbox.c.kind, OutboxKind.PRIVATE_TEXT)),
         outbox.c.inbox_id.is_distinct_from(row.id),
         outbox.c.sent_at >= read_since,
     )

@@ -13,6 +13,8 @@ from stage import FakeProvider, Stage, obey, place, stage
 
 from gateway import Agent, Identity, Message, TurnContext
 from gateway.interface import DeliveryRefused
+from gateway.personal_data import PersonalData
+from oauth import Keyring, OAuthCoordinator
 from toolkits import ToolError, Toolkit, preview, tool
 from toolkits.mcp import MCPServer
 
@@ -69,6 +71,10 @@ class Mail(Toolkit):
         await asyncio.sleep(0.3)  # longer than a run that is stopped has
         self.log.append(f"noted {text}")
         return "noted"
+
+
+async def _granted(*_: Any) -> Any:
+    raise AssertionError("nothing is granted here")
 
 
 @pytest.fixture
@@ -289,6 +295,30 @@ async def test_after_a_day_no_answer_is_taken(tmp_path: Path, mail: Mail) -> Non
         await scene.change("UPDATE approvals SET asked_at = '2026-01-01 00:00:00.000000'")
         assert await scene.ask("alice", "yes") == "heard: yes"
         assert mail.mails == []
+
+
+async def test_who_shares_an_id_with_others_is_not_asked(tmp_path: Path, mail: Mail) -> None:
+    scene = stage(tmp_path, [mail])
+    async with scene.open():
+        assert "cannot tell who you are" in await scene.ask("admins", f"call {SEND}", "room", anonymous=True)
+        assert mail.mails == []
+
+
+async def test_what_waits_is_handed_out_and_erased_with_the_rest_of_a_person(tmp_path: Path, mail: Mail) -> None:
+    scene = stage(tmp_path, [mail])
+    async with scene.open():
+        await scene.ask("alice", f"call {SEND}")
+        await scene.ask("bob", f"call {SEND}")
+        assert scene.gateway._oauth is None
+        coordinator = OAuthCoordinator(scene.gateway._database, Keyring.parse(Keyring.generate()), "", _granted)
+        data = PersonalData(scene.gateway._database, coordinator)
+        alice = Identity("stage", "T1", "alice")
+        (waiting,) = (await data.export(alice))["approvals"]
+        assert "carol@example.com" in waiting["action"]
+        assert (await data.erase(alice))["approvals"] == 1
+        assert await scene.ask("alice", "yes") == "heard: yes"
+        assert await scene.ask("bob", "yes") == "sent to carol@example.com"
+        assert mail.mails == [("bob", "carol@example.com", "hello")]
 
 
 async def test_a_host_application_has_nobody_to_ask(tmp_path: Path, mail: Mail) -> None:

@@ -160,7 +160,7 @@ class Drive(GoogleToolkit):
     async def _sharing(self, context: TurnContext, file_id: str, email: str, role: Role = "reader") -> str:
         await self.check_permission(context, SHARE)
         file, person = _file(await self._get(context, file_id)), _person(email)
-        shown = f"{preview.line(file.get('name', ''))} ({file.get('link', file_id)})"
+        shown = f"{preview.line(file.get('name', ''))} ({preview.line(file.get('link', file_id))})"
         return f"Share the file {shown} with {preview.line(person)}, who may {MAY[role]} it then, and tell them."
 
     @tool(approval=_sharing)
