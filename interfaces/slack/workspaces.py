@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from slack_bolt.async_app import AsyncBoltRequest
+from slack_bolt.error import BoltError
 from slack_bolt.oauth.async_oauth_flow import AsyncOAuthFlow
 from slack_bolt.oauth.async_oauth_settings import AsyncOAuthSettings
 from slack_sdk.oauth.installation_store import Installation as SlackInstallation
@@ -24,6 +25,12 @@ from oauth.installations import Installation, InstallationStore
 
 INSTALL_ADDRESS = "/slack/install"
 REDIRECT_ADDRESS = "/slack/oauth_redirect"
+
+# https://docs.slack.dev/authentication/using-token-rotation
+EXPIRING = (
+    "The app was not installed: token rotation is on at https://api.slack.com/apps, so its tokens would expire after "
+    "twelve hours, and they are not refreshed here. It cannot be switched off: make an app without it."
+)
 
 MakeClient = Callable[[str | None], AsyncWebClient]
 """Makes a client of the Web API with a token."""
@@ -188,6 +195,9 @@ class _BoltInstallations(AsyncInstallationStore):
         tenant = installation.enterprise_id if installation.is_enterprise_install else installation.team_id
         assert tenant is not None
         assert installation.bot_token is not None
+        if installation.bot_refresh_token is not None:
+            log.error(EXPIRING)
+            raise BoltError(EXPIRING)
         await self._store.save(Installation(CHANNEL, tenant, installation.bot_token, installation.bot_user_id))
         log.info("the app was installed in the workspace %s", tenant)
 

@@ -2,7 +2,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from e2e.people import CHANNELS, ChannelPerson
 from e2e.served import Served
+from peers import seed
 from peers.emulate import Emulate
 from peers.telegram import TelegramServer
 from playwright.sync_api import Browser, sync_playwright
@@ -27,6 +29,16 @@ def serve(tmp_path: Path, emulate: Emulate, telegram: TelegramServer) -> Iterato
     yield start
     for served in started:
         served.stop()
+
+
+@pytest.fixture
+def alice(channel: str, emulate: Emulate, telegram: TelegramServer) -> ChannelPerson:
+    return CHANNELS[channel](seed.ALICE, emulate, telegram)
+
+
+@pytest.fixture
+def bob(channel: str, emulate: Emulate, telegram: TelegramServer) -> ChannelPerson:
+    return CHANNELS[channel](seed.BOB, emulate, telegram)
 
 
 @pytest.fixture(scope="module")  # longer than that, its event loop would be in the way of other tests'

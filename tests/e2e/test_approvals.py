@@ -11,7 +11,6 @@ from e2e.people import CHANNELS, ChannelPerson, sign_in, wait_for_mail
 from e2e.served import Served
 from peers import seed
 from peers.emulate import Emulate
-from peers.telegram import TelegramServer
 from peers.wait import wait_until
 
 AGENT = Path(__file__).with_name("obedient_mail.py")
@@ -22,16 +21,6 @@ ORDER = (
 )
 
 pytestmark = pytest.mark.parametrize("channel", CHANNELS)
-
-
-@pytest.fixture
-def alice(channel: str, emulate: Emulate, telegram: TelegramServer) -> ChannelPerson:
-    return CHANNELS[channel](seed.ALICE, emulate, telegram)
-
-
-@pytest.fixture
-def bob(channel: str, emulate: Emulate, telegram: TelegramServer) -> ChannelPerson:
-    return CHANNELS[channel](seed.BOB, emulate, telegram)
 
 
 @pytest.fixture

@@ -9,22 +9,11 @@ from e2e.people import CHANNELS, ChannelPerson, link_in, sign_in, wait_for_link,
 from e2e.served import assert_only_mail_of
 from peers import seed, telegram_updates
 from peers.emulate import Emulate
-from peers.telegram import TelegramServer
 from peers.wait import wait_until
 
 ROUNDS = 50
 
 pytestmark = pytest.mark.parametrize("channel", CHANNELS)
-
-
-@pytest.fixture
-def alice(channel: str, emulate: Emulate, telegram: TelegramServer) -> ChannelPerson:
-    return CHANNELS[channel](seed.ALICE, emulate, telegram)
-
-
-@pytest.fixture
-def bob(channel: str, emulate: Emulate, telegram: TelegramServer) -> ChannelPerson:
-    return CHANNELS[channel](seed.BOB, emulate, telegram)
 
 
 def connect(person: ChannelPerson, emulate: Emulate) -> None:

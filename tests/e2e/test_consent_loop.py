@@ -10,7 +10,6 @@ from e2e.people import CHANNELS, ChannelPerson, sign_in, wait_for_link, wait_for
 from e2e.served import Served, assert_only_mail_of
 from peers import seed
 from peers.emulate import Emulate
-from peers.telegram import TelegramServer
 from peers.wait import wait_until
 from playwright.sync_api import Browser, Page
 
@@ -26,16 +25,6 @@ def channel() -> str:
 @pytest.fixture
 def served(serve: Serve, channel: str) -> Served:
     return serve(CHANNEL=channel)
-
-
-@pytest.fixture
-def alice(channel: str, emulate: Emulate, telegram: TelegramServer) -> ChannelPerson:
-    return CHANNELS[channel](seed.ALICE, emulate, telegram)
-
-
-@pytest.fixture
-def bob(channel: str, emulate: Emulate, telegram: TelegramServer) -> ChannelPerson:
-    return CHANNELS[channel](seed.BOB, emulate, telegram)
 
 
 def consent(page: Page, person: ChannelPerson) -> str:

@@ -215,6 +215,29 @@ async def test_a_workspace_installs_the_app_and_is_answered_with_its_own_token(r
         assert installed.bot_token.encode() not in stored
 
 
+async def test_an_app_whose_tokens_expire_is_not_installed(
+    run: Run, emulate: Emulate, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The server knows no token rotation: the answer is as Slack documents it."""
+    app = {"client_id": emulate.slack_client_id, "client_secret": emulate.slack_client_secret}
+    slack = Slack(signing_secret=emulate.signing_secret, api_url=emulate.slack_url, **app)
+    emulate.connect([f"{BASE}/slack/oauth_redirect"])
+    granted = {"ok": True, "app_id": "A1", "team": {"id": "T9"}, "authed_user": {"id": "U1"}, "bot_user_id": "B1"}
+    rotating = {"access_token": "xoxe.xoxb-1-SECRET", "refresh_token": "xoxe-1-SECRET", "expires_in": 43200}
+    emulate.slack.fail("/api/oauth.v2.access", 200, body={**granted, **rotating, "token_type": "bot", "scope": ""})
+    emulate.slack.fail("/api/auth.test", 200, body={"ok": True, "team_id": "T9", "user_id": "B1", "bot_id": "B2"})
+    async with run(slack, base_url=BASE) as running:
+        transport = httpx.ASGITransport(running.gateway.asgi())
+        async with httpx.AsyncClient(transport=transport, base_url=BASE) as browser:
+            page = await browser.get("/slack/install")
+            state = re.findall(r"state=([^&\"]+)", page.text)[0]
+            answer = await browser.get("/slack/oauth_redirect", params={"code": "c", "state": state})
+        assert answer.status_code == 500
+        assert await running.gateway.installations.load("slack", "T9") is None
+    assert "token rotation is on" in caplog.text
+    assert "SECRET" not in answer.text + caplog.text
+
+
 @pytest.mark.parametrize(
     ("options", "name"),
     [
