@@ -64,7 +64,6 @@ def test_a_person_connects_is_answered_and_disconnects(
     wait_until(lambda: emulate.google.calls("/oauth2/revoke"), 15, "Google is told")
 
 
-@pytest.mark.parametrize("channel", CHANNELS)
 def test_two_people_who_finish_in_the_others_order_each_get_their_own(
     served: Served, alice: ChannelPerson, bob: ChannelPerson, chromium: Browser
 ) -> None:
