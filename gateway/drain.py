@@ -1,8 +1,9 @@
 import asyncio
+from collections.abc import Mapping
 
-from gateway import request_context
-from gateway.inbox import Inbox
+from gateway.inbox import Claimed, Inbox
 from gateway.outbox import Outbox
+from gateway.request_context import request_context
 from gateway.turn import Turns
 
 
@@ -21,7 +22,7 @@ class Drain:
             if taken.unsent:
                 await self._outbox.deliver(conversation_id)
             return False
-        with request_context.bind(turn=row.reference):
+        with request_context(_values_of(row)):
             try:
                 if taken.unsent:
                     await self._outbox.deliver(conversation_id)
@@ -36,3 +37,15 @@ class Drain:
                 self._inbox.let_go(row)
             await self._outbox.deliver(conversation_id, unsent)
         return True
+
+
+def _values_of(row: Claimed) -> Mapping[str, str]:
+    """What the request context has of a message before it is read: who wrote it is added then."""
+    where = row.conversation
+    return {
+        "REQUEST_ID": row.reference,
+        "CHANNEL": where.channel,
+        "TENANT": where.tenant,
+        "CONVERSATION_ID": where.id,
+        "SESSION_ID": str(row.conversation_id),
+    }

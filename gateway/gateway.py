@@ -12,7 +12,6 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from gateway import request_context
 from gateway.agent import Agent
 from gateway.approvals import Approvals
 from gateway.audit import Audit
@@ -29,13 +28,14 @@ from gateway.interface import Event, Interface, Presenter, TranscriptEntry
 from gateway.logs import describe
 from gateway.outbox import Outbox
 from gateway.postgres import PostgresDatabase
+from gateway.request_context import equip_loop, request_context
 from gateway.retention import Retention
 from gateway.runner import AgentRunner
 from gateway.sending import Sender
 from gateway.sessions import Sessions
 from gateway.timers import Timer, Timers
 from gateway.transcript import load_transcript
-from gateway.turn import Turns
+from gateway.turn import RequestValues, Turns
 from oauth import Identity, Keyring, OAuthCoordinator, OAuthProvider, SettingError
 from oauth.installations import InstallationStore
 from oauth.routes import callback_routes
@@ -48,6 +48,10 @@ REMOVE_EVERY = 60.0  # seconds between two looks for what is old
 CLEAN_UP_EVERY = 5.0  # seconds
 
 log = logging.getLogger(__name__)
+
+
+def _no_values(_: Message) -> Mapping[str, Any]:
+    return {}
 
 
 class Gateway:
@@ -64,6 +68,7 @@ class Gateway:
         private_answers: "alone" or "open": where a private answer goes that was asked for in a place which several
             people read, see docs/isolation.md; else UNDERSTUDY_PRIVATE_ANSWERS.
         audit_content: whether the audit has the arguments and results of tools; else UNDERSTUDY_AUDIT_CONTENT.
+        request_values: gives values of a message to add to the request context of its turn.
 
     Raises:
         CloneError: naming a toolkit's attribute that stands against a copy for every person.
@@ -81,6 +86,7 @@ class Gateway:
         max_concurrent_turns: int = MAX_CONCURRENT_TURNS,
         private_answers: str | None = None,
         audit_content: bool | None = None,
+        request_values: RequestValues = _no_values,
     ) -> None:
         settings = GatewaySettings(
             database_url=database,
@@ -132,7 +138,9 @@ class Gateway:
             self._oauth,
             settings.private_answers,
             settings.turn_tries,
+            request_values,
         )
+        self._request_values = request_values
         self._ready = False
 
     @property
@@ -188,6 +196,7 @@ class Gateway:
 
     @asynccontextmanager
     async def _open(self, *, plays: bool) -> AsyncIterator[None]:
+        equip_loop()
         await self._database.open()
         started: list[Interface | MCPServer] = []
         try:
@@ -245,7 +254,8 @@ class Gateway:
                 "Gateway.run() is for while the gateway runs: enter `async with gateway.lifespan():` first"
             )
         reference = secrets.token_hex(4)
-        with request_context.bind(turn=reference):
+        values = {**self._request_values(message), **_values_of(message, reference)}
+        with request_context(values):
             played = await self._runner.run(
                 message, reference, [], handler or _ignore, stream=handler is not None, credentials=credentials
             )
@@ -399,6 +409,16 @@ def _dispatcher(database: Database, max_concurrent_turns: int, takeover_after: f
 
         return DistributedDispatcher(database, max_concurrent_turns, takeover_after)
     return EmbeddedDispatcher(max_concurrent_turns)
+
+
+def _values_of(message: Message, reference: str) -> Mapping[str, str]:
+    return {
+        "REQUEST_ID": reference,
+        "CHANNEL": message.conversation.channel,
+        "TENANT": message.conversation.tenant,
+        "CONVERSATION_ID": message.conversation.id,
+        "USER_ID": message.sender.user_id,
+    }
 
 
 async def _refuse(_: Request, error: Exception) -> Response:

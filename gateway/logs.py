@@ -1,9 +1,9 @@
 import logging
 import re
 
-from gateway import request_context
+from gateway.request_context import get_request_context
 
-FORMAT = "%(asctime)s %(levelname)-7s %(name)s%(turn)s: %(message)s"
+FORMAT = "%(asctime)s %(levelname)-7s %(name)s%(request)s: %(message)s"
 
 ERROR_LENGTH = 500  # characters that are kept of one
 
@@ -22,11 +22,11 @@ _SECRETS = re.compile(
 
 
 class RedactingFormatter(logging.Formatter):
-    """Adds the turn's reference to a line, and takes out what looks like a code, a state or a token."""
+    """Adds the request context to a line, and takes out what looks like a code, a state or a token."""
 
     def format(self, record: logging.LogRecord) -> str:
-        reference = request_context.current().get("turn")
-        record.turn = f" [{reference}]" if reference else ""
+        values = " ".join(f"{name}={value}" for name, value in get_request_context().items())
+        record.request = f" [{values}]" if values else ""
         return redact(super().format(record))
 
 

@@ -18,6 +18,7 @@ from gateway.interface import HELD_ANSWER, Interface
 from gateway.journal import ApprovalRequired, CallNotRepeated, TurnJournal
 from gateway.logs import describe
 from gateway.outbox import Outbox, Unsent
+from gateway.request_context import get_request_context, set_request_context
 from gateway.retries import may_pass, next_try
 from gateway.runner import TURN_TIMEOUT, AgentRunner
 from gateway.sessions import Role, SessionItem, Sessions
@@ -35,6 +36,9 @@ NOTHING_HELD = "No answer waits for you any more."
 FAILED = "Sorry, something went wrong and I could not answer that (reference {reference})."
 INTERRUPTED = "I was interrupted while I used {tools}: I cannot tell whether that was done, and did not repeat it."
 TOO_SLOW = "Sorry, that took too long and I gave up (reference {reference})."
+
+RequestValues = Callable[[Message], Mapping[str, Any]]
+"""Gives values of a message that a host application adds to the request context."""
 
 log = logging.getLogger(__name__)
 
@@ -84,6 +88,7 @@ class Turns:
         oauth: OAuthCoordinator | None,
         private_answers: PrivateAnswers,
         tries: int,
+        request_values: RequestValues,
     ) -> None:
         self._agent = agent
         self._runner = runner
@@ -96,6 +101,7 @@ class Turns:
         self._oauth = oauth
         self._private_answers = private_answers
         self._tries = tries
+        self._request_values = request_values
 
     async def play(self, row: Claimed) -> list[Unsent] | None:
         """Plays one claimed message to its end: answered, parked or given up.
@@ -117,6 +123,9 @@ class Turns:
             if message is None:
                 await self._end(row, InboxStatus.DONE)
                 return None
+            set_request_context(
+                {**self._request_values(message), **get_request_context(), "USER_ID": message.sender.user_id}
+            )
             journal, message, outcome = await self._answer(row, message, interface)
             if outcome.retry:
                 await self._inbox.retry(row, message.sender, outcome.error, next_try(row.attempts))

@@ -1,0 +1,172 @@
+"""Values of a request: seen in all that it starts, by nothing else, and by nothing when it is over."""
+
+import asyncio
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from contextvars import copy_context
+from pathlib import Path
+from typing import Any
+
+import pytest
+from stage import place, stage
+
+from gateway import Identity, Message
+from gateway.logs import FORMAT, RedactingFormatter
+from gateway.request_context import (
+    carry,
+    clear_request_context,
+    equip_loop,
+    get_from_context,
+    get_request_context,
+    request_context,
+    set_request_context,
+    update_request_context,
+)
+from toolkits import Toolkit, tool
+
+NAMES = ["REQUEST_ID", "CHANNEL", "TENANT", "CONVERSATION_ID", "SESSION_ID", "USER_ID"]
+
+
+def test_values_are_set_read_added_to_and_taken_away() -> None:
+    with request_context({"A": 1}):
+        assert get_from_context("A") == 1
+        assert get_from_context("B") is None
+        assert get_from_context("B", "other") == "other"
+        update_request_context(B=2)
+        assert get_request_context() == {"A": 1, "B": 2}
+        set_request_context({"C": 3})
+        assert get_request_context() == {"C": 3}
+        clear_request_context()
+        assert get_request_context() == {}
+    assert get_request_context() == {}
+
+
+def test_a_block_adds_and_always_restores() -> None:
+    with request_context({"A": 1, "B": 1}):
+        with suppress(RuntimeError), request_context({"A": 2}):
+            update_request_context(B=2, C=2)
+            raise RuntimeError
+        assert get_request_context() == {"A": 1, "B": 1}
+
+
+def test_nothing_can_be_written_into_it() -> None:
+    given = {"A": 1}
+    with request_context(given):
+        given["A"] = 2
+        assert get_from_context("A") == 1
+        with pytest.raises(TypeError):
+            get_request_context()["A"] = 2  # type: ignore[index]
+    with pytest.raises(TypeError):
+        get_request_context()["A"] = 2  # type: ignore[index]
+
+
+async def test_tasks_see_what_held_when_they_began_and_change_it_for_themselves() -> None:
+    async def work(number: int) -> list[Any]:
+        update_request_context(NUMBER=number)
+        await asyncio.sleep(0)
+        return [get_from_context("A"), get_from_context("NUMBER")]
+
+    with request_context({"A": 1}):
+        assert await asyncio.gather(*(work(number) for number in range(50))) == [[1, number] for number in range(50)]
+        assert get_request_context() == {"A": 1}
+
+
+async def test_threads_see_it_and_other_pools_by_carry() -> None:
+    equip_loop()
+    loop = asyncio.get_running_loop()
+    with request_context({"A": 1}), ThreadPoolExecutor(2) as pool:
+        assert await asyncio.to_thread(get_from_context, "A") == 1
+        assert await loop.run_in_executor(None, get_from_context, "A") == 1
+        assert await loop.run_in_executor(pool, get_from_context, "A") is None
+        carried = carry(get_from_context)
+        assert await asyncio.gather(*(loop.run_in_executor(pool, carried, "A") for _ in range(20))) == [1] * 20
+
+
+async def test_what_outlives_a_block_sees_its_values_no_more() -> None:
+    over, seen = asyncio.Event(), list[Any]()
+
+    async def late() -> None:
+        with request_context({"C": 3}):
+            await over.wait()
+            seen.append(get_request_context())
+        seen.append(get_request_context())
+
+    with request_context({"A": 1}):
+        with request_context({"B": 2}):
+            task = asyncio.create_task(late())
+            await asyncio.sleep(0)
+        over.set()
+        await task
+    assert seen == [{"A": 1, "B": 2, "C": 3}, {"A": 1}]
+
+
+def test_a_block_that_ends_elsewhere_leaves_nothing() -> None:
+    block = request_context({"A": 1})
+    context = copy_context()
+    context.run(block.__enter__)
+    block.__exit__(None, None, None)
+    assert context.run(get_request_context) == {}
+
+
+class Looking(Toolkit):
+    _clone_shared_attrs = ("late",)
+
+    def __init__(self) -> None:
+        self.late: list[asyncio.Task[Any]] = []
+
+    @tool
+    def look_in_a_thread(self) -> list[Any]:
+        """Looks at who asks."""
+        return [get_from_context(name) for name in NAMES]
+
+    @tool
+    async def look(self) -> list[Any]:
+        """Looks at who asks, now and later."""
+
+        async def later() -> Any:
+            while get_from_context("USER_ID") is not None:
+                await asyncio.sleep(0.01)
+            return get_request_context()
+
+        self.late.append(asyncio.create_task(later()))
+        return [get_from_context(name) for name in NAMES]
+
+
+@pytest.mark.parametrize("call", ["look", "look_in_a_thread"])
+async def test_the_gateway_sets_it_for_each_turn(tmp_path: Path, call: str) -> None:
+    toolkit = Looking()
+    scene = stage(tmp_path, [toolkit])
+    async with scene.open():
+        with request_context({"HOST": "someone's"}):
+            answer = await scene.ask("alice", f"call {call}")
+        reference, conversation = scene.rows("SELECT reference, conversation_id FROM inbox")[0]
+        seen = f'["{reference}","stage","T1","dm-alice","{conversation}","alice"]'
+        assert answer == seen
+        assert "alice" in await scene.ask("alice", f"call {call}")
+        async with asyncio.timeout(10):
+            assert [await task for task in toolkit.late] == [{}] * len(toolkit.late)
+
+
+async def test_a_host_application_adds_its_own(tmp_path: Path) -> None:
+    class Plans(Toolkit):
+        @tool
+        def plan(self) -> str:
+            """Tells the plan."""
+            return f"{get_from_context('PLAN')} of {get_from_context('USER_ID')}"
+
+    scene = stage(tmp_path, [Plans()], request_values=lambda message: {"PLAN": message.sender_name, "USER_ID": "no"})
+    async with scene.open():
+        assert await scene.ask("alice", "call plan") == "Alice of alice"
+        sender = Identity("stage", "T1", "bob")
+        message = Message(id="1", text="call plan", sender=sender, sender_name="Bob", conversation=place("dm-bob"))
+        with request_context({"OTHER": 1}):
+            assert await scene.gateway.run(message) == "Bob of bob"
+            assert get_request_context() == {"OTHER": 1}
+
+
+async def test_a_line_of_the_log_has_it() -> None:
+    record = logging.LogRecord("gateway.turn", logging.INFO, "", 1, "hello", None, None)
+    with request_context({"REQUEST_ID": "4db7b441", "USER_ID": "U1"}):
+        assert RedactingFormatter(FORMAT).format(record).endswith("[REQUEST_ID=4db7b441 USER_ID=U1]: hello")
+    assert RedactingFormatter(FORMAT).format(record).endswith("gateway.turn: hello")
