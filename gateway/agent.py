@@ -1,17 +1,22 @@
+import inspect
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 from weakref import WeakSet
 
 from gateway.config import ModelSettings, WhenBusy
 from gateway.native import engine_of, name_of
 from oauth import SettingError
-from toolkits import Function, Toolkit, TurnContext
+from toolkits import Function, Message, Toolkit, TurnContext
 from toolkits.clone import check_nothing_shared, clone_attributes
 from toolkits.mcp import MCPServer
 
+if TYPE_CHECKING:
+    from gateway.flow import AgentCall
+
 DEFAULT_ENGINE = "pydantic-ai"
 DEFAULT_NAME = "assistant"
+FLOW = "flow"
 
 _SHARED = ("native", "model", "instructions", "name", "description", "engine", "auth", "scopes", "make_context",
            "mcp_servers", "when_busy")  # fmt: skip
@@ -28,16 +33,18 @@ class Agent:
     Every message is played by a deep copy of it, in which the toolkits are cloned.
 
     Args:
-        native: an agent that is already written for a framework: a pydantic-ai `Agent`, a compiled graph of LangGraph
-            or an `Agent` of the OpenAI Agents SDK. It is shared by all copies; its tools are given a `TurnContext` as
-            pydantic-ai's `deps`, LangGraph's run context, or the Agents SDK's context.
+        native: a flow (an async function of a `Message` that calls agents), or an agent that is already written for a
+            framework: a pydantic-ai `Agent`, a compiled graph of LangGraph or an `Agent` of the OpenAI Agents SDK. All
+            copies share it; its tools are given a `TurnContext` as pydantic-ai's `deps`, LangGraph's run context, or
+            the Agents SDK's context.
         model: what the engine takes: a model object, or a provider and a model like "openai:gpt-5.2"
             (https://ai.pydantic.dev/models/overview/). Else UNDERSTUDY_MODEL. A native agent has its own.
         toolkits: what its tools are methods of.
         instructions: what the model is told before every message.
         name: what it is called: by its team, and in its greeting.
         description: what it is for, in a sentence: its team's lead is told so.
-        members: agents that this one may ask, each with toolkits of its own.
+        members: agents that this one may ask, each with toolkits of its own; of a flow, those that it calls and does
+            not name itself.
         mcp_servers: servers whose tools it may call, too; connected once and shared by all copies.
         engine: which engine runs it: "pydantic-ai", "langgraph" or "openai-agents". A native agent's is known.
         auth: the OAuth provider whose credentials the tools of a native agent ask for, and `scopes` which permissions.
@@ -70,8 +77,11 @@ class Agent:
         when_busy: str = "queue",
     ) -> None:
         if native is not None:
-            refused = {"model": model, "instructions": instructions, "members": members, "engine": engine}
-            engine = _engine_of(native, [argument for argument, value in refused.items() if value])
+            refused = {"model": model, "instructions": instructions, "engine": engine}
+            kind = _engine_of(native, refused | ({"members": members} if engine_of(native) != FLOW else {}))
+            if kind == FLOW:
+                members = list(dict.fromkeys((*members, *_agents_in(native))))
+            engine = kind
             name = name or name_of(native)
         elif model is None:
             model = ModelSettings().model
@@ -152,6 +162,16 @@ class Agent:
         added = [value for name, value in self.__dict__.items() if name not in _KNOWN]
         return [*self.toolkits, *self.members, *added]
 
+    def __call__(self, message: Message | str) -> "AgentCall":
+        """A call of this agent in the turn of the flow in which it is written: see `AgentCall`.
+
+        Args:
+            message: what it is to answer.
+        """
+        from gateway.flow import call  # which calls agents
+
+        return call(self.template, message)
+
     @property
     def tool_name(self) -> str:
         """What the lead of a team calls to ask this agent."""
@@ -187,6 +207,8 @@ class Agent:
         }
 
     def _check_names(self) -> None:
+        if self.engine == FLOW:
+            return  # it has no tools
         owned = [(name, type(toolkit).__name__) for toolkit in self.toolkits for name in toolkit.functions]
         owned += [(member.tool_name, f"its member {member.name!r}") for member in self.members]
         owners: dict[str, str] = {}
@@ -215,13 +237,22 @@ def _when_busy(value: str) -> WhenBusy:
         raise SettingError(f"Agent(when_busy={value!r}) is none of {', '.join(WhenBusy)}.") from None
 
 
-def _engine_of(native: Any, refused: Sequence[str]) -> str:
+def _agents_in(flow: Any) -> Iterator[Agent]:
+    """The agents that a flow names, as globals or as variables around it."""
+    variables = inspect.getclosurevars(flow)
+    for value in (*variables.globals.values(), *variables.nonlocals.values()):
+        if isinstance(value, Agent):
+            yield value
+
+
+def _engine_of(native: Any, given: Mapping[str, Any]) -> str:
+    refused = [argument for argument, value in given.items() if value]
     engine = engine_of(native)
     kind = f"{type(native).__module__}.{type(native).__qualname__}"
     if engine is None:
         raise SettingError(
             f"Agent({kind} object) cannot be run: it is no pydantic-ai Agent, no compiled LangGraph graph (call "
-            "compile() on a StateGraph) and no Agent of the OpenAI Agents SDK."
+            "compile() on a StateGraph), no Agent of the OpenAI Agents SDK and no async function."
         )
     if refused:
         raise SettingError(

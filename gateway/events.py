@@ -64,6 +64,37 @@ class ToolEnded:
     error: str | None = field(default=None, repr=False)
 
 
-TurnEvent = TextDelta | ToolStarted | ToolEnded
+@dataclass(frozen=True, slots=True)
+class PhaseStarted:
+    """A phase of a flow begins."""
+
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseEnded:
+    """A phase of a flow has ended, in whatever way.
+
+    Args:
+        elapsed_ms: how long it took, in milliseconds.
+    """
+
+    label: str
+    elapsed_ms: int
+
+
+TurnEvent = TextDelta | ToolStarted | ToolEnded | PhaseStarted | PhaseEnded
 
 EventHandler = Callable[[TurnEvent], Coroutine[Any, Any, None]]
+
+
+class TurnHandler:
+    """A handler of two parts: what has to know of each event, and the display, which a silent call leaves out."""
+
+    def __init__(self, note: EventHandler, show: EventHandler) -> None:
+        self.note = note
+        self._show = show
+
+    async def __call__(self, event: TurnEvent) -> None:
+        await self.note(event)
+        await self._show(event)

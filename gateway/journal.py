@@ -154,6 +154,11 @@ class TurnJournal:
         self._responses[scope, number] = data
         self._since[scope, number] = self._made if replaced else set()
 
+    async def add_answer(self, scope: str, number: int, data: str) -> None:
+        """Keeps what a whole run came to, which is not retracted."""
+        await self.add_response(scope, number, data)
+        del self._since[scope, number]
+
     async def retract(self) -> None:
         """Forgets the last answer of each model if nothing was done of it: asked anew, it may have other tools."""
         for (scope, number), made in self._since.items():
@@ -349,6 +354,10 @@ class RunJournal:
     async def add_response(self, number: int, data: str) -> None:
         if self.turn is not None:
             await self.turn.add_response(self.scope, number, data)
+
+    async def add_answer(self, number: int, data: str) -> None:
+        if self.turn is not None:
+            await self.turn.add_answer(self.scope, number, data)
 
     async def recall(
         self, key: str, tool: str, arguments: Mapping[str, Any], handler: EventHandler, *, read_only: bool

@@ -8,7 +8,7 @@ from gateway.agent import Agent
 from gateway.audit import Audit, AuditTrail
 from gateway.credentials import TurnCredentials
 from gateway.engines import Answer, load_engine
-from gateway.events import EventHandler, ToolStarted, TurnEvent
+from gateway.events import EventHandler, ToolStarted, TurnEvent, TurnHandler
 from gateway.journal import ApprovalRequired, RunJournal, TurnJournal
 from gateway.sessions import SessionItem
 from oauth import OAuthCoordinator
@@ -77,11 +77,12 @@ class AgentRunner:
             journal.stop = source.stop
             private = private or journal.private
 
-        async def handle(event: TurnEvent) -> None:
+        async def note(event: TurnEvent) -> None:
             nonlocal private
             private = private or (isinstance(event, ToolStarted) and event.private)
             await trail.note(event)
-            await handler(event)
+
+        handle = TurnHandler(note, handler)
 
         context = TurnContext(
             identity=message.sender,

@@ -23,6 +23,13 @@ class Answer:
     items: Sequence[SessionItem]
 
 
+class MaxTurnsExceeded(Exception):  # noqa: N818
+    """A call was to ask its model so many times at most, and there is no answer yet."""
+
+    def __init__(self, agent: Agent, limit: int | None) -> None:
+        super().__init__(f"{agent.name} has no answer after {limit} turns")
+
+
 class Engine(Protocol):
     """Runs agents on messages. One serves a whole process and keeps nothing of any run."""
 
@@ -44,6 +51,7 @@ class Engine(Protocol):
         *,
         stream: bool,
         journal: RunJournal = NO_JOURNAL,
+        max_turns: int | None = None,
     ) -> Answer:
         """Runs a copy of an agent.
 
@@ -55,10 +63,12 @@ class Engine(Protocol):
             handler: is told what happens.
             stream: whether the handler wants the text as it is written.
             journal: what earlier runs of the same turn have done: the engine goes on from there, and repeats no call.
+            max_turns: how often the model is asked at most; as the framework has it, unless given.
 
         Raises:
             ConsentRequired: if a tool needs an account that the person has not connected. An engine that makes a
                 result for the model of what a tool raises is stopped by the turn, which knows.
+            MaxTurnsExceeded: if the model was asked `max_turns` times, and there is no answer.
         """
         ...
 

@@ -28,11 +28,12 @@ from langchain_core.messages import (
 from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import BaseTool, ToolException
 from langgraph.constants import CONFIG_KEY_CHECKPOINTER
+from langgraph.errors import GraphRecursionError
 from langgraph.pregel import Pregel
 from pydantic import ConfigDict, PrivateAttr, TypeAdapter
 
 from gateway.agent import Agent
-from gateway.engines import Answer
+from gateway.engines import Answer, MaxTurnsExceeded
 from gateway.engines.langgraph_checkpoints import THREAD, Checkpoints
 from gateway.engines.tools import AgentTool, FunctionTool, Run, own_tools, remote_tools
 from gateway.events import EventHandler, TextDelta, ToolEnded, ToolOutcome, ToolStarted
@@ -81,6 +82,7 @@ class LangGraphEngine:
         *,
         stream: bool,
         journal: RunJournal = NO_JOURNAL,
+        max_turns: int | None = None,
     ) -> Answer:
         graph, run = await self._graph(agent, context), Run(agent, context, handler, journal)
         said = [*_messages(history), HumanMessage(text)]
@@ -94,6 +96,8 @@ class LangGraphEngine:
         if journal.is_kept:
             configurable[CONFIG_KEY_CHECKPOINTER] = checkpoints
         config = RunnableConfig(callbacks=[] if agent.native is None else [_ToolWatch(run)], configurable=configurable)
+        if max_turns is not None:
+            config["recursion_limit"] = 2 * max_turns  # a step for the model and one for its tools
         resumes = checkpoints.restore(text)
         state: dict[str, Any] = {}
         try:
@@ -108,6 +112,10 @@ class LangGraphEngine:
                     state = chunk
                 elif delta := _text_delta(chunk[0]):
                     await handler(TextDelta(delta))
+        except GraphRecursionError as error:
+            if max_turns is None:
+                raise
+            raise MaxTurnsExceeded(agent, max_turns) from error
         finally:
             if not journal.is_kept and isinstance(graph, Pregel) and graph.checkpointer not in (None, True, False):
                 await graph.checkpointer.adelete_thread(thread_id)  # type: ignore[union-attr]

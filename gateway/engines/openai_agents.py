@@ -14,9 +14,11 @@ from weakref import WeakKeyDictionary
 from agents import Agent as SDKAgent
 from agents import FunctionTool as SDKTool
 from agents import RunConfig, RunContextWrapper, RunHooks, Runner, RunResult, RunResultStreaming
+from agents.exceptions import MaxTurnsExceeded as SDKMaxTurnsExceeded
 from agents.exceptions import UserError
 from agents.models.interface import Model
 from agents.models.multi_provider import MultiProvider
+from agents.run import DEFAULT_MAX_TURNS
 from agents.run_config import ToolErrorFormatterArgs
 from agents.tool_context import ToolContext
 from openai import OpenAIError
@@ -24,7 +26,7 @@ from pydantic import TypeAdapter
 from pydantic_core import to_json
 
 from gateway.agent import Agent
-from gateway.engines import Answer
+from gateway.engines import Answer, MaxTurnsExceeded
 from gateway.engines.openai_agents_replay import OwnTool, Replay
 from gateway.engines.tools import AgentTool, Run, own_tools, remote_tools
 from gateway.events import EventHandler, TextDelta, ToolEnded, ToolOutcome, ToolStarted
@@ -64,6 +66,7 @@ class OpenAIAgentsEngine:
         *,
         stream: bool,
         journal: RunJournal = NO_JOURNAL,
+        max_turns: int | None = None,
     ) -> Answer:
         run = _Run(agent, context, handler, journal, replay=Replay(journal, handler))
         watch = _ToolWatch(run)
@@ -71,12 +74,22 @@ class OpenAIAgentsEngine:
         said: list[Any] = [*_messages(history), {"role": "user", "content": text}]
         given: Any = run if agent.native is None else _native_context(run)
         sdk_agent = run.replay.of(await self._agent(run))
+        limit = max_turns or DEFAULT_MAX_TURNS
         result: RunResult | RunResultStreaming
-        if stream:
-            result = Runner.run_streamed(sdk_agent, said, context=given, hooks=watch, run_config=config)
-            await _forward(result, handler)
-        else:
-            result = await Runner.run(sdk_agent, said, context=given, hooks=watch, run_config=config)
+        try:
+            if stream:
+                result = Runner.run_streamed(
+                    sdk_agent, said, context=given, hooks=watch, run_config=config, max_turns=limit
+                )
+                await _forward(result, handler)
+            else:
+                result = await Runner.run(
+                    sdk_agent, said, context=given, hooks=watch, run_config=config, max_turns=limit
+                )
+        except SDKMaxTurnsExceeded as error:
+            if max_turns is None:
+                raise
+            raise MaxTurnsExceeded(agent, max_turns) from error
         if result.interruptions:
             raise NotImplementedError("the agent waits for an approval, which is not supported yet")
         added = [said[-1], *result.to_input_list()[len(said) :]]

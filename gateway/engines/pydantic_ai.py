@@ -10,7 +10,7 @@ from pydantic_ai import Agent as PydanticAgent
 from pydantic_ai import AgentRunResult, AgentStreamEvent, DeferredToolRequests, RunContext, ToolFailed
 from pydantic_ai.agent import AbstractAgent
 from pydantic_ai.capabilities import AbstractCapability, WrapModelRequestHandler, WrapToolExecuteHandler
-from pydantic_ai.exceptions import UserError
+from pydantic_ai.exceptions import UsageLimitExceeded, UserError
 from pydantic_ai.messages import (
     ModelMessage,
     ModelMessagesTypeAdapter,
@@ -27,10 +27,11 @@ from pydantic_ai.models import Model, ModelRequestContext, infer_model
 from pydantic_ai.models.function import FunctionModel
 from pydantic_ai.tools import ToolDefinition
 from pydantic_ai.toolsets import AbstractToolset, ToolsetTool
+from pydantic_ai.usage import UsageLimits
 from pydantic_core import to_json
 
 from gateway.agent import Agent
-from gateway.engines import Answer
+from gateway.engines import Answer, MaxTurnsExceeded
 from gateway.engines.tools import AgentTool, Run, own_tools, remote_tools, watched
 from gateway.events import EventHandler, TextDelta
 from gateway.journal import NO_JOURNAL, RunJournal
@@ -66,6 +67,7 @@ class PydanticAIEngine:
         *,
         stream: bool,
         journal: RunJournal = NO_JOURNAL,
+        max_turns: int | None = None,
     ) -> Answer:
         async def forward(_: RunContext[Any], events: AsyncIterable[AgentStreamEvent]) -> None:
             async for event in events:
@@ -73,22 +75,30 @@ class PydanticAIEngine:
                     await handler(TextDelta(delta))
 
         run = Run(agent, context, handler, journal)
-        messages = _messages(history)
-        if agent.native is not None:
-            result = await self._run_native(run, text, messages, forward if stream else None)
-        else:
-            model = _model(agent.model)
-            result = await self._runner(agent.template).run(
-                text,
-                model=model,
-                instructions=agent.instructions or None,
-                deps=run,
-                message_history=messages,
-                event_stream_handler=forward if stream and _can_stream(model) else None,
-            )
+        messages, limits = _messages(history), UsageLimits(request_limit=max_turns) if max_turns is not None else None
+        try:
+            if agent.native is not None:
+                result = await self._run_native(run, text, messages, forward if stream else None, limits)
+            else:
+                model = _model(agent.model)
+                result = await self._runner(agent.template).run(
+                    text,
+                    model=model,
+                    instructions=agent.instructions or None,
+                    deps=run,
+                    message_history=messages,
+                    event_stream_handler=forward if stream and _can_stream(model) else None,
+                    usage_limits=limits,
+                )
+        except UsageLimitExceeded as error:
+            if max_turns is None:
+                raise
+            raise MaxTurnsExceeded(agent, max_turns) from error
         return Answer(_text(result.output), [_item(message) for message in result.new_messages()])
 
-    async def _run_native(self, run: Run, text: str, messages: list[ModelMessage], forward: Any) -> AgentRunResult[Any]:
+    async def _run_native(
+        self, run: Run, text: str, messages: list[ModelMessage], forward: Any, limits: UsageLimits | None
+    ) -> AgentRunResult[Any]:
         native: AbstractAgent[Any, Any] = run.agent.native
         context = run.context if run.agent.make_context is None else run.agent.make_context(run.context)
         streams = forward is not None and _can_stream(native.model)
@@ -100,6 +110,7 @@ class PydanticAIEngine:
             event_stream_handler=forward if streams else None,
             capabilities=[_Replay(run), _ToolWatch(run, ours)],
             toolsets=[ours],
+            usage_limits=limits,
         )
 
     def _runner(self, template: Agent) -> PydanticAgent[Run, str]:

@@ -1,0 +1,44 @@
+"""Flows: agents that are plain async functions, and call others."""
+
+import inspect
+from collections.abc import Sequence
+from dataclasses import replace
+
+from gateway.agent import Agent
+from gateway.engines import Answer
+from gateway.events import EventHandler
+from gateway.flow import FlowTurn, play
+from gateway.history import Session
+from gateway.journal import NO_JOURNAL, RunJournal
+from gateway.sessions import SessionItem
+from oauth import SettingError
+from toolkits import TurnContext
+
+
+class FlowEngine:
+    """Runs a flow. The agents that it calls are run by their own engines."""
+
+    def check(self, agent: Agent) -> None:
+        if not inspect.iscoroutinefunction(agent.native):
+            raise SettingError(f"Agent({agent.native!r}) is a function that is not async: write `async def`.")
+        if agent.mcp_servers or agent.toolkits:
+            raise SettingError(f"Agent({agent.native!r}) is a flow: give tools to the agents that it calls.")
+
+    async def run(
+        self,
+        agent: Agent,
+        text: str,
+        context: TurnContext,
+        history: Sequence[SessionItem],
+        handler: EventHandler,
+        *,
+        stream: bool,
+        journal: RunJournal = NO_JOURNAL,
+        max_turns: int | None = None,
+    ) -> Answer:
+        if max_turns is not None:
+            raise ValueError(f"{agent.name} is a flow: give max_turns to the calls in it")
+        message = context.message if text == context.message.text else replace(context.message, text=text)
+        session = Session(history)
+        answer = await play(agent.native, message, FlowTurn(context, handler, journal, streams=stream), session)
+        return Answer(answer, session.added)

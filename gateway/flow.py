@@ -1,0 +1,281 @@
+"""Flows: plain async functions in which agents are called, alone or in phases."""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Sequence
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+from pydantic import TypeAdapter
+
+from gateway.credentials import TurnCredentials
+from gateway.engines import Answer, load_engine
+from gateway.events import EventHandler, PhaseEnded, PhaseStarted, TurnEvent, TurnHandler
+from gateway.history import PhaseSession, Session
+from gateway.journal import NO_JOURNAL, RunJournal
+from gateway.runner import TURN_TIMEOUT
+from gateway.sessions import Role, SessionItem
+from oauth import Identity
+from toolkits import Conversation, Message, TurnContext
+
+if TYPE_CHECKING:
+    from gateway.agent import Agent
+
+Flow = Callable[[Message], Awaitable[Any]]
+"""Answers a message: what it returns, as text."""
+
+current_session: ContextVar[Session | None] = ContextVar("current_session", default=None)
+"""The history of the turn that a flow runs in."""
+current_handler: ContextVar[Callable[[TurnEvent], Any] | None] = ContextVar("current_handler", default=None)
+"""What is told of what happens in it."""
+current_phase_session: ContextVar[PhaseSession | None] = ContextVar("current_phase_session", default=None)
+"""The history of the phase at hand, if that is shared."""
+current_in_phase: ContextVar[bool] = ContextVar("current_in_phase", default=False)
+"""Whether a phase is at hand."""
+
+_current_turn: ContextVar["FlowTurn | None"] = ContextVar("current_turn", default=None)
+_phase_history: ContextVar[Sequence[SessionItem]] = ContextVar("phase_history", default=())  # of one that is not shared
+
+_ANSWER = -1  # the number of a call's whole answer in its journal
+
+log = logging.getLogger(__name__)
+
+
+class FlowTurn:
+    """The turn that a flow runs in. It is looked up where an agent is called, and passed on from there.
+
+    Args:
+        streams: whether its handler wants text as it is written.
+        given: what `current_handler` is, if it is another one.
+    """
+
+    def __init__(
+        self,
+        context: TurnContext,
+        handler: EventHandler,
+        journal: RunJournal,
+        *,
+        streams: bool,
+        given: Callable[[TurnEvent], Any] | None = None,
+    ) -> None:
+        self.context = context
+        self.handler = handler
+        self.given = given or handler
+        self.journal = journal
+        self.streams = streams
+        self.numbers = count(1)  # of its calls
+        self.over = False
+
+
+@dataclass(frozen=True)
+class _Kept:
+    text: str
+    answer: Answer
+
+
+_adapter = TypeAdapter(_Kept)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """What a call reads, and the history that it writes to, if it writes."""
+
+    read: Callable[[], Sequence[SessionItem]]
+    written: Session | None
+
+
+@dataclass(frozen=True, slots=True)
+class AgentCall:
+    """A call of an agent, which is made when it is awaited: then a fresh copy of the agent runs.
+
+    What it returns is the answer, in markdown. Each modifier gives a new call. It belongs to the turn and the phase in
+    which it is written; outside a turn, or when that is over, it has no identity, and no account is used for it.
+    """
+
+    agent: "Agent"
+    text: str
+    turn: FlowTurn | None
+    place: _Place
+    streams: bool = False
+    is_silent: bool = False
+    limit: int | None = None
+
+    def isolated(self) -> "AgentCall":
+        """Reads nothing of what was said, and writes nothing."""
+        return replace(self, place=_Place(tuple, None))
+
+    def snapshot(self) -> "AgentCall":
+        """Reads what was said up to now, and writes nothing."""
+        frozen = tuple(self.place.read())
+        return replace(self, place=_Place(lambda: frozen, None))
+
+    def stream(self) -> "AgentCall":
+        """Shows the text as it is written, where the channel can."""
+        return replace(self, streams=True)
+
+    def silent(self) -> "AgentCall":
+        """Shows nothing of what it does. What it reads and writes stays the same."""
+        return replace(self, is_silent=True)
+
+    def max_turns(self, limit: int) -> "AgentCall":
+        """Asks the model so many times at most.
+
+        Raises:
+            MaxTurnsExceeded: from the call, if that is not enough.
+        """
+        if limit < 1:
+            raise ValueError(f"max_turns({limit}) leaves no turn: give it 1 or more")
+        return replace(self, limit=limit)
+
+    def __await__(self) -> Generator[Any, None, str]:
+        return self._run().__await__()
+
+    async def _run(self) -> str:
+        # Up to the first await nothing else runs: calls that are made side by side read the same.
+        history = list(self.place.read())
+        block = self.place.written.begin() if self.place.written is not None else []
+        turn = self.turn if self.turn is not None and not self.turn.over else None
+        journal = turn.journal.within(str(next(turn.numbers))) if turn is not None else NO_JOURNAL
+        kept = journal.response(_ANSWER)
+        answer = _adapter.validate_json(kept).answer if kept is not None else None
+        if kept is None or _adapter.validate_json(kept).text != self.text:
+            answer = await self._ask(turn, history, journal)
+            await journal.add_answer(_ANSWER, _adapter.dump_json(_Kept(self.text, answer)).decode())
+        assert answer is not None
+        block.extend(answer.items)
+        return answer.text
+
+    async def _ask(self, turn: FlowTurn | None, history: Sequence[SessionItem], journal: RunJournal) -> Answer:
+        copy = self.agent.deep_copy()
+        handler: EventHandler = turn.handler if turn is not None else _ignore
+        if self.is_silent:
+            handler = handler.note if isinstance(handler, TurnHandler) else handler
+        async with asyncio.timeout(TURN_TIMEOUT.total_seconds()):
+            return await load_engine(copy.engine).run(
+                copy,
+                self.text,
+                turn.context if turn is not None else nobody(self.text),
+                history,
+                handler,
+                stream=self.streams and not self.is_silent and turn is not None and turn.streams,
+                journal=journal,
+                max_turns=self.limit,
+            )
+
+
+def call(agent: "Agent", message: Message | str) -> AgentCall:
+    """A call of an agent in the turn and the phase at hand."""
+    turn = _current_turn.get()
+    text = message if isinstance(message, str) else message.text
+    return AgentCall(agent, text, turn if turn is not None and not turn.over else None, _place())
+
+
+def _place() -> _Place:
+    phase, session = current_phase_session.get(), current_session.get()
+    if current_in_phase.get() and phase is None:
+        before = _phase_history.get()
+        return _Place(lambda: before, None)
+    history = phase if phase is not None else session
+    return _Place(lambda: history.items, history) if history is not None else _Place(tuple, None)
+
+
+@asynccontextmanager
+async def phase(label: str, *, share_context: bool = True, persist: bool = False) -> AsyncIterator[PhaseSession | None]:
+    """A part of a flow, shown by its label, whose calls read the history as it is when the phase begins.
+
+    Args:
+        share_context: whether its calls read each other, too, and write: to the phase alone. Then there is a
+            `PhaseSession`, else `None`.
+        persist: whether the last answer of the phase is in the history around it when it has ended.
+    """
+    around = _place()
+    inner = PhaseSession(label, around.read()) if share_context else None
+    tell, began = _teller(), time.monotonic()
+    tokens = (
+        (current_phase_session, current_phase_session.set(inner)),
+        (current_in_phase, current_in_phase.set(True)),
+        (_phase_history, _phase_history.set(tuple(around.read()))),
+    )
+    try:
+        await tell(PhaseStarted(label))
+        yield inner
+        answers = [item for item in inner.added if item.role is Role.ASSISTANT] if inner is not None else []
+        if persist and around.written is not None:
+            around.written.begin().extend(answers[-1:])
+    except BaseException:
+        _reset(tokens)
+        try:
+            await tell(PhaseEnded(label, _milliseconds(began)))
+        except Exception:  # what ended the phase is what is raised
+            log.exception("the handler failed at the end of the phase %r", label)
+        raise
+    else:
+        _reset(tokens)
+        await tell(PhaseEnded(label, _milliseconds(began)))
+
+
+async def play(flow: Flow, message: Message, turn: FlowTurn, session: Session | None) -> str:
+    """Runs a flow on a message, in a turn; returns its answer.
+
+    The session has the message then, and the answer, whatever its calls have written.
+    """
+    first = session.begin() if session is not None else []
+    known = len(session.added) if session is not None else 0
+    tokens: list[tuple[ContextVar[Any], Any]] = [
+        (_current_turn, _current_turn.set(turn)),
+        (current_session, current_session.set(session)),
+        (current_handler, current_handler.set(turn.given)),
+        (current_phase_session, current_phase_session.set(None)),
+        (current_in_phase, current_in_phase.set(False)),
+    ]
+    try:
+        result = await flow(message)
+    finally:
+        turn.over = True
+        _reset(tokens)
+    answer = "" if result is None else str(result)
+    if session is not None:
+        added = session.added[known:]
+        if not any(item.role is Role.USER and item.text == message.text for item in added):
+            first.append(SessionItem(Role.USER, message.text))
+        said = [item.text for item in added if item.role is Role.ASSISTANT]
+        if said[-1:] != [answer]:
+            session.begin().append(SessionItem(Role.ASSISTANT, answer))
+    return answer
+
+
+def nobody(text: str) -> TurnContext:
+    """The turn of a call outside any turn: nobody's, with nobody's account."""
+    sender, place = Identity("", "", ""), Conversation("", "", "", shared=False)
+    message = Message(id="", text=text, sender=sender, sender_name="", conversation=place, anonymous=True)
+    return TurnContext(
+        identity=sender,
+        conversation=place,
+        message=message,
+        deadline=datetime.now(UTC) + TURN_TIMEOUT,
+        reference="",
+        credential_source=TurnCredentials(None, message),
+    )
+
+
+def _teller() -> EventHandler:
+    turn = _current_turn.get()
+    return turn.handler if turn is not None and not turn.over else _ignore
+
+
+def _reset(tokens: Sequence[tuple[ContextVar[Any], Any]]) -> None:
+    for variable, token in reversed(tokens):
+        variable.reset(token)
+
+
+def _milliseconds(began: float) -> int:
+    return round((time.monotonic() - began) * 1000)
+
+
+async def _ignore(_: TurnEvent) -> None:
+    return

@@ -1,0 +1,53 @@
+import inspect
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from gateway.agent import FLOW, Agent
+from gateway.events import TurnEvent, TurnHandler
+from gateway.flow import Flow, FlowTurn, nobody, play
+from gateway.history import Session
+from gateway.journal import NO_JOURNAL
+from toolkits import Message
+
+Handler = Callable[[TurnEvent], Any]
+"""Is told what happens in a turn: a function, or a coroutine function."""
+
+
+class Runner:
+    """Runs a flow, or an agent, outside any channel: for tests and scripts.
+
+    Args:
+        session: what it reads and writes, kept from run to run; each run stands alone unless given.
+        handler: is told what happens.
+    """
+
+    def __init__(self, flow: Flow | Agent, *, session: Session | None = None, handler: Handler | None = None) -> None:
+        self._agent = flow if isinstance(flow, Agent) else Agent(flow)
+        self._session = session
+        self._handler = handler
+
+    async def run(self, message: Message | str) -> str:
+        """Answers a message.
+
+        Args:
+            message: a text, or a message whose sender the tools are told of. No account is used for it.
+
+        Returns:
+            The answer, in markdown.
+        """
+        agent, context = self._agent, nobody(message if isinstance(message, str) else message.text)
+        if isinstance(message, Message):
+            context = replace(context, message=message, identity=message.sender, conversation=message.conversation)
+        flow: Flow = agent.native if agent.engine == FLOW else lambda given: agent(given).stream()
+        turn = FlowTurn(context, TurnHandler(_ignore, self._tell), NO_JOURNAL, streams=True, given=self._handler)
+        return await play(flow, context.message, turn, self._session)
+
+    async def _tell(self, event: TurnEvent) -> None:
+        result = self._handler(event) if self._handler is not None else None
+        if inspect.isawaitable(result):
+            await result
+
+
+async def _ignore(_: TurnEvent) -> None:
+    return
