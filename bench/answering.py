@@ -11,7 +11,6 @@ from bench.load import load
 from bench.measure import Row
 from bench.platform_stub import PlatformStub
 from bench.servers import postgres, served
-from gateway.sessions import TURNS_REMEMBERED
 
 MESSAGES = 600
 CONVERSATIONS = 100
@@ -78,7 +77,7 @@ async def _agent_alone() -> float:
     delays = []
     for number in range(ALONE + 10):
         began = time.perf_counter()
-        result = await agent.run(f"alone {number}", message_history=history[-2 * TURNS_REMEMBERED :])
+        result = await agent.run(f"alone {number}", message_history=history)
         delays.append((time.perf_counter() - began) * 1000)
         history += result.new_messages()
         await asyncio.sleep(0.05)

@@ -19,7 +19,7 @@ DEFAULT_NAME = "assistant"
 FLOW = "flow"
 
 _SHARED = ("native", "model", "instructions", "name", "description", "engine", "auth", "scopes", "make_context",
-           "mcp_servers", "when_busy")  # fmt: skip
+           "mcp_servers", "when_busy", "summarizer")  # fmt: skip
 # What a copy makes for itself, of its template, when it is first used; and the template's catalog.
 _OWN = ("_toolkits", "_members", "_template", "_clones", "catalog")
 _KNOWN = frozenset((*_SHARED, *_OWN))
@@ -52,6 +52,8 @@ class Agent:
         when_busy: what becomes of messages that come while a conversation is busy. "queue": each is a turn, one after
             the other. "collect": those of one person are one turn. "interrupt": one of the same person cancels their
             running turn, and both are answered together.
+        summarizer: what summarizes what is too long ago in a conversation; one with the agent's own model unless given.
+            What is too long ago for a native agent or a flow is left out, unless it has one.
 
     Raises:
         SettingError: if no model is given and UNDERSTUDY_MODEL is not set, or `native` is no agent that is known.
@@ -75,6 +77,7 @@ class Agent:
         scopes: Collection[str] = (),
         make_context: Callable[[TurnContext], Any] | None = None,
         when_busy: str = "queue",
+        summarizer: "Agent | None" = None,
     ) -> None:
         if native is not None:
             refused = {"model": model, "instructions": instructions, "engine": engine}
@@ -96,6 +99,7 @@ class Agent:
         self.scopes = frozenset(scopes)
         self.make_context = make_context
         self.when_busy = _when_busy(when_busy)
+        self.summarizer = summarizer
         self._toolkits: list[Toolkit] | None = toolkits if isinstance(toolkits, list) else list(toolkits)
         self._members: list[Agent] | None = list(members)
         self._template: Self | None = None

@@ -27,6 +27,8 @@ app.add_typer(deadletters, name="deadletters")
 
 person = typer.Typer(no_args_is_help=True, help="What is stored about one person.")
 app.add_typer(person, name="person")
+sessions = typer.Typer(no_args_is_help=True, help="The histories of conversations.")
+app.add_typer(sessions, name="sessions")
 accounts = typer.Typer(no_args_is_help=True, help="What people have connected.")
 app.add_typer(accounts, name="accounts")
 
@@ -65,6 +67,19 @@ def keys_rotate() -> None:
     from gateway.account_commands import rotate
 
     _print(asyncio.run(rotate()))
+
+
+@sessions.command("export")
+def sessions_export(
+    channel: Channel,
+    tenant: Tenant,
+    conversation: Annotated[str, typer.Argument(help="The conversation, as `understudy audit` shows it.")],
+) -> None:
+    """Print the history of a conversation, one JSON object an item, what is private included."""
+    from gateway.session_commands import export
+    from toolkits import Conversation
+
+    asyncio.run(export(Conversation(channel, tenant, conversation, shared=True)))
 
 
 @accounts.command("list")

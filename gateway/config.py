@@ -68,6 +68,16 @@ class GatewaySettings(Settings):
         default=12, gt=0, description="It is how many hours after it came a message is still answered."
     )
     ambiguous_sends: AmbiguousSends = Field(default=AmbiguousSends.RESEND, description="It is resend or drop.")
+    session_tokens: int = Field(
+        default=32_000,
+        ge=100,
+        description="It is how many tokens of a conversation's history the model reads; what is before is summarized.",
+    )
+    session_idle_hours: float | None = Field(
+        default=None,
+        gt=0,
+        description="It is after how many silent hours a conversation begins afresh; never, unless set.",
+    )
     keep_days: float | None = Field(
         default=None, gt=0, description="It is how many days messages stay that are done; for ever, unless set."
     )

@@ -33,6 +33,7 @@ from gateway.retention import Retention
 from gateway.runner import AgentRunner
 from gateway.sending import Sender
 from gateway.sessions import Sessions
+from gateway.summaries import Summaries
 from gateway.timers import Timer, Timers
 from gateway.transcript import load_transcript
 from gateway.turn import RequestValues, Turns
@@ -108,7 +109,8 @@ class Gateway:
         oldest = timedelta(hours=settings.answer_within_hours)
         self._inbox = Inbox(self._database, self._dispatcher, oldest)
         self._intake = Intake(self._inbox, settings.max_waiting_messages)
-        self._sessions = Sessions(self._database)
+        idle = settings.session_idle_hours
+        self._sessions = Sessions(self._database, timedelta(hours=idle) if idle is not None else None)
         key = settings.secret_key
         self._keyring = Keyring.parse(key.get_secret_value()) if key is not None else None
         self._oauth = self._coordinator(settings)
@@ -134,6 +136,7 @@ class Gateway:
             self._inbox,
             self._outbox,
             self._sessions,
+            Summaries(self._sessions, self.agent, settings.session_tokens),
             self._approvals(presenters),
             self._oauth,
             settings.private_answers,

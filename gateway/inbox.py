@@ -189,7 +189,7 @@ class Inbox:
 
     async def knows(self, conversation: Conversation) -> bool:
         async with self._database.read() as connection:
-            return (await connection.execute(_conversation(conversation))).first() is not None
+            return (await connection.execute(find_conversation(conversation))).first() is not None
 
     async def claim(self, conversation_id: int) -> Taken:
         """Takes the next message of a conversation, if one waits and none is being played.
@@ -537,7 +537,8 @@ def _places(row: Row[Any], count: int) -> Iterator[tuple[int, int]]:
     return iter([(row.id, place) for place in range(row.last_place - count + 1, row.last_place + 1)])
 
 
-def _conversation(conversation: Conversation) -> Select[int]:
+def find_conversation(conversation: Conversation) -> Select[int]:
+    """The id of a conversation, if it was heard of."""
     return select(conversations.c.id).where(
         tuple_(conversations.c.channel, conversations.c.tenant, conversations.c.key)
         == (conversation.channel, conversation.tenant, conversation.id)

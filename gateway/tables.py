@@ -290,6 +290,8 @@ session_items = Table(
     Column("engine", String, nullable=False),
     Column("data", Text, nullable=False),
     Column("created_at", Timestamp, nullable=False),
+    # Of a summary: the last item that its owner reads it in the place of.
+    Column("summary_until", Id),
 )
 Index("session_items_conversation", session_items.c.conversation_id, session_items.c.id)
 

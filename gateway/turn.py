@@ -22,6 +22,7 @@ from gateway.request_context import get_request_context, set_request_context
 from gateway.retries import may_pass, next_try
 from gateway.runner import TURN_TIMEOUT, AgentRunner
 from gateway.sessions import Role, SessionItem, Sessions
+from gateway.summaries import Summaries
 from gateway.tables import InboxStatus
 from oauth import ConsentRequired, CredentialsRefused, OAuthCoordinator
 from oauth.pending import code_in
@@ -84,6 +85,7 @@ class Turns:
         inbox: Inbox,
         outbox: Outbox,
         sessions: Sessions,
+        summaries: Summaries,
         approvals: Approvals | None,
         oauth: OAuthCoordinator | None,
         private_answers: PrivateAnswers,
@@ -97,6 +99,7 @@ class Turns:
         self._inbox = inbox
         self._outbox = outbox
         self._sessions = sessions
+        self._summaries = summaries
         self._approvals = approvals
         self._oauth = oauth
         self._private_answers = private_answers
@@ -202,6 +205,7 @@ class Turns:
             await presenter.show(message, event)
 
         history = await self._sessions.history(row.conversation_id, message.sender)
+        history = await self._summaries.fit(row, message, history)
         await journal.load()
         played = await self._runner.run(
             message, row.reference, history, show, stream=presenter.streams, journal=journal

@@ -12,8 +12,11 @@ import pytest
 from e2e.conftest import Serve
 from e2e.served import COMMAND, ROOT
 from peers.postgres import PostgresServer
+from sqlalchemy import insert
 
 from gateway.database import make_database
+from gateway.sessions import Role, SessionItem, Sessions
+from gateway.tables import conversations
 from oauth import Identity, Keyring, Token
 from oauth.tokens import TokenStore
 
@@ -80,7 +83,7 @@ ACCOUNTS = {
 
 
 async def _make(url: str) -> None:
-    """A database in which the person of the examples has connected an account."""
+    """A database in which the person of the examples has connected an account, and written something."""
     database = make_database(url)
     await database.open()
     tokens = TokenStore(database, Keyring.parse(ACCOUNTS["UNDERSTUDY_SECRET_KEY"]))
@@ -90,6 +93,11 @@ async def _make(url: str) -> None:
     )
     async with database.write() as connection:
         await tokens.save(connection, person, "google", token)
+        where = {"channel": "slack", "tenant": "T012AB3CD", "key": "D024BE91L"}
+        added = insert(conversations).values(**where, shared=False, last_place=0).returning(conversations.c.id)
+        conversation = (await connection.execute(added)).scalar_one()
+        said = [SessionItem(Role.USER, "hello")]
+        await Sessions(database).add(connection, conversation, 1, person, "Alice", said, private=False)
     await database.close()
 
 
