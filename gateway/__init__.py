@@ -14,6 +14,7 @@ from gateway.flow import (
 from gateway.flow_runner import Runner
 from gateway.gateway import Gateway
 from gateway.history import PhaseSession, Session
+from gateway.routing import Route
 from gateway.sessions import SessionItem
 from oauth import Identity, SettingError
 from toolkits import CloneError, Conversation, Message, TurnContext
@@ -30,6 +31,7 @@ __all__ = [
     "PhaseEnded",
     "PhaseSession",
     "PhaseStarted",
+    "Route",
     "Runner",
     "Session",
     "SessionItem",

@@ -312,9 +312,10 @@ def check(
     from gateway.loader import load_target
 
     found = load_target(target)
-    report = hunt_and_wait(found.agent if isinstance(found, Gateway) else found)
-    typer.echo(report)
-    leave(1 if report.leaks else 0)
+    reports = [hunt_and_wait(agent) for agent in (found.agents if isinstance(found, Gateway) else [found])]
+    for report in reports:
+        typer.echo(report)
+    leave(1 if any(report.leaks for report in reports) else 0)
 
 
 @app.command()

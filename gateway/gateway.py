@@ -1,8 +1,9 @@
 import logging
 import secrets
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import select, text
@@ -10,7 +11,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute
+from starlette.routing import Route as HTTPRoute
 
 from gateway.agent import Agent
 from gateway.approvals import Approvals
@@ -30,6 +32,7 @@ from gateway.outbox import Outbox
 from gateway.postgres import PostgresDatabase
 from gateway.request_context import equip_loop, request_context
 from gateway.retention import Retention
+from gateway.routing import Route, Router
 from gateway.runner import AgentRunner
 from gateway.sending import Sender
 from gateway.sessions import Sessions
@@ -70,6 +73,8 @@ class Gateway:
             people read, see docs/isolation.md; else UNDERSTUDY_PRIVATE_ANSWERS.
         audit_content: whether the audit has the arguments and results of tools; else UNDERSTUDY_AUDIT_CONTENT.
         request_values: gives values of a message to add to the request context of its turn.
+        routes: which other agents answer what; the agent answers the rest.
+        settings: others of docs/settings.md by their names without UNDERSTUDY_, instead of the environment.
 
     Raises:
         CloneError: naming a toolkit's attribute that stands against a copy for every person.
@@ -82,65 +87,71 @@ class Gateway:
         interfaces: Sequence[Interface] = (),
         database: str | None = None,
         *,
+        routes: Sequence[Route] = (),
         base_url: str | None = None,
         secret_key: str | None = None,
         max_concurrent_turns: int = MAX_CONCURRENT_TURNS,
         private_answers: str | None = None,
         audit_content: bool | None = None,
         request_values: RequestValues = _no_values,
+        settings: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
-        settings = GatewaySettings(
-            database_url=database,
-            base_url=base_url,
-            secret_key=secret_key,
-            private_answers=private_answers,
-            audit_content=audit_content,
-        )
+        given: dict[str, Any] = {
+            "database_url": database,
+            "base_url": base_url,
+            "secret_key": secret_key,
+            "private_answers": private_answers,
+            "audit_content": audit_content,
+        }
+        known = GatewaySettings(**settings, **given)
         self.agent = agent if isinstance(agent, Agent) else Agent(agent)
-        self.base_url = settings.base_url
+        self._router = Router(self.agent, routes)
+        self.agents = self._router.agents
+        self.base_url = known.base_url
         self.interfaces = {interface.channel: interface for interface in interfaces}
         if len(self.interfaces) < len(interfaces):
             raise SettingError("Gateway(interfaces=…) has two of one channel: give it one of each.")
-        self.agent.check()
-        for member in self.agent.team():
+        for each in self.agents:
+            each.check()
+        for member in self._team():
             load_engine(member.engine).check(member)
-        self._database = make_database(settings.database_url)
-        self._dispatcher = _dispatcher(self._database, max_concurrent_turns, settings.takeover_seconds)
-        oldest = timedelta(hours=settings.answer_within_hours)
+        self._database = make_database(known.database_url)
+        self._dispatcher = _dispatcher(self._database, max_concurrent_turns, known.takeover_seconds)
+        oldest = timedelta(hours=known.answer_within_hours)
         self._inbox = Inbox(self._database, self._dispatcher, oldest)
-        self._intake = Intake(self._inbox, settings.max_waiting_messages)
-        idle = settings.session_idle_hours
+        self._intake = Intake(self._inbox, known.max_waiting_messages)
+        idle = known.session_idle_hours
         self._sessions = Sessions(self._database, timedelta(hours=idle) if idle is not None else None)
-        key = settings.secret_key
+        key = known.secret_key
         self._keyring = Keyring.parse(key.get_secret_value()) if key is not None else None
-        self._oauth = self._coordinator(settings)
+        self._oauth = self._coordinator(known)
         presenters = {channel: interface.presenter for channel, interface in self.interfaces.items()}
         self._outbox = Outbox(
             self._database,
             self._inbox,
             presenters,
             self._oauth,
-            tries=settings.delivery_tries,
+            tries=known.delivery_tries,
             oldest=oldest,
-            ambiguous_sends=settings.ambiguous_sends,
+            ambiguous_sends=known.ambiguous_sends,
         )
-        self._timers = Timers(self._make_timers(settings))
+        self._timers = Timers(self._make_timers(known))
         self._sender = Sender(self._database, self._inbox, self._outbox, presenters)
-        audit = Audit(self._database, content=settings.audit_content)
-        self._runner = AgentRunner(self.agent, self._oauth, audit, self._sender)
+        audit = Audit(self._database, content=known.audit_content)
+        self._runner = AgentRunner(self._oauth, audit, self._sender)
         self._turns = Turns(
-            self.agent,
+            self._router,
             self._runner,
             self.interfaces,
             self._database,
             self._inbox,
             self._outbox,
             self._sessions,
-            Summaries(self._sessions, self.agent, settings.session_tokens),
+            Summaries(self._sessions, self.agents, known.session_tokens),
             self._approvals(presenters),
             self._oauth,
-            settings.private_answers,
-            settings.turn_tries,
+            known.private_answers,
+            known.turn_tries,
             request_values,
         )
         self._request_values = request_values
@@ -157,8 +168,8 @@ class Gateway:
         Mounted inside another one, whose lifespan is the one that a server runs, enter `lifespan` there.
         """
         routes: list[BaseRoute] = [
-            Route("/healthz", self._healthz, methods=["GET"]),
-            Route("/readyz", self._readyz, methods=["GET"]),
+            HTTPRoute("/healthz", self._healthz, methods=["GET"]),
+            HTTPRoute("/readyz", self._readyz, methods=["GET"]),
         ]
         if self._oauth is not None:
             routes += callback_routes(self._oauth)
@@ -203,10 +214,10 @@ class Gateway:
         await self._database.open()
         started: list[Interface | MCPServer] = []
         try:
-            for server in dict.fromkeys(server for agent in self.agent.team() for server in agent.mcp_servers):
+            for server in dict.fromkeys(server for agent in self._team() for server in agent.mcp_servers):
                 started.append(server)
                 await server.start()
-            for agent in self.agent.team():
+            for agent in self._team():
                 check_remote_names(agent)
             for interface in self.interfaces.values():
                 started.append(interface)
@@ -259,8 +270,9 @@ class Gateway:
         reference = secrets.token_hex(4)
         values = {**self._request_values(message), **_values_of(message, reference)}
         with request_context(values):
+            agent, message = self._router.select(message)
             played = await self._runner.run(
-                message, reference, [], handler or _ignore, stream=handler is not None, credentials=credentials
+                agent, message, reference, [], handler or _ignore, stream=handler is not None, credentials=credentials
             )
         return played.text
 
@@ -340,9 +352,14 @@ class Gateway:
             )
         return InstallationStore(self._database, self._keyring)
 
+    def _team(self) -> Iterator[Agent]:
+        """The agents, their members and theirs."""
+        for agent in self.agents:
+            yield from agent.team()
+
     def _coordinator(self, settings: GatewaySettings) -> OAuthCoordinator | None:
         team: list[Any] = []
-        for agent in self.agent.team():
+        for agent in self._team():
             team += [agent, *agent.toolkits, *agent.mcp_servers]
         owners = [owner for owner in team if isinstance(owner.auth, OAuthProvider)]
         if not owners:
@@ -372,8 +389,8 @@ class Gateway:
 
     def _approvals(self, presenters: Mapping[str, Presenter]) -> Approvals | None:
         """What asks people before tools do something; `None` where no tool wants that."""
-        asks = any(function.needs_approval for agent in self.agent.team() for _, function in agent.catalog.values())
-        if not asks and not any(server.approval for agent in self.agent.team() for server in agent.mcp_servers):
+        asks = any(function.needs_approval for agent in self._team() for _, function in agent.catalog.values())
+        if not asks and not any(server.approval for agent in self._team() for server in agent.mcp_servers):
             return None
         return Approvals(self._database, self._inbox, self._outbox, self._sessions, presenters)
 

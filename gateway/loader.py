@@ -1,4 +1,5 @@
 import importlib.util
+import inspect
 import sys
 from collections.abc import Callable
 from importlib.metadata import entry_points
@@ -6,7 +7,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from gateway.agent import Agent
+from gateway.agent import FLOW, Agent
 from gateway.gateway import Gateway
 from gateway.interface import Interface
 from gateway.native import engine_of
@@ -55,7 +56,12 @@ def load_target(target: str) -> Gateway | Agent:
         if not isinstance(found, (Gateway, Agent)) and engine_of(found) is None:
             raise SettingError(f"{path} has no Gateway and no Agent called {name!r}.")
     else:
-        kinds = (lambda value: isinstance(value, Gateway), lambda value: isinstance(value, Agent), engine_of)
+        kinds: tuple[Callable[[Any], object], ...] = (
+            lambda value: isinstance(value, Gateway),
+            lambda value: isinstance(value, Agent),
+            lambda value: engine_of(value) not in (None, FLOW),
+            lambda value: inspect.iscoroutinefunction(value) and value.__module__ == module.__name__,
+        )
         found = next((only for kind in kinds if (only := _only(module, kind, path)) is not None), None)
         if found is None:
             raise SettingError(f"{path} has no Gateway and no Agent at its top level: assign one to a name.")

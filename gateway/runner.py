@@ -35,16 +35,16 @@ class Played:
 
 
 class AgentRunner:
-    """Runs a fresh copy of the agent on a message, for its sender."""
+    """Runs a fresh copy of an agent on a message, for its sender."""
 
-    def __init__(self, agent: Agent, oauth: OAuthCoordinator | None, audit: Audit, sender: MessageSender) -> None:
-        self._agent = agent
+    def __init__(self, oauth: OAuthCoordinator | None, audit: Audit, sender: MessageSender) -> None:
         self._oauth = oauth
         self._audit = audit
         self._sender = sender
 
     async def run(
         self,
+        template: Agent,
         message: Message,
         reference: str,
         history: Sequence[SessionItem],
@@ -57,6 +57,7 @@ class AgentRunner:
         """Runs it to its end.
 
         Args:
+            template: the agent.
             reference: the turn's id.
             credentials: by provider, for this turn alone, instead of the sender's stored ones.
             journal: what earlier runs of this turn have done, which is not done again.
@@ -67,7 +68,7 @@ class AgentRunner:
             LeaseLost: if another worker has taken the turn over.
             TimeoutError: after five minutes.
         """
-        agent, loop = self._agent.deep_copy(), asyncio.get_running_loop()
+        agent, loop = template.deep_copy(), asyncio.get_running_loop()
         source = TurnCredentials(
             self._oauth, message, credentials, on_stop=lambda: loop.call_later(STOP_GRACE, running.cancel)
         )

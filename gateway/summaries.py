@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 
 class Summaries:
-    """Keeps histories within a limit: what is too long ago is summarized, by the agent's own model.
+    """Keeps histories within a limit: what is too long ago is summarized, by their agents' own models.
 
     A summary is of what one person may read, and only they read it.
 
@@ -31,16 +31,17 @@ class Summaries:
         limit: of a history, in tokens.
     """
 
-    def __init__(self, sessions: Sessions, agent: Agent, limit: int) -> None:
+    def __init__(self, sessions: Sessions, agents: Sequence[Agent], limit: int) -> None:
         self._sessions = sessions
-        self._summarizer = agent.summarizer or _summarizer_of(agent)
+        self._summarizers = {agent: agent.summarizer or _summarizer_of(agent) for agent in agents}
         self._limit = limit
 
-    async def fit(self, row: Claimed, message: Message, history: list[SessionItem]) -> list[SessionItem]:
+    async def fit(self, row: Claimed, message: Message, agent: Agent, history: list[SessionItem]) -> list[SessionItem]:
         """A history within the limit; where there is no summary to be had, up to twice as long.
 
         Args:
             message: whose sender reads it.
+            agent: which reads it for them.
         """
         size = _tokens(history)
         if size <= self._limit:
@@ -48,7 +49,7 @@ class Summaries:
         early, late = _cut(history, self._limit // 2)
         if not early:  # one turn alone is longer
             return history
-        text = await self._summary(early)
+        text = await self._summary(self._summarizers[agent], early)
         if text is None and size <= 2 * self._limit:
             return history
         if text is None:
@@ -58,11 +59,11 @@ class Summaries:
         await self._sessions.add_summary(row, message.sender, message.sender_name, summary, until)
         return [read_summary(text, private=private), *late] if text else late
 
-    async def _summary(self, items: Sequence[SessionItem]) -> str | None:
-        if self._summarizer is None:
+    async def _summary(self, summarizer: Agent | None, items: Sequence[SessionItem]) -> str | None:
+        if summarizer is None:
             return None
         said = "\n\n".join(f"{item.speaker or item.role}: {item.text}" for item in items if item.text)
-        copy = self._summarizer.deep_copy()
+        copy = summarizer.deep_copy()
         try:
             async with asyncio.timeout(TIMEOUT):
                 run = load_engine(copy.engine).run(copy, said, nobody(said), [], _ignore, stream=False, max_turns=1)

@@ -20,6 +20,7 @@ from gateway.logs import describe
 from gateway.outbox import Outbox, Unsent
 from gateway.request_context import get_request_context, set_request_context
 from gateway.retries import may_pass, next_try
+from gateway.routing import Router
 from gateway.runner import TURN_TIMEOUT, AgentRunner
 from gateway.sessions import Role, SessionItem, Sessions
 from gateway.summaries import Summaries
@@ -78,7 +79,7 @@ class Turns:
 
     def __init__(
         self,
-        agent: Agent,
+        router: Router,
         runner: AgentRunner,
         interfaces: Mapping[str, Interface],
         database: Database,
@@ -92,7 +93,7 @@ class Turns:
         tries: int,
         request_values: RequestValues,
     ) -> None:
-        self._agent = agent
+        self._router = router
         self._runner = runner
         self._interfaces = interfaces
         self._database = database
@@ -129,7 +130,8 @@ class Turns:
             set_request_context(
                 {**self._request_values(message), **get_request_context(), "USER_ID": message.sender.user_id}
             )
-            journal, message, outcome = await self._answer(row, message, interface)
+            agent, message = self._router.select(message)
+            journal, message, outcome = await self._answer(row, message, agent, interface)
             if outcome.retry:
                 await self._inbox.retry(row, message.sender, outcome.error, next_try(row.attempts))
                 return None
@@ -138,15 +140,17 @@ class Turns:
             log.warning("another worker has taken this message over; nothing of this turn is kept")
             return None
 
-    async def _answer(self, row: Claimed, lead: Message, interface: Interface) -> tuple[TurnJournal, Message, Outcome]:
+    async def _answer(
+        self, row: Claimed, lead: Message, agent: Agent, interface: Interface
+    ) -> tuple[TurnJournal, Message, Outcome]:
         """Answers a message; and, where the agent is one for that, what else its sender writes meanwhile."""
-        journal, when_busy = TurnJournal(self._database, row), self._agent.when_busy
+        journal, when_busy = TurnJournal(self._database, row), agent.when_busy
         if when_busy is WhenBusy.QUEUE or not may_be_joined(lead):
-            return journal, lead, await self._outcome(row, lead, interface, journal)
+            return journal, lead, await self._outcome(row, lead, agent, interface, journal)
         collector = Collector(self._inbox, row, interface.parse)
         while True:
             message = await collector.collect(lead)
-            outcome = self._outcome(row, message, interface, journal)
+            outcome = self._outcome(row, message, agent, interface, journal)
             if when_busy is WhenBusy.COLLECT:
                 return journal, message, await outcome
             if (answered := await _unless(outcome, collector.interruption(message))) is not None:
@@ -158,20 +162,22 @@ class Turns:
         async with self._database.write() as connection:
             await self._inbox.end(connection, row, None, status, error)
 
-    async def _outcome(self, row: Claimed, message: Message, interface: Interface, journal: TurnJournal) -> Outcome:
+    async def _outcome(
+        self, row: Claimed, message: Message, agent: Agent, interface: Interface, journal: TurnJournal
+    ) -> Outcome:
         if row.attempts > self._tries:
             log.error("given up: its process died in each of %s tries", self._tries)
             return self._failed(row, FAILED, "Its process died in each try.", journal)
         if (answered := await self._answered(row, message)) is not None:
             return answered
         if message.command is not None:
-            return await self._command(message)
+            return await self._command(message, agent)
         if (confirmed := await self._confirmed(message)) is not None:
             return confirmed
         if not message.text:  # a bare mention is a greeting
-            return Outcome(ATTACHMENTS_UNREAD if message.attachments else commands.greeting(self._agent))
+            return Outcome(ATTACHMENTS_UNREAD if message.attachments else commands.greeting(agent))
         try:
-            return await self._run(row, message, interface, journal)
+            return await self._run(row, message, agent, interface, journal)
         except ConsentRequired as needed:
             log.info("parked until %s has connected %s", message.sender, needed.provider)
             await journal.retract()
@@ -198,17 +204,19 @@ class Turns:
         text = _with_ambiguous(sentence.format(reference=row.reference), journal)
         return Outcome(text, status=InboxStatus.DEAD, error=error)
 
-    async def _run(self, row: Claimed, message: Message, interface: Interface, journal: TurnJournal) -> Outcome:
+    async def _run(
+        self, row: Claimed, message: Message, agent: Agent, interface: Interface, journal: TurnJournal
+    ) -> Outcome:
         presenter = interface.presenter
 
         async def show(event: TurnEvent) -> None:
             await presenter.show(message, event)
 
         history = await self._sessions.history(row.conversation_id, message.sender)
-        history = await self._summaries.fit(row, message, history)
+        history = await self._summaries.fit(row, message, agent, history)
         await journal.load()
         played = await self._runner.run(
-            message, row.reference, history, show, stream=presenter.streams, journal=journal
+            agent, message, row.reference, history, show, stream=presenter.streams, journal=journal
         )
         text = _with_ambiguous(played.text.strip() or NO_ANSWER, journal)
         if message.attachments:
@@ -249,11 +257,11 @@ class Turns:
         label = self._oauth.label(entered.provider) if entered.provider is not None else ""
         return Outcome(commands.entered(entered, label))
 
-    async def _command(self, message: Message) -> Outcome:
+    async def _command(self, message: Message, agent: Agent) -> Outcome:
         if message.command == "new":
             return Outcome(commands.NEW_SESSION, [SessionItem(Role.NEW, "")])
         if message.command == "help":
-            return Outcome(commands.usage(self._agent))
+            return Outcome(commands.usage(agent))
         if message.command in ("accounts", "disconnect"):
             return Outcome(await self._accounts(message), alone=True)
         if message.argument == HELD_ANSWER:
@@ -261,7 +269,7 @@ class Turns:
         if message.argument and self._oauth is not None:
             provider = self._oauth.redeem(message.argument, message.sender)
             return Outcome(commands.NOT_YOURS) if provider is None else Outcome(sign_in=provider)
-        return Outcome(commands.greeting(self._agent))
+        return Outcome(commands.greeting(agent))
 
     async def _accounts(self, message: Message) -> str:
         """Lists the accounts of a person, or ends one."""

@@ -1,0 +1,75 @@
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from gateway.agent import Agent
+from oauth import SettingError
+from toolkits import Message
+
+_COMMAND = re.compile(r"/([\w-]+)(?:@\w+)?(?:\s+(.*))?", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Which agent answers what: all that is given has to fit.
+
+    Args:
+        channel: like "slack".
+        workspace: the Slack workspace, the Telegram bot's id, the WhatsApp number.
+        command: what a message begins with, as "/mail" or "mail"; the agent is told what follows.
+    """
+
+    agent: Agent
+    channel: str | None = None
+    workspace: str | None = None
+    command: str | None = None
+
+    @property
+    def key(self) -> tuple[str | None, ...]:
+        command = self.command.removeprefix("/").lower() if self.command is not None else None
+        return (command, self.workspace, self.channel)
+
+
+class Router:
+    """Chooses the agent of a message: by command, else by workspace, else by channel.
+
+    Args:
+        default: answers what no route fits.
+
+    Raises:
+        SettingError: if two routes are for the same.
+    """
+
+    def __init__(self, default: Agent, routes: Sequence[Route] = ()) -> None:
+        self.default = default
+        # What says more comes first: a command before a workspace, and that before a channel.
+        self._routes = sorted(routes, key=lambda route: [part is None for part in route.key])
+        for one, other in zip(self._routes, self._routes[1:], strict=False):
+            if one.key == other.key:
+                raise SettingError(f"Two routes are for the same: {_described(one)}. Take one of them away.")
+
+    @property
+    def agents(self) -> list[Agent]:
+        """All of them, each once."""
+        return list(dict.fromkeys([self.default, *(route.agent for route in self._routes)]))
+
+    def select(self, message: Message) -> tuple[Agent, Message]:
+        """The agent that answers a message, and the message without the command that chose it."""
+        found = _COMMAND.fullmatch(message.text.strip())
+        command = found[1].lower() if found is not None else None
+        where = (message.conversation.tenant, message.conversation.channel)
+        for route in self._routes:
+            wanted_command, *wanted = route.key
+            if wanted_command not in (None, command):
+                continue
+            if all(value in (None, actual) for value, actual in zip(wanted, where, strict=True)):
+                if wanted_command is not None and found is not None:
+                    message = replace(message, text=found[2] or "")
+                return route.agent, message
+        return self.default, message
+
+
+def _described(route: Route) -> str:
+    names = ("command", "workspace", "channel")
+    given = [f"{name} {value!r}" for name, value in zip(names, route.key, strict=True) if value is not None]
+    return ", ".join(given) or "everything"

@@ -1,0 +1,62 @@
+"""Several agents behind one gateway: which one answers."""
+
+from pathlib import Path
+
+import pytest
+from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart, UserPromptPart
+from pydantic_ai.models.function import AgentInfo, FunctionModel
+from stage import Vault, obey, stage
+
+from gateway import Agent, Route, SettingError
+
+
+def named(name: str) -> Agent:
+    async def answer(messages: list[ModelMessage], _: AgentInfo) -> ModelResponse:
+        last = messages[-1].parts[-1]
+        assert isinstance(last, UserPromptPart)
+        return ModelResponse([TextPart(f"{name}: {last.content}")])
+
+    return Agent(model=FunctionModel(answer), name=name)
+
+
+async def test_what_says_more_comes_first(tmp_path: Path) -> None:
+    routes = [
+        Route(named("channel"), channel="stage"),
+        Route(named("workspace"), workspace="T2"),
+        Route(named("command"), command="/mail"),
+        Route(named("both"), command="mail", workspace="T3"),
+        Route(named("elsewhere"), channel="slack", command="help-me"),
+    ]
+    scene = stage(tmp_path, agent=named("default"), routes=routes)
+    async with scene.open():
+        assert await scene.ask("alice", "hello") == "channel: hello"
+        assert await scene.ask("alice", "hello", tenant="T2") == "workspace: hello"
+        assert await scene.ask("alice", "/mail what is new", tenant="T2") == "command: what is new"
+        assert await scene.ask("alice", "/MAIL@bot what\nis new", tenant="T3") == "both: what\nis new"
+        assert await scene.ask("alice", "/mails what", tenant="T4") == "channel: /mails what"
+        assert await scene.ask("alice", "/help-me now") == "channel: /help-me now"
+        assert await scene.ask("alice", "/mail") == "Hello, I am command. Just write to me."
+
+
+async def test_what_no_route_fits_is_the_gateways_own_agents(tmp_path: Path) -> None:
+    scene = stage(tmp_path, agent=named("default"), routes=[Route(named("other"), channel="slack")])
+    async with scene.open():
+        assert await scene.ask("alice", "hello") == "default: hello"
+
+
+async def test_each_agents_accounts_can_be_connected(tmp_path: Path, vault: Vault) -> None:
+    routed = Agent(model=FunctionModel(obey), toolkits=[vault])
+    scene = stage(tmp_path, agent=named("default"), routes=[Route(routed, command="vault")])
+    async with scene.open():
+        await scene.write("alice", "/vault call open_vault")
+        await scene.connect((await scene.wait_for(1))[0].link, "alice")
+        assert (await scene.wait_for(2))[1].text == "SECRET-alice"
+
+
+def test_two_agents_for_the_same_are_refused(tmp_path: Path) -> None:
+    one, two = named("one"), named("two")
+    routes = [Route(one, channel="slack", command="/Mail"), Route(two, command="mail", channel="slack")]
+    with pytest.raises(SettingError, match="Two routes are for the same: command 'mail', channel 'slack'"):
+        stage(tmp_path, agent=one, routes=routes)
+    with pytest.raises(SettingError, match="for the same: everything"):
+        stage(tmp_path, agent=one, routes=[Route(one), Route(two)])
