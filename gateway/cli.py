@@ -27,6 +27,8 @@ app.add_typer(deadletters, name="deadletters")
 
 person = typer.Typer(no_args_is_help=True, help="What is stored about one person.")
 app.add_typer(person, name="person")
+config = typer.Typer(no_args_is_help=True, help="Gateways that are files.")
+app.add_typer(config, name="config")
 sessions = typer.Typer(no_args_is_help=True, help="The histories of conversations.")
 app.add_typer(sessions, name="sessions")
 accounts = typer.Typer(no_args_is_help=True, help="What people have connected.")
@@ -40,6 +42,10 @@ Channel = Annotated[str, typer.Argument(help="Like slack.")]
 Tenant = Annotated[str, typer.Argument(help="The workspace, the bot's id, or the number.")]
 User = Annotated[str, typer.Argument(help="The person's id.")]
 
+Target = Annotated[
+    str, typer.Argument(metavar="FILE[:NAME]", help="A Python file with a Gateway or an Agent, or a YAML file.")
+]
+ConfigFile = Annotated[Path, typer.Argument(metavar="FILE", help="Like gateway.yaml.")]
 Names = Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Ids or references.")]
 Every = Annotated[bool, typer.Option("--all", help="All that there are.")]
 
@@ -67,6 +73,30 @@ def keys_rotate() -> None:
     from gateway.account_commands import rotate
 
     _print(asyncio.run(rotate()))
+
+
+@config.command("schema")
+def config_schema() -> None:
+    """Print the JSON Schema of a gateway's file, for editors."""
+    from gateway.configuration.commands import schema
+
+    typer.echo(schema())
+
+
+@config.command("check")
+def config_check(path: ConfigFile) -> None:
+    """Say all that is wrong in a gateway's file, each with its line and column."""
+    from gateway.configuration.commands import check as check_file
+
+    _print(check_file(path))
+
+
+@config.command("show")
+def config_show(path: ConfigFile) -> None:
+    """Print a gateway's file as it is understood, with the environment's values; secrets are masked."""
+    from gateway.configuration.commands import show
+
+    typer.echo(show(path))
 
 
 @sessions.command("export")
@@ -137,7 +167,9 @@ def person_erase(
 
 @app.command()
 def serve(
-    target: Annotated[str, typer.Argument(metavar="FILE[:NAME]", help="A Python file with a Gateway or an Agent.")],
+    target: Annotated[
+        str, typer.Argument(metavar="FILE[:NAME]", help="A Python file with a Gateway or an Agent, or a YAML file.")
+    ],
     host: Annotated[str, typer.Option(help="The address to listen on.")] = LOOPBACK,
     port: Port = 8000,
 ) -> None:
@@ -164,7 +196,9 @@ def serve(
 
 @app.command()
 def worker(
-    target: Annotated[str, typer.Argument(metavar="FILE[:NAME]", help="A Python file with a Gateway or an Agent.")],
+    target: Annotated[
+        str, typer.Argument(metavar="FILE[:NAME]", help="A Python file with a Gateway or an Agent, or a YAML file.")
+    ],
 ) -> None:
     """Play the messages that `understudy serve` takes, on PostgreSQL: any number of both, on any number of hosts."""
     configure_logging()
@@ -201,7 +235,9 @@ def db_copy(
 
 @app.command()
 def send(
-    target: Annotated[str, typer.Argument(metavar="FILE[:NAME]", help="A Python file with a Gateway or an Agent.")],
+    target: Annotated[
+        str, typer.Argument(metavar="FILE[:NAME]", help="A Python file with a Gateway or an Agent, or a YAML file.")
+    ],
     channel: Annotated[str, typer.Argument(help="Like slack.")],
     tenant: Annotated[str, typer.Argument(help="The workspace, the bot's id, or the number that people write to.")],
     conversation: Annotated[str, typer.Argument(help="The conversation, as `understudy audit` shows it.")],
@@ -304,7 +340,9 @@ def dev(port: Port = 8000) -> None:
 
 @app.command()
 def check(
-    target: Annotated[str, typer.Argument(metavar="FILE[:NAME]", help="A Python file with a Gateway or an Agent.")],
+    target: Annotated[
+        str, typer.Argument(metavar="FILE[:NAME]", help="A Python file with a Gateway or an Agent, or a YAML file.")
+    ],
 ) -> None:
     """Hunt for leaks between people. It calls every tool with made-up arguments, and reaches no other machine."""
     from gateway.check.blocking import hunt_and_wait, leave

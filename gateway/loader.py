@@ -13,6 +13,7 @@ from gateway.interface import Interface
 from gateway.native import engine_of
 from oauth import SettingError
 
+YAML = (".yaml", ".yml")
 ENTRY_POINTS = "understudy.interfaces"
 FILE_PREFIX = "understudy_file_"  # of the module that an operator's file becomes
 
@@ -50,6 +51,10 @@ def load_target(target: str) -> Gateway | Agent:
     path, name = _split(target)
     if not path.is_file():
         raise SettingError(f"There is no file {path}.")
+    if path.suffix in YAML:
+        from gateway.configuration import load  # which loads channels
+
+        return load(path)
     module = _load(path)
     if name is not None:
         found = getattr(module, name, None)

@@ -1,0 +1,163 @@
+"""A YAML file as values, each with its place in the file."""
+
+import os
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from gateway.configuration.expansion import REQUEST_NAMES, Reference, fill, references
+from oauth import SettingError
+
+SECRET_WORDS = ("SECRET", "TOKEN", "PASSWORD", "KEY", "CREDENTIAL")
+
+Place = tuple[str | int, ...]
+"""Where a value is: keys and positions, from the top."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """Something that is wrong in a file, with its line and column, both from 1."""
+
+    line: int
+    column: int
+    sentence: str
+
+
+@dataclass
+class Document:
+    """What a file says.
+
+    Args:
+        marks: line and column of each value, by its place; of a key, by that place and `KEY`.
+        secret: the places of what was expanded from a variable that holds a secret.
+    """
+
+    path: Path
+    value: Any = None
+    marks: dict[Place, tuple[int, int]] = field(default_factory=dict)
+    secret: set[Place] = field(default_factory=set)
+    mistakes: list[Mistake] = field(default_factory=list)
+
+    def note(self, place: Sequence[str | int], sentence: str) -> None:
+        """Notes that something is wrong at a place, or at what is around it if there is nothing."""
+        near = tuple(place)
+        while near and near not in self.marks:
+            near = near[:-1]
+        self.mistakes.append(Mistake(*self.marks.get(near, (1, 1)), sentence))
+
+    def check(self) -> None:
+        """
+        Raises:
+            SettingError: with all that is wrong, in order.
+        """
+        if not self.mistakes:
+            return
+        found = sorted(set(self.mistakes), key=lambda mistake: (mistake.line, mistake.column))
+        lines = [f"{self.path}:{each.line}:{each.column}: {each.sentence}" for each in found]
+        raise SettingError(lines[0] if len(lines) == 1 else "\n".join((f"{len(lines)} mistakes:", *lines)))
+
+
+KEY = "<key>"
+
+
+def read(path: Path) -> Document:
+    """Reads a file, with `${NAME}` expanded from the environment; what only a request has stays open.
+
+    Raises:
+        SettingError: if it cannot be read, or is no YAML.
+    """
+    try:
+        source = path.read_text(encoding="utf-8")
+        node = yaml.compose(source, Loader=yaml.SafeLoader)
+    except OSError as error:
+        raise SettingError(f"{path} cannot be read: {error.strerror}.") from None
+    except UnicodeDecodeError:
+        raise SettingError(f"{path} is not UTF-8.") from None
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = f":{mark.line + 1}:{mark.column + 1}" if mark is not None else ""
+        raise SettingError(f"{path}{where}: this is no YAML: {error.problem or error.context}.") from None
+    except yaml.YAMLError as error:
+        raise SettingError(f"{path}: this is no YAML: {error}.") from None
+    document = Document(path)
+    reader = _Reader(document, source, {*REQUEST_NAMES, *_declared(node)})
+    document.value = reader.value(node, ()) if node is not None else None
+    return document
+
+
+class _Reader:
+    def __init__(self, document: Document, source: str, open_names: Collection[str]) -> None:
+        self._document = document
+        self._source = source
+        self._open_names = open_names
+        self._construct: Callable[[yaml.Node], Any] = yaml.SafeLoader("").construct_object
+
+    def value(self, node: yaml.Node, place: Place) -> Any:
+        self._document.marks.setdefault(place, (node.start_mark.line + 1, node.start_mark.column + 1))
+        if isinstance(node, yaml.MappingNode):
+            return self._mapping(node, place)
+        if isinstance(node, yaml.SequenceNode):
+            return [self.value(item, (*place, index)) for index, item in enumerate(node.value)]
+        if node.tag == "tag:yaml.org,2002:str":
+            return self._text(node, place)
+        try:
+            return self._construct(node)
+        except (yaml.YAMLError, ValueError):
+            self._document.note(place, f"{node.value!r} is nothing that YAML knows as {node.tag}.")
+            return None
+
+    def _mapping(self, node: yaml.MappingNode, place: Place) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            key = str(key_node.value)
+            here = (*place, key)
+            mark = (key_node.start_mark.line + 1, key_node.start_mark.column + 1)
+            if key in values:
+                self._document.mistakes.append(Mistake(*mark, f"{key!r} is there twice."))
+                continue
+            self._document.marks[(*here, KEY)] = mark
+            values[key] = self.value(value_node, here)
+        return values
+
+    def _text(self, node: yaml.Node, place: Place) -> str:
+        def value_of(reference: Reference) -> str | None:
+            if reference.name in self._open_names:
+                return None
+            value = os.environ.get(reference.name, reference.default)
+            if value is None:
+                self._note_unknown(node, reference)
+                return ""
+            if reference.name in os.environ and any(word in reference.name.upper() for word in SECRET_WORDS):
+                self._document.secret.add(place)
+            return value
+
+        return fill(node.value, value_of)
+
+    def _note_unknown(self, node: yaml.Node, reference: Reference) -> None:
+        count = sum(each.name == reference.name and each.start < reference.start for each in references(node.value))
+        index = node.start_mark.index
+        for _ in range(count + 1):
+            index = self._source.index(f"${{{reference.name}", index) + 1
+        before = self._source[: index - 1]
+        line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
+        self._document.mistakes.append(
+            Mistake(
+                line,
+                column,
+                f"${{{reference.name}}} is not set in the environment, has no default (${{{reference.name}:default}}) "
+                "and is no name of a request: declare it under request_context if a host application adds it.",
+            )
+        )
+
+
+def _declared(node: yaml.Node | None) -> list[str]:
+    """The names that the file says a host application adds."""
+    if not isinstance(node, yaml.MappingNode):
+        return []
+    for key, value in node.value:
+        if key.value == "request_context" and isinstance(value, yaml.SequenceNode):
+            return [str(item.value) for item in value.value]
+    return []

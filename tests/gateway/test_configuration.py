@@ -1,0 +1,270 @@
+"""A gateway as a YAML file: what it makes, and what is said of one that is broken."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from textwrap import dedent
+from typing import Any
+
+import pytest
+import yaml
+from pydantic_ai.models.function import FunctionModel
+from stage import StageChannel, obey, place
+from typer.testing import CliRunner
+
+from gateway import Gateway, Identity, Message, SettingError
+from gateway.cli import app
+from gateway.configuration import load
+from gateway.request_context import request_context
+
+KITS = '''
+from gateway import Agent, Message
+from toolkits import Toolkit, tool
+
+
+class Notes(Toolkit):
+    _clone_shared_attrs = ("store",)
+
+    def __init__(self, namespace: str, tags: list[str] | None = None, store: dict | None = None) -> None:
+        self.namespace = namespace
+        self.tags = tags or []
+        self.store = {} if store is None else store
+
+    @tool
+    def where(self) -> str:
+        """Tells where notes are."""
+        return f"{self.namespace} {self.tags}"
+
+    @tool
+    def note(self, text: str) -> str:
+        """Notes something."""
+        self.store.setdefault(self.namespace, []).append(text)
+        return str(self.store)
+
+
+helper = Agent(model="test", name="helper")
+
+
+async def flow(message: Message) -> str:
+    return f"flow: {message.text}"
+
+
+class NoToolkit:
+    pass
+'''
+
+Write = Callable[[str], Path]
+
+
+@pytest.fixture
+def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
+    monkeypatch.setenv("UNDERSTUDY_MODEL", "test")
+    monkeypatch.setenv("UNDERSTUDY_DATABASE_URL", f"sqlite:///{tmp_path}/config.db")
+    monkeypatch.chdir(tmp_path)
+    name = f"kits_{tmp_path.name.replace('-', '_')}"
+    (tmp_path / f"{name}.py").write_text(KITS)
+
+    def written(text: str) -> Path:
+        path = tmp_path / "gateway.yaml"
+        path.write_text(dedent(text).replace("MYKITS:", f"{name}:"))
+        return path
+
+    return written
+
+
+async def ask(gateway: Gateway, person: str, text: str, channel: str = "stage", tenant: str = "T1") -> str:
+    where = place(f"dm-{person}", tenant)
+    sender = Identity(channel, tenant, person)
+    return await gateway.run(Message(id="1", text=text, sender=sender, sender_name=person, conversation=where))
+
+
+def obeying(gateway: Gateway) -> Gateway:
+    for agent in gateway._team():
+        if agent.native is None:
+            agent.model = FunctionModel(obey)
+    return gateway
+
+
+WHOLE = """
+    agents:
+      notes:
+        instructions: You keep the notes of ${USER_ID} in ${REGION}.
+        description: I keep notes.
+        toolkits:
+          - use: MYKITS:Notes
+            namespace: ${TENANT}/${USER_ID}
+            tags: ["${CHANNEL}", "${PLAN:none}", "$${literal}", "${REGION}"]
+        when_busy: collect
+      research:
+        use: MYKITS:flow
+    routes:
+      - agent: notes
+      - agent: research
+        command: /research
+    interfaces:
+      web: {}
+    request_context: [PLAN]
+    sessions:
+      tokens: ${TOKENS:4000}
+      idle_hours: 2
+    limits:
+      max_concurrent_turns: 3
+      turn_tries: 2
+    private_answers: open
+"""
+
+
+async def test_a_gateway_is_made_of_a_file(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REGION", "eu")
+    gateway = obeying(load(write(WHOLE)))
+    gateway.interfaces = {"stage": StageChannel()}
+    assert [agent.name for agent in gateway.agents] == ["notes", "research"]
+    assert gateway.agent.when_busy == "collect"
+    assert gateway._turns._tries == 2
+    async with gateway.lifespan():
+        assert await ask(gateway, "alice", "call where") == "T1/alice ['stage', 'none', '${literal}', 'eu']"
+        with request_context({"PLAN": "pro"}):
+            assert await ask(gateway, "bob", "call where") == "T1/bob ['stage', 'pro', '${literal}', 'eu']"
+        assert await ask(gateway, "bob", "/research this") == "flow: this"
+
+
+async def test_what_is_shared_stays_so_and_the_rest_is_each_persons(write: Write) -> None:
+    gateway = obeying(
+        load(
+            write("""
+        agents:
+          notes:
+            toolkits: [{use: "MYKITS:Notes", namespace: "${USER_ID}"}]
+        interfaces: {web: {}}
+    """)
+        )
+    )
+    template = gateway.agent.toolkits[0]
+    async with gateway.lifespan():
+        await ask(gateway, "alice", 'call note {"text":"a"}')
+        assert await ask(gateway, "bob", 'call note {"text":"b"}') == "{'alice': ['a'], 'bob': ['b']}"
+    assert template.namespace == "${USER_ID}"  # type: ignore[attr-defined]
+
+
+def test_instructions_are_those_of_the_request(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REGION", "eu")
+    agent = load(write(WHOLE)).agent
+    for person in ("alice", "bob"):
+        with request_context({"USER_ID": person}):
+            assert agent.deep_copy().instructions == f"You keep the notes of {person} in eu."
+    assert agent.instructions == "You keep the notes of ${USER_ID} in ${REGION}.".replace("${REGION}", "eu")
+    with request_context({"OTHER": 1}), pytest.raises(SettingError, match=r"\$\{USER_ID\} is used in"):
+        agent.deep_copy()
+
+
+BROKEN = {
+    "no YAML": ("agents: [", "this is no YAML"),
+    "nothing": ("", "1:1: 'agents' is missing here."),
+    "an unknown key": ("agents: {a: {}}\nagent: x", "2:1: 'agent' is not known here."),
+    "an unknown key inside": ("agents:\n  a:\n    modell: x", "3:5: 'modell' is not known here."),
+    "a wrong type": ("agents:\n  a:\n    members: 3", "3:14: members: Input should be a valid list."),
+    "a number that is none": (
+        "agents: {a: {}}\nsessions:\n  tokens: many",
+        "3:11: tokens: Input should be a valid integer",
+    ),
+    "a word of several": (
+        "agents: {a: {}}\nprivate_answers: maybe",
+        "2:18: private_answers: Input should be 'alone' or",
+    ),
+    "a key twice": ("agents: {a: {}}\nagents: {b: {}}", "2:1: 'agents' is there twice."),
+    "a variable that is not set": (
+        "agents:\n  a:\n    description: In ${NOWHERE}",
+        "3:21: ${NOWHERE} is not set in the environment",
+    ),
+    "one in a block": (
+        "agents:\n  a:\n    instructions: |\n      one\n      two ${NOWHERE} three",
+        "5:11: ${NOWHERE} is not set",
+    ),
+    "a request's name where none is": (
+        "agents: {a: {model: 'x:${USER_ID}'}}",
+        "1:21: ${USER_ID} is known in a request",
+    ),
+    "an unknown toolkit": ("agents: {a: {toolkits: [mail]}}", "1:25: There is no toolkit 'mail', only calendar,"),
+    "no toolkit": ("agents: {a: {toolkits: ['MYKITS:NoToolkit']}}", "is no class of toolkits."),
+    "nothing to import": ("agents: {a: {use: 'nowhere_at_all:x'}}", "1:19: nowhere_at_all:x cannot be imported"),
+    "no such name": ("agents: {a: {use: 'MYKITS:nothing'}}", "has no 'nothing'."),
+    "an argument that is not taken": (
+        "agents:\n  a:\n    toolkits:\n      - use: MYKITS:Notes\n        namespace: x\n        color: red",
+        "6:9: Notes takes no argument 'color', only: namespace, tags, store.",
+    ),
+    "one that is missing": (
+        "agents: {a: {toolkits: ['MYKITS:Notes']}}",
+        "missing 1 required positional argument: 'namespace'",
+    ),
+    "a member that is not there": ("agents: {a: {members: [b]}}", "1:24: There is no agent 'b'."),
+    "agents that ask each other": ("agents: {a: {members: [b]}, b: {members: [a]}}", "The agent 'a' asks itself"),
+    "a route to nobody": ("agents: {a: {}}\nroutes: [{agent: b}]", "2:18: There is no agent 'b'."),
+    "two agents for one route": (
+        "agents: {a: {}, b: {}}\nroutes:\n- {agent: a}\n- {agent: a, command: x}\n- {agent: b, command: /X}",
+        "5:3: Another route is for the same: two agents cannot both answer.",
+    ),
+    "no route for the rest": (
+        "agents: {a: {}, b: {}}\nroutes: [{agent: a, channel: web}]",
+        "2:9: No route is for all the rest",
+    ),
+    "agents that nobody asks": ("agents: {a: {}, b: {}}", "1:9: There are 2 agents that nobody asks"),
+    "an unknown channel": ("agents: {a: {}}\ninterfaces: {fax: {}}", "There is no channel called 'fax'"),
+    "a channel's argument": ("agents: {a: {}}\ninterfaces:\n  web: {color: red}", "3:9: Web takes no argument 'color'"),
+    "an Agent with more": ("agents:\n  a:\n    use: MYKITS:helper\n    model: x", "4:12: "),
+    "another engine": (
+        "agents: {a: {engine: langgraph, instructions: 'for ${USER_ID}'}}",
+        "On the engine langgraph instructions cannot depend on the request.",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_what_is_broken_is_said_with_its_place(write: Write, name: str) -> None:
+    text, expected = BROKEN[name]
+    path = write(
+        text if "interfaces" in text else f"{text}\ninterfaces: {{web: {{}}}}\n" if text and name != "no YAML" else text
+    )
+    with pytest.raises(SettingError) as raised:
+        load(path)
+    told = str(raised.value)
+    if expected[0].isdigit():
+        expected = f"gateway.yaml:{expected}"
+    assert expected in told, told
+    assert "mistakes:" not in told, told
+
+
+def test_all_that_is_wrong_is_said_at_once(write: Write) -> None:
+    path = write("agents:\n  a:\n    toolkits: [mail]\n    members: [b]\ninterfaces: {fax: {}, web: {color: red}}")
+    with pytest.raises(SettingError) as raised:
+        load(path)
+    heading, *lines = str(raised.value).splitlines()
+    assert heading == "4 mistakes:"
+    assert [line.split(":")[1] for line in lines] == ["3", "4", "5", "5"]
+
+
+def invoke(*arguments: str) -> Any:
+    return CliRunner().invoke(app, ["config", *arguments])
+
+
+def test_the_command_checks_and_shows_a_file(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REGION", "eu")
+    monkeypatch.setenv("MY_TOKEN", "s3cret-token")
+    path = write(WHOLE)
+    checked = invoke("check", str(path))
+    assert checked.exit_code == 0, checked.exception
+    secret = "secret_key: s3cret-key\ndatabase: postgresql://me:s3cret-db@host/x\n"
+    mcp = "agents: {a: {description: '${MY_TOKEN}', mcp_servers: [{server: 'https://x.test', headers: {A: s3cret}}]}}\n"
+    shown = invoke("show", str(write(secret + mcp))).stdout
+    assert "s3cret" not in shown
+    assert yaml.safe_load(shown)["database"] == "postgresql://me:***@host/x"
+    whole = yaml.safe_load(invoke("show", str(write(WHOLE))).stdout)
+    assert whole["sessions"] == {"tokens": 4000, "idle_hours": 2.0}
+    assert whole["agents"]["notes"]["toolkits"][0]["namespace"] == "${TENANT}/${USER_ID}"
+    assert isinstance(invoke("check", str(write("agents: {}"))).exception, SettingError)
+
+
+def test_editors_are_given_a_schema() -> None:
+    found = json.loads(invoke("schema").stdout)
+    assert found["additionalProperties"] is False
+    assert set(found["properties"]) >= {"agents", "interfaces", "routes", "sessions", "limits"}
+    assert found["$defs"]["AgentConfig"]["properties"]["use"]["description"].startswith("Where a flow")
