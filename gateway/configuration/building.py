@@ -4,6 +4,7 @@ import importlib
 import inspect
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, TypeVar
@@ -106,7 +107,7 @@ class _Builder:
         interfaces = []
         for name, arguments in self._config.interfaces.items():
             place: Place = ("interfaces", name)
-            cls = self._try(place, lambda name=name: load_interface(name))
+            cls = self._try(place, partial(load_interface, name))
             made = self._make(place, cls, arguments or {}) if cls is not None else None
             interfaces += [made] if made is not None else []
         return interfaces

@@ -46,7 +46,7 @@ class Document:
         near = tuple(place)
         while near and near not in self.marks:
             near = near[:-1]
-        self.mistakes.append(Mistake(*self.marks.get(near, (1, 1)), sentence))
+        self.mistakes.append(Mistake(*self.marks.get(near, (1, 1)), " ".join(sentence.split())))
 
     def check(self) -> None:
         """

@@ -5,7 +5,9 @@ import asyncio
 import os
 import re
 import shlex
+import socket
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -32,8 +34,8 @@ def blocks(document: Path, language: str) -> list[str]:
     return re.findall(rf"^ *```{language}\n(.*?)^ *```", document.read_text(), re.DOTALL | re.MULTILINE)
 
 
-def commands(program: str) -> list[str]:
-    lines = [line.strip() for document in DOCUMENTS for block in blocks(document, "sh") for line in block.splitlines()]
+def commands(program: str, documents: Sequence[Path] = DOCUMENTS) -> list[str]:
+    lines = [line.strip() for document in documents for block in blocks(document, "sh") for line in block.splitlines()]
     return sorted({line for line in lines if line.startswith(f"{program} ")})
 
 
@@ -79,6 +81,8 @@ ACCOUNTS = {
     "GOOGLE_CLIENT_SECRET": "secret",
     "SLACK_BOT_TOKEN": "xoxb-1",
     "SLACK_SIGNING_SECRET": "secret",
+    "TELEGRAM_BOT_TOKEN": "1:x",
+    "TELEGRAM_WEBHOOK_SECRET": "secret",
 }
 
 
@@ -105,23 +109,20 @@ async def _make(url: str) -> None:
 def test_the_settings_that_a_recipe_sets_are_all_that_it_needs(recipe: Path, tmp_path: Path) -> None:
     block = "\n".join(blocks(recipe, "sh"))
     named = {name for name in SETTINGS.findall(block) if f"{name}=" in block}
-    recipe_file = recipe.with_name("gmail_agent.py")
-    ended = subprocess.run(
-        [COMMAND, "serve", str(recipe_file)],
-        cwd=tmp_path,
-        env={"PATH": os.environ["PATH"], "UNDERSTUDY_MODEL": "test"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    recipe_file = next(ROOT / command.split()[-1] for command in commands("understudy serve", [recipe]))
     missing: set[str] = set()
     env = {"PATH": os.environ["PATH"], "UNDERSTUDY_MODEL": "test"}
-    while found := set(re.findall(r"([A-Z_]+) is not set", ended.stderr)) - missing:
-        missing |= found
-        env |= {name: EXAMPLES.get(name, "x") for name in found}
-        ended = subprocess.run(
-            [COMMAND, "serve", str(recipe_file)], cwd=tmp_path, env=env, capture_output=True, text=True, check=False
-        )
+    with socket.socket() as taken:  # so that nothing starts once every setting is there
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        command = [COMMAND, "serve", str(recipe_file), "--port", str(taken.getsockname()[1])]
+        while True:
+            ended = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+            found = set(re.findall(r"([A-Z_]+) is not set", ended.stderr)) - missing
+            if not found:
+                break
+            missing |= found
+            env |= {name: EXAMPLES.get(name, "x") for name in found}
     assert missing
     assert missing <= named
 
@@ -129,7 +130,7 @@ def test_the_settings_that_a_recipe_sets_are_all_that_it_needs(recipe: Path, tmp
 EXAMPLES = {
     "TELEGRAM_BOT_TOKEN": "1:x",
     "TWILIO_WHATSAPP_FROM": "whatsapp:+15551234567",
-    "UNDERSTUDY_SECRET_KEY": "AAAA",  # malformed, so that nothing starts once every setting is there
+    "UNDERSTUDY_SECRET_KEY": "AAAA",  # malformed
 }
 
 

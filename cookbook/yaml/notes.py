@@ -1,0 +1,41 @@
+"""Notes in a file of each person's own: the namespace is that of who asks."""
+
+import re
+from pathlib import Path
+
+from toolkits import Toolkit, tool
+
+
+class Notes(Toolkit):
+    """Keeps notes.
+
+    Args:
+        directory: where the files are.
+        namespace: whose notes they are.
+    """
+
+    private = True
+
+    def __init__(self, directory: str, namespace: str) -> None:
+        self.directory = directory
+        self.namespace = namespace
+
+    @tool
+    def add_note(self, text: str) -> str:
+        """Keep a note."""
+        path = self._path()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a", encoding="utf-8") as file:
+            file.write(f"{' '.join(text.split())}\n")
+        return "It is kept."
+
+    @tool(read_only=True)
+    def list_notes(self) -> list[str]:
+        """List all notes."""
+        path = self._path()
+        return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+
+    def _path(self) -> Path:
+        if not re.fullmatch(r"[\w+-]+", self.namespace):
+            raise ValueError(f"{self.namespace!r} is no name for a file")
+        return Path(self.directory) / f"{self.namespace}.txt"
