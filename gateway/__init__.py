@@ -2,7 +2,17 @@
 
 from gateway.agent import Agent
 from gateway.engines import MaxTurnsExceeded
-from gateway.events import PhaseEnded, PhaseStarted, TextDelta, ToolEnded, ToolStarted, TurnEvent
+from gateway.events import (
+    Answered,
+    ApprovalNeeded,
+    PhaseEnded,
+    PhaseStarted,
+    SignInNeeded,
+    TextDelta,
+    ToolEnded,
+    ToolStarted,
+    TurnEvent,
+)
 from gateway.flow import (
     AgentCall,
     current_handler,
@@ -22,6 +32,8 @@ from toolkits import CloneError, Conversation, Message, TurnContext
 __all__ = [
     "Agent",
     "AgentCall",
+    "Answered",
+    "ApprovalNeeded",
     "CloneError",
     "Conversation",
     "Gateway",
@@ -36,6 +48,7 @@ __all__ = [
     "Session",
     "SessionItem",
     "SettingError",
+    "SignInNeeded",
     "TextDelta",
     "ToolEnded",
     "ToolStarted",

@@ -83,7 +83,33 @@ class PhaseEnded:
     elapsed_ms: int
 
 
-TurnEvent = TextDelta | ToolStarted | ToolEnded | PhaseStarted | PhaseEnded
+@dataclass(frozen=True, slots=True)
+class SignInNeeded:
+    """The turn waits until its person has connected an account."""
+
+    provider: str
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalNeeded:
+    """The turn waits for its person's yes or no.
+
+    Args:
+        action: what the tool is to do, in markdown.
+    """
+
+    tool: str
+    action: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The turn has its answer, in markdown."""
+
+    text: str = field(repr=False)
+
+
+TurnEvent = TextDelta | ToolStarted | ToolEnded | PhaseStarted | PhaseEnded | SignInNeeded | ApprovalNeeded | Answered
 
 EventHandler = Callable[[TurnEvent], Coroutine[Any, Any, None]]
 

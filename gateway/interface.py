@@ -9,6 +9,7 @@ from typing import ClassVar, Protocol
 from starlette.routing import BaseRoute
 
 from gateway.events import TurnEvent
+from gateway.live import LiveView
 from oauth import Identity
 from oauth.installations import InstallationStore
 from toolkits import Conversation, Message
@@ -108,6 +109,10 @@ class Presenter(ABC):
     async def show(self, message: Message, event: TurnEvent) -> None:
         """Shows what happens in a turn that is not over. It may come to nothing: the answer follows."""
         return
+
+    def live_view(self, message: Message) -> LiveView | None:
+        """What shows the turn of a message while it runs; `None` where nothing does."""
+        return None
 
     async def vouched_email(self, identity: Identity) -> str | None:
         """The e-mail address that the platform vouches for as this person's, where the operator trusts it in that."""

@@ -8,10 +8,18 @@ from gateway.agent import Agent
 from gateway.audit import Audit, AuditTrail
 from gateway.credentials import TurnCredentials
 from gateway.engines import Answer, load_engine
-from gateway.events import EventHandler, ToolStarted, TurnEvent, TurnHandler
+from gateway.events import (
+    Answered,
+    ApprovalNeeded,
+    EventHandler,
+    SignInNeeded,
+    ToolStarted,
+    TurnEvent,
+    TurnHandler,
+)
 from gateway.journal import ApprovalRequired, RunJournal, TurnJournal
 from gateway.sessions import SessionItem
-from oauth import OAuthCoordinator
+from oauth import ConsentRequired, OAuthCoordinator
 from toolkits import Message, TurnContext
 from toolkits.context import MessageSender
 
@@ -100,12 +108,17 @@ class AgentRunner:
         try:
             async with asyncio.timeout(TURN_TIMEOUT.total_seconds()):
                 answer = await _finish(running, source)
+        except ConsentRequired as needed:
+            await handler(SignInNeeded(needed.provider))
+            raise
         except ApprovalRequired as needed:
             needed.accounts = source.accounts(needed.key)
+            await handler(ApprovalNeeded(needed.tool, needed.action))
             raise
         finally:
             source.end()
             await trail.close()
+        await handler(Answered(answer.text))
         return Played(answer.text, answer.items, private or bool(source.asked))
 
 

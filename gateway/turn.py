@@ -16,6 +16,7 @@ from gateway.events import TurnEvent
 from gateway.inbox import Claimed, Inbox, LeaseLost
 from gateway.interface import HELD_ANSWER, Interface
 from gateway.journal import ApprovalRequired, CallNotRepeated, TurnJournal
+from gateway.live import shown_live
 from gateway.logs import describe
 from gateway.outbox import Outbox, Unsent
 from gateway.request_context import get_request_context, set_request_context
@@ -210,14 +211,16 @@ class Turns:
         presenter = interface.presenter
 
         async def show(event: TurnEvent) -> None:
+            steps.note(event)
             await presenter.show(message, event)
 
         history = await self._sessions.history(row.conversation_id, message.sender)
         history = await self._summaries.fit(row, message, agent, history)
         await journal.load()
-        played = await self._runner.run(
-            agent, message, row.reference, history, show, stream=presenter.streams, journal=journal
-        )
+        async with shown_live(presenter.live_view(message)) as steps:
+            played = await self._runner.run(
+                agent, message, row.reference, history, show, stream=presenter.streams, journal=journal
+            )
         text = _with_ambiguous(played.text.strip() or NO_ANSWER, journal)
         if message.attachments:
             text = f"{text}\n\n{ATTACHMENTS_UNREAD}"

@@ -4,7 +4,7 @@ from typing import Any
 
 import httpx
 from telegram import Bot, InlineKeyboardButton, InlineKeyboardMarkup, LinkPreviewOptions, ReplyParameters
-from telegram.constants import ParseMode
+from telegram.constants import ChatAction, ParseMode
 from telegram.error import BadRequest, Forbidden, NetworkError, RetryAfter
 
 from gateway.interface import (
@@ -16,9 +16,10 @@ from gateway.interface import (
     SignIn,
     Unreachable,
 )
+from gateway.live import LiveView, Steps
 from interfaces.telegram.format import HtmlRenderer
 from oauth import Identity
-from toolkits import Conversation
+from toolkits import Conversation, Message
 
 NOT_REACHED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
@@ -73,6 +74,9 @@ class TelegramPresenter(Presenter):
             sign_in.conversation, text, sign_in.reply_to, reply_markup=InlineKeyboardMarkup.from_button(button)
         )
 
+    def live_view(self, message: Message) -> LiveView:
+        return TelegramLiveView(self._bot, message.conversation, self._renderer)
+
     async def _start_link(self, parameter: str) -> str:
         me = await self._bot.get_me()
         return f"https://t.me/{me.username}?start={parameter}"
@@ -114,3 +118,39 @@ class TelegramPresenter(Presenter):
 def _seconds(error: RetryAfter) -> float:
     after = error.retry_after
     return float(after) if isinstance(after, (int, float)) else after.total_seconds()
+
+
+class TelegramLiveView(LiveView):
+    """The bot is seen typing; the phases of a flow are a message, edited as they go on and deleted at the end.
+
+    https://core.telegram.org/bots/api#sendchataction
+    """
+
+    every = 4.0  # an action is shown for five seconds; a group takes 20 messages a minute
+
+    def __init__(self, bot: Bot, conversation: Conversation, renderer: HtmlRenderer) -> None:
+        chat, _, topic = conversation.id.partition("/")
+        self._bot = bot
+        self._chat = int(chat)
+        self._topic = int(topic) if topic else None
+        self._renderer = renderer
+        self._message_id: int | None = None
+        self._shown = ""
+
+    async def update(self, steps: Steps) -> None:
+        await self._bot.send_chat_action(self._chat, ChatAction.TYPING, message_thread_id=self._topic)
+        text = self._renderer.escape(steps.text())
+        if not steps.has_phases or text == self._shown:
+            return
+        if self._message_id is None:
+            sent = await self._bot.send_message(
+                self._chat, text, ParseMode.HTML, message_thread_id=self._topic, disable_notification=True
+            )
+            self._message_id = sent.message_id
+        else:
+            await self._bot.edit_message_text(text, self._chat, self._message_id, parse_mode=ParseMode.HTML)
+        self._shown = text
+
+    async def close(self) -> None:
+        if self._message_id is not None:
+            await self._bot.delete_message(self._chat, self._message_id)

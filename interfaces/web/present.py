@@ -3,7 +3,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator
 from typing import Any
 
-from gateway.events import TextDelta, ToolStarted, TurnEvent
+from gateway.events import PhaseEnded, PhaseStarted, TextDelta, ToolStarted, TurnEvent
 from gateway.interface import Delivery, Presenter, SignIn
 from interfaces.web.format import to_html
 from toolkits import Conversation, Message
@@ -26,6 +26,11 @@ class WebPresenter(Presenter):
             self._tell(message.conversation.id, {"type": "delta", "text": event.text})
         elif isinstance(event, ToolStarted):
             self._tell(message.conversation.id, {"type": "tool", "name": event.tool})
+        elif isinstance(event, PhaseStarted):
+            self._tell(message.conversation.id, {"type": "phase", "label": event.label})
+        elif isinstance(event, PhaseEnded):
+            took = {"label": event.label, "elapsed": event.elapsed_ms}
+            self._tell(message.conversation.id, {"type": "phase_ended", **took})
 
     def parts(self, markdown: str) -> list[str]:
         return [to_html(markdown)]

@@ -87,7 +87,7 @@ class WhatsApp:
             self._settings.account_sid, self._settings.auth_token.get_secret_value(), http_client=self._http
         )
         if self._settings.api_url is not None:
-            client.api.base_url = self._settings.api_url
+            client.api.base_url = client.messaging.base_url = self._settings.api_url
         self.presenter.client = client
 
     async def stop(self) -> None:

@@ -13,10 +13,11 @@ from twilio.http.response import Response
 from twilio.rest import Client
 
 from gateway.interface import Delivery, DeliveryAmbiguous, DeliveryRefused, Presenter, RetryLater, SignIn, Unreachable
+from gateway.live import LiveView, Steps
 from interfaces.requests import retry_after
 from interfaces.whatsapp.format import WhatsAppRenderer
 from interfaces.whatsapp.parse import PREFIX
-from toolkits import Conversation
+from toolkits import Conversation, Message
 
 CALL_TIMEOUT = 15.0  # seconds for one call of the REST API
 CLOCK_SKEW = timedelta(minutes=1)  # between Twilio and us, at the most
@@ -41,6 +42,9 @@ class WhatsAppPresenter(Presenter):
             await client.messages.create_async(
                 from_=PREFIX + conversation.tenant, to=PREFIX + conversation.id, body=text
             )
+
+    def live_view(self, message: Message) -> LiveView | None:
+        return TypingIndicator(self.client, message.id) if self.client is not None else None
 
     async def was_sent(self, delivery: Delivery) -> bool | None:
         """Looks for the text among the last messages to the number.
@@ -78,6 +82,19 @@ class WhatsAppPresenter(Presenter):
             raise ConnectionError(f"Twilio cannot be reached: {error}") from error
         except (aiohttp.ClientError, TimeoutError) as error:
             raise DeliveryAmbiguous(f"Twilio's answer was lost: {error!r}") from error
+
+
+class TypingIndicator(LiveView):
+    """https://www.twilio.com/docs/whatsapp/api/typing-indicators-resource"""
+
+    every = 20.0  # it is shown for 25 seconds
+
+    def __init__(self, client: Client, message_id: str) -> None:
+        self._client = client
+        self._message_id = message_id
+
+    async def update(self, steps: Steps) -> None:
+        await self._client.messaging.v2.typing_indicator.create_async(channel="whatsapp", message_id=self._message_id)
 
 
 class PausingHttpClient(AsyncTwilioHttpClient):  # type: ignore[misc]

@@ -12,7 +12,8 @@ from peers import slack_events as events
 from peers.emulate import Emulate
 from peers.wait import wait_until_async
 
-from gateway import SettingError, TurnContext
+from gateway import Conversation, Identity, Message, PhaseStarted, SettingError, TurnContext
+from gateway.live import Steps
 from interfaces.slack import Slack
 from toolkits import Toolkit, tool
 
@@ -426,3 +427,25 @@ async def test_a_sentence_about_accounts_is_no_command(run: Run, slack: Slack, e
     async with run(slack) as running:
         await post(running, dm(emulate, "accounts are due today"))
         assert await said(emulate, emulate.slack_dm("alice"), 1) == ["heard"]
+
+
+async def test_the_assistants_status_is_shown_in_a_thread_and_taken_away(
+    run: Run, slack: Slack, emulate: Emulate
+) -> None:
+    """The server knows no assistants: what is asked of it is as Slack documents it."""
+    path = "/api/assistant.threads.setStatus"
+    emulate.slack.fail(path, 200, times=3, body={"ok": True})
+    async with run(slack):
+        where = Conversation("slack", seed.SLACK_TEAM_ID, f"{emulate.slack_channel_id}/1.5", shared=True)
+        sender = Identity("slack", seed.SLACK_TEAM_ID, "U1")
+        message = Message(id="1.5", text="", sender=sender, sender_name="", conversation=where)
+        view, steps = slack.presenter.live_view(message), Steps()
+        assert view is not None
+        await view.update(steps)
+        steps.note(PhaseStarted("Search"))
+        await view.update(steps)
+        await view.close()
+        calls = [call.params for call in emulate.slack.calls(path)]
+        assert [call["status"] for call in calls] == ["is thinking…", "is at Search…", ""]
+        assert {(call["channel_id"], call["thread_ts"]) for call in calls} == {(emulate.slack_channel_id, "1.5")}
+        assert emulate.slack_said(emulate.slack_channel_id) == []

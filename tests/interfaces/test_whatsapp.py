@@ -1,4 +1,5 @@
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from interfaces_run import URL, Run, Running
@@ -9,6 +10,7 @@ from peers.emulate import Emulate
 from peers.wait import wait_until_async
 
 from gateway import SettingError
+from gateway.live import Steps
 from interfaces.whatsapp import WhatsApp
 
 PATH = "/whatsapp/webhook"
@@ -54,6 +56,22 @@ async def test_the_signature_covers_the_query(run: Run, whatsapp: WhatsApp, emul
     async with run(whatsapp) as running:
         assert (await post(running, webhook.inbound("hello"), f"{PATH}?a=1&b=2")).status_code == 200
         assert await said(emulate) == ["heard"]
+
+
+async def test_the_person_sees_that_the_bot_types(run: Run, whatsapp: WhatsApp, emulate: Emulate) -> None:
+    """The server knows no typing indicators: what is asked of it is as Twilio documents it."""
+    path = "/v2/Indicators/Typing.json"
+    emulate.twilio.fail(path, 201, body={"success": True})
+    async with run(whatsapp):
+        form = webhook.inbound("hello")
+        message = await whatsapp.parse(urlencode(form))
+        assert message is not None
+        view = whatsapp.presenter.live_view(message)
+        assert view is not None
+        await view.update(Steps())
+        await view.close()
+        (call,) = emulate.twilio.calls(path)
+        assert call.params == {"channel": "whatsapp", "messageId": form["MessageSid"]}
 
 
 async def test_what_twilio_did_not_sign_leaves_no_trace(run: Run, whatsapp: WhatsApp) -> None:

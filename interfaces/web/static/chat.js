@@ -6,11 +6,13 @@ const text = document.getElementById("text");
 const state = document.getElementById("state");
 let writing = null; // the answer that is being written, not yet in the transcript
 
+const phases = []; // those that run, the innermost last
+
 function add(className, content) {
   const element = document.createElement("div");
   element.className = className;
   element.textContent = content;
-  messages.append(element);
+  (phases.at(-1) ?? messages).append(element);
   messages.scrollTop = messages.scrollHeight;
   return element;
 }
@@ -50,9 +52,31 @@ async function refresh() {
   }
   const entries = await response.json();
   messages.replaceChildren();
+  phases.length = 0;
   writing = null;
   entries.forEach(show);
   messages.scrollTop = messages.scrollHeight;
+}
+
+function beginPhase(label) {
+  const phase = document.createElement("details");
+  phase.className = "phase";
+  phase.open = true;
+  phase.append(document.createElement("summary"));
+  phase.firstChild.textContent = label;
+  (phases.at(-1) ?? messages).append(phase);
+  phases.push(phase);
+  writing = null;
+}
+
+function endPhase(label, elapsed) {
+  const place = phases.findLastIndex((phase) => phase.firstChild.textContent === label);
+  if (place >= 0) {
+    const [phase] = phases.splice(place, 1);
+    phase.firstChild.textContent = `${label} (${(elapsed / 1000).toFixed(1)} s)`;
+    phase.open = false;
+    writing = null;
+  }
 }
 
 function write(delta) {
@@ -71,6 +95,10 @@ function listen() {
     } else if (update.type === "tool") {
       writing = null;
       add("tool", `uses ${update.name}`);
+    } else if (update.type === "phase") {
+      beginPhase(update.label);
+    } else if (update.type === "phase_ended") {
+      endPhase(update.label, update.elapsed);
     } else {
       refresh();
     }
