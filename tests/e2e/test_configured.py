@@ -68,3 +68,15 @@ def test_a_flow_thinks_in_phases_and_leaves_its_answer_alone_in_the_history(
         ("user", "tell me of rome"),
         ("assistant", "Rome was founded in 753 BC."),
     ]
+
+
+@pytest.mark.parametrize("channel", ["slack"])
+def test_an_agent_of_each_engine_has_its_say_in_one_flow(
+    channel: str, serve: Serve, aimock: Aimock, alice: ChannelPerson
+) -> None:
+    aimock.load([says("how are you", "Well.")])
+    model = {**MODEL, "UNDERSTUDY_MODEL": "openai:gpt-5.2"}
+    serve(ROOT / "cookbook" / "engines" / "three_engines.py", OPENAI_BASE_URL=aimock.base_url, **model)
+    alice.write("how are you?")
+    for engine in ("pydantic-ai", "langgraph", "openai-agents"):
+        answered(alice, f"*{engine}*: Well.")
