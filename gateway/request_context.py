@@ -106,11 +106,15 @@ class ContextThreadPool(ThreadPoolExecutor):
 _equipped: WeakSet[asyncio.AbstractEventLoop] = WeakSet()
 
 
-def equip_loop() -> None:
-    """Has the running loop's default executor run functions with the values that hold where they are submitted."""
+def equip_loop(pool: ContextThreadPool | None = None) -> None:
+    """Has the running loop's default executor run functions with the values that hold where they are submitted.
+
+    Args:
+        pool: what it is from now on; a new one, unless given, where it is none of these yet.
+    """
     loop = asyncio.get_running_loop()
-    if loop not in _equipped:
-        loop.set_default_executor(ContextThreadPool(thread_name_prefix="understudy"))
+    if pool is not None or loop not in _equipped:
+        loop.set_default_executor(pool or ContextThreadPool(thread_name_prefix="understudy"))
         _equipped.add(loop)
 
 

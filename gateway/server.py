@@ -8,13 +8,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from typing import Any
 
 import uvicorn
 
 from gateway.gateway import Gateway
+from gateway.request_context import ContextThreadPool, equip_loop
 from oauth import SettingError
 
 SWITCH_INTERVAL = 0.0005  # seconds after which a thread that works lets the loop run: Python's own 5 ms are an age here
@@ -26,7 +26,7 @@ THREAD_NAME = "understudy-tool"
 log = logging.getLogger(__name__)
 
 
-class _Threads(ThreadPoolExecutor):
+class _Threads(ContextThreadPool):
     """Threads that the loop does not wait for when it ends: `serve` gives them a moment, and then leaves them."""
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
@@ -97,7 +97,7 @@ def _listen(host: str, port: int) -> socket.socket:
 
 async def _work(gateway: Gateway, on_ready: Callable[[], None]) -> None:
     loop, told = asyncio.get_running_loop(), asyncio.Event()
-    loop.set_default_executor(_Threads(THREADS, thread_name_prefix=THREAD_NAME))
+    equip_loop(_Threads(THREADS, thread_name_prefix=THREAD_NAME))
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, told.set)
     async with gateway.worker():
@@ -108,7 +108,7 @@ async def _work(gateway: Gateway, on_ready: Callable[[], None]) -> None:
 
 async def _serve(gateway: Gateway, listener: socket.socket, on_ready: Callable[[], None]) -> None:
     app = gateway.asgi()
-    asyncio.get_running_loop().set_default_executor(_Threads(THREADS, thread_name_prefix=THREAD_NAME))
+    equip_loop(_Threads(THREADS, thread_name_prefix=THREAD_NAME))
     async with gateway.lifespan():  # here, and not by the server, which would hide what it raises
         server = _Server(
             uvicorn.Config(
