@@ -49,7 +49,7 @@ def test_a_make_command_is_a_target(command: str) -> None:
 def test_an_understudy_command_runs(command: str, serve: Serve, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     _, verb, *arguments = shlex.split(command)
     if verb == "serve":
-        assert serve(ROOT / arguments[0], UNDERSTUDY_MODEL="test").stop() == 0
+        assert serve(ROOT / arguments[0], UNDERSTUDY_MODEL="openai:gpt-5.2", OPENAI_API_KEY="none").stop() == 0
         return
     database = f"sqlite:///{tmp_path}/understudy.db"
     asyncio.run(_make(database))

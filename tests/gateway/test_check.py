@@ -26,7 +26,6 @@ from gateway.check import LeakKind
 from gateway.check.arguments import make_arguments
 from gateway.check.blocking import hunt_and_wait
 from toolkits import Toolkit, tool
-from toolkits.google import Gmail
 
 LEAKY = '''
 CACHE = {}
@@ -181,12 +180,6 @@ def test_a_hunt_leaves_nothing_behind() -> None:
     assert report.leaks == []
     assert (logging.getLogger().level, list(logging.getLogger().handlers), sys.stdout) == (level, handlers, out)
     wait_until(lambda: threading.active_count() <= threads + 1, what="its threads have ended")
-
-
-def test_the_toolkit_for_gmail_is_clean(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GOOGLE_CLIENT_ID", "id")
-    monkeypatch.setenv("GOOGLE_CLIENT_SECRET", "secret")
-    assert hunt_and_wait(Agent(model="test", toolkits=[Gmail()])).leaks == []
 
 
 kept: dict[str, str] = {}

@@ -26,7 +26,7 @@ from pydantic_ai.models.function import FunctionModel
 from stage import FakeProvider, Stage, obey, place, stage
 
 from gateway import Agent, Gateway, Identity, Message, SettingError, TurnContext
-from gateway.events import TextDelta, ToolEnded, ToolOutcome, ToolStarted, TurnEvent
+from gateway.events import Answered, TextDelta, ToolEnded, ToolOutcome, ToolStarted, TurnEvent
 from oauth import ConsentRequired
 from toolkits import Toolkit, tool
 from toolkits.mcp import MCPServer
@@ -212,7 +212,7 @@ async def test_a_host_application_is_told_what_happens(model_server: Aimock, tmp
     async with scene.open():
         asked = message("alice", "use open_async")
         assert await scene.gateway.run(asked, credentials={"fake": "SECRET"}, handler=listen) == "done"
-    assert [type(event) for event in told] == [ToolStarted, ToolEnded, TextDelta]
+    assert [type(event) for event in told] == [ToolStarted, ToolEnded, TextDelta, Answered]
     assert "SECRET" not in repr(told)
 
 

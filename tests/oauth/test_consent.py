@@ -13,7 +13,7 @@ import pytest
 from stage import FakeProvider, Stage, stage
 
 from gateway import Identity, TurnContext
-from oauth import AuthorizationFailed, ConsentRequired, Keyring
+from oauth import AuthorizationFailed, ConsentRequired, Keyring, Token
 from toolkits import Toolkit, tool
 
 ALICE, BOB = Identity("stage", "T1", "alice"), Identity("stage", "T1", "bob")
@@ -144,7 +144,12 @@ async def test_tokens_are_encrypted_and_open_in_their_own_row_alone(scene: Stage
 
 
 async def test_ten_tools_that_ask_at_once_refresh_a_token_once(tmp_path: Path) -> None:
-    provider = FakeProvider(lifetime=timedelta(minutes=1))
+    class Slow(FakeProvider):  # so that all ten have asked before the first is done
+        async def refresh(self, token: Token) -> Token:
+            await asyncio.sleep(0.5)
+            return await super().refresh(token)
+
+    provider = Slow(lifetime=timedelta(minutes=1))
     scene = stage(tmp_path, [Account(provider)])
     async with scene.open():
         coordinator = scene.gateway._oauth
