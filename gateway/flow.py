@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Generator, Sequence
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
@@ -20,7 +20,7 @@ from gateway.history import PhaseSession, Session
 from gateway.journal import NO_JOURNAL, RunJournal
 from gateway.runner import TURN_TIMEOUT
 from gateway.sessions import Role, SessionItem
-from oauth import Identity
+from oauth import Identity, SettingError
 from toolkits import Conversation, Message, TurnContext
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ class FlowTurn:
     Args:
         streams: whether its handler wants text as it is written.
         given: what `current_handler` is, if it is another one.
+        team: the agents that the gateway knows it to call; any, unless given.
     """
 
     def __init__(
@@ -62,10 +63,12 @@ class FlowTurn:
         *,
         streams: bool,
         given: Callable[[TurnEvent], Any] | None = None,
+        team: Collection["Agent"] | None = None,
     ) -> None:
         self.context = context
         self.handler = handler
         self.given = given or handler
+        self.team = team
         self.journal = journal
         self.streams = streams
         self.numbers = count(1)  # of its calls
@@ -141,16 +144,20 @@ class AgentCall:
         block = self.place.written.begin() if self.place.written is not None else []
         turn = self.turn if self.turn is not None and not self.turn.over else None
         journal = turn.journal.within(str(next(turn.numbers))) if turn is not None else NO_JOURNAL
-        kept = journal.response(_ANSWER)
-        answer = _adapter.validate_json(kept).answer if kept is not None else None
-        if kept is None or _adapter.validate_json(kept).text != self.text:
-            answer = await self._ask(turn, history, journal)
-            await journal.add_answer(_ANSWER, _adapter.dump_json(_Kept(self.text, answer)).decode())
-        assert answer is not None
-        block.extend(answer.items)
-        return answer.text
+        stored = journal.response(_ANSWER)
+        kept = _adapter.validate_json(stored) if stored is not None else None
+        if kept is None or kept.text != self.text:
+            kept = _Kept(self.text, await self._ask(turn, history, journal))
+            await journal.add_answer(_ANSWER, _adapter.dump_json(kept).decode())
+        block.extend(kept.answer.items)
+        return kept.answer.text
 
     async def _ask(self, turn: FlowTurn | None, history: Sequence[SessionItem], journal: RunJournal) -> Answer:
+        if turn is not None and turn.team is not None and self.agent not in turn.team:
+            raise SettingError(
+                f"A flow calls the agent {self.agent.name!r}, which it does not name itself: give it to the flow, "
+                "Agent(flow, members=[…]), so that it is checked and its accounts can be connected."
+            )
         copy = self.agent.deep_copy()
         handler: EventHandler = turn.handler if turn is not None else _ignore
         if self.is_silent:

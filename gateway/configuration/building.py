@@ -211,7 +211,7 @@ class _Builder:
     def _try(self, place: Place, make: Callable[[], T]) -> T | None:
         try:
             return make()
-        except (SettingError, CloneError, TypeError, ValueError) as error:
+        except (SettingError, CloneError, ImportError, TypeError, ValueError) as error:
             self._document.note(place, str(error))
             return None
 

@@ -84,7 +84,10 @@ def read(path: Path) -> Document:
         raise SettingError(f"{path}: this is no YAML: {error}.") from None
     document = Document(path)
     reader = _Reader(document, source, {*REQUEST_NAMES, *_declared(node)})
-    document.value = reader.value(node, ()) if node is not None else None
+    try:
+        document.value = reader.value(node, ()) if node is not None else None
+    except RecursionError:
+        raise SettingError(f"{path}: something in it is a part of itself.") from None
     return document
 
 

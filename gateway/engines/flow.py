@@ -10,9 +10,9 @@ from gateway.events import EventHandler
 from gateway.flow import FlowTurn, play
 from gateway.history import Session
 from gateway.journal import NO_JOURNAL, RunJournal
-from gateway.sessions import SessionItem
+from gateway.sessions import Role, SessionItem
 from oauth import SettingError
-from toolkits import TurnContext
+from toolkits import Message, TurnContext
 
 
 class FlowEngine:
@@ -39,6 +39,13 @@ class FlowEngine:
         if max_turns is not None:
             raise ValueError(f"{agent.name} is a flow: give max_turns to the calls in it")
         message = context.message if text == context.message.text else replace(context.message, text=text)
-        session = Session(history)
-        answer = await play(agent.native, message, FlowTurn(context, handler, journal, streams=stream), session)
-        return Answer(answer, session.added)
+        session, team = Session(history), frozenset(agent.template.team())
+        turn = FlowTurn(context, handler, journal, streams=stream, team=team)
+        answer = await play(agent.native, message, turn, session)
+        return Answer(answer, [_as_stored(item, message) for item in session.added])
+
+
+def _as_stored(item: SessionItem, message: Message) -> SessionItem:
+    """What a flow told its agents is not what the person said: nobody else reads it as that."""
+    is_own = item.role is not Role.USER or item.text == message.text
+    return item if is_own else replace(item, role=Role.TOOL)

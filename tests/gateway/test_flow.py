@@ -427,6 +427,59 @@ async def _refusal(call: Any) -> str:
         return repr(error)
 
 
+async def test_what_a_flow_tells_an_agent_of_private_data_is_for_its_person_alone(tmp_path: Path, vault: Vault) -> None:
+    read: list[list[str]] = []
+
+    async def note(messages: list[ModelMessage], _: AgentInfo) -> ModelResponse:
+        read.append(list(_texts(messages)))
+        return ModelResponse([TextPart("noted")])
+
+    opener = Agent(model=FunctionModel(obey), toolkits=[vault], name="opener")
+    noter = Agent(model=FunctionModel(note), name="noter")
+
+    async def flow(message: Message) -> str:
+        if message.text == "open mine":
+            found = await opener("call open_vault").isolated()
+            return await noter(f"sum up {found}")
+        return await noter(message)
+
+    scene = stage(tmp_path, agent=Agent(flow))
+    async with scene.open():
+        await scene.write("alice", "open mine", "room")
+        await scene.connect((await scene.wait_for(1))[0].link, "alice")
+        await scene.wait_for(2)
+        await scene.ask("bob", "hello", "room")
+        await scene.ask("alice", "and mine", "room")
+    of_bob, of_alice = read[-2:]
+    assert "SECRET-alice" not in str(of_bob)
+    assert any("open mine" in text for text in of_bob)
+    assert "sum up SECRET-alice" in of_alice
+
+
+async def test_an_agent_that_nobody_named_is_not_called_in_a_turn(tmp_path: Path) -> None:
+    unnamed = {"hidden": Agent(model=FunctionModel(obey), name="hidden")}
+
+    async def flow(message: Message) -> str:
+        try:
+            return await unnamed["hidden"](message)
+        except SettingError as error:
+            return str(error)
+
+    scene = stage(tmp_path, agent=Agent(flow))
+    async with scene.open():
+        assert "A flow calls the agent 'hidden', which it does not name itself" in await scene.ask("alice", "say hello")
+
+
+async def test_a_flow_may_be_a_method(tmp_path: Path) -> None:
+    class Greeter:
+        async def flow(self, message: Message) -> str:
+            return f"hello {message.sender_name}"
+
+    scene = stage(tmp_path, agent=Agent(Greeter().flow))
+    async with scene.open():
+        assert await scene.ask("alice", "hi") == "hello Alice"
+
+
 async def test_a_flow_that_is_played_again_repeats_no_call(tmp_path: Path, vault: Vault) -> None:
     """It waits for a consent in its second call: the first is not made again."""
     asked: list[str] = []
