@@ -1,4 +1,5 @@
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -44,9 +45,9 @@ class Router:
         self.default = default
         # What says more comes first: a command before a workspace, and that before a channel.
         self._routes = sorted(routes, key=lambda route: [part is None for part in route.key])
-        for one, other in zip(self._routes, self._routes[1:], strict=False):
-            if one.key == other.key:
-                raise SettingError(f"Two routes are for the same: {_described(one)}. Take one of them away.")
+        for key, number in Counter(route.key for route in routes).items():
+            if number > 1:
+                raise SettingError(f"Two routes are for the same: {_described(key)}. Take one of them away.")
 
     @property
     def agents(self) -> list[Agent]:
@@ -69,7 +70,7 @@ class Router:
         return self.default, message
 
 
-def _described(route: Route) -> str:
+def _described(key: tuple[str | None, ...]) -> str:
     names = ("command", "workspace", "channel")
-    given = [f"{name} {value!r}" for name, value in zip(names, route.key, strict=True) if value is not None]
+    given = [f"{name} {value!r}" for name, value in zip(names, key, strict=True) if value is not None]
     return ", ".join(given) or "everything"

@@ -19,7 +19,7 @@ from gateway.journal import ApprovalRequired, CallNotRepeated, TurnJournal
 from gateway.live import shown_live
 from gateway.logs import describe
 from gateway.outbox import Outbox, Unsent
-from gateway.request_context import get_request_context, set_request_context
+from gateway.request_context import get_request_context, set_request_context, update_request_context
 from gateway.retries import may_pass, next_try
 from gateway.routing import Router
 from gateway.runner import TURN_TIMEOUT, AgentRunner
@@ -128,9 +128,7 @@ class Turns:
             if message is None:
                 await self._end(row, InboxStatus.DONE)
                 return None
-            set_request_context(
-                {**self._request_values(message), **get_request_context(), "USER_ID": message.sender.user_id}
-            )
+            update_request_context(USER_ID=message.sender.user_id)
             agent, message = self._router.select(message)
             journal, message, outcome = await self._answer(row, message, agent, interface)
             if outcome.retry:
@@ -148,7 +146,13 @@ class Turns:
         journal, when_busy = TurnJournal(self._database, row), agent.when_busy
         if when_busy is WhenBusy.QUEUE or not may_be_joined(lead):
             return journal, lead, await self._outcome(row, lead, agent, interface, journal)
-        collector = Collector(self._inbox, row, interface.parse)
+
+        async def parse(payload: str) -> Message | None:
+            found = await interface.parse(payload)
+            chosen, found = self._router.select(found) if found is not None else (agent, None)
+            return found if chosen is agent else None
+
+        collector = Collector(self._inbox, row, parse)
         while True:
             message = await collector.collect(lead)
             outcome = self._outcome(row, message, agent, interface, journal)
@@ -209,6 +213,7 @@ class Turns:
         self, row: Claimed, message: Message, agent: Agent, interface: Interface, journal: TurnJournal
     ) -> Outcome:
         presenter = interface.presenter
+        set_request_context({**self._request_values(message), **get_request_context()})
 
         async def show(event: TurnEvent) -> None:
             steps.note(event)

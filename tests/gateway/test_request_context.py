@@ -165,6 +165,16 @@ async def test_a_host_application_adds_its_own(tmp_path: Path) -> None:
             assert get_request_context() == {"OTHER": 1}
 
 
+async def test_a_host_that_fails_ends_the_message_with_a_sentence(tmp_path: Path) -> None:
+    def values(message: Message) -> dict[str, str]:
+        raise KeyError(message.text)
+
+    scene = stage(tmp_path, request_values=values)
+    async with scene.open():
+        assert "reference" in await scene.ask("alice", "hello")
+    assert scene.rows("SELECT status FROM inbox") == [("dead",)]
+
+
 async def test_a_line_of_the_log_has_it() -> None:
     record = logging.LogRecord("gateway.turn", logging.INFO, "", 1, "hello", None, None)
     with request_context({"REQUEST_ID": "4db7b441", "USER_ID": "U1"}):

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from gate import Gate
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart, UserPromptPart
 from pydantic_ai.models.function import AgentInfo, FunctionModel
 from stage import Vault, obey, stage
@@ -53,9 +54,29 @@ async def test_each_agents_accounts_can_be_connected(tmp_path: Path, vault: Vaul
         assert (await scene.wait_for(2))[1].text == "SECRET-alice"
 
 
+async def test_messages_are_joined_for_the_agent_that_answers_them(tmp_path: Path) -> None:
+    gate = Gate()
+    mail = Agent(model=FunctionModel(gate.model), name="mail", when_busy="collect")
+    other = Agent(model=FunctionModel(gate.model), name="other", when_busy="collect")
+    scene = stage(tmp_path, agent=other, routes=[Route(mail, command="mail")])
+    async with scene.open():
+        await scene.write("alice", "one")
+        await gate.holds(1)
+        await scene.write("alice", "two")
+        await scene.write("alice", "/mail three")
+        await scene.write("alice", "/mail four")
+        gate.opened.set()
+        sent = [sent.text for sent in await scene.wait_for(3)]
+    assert sent == ["answer to one", "answer to two", "answer to three\n\nfour"]
+
+
 def test_two_agents_for_the_same_are_refused(tmp_path: Path) -> None:
     one, two = named("one"), named("two")
-    routes = [Route(one, channel="slack", command="/Mail"), Route(two, command="mail", channel="slack")]
+    routes = [
+        Route(one, channel="slack", command="/Mail"),
+        Route(one, channel="slack", command="other"),
+        Route(two, command="mail", channel="slack"),
+    ]
     with pytest.raises(SettingError, match="Two routes are for the same: command 'mail', channel 'slack'"):
         stage(tmp_path, agent=one, routes=routes)
     with pytest.raises(SettingError, match="for the same: everything"):
