@@ -103,7 +103,7 @@ class Gateway:
             "private_answers": private_answers,
             "audit_content": audit_content,
         }
-        known = GatewaySettings(**settings, **given)
+        known = GatewaySettings(**{**settings, **{name: value for name, value in given.items() if value is not None}})
         self.agent = agent if isinstance(agent, Agent) else Agent(agent)
         self._router = Router(self.agent, routes)
         self.agents = self._router.agents
@@ -113,7 +113,7 @@ class Gateway:
             raise SettingError("Gateway(interfaces=…) has two of one channel: give it one of each.")
         for each in self.agents:
             each.check()
-        for member in self._team():
+        for member in (*self._team(), *(each.summarizer for each in self.agents if each.summarizer is not None)):
             load_engine(member.engine).check(member)
         self._database = make_database(known.database_url)
         self._dispatcher = _dispatcher(self._database, max_concurrent_turns, known.takeover_seconds)

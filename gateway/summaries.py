@@ -62,7 +62,8 @@ class Summaries:
     async def _summary(self, summarizer: Agent | None, items: Sequence[SessionItem]) -> str | None:
         if summarizer is None:
             return None
-        said = "\n\n".join(f"{item.speaker or item.role}: {item.text}" for item in items if item.text)
+        whole = "\n\n".join(f"{item.speaker or item.role}: {item.text}" for item in items if item.text)
+        said = whole[-self._limit * CHARACTERS_PER_TOKEN :]  # a model takes no more of what an older version left
         copy = summarizer.deep_copy()
         try:
             async with asyncio.timeout(TIMEOUT):

@@ -209,6 +209,8 @@ class SlackLiveView(LiveView):
         self._shown = text
 
     async def close(self) -> None:
+        if self._posted is None and not self._status:
+            return
         client = await self._workspaces.client(self._conversation.tenant)
         if self._posted is not None:
             await client.chat_delete(channel=self._posted[0], ts=self._posted[1])
