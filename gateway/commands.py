@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from gateway.agent import Agent
 from oauth import Account, Entered
 
+COMMANDS = ("start", "help", "new", "accounts", "disconnect")
+
 NEW_SESSION = "A new conversation begins: I no longer see what was said before."
 NO_ACCOUNT = "You have connected no account. I ask you to when I need one."
 CODE_IN_PRIVATE = "Send me that code in a direct message, where you got the link."

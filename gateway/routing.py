@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from gateway.agent import Agent
+from gateway.commands import COMMANDS
 from oauth import SettingError
 from toolkits import Message
 
@@ -18,12 +19,24 @@ class Route:
         channel: like "slack".
         workspace: the Slack workspace, the Telegram bot's id, the WhatsApp number.
         command: what a message begins with, as "/mail" or "mail"; the agent is told what follows.
+
+    Raises:
+        SettingError: if the command is none, or one that the gateway answers itself.
     """
 
     agent: Agent
     channel: str | None = None
     workspace: str | None = None
     command: str | None = None
+
+    def __post_init__(self) -> None:
+        command, *_ = self.key
+        if command is None:
+            return
+        if command in COMMANDS:
+            raise SettingError(f"A route is for /{command}, which the gateway answers itself: call it something else.")
+        if re.fullmatch(r"[\w-]+", command) is None:
+            raise SettingError(f"A route's command is {self.command!r}: make it letters, digits, _ and -, like /mail.")
 
     @property
     def key(self) -> tuple[str | None, ...]:

@@ -126,7 +126,9 @@ class _Builder:
             if each.agent not in agents:
                 self._document.note((*place, "agent"), f"There is no agent {each.agent!r}.")
             agent = agents.get(each.agent) or _NOBODY
-            route = Route(agent, each.channel, each.workspace, each.command)
+            route = self._try(place, partial(Route, agent, each.channel, each.workspace, each.command))
+            if route is None:
+                continue
             if route.key in routes:
                 self._document.note(place, "Another route is for the same: two agents cannot both answer.")
             routes[route.key] = route

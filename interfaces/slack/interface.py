@@ -1,3 +1,4 @@
+import asyncio
 import json
 import logging
 import os
@@ -17,7 +18,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from gateway.interface import Host
+from gateway.interface import DeliveryAmbiguous, DeliveryRefused, Host, RetryLater
+from gateway.logs import describe
 from interfaces.requests import read_body
 from interfaces.slack import parse
 from interfaces.slack.present import SlackPresenter
@@ -33,7 +35,9 @@ UNINSTALLED = ("app_uninstalled", "tokens_revoked", "team_access_revoked")
 SCOPES = ("app_mentions:read", "channels:history", "chat:write", "commands", "im:history", "im:write")
 ADDRESS_SCOPES = ("users:read", "users:read.email")
 COMMAND_ADDRESS = "/slack/commands"
+COMMAND_TIMEOUT = 2.0  # of the three seconds in which Slack wants an answer
 COMMAND_TAKEN = "I answer you in a direct message."
+COMMAND_NOT_TAKEN = "I cannot write you a direct message now, so I did nothing. Please try again in a moment."
 
 log = logging.getLogger(__name__)
 
@@ -200,8 +204,9 @@ class Slack:
         self._host = None
 
     async def parse(self, payload: str) -> Message | None:
-        if (form := json.loads(payload).get("slash_command")) is not None:
-            return parse.to_command_message(form, payload)
+        body = json.loads(payload)
+        if "slash_command" in body:
+            return parse.to_command_message(body, payload)
         request = AsyncBoltRequest(body=payload, headers={"content-type": ["application/json"]})
         response = await self._bolt.async_dispatch(request)
         if MESSAGE not in request.context:
@@ -251,7 +256,13 @@ class Slack:
         if not all(form.get(name) for name in ("team_id", "user_id", "command", "trigger_id")):
             return Response(status_code=400)
         assert self._host is not None
-        await self._host.accept(parse.to_command_event(form))
+        try:
+            async with asyncio.timeout(COMMAND_TIMEOUT):
+                channel = await self.presenter.direct_channel(form["team_id"], form["user_id"])
+        except (DeliveryRefused, DeliveryAmbiguous, RetryLater, ConnectionError, TimeoutError) as error:
+            log.warning("a slash command was not taken, its direct conversation cannot be opened: %s", describe(error))
+            return JSONResponse({"response_type": "ephemeral", "text": COMMAND_NOT_TAKEN})
+        await self._host.accept(parse.to_command_event(form, channel))
         return JSONResponse({"response_type": "ephemeral", "text": COMMAND_TAKEN})
 
     def _is_signed(self, body: str, request: Request) -> bool:

@@ -5,8 +5,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from gateway.commands import COMMANDS
 from gateway.interface import Event
-from interfaces.commands import COMMANDS, command_in
+from interfaces.commands import command_in
 from interfaces.slack.format import unescape, without_mention
 from oauth import Identity
 from toolkits import Attachment, Conversation, Message
@@ -87,26 +88,30 @@ def to_message(body: Body, bot: str | None) -> Message:
     )
 
 
-def to_command_event(form: Body) -> Event:
+def to_command_event(form: Body, channel: str) -> Event:
     """A slash command: https://docs.slack.dev/interactivity/implementing-slash-commands
 
-    It is answered in the direct conversation, wherever it was given: the bot need not be where it was.
+    It is one of the direct conversation, wherever it was given: the bot need not be where it was.
+
+    Args:
+        channel: that of the direct conversation.
     """
-    conversation = Conversation(CHANNEL, form["team_id"], form["user_id"], shared=False)
-    return Event(f"command:{form['trigger_id']}", conversation, json.dumps({"slash_command": form}))
+    payload = json.dumps({"slash_command": form, "direct_channel": channel})
+    return Event(f"command:{form['trigger_id']}", Conversation(CHANNEL, form["team_id"], channel, False), payload)
 
 
-def to_command_message(form: Body, payload: str) -> Message:
+def to_command_message(body: Body, payload: str) -> Message:
+    form = body["slash_command"]
     name, text = form["command"].removeprefix("/").lower(), form.get("text", "").strip()
-    # An operator may call the commands otherwise, like `/bot accounts`.
+    # An operator may call the commands otherwise, like `/bot accounts`, and have others, which an agent is told.
     command, argument = (name, text) if name in COMMANDS else command_in(f"/{text}")
     return Message(
         id="",
-        text=text,
+        text=f"/{name} {text}".strip(),
         sender=Identity(CHANNEL, form["team_id"], form["user_id"]),
         sender_name=form.get("user_name") or form["user_id"],
-        conversation=Conversation(CHANNEL, form["team_id"], form["user_id"], shared=False),
-        command=command or "help",
+        conversation=Conversation(CHANNEL, form["team_id"], body["direct_channel"], shared=False),
+        command=command or (None if text else "help"),
         argument=argument,
         raw=payload,
     )

@@ -58,6 +58,14 @@ class SlackPresenter(Presenter):
         email: str | None = user.get("profile", {}).get("email")
         return email
 
+    async def direct_channel(self, tenant: str, user_id: str) -> str:
+        """The channel of the direct conversation with a person.
+
+        Raises:
+            DeliveryRefused, DeliveryAmbiguous, RetryLater: as what sends does.
+        """
+        return await _resolved(await self._workspaces.client(tenant), user_id)
+
     def live_view(self, message: Message) -> LiveView:
         return SlackLiveView(self._workspaces, message.conversation)
 

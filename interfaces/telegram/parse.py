@@ -6,7 +6,7 @@ import telegram
 from telegram import MessageEntity, Update
 from telegram.constants import ChatType
 
-from interfaces.commands import COMMANDS
+from gateway.commands import COMMANDS
 from oauth import Identity
 from toolkits import Attachment, Conversation, Message
 

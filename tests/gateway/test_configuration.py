@@ -203,6 +203,10 @@ BROKEN = {
         "agents: {a: {}, b: {}}\nroutes:\n- {agent: a}\n- {agent: a, command: x}\n- {agent: b, command: /X}",
         "5:3: Another route is for the same: two agents cannot both answer.",
     ),
+    "a route of a command that is none": (
+        "agents: {a: {}, b: {}}\nroutes:\n- {agent: a}\n- {agent: b, command: new}",
+        "4:3: A route is for /new, which the gateway answers itself",
+    ),
     "no route for the rest": (
         "agents: {a: {}, b: {}}\nroutes: [{agent: a, channel: web}]",
         "2:9: No route is for all the rest",

@@ -70,6 +70,12 @@ async def test_messages_are_joined_for_the_agent_that_answers_them(tmp_path: Pat
     assert sent == ["answer to one", "answer to two", "answer to three\n\nfour"]
 
 
+@pytest.mark.parametrize(("command", "reason"), [("/New", "answers itself"), ("two words", "letters"), ("", "letters")])
+def test_a_command_that_is_none_is_refused(command: str, reason: str) -> None:
+    with pytest.raises(SettingError, match=reason):
+        Route(named("one"), command=command)
+
+
 def test_two_agents_for_the_same_are_refused(tmp_path: Path) -> None:
     one, two = named("one"), named("two")
     routes = [

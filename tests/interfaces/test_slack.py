@@ -11,8 +11,10 @@ from peers import seed
 from peers import slack_events as events
 from peers.emulate import Emulate
 from peers.wait import wait_until_async
+from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart
+from pydantic_ai.models.function import AgentInfo, FunctionModel
 
-from gateway import Conversation, Identity, Message, PhaseStarted, SettingError, TurnContext
+from gateway import Agent, Conversation, Identity, Message, PhaseStarted, Route, SettingError, TurnContext
 from gateway.live import Steps
 from interfaces.slack import Slack
 from toolkits import Toolkit, tool
@@ -398,6 +400,45 @@ async def test_a_slash_command_is_answered_in_a_direct_message_once(
         assert "no account" in (await said(emulate, emulate.slack_dm("alice"), 1))[0]
         assert len(running.inbox()) == 1
         assert running.prompts == []
+
+
+async def test_a_slash_command_is_one_of_the_direct_conversation(run: Run, slack: Slack, emulate: Emulate) -> None:
+    async with run(slack) as running:
+        direct = emulate.slack_dm("alice")
+        await post(running, dm(emulate, "apples"))
+        await said(emulate, direct, 1)
+        await post_command(running, events.slash_command("/bot", "what was that"))
+        await said(emulate, direct, 2)
+        assert "apples" in str(running.told[1])
+        await post_command(running, events.slash_command("/new"))
+        assert "new conversation" in (await said(emulate, direct, 3))[2]
+        await post(running, dm(emulate, "pears"))
+        await said(emulate, direct, 4)
+        assert running.prompts == ["apples", "/bot what was that", "pears"]
+        assert "apples" not in str(running.told[2])
+
+
+async def test_a_slash_command_of_the_operators_own_is_for_its_agent(run: Run, slack: Slack, emulate: Emulate) -> None:
+    def echo(messages: list[ModelMessage], _: AgentInfo) -> ModelResponse:
+        return ModelResponse([TextPart(f"mail: {messages[-1].parts[-1].content}")])
+
+    mail = Agent(model=FunctionModel(echo), name="mail", description="I read mail.")
+    async with run(slack, routes=[Route(mail, command="mail")]) as running:
+        await post_command(running, events.slash_command("/Mail", "what is\nnew"))
+        assert await said(emulate, emulate.slack_dm("alice"), 1) == ["mail: what is\nnew"]
+        await post_command(running, events.slash_command("/mail"))
+        assert "I read mail." in (await said(emulate, emulate.slack_dm("alice"), 2))[1]
+        assert running.prompts == []
+
+
+async def test_a_slash_command_of_somebody_who_cannot_be_answered_is_not_taken(
+    run: Run, slack: Slack, emulate: Emulate
+) -> None:
+    emulate.slack.fail("/api/conversations.open", 503)
+    async with run(slack) as running:
+        answer = await post_command(running, events.slash_command("/mail", "what is new"))
+        assert "Please try again" in answer.json()["text"]
+        assert running.inbox() == []
 
 
 async def test_a_slash_command_that_slack_did_not_sign_leaves_no_trace(run: Run, slack: Slack) -> None:
