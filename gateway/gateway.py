@@ -37,6 +37,7 @@ from gateway.runner import AgentRunner
 from gateway.sending import Sender
 from gateway.sessions import Sessions
 from gateway.summaries import Summaries
+from gateway.threads import ThreadStore
 from gateway.timers import Timer, Timers
 from gateway.transcript import load_transcript
 from gateway.turn import RequestValues, Turns
@@ -327,6 +328,15 @@ class Gateway:
         """What was said in a conversation, oldest first."""
         async with self._database.read() as connection:
             return await load_transcript(connection, conversation)
+
+    async def is_busy(self, conversation: Conversation) -> bool:
+        """Whether something of a conversation is being answered, or waits for its turn."""
+        return await self._inbox.is_busy(conversation)
+
+    @property
+    def threads(self) -> ThreadStore:
+        """The conversations that people begin and name themselves."""
+        return ThreadStore(self._database)
 
     async def sign_in_link(self, identity: Identity, name: str, provider: str) -> str:
         """A sign-in link for a person, who is the one that asks for it.

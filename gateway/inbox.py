@@ -8,13 +8,22 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, Select, String, bindparam, func, select, text, tuple_, update
+from sqlalchemy import Row, Select, String, bindparam, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.database import Database
 from gateway.dispatch import Dispatcher
 from gateway.interface import Event
-from gateway.tables import InboxStatus, conversations, dedupe_keys, inbox, is_any, is_unsent, outbox
+from gateway.tables import (
+    InboxStatus,
+    conversations,
+    dedupe_keys,
+    find_conversation,
+    inbox,
+    is_any,
+    is_unsent,
+    outbox,
+)
 from oauth import ConsentRequired, Identity
 from oauth.columns import Timestamp
 from oauth.coordinator import Grant
@@ -190,6 +199,13 @@ class Inbox:
     async def knows(self, conversation: Conversation) -> bool:
         async with self._database.read() as connection:
             return (await connection.execute(find_conversation(conversation))).first() is not None
+
+    async def is_busy(self, conversation: Conversation) -> bool:
+        """Whether a message of this conversation is being played, or is going to be."""
+        goes_on = is_any(inbox.c.status, InboxStatus.WAITING, InboxStatus.RUNNING, InboxStatus.RETRYING)
+        here = inbox.c.conversation_id.in_(find_conversation(conversation))
+        async with self._database.read() as connection:
+            return (await connection.execute(select(inbox.c.id).where(here, goes_on).limit(1))).first() is not None
 
     async def claim(self, conversation_id: int) -> Taken:
         """Takes the next message of a conversation, if one waits and none is being played.
@@ -535,11 +551,3 @@ def _key(conversation: Conversation) -> Key:
 
 def _places(row: Row[Any], count: int) -> Iterator[tuple[int, int]]:
     return iter([(row.id, place) for place in range(row.last_place - count + 1, row.last_place + 1)])
-
-
-def find_conversation(conversation: Conversation) -> Select[int]:
-    """The id of a conversation, if it was heard of."""
-    return select(conversations.c.id).where(
-        tuple_(conversations.c.channel, conversations.c.tenant, conversations.c.key)
-        == (conversation.channel, conversation.tenant, conversation.id)
-    )

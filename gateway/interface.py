@@ -10,6 +10,7 @@ from starlette.routing import BaseRoute
 
 from gateway.events import TurnEvent
 from gateway.live import LiveView
+from gateway.threads import ThreadStore
 from oauth import Identity
 from oauth.installations import InstallationStore
 from toolkits import Conversation, Message
@@ -203,6 +204,15 @@ class Host(Protocol):
         """Whether a message of this conversation was accepted before."""
         ...
 
+    async def is_busy(self, conversation: Conversation) -> bool:
+        """Whether something of a conversation is being answered, or waits for its turn."""
+        ...
+
+    @property
+    def threads(self) -> ThreadStore:
+        """The conversations that people begin and name themselves."""
+        ...
+
     async def transcript(self, conversation: Conversation) -> Sequence["TranscriptEntry"]:
         """What was said in a conversation, oldest first."""
         ...
@@ -218,9 +228,14 @@ class Host(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class TranscriptEntry:
-    """One message in (`payload`) or one part of an answer out (`text`, or `provider` for a sign-in link)."""
+    """One message in (`payload`) or one part of an answer out (`text`, or `provider` for a sign-in link).
+
+    Args:
+        at: when it was accepted, or written; aware, in UTC.
+    """
 
     id: str
+    at: datetime
     payload: str | None = None
     text: str | None = None
     provider: str | None = None

@@ -16,6 +16,7 @@ from gateway.tables import (
     inbox,
     outbox,
     session_items,
+    threads,
     tool_calls,
     turn_responses,
 )
@@ -46,6 +47,7 @@ class PersonalData:
                 "tool_calls": await _rows(connection, tool_calls, tool_calls.c.inbox_id.in_(messages)),
                 "model_responses": await _rows(connection, turn_responses, turn_responses.c.inbox_id.in_(messages)),
                 "approvals": await _rows(connection, approvals, is_of(approvals, identity)),
+                "threads": await _rows(connection, threads, is_of(threads, identity)),
                 "audit": await _rows(connection, audit, is_of(audit, identity)),
             }
         return {"identity": asdict(identity), "accounts": accounts, **found}
@@ -62,6 +64,7 @@ class PersonalData:
                 "tool calls": await _remove(connection, tool_calls, tool_calls.c.inbox_id.in_(messages)),
                 "model responses": await _remove(connection, turn_responses, turn_responses.c.inbox_id.in_(messages)),
                 "approvals": await _remove(connection, approvals, is_of(approvals, identity)),
+                "threads": await _remove(connection, threads, is_of(threads, identity)),
                 "answers": await _remove(connection, outbox, _answers(identity, direct)),
                 "messages": await _remove(connection, inbox, inbox.c.id.in_(messages)),
                 "history": await _remove(connection, session_items, _owned(identity, direct)),

@@ -5,8 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import select
 
-from gateway.inbox import find_conversation
-from gateway.tables import session_items
+from gateway.tables import find_conversation, session_items
 from gateway.terminal import print_json, stored
 from oauth import SettingError
 from toolkits import Conversation

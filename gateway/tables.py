@@ -9,16 +9,20 @@ from sqlalchemy import (
     Index,
     Integer,
     MetaData,
+    Select,
     String,
     Table,
     Text,
     UniqueConstraint,
     false,
     literal_column,
+    select,
+    tuple_,
 )
 from sqlalchemy.sql.elements import ColumnElement
 
 from oauth.columns import Timestamp
+from toolkits import Conversation
 
 metadata = MetaData()
 
@@ -115,6 +119,14 @@ conversations = Table(
     Column("last_accepted_at", Timestamp),
     UniqueConstraint("channel", "tenant", "key"),
 )
+
+
+def find_conversation(conversation: Conversation) -> Select[int]:
+    """The id of a conversation, if it was heard of."""
+    return select(conversations.c.id).where(
+        tuple_(conversations.c.channel, conversations.c.tenant, conversations.c.key)
+        == (conversation.channel, conversation.tenant, conversation.id)
+    )
 
 
 def _partial(condition: ColumnElement[bool]) -> dict[str, Any]:
@@ -294,6 +306,21 @@ session_items = Table(
     Column("summary_until", Id),
 )
 Index("session_items_conversation", session_items.c.conversation_id, session_items.c.id)
+
+# The conversations that people begin and name themselves: the key is the conversation's.
+threads = Table(
+    "threads",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("channel", String, nullable=False),
+    Column("tenant", String, nullable=False),
+    Column("user_id", String, nullable=False),
+    Column("key", String, nullable=False),
+    Column("title", String, nullable=False),
+    Column("created_at", Timestamp, nullable=False),
+    UniqueConstraint("channel", "tenant", "key"),
+)
+Index("threads_person", threads.c.channel, threads.c.tenant, threads.c.user_id, threads.c.id)
 
 # Triggers refuse to change or remove a row: see gateway/migrations.
 audit = Table(

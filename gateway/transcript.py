@@ -36,7 +36,7 @@ async def load_transcript(connection: AsyncConnection, conversation: Conversatio
     answers = select(outbox).where(outbox.c.inbox_id.in_([row.id for row in received])).order_by(outbox.c.id)
     groups = [(row.renewed_at or row.created_at, [_sent(row)]) for row in (await connection.execute(first)).all()]
     by_message: dict[int, list[TranscriptEntry]] = {
-        row.id: [TranscriptEntry(f"in-{row.id}", payload=row.payload)] for row in received
+        row.id: [TranscriptEntry(f"in-{row.id}", row.accepted_at, payload=row.payload)] for row in received
     }
     for row in (await connection.execute(answers)).all():
         by_message[row.inbox_id].append(_sent(row))
@@ -47,4 +47,4 @@ async def load_transcript(connection: AsyncConnection, conversation: Conversatio
 
 def _sent(row: Row[Any]) -> TranscriptEntry:
     body = json.loads(row.body)
-    return TranscriptEntry(f"out-{row.id}", text=body.get("text"), provider=body.get("provider"))
+    return TranscriptEntry(f"out-{row.id}", row.created_at, text=body.get("text"), provider=body.get("provider"))

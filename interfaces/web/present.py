@@ -1,14 +1,11 @@
-import asyncio
-from collections import defaultdict
 from collections.abc import AsyncIterator
 from typing import Any
 
 from gateway.events import PhaseEnded, PhaseStarted, TextDelta, ToolStarted, TurnEvent
 from gateway.interface import Delivery, Presenter, SignIn
+from interfaces.listeners import Listeners
 from interfaces.web.format import to_html
 from toolkits import Conversation, Message
-
-MOST_PENDING = 1000  # updates that a window which does not read may fall behind
 
 Update = dict[str, Any]
 
@@ -19,53 +16,37 @@ class WebPresenter(Presenter):
     streams = True
 
     def __init__(self) -> None:
-        self._windows: defaultdict[str, set[asyncio.Queue[Update | None]]] = defaultdict(set)
+        self._windows = Listeners[str, Update]()
 
     async def show(self, message: Message, event: TurnEvent) -> None:
         if isinstance(event, TextDelta):
-            self._tell(message.conversation.id, {"type": "delta", "text": event.text})
+            self._windows.tell(message.conversation.id, {"type": "delta", "text": event.text})
         elif isinstance(event, ToolStarted):
-            self._tell(message.conversation.id, {"type": "tool", "name": event.tool})
+            self._windows.tell(message.conversation.id, {"type": "tool", "name": event.tool})
         elif isinstance(event, PhaseStarted):
-            self._tell(message.conversation.id, {"type": "phase", "label": event.label})
+            self._windows.tell(message.conversation.id, {"type": "phase", "label": event.label})
         elif isinstance(event, PhaseEnded):
             took = {"label": event.label, "elapsed": event.elapsed_ms}
-            self._tell(message.conversation.id, {"type": "phase_ended", **took})
+            self._windows.tell(message.conversation.id, {"type": "phase_ended", **took})
 
     def parts(self, markdown: str) -> list[str]:
         return [to_html(markdown)]
 
     async def send_text(self, conversation: Conversation, text: str, reply_to: str, *, key: str) -> None:
-        self._tell(conversation.id, {"type": "changed"})
+        self._windows.tell(conversation.id, {"type": "changed"})
 
     async def was_sent(self, delivery: Delivery) -> bool | None:
         return True  # it is in the transcript, whether the window was told or not
 
     async def send_sign_in(self, sign_in: SignIn) -> None:
         # The window shows a button that asks for the link: see `Web._sign_in`.
-        self._tell(sign_in.conversation.id, {"type": "changed"})
+        self._windows.tell(sign_in.conversation.id, {"type": "changed"})
 
     async def updates(self, person: str) -> AsyncIterator[Update]:
         """What one window is told, until it is closed."""
-        queue: asyncio.Queue[Update | None] = asyncio.Queue(MOST_PENDING)
-        self._windows[person].add(queue)
-        try:
+        with self._windows.listening(person) as queue:
             while (update := await queue.get()) is not None:
                 yield update
-        finally:
-            self._windows[person].discard(queue)
 
     def close(self) -> None:
-        for windows in self._windows.values():
-            for queue in windows:
-                _put(queue, None)
-
-    def _tell(self, person: str, update: Update) -> None:
-        for queue in self._windows[person]:
-            _put(queue, update)
-
-
-def _put(queue: asyncio.Queue[Update | None], update: Update | None) -> None:
-    if queue.full():  # the window is gone or asleep; what it misses is in the transcript
-        queue.get_nowait()
-    queue.put_nowait(update)
+        self._windows.close()

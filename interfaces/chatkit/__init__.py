@@ -1,0 +1,4 @@
+from interfaces.chatkit.interface import ChatKit
+from interfaces.chatkit.parse import Person
+
+__all__ = ["ChatKit", "Person"]

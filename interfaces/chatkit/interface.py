@@ -1,0 +1,108 @@
+import json
+from collections.abc import Awaitable, Callable, Sequence
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from gateway.interface import Host
+from interfaces.chatkit import parse
+from interfaces.chatkit.parse import Person
+from interfaces.chatkit.present import ChatKitPresenter
+from interfaces.requests import read_body
+from oauth import SettingError
+from toolkits import Message
+
+if TYPE_CHECKING:
+    from interfaces.chatkit.server import GatewayChatKitServer
+
+Authenticate = Callable[[Request], Awaitable[Person | None]]
+"""Who a request comes from, by the host application's own session; `None` if that is nobody."""
+
+# https://openai.github.io/chatkit-python/api/chatkit/types/
+TAKEN = frozenset(
+    {
+        "items.list",
+        "threads.add_user_message",
+        "threads.create",
+        "threads.delete",
+        "threads.get_by_id",
+        "threads.list",
+        "threads.retry_after_item",
+        "threads.update",
+    }
+)
+
+
+class ChatKit:
+    """A server for OpenAI's ChatKit, in a web application that knows its people: https://openai.github.io/chatkit-js/
+
+    Its `api.url` in the page is `/chatkit` at the gateway's address. Each person has threads of their own.
+
+    Args:
+        authenticate: who a request comes from, or where such a function is, as `package.module:function`. ChatKit's
+            requests have what the page's `fetch` adds to them: a cookie, a header.
+
+    Raises:
+        SettingError: if there is no such function, or the extra `openai-chatkit` is not installed.
+    """
+
+    channel = parse.CHANNEL
+    address = "/chatkit"
+
+    def __init__(self, authenticate: Authenticate | str) -> None:
+        self._authenticate = _resolved(authenticate) if isinstance(authenticate, str) else authenticate
+        if not callable(self._authenticate):
+            raise SettingError(f"ChatKit(authenticate={authenticate!r}) is no function: it tells who asks.")
+        try:
+            import chatkit.server  # noqa: F401 - the rest is imported where it is used: it takes a moment
+        except ImportError as error:
+            raise SettingError(
+                f"ChatKit needs {error.name}, which is not installed: pip install 'understudy[openai-chatkit]'."
+            ) from None
+        self._server: GatewayChatKitServer | None = None
+        self.presenter = ChatKitPresenter()
+
+    def routes(self) -> Sequence[BaseRoute]:
+        return [Route(self.address, self._receive, methods=["POST"])]
+
+    async def start(self, host: Host) -> None:
+        from interfaces.chatkit.server import GatewayChatKitServer
+
+        self._server = GatewayChatKitServer(host, self.presenter)
+
+    async def stop(self) -> None:
+        self.presenter.listeners.close()
+        self._server = None
+
+    async def parse(self, payload: str) -> Message | None:
+        return parse.to_message(payload)
+
+    async def _receive(self, request: Request) -> Response:
+        # A page of another site can send no JSON here, whatever cookies its visitor has.
+        # https://fetch.spec.whatwg.org/#cors-safelisted-request-header
+        if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
+            raise HTTPException(415)
+        person = await self._authenticate(request)
+        if person is None:
+            raise HTTPException(401)
+        if self._server is None:
+            raise HTTPException(503)
+        body = await read_body(request)
+        try:
+            kind = json.loads(body)["type"]
+            if kind not in TAKEN:
+                raise HTTPException(400, f"{kind} is not taken here.")
+        except (KeyError, TypeError, ValueError):
+            raise HTTPException(400, "This is no request of ChatKit's.") from None
+        return await self._server.answer(body, person)
+
+
+def _resolved(name: str) -> Authenticate:
+    try:
+        return resolve_name(name)  # type: ignore[no-any-return]
+    except (ImportError, AttributeError, ValueError) as error:
+        raise SettingError(f"ChatKit(authenticate={name!r}) is no function that can be had: {error}.") from None

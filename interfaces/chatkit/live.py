@@ -1,0 +1,133 @@
+"""What happens in a turn, as ChatKit shows it: https://openai.github.io/chatkit-python/guides/respond-to-user-message/"""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from chatkit.store import default_generate_id
+from chatkit.types import (
+    AssistantMessageContent,
+    AssistantMessageContentPartAdded,
+    AssistantMessageContentPartTextDelta,
+    AssistantMessageItem,
+    CustomSummary,
+    CustomTask,
+    ProgressUpdateEvent,
+    ThreadItemAddedEvent,
+    ThreadItemDoneEvent,
+    ThreadItemRemovedEvent,
+    ThreadItemUpdatedEvent,
+    ThreadStreamEvent,
+    Workflow,
+    WorkflowItem,
+    WorkflowTaskAdded,
+    WorkflowTaskUpdated,
+)
+
+from gateway.events import PhaseEnded, PhaseStarted, TextDelta, ToolEnded, ToolStarted, TurnEvent
+
+
+class LiveItems:
+    """The items of a turn that runs: a workflow for each phase, with what is in it as tasks; and the text up to now.
+
+    A call outside of all phases is told as progress, which leaves nothing behind.
+    """
+
+    def __init__(self, thread_id: str) -> None:
+        self._thread_id = thread_id
+        self._workflow: WorkflowItem | None = None
+        self._running: list[tuple[str, int]] = []  # what runs in it, by label or call id, and the number of its task
+        self._phase = ""
+        self._draft: AssistantMessageItem | None = None
+
+    def events(self, event: TurnEvent) -> Iterator[ThreadStreamEvent]:
+        """What there is to tell of something that happened."""
+        match event:
+            case TextDelta(text):
+                yield from self._write(text)
+            case PhaseStarted(label):
+                yield from self.drop_draft()
+                if self._workflow is None:
+                    yield from self._begin(label)
+                else:
+                    yield from self._add_task(label, label)
+            case PhaseEnded(label, elapsed_ms):
+                took = f"{label} ({elapsed_ms / 1000:.1f} s)"
+                if any(key == label for key, _ in self._running):
+                    yield from self._end_task(label, took)
+                elif label == self._phase:
+                    yield from self._end(took)
+            case ToolStarted(call_id, tool):
+                yield from self.drop_draft()
+                if self._workflow is None:
+                    yield ProgressUpdateEvent(text=f"Calling {tool}")
+                else:
+                    yield from self._add_task(call_id, tool)
+            case ToolEnded(call_id, tool):
+                yield from self._end_task(call_id, tool)
+
+    def done(self, item: AssistantMessageItem) -> Iterator[ThreadStreamEvent]:
+        """What was said at last, in the place of the text up to now."""
+        if self._draft is not None:
+            item, self._draft = item.model_copy(update={"id": self._draft.id}), None
+        yield ThreadItemDoneEvent(item=item)
+
+    def close(self) -> Iterator[ThreadStreamEvent]:
+        """Ends what was left open: the turn waits for something, or was interrupted."""
+        yield from self.drop_draft()
+        yield from self._end(self._phase)
+
+    def drop_draft(self) -> Iterator[ThreadStreamEvent]:
+        """Takes away text that was not the answer: something else follows it."""
+        if self._draft is not None:
+            yield ThreadItemRemovedEvent(item_id=self._draft.id)
+            self._draft = None
+
+    def _write(self, text: str) -> Iterator[ThreadStreamEvent]:
+        if self._draft is None:
+            self._draft = AssistantMessageItem(
+                id=default_generate_id("message"), thread_id=self._thread_id, created_at=datetime.now(UTC), content=[]
+            )
+            yield ThreadItemAddedEvent(item=self._draft)
+            part = AssistantMessageContentPartAdded(content_index=0, content=AssistantMessageContent(text=""))
+            yield ThreadItemUpdatedEvent(item_id=self._draft.id, update=part)
+        delta = AssistantMessageContentPartTextDelta(content_index=0, delta=text)
+        yield ThreadItemUpdatedEvent(item_id=self._draft.id, update=delta)
+
+    def _begin(self, label: str) -> Iterator[ThreadStreamEvent]:
+        workflow = Workflow(type="custom", tasks=[], summary=CustomSummary(title=label), expanded=True)
+        self._workflow = WorkflowItem(
+            id=default_generate_id("workflow"),
+            thread_id=self._thread_id,
+            created_at=datetime.now(UTC),
+            workflow=workflow,
+        )
+        self._phase = label
+        yield ThreadItemAddedEvent(item=self._workflow)
+
+    def _end(self, title: str) -> Iterator[ThreadStreamEvent]:
+        if self._workflow is None:
+            return
+        for key, _ in list(self._running):
+            yield from self._end_task(key, None)
+        self._workflow.workflow.summary, self._workflow.workflow.expanded = CustomSummary(title=title), False
+        yield ThreadItemDoneEvent(item=self._workflow)
+        self._workflow = None
+
+    def _add_task(self, key: str, title: str) -> Iterator[ThreadStreamEvent]:
+        assert self._workflow is not None
+        tasks, task = self._workflow.workflow.tasks, CustomTask(title=title, status_indicator="loading")
+        self._running.append((key, len(tasks)))
+        added = WorkflowTaskAdded(task_index=len(tasks), task=task)
+        tasks.append(task)
+        yield ThreadItemUpdatedEvent(item_id=self._workflow.id, update=added)
+
+    def _end_task(self, key: str, title: str | None) -> Iterator[ThreadStreamEvent]:
+        place = next((at for at in reversed(range(len(self._running))) if self._running[at][0] == key), None)
+        if self._workflow is None or place is None:
+            return
+        _, index = self._running.pop(place)
+        tasks = self._workflow.workflow.tasks
+        ended = CustomTask(title=title or tasks[index].title, status_indicator="complete")
+        tasks[index] = ended
+        updated = WorkflowTaskUpdated(task_index=index, task=ended)
+        yield ThreadItemUpdatedEvent(item_id=self._workflow.id, update=updated)

@@ -1,0 +1,280 @@
+"""ChatKit's protocol over the gateway's inbox and transcripts: https://openai.github.io/chatkit-python/"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import ExitStack
+from typing import Any
+from uuid import uuid4
+
+from chatkit.server import ChatKitServer, NonStreamingResult
+from chatkit.store import NotFoundError, Store, StoreItemType
+from chatkit.types import (
+    AssistantMessageContent,
+    AssistantMessageItem,
+    Attachment,
+    ErrorEvent,
+    InferenceOptions,
+    NoticeEvent,
+    Page,
+    StreamOptions,
+    ThreadItem,
+    ThreadMetadata,
+    ThreadStreamEvent,
+    UserMessageItem,
+    UserMessageTextContent,
+)
+from starlette.exceptions import HTTPException
+from starlette.responses import Response, StreamingResponse
+
+from gateway.events import TurnEvent
+from gateway.intake import NotAccepted
+from gateway.interface import Host, TranscriptEntry
+from interfaces.chatkit import parse
+from interfaces.chatkit.live import LiveItems
+from interfaces.chatkit.parse import Person
+from interfaces.chatkit.present import ChatKitPresenter, Said
+
+LOOK_EVERY = 1.0  # seconds: what another process answers is told by the transcript alone
+LONGEST_STREAM = 600.0  # seconds
+LONGEST_TITLE = 60  # characters
+
+HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+
+NOT_TAKEN = "I could not take your message. Please send it again."
+LATER = "This takes longer. The answer will be here when it is ready."
+ASKED_TO_SIGN_IN = "You were asked to connect an account here."
+
+
+class Visit:
+    """One request of one person, while it is answered."""
+
+    def __init__(self, person: Person) -> None:
+        self.person = person
+        self.updates: asyncio.Queue[TurnEvent | Said | None] | None = None
+        self.known: set[str] = set()  # the ids of the entries of the transcript that were there before
+        self.open = ExitStack()
+
+
+class TranscriptStore(Store[Visit]):
+    """What was said in a person's threads. A message that is added is one to the agent; its answers come by the outbox.
+
+    Items that are done are in the transcript already, so that nothing is added here but messages.
+    """
+
+    def __init__(self, host: Host, presenter: ChatKitPresenter) -> None:
+        self._host = host
+        self._presenter = presenter
+
+    def generate_thread_id(self, context: Visit) -> str:
+        return f"thr_{uuid4().hex}"  # ChatKit's own ids are 32 bits, of which two soon are the same
+
+    def generate_item_id(self, item_type: StoreItemType, thread: ThreadMetadata, context: Visit) -> str:
+        return f"{item_type}_{uuid4().hex}"
+
+    async def save_thread(self, thread: ThreadMetadata, context: Visit) -> None:
+        identity = context.person.identity
+        if await self._host.threads.load(identity, thread.id) is None:
+            await self._host.threads.create(identity, thread.id, thread.title or "")
+        else:
+            await self._host.threads.rename(identity, thread.id, thread.title or "")
+
+    async def load_thread(self, thread_id: str, context: Visit) -> ThreadMetadata:
+        found = await self._host.threads.load(context.person.identity, thread_id)
+        if found is None:
+            raise NotFoundError(f"there is no thread {thread_id!r}")
+        return ThreadMetadata(id=found.id, title=found.title or None, created_at=found.created_at)
+
+    async def load_threads(self, limit: int, after: str | None, order: str, context: Visit) -> Page[ThreadMetadata]:
+        found, has_more = await self._host.threads.page(
+            context.person.identity, after=after, limit=limit, newest_first=order == "desc"
+        )
+        threads = [ThreadMetadata(id=each.id, title=each.title or None, created_at=each.created_at) for each in found]
+        return Page(data=threads, has_more=has_more, after=threads[-1].id if has_more else None)
+
+    async def delete_thread(self, thread_id: str, context: Visit) -> None:
+        await self._host.threads.delete(context.person.identity, thread_id)
+
+    async def load_thread_items(
+        self, thread_id: str, after: str | None, limit: int, order: str, context: Visit
+    ) -> Page[ThreadItem]:
+        await self.load_thread(thread_id, context)
+        items = await self.items(thread_id, context)
+        if order == "desc":
+            items.reverse()
+        began = next((at + 1 for at, item in enumerate(items) if item.id == after), 0)
+        page = items[began : began + limit]
+        has_more = began + limit < len(items)
+        return Page(data=page, has_more=has_more, after=page[-1].id if has_more else None)
+
+    async def add_thread_item(self, thread_id: str, item: ThreadItem, context: Visit) -> None:
+        if isinstance(item, UserMessageItem):
+            await self.submit(thread_id, item.id, _text(item), context)
+
+    async def load_item(self, thread_id: str, item_id: str, context: Visit) -> ThreadItem:
+        await self.load_thread(thread_id, context)
+        found = next((item for item in await self.items(thread_id, context) if item.id == item_id), None)
+        if found is None:
+            raise NotFoundError(f"there is no item {item_id!r}")
+        return found
+
+    async def save_item(self, thread_id: str, item: ThreadItem, context: Visit) -> None:
+        return  # nothing that was said changes
+
+    async def delete_thread_item(self, thread_id: str, item_id: str, context: Visit) -> None:
+        return  # what was said stays: a retry is a message again
+
+    async def save_attachment(self, attachment: Attachment, context: Visit) -> None:
+        raise NotFoundError("attachments are not taken")
+
+    async def load_attachment(self, attachment_id: str, context: Visit) -> Attachment:
+        raise NotFoundError("attachments are not taken")
+
+    async def delete_attachment(self, attachment_id: str, context: Visit) -> None:
+        raise NotFoundError("attachments are not taken")
+
+    async def submit(self, thread_id: str, message_id: str, text: str, context: Visit) -> None:
+        """Commits a message to the inbox, and listens to what becomes of it from before that.
+
+        Raises:
+            NotAccepted: if it could not be committed.
+        """
+        conversation = parse.conversation_of(context.person, thread_id)
+        thread = await self.load_thread(thread_id, context)
+        if thread.title is None:
+            await self._host.threads.rename(context.person.identity, thread_id, _shortened(text))
+        context.known = {entry.id for entry in await self._host.transcript(conversation)}
+        context.updates = context.open.enter_context(self._presenter.listeners.listening(conversation))
+        await self._host.accept(parse.to_event(context.person, thread_id, message_id, text))
+
+    async def items(self, thread_id: str, context: Visit) -> list[ThreadItem]:
+        """What was said in a thread, oldest first."""
+        entries = await self._host.transcript(parse.conversation_of(context.person, thread_id))
+        return [await self.item(entry, thread_id, context, is_last=entry is entries[-1]) for entry in entries]
+
+    async def item(self, entry: TranscriptEntry, thread_id: str, context: Visit, *, is_last: bool) -> ThreadItem:
+        """What a person reads of an entry. A link to sign in by is made when it is read, if nothing follows it."""
+        if entry.payload is not None:
+            message = parse.to_message(entry.payload)
+            return UserMessageItem(
+                id=message.id,
+                thread_id=thread_id,
+                created_at=entry.at,
+                content=[UserMessageTextContent(text=message.text)],
+                inference_options=InferenceOptions(),
+            )
+        text = entry.text or ASKED_TO_SIGN_IN
+        if entry.provider is not None and is_last:
+            person, name = context.person, entry.provider.capitalize()
+            link = await self._host.sign_in_link(person.identity, person.name or person.user_id, entry.provider)
+            text = (
+                f"To answer that, I need you to connect your {name} account: [Connect {name}]({link}). "
+                "The link is for you alone and works for ten minutes. I answer as soon as you have signed in."
+            )
+        content = [AssistantMessageContent(text=text)]
+        return AssistantMessageItem(id=entry.id, thread_id=thread_id, created_at=entry.at, content=content)
+
+
+class GatewayChatKitServer(ChatKitServer[Visit]):
+    """Answers ChatKit's requests of one person at a time, who is the one that the host application vouches for."""
+
+    store: TranscriptStore
+
+    def __init__(self, host: Host, presenter: ChatKitPresenter) -> None:
+        super().__init__(TranscriptStore(host, presenter))
+        self._host = host
+
+    def get_stream_options(self, thread: ThreadMetadata, context: Visit) -> StreamOptions:
+        return StreamOptions(allow_cancel=False)  # a message that was taken is answered
+
+    async def handle_stream_cancelled(self, thread: ThreadMetadata, pending_items: Any, context: Visit) -> None:
+        return  # who left finds the answer in the thread
+
+    async def answer(self, body: bytes, person: Person) -> Response:
+        """Answers one request.
+
+        Raises:
+            HTTPException: 400 if it is none, 404 if it is about what that person does not have.
+            NotAccepted: if a message could not be committed.
+        """
+        visit = Visit(person)
+        try:
+            result = await self.process(body, visit)
+            if isinstance(result, NonStreamingResult):
+                return Response(result.json, media_type="application/json", headers=HEADERS)
+            events = result.json_events
+            first = await anext(events)  # what is refused is refused before anything is answered
+        except NotFoundError as error:
+            raise HTTPException(404, str(error)) from None
+        except ValueError as error:
+            raise HTTPException(400, str(error)) from None
+        return StreamingResponse(_stream(first, events, visit), media_type="text/event-stream", headers=HEADERS)
+
+    async def respond(
+        self, thread: ThreadMetadata, input_user_message: UserMessageItem | None, context: Visit
+    ) -> AsyncIterator[ThreadStreamEvent]:
+        """What happens until nothing in the thread is being answered any more.
+
+        That is more than the answer to one message where it lets others go on: the code that ends a sign-in.
+        """
+        if context.updates is None and input_user_message is not None:  # to be tried again
+            message_id = self.store.generate_item_id("message", thread, context)
+            await self.store.submit(thread.id, message_id, _text(input_user_message), context)
+        live, until = LiveItems(thread.id), time.monotonic() + LONGEST_STREAM
+        is_busy = True
+        while is_busy and time.monotonic() < until:
+            update = await _next(context.updates)
+            if update is None:
+                return  # the gateway stops
+            if not isinstance(update, Said):
+                for event in live.events(update):
+                    yield event
+                continue
+            is_busy = await self._host.is_busy(parse.conversation_of(context.person, thread.id))
+            for item in await self._new(thread.id, context):
+                for event in live.done(item):
+                    yield event
+        for event in live.close():
+            yield event
+        if is_busy:
+            yield NoticeEvent(level="info", message=LATER)
+
+    async def _new(self, thread_id: str, context: Visit) -> Sequence[AssistantMessageItem]:
+        entries = await self._host.transcript(parse.conversation_of(context.person, thread_id))
+        new = [entry for entry in entries if entry.id not in context.known]
+        context.known.update(entry.id for entry in new)
+        items = [
+            await self.store.item(entry, thread_id, context, is_last=True) for entry in new if entry.payload is None
+        ]
+        return [item for item in items if isinstance(item, AssistantMessageItem)]
+
+
+async def _stream(first: bytes, rest: AsyncIterator[bytes], visit: Visit) -> AsyncIterator[bytes]:
+    with visit.open:
+        yield first
+        try:
+            async for event in rest:
+                yield event
+        except (NotAccepted, NotFoundError) as error:
+            refused = ErrorEvent(message=NOT_TAKEN if isinstance(error, NotAccepted) else str(error), allow_retry=True)
+            yield b"data: " + refused.model_dump_json(exclude_none=True).encode() + b"\n\n"
+
+
+async def _next(updates: asyncio.Queue[TurnEvent | Said | None] | None) -> TurnEvent | Said | None:
+    """The next update; that something may have been said, if none comes for a while."""
+    assert updates is not None
+    try:
+        async with asyncio.timeout(LOOK_EVERY):
+            return await updates.get()
+    except TimeoutError:
+        return Said()
+
+
+def _text(item: UserMessageItem) -> str:
+    text = "".join(part.text for part in item.content)
+    return f"> {item.quoted_text}\n\n{text}" if item.quoted_text else text
+
+
+def _shortened(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= LONGEST_TITLE else f"{line[: LONGEST_TITLE - 1]}…"
