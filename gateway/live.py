@@ -59,6 +59,11 @@ class Steps:
             self._steps[place] = replace(self._steps[place], is_over=True)
 
     @property
+    def all(self) -> Sequence[Step]:
+        """In the order in which they began."""
+        return self._steps
+
+    @property
     def latest(self) -> Sequence[Step]:
         return self._steps[-MOST_STEPS:]
 
@@ -130,7 +135,11 @@ async def _try(update: Awaitable[None]) -> bool:
     return True
 
 
+def timed(label: str, elapsed_ms: int | None) -> str:
+    """A label, and how long that took, if it is over."""
+    return label if elapsed_ms is None else f"{label} ({elapsed_ms / 1000:.1f} s)"
+
+
 def _line(step: Step) -> str:
     mark = "✓" if step.is_over else "…"
-    took = f" ({step.elapsed_ms / 1000:.1f} s)" if step.elapsed_ms is not None else ""
-    return f"{'  ' * step.depth}{mark} {step.label}{took}"
+    return f"{'  ' * step.depth}{mark} {timed(step.label, step.elapsed_ms)}"

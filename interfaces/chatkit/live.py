@@ -24,6 +24,7 @@ from chatkit.types import (
 )
 
 from gateway.events import PhaseEnded, PhaseStarted, TextDelta, ToolEnded, ToolStarted, TurnEvent
+from gateway.live import timed
 
 
 class LiveItems:
@@ -51,7 +52,7 @@ class LiveItems:
                 else:
                     yield from self._add_task(label, label)
             case PhaseEnded(label, elapsed_ms):
-                took = f"{label} ({elapsed_ms / 1000:.1f} s)"
+                took = timed(label, elapsed_ms)
                 if any(key == label for key, _ in self._running):
                     yield from self._end_task(label, took)
                 elif label == self._phase:

@@ -11,9 +11,10 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from gateway.interface import Delivery, DeliveryAmbiguous, DeliveryRefused, Presenter, RetryLater, SignIn, Unreachable
-from gateway.live import LiveView, Steps
+from gateway.live import LiveView
 from interfaces.requests import retry_after
 from interfaces.slack.format import MrkdwnRenderer, escape, link
+from interfaces.slack.live import SlackLiveView
 from interfaces.slack.workspaces import Workspaces
 from oauth import Identity
 from toolkits import Conversation, Message
@@ -67,7 +68,7 @@ class SlackPresenter(Presenter):
         return await _resolved(await self._workspaces.client(tenant), user_id)
 
     def live_view(self, message: Message) -> LiveView:
-        return SlackLiveView(self._workspaces, message.conversation)
+        return SlackLiveView(self._workspaces, message)
 
     def parts(self, markdown: str) -> list[str]:
         return self._renderer.render(markdown)
@@ -181,56 +182,3 @@ def _key_of(message: Mapping[str, Any]) -> str | None:
 
 def _name(error: Exception) -> str:
     return str(error.response.get("error")) if isinstance(error, SlackApiError) else type(error).__name__
-
-
-class SlackLiveView(LiveView):
-    """The assistant's status where the app has one; else the phases of a flow are a message, edited as they go on.
-
-    https://docs.slack.dev/reference/methods/assistant.threads.setStatus
-    """
-
-    every = 3.0  # https://docs.slack.dev/apis/web-api/rate-limits: about one message a second in a channel
-
-    def __init__(self, workspaces: Workspaces, conversation: Conversation) -> None:
-        self._workspaces = workspaces
-        self._conversation = conversation
-        self._has_status = True
-        self._status = ""
-        self._posted: tuple[str, str] | None = None  # the channel and the time of the message
-        self._shown = ""
-
-    async def update(self, steps: Steps) -> None:
-        client = await self._workspaces.client(self._conversation.tenant)
-        channel, _, thread = self._conversation.id.partition("/")
-        running = [step.label for step in steps.latest if not step.is_over]
-        status = f"is at {running[-1]}…" if running else "is thinking…"
-        if thread and self._has_status and await self._set_status(client, channel, thread, status):
-            return
-        text = escape(steps.text())
-        if not steps.has_phases or text == self._shown:
-            return
-        if self._posted is None:
-            sent = await client.chat_postMessage(channel=channel, thread_ts=thread or None, text=text)
-            self._posted = (str(sent["channel"]), str(sent["ts"]))
-        else:
-            await client.chat_update(channel=self._posted[0], ts=self._posted[1], text=text)
-        self._shown = text
-
-    async def close(self) -> None:
-        if self._posted is None and not self._status:
-            return
-        client = await self._workspaces.client(self._conversation.tenant)
-        if self._posted is not None:
-            await client.chat_delete(channel=self._posted[0], ts=self._posted[1])
-        if self._status:  # an answer there takes it away, but the answer may go to its person alone
-            channel, _, thread = self._conversation.id.partition("/")
-            await self._set_status(client, channel, thread, "")
-
-    async def _set_status(self, client: AsyncWebClient, channel: str, thread: str, status: str) -> bool:
-        """Whether the app is an assistant there."""
-        try:
-            await client.assistant_threads_setStatus(channel_id=channel, thread_ts=thread, status=status)
-            self._status = status
-        except SlackApiError:
-            self._has_status = False
-        return self._has_status
