@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from gateway.agent import DEFAULT_ENGINE, Agent
+from gateway.agent import Agent
 from gateway.configuration.expansion import OpenText, expanded, is_open
 from gateway.configuration.reading import KEY, Document, Place, read
 from gateway.configuration.schema import AgentConfig, GatewayConfig, MCPServerConfig, ToolkitConfig
@@ -168,10 +168,6 @@ class _Builder:
         native = self._try((*place, "use"), lambda: _imported(config.use or "")) if config.use else None
         if config.use and native is None:
             return None
-        if is_open(config.instructions) and (config.engine or DEFAULT_ENGINE) != DEFAULT_ENGINE:
-            self._document.note(
-                (*place, "instructions"), f"On the engine {config.engine} instructions cannot depend on the request."
-            )
         given: dict[str, Any] = {
             "model": config.model,
             "engine": config.engine,

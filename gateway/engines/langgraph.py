@@ -128,6 +128,8 @@ class LangGraphEngine:
             return agent.native
         if agent.mcp_servers:  # whose tools may be other ones in each turn
             return _make_graph(agent, await remote_tools(agent, context))
+        if agent.instructions != agent.template.instructions:  # with what its request has in them
+            return _make_graph(agent, [])
         if agent.template not in self._graphs:
             self._graphs[agent.template] = _make_graph(agent, [])
         return self._graphs[agent.template]

@@ -105,12 +105,12 @@ class OpenAIAgentsEngine:
         if agent.template not in self._agents:
             self._agents[agent.template] = SDKAgent(
                 name=agent.name,
-                instructions=agent.instructions or None,
                 model=_model(agent.model),
                 tools=[_tool(tool) for tool in own_tools(agent.template)],
             )
         made = self._agents[agent.template]
-        return replace(made, tools=[*made.tools, *map(_tool, remote)]) if remote else made
+        # A copy may have instructions of its own, with what its request has in them.
+        return replace(made, instructions=agent.instructions or None, tools=[*made.tools, *map(_tool, remote)])
 
 
 class _ToolWatch(RunHooks[Any]):

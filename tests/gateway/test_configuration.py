@@ -1,5 +1,6 @@
 """A gateway as a YAML file: what it makes, and what is said of one that is broken."""
 
+import asyncio
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +9,8 @@ from typing import Any
 
 import pytest
 import yaml
+from engine_agents import ENGINES, model
+from peers.aimock import Aimock, says
 from pydantic_ai.models.function import FunctionModel
 from stage import StageChannel, obey, place
 from typer.testing import CliRunner
@@ -157,6 +160,21 @@ def test_instructions_are_those_of_the_request(write: Write, monkeypatch: pytest
         agent.deep_copy()
 
 
+@pytest.mark.parametrize("engine", ENGINES)
+async def test_each_person_has_instructions_of_their_own_on_every_engine(
+    engine: str, write: Write, aimock: Aimock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people = [f"p{number}" for number in range(20)]
+    aimock.load([says(f"of {person}", f"told {person}", systemMessage=f"You help {person}.") for person in people])
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+    agent = f"{{engine: {engine}, model: 'openai:gpt-test', instructions: 'You help ${{USER_ID}}.'}}"
+    gateway = load(write(f"agents: {{a: {agent}}}\ninterfaces: {{web: {{}}}}"))
+    gateway.agent.model = model(engine, aimock)
+    async with gateway.lifespan():
+        said = await asyncio.gather(*(ask(gateway, person, f"of {person}") for person in people))
+    assert said == [f"told {person}" for person in people]
+
+
 BROKEN = {
     "no YAML": ("agents: [", "this is no YAML"),
     "nothing": ("", "1:1: 'agents' is missing here."),
@@ -215,10 +233,6 @@ BROKEN = {
     "an unknown channel": ("agents: {a: {}}\ninterfaces: {fax: {}}", "There is no channel called 'fax'"),
     "a channel's argument": ("agents: {a: {}}\ninterfaces:\n  web: {color: red}", "3:9: Web takes no argument 'color'"),
     "an Agent with more": ("agents:\n  a:\n    use: MYKITS:helper\n    model: x", "4:12: "),
-    "another engine": (
-        "agents: {a: {engine: langgraph, instructions: 'for ${USER_ID}'}}",
-        "On the engine langgraph instructions cannot depend on the request.",
-    ),
 }
 
 
