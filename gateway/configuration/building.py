@@ -14,12 +14,13 @@ from pydantic import ValidationError
 from gateway.agent import Agent
 from gateway.configuration.expansion import OpenText, expanded, is_open
 from gateway.configuration.reading import KEY, Document, Place, read
-from gateway.configuration.schema import AgentConfig, GatewayConfig, MCPServerConfig, ToolkitConfig
+from gateway.configuration.schema import AgentConfig, GatewayConfig, MCPServerConfig, ProviderConfig, ToolkitConfig
 from gateway.gateway import MAX_CONCURRENT_TURNS, Gateway
 from gateway.interface import Interface
 from gateway.loader import configured_interfaces, load_interface
 from gateway.routing import Route
-from oauth import SettingError
+from oauth import OAuthProvider, SettingError
+from oauth.oauth2 import OAuth2Provider
 from toolkits import CloneError, Toolkit
 from toolkits.mcp import MCPServer
 
@@ -93,6 +94,7 @@ class _Builder:
         self._document = document
         self._config = config
         self._agents: dict[str, Agent | None] = {}
+        self._providers: dict[str, OAuthProvider | None] = {}
         self._making: list[str] = []
 
     def agents(self) -> dict[str, Agent | None]:
@@ -187,11 +189,38 @@ class _Builder:
 
     def _toolkit(self, config: ToolkitConfig, place: Place) -> Toolkit | None:
         cls = self._try((*place, "use"), lambda: _toolkit_class(config.use))
-        return self._make(place, cls, config.model_extra or {}) if cls is not None else None
+        given = dict(config.model_extra or {})
+        if "auth" in given:
+            given["auth"] = self._provider(given["auth"], (*place, "auth"))
+            if given["auth"] is None:
+                return None
+        return self._make(place, cls, given) if cls is not None else None
 
     def _server(self, config: MCPServerConfig, place: Place) -> MCPServer | None:
-        given = config.model_dump(exclude={"server"})
+        given = config.model_dump(exclude={"server", "auth"})
+        if config.auth is not None:
+            given["auth"] = self._provider(config.auth, (*place, "auth"))
+            if given["auth"] is None:
+                return None
         return self._try(place, lambda: MCPServer(config.server, **given))
+
+    def _provider(self, name: Any, place: Place) -> OAuthProvider | None:
+        configs = {**_PROVIDERS, **self._config.providers}
+        if not isinstance(name, str) or name not in configs:
+            known = ", ".join(sorted(configs))
+            self._document.note(place, f"There is no provider {name!r}, only: {known}.")
+            return None
+        if name not in self._providers:
+            self._providers[name] = self._make_provider(name, configs[name])
+        return self._providers[name]
+
+    def _make_provider(self, name: str, config: ProviderConfig) -> Any:
+        place: Place = ("providers", name)
+        arguments = config.model_extra or {}
+        if config.use is None:
+            return self._make(place, OAuth2Provider, {"name": name, "label": name.capitalize(), **arguments})
+        cls = self._try((*place, "use"), partial(_imported, _INCLUDED.get(config.use, config.use)))
+        return self._make(place, cls, arguments) if cls is not None else None
 
     def _make(self, place: Place, cls: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
         """An object of a class; notes arguments that it does not take."""
@@ -222,6 +251,10 @@ class _ConfiguredAgent(Agent):
         copy.instructions = expanded(copy.instructions)
         return copy
 
+
+# Where the providers are that come with us.
+_INCLUDED = {"google": "oauth.google:GoogleAuth", "github": "oauth.github:GitHub"}
+_PROVIDERS = {name: ProviderConfig(use=name) for name in _INCLUDED}
 
 _NOBODY: Any = object()  # in the place of an agent that could not be made
 

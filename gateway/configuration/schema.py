@@ -34,6 +34,15 @@ def _toolkit(value: Any) -> Any:
     return {"use": value} if isinstance(value, str) else value
 
 
+class ProviderConfig(BaseModel):
+    """A provider that people connect their accounts at. Without `use` it is one that keeps to OAuth 2.0."""
+
+    model_config = ConfigDict(extra="allow", use_attribute_docstrings=True)
+
+    use: str | None = None
+    """google or github, or where another is: package.module:Name; what follows are its arguments."""
+
+
 class MCPServerConfig(Section):
     """An MCP server whose tools the agent may call."""
 
@@ -42,6 +51,9 @@ class MCPServerConfig(Section):
     name: str | None = None
     env: dict[str, str] | None = None
     headers: dict[str, str] | None = None
+    auth: str | None = None
+    """The provider whose access token the server wants of each person."""
+    scopes: list[str] = []
     private: bool = False
     approval: bool = False
 
@@ -101,6 +113,8 @@ class GatewayConfig(Section):
 
     agents: dict[str, AgentConfig] = Field(min_length=1)
     """By name."""
+    providers: dict[str, ProviderConfig] = {}
+    """By the name that a toolkit's or a server's `auth` has; google and github are there."""
     interfaces: dict[str, dict[str, Any] | None] = {}
     """The arguments of each channel by its name, like slack; those that the environment sets up, unless given."""
     routes: list[RouteConfig] = []

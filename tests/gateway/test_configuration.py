@@ -19,6 +19,7 @@ from gateway import Gateway, Identity, Message, SettingError
 from gateway.cli import app
 from gateway.configuration import load
 from gateway.request_context import request_context
+from oauth import Keyring
 
 KITS = '''
 from gateway import Agent, Message
@@ -231,6 +232,18 @@ BROKEN = {
     ),
     "agents that nobody asks": ("agents: {a: {}, b: {}}", "1:9: There are 2 agents that nobody asks"),
     "an unknown channel": ("agents: {a: {}}\ninterfaces: {fax: {}}", "There is no channel called 'fax'"),
+    "an unknown provider": (
+        "agents: {a: {mcp_servers: [{server: 'https://x.test', auth: acme}]}}",
+        "1:61: There is no provider 'acme', only: github, google.",
+    ),
+    "a provider that is none": (
+        "agents: {a: {toolkits: [{use: gmail, auth: [google]}]}}",
+        "1:44: There is no provider ['google'], only: github, google.",
+    ),
+    "a provider of which too little is said": (
+        "agents: {a: {mcp_servers: [{server: 'https://x.test', auth: acme}]}}\nproviders: {acme: {label: Acme}}",
+        "2:19: OAuth2Provider.__init__() missing 4 required keyword-only arguments",
+    ),
     "a channel's argument": ("agents: {a: {}}\ninterfaces:\n  web: {color: red}", "3:9: Web takes no argument 'color'"),
     "an Agent with more": ("agents:\n  a:\n    use: MYKITS:helper\n    model: x", "4:12: "),
 }
@@ -249,6 +262,51 @@ def test_what_is_broken_is_said_with_its_place(write: Write, name: str) -> None:
         expected = f"gateway.yaml:{expected}"
     assert expected in told, told
     assert "mistakes:" not in told, told
+
+
+ACCOUNTS = """
+    agents:
+      a:
+        model: test
+        toolkits:
+          - {use: gmail, auth: google, read_only: true}
+          - {use: calendar, auth: google}
+        mcp_servers:
+          - server: https://acme.test/mcp
+            auth: acme
+            scopes: ["orders:read"]
+    providers:
+      acme:
+        authorization_endpoint: https://acme.test/authorize
+        token_endpoint: https://acme.test/token
+        account_endpoint: https://acme.test/me
+        account_field: login
+        client_id: us
+        client_secret: ${ACME_KEY}
+        permissions: {"orders:read": see your orders}
+    interfaces: {web: {}}
+    base_url: https://bot.test
+"""
+
+
+def test_accounts_are_at_providers_that_the_file_describes(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = {"GOOGLE_CLIENT_ID": "id", "GOOGLE_CLIENT_SECRET": "s", "ACME_KEY": "s3cret"}
+    for name, value in {**settings, "UNDERSTUDY_SECRET_KEY": Keyring.generate()}.items():
+        monkeypatch.setenv(name, value)
+    path = write(ACCOUNTS)
+    gateway = load(path)
+    gmail, calendar = gateway.agent.toolkits
+    assert gmail.auth is calendar.auth
+    (server,) = gateway.agent.mcp_servers
+    assert (server.auth.name, server.auth.label, server.auth.permission("orders:read")) == (
+        "acme",
+        "Acme",
+        "see your orders",
+    )
+    assert server.scopes == {"orders:read"}
+    shown = CliRunner().invoke(app, ["config", "show", str(path)]).stdout
+    assert "s3cret" not in shown
+    assert "client_secret: '***'" in shown
 
 
 def test_all_that_is_wrong_is_said_at_once(write: Write) -> None:
