@@ -1,6 +1,7 @@
 """ChatKit's protocol over the gateway's inbox and transcripts: https://openai.github.io/chatkit-python/"""
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import ExitStack
@@ -30,6 +31,7 @@ from starlette.responses import Response, StreamingResponse
 from gateway.events import TurnEvent
 from gateway.intake import NotAccepted
 from gateway.interface import Host, TranscriptEntry
+from gateway.logs import describe
 from interfaces.chatkit import parse
 from interfaces.chatkit.live import LiveItems
 from interfaces.chatkit.parse import Person
@@ -39,11 +41,14 @@ LOOK_EVERY = 1.0  # seconds: what another process answers is told by the transcr
 LONGEST_STREAM = 600.0  # seconds
 LONGEST_TITLE = 60  # characters
 
-HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "X-Accel-Buffering": "no"}
 
 NOT_TAKEN = "I could not take your message. Please send it again."
 LATER = "This takes longer. The answer will be here when it is ready."
 ASKED_TO_SIGN_IN = "You were asked to connect an account here."
+
+
+log = logging.getLogger(__name__)
 
 
 class Visit:
@@ -102,7 +107,7 @@ class TranscriptStore(Store[Visit]):
         items = await self.items(thread_id, context)
         if order == "desc":
             items.reverse()
-        began = next((at + 1 for at, item in enumerate(items) if item.id == after), 0)
+        began = 0 if after is None else 1 + next((at for at, item in enumerate(items) if item.id == after), len(items))
         page = items[began : began + limit]
         has_more = began + limit < len(items)
         return Page(data=page, has_more=has_more, after=page[-1].id if has_more else None)
@@ -204,10 +209,14 @@ class GatewayChatKitServer(ChatKitServer[Visit]):
                 return Response(result.json, media_type="application/json", headers=HEADERS)
             events = result.json_events
             first = await anext(events)  # what is refused is refused before anything is answered
-        except NotFoundError as error:
-            raise HTTPException(404, str(error)) from None
-        except ValueError as error:
-            raise HTTPException(400, str(error)) from None
+        except BaseException as error:
+            visit.open.close()
+            if isinstance(error, (NotFoundError, StopAsyncIteration)):
+                raise HTTPException(404, str(error)) from None
+            if isinstance(error, ValueError):
+                log.warning("a request was refused: %s", describe(error))
+                raise HTTPException(400, str(error)) from None
+            raise
         return StreamingResponse(_stream(first, events, visit), media_type="text/event-stream", headers=HEADERS)
 
     async def respond(
@@ -220,6 +229,8 @@ class GatewayChatKitServer(ChatKitServer[Visit]):
         if context.updates is None and input_user_message is not None:  # to be tried again
             message_id = self.store.generate_item_id("message", thread, context)
             await self.store.submit(thread.id, message_id, _text(input_user_message), context)
+        if thread.title is None and input_user_message is not None:
+            thread.title = _shortened(_text(input_user_message))  # which the page is told
         live, until = LiveItems(thread.id), time.monotonic() + LONGEST_STREAM
         is_busy = True
         while is_busy and time.monotonic() < until:

@@ -115,6 +115,7 @@ def test_a_thread_begins_goes_on_and_is_read_again(heard: Agent, tmp_path: Path)
         message, options = events[0].item, events[1].stream_options
         assert (message.type, message.content[0].text) == ("user_message", "hello  there")
         assert not options.allow_cancel
+        assert [event.thread.title for event in events if event.type == "thread.updated"] == ["hello there"]
         assert answers(events) == ["heard: hello  there"]
         assert answers(alice.write(thread, "and again")) == ["heard: and again"]
         assert alice.said(thread) == [
@@ -312,6 +313,30 @@ def test_a_message_is_sent_again_when_it_is_tried_again(heard: Agent, tmp_path: 
         again = list(alice.events("threads.retry_after_item", thread_id=thread, item_id=events[0].item.id))
         assert answers(again) == ["heard: hello"]
         assert len(alice.said(thread)) == 4
+        assert alice.request("threads.retry_after_item", thread_id=thread, item_id="none").status_code == 404
+
+
+def test_what_the_gateway_does_not_take_is_told(tmp_path: Path, heard: Agent) -> None:
+    with serving(heard, tmp_path) as page:
+        alice = page("alice")
+        thread, _ = alice.begin("hello")
+        with sqlite3.connect(tmp_path / "chatkit.db") as database:
+            database.execute("DROP TABLE dedupe_keys")
+        _, events = alice.begin("hello")
+        assert [(event.type, event.allow_retry) for event in events] == [("error", True)]
+        assert alice.request("threads.add_user_message", thread_id=thread, input=written("and")).status_code == 503
+
+
+def test_a_new_conversation_begins_in_the_thread(tmp_path: Path) -> None:
+    async def count(messages: list[ModelMessage], _: AgentInfo) -> ModelResponse:
+        return ModelResponse([TextPart(f"{len(messages)} messages")])
+
+    with serving(Agent(model=FunctionModel(count)), tmp_path) as page:
+        alice = page("alice")
+        thread, _ = alice.begin("hello")
+        assert answers(alice.write(thread, "hello")) == ["3 messages"]
+        assert "new conversation" in answers(alice.write(thread, "/new"))[0]
+        assert answers(alice.write(thread, "hello")) == ["1 messages"]
 
 
 def test_what_was_quoted_is_told_to_the_agent(heard: Agent, tmp_path: Path) -> None:
