@@ -52,6 +52,14 @@ async def test_a_message_is_answered_once_from_the_number_it_came_to(
         assert emulate.whatsapp_messages("alice")[0]["from"] == emulate.whatsapp_number
 
 
+async def test_a_new_conversation_begins(run: Run, whatsapp: WhatsApp, emulate: Emulate) -> None:
+    async with run(whatsapp) as running:
+        for number, text in enumerate(("apples", "pears", "/New", "plums"), 1):
+            await post(running, webhook.inbound(text))
+            await said(emulate, number)
+        assert [len(messages) for messages in running.told] == [1, 3, 1]
+
+
 async def test_the_signature_covers_the_query(run: Run, whatsapp: WhatsApp, emulate: Emulate) -> None:
     async with run(whatsapp) as running:
         assert (await post(running, webhook.inbound("hello"), f"{PATH}?a=1&b=2")).status_code == 200
