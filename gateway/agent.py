@@ -1,6 +1,7 @@
 import inspect
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 from weakref import WeakSet
 
@@ -187,6 +188,13 @@ class Agent:
         for member in self.members:
             yield from member.team()
 
+    @property
+    def needs_gateway(self) -> bool:
+        """Whether something of it has to be set up before it runs: an account, somebody's yes, a server."""
+        asks = any(function.needs_approval for _, function in self.catalog.values())
+        has_account = self.auth is not None or any(toolkit.auth is not None for toolkit in self.toolkits)
+        return asks or has_account or bool(self.mcp_servers)
+
     def check(self) -> None:
         """Proves, at start-up, that a copy shares nothing of any person with this template.
 
@@ -242,11 +250,32 @@ def _when_busy(value: str) -> WhenBusy:
 
 
 def _agents_in(flow: Any) -> Iterator[Agent]:
-    """The agents that a flow names, as globals or as variables around it."""
-    variables = inspect.getclosurevars(flow)
-    for value in (*variables.globals.values(), *variables.nonlocals.values()):
-        if isinstance(value, Agent):
-            yield value
+    """The agents that a flow names, and those that functions name which it calls, of the same module."""
+    seen, waiting = set[Any](), [flow]
+    while waiting:
+        function = waiting.pop()
+        if function in seen:
+            continue
+        seen.add(function)
+        for value in _named_in(function):
+            if isinstance(value, Agent):
+                yield value
+            elif inspect.isfunction(value) and value.__module__ == flow.__module__:
+                waiting.append(value)
+
+
+def _named_in(function: Any) -> Iterator[Any]:
+    """The values of the globals and of the variables around it that a function names; of a method, its object's."""
+    if inspect.ismethod(function):
+        yield from getattr(function.__self__, "__dict__", {}).values()
+        function = function.__func__
+    codes = [function.__code__]
+    for code in codes:
+        codes += [constant for constant in code.co_consts if inspect.iscode(constant)]  # what is defined in it
+        yield from (function.__globals__[name] for name in code.co_names if name in function.__globals__)
+    for cell in function.__closure__ or ():
+        with suppress(ValueError):  # it has no value yet
+            yield cell.cell_contents
 
 
 def _engine_of(native: Any, given: Mapping[str, Any]) -> str:

@@ -153,10 +153,11 @@ class AgentCall:
         return kept.answer.text
 
     async def _ask(self, turn: FlowTurn | None, history: Sequence[SessionItem], journal: RunJournal) -> Answer:
-        if turn is not None and turn.team is not None and self.agent not in turn.team:
+        is_unknown = turn is not None and turn.team is not None and self.agent not in turn.team
+        if is_unknown and any(member.needs_gateway for member in self.agent.team()):
             raise SettingError(
-                f"A flow calls the agent {self.agent.name!r}, which it does not name itself: give it to the flow, "
-                "Agent(flow, members=[…]), so that it is checked and its accounts can be connected."
+                f"A flow calls the agent {self.agent.name!r}, which the gateway has not found in it. It needs an "
+                "account, an approval or a server, so give it to the flow: Agent(flow, members=[…])."
             )
         copy = self.agent.deep_copy()
         handler: EventHandler = turn.handler if turn is not None else _ignore

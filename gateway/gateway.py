@@ -338,6 +338,10 @@ class Gateway:
         """The conversations that people begin and name themselves."""
         return ThreadStore(self._database)
 
+    def provider_label(self, provider: str) -> str:
+        """What people call a provider."""
+        return provider if self._oauth is None else self._oauth.label(provider)
+
     async def sign_in_link(self, identity: Identity, name: str, provider: str) -> str:
         """A sign-in link for a person, who is the one that asks for it.
 

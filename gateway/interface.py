@@ -217,6 +217,10 @@ class Host(Protocol):
         """What was said in a conversation, oldest first."""
         ...
 
+    def provider_label(self, provider: str) -> str:
+        """What people call a provider."""
+        ...
+
     async def sign_in_link(self, identity: Identity, name: str, provider: str) -> str:
         """A sign-in link for a person, who is the one that asks for it.
 

@@ -170,7 +170,7 @@ class TranscriptStore(Store[Visit]):
             )
         text = entry.text or ASKED_TO_SIGN_IN
         if entry.provider is not None and is_last:
-            person, name = context.person, entry.provider.capitalize()
+            person, name = context.person, self._host.provider_label(entry.provider)
             link = await self._host.sign_in_link(person.identity, person.name or person.user_id, entry.provider)
             text = (
                 f"To answer that, I need you to connect your {name} account: [Connect {name}]({link}). "

@@ -144,4 +144,5 @@ class Web:
     def _entry(self, entry: TranscriptEntry) -> dict[str, Any]:
         if entry.payload is not None:
             return {"id": entry.id, "from": "person", "text": parse.to_message(entry.payload, self._people).text}
-        return {"id": entry.id, "from": "agent", "html": entry.text, "signIn": entry.provider}
+        label = self._running().provider_label(entry.provider) if entry.provider is not None else None
+        return {"id": entry.id, "from": "agent", "html": entry.text, "signIn": entry.provider, "label": label}

@@ -28,6 +28,7 @@ class Cluster:
         self._argv: list[Sequence[str]] = [("serve", str(BOT), "--port", str(port)) for port in self._ports]
         self._argv += [("worker", str(BOT))] * workers
         self._children: list[subprocess.Popen[bytes]] = []
+        self._began: dict[int, int] = {}  # where in its log each process began
         self.killed = 0
 
     def start(self) -> None:
@@ -49,7 +50,9 @@ class Cluster:
                 self._children[place] = self._start(place)
 
     def stop(self) -> list[int]:
-        """Stops all as an operator does; returns their exit statuses."""
+        """Stops all as an operator does, who sees that they run; returns their exit statuses."""
+        places = range(len(self._children))
+        wait_until(lambda: all(map(self._has_come_up, places)), START_TIMEOUT, "all that were started again run")
         for child in self._children:
             if child.poll() is None:
                 child.send_signal(signal.SIGTERM)
@@ -68,7 +71,16 @@ class Cluster:
     def output(self) -> str:
         return "".join(path.read_text()[-5000:] for path in sorted(self._directory.glob("log-*.txt")))
 
+    def _has_come_up(self, place: int) -> bool:
+        """Whether a process has said that it runs, or has ended."""
+        said = self._log(place).read_bytes()[self._began[place] :]
+        return b"Understudy " in said or self._children[place].poll() is not None
+
+    def _log(self, place: int) -> Path:
+        return self._directory / f"log-{place}.txt"
+
     def _start(self, place: int) -> subprocess.Popen[bytes]:
-        with (self._directory / f"log-{place}.txt").open("ab") as log:
+        with self._log(place).open("ab") as log:
+            self._began[place] = log.tell()
             env = {**self._env, "PATH": os.environ["PATH"], "HOME": str(self._directory)}
             return subprocess.Popen([COMMAND, *self._argv[place]], cwd=self._directory, env=env, stdout=log, stderr=log)

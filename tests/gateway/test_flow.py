@@ -456,18 +456,51 @@ async def test_what_a_flow_tells_an_agent_of_private_data_is_for_its_person_alon
     assert "sum up SECRET-alice" in of_alice
 
 
-async def test_an_agent_that_nobody_named_is_not_called_in_a_turn(tmp_path: Path) -> None:
-    unnamed = {"hidden": Agent(model=FunctionModel(obey), name="hidden")}
+async def test_an_agent_that_was_not_found_is_called_if_it_needs_nothing(tmp_path: Path) -> None:
+    class Till(Toolkit):
+        @tool(approval=True)
+        def pay(self) -> str:
+            """Pays."""
+            return "paid"
+
+    unnamed = {
+        "plain": Agent(model=FunctionModel(obey), name="plain"),
+        "payer": Agent(model=FunctionModel(obey), name="payer", toolkits=[Till()]),
+    }
 
     async def flow(message: Message) -> str:
         try:
-            return await unnamed["hidden"](message)
+            return await unnamed[message.text](message)
         except SettingError as error:
             return str(error)
 
     scene = stage(tmp_path, agent=Agent(flow))
     async with scene.open():
-        assert "A flow calls the agent 'hidden', which it does not name itself" in await scene.ask("alice", "say hello")
+        assert await scene.ask("alice", "plain") == "heard: plain"
+        assert "'payer', which the gateway has not found in it. It needs" in await scene.ask("alice", "payer")
+
+
+def test_agents_are_found_in_what_a_flow_defines_and_calls() -> None:
+    one, two, three, four = (Agent(model="test", name=name) for name in ("one", "two", "three", "four"))
+
+    async def step(text: str) -> str:
+        return await one(text)
+
+    async def flow(message: Message) -> list[str]:
+        async def inner() -> str:
+            return await two(message)
+
+        return [await step("a"), await inner(), *await asyncio.gather(*(three(text) for text in "bc"))]
+
+    class Research:
+        def __init__(self) -> None:
+            self.searcher = four
+
+        async def flow(self, message: Message) -> str:
+            return await self.searcher(message)
+
+    assert set(Agent(flow).members) == {one, two, three}
+    assert Agent(Research().flow).members == [four]
 
 
 async def test_a_flow_may_be_a_method(tmp_path: Path) -> None:

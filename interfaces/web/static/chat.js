@@ -28,7 +28,7 @@ function show(entry) {
     link.href = `sign-in/${encodeURIComponent(entry.signIn)}`;
     link.target = "_blank";
     link.rel = "noopener";
-    link.textContent = `Connect ${entry.signIn}`;
+    link.textContent = `Connect ${entry.label}`;
     element.append("To answer that, I need an account of yours: ", link);
   } else {
     element.innerHTML = entry.html; // made by the server from markdown, in which HTML is text
