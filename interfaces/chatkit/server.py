@@ -32,6 +32,7 @@ from gateway.events import TurnEvent
 from gateway.intake import NotAccepted
 from gateway.interface import Host, TranscriptEntry
 from gateway.logs import describe
+from gateway.threads import Thread
 from interfaces.chatkit import parse
 from interfaces.chatkit.live import LiveItems
 from interfaces.chatkit.parse import Person
@@ -42,6 +43,9 @@ LONGEST_STREAM = 600.0  # seconds
 LONGEST_TITLE = 60  # characters
 
 HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "X-Accel-Buffering": "no"}
+
+# What an image's address says is told to its host: a mail must not have the model write one.
+NO_IMAGES: list[str] = []
 
 NOT_TAKEN = "I could not take your message. Please send it again."
 LATER = "This takes longer. The answer will be here when it is ready."
@@ -88,14 +92,15 @@ class TranscriptStore(Store[Visit]):
         found = await self._host.threads.load(context.person.identity, thread_id)
         if found is None:
             raise NotFoundError(f"there is no thread {thread_id!r}")
-        return ThreadMetadata(id=found.id, title=found.title or None, created_at=found.created_at)
+        return _metadata(found)
 
     async def load_threads(self, limit: int, after: str | None, order: str, context: Visit) -> Page[ThreadMetadata]:
         found, has_more = await self._host.threads.page(
             context.person.identity, after=after, limit=limit, newest_first=order == "desc"
         )
-        threads = [ThreadMetadata(id=each.id, title=each.title or None, created_at=each.created_at) for each in found]
-        return Page(data=threads, has_more=has_more, after=threads[-1].id if has_more else None)
+        return Page(
+            data=[_metadata(each) for each in found], has_more=has_more, after=found[-1].id if has_more else None
+        )
 
     async def delete_thread(self, thread_id: str, context: Visit) -> None:
         await self._host.threads.delete(context.person.identity, thread_id)
@@ -229,8 +234,10 @@ class GatewayChatKitServer(ChatKitServer[Visit]):
         if context.updates is None and input_user_message is not None:  # to be tried again
             message_id = self.store.generate_item_id("message", thread, context)
             await self.store.submit(thread.id, message_id, _text(input_user_message), context)
+        # A thread that has just begun: the page is told of what is changed here.
+        thread.allowed_image_domains = NO_IMAGES
         if thread.title is None and input_user_message is not None:
-            thread.title = _shortened(_text(input_user_message))  # which the page is told
+            thread.title = _shortened(_text(input_user_message))
         live, until = LiveItems(thread.id), time.monotonic() + LONGEST_STREAM
         is_busy = True
         while is_busy and time.monotonic() < until:
@@ -279,6 +286,12 @@ async def _next(updates: asyncio.Queue[TurnEvent | Said | None] | None) -> TurnE
             return await updates.get()
     except TimeoutError:
         return Said()
+
+
+def _metadata(thread: Thread) -> ThreadMetadata:
+    return ThreadMetadata(
+        id=thread.id, title=thread.title or None, created_at=thread.created_at, allowed_image_domains=NO_IMAGES
+    )
 
 
 def _text(item: UserMessageItem) -> str:

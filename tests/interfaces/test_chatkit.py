@@ -115,7 +115,8 @@ def test_a_thread_begins_goes_on_and_is_read_again(heard: Agent, tmp_path: Path)
         message, options = events[0].item, events[1].stream_options
         assert (message.type, message.content[0].text) == ("user_message", "hello  there")
         assert not options.allow_cancel
-        assert [event.thread.title for event in events if event.type == "thread.updated"] == ["hello there"]
+        (begun,) = [event.thread for event in events if event.type == "thread.updated"]
+        assert (begun.title, begun.allowed_image_domains) == ("hello there", [])
         assert answers(events) == ["heard: hello  there"]
         assert answers(alice.write(thread, "and again")) == ["heard: and again"]
         assert alice.said(thread) == [
@@ -126,6 +127,7 @@ def test_a_thread_begins_goes_on_and_is_read_again(heard: Agent, tmp_path: Path)
         ]
         whole = Thread.model_validate_json(alice.request("threads.get_by_id", thread_id=thread).content)
         assert (whole.title, len(whole.items.data)) == ("hello there", 4)
+        assert whole.allowed_image_domains == []
         assert whole.items.data[0].id == message.id
 
 
