@@ -4,6 +4,13 @@ import pytest
 from peers.fixtures import *  # noqa: F403 - fixtures
 from stage import Vault
 
+LONGEST = ("test_zoo.py", "test_chaos.py", "test_stress.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes longest comes first, so that processes end together, and what one of them hunts for serves all."""
+    items.sort(key=lambda item: item.path.name not in LONGEST)
+
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:

@@ -1,6 +1,6 @@
 """Many turns of many people at once, with tools of every kind, some of which fail: nothing of one reaches another.
 
-`make test` plays three hundred turns, `make stress` ten thousand.
+`make test` plays two hundred turns, `make stress` ten thousand.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ from gateway.audit import AuditRecord
 from gateway.events import ToolOutcome
 from toolkits import ToolError, Toolkit, needs_sign_in, tool
 
-TURNS = int(os.environ.get("STRESS_TURNS", "300"))
+TURNS = int(os.environ.get("STRESS_TURNS", "200"))
 PEOPLE = [f"person{number:02}" for number in range(50)]
 READ = frozenset({"read"})
 SEED = 20261121

@@ -12,7 +12,7 @@ from peers.emulate import Emulate
 from peers.postgres import PostgresServer
 from peers.telegram import TelegramServer
 
-SECONDS = float(os.environ.get("CHAOS_SECONDS", "10"))
+SECONDS = float(os.environ.get("CHAOS_SECONDS", "8"))
 SEED = int(os.environ.get("CHAOS_SEED", "1"))
 KILL_EVERY = 3.0  # seconds
 TAKEOVER = "2"  # seconds

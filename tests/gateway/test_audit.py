@@ -13,9 +13,11 @@ import pytest
 from engine_agents import ENGINES, native, script
 from peers.aimock import Aimock
 from stage import FakeProvider, Stage, stage
+from typer.testing import CliRunner
 
 from gateway import Agent, SettingError, TurnContext, runner
 from gateway.audit import AuditRecord
+from gateway.cli import app
 from toolkits import ToolError, Toolkit, tool
 
 
@@ -163,6 +165,13 @@ def understudy(directory: Path, *arguments: str) -> subprocess.CompletedProcess[
     return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60, check=False)
 
 
+def count_listed(directory: Path, *arguments: str) -> int:
+    environment = {"UNDERSTUDY_DATABASE_URL": f"sqlite:///{directory}/stage.db"}
+    listed = CliRunner().invoke(app, ["audit", *arguments, "--json"], env=environment)
+    assert listed.exit_code == 0, listed.output
+    return len(listed.stdout.splitlines())
+
+
 async def test_the_command_lists_and_filters_while_the_gateway_runs(tmp_path: Path) -> None:
     scene = stage(tmp_path, [Office(FakeProvider())])
     async with scene.open():
@@ -172,7 +181,7 @@ async def test_the_command_lists_and_filters_while_the_gateway_runs(tmp_path: Pa
         everything = await asyncio.to_thread(understudy, tmp_path)
         by_account = await asyncio.to_thread(understudy, tmp_path, "--account", "alice", "--json")
         filtered = {
-            option: len((await asyncio.to_thread(understudy, tmp_path, *option, "--json")).stdout.splitlines())
+            option: await asyncio.to_thread(count_listed, tmp_path, *option)
             for option in [
                 ("--user", "bob"),
                 ("--tool", "read_mail"),
