@@ -1,5 +1,6 @@
 """`${NAME}` in a value: from the request at hand, or from the environment."""
 
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -103,7 +104,10 @@ def _in_request(text: OpenText) -> str:
         if isinstance(part, str):
             parts.append(part)
             continue
-        value = values.get(part.name, part.default)
+        value = values.get(part.name)
+        if value is None and part.name not in REQUEST_NAMES:  # which are of the gateway alone
+            value = os.environ.get(part.name)
+        value = part.default if value is None else value
         if value is None:
             raise SettingError(f"${{{part.name}}} is used in {str(text)!r}, and this request has no such value.")
         parts.append(str(value))

@@ -129,6 +129,10 @@ async def test_a_gateway_is_made_of_a_file(write: Write, monkeypatch: pytest.Mon
         assert await ask(gateway, "alice", "call where") == "T1/alice ['stage', 'none', '${literal}', 'eu']"
         with request_context({"PLAN": "pro"}):
             assert await ask(gateway, "bob", "call where") == "T1/bob ['stage', 'pro', '${literal}', 'eu']"
+            monkeypatch.setenv("PLAN", "free")
+            monkeypatch.setenv("USER_ID", "root")
+            assert await ask(gateway, "bob", "call where") == "T1/bob ['stage', 'pro', '${literal}', 'eu']"
+        assert await ask(gateway, "bob", "call where") == "T1/bob ['stage', 'free', '${literal}', 'eu']"
         assert await ask(gateway, "bob", "/research this") == "flow: this"
 
 

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from gateway.cli import app
 from gateway.copying import TABLES
-from oauth import Keyring
+from oauth import Identity, Keyring
 
 KEY = Keyring.generate()
 
@@ -39,6 +39,7 @@ async def live(scene: Stage, person: str) -> None:
     assert f"SECRET-{person}" in await scene.ask(person, "call open_vault", "thread")
     assert await scene.ask(person, f"this is {person}", "thread") == f"heard: this is {person}"
     await scene.ask(person, "", command="accounts")
+    await scene.gateway.threads.create(Identity("stage", "T1", person), f"a thread of {person}", "holidays")
     await scene.wait_until_rows("SELECT count(*) FROM outbox WHERE status <> 'sent'", 0)
     await scene.wait_until_rows("SELECT count(*) FROM inbox WHERE status <> 'done'", 0)
 
@@ -55,7 +56,9 @@ async def test_what_is_exported_is_all_of_one_person_and_nothing_of_another(scen
     found = json.loads(exported)
     assert found["identity"] == {"channel": "stage", "tenant": "T1", "user_id": "alice"}
     assert [account["account"] for account in found["accounts"]] == ["alice"]
-    assert {len(found[name]) > 0 for name in ("conversations", "messages", "answers", "history", "audit")} == {True}
+    assert {
+        len(found[name]) > 0 for name in ("conversations", "messages", "answers", "history", "threads", "audit")
+    } == {True}
     assert len(found["messages"]) == 4
     assert "this is alice" in exported
     assert "bob" not in exported
