@@ -1,3 +1,4 @@
+import gc
 from pathlib import Path
 
 import pytest
@@ -33,3 +34,9 @@ def vault(monkeypatch: pytest.MonkeyPatch) -> Vault:
     """A toolkit that holds a secret of each person. What is to be revoked is so at once."""
     monkeypatch.setattr("gateway.gateway.CLEAN_UP_EVERY", 0.05)
     return Vault()
+
+
+def pytest_collection_finish() -> None:
+    """What is loaded by now stays: it is not looked through for garbage again and again."""
+    gc.collect()
+    gc.freeze()

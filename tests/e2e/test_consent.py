@@ -13,7 +13,9 @@ from peers.wait import wait_until
 
 ROUNDS = 50
 
-pytestmark = pytest.mark.parametrize("channel", CHANNELS)
+ON_EACH = pytest.mark.parametrize("channel", CHANNELS)
+# What is the same whatever the channel is seen on one of them.
+ON_SLACK, ON_TELEGRAM, ON_WHATSAPP = (pytest.mark.parametrize("channel", [channel]) for channel in CHANNELS)
 
 
 def connect(person: ChannelPerson, emulate: Emulate) -> None:
@@ -21,6 +23,7 @@ def connect(person: ChannelPerson, emulate: Emulate) -> None:
     sign_in(person, emulate)
 
 
+@ON_EACH
 def test_the_message_that_needed_consent_is_answered_by_itself(
     channel: str, serve: Serve, emulate: Emulate, alice: ChannelPerson
 ) -> None:
@@ -42,6 +45,7 @@ def test_the_message_that_needed_consent_is_answered_by_itself(
     assert telegram_updates.BOT_TOKEN not in output
 
 
+@ON_EACH
 def test_two_people_at_once_each_see_their_own_mail_in_fifty_rounds(
     channel: str, serve: Serve, emulate: Emulate, alice: ChannelPerson, bob: ChannelPerson
 ) -> None:
@@ -61,6 +65,7 @@ def test_two_people_at_once_each_see_their_own_mail_in_fifty_rounds(
         assert_only_mail_of(person.person, answers)
 
 
+@ON_TELEGRAM
 def test_a_link_is_good_once(channel: str, serve: Serve, emulate: Emulate, alice: ChannelPerson) -> None:
     served = serve(CHANNEL=channel)
     alice.write("what is new in my mail?")
@@ -73,6 +78,7 @@ def test_a_link_is_good_once(channel: str, serve: Serve, emulate: Emulate, alice
     assert len(served.rows("SELECT * FROM oauth_tokens")) == 1
 
 
+@ON_WHATSAPP
 def test_consent_after_a_restart_still_answers_the_message(
     channel: str, serve: Serve, emulate: Emulate, alice: ChannelPerson
 ) -> None:
@@ -85,6 +91,7 @@ def test_consent_after_a_restart_still_answers_the_message(
     assert_only_mail_of(seed.ALICE, wait_for_mail(alice))
 
 
+@ON_SLACK
 def test_a_message_acknowledged_before_kill_9_is_answered_after_the_restart(
     channel: str, serve: Serve, emulate: Emulate, alice: ChannelPerson
 ) -> None:
@@ -103,6 +110,7 @@ def test_a_message_acknowledged_before_kill_9_is_answered_after_the_restart(
     assert_only_mail_of(seed.ALICE, wait_for_mail(alice, 2))
 
 
+@ON_TELEGRAM
 def test_a_revoked_grant_asks_for_consent_again(
     channel: str, serve: Serve, emulate: Emulate, alice: ChannelPerson
 ) -> None:
@@ -119,6 +127,7 @@ def test_a_revoked_grant_asks_for_consent_again(
     assert_only_mail_of(seed.ALICE, wait_for_mail(alice, 2))
 
 
+@ON_WHATSAPP
 def test_an_access_token_that_google_no_longer_takes_is_renewed_without_asking(
     channel: str, serve: Serve, emulate: Emulate, alice: ChannelPerson
 ) -> None:
@@ -132,6 +141,7 @@ def test_an_access_token_that_google_no_longer_takes_is_renewed_without_asking(
     assert sum("/o/oauth2/" in text for text in alice.seen()) == 1
 
 
+@ON_EACH
 def test_a_person_sees_what_they_have_connected_and_ends_it(
     channel: str, serve: Serve, emulate: Emulate, alice: ChannelPerson
 ) -> None:
