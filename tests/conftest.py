@@ -1,9 +1,16 @@
 import gc
+import os
 from pathlib import Path
 
 import pytest
 from peers.fixtures import *  # noqa: F403 - fixtures
 from stage import Vault
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores: many tests wait for a process that starts."""
+    return (os.cpu_count() or 1) + 1
+
 
 LONGEST = ("test_zoo.py", "test_chaos.py", "test_stress.py")
 
