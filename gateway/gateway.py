@@ -1,7 +1,9 @@
+import asyncio
+import json
 import logging
 import secrets
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any
@@ -30,6 +32,7 @@ from gateway.interface import Event, Interface, Presenter, TranscriptEntry
 from gateway.logs import describe
 from gateway.outbox import Outbox
 from gateway.postgres import PostgresDatabase
+from gateway.pubsub import PubSub
 from gateway.request_context import equip_loop, request_context
 from gateway.retention import Retention
 from gateway.routing import Route, Router
@@ -118,6 +121,7 @@ class Gateway:
             load_engine(member.engine).check(member)
         self._database = make_database(known.database_url)
         self._dispatcher = _dispatcher(self._database, max_concurrent_turns, known.takeover_seconds)
+        self._pubsub = _make_pubsub(self._database)
         oldest = timedelta(hours=known.answer_within_hours)
         self._inbox = Inbox(self._database, self._dispatcher, oldest)
         self._intake = Intake(self._inbox, known.max_waiting_messages)
@@ -234,6 +238,7 @@ class Gateway:
             self._ready = False
             await self._timers.stop()
             await self._dispatcher.stop()
+            await self._pubsub.stop()
             for each in reversed(started):
                 await each.stop()
             await self._database.close()
@@ -328,6 +333,14 @@ class Gateway:
         """What was said in a conversation, oldest first."""
         async with self._database.read() as connection:
             return await load_transcript(connection, conversation)
+
+    async def publish(self, conversation: Conversation, message: str) -> None:
+        """Tells something of a conversation to who listens, in whichever process. It may be lost."""
+        await self._pubsub.publish(_topic(conversation), message)
+
+    async def subscribe(self, conversation: Conversation) -> AbstractContextManager[asyncio.Queue[str | None]]:
+        """What is published of a conversation from now on, in a block; `None` when there will be no more."""
+        return await self._pubsub.subscribe(_topic(conversation))
 
     async def is_busy(self, conversation: Conversation) -> bool:
         """Whether something of a conversation is being answered, or waits for its turn."""
@@ -443,6 +456,18 @@ def _dispatcher(database: Database, max_concurrent_turns: int, takeover_after: f
 
         return DistributedDispatcher(database, max_concurrent_turns, takeover_after)
     return EmbeddedDispatcher(max_concurrent_turns)
+
+
+def _make_pubsub(database: Database) -> PubSub:
+    if isinstance(database, PostgresDatabase):
+        from gateway.postgres_pubsub import PostgresPubSub  # imported where it is used: that takes a moment
+
+        return PostgresPubSub(database)
+    return PubSub()
+
+
+def _topic(conversation: Conversation) -> str:
+    return json.dumps([conversation.channel, conversation.tenant, conversation.id])
 
 
 def _values_of(message: Message, reference: str) -> Mapping[str, str]:

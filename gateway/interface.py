@@ -1,7 +1,9 @@
 """What a channel is to the gateway, and the gateway to a channel."""
 
+import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import ClassVar, Protocol
@@ -202,6 +204,14 @@ class Host(Protocol):
 
     async def has_answered_in(self, conversation: Conversation) -> bool:
         """Whether a message of this conversation was accepted before."""
+        ...
+
+    async def publish(self, conversation: Conversation, message: str) -> None:
+        """Tells something of a conversation to who listens, in whichever process. It may be lost."""
+        ...
+
+    async def subscribe(self, conversation: Conversation) -> AbstractContextManager[asyncio.Queue[str | None]]:
+        """What is published of a conversation from now on, in a block; `None` when there will be no more."""
         ...
 
     async def is_busy(self, conversation: Conversation) -> bool:

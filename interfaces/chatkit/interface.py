@@ -72,11 +72,11 @@ class ChatKit:
     async def start(self, host: Host) -> None:
         from interfaces.chatkit.server import GatewayChatKitServer
 
-        self._server = GatewayChatKitServer(host, self.presenter)
+        self.presenter.host = host
+        self._server = GatewayChatKitServer(host)
 
     async def stop(self) -> None:
-        self.presenter.listeners.close()
-        self._server = None
+        self.presenter.host = self._server = None
 
     async def parse(self, payload: str) -> Message | None:
         return parse.to_message(payload)

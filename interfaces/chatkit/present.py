@@ -1,14 +1,24 @@
-from dataclasses import dataclass
+import json
+from collections.abc import Iterator
 
-from gateway.events import TurnEvent
-from gateway.interface import Delivery, Presenter, SignIn
-from interfaces.listeners import Listeners
+from gateway.events import PhaseEnded, PhaseStarted, TextDelta, ToolEnded, ToolStarted, TurnEvent
+from gateway.interface import Delivery, Host, Presenter, SignIn
 from toolkits import Conversation, Message
 
+SAID = json.dumps(["Said"])
+"""What is published when something was said: it is in the transcript."""
 
-@dataclass(frozen=True, slots=True)
-class Said:
-    """Something was said: it is in the transcript."""
+LONGEST_DELTA = 1000  # characters of text that are published at once
+
+# What is shown of each event. The rest, like what a tool is called with, is not told to other processes.
+_SHOWN: dict[type[TurnEvent], tuple[str, ...]] = {
+    TextDelta: ("text",),
+    PhaseStarted: ("label",),
+    PhaseEnded: ("label", "elapsed_ms"),
+    ToolStarted: ("call_id", "tool"),
+    ToolEnded: ("call_id", "tool"),
+}
+_BY_NAME = {kind.__name__: kind for kind in _SHOWN}
 
 
 class ChatKitPresenter(Presenter):
@@ -17,19 +27,39 @@ class ChatKitPresenter(Presenter):
     streams = True
 
     def __init__(self) -> None:
-        self.listeners = Listeners[Conversation, TurnEvent | Said]()
+        self.host: Host | None = None
 
     async def show(self, message: Message, event: TurnEvent) -> None:
-        self.listeners.tell(message.conversation, event)
+        for told in _encoded(event):
+            await self._publish(message.conversation, told)
 
     def parts(self, markdown: str) -> list[str]:
         return [markdown]
 
     async def send_text(self, conversation: Conversation, text: str, reply_to: str, *, key: str) -> None:
-        self.listeners.tell(conversation, Said())
+        await self._publish(conversation, SAID)
 
     async def was_sent(self, delivery: Delivery) -> bool | None:
         return True  # it is in the transcript, whether anybody listened or not
 
     async def send_sign_in(self, sign_in: SignIn) -> None:
-        self.listeners.tell(sign_in.conversation, Said())  # the link is made for who reads it
+        await self._publish(sign_in.conversation, SAID)  # the link is made for who reads it
+
+    async def _publish(self, conversation: Conversation, message: str) -> None:
+        if self.host is not None:
+            await self.host.publish(conversation, message)
+
+
+def decoded(message: str) -> TurnEvent | None:
+    """What happened; `None` where something was said."""
+    name, *values = json.loads(message)
+    kind = _BY_NAME.get(name)
+    return None if kind is None else kind(**dict(zip(_SHOWN[kind], values, strict=True)))
+
+
+def _encoded(event: TurnEvent) -> Iterator[str]:
+    if isinstance(event, TextDelta):
+        for start in range(0, len(event.text), LONGEST_DELTA):
+            yield json.dumps(["TextDelta", event.text[start : start + LONGEST_DELTA]], ensure_ascii=False)
+    elif type(event) in _SHOWN:
+        yield json.dumps([type(event).__name__, *(getattr(event, name) for name in _SHOWN[type(event)])])

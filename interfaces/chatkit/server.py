@@ -28,7 +28,6 @@ from chatkit.types import (
 from starlette.exceptions import HTTPException
 from starlette.responses import Response, StreamingResponse
 
-from gateway.events import TurnEvent
 from gateway.intake import NotAccepted
 from gateway.interface import Host, TranscriptEntry
 from gateway.logs import describe
@@ -36,9 +35,9 @@ from gateway.threads import Thread
 from interfaces.chatkit import parse
 from interfaces.chatkit.live import LiveItems
 from interfaces.chatkit.parse import Person
-from interfaces.chatkit.present import ChatKitPresenter, Said
+from interfaces.chatkit.present import SAID, decoded
 
-LOOK_EVERY = 1.0  # seconds: what another process answers is told by the transcript alone
+LOOK_EVERY = 1.0  # seconds: what is told may be lost, and the transcript is not
 LONGEST_STREAM = 600.0  # seconds
 LONGEST_TITLE = 60  # characters
 
@@ -60,7 +59,7 @@ class Visit:
 
     def __init__(self, person: Person) -> None:
         self.person = person
-        self.updates: asyncio.Queue[TurnEvent | Said | None] | None = None
+        self.updates: asyncio.Queue[str | None] | None = None
         self.known: set[str] = set()  # the ids of the entries of the transcript that were there before
         self.open = ExitStack()
 
@@ -71,9 +70,8 @@ class TranscriptStore(Store[Visit]):
     Items that are done are in the transcript already, so that nothing is added here but messages.
     """
 
-    def __init__(self, host: Host, presenter: ChatKitPresenter) -> None:
+    def __init__(self, host: Host) -> None:
         self._host = host
-        self._presenter = presenter
 
     def generate_thread_id(self, context: Visit) -> str:
         return f"thr_{uuid4().hex}"  # ChatKit's own ids are 32 bits, of which two soon are the same
@@ -154,7 +152,7 @@ class TranscriptStore(Store[Visit]):
         if thread.title is None:
             await self._host.threads.rename(context.person.identity, thread_id, _shortened(text))
         context.known = {entry.id for entry in await self._host.transcript(conversation)}
-        context.updates = context.open.enter_context(self._presenter.listeners.listening(conversation))
+        context.updates = context.open.enter_context(await self._host.subscribe(conversation))
         await self._host.accept(parse.to_event(context.person, thread_id, message_id, text))
 
     async def items(self, thread_id: str, context: Visit) -> list[ThreadItem]:
@@ -190,8 +188,8 @@ class GatewayChatKitServer(ChatKitServer[Visit]):
 
     store: TranscriptStore
 
-    def __init__(self, host: Host, presenter: ChatKitPresenter) -> None:
-        super().__init__(TranscriptStore(host, presenter))
+    def __init__(self, host: Host) -> None:
+        super().__init__(TranscriptStore(host))
         self._host = host
 
     def get_stream_options(self, thread: ThreadMetadata, context: Visit) -> StreamOptions:
@@ -244,8 +242,8 @@ class GatewayChatKitServer(ChatKitServer[Visit]):
             update = await _next(context.updates)
             if update is None:
                 return  # the gateway stops
-            if not isinstance(update, Said):
-                for event in live.events(update):
+            if (happened := decoded(update)) is not None:
+                for event in live.events(happened):
                     yield event
                 continue
             is_busy = await self._host.is_busy(parse.conversation_of(context.person, thread.id))
@@ -278,14 +276,14 @@ async def _stream(first: bytes, rest: AsyncIterator[bytes], visit: Visit) -> Asy
             yield b"data: " + refused.model_dump_json(exclude_none=True).encode() + b"\n\n"
 
 
-async def _next(updates: asyncio.Queue[TurnEvent | Said | None] | None) -> TurnEvent | Said | None:
+async def _next(updates: asyncio.Queue[str | None] | None) -> str | None:
     """The next update; that something may have been said, if none comes for a while."""
     assert updates is not None
     try:
         async with asyncio.timeout(LOOK_EVERY):
             return await updates.get()
     except TimeoutError:
-        return Said()
+        return SAID
 
 
 def _metadata(thread: Thread) -> ThreadMetadata:

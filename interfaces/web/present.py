@@ -3,7 +3,7 @@ from typing import Any
 
 from gateway.events import PhaseEnded, PhaseStarted, TextDelta, ToolStarted, TurnEvent
 from gateway.interface import Delivery, Presenter, SignIn
-from interfaces.listeners import Listeners
+from gateway.pubsub import Listeners
 from interfaces.web.format import to_html
 from toolkits import Conversation, Message
 

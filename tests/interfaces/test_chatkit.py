@@ -4,8 +4,8 @@ import asyncio
 import json
 import sqlite3
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,6 @@ import httpx
 import pytest
 from chatkit.types import Page, Thread, ThreadItem, ThreadStreamEvent
 from consent_page import code_on
-from peers.postgres import PostgresServer
 from peers.serving import ThreadServer
 from peers.wait import wait_until
 from pydantic import TypeAdapter
@@ -91,16 +90,17 @@ def opened(url: str, person: str) -> ChatKitPage:
 
 
 @contextmanager
-def serving(agent: Any, directory: Path, **options: Any) -> Iterator[Any]:
-    """Serves ChatKit; gives what opens somebody's page."""
-    options.setdefault("database", f"sqlite:///{directory}/chatkit.db")
-    gateway = Gateway(
-        agent, [ChatKit(by_header)], base_url="https://bot.test", secret_key=Keyring.generate(), **options
-    )
-    with ThreadServer(gateway.asgi()) as server:
-        yield lambda person: ChatKitPage(
-            httpx.Client(base_url=server.url, headers={"authorization": person}, timeout=30)
-        )
+def serving(agent: Any, directory: Path, database: str | None = None) -> Iterator[Callable[[str], ChatKitPage]]:
+    """Serves ChatKit, on PostgreSQL with a worker beside it; gives what opens somebody's page."""
+    database = database or f"sqlite:///{directory}/chatkit.db"
+    options = {"base_url": "https://bot.test", "secret_key": Keyring.generate()}
+    gateway = Gateway(agent, [ChatKit(by_header)], database, **options)
+    with ExitStack() as stack:
+        if gateway.needs_workers:
+            worker = Gateway(agent, [ChatKit(by_header)], database, **options)
+            stack.enter_context(ThreadServer(Starlette(lifespan=lambda _: worker.worker())))
+        server = stack.enter_context(ThreadServer(gateway.asgi()))
+        yield lambda person: opened(server.url, person)
 
 
 @pytest.fixture
@@ -194,7 +194,7 @@ def test_who_is_nobody_and_what_is_no_request_are_refused(heard: Agent, tmp_path
             assert database.execute("SELECT count(*) FROM inbox").fetchone() == (0,)
 
 
-def test_phases_are_workflows_whose_tasks_are_what_is_called(tmp_path: Path) -> None:
+def test_phases_are_workflows_whose_tasks_are_what_is_called(tmp_path: Path, database_url: str) -> None:
     gate = threading.Event()
 
     class Search(Toolkit):
@@ -220,7 +220,7 @@ def test_phases_are_workflows_whose_tasks_are_what_is_called(tmp_path: Path) -> 
                 await asyncio.sleep(0.01)
             return await writer(message).stream()
 
-    with serving(flow, tmp_path) as page:
+    with serving(flow, tmp_path, database_url) as page:
         alice = page("alice")
         told = []
         for event in alice.events("threads.create", input=written("tell me")):
@@ -270,11 +270,8 @@ def test_text_before_a_call_is_taken_away_and_the_call_is_progress(tmp_path: Pat
 
 
 def test_a_sign_in_is_a_link_and_the_code_brings_the_answer(tmp_path: Path) -> None:
-    agent = Agent(model=FunctionModel(obey), toolkits=[Vault()])
-    options = {"base_url": "https://bot.test", "secret_key": Keyring.generate()}
-    gateway = Gateway(agent, [ChatKit(by_header)], f"sqlite:///{tmp_path}/chatkit.db", **options)
-    with ThreadServer(gateway.asgi()) as server:
-        alice = opened(server.url, "alice")
+    with serving(Agent(model=FunctionModel(obey), toolkits=[Vault()]), tmp_path) as page:
+        alice = page("alice")
         thread, events = alice.begin("call open_vault")
         (asked,) = answers(events)
         assert "[Connect Fake](https://fake.test/authorize?" in asked
@@ -365,17 +362,6 @@ def test_who_leaves_finds_the_answer_in_the_thread(tmp_path: Path) -> None:
         gate.set()
         wait_until(lambda: len(alice.said(thread)) == 2, what="it is answered")
         assert alice.said(thread)[-1] == ("assistant", "at last")
-
-
-async def test_what_a_worker_answers_is_told_by_the_process_that_was_asked(
-    heard: Agent, tmp_path: Path, postgres: PostgresServer
-) -> None:
-    database = postgres.make()
-    worker = Gateway(heard, [ChatKit(by_header)], database, secret_key=Keyring.generate())
-    with serving(heard, tmp_path, database=database) as page:
-        async with worker.worker():
-            _, events = await asyncio.to_thread(page("alice").begin, "hello")
-    assert answers(events) == ["heard: hello"]
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,8 @@
-"""Who listens, in this process, to what happens in a conversation."""
+"""What happens in turns that run, told to whoever listens. Nothing is kept: who does not listen has missed it."""
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Generic, TypeVar
 
 MOST_PENDING = 1000  # updates that a listener which does not read may fall behind
@@ -12,7 +12,7 @@ Update = TypeVar("Update")
 
 
 class Listeners(Generic[Key, Update]):
-    """Hands updates on. One who falls behind loses the oldest: what is to be known for sure is in the database."""
+    """Who listens in this process. One who falls behind loses the oldest."""
 
     def __init__(self) -> None:
         self._queues: dict[Key, set[asyncio.Queue[Update | None]]] = {}
@@ -38,6 +38,23 @@ class Listeners(Generic[Key, Update]):
         for queues in self._queues.values():
             for queue in queues:
                 _put(queue, None)
+
+
+class PubSub:
+    """Tells what is published to who has subscribed, in this process."""
+
+    def __init__(self) -> None:
+        self.listeners = Listeners[str, str]()
+
+    async def publish(self, topic: str, message: str) -> None:
+        self.listeners.tell(topic, message)
+
+    async def subscribe(self, topic: str) -> AbstractContextManager[asyncio.Queue[str | None]]:
+        """What is published from now on, in a block; `None` when there will be no more."""
+        return self.listeners.listening(topic)
+
+    async def stop(self) -> None:
+        self.listeners.close()
 
 
 def _put(queue: asyncio.Queue[Update | None], update: Update | None) -> None:

@@ -1,0 +1,101 @@
+"""What happens in turns is told to who listens, in this process and in others."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+from peers.postgres import PostgresServer
+from sqlalchemy import text
+
+from gateway.database import make_database
+from gateway.postgres import PostgresDatabase
+from gateway.postgres_pubsub import LONGEST_PAYLOAD, PostgresPubSub
+from gateway.pubsub import MOST_PENDING, PubSub
+
+Open = Callable[[], Awaitable[PostgresPubSub]]
+END_LISTENERS = text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN %'")
+
+
+@pytest.fixture
+async def open_one(postgres: PostgresServer) -> AsyncIterator[Open]:
+    """Opens what a process has. All of them share a database."""
+    url, opened = postgres.make(), list[tuple[PostgresDatabase, PostgresPubSub]]()
+
+    async def made() -> PostgresPubSub:
+        database = make_database(url)
+        assert isinstance(database, PostgresDatabase)
+        await database.open()
+        opened.append((database, PostgresPubSub(database)))
+        return opened[-1][1]
+
+    yield made
+    for database, pubsub in opened:
+        await pubsub.stop()
+        await database.close()
+
+
+async def heard(queue: asyncio.Queue[str | None], number: int) -> list[str | None]:
+    async with asyncio.timeout(10):
+        return [await queue.get() for _ in range(number)]
+
+
+async def test_other_processes_hear_all_of_their_topic_in_order(open_one: Open) -> None:
+    here, there = await open_one(), await open_one()
+    with await here.subscribe("a") as a, await here.subscribe("b") as b, await there.subscribe("a") as again:
+        for number in range(50):
+            await there.publish("a", f"{number % 2} ä")  # also what is the same
+        await there.publish("b", "b")
+        expected = [f"{number % 2} ä" for number in range(50)]
+        assert await heard(a, 50) == expected
+        assert await heard(again, 50) == expected
+        assert await heard(b, 1) == ["b"]
+        assert a.empty()
+
+
+async def test_what_is_too_long_is_left_out(open_one: Open, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    here, there = await open_one(), await open_one()
+    with await here.subscribe("a") as queue:
+        await there.publish("a", "x" * LONGEST_PAYLOAD)
+        await there.publish("a", "short")
+        assert await heard(queue, 1) == ["short"]
+    assert "too long" in caplog.text
+
+
+async def test_it_goes_on_when_the_database_ended_the_connection(
+    open_one: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.postgres_pubsub.RECONNECT_DELAY", 0.05)
+    here, there = await open_one(), await open_one()
+    with await here.subscribe("a") as queue:
+        async with there._database.write() as connection:
+            assert len((await connection.execute(END_LISTENERS)).all()) == 1
+        await asyncio.wait_for(_until_gone(here), 10)
+        with await here.subscribe("b"):  # waits until it listens again
+            await there.publish("a", "after")
+            assert await heard(queue, 1) == ["after"]
+
+
+async def _until_gone(pubsub: PostgresPubSub) -> None:
+    while pubsub._listens.is_set():
+        await asyncio.sleep(0.005)
+
+
+async def test_a_stop_ends_what_is_listened_to() -> None:
+    pubsub = PubSub()
+    with await pubsub.subscribe("a") as queue:
+        await pubsub.publish("a", "one")
+        await pubsub.publish("b", "of another")
+        await pubsub.stop()
+        assert await heard(queue, 2) == ["one", None]
+    await pubsub.publish("a", "to nobody")
+
+
+async def test_who_falls_behind_loses_the_oldest() -> None:
+    pubsub = PubSub()
+    with await pubsub.subscribe("a") as queue:
+        for number in range(MOST_PENDING + 2):
+            await pubsub.publish("a", str(number))
+        assert queue.qsize() == MOST_PENDING
+        assert queue.get_nowait() == "2"
