@@ -93,7 +93,9 @@ def _cut(history: Sequence[SessionItem], room: int) -> tuple[list[SessionItem], 
 
 
 def _tokens(items: Sequence[SessionItem]) -> int:
-    return sum(len(item.data or item.text) for item in items) // CHARACTERS_PER_TOKEN
+    # What an engine keeps of a tool is there alone; of what was said it is the text, with marks of its own.
+    sizes = (len(item.data or item.text) if item.role is Role.TOOL else len(item.text) for item in items)
+    return sum(sizes) // CHARACTERS_PER_TOKEN
 
 
 async def _ignore(_: object) -> None:

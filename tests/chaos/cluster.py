@@ -51,8 +51,7 @@ class Cluster:
 
     def stop(self) -> list[int]:
         """Stops all as an operator does, who sees that they run; returns their exit statuses."""
-        places = range(len(self._children))
-        wait_until(lambda: all(map(self._has_come_up, places)), START_TIMEOUT, "all that were started again run")
+        wait_until(self.is_up, START_TIMEOUT, "all that were started again run")
         for child in self._children:
             if child.poll() is None:
                 child.send_signal(signal.SIGTERM)
@@ -70,6 +69,9 @@ class Cluster:
 
     def output(self) -> str:
         return "".join(path.read_text()[-5000:] for path in sorted(self._directory.glob("log-*.txt")))
+
+    def is_up(self) -> bool:
+        return all(map(self._has_come_up, range(len(self._children))))
 
     def _has_come_up(self, place: int) -> bool:
         """Whether a process has said that it runs, or has ended."""

@@ -18,6 +18,7 @@ from sqlalchemy import create_engine, text
 
 from gateway.interface import AGAIN
 
+KILLED_AT_START = 0.02  # the chance of it, ten times a second
 LINES = 4  # conversations on each channel
 SETTLE = 120.0  # seconds after the last message in which all is to be answered
 TOKEN = re.compile(r"answer to (\w+-\d+)")
@@ -122,10 +123,13 @@ class Scenario:
             time.sleep(chance.uniform(0.1, 0.6))
 
     def _kill(self) -> None:
+        """Kills one process after the other, once all have come up; and now and then before that."""
         chance = random.Random(self._seed)
-        while not self._over.wait(self._kill_every * chance.uniform(0.5, 1.5)):
-            self._cluster.kill_one(chance)
-            self._cluster.revive()
+        while not self._over.is_set():
+            while chance.random() > KILLED_AT_START and not self._cluster.is_up() and not self._over.wait(0.1):
+                self._cluster.revive()
+            if not self._over.wait(self._kill_every * chance.uniform(0.1, 1.1)):
+                self._cluster.kill_one(chance)
 
     def _fail(self) -> None:
         """Has the platforms fail now and then: before they did what they were asked, or after."""

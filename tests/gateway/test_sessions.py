@@ -44,6 +44,11 @@ def _texts(messages: list[ModelMessage]) -> list[str]:
     return [str(part.content) for part in parts if isinstance(part, (UserPromptPart, TextPart))]
 
 
+def word(number: int) -> str:
+    """Something to say, of sixty tokens."""
+    return f"word {number} {'.' * 232}"
+
+
 @pytest.fixture
 def recorder() -> Recorder:
     return Recorder()
@@ -67,16 +72,25 @@ async def test_what_is_too_long_ago_is_read_in_short(make: Make, recorder: Recor
     scene = make()
     async with scene.open():
         for number in range(12):
-            await scene.ask("alice", f"word {number}")
+            await scene.ask("alice", word(number))
     assert len(recorder.summarized) >= 2
-    assert recorder.summarized[0].startswith("user: word 0\n\nassistant: heard: word 0")
+    assert recorder.summarized[0].startswith(f"user: {word(0)}\n\nassistant: heard: {word(0)}")
     assert recorder.summarized[1].startswith("assistant: What was said before, in short: summary 1")
     last = recorder.read[-1]
     assert last[0] == f"What was said before, in short: summary {len(recorder.summarized)}"
-    assert last[-3:] == ["word 10", "heard: word 10", "word 11"]
-    told = {word for text in (*recorder.summarized, *recorder.read[-1]) for word in text.split("\n\n")}
+    assert last[-3:] == [word(10), f"heard: {word(10)}", word(11)]
+    told = {line for text in (*recorder.summarized, *recorder.read[-1]) for line in text.split("\n\n")}
     for number in range(11):
-        assert told & {f"user: word {number}", f"word {number}"}, number  # nothing falls out in between
+        assert told & {f"user: {word(number)}", word(number)}, number  # nothing falls out in between
+
+
+async def test_what_an_engine_keeps_beside_what_was_said_does_not_count(make: Make, recorder: Recorder) -> None:
+    scene = make()
+    async with scene.open():
+        for number in range(12):
+            await scene.ask("alice", f"{number}")
+    assert recorder.summarized == []
+    assert len(recorder.read[-1]) == 23
 
 
 async def test_a_summary_has_nothing_of_another_persons_private_data(
@@ -104,7 +118,7 @@ async def test_a_summary_of_what_all_may_read_makes_no_answer_private(make: Make
     scene = make()
     async with scene.open():
         for number in range(12):
-            await scene.ask("alice", f"word {number}", "room")
+            await scene.ask("alice", word(number), "room")
     assert scene.rows("SELECT DISTINCT private FROM session_items WHERE role = 'summary'") == [(0,)]
     assert {each.alone for each in scene.sent} == {None}
 
@@ -116,19 +130,19 @@ async def test_without_a_summary_nothing_is_lost_before_it_has_to_be(
     scene = make()
     async with scene.open():
         for number in range(20):
-            assert await scene.ask("alice", f"word {number}") == f"heard: word {number}"
+            assert await scene.ask("alice", word(number)) == f"heard: {word(number)}"
     longest = max(len(str(read)) for read in recorder.read)
     assert "word 0" in str(max(recorder.read, key=len))
     assert "are left out, and not summarized" in caplog.text
-    assert longest < 3000
-    assert recorder.read[-1][-3:] == ["word 18", "heard: word 18", "word 19"]
+    assert longest < 6000
+    assert recorder.read[-1][-3:] == [word(18), f"heard: {word(18)}", word(19)]
 
 
 async def test_a_new_conversation_has_no_summary_of_the_old_one(make: Make, recorder: Recorder) -> None:
     scene = make()
     async with scene.open():
         for number in range(8):
-            await scene.ask("alice", f"word {number}")
+            await scene.ask("alice", word(number))
         await scene.ask("alice", "", command="new")
         await scene.ask("alice", "fresh")
     assert recorder.summarized
