@@ -32,6 +32,7 @@ def run(
         "CHAOS_TRACE": str(trace),
         "UNDERSTUDY_DATABASE_URL": database,
         "UNDERSTUDY_TAKEOVER_SECONDS": TAKEOVER,
+        "UNDERSTUDY_TURN_TRIES": "10",  # what is killed here is no message's own fault
         **platform_environment(emulate, telegram),
     }
     cluster = Cluster(directory, env, webs, workers)
