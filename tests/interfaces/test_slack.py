@@ -476,6 +476,19 @@ async def test_in_a_thread_a_command_is_a_mention_and_its_answer_goes_to_its_per
         assert running.prompts == []
 
 
+async def test_in_a_thread_a_new_conversation_is_a_mention(run: Run, slack: Slack, emulate: Emulate) -> None:
+    async with run(slack) as running:
+        channel, thread = emulate.slack_channel_id, None
+        for number, text in enumerate(("apples", "new", "pears", "new apples"), 1):
+            ts = emulate.slack_post("alice", channel, f"{BOT} {text}", thread)
+            fields = {"thread_ts": thread} if thread else {}
+            thread = thread or ts
+            await post(running, events.app_mention(f"{BOT} {text}", channel=channel, ts=ts, **fields))
+            await said(emulate, channel, number, thread)
+        assert running.prompts == ["apples", "pears", "new apples"]
+        assert [len(messages) for messages in running.told] == [1, 1, 3]
+
+
 async def test_a_sentence_about_accounts_is_no_command(run: Run, slack: Slack, emulate: Emulate) -> None:
     async with run(slack) as running:
         await post(running, dm(emulate, "accounts are due today"))

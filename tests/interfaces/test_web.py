@@ -53,6 +53,15 @@ async def test_a_message_posted_twice_is_one_and_its_answer_is_in_the_transcript
         assert running.prompts == ["<i>hello</i>"]
 
 
+async def test_a_new_conversation_begins(run: Run) -> None:
+    async with run(Web()) as running:
+        alice = await open_window(running, "alice")
+        for number, text in enumerate(("apples", "pears", "/new", "plums"), 1):
+            await write(running, "alice", text, alice, str(number))
+            await transcript(running, "alice", alice, 2 * number)
+        assert [len(messages) for messages in running.told] == [1, 3, 1]
+
+
 async def test_a_window_reads_and_writes_for_its_own_person_alone(run: Run) -> None:
     async with run(Web()) as running:
         alice, bob = await open_window(running, "alice"), await open_window(running, "bob")
