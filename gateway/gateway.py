@@ -107,6 +107,8 @@ class Gateway:
             "private_answers": private_answers,
             "audit_content": audit_content,
         }
+        if unknown := settings.keys() - GatewaySettings.model_fields:
+            raise SettingError(f"Gateway(settings=…) knows no {', '.join(sorted(unknown))}: docs/settings.md has them.")
         known = GatewaySettings(**{**settings, **{name: value for name, value in given.items() if value is not None}})
         self.agent = agent if isinstance(agent, Agent) else Agent(agent)
         self._router = Router(self.agent, routes)

@@ -62,6 +62,7 @@ class Visit:
         self.updates: asyncio.Queue[str | None] | None = None
         self.known: set[str] = set()  # the ids of the entries of the transcript that were there before
         self.open = ExitStack()
+        self.begins = ""  # the id of the thread that it begins
 
 
 class TranscriptStore(Store[Visit]):
@@ -74,16 +75,18 @@ class TranscriptStore(Store[Visit]):
         self._host = host
 
     def generate_thread_id(self, context: Visit) -> str:
-        return f"thr_{uuid4().hex}"  # ChatKit's own ids are 32 bits, of which two soon are the same
+        context.begins = f"thr_{uuid4().hex}"  # ChatKit's own ids are 32 bits, of which two soon are the same
+        return context.begins
 
     def generate_item_id(self, item_type: StoreItemType, thread: ThreadMetadata, context: Visit) -> str:
         return f"{item_type}_{uuid4().hex}"
 
     async def save_thread(self, thread: ThreadMetadata, context: Visit) -> None:
         identity = context.person.identity
-        if await self._host.threads.load(identity, thread.id) is None:
+        if thread.id == context.begins:
+            context.begins = ""
             await self._host.threads.create(identity, thread.id, thread.title or "")
-        else:
+        else:  # nothing, where it was deleted meanwhile
             await self._host.threads.rename(identity, thread.id, thread.title or "")
 
     async def load_thread(self, thread_id: str, context: Visit) -> ThreadMetadata:

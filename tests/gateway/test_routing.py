@@ -76,6 +76,11 @@ def test_a_command_that_is_none_is_refused(command: str, reason: str) -> None:
         Route(named("one"), command=command)
 
 
+def test_a_setting_that_is_not_known_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match="knows no session_token:"):
+        stage(tmp_path, settings={"session_token": 500})
+
+
 def test_two_agents_for_the_same_are_refused(tmp_path: Path) -> None:
     one, two = named("one"), named("two")
     routes = [

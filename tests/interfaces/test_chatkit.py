@@ -338,6 +338,29 @@ def test_a_new_conversation_begins_in_the_thread(tmp_path: Path) -> None:
         assert answers(alice.write(thread, "hello")) == ["1 messages"]
 
 
+def test_a_thread_that_is_deleted_while_it_is_answered_leaves_nothing(tmp_path: Path, database_url: str) -> None:
+    begun, gate = threading.Event(), threading.Event()
+
+    async def slow(messages: list[ModelMessage], _: AgentInfo) -> ModelResponse:
+        begun.set()
+        while not gate.is_set():
+            await asyncio.sleep(0.01)
+        return ModelResponse([TextPart("at last")])
+
+    with serving(Agent(model=FunctionModel(slow)), tmp_path, database_url) as page:
+        alice = page("alice")
+        stream = alice.events("threads.create", input=written("hello"))
+        thread = next(stream).thread.id
+        assert next(stream).type == "thread.item.done"
+        assert begun.wait(10)
+        assert alice.request("threads.delete", thread_id=thread).json() == {}
+        gate.set()
+        assert answers(list(stream)) == []
+        assert alice.request("threads.list").json()["data"] == []
+        begun.clear()
+        assert answers(alice.begin("and now")[1]) == ["at last"]  # the gateway goes on
+
+
 def test_what_was_quoted_is_told_to_the_agent(heard: Agent, tmp_path: Path) -> None:
     with serving(heard, tmp_path) as page:
         events = list(page("alice").events("threads.create", input=written("why?", quoted_text="it rains")))
