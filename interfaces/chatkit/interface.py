@@ -1,5 +1,6 @@
 import json
 from collections.abc import Awaitable, Callable, Sequence
+from inspect import iscoroutinefunction
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING
 
@@ -55,8 +56,8 @@ class ChatKit:
 
     def __init__(self, authenticate: Authenticate | str) -> None:
         self._authenticate = _resolved(authenticate) if isinstance(authenticate, str) else authenticate
-        if not callable(self._authenticate):
-            raise SettingError(f"ChatKit(authenticate={authenticate!r}) is no function: it tells who asks.")
+        if not iscoroutinefunction(self._authenticate) and not iscoroutinefunction(type(self._authenticate).__call__):
+            raise SettingError(f"ChatKit(authenticate={authenticate!r}) is no async function: it tells who asks.")
         try:
             import chatkit.server  # noqa: F401 - the rest is imported where it is used: it takes a moment
         except ImportError as error:

@@ -389,7 +389,12 @@ def test_who_leaves_finds_the_answer_in_the_thread(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("authenticate", "reason"),
-    [(None, "is no function"), ("nowhere:at_all", "No module named"), ("json:nothing", "has no attribute")],
+    [
+        (None, "is no async function"),
+        (len, "is no async function"),
+        ("nowhere:at_all", "No module named"),
+        ("json:nothing", "has no attribute"),
+    ],
 )
 def test_what_is_no_function_is_refused(authenticate: Any, reason: str) -> None:
     with pytest.raises(SettingError, match=reason):
