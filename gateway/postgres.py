@@ -12,8 +12,8 @@ from oauth import SettingError
 
 CONNECTIONS = 10  # kept open by each process, and as many again under load
 CONNECT_TIMEOUT = 10  # seconds
-# Milliseconds. A process that hangs in a transaction holds up the others no longer than this.
-TIMEOUTS = "-c statement_timeout=60000 -c lock_timeout=20000 -c idle_in_transaction_session_timeout=60000"
+# Milliseconds. A worker that hangs in a transaction must not hold up those that take its turns over.
+TIMEOUTS = "-c statement_timeout=60000 -c lock_timeout=20000 -c idle_in_transaction_session_timeout=10000"
 UPGRADE_LOCK = 0x756E6465  # of two that bring the schema up to date at once, one waits
 
 

@@ -23,13 +23,12 @@ def test_a_worker_that_is_stopped_in_a_turn_and_wakes_says_nothing_twice_and_wor
     played = served.gate.with_name("played")
     served.work()
     telegram.deliver(telegram_updates.private_message("one"))
-    wait_until(played.exists, what="a worker plays the turn")
-    stopped = int(played.read_text())
+    stopped = int(wait_until(lambda: played.exists() and played.read_text(), what="a worker plays the turn"))
     others = [served.work()]
     os.kill(stopped, signal.SIGSTOP)
     try:
         telegram.deliver(telegram_updates.private_message("two"))
-        wait_until(lambda: telegram.said(ALICE) == ["heard: one", "heard: two"], 15, "the other has taken over")
+        wait_until(lambda: telegram.said(ALICE) == ["heard: one", "heard: two"], 25, "the other has taken over")
         if forgotten:
             others.append(served.work())  # one that starts removes those from the list that seem dead
         served.gate.touch()

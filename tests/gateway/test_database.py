@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 from peers.postgres import PostgresServer
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, insert, select, text
 from stage import stage
 
+from gateway.config import GatewaySettings
 from gateway.database import Database, make_database
 from gateway.tables import pauses
 from oauth import SettingError
@@ -58,6 +59,20 @@ async def test_a_schema_of_another_version_is_upgraded_by_the_operator(
     await asyncio.gather(*(make_database(url).upgrade() for _ in range(3)))
     async with scene.open():
         assert await scene.ask("alice", "hello") == "heard: hello"
+
+
+async def test_a_transaction_that_hangs_ends_before_a_worker_that_hangs_is_taken_for_dead(
+    postgres: PostgresServer,
+) -> None:
+    database = make_database(postgres.make())
+    await database.open()
+    try:
+        async with database.write() as connection:
+            statement = "SELECT extract(epoch FROM current_setting('idle_in_transaction_session_timeout')::interval)"
+            limit = (await connection.execute(text(statement))).scalar_one()
+    finally:
+        await database.close()
+    assert 0 < limit <= GatewaySettings().takeover_seconds
 
 
 async def test_a_worker_needs_a_database_that_processes_share(tmp_path: Path) -> None:
