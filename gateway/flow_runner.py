@@ -8,6 +8,7 @@ from gateway.events import TurnEvent, TurnHandler
 from gateway.flow import Flow, FlowTurn, nobody, play
 from gateway.history import Session
 from gateway.journal import NO_JOURNAL
+from gateway.request_context import equip_loop
 from toolkits import Message
 
 Handler = Callable[[TurnEvent], Any]
@@ -28,7 +29,7 @@ class Runner:
         self._handler = handler
 
     async def run(self, message: Message | str) -> str:
-        """Answers a message.
+        """Answers a message. From then on, the running loop's default executor carries a flow's context.
 
         Args:
             message: a text, or a message whose sender the tools are told of. No account is used for it.
@@ -36,6 +37,7 @@ class Runner:
         Returns:
             The answer, in markdown.
         """
+        equip_loop()
         agent, context = self._agent, nobody(message if isinstance(message, str) else message.text)
         if isinstance(message, Message):
             context = replace(context, message=message, identity=message.sender, conversation=message.conversation)

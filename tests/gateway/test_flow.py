@@ -36,7 +36,7 @@ from gateway import (
     current_session,
     phase,
 )
-from gateway.request_context import equip_loop, get_from_context, request_context
+from gateway.request_context import get_from_context, request_context
 from gateway.sessions import Role
 from toolkits import Toolkit, tool
 
@@ -247,6 +247,8 @@ async def test_what_is_at_hand_can_be_read_also_in_threads(reads: Reads) -> None
         assert variables() == (session, told.append, None, False)
         async with phase("Work") as p:
             assert await asyncio.to_thread(variables) == (session, told.append, p, True)
+            pooled = asyncio.get_running_loop().run_in_executor(None, variables)
+            assert await pooled == (session, told.append, p, True)
             async with phase("Alone", share_context=False):
                 assert variables() == (session, told.append, None, True)
         return "done"
@@ -626,7 +628,6 @@ def seen_by(who: str, calls: int) -> str:
 
 
 async def test_a_thousand_flows_at_once_share_nothing() -> None:
-    equip_loop()
     flow = looking_flow(asyncio.Barrier(1000), 1)
 
     async def run(number: int) -> tuple[str, str]:
