@@ -7,11 +7,14 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
+from types import NoneType
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from gateway.agent import Agent
+from gateway.configuration.arguments import Parameters, per_request
 from gateway.configuration.expansion import OpenText, expanded, is_open
 from gateway.configuration.reading import KEY, Document, Place, read
 from gateway.configuration.schema import AgentConfig, GatewayConfig, MCPServerConfig, ProviderConfig, ToolkitConfig
@@ -67,24 +70,25 @@ def load(path: str | Path, **options: Any) -> Gateway:
 
 
 def parse(path: Path) -> tuple[Document, GatewayConfig]:
-    """What a file says, where it fits the schema.
+    """What a file says. What does not fit the schema is noted in the document, and left out.
 
     Raises:
-        SettingError: with all that does not, each with its line and column.
+        SettingError: with all that is wrong, if there is nothing else.
     """
     document = read(path)
     _check_open(document, document.value, ())
-    try:
-        config = GatewayConfig.model_validate(document.value if document.value is not None else {})
-    except ValidationError as error:
-        for each in error.errors(include_url=False):
-            place = tuple(part for part in each["loc"] if not _is_of_pydantic(part))
-            at = (*place, KEY) if each["type"] == "extra_forbidden" else place
-            document.note(at, _told(each["type"], each["msg"], place))
-        document.check()
-        raise AssertionError from error
-    document.check()
-    return document, config
+    while True:
+        try:
+            return document, GatewayConfig.model_validate(document.value if document.value is not None else {})
+        except ValidationError as error:
+            found = [(each, document.written(_place(each["loc"]))) for each in error.errors(include_url=False)]
+        left_out = len(document.left_out)
+        for each, place in found:
+            if not left_out:  # what is wrong afterwards is so because of what was left out
+                _note(document, each, place)
+            document.leave_out(place[:-1] if each["type"] == "missing" else place)
+        if len(document.left_out) == left_out:
+            document.check()
 
 
 class _Builder:
@@ -103,6 +107,8 @@ class _Builder:
         return self._agents
 
     def interfaces(self) -> list[Interface]:
+        if not self._document.is_sound(("interfaces",)) and not self._config.interfaces:
+            return []
         if not self._config.interfaces:
             made = self._try(("interfaces",), configured_interfaces)
             return made or []
@@ -115,28 +121,31 @@ class _Builder:
         return interfaces
 
     def routes(self, agents: Mapping[str, Agent | None]) -> tuple[Agent | None, list[Route]]:
+        sound = self._document.is_sound(("routes",))
         if not self._config.routes:
             leads = self._leads()
-            if len(leads) > 1:
+            if len(leads) > 1 and sound:
                 self._document.note(
                     ("agents",), f"There are {len(leads)} agents that nobody asks: say under routes which answers what."
                 )
             return (agents[leads[0]] if leads else None), []
         default, routes = None, dict[tuple[str | None, ...], Route]()
         for index, each in enumerate(self._config.routes):
-            place: Place = ("routes", index)
-            if each.agent not in agents:
+            place = self._document.written(("routes", index))
+            if not self._is_named("agents", each.agent):
                 self._document.note((*place, "agent"), f"There is no agent {each.agent!r}.")
             agent = agents.get(each.agent) or _NOBODY
             route = self._try(place, partial(Route, agent, each.channel, each.workspace, each.command))
             if route is None:
                 continue
+            if not any(route.key):
+                default = agent
+            if not self._document.is_sound(place):
+                continue
             if route.key in routes:
                 self._document.note(place, "Another route is for the same: two agents cannot both answer.")
             routes[route.key] = route
-            if not any(route.key):
-                default = agent
-        if default is None:
+        if default is None and sound:
             self._document.note(("routes",), "No route is for all the rest: add one with nothing but its agent.")
         return default, [route for key, route in routes.items() if any(key)]
 
@@ -151,7 +160,8 @@ class _Builder:
             return self._agents[name]
         config = self._config.agents.get(name)
         if config is None:
-            self._document.note(place, f"There is no agent {name!r}.")
+            if not self._is_named("agents", name):
+                self._document.note(place, f"There is no agent {name!r}.")
             return None
         if name in self._making:
             self._document.note(place, f"The agent {name!r} asks itself, by way of {', '.join(self._making)}.")
@@ -163,10 +173,11 @@ class _Builder:
 
     def _make_agent(self, name: str, config: AgentConfig) -> Agent | None:
         place: Place = ("agents", name)
-        members = [self._agent(member, (*place, "members", i)) for i, member in enumerate(config.members)]
+        at = self._document.written
+        members = [self._agent(member, at((*place, "members", i))) for i, member in enumerate(config.members)]
         summarizer = self._agent(config.summarizer, (*place, "summarizer")) if config.summarizer else None
-        toolkits = [self._toolkit(each, (*place, "toolkits", i)) for i, each in enumerate(config.toolkits)]
-        servers = [self._server(each, (*place, "mcp_servers", i)) for i, each in enumerate(config.mcp_servers)]
+        toolkits = [self._toolkit(each, at((*place, "toolkits", i))) for i, each in enumerate(config.toolkits)]
+        servers = [self._server(each, at((*place, "mcp_servers", i))) for i, each in enumerate(config.mcp_servers)]
         native = self._try((*place, "use"), lambda: _imported(config.use or "")) if config.use else None
         if config.use and native is None:
             return None
@@ -185,6 +196,8 @@ class _Builder:
             if more := [key for key in config.model_fields_set if key != "use"]:
                 self._document.note((*place, sorted(more)[0]), f"{config.use} is an Agent, which says that itself.")
             return native
+        if not self._document.is_sound(place):
+            return None
         return self._try(place, lambda: _ConfiguredAgent(native, name=name, **given))
 
     def _toolkit(self, config: ToolkitConfig, place: Place) -> Toolkit | None:
@@ -208,7 +221,8 @@ class _Builder:
         configs = {**_PROVIDERS, **self._config.providers}
         if not isinstance(name, str) or name not in configs:
             known = ", ".join(sorted(configs))
-            self._document.note(place, f"There is no provider {name!r}, only: {known}.")
+            if not self._is_named("providers", name):
+                self._document.note(place, f"There is no provider {name!r}, only: {known}.")
             return None
         if name not in self._providers:
             self._providers[name] = self._make_provider(name, configs[name])
@@ -223,17 +237,32 @@ class _Builder:
         return self._make(place, cls, arguments) if cls is not None else None
 
     def _make(self, place: Place, cls: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
-        """An object of a class; notes arguments that it does not take."""
-        parameters = dict(inspect.signature(cls.__init__).parameters)
-        parameters.pop("self", None)
-        takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
-        unknown = [name for name in arguments if name not in parameters and not takes_any]
+        """An object of a class; notes arguments that it does not take, or not so."""
+        parameters = Parameters(cls)
+        unknown, missing = parameters.unknown(arguments), parameters.missing(arguments)
         for name in unknown:
-            known = ", ".join(parameters) or "none"
+            known = ", ".join(parameters.names) or "none"
             self._document.note((*place, name, KEY), f"{cls.__name__} takes no argument {name!r}, only: {known}.")
-        if unknown:
+        if missing and not unknown:  # else it is one of those, most likely
+            self._document.note(place, f"{cls.__name__} needs {', '.join(missing)}.")
+        given = {name: self._converted((*place, name), parameters, value) for name, value in arguments.items()}
+        if not self._document.is_sound(place):
             return None
-        return self._try(place, lambda: _per_request(cls, arguments) if is_open(arguments) else cls(**arguments))
+        return self._try(place, lambda: per_request(cls, parameters, given) if is_open(given) else cls(**given))
+
+    def _converted(self, place: Place, parameters: Parameters, value: Any) -> Any:
+        if is_open(value) or not self._document.is_sound(place):
+            return value
+        try:
+            return parameters.converted(str(place[-1]), value)
+        except ValidationError as error:
+            for each in error.errors(include_url=False):
+                _note(self._document, each, (*place, *_place(each["loc"])))
+
+    def _is_named(self, section: str, name: Any) -> bool:
+        """Whether there is something of this name, though it be wrong."""
+        named = [(section, each) for each in getattr(self._config, section)]
+        return (section, name) in [*named, *self._document.left_out] or (section,) in self._document.left_out
 
     def _try(self, place: Place, make: Callable[[], T]) -> T | None:
         try:
@@ -257,22 +286,6 @@ _INCLUDED = {"google": "oauth.google:GoogleAuth", "github": "oauth.github:GitHub
 _PROVIDERS = {name: ProviderConfig(use=name) for name in _INCLUDED}
 
 _NOBODY: Any = object()  # in the place of an agent that could not be made
-
-
-def _per_request(cls: Any, arguments: Mapping[str, Any]) -> Any:
-    """A toolkit that is made anew for each copy, with the values of its request in its arguments."""
-
-    def clone(self: Toolkit) -> Toolkit:
-        made = type(self)(**expanded(arguments))
-        for name in self._clone_shared_attrs:
-            if name in self.__dict__:
-                object.__setattr__(made, name, self.__dict__[name])
-        return made
-
-    if not issubclass(cls, Toolkit):
-        raise SettingError(f"{cls.__name__} is no toolkit, so its arguments cannot depend on the request.")
-    configured: Any = type(cls)(cls.__name__, (cls,), {"clone": clone, "__module__": cls.__module__})
-    return configured(**expanded(arguments))
 
 
 def _toolkit_class(use: str) -> type[Toolkit]:
@@ -314,14 +327,24 @@ def _check_open(document: Document, value: Any, place: Place) -> None:
             _check_open(document, item, (*place, index))
 
 
-def _is_of_pydantic(part: object) -> bool:
-    return isinstance(part, str) and (part.startswith(("function-", "list[", "dict[")) or part in ("str", KEY))
+def _place(found: tuple[int | str, ...]) -> Place:
+    """A place, without what pydantic adds of the types that it tried."""
+    return tuple(
+        part
+        for part in found
+        if isinstance(part, int) or not (part.startswith(("function-", "list[", "dict[")) or part in ("str", KEY))
+    )
 
 
-def _told(kind: str, message: str, place: Place) -> str:
-    name = place[-1] if place else "the file"
+def _note(document: Document, error: ErrorDetails, place: Place) -> None:
+    name, kind = place[-1] if place else "the file", error["type"]
     if kind == "extra_forbidden":
-        return f"{name!r} is not known here."
-    if kind == "missing":
-        return f"{name!r} is missing here."
-    return f"{name}: {message}."
+        document.note((*place, KEY), f"{name!r} is not known here.")
+    elif kind == "missing":
+        document.note(place, f"{name!r} is missing here.")
+    elif kind in ("model_type", "model_attributes_type", "dict_type"):
+        document.note(place, f"{name}: Input should be keys with values, like `key: value`.")
+    elif kind == "string_type" and not isinstance(error["input"], (dict, list, NoneType)):
+        document.note(place, f"{name}: Input should be a valid string: put it in quotes.")
+    else:
+        document.note(place, f"{name}: {error['msg']}.")

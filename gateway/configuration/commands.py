@@ -40,6 +40,7 @@ def show(path: Path) -> str:
         SettingError: if it does not fit the schema.
     """
     document, config = parse(path)
+    document.check()
     shown = _masked(document, config.model_dump(mode="json", exclude_unset=True), ())
     return str(yaml.safe_dump(shown, sort_keys=False, allow_unicode=True)).rstrip()
 

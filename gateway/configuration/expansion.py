@@ -12,7 +12,7 @@ from oauth import SettingError
 REQUEST_NAMES = ("REQUEST_ID", "CHANNEL", "TENANT", "USER_ID", "CONVERSATION_ID", "SESSION_ID")
 """What the gateway sets of each request: see `gateway.request_context`."""
 
-_REFERENCE = re.compile(r"\$\$\{|\$\{(?P<name>[A-Za-z_]\w*)(?::(?P<default>[^}]*))?\}")
+_REFERENCE = re.compile(r"\$\$\{|\$\{(?P<name>[A-Za-z_]\w*)(?::(?P<default>[^}]*))?\}|(?P<unended>\$\{)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +43,9 @@ class OpenText(str):
         return self
 
 
-def references(text: str) -> Iterator[Reference]:
-    """The names in a text, in order."""
-    for found in _REFERENCE.finditer(text):
-        if found["name"] is not None:
-            yield Reference(found["name"], found["default"], found.start())
+def unended(text: str) -> Iterator[int]:
+    """Where a text has a `${` that begins no name."""
+    return (found.start() for found in _REFERENCE.finditer(text) if found["unended"])
 
 
 def fill(text: str, value_of: Callable[[Reference], str | None]) -> str:

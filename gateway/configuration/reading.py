@@ -2,13 +2,15 @@
 
 import os
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from gateway.configuration.expansion import REQUEST_NAMES, Reference, fill, references
+from gateway.configuration.expansion import REQUEST_NAMES, Reference, fill, unended
 from oauth import SettingError
 
 SECRET_WORDS = ("SECRET", "TOKEN", "PASSWORD", "KEY", "CREDENTIAL")
@@ -33,6 +35,8 @@ class Document:
     Args:
         marks: line and column of each value, by its place; of a key, by that place and `KEY`.
         secret: the places of what was expanded from a variable that holds a secret.
+        unsound: the places of values that are not as they should be.
+        left_out: those of them that are not in `value` any more.
     """
 
     path: Path
@@ -40,13 +44,53 @@ class Document:
     marks: dict[Place, tuple[int, int]] = field(default_factory=dict)
     secret: set[Place] = field(default_factory=set)
     mistakes: list[Mistake] = field(default_factory=list)
+    unsound: set[Place] = field(default_factory=set)
+    left_out: set[Place] = field(default_factory=set)
 
-    def note(self, place: Sequence[str | int], sentence: str) -> None:
-        """Notes that something is wrong at a place, or at what is around it if there is nothing."""
+    def note(self, place: Sequence[str | int], sentence: str, mark: tuple[int, int] | None = None) -> None:
+        """Notes that something is wrong at a place, or at what is around it if there is nothing.
+
+        Args:
+            mark: where in the value it is, from its beginning unless given.
+        """
         near = tuple(place)
+        self.unsound.add(near)
         while near and near not in self.marks:
             near = near[:-1]
-        self.mistakes.append(Mistake(*self.marks.get(near, (1, 1)), " ".join(sentence.split())))
+        self.mistakes.append(Mistake(*(mark or self.marks.get(near, (1, 1))), " ".join(sentence.split())))
+
+    def is_sound(self, place: Place) -> bool:
+        """Whether all in a place is as it should be."""
+        return not any(each[: len(place)] == place for each in self.unsound)
+
+    def leave_out(self, place: Place) -> None:
+        """Takes a value out of what is around it, if it is there."""
+        around = self.value
+        *outer, last = self._kept(place) or (None,)
+        with suppress(LookupError, TypeError):
+            for part in outer:
+                around = around[part]
+            del around[last]
+            self.left_out.add(place)
+
+    def written(self, place: Place) -> Place:
+        """Where in the file is what is at a place of `value` now."""
+        found: Place = ()
+        for part in place:
+            if isinstance(part, int):
+                kept = (number for number in count() if (*found, number) not in self.left_out)
+                part = next(islice(kept, part, None))
+            found = (*found, part)
+        return found
+
+    def _kept(self, place: Place) -> Place:
+        """Where in `value` is now what was at a place of the file."""
+        return tuple(
+            part - sum((*place[:depth], number) in self.left_out for number in range(part))
+            if isinstance(part, int)
+            else part
+            for depth, part in enumerate(place)
+        )
 
     def check(self) -> None:
         """
@@ -119,7 +163,7 @@ class _Reader:
             here = (*place, key)
             mark = (key_node.start_mark.line + 1, key_node.start_mark.column + 1)
             if key in values:
-                self._document.mistakes.append(Mistake(*mark, f"{key!r} is there twice."))
+                self._document.note((*here, KEY), f"{key!r} is there twice.", mark)
                 continue
             self._document.marks[(*here, KEY)] = mark
             values[key] = self.value(value_node, here)
@@ -131,29 +175,30 @@ class _Reader:
                 return None
             value = os.environ.get(reference.name, reference.default)
             if value is None:
-                self._note_unknown(node, reference)
+                self._document.note(place, _UNKNOWN.format(f"${{{reference.name}"), self._mark(node, reference.start))
                 return ""
             if reference.name in os.environ and any(word in reference.name.upper() for word in SECRET_WORDS):
                 self._document.secret.add(place)
             return value
 
+        for start in unended(node.value):
+            self._document.note(place, _UNENDED, self._mark(node, start))
         return fill(node.value, value_of)
 
-    def _note_unknown(self, node: yaml.Node, reference: Reference) -> None:
-        count = sum(each.name == reference.name and each.start < reference.start for each in references(node.value))
+    def _mark(self, node: yaml.Node, start: int) -> tuple[int, int]:
+        """Line and column of the `${` that is at a place of a node's text. In the source it may stand elsewhere."""
         index = node.start_mark.index
-        for _ in range(count + 1):
-            index = self._source.index(f"${{{reference.name}", index) + 1
-        before = self._source[: index - 1]
-        line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
-        self._document.mistakes.append(
-            Mistake(
-                line,
-                column,
-                f"${{{reference.name}}} is not set in the environment, has no default (${{{reference.name}:default}}) "
-                "and is no name of a request: declare it under request_context if a host application adds it.",
-            )
-        )
+        for _ in range(node.value.count("${", 0, start) + 1):
+            index = max(index, self._source.find("${", index) + 1)
+        before = self._source[: max(index - 1, 0)]
+        return before.count("\n") + 1, len(before) - before.rfind("\n")
+
+
+_UNKNOWN = (
+    "{0}}} is not set in the environment, has no default ({0}:default}}) "
+    "and is no name of a request: declare it under request_context if a host application adds it."
+)
+_UNENDED = "${ begins no name here: write ${NAME}, or $${ for a literal."
 
 
 def _declared(node: yaml.Node | None) -> list[str]:

@@ -119,7 +119,7 @@ class GatewayConfig(Section):
     """The arguments of each channel by its name, like slack; those that the environment sets up, unless given."""
     routes: list[RouteConfig] = []
     """Where there are several agents; one route has nothing but its agent, for all the rest."""
-    request_context: list[str] = []
+    request_context: list[Annotated[str, Field(pattern=r"^[A-Za-z_]\w*$")]] = []
     """Names that a host application adds to each request."""
     database: str | None = None
     base_url: str | None = None

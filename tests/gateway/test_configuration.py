@@ -22,7 +22,11 @@ from gateway.request_context import request_context
 from oauth import Keyring
 
 KITS = '''
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
 from gateway import Agent, Message
+from oauth import OAuthProvider
 from toolkits import Toolkit, tool
 
 
@@ -51,6 +55,23 @@ helper = Agent(model="test", name="helper")
 
 async def flow(message: Message) -> str:
     return f"flow: {message.text}"
+
+
+class Typed(Toolkit):
+    def __init__(
+        self, limit: int, directory: Path = Path("a"), hours: Mapping[str, list[int]] | None = None,
+        words: Iterable[str] = (), auth: OAuthProvider | None = None, clock: "Unimported | None" = None,
+    ) -> None:
+        self.limit = limit
+        self.directory = directory
+        self.hours = hours
+        self.words = tuple(words)
+        self.clock = clock
+
+    @tool
+    def tell(self) -> str:
+        """Tells what it was made with."""
+        return repr((self.limit + 1, self.directory, self.hours, self.words, self.clock))
 
 
 class NoToolkit:
@@ -154,6 +175,31 @@ async def test_what_is_shared_stays_so_and_the_rest_is_each_persons(write: Write
     assert template.namespace == "${USER_ID}"  # type: ignore[attr-defined]
 
 
+async def test_arguments_are_of_the_types_that_a_toolkit_names(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOUR", "9")
+    path = write("""
+        agents:
+          a:
+            toolkits:
+              - use: MYKITS:Typed
+                limit: ${LIMIT:5}
+                directory: notes/${USER_ID}
+                hours: {mon: ["${HOUR}", 17]}
+                words: [one, two]
+                clock: noon
+        request_context: [LIMIT]
+        interfaces: {web: {}}
+    """)
+    gateway = obeying(load(path))
+    told = "PosixPath('notes/alice'), {'mon': [9, 17]}, ('one', 'two'), 'noon')"
+    async with gateway.lifespan():
+        assert await ask(gateway, "alice", "call tell") == f"(6, {told}"
+        with request_context({"LIMIT": "7"}):
+            assert await ask(gateway, "alice", "call tell") == f"(8, {told}"
+        with request_context({"LIMIT": "many"}), pytest.raises(SettingError, match=r"Typed\(limit=…\) cannot be had"):
+            await ask(gateway, "alice", "call tell")
+
+
 def test_instructions_are_those_of_the_request(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REGION", "eu")
     agent = load(write(WHOLE)).agent
@@ -190,6 +236,11 @@ BROKEN = {
         "agents: {a: {}}\nsessions:\n  tokens: many",
         "3:11: tokens: Input should be a valid integer",
     ),
+    "a number where a text is": (
+        "agents: {a: {}}\nroutes: [{agent: a}, {agent: a, workspace: 1234}]",
+        "2:44: workspace: Input should be a valid string: put it in quotes.",
+    ),
+    "a word where keys are": ("agents: {a: {}}\nlimits: 3", "2:9: limits: Input should be keys with values"),
     "a word of several": (
         "agents: {a: {}}\nprivate_answers: maybe",
         "2:18: private_answers: Input should be 'alone' or",
@@ -202,6 +253,11 @@ BROKEN = {
     "one in a block": (
         "agents:\n  a:\n    instructions: |\n      one\n      two ${NOWHERE} three",
         "5:11: ${NOWHERE} is not set",
+    ),
+    "a name that does not end": ("agents:\n  a:\n    description: $${a} ${b", "3:24: ${ begins no name here"),
+    "a name that is none": (
+        "agents: {a: {}}\nrequest_context: [PLAN, a plan]",
+        "2:25: 1: String should match pattern",
     ),
     "a request's name where none is": (
         "agents: {a: {model: 'x:${USER_ID}'}}",
@@ -217,7 +273,15 @@ BROKEN = {
     ),
     "one that is missing": (
         "agents: {a: {toolkits: ['MYKITS:Notes']}}",
-        "missing 1 required positional argument: 'namespace'",
+        "1:25: Notes needs namespace.",
+    ),
+    "an argument of the wrong type": (
+        "agents:\n  a:\n    toolkits:\n      - use: MYKITS:Typed\n        limit: many",
+        "5:16: limit: Input should be a valid integer, unable to parse",
+    ),
+    "one of the wrong type inside": (
+        "agents:\n  a:\n    toolkits:\n      - use: MYKITS:Typed\n        limit: 3\n        hours: {mon: [9, noon]}",
+        "6:26: 1: Input should be a valid integer",
     ),
     "a member that is not there": ("agents: {a: {members: [b]}}", "1:24: There is no agent 'b'."),
     "agents that ask each other": ("agents: {a: {members: [b]}, b: {members: [a]}}", "The agent 'a' asks itself"),
@@ -246,7 +310,7 @@ BROKEN = {
     ),
     "a provider of which too little is said": (
         "agents: {a: {mcp_servers: [{server: 'https://x.test', auth: acme}]}}\nproviders: {acme: {label: Acme}}",
-        "2:19: OAuth2Provider.__init__() missing 4 required keyword-only arguments",
+        "2:19: OAuth2Provider needs authorization_endpoint, token_endpoint, account_endpoint, account_field.",
     ),
     "a channel's argument": ("agents: {a: {}}\ninterfaces:\n  web: {color: red}", "3:9: Web takes no argument 'color'"),
     "an Agent with more": ("agents:\n  a:\n    use: MYKITS:helper\n    model: x", "4:12: "),
@@ -320,6 +384,56 @@ def test_all_that_is_wrong_is_said_at_once(write: Write) -> None:
     heading, *lines = str(raised.value).splitlines()
     assert heading == "4 mistakes:"
     assert [line.split(":")[1] for line in lines] == ["3", "4", "5", "5"]
+
+
+def test_what_is_wrong_hides_nothing_else_and_is_said_once(write: Write) -> None:
+    path = write("""
+        agents:
+          one:
+            toolkits:
+              - us: gmail
+              - use: MYKITS:Notes
+                namspace: x
+              - use: MYKITS:Typed
+                limit: many
+              - mail
+            instructions: ${NOPE} and ${NOPE
+          two: {modle: x, engine: nonsense}
+          three: 3
+        routes:
+          - agnt: one
+          - {agent: one}
+          - {agent: two, chanel: web}
+          - {agent: three, channel: web}
+          - {agent: four, channel: slack}
+          - {agent: two, channel: web}
+        interfaces: {web: 3, fax: {}}
+        limits: many
+        sessions: {tokens: few, hours: 3}
+    """)
+    with pytest.raises(SettingError) as raised:
+        load(path)
+    places = [tuple(map(int, line.split(":")[1:3])) for line in str(raised.value).splitlines()[1:]]
+    assert places == [
+        (5, 9),
+        (7, 9),
+        (9, 16),
+        (10, 9),
+        (11, 19),
+        (11, 31),
+        (12, 9),
+        (13, 10),
+        (15, 5),
+        (15, 5),
+        (17, 18),
+        (19, 13),
+        (20, 5),
+        (21, 19),
+        (21, 27),
+        (22, 9),
+        (23, 20),
+        (23, 25),
+    ], str(raised.value)
 
 
 def invoke(*arguments: str) -> Any:
