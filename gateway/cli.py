@@ -167,20 +167,18 @@ def person_erase(
 
 @app.command()
 def serve(
-    target: Annotated[
-        str, typer.Argument(metavar="FILE[:NAME]", help="A Python file with a Gateway or an Agent, or a YAML file.")
-    ],
+    target: Target,
     host: Annotated[str, typer.Option(help="The address to listen on.")] = LOOPBACK,
     port: Port = 8000,
 ) -> None:
-    """Serve the gateway in a Python file."""
+    """Serve the gateway of a file."""
     configure_logging()
     from gateway.loader import load_gateway
     from gateway.server import serve as serve_gateway
 
     gateway = load_gateway(target)
     if "web" in gateway.interfaces:
-        raise SettingError("The web chat runs in `understudy dev` alone: take Web() out of interfaces=[…].")
+        raise SettingError("The web chat runs in `understudy dev` alone: take it out of the interfaces.")
 
     def ready() -> None:
         _print(f"Understudy serves {target} on http://{host}:{port}")
@@ -196,9 +194,7 @@ def serve(
 
 @app.command()
 def worker(
-    target: Annotated[
-        str, typer.Argument(metavar="FILE[:NAME]", help="A Python file with a Gateway or an Agent, or a YAML file.")
-    ],
+    target: Target,
 ) -> None:
     """Play the messages that `understudy serve` takes, on PostgreSQL: any number of both, on any number of hosts."""
     configure_logging()
@@ -235,9 +231,7 @@ def db_copy(
 
 @app.command()
 def send(
-    target: Annotated[
-        str, typer.Argument(metavar="FILE[:NAME]", help="A Python file with a Gateway or an Agent, or a YAML file.")
-    ],
+    target: Target,
     channel: Annotated[str, typer.Argument(help="Like slack.")],
     tenant: Annotated[str, typer.Argument(help="The workspace, the bot's id, or the number that people write to.")],
     conversation: Annotated[str, typer.Argument(help="The conversation, as `understudy audit` shows it.")],
@@ -340,9 +334,7 @@ def dev(port: Port = 8000) -> None:
 
 @app.command()
 def check(
-    target: Annotated[
-        str, typer.Argument(metavar="FILE[:NAME]", help="A Python file with a Gateway or an Agent, or a YAML file.")
-    ],
+    target: Target,
 ) -> None:
     """Hunt for leaks between people. It calls every tool with made-up arguments, and reaches no other machine."""
     from gateway.check.blocking import hunt_and_wait, leave
