@@ -20,7 +20,7 @@ from peers.wait import wait_until
 from oauth import Keyring
 
 COMMAND = Path(sys.executable).with_name("understudy")
-START_TIMEOUT = 30.0  # seconds
+START_TIMEOUT = 60.0  # seconds
 WORKS = "Understudy plays the messages of"  # what a worker says when it has started
 ROOT = Path(__file__).parents[2]
 

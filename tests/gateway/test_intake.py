@@ -146,6 +146,7 @@ async def test_a_database_that_takes_too_long_answers_503_and_what_is_delivered_
     async with scene.open():
         with pytest.raises(NotAccepted):
             await scene.gateway.accept(an_event(1))
+        monkeypatch.setattr("gateway.intake.ACCEPT_TIMEOUT", 20)
         slow.set()
         assert not await scene.gateway.accept(an_event(1))  # it was committed after all
         await scene.gateway.accept(an_event(2))
