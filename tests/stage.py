@@ -11,7 +11,15 @@ from typing import Any
 from urllib.parse import urlencode
 
 from peers.wait import wait_until_async
-from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse, TextPart, ToolCallPart, ToolReturnPart
+from pydantic_ai.messages import (
+    ModelMessage,
+    ModelRequest,
+    ModelResponse,
+    TextPart,
+    ToolCallPart,
+    ToolReturnPart,
+    UserPromptPart,
+)
 from pydantic_ai.models.function import AgentInfo, FunctionModel
 from sqlalchemy import create_engine, text
 from starlette.routing import BaseRoute
@@ -106,6 +114,12 @@ class StageChannel:
 
 def place(name: str, tenant: str = TENANT) -> Conversation:
     return Conversation("stage", tenant, name, shared=not name.startswith("dm"))
+
+
+def texts_told(messages: list[ModelMessage]) -> list[str]:
+    """What a model is told that people and agents said."""
+    parts = (part for message in messages for part in message.parts)
+    return [str(part.content) for part in parts if isinstance(part, (UserPromptPart, TextPart))]
 
 
 async def obey(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:

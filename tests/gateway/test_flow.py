@@ -1,7 +1,6 @@
-"""Flows: what each call reads and writes, what is shown, whose turn it is; and that nothing is left behind."""
+"""Flows: what each call reads and writes, phases, and what may be a flow."""
 
 import asyncio
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,15 +9,14 @@ from typing import Any
 import pytest
 from engine_agents import ENGINES, model
 from peers.aimock import Aimock, calls_tool, says
-from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart, ToolCallPart, ToolReturnPart, UserPromptPart
+from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart
 from pydantic_ai.models.function import AgentInfo, FunctionModel
-from stage import Vault, obey, place, stage
+from stage import Vault, texts_told
 
 from gateway import (
     Agent,
     AgentCall,
     Gateway,
-    Identity,
     MaxTurnsExceeded,
     Message,
     PhaseEnded,
@@ -27,16 +25,12 @@ from gateway import (
     Session,
     SessionItem,
     SettingError,
-    TextDelta,
-    ToolStarted,
-    TurnContext,
     current_handler,
     current_in_phase,
     current_phase_session,
     current_session,
     phase,
 )
-from gateway.request_context import get_from_context, request_context
 from gateway.sessions import Role
 from toolkits import Toolkit, tool
 
@@ -50,7 +44,7 @@ class Reads:
 
     def agent(self, name: str) -> Agent:
         async def answer(messages: list[ModelMessage], _: AgentInfo) -> ModelResponse:
-            said = list(_texts(messages))
+            said = texts_told(messages)
             call = f"{name}({said[-1]})"
             self.by_call[call] = said[:-1]
             if name in self.gates:
@@ -58,13 +52,6 @@ class Reads:
             return ModelResponse([TextPart(call)])
 
         return Agent(model=FunctionModel(answer), name=name)
-
-
-def _texts(messages: list[ModelMessage]) -> Any:
-    for message in messages:
-        for part in message.parts:
-            if isinstance(part, (UserPromptPart, TextPart)):
-                yield str(part.content)
 
 
 def texts(items: Any) -> list[str]:
@@ -296,37 +283,6 @@ async def test_a_phase_ends_whole_whatever_is_raised(reads: Reads, fails: str) -
     assert texts(session.items) == ["go", *kept, raised.get(fails, "ValueError body")]
 
 
-async def test_what_is_shown(tmp_path: Path) -> None:
-    async def speak(messages: list[ModelMessage], info: AgentInfo) -> Any:
-        for word in ("wo", "rd"):
-            yield word
-
-    class Kit(Toolkit):
-        @tool
-        def look(self) -> str:
-            """Looks."""
-            return "seen"
-
-    async def say(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
-        return ModelResponse([TextPart("word")])
-
-    speaker = Agent(model=FunctionModel(say, stream_function=speak), name="speaker")
-    worker = Agent(model=FunctionModel(obey), toolkits=[Kit()], name="worker")
-    told: list[Any] = []
-
-    async def flow(message: Message) -> str:
-        await speaker("a")
-        await speaker("b").stream()
-        await speaker("c").stream().silent()
-        await worker("call look")
-        await worker("call look").silent()
-        return "end"
-
-    await Runner(flow, handler=told.append).run("go")
-    assert [event.text for event in told if isinstance(event, TextDelta)] == ["wo", "rd"]
-    assert [event.tool for event in told if isinstance(event, ToolStarted)] == ["look"]
-
-
 @pytest.mark.parametrize("engine", ENGINES)
 async def test_a_call_may_be_of_any_engine_and_is_bounded(engine: str, aimock: Aimock) -> None:
     class Kit(Toolkit):
@@ -355,188 +311,6 @@ async def test_a_call_may_be_of_any_engine_and_is_bounded(engine: str, aimock: A
     assert await Runner(flow, session=session).run("look") == "I have looked, as I said"
     with pytest.raises(ValueError, match="leaves no turn"):
         one("x").max_turns(0)
-
-
-async def test_a_flow_in_the_gateway_is_its_senders_turn(tmp_path: Path, vault: Vault) -> None:
-    opener = Agent(model=FunctionModel(obey), toolkits=[vault], name="opener")
-
-    async def flow(message: Message) -> str:
-        async with phase("Open"):
-            found = await opener("call open_vault")
-        return f"{message.sender.user_id} has {found}"
-
-    scene = stage(tmp_path, agent=Agent(flow))
-    async with scene.open():
-        for person in ("alice", "bob"):
-            before = len(scene.sent)
-            await scene.write(person, "open it")
-            await scene.connect((await scene.wait_for(before + 1))[-1].link, person)
-            assert (await scene.wait_for(before + 2))[-1].text == f"{person} has SECRET-{person}"
-        shown = [type(event) for _, event in scene.channel.presenter.shown]
-        assert shown.count(PhaseStarted) == shown.count(PhaseEnded) == 4  # each asked for a consent first
-    said = scene.rows("SELECT owner_user_id, text FROM session_items ORDER BY id")
-    assert said == [(p, text) for p in ("alice", "bob") for text in ("open it", f"{p} has SECRET-{p}")]
-
-
-async def test_a_call_outside_a_turn_or_after_it_is_nobodys(tmp_path: Path, vault: Vault) -> None:
-    opener = Agent(model=FunctionModel(obey), toolkits=[vault], name="opener")
-    late: list[AgentCall] = []
-    tasks: list[asyncio.Task[str]] = []
-    over = asyncio.Event()
-
-    async def afterwards() -> str:
-        await over.wait()
-        return await opener("call open_vault")
-
-    def in_thread() -> str:
-        return asyncio.run(_awaited(opener("call open_vault")))
-
-    async def flow(message: Message) -> str:
-        late.append(opener("call open_vault"))
-        tasks.append(asyncio.create_task(afterwards()))
-        thread = threading.Thread(target=lambda: threads.append(_outcome(in_thread)))
-        thread.start()
-        await asyncio.to_thread(thread.join)
-        return await opener(message)
-
-    threads: list[str] = []
-    scene = stage(tmp_path, agent=Agent(flow))
-    async with scene.open():
-        await scene.write("alice", "call open_vault")
-        await scene.connect((await scene.wait_for(1))[0].link, "alice")
-        assert (await scene.wait_for(2))[1].text == "SECRET-alice"
-        over.set()
-        refused = [await _refusal(tasks[-1]), await _refusal(late[-1]), await _refusal(opener("call open_vault"))]
-        assert all("SECRET" not in text for text in (*refused, *threads))
-        assert all("nobody" in text or "cannot tell who you are" in text for text in (*refused, *threads)), refused
-
-
-async def _awaited(call: AgentCall) -> str:
-    return await call
-
-
-def _outcome(function: Callable[[], str]) -> str:
-    try:
-        return function()
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is looked at
-        return repr(error)
-
-
-async def _refusal(call: Any) -> str:
-    try:
-        return str(await call)
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is looked at
-        return repr(error)
-
-
-async def test_what_a_flow_tells_an_agent_of_private_data_is_for_its_person_alone(tmp_path: Path, vault: Vault) -> None:
-    read: list[list[str]] = []
-
-    async def note(messages: list[ModelMessage], _: AgentInfo) -> ModelResponse:
-        read.append(list(_texts(messages)))
-        return ModelResponse([TextPart("noted")])
-
-    opener = Agent(model=FunctionModel(obey), toolkits=[vault], name="opener")
-    noter = Agent(model=FunctionModel(note), name="noter")
-
-    async def flow(message: Message) -> str:
-        if message.text == "open mine":
-            found = await opener("call open_vault").isolated()
-            return await noter(f"sum up {found}")
-        return await noter(message)
-
-    scene = stage(tmp_path, agent=Agent(flow))
-    async with scene.open():
-        await scene.write("alice", "open mine", "room")
-        await scene.connect((await scene.wait_for(1))[0].link, "alice")
-        await scene.wait_for(2)
-        await scene.ask("bob", "hello", "room")
-        await scene.ask("alice", "and mine", "room")
-    of_bob, of_alice = read[-2:]
-    assert "SECRET-alice" not in str(of_bob)
-    assert any("open mine" in text for text in of_bob)
-    assert "sum up SECRET-alice" in of_alice
-
-
-async def test_an_agent_that_was_not_found_is_called_if_it_needs_nothing(tmp_path: Path) -> None:
-    class Till(Toolkit):
-        @tool(approval=True)
-        def pay(self) -> str:
-            """Pays."""
-            return "paid"
-
-    unnamed = {
-        "plain": Agent(model=FunctionModel(obey), name="plain"),
-        "payer": Agent(model=FunctionModel(obey), name="payer", toolkits=[Till()]),
-    }
-
-    async def flow(message: Message) -> str:
-        try:
-            return await unnamed[message.text](message)
-        except SettingError as error:
-            return str(error)
-
-    scene = stage(tmp_path, agent=Agent(flow))
-    async with scene.open():
-        assert await scene.ask("alice", "plain") == "heard: plain"
-        assert "'payer', which the gateway has not found in it. It needs" in await scene.ask("alice", "payer")
-
-
-def test_agents_are_found_in_what_a_flow_defines_and_calls() -> None:
-    one, two, three, four = (Agent(model="test", name=name) for name in ("one", "two", "three", "four"))
-
-    async def step(text: str) -> str:
-        return await one(text)
-
-    async def flow(message: Message) -> list[str]:
-        async def inner() -> str:
-            return await two(message)
-
-        return [await step("a"), await inner(), *await asyncio.gather(*(three(text) for text in "bc"))]
-
-    class Research:
-        def __init__(self) -> None:
-            self.searcher = four
-
-        async def flow(self, message: Message) -> str:
-            return await self.searcher(message)
-
-    assert set(Agent(flow).members) == {one, two, three}
-    assert Agent(Research().flow).members == [four]
-
-
-async def test_a_flow_may_be_a_method(tmp_path: Path) -> None:
-    class Greeter:
-        async def flow(self, message: Message) -> str:
-            return f"hello {message.sender_name}"
-
-    scene = stage(tmp_path, agent=Agent(Greeter().flow))
-    async with scene.open():
-        assert await scene.ask("alice", "hi") == "hello Alice"
-
-
-async def test_a_flow_that_is_played_again_repeats_no_call(tmp_path: Path, vault: Vault) -> None:
-    """It waits for a consent in its second call: the first is not made again."""
-    asked: list[str] = []
-
-    async def think(messages: list[ModelMessage], _: AgentInfo) -> ModelResponse:
-        asked.append(str(list(_texts(messages))[-1]))
-        return ModelResponse([TextPart(f"thought {len(asked)}")])
-
-    thinker = Agent(model=FunctionModel(think), name="thinker")
-    opener = Agent(model=FunctionModel(obey), toolkits=[vault], name="opener")
-
-    async def flow(message: Message) -> str:
-        thought = await thinker(message)
-        return f"{thought}: {await opener('call open_vault')}"
-
-    scene = stage(tmp_path, agent=Agent(flow))
-    async with scene.open():
-        await scene.write("alice", "go")
-        await scene.connect((await scene.wait_for(1))[0].link, "alice")
-        assert (await scene.wait_for(2))[1].text == "thought 1: SECRET-alice"
-    assert asked == ["go"]
-    assert scene.rows("SELECT count(*) FROM turn_responses") == [(0,)]
 
 
 async def test_flows_may_be_called_in_flows(reads: Reads) -> None:
@@ -585,66 +359,3 @@ async def test_the_agents_that_a_flow_names_are_checked_and_registered(vault: Va
         return await around(message)
 
     assert [agent.name for agent in Agent(flow, members=[given]).members] == ["given", "around"]
-
-
-class Looking(Toolkit):
-    @tool
-    def look(self, context: TurnContext) -> str:
-        """Looks at who asks, in a thread."""
-        p, session = current_phase_session.get(), current_session.get()
-        assert p is not None
-        assert session is not None
-        values = (context.identity.user_id, get_from_context("USER_ID"), p.label, p.data["of"], session.items[0].text)
-        return " ".join(map(str, values))
-
-
-async def look_and_tell(messages: list[ModelMessage], _: AgentInfo) -> ModelResponse:
-    returned = [part for part in messages[-1].parts if isinstance(part, ToolReturnPart)]
-    if not returned:
-        return ModelResponse([ToolCallPart("look", {})])
-    return ModelResponse([TextPart(returned[0].model_response_str())])
-
-
-def looking_flow(barrier: asyncio.Barrier, calls: int) -> Any:
-    worker = Agent(model=FunctionModel(look_and_tell), toolkits=[Looking()], name="worker")
-
-    async def flow(message: Message) -> str:
-        who = message.sender.user_id
-        current = current_session.get()
-        assert current is not None
-        await current.add_items([SessionItem(Role.USER, who)])
-        async with phase(f"of {who}") as p:
-            assert p is not None
-            p.of = who
-            await barrier.wait()
-            found = await asyncio.gather(*(worker("look") for _ in range(calls)))
-        return " | ".join(found)
-
-    return flow
-
-
-def seen_by(who: str, calls: int) -> str:
-    return " | ".join([f"{who} {who} of {who} {who} {who}"] * calls)
-
-
-async def test_a_thousand_flows_at_once_share_nothing() -> None:
-    flow = looking_flow(asyncio.Barrier(1000), 1)
-
-    async def run(number: int) -> tuple[str, str]:
-        sender = Identity("stage", "T1", f"p{number}")
-        where = place(f"dm-p{number}")
-        message = Message(id="1", text="go", sender=sender, sender_name="", conversation=where)
-        with request_context({"USER_ID": sender.user_id}):
-            return sender.user_id, await Runner(flow, session=Session()).run(message)
-
-    for who, answer in await asyncio.gather(*(run(number) for number in range(1000))):
-        assert answer == seen_by(who, 1)
-
-
-async def test_flows_of_the_gateway_at_once_share_nothing(tmp_path: Path) -> None:
-    scene = stage(tmp_path, agent=Agent(looking_flow(asyncio.Barrier(50), 2)), max_concurrent_turns=50)
-    async with scene.open():
-        await asyncio.gather(*(scene.write(f"p{number}", "go") for number in range(50)))
-        sent = await scene.wait_for(50, 60)
-    for each in sent:
-        assert each.text == seen_by(each.conversation.removeprefix("dm-"), 2)

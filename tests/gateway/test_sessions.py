@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart, UserPromptPart
+from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart
 from pydantic_ai.models.function import AgentInfo, FunctionModel
-from stage import Stage, Vault, obey, stage
+from stage import Stage, Vault, obey, stage, texts_told
 from typer.testing import CliRunner
 
 from gateway import Agent
@@ -25,23 +25,18 @@ class Recorder:
         self.fails = False
 
     async def answer(self, messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
-        self.read.append(_texts(messages))
+        self.read.append(texts_told(messages))
         return await obey(messages, info)
 
     async def summarize(self, messages: list[ModelMessage], _: AgentInfo) -> ModelResponse:
         if self.fails:
             raise RuntimeError("the model is away")
-        self.summarized.append(_texts(messages)[-1])
+        self.summarized.append(texts_told(messages)[-1])
         return ModelResponse([TextPart(f"summary {len(self.summarized)}")])
 
     def agent(self, **options: Any) -> Agent:
         summarizer = Agent(model=FunctionModel(self.summarize), name="summarizer")
         return Agent(model=FunctionModel(self.answer), summarizer=summarizer, **options)
-
-
-def _texts(messages: list[ModelMessage]) -> list[str]:
-    parts = (part for message in messages for part in message.parts)
-    return [str(part.content) for part in parts if isinstance(part, (UserPromptPart, TextPart))]
 
 
 def word(number: int) -> str:
