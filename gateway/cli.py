@@ -294,9 +294,9 @@ def deadletters_drop(names: Names = None, every: Every = False) -> None:
 def dev(port: Port = 8000) -> None:
     """Run the demonstration agent with a web chat, with no account anywhere."""
     configure_logging()
+    from gateway.channels import load_interface
     from gateway.demo import demo_agent, offline_model
     from gateway.gateway import Gateway
-    from gateway.loader import load_interface
     from gateway.server import serve as serve_gateway
     from oauth.google import GoogleAuth
     from toolkits import Toolkit

@@ -2,31 +2,18 @@ import importlib.util
 import inspect
 import sys
 from collections.abc import Callable
-from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from gateway.agent import FLOW, Agent
+from gateway.channels import configured_interfaces
 from gateway.gateway import Gateway
-from gateway.interface import Interface
 from gateway.native import engine_of
 from oauth import SettingError
 
 YAML = (".yaml", ".yml")
-ENTRY_POINTS = "understudy.interfaces"
 FILE_PREFIX = "understudy_file_"  # of the module that an operator's file becomes
-
-
-def load_interface(channel: str) -> Callable[..., Interface]:
-    """The class of a channel's interface.
-
-    Raises:
-        SettingError: if no installed package has it.
-    """
-    for found in entry_points(group=ENTRY_POINTS, name=channel):
-        return found.load()  # type: ignore[no-any-return]
-    raise SettingError(f"There is no channel called {channel!r}: install the package that has it.")
 
 
 def load_gateway(target: str) -> Gateway:
@@ -52,7 +39,7 @@ def load_target(target: str) -> Gateway | Agent:
     if not path.is_file():
         raise SettingError(f"There is no file {path}.")
     if path.suffix in YAML:
-        from gateway.configuration import load  # which loads channels
+        from gateway.configuration import load  # imported where it is used: that takes a moment
 
         return load(path)
     module = _load(path)
@@ -71,22 +58,6 @@ def load_target(target: str) -> Gateway | Agent:
         if found is None:
             raise SettingError(f"{path} has no Gateway and no Agent at its top level: assign one to a name.")
     return found if isinstance(found, (Gateway, Agent)) else Agent(found)
-
-
-def configured_interfaces() -> list[Interface]:
-    """The channels whose settings the environment has.
-
-    Raises:
-        SettingError: if there are none, or those of one are not complete.
-    """
-    classes: list[Any] = [found.load() for found in entry_points(group=ENTRY_POINTS)]
-    interfaces = [cls() for cls in classes if getattr(cls, "configured", lambda: False)()]
-    if not interfaces:
-        raise SettingError(
-            "No channel is set up. Set SLACK_BOT_TOKEN and SLACK_SIGNING_SECRET, TELEGRAM_BOT_TOKEN and "
-            "TELEGRAM_WEBHOOK_SECRET, or TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN and TWILIO_WHATSAPP_FROM."
-        )
-    return interfaces
 
 
 def _split(target: str) -> tuple[Path, str | None]:

@@ -14,13 +14,13 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from gateway.agent import Agent
+from gateway.channels import configured_interfaces, load_interface
 from gateway.configuration.arguments import Parameters, per_request
 from gateway.configuration.expansion import OpenText, expanded, is_open
 from gateway.configuration.reading import KEY, Document, Place, read
 from gateway.configuration.schema import AgentConfig, GatewayConfig, MCPServerConfig, ProviderConfig, ToolkitConfig
 from gateway.gateway import MAX_CONCURRENT_TURNS, Gateway
 from gateway.interface import Interface
-from gateway.loader import configured_interfaces, load_interface
 from gateway.routing import Route
 from oauth import OAuthProvider, SettingError
 from oauth.oauth2 import OAuth2Provider
