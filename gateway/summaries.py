@@ -12,6 +12,7 @@ from gateway.sessions import Role, SessionItem, Sessions, read_summary
 from toolkits import Message
 
 CHARACTERS_PER_TOKEN = 4  # of English text: https://help.openai.com/en/articles/4936856
+MOST_ITEMS = 1000  # however short: reading an item takes its time
 TIMEOUT = 60.0  # seconds for one summary
 
 INSTRUCTIONS = (
@@ -43,21 +44,33 @@ class Summaries:
             message: whose sender reads it.
             agent: which reads it for them.
         """
-        size = _tokens(history)
-        if size <= self._limit:
+        share = self._share(history)
+        if share <= 1:
             return history
-        early, late = _cut(history, self._limit // 2)
+        early, late = self._cut(history)
         if not early:  # one turn alone is longer
             return history
         text = await self._summary(self._summarizers[agent], early)
-        if text is None and size <= 2 * self._limit:
+        if text is None and share <= 2:
             return history
         if text is None:
-            log.warning("%s tokens of the history are left out, and not summarized", _tokens(early))
+            log.warning("%.0f tokens of the history are left out, and not summarized", _tokens(early))
         private, until = any(item.private for item in early), max(item.id for item in early)
         summary = SessionItem(Role.SUMMARY, text or "", private=private)
         await self._sessions.add_summary(row, message.sender, message.sender_name, summary, until)
         return [read_summary(text, private=private), *late] if text else late
+
+    def _share(self, items: Sequence[SessionItem]) -> float:
+        """How much items take of the limit."""
+        return max(_tokens(items) / self._limit, len(items) / MOST_ITEMS)
+
+    def _cut(self, history: list[SessionItem]) -> tuple[list[SessionItem], list[SessionItem]]:
+        """Whole turns that are too long ago, and those that take no more than half of the limit."""
+        turns = [list(items) for _, items in groupby(history, lambda item: item.turn_id)]
+        begins, share = len(history), 0.0
+        while turns and (share := share + self._share(turns[-1])) <= 0.5:
+            begins -= len(turns.pop())
+        return history[:begins], history[begins:]
 
     async def _summary(self, summarizer: Agent | None, items: Sequence[SessionItem]) -> str | None:
         if summarizer is None:
@@ -80,22 +93,10 @@ def _summarizer_of(agent: Agent) -> Agent | None:
     return Agent(model=agent.model, engine=agent.engine, instructions=INSTRUCTIONS, name="summarizer")
 
 
-def _cut(history: Sequence[SessionItem], room: int) -> tuple[list[SessionItem], list[SessionItem]]:
-    """Whole turns that are too long ago, and those that have room."""
-    early, late = list[SessionItem](), list[SessionItem]()
-    for _, turn in reversed([(key, list(items)) for key, items in groupby(history, lambda item: item.turn_id)]):
-        has_room = not early and _tokens([*turn, *late]) <= room
-        if has_room:
-            late = [*turn, *late]
-        else:
-            early = [*turn, *early]
-    return early, late
-
-
-def _tokens(items: Sequence[SessionItem]) -> int:
+def _tokens(items: Sequence[SessionItem]) -> float:
     # What an engine keeps of a tool is there alone; of what was said it is the text, with marks of its own.
     sizes = (len(item.data or item.text) if item.role is Role.TOOL else len(item.text) for item in items)
-    return sum(sizes) // CHARACTERS_PER_TOKEN
+    return sum(sizes) / CHARACTERS_PER_TOKEN
 
 
 async def _ignore(_: object) -> None:

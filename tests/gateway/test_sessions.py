@@ -88,6 +88,20 @@ async def test_what_an_engine_keeps_beside_what_was_said_does_not_count(make: Ma
     assert len(recorder.read[-1]) == 23
 
 
+async def test_however_short_items_are_there_are_so_many_at_most(
+    make: Make, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.summaries.MOST_ITEMS", 10)
+    scene = make()
+    async with scene.open():
+        for number in range(12):
+            await scene.ask("alice", f"{number}")
+    assert max(len(read) for read in recorder.read) == 11
+    last = recorder.read[-1]
+    assert last[:3] == ["What was said before, in short: summary 2", "7", "heard: 7"]
+    assert last[-3:] == ["10", "heard: 10", "11"]
+
+
 async def test_a_summary_has_nothing_of_another_persons_private_data(
     make: Make, recorder: Recorder, vault: Vault
 ) -> None:
