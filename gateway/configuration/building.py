@@ -337,11 +337,11 @@ def _place(found: tuple[int | str, ...]) -> Place:
 
 
 def _note(document: Document, error: ErrorDetails, place: Place) -> None:
-    name, kind = place[-1] if place else "the file", error["type"]
+    kind, (*_, name) = error["type"], ("the file", *document.near(place))
     if kind == "extra_forbidden":
-        document.note((*place, KEY), f"{name!r} is not known here.")
+        document.note((*place, KEY), f"{place[-1]!r} is not known here.")
     elif kind == "missing":
-        document.note(place, f"{name!r} is missing here.")
+        document.note(place, f"{place[-1]!r} is missing here.")
     elif kind in ("model_type", "model_attributes_type", "dict_type"):
         document.note(place, f"{name}: Input should be keys with values, like `key: value`.")
     elif kind == "string_type" and not isinstance(error["input"], (dict, list, NoneType)):

@@ -53,11 +53,16 @@ class Document:
         Args:
             mark: where in the value it is, from its beginning unless given.
         """
+        self.unsound.add(tuple(place))
+        at = mark or self.marks.get(self.near(place), (1, 1))
+        self.mistakes.append(Mistake(*at, " ".join(sentence.split())))
+
+    def near(self, place: Sequence[str | int]) -> Place:
+        """A place, or else the one around it that the file has."""
         near = tuple(place)
-        self.unsound.add(near)
         while near and near not in self.marks:
             near = near[:-1]
-        self.mistakes.append(Mistake(*(mark or self.marks.get(near, (1, 1))), " ".join(sentence.split())))
+        return near
 
     def is_sound(self, place: Place) -> bool:
         """Whether all in a place is as it should be."""

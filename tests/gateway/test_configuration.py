@@ -279,6 +279,10 @@ BROKEN = {
         "agents:\n  a:\n    toolkits:\n      - use: MYKITS:Typed\n        limit: many",
         "5:16: limit: Input should be a valid integer, unable to parse",
     ),
+    "one of neither type": (
+        "agents: {a: {toolkits: [{use: gmail, auto_approve: 3}]}}",
+        "1:52: auto_approve: Input should be",
+    ),
     "one of the wrong type inside": (
         "agents:\n  a:\n    toolkits:\n      - use: MYKITS:Typed\n        limit: 3\n        hours: {mon: [9, noon]}",
         "6:26: 1: Input should be a valid integer",
