@@ -144,7 +144,11 @@ _END = (
 )
 _CLAIM = (
     update(inbox)
-    .where(inbox.c.id == bindparam("row_id"), inbox.c.lease == bindparam("known_lease"))
+    .where(
+        inbox.c.id == bindparam("row_id"),
+        inbox.c.status == bindparam("known_status"),  # it may have ended since it was read, with the same lease
+        inbox.c.lease == bindparam("known_lease"),
+    )
     .values(
         status=InboxStatus.RUNNING,
         attempts=inbox.c.attempts + 1,
@@ -226,8 +230,8 @@ class Inbox:
                 found = await self._next(connection, here)
             if found is None:
                 return Taken(None, unsent)
-            fence = {"row_id": found.id, "known_lease": found.lease, "new_owner": self._dispatcher.owner}
-            if (await connection.execute(_CLAIM, fence)).first() is None:
+            fence = {"row_id": found.id, "known_status": found.status, "known_lease": found.lease}
+            if (await connection.execute(_CLAIM, fence | {"new_owner": self._dispatcher.owner})).first() is None:
                 raise Busy
             conversation = Conversation(found.channel, found.tenant, found.key, found.shared)
             claimed = Claimed(
@@ -400,6 +404,7 @@ class Inbox:
                 conversations.c.channel == grant.identity.channel,
             )
             .order_by(conversations.c.channel, conversations.c.tenant, conversations.c.key, inbox.c.id)
+            .with_for_update(of=inbox)  # of two grants at once, one finds it
         )
         resumed = []
         for row in parked.all():
@@ -504,8 +509,8 @@ class Inbox:
             return [Waiting(row.id, row.payload) for row in await connection.execute(statement)]
 
     async def _expire(self, connection: AsyncConnection, row_id: int, reason: str) -> None:
-        expired = update(inbox).where(inbox.c.id == row_id).values(status=InboxStatus.EXPIRED, error=reason)
-        await connection.execute(expired)
+        unplayed = (inbox.c.id == row_id, is_any(inbox.c.status, InboxStatus.WAITING, InboxStatus.PARKED))
+        await connection.execute(update(inbox).where(*unplayed).values(status=InboxStatus.EXPIRED, error=reason))
         await self._end_joined(connection, row_id, InboxStatus.EXPIRED, reason)
 
     async def _end_joined(self, connection: AsyncConnection, row_id: int, status: InboxStatus, error: str) -> None:

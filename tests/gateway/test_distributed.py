@@ -1,12 +1,17 @@
 """Many processes on PostgreSQL: whichever takes a message or a callback."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 from peers.postgres import PostgresServer
+from sqlalchemy.ext.asyncio import AsyncConnection
 from stage import Stage, Vault, stage
 
+from gateway.inbox import Busy
+from gateway.tables import InboxStatus
 from oauth import Keyring
 
 
@@ -28,6 +33,32 @@ async def test_a_callback_may_come_to_another_process_than_the_link_came_from(
         link = (await scene.wait_for(1))[0].link
         await other.connect(link, "alice")
         assert (await scene.wait_for(2))[1].text == "SECRET-alice"
+
+
+async def test_a_turn_that_ends_while_it_is_being_taken_over_is_not_played_again(
+    tmp_path: Path, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its worker was taken for dead, as its database had been away, and wrote the end after the other had looked."""
+    scene = stage(tmp_path, [Vault()], database=postgres.make())
+    inbox = scene.gateway._inbox
+    look, looked = inbox._next, list[int]()
+
+    async def look_before_it_ends(connection: AsyncConnection, here: Mapping[str, int]) -> Any:
+        found = await look(connection, here)
+        assert found.status == InboxStatus.RUNNING
+        looked.append(found.id)
+        end = "UPDATE inbox SET status = 'done' WHERE status = 'running' AND lease = 1"
+        await scene.change(end)
+        return found
+
+    async with scene.gateway.lifespan():
+        await scene.write("alice", "one")
+        await scene.change("UPDATE inbox SET status = 'running', lease = 1, attempts = 1, owner = 7")
+        monkeypatch.setattr(inbox, "_next", look_before_it_ends)
+        with pytest.raises(Busy):
+            await inbox.claim(1)
+    assert looked == [1]
+    assert scene.rows("SELECT status, lease FROM inbox") == [("done", 1)]
 
 
 async def test_messages_are_taken_without_a_worker_and_readyz_says_so(tmp_path: Path, postgres: PostgresServer) -> None:
