@@ -102,7 +102,7 @@ def sign_in(person: ChannelPerson, emulate: Emulate, link: str | None = None) ->
     person.write(code_on(page.text))
 
 
-def wait_for_mail(person: ChannelPerson, count: int = 1, timeout: float = 10.0) -> list[str]:
+def wait_for_mail(person: ChannelPerson, count: int = 1, timeout: float = 20.0) -> list[str]:
     """The answers that a person got, once there are so many."""
 
     def answers() -> list[str] | None:

@@ -8,7 +8,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 POLL_INTERVAL = 0.01  # seconds
-TIMEOUT = 10.0  # seconds
+TIMEOUT = 20.0  # seconds
 
 
 def wait_until(condition: Callable[[], T], timeout: float = TIMEOUT, what: str | None = None) -> T:
