@@ -510,7 +510,9 @@ class Inbox:
 
     async def _expire(self, connection: AsyncConnection, row_id: int, reason: str) -> None:
         unplayed = (inbox.c.id == row_id, is_any(inbox.c.status, InboxStatus.WAITING, InboxStatus.PARKED))
-        await connection.execute(update(inbox).where(*unplayed).values(status=InboxStatus.EXPIRED, error=reason))
+        expired = update(inbox).where(*unplayed).values(status=InboxStatus.EXPIRED, error=reason)
+        if (await connection.execute(expired.returning(inbox.c.id))).first() is None:
+            return  # somebody has taken it since it was read
         await self._end_joined(connection, row_id, InboxStatus.EXPIRED, reason)
 
     async def _end_joined(self, connection: AsyncConnection, row_id: int, status: InboxStatus, error: str) -> None:

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 from peers.postgres import PostgresServer
-from sqlalchemy import delete, insert, select, text
+from sqlalchemy import delete, func, insert, select, text
+from sqlalchemy.exc import DBAPIError
 from stage import stage
 
 from gateway.config import GatewaySettings
 from gateway.database import Database, make_database
+from gateway.postgres import TIMEOUTS
 from gateway.tables import pauses
 from oauth import SettingError
 
@@ -73,6 +75,30 @@ async def test_a_transaction_that_hangs_ends_before_a_worker_that_hangs_is_taken
     finally:
         await database.close()
     assert 0 < limit <= GatewaySettings().takeover_seconds
+
+
+async def test_what_a_transaction_that_hangs_holds_is_free_when_it_is_ended(
+    postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.postgres.TIMEOUTS", TIMEOUTS.replace("session_timeout=10000", "session_timeout=300"))
+    url, lock = postgres.make(), select(func.pg_advisory_xact_lock(1))
+    hanging, other = make_database(url), make_database(url)
+
+    async def hang() -> None:
+        async with hanging.write() as hung:
+            await hung.execute(lock)
+            async with other.write() as connection:
+                await connection.execute(lock)
+            await hung.execute(lock)
+
+    await hanging.open()
+    await other.open()
+    try:
+        with pytest.raises(DBAPIError, match="idle-in-transaction timeout"):
+            await hang()
+    finally:
+        await hanging.close()
+        await other.close()
 
 
 async def test_a_worker_needs_a_database_that_processes_share(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Many processes on PostgreSQL: whichever takes a message or a callback."""
 
+import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ from stage import Stage, Vault, stage
 
 from gateway.inbox import Busy
 from gateway.tables import InboxStatus
-from oauth import Keyring
+from oauth import Identity, Keyring
+from oauth.coordinator import Grant
 
 
 async def readiness(scene: Stage) -> tuple[int, dict[str, object]]:
@@ -59,6 +61,29 @@ async def test_a_turn_that_ends_while_it_is_being_taken_over_is_not_played_again
             await inbox.claim(1)
     assert looked == [1]
     assert scene.rows("SELECT status, lease FROM inbox") == [("done", 1)]
+
+
+async def test_of_two_grants_at_once_one_has_the_message_go_on(tmp_path: Path, postgres: PostgresServer) -> None:
+    scene = stage(tmp_path, [Vault()], database=postgres.make())
+    grant = Grant(Identity("stage", "T1", "alice"), "fake", frozenset({"read"}))
+    database, inbox = scene.gateway._database, scene.gateway._inbox
+
+    async def unpark() -> None:
+        async with database.write() as connection:
+            await inbox.unpark(connection, grant)
+
+    async with scene.gateway.lifespan():
+        await scene.write("alice", "call open_vault")
+        await scene.change(
+            "UPDATE inbox SET status = 'parked', provider = 'fake', scopes = 'read', sender_tenant = 'T1', "
+            "sender_user_id = 'alice'"
+        )
+        async with database.write() as connection:
+            await inbox.unpark(connection, grant)
+            second = asyncio.create_task(unpark())
+            await scene.wait_until_rows("SELECT count(*) FROM pg_locks WHERE NOT granted", 1)
+        await second
+    assert scene.rows("SELECT status, place FROM inbox") == [("waiting", 2)]
 
 
 async def test_messages_are_taken_without_a_worker_and_readyz_says_so(tmp_path: Path, postgres: PostgresServer) -> None:
