@@ -193,9 +193,7 @@ def serve(
 
 
 @app.command()
-def worker(
-    target: Target,
-) -> None:
+def worker(target: Target) -> None:
     """Play the messages that `understudy serve` takes, on PostgreSQL: any number of both, on any number of hosts."""
     configure_logging()
     from gateway.loader import load_gateway
@@ -333,9 +331,7 @@ def dev(port: Port = 8000) -> None:
 
 
 @app.command()
-def check(
-    target: Target,
-) -> None:
+def check(target: Target) -> None:
     """Hunt for leaks between people. It calls every tool with made-up arguments, and reaches no other machine."""
     from gateway.check.blocking import hunt_and_wait, leave
     from gateway.gateway import Gateway

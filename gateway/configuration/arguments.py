@@ -16,8 +16,9 @@ from toolkits import Toolkit
 
 
 class Parameters:
-    """What a class takes, each with a check of its type. What is not annotated, or so that it cannot be known, is taken
-    as it is.
+    """What a class takes, each with a check of its type.
+
+    What is not annotated, or with a type that pydantic cannot check, is taken as it is.
     """
 
     def __init__(self, cls: Callable[..., Any]) -> None:

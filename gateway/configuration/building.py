@@ -107,11 +107,9 @@ class _Builder:
         return self._agents
 
     def interfaces(self) -> list[Interface]:
-        if not self._document.is_sound(("interfaces",)) and not self._config.interfaces:
-            return []
         if not self._config.interfaces:
-            made = self._try(("interfaces",), configured_interfaces)
-            return made or []
+            is_left_out = not self._document.is_sound(("interfaces",))
+            return [] if is_left_out else self._try(("interfaces",), configured_interfaces) or []
         interfaces = []
         for name, arguments in self._config.interfaces.items():
             place: Place = ("interfaces", name)
