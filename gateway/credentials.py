@@ -5,6 +5,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
+from gateway.database import DatabaseUnavailableError
 from oauth import ConsentRequired, CredentialsRefused, OAuthCoordinator, PermissionDeclined
 from toolkits import Message, ToolError
 
@@ -30,8 +31,8 @@ class TurnCredentials:
 
     Attributes:
         asked: the credentials that were given, in order. What a turn that asked says is its sender's own.
-        stopped: why the turn cannot go on: `ConsentRequired`, `CredentialsRefused` or `LeaseLost`. It holds whatever a
-            tool or an engine makes of the exception.
+        stopped: why the turn cannot go on: `ConsentRequired`, `CredentialsRefused`, `LeaseLost` or
+            `DatabaseUnavailableError`. It holds whatever a tool or an engine makes of the exception.
 
     Args:
         given: credentials by provider, passed in by a host application for this turn alone.
@@ -62,7 +63,7 @@ class TurnCredentials:
             return self._given[provider]
         try:
             granted = await self._stored(provider, scopes, renew=renew)
-        except (ConsentRequired, CredentialsRefused) as reason:
+        except (ConsentRequired, CredentialsRefused, DatabaseUnavailableError) as reason:
             self.stop(reason)
             raise
         self.asked.append(Asked(provider, granted.account, calling.get()))

@@ -10,7 +10,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Table
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from oauth import SettingError
@@ -23,6 +23,10 @@ T = TypeVar("T")
 Work = Callable[[AsyncConnection], Coroutine[Any, Any, T]]
 
 SETTING = "UNDERSTUDY_DATABASE_URL"
+
+
+class DatabaseUnavailableError(SQLAlchemyError):
+    """The database could not be reached, or did not answer in time. What was to be written is not at fault."""
 
 
 class Database(ABC):

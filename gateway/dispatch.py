@@ -5,11 +5,41 @@ from typing import Protocol
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from gateway.cancellation import CANCEL_GRACE, cancel_and_wait, exits_contained
+
 STOP_GRACE = 10.0  # seconds that running turns have to end when the process stops
 RETRY_DELAY = 5.0  # seconds after a drain that failed
 
-Drain = Callable[[int], Awaitable[bool]]
-"""Plays the next message of a conversation; returns whether there was one."""
+
+class TurnSlot:
+    """One place among the turns that run at once in a process.
+
+    Args:
+        slots: a semaphore with as many places as turns may run at once.
+    """
+
+    def __init__(self, slots: asyncio.Semaphore) -> None:
+        self._slots = slots
+        self._is_taken = False
+
+    async def take(self) -> None:
+        """Wait for a free place and take it, unless this one is taken."""
+        if not self._is_taken:
+            await self._slots.acquire()
+            self._is_taken = True
+
+    def free(self) -> None:
+        """Let another turn have the place."""
+        if self._is_taken:
+            self._is_taken = False
+            self._slots.release()
+
+
+Drain = Callable[[int, TurnSlot], Awaitable[bool]]
+"""Plays the next message of a conversation; returns whether there was one.
+
+The slot that it is given is taken. It frees the slot while it sends: a platform that hangs holds up no other's turns.
+"""
 
 log = logging.getLogger(__name__)
 
@@ -48,21 +78,23 @@ class Dispatcher(Protocol):
 
 
 class EmbeddedDispatcher:
-    """Runs turns in this process: one drain per conversation, so many at once at the most.
+    """Runs turns in this process: one drain per conversation, so many turns at once at the most.
 
     Nothing needs to be noted with the messages, since a process that starts looks for those that wait.
     """
 
     def __init__(self, max_concurrent_turns: int) -> None:
         self._max_concurrent_turns = max_concurrent_turns
-        self._workers: list[asyncio.Task[None]] = []
+        self._scheduler: asyncio.Task[None] | None = None
         self._forget()
 
     def _forget(self) -> None:
-        self._ready: asyncio.Queue[int | None] = asyncio.Queue()
+        self._slots = asyncio.Semaphore(self._max_concurrent_turns)
+        self._ready: asyncio.Queue[int] = asyncio.Queue()
         self._queued: set[int] = set()
-        self._running: set[int] = set()
+        self._running: dict[int, asyncio.Task[None]] = {}
         self._woken: set[int] = set()  # of the running ones: those in which more has come to wait
+        self._later: set[asyncio.TimerHandle] = set()
 
     async def defer(self, connection: AsyncConnection, conversation_ids: Iterable[int]) -> None:
         return
@@ -83,41 +115,59 @@ class EmbeddedDispatcher:
         return False
 
     async def count_workers(self) -> int:
-        return 1 if self._workers else 0
+        return 1 if self._scheduler is not None and not self._scheduler.done() else 0
 
     async def start(self, drain: Drain) -> None:
         self._forget()
-        self._workers = [
-            asyncio.create_task(self._work(drain), name=f"turns-{number}")
-            for number in range(self._max_concurrent_turns)
-        ]
+        self._scheduler = asyncio.create_task(self._schedule(drain), name="dispatcher")
 
     async def stop(self) -> None:
-        if not self._workers:
+        if self._scheduler is None:
             return
-        while not self._ready.empty():  # what waits is played by the next process
-            self._ready.get_nowait()
-        for _ in self._workers:
-            self._ready.put_nowait(None)
-        _, late = await asyncio.wait(self._workers, timeout=STOP_GRACE)
-        for worker in late:
-            worker.cancel()
-        await asyncio.gather(*self._workers, return_exceptions=True)
-        self._workers = []
+        self._scheduler.cancel()  # what waits is played by the next process
+        await asyncio.wait({self._scheduler})
+        self._scheduler = None
+        for handle in self._later:
+            handle.cancel()
+        if running := list(self._running.values()):
+            _, late = await asyncio.wait(running, timeout=STOP_GRACE)
+            await asyncio.gather(*(cancel_and_wait(task, 2 * CANCEL_GRACE) for task in late))
 
-    async def _work(self, drain: Drain) -> None:
-        while (conversation_id := await self._ready.get()) is not None:
-            self._queued.discard(conversation_id)
-            self._running.add(conversation_id)
-            more = False
+    async def _schedule(self, drain: Drain) -> None:
+        while True:
+            slot = TurnSlot(self._slots)
+            await slot.take()
             try:
-                more = await drain(conversation_id)
-            except Exception:  # of the database, say: a turn's own end in an answer
-                log.exception("the drain of conversation %s failed and is tried again", conversation_id)
-                await asyncio.sleep(RETRY_DELAY)
-                more = True
-            finally:
-                self._running.discard(conversation_id)
-            if more or conversation_id in self._woken:
-                self._woken.discard(conversation_id)
-                self.wake([conversation_id])
+                conversation_id = await self._ready.get()
+            except asyncio.CancelledError:
+                slot.free()
+                raise
+            self._queued.discard(conversation_id)
+            name = f"the drain of conversation {conversation_id}"
+            self._running[conversation_id] = asyncio.create_task(self._drain(drain, conversation_id, slot), name=name)
+
+    async def _drain(self, drain: Drain, conversation_id: int, slot: TurnSlot) -> None:
+        more, pause = False, 0.0
+        try:
+            with exits_contained("the drain"):
+                more = await drain(conversation_id, slot)
+        except Exception:  # of the database, say: a turn's own end in an answer
+            log.exception("the drain of conversation %s failed and is tried again", conversation_id)
+            more, pause = True, RETRY_DELAY
+        finally:
+            slot.free()
+            del self._running[conversation_id]
+        woken = conversation_id in self._woken
+        self._woken.discard(conversation_id)
+        if pause:
+            self._wake_later(conversation_id, pause)
+        elif more or woken:
+            self.wake([conversation_id])
+
+    def _wake_later(self, conversation_id: int, seconds: float) -> None:
+        def wake() -> None:
+            self._later.discard(handle)
+            self.wake([conversation_id])
+
+        handle = asyncio.get_running_loop().call_later(seconds, wake)
+        self._later.add(handle)

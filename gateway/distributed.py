@@ -17,7 +17,8 @@ from sqlalchemy import func, select, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from gateway.dispatch import RETRY_DELAY, STOP_GRACE, Drain
+from gateway.cancellation import exits_contained
+from gateway.dispatch import RETRY_DELAY, STOP_GRACE, Drain, TurnSlot
 from gateway.inbox import Busy
 from gateway.logs import describe
 from gateway.postgres import PostgresDatabase
@@ -59,6 +60,7 @@ class DistributedDispatcher:
         # Jobs are deferred on the caller's connection: only a worker has some of its own.
         self._deferring = procrastinate.App(connector=procrastinate.PsycopgConnector())
         self._drain: Drain | None = None
+        self._slots = asyncio.Semaphore(max_concurrent_turns)
         self._stopping = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._worker: Worker | None = None
@@ -97,6 +99,7 @@ class DistributedDispatcher:
 
     async def start(self, drain: Drain) -> None:
         self._drain = drain
+        self._slots = asyncio.Semaphore(self._max_concurrent_turns)
         self._stopping.clear()
         self._tasks = [
             asyncio.create_task(self._keep_working(), name="worker"),
@@ -155,7 +158,13 @@ class DistributedDispatcher:
         more = True
         try:
             while more and not self._stopping.is_set():
-                more = await self._drain(conversation_id)
+                slot = TurnSlot(self._slots)
+                await slot.take()
+                try:
+                    with exits_contained("the drain"):
+                        more = await self._drain(conversation_id, slot)
+                finally:
+                    slot.free()
         except Busy:  # this job is the conversation's only one, maybe: it is not over before the message is
             raise
         except Exception:

@@ -1,6 +1,9 @@
 import asyncio
 from collections.abc import Mapping
 
+from gateway.cancellation import exits_contained
+from gateway.database import DatabaseUnavailableError
+from gateway.dispatch import TurnSlot
 from gateway.inbox import Claimed, Inbox
 from gateway.outbox import Outbox
 from gateway.request_context import request_context
@@ -8,33 +11,44 @@ from gateway.turn import Turns
 
 
 class Drain:
-    """Takes a conversation one message further: sends what waits, plays the next message, sends its answer."""
+    """Takes a conversation one message further: sends what waits, plays the next message, sends its answer.
+
+    The slot is taken while a message is played, and free while something is sent.
+    """
 
     def __init__(self, inbox: Inbox, outbox: Outbox, turns: Turns) -> None:
         self._inbox = inbox
         self._outbox = outbox
         self._turns = turns
 
-    async def __call__(self, conversation_id: int) -> bool:
+    async def __call__(self, conversation_id: int, slot: TurnSlot) -> bool:
         taken = await self._inbox.claim(conversation_id)
         row = taken.message
         if row is None:
             if taken.unsent:
+                slot.free()
                 await self._outbox.deliver(conversation_id)
             return False
         with request_context(_values_of(row)):
             try:
-                if taken.unsent:
-                    await self._outbox.deliver(conversation_id)
-                unsent = await self._turns.play(row)
+                with exits_contained("the turn"):
+                    if taken.unsent:
+                        slot.free()
+                        await self._outbox.deliver(conversation_id)
+                        await slot.take()
+                    unsent = await self._turns.play(row, slot)
             except asyncio.CancelledError:
                 await asyncio.shield(self._inbox.release(row, counted=False))
+                raise
+            except DatabaseUnavailableError:
+                await self._inbox.release(row, counted=False)
                 raise
             except Exception:
                 await self._inbox.release(row, counted=True)
                 raise
             finally:
                 self._inbox.let_go(row)
+            slot.free()
             await self._outbox.deliver(conversation_id, unsent)
         return True
 

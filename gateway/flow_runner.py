@@ -5,10 +5,10 @@ from typing import Any
 
 from gateway.agent import FLOW, Agent
 from gateway.events import TurnEvent, TurnHandler
+from gateway.executor import equip_loop
 from gateway.flow import Flow, FlowTurn, nobody, play
 from gateway.history import Session
 from gateway.journal import NO_JOURNAL
-from gateway.request_context import equip_loop
 from toolkits import Message
 
 Handler = Callable[[TurnEvent], Any]

@@ -26,6 +26,7 @@ from gateway.drain import Drain
 from gateway.engines import load_engine
 from gateway.engines.tools import check_remote_names
 from gateway.events import EventHandler, TurnEvent
+from gateway.executor import equip_loop
 from gateway.inbox import Inbox
 from gateway.intake import Intake, NotAccepted
 from gateway.interface import Event, Interface, Presenter, TranscriptEntry
@@ -33,7 +34,7 @@ from gateway.logs import describe
 from gateway.outbox import Outbox
 from gateway.postgres import PostgresDatabase
 from gateway.pubsub import PubSub
-from gateway.request_context import equip_loop, request_context
+from gateway.request_context import request_context
 from gateway.retention import Retention
 from gateway.routing import Route, Router
 from gateway.runner import AgentRunner
@@ -217,7 +218,7 @@ class Gateway:
 
     @asynccontextmanager
     async def _open(self, *, plays: bool) -> AsyncIterator[None]:
-        equip_loop()
+        self._executor = equip_loop()
         await self._database.open()
         started: list[Interface | MCPServer] = []
         try:
@@ -441,6 +442,9 @@ class Gateway:
     async def _readyz(self, _: Request) -> JSONResponse:
         if not self._ready:
             return JSONResponse({"status": "starting or stopping"}, status_code=503)
+        if self._executor.is_exhausted:
+            status = f"{self._executor.abandoned} tools never returned and each holds a thread: restart the process"
+            return JSONResponse({"status": status}, status_code=503)
         try:
             async with self._database.read() as connection:
                 await connection.execute(select(text("1")))

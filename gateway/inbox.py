@@ -151,7 +151,7 @@ _CLAIM = (
     )
     .values(
         status=InboxStatus.RUNNING,
-        attempts=inbox.c.attempts + 1,
+        attempts=bindparam("new_attempts"),
         lease=inbox.c.lease + 1,
         owner=bindparam("new_owner"),
     )
@@ -171,6 +171,9 @@ class Inbox:
         self._dispatcher = dispatcher
         self._oldest = oldest
         self._playing: set[int] = set()  # the rows that this process plays
+        self._uncounted: set[int] = (
+            set()
+        )  # the rows whose last claim is not one of their attempts, if that is not stored
         now = bindparam("now", type_=Timestamp())
         self._insert_keys, self._take_next_places, self._insert_messages = (
             text(statement.format(*database.json_items, rows=database.json_rows)).bindparams(now)
@@ -231,7 +234,9 @@ class Inbox:
             if found is None:
                 return Taken(None, unsent)
             fence = {"row_id": found.id, "known_status": found.status, "known_lease": found.lease}
-            if (await connection.execute(_CLAIM, fence | {"new_owner": self._dispatcher.owner})).first() is None:
+            attempts = found.attempts if found.id in self._uncounted else found.attempts + 1
+            claim = fence | {"new_owner": self._dispatcher.owner, "new_attempts": attempts}
+            if (await connection.execute(_CLAIM, claim)).first() is None:
                 raise Busy
             conversation = Conversation(found.channel, found.tenant, found.key, found.shared)
             claimed = Claimed(
@@ -239,7 +244,7 @@ class Inbox:
                 conversation_id=conversation_id,
                 conversation=conversation,
                 payload=found.payload,
-                attempts=found.attempts + 1,
+                attempts=attempts,
                 lease=found.lease + 1,
                 reference=found.reference,
                 accepted_at=found.accepted_at,
@@ -249,6 +254,7 @@ class Inbox:
         taken = await self._database.transact(work)
         if taken.message is not None:
             self._playing.add(taken.message.id)
+            self._uncounted.discard(taken.message.id)
         return taken
 
     async def _next(self, connection: AsyncConnection, here: Mapping[str, int]) -> Row[Any] | None:
@@ -387,9 +393,12 @@ class Inbox:
             counted: whether this was one of the attempts that a message has.
         """
         attempts = row.attempts if counted else row.attempts - 1
+        if not counted:
+            self._uncounted.add(row.id)
         with suppress(LeaseLost):
             async with self._database.write() as connection:
                 await self._leave(connection, row, status=InboxStatus.WAITING, attempts=attempts)
+        self._uncounted.discard(row.id)
 
     async def unpark(self, connection: AsyncConnection, grant: Grant) -> Callable[[], None]:
         """Lets what waited for a grant go on, in the transaction that stores it. Each takes a new place."""

@@ -12,7 +12,7 @@ from pydantic_core import from_json, to_json
 from sqlalchemy import Executable, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from gateway.database import Database
+from gateway.database import Database, DatabaseUnavailableError
 from gateway.events import EventHandler, ToolEnded, ToolOutcome, ToolStarted
 from gateway.inbox import Claimed, LeaseLost
 from gateway.tables import ApprovalStatus, InboxStatus, approvals, inbox, is_any, tool_calls, turn_responses
@@ -245,8 +245,8 @@ class TurnJournal:
 
         try:
             await self._database.transact(work)
-        except LeaseLost as lost:
-            self.stop(lost)
+        except (LeaseLost, DatabaseUnavailableError) as reason:
+            self.stop(reason)
             raise
 
 

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from sqlalchemy import Row, bindparam, case, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from gateway.cancellation import StrayExitError, exits_contained
 from gateway.config import AmbiguousSends
 from gateway.database import Database
 from gateway.inbox import MOST_DUE, TOO_OLD, Inbox, LeaseLost, new_reference
@@ -266,6 +267,8 @@ class Outbox:
 
     async def _deliver(self, row: Row[Any], where: _Where) -> bool:
         """Sends one row; returns whether the next may follow."""
+        if where.conversation.channel not in self._presenters:
+            return await self._put_off(row, where)
         if row.status == OutboxStatus.SENDING:  # its process died while it was sending
             row = await self._mark(row, OutboxStatus.SENDING, ambiguous=True)
         if (until := _pause_of(where)) is not None:
@@ -275,7 +278,8 @@ class Outbox:
         again = False
         if row.ambiguous:
             try:
-                was_sent = await self._look_up(row, where)
+                with exits_contained("the platform's library"):
+                    was_sent = await self._look_up(row, where)
             except Exception as error:  # noqa: BLE001 - whatever the platform's library raises: it is stored and logged
                 log.warning("it cannot be looked up whether outbox row %s arrived: %s", row.id, describe(error))
                 if row.attempts < self._tries:
@@ -290,11 +294,20 @@ class Outbox:
         row = await self._mark(row, OutboxStatus.SENDING, attempts=row.attempts + 1, error=None)
         return await self._attempt(row, where, again=again)
 
+    async def _put_off(self, row: Row[Any], where: _Where) -> bool:
+        """Try a row again later whose channel is not configured, and make it a dead letter after its tries."""
+        reason = f"No channel {where.conversation.channel!r} is configured, so nothing can be sent there."
+        if row.attempts < self._tries:
+            return await self._retry(row, next_try(row.attempts), reason, row.attempts + 1)
+        log.error("outbox row %s was given up after %s tries: %s", row.id, row.attempts, reason)
+        return await self._give_up(row, where, reason)
+
     async def _attempt(self, row: Row[Any], where: _Where, *, again: bool = False) -> bool:
         """Sends one row that is marked as being sent; returns whether the next may follow."""
         try:
-            async with asyncio.timeout(SEND_TIMEOUT):
-                await self._send(row, where.conversation, again=again)
+            with exits_contained("the platform's library"):
+                async with asyncio.timeout(SEND_TIMEOUT):
+                    await self._send(row, where.conversation, again=again)
         except Exception as error:  # noqa: BLE001 - whatever the platform's library raises: it is stored and logged
             return await self._failed(row, where, error)
         await self._mark(row, OutboxStatus.SENT, sent_at=datetime.now(UTC))
@@ -344,7 +357,7 @@ class Outbox:
             log.info("%s asks to send nothing for %s for %s s", channel, where.conversation.tenant, error.seconds)
             await self._pause(where.conversation, until)
             return await self._retry(row, until, describe(error), row.attempts - 1)  # it does not count as a try
-        ambiguous = row.ambiguous or isinstance(error, (DeliveryAmbiguous, TimeoutError))
+        ambiguous = row.ambiguous or isinstance(error, (DeliveryAmbiguous, TimeoutError, StrayExitError))
         if isinstance(error, AssertionError) or row.attempts >= self._tries:
             log.error("outbox row %s was given up after %s tries", row.id, row.attempts, exc_info=error)
             return await self._give_up(row, where, describe(error), notice=True, ambiguous=ambiguous)

@@ -4,15 +4,12 @@ They are those of the task that runs, and of the tasks and threads that it start
 `asyncio.to_thread`, the loop's default executor while a gateway runs, and any other pool by `carry`.
 """
 
-import asyncio
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar, copy_context
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, ParamSpec, TypeVar
-from weakref import WeakSet
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -94,28 +91,6 @@ def carry(function: Callable[P, T]) -> Callable[P, T]:
         return context.copy().run(function, *args, **kwargs)
 
     return carried
-
-
-class ContextThreadPool(ThreadPoolExecutor):
-    """A pool whose threads run each function with the values that hold where it is submitted."""
-
-    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        return super().submit(copy_context().run, fn, *args, **kwargs)  # type: ignore[arg-type]
-
-
-_equipped: WeakSet[asyncio.AbstractEventLoop] = WeakSet()
-
-
-def equip_loop(pool: ContextThreadPool | None = None) -> None:
-    """Has the running loop's default executor run functions with the values that hold where they are submitted.
-
-    Args:
-        pool: what it is from now on; a new one, unless given, where it is none of these yet.
-    """
-    loop = asyncio.get_running_loop()
-    if pool is not None or loop not in _equipped:
-        loop.set_default_executor(pool or ContextThreadPool(thread_name_prefix="understudy"))
-        _equipped.add(loop)
 
 
 def _values() -> _Values:

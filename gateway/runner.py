@@ -1,11 +1,13 @@
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from gateway.agent import Agent
 from gateway.audit import Audit, AuditTrail
+from gateway.cancellation import CANCEL_GRACE, cancel_and_wait, exits_contained
 from gateway.credentials import TurnCredentials
 from gateway.engines import Answer, load_engine
 from gateway.events import (
@@ -17,6 +19,7 @@ from gateway.events import (
     TurnEvent,
     TurnHandler,
 )
+from gateway.executor import tool_threads
 from gateway.journal import ApprovalRequired, RunJournal, TurnJournal
 from gateway.sessions import SessionItem
 from oauth import ConsentRequired, OAuthCoordinator
@@ -25,6 +28,10 @@ from toolkits.context import MessageSender
 
 TURN_TIMEOUT = timedelta(minutes=5)
 STOP_GRACE = 0.2  # seconds that a run has to end by itself of a credential that was refused
+
+
+class TurnTimeoutError(TimeoutError):
+    """A turn took longer than `TURN_TIMEOUT`. A tool's own `TimeoutError` is another matter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +81,10 @@ class AgentRunner:
             ConsentRequired: if the sender has to connect an account first.
             CredentialsRefused: if the turn may use nobody's account.
             LeaseLost: if another worker has taken the turn over.
-            TimeoutError: after five minutes.
+            TurnTimeoutError: after five minutes.
         """
-        agent, loop = template.deep_copy(), asyncio.get_running_loop()
-        source = TurnCredentials(
-            self._oauth, message, credentials, on_stop=lambda: loop.call_later(STOP_GRACE, running.cancel)
-        )
+        agent, stopped = template.deep_copy(), asyncio.Event()
+        source = TurnCredentials(self._oauth, message, credentials, on_stop=stopped.set)
         trail = AuditTrail(self._audit, message, reference, source, journal)
         private = any(item.private for item in history)
         if journal is not None:
@@ -104,10 +109,8 @@ class AgentRunner:
         )
         engine = load_engine(agent.engine)
         run = engine.run(agent, message.text, context, history, handle, stream=stream, journal=RunJournal(journal))
-        running = asyncio.create_task(run)
         try:
-            async with asyncio.timeout(TURN_TIMEOUT.total_seconds()):
-                answer = await _finish(running, source)
+            answer = await _finish(_contained(run, agent), source, stopped, reference)
         except ConsentRequired as needed:
             await handler(SignInNeeded(needed.provider))
             raise
@@ -122,23 +125,45 @@ class AgentRunner:
         return Played(answer.text, answer.items, private or bool(source.asked))
 
 
-async def _finish(running: asyncio.Task[Answer], source: TurnCredentials) -> Answer:
-    """Waits for a run. Where a credential was refused the run ends there, whatever is made of the exception in it."""
+async def _finish(
+    run: Coroutine[Any, Any, Answer], source: TurnCredentials, stopped: asyncio.Event, reference: str
+) -> Answer:
+    """Wait for a run, which ends when its time is over, when `source` stops it, and when the turn is cancelled.
+
+    What the run makes of that does not matter: a run that swallows its cancellation is abandoned.
+
+    Args:
+        stopped: set once `source.stopped` is.
+        reference: the turn's id, for the log.
+
+    Raises:
+        TurnTimeoutError: after five minutes.
+        StrayExitError: if the run raised `CancelledError` or `SystemExit` by itself.
+    """
+    running = asyncio.create_task(run, name=f"the run of turn {reference}")
+    stopping = asyncio.create_task(stopped.wait())
     try:
-        answer = await running
-    except asyncio.CancelledError:
-        if source.stopped is None or not running.cancelled() or _is_cancelled():
-            raise
-    except Exception:
-        if source.stopped is None:
-            raise
-    else:
-        if source.stopped is None:
-            return answer
-    assert source.stopped is not None
-    raise source.stopped
+        await asyncio.wait(
+            {running, stopping}, timeout=TURN_TIMEOUT.total_seconds(), return_when=asyncio.FIRST_COMPLETED
+        )
+        if stopped.is_set():
+            await asyncio.wait({running}, timeout=STOP_GRACE)
+    finally:
+        stopping.cancel()
+        late = not running.done()
+        if late:
+            await cancel_and_wait(running, CANCEL_GRACE)
+    if source.stopped is not None:
+        if not running.cancelled() and running.done():
+            running.exception()  # retrieved: the reason for the stop counts
+        raise source.stopped
+    if late:
+        raise TurnTimeoutError
+    with exits_contained("the agent"):
+        return running.result()
 
 
-def _is_cancelled() -> bool:
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
+async def _contained(run: Coroutine[Any, Any, Answer], agent: Agent) -> Answer:
+    # What an agent that is written for a framework submits to threads comes from its tools, as far as can be told.
+    with exits_contained("the agent"), tool_threads() if agent.native is not None else nullcontext():
+        return await run

@@ -7,30 +7,21 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import nullcontext
 from typing import Any
 
 import uvicorn
 
+from gateway.executor import THREAD_NAME, TOOL_THREAD_NAME
 from gateway.gateway import Gateway
-from gateway.request_context import ContextThreadPool, equip_loop
 from oauth import SettingError
 
 SWITCH_INTERVAL = 0.0005  # seconds after which a thread that works lets the loop run: Python's own 5 ms are an age here
 GRACE = 5  # seconds that open requests have to end
-THREADS = 64  # for tools that are not coroutine functions, and for blocking clients
-THREADS_GRACE = 2.0  # seconds that these have to end when all else has
-THREAD_NAME = "understudy-tool"
+LEFT_GRACE = 2.0  # seconds that tasks, and then threads, have to end when all else has
 
 log = logging.getLogger(__name__)
-
-
-class _Threads(ContextThreadPool):
-    """Threads that the loop does not wait for when it ends: `serve` gives them a moment, and then leaves them."""
-
-    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        super().shutdown(wait=False, cancel_futures=True)
 
 
 class _Server(uvicorn.Server):
@@ -47,7 +38,7 @@ def serve(gateway: Gateway, host: str, port: int, on_ready: Callable[[], None]) 
         SettingError: if a setting is rejected at the start, or the port is taken.
     """
     sys.setswitchinterval(SWITCH_INTERVAL)
-    asyncio.run(_serve(gateway, _listen(host, port), on_ready))
+    asyncio.run(_leaving_tasks(_serve(gateway, _listen(host, port), on_ready)))
     _leave_threads()
 
 
@@ -58,7 +49,7 @@ def work(gateway: Gateway, on_ready: Callable[[], None]) -> None:
         SettingError: if a setting is rejected at the start.
     """
     sys.setswitchinterval(SWITCH_INTERVAL)
-    asyncio.run(_work(gateway, on_ready))
+    asyncio.run(_leaving_tasks(_work(gateway, on_ready)))
     _leave_threads()
 
 
@@ -72,16 +63,35 @@ def _settle_memory() -> None:
     gc.set_threshold(10_000, 20, 20)
 
 
+async def _leaving_tasks(main: Coroutine[Any, Any, None]) -> None:
+    """Run the process's main coroutine, and end the process if a task outlives it that swallows its cancellation.
+
+    `asyncio.run` would wait for such a task without end.
+    """
+    await main
+    late = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in late:
+        task.cancel()
+    if late:
+        late = (await asyncio.wait(late, timeout=LEFT_GRACE))[1]
+    if late:
+        _exit_now(f"{len(late)} tasks swallow their cancellation and are left behind")
+
+
 def _leave_threads() -> None:
-    """Ends the process now if a tool still runs in a thread, which Python would wait for without end."""
-    deadline = time.monotonic() + THREADS_GRACE
+    """End the process now if a tool still runs in a thread, which Python would wait for without end."""
+    deadline = time.monotonic() + LEFT_GRACE
     for thread in threading.enumerate():
-        if thread.name.startswith(THREAD_NAME):
+        if thread.name.startswith((TOOL_THREAD_NAME, THREAD_NAME)):
             thread.join(max(deadline - time.monotonic(), 0))
             if thread.is_alive():
-                log.warning("a tool still runs in a thread and is left behind")
-                logging.shutdown()
-                os._exit(0)
+                _exit_now("a tool still runs in a thread and is left behind")
+
+
+def _exit_now(why: str) -> None:
+    log.warning("%s", why)
+    logging.shutdown()
+    os._exit(0)
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -97,7 +107,6 @@ def _listen(host: str, port: int) -> socket.socket:
 
 async def _work(gateway: Gateway, on_ready: Callable[[], None]) -> None:
     loop, told = asyncio.get_running_loop(), asyncio.Event()
-    equip_loop(_Threads(THREADS, thread_name_prefix=THREAD_NAME))
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, told.set)
     async with gateway.worker():
@@ -108,7 +117,6 @@ async def _work(gateway: Gateway, on_ready: Callable[[], None]) -> None:
 
 async def _serve(gateway: Gateway, listener: socket.socket, on_ready: Callable[[], None]) -> None:
     app = gateway.asgi()
-    equip_loop(_Threads(THREADS, thread_name_prefix=THREAD_NAME))
     async with gateway.lifespan():  # here, and not by the server, which would hide what it raises
         server = _Server(
             uvicorn.Config(

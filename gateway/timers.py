@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from gateway.cancellation import exits_contained
 from gateway.logs import describe
 
 log = logging.getLogger(__name__)
@@ -44,7 +45,8 @@ class Timers:
 async def _repeat(timer: Timer) -> None:
     while True:
         try:
-            await timer.run()
+            with exits_contained(timer.what):
+                await timer.run()
         except (SQLAlchemyError, OSError, TimeoutError) as error:
             log.warning("%s failed, and is tried again: %s", timer.what, describe(error))
         except Exception:

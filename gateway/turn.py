@@ -10,8 +10,10 @@ from gateway import commands
 from gateway.agent import Agent
 from gateway.approvals import Approvals, Question, answer_in
 from gateway.busy import Collector, may_be_joined
+from gateway.cancellation import exits_contained
 from gateway.config import PrivateAnswers, WhenBusy
-from gateway.database import Database
+from gateway.database import Database, DatabaseUnavailableError
+from gateway.dispatch import TurnSlot
 from gateway.events import TurnEvent
 from gateway.inbox import Claimed, Inbox, LeaseLost
 from gateway.interface import HELD_ANSWER, Interface
@@ -22,13 +24,15 @@ from gateway.outbox import Outbox, Unsent
 from gateway.request_context import get_request_context, set_request_context, update_request_context
 from gateway.retries import may_pass, next_try
 from gateway.routing import Router
-from gateway.runner import TURN_TIMEOUT, AgentRunner
+from gateway.runner import TURN_TIMEOUT, AgentRunner, TurnTimeoutError
 from gateway.sessions import Role, SessionItem, Sessions
 from gateway.summaries import Summaries
 from gateway.tables import InboxStatus
 from oauth import ConsentRequired, CredentialsRefused, OAuthCoordinator
 from oauth.pending import code_in
 from toolkits import Message
+
+PARSE_TIMEOUT = 30.0  # seconds in which a channel has to read a message, also where it asks the platform
 
 ATTACHMENTS_UNREAD = "I cannot read attachments yet, only text."
 NO_ANSWER = "I have no answer to that."
@@ -108,29 +112,42 @@ class Turns:
         self._tries = tries
         self._request_values = request_values
 
-    async def play(self, row: Claimed) -> list[Unsent] | None:
+    async def play(self, row: Claimed, slot: TurnSlot) -> list[Unsent] | None:
         """Plays one claimed message to its end: answered, parked or given up.
+
+        Args:
+            slot: taken; it is freed when the agent has answered.
 
         Returns:
             What is to be sent now, if it is known.
+
+        Raises:
+            DatabaseUnavailableError: if the database failed in the turn, which says nothing against the message.
         """
-        interface = self._interfaces[row.conversation.channel]
+        channel = row.conversation.channel
+        interface = self._interfaces.get(channel)
         try:
+            if row.attempts > self._tries:
+                return await self._give_up(row, interface)
+            if interface is None:
+                await self._put_off(row, f"No channel {channel!r} is configured, so nothing can be answered there.")
+                return None
             try:
-                message = await interface.parse(row.payload)
+                with exits_contained("the parser"):
+                    async with asyncio.timeout(PARSE_TIMEOUT):
+                        message = await interface.parse(row.payload)
+            except DatabaseUnavailableError:
+                raise
             except Exception as error:
                 log.exception("the payload cannot be parsed")
-                if row.attempts < self._tries:
-                    await self._inbox.retry(row, None, describe(error), next_try(row.attempts))
-                else:
-                    await self._end(row, InboxStatus.DEAD, describe(error))
+                await self._put_off(row, describe(error))
                 return None
             if message is None:
                 await self._end(row, InboxStatus.DONE)
                 return None
             update_request_context(USER_ID=message.sender.user_id)
             agent, message = self._router.select(message)
-            journal, message, outcome = await self._answer(row, message, agent, interface)
+            journal, message, outcome = await self._answer(row, message, agent, interface, slot)
             if outcome.retry:
                 await self._inbox.retry(row, message.sender, outcome.error, next_try(row.attempts))
                 return None
@@ -139,13 +156,37 @@ class Turns:
             log.warning("another worker has taken this message over; nothing of this turn is kept")
             return None
 
+    async def _put_off(self, row: Claimed, error: str) -> None:
+        """Try a message again later that cannot be read, and make it a dead letter after its tries."""
+        if row.attempts < self._tries:
+            await self._inbox.retry(row, None, error, next_try(row.attempts))
+        else:
+            log.error("given up after %s tries: %s", row.attempts, error)
+            await self._end(row, InboxStatus.DEAD, error)
+
+    async def _give_up(self, row: Claimed, interface: Interface | None) -> list[Unsent]:
+        """End a message without reading it: in each of its tries the process died, or the end could not be written.
+
+        Nothing is written but plain values: what the message says may be what stands against it.
+        """
+        log.error("given up: in each of %s tries its process died, or its end could not be written", self._tries)
+        text = FAILED.format(reference=row.reference)
+        parts = interface.presenter.parts(text) if interface is not None else []
+
+        async def work(connection: AsyncConnection) -> list[Unsent]:
+            await self._inbox.end(connection, row, None, InboxStatus.DEAD, "It could not be ended in any of its tries.")
+            await self._outbox.add_texts(connection, row, parts, "")
+            return await self._outbox.begin(connection, row.conversation_id)
+
+        return await self._database.transact(work)
+
     async def _answer(
-        self, row: Claimed, lead: Message, agent: Agent, interface: Interface
+        self, row: Claimed, lead: Message, agent: Agent, interface: Interface, slot: TurnSlot
     ) -> tuple[TurnJournal, Message, Outcome]:
         """Answers a message; and, where the agent is one for that, what else its sender writes meanwhile."""
         journal, when_busy = TurnJournal(self._database, row), agent.when_busy
         if when_busy is WhenBusy.QUEUE or not may_be_joined(lead):
-            return journal, lead, await self._outcome(row, lead, agent, interface, journal)
+            return journal, lead, await self._outcome(row, lead, agent, interface, journal, slot)
 
         async def parse(payload: str) -> Message | None:
             found = await interface.parse(payload)
@@ -155,7 +196,7 @@ class Turns:
         collector = Collector(self._inbox, row, parse)
         while True:
             message = await collector.collect(lead)
-            outcome = self._outcome(row, message, agent, interface, journal)
+            outcome = self._outcome(row, message, agent, interface, journal, slot)
             if when_busy is WhenBusy.COLLECT:
                 return journal, message, await outcome
             if (answered := await _unless(outcome, collector.interruption(message))) is not None:
@@ -168,11 +209,14 @@ class Turns:
             await self._inbox.end(connection, row, None, status, error)
 
     async def _outcome(
-        self, row: Claimed, message: Message, agent: Agent, interface: Interface, journal: TurnJournal
+        self,
+        row: Claimed,
+        message: Message,
+        agent: Agent,
+        interface: Interface,
+        journal: TurnJournal,
+        slot: TurnSlot,
     ) -> Outcome:
-        if row.attempts > self._tries:
-            log.error("given up: its process died in each of %s tries", self._tries)
-            return self._failed(row, FAILED, "Its process died in each try.", journal)
         if (answered := await self._answered(row, message)) is not None:
             return answered
         if message.command is not None:
@@ -182,7 +226,7 @@ class Turns:
         if not message.text:  # a bare mention is a greeting
             return Outcome(ATTACHMENTS_UNREAD if message.attachments else commands.greeting(agent))
         try:
-            return await self._run(row, message, agent, interface, journal)
+            return await self._run(row, message, agent, interface, journal, slot)
         except ConsentRequired as needed:
             log.info("parked until %s has connected %s", message.sender, needed.provider)
             await journal.retract()
@@ -190,11 +234,11 @@ class Turns:
         except ApprovalRequired as needed:
             log.info("parked until %s has said whether %s may be called", message.sender, needed.tool)
             return Outcome(parked=needed)
-        except LeaseLost:
+        except (LeaseLost, DatabaseUnavailableError):
             raise
         except CredentialsRefused as refusal:
             return Outcome(str(refusal))
-        except TimeoutError:
+        except TurnTimeoutError:
             log.error("the turn took longer than %s", TURN_TIMEOUT)  # noqa: TRY400
             return self._failed(row, TOO_SLOW, f"The turn took longer than {TURN_TIMEOUT}.", journal)
         except Exception as error:  # whatever a model or a tool raises, the log says why
@@ -210,9 +254,16 @@ class Turns:
         return Outcome(text, status=InboxStatus.DEAD, error=error)
 
     async def _run(
-        self, row: Claimed, message: Message, agent: Agent, interface: Interface, journal: TurnJournal
+        self,
+        row: Claimed,
+        message: Message,
+        agent: Agent,
+        interface: Interface,
+        journal: TurnJournal,
+        slot: TurnSlot,
     ) -> Outcome:
         presenter = interface.presenter
+        await slot.take()  # a turn that was interrupted has freed it
         set_request_context({**self._request_values(message), **get_request_context()})
 
         async def show(event: TurnEvent) -> None:
@@ -226,6 +277,7 @@ class Turns:
             played = await self._runner.run(
                 agent, message, row.reference, history, show, stream=presenter.streams, journal=journal
             )
+            slot.free()  # what is shown live is taken away at the pace of the platform
         text = _with_ambiguous(played.text.strip() or NO_ANSWER, journal)
         if message.attachments:
             text = f"{text}\n\n{ATTACHMENTS_UNREAD}"

@@ -34,6 +34,7 @@ from gateway.agent import Agent
 from gateway.engines import Answer, MaxTurnsExceeded
 from gateway.engines.tools import AgentTool, Run, own_tools, remote_tools, watched
 from gateway.events import EventHandler, TextDelta
+from gateway.executor import equip_loop
 from gateway.journal import NO_JOURNAL, RunJournal
 from gateway.sessions import Role, SessionItem
 from oauth import SettingError
@@ -103,15 +104,16 @@ class PydanticAIEngine:
         context = run.context if run.agent.make_context is None else run.agent.make_context(run.context)
         streams = forward is not None and _can_stream(native.model)
         ours = _AgentToolset(run.agent.template, run)
-        return await native.run(
-            text,
-            deps=context,
-            message_history=messages,
-            event_stream_handler=forward if streams else None,
-            capabilities=[_Replay(run), _ToolWatch(run, ours)],
-            toolsets=[ours],
-            usage_limits=limits,
-        )
+        with AbstractAgent.using_thread_executor(equip_loop()):  # anyio's threads would not be replaced if they hang
+            return await native.run(
+                text,
+                deps=context,
+                message_history=messages,
+                event_stream_handler=forward if streams else None,
+                capabilities=[_Replay(run), _ToolWatch(run, ours)],
+                toolsets=[ours],
+                usage_limits=limits,
+            )
 
     def _runner(self, template: Agent) -> PydanticAgent[Run, str]:
         if template not in self._runners:

@@ -14,9 +14,11 @@ from pydantic import ValidationError
 from pydantic_core import SchemaValidator, core_schema, to_json
 
 from gateway.agent import Agent
+from gateway.cancellation import exits_contained
 from gateway.credentials import calling
 from gateway.engines import load_engine
 from gateway.events import EventHandler, ToolEnded, ToolOutcome, ToolStarted
+from gateway.executor import tool_threads
 from gateway.journal import NO_JOURNAL, ApprovalRequired, RunJournal
 from oauth import ConsentRequired, OAuthProvider, SettingError
 from toolkits import Function, ToolError, TurnContext, preview
@@ -67,7 +69,8 @@ async def watched(
     await handler(ToolStarted(call_id, tool, arguments, private, provider, read_only))
     outer = calling.set(call_id)
     try:
-        yield watch
+        with exits_contained(tool), tool_threads():
+            yield watch
         outcome = ToolOutcome.OK
     except ConsentRequired:
         outcome = ToolOutcome.SIGN_IN

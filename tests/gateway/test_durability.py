@@ -213,8 +213,8 @@ async def test_a_turn_that_a_stop_meets_as_it_ends_stays_ended(
     ended = asyncio.Event()
     real = scene.gateway._turns.play
 
-    async def play(row: Any) -> None:
-        await real(row)
+    async def play(row: Any, slot: Any) -> None:
+        await real(row, slot)
         ended.set()
         await asyncio.Event().wait()  # where the stop finds it
 
@@ -222,7 +222,7 @@ async def test_a_turn_that_a_stop_meets_as_it_ends_stays_ended(
     async with scene.open():
         await scene.write("alice", "hello")
         await ended.wait()
-        for worker in scene.gateway._dispatcher._workers:  # type: ignore[attr-defined]
-            worker.cancel()
+        for drain in scene.gateway._dispatcher._running.values():  # type: ignore[attr-defined]
+            drain.cancel()
     assert rows(tmp_path, "SELECT status FROM inbox") == [("done",)]
     assert "failed" not in caplog.text

@@ -95,8 +95,8 @@ async def test_a_gateway_goes_on_where_it_was_on_another_database(tmp_path: Path
         await gate.holds(1)
         with pytest.raises(SettingError, match="another understudy process has open"):
             await copy_database(waiting.database, target)
-        for worker in waiting.gateway._dispatcher._workers:  # type: ignore[attr-defined]
-            worker.cancel()
+        for drain in waiting.gateway._dispatcher._running.values():  # type: ignore[attr-defined]
+            drain.cancel()
     run = CliRunner().invoke
     result = await asyncio.to_thread(run, app, ["db", "copy", first.database, target])
     assert result.exception is None, result.output

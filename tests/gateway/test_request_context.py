@@ -12,11 +12,11 @@ import pytest
 from stage import place, stage
 
 from gateway import Identity, Message
+from gateway.executor import equip_loop
 from gateway.logs import FORMAT, RedactingFormatter
 from gateway.request_context import (
     carry,
     clear_request_context,
-    equip_loop,
     get_from_context,
     get_request_context,
     request_context,

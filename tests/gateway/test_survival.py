@@ -1,0 +1,306 @@
+"""What goes wrong in one turn, one channel or one tenant does not stop the others."""
+
+import asyncio
+import json
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import CancelledError
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from pydantic_ai.messages import ModelMessage, ModelResponse
+from pydantic_ai.models.function import AgentInfo
+from stage import obey, stage
+
+from gateway import Conversation, Identity, Message
+from gateway.executor import LoopExecutor, equip_loop
+from gateway.interface import Event
+from toolkits import Toolkit, tool
+
+
+class Slips(Toolkit):
+    """Tools that raise what ends more than a tool, unless it is contained."""
+
+    @tool
+    async def cancel_helper(self) -> str:
+        """Cancels a task of its own and awaits it."""
+        helper = asyncio.create_task(asyncio.sleep(60))
+        await asyncio.sleep(0)
+        helper.cancel()
+        await helper
+        return "never"
+
+    @tool
+    def await_cancelled(self) -> str:
+        """Raises what an executor raises for a function that was cancelled."""
+        raise CancelledError
+
+    @tool
+    async def leave(self) -> str:
+        """Ends the program."""
+        sys.exit(1)
+
+    @tool
+    def leave_thread(self) -> str:
+        """Ends the program, from a thread."""
+        sys.exit(1)
+
+
+@pytest.mark.parametrize("name", ["cancel_helper", "await_cancelled", "leave", "leave_thread"])
+async def test_a_tool_that_raises_cancelled_error_or_exits_fails_its_own_turn_alone(
+    tmp_path: Path, database_url: str, name: str
+) -> None:
+    scene = stage(tmp_path, [Slips()], database=database_url, max_concurrent_turns=1)
+    async with scene.open():
+        assert "something went wrong" in await scene.ask("alice", f"call {name}")
+        assert await scene.ask("bob", "hello") == "heard: hello"
+        assert await scene.ask("alice", "hello again") == "heard: hello again"
+    assert scene.rows("SELECT status FROM inbox ORDER BY id") == [("dead",), ("done",), ("done",)]
+
+
+async def test_a_model_that_raises_cancelled_error_is_tried_again(
+    tmp_path: Path, database_url: str, impatient: None
+) -> None:
+    asked = 0
+
+    async def slip(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
+        nonlocal asked
+        asked += 1
+        if asked == 1:
+            raise asyncio.CancelledError
+        return await obey(messages, info)
+
+    scene = stage(tmp_path, model=slip, database=database_url, max_concurrent_turns=1)
+    async with scene.open():
+        assert await scene.ask("alice", "hello") == "heard: hello"
+    assert scene.rows("SELECT status, attempts FROM inbox") == [("done", 2)]
+
+
+async def test_a_channel_whose_library_raises_cancelled_error_delivers_later(
+    tmp_path: Path, database_url: str, impatient: None
+) -> None:
+    scene = stage(tmp_path, database=database_url, max_concurrent_turns=1)
+    scene.channel.presenter.failures = [asyncio.CancelledError()]  # type: ignore[list-item]
+    async with scene.open():
+        await scene.write("alice", "hello")
+        await scene.wait_for(1)
+        assert await scene.ask("bob", "hi") == "heard: hi"
+    assert [sent.text.splitlines()[-1] for sent in scene.sent] == ["heard: hello", "heard: hi"]
+
+
+class Stubborn(Toolkit):
+    """A tool that swallows its cancellation until it is let go."""
+
+    _clone_shared_attrs = ("cancelled", "released")
+
+    def __init__(self) -> None:
+        self.cancelled = threading.Event()
+        self.released = threading.Event()
+
+    @tool
+    async def cling(self) -> str:
+        """Does not end."""
+        while not self.released.is_set():
+            try:
+                await asyncio.sleep(0.01)
+            except asyncio.CancelledError:
+                self.cancelled.set()
+        return "at last"
+
+
+async def test_a_run_that_swallows_its_cancellation_is_abandoned_and_its_turn_ends(
+    tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("gateway.runner.TURN_TIMEOUT", timedelta(seconds=0.3))
+    monkeypatch.setattr("gateway.runner.CANCEL_GRACE", 0.1)
+    stubborn = Stubborn()
+    scene = stage(tmp_path, [stubborn], database=database_url, max_concurrent_turns=1)
+    async with scene.open():
+        assert "took too long" in await scene.ask("alice", "call cling")
+        assert stubborn.cancelled.is_set()
+        assert await scene.ask("bob", "hello") == "heard: hello"
+    stubborn.released.set()
+    assert "swallows its cancellation and is abandoned" in caplog.text
+    assert scene.rows("SELECT status FROM inbox ORDER BY id") == [("dead",), ("done",)]
+
+
+async def test_a_stop_does_not_wait_for_a_run_that_swallows_its_cancellation(
+    tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.dispatch.STOP_GRACE", 0.1)
+    monkeypatch.setattr("gateway.distributed.STOP_GRACE", 0.1)
+    monkeypatch.setattr("gateway.runner.CANCEL_GRACE", 0.1)
+    stubborn = Stubborn()
+    scene = stage(tmp_path, [stubborn], database=database_url)
+    async with scene.open():
+        await scene.write("alice", "call cling")
+        await scene.wait_until_rows("SELECT count(*) FROM tool_calls", 1)
+    assert stubborn.cancelled.is_set()
+    stubborn.released.set()
+    assert scene.rows("SELECT status, attempts FROM inbox") == [("waiting", 0)]
+
+
+class Hanging(Toolkit):
+    """A tool that holds its thread until it is let go."""
+
+    _clone_shared_attrs = ("released",)
+
+    def __init__(self) -> None:
+        self.released = threading.Event()
+
+    @tool
+    def hang(self) -> str:
+        """Does not return."""
+        self.released.wait()
+        return "at last"
+
+
+@pytest.fixture
+def hanging() -> Iterator[Hanging]:
+    toolkit = Hanging()
+    yield toolkit
+    toolkit.released.set()
+
+
+async def test_tools_that_never_return_take_no_thread_from_look_ups_and_are_replaced_within_a_bound(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hanging: Hanging
+) -> None:
+    monkeypatch.setattr("gateway.runner.TURN_TIMEOUT", timedelta(seconds=0.2))
+    executor = equip_loop(LoopExecutor(tool_threads=1, most_abandoned=2))
+    scene = stage(tmp_path, [hanging])
+    app = httpx.ASGITransport(scene.gateway.asgi())
+    async with scene.open(), httpx.AsyncClient(transport=app, base_url="http://test") as client:
+        for number in range(2):
+            assert "took too long" in await scene.ask("alice", "call hang", f"dm-{number}")
+        assert executor.abandoned == 2
+        assert (await client.get("/readyz")).status_code == 200
+        assert await asyncio.get_running_loop().getaddrinfo("localhost", 80, type=socket.SOCK_STREAM)
+        assert "took too long" in await scene.ask("alice", "call hang", "dm-2")
+        ready = await client.get("/readyz")
+        assert (ready.status_code, ready.json()["status"]) == (
+            503,
+            "3 tools never returned and each holds a thread: restart the process",
+        )
+        assert await scene.ask("alice", "hello") == "heard: hello"
+        hanging.released.set()
+        await scene.wait_until(lambda: executor.abandoned == 0)
+        assert (await client.get("/readyz")).status_code == 200
+
+
+async def test_messages_of_a_channel_that_is_gone_become_dead_letters_and_hold_nobody_up(
+    tmp_path: Path, database_url: str, impatient: None
+) -> None:
+    scene = stage(tmp_path, database=database_url, max_concurrent_turns=1)
+    gone = Conversation("gone", "T1", "dm-alice", shared=False)
+    async with scene.open():
+        await scene.gateway.accept(Event("g1", gone, json.dumps({"text": "anybody there?"})))
+        assert await scene.ask("bob", "hello") == "heard: hello"
+        await scene.wait_until_rows("SELECT count(*) FROM inbox WHERE status = 'dead'", 1)
+    error = scene.rows("SELECT error FROM inbox WHERE status = 'dead'")[0][0]
+    assert error == "No channel 'gone' is configured, so nothing can be answered there."
+
+
+async def test_answers_to_a_channel_that_is_gone_become_dead_letters(
+    tmp_path: Path, database_url: str, impatient: None
+) -> None:
+    scene = stage(tmp_path, database=database_url, max_concurrent_turns=1)
+    async with scene.open():
+        await scene.ask("alice", "hello")
+    scene.rows("UPDATE outbox SET status = 'retrying', due_at = '2020-01-01 00:00:00'")
+    scene.rows("UPDATE conversations SET channel = 'gone'")
+    async with scene.open():
+        await scene.wait_until_rows("SELECT count(*) FROM outbox WHERE status = 'dead'", 1)
+        assert await scene.ask("bob", "hello") == "heard: hello"
+    error = scene.rows("SELECT error FROM outbox WHERE status = 'dead'")[0][0]
+    assert error == "No channel 'gone' is configured, so nothing can be sent there."
+
+
+async def test_a_tenant_whose_platform_hangs_holds_no_turns_of_another(tmp_path: Path, database_url: str) -> None:
+    scene = stage(tmp_path, database=database_url, max_concurrent_turns=2)
+    hangs, answers = asyncio.Event(), 0
+    send_text = scene.channel.presenter.send_text
+
+    async def send(conversation: Conversation, text: str, reply_to: str, *, key: str) -> None:
+        nonlocal answers
+        if conversation.tenant == "T1":
+            answers += 1
+            await hangs.wait()
+        await send_text(conversation, text, reply_to, key=key)
+
+    scene.channel.presenter.send_text = send  # type: ignore[method-assign]
+    async with scene.open():
+        for number in range(6):
+            await scene.write("alice", f"hello {number}", f"dm-{number}")
+        await scene.wait_until(lambda: answers == 6)
+        assert await scene.ask("bob", "hello", tenant="T2") == "heard: hello"
+        hangs.set()
+        await scene.wait_for(7)
+
+
+async def test_a_message_whose_reading_never_ends_is_a_dead_letter_after_its_tries(
+    tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch, impatient: None
+) -> None:
+    monkeypatch.setattr("gateway.turn.PARSE_TIMEOUT", 0.02)
+    scene = stage(tmp_path, database=database_url, max_concurrent_turns=1)
+    parse = scene.channel.parse
+
+    async def parse_or_hang(payload: str) -> Message | None:
+        if "poison" in payload:
+            await asyncio.Event().wait()
+        return await parse(payload)
+
+    scene.channel.parse = parse_or_hang  # type: ignore[method-assign]
+    async with scene.open():
+        await scene.write("alice", "poison")
+        assert await scene.ask("bob", "hello") == "heard: hello"
+        await scene.wait_until_rows("SELECT count(*) FROM inbox WHERE status = 'dead'", 1)
+
+
+async def test_a_message_whose_reading_kills_the_process_is_given_up_unread(tmp_path: Path, database_url: str) -> None:
+    scene = stage(tmp_path, database=database_url)
+    async with scene.open():
+        await scene.ask("alice", "poison")
+    scene.rows("UPDATE inbox SET status = 'waiting', attempts = 5")
+    read = 0
+
+    async def parse(_: str) -> Any:
+        nonlocal read
+        read += 1
+
+    scene.channel.parse = parse  # type: ignore[method-assign]
+    async with scene.open():
+        if scene.worker is not None:  # which learns of work by jobs alone
+            await scene.write("bob", "", "dm-alice")
+        await scene.wait_for(2)
+        await scene.wait_until_rows("SELECT count(*) FROM inbox WHERE status IN ('waiting', 'running')", 0)
+    assert "reference" in scene.sent[1].text
+    assert scene.rows("SELECT status FROM inbox WHERE attempts > 1") == [("dead",)]
+    assert read == (1 if scene.worker is not None else 0)
+
+
+async def test_a_turn_whose_end_cannot_be_written_is_ended_with_plain_values_after_its_tries(
+    tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.dispatch.RETRY_DELAY", 0.02)
+    monkeypatch.setattr("gateway.distributed.RETRY_DELAY", 0.02)
+    scene = stage(tmp_path, database=database_url, max_concurrent_turns=1)
+    parse = scene.channel.parse
+
+    async def parse_odd(payload: str) -> Message | None:
+        message = await parse(payload)
+        if message is not None and message.text == "poison":
+            return replace(message, sender=Identity("stage", "T1", "\ud800"))  # which no database takes
+        return message
+
+    scene.channel.parse = parse_odd  # type: ignore[method-assign]
+    async with scene.open():
+        await scene.write("alice", "poison")
+        assert "reference" in (await scene.wait_for(1))[0].text
+        assert await scene.ask("alice", "hello") == "heard: hello"
+    assert scene.rows("SELECT status FROM inbox ORDER BY id") == [("dead",), ("done",)]
