@@ -6,6 +6,8 @@ from typing import Protocol
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.cancellation import CANCEL_GRACE, cancel_and_wait, exits_contained
+from gateway.database import DatabaseUnavailableError
+from gateway.logs import describe
 
 STOP_GRACE = 10.0  # seconds that running turns have to end when the process stops
 RETRY_DELAY = 5.0  # seconds after a drain that failed
@@ -151,9 +153,12 @@ class EmbeddedDispatcher:
         try:
             with exits_contained("the drain"):
                 more = await drain(conversation_id, slot)
-        except Exception:  # of the database, say: a turn's own end in an answer
+        except DatabaseUnavailableError as error:
+            log.warning("conversation %s waits for the database: %s", conversation_id, describe(error))
+            pause = RETRY_DELAY
+        except Exception:  # a mistake of the gateway's own: what a turn raises ends in an answer
             log.exception("the drain of conversation %s failed and is tried again", conversation_id)
-            more, pause = True, RETRY_DELAY
+            pause = RETRY_DELAY
         finally:
             slot.free()
             del self._running[conversation_id]

@@ -12,11 +12,14 @@ QUIET = ("httpx", "httpcore", "httpx2", "httpcore2", "urllib3", "requests_oauthl
          "telegram", "slack_sdk", "slack_bolt", "openai", "alembic", "googleapiclient",
          "psycopg", "uvicorn")  # fmt: skip
 
+# An error's code is a short number, five characters of SQL's, or a word: 63016, 57P01, invalid_auth.
+_ERROR_CODE = r"(?-i:\d{1,5}|[0-9A-Z]{5}|[a-z]+(?:_[a-z]+)*)(?![\w/.~-])"
 _SECRETS = re.compile(
-    r"""(?P<keep>
-        \b(?:code|state|code_verifier|access_token|refresh_token|id_token|client_secret|token)["']?\s*[=:]\s*["']?
+    rf"""(?P<keep>
+        \b(?:code|state)["']?\s*[=:]\s*["']?(?!{_ERROR_CODE})
+      | \b(?:code_verifier|access_token|refresh_token|id_token|client_secret|token)["']?\s*[=:]\s*["']?
       | \bBearer\s+ | \bBasic\s+ | /bot\d+: | \bxox[a-z]-
-    )(?P<secret>[^\s"'&,}]+)""",
+    )(?P<secret>[^\s"'&,}}]+)""",
     re.VERBOSE | re.IGNORECASE,
 )
 

@@ -2,6 +2,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -138,9 +139,8 @@ class Turns:
                         message = await interface.parse(row.payload)
             except DatabaseUnavailableError:
                 raise
-            except Exception as error:
-                log.exception("the payload cannot be parsed")
-                await self._put_off(row, describe(error))
+            except Exception as error:  # noqa: BLE001 - whatever a channel's parser raises: it is stored and logged
+                await self._put_off(row, f"The payload cannot be read: {describe(error)}", error)
                 return None
             if message is None:
                 await self._end(row, InboxStatus.DONE)
@@ -151,18 +151,23 @@ class Turns:
             if outcome.retry:
                 await self._inbox.retry(row, message.sender, outcome.error, next_try(row.attempts))
                 return None
-            return await self._write(row, message, outcome, interface, journal)
+            unsent = await self._write(row, message, outcome, interface, journal)
+            if outcome.status is InboxStatus.DONE and outcome.parked is None:
+                log.info("answered %.1f s after it was accepted", (datetime.now(UTC) - row.accepted_at).total_seconds())
         except LeaseLost:
             log.warning("another worker has taken this message over; nothing of this turn is kept")
             return None
+        else:
+            return unsent
 
-    async def _put_off(self, row: Claimed, error: str) -> None:
+    async def _put_off(self, row: Claimed, reason: str, error: Exception | None = None) -> None:
         """Try a message again later that cannot be read, and make it a dead letter after its tries."""
         if row.attempts < self._tries:
-            await self._inbox.retry(row, None, error, next_try(row.attempts))
+            log.warning("the message is tried again: %s", reason)
+            await self._inbox.retry(row, None, reason, next_try(row.attempts))
         else:
-            log.error("given up after %s tries: %s", row.attempts, error)
-            await self._end(row, InboxStatus.DEAD, error)
+            log.error("given up after %s tries: %s", row.attempts, reason, exc_info=error)
+            await self._end(row, InboxStatus.DEAD, reason)
 
     async def _give_up(self, row: Claimed, interface: Interface | None) -> list[Unsent]:
         """End a message without reading it: in each of its tries the process died, or the end could not be written.
@@ -244,7 +249,7 @@ class Turns:
         except Exception as error:  # whatever a model or a tool raises, the log says why
             helps = may_pass(error) and not journal.tool_raised and not isinstance(error, CallNotRepeated)
             if helps and row.attempts < self._tries:
-                log.warning("the turn failed and is tried again: %s", describe(error), exc_info=error)
+                log.warning("the turn failed and is tried again: %s", describe(error))
                 return Outcome(retry=True, error=describe(error))
             log.exception("the turn failed")
             return self._failed(row, FAILED, describe(error), journal)
