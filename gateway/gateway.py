@@ -29,7 +29,7 @@ from gateway.events import EventHandler, TurnEvent
 from gateway.executor import equip_loop
 from gateway.inbox import Inbox
 from gateway.intake import Intake, NotAccepted
-from gateway.interface import Event, Interface, Presenter, TranscriptEntry
+from gateway.interface import Event, Interface, MalformedEventError, Presenter, TranscriptEntry
 from gateway.logs import describe
 from gateway.outbox import Outbox
 from gateway.postgres import PostgresDatabase
@@ -183,7 +183,11 @@ class Gateway:
             routes += callback_routes(self._oauth)
         for interface in self.interfaces.values():
             routes += interface.routes()
-        return Starlette(routes=routes, lifespan=self.lifespan, exception_handlers={NotAccepted: _refuse})
+        return Starlette(
+            routes=routes,
+            lifespan=self.lifespan,
+            exception_handlers={NotAccepted: _refuse, MalformedEventError: _reject},
+        )
 
     @asynccontextmanager
     async def lifespan(self, _: Any = None) -> AsyncIterator[None]:
@@ -489,6 +493,11 @@ def _values_of(message: Message, reference: str) -> Mapping[str, str]:
 async def _refuse(_: Request, error: Exception) -> Response:
     assert isinstance(error, NotAccepted)
     return Response(status_code=503, headers={"Retry-After": str(error.retry_after)})
+
+
+async def _reject(request: Request, error: Exception) -> Response:
+    log.warning("a webhook to %s is malformed and was refused: %s", request.url.path, describe(error))
+    return Response(status_code=400)
 
 
 async def _ignore(_: TurnEvent) -> None:

@@ -3,10 +3,12 @@ import logging
 import time
 from collections.abc import Sequence
 
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from gateway.inbox import Inbox
 from gateway.interface import Event
+from gateway.logs import describe
 
 MOST_TOGETHER = 500  # events in one transaction
 QUIET_PASSES = 20  # of the loop, in which no event came, after which a group waits for no more
@@ -110,17 +112,23 @@ class Intake:
             late.cancel()
 
     async def _commit(self, group: Sequence[tuple[Event, asyncio.Future[bool]]]) -> None:
+        """Commit a group in one transaction; in halves, if that fails because of one of its events.
+
+        Raises:
+            SQLAlchemyError, OSError: if the database cannot be used: then halves would fail, too.
+        """
         try:
             accepted = await self._inbox.accept([event for event, _ in group])
-        except SQLAlchemyError:
-            if len(group) == 1:
-                raise
-            for each in group:  # one that the database does not take must not stand in the way of the others
-                try:
-                    await self._commit([each])
-                except SQLAlchemyError as error:
-                    log.error("an event could not be committed: %s", type(error).__name__, exc_info=error)  # noqa: TRY400
-                    _fail([each], NotAccepted(RETRY_FAILED))
+        except (OperationalError, InterfaceError, PoolTimeoutError, OSError):
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever a driver raises for a value that it does not take
+            if len(group) > 1:
+                half = len(group) // 2
+                await self._commit(group[:half])
+                await self._commit(group[half:])
+                return
+            log.error("an event could not be committed: %s", describe(error))  # noqa: TRY400
+            _fail(group, NotAccepted(RETRY_FAILED))
             return
         self._waiting += sum(accepted)
         for (_, committed), is_new in zip(group, accepted, strict=True):

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -14,8 +15,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from gateway import Conversation
 from gateway.intake import NotAccepted
-from gateway.interface import Event
+from gateway.interface import Event, MalformedEventError
 
 
 def an_event(number: int, where: str = "dm-alice", message_key: str | None = None, payload: str | None = None) -> Event:
@@ -75,7 +77,93 @@ async def test_an_event_that_the_database_does_not_take_spoils_no_other(
 
 
 def _spoilt(event: Event) -> Event:
-    return Event(event.id, event.conversation, None) if event.id == "e2" else event  # type: ignore[arg-type]
+    if event.id == "e2":
+        object.__setattr__(event, "payload", None)  # which no event can be made with
+    return event
+
+
+HOSTILE_IDS = [
+    "dm-al\0ice",
+    "dm-\ud800",
+    "dm-\udc00x",
+    "dm-\ufffd",
+    "",
+    "dm-\n",
+    "dm-" + "x" * 600,
+    "dm-" + "ä" * 300,
+    5,
+    None,
+    {},
+]
+
+
+async def test_events_with_ids_that_are_none_spoil_no_other(tmp_path: Path, database_url: str) -> None:
+    scene = stage(tmp_path, database=database_url)
+
+    async def deliver(number: int) -> bool:
+        if number < len(HOSTILE_IDS):
+            where = Conversation("stage", "T1", HOSTILE_IDS[number], False)
+            return await scene.gateway.accept(Event(f"e{number}", where, "{}"))
+        return await scene.gateway.accept(an_event(number, f"dm-{number}"))
+
+    async with scene.open():
+        results = await asyncio.gather(*map(deliver, range(50)), return_exceptions=True)
+        await scene.wait_for(50 - len(HOSTILE_IDS))
+    assert results[len(HOSTILE_IDS) :] == [True] * (50 - len(HOSTILE_IDS))
+    assert {type(result) for result in results[: len(HOSTILE_IDS)]} == {MalformedEventError}
+
+
+@pytest.mark.parametrize("hostile", ["e\0", "\ud83d", "", 5, None, "x" * 600], ids=ascii)
+def test_every_id_of_an_event_and_its_payload_are_checked(hostile: Any) -> None:
+    here = place("dm-alice")
+    with pytest.raises(MalformedEventError):
+        Event(hostile, here, "{}")
+    with pytest.raises(MalformedEventError):
+        Event("e1", Conversation("stage", hostile, "dm-alice", False), "{}")
+    if hostile is not None:
+        with pytest.raises(MalformedEventError):
+            Event("e1", here, "{}", hostile)
+    for payload in ("\0", "\udfff", None, b"{}"):
+        with pytest.raises(MalformedEventError):
+            Event("e1", here, payload)  # type: ignore[arg-type]
+
+
+async def test_what_a_driver_does_not_take_fails_its_own_event_alone(
+    tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where it is no error of the database: a driver may raise anything for a value."""
+    scene = stage(tmp_path, database=database_url)
+    inbox = scene.gateway._inbox
+    real, transactions = inbox.accept, 0
+
+    async def accept(events: Sequence[Event]) -> list[bool]:
+        nonlocal transactions
+        transactions += 1
+        if any(event.id == "e100" for event in events):
+            raise UnicodeEncodeError("utf-8", "\ud800", 0, 1, "surrogates not allowed")
+        return await real(events)
+
+    monkeypatch.setattr(inbox, "accept", accept)
+    async with scene.open():
+        deliveries = (scene.gateway.accept(an_event(n, f"dm-{n % 7}")) for n in range(200))
+        results = await asyncio.gather(*deliveries, return_exceptions=True)
+        await scene.wait_for(199)
+    assert [type(result) for result in results] == [NotAccepted if n == 100 else bool for n in range(200)]
+    assert transactions < 40
+
+
+async def test_a_webhook_whose_event_is_malformed_is_answered_400(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = stage(tmp_path)
+
+    async def receive(_: Request) -> Response:
+        await scene.gateway.accept(Event("e\0", place("dm-alice"), "{}"))
+        return Response()
+
+    monkeypatch.setattr(scene.channel, "routes", lambda: [Route("/stage", receive, methods=["POST"])])
+    async with scene.open(), _client(scene) as client:
+        assert (await client.post("/stage")).status_code == 400
 
 
 async def test_a_full_inbox_answers_503_and_loses_nothing(
