@@ -367,6 +367,9 @@ class Gateway:
 
         Args:
             name: what the channel shows for them.
+
+        Raises:
+            SettingError: if no toolkit needs an account of that provider.
         """
         if self._oauth is None:
             raise SettingError("No toolkit of the agent needs an account.")

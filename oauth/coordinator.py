@@ -20,6 +20,8 @@ from oauth.settings import SettingError
 from oauth.token import Token
 from oauth.tokens import StoredToken, TokenStore
 
+NO_PROVIDER = "There is nothing to connect here."
+
 log = logging.getLogger(__name__)
 
 
@@ -128,7 +130,12 @@ class OAuthCoordinator:
 
         Args:
             name: what the channel shows for them.
+
+        Raises:
+            SettingError: if no such provider is registered.
         """
+        if provider not in self._scopes:
+            raise SettingError(f"No toolkit needs an account of {provider!r}.")
         scopes = self._scopes[provider]
         if self._is_incremental(provider):
             stored = await self._load(identity, provider)
@@ -159,6 +166,8 @@ class OAuthCoordinator:
         Raises:
             AuthorizationFailed: if the state is not good.
         """
+        if provider not in self._providers:
+            raise AuthorizationFailed(NO_PROVIDER)
         await self._authorizations.take(state, provider)
 
     async def complete(self, provider: str, state: str, code: str) -> Consent:
@@ -171,7 +180,7 @@ class OAuthCoordinator:
             AuthorizationFailed: with one plain sentence for the person in the browser.
         """
         if provider not in self._providers:
-            raise AuthorizationFailed("There is nothing to connect here.")
+            raise AuthorizationFailed(NO_PROVIDER)
         authorization = await self._authorizations.take(state, provider)
         token = await self._providers[provider].exchange(
             code=code, verifier=authorization.verifier, redirect_uri=self._redirect_uri(provider)

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any, Protocol, runtime_checkable
 
 from oauth import Identity
+from toolkits.text import storable
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ class Attachment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """One inbound event in channel-neutral form.
+    """One inbound event in channel-neutral form. What cannot be stored of its texts (see `storable`) is left out.
 
     Args:
         id: the platform's own id of the message, which a reply may refer to.
@@ -52,6 +53,10 @@ class Message:
     command: str | None = None
     argument: str = ""
     raw: str = field(default="", repr=False)
+
+    def __post_init__(self) -> None:
+        for name in ("text", "sender_name", "argument"):
+            object.__setattr__(self, name, storable(getattr(self, name)))
 
 
 @runtime_checkable  # a framework that makes a schema of what a tool takes needs it to be

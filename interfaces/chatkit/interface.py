@@ -1,4 +1,3 @@
-import json
 from collections.abc import Awaitable, Callable, Sequence
 from inspect import iscoroutinefunction
 from pkgutil import resolve_name
@@ -13,7 +12,7 @@ from gateway.interface import Host
 from interfaces.chatkit import parse
 from interfaces.chatkit.parse import Person
 from interfaces.chatkit.present import ChatKitPresenter
-from interfaces.requests import read_body
+from interfaces.requests import parse_json, read_body
 from oauth import SettingError
 from toolkits import Message
 
@@ -92,14 +91,14 @@ class ChatKit:
             raise HTTPException(401)
         if self._server is None:
             raise HTTPException(503)
-        body = await read_body(request)
-        try:
-            kind = json.loads(body)["type"]
-            if kind not in TAKEN:
-                raise HTTPException(400, f"{kind} is not taken here.")
-        except (KeyError, TypeError, ValueError):
-            raise HTTPException(400, "This is no request of ChatKit's.") from None
-        return await self._server.answer(body, person)
+        fields, body = parse_json(await read_body(request))
+        kind = fields.get("type")
+        if not isinstance(kind, str):
+            raise HTTPException(400, "This is no request of ChatKit's.")
+        if kind not in TAKEN:
+            raise HTTPException(400, f"{kind[:40]} is not taken here.")
+        parse.check_params(fields.get("params"))
+        return await self._server.answer(body.encode(), person)
 
 
 def _resolved(name: str) -> Authenticate:

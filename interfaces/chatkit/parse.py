@@ -3,12 +3,16 @@
 import json
 from dataclasses import dataclass
 
-from gateway.interface import Event
+from starlette.exceptions import HTTPException
+
+from gateway.interface import Event, check_id
 from interfaces.commands import command_in
 from oauth import Identity
 from toolkits import Conversation, Message
 
 CHANNEL = "chatkit"
+MOST_LISTED = 1000  # threads or items in one page
+LONGEST_TITLE = 500  # characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,25 @@ class Person:
     @property
     def identity(self) -> Identity:
         return Identity(CHANNEL, self.tenant, self.user_id)
+
+
+def check_params(params: object) -> None:
+    """Check the parameters of a request that ChatKit's own types leave open.
+
+    Raises:
+        MalformedEventError: if an id is none.
+        HTTPException: 400 if a page or a title is too long.
+    """
+    if not isinstance(params, dict):
+        return  # there are none, or ChatKit says what is wrong with them
+    for name in ("thread_id", "item_id", "after"):
+        if params.get(name) is not None:
+            check_id(name, params[name])
+    limit, title = params.get("limit"), params.get("title")
+    if limit is not None and (type(limit) is not int or not 1 <= limit <= MOST_LISTED):
+        raise HTTPException(400, f"limit is a number from 1 to {MOST_LISTED}.")
+    if isinstance(title, str) and len(title) > LONGEST_TITLE:
+        raise HTTPException(400, f"A title has at most {LONGEST_TITLE} characters.")
 
 
 def conversation_of(person: Person, thread_id: str) -> Conversation:

@@ -2,9 +2,9 @@ import asyncio
 import json
 import logging
 import os
+import re
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import parse_qsl
 
 import aiohttp
 from pydantic import Field, SecretStr
@@ -18,11 +18,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from gateway.interface import DeliveryAmbiguous, DeliveryRefused, Host, RetryLater
+from gateway.interface import DeliveryAmbiguous, DeliveryRefused, Host, RetryLater, check_id
 from gateway.logs import describe
-from interfaces.requests import read_body
+from interfaces.requests import parse_form, parse_json, read_body, read_form
 from interfaces.slack import parse
 from interfaces.slack.present import SlackPresenter
+from interfaces.slack.schema import check_event
 from interfaces.slack.workspaces import ManyWorkspaces, OneWorkspace
 from oauth import SettingError
 from oauth.settings import ServiceUrl, Settings
@@ -34,6 +35,10 @@ MESSAGE = "understudy_message"
 UNINSTALLED = ("app_uninstalled", "tokens_revoked", "team_access_revoked")
 SCOPES = ("app_mentions:read", "channels:history", "chat:write", "commands", "im:history", "im:write")
 ADDRESS_SCOPES = ("users:read", "users:read.email")
+TIMESTAMP_HEADER = "x-slack-request-timestamp"
+SIGNATURE_HEADER = "x-slack-signature"
+TIMESTAMP = re.compile(r"[0-9]{1,12}")
+SIGNATURE = re.compile(r"v0=[0-9a-f]{64}")
 COMMAND_ADDRESS = "/slack/commands"
 COMMAND_TIMEOUT = 2.0  # of the three seconds in which Slack wants an answer
 COMMAND_TAKEN = "I answer you in a direct message."
@@ -221,24 +226,22 @@ class Slack:
         return parse.bot_user(body) or await self._workspaces.bot_user(body)
 
     async def _receive(self, request: Request) -> Response:
-        raw = (await read_body(request)).decode(errors="replace")
-        if not self._is_signed(raw, request):
+        if not _has_signature(request):
             return Response(status_code=401)
-        try:
-            body = json.loads(raw)
-        except ValueError:
-            return Response(status_code=400)
-        if not isinstance(body, dict):
-            return Response(status_code=400)
+        received = await read_body(request)
+        if not self._is_signed(received, request):
+            return Response(status_code=401)
+        body, raw = parse_json(received)
         if body.get("type") == "url_verification":
-            return JSONResponse({"challenge": body.get("challenge")})
+            return JSONResponse({"challenge": str(body.get("challenge"))})
         if body.get("type") == "event_callback":
+            check_event(body)
             await self._receive_event(body, raw)
         return Response(status_code=200)
 
     async def _receive_event(self, body: dict[str, Any], raw: str) -> None:
         assert self._host is not None
-        if (body.get("event") or {}).get("type") in UNINSTALLED:
+        if body["event"].get("type") in UNINSTALLED:
             await self._workspaces.forget(body)
         elif await self._is_for_us(body):
             if await self._workspaces.is_ours(body):
@@ -247,14 +250,18 @@ class Slack:
                 log.warning("an event came from a workspace in which the app is not installed")
 
     async def _receive_command(self, request: Request) -> Response:
-        raw = (await read_body(request)).decode(errors="replace")
-        if not self._is_signed(raw, request):
+        if not _has_signature(request):
             return Response(status_code=401)
-        form = dict(parse_qsl(raw, keep_blank_values=True))
+        raw = await read_form(request)
+        if not self._is_signed(raw.encode(), request):
+            return Response(status_code=401)
+        form = parse_form(raw)
         if form.get("ssl_check"):
             return Response(status_code=200)
         if not all(form.get(name) for name in ("team_id", "user_id", "command", "trigger_id")):
             return Response(status_code=400)
+        for name in ("team_id", "user_id", "trigger_id"):
+            check_id(name, form[name])
         assert self._host is not None
         try:
             async with asyncio.timeout(COMMAND_TIMEOUT):
@@ -265,12 +272,10 @@ class Slack:
         await self._host.accept(parse.to_command_event(form, channel))
         return JSONResponse({"response_type": "ephemeral", "text": COMMAND_TAKEN})
 
-    def _is_signed(self, body: str, request: Request) -> bool:
+    def _is_signed(self, body: bytes, request: Request) -> bool:
         """https://docs.slack.dev/authentication/verifying-requests-from-slack"""
-        timestamp = request.headers.get("x-slack-request-timestamp", "")
-        signature = request.headers.get("x-slack-signature", "")
-        well_formed = timestamp.isascii() and timestamp.isdecimal() and signature.isascii()
-        return well_formed and self._verifier.is_valid(body, timestamp, signature)
+        timestamp, signature = request.headers[TIMESTAMP_HEADER], request.headers[SIGNATURE_HEADER]
+        return self._verifier.is_valid(body.decode(errors="replace"), timestamp, signature)
 
     async def _is_for_us(self, body: dict[str, Any]) -> bool:
         bot = await self._bot_user(body)
@@ -282,6 +287,12 @@ class Slack:
             return False
         assert self._host is not None
         return await self._host.has_answered_in(parse.conversation_of(body))
+
+
+def _has_signature(request: Request) -> bool:
+    """Return whether a request has what looks like a signature, before its body is read."""
+    timestamp, signature = request.headers.get(TIMESTAMP_HEADER, ""), request.headers.get(SIGNATURE_HEADER, "")
+    return bool(TIMESTAMP.fullmatch(timestamp) and SIGNATURE.fullmatch(signature))
 
 
 async def _authorize(**_: Any) -> AuthorizeResult:

@@ -23,7 +23,7 @@ Body = Mapping[str, Any]
 def bot_user(body: Body) -> str | None:
     """The user id of the bot in the workspace that an event comes from, as far as the event says it."""
     for authorization in body.get("authorizations") or ():
-        if authorization.get("is_bot"):
+        if authorization.get("is_bot") and authorization.get("user_id"):
             return str(authorization["user_id"])
     return None
 
@@ -59,7 +59,7 @@ def is_addressed(body: Body, bot: str | None) -> bool:
 def to_event(body: Body, payload: str) -> Event:
     event = body["event"]
     return Event(
-        id=body["event_id"],
+        id=body.get("event_id") or "",
         conversation=conversation_of(body),
         payload=payload,
         # A mention in a channel is reported as `app_mention` and as `message`, with two event ids.

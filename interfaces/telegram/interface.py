@@ -15,10 +15,13 @@ from telegram import Update
 from telegram.error import BadRequest, InvalidToken, TelegramError
 from telegram.request import HTTPXRequest
 
+from gateway.intake import RETRY_FAILED, NotAccepted
 from gateway.interface import Event, Host
-from interfaces.requests import read_body
+from gateway.logs import describe
+from interfaces.requests import parse_json, read_body
 from interfaces.telegram import parse
 from interfaces.telegram.present import TelegramPresenter
+from interfaces.telegram.schema import to_update
 from oauth import SettingError
 from oauth.settings import ServiceUrl, Settings, is_loopback
 from toolkits import Message
@@ -116,7 +119,7 @@ class Telegram:
         await self._client.shutdown()
 
     async def parse(self, payload: str) -> Message | None:
-        update = Update.de_json(json.loads(payload), self._client)
+        update = to_update(json.loads(payload), self._client)
         await self._know_the_bot()
         return None if update.message is None else parse.to_message(self._bot, update.message, payload)
 
@@ -124,15 +127,13 @@ class Telegram:
         given = request.headers.get(SECRET_HEADER, "")
         if not hmac.compare_digest(given.encode(), self._secret.encode()):
             return Response(status_code=401)
-        payload = (await read_body(request)).decode(errors="replace")
+        fields, payload = parse_json(await read_body(request))
+        update = to_update(fields, self._client)
         try:
-            fields = json.loads(payload)
-        except ValueError:
-            return Response(status_code=400)
-        if not isinstance(fields, dict):
-            return Response(status_code=400)
-        update = Update.de_json(fields, self._client)
-        await self._know_the_bot()
+            await self._know_the_bot()
+        except TelegramError as error:
+            log.warning("Telegram does not tell who the bot is, and delivers the update again: %s", describe(error))
+            raise NotAccepted(RETRY_FAILED) from None
         if update.message is not None and parse.is_for(self._bot, update):
             assert self._host is not None
             conversation = parse.conversation_of(self._bot, update.message)

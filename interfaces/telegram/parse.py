@@ -58,7 +58,7 @@ def to_message(bot: Bot, message: telegram.Message, raw: str) -> Message:
         sender, name = f"chat:{chat.id}", chat.effective_name or ""
     else:
         assert user is not None
-        sender, name = str(user.id), user.full_name
+        sender, name = str(user.id), user.full_name or ""
     return Message(
         id=str(message.message_id),
         text=text,
@@ -105,4 +105,4 @@ def _without_mentions(bot: Bot, message: telegram.Message) -> str:
     for entity in sorted(_mentions(bot, message), key=lambda entity: entity.offset, reverse=True):
         start, end = entity.offset * 2, (entity.offset + entity.length) * 2
         units = units[:start] + units[end:].removeprefix(" ".encode("utf-16-le"))
-    return units.decode("utf-16-le").strip()
+    return units.decode("utf-16-le", errors="replace").strip()  # an entity may end inside of a character

@@ -17,10 +17,11 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from gateway.interface import Host, TranscriptEntry
-from interfaces.requests import read_body
+from interfaces.requests import parse_json, read_body
 from interfaces.web import parse
 from interfaces.web.loopback import LoopbackOnly
 from interfaces.web.present import WebPresenter
+from oauth import SettingError
 from toolkits import Message
 
 COOKIE = "understudy_person"
@@ -114,7 +115,8 @@ class Web:
     async def _receive(self, request: Request) -> Response:
         person, host = self._person(request), self._running()
         try:
-            submission = parse.Submission.model_validate_json(await read_body(request))
+            fields, _ = parse_json(await read_body(request))
+            submission = parse.Submission.model_validate(fields)
         except ValidationError:
             raise HTTPException(422) from None
         await host.accept(parse.to_event(person, submission))
@@ -123,7 +125,10 @@ class Web:
     async def _sign_in(self, request: Request) -> Response:
         person, host = self._person(request), self._running()
         identity, provider = parse.identity_of(person), request.path_params["provider"]
-        link = await host.sign_in_link(identity, self._people[person], provider)
+        try:
+            link = await host.sign_in_link(identity, self._people[person], provider)
+        except SettingError:
+            raise HTTPException(404) from None
         return RedirectResponse(link, status_code=303, headers=HEADERS)
 
     def _person(self, request: Request) -> str:

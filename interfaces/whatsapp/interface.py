@@ -12,12 +12,15 @@ from twilio.rest import Client
 from twilio.twiml.messaging_response import MessagingResponse
 
 from gateway.interface import Host
-from interfaces.requests import read_body
+from interfaces.requests import parse_form, read_form
 from interfaces.whatsapp import parse
 from interfaces.whatsapp.present import PausingHttpClient, WhatsAppPresenter
 from oauth import SettingError
 from oauth.settings import ServiceUrl, Settings
 from toolkits import Message
+
+SIGNATURE_HEADER = "x-twilio-signature"
+SIGNATURE = re.compile("[A-Za-z0-9+/]{27}=")  # of the 20 bytes of a SHA-1
 
 
 def _check_number(address: str) -> str:
@@ -97,11 +100,13 @@ class WhatsApp:
             await self._http.close()
 
     async def parse(self, payload: str) -> Message | None:
-        return parse.to_message(parse.to_form(payload), payload)
+        return parse.to_message(parse_form(payload), payload)
 
     async def _receive(self, request: Request) -> Response:
-        payload = (await read_body(request)).decode(errors="replace")
-        form = parse.to_form(payload)
+        if not SIGNATURE.fullmatch(request.headers.get(SIGNATURE_HEADER, "")):
+            return Response(status_code=403)
+        payload = await read_form(request)
+        form = parse_form(payload)
         if not self._is_signed(form, request):
             return Response(status_code=403)
         if parse.is_for(self._settings.whatsapp_from, form):
@@ -114,4 +119,4 @@ class WhatsApp:
         assert self._host is not None
         query = f"?{request.url.query}" if request.url.query else ""
         address = f"{self._host.base_url}{request.url.path}{query}"
-        return bool(self._validator.validate(address, form, request.headers.get("x-twilio-signature", "")))
+        return bool(self._validator.validate(address, form, request.headers[SIGNATURE_HEADER]))

@@ -1,7 +1,7 @@
 """Twilio's webhook for WhatsApp: https://www.twilio.com/docs/messaging/guides/webhook-request"""
 
+import re
 from collections.abc import Mapping
-from urllib.parse import parse_qsl
 
 from gateway.interface import Event
 from interfaces.commands import command_in
@@ -10,12 +10,10 @@ from toolkits import Attachment, Conversation, Message
 
 CHANNEL = "whatsapp"
 PREFIX = "whatsapp:"
+COUNT = re.compile("[0-9]{1,3}")
+MOST_MEDIA = 10  # https://www.twilio.com/docs/messaging/guides/webhook-request#media-related-parameters
 
 Form = Mapping[str, str]
-
-
-def to_form(payload: str) -> dict[str, str]:
-    return dict(parse_qsl(payload, keep_blank_values=True))
 
 
 def number(address: str) -> str:
@@ -56,5 +54,6 @@ def to_message(form: Form, payload: str) -> Message:
 
 def _kinds(form: Form) -> list[str]:
     count = form.get("NumMedia", "0")
-    media = [form.get(f"MediaContentType{index}", "file") for index in range(int(count) if count.isdecimal() else 0)]
+    attached = min(int(count), MOST_MEDIA) if COUNT.fullmatch(count) else 0
+    media = [form.get(f"MediaContentType{index}", "file") for index in range(attached)]
     return media + (["location"] if form.get("Latitude") else [])

@@ -105,7 +105,7 @@ async def test_a_malformed_post_is_refused(run: Run, body: str) -> None:
     async with run(Web()) as running:
         alice = await open_window(running, "alice")
         answer = await running.client.post("/web/alice/messages", content=body, headers=alice)
-        assert answer.status_code == 422
+        assert answer.status_code == (422 if body.startswith("{") else 400)
         assert running.inbox() == []
 
 

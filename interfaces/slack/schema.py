@@ -1,0 +1,107 @@
+"""The fields of Slack's events that are read here, with their types: https://docs.slack.dev/apis/events-api
+
+A signed event may still have a shape that nobody foresaw. It is checked before anything reads it.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+
+from gateway.interface import MalformedEventError, check_id
+
+
+def _is_id(value: str) -> str:
+    if value:  # an empty one counts as none
+        check_id("it", value)
+    return value
+
+
+Id = Annotated[str, AfterValidator(_is_id)] | None
+
+
+class _Fields(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+
+class _Typed(_Fields):
+    type: str | None = None
+
+
+class _File(_Fields):
+    filetype: str | None = None
+
+
+class _Tokens(_Fields):
+    bot: list[str] | None = None
+
+
+class _Installed(_Fields):
+    """An event that says where the app is installed any more."""
+
+    tokens: _Tokens | None = None
+    team_ids: list[Annotated[str, AfterValidator(_is_id)]] | None = None
+
+
+class _Message(_Fields):
+    """https://docs.slack.dev/reference/events/message and …/app_mention"""
+
+    subtype: str | None = None
+    channel: Id = None
+    channel_type: str | None = None
+    user: Id = None
+    ts: Id = None
+    thread_ts: Id = None
+    team: Id = None
+    user_team: Id = None
+    source_team: Id = None
+    text: str | None = None
+    files: list[_File] | None = None
+    attachments: list[dict[str, Any]] | None = None
+
+
+class _Authorization(_Fields):
+    team_id: Id = None
+    enterprise_id: Id = None
+    user_id: Id = None
+    is_bot: bool | None = None
+    is_enterprise_install: bool | None = None
+
+
+class _Envelope(_Fields):
+    event_id: Id = None
+    team_id: Id = None
+    enterprise_id: Id = None
+    context_team_id: Id = None
+    context_enterprise_id: Id = None
+    is_ext_shared_channel: bool | None = None
+    is_enterprise_install: bool | None = None
+    authorizations: list[_Authorization] | None = None
+    event: _Typed
+
+
+# Of other types nothing is read.
+_EVENTS: Mapping[str | None, type[_Fields]] = {
+    "app_mention": _Message,
+    "message": _Message,
+    "app_uninstalled": _Installed,
+    "tokens_revoked": _Installed,
+    "team_access_granted": _Installed,
+    "team_access_revoked": _Installed,
+}
+
+
+def check_event(body: Mapping[str, Any]) -> None:
+    """Check the fields of an event callback that are read here.
+
+    Raises:
+        MalformedEventError: if one is of another type than Slack documents.
+    """
+    try:
+        kind = _Envelope.model_validate(body).event.type
+        if kind in _EVENTS:
+            _EVENTS[kind].model_validate(body["event"])
+    except ValidationError as error:
+        wrong = error.errors(include_input=False, include_url=False, include_context=False)[0]
+        where = ".".join(map(str, wrong["loc"]))
+        raise MalformedEventError(f"{where} of an event: {wrong['msg']}") from None

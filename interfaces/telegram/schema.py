@@ -1,0 +1,101 @@
+"""The fields of Telegram's messages that are read here, with their types: https://core.telegram.org/bots/api#message
+
+python-telegram-bot checks no types, and raises whatever comes of a field that it does not expect.
+"""
+
+import logging
+from collections.abc import Mapping
+from typing import Annotated, Any, Optional
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from telegram import Bot, Update
+
+from gateway.interface import MalformedEventError
+from gateway.logs import describe
+
+# What its constructors raise for fields that are missing, of another type, out of range or nested too deeply.
+UNREADABLE = (AttributeError, KeyError, OSError, OverflowError, RecursionError, TypeError, ValueError)
+
+Number = Annotated[int, Field(ge=-(2**63), lt=2**63)]
+Unit = Annotated[int, Field(ge=0, lt=2**31)]
+Time = Annotated[int, Field(ge=0, lt=2**37)]  # seconds, before the year 4000
+
+log = logging.getLogger(__name__)
+
+
+class _Fields(BaseModel):
+    model_config = ConfigDict(strict=True, extra="ignore")
+
+
+class _User(_Fields):
+    id: Number
+    is_bot: bool
+    first_name: str
+    last_name: str | None = None
+    username: str | None = None
+
+
+class _Chat(_Fields):
+    id: Number
+    type: str
+    title: str | None = None
+    first_name: str | None = None
+    last_name: str | None = None
+    username: str | None = None
+
+
+class _Entity(_Fields):
+    type: str
+    offset: Unit
+    length: Unit
+    user: _User | None = None
+
+
+class _TopicCreated(_Fields):
+    name: str
+    icon_color: Number
+
+
+class _Message(_Fields):
+    message_id: Number
+    date: Time
+    chat: _Chat
+    sender: _User | None = Field(default=None, alias="from")
+    sender_chat: _Chat | None = None
+    text: str | None = None
+    caption: str | None = None
+    entities: list[_Entity] | None = None
+    caption_entities: list[_Entity] | None = None
+    is_topic_message: bool | None = None
+    is_automatic_forward: bool | None = None
+    message_thread_id: Number | None = None
+    media_group_id: str | None = None
+    migrate_to_chat_id: Number | None = None
+    forum_topic_created: _TopicCreated | None = None
+    reply_to_message: Optional["_Message"] = None
+
+
+class _Update(_Fields):
+    update_id: Number
+    message: _Message | None = None
+
+
+def to_update(fields: Mapping[str, Any], bot: Bot) -> Update:
+    """Read an update.
+
+    Of a message that python-telegram-bot cannot read whole, like a poll of another version of the Bot API, what is
+    described here is left.
+
+    Raises:
+        MalformedEventError: if a field that is read here is missing, or of another type than Telegram documents.
+    """
+    try:
+        known = _Update.model_validate(fields)
+    except ValidationError as error:
+        wrong = error.errors(include_input=False, include_url=False, include_context=False)[0]
+        raise MalformedEventError(f"{'.'.join(map(str, wrong['loc']))} of an update: {wrong['msg']}") from None
+    try:
+        return Update.de_json(dict(fields), bot)
+    except UNREADABLE as error:
+        log.warning("update %s can be read in part only: %s", known.update_id, describe(error))
+        return Update.de_json(known.model_dump(by_alias=True, exclude_none=True), bot)
