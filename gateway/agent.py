@@ -9,7 +9,7 @@ from gateway.config import ModelSettings, WhenBusy
 from gateway.native import engine_of, name_of
 from oauth import SettingError
 from toolkits import Function, Message, Toolkit, TurnContext
-from toolkits.clone import check_nothing_shared, clone_attributes
+from toolkits.clone import check_names, check_nothing_shared, clone_attributes
 from toolkits.mcp import MCPServer
 
 if TYPE_CHECKING:
@@ -207,6 +207,7 @@ class Agent:
                 toolkit.check_clone()
             agent._check_names()
             agent.catalog = agent._make_catalog()  # of the toolkits that are there now
+            check_names(agent)
             check_nothing_shared(agent, agent._copy(), agent._clone_shared_attrs, skip=_OWN)
             _checked.add(agent)
 

@@ -5,16 +5,18 @@ from oauth import SettingError
 from toolkits.clone import (
     CLONE,
     INTERNAL,
-    MISSING,
     CloneError,
-    attributes,
+    check_names,
     check_nothing_shared,
     clone_attributes,
     deep_copy,
+    prepare,
+    special_objects,
 )
 from toolkits.function import MARK, Function, ToolDefinition
+from toolkits.paths import MISSING, attributes
 
-_FUNCTIONS, _INITIAL = INTERNAL
+_FUNCTIONS, _INITIAL, _SPECIALS = INTERNAL
 
 
 class _ToolkitType(type):
@@ -71,7 +73,10 @@ class Toolkit(metaclass=_ToolkitType):
         target = object.__new__(type(self))
         initial: dict[str, Any] = self.__dict__[_INITIAL]
         reset = {name: self._initial(initial, name) for name in self._clone_reset_attrs}
-        clone_attributes(self, target, reset=reset, shared=self._clone_shared_attrs)
+        if _SPECIALS not in self.__dict__:
+            self._note_special_objects(reset)
+        specials = self.__dict__[_SPECIALS]
+        clone_attributes(self, target, reset=reset, shared=self._clone_shared_attrs, specials=specials)
         object.__setattr__(target, _INITIAL, initial)
         return target
 
@@ -79,10 +84,12 @@ class Toolkit(metaclass=_ToolkitType):
         """Proves, at start-up, that a clone shares nothing with this template but what is declared shared.
 
         Raises:
-            CloneError: naming the toolkit and the attribute.
+            CloneError: naming the toolkit and the attribute; or one that is declared reset or shared and is not there.
             TypeError: naming a tool whose signature has no schema.
             SettingError: naming a tool in `auto_approve` that there is not.
         """
+        check_names(self)
+        self.__dict__.pop(_SPECIALS, None)  # of the attributes that there are now
         try:
             clone = self.clone()
         except CloneError:
@@ -113,6 +120,8 @@ class Toolkit(metaclass=_ToolkitType):
         values = attributes(self)
         memo: dict[int, Any] = {id(self): self}
         memo |= {id(values[name]): values[name] for name in self._clone_shared_attrs if name in values}
+        reset = {name: values[name] for name in self._clone_reset_attrs if name in values}
+        prepare(self, memo, special_objects(reset, self._clone_shared_attrs))
         initial: dict[str, Any] = {}
         for name in self._clone_reset_attrs:
             try:
@@ -120,6 +129,10 @@ class Toolkit(metaclass=_ToolkitType):
             except CloneError as error:  # raised by `clone`, at start-up
                 initial[name] = error
         return initial
+
+    def _note_special_objects(self, reset: Mapping[str, Any]) -> None:
+        values = {name: value for name, value in {**attributes(self), **reset}.items() if name not in INTERNAL}
+        object.__setattr__(self, _SPECIALS, special_objects(values, self._clone_shared_attrs))
 
     def _initial(self, initial: Mapping[str, Any], name: str) -> Any:
         value = initial.get(name, MISSING)

@@ -5,18 +5,18 @@ import contextlib
 import functools
 import gc
 import logging
-import re
 import sys
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import Context, copy_context
 from dataclasses import dataclass
-from types import BuiltinFunctionType, CellType, CodeType, FrameType, FunctionType, ModuleType
+from types import BuiltinFunctionType, CodeType, FrameType, FunctionType, ModuleType
 from typing import Any
 
 from gateway.check.marks import PREFIX, Mark, find_marks, function_parts, is_marked, marks_in_text
 from gateway.loader import FILE_PREFIX
+from toolkits.paths import edge, short
 
 OWN = "gateway.check"
 _ATOMS = frozenset({int, float, bool, complex, type(None), type(...), CodeType})  # hold nothing that is ours
@@ -109,14 +109,14 @@ class Heap:
     def _edge(self, owner: Any, child: Any) -> tuple[str, Any]:
         """What to write for the step from an object to one that it holds, and the key where that is a mapping's."""
         if not isinstance(owner, dict):
-            return _edge(owner, child), None
+            return edge(owner, child), None
         holder = self._parents[id(owner)][1]
         has_attributes = isinstance(holder, type) or owner is getattr(holder, "__dict__", None)
         for key, value in list(owner.items()):
             if value is child and has_attributes:
                 return f".{key}", None
             if value is child or key is child:
-                return f"[{_short(key)}]", key
+                return f"[{short(key)}]", key
         return "[…]", None
 
     def _chain(self, value: Any) -> Iterator[Any]:
@@ -218,39 +218,7 @@ def _parts(value: Any) -> Iterable[Any]:
     return gc.get_referents(value)
 
 
-def _edge(owner: Any, child: Any) -> str:
-    """What to write for the step from an object, which is no dictionary, to one that it holds."""
-    if isinstance(owner, (list, tuple)):
-        return next((f"[{number}]" for number, value in enumerate(owner) if value is child), "[…]")
-    if isinstance(owner, (set, frozenset)):
-        return "[…]"
-    if isinstance(owner, CellType):
-        return " (closure)"
-    if isinstance(owner, (FunctionType, ModuleType, type)) or child is getattr(owner, "__dict__", None):
-        return ""
-    names: list[str] = [name for cls in type(owner).__mro__ for name in _slots(cls)]
-    names += getattr(owner, "__dict__", {})  # of an instance whose values are kept inline
-    for name in names:
-        if getattr(owner, name, None) is child:
-            return f".{name}"
-    return f" ({type(owner).__name__})"
-
-
-def _slots(cls: type) -> Iterable[str]:
-    slots = cls.__dict__.get("__slots__", ())
-    return (slots,) if isinstance(slots, str) else slots
-
-
 def _text_of(key: Any) -> str:
     if isinstance(key, (str, bytes)):
         return key if isinstance(key, str) else key.decode("latin-1")
     return f"{key!r} {sorted(mark.text for mark in find_marks(key))}"
-
-
-def _short(key: Any, longest: int = 60) -> str:
-    text = _without_address(repr(key))
-    return text if len(text) <= longest else f"{text[:longest]}…"
-
-
-def _without_address(text: str) -> str:
-    return re.sub(r" at 0x[0-9a-f]+", "", text)

@@ -25,6 +25,7 @@ from gateway.events import ToolEnded, TurnEvent
 from gateway.logs import QUIET
 from oauth import ConsentRequired, OAuthProvider
 from toolkits import Toolkit
+from toolkits.clone import INTERNAL
 
 SEED = 2026
 TURN_LIMIT = 2.0  # seconds
@@ -372,7 +373,7 @@ class _Log(logging.Handler):
 
 def _state(toolkit: Toolkit) -> dict[str, str]:
     """What a template's own attributes are; not those that it shares on purpose."""
-    left_out = {*toolkit._clone_shared_attrs, "_functions", "_initial_values"}
+    left_out = {*toolkit._clone_shared_attrs, *INTERNAL}
     return {
         name: json.dumps(value, default=lambda other: f"{type(other)} {id(other)}", sort_keys=True, skipkeys=True)
         if isinstance(value, (dict, list, str, int, float, bool, type(None)))

@@ -1,19 +1,27 @@
 import contextvars
 import enum
 import functools
+import ipaddress
+import json
 import logging
+import random
 import re
 import sqlite3
+import struct
 import threading
+import types
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
+import jinja2
 import pytest
+import sqlalchemy
+from pydantic import HttpUrl
 
 from gateway import Agent, CloneError, Gateway
 from toolkits import Toolkit, tool
@@ -114,6 +122,16 @@ def closure() -> Callable[[], list[int]]:
     return lambda: found
 
 
+def closure_over(found: object) -> Callable[[], object]:
+    return lambda: found
+
+
+class DecoderWithState(json.JSONDecoder):
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[str] = []
+
+
 class Shy:
     def __deepcopy__(self, memo: dict[int, Any]) -> "Shy":
         return self
@@ -132,7 +150,11 @@ UNCLONABLE: dict[str, Callable[[], object]] = {
     "an HTTP client": httpx.Client,
     "an async HTTP client": httpx.AsyncClient,
     "a generator": lambda: (number for number in [1]),
-    "a context variable": lambda: contextvars.ContextVar("person"),
+    "a context variable whose default is a list": lambda: contextvars.ContextVar[list[int]]("person", default=[]),  # noqa: B039
+    "a read-only view of a lock": lambda: types.MappingProxyType({"lock": threading.Lock()}),
+    "a closure over a read-only view of a list": lambda: closure_over(types.MappingProxyType({"deep": [1]})),
+    "a JSON decoder that fills a list": lambda: json.JSONDecoder(object_hook=[1].append),
+    "a JSON decoder with state of its own": DecoderWithState,
     "a thread-local": threading.local,
     "an lru_cache": lambda: functools.lru_cache(len),
     "a closure over a list": closure,
@@ -153,6 +175,168 @@ def test_what_cannot_be_cloned_is_refused_by_name(make: Callable[[], object], tm
     agent = Agent(model="test", toolkits=[Holder()])
     with pytest.raises(CloneError, match=r"Holder\.held cannot be cloned"):
         Gateway(agent, database=f"sqlite:///{tmp_path}/x.db")
+
+
+notes = sqlalchemy.Table("notes", sqlalchemy.MetaData(), sqlalchemy.Column("note", sqlalchemy.String))
+templates = jinja2.Environment(
+    loader=jinja2.DictLoader({"greeting": "Hello {{ name|upper }}{% block end %}!{% endblock %}"}), autoescape=True
+)
+
+CLONABLE: dict[str, Callable[[], object]] = {
+    "an address of pydantic's": lambda: HttpUrl("https://example.com/"),
+    "an IP address": lambda: ipaddress.ip_address("192.0.2.1"),
+    "an IP network": lambda: ipaddress.ip_network("192.0.2.0/24"),
+    "an IP interface": lambda: ipaddress.ip_interface("2001:db8::1/64"),
+    "a context variable": lambda: contextvars.ContextVar[str]("person"),
+    "a read-only view": lambda: types.MappingProxyType({"a": 1}),
+    "a read-only view of lists": lambda: {"deep": [types.MappingProxyType({"a": types.MappingProxyType({"b": [1]})})]},
+    "a type variable": lambda: TypeVar("T"),
+    "a type hint": lambda: [list[int], int | None, Any, Callable[[int], str]],
+    "a method of a built-in type": lambda: [str.upper, int.__add__, dict.fromkeys, ", ".join, [1].__len__],
+    "a JSON decoder": json.JSONDecoder,
+    "a JSON decoder with a hook": lambda: json.JSONDecoder(object_hook=dict),
+    "a format of bytes": lambda: struct.Struct("<i"),
+    "a match": lambda: re.match("a", "a"),
+    "a random source of the system": random.SystemRandom,
+    "a table": lambda: {"of": notes, "query": sqlalchemy.select(notes).where(notes.c.note == "x")},
+    "a schema": lambda: notes.metadata,
+    "a template": lambda: jinja2.Template("Hello"),
+    "a template of an environment": lambda: templates.get_template("greeting"),
+    "an environment of templates": lambda: templates,
+}
+
+
+@pytest.mark.parametrize("make", CLONABLE.values(), ids=CLONABLE.keys())
+def test_what_cannot_change_or_can_be_copied_is_accepted(make: Callable[[], object]) -> None:
+    class Holder(Toolkit):
+        _clone_reset_attrs = ("also",)
+
+        def __init__(self) -> None:
+            self.held = make()
+            self.also = make()
+
+    template = Holder()
+    Agent(model="test", toolkits=[template]).check()
+    clone = template.clone()
+    assert type(clone.held) is type(clone.also) is type(template.held)
+
+
+def test_a_read_only_view_is_of_a_copy_of_what_it_shows() -> None:
+    class Holder(Toolkit):
+        def __init__(self) -> None:
+            self.names = {"a": [1]}
+            self.view = types.MappingProxyType(self.names)
+
+    template = Holder()
+    clone = template.clone()
+    clone.names["a"].append(2)
+    assert clone.view["a"] == [1, 2]
+    assert template.view["a"] == [1]
+
+
+def test_a_schema_is_shared_and_not_copied() -> None:
+    class Holder(Toolkit):
+        def __init__(self) -> None:
+            self.tables = [notes]
+
+    assert Holder().clone().tables[0] is notes
+
+
+def test_a_template_of_a_clone_renders_and_has_an_environment_of_its_own() -> None:
+    class Holder(Toolkit):
+        def __init__(self) -> None:
+            self.environment = templates
+            self.template = templates.get_template("greeting")
+
+    clone = Holder().clone()
+    clone.environment.filters["upper"] = str.lower
+    clone.environment.globals["name"] = "Ada"
+    assert clone.template.render() == "Hello ada!"
+    assert templates.get_template("greeting").render() == "Hello !"
+
+
+class Transport:
+    def __init__(self) -> None:
+        self.adapters = {"https://": [threading.Lock()]}
+
+
+class Client:
+    def __init__(self) -> None:
+        self._session = Transport()
+
+
+@pytest.mark.parametrize(
+    ("make", "where"),
+    [
+        (Client, "self.client._session.adapters['https://'][0], 'lock' cannot be copied"),
+        (lambda: types.SimpleNamespace(deep=(1, Shy())), "self.client.deep[1], it would share a 'Shy'"),
+        (lambda: [1].append, "self.client.__self__, it would share a 'list'"),
+        (closure, "self.client.__closure__[0].cell_contents, it would share a 'list'"),
+        (lambda: types.MappingProxyType({"a": threading.Lock()}), "self.client['a'], 'lock' cannot be copied"),
+    ],
+)
+def test_a_refusal_says_where_in_the_attribute_the_reason_is(make: Callable[[], object], where: str) -> None:
+    class Holder(Toolkit):
+        def __init__(self) -> None:
+            self.client = make()
+
+    with pytest.raises(CloneError, match=re.escape(where)):
+        Agent(model="test", toolkits=[Holder()]).check()
+
+
+@pytest.mark.parametrize("declaration", ["_clone_reset_attrs", "_clone_shared_attrs"])
+@pytest.mark.parametrize(
+    ("names", "reason"),
+    [
+        ("client", "'client' is one string"),  # a comma is missing, and "client" has the name "lie" in it
+        (("client", "cleint"), "Holder has no attribute 'cleint'"),
+    ],
+)
+def test_a_wrong_declaration_is_refused(declaration: str, names: object, reason: str) -> None:
+    class Holder(Toolkit):
+        def __init__(self) -> None:
+            self.client: str | None = None
+            self.lie: list[str] = []
+
+    setattr(Holder, declaration, names)
+    with pytest.raises(CloneError, match=rf"Holder\.{declaration} is wrong: {reason}"):
+        Agent(model="test", toolkits=[Holder()]).check()
+
+
+def test_a_wrong_declaration_of_an_agents_subclass_is_refused() -> None:
+    class Special(Agent):
+        _clone_shared_attrs = (*Agent._clone_shared_attrs, "cleint")
+
+    with pytest.raises(CloneError, match=r"Special has no attribute 'cleint'"):
+        Special(model="test").check()
+
+
+def test_a_wrong_declaration_of_a_toolkit_inside_another_one_is_refused() -> None:
+    class Inner(Toolkit):
+        _clone_shared_attrs = "client"
+
+        def __init__(self) -> None:
+            self.c: list[str] = []
+
+    class Outer(Toolkit):
+        def __init__(self) -> None:
+            self.inner = Inner()
+
+    with pytest.raises(CloneError, match=r"Inner\._clone_shared_attrs is wrong"):
+        Agent(model="test", toolkits=[Outer()]).check()
+
+
+def test_what_is_declared_may_be_made_later_if_the_class_says_its_name() -> None:
+    class Late(Toolkit):
+        _clone_reset_attrs = ("annotated", "default", "made")
+        annotated: str
+        default: str | None = None
+
+        @functools.cached_property
+        def made(self) -> list[str]:
+            return []
+
+    Agent(model="test", toolkits=[Late()]).check()
 
 
 def test_a_reset_attribute_whose_first_value_cannot_be_made_again_is_refused_by_name() -> None:

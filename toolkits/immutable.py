@@ -1,0 +1,122 @@
+"""Which objects may be in a template and all of its clones, because they cannot change."""
+
+import gc
+import sys
+from collections.abc import Iterable
+from contextvars import ContextVar
+from datetime import date, time, timedelta, tzinfo
+from decimal import Decimal
+from enum import Enum
+from fractions import Fraction
+from functools import partialmethod
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from json import JSONDecoder
+from logging import Logger
+from pathlib import PurePath
+from random import SystemRandom
+from re import Match, Pattern
+from struct import Struct
+from types import (
+    BuiltinFunctionType,
+    CellType,
+    ClassMethodDescriptorType,
+    CodeType,
+    FunctionType,
+    GenericAlias,
+    GetSetDescriptorType,
+    MemberDescriptorType,
+    MethodDescriptorType,
+    MethodType,
+    ModuleType,
+    UnionType,
+    WrapperDescriptorType,
+)
+from typing import Any, Protocol, runtime_checkable
+from uuid import UUID
+from weakref import ReferenceType
+
+from pydantic_core import MultiHostUrl, Url
+from sqlalchemy import MetaData
+from sqlalchemy.schema import SchemaItem
+
+from toolkits.paths import attributes
+
+_DESCRIPTORS = (
+    property, partialmethod, MethodDescriptorType, WrapperDescriptorType, ClassMethodDescriptorType,
+    GetSetDescriptorType, MemberDescriptorType,
+)  # fmt: skip
+# Whatever such an object holds cannot change either, or is the same for everybody.
+ATOMS = (
+    type(None), bool, int, float, complex, str, bytes, range, type(...), type(NotImplemented), Decimal, Fraction,
+    date, time, timedelta, tzinfo, UUID, PurePath, Pattern, Match, Struct, Enum, type, ModuleType, CodeType, Logger,
+    IPv4Address, IPv4Network, IPv6Address, IPv6Network, Url, MultiHostUrl, SchemaItem, MetaData,
+    GenericAlias, UnionType, *_DESCRIPTORS,
+)  # fmt: skip
+# These cannot change, but what they hold may.
+_CONTAINERS = (
+    tuple, frozenset, FunctionType, MethodType, BuiltinFunctionType, CellType, ReferenceType, ContextVar,
+)  # fmt: skip
+# Of these the same is true, but subclasses may add state.
+_EXACT_CONTAINERS = (JSONDecoder, SystemRandom)
+# `copy.deepcopy` raises for these, or copies far more than what is a person's.
+_SHARED_IN_COPIES = (ContextVar, Struct, SchemaItem, MetaData)
+
+_JSON_CONSTANTS = JSONDecoder().parse_constant  # a method of a dictionary of the standard library
+
+
+@runtime_checkable
+class Cloneable(Protocol):
+    """An object that knows which of its attributes are not shared on purpose, like a toolkit or an agent."""
+
+    def own_values(self) -> Iterable[Any]: ...
+
+
+def is_atom(found: Any) -> bool:
+    """Whether an object cannot change, and nothing that it holds needs a look."""
+    if isinstance(found, ATOMS) or type(found) is object or type(found).__module__ == "typing":
+        return True
+    jinja = sys.modules.get("jinja2.utils")
+    return jinja is not None and found is jinja.missing  # a sentinel that compiled templates have
+
+
+def is_immutable(found: Any) -> bool:
+    """Whether an object itself cannot change; what it holds may."""
+    return isinstance(found, _CONTAINERS) or type(found) in _EXACT_CONTAINERS or is_frozen(found) or is_atom(found)
+
+
+def is_shared_in_copies(found: Any) -> bool:
+    """Whether a deep copy has this very object, though `copy.deepcopy` would not leave it so."""
+    return isinstance(found, _SHARED_IN_COPIES) or type(found) in _EXACT_CONTAINERS
+
+
+def is_frozen(found: Any) -> bool:
+    parameters = getattr(type(found), "__dataclass_params__", None)
+    return parameters is not None and bool(parameters.frozen)
+
+
+def children(found: Any) -> Iterable[Any]:
+    """Return what an object holds that may differ between people."""
+    if isinstance(found, FunctionType):  # not its globals, which are the module's
+        return [found.__closure__, found.__defaults__, found.__kwdefaults__, *found.__dict__.values()]
+    if isinstance(found, MethodType):  # its function is its class's
+        return [found.__self__]
+    if isinstance(found, BuiltinFunctionType):
+        return [found.__self__]
+    if isinstance(found, ReferenceType):
+        return [found()]
+    if isinstance(found, Cloneable):  # a toolkit or an agent inside this one
+        return found.own_values()
+    if type(found) is JSONDecoder:  # its scanner has the same again, and its memo is empty between two calls
+        hooks = {name: value for name, value in vars(found).items() if name not in ("scan_once", "memo")}
+        return [value for value in hooks.values() if value != _JSON_CONSTANTS]
+    if is_jinja(found, "Environment"):  # a copy has a cache of its own
+        return [value for name, value in vars(found).items() if name != "cache"]
+    if is_frozen(found) or type(found) is SystemRandom:
+        return attributes(found).values()
+    return gc.get_referents(found)
+
+
+def is_jinja(found: Any, name: str) -> bool:
+    """Whether an object is a jinja2 `name`: https://jinja.palletsprojects.com/en/stable/api/."""
+    module = sys.modules.get("jinja2")  # which has been imported, if there is such an object
+    return module is not None and isinstance(found, getattr(module, name))
