@@ -10,7 +10,8 @@ import pytest
 def no_leaks() -> Callable[[Any], None]:
     """Hunts for leaks in an agent, a gateway's or one of a framework: `def test_it(no_leaks): no_leaks(agent)`.
 
-    The test fails with the report if there is one. It may be called in a coroutine, too, which it blocks.
+    The test fails with the report if there is one, or if no tool could be played. It may be called in a coroutine, too,
+    which it blocks.
     """
 
     def check(agent: Any) -> None:
@@ -20,7 +21,7 @@ def no_leaks() -> Callable[[Any], None]:
 
         agent = agent.agent if isinstance(agent, Gateway) else agent
         report = hunt_and_wait(agent if isinstance(agent, Agent) else Agent(agent))
-        if report.leaks:
+        if report.leaks or not report.turns:
             pytest.fail(str(report), pytrace=False)
 
     return check

@@ -341,6 +341,8 @@ def check(target: Target) -> None:
     reports = [hunt_and_wait(agent) for agent in (found.agents if isinstance(found, Gateway) else [found])]
     for report in reports:
         typer.echo(report)
+    if not any(report.turns for report in reports):
+        leave(2)
     leave(1 if any(report.leaks for report in reports) else 0)
 
 

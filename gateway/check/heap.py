@@ -4,25 +4,30 @@ import asyncio
 import contextlib
 import functools
 import gc
-import logging
 import sys
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import Context, copy_context
 from dataclasses import dataclass
-from types import BuiltinFunctionType, CodeType, FrameType, FunctionType, ModuleType
+from types import BuiltinFunctionType, CodeType, FrameType, ModuleType
 from typing import Any
 
-from gateway.check.marks import PREFIX, Mark, find_marks, function_parts, is_marked, marks_in_text
+from gateway.check.marks import Mark, find_marks, is_marked, marks_in_text, parts
+from gateway.check.owners import beside
 from gateway.loader import FILE_PREFIX
 from toolkits.paths import edge, short
 
 OWN = "gateway.check"
 _ATOMS = frozenset({int, float, bool, complex, type(None), type(...), CodeType})  # hold nothing that is ours
+_NO_ROWS = (ModuleType, type, FrameType)  # what their names are for is no row of a table
 _LruCache = type(functools.lru_cache(maxsize=1)(len))
 # Holds what the test run itself has seen.
 TEST_RUNNERS = ("_pytest", "pluggy", "pytest", "pytest_asyncio")
+
+
+_Step = tuple[str, Any]
+"""What to write for a step from an object to one that it holds, and the key where that is a mapping's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +36,20 @@ class Survivor:
 
     Args:
         path: how one gets at it from something that lasts.
-        keys: the keys of the mappings on that path, as text with their marks in it.
+        places: the mappings on that path, each by its id and by the key that leads on, as text with its marks in it.
         is_key: whether it is a mapping's key, which one has to know to look it up.
+        rows: what stands beside it in each of the objects around it, as text; and the whole text that it is part of.
     """
 
     mark: Mark
     path: str
-    keys: tuple[str, ...]
+    places: tuple[tuple[int, str], ...]
     is_key: bool
+    rows: tuple[str, ...]
+
+    @property
+    def keys(self) -> list[str]:
+        return [key for _, key in self.places]
 
 
 class Heap:
@@ -65,26 +76,37 @@ class Heap:
         self.everything = [value for value, _ in self._parents.values()]
 
     def survivors(self) -> Iterator[Survivor]:
-        for parent, value in self._marked:
-            path, keys, is_key = self._path(parent, value)
-            for mark in marks_in_text(value):
-                yield Survivor(mark, path, keys, is_key)
+        unique = {(id(parent), id(value)): (parent, value) for parent, value in self._marked}
+        for parent, value in unique.values():
+            rows = (value if isinstance(value, str) else "", *self._rows(parent, value))
+            for step in self._steps(parent, value):  # one string may stand under several keys
+                path, places, is_key = self._path(parent, value, step)
+                for mark in marks_in_text(value):
+                    yield Survivor(mark, path, places, is_key, rows)
 
     def path_to(self, value: Any) -> str:
         """How one gets at something that was found."""
-        return self._path(self._parents[id(value)][1], value)[0]
+        return self._path(self._parents[id(value)][1], value, None)[0]
 
-    def _path(self, parent: Any, value: Any) -> tuple[str, tuple[str, ...], bool]:
-        labels, keys, is_key, child, root = list[str](), list[str](), False, value, value
+    def _path(self, parent: Any, value: Any, last: _Step | None) -> tuple[str, tuple[tuple[int, str], ...], bool]:
+        labels, places, is_key, child, root = list[str](), list[tuple[int, str]](), False, value, value
         for root in self._chain(parent):
-            label, key = self._edge(root, child)
+            label, key = last if last is not None and child is value else next(self._steps(root, child))
             labels.append(label)
             if key is not None:
-                keys.append(_text_of(key))
+                places.append((id(root), _text_of(key)))
                 is_key = is_key or key is child
             child = root
         start = self._names.get(id(root), "?").removeprefix("module ").removeprefix(FILE_PREFIX)
-        return start + "".join(reversed(labels)), tuple(keys), is_key
+        return start + "".join(reversed(labels)), tuple(places), is_key
+
+    def _rows(self, parent: Any, value: Any) -> Iterator[str]:
+        child = value
+        for owner in self._chain(parent):
+            holder = self._parents[id(owner)][1]
+            if not isinstance(holder, _NO_ROWS) and owner is not getattr(holder, "__dict__", None):
+                yield beside(child, owner)
+            child = owner
 
     def _walk(self, root: Any) -> None:
         parents, hidden, marked = self._parents, self._hidden, self._marked
@@ -100,24 +122,24 @@ class Heap:
                     kind = type(part)
                     if kind in _ATOMS:
                         continue
-                    if (kind is not str or PREFIX in part) and is_marked(part):
+                    if is_marked(part):
                         marked.append((value, part))
                     if kind is not str and id(part) not in parents:
                         following.append((part, value))
             pending = following
 
-    def _edge(self, owner: Any, child: Any) -> tuple[str, Any]:
-        """What to write for the step from an object to one that it holds, and the key where that is a mapping's."""
+    def _steps(self, owner: Any, child: Any) -> Iterator[_Step]:
+        """What to write for each step from an object to one that it holds."""
         if not isinstance(owner, dict):
-            return edge(owner, child), None
+            yield edge(owner, child), None
+            return
         holder = self._parents[id(owner)][1]
         has_attributes = isinstance(holder, type) or owner is getattr(holder, "__dict__", None)
-        for key, value in list(owner.items()):
-            if value is child and has_attributes:
-                return f".{key}", None
-            if value is child or key is child:
-                return f"[{short(key)}]", key
-        return "[…]", None
+        found = [(key, value) for key, value in list(owner.items()) if value is child or key is child]
+        for key, value in found:
+            yield (f".{key}", None) if value is child and has_attributes else (f"[{short(key)}]", key)
+        if not found:
+            yield "[…]", None
 
     def _chain(self, value: Any) -> Iterator[Any]:
         while value is not None:
@@ -205,9 +227,10 @@ def _entries(cache: Any) -> dict[Any, Any]:
 
 
 def _parts(value: Any) -> Iterable[Any]:
-    if isinstance(value, FunctionType):
-        return function_parts(value)
-    if isinstance(value, (BuiltinFunctionType, logging.LogRecord, Context)):
+    module = type(value).__module__
+    if isinstance(module, str) and module.partition(".")[0] in TEST_RUNNERS:
+        return ()
+    if isinstance(value, (BuiltinFunctionType, Context)):
         return ()  # what is in a task's context is the turn's own; a thread's is looked at by `thread_values`
     if isinstance(value, _LruCache):
         return [_entries(value), value.__wrapped__, value.__dict__]
@@ -215,7 +238,7 @@ def _parts(value: Any) -> Iterable[Any]:
         return [value.__dict__]
     if isinstance(value, FrameType):
         return [dict(value.f_locals)]
-    return gc.get_referents(value)
+    return parts(value)
 
 
 def _text_of(key: Any) -> str:

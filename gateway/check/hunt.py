@@ -8,8 +8,10 @@ import json
 import logging
 import random
 import re
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import PurePath
 from typing import Any
 
 from gateway.agent import Agent
@@ -17,6 +19,7 @@ from gateway.check.arguments import SAMPLE, make_arguments
 from gateway.check.heap import Heap, Survivor, lasting_roots, thread_values, threads_at_rest
 from gateway.check.marks import Kind, Mark, Marks, find_marks, marks_in_text
 from gateway.check.offline import offline
+from gateway.check.owners import Owners
 from gateway.check.people import ROLES, CanarySource, Interrupted, Manner, Person, cast, context_of
 from gateway.check.report import Leak, LeakKind, Report
 from gateway.check.scripted import Script, ToolInfo, scripted
@@ -96,6 +99,7 @@ class _Hunt:
         with offline():
             with (
                 self._log.listening(),
+                self._log.listening_to_warnings(),
                 contextlib.redirect_stdout(printed),
                 contextlib.redirect_stderr(printed),
             ):
@@ -283,29 +287,31 @@ class _Hunt:
         hidden += [person for people in self._people.values() for person in people]
         hidden += self._people.values()
         heap = Heap(lasting_roots(templates, [cls.__module__ for cls in classes]), hidden)
-        for survivor in heap.survivors():
-            self._judge(survivor)
+        survivors = [each for each in heap.survivors() if each.mark in self._marks]
+        owners = Owners(survivors, self._people)
+        for survivor in survivors:
+            self._judge(survivor, owners)
         for path, value in await thread_values(heap):
             for mark in find_marks(value):
                 if mark.kind is not Kind.IDENTITY:
                     self._tell(LeakKind.CREDENTIAL if mark.kind is Kind.CREDENTIAL else LeakKind.DATA, mark, path)
 
-    def _judge(self, survivor: Survivor) -> None:
+    def _judge(self, survivor: Survivor, owners: Owners) -> None:
         mark = survivor.mark
-        if mark.kind is Kind.IDENTITY or mark not in self._marks:
+        if mark.kind is Kind.IDENTITY:
             return
         if mark.kind is Kind.CREDENTIAL:
             self._tell(LeakKind.CREDENTIAL, mark, survivor.path)
             return
-        person = self._people[mark.scene][mark.person]
         if survivor.is_key or any(mark.text in key for key in survivor.keys):
             return  # a memo: who looks it up has to know it already
-        if any(person.is_identified_by(key) for key in survivor.keys):
-            note = f"{_without_marks(survivor.path)} keeps data of each person, under their whole identity."
-            if note not in self._report.notes:
-                self._report.notes.append(note)
+        how = owners.how_kept(survivor)
+        if how is None:
+            self._tell(LeakKind.DATA, mark, survivor.path)
             return
-        self._tell(LeakKind.DATA, mark, survivor.path)
+        note = f"{_without_marks(survivor.path)} keeps data of each person, {how}."
+        if note not in self._report.notes:
+            self._report.notes.append(note)
 
     def _tell(self, kind: LeakKind, mark: Mark, path: str) -> None:
         if mark not in self._marks:
@@ -357,6 +363,17 @@ class _Log(logging.Handler):
             return
         where = f"logger {record.name!r} at {record.filename}:{record.lineno}"
         self.lines.append((where, self._formatter.format(record)))
+
+    def warned(self, message: Warning | str, category: Any, filename: str, lineno: int, *_: Any, **__: Any) -> None:
+        self.lines.append((f"a warning at {PurePath(filename).name}:{lineno}", str(message)))
+
+    @contextlib.contextmanager
+    def listening_to_warnings(self) -> Iterator[None]:
+        """Collects warnings, also those that are not shown by default: an operator may have them shown."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("always")
+            warnings.showwarning = self.warned
+            yield
 
     @contextlib.contextmanager
     def listening(self) -> Iterator[None]:

@@ -1,9 +1,13 @@
 """Strings that nobody could know by chance, planted to see where they come out again."""
 
+import base64
+import builtins
 import gc
+import io
 import re
 import secrets
-from collections.abc import Iterable, Sequence
+from array import array
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from types import BuiltinFunctionType, FrameType, FunctionType, ModuleType
@@ -11,6 +15,8 @@ from typing import Any
 
 PREFIX = "canary"
 _MARK = re.compile(rf"{PREFIX}-(?P<kind>[cdi])-(?P<person>\d\d)-(?P<scene>\d{{3}})-[0-9a-f]{{12}}")
+_MARK_LENGTH = 28
+_BASE64 = re.compile(r"[A-Za-z0-9+/_-]+")
 MOST_OBJECTS = 100_000  # that are looked at for marks in one result
 
 
@@ -53,22 +59,44 @@ class Marks:
         return mark.text in self._made
 
 
-def marks_in_text(text: str | bytes) -> set[Mark]:
-    if isinstance(text, bytes):
-        text = text.decode("latin-1")
+def _base64_of_prefix(shift: int) -> tuple[str, int]:
+    """Return what of the prefix is the same in any base64 that has `shift` bytes before it, and where that begins."""
+    first, last = -(-shift * 8 // 6), (shift + len(PREFIX)) * 8 // 6
+    return base64.b64encode(bytes(shift) + PREFIX.encode()).decode()[first:last], first
+
+
+_IN_BASE64 = tuple(_base64_of_prefix(shift) for shift in range(3))
+_IN_HEX = PREFIX.encode().hex()
+_TRACES = (_IN_HEX, _IN_HEX.upper(), *(trace for trace, _ in _IN_BASE64))
+
+
+def marks_in_text(text: Any) -> set[Mark]:
+    """Return the marks in a string, in bytes or an array, as they are or in base64 or hexadecimal."""
+    if not isinstance(text, str):
+        text = text.tounicode() if isinstance(text, array) and text.typecode == "u" else bytes(text).decode("latin-1")
     return {
-        Mark(found[0], Kind(found["kind"]), int(found["person"]), int(found["scene"])) for found in _MARK.finditer(text)
+        Mark(found[0], Kind(found["kind"]), int(found["person"]), int(found["scene"]))
+        for readable in (text, *_decoded(text))
+        for found in _MARK.finditer(readable)
     }
+
+
+def _decoded(text: str) -> Iterator[str]:
+    for trace, first in _IN_BASE64:
+        for found in re.finditer(re.escape(trace), text):
+            encoded = _BASE64.match(text, max(found.start() - first, 0))
+            if encoded is not None:
+                group = encoded[0].replace("-", "+").replace("_", "/")[: 4 * _MARK_LENGTH]
+                yield base64.b64decode(group[: len(group) - (len(group) % 4 == 1)] + "==").decode("latin-1")
+    for found in re.finditer(f"{_IN_HEX}[0-9a-f]*", text.lower() if _IN_HEX in text.lower() else ""):
+        yield bytes.fromhex(found[0][: 2 * _MARK_LENGTH]).decode("latin-1")
 
 
 def is_marked(value: Any) -> bool:
     """Whether a value is a string with a mark in it; quick, for it is asked of every string there is."""
-    kind = type(value)
-    if kind is str or (isinstance(value, str)):
-        return PREFIX in value and _MARK.search(value) is not None
-    if kind is bytes or kind is bytearray:
-        return PREFIX.encode() in value and bool(marks_in_text(bytes(value)))
-    return False
+    if isinstance(value, str):
+        return (PREFIX in value or any(trace in value for trace in _TRACES)) and bool(marks_in_text(value))
+    return isinstance(value, (bytes, bytearray, memoryview, array)) and bool(marks_in_text(value))
 
 
 def find_marks(*roots: Any) -> set[Mark]:
@@ -79,7 +107,9 @@ def find_marks(*roots: Any) -> set[Mark]:
         value = pending.pop()
         if is_marked(value):
             found |= marks_in_text(value)
-        if id(value) in seen or isinstance(value, (str, bytes, type, ModuleType, BuiltinFunctionType, FrameType)):
+        if id(value) in seen or isinstance(
+            value, (str, bytes, bytearray, array, type, ModuleType, BuiltinFunctionType, FrameType)
+        ):
             continue
         seen.add(id(value))
         pending += _parts(value)
@@ -89,11 +119,14 @@ def find_marks(*roots: Any) -> set[Mark]:
 def _parts(value: Any) -> Iterable[Any]:
     if isinstance(value, BaseException):  # not the traceback, whose frames are the turn's own
         return [value.args, value.__dict__, value.__cause__, value.__context__]
-    if isinstance(value, FunctionType):
-        return function_parts(value)
+    return parts(value)
+
+
+def parts(value: Any) -> Iterable[Any]:
+    """Return what an object holds, also where the garbage collector is not told of it."""
+    if isinstance(value, FunctionType):  # not its globals, which are its module's
+        left_out = (id(value.__globals__), id(vars(builtins)))
+        return [part for part in gc.get_referents(value) if id(part) not in left_out]
+    if isinstance(value, (io.StringIO, io.BytesIO)) and not value.closed:
+        return [value.getvalue(), *gc.get_referents(value)]
     return gc.get_referents(value)
-
-
-def function_parts(function: FunctionType) -> Sequence[Any]:
-    """What a function holds; not its globals, which are its module's."""
-    return [function.__closure__, function.__defaults__, function.__kwdefaults__, function.__dict__]

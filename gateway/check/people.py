@@ -5,6 +5,7 @@ import random
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from typing import Any
 
 from gateway.check.marks import Kind, Marks
@@ -16,6 +17,8 @@ BARRIER_WAIT = 0.03  # seconds that one who asks for a credential waits for the 
 MOST_YIELDS = 6
 
 CHANNEL, OTHER_CHANNEL = "check", "other"
+
+_numbers = count(1)  # of messages and turns, each of which has another id
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +51,14 @@ class Person:
     number: int
     role: Role
     identity: Identity
-    name: str
+    name: str  # that two people have
     credential: str = field(repr=False)
     data: str = field(repr=False)
 
     def message(self, text: str) -> Message:
         role = self.role
         return Message(
-            id=f"m{self.number}",
+            id=f"m{next(_numbers)}",
             text=text,
             sender=self.identity,
             sender_name=self.name,
@@ -78,7 +81,7 @@ def cast(marks: Marks, scene: int, user_ids: Mapping[int, str]) -> list[Person]:
             number,
             role,
             Identity(role.channel, role.tenant, user_ids[role.user]),
-            name=f"Person {number}",
+            name=f"Person {number // 2}",
             credential=marks.make(Kind.CREDENTIAL, number, scene),
             data=marks.make(Kind.DATA, number, scene),
         )
@@ -179,7 +182,7 @@ def context_of(person: Person, text: str, source: CanarySource) -> TurnContext:
         conversation=message.conversation,
         message=message,
         deadline=datetime.now(UTC) + DEADLINE,
-        reference=f"check-{person.number}",
+        reference=f"check-{next(_numbers)}",
         credential_source=source,
         message_sender=_NOBODY,
     )

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, cast
 
 from gateway.agent import Agent
@@ -134,4 +135,13 @@ def _graph(graph: Any, script: Script) -> Any:
             made = [ToolCall(name=name, args=dict(given), id=f"call_{name}") for name, given in calls.items()]
             return ChatResult(generations=[ChatGeneration(message=AIMessage(DONE, tool_calls=made))])
 
-    return create_agent(Scripted(), tools, context_schema=getattr(graph, "context_schema", None))
+    store = _store_in_place_of(graph) if graph.store is not None else None
+    return create_agent(Scripted(), tools, context_schema=getattr(graph, "context_schema", None), store=store)
+
+
+@lru_cache(maxsize=1)  # one for all turns of a hunt: what it mixes up comes out in another person's turn
+def _store_in_place_of(graph: Any) -> Any:
+    """Make an empty store in memory: a graph's own may be a database on another machine."""
+    from langgraph.store.memory import InMemoryStore
+
+    return InMemoryStore()

@@ -233,6 +233,65 @@ def test_the_tools_of_an_agent_of_a_framework_are_checked(engine: str) -> None:
     assert not [line for line in clean.not_covered if "only until" in line], str(clean)
 
 
+NOTES_IN_STORE = """
+from langchain.agents import create_agent
+from langchain.tools import ToolRuntime, tool
+from langchain_core.language_models import FakeListChatModel
+from langgraph.store.memory import InMemoryStore
+
+@tool
+async def note(text: str, runtime: ToolRuntime[TurnContext]) -> str:
+    "Notes, and tells what was noted."
+    who, place = runtime.context.identity, runtime.context.conversation
+    namespace = ("notes", *NAMESPACE)
+    await runtime.store.aput(namespace, text, {"text": text})
+    return str([item.value for item in await runtime.store.asearch(namespace)])
+
+graph = create_agent(FakeListChatModel(responses=["x"]), [note], context_schema=TurnContext, store=InMemoryStore())
+agent = Agent(graph, name="mine")
+"""
+
+
+@pytest.mark.parametrize(("namespace", "leaks"), [("[who.channel, who.tenant, who.user_id]", 0), ("[place.id]", 1)])
+def test_a_tool_that_uses_the_store_of_its_graph_is_played(namespace: str, leaks: int, tmp_path: Path) -> None:
+    ended = check(tmp_path, NOTES_IN_STORE.replace("NAMESPACE", namespace))
+    assert ended.returncode == leaks, ended.stdout + ended.stderr
+    assert "note only until" not in ended.stdout
+    assert ("the result of note" in ended.stdout) == bool(leaks)
+
+
+class Bytes(Toolkit):
+    """It has bytes on itself, and gives them out."""
+
+    def __init__(self) -> None:
+        self.buffer = bytearray()
+
+    @tool
+    def collect(self, text: str) -> str:
+        """Collects."""
+        self.buffer.extend(text.encode())
+        held.append(self.buffer)
+        return "collected"
+
+
+held: list[bytearray] = []
+
+
+def test_a_leak_in_a_bytearray_is_found() -> None:
+    report = hunt_and_wait(Agent(model="test", toolkits=[Bytes()]))
+    held.clear()
+    assert [(leak.kind, leak.path.split("[")[0]) for leak in report.leaks] == [(LeakKind.DATA, f"{__name__}.held")]
+
+
+def test_an_agent_of_which_nothing_was_played_is_not_said_to_be_without_leaks(tmp_path: Path) -> None:
+    ended = check(tmp_path, "agent = Agent(model='test')\n")
+    assert ended.returncode == 2
+    assert "Nothing was played" in ended.stdout
+    assert "No leak" not in ended.stdout
+    (tmp_path / "test_bot.py").write_text("import bot\n\ndef test_it(no_leaks):\n    no_leaks(bot.agent)\n")
+    assert "Nothing was played" in run(tmp_path, "pytest", "-q", "-p", "no:cacheprovider").stdout
+
+
 def test_a_graph_whose_tools_are_not_found_is_said_not_to_be_covered() -> None:
     graph = StateGraph(MessagesState)
     graph.add_node("echo", lambda state: {"messages": state["messages"][-1:]})

@@ -8,15 +8,11 @@ import functools
 import itertools
 import logging
 import os
-import sqlite3
-import tempfile
 import threading
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, ClassVar
 from weakref import WeakKeyDictionary
@@ -516,119 +512,6 @@ class HandWrittenClone(Toolkit):
 _kept_by_clone: list[str] = []
 
 
-class OneLockedUser(Toolkit):
-    """The lock makes nobody safe: the second one waits, and then reads what the first one has left."""
-
-    lock = threading.Lock()
-    user: ClassVar[str] = ""
-
-    @tool
-    def whoami(self, text: str) -> str:
-        """Tells what one said."""
-        with self.lock:
-            before, OneLockedUser.user = OneLockedUser.user, text
-        return f"{before or text}"
-
-
-class FirstOneWins(Toolkit):
-    answer: ClassVar[str | None] = None
-
-    @tool
-    def ask(self, text: str) -> str:
-        """Asks, once for everybody."""
-        if FirstOneWins.answer is None:
-            FirstOneWins.answer = text
-        return FirstOneWins.answer
-
-
-_folder = tempfile.mkdtemp()
-
-
-class FileByConversation(Toolkit):
-    @tool
-    def append(self, text: str, context: TurnContext) -> str:
-        """Appends to a file."""
-        path = Path(_folder) / context.conversation.id
-        path.write_text((path.read_text() if path.exists() else "") + text + "\n")
-        return path.read_text()
-
-
-_database = sqlite3.connect(":memory:", check_same_thread=False)
-_database.execute("CREATE TABLE tokens (user_id TEXT PRIMARY KEY, token TEXT)")
-
-
-class TableByUserId(Toolkit):
-    """A user id is unique in its tenant alone."""
-
-    @tool
-    async def load(self, context: TurnContext) -> str:
-        """Loads."""
-        token = await context.credentials("fake")
-        _database.execute("INSERT OR IGNORE INTO tokens VALUES (?, ?)", (context.identity.user_id, token))
-        query = "SELECT token FROM tokens WHERE user_id = ?"
-        return f"loaded as {_database.execute(query, (context.identity.user_id,)).fetchone()[0]}"
-
-
-class PoolWithoutReset(Toolkit):
-    _clone_shared_attrs = ("clients",)
-
-    def __init__(self) -> None:
-        self.clients: list[dict[str, str]] = [{}, {}]
-
-    @tool
-    async def borrow(self, context: TurnContext) -> str:
-        """Borrows a client."""
-        client = self.clients.pop() if self.clients else {}
-        client.setdefault("token", await context.credentials("fake"))
-        await asyncio.sleep(0)
-        self.clients.append(client)
-        return f"called as {client['token']}"
-
-
-class WorkerThread(Toolkit):
-    @tool
-    async def start(self, context: TurnContext) -> str:
-        """Starts a thread that lives on."""
-        token = await context.credentials("fake")
-
-        def work(secret: str) -> None:
-            _never.wait(len(secret) * 1000)
-
-        if not any(thread.name == "zoo-worker" for thread in threading.enumerate()):
-            threading.Thread(target=work, args=(token,), daemon=True, name="zoo-worker").start()
-        return "started"
-
-
-_never = threading.Event()
-
-
-class RaceInThreads(Toolkit):
-    token: ClassVar[str | None] = None
-
-    @tool
-    def call(self, context: TurnContext) -> str:
-        """Calls, and cleans up."""
-        RaceInThreads.token = context.credentials_sync("fake")
-        time.sleep(0.002)
-        token, RaceInThreads.token = RaceInThreads.token, None
-        return f"called as {token}"
-
-
-class FireAndForget(Toolkit):
-    done: ClassVar[list[str]] = []
-
-    @tool
-    async def later(self, text: str) -> str:
-        """Does it a little later."""
-
-        async def run() -> None:
-            await asyncio.sleep(0.01)
-            self.done.append(text)
-
-        self.task = asyncio.create_task(run())
-        return "soon"
-
-
 LEAKY: dict[type[Toolkit], str] = {
     MutableDefault: "__defaults__|MutableDefault._remember",
     ClassLevelCache: "ClassLevelCache._found",
@@ -664,12 +547,4 @@ LEAKY: dict[type[Toolkit], str] = {
     ExitHandler: "_at_exit",
     KeptContext: "KeptContext.contexts",
     HandWrittenClone: "_kept_by_clone",
-    OneLockedUser: "the result of whoami",
-    FirstOneWins: "FirstOneWins.answer",
-    FileByConversation: "the result of append",
-    TableByUserId: "the result of load",
-    PoolWithoutReset: "clients",
-    WorkerThread: "zoo-worker|threading._active",
-    RaceInThreads: "the result of call",
-    FireAndForget: "FireAndForget.done",
 }

@@ -12,8 +12,21 @@ from gateway.check import Report
 from gateway.check.blocking import hunt_and_wait
 from toolkits import Toolkit
 
-leaky: Any = import_module("zoo.leaky")
-correct: Any = import_module("zoo.correct")
+
+def _zoo(name: str) -> Any:
+    return import_module(f"zoo.{name}")
+
+
+LEAKY: dict[type[Toolkit], str] = {
+    **_zoo("leaky").LEAKY,
+    **_zoo("leaky_stores").LEAKY_STORES,
+    **_zoo("leaky_hidden").LEAKY_HIDDEN,
+}
+CORRECT: list[type[Toolkit]] = [
+    *_zoo("correct").CORRECT,
+    *_zoo("correct_stores").CORRECT_STORES,
+    *_zoo("correct_values").CORRECT_VALUES,
+]
 
 
 def hunted(toolkits: Iterable[type[Toolkit]]) -> Report:
@@ -24,22 +37,22 @@ def hunted(toolkits: Iterable[type[Toolkit]]) -> Report:
 
 @pytest.fixture(scope="module")
 def leaks() -> Report:
-    return hunted(leaky.LEAKY)
+    return hunted(LEAKY)
 
 
 @pytest.fixture(scope="module")
 def clean() -> Report:
-    return hunted(correct.CORRECT)
+    return hunted(CORRECT)
 
 
-@pytest.mark.parametrize("toolkit", leaky.LEAKY, ids=lambda toolkit: toolkit.__name__)
+@pytest.mark.parametrize("toolkit", LEAKY, ids=lambda toolkit: toolkit.__name__)
 def test_a_leak_is_caught_and_named(toolkit: type[Toolkit], leaks: Report) -> None:
     found = [leak for leak in leaks.leaks if leak.toolkit == toolkit.__name__]
     assert found, "not caught"
-    assert re.search(leaky.LEAKY[toolkit], " ".join(leak.path for leak in found)), "\n".join(map(str, found))
+    assert re.search(LEAKY[toolkit], " ".join(leak.path for leak in found)), "\n".join(map(str, found))
 
 
-@pytest.mark.parametrize("toolkit", correct.CORRECT, ids=lambda toolkit: toolkit.__name__)
+@pytest.mark.parametrize("toolkit", CORRECT, ids=lambda toolkit: toolkit.__name__)
 def test_a_correct_toolkit_is_not_accused(toolkit: type[Toolkit], clean: Report) -> None:
     accused = [leak for leak in clean.leaks if leak.toolkit == toolkit.__name__]
     assert not accused, "\n".join(map(str, accused))
@@ -47,9 +60,9 @@ def test_a_correct_toolkit_is_not_accused(toolkit: type[Toolkit], clean: Report)
 
 def test_all_are_caught_and_none_is_accused(leaks: Report, clean: Report) -> None:
     caught = {leak.toolkit for leak in leaks.leaks}
-    assert (len(caught), len(clean.leaks)) == (len(leaky.LEAKY), 0)
-    assert len(leaky.LEAKY) >= 30
-    assert len(correct.CORRECT) >= 30
+    assert (len(caught), len(clean.leaks)) == (len(LEAKY), 0)
+    assert len(LEAKY) >= 30
+    assert len(CORRECT) >= 30
 
 
 def test_correct_toolkits_are_covered_whole(clean: Report) -> None:
@@ -58,4 +71,4 @@ def test_correct_toolkits_are_covered_whole(clean: Report) -> None:
 
 
 def test_a_leak_in_one_toolkit_is_not_laid_at_anothers_door(leaks: Report) -> None:
-    assert {leak.toolkit for leak in leaks.leaks} <= {toolkit.__name__ for toolkit in leaky.LEAKY}
+    assert {leak.toolkit for leak in leaks.leaks} <= {toolkit.__name__ for toolkit in LEAKY}

@@ -1,0 +1,103 @@
+"""Whether what people wrote is kept so that only its own person gets at it."""
+
+import re
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from gateway.check.marks import Kind, marks_in_text
+from gateway.check.people import ROLES, Person
+from toolkits import Message, Toolkit, TurnContext
+from toolkits.paths import attributes
+
+if TYPE_CHECKING:
+    from gateway.check.heap import Survivor
+
+MOST_FIELDS = 64  # of a row
+DEEPEST = 2  # objects inside of each other that an owner is made of
+
+_NO_ROWS = (TurnContext, Message, Toolkit, BaseException)  # they name their person, and are for one turn alone
+
+WHOLE_IDENTITY = "under their whole identity"
+KEY_OF_THEIR_OWN = "under a key that is each person's own, like a hash of their identity"
+ROW_WITH_OWNER = "in rows that name their owner"
+
+
+def beside(child: Any, owner: Any) -> str:
+    """Return the text of what an object holds beside one part of it, as a row of a table holds its owner."""
+    if isinstance(owner, (str, bytes, *_NO_ROWS)):
+        return ""
+    return "\n".join(text for part in _fields(owner) if part is not child for text in _texts(part, DEEPEST))
+
+
+def _fields(value: Any) -> Sequence[Any]:
+    if isinstance(value, dict):
+        fields = list(value.values())
+    elif isinstance(value, (tuple, list, set, frozenset)):
+        fields = list(value)
+    else:
+        fields = [] if isinstance(value, type) else list(attributes(value).values())
+    return fields if len(fields) <= MOST_FIELDS else []
+
+
+def _texts(value: Any, depth: int) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif depth and not isinstance(value, (bytes, int, float, *_NO_ROWS)):
+        for part in _fields(value):
+            yield from _texts(part, depth - 1)
+
+
+class Owners:
+    """Tells of what survives whether it is kept for its own person alone.
+
+    The people are chosen so that a key which is shorter than an identity is the same for two of them.
+
+    Args:
+        survivors: all that survives.
+        people: by the number of the scene.
+    """
+
+    def __init__(self, survivors: Collection["Survivor"], people: Mapping[int, Sequence[Person]]) -> None:
+        self._people = people
+        # Of each mapping, which people are found under which key; of each kind of place, whose rows are found there.
+        self._keys: dict[int, dict[str, set[int]]] = defaultdict(lambda: defaultdict(set))
+        self._rows: dict[str, set[int]] = defaultdict(set)
+        for survivor in survivors:
+            if survivor.mark.kind is not Kind.DATA:
+                continue
+            for mapping, key in survivor.places:
+                self._keys[mapping][key].add(survivor.mark.person)
+            if self._names_owner(survivor):
+                self._rows[_pattern(survivor)].add(survivor.mark.person)
+
+    def how_kept(self, survivor: "Survivor") -> str | None:
+        """Return how something is kept for its own person alone; `None` if others get at it."""
+        if self._person(survivor).is_identified_by("\n".join(survivor.keys)):
+            return WHOLE_IDENTITY
+        if any(self._tells_apart(mapping) for mapping, _ in survivor.places):
+            return KEY_OF_THEIR_OWN
+        if self._names_owner(survivor) and len(self._rows[_pattern(survivor)]) == len(ROLES):
+            return ROW_WITH_OWNER
+        return None
+
+    def _person(self, survivor: "Survivor") -> Person:
+        return self._people[survivor.mark.scene][survivor.mark.person]
+
+    def _tells_apart(self, mapping: int) -> bool:
+        """Whether a mapping has one key for each person, and for everybody another one."""
+        people = sorted(person for under_key in self._keys[mapping].values() for person in under_key)
+        return people == list(range(len(ROLES))) and len(self._keys[mapping]) == len(ROLES)
+
+    def _names_owner(self, survivor: "Survivor") -> bool:
+        person = self._person(survivor)
+        return any(person.is_identified_by(row) and _users(row) == {person.role.user} for row in survivor.rows)
+
+
+def _users(text: str) -> set[int]:
+    return {mark.person for mark in marks_in_text(text) if mark.kind is Kind.IDENTITY}
+
+
+def _pattern(survivor: "Survivor") -> str:
+    """What is the same in the paths to all rows of one table."""
+    return re.sub(r"\[[^\]]*\]", "[…]", survivor.path)
