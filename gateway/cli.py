@@ -93,7 +93,7 @@ def config_check(path: ConfigFile) -> None:
 
 @config.command("show")
 def config_show(path: ConfigFile) -> None:
-    """Print a gateway's file as it is understood, with the environment's values; secrets are masked."""
+    """Print a gateway's file as it is understood; secrets, and values from the environment, are masked."""
     from gateway.configuration.commands import show
 
     typer.echo(show(path))

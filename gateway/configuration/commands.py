@@ -1,19 +1,22 @@
 """`understudy config …`, on an operator's terminal."""
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
 
 from gateway.configuration.building import load, parse
-from gateway.configuration.reading import SECRET_WORDS, Document, Place
+from gateway.configuration.reading import Document, Place
 from gateway.configuration.schema import GatewayConfig
 
 MASK = "***"
+SECRET_WORDS = ("SECRET", "TOKEN", "PASSWORD", "KEY", "CREDENTIAL")
+
+# An address, also inside a text: https://www.rfc-editor.org/rfc/rfc3986#appendix-B
+_URL = re.compile(r"(?P<scheme>[A-Za-z][\w+.-]*://)((?P<credentials>[^/?#\s]*)@)?(?P<rest>[^?#\s]*)(?P<query>[?#]\S*)?")
 
 
 def schema() -> str:
@@ -34,7 +37,7 @@ def check(path: Path) -> str:
 
 
 def show(path: Path) -> str:
-    """A file as it is understood, with what comes from the environment, and secrets masked.
+    """Return a file as it is understood; secrets, and values that come from the environment, are masked.
 
     Raises:
         SettingError: if it does not fit the schema.
@@ -46,6 +49,8 @@ def show(path: Path) -> str:
 
 
 def _masked(document: Document, value: Any, place: Place) -> Any:
+    if place in document.expanded:
+        return MASK
     if isinstance(value, Mapping):
         return {key: _masked(document, item, (*place, key)) for key, item in value.items()}
     if isinstance(value, list):
@@ -53,14 +58,12 @@ def _masked(document: Document, value: Any, place: Place) -> Any:
     if not isinstance(value, str):
         return value
     name = next((part for part in reversed(place) if isinstance(part, str)), "")
-    if place in document.secret or "headers" in place or any(word in name.upper() for word in SECRET_WORDS):
+    if {"headers", "env"}.intersection(place) or any(word in name.upper() for word in SECRET_WORDS):
         return MASK
-    return _without_password(str(value))
+    return _URL.sub(_without_credentials, str(value))
 
 
-def _without_password(text: str) -> str:
-    try:
-        url = make_url(text)
-    except ArgumentError:
-        return text
-    return url.render_as_string(hide_password=True) if url.password is not None else text
+def _without_credentials(url: re.Match[str]) -> str:
+    user, colon, _ = (url["credentials"] or "").rpartition(":")
+    credentials = f"{user}{colon}{MASK}@" if url["credentials"] else ""
+    return f"{url['scheme']}{credentials}{url['rest']}{url['query'][0] + MASK if url['query'] else ''}"

@@ -15,6 +15,14 @@ REQUEST_NAMES = ("REQUEST_ID", "CHANNEL", "TENANT", "USER_ID", "CONVERSATION_ID"
 _REFERENCE = re.compile(r"\$\$\{|\$\{(?P<name>[A-Za-z_]\w*)(?::(?P<default>[^}]*))?\}|(?P<unended>\$\{)")
 
 
+_SHELL_OPERATORS = ("-", "=", "?")  # of POSIX: ${NAME:-default}
+_SHELL = "${{{0}:{1}…}} is a shell's form: the default stands after the colon alone, so write ${{{0}:{2}}}."
+_NESTED = (
+    "${{{0}:…}} has a ${{…}} in its default, which is not expanded: write ${{{0}}} and set {0}, or ${{{0}:a text}}."
+)
+_KEY = "{0} is not expanded in a key: write the key out, or move what differs into the value."
+
+
 @dataclass(frozen=True, slots=True)
 class Reference:
     """A name in a text. `start` is where it begins."""
@@ -43,9 +51,22 @@ class OpenText(str):
         return self
 
 
-def unended(text: str) -> Iterator[int]:
-    """Where a text has a `${` that begins no name."""
-    return (found.start() for found in _REFERENCE.finditer(text) if found["unended"])
+def mistakes(text: str) -> Iterator[tuple[int, str]]:
+    """Yield where in a text a `${` does not mean what it seems to, and what to write instead."""
+    for found in _REFERENCE.finditer(text):
+        name, default = found["name"], found["default"] or ""
+        if found["unended"]:
+            yield found.start(), "${ begins no name here: write ${NAME}, or $${ for a literal."
+        elif default[:1] in _SHELL_OPERATORS:
+            yield found.start(), _SHELL.format(name, default[0], default[1:] or "default")
+        elif "${" in default:
+            yield found.start(), _NESTED.format(name)
+
+
+def in_key(key: str) -> str | None:
+    """Return what to write instead of a `${` in a key; `None` if there is none."""
+    found = next((found for found in _REFERENCE.finditer(key) if found[0] != "$${"), None)
+    return _KEY.format(found[0]) if found is not None else None
 
 
 def fill(text: str, value_of: Callable[[Reference], str | None]) -> str:

@@ -10,10 +10,8 @@ from typing import Any
 
 import yaml
 
-from gateway.configuration.expansion import REQUEST_NAMES, Reference, fill, unended
+from gateway.configuration.expansion import REQUEST_NAMES, Reference, fill, in_key, mistakes
 from oauth import SettingError
-
-SECRET_WORDS = ("SECRET", "TOKEN", "PASSWORD", "KEY", "CREDENTIAL")
 
 Place = tuple[str | int, ...]
 """Where a value is: keys and positions, from the top."""
@@ -34,7 +32,7 @@ class Document:
 
     Args:
         marks: line and column of each value, by its place; of a key, by that place and `KEY`.
-        secret: the places of what was expanded from a variable that holds a secret.
+        expanded: the places of values that have the environment's in them.
         unsound: the places of values that are not as they should be.
         left_out: those of them that are not in `value` any more.
     """
@@ -42,7 +40,7 @@ class Document:
     path: Path
     value: Any = None
     marks: dict[Place, tuple[int, int]] = field(default_factory=dict)
-    secret: set[Place] = field(default_factory=set)
+    expanded: set[Place] = field(default_factory=set)
     mistakes: list[Mistake] = field(default_factory=list)
     unsound: set[Place] = field(default_factory=set)
     left_out: set[Place] = field(default_factory=set)
@@ -167,6 +165,8 @@ class _Reader:
             key = str(key_node.value)
             here = (*place, key)
             mark = (key_node.start_mark.line + 1, key_node.start_mark.column + 1)
+            if sentence := in_key(key):
+                self._document.note((*here, KEY), sentence, mark)
             if key in values:
                 self._document.note((*here, KEY), f"{key!r} is there twice.", mark)
                 continue
@@ -182,12 +182,12 @@ class _Reader:
             if value is None:
                 self._document.note(place, _UNKNOWN.format(f"${{{reference.name}"), self._mark(node, reference.start))
                 return ""
-            if reference.name in os.environ and any(word in reference.name.upper() for word in SECRET_WORDS):
-                self._document.secret.add(place)
+            if reference.name in os.environ:
+                self._document.expanded.add(place)
             return value
 
-        for start in unended(node.value):
-            self._document.note(place, _UNENDED, self._mark(node, start))
+        for start, sentence in mistakes(node.value):
+            self._document.note(place, sentence, self._mark(node, start))
         return fill(node.value, value_of)
 
     def _mark(self, node: yaml.Node, start: int) -> tuple[int, int]:
@@ -203,7 +203,6 @@ _UNKNOWN = (
     "{0}}} is not set in the environment, has no default ({0}:default}}) "
     "and is no name of a request: declare it under request_context if a host application adds it."
 )
-_UNENDED = "${ begins no name here: write ${NAME}, or $${ for a literal."
 
 
 def _declared(node: yaml.Node | None) -> list[str]:

@@ -255,6 +255,24 @@ BROKEN = {
         "5:11: ${NOWHERE} is not set",
     ),
     "a name that does not end": ("agents:\n  a:\n    description: $${a} ${b", "3:24: ${ begins no name here"),
+    "a default as a shell writes it": (
+        "agents:\n  a:\n    description: In ${NOWHERE:-here}",
+        "3:21: ${NOWHERE:-…} is a shell's form: the default stands after the colon alone, so write ${NOWHERE:here}.",
+    ),
+    "an error as a shell writes it": ("agents: {a: {description: '${A:?no A}'}}", "1:28: ${A:?…} is a shell's form"),
+    "a name in a default": (
+        "agents:\n  a:\n    description: ${NOWHERE:${HERE}}",
+        "3:18: ${NOWHERE:…} has a ${…} in its default, which is not expanded: write ${NOWHERE} and set NOWHERE",
+    ),
+    "a request's name in a default": ("agents: {a: {instructions: '${A:${USER_ID}}'}}", "1:29: ${A:…} has a ${…}"),
+    "a name in a key": (
+        "agents:\n  ${NAME}:\n    description: x",
+        "2:3: ${NAME} is not expanded in a key: write the key out",
+    ),
+    "a name in a key inside": (
+        "agents: {a: {mcp_servers: [{server: 'https://x.test', headers: {'X-${USER_ID}': x}}]}}",
+        "1:65: ${USER_ID} is not expanded in a key",
+    ),
     "a name that is none": (
         "agents: {a: {}}\nrequest_context: [PLAN, a plan]",
         "2:25: 1: String should match pattern",
@@ -459,6 +477,36 @@ def test_the_command_checks_and_shows_a_file(write: Write, monkeypatch: pytest.M
     assert whole["sessions"] == {"tokens": 4000, "idle_hours": 2.0}
     assert whole["agents"]["notes"]["toolkits"][0]["namespace"] == "${TENANT}/${USER_ID}"
     assert isinstance(invoke("check", str(write("agents: {}"))).exception, SettingError)
+
+
+def test_what_came_from_the_environment_is_not_shown(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("SENTRY_DSN", "PASSPHRASE", "WORD", "LIMIT"):
+        monkeypatch.setenv(name, f"s3cret-{name}" if name != "LIMIT" else "31337")
+    text = """
+        agents:
+          a:
+            description: In ${WORD}
+            instructions: See https://docs.test/a?code=s3cret-code#top or https://s3cret-user@docs.test/ please.
+            mcp_servers:
+              - server: https://mcp.test/sse?api=s3cret-query
+                name: ${NOT_SET:a default}
+              - server: python server.py
+                env: {DSN: "${SENTRY_DSN}", PHRASE: s3cret-phrase}
+        interfaces: {web: {}}
+        base_url: https://bot.test
+        database: postgresql://me:s3cret-db@host/x?sslpassword=s3cret-ssl
+        sessions: {tokens: "${LIMIT}"}
+        """
+    shown = invoke("show", str(write(dedent(text)))).stdout
+    assert "s3cret" not in shown, shown
+    assert "31337" not in shown
+    whole = yaml.safe_load(shown)
+    assert whole["base_url"] == "https://bot.test"
+    assert whole["database"] == "postgresql://me:***@host/x?***"
+    agent = whole["agents"]["a"]
+    assert agent["instructions"] == "See https://docs.test/a?*** or https://***@docs.test/ please."
+    assert agent["mcp_servers"][0] == {"server": "https://mcp.test/sse?***", "name": "a default"}
+    assert agent["mcp_servers"][1]["env"] == {"DSN": "***", "PHRASE": "***"}
 
 
 def test_editors_are_given_a_schema() -> None:
