@@ -91,7 +91,7 @@ class LangGraphEngine:
         # One thread is one turn: what went before is told by us, not by a checkpointer.
         thread_id = THREAD if journal.is_kept else str(uuid4())
         configurable = {"thread_id": thread_id, TURN_CONTEXT: context, RUN: run}
-        checkpoints = Checkpoints(journal, writes=agent.native is not None)
+        checkpoints = Checkpoints(journal, agent.native)
         checkpoints.history, checkpoints.prompt_id = [str(message.id) for message in said[:-1]], str(said[-1].id)
         if journal.is_kept:
             configurable[CONFIG_KEY_CHECKPOINTER] = checkpoints

@@ -1,17 +1,76 @@
+import logging
 from base64 import b64decode, b64encode
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 from langchain_core.messages import HumanMessage
 from langchain_core.runnables import RunnableConfig
+from langgraph._internal._serde import build_serde_allowlist
 from langgraph.checkpoint.base import ChannelVersions, Checkpoint, CheckpointMetadata
 from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.checkpoint.serde.event_hooks import SerdeEvent, register_serde_event_listener
+from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
 from gateway.journal import RunJournal
 
 THREAD = "turn"  # the one thread of each
 NUMBER = 0  # in the journal: the latest state alone is kept
+
+log = logging.getLogger(__name__)
+
+
+class _Serializer(JsonPlusSerializer):
+    """Reads plain data, LangGraph's own safe types, and the types that a graph's state declares.
+
+    Whoever can write to the database can change a stored state, and LangGraph by default imports and calls whatever a
+    stored state names. It also reads a JSON format, which it no longer writes and which constructs other objects.
+
+    Args:
+        graph: the agent's own graph, if it has one.
+    """
+
+    def __init__(self, graph: Any | None) -> None:
+        super().__init__(allowed_msgpack_modules=_declared_types(graph) if graph is not None else None)
+
+    def loads_typed(self, data: tuple[str, bytes]) -> Any:
+        if data[0] == "json":
+            raise NotImplementedError("a stored LangGraph state is in the JSON format, which is not read")
+        with _refusals_logged():
+            return super().loads_typed(data)
+
+
+@cache
+def _declared_types(graph: Any) -> list[tuple[str, ...]]:
+    """Return the classes that a graph and its sub-graphs declare in their states, as module and name."""
+    inner = [sub_graph for _, sub_graph in graph.get_subgraphs(recurse=True)]
+    found = set[tuple[str, ...]]()
+    for each in (graph, *inner):
+        schemas = list(getattr(getattr(each, "builder", None), "schemas", ()))
+        found |= build_serde_allowlist(schemas=schemas, channels=each.channels)
+    return sorted(found)
+
+
+@contextmanager
+def _refusals_logged() -> Iterator[None]:
+    """Log each class that a stored state names and that is not read: its fields are read as plain data."""
+
+    def tell(event: SerdeEvent) -> None:
+        if event["kind"] in ("msgpack_blocked", "msgpack_method_blocked"):
+            log.warning(
+                "a stored LangGraph state names %s.%s, which its graph does not declare: it is read as plain data. "
+                "If it is the graph's own, declare it in the graph's state.",
+                event["module"],
+                event["name"],
+            )
+
+    unregister = register_serde_event_listener(tell)
+    try:
+        yield
+    finally:
+        unregister()
 
 
 class Checkpoints(InMemorySaver):
@@ -20,16 +79,17 @@ class Checkpoints(InMemorySaver):
     https://docs.langchain.com/oss/python/langgraph/durable-execution
 
     Args:
-        writes: whether what single tasks of a step came to is kept, too. Of our own tools the journal knows it.
+        graph: the agent's own graph, if it has one: then its declared types are read, and what single tasks of a step
+            came to is kept, too. Of our own tools the journal knows that.
 
     Attributes:
         history: the ids of the messages that went before the turn's own.
     """
 
-    def __init__(self, journal: RunJournal, *, writes: bool) -> None:
-        super().__init__()
+    def __init__(self, journal: RunJournal, graph: Any | None) -> None:
+        super().__init__(serde=_Serializer(graph))
         self._journal = journal
-        self._writes = writes
+        self._writes = graph is not None
         self.history: list[str] = []
         self.prompt_id = ""
 
