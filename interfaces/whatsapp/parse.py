@@ -22,10 +22,16 @@ def number(address: str) -> str:
 
 
 def is_for(sender: str, form: Form) -> bool:
-    """Whether a webhook is a message to our number, and not the status of one of ours."""
+    """Return whether a webhook is a WhatsApp message to our number, and not the status of one of ours.
+
+    Both addresses have to be WhatsApp's: the same number may receive SMS, whose senders can be forged. What follows
+    the prefix of `From` is a phone number or a business-scoped id (`whatsapp:US.13491208655302741918`).
+    """
     received = form.get("SmsStatus", "received") == "received" and "MessageStatus" not in form
-    complete = bool(form.get("MessageSid") and form.get("From"))
-    return received and complete and number(form.get("To", "")) == sender and bool(form.get("Body") or _kinds(form))
+    to_us = form.get("To") == PREFIX + sender and bool(form.get("MessageSid"))
+    writer = form.get("From", "")
+    from_whatsapp = writer.startswith(PREFIX) and writer != PREFIX
+    return received and to_us and from_whatsapp and bool(form.get("Body") or _kinds(form))
 
 
 def conversation_of(form: Form) -> Conversation:

@@ -104,6 +104,39 @@ async def test_what_is_not_a_message_to_this_number_starts_no_turn(run: Run, wha
         assert running.inbox() == []
 
 
+@pytest.mark.parametrize(
+    "addresses",
+    [
+        {"From": seed.ALICE.phone, "To": seed.WHATSAPP_NUMBER},
+        {"From": f"whatsapp:{seed.ALICE.phone}", "To": seed.WHATSAPP_NUMBER.removeprefix("whatsapp:")},
+        {"From": seed.ALICE.phone, "To": seed.WHATSAPP_NUMBER.removeprefix("whatsapp:")},
+        {"From": f"rcs:{seed.ALICE.phone}", "To": seed.WHATSAPP_NUMBER},
+        {"From": "whatsapp:", "To": seed.WHATSAPP_NUMBER},
+    ],
+    ids=["from SMS", "to SMS", "SMS", "RCS", "nobody"],
+)
+async def test_what_did_not_come_by_whatsapp_is_not_taken_for_a_person_there(
+    run: Run, whatsapp: WhatsApp, addresses: dict[str, str]
+) -> None:
+    """Twilio signs the SMS of a number that has both in the same way."""
+    async with run(whatsapp) as running:
+        assert (await post(running, webhook.inbound("yes", **addresses))).status_code == 200
+        assert running.inbox() == []
+
+
+async def test_a_person_without_a_phone_number_is_answered(run: Run, whatsapp: WhatsApp, emulate: Emulate) -> None:
+    """The server knows no business-scoped ids and refuses the answer; what it is asked for is as Twilio documents it:
+
+    https://www.twilio.com/en-us/changelog/whatsapp-bsuid-format-in-conversations-and-webhook-fields
+    """
+    address = "whatsapp:US.13491208655302741918"
+    async with run(whatsapp) as running:
+        assert (await post(running, webhook.inbound("hello", From=address))).status_code == 200
+        await wait_until_async(lambda: sends(emulate), what="the answer")
+        assert sends(emulate)[0].params["To"] == address
+        assert running.prompts == ["hello"]
+
+
 async def test_a_picture_alone_gets_one_plain_sentence_and_its_caption_an_answer(
     run: Run, whatsapp: WhatsApp, emulate: Emulate
 ) -> None:
