@@ -4,14 +4,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import and_, delete, select
+from sqlalchemy import ColumnElement, and_, delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from oauth.authorizations import AuthorizationStore
 from oauth.database import Database
 from oauth.errors import AuthorizationFailed
 from oauth.identity import Identity
-from oauth.keyring import Keyring
+from oauth.keyring import DecryptionError, Keyring
 from oauth.tables import associated, oauth_installations
 
 INSTALL = "install"  # stands for the provider, in the state of an installation
@@ -77,12 +77,26 @@ class InstallationStore:
                 held = await self._held(connection, channel, held["organization"])
         return None if held is None else Installation(channel, tenant, held["bot_token"], held["bot_user_id"])
 
-    async def delete(self, channel: str, tenant: str) -> bool:
-        """Forgets an installation; returns whether there was one."""
-        mine = and_(oauth_installations.c.channel == channel, oauth_installations.c.tenant == tenant)
+    async def delete(self, channel: str, tenant: str) -> None:
+        """Forget a workspace: its own installation, or that it has its organization's."""
         async with self._database.write() as connection:
-            deleted = await connection.execute(delete(oauth_installations).where(mine).returning(mine))
-        return deleted.first() is not None
+            await connection.execute(delete(oauth_installations).where(_is_of(channel, tenant)))
+
+    async def revoke(self, channel: str, tenant: str) -> bool:
+        """Delete the installation that a workspace has, which may be its organization's.
+
+        Returns:
+            Whether there was one.
+        """
+        async with self._database.write() as connection:
+            try:
+                held = await self._held(connection, channel, tenant)
+            except DecryptionError:
+                held = {}  # it is deleted like any other
+            tenants = {tenant} if held is None else {tenant, held.get("organization", tenant)}
+            for each in tenants:
+                await connection.execute(delete(oauth_installations).where(_is_of(channel, each)))
+        return held is not None
 
     async def _save(self, channel: str, tenant: str, held: Mapping[str, Any]) -> None:
         key = {"channel": channel, "tenant": tenant}
@@ -95,11 +109,14 @@ class InstallationStore:
             )
 
     async def _held(self, connection: AsyncConnection, channel: str, tenant: str) -> dict[str, Any] | None:
-        mine = and_(oauth_installations.c.channel == channel, oauth_installations.c.tenant == tenant)
-        row = (await connection.execute(select(oauth_installations).where(mine))).first()
+        row = (await connection.execute(select(oauth_installations).where(_is_of(channel, tenant)))).first()
         if row is None:
             return None
         held: dict[str, Any] = json.loads(
             self._keyring.decrypt(row.ciphertext, *associated(oauth_installations, row._asdict()))
         )
         return held
+
+
+def _is_of(channel: str, tenant: str) -> ColumnElement[bool]:
+    return and_(oauth_installations.c.channel == channel, oauth_installations.c.tenant == tenant)

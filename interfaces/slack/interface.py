@@ -265,6 +265,7 @@ class Slack:
         assert self._host is not None
         try:
             async with asyncio.timeout(COMMAND_TIMEOUT):
+                await self._workspaces.is_ours(form)  # a workspace of an organization may have sent nothing yet
                 channel = await self.presenter.direct_channel(form["team_id"], form["user_id"])
         except (DeliveryRefused, DeliveryAmbiguous, RetryLater, ConnectionError, TimeoutError) as error:
             log.warning("a slash command was not taken, its direct conversation cannot be opened: %s", describe(error))
@@ -278,8 +279,10 @@ class Slack:
         return self._verifier.is_valid(body.decode(errors="replace"), timestamp, signature)
 
     async def _is_for_us(self, body: dict[str, Any]) -> bool:
+        if not parse.is_written(body):
+            return False
         bot = await self._bot_user(body)
-        if not parse.is_written(body, bot):
+        if body["event"]["user"] == bot:
             return False
         if parse.is_addressed(body, bot):
             return True

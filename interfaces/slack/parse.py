@@ -28,6 +28,30 @@ def bot_user(body: Body) -> str | None:
     return None
 
 
+def tenant_of(body: Body) -> str | None:
+    """Return the workspace in which the app received an event or a slash command; `None` if it names none.
+
+    It is the first authorization's, as in Bolt: in a channel shared with another organization `team_id` and
+    `context_team_id` may be that organization's.
+    """
+    authorization = _authorization(body)
+    team = authorization.get("team_id")
+    if not team and body.get("is_ext_shared_channel"):
+        team = authorization.get("enterprise_id")  # of an organization-wide installation, which names no workspace here
+    team = team or body.get("team_id")
+    return str(team) if team else None
+
+
+def organization_of(body: Body) -> str | None:
+    """Return the organization whose organization-wide installation received an event or a slash command, if one did.
+
+    https://docs.slack.dev/enterprise/organization-ready-apps
+    """
+    installed = _authorization(body) or body
+    is_whole = installed.get("is_enterprise_install") in (True, "true")
+    return str(installed["enterprise_id"]) if is_whole and installed.get("enterprise_id") else None
+
+
 def conversation_of(body: Body) -> Conversation:
     """A direct message channel, or a thread: a message at the top of a channel begins one."""
     event = body["event"]
@@ -37,14 +61,15 @@ def conversation_of(body: Body) -> Conversation:
     return Conversation(CHANNEL, _tenant(body), f"{channel}/{thread}" if thread else channel, not _is_direct(event))
 
 
-def is_written(body: Body, bot: str | None) -> bool:
-    """Whether an event is something new that a person wrote, where a bot is spoken to."""
+def is_written(body: Body) -> bool:
+    """Return whether an event is something new that a person wrote, or the bot itself."""
     event = body.get("event") or {}
     return (
         event.get("type") in ("app_mention", "message")
+        and tenant_of(body) is not None
         and event.get("subtype") in WRITTEN_BY_PEOPLE
         and bool(event.get("user") and event.get("channel") and event.get("ts"))
-        and event["user"] not in (bot, "USLACKBOT")
+        and event["user"] != "USLACKBOT"
         and not any(event.get(name) for name in ("bot_id", "bot_profile", "edited", "hidden"))
     )
 
@@ -70,18 +95,18 @@ def to_event(body: Body, payload: str) -> Event:
 def to_message(body: Body, bot: str | None) -> Message:
     event = body["event"]
     text = event.get("text") or ""
-    # Somebody from another organization, in a shared channel, has their id in their own workspace.
-    tenant = event.get("user_team") or _tenant(body)
+    team = _team_of_writer(body)
     written = unescape(without_mention(text, bot) if bot else text)
     # Slack keeps what begins with a slash to itself, so that a command has none here.
     command, argument = command_in(written, plain=True)
     return Message(
         id=event["ts"],
         text=written,
-        sender=Identity(CHANNEL, tenant, event["user"]),
+        sender=Identity(CHANNEL, team or _tenant(body), event["user"]),
         sender_name=event["user"],
         conversation=conversation_of(body),
         attachments=tuple(Attachment(file.get("filetype") or "file") for file in event.get("files") or ()),
+        anonymous=team is None,
         command=command,
         argument=argument,
         raw=json.dumps(body, ensure_ascii=False),
@@ -117,8 +142,38 @@ def to_command_message(body: Body, payload: str) -> Message:
     )
 
 
+def _authorization(body: Body) -> Body:
+    """Return the installation that an event was sent to: https://docs.slack.dev/apis/events-api#authorizations"""
+    authorizations = body.get("authorizations")
+    return authorizations[0] if authorizations else {}
+
+
 def _tenant(body: Body) -> str:
-    return str(body.get("context_team_id") or body["team_id"])
+    tenant = tenant_of(body)
+    assert tenant is not None, "an event of no workspace is not accepted"
+    return tenant
+
+
+def _team_of_writer(body: Body) -> str | None:
+    """Return the workspace that the writer of a message belongs to; `None` if a shared channel does not tell.
+
+    A person of another organization with several workspaces is known by the organization: a `message` names their
+    workspace, an `app_mention` only the organization, and their user id is the same in all its workspaces.
+    """
+    event, own = body["event"], _tenant(body)
+    # `team` of an `app_mention` is not the writer's where there is a `user_team`.
+    team = event.get("user_team") or event.get("team") or event.get("source_team")
+    if team is None:
+        return None if body.get("is_ext_shared_channel") else own
+    organization = None
+    if team == body.get("team_id"):
+        organization = body.get("enterprise_id")
+    elif team == body.get("context_team_id"):
+        organization = body.get("context_enterprise_id")
+    own_organization = _authorization(body).get("enterprise_id")
+    if own_organization is not None and own_organization in (team, organization):
+        return own if team == own_organization else str(team)
+    return str(organization) if organization and team != own else str(team)
 
 
 def _is_direct(event: Mapping[str, Any]) -> bool:

@@ -20,7 +20,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from gateway.interface import Unreachable
-from interfaces.slack.parse import CHANNEL, Body
+from interfaces.slack.parse import CHANNEL, Body, organization_of, tenant_of
 from oauth.installations import Installation, InstallationStore
 
 INSTALL_ADDRESS = "/slack/install"
@@ -56,7 +56,7 @@ class Workspaces(Protocol):
         ...
 
     async def is_ours(self, body: Body) -> bool:
-        """Whether the app is installed in the workspace of an event."""
+        """Return whether the app is installed in the workspace of an event or a slash command."""
         ...
 
     async def forget(self, body: Body) -> None:
@@ -141,14 +141,17 @@ class ManyWorkspaces:
         return self._make_client(installation.bot_token)
 
     async def bot_user(self, body: Body) -> str | None:
-        installation = await self._opened().load(CHANNEL, _team(body))
+        team = tenant_of(body)
+        installation = None if team is None else await self._opened().load(CHANNEL, team)
         return None if installation is None else installation.bot_user_id
 
     async def is_ours(self, body: Body) -> bool:
-        store, team = self._opened(), _team(body)
+        store, team = self._opened(), tenant_of(body)
+        if team is None:
+            return False
         if await store.load(CHANNEL, team) is not None:
             return True
-        organization = _organization(body)
+        organization = organization_of(body)
         if organization is None or await store.load(CHANNEL, organization) is None:
             return False
         await store.save_member(CHANNEL, team, organization)
@@ -163,9 +166,12 @@ class ManyWorkspaces:
             return
         if event["type"] == "tokens_revoked" and not (event.get("tokens") or {}).get("bot"):
             return  # of people, of whom no token is kept
-        whole = body.get("enterprise_id") if body.get("is_enterprise_install") else None
-        tenant = str(whole or body["team_id"])
-        if await self._opened().delete(CHANNEL, tenant):
+        # An organization-wide installation may be named by the organization alone.
+        whole = body.get("enterprise_id") if body.get("is_enterprise_install") else organization_of(body)
+        tenant = whole or tenant_of(body) or body.get("enterprise_id")
+        if not tenant:
+            log.warning("Slack says that the app was uninstalled or its token revoked, but not where")
+        elif await self._opened().revoke(CHANNEL, str(tenant)):
             log.info("the app is not in the workspace %s any more", tenant)
 
     async def _install(self, request: Request) -> Response:
@@ -215,18 +221,6 @@ class _BoltStates(AsyncOAuthStateStore):
 
     async def async_consume(self, state: str) -> bool:
         return await self._store.end(CHANNEL, state)
-
-
-def _team(body: Body) -> str:
-    return str(body.get("context_team_id") or body["team_id"])
-
-
-def _organization(body: Body) -> str | None:
-    """The organization as which the app is installed in the workspace of an event, if it is."""
-    for authorization in body.get("authorizations") or ():
-        if authorization.get("is_enterprise_install") and authorization.get("enterprise_id"):
-            return str(authorization["enterprise_id"])
-    return None
 
 
 def _bolt_request(request: Request) -> AsyncBoltRequest:

@@ -374,6 +374,63 @@ async def test_somebody_of_another_organization_is_not_one_of_this_workspace(
         assert f"U0BOBBY01 of {seed.SLACK_TEAM_ID}" in (await said(emulate, bobs, 1))[0]
 
 
+OURS, GRID, PLAIN = events.OURS, events.Organization("T0GRID001", "E0GRID001"), events.Organization("T0PLAIN01")
+STRANGER = "U0STRANGE"
+
+
+@pytest.mark.parametrize("joined", [False, True])
+@pytest.mark.parametrize("order", [1, -1], ids=["mention first", "message first"])
+@pytest.mark.parametrize("named", ["ours", "other"])
+@pytest.mark.parametrize(
+    ("writer", "user", "known_as"),
+    [
+        (OURS, seed.ALICE.slack_id, OURS.team_id),
+        (PLAIN, STRANGER, PLAIN.team_id),
+        (GRID, STRANGER, GRID.enterprise_id),
+    ],
+    ids=["ours", "another workspace", "another organization"],
+)
+async def test_a_mention_in_a_channel_shared_with_another_organization_is_answered_once_as_its_writer(
+    run: Run,
+    emulate: Emulate,
+    writer: events.Organization,
+    user: str,
+    known_as: str,
+    named: str,
+    order: int,
+    joined: bool,
+) -> None:
+    other = GRID if writer == OURS else writer
+    slack = Slack(emulate.bot_token, emulate.signing_secret, emulate.slack_url, answer_in_joined_threads=joined)
+    async with run(slack, [Who()], model="test") as running:  # pydantic-ai's TestModel calls every tool
+        thread = emulate.slack_post("alice", emulate.slack_channel_id, f"{BOT} hello")
+        for number in range(2):
+            at = {"ts": thread} if not number else {"ts": events.ts(), "thread_ts": thread}
+            mention, message = events.mention_pair(f"{BOT} hello", user, **at)
+            pair = (
+                events.shared(mention, writer, other, OURS if named == "ours" else other),
+                events.shared(message, writer, other),
+            )
+            for payload in pair[::order]:
+                assert await post(running, payload) == 200
+        answers = await said(emulate, emulate.slack_channel_id, 2, thread)
+        assert len(running.inbox()) == 2
+        assert len(answers) == 2
+        assert all(f"{user} of {known_as}" in answer for answer in answers)
+
+
+async def test_somebody_of_whom_a_shared_channel_does_not_tell_who_they_are_gets_no_credentials(
+    run: Run, slack: Slack, emulate: Emulate
+) -> None:
+    payload = events.shared(events.app_mention("hello", STRANGER), PLAIN, PLAIN)
+    for name in ("team", "user_team", "source_team"):
+        del payload["event"][name]
+    async with run(slack):
+        message = await slack.parse(json.dumps(payload))
+        assert message is not None
+        assert message.anonymous
+
+
 @pytest.mark.parametrize(
     ("given", "named"),
     [(("", "hush"), "SLACK_BOT_TOKEN"), (("xoxb-hush", ""), "SLACK_SIGNING_SECRET")],

@@ -5,7 +5,7 @@ import json
 import re
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import httpx
 import pytest
@@ -181,9 +181,111 @@ async def test_an_organization_installs_the_app_for_all_its_workspaces(run: Run,
         event["authorizations"][0] |= {"enterprise_id": "E1", "is_enterprise_install": True}
         assert await post(running, event) == 200
         await wait_until_async(lambda: api.said("xoxb-E1") == ["heard"], what="it is answered")
-        gone = events.envelope({"type": "app_uninstalled"}, "T9")
-        assert await post(running, gone | {"enterprise_id": "E1", "is_enterprise_install": True}) == 200
-        assert await running.gateway.installations.load("slack", "T9") is None
+
+
+REVOKED = {"type": "tokens_revoked", "tokens": {"oauth": [], "bot": ["UBOT"]}}
+
+
+@pytest.mark.parametrize("event", [{"type": "app_uninstalled"}, REVOKED], ids=["uninstalled", "revoked"])
+@pytest.mark.parametrize("of", ["organization", "flagged", "workspace"])
+async def test_an_organization_that_uninstalls_the_app_is_forgotten_whatever_the_event_names(
+    run: Run, slack: Slack, api: SlackApi, event: dict[str, Any], of: str
+) -> None:
+    gone = {
+        "organization": events.of_organization(event, "E1"),
+        "flagged": events.of_organization(event, "E1", team_id="T9", is_enterprise_install=True),
+        "workspace": events.of_organization(event, "E1", team_id="T9"),
+    }[of]
+    if of == "organization":
+        del gone["team_id"]
+    async with run(slack, base_url=BASE) as running:
+        await install(running, "E1", "E2", "T2")
+        await running.gateway.installations.save_member("slack", "T9", "E1")
+        assert await post(running, gone) == 200
+        for tenant in ("E1", "T9"):
+            assert await running.gateway.installations.load("slack", tenant) is None
+        for tenant in ("E2", "T2"):
+            assert await running.gateway.installations.load("slack", tenant) is not None
+
+
+@pytest.mark.parametrize("named", [{}, {"team_id": None}, {"team_id": None, "authorizations": None}])
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"type": "app_uninstalled"},
+        REVOKED,
+        {"type": "team_access_granted", "team_ids": ["T9"]},
+        {"type": "team_access_revoked", "team_ids": ["T9"]},
+        {"type": "member_joined_channel", "user": "U1", "channel": "C1"},
+        events.direct_message("hello")["event"],
+    ],
+    ids=lambda event: event["type"],
+)
+async def test_an_event_of_no_workspace_is_acknowledged(
+    run: Run, slack: Slack, event: dict[str, Any], named: dict[str, Any]
+) -> None:
+    payload = events.envelope(event)
+    for name in ("team_id", "context_team_id", "context_enterprise_id", "authorizations"):
+        del payload[name]
+    async with run(slack, base_url=BASE) as running:
+        await install(running, "T1")
+        assert await post(running, payload | named) == 200
+        assert running.inbox() == []
+        assert await running.gateway.installations.load("slack", "T1") is not None
+
+
+async def test_a_workspace_that_its_organization_takes_the_app_from_is_forgotten_alone(
+    run: Run, slack: Slack, api: SlackApi
+) -> None:
+    async with run(slack, base_url=BASE) as running:
+        await install(running, "E1")
+        for tenant in ("T8", "T9"):
+            await running.gateway.installations.save_member("slack", tenant, "E1")
+        granted = {"type": "team_access_granted", "team_ids": ["T7"]}
+        for event in (granted, {"type": "team_access_revoked", "team_ids": ["T9"]}):
+            assert await post(running, events.of_organization(event, "E1")) == 200
+        found = {tenant: await running.gateway.installations.load("slack", tenant) for tenant in ("E1", "T8", "T9")}
+        assert [tenant for tenant, installation in found.items() if installation is None] == ["T9"]
+
+
+@pytest.mark.parametrize("is_whole", [True, False])
+async def test_a_slash_command_works_in_a_workspace_of_an_organization_that_sent_nothing_yet(
+    run: Run, slack: Slack, api: SlackApi, is_whole: bool
+) -> None:
+    fields = {"team_id": "T9", "enterprise_id": "E1", "is_enterprise_install": str(is_whole).lower()}
+    body = urlencode(events.slash_command("/help", **fields)).encode()
+    headers = events.headers(body, content_type="application/x-www-form-urlencoded")
+    async with run(slack, base_url=BASE) as running:
+        await install(running, "E1")
+        answer = await running.client.post("/slack/commands", content=body, headers=headers)
+        assert answer.status_code == 200
+        if is_whole:
+            await wait_until_async(lambda: api.said("xoxb-E1"), what="it is answered")
+        else:
+            assert "I cannot write you" in answer.json()["text"]
+            assert running.inbox() == []
+
+
+@pytest.mark.parametrize("host", ["T1", "T2"])
+async def test_a_channel_shared_with_another_organization_is_answered_by_the_workspace_that_was_asked(
+    run: Run, slack: Slack, api: SlackApi, host: str
+) -> None:
+    """Both have installed the app; or the other has not."""
+    ours, other = events.Organization("T1"), events.Organization("T2", "E2")
+    async with run(slack, base_url=BASE) as running:
+        await install(running, "T1")
+        if host == "T2":
+            await install(running, "T2")
+        for writer in (ours, other):
+            mention, message = events.mention_pair("hello", team_id="T1")
+            for payload in (
+                events.shared(message, writer, ours if host == "T1" else other),
+                events.shared(mention, writer, ours if host == "T1" else other, ours),
+            ):
+                assert await post(running, payload) == 200
+        await wait_until_async(lambda: len(api.said("xoxb-T1")) == 2, what="both are answered")
+        assert api.said("xoxb-T2") == []
+        assert len(running.inbox()) == 2
 
 
 async def test_a_workspace_installs_the_app_and_is_answered_with_its_own_token(run: Run, emulate: Emulate) -> None:

@@ -12,6 +12,7 @@ import json
 import secrets
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
@@ -146,7 +147,7 @@ def app_mention(
     whole = text if mention in text else f"{mention} {text}"
     said = _said(whole, user, channel, fields.pop("ts", None) or ts(), team_id)
     thread = {"thread_ts": thread_ts} if thread_ts else {}
-    return envelope({"type": "app_mention", **said, **thread, **fields}, team_id, event_id)
+    return _without_context(envelope({"type": "app_mention", **said, **thread, **fields}, team_id, event_id))
 
 
 def mention_pair(text: str, user: str = seed.ALICE.slack_id, **given: Any) -> tuple[Json, Json]:
@@ -154,6 +155,49 @@ def mention_pair(text: str, user: str = seed.ALICE.slack_id, **given: Any) -> tu
     mentioned = app_mention(text, user, **given)
     event = mentioned["event"]
     return mentioned, message(event["text"], user, **{**given, "ts": event["ts"]})
+
+
+@dataclass(frozen=True)
+class Organization:
+    """A workspace, and its organization if it has one (Enterprise Grid)."""
+
+    team_id: str
+    enterprise_id: str | None = None
+
+
+OURS = Organization(seed.SLACK_TEAM_ID)
+
+
+def shared(payload: Json, writer: Organization, host: Organization, named: Organization = OURS) -> Json:
+    """A `message` or `app_mention` of here as it comes from a channel that `host` shares with another organization.
+
+    Slack's own test data shows how these look:
+    https://github.com/slackapi/bolt-python/blob/main/tests/slack_bolt/request/test_internals.py. The installation is
+    in `authorizations` alone. A `message` has the writer's workspace in `team_id` and `team`, and the host's in
+    `context_team_id`. An `app_mention` has no context; it has the workspace `named` (ours or the other) in both, and,
+    where that is not the writer's, the writer's organization, or else workspace, in `user_team`.
+    """
+    event = payload["event"]
+    if event["type"] == "app_mention":
+        belongs = writer.enterprise_id or writer.team_id
+        profile = {"user_team": belongs, "source_team": belongs, "user_profile": {"team": belongs}}
+        fields = {"team": named.team_id} if named == writer else {"team": named.team_id, **profile}
+        ids = _ids(named)
+    else:
+        fields = {"team": writer.team_id}
+        context = {"context_team_id": host.team_id, "context_enterprise_id": host.enterprise_id}
+        ids = _ids(writer) | context
+    return {**payload, **ids, "is_ext_shared_channel": True, "event": {**event, **fields}}
+
+
+def _ids(organization: Organization) -> Json:
+    enterprise = {"enterprise_id": organization.enterprise_id} if organization.enterprise_id else {}
+    return {"team_id": organization.team_id, **enterprise}
+
+
+def _without_context(payload: Json) -> Json:
+    """An `app_mention` has no context."""
+    return {name: value for name, value in payload.items() if not name.startswith("context_")}
 
 
 def message_changed(before: Mapping[str, Any], text: str) -> Json:
@@ -251,6 +295,14 @@ def tokens_revoked(team_id: str = seed.SLACK_TEAM_ID) -> Json:
     """https://docs.slack.dev/reference/events/tokens_revoked"""
     tokens = {"oauth": [], "bot": [seed.SLACK_BOT_USER_ID]}
     return envelope({"type": "tokens_revoked", "tokens": tokens}, team_id)
+
+
+def of_organization(event: Mapping[str, Any], enterprise_id: str, **fields: Any) -> Json:
+    """What concerns an organization-wide installation names no workspace
+    (https://docs.slack.dev/reference/events/team_access_granted, …/team_access_revoked).
+    """
+    payload = _without_context(envelope(event))
+    return {**payload, "team_id": None, "enterprise_id": enterprise_id, "authorizations": [], **fields}
 
 
 def _said(text: str, user: str, channel: str, at: str, team_id: str) -> Json:

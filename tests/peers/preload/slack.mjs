@@ -132,7 +132,10 @@ function envelopes(store, payload) {
 
   const mentioned = spoken && !channel.is_im && !event.bot_id && mentions(event.text, bot.user_id);
   const sent = [{ ...envelope, event }];
-  if (mentioned) sent.push({ ...envelope, event_id: `Ev${randomUUID().replaceAll("-", "")}`, event: mention });
+  if (mentioned) {
+    const { context_team_id, context_enterprise_id, ...without } = envelope; // an app_mention has no context
+    sent.push({ ...without, event_id: `Ev${randomUUID().replaceAll("-", "")}`, event: mention });
+  }
   return sent;
 }
 
