@@ -3,6 +3,7 @@ import json
 import logging
 import os
 import re
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,6 +21,7 @@ from starlette.routing import BaseRoute, Route
 
 from gateway.interface import DeliveryAmbiguous, DeliveryRefused, Host, RetryLater, check_id
 from gateway.logs import describe
+from interfaces.refusals import RefusalLog, WebhookRefusedError
 from interfaces.requests import parse_form, parse_json, read_body, read_form
 from interfaces.slack import parse
 from interfaces.slack.present import SlackPresenter
@@ -38,6 +40,7 @@ ADDRESS_SCOPES = ("users:read", "users:read.email")
 TIMESTAMP_HEADER = "x-slack-request-timestamp"
 SIGNATURE_HEADER = "x-slack-signature"
 TIMESTAMP = re.compile(r"[0-9]{1,12}")
+LONGEST_AGE = 300  # seconds, of a timestamp that Slack's verifier takes
 SIGNATURE = re.compile(r"v0=[0-9a-f]{64}")
 COMMAND_ADDRESS = "/slack/commands"
 COMMAND_TIMEOUT = 2.0  # of the three seconds in which Slack wants an answer
@@ -149,6 +152,7 @@ class Slack:
         self._verifier = SignatureVerifier(settings.signing_secret.get_secret_value())
         self._answer_in_joined_threads = answer_in_joined_threads
         self._host: Host | None = None
+        self._refusals = RefusalLog(self.channel)
         # Bolt runs in the turn, on bodies that were verified when they came: by now their signature is stale.
         self._bolt = AsyncApp(
             logger=_bolt_log,
@@ -226,12 +230,11 @@ class Slack:
         return parse.bot_user(body) or await self._workspaces.bot_user(body)
 
     async def _receive(self, request: Request) -> Response:
-        if not _has_signature(request):
-            return Response(status_code=401)
-        received = await read_body(request)
-        if not self._is_signed(received, request):
-            return Response(status_code=401)
-        body, raw = parse_json(received)
+        with self._refusals.refusals_logged():
+            _check_headers(request)
+            received = await read_body(request)
+            self._check_signature(received, request)
+            body, raw = parse_json(received)
         if body.get("type") == "url_verification":
             return JSONResponse({"challenge": str(body.get("challenge"))})
         if body.get("type") == "event_callback":
@@ -250,12 +253,11 @@ class Slack:
                 log.warning("an event came from a workspace in which the app is not installed")
 
     async def _receive_command(self, request: Request) -> Response:
-        if not _has_signature(request):
-            return Response(status_code=401)
-        raw = await read_form(request)
-        if not self._is_signed(raw.encode(), request):
-            return Response(status_code=401)
-        form = parse_form(raw)
+        with self._refusals.refusals_logged():
+            _check_headers(request)
+            raw = await read_form(request)
+            self._check_signature(raw.encode(), request)
+            form = parse_form(raw)
         if form.get("ssl_check"):
             return Response(status_code=200)
         if not all(form.get(name) for name in ("team_id", "user_id", "command", "trigger_id")):
@@ -273,10 +275,27 @@ class Slack:
         await self._host.accept(parse.to_command_event(form, channel))
         return JSONResponse({"response_type": "ephemeral", "text": COMMAND_TAKEN})
 
-    def _is_signed(self, body: bytes, request: Request) -> bool:
-        """https://docs.slack.dev/authentication/verifying-requests-from-slack"""
+    def _check_signature(self, body: bytes, request: Request) -> None:
+        """https://docs.slack.dev/authentication/verifying-requests-from-slack
+
+        Raises:
+            WebhookRefusedError: if the signature is not Slack's, or too old.
+        """
         timestamp, signature = request.headers[TIMESTAMP_HEADER], request.headers[SIGNATURE_HEADER]
-        return self._verifier.is_valid(body.decode(errors="replace"), timestamp, signature)
+        if self._verifier.is_valid(body.decode(errors="replace"), timestamp, signature):
+            return
+        if abs(time.time() - int(timestamp)) > LONGEST_AGE:
+            raise WebhookRefusedError(
+                401,
+                "its timestamp is more than five minutes off",
+                "If Slack sent it, this machine's clock is wrong.",
+            )
+        raise WebhookRefusedError(
+            401,
+            "its signature does not fit",
+            "If Slack sent it, SLACK_SIGNING_SECRET is another app's: it is the Signing Secret under Basic Information "
+            "at https://api.slack.com/apps.",
+        )
 
     async def _is_for_us(self, body: dict[str, Any]) -> bool:
         if not parse.is_written(body):
@@ -292,10 +311,15 @@ class Slack:
         return await self._host.has_answered_in(parse.conversation_of(body))
 
 
-def _has_signature(request: Request) -> bool:
-    """Return whether a request has what looks like a signature, before its body is read."""
+def _check_headers(request: Request) -> None:
+    """Check that a request has what looks like a signature, before its body is read.
+
+    Raises:
+        WebhookRefusedError: if it has not.
+    """
     timestamp, signature = request.headers.get(TIMESTAMP_HEADER, ""), request.headers.get(SIGNATURE_HEADER, "")
-    return bool(TIMESTAMP.fullmatch(timestamp) and SIGNATURE.fullmatch(signature))
+    if not (TIMESTAMP.fullmatch(timestamp) and SIGNATURE.fullmatch(signature)):
+        raise WebhookRefusedError(401, "it has no signature of Slack's", "Slack did not send it.")
 
 
 async def _authorize(**_: Any) -> AuthorizeResult:

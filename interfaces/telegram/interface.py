@@ -18,6 +18,7 @@ from telegram.request import HTTPXRequest
 from gateway.intake import RETRY_FAILED, NotAccepted
 from gateway.interface import Event, Host
 from gateway.logs import describe
+from interfaces.refusals import RefusalLog, WebhookRefusedError
 from interfaces.requests import parse_json, read_body
 from interfaces.telegram import parse
 from interfaces.telegram.present import TelegramPresenter
@@ -91,6 +92,7 @@ class Telegram:
         )
         self._bot = parse.Bot(int(token.partition(":")[0]), None)
         self._host: Host | None = None
+        self._refusals = RefusalLog(self.channel)
         self.presenter = TelegramPresenter(self._client)
 
     @staticmethod
@@ -125,10 +127,16 @@ class Telegram:
 
     async def _receive(self, request: Request) -> Response:
         given = request.headers.get(SECRET_HEADER, "")
-        if not hmac.compare_digest(given.encode(), self._secret.encode()):
-            return Response(status_code=401)
-        fields, payload = parse_json(await read_body(request))
-        update = to_update(fields, self._client)
+        with self._refusals.refusals_logged():
+            if not hmac.compare_digest(given.encode(), self._secret.encode()):
+                raise WebhookRefusedError(
+                    401,
+                    "it has another secret token, or none",
+                    "If Telegram sent it, its webhook was set by another program, or with another "
+                    "TELEGRAM_WEBHOOK_SECRET: restart the gateway with UNDERSTUDY_BASE_URL, which sets it anew.",
+                )
+            fields, payload = parse_json(await read_body(request))
+            update = to_update(fields, self._client)
         try:
             await self._know_the_bot()
         except TelegramError as error:

@@ -12,6 +12,7 @@ from twilio.rest import Client
 from twilio.twiml.messaging_response import MessagingResponse
 
 from gateway.interface import Host
+from interfaces.refusals import RefusalLog, WebhookRefusedError
 from interfaces.requests import parse_form, read_form
 from interfaces.whatsapp import parse
 from interfaces.whatsapp.present import PausingHttpClient, WhatsAppPresenter
@@ -67,6 +68,7 @@ class WhatsApp:
             account_sid=account_sid, auth_token=auth_token, whatsapp_from=whatsapp_from, api_url=api_url
         )
         self._validator = RequestValidator(self._settings.auth_token.get_secret_value())
+        self._refusals = RefusalLog(self.channel)
         self._http: PausingHttpClient | None = None
         self._host: Host | None = None
         self.presenter = WhatsAppPresenter()
@@ -103,20 +105,30 @@ class WhatsApp:
         return parse.to_message(parse_form(payload), payload)
 
     async def _receive(self, request: Request) -> Response:
-        if not SIGNATURE.fullmatch(request.headers.get(SIGNATURE_HEADER, "")):
-            return Response(status_code=403)
-        payload = await read_form(request)
-        form = parse_form(payload)
-        if not self._is_signed(form, request):
-            return Response(status_code=403)
+        with self._refusals.refusals_logged():
+            if not SIGNATURE.fullmatch(request.headers.get(SIGNATURE_HEADER, "")):
+                raise WebhookRefusedError(403, "it has no signature of Twilio's", "Twilio did not send it.")
+            payload = await read_form(request)
+            form = parse_form(payload)
+            self._check_signature(form, request)
         if parse.is_for(self._settings.whatsapp_from, form):
             assert self._host is not None
             await self._host.accept(parse.to_event(form, payload))
         return Response(str(MessagingResponse()), media_type="text/xml")  # answers go out by the REST API
 
-    def _is_signed(self, form: dict[str, str], request: Request) -> bool:
-        """https://www.twilio.com/docs/usage/webhooks/webhooks-security"""
+    def _check_signature(self, form: dict[str, str], request: Request) -> None:
+        """https://www.twilio.com/docs/usage/webhooks/webhooks-security
+
+        Raises:
+            WebhookRefusedError: if the signature is not Twilio's.
+        """
         assert self._host is not None
         query = f"?{request.url.query}" if request.url.query else ""
         address = f"{self._host.base_url}{request.url.path}{query}"
-        return bool(self._validator.validate(address, form, request.headers[SIGNATURE_HEADER]))
+        if not self._validator.validate(address, form, request.headers[SIGNATURE_HEADER]):
+            raise WebhookRefusedError(
+                403,
+                "its signature does not fit",
+                f"If Twilio sent it, then not to {address!r}: the address of the webhook in Twilio's console has to be "
+                "the same, and UNDERSTUDY_BASE_URL its beginning. Or TWILIO_AUTH_TOKEN is another account's.",
+            )

@@ -62,19 +62,23 @@ async def test_the_request_url_is_verified(run: Run, slack: Slack) -> None:
 
 
 @pytest.mark.parametrize(
-    "headers",
+    ("headers", "hint"),
     [
-        lambda body: {},
-        lambda body: events.headers(body, secret="another"),
-        lambda body: events.headers(body, age=events.STALE),
-        lambda body: events.headers(body + b" "),
-        lambda body: events.headers(body) | {"X-Slack-Request-Timestamp": "soon"},
-        lambda body: events.headers(body) | {"X-Slack-Signature": "v0=ä".encode()},
+        (lambda body: {}, "Slack did not send it"),
+        (lambda body: events.headers(body, secret="another"), "SLACK_SIGNING_SECRET"),
+        (lambda body: events.headers(body, age=events.STALE), "clock"),
+        (lambda body: events.headers(body + b" "), "SLACK_SIGNING_SECRET"),
+        (lambda body: events.headers(body) | {"X-Slack-Request-Timestamp": "soon"}, "Slack did not send it"),
+        (lambda body: events.headers(body) | {"X-Slack-Signature": "v0=ä".encode()}, "Slack did not send it"),
     ],
     ids=["unsigned", "forged", "stale", "tampered", "no time", "no ASCII"],
 )
-async def test_what_slack_did_not_sign_leaves_no_trace(
-    run: Run, slack: Slack, headers: Callable[[bytes], dict[str, Any]]
+async def test_what_slack_did_not_sign_leaves_no_trace_but_one_line_in_the_log(
+    run: Run,
+    slack: Slack,
+    headers: Callable[[bytes], dict[str, Any]],
+    hint: str,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     async with run(slack) as running:
         for payload in (events.direct_message("hello"), events.url_verification()):
@@ -83,6 +87,9 @@ async def test_what_slack_did_not_sign_leaves_no_trace(
             assert answer.status_code == 401
             assert "challenge" not in answer.text
         assert running.inbox() == []
+    lines = [record.getMessage() for record in caplog.records if "refused" in record.getMessage()]
+    assert len(lines) == 1
+    assert hint in lines[0]
 
 
 async def test_a_body_that_no_platform_sends_is_cut_off(run: Run, slack: Slack) -> None:

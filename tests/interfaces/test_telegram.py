@@ -46,11 +46,12 @@ async def test_the_webhook_is_set_at_the_start(run: Run, bot: Telegram, telegram
 
 @pytest.mark.parametrize("secret", [None, "", "forged", "ä"])
 async def test_what_telegram_did_not_send_leaves_no_trace(
-    run: Run, bot: Telegram, telegram: TelegramServer, secret: str | None
+    run: Run, bot: Telegram, telegram: TelegramServer, secret: str | None, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with run(bot) as running:
         assert await post(running, telegram, updates.private_message("hello"), secret) == 401
         assert running.inbox() == []
+    assert "TELEGRAM_WEBHOOK_SECRET" in caplog.text
 
 
 async def test_a_private_message_is_answered_once_with_no_preview(

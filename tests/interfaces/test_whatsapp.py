@@ -245,13 +245,15 @@ async def test_an_unsigned_and_a_tampered_request_leave_no_trace(run: Run, whats
 
 
 async def test_the_signature_is_of_the_public_address_whatever_a_proxy_makes_of_it(
-    run: Run, whatsapp: WhatsApp, emulate: Emulate
+    run: Run, whatsapp: WhatsApp, emulate: Emulate, caplog: pytest.LogCaptureFixture
 ) -> None:
     public = "https://bot.example.com"
     async with run(whatsapp, base_url=public) as running:
         form = webhook.inbound("hello")
         assert (await post(running, form, signature=webhook.sign(URL + PATH, form))).status_code == 403
         assert running.inbox() == []
+        assert f"not to '{public + PATH}'" in caplog.text
+        assert "UNDERSTUDY_BASE_URL" in caplog.text
         assert (await post(running, form, signature=webhook.sign(public + PATH, form))).status_code == 200
         assert await said(emulate) == ["heard"]
 
