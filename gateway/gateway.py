@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import select, text
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -34,6 +33,7 @@ from gateway.logs import describe
 from gateway.outbox import Outbox
 from gateway.postgres import PostgresDatabase
 from gateway.pubsub import PubSub
+from gateway.readiness import WriteProbe
 from gateway.request_context import request_context
 from gateway.retention import Retention
 from gateway.routing import Route, Router
@@ -163,6 +163,7 @@ class Gateway:
             request_values,
         )
         self._request_values = request_values
+        self._probe = WriteProbe(self._database)
         self._ready = False
 
     @property
@@ -248,6 +249,7 @@ class Gateway:
             await self._pubsub.stop()
             for each in reversed(started):
                 await each.stop()
+            await self._probe.stop()
             await self._database.close()
 
     async def run(
@@ -452,9 +454,10 @@ class Gateway:
         if self._executor.is_exhausted:
             status = f"{self._executor.abandoned} tools never returned and each holds a thread: restart the process"
             return JSONResponse({"status": status}, status_code=503)
+        if (failure := await self._probe.failure()) is not None:
+            log.warning("the database cannot be written to: %s", describe(failure))
+            return JSONResponse({"status": "the database cannot be written to"}, status_code=503)
         try:
-            async with self._database.read() as connection:
-                await connection.execute(select(text("1")))
             workers = await self._dispatcher.count_workers()
         except SQLAlchemyError as error:
             log.warning("the database cannot be read: %s", describe(error))

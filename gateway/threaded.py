@@ -82,7 +82,7 @@ class ThreadedEngine:
                 return _result(work(InlineConnection(connection)))
 
         async with self._taken() as slot:
-            return await slot.run(whole)
+            return await slot.run(whole, ends=True)
 
     async def dispose(self) -> None:
         for slot in self._slots:
@@ -107,17 +107,39 @@ class _Slot:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="understudy-database")
         self._connection: Connection | None = None
 
-    async def run(self, work: Callable[[Connection], T]) -> T:
+    async def run(self, work: Callable[[Connection], T], *, ends: bool = False) -> T:
+        """Run a step of a transaction in the thread.
+
+        Args:
+            ends: whether no transaction is open after it. If one is, the connection is replaced.
+        """
+
         def in_thread() -> T:
             if self._connection is None:
                 self._connection = self._engine.connect()
-            return work(self._connection)
+            try:
+                return work(self._connection)
+            finally:
+                if ends:
+                    self._replace_unless_idle(self._connection)
 
         return await finished(asyncio.get_running_loop().run_in_executor(self._thread, in_thread))
 
     async def end(self, how: Callable[[Connection], None]) -> None:
-        if self._connection is not None and self._connection.in_transaction():
-            await self.run(how)
+        if self._connection is not None and self._connection.get_transaction() is not None:
+            await self.run(how, ends=True)
+
+    def _replace_unless_idle(self, connection: Connection) -> None:
+        """Close a connection whose COMMIT or ROLLBACK failed, on a full disk for instance; the next step opens another.
+
+        The transaction stays attached to such a connection, and every later statement would fail.
+        """
+        driver: Any = connection.connection.dbapi_connection if not connection.invalidated else None
+        if connection.get_transaction() is None and driver is not None and not driver.in_transaction:
+            return
+        self._connection = None
+        connection.invalidate()
+        connection.close()
 
     async def close(self) -> None:
         if self._connection is not None:
