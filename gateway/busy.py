@@ -12,6 +12,7 @@ from toolkits import Message
 LOOK_EVERY = 0.3  # seconds between two looks for a message that interrupts
 
 Parse = Callable[[str], Awaitable[Message | None]]
+IsAnswer = Callable[[Message], Awaitable[bool]]
 
 log = logging.getLogger(__name__)
 
@@ -19,13 +20,18 @@ log = logging.getLogger(__name__)
 class Collector:
     """Joins messages to a turn: those of its sender that wait next in its conversation.
 
-    A command, or what somebody else wrote, is a turn of its own: a turn acts for one person.
+    A command, an answer, or what somebody else wrote, is a turn of its own: a turn acts for one person. A message that
+    was claimed before is, too: what its turn has done is in its own journal, and another turn would do it again.
+
+    Args:
+        is_answer: whether a message may be the answer to a question that its sender was asked.
     """
 
-    def __init__(self, inbox: Inbox, row: Claimed, parse: Parse) -> None:
+    def __init__(self, inbox: Inbox, row: Claimed, parse: Parse, is_answer: IsAnswer) -> None:
         self._inbox = inbox
         self._row = row
         self._parse = parse
+        self._is_answer = is_answer
 
     async def collect(self, message: Message) -> Message:
         """Joins what waits to a turn; returns the message that it is about now.
@@ -35,11 +41,16 @@ class Collector:
         """
         joined = await self._inbox.joined(self._row)
         messages = [message, *[found for each in joined if (found := await self._read(each)) is not None]]
-        following = await self._following(message)
+        following = await self._following(message) if self.is_open else []
         if following:
             await self._inbox.join(self._row, [waiting for waiting, _ in following])
             messages += [found for _, found in following]
         return _combined(messages)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether messages may be joined to the turn: not when an earlier claim has played it without them."""
+        return self._row.lease == 1
 
     async def interruption(self, message: Message) -> None:
         """Returns when a message waits that belongs to a turn which runs."""
@@ -49,8 +60,10 @@ class Collector:
     async def _following(self, message: Message) -> list[tuple[Waiting, Message]]:
         following = []
         for waiting in await self._inbox.waiting_next(self._row):
-            found = await self._read(waiting)
+            found = None if waiting.was_claimed else await self._read(waiting)
             if found is None or found.sender != message.sender or not may_be_joined(found):
+                break
+            if await self._is_answer(found):
                 break
             following.append((waiting, found))
         return following

@@ -87,10 +87,15 @@ class Claimed:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A message that waits, or is joined to a turn."""
+    """A message that waits, or is joined to a turn.
+
+    Args:
+        was_claimed: whether a turn of its own has begun before: it may have a journal.
+    """
 
     id: int
     payload: str
+    was_claimed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,7 +334,7 @@ class Inbox:
     async def waiting_next(self, row: Claimed) -> list[Waiting]:
         """What waits in the conversation of a turn, in order."""
         waiting = (
-            select(inbox.c.id, inbox.c.payload)
+            select(inbox.c.id, inbox.c.payload, inbox.c.lease)
             .where(inbox.c.conversation_id == row.conversation_id, is_any(inbox.c.status, InboxStatus.WAITING))
             .order_by(inbox.c.place)
             .limit(MOST_JOINED)
@@ -339,7 +344,7 @@ class Inbox:
     async def joined(self, row: Claimed) -> list[Waiting]:
         """What is joined to a turn, in order."""
         mine = (inbox.c.turn_id == row.id, is_any(inbox.c.status, InboxStatus.JOINED))
-        return await self._load(select(inbox.c.id, inbox.c.payload).where(*mine).order_by(inbox.c.place))
+        return await self._load(select(inbox.c.id, inbox.c.payload, inbox.c.lease).where(*mine).order_by(inbox.c.place))
 
     async def join(self, row: Claimed, others: Sequence[Waiting]) -> None:
         """Has messages answered in a turn, with which they end.
@@ -515,7 +520,7 @@ class Inbox:
 
     async def _load(self, statement: Select[Any]) -> list[Waiting]:
         async with self._database.read() as connection:
-            return [Waiting(row.id, row.payload) for row in await connection.execute(statement)]
+            return [Waiting(row.id, row.payload, row.lease > 0) for row in await connection.execute(statement)]
 
     async def _expire(self, connection: AsyncConnection, row_id: int, reason: str) -> None:
         unplayed = (inbox.c.id == row_id, is_any(inbox.c.status, InboxStatus.WAITING, InboxStatus.PARKED))

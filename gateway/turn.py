@@ -3,6 +3,7 @@ import logging
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -190,7 +191,7 @@ class Turns:
     ) -> tuple[TurnJournal, Message, Outcome]:
         """Answers a message; and, where the agent is one for that, what else its sender writes meanwhile."""
         journal, when_busy = TurnJournal(self._database, row), agent.when_busy
-        if when_busy is WhenBusy.QUEUE or not may_be_joined(lead):
+        if when_busy is WhenBusy.QUEUE or not may_be_joined(lead) or await self._is_answer(row, lead):
             return journal, lead, await self._outcome(row, lead, agent, interface, journal, slot)
 
         async def parse(payload: str) -> Message | None:
@@ -198,11 +199,11 @@ class Turns:
             chosen, found = self._router.select(found) if found is not None else (agent, None)
             return found if chosen is agent else None
 
-        collector = Collector(self._inbox, row, parse)
+        collector = Collector(self._inbox, row, parse, partial(self._is_answer, row))
         while True:
             message = await collector.collect(lead)
             outcome = self._outcome(row, message, agent, interface, journal, slot)
-            if when_busy is WhenBusy.COLLECT:
+            if when_busy is WhenBusy.COLLECT or not collector.is_open:
                 return journal, message, await outcome
             if (answered := await _unless(outcome, collector.interruption(message))) is not None:
                 return journal, message, answered
@@ -287,6 +288,12 @@ class Turns:
         if message.attachments:
             text = f"{text}\n\n{ATTACHMENTS_UNREAD}"
         return Outcome(text, list(played.items), private=played.private)
+
+    async def _is_answer(self, row: Claimed, message: Message) -> bool:
+        """Whether a message is a yes or a no, and its sender was asked something."""
+        if self._approvals is None or message.anonymous or answer_in(message.text) is None:
+            return False
+        return await self._approvals.open(message.sender, row.conversation_id) is not None
 
     async def _answered(self, row: Claimed, message: Message) -> Outcome | None:
         """What there is to do where the sender was asked something; `None` if the message is played as any other."""

@@ -1,16 +1,19 @@
 """Messages that come while their conversation is busy: queued, collected, or interrupting."""
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from gate import Gate
-from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart, ToolCallPart
+from pydantic_ai.exceptions import ModelHTTPError
+from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse, TextPart, ToolCallPart, ToolReturnPart
 from pydantic_ai.models.function import AgentInfo, FunctionModel
-from stage import Stage, stage
+from stage import Stage, obey, stage
 
-from gateway import Agent, SettingError
+from gateway import Agent, SettingError, TurnContext
+from gateway.inbox import Claimed, Waiting
 from toolkits import Toolkit, tool
 
 
@@ -156,6 +159,199 @@ async def test_what_was_joined_is_answered_after_a_crash_too(tmp_path: Path, mon
     async with scene.open():
         assert [sent.text for sent in await scene.wait_for(1)] == ["answer to one\n\ntwo"]
     assert scene.rows("SELECT status FROM inbox ORDER BY id") == [("done",), ("done",)]
+
+
+class Unsteady:
+    """A model that calls `write_down` for "write", and then is away once. It answers the rest through a gate."""
+
+    def __init__(self) -> None:
+        self.gate = Gate()
+        self.is_away = True
+
+    async def __call__(self, messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
+        last = messages[-1]
+        assert isinstance(last, ModelRequest)
+        if isinstance(last.parts[-1], ToolReturnPart):
+            if self.is_away:
+                self.is_away = False
+                raise ModelHTTPError(503, "a model")
+            return ModelResponse([TextPart(last.parts[-1].model_response_str())])
+        if "write" in str(last.parts[-1].content):
+            return ModelResponse([ToolCallPart("write_down", {})])
+        return await self.gate.model(messages, info)
+
+
+async def write_and_fail(scene: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Has a turn call its tool and fail. It is tried again when `make_due` says so."""
+    monkeypatch.setattr("gateway.turn.next_try", lambda _: datetime.now(UTC) + timedelta(hours=1))
+    await scene.write("alice", "write")
+    await scene.wait_until_rows("SELECT count(*) FROM inbox WHERE status = 'retrying'", 1)
+
+
+async def make_due(scene: Stage) -> None:
+    await scene.change("UPDATE inbox SET due_at = '2026-01-01 00:00:00.000000' WHERE status = 'retrying'")
+    await scene.wait_until_rows("SELECT count(*) FROM inbox WHERE status = 'retrying'", 0)
+
+
+async def test_a_message_that_was_played_is_not_joined_to_another_turn(
+    tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work, model = Work(), Unsteady()
+    scene = scene_of(tmp_path, "collect", model, database_url, [work])
+    async with scene.open():
+        await write_and_fail(scene, monkeypatch)
+        await scene.write("alice", "two")
+        await model.gate.holds(1)
+        await scene.write("alice", "three")
+        await make_due(scene)  # behind "three"
+        model.gate.opened.set()
+        await scene.wait_for(3)
+        assert work.calls == ["write_down"]
+    assert answers(scene) == ["answer to two", "answer to three", "written"]
+    assert scene.rows("SELECT count(*) FROM inbox WHERE status <> 'done'") == [(0,)]
+
+
+async def test_a_turn_that_is_tried_again_takes_no_other_message_into_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work, model = Work(), Unsteady()
+    scene = scene_of(tmp_path, "collect", model, toolkits=[work])
+    async with scene.open():
+        await write_and_fail(scene, monkeypatch)
+        await scene.write("alice", "two")
+        await model.gate.holds(1)
+        await make_due(scene)
+        await scene.write("alice", "three")  # behind the one that is tried again
+        model.gate.opened.set()
+        await scene.wait_for(3)
+        assert work.calls == ["write_down"]
+    assert answers(scene) == ["answer to two", "written", "answer to three"]
+
+
+class Looks:
+    """Counts how often a turn that may be interrupted has looked for messages."""
+
+    def __init__(self, scene: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._scene = scene
+        self._count = 0
+        self._look = scene.gateway._inbox.waiting_next
+        monkeypatch.setattr("gateway.busy.LOOK_EVERY", 0.01)
+        monkeypatch.setattr(scene.gateway._inbox, "waiting_next", self)
+
+    async def __call__(self, row: Claimed) -> list[Waiting]:
+        self._count += 1
+        return await self._look(row)
+
+    async def pass_by(self) -> None:
+        """Waits until the turn has found what waits now, and has had the time to be interrupted."""
+        count = self._count
+        await self._scene.wait_until(lambda: self._count > count + 2)
+
+
+async def test_a_message_that_was_played_interrupts_no_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    work, model = Work(), Unsteady()
+    scene = scene_of(tmp_path, "interrupt", model, toolkits=[work])
+    looks = Looks(scene, monkeypatch)
+    async with scene.open():
+        await write_and_fail(scene, monkeypatch)
+        await scene.write("alice", "two")
+        await model.gate.holds(1)
+        await make_due(scene)
+        await looks.pass_by()
+        model.gate.opened.set()
+        await scene.wait_for(2)
+        assert work.calls == ["write_down"]
+    assert answers(scene) == ["answer to two", "written"]
+
+
+class Post(Toolkit):
+    """Sends letters, if its person agrees."""
+
+    _clone_shared_attrs = ("letters", "opened")
+
+    def __init__(self) -> None:
+        self.letters: list[str] = []
+        self.opened = asyncio.Event()
+        self.opened.set()
+
+    def __deepcopy__(self, memo: object) -> "Post":
+        return self.clone()
+
+    @tool(approval=True)
+    async def post(self, context: TurnContext, to: str) -> str:
+        """Posts a letter."""
+        self.letters.append(to)
+        await self.opened.wait()
+        return f"posted to {to}"
+
+
+POST = 'call post {"to":"carol"}'
+
+
+@pytest.mark.parametrize("when_busy", ["collect", "interrupt"])
+@pytest.mark.parametrize("answer", ["yes", "no"])
+async def test_an_answer_is_taken_by_itself_whatever_follows_it(
+    tmp_path: Path, database_url: str, when_busy: str, answer: str
+) -> None:
+    post = Post()
+    scene = scene_of(tmp_path, when_busy, obey, database_url, [post])
+    async with scene.open():
+        assert "May I do this" in await scene.ask("alice", POST)
+        await asyncio.gather(scene.write("alice", answer), scene.write("alice", "thanks"))
+        await scene.wait_for(3)
+    assert answers(scene)[1] == "heard: thanks"
+    assert ("The user said no" in answers(scene)[2]) is (answer == "no")
+    assert post.letters == (["carol"] if answer == "yes" else [])
+    assert scene.rows("SELECT count(*) FROM inbox WHERE status <> 'done'") == [(0,)]
+
+
+async def test_an_answer_interrupts_no_turn_and_is_not_lost_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    post, gate, delivering = Post(), Gate(), asyncio.Event()
+
+    async def model(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
+        return await (gate.model if "slow" in str(messages[-1]) else obey)(messages, info)
+
+    scene = scene_of(tmp_path, "interrupt", model, toolkits=[post])
+    looks = Looks(scene, monkeypatch)
+    send_text = scene.channel.presenter.send_text
+
+    async def send_late(*args: Any, **options: Any) -> None:
+        await delivering.wait()
+        await send_text(*args, **options)
+
+    monkeypatch.setattr(scene.channel.presenter, "send_text", send_late)
+    async with scene.open():
+        await scene.write("alice", POST)
+        await scene.wait_until_rows("SELECT count(*) FROM outbox WHERE status = 'sending'", 1)
+        await scene.write("alice", "slow")  # before the question can be read
+        delivering.set()
+        await gate.holds(1)
+        await scene.write("alice", "yes")
+        await looks.pass_by()
+        gate.opened.set()
+        await scene.wait_for(3)
+        assert answers(scene)[1] == "answer to slow"
+        assert "May I do this" in answers(scene)[2]  # once more: something was said since
+        assert await scene.ask("alice", "yes") == "posted to carol"
+    assert post.letters == ["carol"]
+
+
+async def test_an_approved_call_is_not_interrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.busy.LOOK_EVERY", 0.01)
+    post = Post()
+    post.opened.clear()
+    scene = scene_of(tmp_path, "interrupt", obey, toolkits=[post])
+    async with scene.open():
+        await scene.ask("alice", POST)
+        await scene.write("alice", "yes")
+        await scene.wait_until(lambda: post.letters == ["carol"])
+        await scene.write("alice", "thanks")
+        await asyncio.sleep(0.1)  # in which the turn could be interrupted several times
+        post.opened.set()
+        await scene.wait_for(3)
+    assert answers(scene)[1:] == ["posted to carol", "heard: thanks"]
 
 
 def test_another_way_is_named() -> None:
