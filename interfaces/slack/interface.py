@@ -7,12 +7,10 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-import aiohttp
 from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 from slack_bolt.async_app import AsyncAck, AsyncApp, AsyncBoltContext, AsyncBoltRequest
 from slack_bolt.authorization import AuthorizeResult
-from slack_sdk.errors import SlackApiError
 from slack_sdk.signature import SignatureVerifier
 from slack_sdk.web.async_client import AsyncWebClient
 from starlette.requests import Request
@@ -24,6 +22,7 @@ from gateway.logs import describe
 from interfaces.refusals import RefusalLog, WebhookRefusedError
 from interfaces.requests import parse_form, parse_json, read_body, read_form
 from interfaces.slack import parse
+from interfaces.slack.errors import translated
 from interfaces.slack.present import SlackPresenter
 from interfaces.slack.schema import check_event
 from interfaces.slack.workspaces import ManyWorkspaces, OneWorkspace
@@ -190,18 +189,17 @@ class Slack:
 
     async def _find_bot(self, client: AsyncWebClient) -> str | None:
         try:
-            found: str = (await client.auth_test())["user_id"]
-        except SlackApiError as error:
-            if error.response.get("error") in REJECTED_TOKEN:
+            async with translated():
+                return str((await client.auth_test())["user_id"])
+        except DeliveryRefused as refusal:
+            if str(refusal) in REJECTED_TOKEN:
                 raise SettingError(
-                    f"SLACK_BOT_TOKEN was rejected by Slack ({error.response['error']}). It is the Bot User OAuth "
+                    f"SLACK_BOT_TOKEN was rejected by Slack ({refusal}). It is the Bot User OAuth "
                     "Token under OAuth & Permissions at https://api.slack.com/apps."
                 ) from None
-            log.warning("Slack did not tell who the bot is: %s", error.response.get("error"))
-        except (aiohttp.ClientError, TimeoutError) as error:
-            log.warning("Slack cannot be reached: %s", type(error).__name__)
-        else:
-            return found
+            log.warning("Slack did not tell who the bot is: %s", refusal)
+        except (DeliveryAmbiguous, RetryLater, ConnectionError) as error:
+            log.warning("Slack cannot be reached: %s", describe(error))
         return None
 
     def _make_client(self, token: str | None) -> AsyncWebClient:

@@ -6,6 +6,7 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from gateway.live import LiveView, Step, Steps, timed
+from interfaces.slack.errors import reason_of
 from interfaces.slack.format import escape
 from interfaces.slack.workspaces import Workspaces
 from toolkits import Message
@@ -94,7 +95,7 @@ class SlackLiveView(LiveView):
         try:
             await client.chat_stopStream(channel=channel, ts=ts)
         except SlackApiError as error:
-            if error.response.get("error") != "message_not_in_streaming_state":  # which Slack ends by itself
+            if reason_of(error) != "message_not_in_streaming_state":  # which Slack ends by itself
                 raise
 
     async def _set_status(self, client: AsyncWebClient, status: str) -> bool:

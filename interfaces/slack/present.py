@@ -1,31 +1,22 @@
 """Answers as messages: https://docs.slack.dev/reference/methods/chat.postMessage"""
 
 import logging
-from collections.abc import AsyncIterator, Collection, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 from typing import Any
 
-import aiohttp
-from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from gateway.interface import Delivery, DeliveryAmbiguous, DeliveryRefused, Presenter, RetryLater, SignIn, Unreachable
+from gateway.interface import Delivery, DeliveryAmbiguous, DeliveryRefused, Presenter, RetryLater, SignIn
 from gateway.live import LiveView
-from interfaces.requests import retry_after
+from gateway.logs import describe
+from interfaces.slack.errors import translated
 from interfaces.slack.format import MrkdwnRenderer, escape, link
 from interfaces.slack.live import SlackLiveView
 from interfaces.slack.workspaces import Workspaces
 from oauth import Identity
 from toolkits import Conversation, Message
 
-RATE_LIMITED = frozenset({"ratelimited", "rate_limited"})
-# What Slack answers when something went wrong there; every other error that it names stays what it is.
-FAILURES = frozenset({"fatal_error", "internal_error", "request_timeout", "service_unavailable"})
-# https://docs.slack.dev/reference/methods/chat.postMessage#errors
-GONE = frozenset(
-    {"account_inactive", "channel_not_found", "invalid_auth", "is_archived", "not_in_channel", "token_revoked"}
-)
 METADATA = "understudy_delivery"
 PEOPLE = ("U", "W")  # what the id of a person begins with
 CLOCK_SKEW = timedelta(minutes=1)  # between Slack and us, at the most
@@ -49,15 +40,16 @@ class SlackPresenter(Presenter):
             return None
         try:
             client = await self._workspaces.client(identity.tenant)
-            user = (await client.users_info(user=identity.user_id))["user"]
-        except (SlackApiError, aiohttp.ClientError, TimeoutError, Unreachable) as error:
-            log.warning("Slack does not tell the address of %s, who has to send a code: %s", identity, _name(error))
+            async with translated():
+                user = (await client.users_info(user=identity.user_id))["user"]
+                is_foreign = user.get("team_id") != identity.tenant or user.get("is_stranger")
+                if is_foreign or user.get("deleted") or user.get("is_bot") or user.get("is_email_confirmed") is False:
+                    return None
+                email: str | None = user.get("profile", {}).get("email")
+                return email
+        except (DeliveryRefused, DeliveryAmbiguous, RetryLater, ConnectionError) as error:
+            log.warning("Slack does not tell the address of %s, who has to send a code: %s", identity, describe(error))
             return None
-        is_foreign = user.get("team_id") != identity.tenant or user.get("is_stranger")
-        if is_foreign or user.get("deleted") or user.get("is_bot") or user.get("is_email_confirmed") is False:
-            return None
-        email: str | None = user.get("profile", {}).get("email")
-        return email
 
     async def direct_channel(self, tenant: str, user_id: str) -> str:
         """The channel of the direct conversation with a person.
@@ -86,7 +78,7 @@ class SlackPresenter(Presenter):
         channel = await _resolved(client, channel)
         oldest = str((delivery.since - CLOCK_SKEW).timestamp())
         options: dict[str, Any] = {"oldest": oldest, "limit": MOST_FOUND, "include_all_metadata": True}
-        async with _translated():
+        async with translated():
             if thread:
                 found = await client.conversations_replies(channel=channel, ts=thread, **options)
             else:
@@ -129,8 +121,8 @@ class SlackPresenter(Presenter):
         client = await self._workspaces.client(tenant)
         channel = await _resolved(client, channel)
         metadata = {"event_type": METADATA, "event_payload": {"key": key}} if key else None
-        async with _translated():
-            await client.chat_postMessage(
+        async with translated():
+            posted = await client.chat_postMessage(
                 channel=channel,
                 thread_ts=thread or None,
                 text=text,
@@ -138,47 +130,21 @@ class SlackPresenter(Presenter):
                 unfurl_links=False,
                 unfurl_media=False,
             )
+            if not posted.get("ts"):
+                raise ValueError("no message in the answer")
 
 
 async def _resolved(client: AsyncWebClient, channel: str) -> str:
     """A channel; the direct one, for a person."""
     if not channel.startswith(PEOPLE):
         return channel
-    async with _translated():
-        opened = await client.conversations_open(users=channel)
-    return str(opened["channel"]["id"])
-
-
-@asynccontextmanager
-async def _translated() -> AsyncIterator[None]:
-    """Says what an error of a call means for what was to be sent."""
     try:
-        yield
-    except SlackApiError as error:
-        raise _meaning(error) from error
-    except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-        raise ConnectionError(f"Slack cannot be reached: {error}") from error
-    except (aiohttp.ClientError, TimeoutError) as error:
-        raise DeliveryAmbiguous(f"Slack's answer was lost: {error!r}") from error
-
-
-def _meaning(error: SlackApiError) -> Exception:
-    """https://docs.slack.dev/apis/web-api/rate-limits and the errors of each method."""
-    response = error.response
-    reason = response.get("error") if isinstance(response.data, dict) else None
-    if response.status_code == 429 or reason in RATE_LIMITED:
-        return RetryLater(retry_after(response.headers))
-    if response.status_code >= 500 or reason in FAILURES:
-        return DeliveryAmbiguous(f"Slack answered {response.status_code} {reason or ''}")
-    if reason is None:
-        return error
-    return Unreachable(reason) if reason in GONE else DeliveryRefused(reason)
+        async with translated():
+            return str((await client.conversations_open(users=channel))["channel"]["id"])
+    except DeliveryAmbiguous as error:  # nothing was sent by this call
+        raise ConnectionError(f"the direct conversation was not opened: {error}") from error
 
 
 def _key_of(message: Mapping[str, Any]) -> str | None:
     metadata = message.get("metadata") or {}
     return metadata.get("event_payload", {}).get("key") if metadata.get("event_type") == METADATA else None
-
-
-def _name(error: Exception) -> str:
-    return str(error.response.get("error")) if isinstance(error, SlackApiError) else type(error).__name__

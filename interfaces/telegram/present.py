@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 from telegram import Bot, InlineKeyboardButton, InlineKeyboardMarkup, LinkPreviewOptions, ReplyParameters
 from telegram.constants import ChatAction, ParseMode
-from telegram.error import BadRequest, Forbidden, NetworkError, RetryAfter
+from telegram.error import BadRequest, ChatMigrated, Conflict, Forbidden, InvalidToken, NetworkError, RetryAfter
 
 from gateway.interface import (
     HELD_ANSWER,
@@ -22,6 +22,7 @@ from oauth import Identity
 from toolkits import Conversation, Message
 
 NOT_REACHED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+TOPIC_GONE = ("message thread not found", "topic_deleted")
 
 ANSWERED = "I answered you in our private chat."
 UNREACHED = "The answer is for you alone. Press the button, then Start: I send it to you there."
@@ -91,28 +92,49 @@ class TelegramPresenter(Presenter):
 
     async def _call(self, chat_id: int, text: str, **options: Any) -> None:
         try:
-            await self._bot.send_message(
-                chat_id=chat_id,
-                text=text,
-                parse_mode=ParseMode.HTML,
-                link_preview_options=LinkPreviewOptions(is_disabled=True),
-                **options,
-            )
-        except RetryAfter as error:
-            raise RetryLater(_seconds(error)) from error
-        except Forbidden as error:
-            raise Unreachable(error.message) from error
-        except BadRequest as error:
-            raise (Unreachable if "chat not found" in error.message.lower() else DeliveryRefused)(
-                error.message
-            ) from error
-        except NetworkError as error:
-            # An answer of Telegram's own that says `"ok": false` means that it was not done, and has no cause here.
-            # https://core.telegram.org/bots/api#making-requests
-            if error.__cause__ is None or isinstance(error.__cause__, NOT_REACHED):
-                raise
-            # A bot cannot read what it sent, so nothing tells whether this arrived.
-            raise DeliveryAmbiguous(f"Telegram's answer was lost: {error.message}") from error
+            try:
+                await self._send_message(chat_id, text, **options)
+            except ChatMigrated as migrated:  # a group became a supergroup, with another id
+                await self._send_message(migrated.new_chat_id, text, **options)
+            except BadRequest as error:
+                if not any(reason in error.message.lower() for reason in TOPIC_GONE):
+                    raise
+                # The topic was deleted: who could read it can read the rest of the group.
+                await self._send_message(chat_id, text, **{**options, "message_thread_id": None})
+        except Exception as error:
+            raise _meaning(error) from error
+
+    async def _send_message(self, chat_id: int, text: str, **options: Any) -> None:
+        await self._bot.send_message(
+            chat_id=chat_id,
+            text=text,
+            parse_mode=ParseMode.HTML,
+            link_preview_options=LinkPreviewOptions(is_disabled=True),
+            **options,
+        )
+
+
+def _meaning(error: Exception) -> Exception:
+    """Return what an error of `send_message` means for what was to be sent.
+
+    An answer of Telegram's own that says `"ok": false` means that it was not done, and is an error without a cause
+    (https://core.telegram.org/bots/api#making-requests). A bot cannot read what it sent, so that in other cases nothing
+    tells whether it arrived.
+    """
+    match error:
+        case RetryAfter():
+            return RetryLater(_seconds(error))
+        case NetworkError() if isinstance(error.__cause__, NOT_REACHED):
+            return ConnectionError(f"Telegram cannot be reached: {error.message}")
+        case BadRequest() | Forbidden() | InvalidToken() | Conflict() if error.__cause__ is not None:
+            return ConnectionError(f"a proxy refused it: {error.message}")
+        case Forbidden():
+            return Unreachable(error.message)
+        case BadRequest():
+            return (Unreachable if "chat not found" in error.message.lower() else DeliveryRefused)(error.message)
+        case NetworkError() | InvalidToken() | Conflict() if error.__cause__ is None:
+            return ConnectionError(f"Telegram did not take it: {error.message}")
+    return DeliveryAmbiguous(f"Telegram's answer was lost or cannot be read: {error!r}")
 
 
 def _seconds(error: RetryAfter) -> float:

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import aiohttp
-from twilio.base.exceptions import TwilioRestException
+from twilio.base.exceptions import TwilioRestException, TwilioServiceException
 from twilio.http.async_http_client import AsyncTwilioHttpClient
 from twilio.http.response import Response
 from twilio.rest import Client
@@ -23,6 +23,7 @@ CALL_TIMEOUT = 15.0  # seconds for one call of the REST API
 CLOCK_SKEW = timedelta(minutes=1)  # between Twilio and us, at the most
 # https://www.twilio.com/docs/api/errors: no valid number, unsubscribed, outside the 24 hours, not on WhatsApp
 UNREACHABLE = frozenset({21211, 21610, 63003, 63016, 63024})
+FAILED = frozenset({"canceled", "failed", "undelivered"})
 MOST_FOUND = 20  # messages that are looked through
 
 
@@ -39,15 +40,17 @@ class WhatsAppPresenter(Presenter):
 
     async def send_text(self, conversation: Conversation, text: str, reply_to: str, *, key: str) -> None:
         async with self._client() as client:
-            await client.messages.create_async(
+            created = await client.messages.create_async(
                 from_=PREFIX + conversation.tenant, to=PREFIX + conversation.id, body=text
             )
+            if not created.sid:  # an empty body is no error to the library
+                raise ValueError("no message in the answer")
 
     def live_view(self, message: Message) -> LiveView | None:
         return TypingIndicator(self.client, message.id) if self.client is not None else None
 
     async def was_sent(self, delivery: Delivery) -> bool | None:
-        """Looks for the text among the last messages to the number.
+        """Look for the text among the last messages to the number. One that Twilio could not deliver does not count.
 
         https://www.twilio.com/docs/messaging/api/message-resource#read-multiple-message-resources
         """
@@ -56,8 +59,12 @@ class WhatsAppPresenter(Presenter):
             found = await client.messages.list_async(
                 from_=PREFIX + conversation.tenant, to=PREFIX + conversation.id, limit=MOST_FOUND
             )
-        later = [message for message in found if message.date_created is None or message.date_created >= since]
-        return any(message.body in (delivery.text, self.again(delivery.text)) for message in later)
+        texts = (delivery.text, self.again(delivery.text))
+        return any(
+            message.body in texts
+            for message in found
+            if message.status not in FAILED and (message.date_created is None or message.date_created >= since)
+        )
 
     async def send_sign_in(self, sign_in: SignIn) -> None:
         text = (
@@ -68,20 +75,25 @@ class WhatsAppPresenter(Presenter):
 
     @asynccontextmanager
     async def _client(self) -> AsyncIterator[Client]:
-        """For one call: says what an error of it means for what was to be sent."""
+        """Give the client for one call, whose errors are translated into those of a presenter."""
         assert self.client is not None, "the channel is not started"
         try:
             async with asyncio.timeout(CALL_TIMEOUT):
                 yield self.client
-        except TwilioRestException as error:
+        except (TwilioRestException, TwilioServiceException) as error:
             if error.status >= 500:
                 raise DeliveryAmbiguous(f"Twilio answered {error.status}") from error
+            if error.code == error.status:  # the library's stopgap for a body that is not one of Twilio's
+                raise ConnectionError(f"a proxy answered {error.status}") from error
             refusal = Unreachable if error.code in UNREACHABLE else DeliveryRefused
-            raise refusal(f"{error.code}: {error.msg}") from error
+            reason = error.msg if isinstance(error, TwilioRestException) else error.detail or error.title
+            raise refusal(f"{error.code}: {reason}") from error
+        except RetryLater:
+            raise
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             raise ConnectionError(f"Twilio cannot be reached: {error}") from error
-        except (aiohttp.ClientError, TimeoutError) as error:
-            raise DeliveryAmbiguous(f"Twilio's answer was lost: {error!r}") from error
+        except Exception as error:  # a body that is not Twilio's fails in the library in many ways
+            raise DeliveryAmbiguous(f"Twilio's answer was lost or cannot be read: {error!r}") from error
 
 
 class TypingIndicator(LiveView):

@@ -276,6 +276,72 @@ async def test_an_answer_that_slack_did_not_take_is_sent_when_it_is_not_found(
         assert await said(emulate, emulate.slack_dm("alice"), 1) == ["heard"]
 
 
+UNREADABLE = {
+    "HTML": ("text/html", "<html><body>Welcome to our network</body></html>"),
+    "text": ("text/plain", "ok"),
+    "empty": ("text/html", ""),
+    "empty text": ("text/plain", ""),
+    "no JSON": ("application/json", "<html>"),
+    "cut off": ("application/json", '{"ok": tr'),
+    "list": ("application/json", "[1]"),
+    "null": ("application/json", "null"),
+    "number": ("application/json", "1"),
+    "object": ("application/json", '{"accepted": true}'),
+    "gzip": ("application/gzip", "x"),
+}
+
+
+@pytest.mark.parametrize(("content_type", "body"), UNREADABLE.values(), ids=UNREADABLE)
+@pytest.mark.parametrize("after", [True, False], ids=["taken", "not taken"])
+async def test_an_answer_that_cannot_be_read_is_looked_up(
+    run: Run, slack: Slack, emulate: Emulate, content_type: str, body: str, after: bool
+) -> None:
+    """A proxy in between has answered: whether Slack took the message, it alone tells."""
+    async with run(slack) as running:
+        headers = {"Content-Type": content_type}
+        emulate.slack.fail("/api/chat.postMessage", 200, headers=headers, body=body, after=after)
+        await post(running, dm(emulate, "one"))
+        await wait_until_async(lambda: _looked_up(emulate), what="Slack is asked")
+        await post(running, dm(emulate, "two"))
+        assert await said(emulate, emulate.slack_dm("alice"), 2) == ["heard", "heard"]
+        assert len(emulate.slack.calls("chat.postMessage")) == (2 if after else 3)
+
+
+@pytest.mark.parametrize("status", [403, 407])
+async def test_what_a_proxy_refuses_is_sent_again_without_a_look(
+    run: Run, slack: Slack, emulate: Emulate, status: int
+) -> None:
+    async with run(slack) as running:
+        emulate.slack.fail("/api/chat.postMessage", status, headers={"Content-Type": "text/html"}, body="<html>")
+        await post(running, dm(emulate, "one"))
+        assert await said(emulate, emulate.slack_dm("alice"), 1) == ["heard"]
+        assert not any("include_all_metadata" in call.params for call in emulate.slack.calls("conversations.history"))
+
+
+@pytest.mark.parametrize(("content_type", "body"), UNREADABLE.values(), ids=UNREADABLE)
+async def test_a_direct_conversation_that_was_not_opened_is_opened_again_and_nothing_is_marked(
+    run: Run, slack: Slack, emulate: Emulate, content_type: str, body: str
+) -> None:
+    async with run(slack, private_answers="open") as running:
+        ts = emulate.slack_post("alice", emulate.slack_channel_id, f"{BOT} accounts")
+        channel = emulate.slack_dm("alice")
+        headers = {"Content-Type": content_type}
+        emulate.slack.fail("/api/conversations.open", 200, headers=headers, body=body)
+        await post(running, events.app_mention(f"{BOT} accounts", ts=ts))
+        await wait_until_async(lambda: emulate.slack_messages(channel), what="the answer")
+        assert emulate.slack_messages(channel)[0]["text"].startswith("You asked in")
+
+
+@pytest.mark.parametrize(("content_type", "body"), UNREADABLE.values(), ids=UNREADABLE)
+async def test_a_start_where_something_else_answers_for_slack_goes_on(
+    run: Run, slack: Slack, emulate: Emulate, content_type: str, body: str
+) -> None:
+    emulate.slack.fail("/api/auth.test", 200, headers={"Content-Type": content_type}, body=body)
+    async with run(slack) as running:
+        await post(running, dm(emulate, "one"))
+        assert await said(emulate, emulate.slack_dm("alice"), 1) == ["heard"]
+
+
 def _looked_up(emulate: Emulate) -> bool:
     return bool(emulate.slack.calls("conversations.history") or emulate.slack.calls("conversations.replies"))
 

@@ -10,6 +10,7 @@ from peers.wait import wait_until_async
 from stage import FakeProvider
 
 from gateway import SettingError, TurnContext
+from gateway.interface import AGAIN
 from interfaces.telegram import Telegram
 from toolkits import Toolkit, tool
 
@@ -358,3 +359,48 @@ async def test_a_body_that_is_no_update_is_refused(run: Run, bot: Telegram, body
     async with run(bot) as running:
         assert (await running.client.post("/telegram/webhook", content=body, headers=headers)).status_code == 400
         assert running.inbox() == []
+
+
+UNREADABLE = {
+    "HTML": "<html><body>Welcome to our network</body></html>",
+    "empty": "",
+    "null": "null",
+    "list": "[]",
+    "number": "1",
+    "object": "{}",
+    "another's": '{"message": "accepted"}',
+    "no result": '{"ok": true}',
+    "wrong result": '{"ok": true, "result": [1]}',
+}
+
+
+@pytest.mark.parametrize("body", UNREADABLE.values(), ids=UNREADABLE)
+async def test_an_answer_that_cannot_be_read_is_sent_again_with_a_mark(
+    run: Run, bot: Telegram, telegram: TelegramServer, body: str
+) -> None:
+    """A proxy in between has answered, after Telegram took the message: nothing tells whether it did."""
+    async with run(bot) as running:
+        telegram.fail("sendMessage", 200, after=True, body=body)
+        await post(running, telegram, updates.private_message("hello"))
+        assert await said(telegram, ALICE, 2) == ["heard", f"{AGAIN}\nheard"]
+        assert running.prompts == ["hello"]
+
+
+@pytest.mark.parametrize(("code", "body"), [(502, '{"error": "bad gateway"}'), (502, "[]"), (504, "<html>")])
+async def test_a_failure_that_telegram_does_not_tell_of_is_not_believed(
+    run: Run, bot: Telegram, telegram: TelegramServer, code: int, body: str
+) -> None:
+    async with run(bot) as running:
+        telegram.fail("sendMessage", code, after=True, body=body)
+        await post(running, telegram, updates.private_message("hello"))
+        assert await said(telegram, ALICE, 2) == ["heard", f"{AGAIN}\nheard"]
+
+
+@pytest.mark.parametrize("code", [400, 401, 403, 404, 409])
+async def test_what_a_proxy_refuses_is_tried_again(
+    run: Run, bot: Telegram, telegram: TelegramServer, code: int
+) -> None:
+    async with run(bot) as running:
+        telegram.fail("sendMessage", code, body="<html>not allowed here</html>")
+        await post(running, telegram, updates.private_message("hello"))
+        assert await said(telegram, ALICE) == ["heard"]

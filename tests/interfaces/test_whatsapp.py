@@ -209,6 +209,56 @@ async def test_an_answer_that_twilio_did_not_acknowledge_is_looked_up(
         assert len(sends(emulate)) == (2 if after else 3)
 
 
+UNREADABLE = {
+    "HTML": "<html><body>Welcome to our network</body></html>",
+    "empty": "",
+    "cut off": '{"sid": "SM',
+    "list": "[1]",
+    "null": "null",
+    "number": "1",
+    "object": '{"accepted": true}',
+}
+
+
+@pytest.mark.parametrize("body", UNREADABLE.values(), ids=UNREADABLE)
+@pytest.mark.parametrize("after", [True, False], ids=["taken", "not taken"])
+async def test_an_answer_that_cannot_be_read_is_looked_up(
+    run: Run, whatsapp: WhatsApp, emulate: Emulate, body: str, after: bool
+) -> None:
+    """A proxy in between has answered: whether Twilio took the message, it alone tells."""
+    async with run(whatsapp) as running:
+        emulate.twilio.fail(MESSAGES, 200, method="POST", body=body, after=after)
+        await post(running, webhook.inbound("one"))
+        await wait_until_async(
+            lambda: [call for call in emulate.twilio.calls(MESSAGES) if call.method == "GET"], what="Twilio is asked"
+        )
+        assert await said(emulate) == ["heard"]
+        await post(running, webhook.inbound("two"))
+        assert await said(emulate, 2) == ["heard", "heard"]
+        assert len(sends(emulate)) == (2 if after else 3)
+
+
+@pytest.mark.parametrize("status", [302, 403, 407])
+async def test_what_a_proxy_refuses_is_sent_again(run: Run, whatsapp: WhatsApp, emulate: Emulate, status: int) -> None:
+    async with run(whatsapp) as running:
+        emulate.twilio.fail(MESSAGES, status, method="POST", body="<html>not allowed here</html>")
+        await post(running, webhook.inbound("hello"))
+        assert await said(emulate) == ["heard"]
+
+
+@pytest.mark.parametrize("status", ["failed", "undelivered"])
+async def test_a_message_that_twilio_could_not_deliver_does_not_count_as_sent(
+    run: Run, whatsapp: WhatsApp, emulate: Emulate, status: str
+) -> None:
+    async with run(whatsapp) as running:
+        await post(running, webhook.inbound("one"))
+        await said(emulate)
+        emulate.whatsapp_status(emulate.whatsapp_messages("alice")[0]["sid"], status)
+        emulate.twilio.fail(MESSAGES, 500, method="POST")
+        await post(running, webhook.inbound("two"))
+        assert await said(emulate, 2) == ["heard", "heard"]
+
+
 async def test_a_refused_answer_does_not_hold_up_the_next(run: Run, whatsapp: WhatsApp, emulate: Emulate) -> None:
     async with run(whatsapp) as running:
         outside_the_window = {"code": 63016, "message": "outside the allowed window", "status": 400}

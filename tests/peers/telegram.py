@@ -74,6 +74,7 @@ class Failure:
     times: int
     after: bool
     delay: float
+    body: str | None
 
 
 class TelegramServer(ThreadServer):
@@ -150,17 +151,20 @@ class TelegramServer(ThreadServer):
         description: str | None = None,
         after: bool = False,
         delay: float = 0,
+        body: str | None = None,
+        parameters: Json | None = None,
     ) -> None:
         """Answers the next `times` calls of `method` with an error: 429 with `retry_after` (seconds) if that
         is given, else `code`. With `after` each is carried out first, so that only its answer is lost. With
-        `delay` each waits that many seconds; with no error it is then carried out.
+        `delay` each waits that many seconds; with no error it is then carried out. With `body` something before the
+        server answers that, with `code`.
         """
         error = None
         if retry_after is not None:
             error = ApiError(429, f"Too Many Requests: retry after {retry_after}", {"retry_after": retry_after})
         elif code is not None:
-            error = ApiError(code, description or DESCRIPTIONS.get(code, "Bad Request"))
-        self._failures.append(Failure(method, error, times, after, delay))
+            error = ApiError(code, description or DESCRIPTIONS.get(code, "Bad Request"), parameters)
+        self._failures.append(Failure(method, error, times, after, delay, body))
 
     def heal(self) -> None:
         """Nothing fails any more."""
@@ -186,6 +190,8 @@ class TelegramServer(ThreadServer):
             if failure and failure.error:
                 raise failure.error
         except ApiError as error:
+            if failure and failure.body is not None:
+                return Response(failure.body, error.code)
             return _error(error)
         return JSONResponse({"ok": True, "result": result})
 
