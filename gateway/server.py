@@ -13,6 +13,7 @@ from typing import Any
 
 import uvicorn
 
+from gateway.connections import MOST_CONNECTIONS, ImpatientH11Protocol
 from gateway.executor import THREAD_NAME, TOOL_THREAD_NAME
 from gateway.gateway import Gateway
 from oauth import SettingError
@@ -121,6 +122,9 @@ async def _serve(gateway: Gateway, listener: socket.socket, on_ready: Callable[[
         server = _Server(
             uvicorn.Config(
                 app,
+                http=ImpatientH11Protocol,
+                ws="none",
+                limit_concurrency=MOST_CONNECTIONS,
                 lifespan="off",
                 log_config=None,
                 access_log=False,  # it would hold the codes that come to the OAuth callback

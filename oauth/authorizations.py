@@ -3,7 +3,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 
 from itsdangerous import BadData, URLSafeTimedSerializer
-from sqlalchemy import delete, insert
+from sqlalchemy import and_, delete, insert, select
 
 from oauth.database import Database
 from oauth.errors import AuthorizationFailed
@@ -12,6 +12,7 @@ from oauth.keyring import DecryptionError, Keyring
 from oauth.tables import associated, oauth_authorizations
 
 AUTHORIZATION_LIFETIME = timedelta(minutes=10)
+MOST_OPEN = 20  # sign-ins that one person may have begun at one provider: each link that is shown begins one
 
 EXPIRED = "This sign-in link has expired or was used before. Write to the bot again to get a new one."
 
@@ -41,13 +42,19 @@ class AuthorizationStore:
         self._serializer = URLSafeTimedSerializer(keyring.signing_keys(), salt="oauth state")
 
     async def begin(self, identity: Identity, provider: str, name: str, scopes: frozenset[str]) -> tuple[str, str]:
-        """Returns the state for the authorization request and the PKCE verifier behind it."""
+        """Returns the state for the authorization request and the PKCE verifier behind it.
+
+        Of one person's states for a provider the newest ones are kept.
+        """
         key, verifier = secrets.token_urlsafe(24), secrets.token_urlsafe(64)
         row = {"id": key, "provider": provider, **asdict(identity)}
         sealed = self._keyring.encrypt(verifier.encode(), *associated(oauth_authorizations, row))
-        now = datetime.now(UTC)
+        now, table = datetime.now(UTC), oauth_authorizations
+        of_person = and_(*(table.c[name] == value for name, value in row.items() if name != "id"))
+        newest = select(table.c.id).where(of_person).order_by(table.c.expires_at.desc()).limit(MOST_OPEN - 1)
         async with self._database.write() as connection:
-            await connection.execute(delete(oauth_authorizations).where(oauth_authorizations.c.expires_at < now))
+            await connection.execute(delete(table).where(table.c.expires_at < now))
+            await connection.execute(delete(table).where(of_person, table.c.id.not_in(newest)))
             await connection.execute(
                 insert(oauth_authorizations).values(
                     **row,

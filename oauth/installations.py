@@ -1,20 +1,18 @@
 import json
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from itsdangerous import BadData, URLSafeTimedSerializer
 from sqlalchemy import ColumnElement, and_, delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from oauth.authorizations import AuthorizationStore
+from oauth.authorizations import AUTHORIZATION_LIFETIME
 from oauth.database import Database
-from oauth.errors import AuthorizationFailed
-from oauth.identity import Identity
 from oauth.keyring import DecryptionError, Keyring
 from oauth.tables import associated, oauth_installations
-
-INSTALL = "install"  # stands for the provider, in the state of an installation
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,18 +39,19 @@ class InstallationStore:
     def __init__(self, database: Database, keyring: Keyring) -> None:
         self._database = database
         self._keyring = keyring
-        self._authorizations = AuthorizationStore(database, keyring)
 
-    async def begin(self, channel: str) -> str:
-        """A state for an installation: signed, single-use, good for ten minutes."""
-        state, _ = await self._authorizations.begin(Identity(channel, "", ""), f"{channel}-{INSTALL}", "", frozenset())
-        return state
+    def new_state(self, channel: str) -> str:
+        """Return a state for an installation: signed, good for ten minutes, and stored nowhere.
 
-    async def end(self, channel: str, state: str) -> bool:
-        """Whether a state is good; from now on it is not."""
+        Anybody may ask for one. It has to be bound to the browser that it was made for, by a cookie.
+        """
+        return self._serializer(channel).dumps(secrets.token_urlsafe(16))
+
+    def is_state(self, channel: str, state: str) -> bool:
+        """Return whether a state is one of `new_state`, and not too old."""
         try:
-            await self._authorizations.take(state, f"{channel}-{INSTALL}")
-        except AuthorizationFailed:
+            self._serializer(channel).loads(state, max_age=int(AUTHORIZATION_LIFETIME.total_seconds()))
+        except BadData:
             return False
         return True
 
@@ -97,6 +96,9 @@ class InstallationStore:
             for each in tenants:
                 await connection.execute(delete(oauth_installations).where(_is_of(channel, each)))
         return held is not None
+
+    def _serializer(self, channel: str) -> URLSafeTimedSerializer:
+        return URLSafeTimedSerializer(self._keyring.signing_keys(), salt=f"state of an installation: {channel}")
 
     async def _save(self, channel: str, tenant: str, held: Mapping[str, Any]) -> None:
         key = {"channel": channel, "tenant": tenant}

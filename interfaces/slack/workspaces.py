@@ -209,6 +209,8 @@ class _BoltInstallations(AsyncInstallationStore):
 
 
 class _BoltStates(AsyncOAuthStateStore):
+    """States that nothing is stored of: Bolt's flow binds them to the browser, by a cookie that ends with the flow."""
+
     def __init__(self, store: InstallationStore) -> None:
         self._store = store
 
@@ -217,10 +219,10 @@ class _BoltStates(AsyncOAuthStateStore):
         return log
 
     async def async_issue(self, *args: object, **kwargs: object) -> str:
-        return await self._store.begin(CHANNEL)
+        return self._store.new_state(CHANNEL)
 
     async def async_consume(self, state: str) -> bool:
-        return await self._store.end(CHANNEL, state)
+        return self._store.is_state(CHANNEL, state)
 
 
 def _bolt_request(request: Request) -> AsyncBoltRequest:
