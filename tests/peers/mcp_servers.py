@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
+from mcp.shared.exceptions import MCPError
 from starlette.applications import Starlette
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -83,6 +84,12 @@ def telling_app(calls: Calls, *, accepted: set[str] | None = None) -> ASGIApp:
     async def fail() -> str:
         """Fails."""
         raise ToolError("that cannot be")
+
+    @server.tool()
+    async def refuse(code: int, message: str = "that is my own number") -> str:
+        """Counts the call, and answers it with a JSON-RPC error."""
+        calls.count += 1
+        raise MCPError(code, message)
 
     inner = server.streamable_http_app()
 

@@ -8,18 +8,11 @@ from typing import Any
 
 from mcp import Client
 from mcp.shared.exceptions import MCPError
-from mcp_types import (
-    CONNECTION_CLOSED,
-    REQUEST_TIMEOUT,
-    CallToolResult,
-    Implementation,
-    Tool,
-    ToolListChangedNotification,
-)
+from mcp_types import CallToolResult, Implementation, Tool, ToolListChangedNotification
 from tenacity import RetryCallState, wait_exponential_jitter
 
 from toolkits.function import ToolError
-from toolkits.mcp.transport import LOST, NOT_SENT, UNAUTHORIZED, Streams, watched
+from toolkits.mcp.transport import Failure, Streams, failure_of, watched
 
 START_TIMEOUT = 20.0  # seconds until a server has told its tools
 RECONNECT_WAIT = 10.0  # seconds that a call waits for a server that is away
@@ -40,6 +33,10 @@ class Unauthorized(Exception):  # noqa: N818
 
 class Unreachable(Exception):  # noqa: N818
     """The server could not be connected to."""
+
+
+class _ClosedError(Exception):
+    """The connection was closed while a call waited for its answer."""
 
 
 @dataclass
@@ -117,20 +114,27 @@ class Connection:
             current = await self._current()
             try:
                 return await self._call(current, name, arguments, meta)
+            except _ClosedError as error:  # whatever the SDK makes of a connection that dies under a call
+                raise ToolError(_unknown(self._name, "the connection to it was lost")) from error
             except MCPError as error:
-                if error.code == UNAUTHORIZED:
-                    raise Unauthorized from error
-                if error.code == NOT_SENT:
-                    current.closed.set()
-                    if attempt == 1:
-                        continue
-                    raise ToolError(f"{self._name} cannot be reached now: {error.message}.") from error
-                if error.code in (LOST, CONNECTION_CLOSED):
-                    current.closed.set()
-                    raise ToolError(_unknown(self._name, "the connection to it was lost")) from error
-                if error.code == REQUEST_TIMEOUT:
-                    raise ToolError(_unknown(self._name, f"no answer came in {CALL_TIMEOUT:.0f} seconds")) from error
-                raise ToolError(f"{self._name} refused {name}: {error.message}") from error
+                match failure_of(error):
+                    case Failure.UNAUTHORIZED:
+                        raise Unauthorized from error
+                    case Failure.NOT_SENT:
+                        current.closed.set()
+                        if attempt == 1:
+                            continue
+                        raise ToolError(f"{self._name} cannot be reached now: {error.message}.") from error
+                    case Failure.LOST:
+                        current.closed.set()
+                        raise ToolError(_unknown(self._name, "the connection to it was lost")) from error
+                    case Failure.BROKEN_OFF:
+                        raise ToolError(_unknown(self._name, "its answer broke off")) from error
+                    case Failure.TIMED_OUT:
+                        reason = f"no answer came in {CALL_TIMEOUT:.0f} seconds"
+                        raise ToolError(_unknown(self._name, reason)) from error
+                    case None:
+                        raise ToolError(f"{self._name} refused {name}: {error.message}") from error
             except (ValueError, RuntimeError) as error:  # the SDK's, of a result that is not as it should be
                 log.warning("%s returned what cannot be read: %s", self._name, error)
                 raise ToolError(f"{self._name} has done {name}, and what it returned cannot be read.") from error
@@ -145,8 +149,8 @@ class Connection:
         closing = asyncio.ensure_future(current.closed.wait())
         try:
             await asyncio.wait([calling, closing], return_when=asyncio.FIRST_COMPLETED)
-            if not calling.done():  # whatever the SDK makes of a connection that dies under a call
-                raise MCPError(LOST, "the connection was closed")
+            if not calling.done():
+                raise _ClosedError
             return calling.result()
         finally:
             closing.cancel()
@@ -254,7 +258,7 @@ def _reason(error: BaseException) -> Exception:
     """The plain reason in what the SDK raises, which may be a group of groups."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
-    if isinstance(error, MCPError) and error.code == UNAUTHORIZED:
+    if isinstance(error, MCPError) and failure_of(error) is Failure.UNAUTHORIZED:
         return Unauthorized()
     if isinstance(error, Unreachable):
         return error

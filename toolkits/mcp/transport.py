@@ -5,22 +5,52 @@ import json
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from enum import StrEnum
+from secrets import token_hex
 from typing import Any
 
 import httpx2
 from mcp import StdioServerParameters
 from mcp.client.stdio import stdio_client
 from mcp.client.streamable_http import streamable_http_client
+from mcp.shared.exceptions import MCPError
+from mcp_types import CONNECTION_CLOSED, INTERNAL_ERROR, REQUEST_TIMEOUT, ErrorData, JSONRPCError
 
-# JSON-RPC error codes of our own, in the range that JSON-RPC leaves to implementations.
-NOT_SENT = -32050  # the server has not taken the request: it may be made again
-LOST = -32051  # the connection broke: it is not known whether the request was carried out
-UNAUTHORIZED = -32052
+
+class Failure(StrEnum):
+    """Why a request has no answer of the server."""
+
+    #: The server has not taken the request: it may be made again.
+    NOT_SENT = "not_sent"
+    #: The connection broke: it is not known whether the request was carried out.
+    LOST = "lost"
+    #: The answer to this one request broke off: it is not known whether the request was carried out.
+    BROKEN_OFF = "broken_off"
+    #: The server did not answer in time.
+    TIMED_OUT = "timed_out"
+    #: The server does not accept the credentials.
+    UNAUTHORIZED = "unauthorized"
+
+
+# Error codes are the server's to choose, so none of them says where an error came from. A key that the server cannot
+# know, in the data of an error, does: under it stands the failure, or `_OF_SERVER`.
+_MARK = token_hex(16)
+_OF_SERVER = "of_server"
+_OF_SDK = {CONNECTION_CLOSED: Failure.LOST, REQUEST_TIMEOUT: Failure.TIMED_OUT}  # where the SDK itself makes the error
+_BROKEN_OFF = "SSE stream "  # how the SDK's messages begin where a streamed answer ended too early
 
 STALE = frozenset({400, 404})  # what servers answer to the session of an earlier process of theirs
 HTTP_TIMEOUT = httpx2.Timeout(30.0, read=300.0)  # seconds; an answer may be streamed for long
 
 Streams = AbstractAsyncContextManager[tuple[Any, Any]]
+
+
+def failure_of(error: MCPError) -> Failure | None:
+    """Return how a request failed on our side; `None` if the error is the server's answer."""
+    mark = error.data.get(_MARK) if isinstance(error.data, dict) else None
+    if mark == _OF_SERVER:
+        return None
+    return Failure(mark) if mark is not None else _OF_SDK.get(error.code)
 
 
 def stdio(command: Sequence[str], env: Mapping[str, str]) -> Callable[[], Streams]:
@@ -74,10 +104,20 @@ class _ReadStream:
 
     async def __anext__(self) -> Any:
         try:
-            return await self._stream.__anext__()
+            received = await self._stream.__anext__()
         except StopAsyncIteration:
             self._closed.set()
             raise
+        message = getattr(received, "message", None)
+        if isinstance(message, JSONRPCError) and message.error.code in _OF_SDK:
+            message.error.data = {_MARK: _origin(message.error)}
+        return received
+
+
+def _origin(error: ErrorData) -> str:
+    """Return where an error comes from that the SDK may have put into a stream of what it received."""
+    is_sdks = error.code == CONNECTION_CLOSED and error.data is None and error.message.startswith(_BROKEN_OFF)
+    return Failure.BROKEN_OFF if is_sdks else _OF_SERVER
 
 
 class _Telling(httpx2.AsyncBaseTransport):
@@ -90,24 +130,25 @@ class _Telling(httpx2.AsyncBaseTransport):
         try:
             response = await self._transport.handle_async_request(request)
         except (httpx2.ConnectError, httpx2.ConnectTimeout):
-            return _error(NOT_SENT, "the server cannot be reached")
+            return _error(Failure.NOT_SENT, "the server cannot be reached")
         except httpx2.TransportError as error:
-            return _error(LOST, f"the connection broke ({type(error).__name__})")
+            return _error(Failure.LOST, f"the connection broke ({type(error).__name__})")
         if response.status_code == 401:
             await response.aclose()
-            return _error(UNAUTHORIZED, "the server does not accept the credentials")
+            return _error(Failure.UNAUTHORIZED, "the server does not accept the credentials")
         if response.status_code >= 500 and "json" not in response.headers.get("content-type", ""):  # of a proxy, say
             await response.aclose()
-            return _error(LOST, f"the answer was an error ({response.status_code})")
+            return _error(Failure.LOST, f"the answer was an error ({response.status_code})")
         if response.status_code in STALE and "mcp-session-id" in request.headers:
             await response.aclose()
-            return _error(NOT_SENT, "the server knows nothing of this session")
+            return _error(Failure.NOT_SENT, "the server knows nothing of this session")
         return response
 
     async def aclose(self) -> None:
         await self._transport.aclose()
 
 
-def _error(code: int, message: str) -> httpx2.Response:
-    body = {"jsonrpc": "2.0", "id": None, "error": {"code": code, "message": message}}
+def _error(failure: Failure, message: str) -> httpx2.Response:
+    error = {"code": INTERNAL_ERROR, "message": message, "data": {_MARK: failure}}
+    body = {"jsonrpc": "2.0", "id": None, "error": error}
     return httpx2.Response(503, content=json.dumps(body), headers={"content-type": "application/json"})
