@@ -51,8 +51,9 @@ class Question:
 
     Args:
         inbox_id, conversation_id: of the message whose turn waits.
+        is_here: whether it was asked in the conversation that they write in: an answer counts only there.
         read_since: when it had been sent, in all its parts; `None` if it has not.
-        is_last: whether nothing else was sent to them since, where they write.
+        is_last: whether nothing else was sent to them since, where it was asked.
         is_lost: whether it never will be, or was sent so long ago that no answer is expected any more.
     """
 
@@ -61,13 +62,18 @@ class Question:
     key: str
     identity: Identity
     message_text: str
+    is_here: bool
     read_since: datetime | None
     is_last: bool
     is_lost: bool
 
 
 class Approvals:
-    """Asks people before tools do something in their name, one question at a time, and takes their answers."""
+    """Asks people before tools do something in their name, and takes their answers.
+
+    In one place there is one question at a time. The place of a question is the conversation whose message waits, or
+    the person's direct conversation with the bot where others read that one.
+    """
 
     def __init__(
         self,
@@ -86,7 +92,7 @@ class Approvals:
     async def add(
         self, connection: AsyncConnection, row: Claimed, message: Message, required: ApprovalRequired
     ) -> list[int]:
-        """Has the sender of a message asked, in the transaction that parks it; later, if they are being asked already.
+        """Asks the sender of a message, in the transaction that parks it; later, if they are being asked there already.
 
         Args:
             message: as it was played.
@@ -96,6 +102,7 @@ class Approvals:
         """
         of_call = (approvals.c.inbox_id == row.id, approvals.c.key == required.key)
         await connection.execute(delete(approvals).where(*of_call))  # what was answered to other arguments
+        place_tenant, place_key = self._place(message)
         await connection.execute(
             approvals.insert().values(
                 inbox_id=row.id,
@@ -103,6 +110,8 @@ class Approvals:
                 channel=message.sender.channel,
                 tenant=message.sender.tenant,
                 user_id=message.sender.user_id,
+                place_tenant=place_tenant,
+                place_key=place_key,
                 message_id=message.id,
                 message_text=message.text.replace("\0", ""),
                 tool=required.tool,
@@ -114,16 +123,17 @@ class Approvals:
         )
         return await self._ask_next(connection, message.sender)
 
-    async def open(self, identity: Identity, here: int) -> Question | None:
-        """What a person was asked and has not answered.
+    async def open(self, message: Message, conversation_id: int) -> list[Question]:
+        """Return what the sender of a message was asked, wherever that was, and has not answered.
 
         Args:
-            here: the id of the conversation that they write in.
+            conversation_id: that of the conversation of the message.
         """
+        identity, here = message.sender, None if message.conversation.shared else self._place(message)
 
-        async def work(connection: AsyncConnection) -> Question | None:
-            asked = (await connection.execute(_with_message(identity, ApprovalStatus.ASKED))).first()
-            return None if asked is None else await _question(connection, asked, identity, here)
+        async def work(connection: AsyncConnection) -> list[Question]:
+            asked = (await connection.execute(_with_message(identity, ApprovalStatus.ASKED))).all()
+            return [await _question(connection, row, identity, here, conversation_id) for row in asked]
 
         return await self._database.look(work)
 
@@ -178,13 +188,27 @@ class Approvals:
             committed = await self._inbox.resume(connection, going_on)
         committed()
 
+    def _place(self, message: Message) -> tuple[str, str]:
+        """Return the tenant and the key of the conversation in which the sender of a message is asked.
+
+        The key is empty for their direct conversation with the bot.
+        """
+        conversation, presenter = message.conversation, self._presenters[message.sender.channel]
+        is_direct = conversation.shared or presenter.is_direct(message.sender, conversation)
+        return conversation.tenant, "" if is_direct else conversation.id
+
     async def _ask_next(self, connection: AsyncConnection, identity: Identity) -> list[int]:
-        """Asks what waits to be asked, unless the person is being asked; returns the conversation that it goes to."""
-        if (await connection.execute(_with_message(identity, ApprovalStatus.ASKED))).first() is not None:
-            return []
-        row = (await connection.execute(_with_message(identity, ApprovalStatus.QUEUED))).first()
-        if row is None:
-            return []
+        """Ask what waits to be asked, in each place where nothing is; return the conversations that go on."""
+        asked = await connection.execute(_with_message(identity, ApprovalStatus.ASKED).with_for_update(of=approvals))
+        busy, going_on = {_place_of(row) for row in asked}, []
+        for row in (await connection.execute(_with_message(identity, ApprovalStatus.QUEUED))).all():
+            if _place_of(row) not in busy:
+                busy.add(_place_of(row))
+                await self._ask(connection, row, identity)
+                going_on.append(row.conversation_id)
+        return going_on
+
+    async def _ask(self, connection: AsyncConnection, row: Row[Any], identity: Identity) -> None:
         await connection.execute(
             update(approvals)
             .where(approvals.c.inbox_id == row.id, approvals.c.key == row.key)
@@ -196,49 +220,56 @@ class Approvals:
             await self._outbox.add_private_texts(connection, row, identity, parts, row.message_id)
         else:
             await self._outbox.add_texts(connection, row, parts, row.message_id)
-        return [row.conversation_id]
 
 
 def _with_message(identity: Identity, status: ApprovalStatus) -> Select[Any]:
-    """The first call of a person's in a status, with the row of its message."""
+    """The calls of a person's in a status, each with the row of its message."""
     return (
         select(approvals, inbox.c.id, inbox.c.conversation_id, inbox.c.reference, conversations.c.shared)
         .join(inbox, inbox.c.id == approvals.c.inbox_id)
         .join(conversations, conversations.c.id == inbox.c.conversation_id)
         .where(is_of(approvals, identity), is_any(approvals.c.status, status))
         .order_by(approvals.c.inbox_id)
-        .limit(1)
     )
 
 
-async def _question(connection: AsyncConnection, row: Row[Any], identity: Identity, here: int) -> Question:
+def _place_of(row: Row[Any]) -> tuple[str, str]:
+    return row.place_tenant, row.place_key
+
+
+async def _question(
+    connection: AsyncConnection, row: Row[Any], identity: Identity, here: tuple[str, str] | None, conversation_id: int
+) -> Question:
     is_text = is_any(outbox.c.kind, OutboxKind.TEXT, OutboxKind.PRIVATE_TEXT)
     parts = (await connection.execute(select(outbox).where(outbox.c.inbox_id == row.id, is_text))).all()
-    read_since = None
+    is_here, read_since, is_last = _place_of(row) == here, None, False
     if parts and all(part.status == OutboxStatus.SENT for part in parts):
         read_since = max(part.sent_at or part.created_at for part in parts)
+        is_last = is_here and await _is_last(connection, row, identity, conversation_id, read_since)
     return Question(
         inbox_id=row.id,
         conversation_id=row.conversation_id,
         key=row.key,
         identity=identity,
         message_text=row.message_text,
+        is_here=is_here,
         read_since=read_since,
-        is_last=read_since is not None and await _is_last(connection, row, identity, here, read_since),
+        is_last=is_last,
         is_lost=row.asked_at < datetime.now(UTC) - RESUMABLE_FOR
         or any(part.status in (OutboxStatus.DEAD, OutboxStatus.DROPPED) for part in parts),
     )
 
 
 async def _is_last(
-    connection: AsyncConnection, row: Row[Any], identity: Identity, here: int, read_since: datetime
+    connection: AsyncConnection, row: Row[Any], identity: Identity, conversation_id: int, read_since: datetime
 ) -> bool:
-    of_person = (outbox.c.recipient_tenant == identity.tenant) & (outbox.c.recipient_user_id == identity.user_id)
+    """Whether nothing else was sent since in the place of a question, which is this conversation."""
+    sent_here = outbox.c.conversation_id == conversation_id
+    if not row.place_key:  # what was sent to them alone from other conversations is there, too
+        to_person = (outbox.c.recipient_tenant == identity.tenant) & (outbox.c.recipient_user_id == identity.user_id)
+        sent_here |= to_person & is_any(outbox.c.kind, OutboxKind.PRIVATE_TEXT, OutboxKind.SIGN_IN)
     sent_since = select(outbox.c.id).where(
-        outbox.c.conversation_id.in_([here] if row.shared else [here, row.conversation_id])
-        | (of_person & is_any(outbox.c.kind, OutboxKind.PRIVATE_TEXT)),
-        outbox.c.inbox_id.is_distinct_from(row.id),
-        outbox.c.sent_at >= read_since,
+        sent_here, outbox.c.inbox_id.is_distinct_from(row.id), outbox.c.sent_at >= read_since
     )
     return (await connection.execute(sent_since.limit(1))).first() is None
 

@@ -184,7 +184,7 @@ class Presenter(ABC):
     ) -> None:
         """Sends one part of an answer to its person alone, who asked in a conversation that others read: one call.
 
-        A channel that has shared conversations implements it, and `send_private_note`.
+        A channel that has shared conversations implements it, `send_private_note` and `is_direct`.
 
         Args:
             conversation: where they asked.
@@ -208,6 +208,13 @@ class Presenter(ABC):
             DeliveryRefused: as `send_text`.
         """
         raise DeliveryRefused("this channel sends nothing to one person alone")
+
+    def is_direct(self, identity: Identity, conversation: Conversation) -> bool:
+        """Return whether a conversation is the one in which a person reads what `send_private_text` sends.
+
+        A yes to a question that was sent like that counts only there.
+        """
+        return False
 
     @abstractmethod
     async def send_sign_in(self, sign_in: SignIn) -> None:

@@ -192,7 +192,7 @@ class Outbox:
             "provider": provider,
             "reply_to": reply_to,
         }
-        await self._answer(connection, answered, OutboxKind.SIGN_IN, body)
+        await self._answer(connection, answered, OutboxKind.SIGN_IN, body, identity)
 
     async def add_message(
         self, connection: AsyncConnection, conversation_id: int, texts: Sequence[str], at: datetime | None

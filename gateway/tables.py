@@ -259,6 +259,9 @@ approvals = Table(
     Column("channel", String, nullable=False),
     Column("tenant", String, nullable=False),
     Column("user_id", String, nullable=False),
+    # The conversation in which they are asked; the key is empty for their direct conversation with the bot.
+    Column("place_tenant", String, nullable=False),
+    Column("place_key", String, nullable=False),
     # The message of the turn, as it was played.
     Column("message_id", String, nullable=False),
     Column("message_text", Text, nullable=False),
@@ -272,8 +275,9 @@ approvals = Table(
     Column("status", String, nullable=False),
     Column("asked_at", Timestamp),
 )
-# One question at a time, so that a yes says what it is to.
-Index("approvals_asked", approvals.c.channel, approvals.c.tenant, approvals.c.user_id, unique=True,
+# One question at a time in one place, so that a yes says what it is to.
+Index("approvals_asked", approvals.c.channel, approvals.c.tenant, approvals.c.user_id, approvals.c.place_tenant,
+      approvals.c.place_key, unique=True,
       **_partial(is_any(approvals.c.status, ApprovalStatus.ASKED)))  # fmt: skip
 
 # Until when nothing is sent to a tenant, which asked for a pause.

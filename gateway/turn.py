@@ -290,29 +290,35 @@ class Turns:
         return Outcome(text, list(played.items), private=played.private)
 
     async def _is_answer(self, row: Claimed, message: Message) -> bool:
-        """Whether a message is a yes or a no, and its sender was asked something."""
+        """Whether a message is a yes or a no, and its sender was asked something there."""
         if self._approvals is None or message.anonymous or answer_in(message.text) is None:
             return False
-        return await self._approvals.open(message.sender, row.conversation_id) is not None
+        return any(question.is_here for question in await self._approvals.open(message, row.conversation_id))
 
     async def _answered(self, row: Claimed, message: Message) -> Outcome | None:
         """What there is to do where the sender was asked something; `None` if the message is played as any other."""
         if self._approvals is None or message.anonymous:
             return None
-        question = await self._approvals.open(message.sender, row.conversation_id)
-        if question is None:
-            return None
+        for question in await self._approvals.open(message, row.conversation_id):
+            was_read = question.read_since is not None and row.accepted_at > question.read_since
+            if question.is_lost:
+                await self._approvals.withdraw(question, message.sender_name)
+            elif was_read and (answered := await self._reply(row, message, question)) is not None:
+                return answered
+        return None
+
+    async def _reply(self, row: Claimed, message: Message, question: Question) -> Outcome | None:
+        """What there is to do about a question that the sender could read before they wrote this."""
         answer = answer_in(message.text)
-        if question.is_lost:
-            await self._approvals.withdraw(question, message.sender_name)
-        elif question.read_since is None or row.accepted_at <= question.read_since:
-            return None  # it was written before they could read the question
-        elif message.conversation.shared:
-            is_here = question.conversation_id == row.conversation_id
-            return Outcome(commands.ANSWER_IN_PRIVATE) if is_here and answer is not None else None
-        elif answer is not None:
+        if message.conversation.shared:
+            is_of_here = question.conversation_id == row.conversation_id
+            return Outcome(commands.ANSWER_IN_PRIVATE) if is_of_here and answer is not None else None
+        if not question.is_here:
+            return None
+        if answer is not None:
             return Outcome(answers=(question, answer if question.is_last else None))
-        elif message.command in (None, "new") and code_in(message.text) is None:
+        if message.command in (None, "new") and code_in(message.text) is None:
+            assert self._approvals is not None
             await self._approvals.withdraw(question, message.sender_name)
         return None
 

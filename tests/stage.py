@@ -78,6 +78,9 @@ class RecordingPresenter(Presenter):
     ) -> None:
         self.notes.append((conversation.id, identity.user_id, reached))
 
+    def is_direct(self, identity: Identity, conversation: Conversation) -> bool:
+        return conversation.id == f"dm-{identity.user_id}"
+
     async def send_sign_in(self, sign_in: SignIn) -> None:
         self.sent.append(Sent(sign_in.conversation.id, sign_in=sign_in, link=await sign_in.link()))
 

@@ -104,6 +104,10 @@ class SlackPresenter(Presenter):
         note = f"<@{identity.user_id}> {ANSWERED if reached else UNREACHED}"
         await self._post(conversation.tenant, channel, thread, note)
 
+    def is_direct(self, identity: Identity, conversation: Conversation) -> bool:
+        """There is one direct conversation with each person in a workspace; its threads are not read with it."""
+        return not conversation.shared and "/" not in conversation.id
+
     async def send_sign_in(self, sign_in: SignIn) -> None:
         channel, _, thread = sign_in.conversation.id.partition("/")
         where = ""

@@ -54,6 +54,9 @@ class TelegramPresenter(Presenter):
         await self._send(conversation, UNREACHED, reply_to, reply_markup=InlineKeyboardMarkup.from_button(button))
         return None
 
+    def is_direct(self, identity: Identity, conversation: Conversation) -> bool:
+        return conversation.id == identity.user_id
+
     async def send_sign_in(self, sign_in: SignIn) -> None:
         label = self._renderer.escape(sign_in.label)
         if sign_in.conversation.shared:

@@ -9,9 +9,10 @@ import pytest
 from engine_agents import ENGINES, model
 from peers.aimock import Aimock, calls_tool, says
 from pydantic_ai.models.function import FunctionModel
-from stage import FakeProvider, Stage, obey, place, stage
+from stage import FakeProvider, Stage, Vault, obey, place, stage
 
 from gateway import Agent, Identity, Message, TurnContext
+from gateway.database import make_database
 from gateway.interface import DeliveryRefused
 from gateway.personal_data import PersonalData
 from oauth import Keyring, OAuthCoordinator
@@ -137,6 +138,116 @@ async def test_only_the_person_whose_turn_it_is_can_say_yes(tmp_path: Path, mail
         await scene.ask("alice", "yes")
         assert mail.mails == [("alice", "carol@example.com", "hello")]
         assert (scene.sent[-1].conversation, scene.sent[-1].alone) == ("room", "alice")
+
+
+async def test_an_answer_counts_only_in_the_conversation_in_which_the_question_was_asked(
+    tmp_path: Path, database_url: str, mail: Mail
+) -> None:
+    scene = stage(tmp_path, [mail], database=database_url)
+    async with scene.open():
+        assert await scene.ask("alice", "shall we?", "dm-alice/b") == "heard: shall we?"
+        assert await scene.ask("alice", f"call {SEND}", "dm-alice/a") == QUESTION
+        for where in ("dm-alice/b", "dm-alice"):
+            for text in ("yes", "no", "to bob instead"):
+                assert await scene.ask("alice", text, where) == f"heard: {text}"
+        assert mail.mails == []
+        assert await scene.ask("alice", "yes", "dm-alice/a") == "sent to carol@example.com"
+        assert len(mail.mails) == 1
+
+
+async def test_a_yes_of_somebody_who_names_another_persons_conversation_is_none(tmp_path: Path, mail: Mail) -> None:
+    scene = stage(tmp_path, [mail])
+    async with scene.open():
+        assert await scene.ask("alice", f"call {SEND}", "dm-alice/a") == QUESTION
+        assert await scene.ask("bob", "yes", "dm-alice/a") == "heard: yes"
+        assert mail.mails == []
+
+
+async def test_a_question_from_a_place_that_others_read_is_answered_in_the_direct_conversation_alone(
+    tmp_path: Path, database_url: str, mail: Mail
+) -> None:
+    scene = stage(tmp_path, [mail], database=database_url)
+    async with scene.open():
+        assert await scene.ask("alice", f"call {SEND}", "room") == QUESTION
+        assert await scene.ask("alice", "yes", "dm-alice/a") == "heard: yes"
+        assert await scene.ask("alice", "yes", "other-room") == "heard: yes"
+        assert mail.mails == []
+        assert await scene.ask("alice", "yes") == "sent to carol@example.com"
+
+
+async def test_a_yes_that_came_before_the_question_could_be_sent_is_none(tmp_path: Path, mail: Mail) -> None:
+    scene = stage(tmp_path, [mail])
+    async with scene.open():
+        scene.channel.presenter.unreachable.add("alice")
+        await scene.write("alice", f"call {SEND}", "room")
+        await scene.wait_until(lambda: scene.channel.presenter.notes == [("room", "alice", False)])
+        scene.channel.presenter.unreachable.clear()
+        await scene.write("alice", "yes")
+        assert {sent.text for sent in await scene.wait_for(2)} == {"heard: yes", QUESTION}
+        assert mail.mails == []
+
+
+async def test_each_conversation_has_a_question_of_its_own(tmp_path: Path, database_url: str, mail: Mail) -> None:
+    scene = stage(tmp_path, [mail], database=database_url)
+    async with scene.open():
+        assert await scene.ask("alice", f"call {SEND}", "dm-alice/a") == QUESTION
+        assert "delete_all" in await scene.ask("alice", 'call delete_all {"folder":"inbox"}', "dm-alice/b")
+        assert await scene.ask("alice", "yes", "dm-alice/b") == "deleted"
+        assert mail.mails == []
+        assert await scene.ask("alice", "yes", "dm-alice/a") == "sent to carol@example.com"
+
+
+async def test_a_question_of_a_deleted_thread_is_gone_and_keeps_no_other_from_being_asked(
+    tmp_path: Path, mail: Mail
+) -> None:
+    scene, alice = stage(tmp_path, [mail]), Identity("stage", "T1", "alice")
+    async with scene.open():
+        await scene.gateway.threads.create(alice, "dm-alice/a", "")
+        assert await scene.ask("alice", f"call {SEND}", "dm-alice/a") == QUESTION
+        await scene.gateway.threads.delete(alice, "dm-alice/a")
+        assert await scene.ask("alice", "yes", "dm-alice/a") == "heard: yes"
+        assert await scene.ask("alice", f"call {SEND}", "dm-alice/b") == QUESTION
+        assert mail.mails == []
+
+
+async def test_a_yes_after_a_sign_in_link_that_was_sent_since_is_not_taken_for_the_question(
+    tmp_path: Path, mail: Mail
+) -> None:
+    scene = stage(tmp_path, [mail, Vault()])
+    async with scene.open():
+        assert await scene.ask("alice", f"call {SEND}") == QUESTION
+        await scene.write("alice", "call open_vault", "room")
+        assert (await scene.wait_for(2))[1].sign_in
+        assert await scene.ask("alice", "yes") == QUESTION
+        assert mail.mails == []
+
+
+async def test_what_is_asked_when_the_gateway_is_updated_can_be_answered(
+    tmp_path: Path, database_url: str, mail: Mail
+) -> None:
+    scene = stage(tmp_path, [mail], database=database_url)
+    async with scene.open():
+        assert await scene.ask("alice", f"call {SEND}", "dm-alice/a") == QUESTION
+        assert await scene.ask("bob", f"call {SEND}", "room") == QUESTION
+        await scene.ask("D1", f"call {SEND}", "dm-of-slack")
+        await scene.ask("7", f"call {SEND}", "dm-7")
+    for statement in (
+        "DROP INDEX approvals_asked",
+        "ALTER TABLE approvals DROP COLUMN place_tenant",
+        "ALTER TABLE approvals DROP COLUMN place_key",
+        "CREATE UNIQUE INDEX approvals_asked ON approvals (channel, tenant, user_id) WHERE status = 'asked'",
+        "UPDATE alembic_version SET version_num = '0014'",
+        "UPDATE conversations SET channel = 'slack', key = 'D1' WHERE key = 'dm-of-slack'",
+        "UPDATE conversations SET channel = 'telegram', key = '7' WHERE key = 'dm-7'",
+    ):
+        scene.rows(statement)
+    await make_database(database_url).upgrade()
+    places = scene.rows("SELECT user_id, place_tenant, place_key FROM approvals ORDER BY user_id")
+    assert places == [("7", "T1", ""), ("D1", "T1", ""), ("alice", "T1", "dm-alice/a"), ("bob", "T1", "")]
+    again = stage(tmp_path, [mail], database=database_url, written=10)
+    async with again.open():
+        assert await again.ask("alice", "yes", "dm-alice/a") == "sent to carol@example.com"
+        assert await again.ask("bob", "yes") == "sent to carol@example.com"
 
 
 async def test_a_yes_that_came_before_the_question_is_none(tmp_path: Path, mail: Mail) -> None:

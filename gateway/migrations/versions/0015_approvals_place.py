@@ -1,0 +1,40 @@
+"""A question is answered in the conversation in which it is asked."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0015"
+down_revision = "0014"
+branch_labels = None
+depends_on = None
+
+# What people are being asked now. A question from a shared conversation was sent to their direct one, whose key is
+# empty here; so is that of a message in it.
+_PLACES = """
+    UPDATE approvals
+    SET place_tenant = conversations.tenant,
+        place_key = CASE
+            WHEN conversations.shared
+                OR (conversations.channel = 'slack' AND conversations.key NOT LIKE '%/%')
+                OR (conversations.channel = 'telegram' AND conversations.key = approvals.user_id)
+            THEN '' ELSE conversations.key
+        END
+    FROM inbox JOIN conversations ON conversations.id = inbox.conversation_id
+    WHERE inbox.id = approvals.inbox_id
+"""
+
+
+def upgrade() -> None:
+    op.add_column("approvals", sa.Column("place_tenant", sa.String(), nullable=False, server_default=""))
+    op.add_column("approvals", sa.Column("place_key", sa.String(), nullable=False, server_default=""))
+    op.execute(_PLACES)
+    op.drop_index("approvals_asked", "approvals")
+    asked = sa.text("status = 'asked'")
+    op.create_index(
+        "approvals_asked",
+        "approvals",
+        ["channel", "tenant", "user_id", "place_tenant", "place_key"],
+        unique=True,
+        sqlite_where=asked,
+        postgresql_where=asked,
+    )
