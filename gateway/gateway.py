@@ -338,6 +338,13 @@ class Gateway:
         """Whether a message of this conversation was accepted before."""
         return await self._inbox.knows(conversation)
 
+    async def move(self, conversation: Conversation, conversation_id: str) -> None:
+        """Give a conversation another id: what waits there, and its history, go with it.
+
+        Nothing happens where there is no such conversation, or one with the new id already.
+        """
+        await self._inbox.move(conversation, conversation_id)
+
     async def transcript(self, conversation: Conversation) -> Sequence[TranscriptEntry]:
         """What was said in a conversation, oldest first."""
         async with self._database.read() as connection:

@@ -4,7 +4,7 @@ import secrets
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -207,6 +207,14 @@ class Inbox:
         waiting = select(func.count()).select_from(inbox).where(is_any(inbox.c.status, InboxStatus.WAITING))
         async with self._database.read() as connection:
             return int((await connection.execute(waiting)).scalar_one())
+
+    async def move(self, conversation: Conversation, conversation_id: str) -> None:
+        """Give a conversation another id, unless one has it already."""
+        old = find_conversation(conversation).correlate(None)
+        new = find_conversation(replace(conversation, id=conversation_id)).correlate(None)
+        moved = update(conversations).where(conversations.c.id.in_(old), ~new.exists()).values(key=conversation_id)
+        async with self._database.write() as connection:
+            await connection.execute(moved)
 
     async def knows(self, conversation: Conversation) -> bool:
         async with self._database.read() as connection:
@@ -443,14 +451,15 @@ class Inbox:
 
     async def _add_keys(self, connection: AsyncConnection, events: Sequence[Event]) -> list[bool]:
         keys = [_keys(event) for event in events]
+        claims = [_claims(event) for event in events]
         # In one order, so that two processes which add the same keys wait for each other and not for ever.
-        rows = sorted({key for each in keys for key in each})
+        rows = sorted({key for each in (*keys, *claims) for key in each})
         added = await connection.execute(self._insert_keys, {"rows": json.dumps(rows), "now": datetime.now(UTC)})
         free: set[Key] = {(channel, tenant, key) for channel, tenant, key in added}
         new = []
-        for each in keys:
+        for each, claimed in zip(keys, claims, strict=True):
             new.append(free.issuperset(each))
-            free.difference_update(each)
+            free.difference_update(each, claimed)
         return new
 
     async def _add_rows(self, connection: AsyncConnection, events: Sequence[Event]) -> list[int]:
@@ -564,6 +573,12 @@ def _keys(event: Event) -> list[Key]:
     channel, tenant, _ = _key(event.conversation)
     keys = [f"event:{event.id}"] + ([f"message:{event.message_key}"] if event.message_key else [])
     return [(channel, tenant, key) for key in keys]
+
+
+def _claims(event: Event) -> list[Key]:
+    """Return what an event takes without having to be the first to."""
+    channel, tenant, _ = _key(event.conversation)
+    return [(channel, tenant, f"message:{event.claims}")] if event.claims else []
 
 
 def _key(conversation: Conversation) -> Key:

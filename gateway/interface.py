@@ -51,6 +51,8 @@ class Event:
         id: the platform's id of the event, unique in the tenant: a second delivery has the same one.
         message_key: the message itself, where the platform may report one message as several events.
         payload: the body as it came, for `Interface.parse`.
+        claims: a message key that this event takes without being a duplicate where it is taken: later events with that
+            `message_key` are duplicates of this one.
 
     Raises:
         MalformedEventError: if one of the ids is none, or the payload cannot be stored.
@@ -60,6 +62,7 @@ class Event:
     conversation: Conversation
     payload: str
     message_key: str | None = None
+    claims: str | None = None
 
     def __post_init__(self) -> None:
         check_id("the event's id", self.id)
@@ -67,6 +70,8 @@ class Event:
         check_id("the conversation's id", self.conversation.id)
         if self.message_key is not None:
             check_id("the message's key", self.message_key)
+        if self.claims is not None:
+            check_id("the key that it claims", self.claims)
         if not isinstance(self.payload, str) or _UNSTORABLE.search(self.payload):
             raise MalformedEventError("the payload is no text that can be stored")
 
@@ -248,6 +253,13 @@ class Host(Protocol):
 
     async def has_answered_in(self, conversation: Conversation) -> bool:
         """Whether a message of this conversation was accepted before."""
+        ...
+
+    async def move(self, conversation: Conversation, conversation_id: str) -> None:
+        """Give a conversation another id: what waits there, and its history, go with it.
+
+        Nothing happens where there is no such conversation, or one with the new id already.
+        """
         ...
 
     async def publish(self, conversation: Conversation, message: str) -> None:

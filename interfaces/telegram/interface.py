@@ -16,7 +16,7 @@ from telegram.error import BadRequest, InvalidToken, TelegramError
 from telegram.request import HTTPXRequest
 
 from gateway.intake import RETRY_FAILED, NotAccepted
-from gateway.interface import Event, Host
+from gateway.interface import Host
 from gateway.logs import describe
 from interfaces.refusals import RefusalLog, WebhookRefusedError
 from interfaces.requests import parse_json, read_body
@@ -157,10 +157,11 @@ class Telegram:
         except TelegramError as error:
             log.warning("Telegram does not tell who the bot is, and delivers the update again: %s", describe(error))
             raise NotAccepted(RETRY_FAILED) from None
-        if update.message is not None and parse.is_for(self._bot, update):
-            assert self._host is not None
-            conversation = parse.conversation_of(self._bot, update.message)
-            await self._host.accept(Event(str(update.update_id), conversation, payload))
+        assert self._host is not None
+        if update.message is not None and (moved := parse.moved(self._bot, update.message)):
+            await self._host.move(*moved)
+        elif update.message is not None and parse.is_for(self._bot, update):
+            await self._host.accept(parse.to_event(self._bot, update.update_id, update.message, payload))
         return Response(status_code=200)
 
     async def _know_the_bot(self) -> None:

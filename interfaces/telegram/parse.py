@@ -1,16 +1,19 @@
 """Telegram's updates: https://core.telegram.org/bots/api#update"""
 
 import re
+from dataclasses import replace
 
 import telegram
 from telegram import MessageEntity, Update
 from telegram.constants import ChatType
 
 from gateway.commands import COMMANDS
+from gateway.interface import Event
 from oauth import Identity
 from toolkits import Attachment, Conversation, Message
 
 CHANNEL = "telegram"
+OTHER_KINDS = ("checklist", "rich_message")  # https://core.telegram.org/bots/api#message
 _COMMAND = re.compile(r"/(?P<name>\w+)(?:@(?P<bot>\w+))?\s*(?P<argument>.*)", re.DOTALL)
 
 
@@ -29,7 +32,7 @@ class Bot:
 def is_for(bot: Bot, update: Update) -> bool:
     """Whether an update is something new that a person wrote to the bot: in private, by mention, reply or command."""
     message = update.message
-    if message is None or message.is_automatic_forward or not (_text(message) or message.effective_attachment):
+    if message is None or message.is_automatic_forward or not (_text(message) or _attachment(message)):
         return False
     if message.sender_chat is None and (message.from_user is None or message.from_user.is_bot):
         return False
@@ -42,6 +45,29 @@ def conversation_of(bot: Bot, message: telegram.Message) -> Conversation:
     """A private chat, a group, or a topic of a group."""
     topic = f"/{message.message_thread_id}" if message.is_topic_message else ""
     return Conversation(CHANNEL, bot.tenant, f"{message.chat.id}{topic}", message.chat.type != ChatType.PRIVATE)
+
+
+def to_event(bot: Bot, update_id: int, message: telegram.Message, payload: str) -> Event:
+    """Make an event of a message. The items of an album, each a message of its own, are one unless they have a text."""
+    event = Event(str(update_id), conversation_of(bot, message), payload)
+    if message.media_group_id is None:
+        return event
+    album = f"album:{message.chat.id}:{message.media_group_id}"
+    return replace(event, claims=album) if _text(message) else replace(event, message_key=album)
+
+
+def moved(bot: Bot, message: telegram.Message) -> tuple[Conversation, str] | None:
+    """Return the conversation of a group that became a supergroup, and its new id; `None` for any other message.
+
+    Both the old and the new group say it: https://core.telegram.org/bots/api#message, `migrate_to_chat_id`
+    """
+    if message.migrate_to_chat_id:
+        old, new = message.chat.id, message.migrate_to_chat_id
+    elif message.migrate_from_chat_id:
+        old, new = message.migrate_from_chat_id, message.chat.id
+    else:
+        return None
+    return Conversation(CHANNEL, bot.tenant, str(old), shared=True), str(new)
 
 
 def to_message(bot: Bot, message: telegram.Message, raw: str) -> Message:
@@ -65,7 +91,7 @@ def to_message(bot: Bot, message: telegram.Message, raw: str) -> Message:
         sender=Identity(CHANNEL, bot.tenant, sender),
         sender_name=name,
         conversation=conversation_of(bot, message),
-        attachments=(Attachment("attachment"),) if message.effective_attachment else (),
+        attachments=(Attachment("attachment"),) if _attachment(message) else (),
         anonymous=chat is not None,
         command=command,
         argument=argument,
@@ -75,6 +101,16 @@ def to_message(bot: Bot, message: telegram.Message, raw: str) -> Message:
 
 def _text(message: telegram.Message) -> str:
     return message.text or message.caption or ""
+
+
+def _attachment(message: telegram.Message) -> object:
+    """Return what a message holds besides text, if anything; the library's property does not know all kinds."""
+    return message.effective_attachment or next(filter(None, (_field(message, name) for name in OTHER_KINDS)), None)
+
+
+def _field(message: telegram.Message, name: str) -> object:
+    """Return a field of a message, also one that the library does not know yet."""
+    return getattr(message, name, None) or message.api_kwargs.get(name)
 
 
 def _command(message: telegram.Message) -> re.Match[str] | None:

@@ -404,3 +404,109 @@ async def test_what_a_proxy_refuses_is_tried_again(
         telegram.fail("sendMessage", code, body="<html>not allowed here</html>")
         await post(running, telegram, updates.private_message("hello"))
         assert await said(telegram, ALICE) == ["heard"]
+
+
+NEW_ID = -1002000000001
+
+
+@pytest.mark.parametrize("order", [1, -1], ids=["old group first", "new group first"])
+async def test_a_group_that_became_a_supergroup_is_answered_there_and_goes_on_with_its_history(
+    run: Run, bot: Telegram, telegram: TelegramServer, order: int
+) -> None:
+    old, new = updates.BASIC_GROUP, {**updates.BASIC_GROUP, "id": NEW_ID, "type": "supergroup"}
+    async with run(bot) as running:
+        await post(running, telegram, updates.group_mention("the word is walnut", chat=old))
+        await said(telegram, old["id"])
+        for update in updates.migration(old, NEW_ID)[::order]:
+            assert await post(running, telegram, update) == 200
+        await post(running, telegram, updates.group_mention("which word?", chat=new))
+        assert await said(telegram, NEW_ID) == ["heard"]
+        assert "walnut" in str(running.told[-1])
+        assert len(running.inbox()) == 2
+
+
+async def test_what_is_still_to_be_said_in_a_group_is_said_in_its_supergroup(
+    run: Run, bot: Telegram, telegram: TelegramServer
+) -> None:
+    """Telegram tells the new id with the refusal, too."""
+    old = updates.BASIC_GROUP
+    async with run(bot) as running:
+        telegram.api.took(updates.migration(old, NEW_ID)[0])
+        await post(running, telegram, updates.group_mention("hello", chat=old))
+        assert await said(telegram, NEW_ID) == ["heard"]
+        sent = [call["chat_id"] for call in telegram.called("sendMessage")]
+        assert sent == [old["id"], NEW_ID]
+
+
+async def test_what_is_still_to_be_said_in_a_deleted_topic_is_said_in_its_group(
+    run: Run, bot: Telegram, telegram: TelegramServer
+) -> None:
+    async with run(bot) as running:
+        update = updates.topic_message(f"{AT} hello", 7)
+        telegram.fail("sendMessage", 502)
+        await post(running, telegram, update)
+        await wait_until_async(lambda: telegram.called("sendMessage"), what="the first try")
+        telegram.api.delete_topic(updates.FORUM["id"], 7)
+        assert await said(telegram, updates.FORUM["id"]) == ["heard"]
+        assert "message_thread_id" not in telegram.called("sendMessage")[-1]
+
+
+UNREAD = "I cannot read attachments yet, only text."
+
+
+@pytest.mark.parametrize(
+    ("captions", "prompts", "answers"),
+    [
+        ([None, None, None], [], [UNREAD]),
+        (["look", None, None], ["look"], [f"heard\n\n{UNREAD}"]),
+        ([None, "look", None], ["look"], [UNREAD, f"heard\n\n{UNREAD}"]),
+        (["one", "two", None], ["one", "two"], [f"heard\n\n{UNREAD}"] * 2),
+    ],
+    ids=["no caption", "caption", "later caption", "captions"],
+)
+async def test_an_album_is_answered_once_and_each_of_its_captions(
+    run: Run,
+    bot: Telegram,
+    telegram: TelegramServer,
+    captions: list[str | None],
+    prompts: list[str],
+    answers: list[str],
+) -> None:
+    async with run(bot) as running:
+        album = updates.album(*captions)
+        for update in (*album, *album, *updates.album("next")):
+            assert await post(running, telegram, update) == 200
+        expected = [*answers, f"heard\n\n{UNREAD}"]
+        assert await said(telegram, ALICE, len(expected)) == expected
+        assert running.prompts == [*prompts, "next"]
+
+
+@pytest.mark.parametrize("update", [updates.checklist(), updates.rich_message()], ids=["checklist", "rich message"])
+async def test_what_the_library_does_not_know_gets_one_plain_sentence(
+    run: Run, bot: Telegram, telegram: TelegramServer, update: dict[str, Any]
+) -> None:
+    async with run(bot) as running:
+        assert await post(running, telegram, update) == 200
+        assert await said(telegram, ALICE) == [UNREAD]
+        assert running.prompts == []
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"pinned_message": updates.private_message("pinned")["message"]},
+        {"checklist_tasks_done": {"marked_as_done_task_ids": [1]}},
+        {"message_auto_delete_timer_changed": {"message_auto_delete_time": 86400}},
+        {"write_access_allowed": {}},
+        {"chat_background_set": {"type": {"type": "chat_theme", "theme_name": "x"}}},
+    ],
+    ids=lambda fields: next(iter(fields)),
+)
+async def test_a_service_message_starts_no_turn(
+    run: Run, bot: Telegram, telegram: TelegramServer, fields: dict[str, Any]
+) -> None:
+    update = updates.private_message("x", **fields)
+    del update["message"]["text"]
+    async with run(bot) as running:
+        assert await post(running, telegram, update) == 200
+        assert running.inbox() == []

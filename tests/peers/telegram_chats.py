@@ -38,6 +38,7 @@ class Chats:
     def __init__(self) -> None:
         self.chats: dict[int, Json] = {chat["id"]: chat for chat in (GROUP, FORUM)}
         self.gone: dict[int, str] = {}  #: chats that the bot may not write in any more: why
+        self.migrated: dict[int, int] = {}  #: groups that became supergroups: the new id
         self.messages: dict[tuple[int, int], Json] = {}  #: (chat id, message id): of people and of the bot
         self.drafts: dict[tuple[int, int], str] = {}  #: (chat id, draft id): its text
         self.commands: list[Json] = []
@@ -58,12 +59,20 @@ class Chats:
         if kind == "my_chat_member":
             self._moved(chat, content["new_chat_member"]["status"])
             return
+        if new := content.get("migrate_to_chat_id"):
+            self.migrated[chat["id"]] = new
+            self.chats[new] = {**chat, "id": new, "type": "supergroup"}
+            return
         self.gone.pop(chat["id"], None)
         self.messages[chat["id"], content["message_id"]] = dict(content)
         if sender := content.get("from"):
             self._members[chat["id"], sender["id"]] = sender
         if topic := content.get("message_thread_id"):
             self._topics.add((chat["id"], topic))
+
+    def delete_topic(self, chat_id: int, thread_id: int) -> None:
+        """Somebody deletes a topic, and with it what stands there."""
+        self._topics.discard((chat_id, thread_id))
 
     def _moved(self, chat: Json, status: str) -> None:
         if status == "kicked" and chat["type"] == "private":
@@ -77,6 +86,9 @@ class Chats:
         number = params.get("chat_id")
         if not isinstance(number, int):
             raise bad_request("chat_id is empty" if number in (None, "") else "chat not found")
+        if new := self.migrated.get(number):
+            description = "group chat was upgraded to a supergroup chat"
+            raise ApiError(400, f"Bad Request: {description}", {"migrate_to_chat_id": new})
         if number in self.gone:
             raise ApiError(403, f"Forbidden: {self.gone[number]}")
         if number in self.chats:

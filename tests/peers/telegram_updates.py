@@ -23,6 +23,7 @@ SECRET_TOKEN = "peers-telegram-secret"
 
 BOT: Json = {"id": BOT_ID, "is_bot": True, "first_name": "Peer", "username": BOT_USERNAME}
 GROUP: Json = {"id": -1001000000001, "type": "supergroup", "title": "Peers"}
+BASIC_GROUP: Json = {"id": -2001, "type": "group", "title": "Peers, small"}
 FORUM: Json = {"id": -1001000000002, "type": "supergroup", "title": "Peers forum", "is_forum": True}
 CHANNEL: Json = {"id": -1001000000003, "type": "channel", "title": "Peers news"}
 ANONYMOUS_ADMIN: Json = {
@@ -127,6 +128,36 @@ def new_chat_members(*persons: seed.Person, chat: Json = GROUP, by: seed.Person 
     """People join; with none named, the bot itself is added."""
     members = [user(person) for person in persons] or [BOT]
     return _update("message", _message(chat, None, user(by), new_chat_members=members))
+
+
+def migration(old: Json, new_id: int, by: seed.Person = seed.ALICE) -> tuple[Json, Json]:
+    """A group becomes a supergroup: what the old and the new one say of it."""
+    new = {**old, "id": new_id, "type": "supergroup"}
+    return (
+        _update("message", _message(old, None, user(by), migrate_to_chat_id=new_id)),
+        _update("message", _message(new, None, ANONYMOUS_ADMIN, sender_chat=new, migrate_from_chat_id=old["id"])),
+    )
+
+
+def album(*captions: str | None, person: seed.Person = seed.ALICE, chat: Json | None = None) -> list[Json]:
+    """Photos that are sent together: each is a message of its own, with a caption or none."""
+    group = str(next(_update_ids))
+    return [
+        photo(caption, person, chat, f"photo-{number}", media_group_id=group) for number, caption in enumerate(captions)
+    ]
+
+
+def checklist(person: seed.Person = seed.ALICE) -> Json:
+    """https://core.telegram.org/bots/api#checklist"""
+    tasks = [{"id": 1, "text": "milk"}, {"id": 2, "text": "bread"}]
+    given = {"title": "Shopping", "tasks": tasks, "others_can_add_tasks": True}
+    return _update("message", _message(private_chat(person), None, user(person), checklist=given))
+
+
+def rich_message(person: seed.Person = seed.ALICE) -> Json:
+    """https://core.telegram.org/bots/api#richmessage"""
+    given = {"blocks": [{"type": "paragraph", "text": "hello"}]}
+    return _update("message", _message(private_chat(person), None, user(person), rich_message=given))
 
 
 def photo(
