@@ -17,6 +17,8 @@ CHANNEL = "slack"
 # The subtypes of a message that a person wrote; all others are edits, joins, bots and the like.
 WRITTEN_BY_PEOPLE = (None, "file_share", "me_message", "thread_broadcast")
 
+SYSTEM_USERS = ("USLACK", "USLACKBOT")  # who write notices of Slack's own, without a subtype
+
 Body = Mapping[str, Any]
 
 
@@ -69,7 +71,7 @@ def is_written(body: Body) -> bool:
         and tenant_of(body) is not None
         and event.get("subtype") in WRITTEN_BY_PEOPLE
         and bool(event.get("user") and event.get("channel") and event.get("ts"))
-        and event["user"] != "USLACKBOT"
+        and event["user"] not in SYSTEM_USERS
         and not any(event.get(name) for name in ("bot_id", "bot_profile", "edited", "hidden"))
     )
 
@@ -99,13 +101,19 @@ def to_message(body: Body, bot: str | None) -> Message:
     written = unescape(without_mention(text, bot) if bot else text)
     # Slack keeps what begins with a slash to itself, so that a command has none here.
     command, argument = command_in(written, plain=True)
+    forwarded = [each for each in event.get("attachments") or () if each.get("is_share")]
+    quoted = [_quoted(each) for each in forwarded if each.get("text")]
+    files = [file for each in (event, *forwarded) for file in each.get("files") or ()]
+    unread = [Attachment(file.get("filetype") or "file") for file in files]
+    if forwarded and not (quoted or unread):
+        unread = [Attachment("message")]
     return Message(
         id=event["ts"],
-        text=written,
+        text="\n\n".join(filter(None, (written, *quoted))),
         sender=Identity(CHANNEL, team or _tenant(body), event["user"]),
         sender_name=event["user"],
         conversation=conversation_of(body),
-        attachments=tuple(Attachment(file.get("filetype") or "file") for file in event.get("files") or ()),
+        attachments=tuple(unread),
         anonymous=team is None,
         command=command,
         argument=argument,
@@ -140,6 +148,15 @@ def to_command_message(body: Body, payload: str) -> Message:
         argument=argument,
         raw=payload,
     )
+
+
+def _quoted(share: Mapping[str, Any]) -> str:
+    """Return a forwarded message, so that nobody takes it for words of who forwarded it: a yes or a command, say.
+
+    https://docs.slack.dev/reference/messaging/attachments
+    """
+    author = share.get("author_name") or share.get("author_id") or "somebody"
+    return f"Forwarded message of {author}:\n{unescape(share['text'])}"
 
 
 def _authorization(body: Body) -> Body:

@@ -153,6 +153,9 @@ async def test_what_is_not_a_new_message_for_the_bot_starts_no_turn(run: Run, sl
         events.bot_message(f"{BOT} hello"),
         events.own_message(f"{BOT} hello"),
         events.own_message("hello", channel="D0ALICE01"),
+        events.direct_message("Your workspace has a new owner.", "USLACK"),
+        events.direct_message("A reminder of Slack's own.", "USLACKBOT"),
+        events.app_mention(f"{BOT} was added", "USLACK"),
         events.channel_join(),
         events.member_joined_channel(),
         events.tokens_revoked(),
@@ -201,6 +204,41 @@ async def test_a_file_alone_gets_one_plain_sentence(run: Run, slack: Slack, emul
     async with run(slack) as running:
         channel = emulate.slack_dm("alice")
         await post(running, events.file_share("", channel=channel, channel_type="im"))
+        assert await said(emulate, channel, 1) == ["I cannot read attachments yet, only text."]
+        assert running.prompts == []
+
+
+@pytest.mark.parametrize(
+    ("comment", "prompt"),
+    [
+        ("", "Forwarded message of Bob:\nlunch at <noon>?"),
+        ("is that so?", "is that so?\n\nForwarded message of Bob:\nlunch at <noon>?"),
+    ],
+)
+async def test_a_forwarded_message_is_read(run: Run, slack: Slack, emulate: Emulate, comment: str, prompt: str) -> None:
+    async with run(slack) as running:
+        channel = emulate.slack_dm("alice")
+        assert await post(running, events.forward(comment, "lunch at &lt;noon&gt;?", channel=channel)) == 200
+        assert await said(emulate, channel, 1) == ["heard"]
+        assert running.prompts == [prompt]
+
+
+async def test_a_forwarded_message_is_no_command_of_who_forwards_it(run: Run, slack: Slack, emulate: Emulate) -> None:
+    async with run(slack) as running:
+        channel = emulate.slack_dm("alice")
+        await post(running, events.forward("", "accounts", channel=channel))
+        assert await said(emulate, channel, 1) == ["heard"]
+
+
+@pytest.mark.parametrize(
+    "share", [{"text": ""}, {"text": "", "files": [{"id": "F1", "filetype": "png"}]}], ids=["nothing", "a file"]
+)
+async def test_a_forwarded_message_without_a_text_gets_one_plain_sentence(
+    run: Run, slack: Slack, emulate: Emulate, share: dict[str, Any]
+) -> None:
+    async with run(slack) as running:
+        channel = emulate.slack_dm("alice")
+        await post(running, events.forward("", "", channel=channel, share=share))
         assert await said(emulate, channel, 1) == ["I cannot read attachments yet, only text."]
         assert running.prompts == []
 

@@ -272,6 +272,29 @@ def file_share(text: str, name: str = "notes.txt", mimetype: str = "text/plain",
     return message(text, subtype="file_share", files=[file], upload=False, **given)
 
 
+def forward(comment: str, text: str, **given: Any) -> Json:
+    """A message that somebody forwards, with a comment or none: it comes as an attachment
+    (https://docs.slack.dev/reference/messaging/attachments).
+    """
+    share = {
+        "is_msg_unfurl": True,
+        "is_share": True,
+        "channel_id": seed.SLACK_CHANNEL_ID,
+        "channel_team": seed.SLACK_TEAM_ID,
+        "author_id": seed.BOB.slack_id,
+        "author_name": "Bob",
+        "author_link": f"https://peers.slack.com/team/{seed.BOB.slack_id}",
+        "ts": ts(),
+        "from_url": "https://peers.slack.com/archives/C0GENERAL/p1700000000000100",
+        "fallback": f"[November 14th, 2023 10:13 PM] bob: {text}",
+        "text": text,
+        "mrkdwn_in": ["text"],
+        "footer": "Posted in #general",
+        **given.pop("share", {}),
+    }
+    return direct_message(comment, attachments=[share], **given)
+
+
 def channel_join(user: str = seed.BOB.slack_id, channel: str = seed.SLACK_CHANNEL_ID) -> Json:
     """The line in the channel that says so (https://docs.slack.dev/reference/events/message/channel_join)."""
     payload = message(f"<@{user}> has joined the channel", user, channel, subtype="channel_join")
