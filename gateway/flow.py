@@ -3,12 +3,13 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Generator, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Sequence
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from itertools import count
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter
@@ -63,7 +64,7 @@ class FlowTurn:
         *,
         streams: bool,
         given: Callable[[TurnEvent], Any] | None = None,
-        team: Collection["Agent"] | None = None,
+        team: Sequence["Agent"] | None = None,
     ) -> None:
         self.context = context
         self.handler = handler
@@ -71,17 +72,26 @@ class FlowTurn:
         self.team = team
         self.journal = journal
         self.streams = streams
-        self.numbers = count(1)  # of its calls
         self.over = False
+        self._agents = list(team or ())
+        self._calls: Counter[str] = Counter()
+
+    def journal_of(self, agent: "Agent", text: str) -> RunJournal:
+        """Return the journal of the next call of an agent with a text.
+
+        Calls that are made side by side may be made in another order when the turn is played again, so a call is known
+        by the agent and the text, and numbered only among calls that have both in common. Agents of one name are told
+        apart by their order in the team, and after these by the order in which they are called first.
+        """
+        if agent not in self._agents:
+            self._agents.append(agent)
+        namesakes = [each for each in self._agents if each.name == agent.name]
+        call = sha256(repr((agent.name, namesakes.index(agent), text)).encode()).hexdigest()[:32]
+        self._calls[call] += 1
+        return self.journal.within(f"{call}.{self._calls[call]}")
 
 
-@dataclass(frozen=True)
-class _Kept:
-    text: str
-    answer: Answer
-
-
-_adapter = TypeAdapter(_Kept)
+_ANSWER_ADAPTER = TypeAdapter(Answer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,14 +153,15 @@ class AgentCall:
         history = list(self.place.read())
         block = self.place.written.begin() if self.place.written is not None else []
         turn = self.turn if self.turn is not None and not self.turn.over else None
-        journal = turn.journal.within(str(next(turn.numbers))) if turn is not None else NO_JOURNAL
+        journal = turn.journal_of(self.agent, self.text) if turn is not None else NO_JOURNAL
         stored = journal.response(_ANSWER)
-        kept = _adapter.validate_json(stored) if stored is not None else None
-        if kept is None or kept.text != self.text:
-            kept = _Kept(self.text, await self._ask(turn, history, journal))
-            await journal.add_answer(_ANSWER, _adapter.dump_json(kept).decode())
-        block.extend(kept.answer.items)
-        return kept.answer.text
+        if stored is not None:
+            answer = _ANSWER_ADAPTER.validate_json(stored)
+        else:
+            answer = await self._ask(turn, history, journal)
+            await journal.add_answer(_ANSWER, _ANSWER_ADAPTER.dump_json(answer).decode())
+        block.extend(answer.items)
+        return answer.text
 
     async def _ask(self, turn: FlowTurn | None, history: Sequence[SessionItem], journal: RunJournal) -> Answer:
         is_unknown = turn is not None and turn.team is not None and self.agent not in turn.team

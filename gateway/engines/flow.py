@@ -39,7 +39,7 @@ class FlowEngine:
         if max_turns is not None:
             raise ValueError(f"{agent.name} is a flow: give max_turns to the calls in it")
         message = context.message if text == context.message.text else replace(context.message, text=text)
-        session, team = Session(history), frozenset(agent.template.team())
+        session, team = Session(history), list(agent.template.team())
         turn = FlowTurn(context, handler, journal, streams=stream, team=team)
         answer = await play(agent.native, message, turn, session)
         return Answer(answer, [_as_stored(item, message) for item in session.added])

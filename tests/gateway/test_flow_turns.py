@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart, ToolCallPart, ToolReturnPart
 from pydantic_ai.models.function import AgentInfo, FunctionModel
 from stage import Vault, obey, place, stage, texts_told
@@ -244,6 +245,102 @@ async def test_a_flow_that_is_played_again_repeats_no_call(tmp_path: Path, vault
         assert (await scene.wait_for(2))[1].text == "thought 1: SECRET-alice"
     assert asked == ["go"]
     assert scene.rows("SELECT count(*) FROM turn_responses") == [(0,)]
+
+
+class Noting(Toolkit):
+    _clone_shared_attrs = ("notes",)
+
+    def __init__(self, notes: list[str]) -> None:
+        self.notes = notes
+
+    @tool
+    def note(self) -> str:
+        """Notes something."""
+        self.notes.append("noted")
+        return f"note {len(self.notes)}"
+
+
+@pytest.mark.parametrize("names", [("one", "two"), ("same", "same")])
+async def test_a_flow_that_is_played_again_in_another_order_mixes_up_no_answers(
+    names: tuple[str, str], tmp_path: Path, vault: Vault
+) -> None:
+    """What two agents are told is the same, and which of them is asked first depends on the time."""
+
+    def agent(answer: str, name: str) -> Agent:
+        async def say(messages: list[ModelMessage], _: AgentInfo) -> ModelResponse:
+            asked.append(answer)
+            return ModelResponse([TextPart(answer)])
+
+        return Agent(model=FunctionModel(say), name=name)
+
+    asked: list[str] = []
+    one, two = agent("one's", names[0]), agent("two's", names[1])
+    opener = Agent(model=FunctionModel(obey), toolkits=[vault], name="opener")
+
+    async def flow(message: Message) -> str:
+        answers = {}
+        for each in (two, one) if asked else (one, two):
+            answers[each] = await each("what do you think?")
+        return f"{answers[one]} {answers[two]} {await opener('call open_vault')}"
+
+    scene = stage(tmp_path, agent=Agent(flow))
+    async with scene.open():
+        await scene.write("alice", "go")
+        await scene.connect((await scene.wait_for(1))[0].link, "alice")
+        assert (await scene.wait_for(2))[1].text == "one's two's SECRET-alice"
+    assert asked == ["one's", "two's"]
+
+
+async def test_a_call_that_was_cut_off_does_not_take_what_another_agent_did_for_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two agents are told the same, and have a tool of the same name."""
+    monkeypatch.setattr("gateway.dispatch.STOP_GRACE", 0.1)
+    reached, gate = asyncio.Event(), asyncio.Event()
+
+    async def wait_at_gate(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
+        if any(isinstance(part, ToolReturnPart) for part in messages[-1].parts):
+            reached.set()
+            await gate.wait()
+        return await obey(messages, info)
+
+    notes: dict[str, list[str]] = {"one": [], "two": []}
+    one, two = (
+        Agent(model=FunctionModel(wait_at_gate), toolkits=[Noting(kept)], name=name) for name, kept in notes.items()
+    )
+    runs: list[str] = []
+
+    async def flow(message: Message) -> str:
+        runs.append("")
+        order = (one, two) if len(runs) == 1 else (two, one)
+        return " ".join([f"{each.name}: {await each('call note')}" for each in order])
+
+    scene = stage(tmp_path, agent=Agent(flow))
+    async with scene.open():
+        await scene.write("alice", "go")
+        await reached.wait()
+    gate.set()
+    async with scene.open():
+        assert (await scene.wait_for(1))[0].text == "two: note 1 one: note 1"
+    assert notes == {"one": ["noted"], "two": ["noted"]}
+
+
+async def test_a_journal_that_knows_calls_by_their_number_alone_is_played_anew(tmp_path: Path, vault: Vault) -> None:
+    """As an earlier version has stored it."""
+    thinker = Agent(model=FunctionModel(obey), name="thinker")
+    opener = Agent(model=FunctionModel(obey), toolkits=[vault], name="opener")
+
+    async def flow(message: Message) -> str:
+        return f"{await thinker('think')}, {await opener('call open_vault')}"
+
+    scene = stage(tmp_path, agent=Agent(flow))
+    async with scene.open():
+        await scene.write("alice", "go")
+        link = (await scene.wait_for(1))[0].link
+        answer = '{"text": "other", "answer": {"text": "of another", "items": []}}'
+        await scene.change(f"UPDATE turn_responses SET scope = '1/', data = '{answer}'")
+        await scene.connect(link, "alice")
+        assert (await scene.wait_for(2))[1].text == "heard: think, SECRET-alice"
 
 
 class Looking(Toolkit):
