@@ -3,11 +3,12 @@
 import asyncio
 import logging
 import time
+import warnings
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Sequence
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
@@ -102,12 +103,14 @@ class _Place:
     written: Session | None
 
 
-@dataclass(frozen=True, slots=True)
-class AgentCall:
+@dataclass(slots=True, eq=False)
+class AgentCall(Coroutine[Any, Any, str]):
     """A call of an agent, which is made when it is awaited: then a fresh copy of the agent runs.
 
-    What it returns is the answer, in markdown. Each modifier gives a new call. It belongs to the turn and the phase in
-    which it is written; outside a turn, or when that is over, it has no identity, and no account is used for it.
+    It is a coroutine, also for `asyncio.create_task` and `asyncio.TaskGroup`. What it returns is the answer, in
+    markdown. Each modifier gives a new call, in place of the one that it modifies. A call belongs to the turn and the
+    phase in which it is written; outside a turn, or when that is over, it has no identity, no account is used for it,
+    and it writes nothing.
     """
 
     agent: "Agent"
@@ -117,23 +120,33 @@ class AgentCall:
     streams: bool = False
     is_silent: bool = False
     limit: int | None = None
+    _coroutine: Coroutine[Any, Any, str] | None = field(default=None, init=False)
+    _is_used: bool = field(default=False, init=False)
+
+    def __repr__(self) -> str:  # no text, and nothing of whose turn it is: it may come into a prompt by mistake
+        return f"<call of the agent {self.agent.name!r}>"
+
+    def __del__(self) -> None:
+        if not self._is_used:
+            message = f"a call of the agent {self.agent.name!r} was never awaited"
+            warnings.warn(message, RuntimeWarning, stacklevel=2, source=self)
 
     def isolated(self) -> "AgentCall":
         """Reads nothing of what was said, and writes nothing."""
-        return replace(self, place=_Place(tuple, None))
+        return self._modified(place=_Place(tuple, None))
 
     def snapshot(self) -> "AgentCall":
         """Reads what was said up to now, and writes nothing."""
         frozen = tuple(self.place.read())
-        return replace(self, place=_Place(lambda: frozen, None))
+        return self._modified(place=_Place(lambda: frozen, None))
 
     def stream(self) -> "AgentCall":
         """Shows the text as it is written, where the channel can."""
-        return replace(self, streams=True)
+        return self._modified(streams=True)
 
     def silent(self) -> "AgentCall":
         """Shows nothing of what it does. What it reads and writes stays the same."""
-        return replace(self, is_silent=True)
+        return self._modified(is_silent=True)
 
     def max_turns(self, limit: int) -> "AgentCall":
         """Asks the model so many times at most.
@@ -141,24 +154,49 @@ class AgentCall:
         Raises:
             MaxTurnsExceeded: from the call, if that is not enough.
         """
+        self._is_used = True
         if limit < 1:
             raise ValueError(f"max_turns({limit}) leaves no turn: give it 1 or more")
-        return replace(self, limit=limit)
+        return self._modified(limit=limit)
 
     def __await__(self) -> Generator[Any, None, str]:
+        self._is_used = True
         return self._run().__await__()
+
+    def send(self, value: Any) -> Any:
+        return self._started().send(value)
+
+    def throw(self, *error: Any) -> Any:
+        return self._started().throw(*error)
+
+    def close(self) -> None:
+        self._is_used = True
+        if self._coroutine is not None:
+            self._coroutine.close()
+
+    def _started(self) -> Coroutine[Any, Any, str]:
+        self._is_used = True
+        if self._coroutine is None:
+            self._coroutine = self._run()
+        return self._coroutine
+
+    def _modified(self, **changes: Any) -> "AgentCall":
+        self._is_used = True
+        return replace(self, **changes)
 
     async def _run(self) -> str:
         # Up to the first await nothing else runs: calls that are made side by side read the same.
         history = list(self.place.read())
-        block = self.place.written.begin() if self.place.written is not None else []
         turn = self.turn if self.turn is not None and not self.turn.over else None
+        block = self.place.written.begin() if self.place.written is not None and turn is not None else []
         journal = turn.journal_of(self.agent, self.text) if turn is not None else NO_JOURNAL
         stored = journal.response(_ANSWER)
         if stored is not None:
             answer = _ANSWER_ADAPTER.validate_json(stored)
         else:
             answer = await self._ask(turn, history, journal)
+            if turn is not None and turn.over:  # it went on in a task for which nobody waited
+                return answer.text
             await journal.add_answer(_ANSWER, _ANSWER_ADAPTER.dump_json(answer).decode())
         block.extend(answer.items)
         return answer.text
@@ -175,7 +213,9 @@ class AgentCall:
         if self.is_silent:
             handler = handler.note if isinstance(handler, TurnHandler) else handler
         async with asyncio.timeout(TURN_TIMEOUT.total_seconds()):
-            return await load_engine(copy.engine).run(
+            # Of an agent that the gateway did not find in the flow, which may be the first one of its engine.
+            engine = await asyncio.to_thread(load_engine, copy.engine) if is_unknown else load_engine(copy.engine)
+            return await engine.run(
                 copy,
                 self.text,
                 turn.context if turn is not None else nobody(self.text),
@@ -195,6 +235,9 @@ def call(agent: "Agent", message: Message | str) -> AgentCall:
 
 
 def _place() -> _Place:
+    turn = _current_turn.get()
+    if turn is not None and turn.over:
+        return _Place(tuple, None)
     phase, session = current_phase_session.get(), current_session.get()
     if current_in_phase.get() and phase is None:
         before = _phase_history.get()
@@ -257,6 +300,9 @@ async def play(flow: Flow, message: Message, turn: FlowTurn, session: Session | 
     finally:
         turn.over = True
         _reset(tokens)
+    if isinstance(result, AgentCall):
+        result.close()
+        raise TypeError(f"the flow returned a {result!r} that it had not awaited: write `return await …`")
     answer = "" if result is None else str(result)
     if session is not None:
         added = session.added[known:]

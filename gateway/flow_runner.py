@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from gateway.agent import FLOW, Agent
+from gateway.engines import load_engine
 from gateway.events import TurnEvent, TurnHandler
 from gateway.executor import equip_loop
 from gateway.flow import Flow, FlowTurn, nobody, play
@@ -21,12 +22,21 @@ class Runner:
     Args:
         session: what it reads and writes, kept from run to run; each run stands alone unless given.
         handler: is told what happens.
+
+    Raises:
+        SettingError: if the flow is no async function, or something stands against an agent that it calls.
     """
 
     def __init__(self, flow: Flow | Agent, *, session: Session | None = None, handler: Handler | None = None) -> None:
         self._agent = flow if isinstance(flow, Agent) else Agent(flow)
+        for member in self._agent.team():
+            load_engine(member.engine).check(member)
         self._session = session
         self._handler = handler
+
+    async def __call__(self, message: Message | str) -> str:
+        """Answers a message, as `run` does."""
+        return await self.run(message)
 
     async def run(self, message: Message | str) -> str:
         """Answers a message. From then on, the running loop's default executor carries a flow's context.

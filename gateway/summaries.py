@@ -36,6 +36,9 @@ class Summaries:
         self._sessions = sessions
         self._summarizers = {agent: agent.summarizer or _summarizer_of(agent) for agent in agents}
         self._limit = limit
+        for summarizer in self._summarizers.values():
+            if summarizer is not None:
+                load_engine(summarizer.engine).check(summarizer)  # now: what an engine makes of it takes a moment
 
     async def fit(self, row: Claimed, message: Message, agent: Agent, history: list[SessionItem]) -> list[SessionItem]:
         """A history within the limit; where there is no summary to be had, up to twice as long.

@@ -41,6 +41,8 @@ class Message:
         anonymous: whether several people share `sender`, so that it may use nobody's account.
         command: a bot command (`start`, `help`, `new`) that the gateway answers itself, and `argument` what followed.
         raw: the payload as it came.
+
+    `str(message)` is its text, so that a message can stand in a prompt; `repr(message)` has all of it but `raw`.
     """
 
     id: str
@@ -57,6 +59,9 @@ class Message:
     def __post_init__(self) -> None:
         for name in ("text", "sender_name", "argument"):
             object.__setattr__(self, name, storable(getattr(self, name)))
+
+    def __str__(self) -> str:
+        return self.text
 
 
 @runtime_checkable  # a framework that makes a schema of what a tool takes needs it to be

@@ -20,7 +20,8 @@ class FlowEngine:
 
     def check(self, agent: Agent) -> None:
         if not inspect.iscoroutinefunction(agent.native):
-            raise SettingError(f"Agent({agent.native!r}) is a function that is not async: write `async def`.")
+            name = getattr(agent.native, "__name__", repr(agent.native))
+            raise SettingError(f"{name} is no async function, as a flow has to be: write `async def {name}(message)`.")
         if agent.mcp_servers or agent.toolkits:
             raise SettingError(f"Agent({agent.native!r}) is a flow: give tools to the agents that it calls.")
 

@@ -61,7 +61,7 @@ class LangGraphEngine:
 
     def check(self, agent: Agent) -> None:
         if agent.native is None:
-            _model(agent.model)
+            self._template_graph(agent)  # made now, while nobody waits: it holds up the loop
         elif agent.mcp_servers:
             raise SettingError(
                 f"Agent({agent.name!r}) is a graph, which has to be built with its tools: it takes no mcp_servers."
@@ -130,6 +130,9 @@ class LangGraphEngine:
             return _make_graph(agent, await remote_tools(agent, context))
         if agent.instructions != agent.template.instructions:  # with what its request has in them
             return _make_graph(agent, [])
+        return self._template_graph(agent)
+
+    def _template_graph(self, agent: Agent) -> Any:
         if agent.template not in self._graphs:
             self._graphs[agent.template] = _make_graph(agent, [])
         return self._graphs[agent.template]

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from weakref import WeakKeyDictionary
 
+import openai.lib.streaming.responses
+import openai.resources.responses.responses  # noqa: F401 - else the first run imports it, and the loop stands still
 from agents import Agent as SDKAgent
 from agents import FunctionTool as SDKTool
 from agents import RunConfig, RunContextWrapper, RunHooks, Runner, RunResult, RunResultStreaming
@@ -55,6 +57,7 @@ class OpenAIAgentsEngine:
     def check(self, agent: Agent) -> None:
         if agent.native is None:
             _check_model(agent.model)
+            self._template_agent(agent)  # made now, while nobody waits: it holds up the loop
 
     async def run(
         self,
@@ -102,15 +105,18 @@ class OpenAIAgentsEngine:
         if agent.native is not None:
             own = [_tool(tool, run) for tool in [*own_tools(agent.template), *remote]]
             return replace(agent.native, tools=[*agent.native.tools, *own]) if own else agent.native
+        made = self._template_agent(agent)
+        # A copy may have instructions of its own, with what its request has in them.
+        return replace(made, instructions=agent.instructions or None, tools=[*made.tools, *map(_tool, remote)])
+
+    def _template_agent(self, agent: Agent) -> SDKAgent[Any]:
         if agent.template not in self._agents:
             self._agents[agent.template] = SDKAgent(
                 name=agent.name,
                 model=_model(agent.model),
                 tools=[_tool(tool) for tool in own_tools(agent.template)],
             )
-        made = self._agents[agent.template]
-        # A copy may have instructions of its own, with what its request has in them.
-        return replace(made, instructions=agent.instructions or None, tools=[*made.tools, *map(_tool, remote)])
+        return self._agents[agent.template]
 
 
 class _ToolWatch(RunHooks[Any]):

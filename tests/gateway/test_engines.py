@@ -1,7 +1,10 @@
 """Each engine, with an agent of ours and with one written for its framework, against a model server."""
 
 import asyncio
+import os
 import re
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -464,3 +467,57 @@ async def test_credentials_are_not_waited_for_in_a_coroutine(model_server: Aimoc
     scene = stage(tmp_path, agent=Agent(model=model("pydantic-ai", model_server), toolkits=[Wrong()]))
     async with scene.open():
         assert "something went wrong" in await scene.ask("alice", "use open_async")
+
+
+# Of a turn that is played while others wait: which modules it imports, and how many agents of a framework it makes.
+FIRST_TURN = """
+import asyncio, sys
+from gateway import Agent, Conversation, Gateway, Identity, Message
+from toolkits import Toolkit, tool
+
+class Notes(Toolkit):
+    @tool
+    def note(self, text: str) -> str:
+        "Notes."
+        return text
+
+gateway = Gateway(Agent(model="openai:gpt-test", toolkits=[Notes()], engine=sys.argv[1]), database="sqlite:///x.db")
+made = []
+if sys.argv[1] == "langgraph":
+    from gateway.engines import langgraph
+    langgraph.create_agent = lambda *_, **__: made.append(1)
+if sys.argv[1] == "openai-agents":
+    from gateway.engines import openai_agents
+    openai_agents.SDKAgent = lambda *_, **__: made.append(1)
+who = Identity("x", "T", "U")
+place = Conversation("x", "T", "C", shared=False)
+message = Message(id="1", text="hi", sender=who, sender_name="U", conversation=place)
+
+async def main() -> None:
+    async with gateway.lifespan():
+        before = set(sys.modules)
+        try:
+            await gateway.run(message)
+        except Exception as error:
+            print("ended with", type(error).__name__)
+        for name in sorted(set(sys.modules) - before):
+            print("imported", name)
+        print("made", len(made))
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_first_turn_imports_nothing_large_and_makes_no_agent(engine: str, tmp_path: Path) -> None:
+    environment = {"PATH": os.environ["PATH"], "OPENAI_API_KEY": "x", "OPENAI_BASE_URL": "http://127.0.0.1:9/v1"}
+    (tmp_path / "first.py").write_text(FIRST_TURN)
+    command = [sys.executable, "first.py", engine]
+    ended = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120, check=True
+    )
+    lines = ended.stdout.splitlines()
+    assert "ended with" in ended.stdout, ended.stdout + ended.stderr  # nothing listens there
+    imported = [line.removeprefix("imported ") for line in lines if line.startswith("imported ")]
+    assert not [name for name in imported if "." not in name or name.startswith("openai.resources.")], imported
+    assert "made 0" in lines

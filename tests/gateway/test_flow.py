@@ -1,7 +1,9 @@
 """Flows: what each call reads and writes, phases, and what may be a flow."""
 
 import asyncio
-from collections.abc import Callable
+import gc
+import warnings
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,9 @@ from stage import Vault, texts_told
 from gateway import (
     Agent,
     AgentCall,
+    Conversation,
     Gateway,
+    Identity,
     MaxTurnsExceeded,
     Message,
     PhaseEnded,
@@ -359,3 +363,125 @@ async def test_the_agents_that_a_flow_names_are_checked_and_registered(vault: Va
         return await around(message)
 
     assert [agent.name for agent in Agent(flow, members=[given]).members] == ["given", "around"]
+
+
+def reader(name: str = "one") -> Agent:
+    """An agent that answers with what it was told, and its name."""
+
+    def answer(messages: list[ModelMessage], _: AgentInfo) -> ModelResponse:
+        return ModelResponse([TextPart(f"{name}({_last(messages)})")])
+
+    return Agent(model=FunctionModel(answer), name=name)
+
+
+def _last(messages: list[ModelMessage]) -> str:
+    return str(messages[-1].parts[-1].content)  # type: ignore[union-attr]
+
+
+def test_a_message_in_a_text_is_its_text_and_nothing_of_who_wrote_it() -> None:
+    who = Identity("slack", "T1", "U1")
+    message = Message(
+        id="1", text="hello", sender=who, sender_name="Ada", conversation=Conversation("slack", "T1", "C1", shared=True)
+    )
+    assert f"Answer this: {message}" == "Answer this: hello"
+    assert "U1" in repr(message)
+
+
+async def test_a_runner_may_be_called() -> None:
+    async def flow(message: Message) -> str:
+        return f"{message}!"
+
+    assert await Runner(flow)("hi") == "hi!"
+
+
+async def test_calls_run_as_tasks_and_in_task_groups() -> None:
+    one, two, session = reader("one"), reader("two"), Session()
+
+    async def flow(message: Message) -> str:
+        task = asyncio.create_task(one(message))
+        async with asyncio.TaskGroup() as group:
+            others = [group.create_task(two(f"{message}{number}")) for number in range(2)]
+        return " ".join([await task, *(other.result() for other in others)])
+
+    assert await Runner(flow, session=session).run("x") == "one(x) two(x0) two(x1)"
+    assert [item.text for item in session.items][:6] == ["x", "one(x)", "x0", "two(x0)", "x1", "two(x1)"]
+
+
+async def test_a_call_in_a_task_that_is_cancelled_ends() -> None:
+    task = asyncio.create_task(reader()("x"))
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_a_call_that_is_never_awaited_is_warned_of() -> None:
+    one = reader()
+
+    async def flow(message: Message) -> str:
+        one(message)
+        return "done"
+
+    with pytest.warns(RuntimeWarning, match="a call of the agent 'one' was never awaited"):
+        await Runner(flow).run("x")
+
+
+async def test_a_call_that_is_awaited_is_not_warned_of() -> None:
+    one = reader()
+
+    async def flow(message: Message) -> str:
+        task = asyncio.create_task(one(message).isolated())
+        return await one(message).stream().silent() + await task
+
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        assert await Runner(flow).run("x") == "one(x)one(x)"
+        gc.collect()
+    assert not [each for each in warned if "never awaited" in str(each.message)]
+
+
+async def test_a_flow_that_returns_a_call_it_did_not_await_says_so() -> None:
+    one = reader()
+
+    async def flow(message: Message) -> object:
+        return one(message)
+
+    with pytest.raises(TypeError, match=r"<call of the agent 'one'> that it had not awaited: write `return await …`"):
+        await Runner(flow).run("x")
+
+
+async def test_a_call_that_is_awaited_after_its_turn_writes_nothing() -> None:
+    one, session = reader(), Session()
+    over, began, goes_on = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    late: list[Awaitable[str]] = []
+
+    async def answer(messages: list[ModelMessage], _: AgentInfo) -> ModelResponse:
+        began.set()
+        await goes_on.wait()
+        return ModelResponse([TextPart("slow")])
+
+    slow = Agent(model=FunctionModel(answer), name="slow")
+
+    async def afterwards() -> str:
+        await over.wait()
+        return await one("new")
+
+    async def flow(message: Message) -> str:
+        late.extend([one("kept"), asyncio.create_task(afterwards()), asyncio.create_task(slow("begun"))])
+        await began.wait()
+        return "done"
+
+    await Runner(flow, session=session).run("x")
+    written = list(session.items)
+    over.set()
+    goes_on.set()
+    assert [await call for call in late] == ["one(kept)", "one(new)", "slow"]
+    assert list(session.items) == written
+    assert [item.text for item in written] == ["x", "done"]
+
+
+def test_a_runner_of_a_function_that_is_not_async_says_what_is_wrong() -> None:
+    def answer(message: Message) -> str:
+        return message.text
+
+    with pytest.raises(SettingError, match=r"answer is no async function, .*: write `async def answer\(message\)`"):
+        Runner(answer)  # type: ignore[arg-type]
