@@ -22,6 +22,7 @@ from gateway.dispatch import RETRY_DELAY, STOP_GRACE, Drain, TurnSlot
 from gateway.inbox import Busy
 from gateway.logs import describe
 from gateway.postgres import PostgresDatabase
+from gateway.postgres_connection import PostgresConnection
 
 QUEUE = "turns"
 TASK = "drain"
@@ -128,7 +129,14 @@ class DistributedDispatcher:
                 await self._pause(RECONNECT_DELAY)
 
     async def _work(self) -> None:
-        connector = procrastinate.PsycopgConnector(conninfo=self._database.conninfo, min_size=1, max_size=4, timeout=10)
+        connector = procrastinate.PsycopgConnector(
+            conninfo=self._database.conninfo,
+            connection_class=PostgresConnection,
+            kwargs=self._database.connection_options,
+            min_size=1,
+            max_size=4,
+            timeout=10,
+        )
         app = procrastinate.App(connector=connector)
         app.task(name=TASK, queue=QUEUE, pass_context=True, retry=_Again())(self._run)
         async with app.open_async():

@@ -13,12 +13,16 @@ from gateway.logs import describe
 MOST_TOGETHER = 500  # events in one transaction
 QUIET_PASSES = 20  # of the loop, in which no event came, after which a group waits for no more
 LONGEST_GATHERING = 0.012  # seconds
-ACCEPT_TIMEOUT = 10.0  # seconds: platforms wait no longer
+# Seconds. Slack waits three (https://docs.slack.dev/apis/events-api/#responding), other platforms ten and more.
+ACCEPT_TIMEOUT = 2.5
 COUNT_EVERY = 1.0  # seconds between two counts of what waits, while there is room
 RETRY_FULL = 30  # seconds after which a platform may try again when the inbox is full
 RETRY_FAILED = 5  # … and when the database cannot be written to
 
 log = logging.getLogger(__name__)
+
+Coming = tuple[Event, "asyncio.Future[bool]"]
+"""An event, and whether it is new: done when it is committed or refused, cancelled when its time is over."""
 
 
 class NotAccepted(Exception):  # noqa: N818
@@ -35,15 +39,18 @@ class Intake:
     Args:
         bound: how many messages may wait in the inbox. It is counted once a second, so several processes that share an
             inbox may exceed it by what they accept in that time.
+        timeout: seconds after which an event that is not committed is refused, whatever the database does.
     """
 
-    def __init__(self, inbox: Inbox, bound: int) -> None:
+    def __init__(self, inbox: Inbox, bound: int, timeout: float = ACCEPT_TIMEOUT) -> None:
         self._inbox = inbox
         self._bound = bound
-        self._coming: list[tuple[Event, asyncio.Future[bool]]] = []
+        self._timeout = timeout
+        self._coming: list[Coming] = []
         self._came = asyncio.Event()
         self._committer: asyncio.Task[None] | None = None
         self._stopping = False
+        self._late = 0  # how many events were refused because their time was over, and are not logged yet
         self._together = 0  # how many events the last group had
         self._waiting = 0  # as last counted, and what was accepted since
         self._counted = -COUNT_EVERY
@@ -63,17 +70,25 @@ class Intake:
         self._committer = None
 
     async def accept(self, event: Event) -> bool:
-        """Returns, once the event is committed, whether it is new.
+        """Return whether an event is new, once it is committed.
+
+        An event that is refused because the time is over may still be committed, if its transaction has begun. The
+        platform delivers it again, and its keys are known by then.
 
         Raises:
-            NotAccepted: if it could not be committed.
+            NotAccepted: if it could not be committed in time.
         """
         if self._committer is None or self._stopping:
             raise NotAccepted(RETRY_FAILED)
         committed: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._coming.append((event, committed))
         self._came.set()
-        return await committed
+        try:
+            async with asyncio.timeout(self._timeout):
+                return await committed
+        except TimeoutError:
+            self._late += 1
+            raise NotAccepted(RETRY_FAILED) from None
 
     async def _commit_groups(self) -> None:
         while not self._stopping:
@@ -82,6 +97,9 @@ class Intake:
             while self._coming:
                 await self._gather()
                 await self._commit_group()
+                if self._late:
+                    log.error("%s events were refused: the database took longer than %s s", self._late, self._timeout)
+                    self._late = 0
 
     async def _gather(self) -> None:
         """Waits while more keep coming, where some came together last time: a transaction costs what many rows do."""
@@ -93,8 +111,10 @@ class Intake:
         self._together = known
 
     async def _commit_group(self) -> None:
-        group, self._coming = self._coming[:MOST_TOGETHER], self._coming[MOST_TOGETHER:]
-        late = asyncio.get_running_loop().call_later(ACCEPT_TIMEOUT, _give_up, group)  # one timer for all of them
+        waiting = _undecided(self._coming)
+        group, self._coming = waiting[:MOST_TOGETHER], waiting[MOST_TOGETHER:]
+        if not group:
+            return
         try:
             room = await self._room(len(group))
             _fail(group[room:], NotAccepted(RETRY_FULL))
@@ -108,10 +128,8 @@ class Intake:
             if not isinstance(error, Exception):
                 raise
             log.exception("a group of events could not be committed")
-        finally:
-            late.cancel()
 
-    async def _commit(self, group: Sequence[tuple[Event, asyncio.Future[bool]]]) -> None:
+    async def _commit(self, group: Sequence[Coming]) -> None:
         """Commit a group in one transaction; in halves, if that fails because of one of its events.
 
         Raises:
@@ -124,8 +142,9 @@ class Intake:
         except Exception as error:  # noqa: BLE001 - whatever a driver raises for a value that it does not take
             if len(group) > 1:
                 half = len(group) // 2
-                await self._commit(group[:half])
-                await self._commit(group[half:])
+                for part in (group[:half], group[half:]):
+                    if waiting := _undecided(part):
+                        await self._commit(waiting)
                 return
             log.error("an event could not be committed: %s", describe(error))  # noqa: TRY400
             _fail(group, NotAccepted(RETRY_FAILED))
@@ -149,12 +168,12 @@ class Intake:
         return room
 
 
-def _give_up(group: Sequence[tuple[Event, asyncio.Future[bool]]]) -> None:
-    log.error("the database takes longer than %s s to take %s events", ACCEPT_TIMEOUT, len(group))
-    _fail(group, NotAccepted(RETRY_FAILED))
+def _undecided(coming: Sequence[Coming]) -> list[Coming]:
+    """Return the events whose senders still wait."""
+    return [each for each in coming if not each[1].done()]
 
 
-def _fail(group: Sequence[tuple[Event, asyncio.Future[bool]]], error: BaseException) -> None:
+def _fail(group: Sequence[Coming], error: BaseException) -> None:
     for _, committed in group:
         if not committed.done():
             committed.set_exception(error)

@@ -1,4 +1,5 @@
 from contextlib import AbstractAsyncContextManager
+from typing import Any
 
 from sqlalchemy import Table, func, select
 from sqlalchemy.dialects import postgresql
@@ -7,13 +8,27 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from gateway.database import POOL_TIMEOUT, SETTING, Database, T, Work, is_current, migrate
+from gateway.postgres_connection import PostgresConnection
 from gateway.steady import SteadyEngine, steady
 from oauth import SettingError
 
 CONNECTIONS = 10  # kept open by each process, and as many again under load
-CONNECT_TIMEOUT = 10  # seconds
-# Milliseconds. A worker that hangs in a transaction must not hold up those that take its turns over.
-TIMEOUTS = "-c statement_timeout=60000 -c lock_timeout=20000 -c idle_in_transaction_session_timeout=10000"
+# Seconds that a statement may take in a gateway or a worker, before its connection is given up; and in a command.
+ANSWER_TIMEOUT = 15.0
+COMMAND_TIMEOUT = 60.0
+# Seconds. A worker that hangs in a transaction must not hold up those that take its turns over.
+IDLE_TIMEOUT = 10.0
+# libpq's, unless the address has others. A connection whose packets are lost is closed after about ten seconds:
+# https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS
+PARAMETERS = {
+    "application_name": "understudy",
+    "connect_timeout": 10,  # seconds
+    "keepalives": 1,
+    "keepalives_idle": 5,  # seconds
+    "keepalives_interval": 2,  # seconds
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,  # milliseconds
+}
 UPGRADE_LOCK = 0x756E6465  # of two that bring the schema up to date at once, one waits
 
 
@@ -21,13 +36,19 @@ class PostgresDatabase(Database):
     """A PostgreSQL database, which any number of gateways and workers share.
 
     Its schema is brought up to date by `understudy db upgrade`, and by nothing else: an operator says when.
+
+    Args:
+        answer_timeout: seconds that a statement may take in a gateway or a worker.
+        idle_timeout: seconds after which the server ends a transaction in which nothing is done.
     """
 
     shared = True
     json_rows = "json_array_elements(CAST(:rows AS json))"
     json_items = tuple(f"value ->> {place}" for place in range(5))
 
-    def __init__(self, url: URL) -> None:
+    def __init__(self, url: URL, answer_timeout: float = ANSWER_TIMEOUT, idle_timeout: float = IDLE_TIMEOUT) -> None:
+        self.answer_timeout = answer_timeout
+        self._idle_timeout = idle_timeout
         self._writer: SteadyEngine | None = None
         self._reader: SteadyEngine | None = None
         self._url = url.set(drivername="postgresql+psycopg")
@@ -37,11 +58,19 @@ class PostgresDatabase(Database):
         """The address as libpq takes it. There may be a password in it."""
         return self._url.set(drivername="postgresql").render_as_string(hide_password=False)
 
+    @property
+    def connection_options(self) -> dict[str, Any]:
+        """The arguments besides `conninfo` with which a gateway or a worker makes a `PostgresConnection`."""
+        return self._options(self.answer_timeout)
+
     async def open(self) -> None:
-        await self.open_alongside()
+        await self._open(self.answer_timeout)
 
     async def open_alongside(self) -> None:
-        self._connect()
+        await self._open(COMMAND_TIMEOUT)
+
+    async def _open(self, answer_timeout: float) -> None:
+        self._connect(answer_timeout)
         try:
             async with self.read() as connection:
                 current = await connection.run_sync(is_current)
@@ -55,7 +84,7 @@ class PostgresDatabase(Database):
             )
 
     async def upgrade(self) -> None:
-        self._connect(options="")
+        self._connect(None)
         try:
             async with self.write() as connection:
                 await connection.execute(select(func.pg_advisory_xact_lock(UPGRADE_LOCK)))
@@ -89,14 +118,29 @@ class PostgresDatabase(Database):
     def upsert(self, table: Table) -> postgresql.Insert:
         return postgresql.insert(table)
 
-    def _connect(self, options: str = TIMEOUTS) -> None:
+    def _options(self, answer_timeout: float | None) -> dict[str, Any]:
+        given = {name: value for name, value in PARAMETERS.items() if name not in self._url.query}
+        if answer_timeout is None:
+            return given
+        # The server gives up first, so that its error says what took too long.
+        limits = {
+            "statement_timeout": 0.9 * answer_timeout,
+            "lock_timeout": 0.8 * answer_timeout,
+            "idle_in_transaction_session_timeout": self._idle_timeout,
+        }
+        options = [f"-c {name}={round(seconds * 1000)}" for name, seconds in limits.items()]
+        options += [value for value in [self._url.query.get("options")] if isinstance(value, str)]
+        return given | {"options": " ".join(options), "answer_timeout": answer_timeout}
+
+    def _connect(self, answer_timeout: float | None) -> None:
         engine = create_async_engine(
             self._url,
             pool_size=CONNECTIONS,
             max_overflow=CONNECTIONS,
             pool_timeout=POOL_TIMEOUT,
             pool_pre_ping=True,
-            connect_args={"connect_timeout": CONNECT_TIMEOUT, "options": options},
+            hide_parameters=True,
+            connect_args={"async_creator_fn": PostgresConnection.connect, **self._options(answer_timeout)},
         )
         reading = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         self._writer, self._reader = SteadyEngine(engine.sync_engine), SteadyEngine(reading.sync_engine)

@@ -12,7 +12,8 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.logs import describe
-from gateway.postgres import CONNECT_TIMEOUT, PostgresDatabase
+from gateway.postgres import PostgresDatabase
+from gateway.postgres_connection import PostgresConnection
 from gateway.pubsub import PubSub
 
 MOST_UNSENT = 10_000  # messages
@@ -20,6 +21,7 @@ CHANNEL = "understudy_live"
 LONGEST_PAYLOAD = 7999  # bytes
 GATHER = 0.05  # seconds in which messages come together
 LISTEN_TIMEOUT = 2.0  # seconds
+LISTEN_CHECK = 10.0  # seconds without a message after which the connection is tried
 RECONNECT_DELAY = 1.0  # seconds
 
 _NOTIFY = text("SELECT pg_notify(:channel, message) FROM unnest(CAST(:messages AS text[])) AS message")
@@ -94,12 +96,14 @@ class PostgresPubSub(PubSub):
             await asyncio.sleep(RECONNECT_DELAY)
 
     async def _listen_once(self) -> None:
-        connection = await psycopg.AsyncConnection.connect(
-            self._database.conninfo, autocommit=True, connect_timeout=CONNECT_TIMEOUT
+        connection = await PostgresConnection.connect(
+            self._database.conninfo, autocommit=True, **self._database.connection_options
         )
         async with connection:
             await connection.execute(f"LISTEN {CHANNEL}")
             self._listens.set()
-            async for notify in connection.notifies():
-                _, topic, message = json.loads(notify.payload)
-                self.listeners.tell(topic, message)
+            while True:
+                async for notify in connection.notifies(timeout=LISTEN_CHECK):
+                    _, topic, message = json.loads(notify.payload)
+                    self.listeners.tell(topic, message)
+                await connection.execute("SELECT 1")

@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 from peers.postgres import PostgresServer
 from sqlalchemy import delete, func, insert, select, text
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 from stage import stage
 
 from gateway.config import GatewaySettings
 from gateway.database import Database, make_database
-from gateway.postgres import TIMEOUTS
+from gateway.postgres import PostgresDatabase
 from gateway.tables import pauses
 from oauth import SettingError
 
@@ -77,12 +78,9 @@ async def test_a_transaction_that_hangs_ends_before_a_worker_that_hangs_is_taken
     assert 0 < limit <= GatewaySettings().takeover_seconds
 
 
-async def test_what_a_transaction_that_hangs_holds_is_free_when_it_is_ended(
-    postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("gateway.postgres.TIMEOUTS", TIMEOUTS.replace("session_timeout=10000", "session_timeout=300"))
-    url, lock = postgres.make(), select(func.pg_advisory_xact_lock(1))
-    hanging, other = make_database(url), make_database(url)
+async def test_what_a_transaction_that_hangs_holds_is_free_when_it_is_ended(postgres: PostgresServer) -> None:
+    url, lock = make_url(postgres.make()), select(func.pg_advisory_xact_lock(1))
+    hanging, other = PostgresDatabase(url, idle_timeout=0.3), PostgresDatabase(url)
 
     async def hang() -> None:
         async with hanging.write() as hung:

@@ -1,0 +1,58 @@
+"""Connections to PostgreSQL that are closed when the server does not answer."""
+
+from collections.abc import AsyncGenerator
+from typing import Any, Self
+
+from psycopg import AsyncConnection, Error, Notify, OperationalError
+from psycopg.abc import RV, PQGen
+from psycopg.errors import _WaitTimeout
+
+FOREVER = 365 * 24 * 3600.0  # seconds
+
+
+class PostgresConnection(AsyncConnection[Any]):
+    """A connection on which every statement has a time limit, and whose errors show nothing that is stored.
+
+    Keepalives and `tcp_user_timeout` close a connection whose packets are lost. They do not help where a kernel or a
+    proxy acknowledges what a server never reads. So a connection is closed when an answer takes too long: what is
+    closed cannot wait for anything, and SQLAlchemy and psycopg's pool replace it.
+    """
+
+    _answer_timeout: float | None = None
+
+    @classmethod
+    async def connect(  # type: ignore[override]
+        cls, conninfo: str = "", *, answer_timeout: float | None = None, **options: Any
+    ) -> Self:
+        """Connect, as psycopg's method does.
+
+        Args:
+            answer_timeout: seconds that a statement may take; unlimited if `None`.
+        """
+        connection = await super().connect(conninfo, **options)
+        connection._answer_timeout = answer_timeout
+        return connection
+
+    async def wait(self, gen: PQGen[RV], interval: float = 0.1, timeout: float | None = None) -> RV:  # noqa: ASYNC109
+        """Send something and wait for the answer.
+
+        Raises:
+            OperationalError: if the answer takes too long. The connection is closed by then.
+        """
+        limit = self._answer_timeout
+        try:
+            return await super().wait(gen, interval, limit if timeout is None else timeout)
+        except _WaitTimeout:
+            if timeout is not None:  # the caller's own
+                raise
+            self.pgconn.finish()
+            raise OperationalError(f"the server did not answer within {limit} s") from None
+        except Error as error:
+            # Without DETAIL and CONTEXT, in which values of a row stand: what people wrote, for instance.
+            if error.diag.message_primary is not None:
+                error.args = (error.diag.message_primary,)
+            raise
+
+    def notifies(self, *, timeout: float | None = None, stop_after: int | None = None) -> AsyncGenerator[Notify]:
+        """Yield notifications, which may be far between."""
+        return super().notifies(timeout=FOREVER if timeout is None else timeout, stop_after=stop_after)
