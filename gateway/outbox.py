@@ -280,6 +280,9 @@ class Outbox:
             try:
                 with exits_contained("the platform's library"):
                     was_sent = await self._look_up(row, where)
+            except RetryLater as error:  # of the look-up alone: nothing else of the tenant waits, and it is no try
+                until = datetime.now(UTC) + timedelta(seconds=error.seconds)
+                return await self._retry(row, until, describe(error), row.attempts)
             except Exception as error:  # noqa: BLE001 - whatever the platform's library raises: it is stored and logged
                 log.warning("it cannot be looked up whether outbox row %s arrived: %s", row.id, describe(error))
                 if row.attempts < self._tries:

@@ -34,7 +34,17 @@ CALL_TIMEOUT = 15  # seconds for one call of the Web API
 REJECTED_TOKEN = ("account_inactive", "invalid_auth", "not_authed", "token_expired", "token_revoked")
 MESSAGE = "understudy_message"
 UNINSTALLED = ("app_uninstalled", "tokens_revoked", "team_access_revoked")
-SCOPES = ("app_mentions:read", "channels:history", "chat:write", "commands", "im:history", "im:write")
+SCOPES = (
+    "app_mentions:read",
+    "channels:history",
+    "chat:write",
+    "commands",
+    "groups:history",  # private channels
+    "im:history",
+    "im:write",
+    "mpim:history",  # group conversations
+    "mpim:read",
+)
 ADDRESS_SCOPES = ("users:read", "users:read.email")
 TIMESTAMP_HEADER = "x-slack-request-timestamp"
 SIGNATURE_HEADER = "x-slack-signature"

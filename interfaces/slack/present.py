@@ -20,7 +20,9 @@ from toolkits import Conversation, Message
 METADATA = "understudy_delivery"
 PEOPLE = ("U", "W")  # what the id of a person begins with
 CLOCK_SKEW = timedelta(minutes=1)  # between Slack and us, at the most
-MOST_FOUND = 200  # messages that are looked through
+# Messages that are looked through: apps outside the Marketplace may have no more, once a minute.
+# https://docs.slack.dev/apis/web-api/rate-limits
+MOST_FOUND = 15
 
 ANSWERED = "I answered you in a direct message."
 log = logging.getLogger(__name__)

@@ -130,6 +130,41 @@ async def test_where_the_platform_tells_what_arrived_it_is_asked(
     assert sorted(texts(scene)) == (["heard: two"] if arrived else ["heard: one", "heard: two"])
 
 
+@pytest.mark.parametrize("arrived", [True, False])
+async def test_a_look_up_that_the_platform_puts_off_is_no_failure_and_holds_up_nobody_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str, arrived: bool
+) -> None:
+    monkeypatch.setenv("UNDERSTUDY_DELIVERY_TRIES", "2")
+    monkeypatch.setattr("gateway.gateway.DUE_EVERY", 0.02)
+    scene = stage(tmp_path, database=database_url)
+    put_off = [RetryLater(3600)] * 3
+
+    async def was_sent(delivery: Delivery) -> bool:
+        if put_off:
+            raise put_off.pop()
+        return arrived
+
+    monkeypatch.setattr(scene.channel.presenter, "was_sent", was_sent)
+    scene.channel.presenter.failures.append(DeliveryAmbiguous("the answer was lost"))
+    due = "SELECT count(*) FROM outbox WHERE status = 'retrying' AND error LIKE '%RetryLater%'"
+    async with scene.open():
+        await scene.write("alice", "one")
+        while put_off:
+            await scene.wait_until_rows("SELECT count(*) FROM outbox WHERE status = 'retrying'", 1)
+            left = len(put_off)
+            await scene.change("UPDATE outbox SET due_at = '2000-01-01 00:00:00.000000'")
+            await wait_until_async(lambda left=left: len(put_off) < left, what="it is looked up")
+        await scene.wait_until_rows(due, 1)
+        assert await scene.ask("bob", "two") == "heard: two"
+        assert texts(scene) == ["heard: two"]
+        assert scene.rows("SELECT count(*) FROM pauses") == [(0,)]
+        [(wait,)] = scene.rows("SELECT attempts FROM outbox WHERE status = 'retrying'")
+        assert wait == 1
+        await scene.change("UPDATE outbox SET due_at = '2000-01-01 00:00:00.000000'")
+        await scene.wait_until_rows("SELECT count(*) FROM outbox WHERE status = 'sent'", 2)
+    assert texts(scene) == (["heard: two"] if arrived else ["heard: two", "heard: one"])
+
+
 async def test_what_was_being_sent_when_the_process_died_counts_as_ambiguous(tmp_path: Path) -> None:
     first = stage(tmp_path)
     async with first.open():

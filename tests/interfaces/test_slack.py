@@ -305,6 +305,29 @@ async def test_an_answer_that_slack_took_and_did_not_acknowledge_is_found_and_no
         assert len([call for call in emulate.slack.calls("chat.postMessage") if "xoxb-" in call.authorization]) == 2
 
 
+@pytest.mark.parametrize("place", ["dm", "thread"])
+async def test_the_look_up_asks_for_no_more_than_slack_gives_and_waits_as_long_as_it_says(
+    run: Run, slack: Slack, emulate: Emulate, place: str
+) -> None:
+    """Apps outside the Marketplace have 15 messages once a minute: the limit is met at once here, and short."""
+    method = "conversations.replies" if place == "thread" else "conversations.history"
+    limited = {"ok": False, "error": "ratelimited"}
+    async with run(slack) as running:
+        channel = emulate.slack_dm("alice")
+        thread = emulate.slack_post("alice", channel, "root") if place == "thread" else None
+        emulate.slack.fail("/api/chat.postMessage", 500, after=True)
+        emulate.slack.fail(f"/api/{method}", 429, headers={"Retry-After": "5"}, body=limited)
+        await post(running, dm(emulate, "one", thread_ts=thread) if thread else dm(emulate, "one"))
+        await wait_until_async(lambda: len(emulate.slack.calls(method)) == 1, what="Slack is asked")
+        began = time.monotonic()
+        await wait_until_async(lambda: len(emulate.slack.calls(method)) == 2, what="Slack is asked again")
+        assert time.monotonic() - began >= 4  # seconds; a retry of the gateway's own would come within two
+        assert [call.status for call in emulate.slack.calls(method)] == [429, 200]
+        assert {str(call.params["limit"]) for call in emulate.slack.calls(method)} == {"15"}
+        await post(running, dm(emulate, "two", thread_ts=thread) if thread else dm(emulate, "two"))
+        assert await said(emulate, channel, 2, thread) == ["heard", "heard"]
+
+
 async def test_an_answer_that_slack_did_not_take_is_sent_when_it_is_not_found(
     run: Run, slack: Slack, emulate: Emulate
 ) -> None:
