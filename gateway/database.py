@@ -1,3 +1,4 @@
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -27,6 +28,13 @@ SETTING = "UNDERSTUDY_DATABASE_URL"
 
 class DatabaseUnavailableError(SQLAlchemyError):
     """The database could not be reached, or did not answer in time. What was to be written is not at fault."""
+
+
+def named(database: object) -> str:
+    """Return the beginning of a sentence about a database, which tells where its name comes from."""
+    if os.environ.get(SETTING):
+        return f"{SETTING} names {database}"
+    return f"The database ({SETTING} is not set) is {database}"
 
 
 class Database(ABC):

@@ -19,7 +19,7 @@ from gateway.agent import Agent
 from gateway.approvals import Approvals
 from gateway.audit import Audit
 from gateway.config import GatewaySettings, SignInCode
-from gateway.database import Database, make_database
+from gateway.database import Database, make_database, named
 from gateway.dispatch import Dispatcher, EmbeddedDispatcher
 from gateway.drain import Drain
 from gateway.engines import load_engine
@@ -47,6 +47,7 @@ from gateway.transcript import load_transcript
 from gateway.turn import RequestValues, Turns
 from oauth import Identity, Keyring, OAuthCoordinator, OAuthProvider, SettingError
 from oauth.installations import InstallationStore
+from oauth.rotation import check_keys
 from oauth.routes import callback_routes
 from toolkits import Conversation, Message
 from toolkits.mcp import MCPServer
@@ -215,8 +216,8 @@ class Gateway:
         """
         if not self._database.shared:
             raise SettingError(
-                "UNDERSTUDY_DATABASE_URL names a SQLite file, which one process uses: `understudy serve` plays its "
-                "messages. Workers need PostgreSQL, like postgresql://user:password@host/understudy."
+                f"{named('a SQLite file')}, which one process uses: `understudy serve` plays its messages. Workers "
+                "need PostgreSQL: set UNDERSTUDY_DATABASE_URL to an address like postgresql://user:password@host/understudy."
             )
         async with self._open(plays=True):
             yield
@@ -227,6 +228,8 @@ class Gateway:
         await self._database.open()
         started: list[Interface | MCPServer] = []
         try:
+            if self._keyring is not None:
+                await check_keys(self._database, self._keyring)
             for server in dict.fromkeys(server for agent in self._team() for server in agent.mcp_servers):
                 started.append(server)
                 await server.start()
@@ -470,7 +473,7 @@ class Gateway:
             log.warning("the database cannot be read: %s", describe(error))
             return JSONResponse({"status": "the database cannot be read"}, status_code=503)
         status = "ok" if workers else "no worker is alive: messages are taken and wait"
-        return JSONResponse({"status": status, "workers": workers})
+        return JSONResponse({"status": status, "workers": workers}, status_code=200 if workers else 503)
 
 
 def _dispatcher(database: Database, max_concurrent_turns: int, takeover_after: float) -> Dispatcher:

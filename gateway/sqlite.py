@@ -9,7 +9,7 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from gateway.database import POOL_TIMEOUT, SETTING, Database, T, Work, is_current, migrate
+from gateway.database import POOL_TIMEOUT, SETTING, Database, T, Work, is_current, migrate, named
 from gateway.threaded import InlineConnection, ThreadedEngine
 from oauth import SettingError
 
@@ -49,14 +49,14 @@ class SQLiteDatabase(Database):
 
     async def open_alongside(self) -> None:
         if not self._path.is_file():
-            raise SettingError(f"{SETTING} names {self._path}, which does not exist.")
+            raise SettingError(f"{named(self._path)}, which does not exist.")
         self._connect()
         async with self.read() as connection:
             current = await connection.run_sync(is_current)
         if not current:
             await self.close()
             raise SettingError(
-                f"{SETTING} names {self._path}, whose schema is another version's: start the gateway once with this "
+                f"{named(self._path)}, whose schema is another version's: start the gateway once with this "
                 "version, or run `understudy db upgrade`."
             )
 
@@ -100,14 +100,13 @@ class SQLiteDatabase(Database):
         try:
             lock = self._path.with_name(self._path.name + ".lock").open("w")
         except OSError as error:
-            raise SettingError(f"{SETTING} names {self._path}, which cannot be opened: {error.strerror}.") from None
+            raise SettingError(f"{named(self._path)}, which cannot be opened: {error.strerror}.") from None
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             lock.close()
             raise SettingError(
-                f"{SETTING} names {self._path}, which another understudy process has open: "
-                "stop that one, or name another file."
+                f"{named(self._path)}, which another understudy process has open: stop that one, or name another file."
             ) from None
         return lock
 

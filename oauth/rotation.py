@@ -8,9 +8,41 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from oauth.database import Database
 from oauth.keyring import DecryptionError, Keyring
-from oauth.tables import SEALED, associated, is_row
+from oauth.settings import SettingError
+from oauth.tables import SEALED, associated, is_row, oauth_installations, oauth_tokens
 
 BATCH = 100  # rows that one transaction encrypts anew
+
+
+async def check_keys(database: Database, keyring: Keyring) -> None:
+    """Check that the keys are those of the database: that they open at least one of the tokens in it, if it has any.
+
+    Raises:
+        SettingError: if they open none.
+    """
+    found = 0
+    for table in (oauth_tokens, oauth_installations):
+        last: Sequence[Any] | None = None
+        while True:
+            async with database.read() as connection:
+                rows = await _batch(connection, table, last)
+            for row in rows:
+                found += 1
+                try:
+                    values = row._asdict()
+                    keyring.decrypt(values[SEALED[table][0]], *associated(table, values))
+                except DecryptionError:
+                    continue
+                return
+            if not rows:
+                break
+            last = [rows[-1]._asdict()[column.name] for column in table.primary_key]
+    if found:
+        raise SettingError(
+            f"UNDERSTUDY_SECRET_KEY opens none of the {found} tokens in the database, so it is not the key of earlier "
+            "starts. Set that one, or both, separated by a comma, the new one first. If it is lost, remove the rows of "
+            "the tables oauth_tokens and oauth_installations: people have to connect their accounts again."
+        )
 
 
 async def rotate_keys(database: Database, keyring: Keyring) -> tuple[Mapping[str, int], int]:

@@ -107,7 +107,7 @@ class Served:
         assert self._child is not None
         assert self._child.poll() is None, f"it ended:\n{self.output()}"
         try:
-            return httpx.get(f"{self.url}/readyz", trust_env=False).status_code == 200
+            return "workers" in httpx.get(f"{self.url}/readyz", trust_env=False).json()  # which may be none yet
         except httpx.TransportError:
             return False
 

@@ -45,6 +45,29 @@ def test_a_make_command_is_a_target(command: str) -> None:
     assert ended.returncode == 0, ended.stderr
 
 
+STARTS = [document for document in DOCUMENTS if any("understudy keys new" in block for block in blocks(document, "sh"))]
+
+
+@pytest.mark.parametrize("document", STARTS, ids=lambda document: document.parent.name)
+def test_a_second_start_of_a_recipe_has_the_key_of_the_first(document: Path, tmp_path: Path) -> None:
+    lines = next(block for block in blocks(document, "sh") if "understudy keys new" in block).splitlines()
+    script = "\n".join(line for line in lines if "UNDERSTUDY_SECRET_KEY" in line or "keys new" in line)
+    env = {"PATH": f"{COMMAND.parent}{os.pathsep}{os.environ['PATH']}"}
+    keys = {
+        subprocess.run(
+            ["sh", "-ec", f'{script}\necho "$UNDERSTUDY_SECRET_KEY"'],
+            cwd=tmp_path,
+            env=env,
+            capture_output=True,
+            check=True,
+        ).stdout
+        for _ in range(2)
+    }
+    assert len(keys) == 1
+    assert Keyring.parse(keys.pop().decode().strip())
+    assert [path.stat().st_mode & 0o777 for path in tmp_path.iterdir()] == [0o600]
+
+
 @pytest.mark.parametrize("command", commands("understudy"))
 def test_an_understudy_command_runs(command: str, serve: Serve, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     _, verb, *arguments = shlex.split(command)

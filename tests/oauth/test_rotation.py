@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 from peers.wait import wait_until
 from sqlalchemy import create_engine, text
-from stage import Stage, Vault, stage
+from stage import Stage, StageChannel, Vault, stage
 from typer.testing import CliRunner
 
+from gateway import Agent, Gateway, SettingError
 from gateway.cli import app
 from gateway.database import make_database
 from oauth import Identity, Keyring, Token
@@ -133,3 +134,31 @@ async def test_what_no_key_opens_is_counted_and_left(tmp_path: Path, monkeypatch
     result = await asyncio.to_thread(CliRunner().invoke, app, ["keys", "rotate"])
     assert "3 are left that no key" in str(result.exception)
     assert await opened_by(url, OLD) == 3
+
+
+async def test_a_start_whose_key_opens_none_of_the_tokens_is_refused(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/gateway.db"
+    await fill(url, OLD, 3)
+    with pytest.raises(SettingError, match=r"UNDERSTUDY_SECRET_KEY opens none of the 3 tokens in the database"):
+        await _start(tmp_path, url, NEW)
+    await _start(tmp_path, url, f"{NEW},{OLD}")
+    await _start(tmp_path, url, OLD)
+
+
+async def test_a_start_whose_key_opens_a_token_or_finds_none_is_not_refused(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/gateway.db"
+    await _start(tmp_path, url, NEW)
+    await fill(url, OLD, 150)
+    database = make_database(url)
+    await database.open()
+    async with database.write() as connection:
+        token = Token("SECRET-last", None, None, frozenset({"read"}), "last")
+        await TokenStore(database, Keyring.parse(NEW)).save(connection, Identity("stage", "T1", "q"), "fake", token)
+    await database.close()
+    await _start(tmp_path, url, NEW)
+
+
+async def _start(directory: Path, url: str, key: str) -> None:
+    gateway = Gateway(Agent(model="test"), [StageChannel()], url, secret_key=key)
+    async with gateway.lifespan():
+        pass
