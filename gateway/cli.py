@@ -10,11 +10,11 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from gateway.config import DEV_DATABASE, DEV_DIRECTORY
 from gateway.events import ToolOutcome
 from gateway.logs import configure_logging
 from oauth import Identity, Keyring, SettingError
 
-DEV_DIRECTORY = Path(".understudy")
 LOOPBACK = "127.0.0.1"
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False, help=__doc__)
@@ -301,7 +301,7 @@ def dev(port: Port = 8000) -> None:
     from toolkits.google import Gmail
 
     DEV_DIRECTORY.mkdir(exist_ok=True)
-    database = os.environ.get("UNDERSTUDY_DATABASE_URL") or f"sqlite:///{DEV_DIRECTORY}/dev.db"
+    database = os.environ.get("UNDERSTUDY_DATABASE_URL") or f"sqlite:///{DEV_DATABASE}"
     if not database.startswith("sqlite"):
         raise SettingError(
             "UNDERSTUDY_DATABASE_URL names a database in which workers play messages, and the web chat shows what "

@@ -1,4 +1,5 @@
 from enum import StrEnum
+from pathlib import Path
 
 from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
@@ -6,6 +7,8 @@ from pydantic_settings import SettingsConfigDict
 from oauth.settings import ServiceUrl, Settings
 
 DEFAULT_DATABASE_URL = "sqlite:///understudy.db"
+DEV_DIRECTORY = Path(".understudy")  # where `understudy dev` keeps what is its own
+DEV_DATABASE = DEV_DIRECTORY / "dev.db"
 
 
 class PrivateAnswers(StrEnum):

@@ -1,6 +1,7 @@
 import importlib.util
 import inspect
 import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -11,6 +12,7 @@ from gateway.channels import configured_interfaces
 from gateway.gateway import Gateway
 from gateway.native import engine_of
 from oauth import SettingError
+from toolkits import CloneError
 
 YAML = (".yaml", ".yml")
 FILE_PREFIX = "understudy_file_"  # of the module that an operator's file becomes
@@ -39,6 +41,8 @@ def load_target(target: str) -> Gateway | Agent:
     if not path.is_file():
         raise SettingError(f"There is no file {path}.")
     if path.suffix in YAML:
+        if name is not None:
+            raise SettingError(f"{path} is one gateway: give its name alone, without :{name}.")
         from gateway.configuration import load  # imported where it is used: that takes a moment
 
         return load(path)
@@ -69,12 +73,27 @@ def _load(path: Path) -> ModuleType:
     sys.path.insert(0, str(path.resolve().parent))  # as `python FILE` does
     name = f"{FILE_PREFIX}{path.stem}"  # not the file's own name, which may be that of a package, like "slack"
     spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None
-    assert spec.loader is not None
+    if spec is None or spec.loader is None:
+        raise SettingError(f"{path} is neither a Python file (.py) nor a YAML file (.yaml).")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except (SettingError, CloneError):
+        raise
+    except SyntaxError as error:
+        where = f"{error.filename or path}:{error.lineno or 1}:{error.offset or 1}"
+        raise SettingError(f"{where}: this is no Python: {error.msg}.") from error
+    except Exception as error:  # whatever the file does when it is loaded
+        raise SettingError(f"{_where(path, error)}: {type(error).__name__}: {error}") from error
     return module
+
+
+def _where(path: Path, error: Exception) -> str:
+    """Return the last line of the file, or of another one beside it, that ran when an error was raised."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if Path(frame.filename).resolve().parent == path.resolve().parent]
+    return f"{own[-1].filename}:{own[-1].lineno}" if own else str(path)
 
 
 def _only(module: ModuleType, is_kind: Callable[[Any], object], path: Path) -> Any:

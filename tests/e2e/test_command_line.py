@@ -91,6 +91,81 @@ def test_a_file_with_an_agent_of_a_framework_is_taken_as_it_is(
         load_target(str(two))
 
 
+GATEWAY = "from gateway import Agent, Gateway\ngateway = Gateway(Agent(model='test'))\n"
+
+WRONG_TARGETS = {
+    "a file that is not there": ("nowhere.py", "", "There is no file nowhere.py."),
+    "a directory": (".", "", "There is no file ."),
+    "a file without a gateway": ("bot.py", "x = 1\n", "bot.py has no Gateway and no Agent at its top level"),
+    "a file that is no Python": (
+        "bot.py",
+        "x = 1\ngateway = (\n",
+        "bot.py:2:11: this is no Python: '(' was never closed.",
+    ),
+    "a file that raises": (
+        "bot.py",
+        "x = 1\ngateway = nothing\n",
+        "bot.py:2: NameError: name 'nothing' is not defined",
+    ),
+    "a package that is not there": (
+        "bot.py",
+        "import nowhere_at_all\n",
+        "bot.py:1: ModuleNotFoundError: No module named",
+    ),
+    "two gateways": (
+        "bot.py",
+        f"{GATEWAY}other = Gateway(Agent(model='test'))\n",
+        "say which: bot.py:gateway, bot.py:other.",
+    ),
+    "a name that is not there": ("bot.py:bot", GATEWAY, "bot.py has no Gateway and no Agent called 'bot'."),
+    "a name of something else": ("bot.py:Agent", GATEWAY, "bot.py has no Gateway and no Agent called 'Agent'."),
+    "neither Python nor YAML": (
+        "bot.txt",
+        "hello\n",
+        "bot.txt is neither a Python file (.py) nor a YAML file (.yaml).",
+    ),
+    "a YAML file and a name": ("bot.yaml:gateway", "agents: {}\n", "bot.yaml is one gateway: give its name alone"),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG_TARGETS)
+def test_a_wrong_target_is_said_in_one_sentence(wrong: str, tmp_path: Path) -> None:
+    target, code, sentence = WRONG_TARGETS[wrong]
+    if code:
+        (tmp_path / target.partition(":")[0]).write_text(code)
+    ended = run("serve", target, directory=tmp_path)
+    assert ended.returncode == 2
+    assert sentence in ended.stderr, ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert ended.stderr.count("\n") == 1
+
+
+def test_a_line_beside_the_file_that_raises_is_named(tmp_path: Path) -> None:
+    (tmp_path / "bot.py").write_text(f"import tools\n{GATEWAY}")
+    (tmp_path / "tools.py").write_text("import json\njson.loads('{')\n")
+    assert "tools.py:2: JSONDecodeError" in run("check", "bot.py", directory=tmp_path).stderr
+
+
+def test_audit_reads_the_database_of_dev_and_says_so(tmp_path: Path) -> None:
+    missing = run("audit", directory=tmp_path)
+    assert missing.returncode == 2
+    assert "The database (UNDERSTUDY_DATABASE_URL is not set) is understudy.db, which does not exist." in missing.stderr
+    (tmp_path / ".understudy").mkdir()
+    run("db", "upgrade", directory=tmp_path, UNDERSTUDY_DATABASE_URL="sqlite:///.understudy/dev.db")
+    found = run("audit", directory=tmp_path)
+    assert found.returncode == 0, found.stderr
+    assert "this is .understudy/dev.db, the database of `understudy dev`" in found.stderr
+    named = run("audit", directory=tmp_path, UNDERSTUDY_DATABASE_URL="sqlite:///other.db")
+    assert "UNDERSTUDY_DATABASE_URL names other.db, which does not exist." in named.stderr
+
+
+def test_a_worker_without_postgresql_does_not_name_a_variable_that_is_not_set(tmp_path: Path) -> None:
+    (tmp_path / "bot.py").write_text(GATEWAY)
+    ended = run("worker", "bot.py", directory=tmp_path)
+    assert ended.returncode == 2
+    assert "The database (UNDERSTUDY_DATABASE_URL is not set) is a SQLite file" in ended.stderr
+
+
 def test_a_toolkit_that_cannot_be_cloned_stops_the_start_by_name(tmp_path: Path) -> None:
     (tmp_path / "bot.py").write_text(
         "import threading\n"
