@@ -9,9 +9,9 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Table
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy import Connection, Engine, Table, event
+from sqlalchemy.engine import URL, ExceptionContext, make_url
+from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from oauth import SettingError
@@ -26,8 +26,22 @@ Work = Callable[[AsyncConnection], Coroutine[Any, Any, T]]
 SETTING = "UNDERSTUDY_DATABASE_URL"
 
 
-class DatabaseUnavailableError(SQLAlchemyError):
+class DatabaseUnavailableError(OperationalError):
     """The database could not be reached, or did not answer in time. What was to be written is not at fault."""
+
+
+def name_failures(engine: Engine) -> None:
+    """Have an engine raise `DatabaseUnavailableError` where its driver says that the database cannot be used.
+
+    A tool may use a database of its own, whose `OperationalError` is none of the gateway's.
+    """
+
+    @event.listens_for(engine, "handle_error")
+    def replace(context: ExceptionContext) -> None:
+        failed = isinstance(context.sqlalchemy_exception, (OperationalError, InterfaceError))
+        if failed and not context.is_pre_ping:
+            original = context.original_exception
+            raise DatabaseUnavailableError(context.statement, None, original, hide_parameters=True) from original
 
 
 def named(database: object) -> str:

@@ -18,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.cancellation import exits_contained
+from gateway.database import DatabaseUnavailableError
 from gateway.dispatch import RETRY_DELAY, STOP_GRACE, Drain, TurnSlot
 from gateway.inbox import Busy
 from gateway.logs import describe
@@ -173,6 +174,9 @@ class DistributedDispatcher:
                         more = await self._drain(conversation_id, slot)
                 finally:
                     slot.free()
+        except DatabaseUnavailableError as error:
+            log.warning("conversation %s waits for the database: %s", conversation_id, describe(error))
+            raise
         except Busy:  # this job is the conversation's only one, maybe: it is not over before the message is
             raise
         except Exception:

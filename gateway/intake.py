@@ -3,9 +3,9 @@ import logging
 import time
 from collections.abc import Sequence
 
-from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.exc import SQLAlchemyError
 
+from gateway.database import DatabaseUnavailableError
 from gateway.inbox import Inbox
 from gateway.interface import Event
 from gateway.logs import describe
@@ -133,11 +133,11 @@ class Intake:
         """Commit a group in one transaction; in halves, if that fails because of one of its events.
 
         Raises:
-            SQLAlchemyError, OSError: if the database cannot be used: then halves would fail, too.
+            DatabaseUnavailableError, OSError: if the database cannot be used: then halves would fail, too.
         """
         try:
             accepted = await self._inbox.accept([event for event, _ in group])
-        except (OperationalError, InterfaceError, PoolTimeoutError, OSError):
+        except (DatabaseUnavailableError, OSError):
             raise
         except Exception as error:  # noqa: BLE001 - whatever a driver raises for a value that it does not take
             if len(group) > 1:

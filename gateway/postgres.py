@@ -7,7 +7,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
-from gateway.database import POOL_TIMEOUT, SETTING, Database, T, Work, is_current, migrate
+from gateway.database import POOL_TIMEOUT, SETTING, Database, T, Work, is_current, migrate, name_failures
 from gateway.postgres_connection import PostgresConnection
 from gateway.steady import SteadyEngine, steady
 from oauth import SettingError
@@ -142,6 +142,7 @@ class PostgresDatabase(Database):
             hide_parameters=True,
             connect_args={"async_creator_fn": PostgresConnection.connect, **self._options(answer_timeout)},
         )
+        name_failures(engine.sync_engine)
         reading = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         self._writer, self._reader = SteadyEngine(engine.sync_engine), SteadyEngine(reading.sync_engine)
 

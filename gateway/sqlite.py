@@ -9,7 +9,7 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from gateway.database import POOL_TIMEOUT, SETTING, Database, T, Work, is_current, migrate, named
+from gateway.database import POOL_TIMEOUT, SETTING, Database, T, Work, is_current, migrate, name_failures, named
 from gateway.threaded import InlineConnection, ThreadedEngine
 from oauth import SettingError
 
@@ -125,4 +125,5 @@ class SQLiteDatabase(Database):
         def start(connection: Connection) -> None:
             connection.exec_driver_sql(begin)
 
+        name_failures(engine)
         return ThreadedEngine(engine, connections, POOL_TIMEOUT)

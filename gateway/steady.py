@@ -9,7 +9,10 @@ from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from gateway.database import DatabaseUnavailableError
 
 T = TypeVar("T")
 
@@ -31,7 +34,10 @@ async def steady(engine: SteadyEngine) -> AsyncIterator[AsyncConnection]:
     """One transaction, committed when the block ends and rolled back when it raises."""
     connection = engine.connect()
     try:
-        await finished(connection.start())
+        try:
+            await finished(connection.start())
+        except PoolTimeoutError as error:
+            raise DatabaseUnavailableError(None, None, error) from error
         transaction = connection.begin()
         try:
             await finished(transaction.start())

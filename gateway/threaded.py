@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, CursorResult, Engine, Result
 from sqlalchemy.sql.base import Executable
 
+from gateway.database import DatabaseUnavailableError
 from gateway.steady import finished
 
 T = TypeVar("T")
@@ -91,8 +92,11 @@ class ThreadedEngine:
 
     @asynccontextmanager
     async def _taken(self) -> "AsyncIterator[_Slot]":
-        async with asyncio.timeout(self._timeout):
-            slot = await self._free.get()
+        try:
+            async with asyncio.timeout(self._timeout):
+                slot = await self._free.get()
+        except TimeoutError as error:
+            raise DatabaseUnavailableError(None, None, error) from error
         try:
             yield slot
         finally:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import socket
+import sqlite3
 import sys
 import threading
 from collections.abc import Iterator
@@ -13,9 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
 from pydantic_ai.messages import ModelMessage, ModelResponse
 from pydantic_ai.models.function import AgentInfo
+from sqlalchemy.engine import make_url
 from stage import obey, stage
 
 from gateway import Conversation, Identity, Message
@@ -304,3 +307,67 @@ async def test_a_turn_whose_end_cannot_be_written_is_ended_with_plain_values_aft
         assert "reference" in (await scene.wait_for(1))[0].text
         assert await scene.ask("alice", "hello") == "heard: hello"
     assert scene.rows("SELECT status FROM inbox ORDER BY id") == [("dead",), ("done",)]
+
+
+class Outage:
+    """Takes a database away, and gives it back: a lock on the SQLite file, or PostgreSQL without connections."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._lock: sqlite3.Connection | None = None
+
+    def begin(self) -> None:
+        if self._url.startswith("sqlite"):
+            self._lock = sqlite3.connect(self._url.removeprefix("sqlite:///"), check_same_thread=False)
+            self._lock.execute("BEGIN IMMEDIATE")
+        else:
+            self._allow_connections(False)
+
+    def end(self) -> None:
+        if self._lock is not None:
+            self._lock.close()
+        else:
+            self._allow_connections(True)
+
+    def _allow_connections(self, allowed: bool) -> None:
+        url = make_url(self._url)
+        server = url.set(drivername="postgresql", database="postgres").render_as_string(hide_password=False)
+        with psycopg.connect(server, autocommit=True) as connection:
+            connection.execute(f"ALTER DATABASE {url.database} ALLOW_CONNECTIONS {allowed}")
+            if not allowed:
+                ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
+                connection.execute(ended, (url.database,))
+
+
+class Desk(Toolkit):
+    """A tool during whose first call the database goes away."""
+
+    _clone_shared_attrs = ("outage", "begun")
+
+    def __init__(self, outage: Outage) -> None:
+        self.outage = outage
+        self.begun = threading.Event()
+
+    @tool(read_only=True)
+    def break_off(self) -> str:
+        """Works, while the database goes away."""
+        if not self.begun.is_set():
+            self.outage.begin()
+            self.begun.set()
+        return "done"
+
+
+async def test_a_failure_of_the_database_in_a_turn_costs_the_message_neither_its_place_nor_a_try(
+    tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("gateway.dispatch.RETRY_DELAY", 0.1)
+    desk = Desk(Outage(database_url))
+    scene = stage(tmp_path, [desk], database=database_url)
+    async with scene.open():
+        await scene.write("alice", "call break_off")
+        await scene.write("alice", "second")
+        await scene.wait_until(lambda: "waits for the database" in caplog.text, timeout=60)
+        await asyncio.to_thread(desk.outage.end)
+        await scene.wait_for(2, timeout=60)
+    assert [sent.text for sent in scene.sent] == ["done", "heard: second"]
+    assert scene.rows("SELECT status, attempts FROM inbox ORDER BY id") == [("done", 1), ("done", 1)]
