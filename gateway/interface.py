@@ -13,6 +13,7 @@ from starlette.routing import BaseRoute
 
 from gateway.events import TurnEvent
 from gateway.live import LiveView
+from gateway.retries import bounded_wait
 from gateway.threads import ThreadStore
 from oauth import Identity
 from oauth.installations import InstallationStore
@@ -114,11 +115,15 @@ class DeliveryAmbiguous(Exception):  # noqa: N818
 
 
 class RetryLater(Exception):  # noqa: N818
-    """The platform did not take this, and asks to send nothing for the tenant for so many seconds."""
+    """The platform did not take this, and asks to send nothing for the tenant for so many seconds.
+
+    Args:
+        seconds: taken for an hour if it is more, and for a second if it is less.
+    """
 
     def __init__(self, seconds: float) -> None:
-        super().__init__(f"in {seconds} seconds")
-        self.seconds = seconds
+        self.seconds = bounded_wait(seconds)
+        super().__init__(f"in {self.seconds} seconds")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,15 @@
 """When something that failed is tried again."""
 
+import math
 import random
 from datetime import UTC, datetime, timedelta
 
 LONGEST_PAUSE = 300.0  # seconds between two tries
+
+# Seconds for which a platform is sent nothing when it asks for that, whatever it asks for.
+SHORTEST_WAIT = 1.0
+LONGEST_WAIT = 3600.0
+UNKNOWN_WAIT = 5.0  # where it does not say how long
 
 # What a program raises that is wrong. It does not pass by itself.
 _MISTAKES = (
@@ -33,3 +39,9 @@ def next_try(tries: int) -> datetime:
     """When something is tried again that was tried so often: after 1, 2, 4 … seconds, with jitter, at most 300."""
     pause = min(2.0 ** max(tries - 1, 0), LONGEST_PAUSE)
     return datetime.now(UTC) + timedelta(seconds=pause * random.uniform(0.75, 1.25))  # noqa: S311 - not for secrets
+
+
+def bounded_wait(seconds: float) -> float:
+    """Return how long to send nothing where a platform asks for so many seconds: a second to an hour."""
+    bounded = min(max(seconds, SHORTEST_WAIT), LONGEST_WAIT)
+    return UNKNOWN_WAIT if math.isnan(bounded) else bounded

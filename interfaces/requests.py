@@ -3,6 +3,8 @@
 import asyncio
 import re
 from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -10,13 +12,14 @@ from pydantic_core import from_json
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 
+from gateway.retries import UNKNOWN_WAIT, bounded_wait
+
 MOST_BYTES = 1024 * 1024  # of a webhook: the platforms send a fraction of it
 MOST_FORM_BYTES = 256 * 1024
 MOST_FIELDS = 250  # of a form: the platforms send some forty
 MOST_BYTES_AT_ONCE = 64 * 1024 * 1024  # of all bodies that are being read
 BODY_TIMEOUT = 10.0  # seconds in which a whole body has to come
 
-RETRY_AFTER = 5.0  # seconds, where a platform that wants a pause does not say how long
 
 FORM = "application/x-www-form-urlencoded"
 
@@ -27,9 +30,21 @@ _ESCAPE = re.compile(
 
 
 def retry_after(headers: Mapping[str, str]) -> float:
-    """The seconds that a platform asks to wait for (RFC 9110, section 10.2.3)."""
+    """Return the seconds that a platform asks to wait for, as a number or a date (RFC 9110, section 10.2.3).
+
+    They are at least one, at most an hour, and five where the header says nothing that makes sense.
+    """
     given = next((value for name, value in headers.items() if name.lower() == "retry-after"), "")
-    return float(given) if given.isdecimal() else RETRY_AFTER
+    try:
+        return bounded_wait(float(given))
+    except ValueError:
+        pass
+    try:
+        until = parsedate_to_datetime(given)
+    except (ValueError, OverflowError):
+        return UNKNOWN_WAIT
+    until = until.replace(tzinfo=UTC) if until.tzinfo is None else until
+    return bounded_wait((until - datetime.now(UTC)).total_seconds())
 
 
 class _Memory:
@@ -45,7 +60,7 @@ class _Memory:
             HTTPException: 503 if that is more than there is.
         """
         if self._taken + size > MOST_BYTES_AT_ONCE:
-            raise HTTPException(503, headers={"Retry-After": str(int(RETRY_AFTER)), "Connection": "close"})
+            raise HTTPException(503, headers={"Retry-After": str(int(UNKNOWN_WAIT)), "Connection": "close"})
         self._taken += size
 
     def give_back(self, size: int) -> None:

@@ -43,6 +43,11 @@ class Running:
         with sqlite3.connect(self.directory / "understudy.db") as database:
             return database.execute("SELECT status FROM inbox").fetchall()
 
+    def pauses(self) -> list[tuple[Any, ...]]:
+        """Until when tenants are to be sent nothing."""
+        with sqlite3.connect(self.directory / "understudy.db") as database:
+            return database.execute("SELECT until FROM pauses").fetchall()
+
 
 Run = Callable[..., AbstractAsyncContextManager[Running]]
 

@@ -3,7 +3,7 @@ import json
 import logging
 import re
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
 import telegram
 from pydantic import AfterValidator, Field, SecretStr
@@ -13,7 +13,6 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from telegram import Update
 from telegram.error import BadRequest, InvalidToken, TelegramError
-from telegram.request import HTTPXRequest
 
 from gateway.intake import RETRY_FAILED, NotAccepted
 from gateway.interface import Host
@@ -22,6 +21,7 @@ from interfaces.refusals import RefusalLog, WebhookRefusedError
 from interfaces.requests import parse_json, read_body
 from interfaces.telegram import parse
 from interfaces.telegram.present import TelegramPresenter
+from interfaces.telegram.request import TelegramRequest
 from interfaces.telegram.schema import to_update
 from oauth import SettingError
 from oauth.settings import ServiceUrl, Settings, is_loopback
@@ -31,21 +31,6 @@ CALL_TIMEOUT = 15.0  # seconds for one call of the Bot API
 SECRET_HEADER = "X-Telegram-Bot-Api-Secret-Token"  # noqa: S105 - its name
 
 log = logging.getLogger(__name__)
-
-
-class BotApiRequest(HTTPXRequest):
-    """The library's client, which takes no body for an answer but the Bot API's."""
-
-    @staticmethod
-    def parse_json_payload(payload: bytes) -> dict[str, Any]:
-        """https://core.telegram.org/bots/api#making-requests"""
-        try:
-            answer = json.loads(payload)
-        except ValueError:
-            answer = None
-        if not isinstance(answer, dict) or not isinstance(answer.get("ok"), bool):
-            raise TelegramError("The answer is not one of the Bot API.")
-        return answer
 
 
 def _check_token(token: SecretStr) -> SecretStr:
@@ -97,7 +82,7 @@ class Telegram:
             token,
             base_url=f"{settings.api_url}/bot",
             base_file_url=f"{settings.api_url}/file/bot",
-            request=BotApiRequest(
+            request=TelegramRequest(
                 connection_pool_size=32,
                 connect_timeout=CALL_TIMEOUT,
                 read_timeout=CALL_TIMEOUT,

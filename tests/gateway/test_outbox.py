@@ -84,6 +84,26 @@ async def test_a_tenant_that_asks_for_a_pause_gets_one_and_no_other_does(tmp_pat
     assert sorted(scene.rows("SELECT attempts FROM outbox")) == [(1,), (1,), (1,)]
 
 
+@pytest.mark.parametrize(
+    "seconds",
+    [99999999999999, 10**400, float("inf"), float("nan"), -1e9],
+    ids=["long", "longer", "inf", "nan", "negative"],
+)
+async def test_a_platform_that_asks_for_an_impossible_pause_gets_a_possible_one(
+    tmp_path: Path, seconds: float, caplog: pytest.LogCaptureFixture
+) -> None:
+    scene = stage(tmp_path)
+    scene.channel.presenter.failures.append(RetryLater(seconds))
+    async with scene.open():
+        await scene.write("alice", "hello")
+        await scene.wait_until_rows("SELECT count(*) FROM pauses", 1)
+        await scene.change("UPDATE pauses SET until = '2000-01-01 00:00:00.000000'")
+        await scene.change("UPDATE outbox SET due_at = '2000-01-01 00:00:00.000000' WHERE status = 'retrying'")
+        await scene.wait_for(1)
+    assert scene.rows("SELECT attempts FROM outbox") == [(1,)]
+    assert "Traceback" not in caplog.text
+
+
 @pytest.mark.usefixtures("impatient")
 async def test_an_answer_that_may_have_arrived_is_sent_again_with_a_mark(tmp_path: Path, database_url: str) -> None:
     scene = stage(tmp_path, database=database_url)

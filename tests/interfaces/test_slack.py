@@ -1,6 +1,7 @@
 import json
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -288,6 +289,17 @@ async def test_what_slack_asks_to_wait_for_is_waited_for_and_sent_once(
         assert time.monotonic() - began >= 3  # seconds; a retry of the gateway's own would come within two
         assert [call.status for call in emulate.slack.calls("chat.postMessage")] == [429, 200]
         assert running.prompts == ["hello"]
+
+
+@pytest.mark.parametrize("asked", ["99999999999999", "Fri, 31 Dec 9999 23:59:59 GMT"])
+async def test_an_impossible_rate_limit_is_bounded(run: Run, slack: Slack, emulate: Emulate, asked: str) -> None:
+    async with run(slack) as running:
+        limited = {"ok": False, "error": "ratelimited"}
+        emulate.slack.fail("/api/chat.postMessage", 429, headers={"Retry-After": asked}, body=limited)
+        await post(running, dm(emulate, "hello"))
+        await wait_until_async(running.pauses, what="a pause")
+        until = datetime.fromisoformat(running.pauses()[0][0]).replace(tzinfo=UTC)
+        assert timedelta(minutes=50) < until - datetime.now(UTC) <= timedelta(hours=1)
 
 
 @pytest.mark.parametrize("place", ["dm", "thread"])

@@ -8,10 +8,13 @@ from peers import telegram_updates as updates
 from peers.telegram import TelegramServer
 from peers.wait import wait_until_async
 from stage import FakeProvider
+from telegram.error import RetryAfter
 
 from gateway import SettingError, TurnContext
 from gateway.interface import AGAIN
+from gateway.retries import LONGEST_WAIT, SHORTEST_WAIT
 from interfaces.telegram import Telegram
+from interfaces.telegram.request import TelegramRequest
 from toolkits import Toolkit, tool
 
 ALICE = seed.ALICE.telegram_id
@@ -192,6 +195,24 @@ async def test_a_rate_limit_is_waited_for(run: Run, bot: Telegram, telegram: Tel
         assert await said(telegram, ALICE) == ["heard"]
         assert time.monotonic() - began >= 3  # seconds; a retry of the gateway's own would come within two
         assert [call.status for call in telegram.calls if call.method == "sendMessage"] == [429, 200]
+
+
+@pytest.mark.parametrize("asked", [99999999999999, -7])
+async def test_an_impossible_rate_limit_is_bounded(
+    run: Run, bot: Telegram, telegram: TelegramServer, asked: int
+) -> None:
+    async with run(bot) as running:
+        telegram.fail("sendMessage", retry_after=asked)
+        await post(running, telegram, updates.private_message("hello"))
+        await wait_until_async(running.pauses, what="a pause")
+        assert [call.status for call in telegram.calls if call.method == "sendMessage"][:1] == [429]
+
+
+@pytest.mark.parametrize("asked", ['"12"', "NaN", "1e400", "[]", "true"])
+def test_a_rate_limit_that_is_no_number_of_seconds_is_one(asked: str) -> None:
+    payload = f'{{"ok": false, "parameters": {{"retry_after": {asked}}}}}'
+    seconds = TelegramRequest.parse_json_payload(payload.encode())["parameters"]["retry_after"]
+    assert SHORTEST_WAIT <= RetryAfter(seconds)._retry_after.total_seconds() <= LONGEST_WAIT
 
 
 async def test_a_person_who_blocked_the_bot_does_not_hold_up_others(

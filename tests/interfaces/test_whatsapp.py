@@ -1,3 +1,4 @@
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -191,6 +192,17 @@ async def test_a_rate_limit_is_waited_for_and_the_answer_sent_once(
         assert await said(emulate) == ["heard"]
         assert [call.status for call in sends(emulate)] == [429, 201]
         assert running.prompts == ["hello"]
+
+
+@pytest.mark.parametrize("asked", ["99999999999999", "Fri, 31 Dec 9999 23:59:59 GMT"])
+async def test_an_impossible_rate_limit_is_bounded(run: Run, whatsapp: WhatsApp, emulate: Emulate, asked: str) -> None:
+    async with run(whatsapp) as running:
+        limited = {"code": 20429, "message": "Too Many Requests", "status": 429}
+        emulate.twilio.fail(MESSAGES, 429, method="POST", headers={"Retry-After": asked}, body=limited)
+        await post(running, webhook.inbound("hello"))
+        await wait_until_async(running.pauses, what="a pause")
+        until = datetime.fromisoformat(running.pauses()[0][0]).replace(tzinfo=UTC)
+        assert timedelta(minutes=50) < until - datetime.now(UTC) <= timedelta(hours=1)
 
 
 @pytest.mark.parametrize("after", [True, False], ids=["taken", "not taken"])
