@@ -27,19 +27,30 @@ async def print_one(name: str) -> None:
 
 
 async def retry(names: Sequence[str], *, every: bool) -> str:
-    """Lets them be tried again; returns what to tell the operator."""
+    """Let dead letters be tried again; return what to tell the operator."""
     async with stored() as database:
         dead_letters = DeadLetters(database)
-        count = await dead_letters.retry(await _chosen(dead_letters, names, every))
-    return f"{count} to be tried again. A gateway or a worker that runs takes them up by itself."
+        chosen = await _chosen(dead_letters, names, every)
+        changed = await dead_letters.retry(chosen)
+    told = f"{len(changed)} to be tried again. A gateway or a worker that runs takes them up by itself."
+    return told + _left_alone(chosen, changed)
 
 
 async def drop(names: Sequence[str], *, every: bool) -> str:
-    """Drops them; returns what to tell the operator."""
+    """Drop dead letters; return what to tell the operator."""
     async with stored() as database:
         dead_letters = DeadLetters(database)
-        count = await dead_letters.drop(await _chosen(dead_letters, names, every))
-    return f"{count} dropped."
+        chosen = await _chosen(dead_letters, names, every)
+        changed = await dead_letters.drop(chosen)
+    return f"{len(changed)} dropped." + _left_alone(chosen, changed)
+
+
+def _left_alone(chosen: Sequence[DeadLetter], changed: Sequence[DeadLetter]) -> str:
+    kept = {letter.id for letter in changed}
+    others = list(dict.fromkeys(letter.id for letter in chosen if letter.id not in kept))
+    if not others:
+        return ""
+    return f" Left alone, since they were retried or dropped meanwhile: {', '.join(others)}."
 
 
 async def _chosen(dead_letters: DeadLetters, names: Sequence[str], every: bool) -> list[DeadLetter]:

@@ -1,6 +1,6 @@
 """What was given up: messages that were not answered, and answers that were not delivered."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -70,43 +70,55 @@ class DeadLetters:
             raise SettingError(f"There is no dead letter {name}: `understudy deadletters list` lists what there is.")
         return found
 
-    async def retry(self, letters: Sequence[DeadLetter]) -> int:
-        """Lets them be tried again, as often as new ones; returns how many were still there."""
-        async with self._database.write() as connection:
-            for letter in letters:
-                if letter.kind == MESSAGE:  # a call that raised is made again; one that was done is not
-                    raised = (tool_calls.c.inbox_id == int(letter.id[1:]), tool_calls.c.error == RAISED)
-                    await connection.execute(delete(tool_calls).where(*raised))
+    async def retry(self, letters: Sequence[DeadLetter]) -> list[DeadLetter]:
+        """Let letters be tried again, as often as new ones, in one transaction.
+
+        Returns:
+            Those that were still dead letters. The others are left alone.
+        """
         now = datetime.now(UTC)
         again = {"attempts": 0, "due_at": now, "renewed_at": now}
-        return await self._change(
-            letters,
-            {"status": InboxStatus.RETRYING, "turn_id": None, **again},
-            {"status": OutboxStatus.RETRYING, "ambiguous": False, **again},
-        )
+        message = {"status": InboxStatus.RETRYING, "turn_id": None, **again}
+        delivery = {"status": OutboxStatus.RETRYING, "ambiguous": False, **again}
+        return await self._change(letters, message, delivery, _forget_raised)
 
-    async def drop(self, letters: Sequence[DeadLetter]) -> int:
-        """Takes them off the list; returns how many were still there."""
-        async with self._database.write() as connection:
-            for letter in letters:
-                if letter.kind == MESSAGE:
-                    await forget(connection, int(letter.id[1:]))
-        return await self._change(letters, {"status": InboxStatus.DROPPED}, {"status": OutboxStatus.DROPPED})
+    async def drop(self, letters: Sequence[DeadLetter]) -> list[DeadLetter]:
+        """Take letters off the list, in one transaction.
 
-    async def _change(self, letters: Sequence[DeadLetter], message: dict[str, Any], delivery: dict[str, Any]) -> int:
-        changed = 0
+        Returns:
+            Those that were still dead letters. The others are left alone.
+        """
+        return await self._change(letters, {"status": InboxStatus.DROPPED}, {"status": OutboxStatus.DROPPED}, forget)
+
+    async def _change(
+        self,
+        letters: Sequence[DeadLetter],
+        message: dict[str, Any],
+        delivery: dict[str, Any],
+        tidy: Callable[[AsyncConnection, int], Awaitable[None]],
+    ) -> list[DeadLetter]:
+        """Change what is still dead, then tidy the journals of those messages."""
+        unique = {letter.id: letter for letter in letters}
+        changed = []
         async with self._database.write() as connection:
-            for letter in letters:
+            for _, letter in sorted(
+                unique.items()
+            ):  # in one order: two operators wait for each other, and not for ever
                 table, values = (inbox, message) if letter.kind == MESSAGE else (outbox, delivery)
-                changed += await _change_one(connection, table, int(letter.id[1:]), values)
+                row_id = int(letter.id[1:])
+                update_dead = update(table).where(table.c.id == row_id, _is_dead(table)).values(values)
+                if (await connection.execute(update_dead.returning(table.c.id))).first() is None:
+                    continue
+                changed.append(letter)
+                if letter.kind == MESSAGE:
+                    await tidy(connection, row_id)
         return changed
 
 
-async def _change_one(connection: AsyncConnection, table: Table, row_id: int, values: dict[str, Any]) -> int:
-    changed = await connection.execute(
-        update(table).where(table.c.id == row_id, _is_dead(table)).values(values).returning(table.c.id)
-    )
-    return len(changed.all())
+async def _forget_raised(connection: AsyncConnection, inbox_id: int) -> None:
+    """Let calls that raised be made again; those that were done are not."""
+    raised = (tool_calls.c.inbox_id == inbox_id, tool_calls.c.error == RAISED)
+    await connection.execute(delete(tool_calls).where(*raised))
 
 
 def _is_dead(table: Table) -> Any:

@@ -3,14 +3,18 @@
 import asyncio
 import json
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy.ext.asyncio import AsyncConnection
 from stage import stage
 from typer.testing import CliRunner
 
 from gateway.cli import app
+from gateway.dead_letters import DeadLetter, DeadLetters
+from gateway.journal import RAISED
 from oauth import SettingError
 from toolkits.reminders import Reminders
 
@@ -80,6 +84,54 @@ async def test_a_delivery_that_was_given_up_is_sent_when_it_is_retried(
         await _run(understudy, "deadletters", "retry", "--all")
         await scene.wait_for(2)
     assert scene.sent[0].text == "heard: one"
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("command", ["drop", "retry"])
+async def test_a_letter_that_is_not_dead_any_more_is_left_alone(
+    tmp_path: Path, database_url: str, understudy: Command, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.setenv("UNDERSTUDY_TURN_TRIES", "1")
+    scene = stage(tmp_path, database=database_url)
+
+    async def parse(payload: str) -> object:
+        raise ValueError("cannot be read")
+
+    monkeypatch.setattr(scene.channel, "parse", parse)
+    async with scene.open():
+        await scene.write("alice", "one")
+        await scene.write("bob", "two")
+        await scene.wait_until_rows("SELECT count(*) FROM inbox WHERE status = 'dead'", 2)
+    for row_id in (1, 2):
+        scene.rows(
+            "INSERT INTO tool_calls (inbox_id, key, tool, private, began_at, error)"
+            f" VALUES ({row_id}, 'k', 't', {row_id} = 0, '2026-01-01', '{RAISED}')"
+        )
+    real, transactions = DeadLetters.get, 0
+
+    async def get(self: DeadLetters, name: str) -> list[DeadLetter]:
+        found = await real(self, name)
+        if name == "m1":  # another operator has it tried again, and a worker takes it
+            await scene.change("UPDATE inbox SET status = 'running' WHERE id = 1")
+            write = self._database.write
+
+            def counted() -> AbstractAsyncContextManager[AsyncConnection]:
+                nonlocal transactions
+                transactions += 1
+                return write()
+
+            monkeypatch.setattr(self._database, "write", counted)
+        return found
+
+    monkeypatch.setattr(DeadLetters, "get", get)
+    errors = await asyncio.to_thread(CliRunner().invoke, app, ["deadletters", command, "m1", "m2", "m2"])
+    assert errors.exception is None
+    assert "Left alone, since they were retried or dropped meanwhile: m1." in errors.output
+    assert errors.output.startswith("1 ")
+    after = {"drop": "dropped", "retry": "retrying"}[command]
+    assert scene.rows("SELECT id, status FROM inbox ORDER BY id") == [(1, "running"), (2, after)]
+    assert scene.rows("SELECT inbox_id FROM tool_calls") == [(1,)]
+    assert transactions == 1
 
 
 async def _run(command: Command, *arguments: str) -> str:
