@@ -38,7 +38,7 @@ from gateway.request_context import request_context
 from gateway.retention import Retention
 from gateway.routing import Route, Router
 from gateway.runner import AgentRunner
-from gateway.sending import Sender
+from gateway.sending import Sender, current_turn_sender
 from gateway.sessions import Sessions
 from gateway.summaries import Summaries
 from gateway.threads import ThreadStore
@@ -147,7 +147,7 @@ class Gateway:
         self._timers = Timers(self._make_timers(known))
         self._sender = Sender(self._database, self._inbox, self._outbox, presenters)
         audit = Audit(self._database, content=known.audit_content)
-        self._runner = AgentRunner(self._oauth, audit, self._sender)
+        self._runner = AgentRunner(self._oauth, audit, self._sender, known.private_answers)
         self._turns = Turns(
             self._router,
             self._runner,
@@ -300,6 +300,8 @@ class Gateway:
         """Writes to a conversation first, or later, while the gateway's lifespan lasts.
 
         It goes through the outbox as answers do: in order, once, and as a dead letter if the platform does not take it.
+        What a turn sends once it has read something private, to a conversation that several people read, goes to the
+        turn's person alone instead.
 
         Args:
             conversation: where people wrote to the agent, or where the platform lets it write first.
@@ -313,8 +315,11 @@ class Gateway:
         Raises:
             ValueError: if there is nothing in the text that can be seen, or `at` has no time zone.
             SettingError: if there is no such channel.
+            ToolError: in a turn, if it is for one person alone, and several share their id.
         """
-        return await self._sender.send(conversation, text, at=at, key=key)
+        turn = current_turn_sender.get()
+        sender = self._sender if turn is None else turn.through(self._sender)
+        return await sender.send(conversation, text, at=at, key=key)
 
     @asynccontextmanager
     async def alongside(self) -> AsyncIterator[None]:

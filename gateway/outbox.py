@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
-from sqlalchemy import Row, bindparam, case, insert, select, update
+from sqlalchemy import Row, bindparam, case, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.cancellation import StrayExitError, exits_contained
@@ -18,7 +18,8 @@ from gateway.logs import describe
 from gateway.retries import next_try
 from gateway.tables import OutboxKind, OutboxStatus, conversations, is_any, is_unsent, outbox, pauses
 from oauth import Identity, OAuthCoordinator
-from toolkits import Conversation
+from oauth.columns import Timestamp
+from toolkits import Conversation, Message
 
 SEND_TIMEOUT = 60.0  # seconds for one delivery, whatever it takes at the platform
 HELD_FOR = timedelta(days=1)  # a person who writes later does not expect the answer any more
@@ -94,7 +95,7 @@ _RELEASE = (
         is_any(outbox.c.status, OutboxStatus.HELD),
         outbox.c.recipient_tenant == bindparam("of_tenant"),
         outbox.c.recipient_user_id == bindparam("of_user_id"),
-        outbox.c.created_at >= bindparam("oldest"),
+        func.coalesce(outbox.c.due_at, outbox.c.created_at) >= bindparam("oldest", type_=Timestamp()),
         outbox.c.conversation_id.in_(select(conversations.c.id).where(conversations.c.channel == bindparam("channel"))),
     )
     .values(status=OutboxStatus.WAITING, renewed_at=bindparam("now"))
@@ -195,21 +196,36 @@ class Outbox:
         await self._answer(connection, answered, OutboxKind.SIGN_IN, body, identity)
 
     async def add_message(
-        self, connection: AsyncConnection, conversation_id: int, texts: Sequence[str], at: datetime | None
+        self,
+        connection: AsyncConnection,
+        conversation_id: int,
+        texts: Sequence[str],
+        at: datetime | None,
+        alone: Message | None = None,
     ) -> str:
         """Adds the parts of a message that answers none.
 
         Args:
             at: when it is sent, if not now.
+            alone: a message from the conversation whose sender alone it is for; a note there says so.
 
         Returns:
             Its reference.
         """
         reference = new_reference()
         when: dict[str, Any] = {} if at is None else {"status": OutboxStatus.SCHEDULED, "due_at": at}
-        for text in texts:
-            body = {"text": text, "reply_to": ""}
-            await self._add(connection, conversation_id, None, OutboxKind.TEXT, body, reference=reference, **when)
+        recipient = alone.sender if alone is not None else None
+
+        async def add(kind: OutboxKind, body: object) -> None:
+            await self._add(connection, conversation_id, None, kind, body, recipient, reference=reference, **when)
+
+        for place, text in enumerate(texts):
+            if alone is None:
+                await add(OutboxKind.TEXT, {"text": text, "reply_to": ""})
+            else:
+                await add(OutboxKind.PRIVATE_TEXT, {"text": text, "first": place == 0})
+        if alone is not None:
+            await add(OutboxKind.PRIVATE_NOTE, {"reply_to": alone.id})
         return reference
 
     async def begin(self, connection: AsyncConnection, conversation_id: int) -> list[Unsent]:
@@ -397,7 +413,7 @@ class Outbox:
             identity = _recipient(row, conversation)
             await presenter.send_private_text(identity, conversation, text, first=body["first"], key=key)
         elif row.kind == OutboxKind.PRIVATE_NOTE:
-            identity, reached = _recipient(row, conversation), not await self._is_held(row.inbox_id)
+            identity, reached = _recipient(row, conversation), not await self._is_held(row)
             await presenter.send_private_note(identity, conversation, body["reply_to"], reached=reached)
         else:
             await presenter.send_sign_in(self._sign_in(body, conversation))
@@ -424,8 +440,13 @@ class Outbox:
             ticket=oauth.ticket(identity, provider),
         )
 
-    async def _is_held(self, inbox_id: int) -> bool:
-        held = select(outbox.c.id).where(outbox.c.inbox_id == inbox_id, is_any(outbox.c.status, OutboxStatus.HELD))
+    async def _is_held(self, note: Row[Any]) -> bool:
+        """Whether a text waits for its person to write, of which a note says that it was for them alone."""
+        held = select(outbox.c.id).where(
+            is_any(outbox.c.status, OutboxStatus.HELD),
+            outbox.c.recipient_user_id == note.recipient_user_id,
+            outbox.c.reference == note.reference,
+        )
         async with self._database.read() as connection:
             return (await connection.execute(held.limit(1))).first() is not None
 

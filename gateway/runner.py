@@ -8,6 +8,7 @@ from typing import Any
 from gateway.agent import Agent
 from gateway.audit import Audit, AuditTrail
 from gateway.cancellation import CANCEL_GRACE, cancel_and_wait, exits_contained
+from gateway.config import PrivateAnswers
 from gateway.credentials import TurnCredentials
 from gateway.engines import Answer, load_engine
 from gateway.events import (
@@ -21,10 +22,10 @@ from gateway.events import (
 )
 from gateway.executor import tool_threads
 from gateway.journal import ApprovalRequired, RunJournal, TurnJournal
+from gateway.sending import Sender, TurnSender, current_turn_sender
 from gateway.sessions import SessionItem
 from oauth import ConsentRequired, OAuthCoordinator
 from toolkits import Message, TurnContext
-from toolkits.context import MessageSender
 
 TURN_TIMEOUT = timedelta(minutes=5)
 STOP_GRACE = 0.2  # seconds that a run has to end by itself of a credential that was refused
@@ -52,10 +53,13 @@ class Played:
 class AgentRunner:
     """Runs a fresh copy of an agent on a message, for its sender."""
 
-    def __init__(self, oauth: OAuthCoordinator | None, audit: Audit, sender: MessageSender) -> None:
+    def __init__(
+        self, oauth: OAuthCoordinator | None, audit: Audit, sender: Sender, private_answers: PrivateAnswers
+    ) -> None:
         self._oauth = oauth
         self._audit = audit
         self._sender = sender
+        self._private_answers = private_answers
 
     async def run(
         self,
@@ -87,6 +91,14 @@ class AgentRunner:
         source = TurnCredentials(self._oauth, message, credentials, on_stop=stopped.set)
         trail = AuditTrail(self._audit, message, reference, source, journal)
         private = any(item.private for item in history)
+
+        def is_private() -> bool:
+            return private or bool(source.asked)
+
+        def sends_alone() -> bool:
+            return is_private() and self._private_answers is PrivateAnswers.ALONE
+
+        sender = TurnSender(self._sender, message, sends_alone)
         if journal is not None:
             journal.stop = source.stop
             private = private or journal.private
@@ -105,12 +117,12 @@ class AgentRunner:
             deadline=datetime.now(UTC) + TURN_TIMEOUT,
             reference=reference,
             credential_source=source,
-            message_sender=self._sender,
+            message_sender=sender,
         )
         engine = load_engine(agent.engine)
         run = engine.run(agent, message.text, context, history, handle, stream=stream, journal=RunJournal(journal))
         try:
-            answer = await _finish(_contained(run, agent), source, stopped, reference)
+            answer = await _finish(_contained(run, agent, sender), source, stopped, reference)
         except ConsentRequired as needed:
             await handler(SignInNeeded(needed.provider))
             raise
@@ -122,7 +134,7 @@ class AgentRunner:
             source.end()
             await trail.close()
         await handler(Answered(answer.text))
-        return Played(answer.text, answer.items, private or bool(source.asked))
+        return Played(answer.text, answer.items, is_private())
 
 
 async def _finish(
@@ -163,7 +175,8 @@ async def _finish(
         return running.result()
 
 
-async def _contained(run: Coroutine[Any, Any, Answer], agent: Agent) -> Answer:
+async def _contained(run: Coroutine[Any, Any, Answer], agent: Agent, sender: TurnSender) -> Answer:
+    current_turn_sender.set(sender)  # in the context of the run's own task
     # What an agent that is written for a framework submits to threads comes from its tools, as far as can be told.
     with exits_contained("the agent"), tool_threads() if agent.native is not None else nullcontext():
         return await run

@@ -107,6 +107,8 @@ class TurnContext:
     async def send(self, text: str, *, at: datetime | None = None, key: str | None = None) -> str | None:
         """Writes to this conversation, besides the answer. All who are in it read it.
 
+        Once the turn has read something private it goes to the turn's person alone, as a private answer does.
+
         Args:
             text: markdown.
             at: when it is sent, aware; now, unless given.
@@ -118,6 +120,7 @@ class TurnContext:
 
         Raises:
             RuntimeError: if the turn has no channel to send to.
+            ToolError: if it is for one person alone, and several share their id.
         """
         if self.message_sender is None:
             raise RuntimeError("there is no channel to send to")

@@ -1,0 +1,191 @@
+"""What a turn sends besides its answer once it is private goes to its person alone, as a private answer does."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from pydantic_ai.models.function import FunctionModel
+from stage import Sent, Stage, Vault, obey, place, stage
+
+from gateway import Agent, Gateway, Message, TurnContext
+from toolkits import Toolkit, tool
+from toolkits.reminders import Reminders
+
+
+class Diary(Toolkit):
+    """Has a secret of each person, and sends it where it is told to."""
+
+    _clone_shared_attrs = ("gateways",)
+    private = True
+
+    def __init__(self) -> None:
+        self.gateways: list[Gateway] = []
+
+    @tool
+    async def send_page(self, context: TurnContext) -> str:
+        """Sends a page to this conversation."""
+        await context.send(f"SECRET-{context.identity.user_id}")
+        return "sent"
+
+    @tool
+    async def post_page(self, context: TurnContext, to: str) -> str:
+        """Posts a page somewhere."""
+        await self.gateways[0].send(place(to), f"SECRET-{context.identity.user_id}")
+        return "posted"
+
+
+class Keys(Toolkit):
+    """Is not private itself, and reads what its person alone may."""
+
+    _clone_shared_attrs = ("auth",)
+    scopes = frozenset({"read"})
+
+    def __init__(self, vault: Vault) -> None:
+        self.auth = vault.auth
+
+    @tool
+    async def tell_all(self, context: TurnContext) -> str:
+        """Sends something, and then what it has read."""
+        await context.send("I look.")
+        await context.send(str(await context.credentials("fake", self.scopes)))
+        return "told"
+
+
+async def connect(scene: Stage) -> None:
+    await scene.write("alice", "call open_vault")
+    await scene.connect((await scene.wait_for(1))[0].link, "alice")
+    await scene.wait_for(2)
+    scene.sent.clear()
+
+
+def remind(text: str) -> str:
+    at = datetime.now(UTC) + timedelta(hours=1)
+    return f"call remind {json.dumps({'text': text, 'at': at.isoformat()}, separators=(',', ':'))}"
+
+
+async def make_due(scene: Stage) -> None:
+    """Lets the time pass for which something is scheduled."""
+    due = str((datetime.now(UTC) - timedelta(minutes=1)).replace(tzinfo=None))
+    await scene.change(f"UPDATE outbox SET due_at = '{due}' WHERE status = 'scheduled'")
+
+
+def said(scene: Stage, text: str) -> list[tuple[str, str | None]]:
+    """Where a text was sent, and to whom alone."""
+    return [(sent.conversation, sent.alone) for sent in scene.sent if text in sent.text]
+
+
+async def test_a_reminder_of_something_private_goes_to_its_person_alone(tmp_path: Path, database_url: str) -> None:
+    scene = stage(tmp_path, [Vault(), Reminders()], database=database_url)
+    async with scene.open():
+        await connect(scene)
+        assert await scene.ask("alice", "call open_vault", "thread") == "SECRET-alice"
+        await scene.ask("alice", remind("SECRET-alice"), "thread")
+        await make_due(scene)
+        await scene.wait_for(3)
+        await scene.wait_until(lambda: len(scene.channel.presenter.notes) == 3)
+    assert said(scene, "SECRET") == [("thread", "alice"), ("thread", "alice")]
+    assert scene.channel.presenter.notes[-1] == ("thread", "alice", True)
+
+
+async def test_a_reminder_of_nothing_private_is_posted_where_it_was_asked_for(tmp_path: Path) -> None:
+    scene = stage(tmp_path, [Vault(), Reminders()])
+    async with scene.open():
+        await scene.ask("alice", remind("tea"), "thread")
+        await make_due(scene)
+        await scene.wait_for(2)
+    assert scene.sent[1] == Sent("thread", "tea")
+    assert scene.channel.presenter.notes == []
+
+
+async def test_what_a_private_tool_sends_goes_to_its_person_alone(tmp_path: Path, database_url: str) -> None:
+    scene = stage(tmp_path, [Diary()], database=database_url)
+    async with scene.open():
+        await scene.write("alice", "call send_page", "thread")
+        await scene.wait_for(2)
+        assert said(scene, "SECRET") == [("thread", "alice")]
+        await scene.write("alice", "call send_page")
+        await scene.wait_for(4)
+        assert said(scene, "SECRET") == [("thread", "alice"), ("dm-alice", None)]
+
+
+async def test_what_a_tool_sends_goes_to_its_person_alone_from_when_it_has_a_credential(tmp_path: Path) -> None:
+    vault = Vault()
+    scene = stage(tmp_path, [vault, Keys(vault)])
+    async with scene.open():
+        await connect(scene)
+        await scene.write("alice", "call tell_all", "thread")
+        await scene.wait_for(3)
+    assert said(scene, "I look.") == [("thread", None)]
+    assert said(scene, "SECRET") == [("thread", "alice")]
+
+
+@pytest.mark.parametrize("to", ["thread", "other-room"])
+async def test_what_a_private_tool_sends_by_the_gateway_goes_to_its_person_alone(tmp_path: Path, to: str) -> None:
+    diary = Diary()
+    scene = stage(tmp_path, [diary])
+    diary.gateways.append(scene.gateway)
+    async with scene.open():
+        await scene.write("alice", f'call post_page {{"to":"{to}"}}', "thread")
+        await scene.wait_for(2)
+        assert said(scene, "SECRET") == [("thread", "alice")]
+        await scene.gateway.send(place(to), "hello")  # outside any turn
+        await scene.wait_until(lambda: said(scene, "hello") == [(to, None)])
+        await scene.write("alice", f'call post_page {{"to":"{to}"}}')  # she alone reads where she asks
+        await scene.wait_until(lambda: ("dm-alice", None) in said(scene, "SECRET"))
+    assert (to, None) not in said(scene, "SECRET")
+
+
+async def test_what_a_flow_sends_after_an_agent_has_read_something_private_goes_to_its_person_alone(
+    tmp_path: Path,
+) -> None:
+    agent = Agent(model=FunctionModel(obey), toolkits=[Diary()], name="reader")
+    scenes: list[Stage] = []
+
+    async def flow(message: Message) -> str:
+        await scenes[0].gateway.send(message.conversation, "I begin.")
+        answer = await agent(message).silent()
+        await scenes[0].gateway.send(message.conversation, f"SECRET: {answer}")
+        return "done"
+
+    scenes.append(scene := stage(tmp_path, agent=Agent(flow, members=[agent])))
+    async with scene.open():
+        await scene.write("alice", "call send_page", "thread")
+        await scene.wait_for(4)
+    assert said(scene, "I begin.") == [("thread", None)]
+    assert said(scene, "SECRET") == [("thread", "alice"), ("thread", "alice")]
+
+
+async def test_it_is_posted_where_the_operator_has_private_answers_posted(tmp_path: Path) -> None:
+    scene = stage(tmp_path, [Diary()], private_answers="open")
+    async with scene.open():
+        await scene.write("alice", "call send_page", "thread")
+        await scene.wait_for(2)
+    assert said(scene, "SECRET") == [("thread", None)]
+
+
+async def test_nothing_private_is_sent_for_somebody_who_cannot_be_told_apart(tmp_path: Path) -> None:
+    scene = stage(tmp_path, [Diary()])
+    async with scene.open():
+        assert "Write to me directly" in await scene.ask("admins", "call send_page", "thread", anonymous=True)
+        assert said(scene, "SECRET") == []
+
+
+async def test_a_reminder_for_somebody_who_cannot_be_reached_waits_for_a_day_from_when_it_was_due(
+    tmp_path: Path,
+) -> None:
+    scene = stage(tmp_path, [Vault(), Reminders()])
+    async with scene.open():
+        await connect(scene)
+        await scene.ask("alice", "call open_vault", "thread")
+        await scene.ask("alice", remind("SECRET-alice"), "thread")
+        scene.channel.presenter.unreachable.add("alice")
+        long_ago = str((datetime.now(UTC) - timedelta(days=3)).replace(tzinfo=None))
+        await scene.change(f"UPDATE outbox SET created_at = '{long_ago}' WHERE status = 'scheduled'")
+        await make_due(scene)
+        await scene.wait_until(lambda: scene.channel.presenter.notes[-1:] == [("thread", "alice", False)])
+        scene.channel.presenter.unreachable.clear()
+        before = len(scene.sent)
+        await scene.write("alice", "hello")
+        await scene.wait_for(before + 2)
+    assert said(scene, "SECRET")[-1] == ("thread", "alice")
