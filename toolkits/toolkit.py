@@ -25,6 +25,7 @@ class _ToolkitType(type):
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
         toolkit = super().__call__(*args, **kwargs)
         object.__setattr__(toolkit, _INITIAL, toolkit._note_initial_values())
+        toolkit._note_special_objects()
         _ = toolkit.functions  # made now: nothing of a template changes once it is made
         return toolkit
 
@@ -73,9 +74,7 @@ class Toolkit(metaclass=_ToolkitType):
         target = object.__new__(type(self))
         initial: dict[str, Any] = self.__dict__[_INITIAL]
         reset = {name: self._initial(initial, name) for name in self._clone_reset_attrs}
-        if _SPECIALS not in self.__dict__:
-            self._note_special_objects(reset)
-        specials = self.__dict__[_SPECIALS]
+        specials = self.__dict__.get(_SPECIALS)  # which a clone has none of
         clone_attributes(self, target, reset=reset, shared=self._clone_shared_attrs, specials=specials)
         object.__setattr__(target, _INITIAL, initial)
         return target
@@ -89,7 +88,7 @@ class Toolkit(metaclass=_ToolkitType):
             SettingError: naming a tool in `auto_approve` that there is not.
         """
         check_names(self)
-        self.__dict__.pop(_SPECIALS, None)  # of the attributes that there are now
+        self._note_special_objects()  # of the attributes that there are now
         try:
             clone = self.clone()
         except CloneError:
@@ -130,9 +129,11 @@ class Toolkit(metaclass=_ToolkitType):
                 initial[name] = error
         return initial
 
-    def _note_special_objects(self, reset: Mapping[str, Any]) -> None:
-        values = {name: value for name, value in {**attributes(self), **reset}.items() if name not in INTERNAL}
-        object.__setattr__(self, _SPECIALS, special_objects(values, self._clone_shared_attrs))
+    def _note_special_objects(self) -> None:
+        values = {**attributes(self), **self.__dict__[_INITIAL]}
+        left_out = [name for name, value in values.items() if value is MISSING or isinstance(value, CloneError)]
+        own = {name: value for name, value in values.items() if name not in (*INTERNAL, *left_out)}
+        object.__setattr__(self, _SPECIALS, special_objects(own, self._clone_shared_attrs))
 
     def _initial(self, initial: Mapping[str, Any], name: str) -> Any:
         value = initial.get(name, MISSING)

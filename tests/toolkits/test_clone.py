@@ -221,6 +221,20 @@ def test_what_cannot_change_or_can_be_copied_is_accepted(make: Callable[[], obje
     assert type(clone.held) is type(clone.also) is type(template.held)
 
 
+def test_a_template_is_the_same_after_a_check_and_a_clone_of_a_clone_has_its_own_values() -> None:
+    class Holder(Toolkit):
+        def __init__(self) -> None:
+            self.view = types.MappingProxyType({"a": [1]})
+
+    template = Holder()
+    before = {name: repr(value) for name, value in vars(template).items()}
+    Agent(model="test", toolkits=[template]).check()
+    first = template.clone()
+    first.clone().view["a"].append(2)
+    assert first.view == template.view == {"a": [1]}
+    assert {name: repr(value) for name, value in vars(template).items()} == before
+
+
 def test_a_read_only_view_is_of_a_copy_of_what_it_shows() -> None:
     class Holder(Toolkit):
         def __init__(self) -> None:
