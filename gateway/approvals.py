@@ -129,11 +129,13 @@ class Approvals:
         Args:
             conversation_id: that of the conversation of the message.
         """
-        identity, here = message.sender, None if message.conversation.shared else self._place(message)
+        identity, here, root = message.sender, None, None
+        if not message.conversation.shared:
+            here, root = self._place(message), self._presenters[identity.channel].root(message.conversation)
 
         async def work(connection: AsyncConnection) -> list[Question]:
             asked = (await connection.execute(_with_message(identity, ApprovalStatus.ASKED))).all()
-            return [await _question(connection, row, identity, here, conversation_id) for row in asked]
+            return [await _question(connection, row, identity, here, root, conversation_id) for row in asked]
 
         return await self._database.look(work)
 
@@ -238,21 +240,35 @@ def _place_of(row: Row[Any]) -> tuple[str, str]:
 
 
 async def _question(
-    connection: AsyncConnection, row: Row[Any], identity: Identity, here: tuple[str, str] | None, conversation_id: int
+    connection: AsyncConnection,
+    row: Row[Any],
+    identity: Identity,
+    here: tuple[str, str] | None,
+    root: str | None,
+    conversation_id: int,
 ) -> Question:
+    """Return what a person was asked, as it looks from the conversation that they write in.
+
+    Args:
+        here: the place that this conversation is; `None` if others read it.
+        root: the message that this conversation replies to.
+    """
     is_text = is_any(outbox.c.kind, OutboxKind.TEXT, OutboxKind.PRIVATE_TEXT)
     parts = (await connection.execute(select(outbox).where(outbox.c.inbox_id == row.id, is_text))).all()
-    is_here, read_since, is_last = _place_of(row) == here, None, False
+    is_in_place, read_since, is_last = _place_of(row) == here, None, False
+    posted = {part.platform_id for part in parts if part.created_at >= row.asked_at}  # not an earlier question's
+    is_reply = root is not None and root in posted and here is not None and here[0] == row.place_tenant
     if parts and all(part.status == OutboxStatus.SENT for part in parts):
         read_since = max(part.sent_at or part.created_at for part in parts)
-        is_last = is_here and await _is_last(connection, row, identity, conversation_id, read_since)
+        has_more = is_in_place and not row.place_key
+        is_last = await _is_last(connection, row, identity if has_more else None, conversation_id, read_since)
     return Question(
         inbox_id=row.id,
         conversation_id=row.conversation_id,
         key=row.key,
         identity=identity,
         message_text=row.message_text,
-        is_here=is_here,
+        is_here=is_in_place or is_reply,
         read_since=read_since,
         is_last=is_last,
         is_lost=row.asked_at < datetime.now(UTC) - RESUMABLE_FOR
@@ -261,12 +277,16 @@ async def _question(
 
 
 async def _is_last(
-    connection: AsyncConnection, row: Row[Any], identity: Identity, conversation_id: int, read_since: datetime
+    connection: AsyncConnection, row: Row[Any], person: Identity | None, conversation_id: int, read_since: datetime
 ) -> bool:
-    """Whether nothing else was sent since in the place of a question, which is this conversation."""
+    """Return whether nothing else was sent in a conversation since a question could be read.
+
+    Args:
+        person: whose direct conversation it is: what was sent to them alone from others is there, too.
+    """
     sent_here = outbox.c.conversation_id == conversation_id
-    if not row.place_key:  # what was sent to them alone from other conversations is there, too
-        to_person = (outbox.c.recipient_tenant == identity.tenant) & (outbox.c.recipient_user_id == identity.user_id)
+    if person is not None:
+        to_person = (outbox.c.recipient_tenant == person.tenant) & (outbox.c.recipient_user_id == person.user_id)
         sent_here |= to_person & is_any(outbox.c.kind, OutboxKind.PRIVATE_TEXT, OutboxKind.SIGN_IN)
     sent_since = select(outbox.c.id).where(
         sent_here, outbox.c.inbox_id.is_distinct_from(row.id), outbox.c.sent_at >= read_since

@@ -173,12 +173,15 @@ class Presenter(ABC):
         """An answer as the platform takes it, in as many parts as its limit asks for."""
 
     @abstractmethod
-    async def send_text(self, conversation: Conversation, text: str, reply_to: str, *, key: str) -> None:
+    async def send_text(self, conversation: Conversation, text: str, reply_to: str, *, key: str) -> str | None:
         """Sends one part of an answer: one platform call.
 
         Args:
             reply_to: the id of the message it answers, empty if it answers none.
             key: what tells this text from all others, for `was_sent`.
+
+        Returns:
+            The platform's id of the message, where people can reply to it in a conversation of its own: see `root`.
         """
 
     async def was_sent(self, delivery: Delivery) -> bool | None:
@@ -191,7 +194,7 @@ class Presenter(ABC):
 
     async def send_private_text(
         self, identity: Identity, conversation: Conversation, text: str, *, first: bool, key: str
-    ) -> None:
+    ) -> str | None:
         """Sends one part of an answer to its person alone, who asked in a conversation that others read: one call.
 
         A channel that has shared conversations implements it, `send_private_note` and `is_direct`.
@@ -199,6 +202,9 @@ class Presenter(ABC):
         Args:
             conversation: where they asked.
             first: whether it is the first part.
+
+        Returns:
+            As `send_text`.
 
         Raises:
             DeliveryRefused: if the person cannot be reached. The text is kept for when they write to the bot directly.
@@ -225,6 +231,13 @@ class Presenter(ABC):
         A yes to a question that was sent like that counts only there.
         """
         return False
+
+    def root(self, conversation: Conversation) -> str | None:
+        """Return the platform's id of the message that a conversation replies to; `None` where it replies to none.
+
+        A yes counts there, too, if that message is the question.
+        """
+        return None
 
     @abstractmethod
     async def send_sign_in(self, sign_in: SignIn) -> None:

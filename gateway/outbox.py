@@ -326,10 +326,10 @@ class Outbox:
         try:
             with exits_contained("the platform's library"):
                 async with asyncio.timeout(SEND_TIMEOUT):
-                    await self._send(row, where.conversation, again=again)
+                    platform_id = await self._send(row, where.conversation, again=again)
         except Exception as error:  # noqa: BLE001 - whatever the platform's library raises: it is stored and logged
             return await self._failed(row, where, error)
-        await self._mark(row, OutboxStatus.SENT, sent_at=datetime.now(UTC))
+        await self._mark(row, OutboxStatus.SENT, sent_at=datetime.now(UTC), platform_id=platform_id)
         return True
 
     def _can_go(self, unsent: Unsent) -> bool:
@@ -403,20 +403,22 @@ class Outbox:
         committed()
         return True
 
-    async def _send(self, row: Row[Any], conversation: Conversation, *, again: bool) -> None:
+    async def _send(self, row: Row[Any], conversation: Conversation, *, again: bool) -> str | None:
+        """Send one row; return the platform's id of the message, if it is a text that may be replied to."""
         presenter, body, key = self._presenters[conversation.channel], json.loads(row.body), _key_of(row)
         if row.kind in (OutboxKind.TEXT, OutboxKind.NOTICE):
             text = presenter.again(body["text"]) if again else body["text"]
-            await presenter.send_text(conversation, text, body["reply_to"], key=key)
-        elif row.kind == OutboxKind.PRIVATE_TEXT:
+            return await presenter.send_text(conversation, text, body["reply_to"], key=key)
+        if row.kind == OutboxKind.PRIVATE_TEXT:
             text = presenter.again(body["text"]) if again else body["text"]
             identity = _recipient(row, conversation)
-            await presenter.send_private_text(identity, conversation, text, first=body["first"], key=key)
-        elif row.kind == OutboxKind.PRIVATE_NOTE:
+            return await presenter.send_private_text(identity, conversation, text, first=body["first"], key=key)
+        if row.kind == OutboxKind.PRIVATE_NOTE:
             identity, reached = _recipient(row, conversation), not await self._is_held(row)
             await presenter.send_private_note(identity, conversation, body["reply_to"], reached=reached)
         else:
             await presenter.send_sign_in(self._sign_in(body, conversation))
+        return None
 
     async def _pause(self, conversation: Conversation, until: datetime) -> None:
         async with self._database.write() as connection:

@@ -207,6 +207,8 @@ outbox = Table(
     Column("renewed_at", Timestamp),
     # When the platform had taken it.
     Column("sent_at", Timestamp),
+    # The platform's id of it, where people can reply to it in a conversation of its own.
+    Column("platform_id", String),
     # Whether it may have reached the platform without our knowing.
     Column("ambiguous", Boolean, nullable=False, server_default=false()),
     Column("reference", String),

@@ -67,9 +67,9 @@ class SlackPresenter(Presenter):
     def parts(self, markdown: str) -> list[str]:
         return self._renderer.render(markdown)
 
-    async def send_text(self, conversation: Conversation, text: str, reply_to: str, *, key: str) -> None:
+    async def send_text(self, conversation: Conversation, text: str, reply_to: str, *, key: str) -> str | None:
         channel, _, thread = conversation.id.partition("/")
-        await self._post(conversation.tenant, channel, thread, text, key)
+        return await self._post(conversation.tenant, channel, thread, text, key)
 
     async def was_sent(self, delivery: Delivery) -> bool | None:
         """Looks for the message's metadata (https://docs.slack.dev/messaging/message-metadata) in its place."""
@@ -92,12 +92,12 @@ class SlackPresenter(Presenter):
 
     async def send_private_text(
         self, identity: Identity, conversation: Conversation, text: str, *, first: bool, key: str
-    ) -> None:
+    ) -> str | None:
         # Not chat.postEphemeral, whose messages are neither kept nor sure to arrive:
         # https://docs.slack.dev/reference/methods/chat.postEphemeral
         channel, _, _ = conversation.id.partition("/")
         heading = f"You asked in <#{channel}>:\n" if first else ""
-        await self._post(conversation.tenant, identity.user_id, "", heading + text, key)
+        return await self._post(conversation.tenant, identity.user_id, "", heading + text, key)
 
     async def send_private_note(
         self, identity: Identity, conversation: Conversation, reply_to: str, *, reached: bool
@@ -108,7 +108,10 @@ class SlackPresenter(Presenter):
 
     def is_direct(self, identity: Identity, conversation: Conversation) -> bool:
         """There is one direct conversation with each person in a workspace; its threads are not read with it."""
-        return not conversation.shared and "/" not in conversation.id
+        return not conversation.shared and self.root(conversation) is None
+
+    def root(self, conversation: Conversation) -> str | None:
+        return conversation.id.partition("/")[2] or None
 
     async def send_sign_in(self, sign_in: SignIn) -> None:
         channel, _, thread = sign_in.conversation.id.partition("/")
@@ -123,7 +126,8 @@ class SlackPresenter(Presenter):
         )
         await self._post(sign_in.conversation.tenant, channel, thread, text)
 
-    async def _post(self, tenant: str, channel: str, thread: str, text: str, key: str | None = None) -> None:
+    async def _post(self, tenant: str, channel: str, thread: str, text: str, key: str | None = None) -> str | None:
+        """Post a message; return its `ts`."""
         client = await self._workspaces.client(tenant)
         channel = await _resolved(client, channel)
         metadata = {"event_type": METADATA, "event_payload": {"key": key}} if key else None
@@ -138,6 +142,7 @@ class SlackPresenter(Presenter):
             )
             if not posted.get("ts"):
                 raise ValueError("no message in the answer")
+        return str(posted["ts"])
 
 
 async def _resolved(client: AsyncWebClient, channel: str) -> str:

@@ -235,6 +235,7 @@ async def test_what_is_asked_when_the_gateway_is_updated_can_be_answered(
         "DROP INDEX approvals_asked",
         "ALTER TABLE approvals DROP COLUMN place_tenant",
         "ALTER TABLE approvals DROP COLUMN place_key",
+        "ALTER TABLE outbox DROP COLUMN platform_id",
         "CREATE UNIQUE INDEX approvals_asked ON approvals (channel, tenant, user_id) WHERE status = 'asked'",
         "UPDATE alembic_version SET version_num = '0014'",
         "UPDATE conversations SET channel = 'slack', key = 'D1' WHERE key = 'dm-of-slack'",

@@ -404,3 +404,35 @@ def test_what_is_no_function_is_refused(authenticate: Any, reason: str) -> None:
 def test_nobody_is_no_person() -> None:
     with pytest.raises(ValueError, match="without an id"):
         Person("")
+
+
+class Orders(Toolkit):
+    """Has orders, which are cancelled if their person agrees."""
+
+    _clone_shared_attrs = ("cancelled",)
+
+    def __init__(self) -> None:
+        self.cancelled: list[str] = []
+
+    @tool(approval=True)
+    async def cancel(self, order: str) -> str:
+        """Cancels an order."""
+        self.cancelled.append(order)
+        return f"cancelled {order}"
+
+
+def test_an_answer_counts_in_the_thread_of_the_question_alone(tmp_path: Path) -> None:
+    orders = Orders()
+    with serving(Agent(model=FunctionModel(obey), toolkits=[orders]), tmp_path) as page:
+        alice = page("alice")
+        other, _ = alice.begin("hello")
+        asked, events = alice.begin('call cancel {"order":"4711"}')
+        assert "May I do this" in answers(events)[0]
+        assert answers(alice.write(other, "yes")) == ["heard: yes"]
+        assert page("bob").request("threads.add_user_message", thread_id=asked, input=written("yes")).status_code == 404
+        deleted, events = alice.begin('call cancel {"order":"4712"}')
+        assert "May I do this" in answers(events)[0]
+        alice.request("threads.delete", thread_id=deleted)
+        assert orders.cancelled == []
+        alice.write(asked, "yes")
+        wait_until(lambda: orders.cancelled == ["4711"], what="it is done")

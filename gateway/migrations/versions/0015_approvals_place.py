@@ -25,6 +25,7 @@ _PLACES = """
 
 
 def upgrade() -> None:
+    op.add_column("outbox", sa.Column("platform_id", sa.String(), nullable=True))
     op.add_column("approvals", sa.Column("place_tenant", sa.String(), nullable=False, server_default=""))
     op.add_column("approvals", sa.Column("place_key", sa.String(), nullable=False, server_default=""))
     op.execute(_PLACES)
