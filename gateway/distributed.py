@@ -3,16 +3,17 @@
 import asyncio
 import logging
 from asyncio import CancelledError
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 import procrastinate
+import psycopg
 from procrastinate.exceptions import JobAborted, ProcrastinateException
 from procrastinate.jobs import Job
 from procrastinate.jobs import Status as JobStatus
 from procrastinate.manager import JobManager
 from procrastinate.worker import Worker
-from psycopg import Error as DatabaseError
 from sqlalchemy import func, select, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -24,23 +25,31 @@ from gateway.inbox import Busy
 from gateway.logs import describe
 from gateway.postgres import PostgresDatabase
 from gateway.postgres_connection import PostgresConnection
+from gateway.turn_jobs import TurnJobs
 
 QUEUE = "turns"
 TASK = "drain"
-POLL = 0.1  # seconds: the end of a job wakes nobody that waits for its lock
-SWEEP_EVERY = 1.0  # seconds between two looks for jobs of dead workers
+POLL = 0.5  # seconds between two looks for jobs that are retried later, or that the chosen worker did not take
+SWEEPS = 4  # for jobs of dead workers, in the time after which a worker is taken for dead
 AT_ONCE = datetime(2000, 1, 1, tzinfo=UTC)  # by any host's clock
 BUSY_DELAY = 1.0  # seconds after which a conversation is looked at again that somebody else seems to have
 RECONNECT_DELAY = 1.0  # seconds after the database went away
 SWEEP_LOCK = 0x756E6473  # of two workers that look for the dead at once, one does it
 
-_FAILURES = (ProcrastinateException, DatabaseError, SQLAlchemyError, OSError, TimeoutError)
+_FAILURES = (ProcrastinateException, psycopg.Error, SQLAlchemyError, OSError, TimeoutError)
 _ALIVE = text(
-    "SELECT count(*) FROM procrastinate_workers WHERE last_heartbeat > now() - make_interval(secs => :seconds)"
+    "SELECT id FROM procrastinate_workers WHERE last_heartbeat > now() - make_interval(secs => :seconds) ORDER BY id"
 )
 _IS_ALIVE = text(
     "SELECT 1 FROM procrastinate_workers WHERE id = :id AND last_heartbeat > now() - make_interval(secs => :seconds)"
 )
+# Until the caller's transaction ends, its row locks keep a waiting job from being fetched, and a running one from
+# ending: a job that is fetched later sees the message which that transaction adds.
+_FIND_JOBS = text(
+    "SELECT id, lock, status FROM procrastinate_jobs WHERE lock = ANY(:locks) AND status IN ('todo', 'doing') "
+    "FOR KEY SHARE"
+)
+_NOTIFY = text("SELECT understudy_notify_job_ready(job_id, :queue) FROM unnest(CAST(:job_ids AS bigint[])) AS job_id")
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +58,8 @@ class DistributedDispatcher:
     """Runs turns in workers, on any number of hosts.
 
     What waits in a conversation has a job, deferred in the transaction that makes it wait. The job's lock is the
-    conversation, so that one worker at a time has it.
+    conversation, so that one worker at a time has it. A job plays all that waits, so that a conversation has at most
+    two jobs: one that runs, and one for what comes when the first has already found nothing more.
 
     Args:
         takeover_after: seconds without a sign of life after which a worker is taken for dead.
@@ -66,6 +76,7 @@ class DistributedDispatcher:
         self._stopping = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._worker: Worker | None = None
+        self._turn_jobs: TurnJobs | None = None
         self._jobs: set[int] = set()  # that run here
         self._orphans: set[int] = set()  # that the table gives to this worker, and do not run here
 
@@ -74,19 +85,29 @@ class DistributedDispatcher:
         return self._worker.worker_id if self._worker is not None else None
 
     async def defer(self, connection: AsyncConnection, conversation_ids: Iterable[int]) -> None:
+        locks = [str(conversation_id) for conversation_id in dict.fromkeys(conversation_ids)]
+        if not locks:
+            return
+        found = (await connection.execute(_FIND_JOBS, {"locks": locks})).all()
+        waiting = {job.lock: job.id for job in found if job.status == JobStatus.TODO.value}
+        running = {job.lock for job in found if job.status == JobStatus.DOING.value}
         jobs = [
             Job(
                 queue=QUEUE,
                 task_name=TASK,
-                lock=str(conversation_id),
+                lock=lock,
                 queueing_lock=None,
-                task_kwargs={"conversation_id": conversation_id},
+                task_kwargs={"conversation_id": int(lock)},
             )
-            for conversation_id in conversation_ids
+            for lock in locks
+            if lock not in waiting
         ]
         if jobs:
             raw = await connection.get_raw_connection()
             await self._deferring.job_manager.batch_defer_jobs_async(jobs, connection=raw.driver_connection)
+        # A worker may have passed over a job that was locked here.
+        if passed_over := [job_id for lock, job_id in waiting.items() if lock not in running]:
+            await connection.execute(_NOTIFY, {"queue": QUEUE, "job_ids": passed_over})
 
     def wake(self, conversation_ids: Iterable[int]) -> None:
         return  # the database tells the workers of new jobs
@@ -97,7 +118,7 @@ class DistributedDispatcher:
 
     async def count_workers(self) -> int:
         async with self._database.read() as connection:
-            return int((await connection.execute(_ALIVE, {"seconds": self._takeover_after})).scalar_one())
+            return len(await self._live_workers(connection))
 
     async def start(self, drain: Drain) -> None:
         self._drain = drain
@@ -137,8 +158,10 @@ class DistributedDispatcher:
             min_size=1,
             max_size=4,
             timeout=10,
+            configure=_autocommit,
         )
         app = procrastinate.App(connector=connector)
+        app.job_manager = jobs = TurnJobs(connector)
         app.task(name=TASK, queue=QUEUE, pass_context=True, retry=_Again())(self._run)
         async with app.open_async():
             worker = Worker(
@@ -154,7 +177,7 @@ class DistributedDispatcher:
             )
             if self._stopping.is_set():  # while the database was being reached
                 return
-            self._worker, self._jobs, self._orphans = worker, set(), set()
+            self._worker, self._turn_jobs, self._jobs, self._orphans = worker, jobs, set(), set()
             try:
                 await worker.run()  # type: ignore[no-untyped-call]
             finally:
@@ -188,17 +211,18 @@ class DistributedDispatcher:
             raise _HandedOver
 
     async def _sweep(self) -> None:
-        """Gives the jobs of dead workers to the living."""
+        """Give the jobs of dead workers to the living, and divide the new ones among these."""
         while not self._stopping.is_set():
-            await self._pause(SWEEP_EVERY)
-            worker = self._worker
-            if self._stopping.is_set() or worker is None or worker.worker_id is None:
+            await self._pause(self._takeover_after / SWEEPS)
+            worker, jobs = self._worker, self._turn_jobs
+            if self._stopping.is_set() or worker is None or jobs is None or worker.worker_id is None:
                 continue
             try:
                 async with self._database.write() as connection:
+                    jobs.divide(worker.worker_id, await self._live_workers(connection))
                     if await connection.scalar(select(func.pg_try_advisory_xact_lock(SWEEP_LOCK))):
-                        await self._take_over(worker.app.job_manager)
-                await self._take_back(worker.app.job_manager, worker.worker_id)
+                        await self._take_over(jobs)
+                await self._take_back(jobs, worker.worker_id)
             except _FAILURES as error:
                 log.warning("no look for dead workers was possible: %s", describe(error))
             except Exception:
@@ -219,12 +243,21 @@ class DistributedDispatcher:
                 await jobs.retry_job(job, retry_at=AT_ONCE)
         self._orphans = missing
 
+    async def _live_workers(self, connection: AsyncConnection) -> Sequence[int]:
+        found = await connection.execute(_ALIVE, {"seconds": self._takeover_after})
+        return found.scalars().all()
+
     async def _pause(self, seconds: float) -> None:
         try:
             async with asyncio.timeout(seconds):
                 await self._stopping.wait()
         except TimeoutError:
             return
+
+
+async def _autocommit(connection: psycopg.AsyncConnection[Any]) -> None:
+    """Have procrastinate's statements, each of which is a transaction, take one round trip instead of three."""
+    await connection.set_autocommit(True)
 
 
 class _HandedOver(Exception):  # noqa: N818
