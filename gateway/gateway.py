@@ -22,6 +22,7 @@ from gateway.config import GatewaySettings, SignInCode
 from gateway.database import Database, make_database, named
 from gateway.dispatch import Dispatcher, EmbeddedDispatcher
 from gateway.drain import Drain
+from gateway.due import DueWork
 from gateway.engines import load_engine
 from gateway.engines.tools import check_remote_names
 from gateway.events import EventHandler, TurnEvent
@@ -53,7 +54,7 @@ from toolkits import Conversation, Message
 from toolkits.mcp import MCPServer
 
 MAX_CONCURRENT_TURNS = 32
-DUE_EVERY = 0.5  # seconds
+DUE_EVERY = 1.0  # seconds
 REMOVE_EVERY = 60.0  # seconds between two looks for what is old
 CLEAN_UP_EVERY = 5.0  # seconds
 
@@ -450,8 +451,11 @@ class Gateway:
 
     def _make_timers(self, settings: GatewaySettings) -> list[Timer]:
         timers = [
-            Timer("the look for messages to be tried again", DUE_EVERY, self._inbox.resume_due),
-            Timer("the look for deliveries that are due", DUE_EVERY, self._outbox.resume_due),
+            Timer(
+                "the look for messages and deliveries that are due",
+                DUE_EVERY,
+                DueWork(self._database, self._inbox, self._outbox).resume,
+            )
         ]
         if settings.keep_days is not None:
             retention = Retention(self._database, timedelta(days=settings.keep_days))

@@ -388,9 +388,6 @@ class Inbox:
             .order_by(inbox.c.due_at)
             .limit(MOST_DUE)
         )
-        async with self._database.read() as connection:
-            if (await connection.execute(due.limit(1))).first() is None:
-                return
         async with self._database.write() as connection:
             resumed = []
             for row in (await connection.execute(due.with_for_update(skip_locked=True))).all():

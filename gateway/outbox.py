@@ -267,9 +267,6 @@ class Outbox:
             .order_by(outbox.c.due_at)
             .limit(MOST_DUE)
         )
-        async with self._database.read() as connection:
-            if (await connection.execute(due.limit(1))).first() is None:
-                return
         async with self._database.write() as connection:
             scheduled = outbox.c.status == OutboxStatus.SCHEDULED
             resumed = await connection.execute(
