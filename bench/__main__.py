@@ -14,6 +14,7 @@ from bench.answering import measure_answering
 from bench.copies import measure_copies
 from bench.google import measure_services
 from bench.growth import measure_growth
+from bench.scaling import measure_scaling
 from bench.turns import measure_turns
 from bench.waiting import measure_waiting
 
@@ -28,6 +29,7 @@ def main() -> None:
         *measure_services(),
         *measure_accepting(),
         *measure_answering(),
+        *measure_scaling(),
         *measure_waiting(),
         *measure_growth(),
     ]

