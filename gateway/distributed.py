@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.cancellation import exits_contained
 from gateway.database import DatabaseUnavailableError
-from gateway.dispatch import RETRY_DELAY, STOP_GRACE, Drain, TurnSlot
+from gateway.dispatch import RETRY_DELAY, STOP_GRACE, Drain
 from gateway.inbox import Busy
 from gateway.logs import describe
 from gateway.postgres import PostgresDatabase
@@ -33,6 +33,7 @@ POLL = 0.5  # seconds between two looks for jobs that are retried later, or that
 SWEEPS = 4  # for jobs of dead workers, in the time after which a worker is taken for dead
 AT_ONCE = datetime(2000, 1, 1, tzinfo=UTC)  # by any host's clock
 BUSY_DELAY = 1.0  # seconds after which a conversation is looked at again that somebody else seems to have
+MOST_DELIVERIES = 512  # that a worker waits for besides the turns that it runs
 RECONNECT_DELAY = 1.0  # seconds after the database went away
 SWEEP_LOCK = 0x756E6473  # of two workers that look for the dead at once, one does it
 
@@ -72,7 +73,6 @@ class DistributedDispatcher:
         # Jobs are deferred on the caller's connection: only a worker has some of its own.
         self._deferring = procrastinate.App(connector=procrastinate.PsycopgConnector())
         self._drain: Drain | None = None
-        self._slots = asyncio.Semaphore(max_concurrent_turns)
         self._stopping = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._worker: Worker | None = None
@@ -122,7 +122,6 @@ class DistributedDispatcher:
 
     async def start(self, drain: Drain) -> None:
         self._drain = drain
-        self._slots = asyncio.Semaphore(self._max_concurrent_turns)
         self._stopping.clear()
         self._tasks = [
             asyncio.create_task(self._keep_working(), name="worker"),
@@ -161,13 +160,14 @@ class DistributedDispatcher:
             configure=_autocommit,
         )
         app = procrastinate.App(connector=connector)
-        app.job_manager = jobs = TurnJobs(connector)
+        turns = asyncio.Semaphore(self._max_concurrent_turns)
+        app.job_manager = jobs = TurnJobs(connector, turns, self._stopping)
         app.task(name=TASK, queue=QUEUE, pass_context=True, retry=_Again())(self._run)
         async with app.open_async():
             worker = Worker(
                 app,
                 queues=[QUEUE],
-                concurrency=self._max_concurrent_turns,
+                concurrency=self._max_concurrent_turns + MOST_DELIVERIES,
                 fetch_job_polling_interval=POLL,
                 shutdown_graceful_timeout=STOP_GRACE,
                 delete_jobs="always",
@@ -185,18 +185,15 @@ class DistributedDispatcher:
 
     async def _run(self, context: procrastinate.JobContext, conversation_id: int) -> None:
         assert self._drain is not None
+        assert self._turn_jobs is not None
         assert context.job.id is not None
         self._jobs.add(context.job.id)
-        more = True
+        slot, more = self._turn_jobs.slots.pop(context.job.id), True
         try:
             while more and not self._stopping.is_set():
-                slot = TurnSlot(self._slots)
                 await slot.take()
-                try:
-                    with exits_contained("the drain"):
-                        more = await self._drain(conversation_id, slot)
-                finally:
-                    slot.free()
+                with exits_contained("the drain"):
+                    more = await self._drain(conversation_id, slot)
         except DatabaseUnavailableError as error:
             log.warning("conversation %s waits for the database: %s", conversation_id, describe(error))
             raise
@@ -206,6 +203,7 @@ class DistributedDispatcher:
             log.exception("the drain of conversation %s failed and is tried again", conversation_id)
             raise
         finally:
+            slot.free()
             self._jobs.discard(context.job.id)
         if more:
             raise _HandedOver

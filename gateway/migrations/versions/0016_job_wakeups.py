@@ -6,8 +6,8 @@ holds the lock ends, and a job that is retried at once is ready again: without t
 
 from alembic import op
 
-revision = "0015"
-down_revision = "0014"
+revision = "0016"
+down_revision = "0015"
 branch_labels = None
 depends_on = None
 
