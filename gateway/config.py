@@ -51,7 +51,9 @@ class WhenBusy(StrEnum):
 class GatewaySettings(Settings):
     model_config = SettingsConfigDict(env_prefix="UNDERSTUDY_")
 
-    database_url: str = Field(default=DEFAULT_DATABASE_URL, description="It is like sqlite:///understudy.db.")
+    database_url: str = Field(
+        default=DEFAULT_DATABASE_URL, repr=False, description="It is like sqlite:///understudy.db."
+    )
     base_url: ServiceUrl | None = Field(
         default=None, description="It is the public address of this gateway, like https://bot.example.com."
     )

@@ -61,8 +61,11 @@ class Database(ABC):
     json_items: Sequence[str]
 
     @abstractmethod
-    async def open(self) -> None:
-        """Opens it for a gateway or a worker.
+    async def open(self, *, create: bool = True) -> None:
+        """Open it for a gateway or a worker.
+
+        Args:
+            create: whether a SQLite file that does not exist is made.
 
         Raises:
             SettingError: if it cannot be had, or its schema is another version's.
@@ -147,6 +150,11 @@ def migrate(connection: Connection) -> None:
     config.set_main_option("script_location", str(MIGRATIONS))
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
+
+
+def has_schema(connection: Connection) -> bool:
+    """Whether the tables of any version are there."""
+    return MigrationContext.configure(connection).get_current_revision() is not None
 
 
 def is_current(connection: Connection) -> bool:

@@ -63,7 +63,7 @@ class PostgresDatabase(Database):
         """The arguments besides `conninfo` with which a gateway or a worker makes a `PostgresConnection`."""
         return self._options(self.answer_timeout)
 
-    async def open(self) -> None:
+    async def open(self, *, create: bool = True) -> None:
         await self._open(self.answer_timeout)
 
     async def open_alongside(self) -> None:

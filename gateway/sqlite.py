@@ -1,20 +1,39 @@
+import errno
 import fcntl
+import logging
+import os
+import stat
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any, cast
 
 from sqlalchemy import Connection, NullPool, Table, create_engine, event
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from gateway.database import POOL_TIMEOUT, SETTING, Database, T, Work, is_current, migrate, name_failures, named
+from gateway.database import (
+    POOL_TIMEOUT,
+    SETTING,
+    Database,
+    T,
+    Work,
+    has_schema,
+    is_current,
+    migrate,
+    name_failures,
+    named,
+)
 from gateway.threaded import InlineConnection, ThreadedEngine
 from oauth import SettingError
 
 READERS = 4  # connections
+PRIVATE = 0o600  # the mode of all files: their owner's alone
+EVERYBODY = 0o077
 PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=5000")
+
+log = logging.getLogger(__name__)
 
 
 class SQLiteDatabase(Database):
@@ -36,20 +55,28 @@ class SQLiteDatabase(Database):
             raise SettingError(f"{SETTING} names no file: use one like sqlite:///understudy.db.")
         self._path = Path(str(url.database))
         self._url = url.set(drivername="sqlite")
-        self._lock: IO[str] | None = None
+        self._lock: int | None = None
         self._writer: ThreadedEngine | None = None
         self._reader: ThreadedEngine | None = None
 
-    async def open(self) -> None:
-        """Opens the file, which no other process may have open, and brings its schema up to date."""
+    async def open(self, *, create: bool = True) -> None:
+        """Open the file, which no other process may have open, and bring its schema up to date."""
+        if not create:
+            self._check_exists()
         self._lock = self._take()
-        self._connect()
-        async with self.write() as connection:
-            await connection.run_sync(migrate)
+        try:
+            self._make_private()
+            self._connect()
+            if not create:
+                await self._check_has_tables()
+            async with self.write() as connection:
+                await connection.run_sync(migrate)
+        except BaseException:
+            await self.close()
+            raise
 
     async def open_alongside(self) -> None:
-        if not self._path.is_file():
-            raise SettingError(f"{named(self._path)}, which does not exist.")
+        self._check_exists()
         self._connect()
         async with self.read() as connection:
             current = await connection.run_sync(is_current)
@@ -86,7 +113,7 @@ class SQLiteDatabase(Database):
                 await engine.dispose()
         self._reader = self._writer = None
         if self._lock is not None:
-            self._lock.close()
+            os.close(self._lock)
             self._lock = None
 
     def upsert(self, table: Table) -> sqlite.Insert:
@@ -96,22 +123,58 @@ class SQLiteDatabase(Database):
         self._writer = self._engine("BEGIN IMMEDIATE", 1)
         self._reader = self._engine("BEGIN", READERS, "query_only=ON")
 
-    def _take(self) -> IO[str]:
+    def _check_exists(self) -> None:
+        if not self._path.is_file():
+            raise SettingError(f"{named(self._path)}, which does not exist.")
+
+    async def _check_has_tables(self) -> None:
+        async with self.read() as connection:
+            if not await connection.run_sync(has_schema):
+                raise SettingError(f"{named(self._path)}, which holds nothing of understudy's.")
+
+    def _take(self) -> int:
+        """Lock the file for this process, by a file beside it; return that file's descriptor."""
+        path = self._beside(".lock")
         try:
-            lock = self._path.with_name(self._path.name + ".lock").open("w")
+            lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, PRIVATE)
         except OSError as error:
+            if error.errno == errno.ELOOP:
+                raise SettingError(f"{path} is a symbolic link, which is not followed: remove it.") from None
             raise SettingError(f"{named(self._path)}, which cannot be opened: {error.strerror}.") from None
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            lock.close()
+            os.close(lock)
             raise SettingError(
                 f"{named(self._path)}, which another understudy process has open: stop that one, or name another file."
             ) from None
         return lock
 
+    def _make_private(self) -> None:
+        """Let no other user read what is stored: SQLite gives its other files the mode of the database."""
+        try:
+            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE))
+        except OSError as error:
+            raise SettingError(f"{named(self._path)}, which cannot be opened: {error.strerror}.") from None
+        for path in map(self._beside, ("", "-wal", "-shm", ".lock")):
+            try:
+                mode = path.lstat().st_mode
+                if stat.S_ISREG(mode) and mode & EVERYBODY:
+                    path.chmod(PRIVATE)
+            except FileNotFoundError:
+                continue
+            except PermissionError:
+                log.warning("%s can be read by others, and belongs to another user: set its mode to 600", path)
+
+    def _beside(self, suffix: str) -> Path:
+        """Return the path of one of the database's files. SQLite puts them beside what a symbolic link points to."""
+        path = self._path.resolve()
+        return path.with_name(path.name + suffix)
+
     def _engine(self, begin: str, connections: int, *pragmas: str) -> ThreadedEngine:
-        engine = create_engine(self._url, poolclass=NullPool, connect_args={"check_same_thread": False})
+        engine = create_engine(
+            self._url, poolclass=NullPool, hide_parameters=True, connect_args={"check_same_thread": False}
+        )
 
         @event.listens_for(engine, "connect")
         def connect(connection: Any, _: Any) -> None:

@@ -1,7 +1,11 @@
 """The database: transactions that nothing tears, and clear words for one that cannot be had."""
 
 import asyncio
+import os
 import random
+import sqlite3
+import traceback
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,6 +14,7 @@ from peers.postgres import PostgresServer
 from sqlalchemy import delete, func, insert, select, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection
 from stage import stage
 
 from gateway.config import GatewaySettings
@@ -103,3 +108,101 @@ async def test_a_worker_needs_a_database_that_processes_share(tmp_path: Path) ->
     with pytest.raises(SettingError, match="Workers need PostgreSQL"):
         async with stage(tmp_path).gateway.worker():
             pytest.fail("it works")
+
+
+async def test_the_files_of_a_database_are_their_owners_alone(tmp_path: Path) -> None:
+    path = tmp_path / "stage.db"
+    old = os.umask(0)
+    try:
+        with closing(sqlite3.connect(path)) as connection:  # an older version's, which everybody can read
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("CREATE TABLE another (id)")
+            for each in (path, Path(f"{path}-wal"), Path(f"{path}-shm")):
+                each.chmod(0o644)
+            Path(f"{path}.lock").touch(0o666)
+            assert {mode(each) for each in tmp_path.iterdir()} == {0o644, 0o666}
+            scene = stage(tmp_path)
+            async with scene.open():
+                assert await scene.ask("alice", "hello") == "heard: hello"
+                assert {each.name for each in tmp_path.iterdir()} >= {"stage.db", "stage.db-wal", "stage.db.lock"}
+                assert {mode(each) for each in tmp_path.iterdir()} == {0o600}
+        other = stage(tmp_path / "new")
+        (tmp_path / "new").mkdir()
+        async with other.open():
+            await other.ask("alice", "hello")
+            assert {mode(each) for each in (tmp_path / "new").iterdir()} == {0o600}
+    finally:
+        os.umask(old)
+
+
+def mode(path: Path) -> int:
+    return path.stat().st_mode & 0o777
+
+
+@pytest.mark.parametrize("kind", ["link", "dangling", "file"])
+async def test_a_lock_neither_follows_a_link_nor_empties_a_file(tmp_path: Path, kind: str) -> None:
+    precious, lock = tmp_path / "precious", tmp_path / "stage.db.lock"
+    database = make_database(f"sqlite:///{tmp_path}/stage.db")
+    if kind == "file":
+        lock.write_text("kept")
+        await database.open()
+        await database.close()
+        assert lock.read_text() == "kept"
+        return
+    if kind == "link":
+        precious.write_text("kept")
+    lock.symlink_to(precious)
+    with pytest.raises(SettingError, match=r"stage\.db\.lock is a symbolic link"):
+        await database.open()
+    assert precious.exists() == (kind == "link")
+    assert kind == "dangling" or precious.read_text() == "kept"
+
+
+async def test_a_database_behind_a_link_is_one_database(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    (tmp_path / "link.db").symlink_to(tmp_path / "there" / "real.db")
+    first, second = (make_database(f"sqlite:///{tmp_path}/{name}") for name in ("link.db", "there/real.db"))
+    await first.open()
+    try:
+        with pytest.raises(SettingError, match="another understudy process has open"):
+            await second.open()
+    finally:
+        await first.close()
+
+
+def test_the_settings_do_not_show_the_password_of_the_database() -> None:
+    settings = GatewaySettings(database_url="postgresql://someone:hunter2@db.example.com/understudy")
+    assert "hunter2" not in f"{settings!r} {settings}"
+
+
+async def test_an_error_of_the_database_shows_nothing_that_people_wrote(database_url: str) -> None:
+    secret = "my password is hunter2"
+    database = make_database(database_url)
+    row = {"channel": "c", "tenant": secret, "until": datetime.now(UTC)}
+
+    async def twice(connection: AsyncConnection) -> None:
+        await connection.execute(insert(pauses).values(row))
+        await connection.execute(insert(pauses).values(row))
+
+    async def many(connection: AsyncConnection) -> None:
+        await connection.execute(insert(pauses), [row, row])
+
+    async def not_there(connection: AsyncConnection) -> None:
+        await connection.execute(text("INSERT INTO nothing SELECT CAST(:words AS text)"), {"words": secret})
+
+    async def no_json(connection: AsyncConnection) -> None:
+        rows = text(f"SELECT * FROM {database.json_rows}")
+        await connection.execute(rows, {"rows": f'["\\u0000{secret}", ]'})
+
+    await database.open()
+    try:
+        for work in (twice, many, not_there, no_json):
+            with pytest.raises(DBAPIError) as raised:
+                await database.transact(work)
+            with pytest.raises(DBAPIError) as again:
+                async with database.write() as connection:
+                    await work(connection)
+            for error in (raised.value, again.value):
+                assert secret not in "".join(traceback.format_exception(error))
+    finally:
+        await database.close()
