@@ -1,5 +1,7 @@
 """From one database to another: how a gateway on SQLite goes on on PostgreSQL."""
 
+import asyncio
+import time
 from typing import Any
 
 from sqlalchemy import Table, func, insert, select, text, tuple_
@@ -13,25 +15,28 @@ from oauth import SettingError
 from oauth.tables import metadata as oauth_metadata
 
 BATCH = 1000  # rows
+LEAVE_TIME = 2.0  # seconds in which the server forgets the connections of processes that have just ended
+LEAVE_POLL = 0.1  # seconds
 
 TABLES = [*gateway_metadata.sorted_tables, *oauth_metadata.sorted_tables]
 
 
 async def copy_database(source_url: str, target_url: str) -> dict[str, int]:
-    """Copies all that is stored, in one transaction; returns the number of rows of each table.
-
-    No gateway may run on the source meanwhile: on SQLite that is checked.
+    """Copy all that is stored, in one transaction; return the number of rows of each table.
 
     Args:
+        source_url: a database that exists, and that no gateway and no worker has open.
         target_url: a database that is empty or does not have our tables yet; they are made.
 
     Raises:
-        SettingError: if one of them cannot be had, or something is stored in the target.
+        SettingError: if one of them cannot be had, the source is in use, or something is stored in the target.
     """
     source, target = make_database(source_url), make_database(target_url)
-    await target.upgrade()
-    await source.open()
+    await source.open(create=False)
     try:
+        if isinstance(source, PostgresDatabase):
+            await _check_unused(source)
+        await target.upgrade()
         await target.open()
         try:
             async with source.read() as reading, target.write() as writing:
@@ -45,6 +50,17 @@ async def copy_database(source_url: str, target_url: str) -> dict[str, int]:
     finally:
         await source.close()
     return copied
+
+
+async def _check_unused(source: PostgresDatabase) -> None:
+    deadline = time.monotonic() + LEAVE_TIME
+    while others := await source.other_clients():
+        if time.monotonic() >= deadline:
+            raise SettingError(
+                f"The database to copy from is in use: its user has other connections open ({', '.join(others)}). "
+                "Stop every gateway and worker, and run the command again."
+            )
+        await asyncio.sleep(LEAVE_POLL)
 
 
 async def _check_empty(writing: AsyncConnection) -> None:

@@ -1,7 +1,7 @@
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
-from sqlalchemy import Table, func, select
+from sqlalchemy import Table, func, select, text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
@@ -29,6 +29,10 @@ PARAMETERS = {
     "keepalives_count": 3,
     "tcp_user_timeout": 10_000,  # milliseconds
 }
+_OTHER_CLIENTS = text(
+    "SELECT application_name FROM pg_stat_activity WHERE datname = current_database() AND usename = current_user"
+    " AND backend_type = 'client backend' AND pid <> pg_backend_pid() ORDER BY application_name"
+)
 UPGRADE_LOCK = 0x756E6465  # of two that bring the schema up to date at once, one waits
 
 
@@ -82,6 +86,11 @@ class PostgresDatabase(Database):
             raise SettingError(
                 f"{SETTING} names {self._shown}, whose schema is not that of this version: run `understudy db upgrade`."
             )
+
+    async def other_clients(self) -> list[str]:
+        """Return the names of the other connections of this user, as far as it may see them."""
+        async with self.read() as connection:
+            return [str(name) for name in (await connection.execute(_OTHER_CLIENTS)).scalars()]
 
     async def upgrade(self) -> None:
         self._connect(None)

@@ -110,3 +110,32 @@ async def test_a_gateway_goes_on_where_it_was_on_another_database(tmp_path: Path
         assert second.rows(count)[0][0] >= first.rows(count)[0][0] > 0
     with pytest.raises(SettingError, match="name an empty one"):
         await copy_database(first.database, target)
+
+
+async def test_a_database_that_does_not_exist_is_not_copied(tmp_path: Path) -> None:
+    source, target = tmp_path / "mistyped.db", tmp_path / "target.db"
+    arguments = ["db", "copy", f"sqlite:///{source}", f"sqlite:///{target}"]
+    for found in (None, b"", b"CREATE"):
+        if found is not None:
+            source.touch()
+        if found == b"CREATE":
+            with closing(sqlite3.connect(source)) as connection:
+                connection.execute("CREATE TABLE another (id)")
+        result = await asyncio.to_thread(CliRunner().invoke, app, arguments)
+        assert isinstance(result.exception, SettingError)
+        assert str(source) in str(result.exception)
+        assert "Copied" not in result.output
+        assert source.exists() == (found is not None)
+        assert not target.exists()
+    with closing(sqlite3.connect(source)) as connection:
+        assert connection.execute("SELECT name FROM sqlite_master").fetchall() == [("another",)]
+
+
+async def test_a_postgresql_that_is_in_use_is_not_copied(tmp_path: Path, postgres: PostgresServer) -> None:
+    scene, target = stage(tmp_path, database=postgres.make()), f"sqlite:///{tmp_path}/target.db"
+    async with scene.open():
+        assert await scene.ask("alice", "hello") == "heard: hello"
+        with pytest.raises(SettingError, match=r"in use: its user has other connections open \(understudy"):
+            await copy_database(scene.database, target)
+    assert not (tmp_path / "target.db").exists()
+    assert (await copy_database(scene.database, target))["inbox"] == 1
