@@ -7,7 +7,8 @@ from peers import seed
 from peers import telegram_updates as updates
 from peers.telegram import TelegramServer
 from peers.wait import wait_until_async
-from stage import FakeProvider
+from pydantic_ai.models.function import FunctionModel
+from stage import FakeProvider, obey
 from telegram.error import RetryAfter
 
 from gateway import SettingError, TurnContext
@@ -531,3 +532,35 @@ async def test_a_service_message_starts_no_turn(
     async with run(bot) as running:
         assert await post(running, telegram, update) == 200
         assert running.inbox() == []
+
+
+class Orders(Toolkit):
+    """Has orders, which are cancelled if their person agrees."""
+
+    _clone_shared_attrs = ("cancelled",)
+
+    def __init__(self) -> None:
+        self.cancelled: list[str] = []
+
+    @tool(approval=True)
+    async def cancel(self, order: str) -> str:
+        """Cancels an order."""
+        self.cancelled.append(order)
+        return f"cancelled {order}"
+
+
+async def test_a_question_from_a_group_is_answered_in_the_private_chat_and_in_no_topic_of_it(
+    run: Run, bot: Telegram, telegram: TelegramServer
+) -> None:
+    orders = Orders()
+    topic = {"message_thread_id": 5, "is_topic_message": True}
+    async with run(bot, [orders], model=FunctionModel(obey)) as running:
+        await post(running, telegram, updates.private_message("hello"))
+        await said(telegram, ALICE)
+        await post(running, telegram, updates.topic_message(f'{AT} call cancel {{"order":"4711"}}', 7))
+        assert "May I do this" in (await said(telegram, ALICE, 2))[1]
+        await post(running, telegram, updates.private_message("yes", **topic))
+        assert (await said(telegram, ALICE, 3))[2] == "heard: yes"
+        assert orders.cancelled == []
+        await post(running, telegram, updates.private_message("yes"))
+        await wait_until_async(lambda: orders.cancelled == ["4711"], what="it is done")
