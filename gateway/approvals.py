@@ -14,6 +14,7 @@ from gateway.inbox import RESUMABLE_FOR, Claimed, Inbox
 from gateway.interface import Presenter
 from gateway.journal import ApprovalRequired, forget
 from gateway.outbox import Outbox
+from gateway.rendering import rendered
 from gateway.sessions import Role, SessionItem, Sessions
 from gateway.tables import (
     ApprovalStatus,
@@ -217,7 +218,8 @@ class Approvals:
             .values(status=ApprovalStatus.ASKED, asked_at=datetime.now(UTC))
         )
         account = f" as {preview.line(row.accounts)}" if row.accounts else ""
-        parts = self._presenters[identity.channel].parts(QUESTION.format(account=account, action=row.action))
+        question = QUESTION.format(account=account, action=row.action)
+        parts = await rendered(self._presenters[identity.channel], question)
         if row.shared:
             await self._outbox.add_private_texts(connection, row, identity, parts, row.message_id)
         else:

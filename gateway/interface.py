@@ -170,7 +170,10 @@ class Presenter(ABC):
 
     @abstractmethod
     def parts(self, markdown: str) -> list[str]:
-        """An answer as the platform takes it, in as many parts as its limit asks for."""
+        """Return an answer as the platform takes it, in as many parts as its limit asks for.
+
+        It is called in a thread for a long text, and shows as plain text what it cannot render.
+        """
 
     @abstractmethod
     async def send_text(self, conversation: Conversation, text: str, reply_to: str, *, key: str) -> str | None:

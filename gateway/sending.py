@@ -7,6 +7,7 @@ from gateway.database import Database
 from gateway.inbox import Inbox
 from gateway.interface import Presenter
 from gateway.outbox import Outbox
+from gateway.rendering import rendered
 from oauth import SettingError
 from toolkits import Conversation, Message, ToolError
 
@@ -50,7 +51,7 @@ class Sender:
             raise SettingError(f"There is no channel {conversation.channel!r} here to send to, only {there}.")
         if at is not None and at.tzinfo is None:
             raise ValueError("send(at=…) needs a time with a time zone")
-        parts = self._presenters[conversation.channel].parts(text)
+        parts = await rendered(self._presenters[conversation.channel], text)
         if not parts:
             raise ValueError("send(): there is nothing in the text that can be seen")
         async with self._database.write() as connection:

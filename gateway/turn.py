@@ -23,6 +23,7 @@ from gateway.journal import ApprovalRequired, CallNotRepeated, TurnJournal
 from gateway.live import shown_live
 from gateway.logs import describe
 from gateway.outbox import Outbox, Unsent
+from gateway.rendering import rendered
 from gateway.request_context import get_request_context, set_request_context, update_request_context
 from gateway.retries import may_pass, next_try
 from gateway.routing import Router
@@ -369,7 +370,7 @@ class Turns:
         alone = outcome.alone or (outcome.private and self._private_answers is PrivateAnswers.ALONE)
         alone = alone and message.conversation.shared
         text = NOBODY_ALONE if alone and message.anonymous else outcome.text
-        parts = interface.presenter.parts(text) if text else []
+        parts = await rendered(interface.presenter, text) if text else []
         if text and not parts:  # markdown of which nothing can be seen, like an empty quote
             parts = interface.presenter.parts(NO_ANSWER)
 

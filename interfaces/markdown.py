@@ -1,19 +1,23 @@
 """Markdown, parsed once to a tree that each channel renders as its platform takes text."""
 
+import logging
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 
-from markdown_it import MarkdownIt
 from markdown_it.tree import SyntaxTreeNode
 
+from interfaces.markdown_parser import Parser, TooComplexError, is_allowed, parse, well_formed
+
 INDENT = "    "
-MARGIN = 64  # units of a part that lists around a line may take
+MARGIN = 128  # units of a part that lists around a line may take: nine, the most that are parsed, of "999999999. "
+MOST_PADDING = 40  # characters: a longer cell of a table does not widen the others of its column
 
 _LANGUAGE = re.compile(r"[\w+#.-]{1,32}")
-_ADDRESS = re.compile(r"(?:https?://|mailto:|tel:).", re.IGNORECASE)  # what a link may lead to
 
-_parser = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
+_parser = Parser()
+
+log = logging.getLogger(__name__)
 
 
 class Renderer(ABC):
@@ -46,18 +50,37 @@ class Renderer(ABC):
     def quote(self, text: str) -> str: ...
 
     def render(self, markdown: str) -> list[str]:
-        """The parts, none of them empty and none over the limit."""
+        """Return the parts, none of them empty and none over the limit.
+
+        Markdown that is too complex, or fails to render, comes as plain text.
+        """
+        markdown = well_formed(markdown)
+        try:
+            return self._join(self._blocks(SyntaxTreeNode(parse(_parser, markdown))))
+        except TooComplexError as error:
+            log.warning("a text of %s characters is shown as plain text: %s", len(markdown), error)
+        except Exception:  # a text that cannot be rendered must not keep its conversation waiting
+            log.exception("a text of %s characters could not be rendered and is shown as plain text", len(markdown))
+        return self._join([[*self._fit([], _split(markdown), quoted=False)]])
+
+    def _join(self, blocks: Iterable[Iterable[str]]) -> list[str]:
+        """Join lines to parts of at most the limit, with an empty line between two blocks."""
         parts: list[str] = []
-        part = ""
-        for block in self._blocks(SyntaxTreeNode(_parser.parse(markdown))):
+        part: list[str] = []
+        size = 0
+        for block in blocks:
             for number, line in enumerate(block):
                 gap = "\n" if number else "\n\n"
-                joined = part + gap + line if part else line
-                if _size(joined) > self._limit:
-                    parts.append(part)
-                    joined = line
-                part = joined
-        return [part for part in [*parts, part] if part.strip()]
+                added = _size(line)
+                if size and size + len(gap) + added > self._limit:
+                    parts.append("".join(part))
+                    part, size = [], 0
+                if size:
+                    part.append(gap)
+                    size += len(gap)
+                part.append(line)
+                size += added
+        return [part for part in [*parts, "".join(part)] if part.strip()]
 
     def _blocks(self, parent: SyntaxTreeNode, quoted: bool = False) -> Iterator[list[str]]:
         """Each block as lines that fit a part, with the marks of a quote around them if they are `quoted`."""
@@ -103,12 +126,15 @@ class Renderer(ABC):
         def size(code: str) -> int:
             return self._size(self.code_block(code, language), quoted)
 
+        empty = taken = size("")
         for line in text.split("\n"):
             for piece in _cut(line, room, size):
-                if chunk and size("\n".join([*chunk, piece])) > room:
+                added = size(f"\n{piece}") - empty  # what is escaped or quoted is so line by line
+                if chunk and taken + added > room:
                     yield self.code_block("\n".join(chunk), language)
-                    chunk = []
+                    chunk, taken = [], empty
                 chunk.append(piece)
+                taken += added
         yield self.code_block("\n".join(chunk), language)
 
     def _fit(self, atoms: list[str], words: list[str], quoted: bool) -> Iterator[str]:
@@ -120,13 +146,16 @@ class Renderer(ABC):
                 for word in words
                 for piece in _cut(word, room, lambda text: self._size(self.escape(text), quoted))
             ]
-        line = ""
+        line: list[str] = []
+        empty = taken = self._size("", quoted)
         for atom in atoms:
-            if line and self._size(line + atom, quoted) > room:
-                yield line.strip()
-                line = ""
-            line += atom
-        yield line.strip()
+            added = self._size(atom, quoted) - empty
+            if line and taken + added > room:
+                yield "".join(line).strip()
+                line, taken = [], empty
+            line.append(atom)
+            taken += added
+        yield "".join(line).strip()
 
     def _atoms(self, inline: SyntaxTreeNode) -> list[str]:
         atoms: list[str] = []
@@ -163,7 +192,7 @@ class Renderer(ABC):
 
     def _linked(self, text: str, address: str) -> str:
         """A link; or text, where a platform may take the address for more, like Slack `!channel`."""
-        if _ADDRESS.match(address):
+        if is_allowed(address):
             return self.link(text if text.strip() else self.escape(address), address)
         return f"{text} ({self.escape(address)})" if address else text
 
@@ -203,7 +232,7 @@ def _plain(node: SyntaxTreeNode) -> str:
 
 def _table(table: SyntaxTreeNode) -> list[str]:
     rows = [[_plain(cell) for cell in row.children] for section in table.children for row in section.children]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    widths = [min(max(map(len, column)), MOST_PADDING) for column in zip(*rows, strict=True)]
     lines = [" | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     return [lines[0], "-+-".join("-" * width for width in widths), *lines[1:]]
 
@@ -221,8 +250,9 @@ def _size(text: str) -> int:
 
 
 def _cut(word: str, room: int, size: Callable[[str], int]) -> Iterator[str]:
-    while size(word) > room:
-        length = max(room // 8, 1)  # an escaped character takes six units at the most
-        yield word[:length]
-        word = word[length:]
-    yield word
+    length = max(room // 8, 1)  # an escaped character takes six units at the most
+    start = 0
+    while len(word) - start > room or size(word[start:]) > room:
+        yield word[start : start + length]
+        start += length
+    yield word[start:]

@@ -3,6 +3,7 @@ from collections.abc import Iterator
 
 from gateway.events import PhaseEnded, PhaseStarted, TextDelta, ToolEnded, ToolStarted, TurnEvent
 from gateway.interface import Delivery, Host, Presenter, SignIn
+from interfaces.chatkit.format import to_markdown
 from toolkits import Conversation, Message
 
 SAID = json.dumps(["Said"])
@@ -34,7 +35,7 @@ class ChatKitPresenter(Presenter):
             await self._publish(message.conversation, told)
 
     def parts(self, markdown: str) -> list[str]:
-        return [markdown]
+        return [to_markdown(markdown)]
 
     async def send_text(self, conversation: Conversation, text: str, reply_to: str, *, key: str) -> None:
         await self._publish(conversation, SAID)

@@ -23,7 +23,7 @@ def unescape(text: str) -> str:
 
 def without_mention(text: str, user_id: str) -> str:
     """The text without the mentions of one user, as Slack marks them: `<@U123>` or `<@U123|name>`."""
-    return re.sub(rf"<@{re.escape(user_id)}(\|[^>]*)?>[ \t]*", "", text).strip()
+    return re.sub(rf"<@{re.escape(user_id)}(\|[^<>]*)?>[ \t]*", "", text).strip()
 
 
 def link(text: str, address: str) -> str:

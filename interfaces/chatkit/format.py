@@ -1,0 +1,47 @@
+"""Markdown that ChatKit renders in the page: https://openai.github.io/chatkit-js/"""
+
+import logging
+import re
+from collections.abc import Iterable, Iterator
+from urllib.parse import urlsplit
+
+from markdown_it.token import Token
+
+from interfaces.markdown_parser import Parser, TooComplexError, is_allowed, parse, well_formed
+
+_PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
+
+_parser = Parser(takes=lambda _: True)  # each is looked at below
+
+log = logging.getLogger(__name__)
+
+
+def to_markdown(markdown: str) -> str:
+    """Return markdown as it is; as plain text, if it is too complex or a link in it leads to no web page."""
+    markdown = well_formed(markdown)
+    try:
+        tokens = parse(_parser, markdown)
+    except TooComplexError as error:
+        log.warning("a text of %s characters is shown as plain text: %s", len(markdown), error)
+    except Exception:  # a text that cannot be rendered must not keep its conversation waiting
+        log.exception("a text of %s characters could not be parsed and is shown as plain text", len(markdown))
+    else:
+        if all(map(_is_harmless, _addresses(tokens))):
+            return markdown
+    return _PUNCTUATION.sub(r"\\\1", markdown)
+
+
+def _addresses(tokens: Iterable[Token]) -> Iterator[str]:
+    for token in tokens:
+        address = token.attrGet("href") or token.attrGet("src")
+        if address is not None:
+            yield str(address)
+        yield from _addresses(token.children or ())
+
+
+def _is_harmless(address: str) -> bool:
+    """Return whether an address is allowed, or one in the host application, which has no scheme."""
+    try:
+        return is_allowed(address) or not urlsplit(address).scheme
+    except ValueError:
+        return False

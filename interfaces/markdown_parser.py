@@ -1,0 +1,89 @@
+"""Parse markdown that nobody vouches for, within limits that keep its rendering cheap."""
+
+import re
+from collections.abc import Callable, Iterable
+
+from markdown_it import MarkdownIt
+from markdown_it.rules_block import StateBlock
+from markdown_it.rules_block.table import table
+from markdown_it.token import Token
+
+MOST_CHARACTERS = 100_000  # of a text that is parsed: a second or two, in the worst case
+MOST_CELLS = 3000  # of one table
+MOST_NESTED = 20  # blocks in blocks, or formats in formats
+
+_ADDRESS = re.compile(r"(?:https?://|mailto:|tel:).", re.IGNORECASE)
+
+
+class TooComplexError(Exception):
+    """The markdown is beyond a limit: it is to be shown as plain text."""
+
+
+class Parser(MarkdownIt):
+    """A parser for CommonMark with tables and strikethrough, in which HTML is text.
+
+    Args:
+        takes: returns whether an address makes a link; what is written around another one stays text. By default all
+            do but a few that markdown-it knows as dangerous.
+        images: whether an image is one, and not a link.
+    """
+
+    def __init__(self, takes: Callable[[str], bool] | None = None, *, images: bool = True) -> None:
+        super().__init__("commonmark", {"html": False, "maxNesting": MOST_NESTED})
+        self._takes = takes or super().validateLink
+        self.enable(["table", "strikethrough"])
+        self.block.ruler.at("table", _table, {"alt": ["paragraph", "reference"]})
+        if not images:
+            self.disable("image")
+        self.parse("a")  # compiles its rules, which two threads must not do at once
+
+    def validateLink(self, url: str) -> bool:  # noqa: N802 - named by markdown-it
+        return self._takes(url)
+
+
+def parse(parser: Parser, markdown: str) -> list[Token]:
+    """Return the tokens of a text.
+
+    Raises:
+        TooComplexError: if the text is too long, formats are nested too deeply or a table has too many cells.
+    """
+    if len(markdown) > MOST_CHARACTERS:
+        raise TooComplexError(f"it has more than {MOST_CHARACTERS} characters")
+    tokens = parser.parse(markdown)
+    _check_nesting(tokens)
+    return tokens
+
+
+def well_formed(text: str) -> str:
+    """Return a text that every platform's encoding can express: without NUL and lone surrogates."""
+    return text.replace("\0", "\ufffd").encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def is_allowed(address: str) -> bool:
+    """Return whether a link may lead to an address: a web page, a mailbox or a telephone."""
+    return _ADDRESS.match(address) is not None
+
+
+def _table(state: StateBlock, start: int, end: int, silent: bool) -> bool:
+    """Parse a table as markdown-it does, which fills up short rows with up to 65,536 cells by itself."""
+    if not table(state, start, end, True):
+        return False
+    if silent:
+        return True
+    columns = state.getLines(start, start + 1, 0, False).count("|") + 1
+    rows = 0
+    while start + rows < end and not state.isEmpty(start + rows):
+        rows += 1
+        if rows * columns > MOST_CELLS:
+            raise TooComplexError(f"a table has more than {MOST_CELLS} cells")
+    return table(state, start, end, False)
+
+
+def _check_nesting(tokens: Iterable[Token]) -> None:
+    """Refuse what markdown-it leaves out (blocks) or does not limit (emphasis) where it is nested too deeply."""
+    depth = 0
+    for token in tokens:
+        depth += token.nesting
+        if depth >= MOST_NESTED:
+            raise TooComplexError(f"something is nested {MOST_NESTED} deep")
+        _check_nesting(token.children or ())
