@@ -21,11 +21,14 @@ from gateway.events import EventHandler, ToolEnded, ToolOutcome, ToolStarted
 from gateway.executor import tool_threads
 from gateway.journal import NO_JOURNAL, ApprovalRequired, RunJournal
 from oauth import ConsentRequired, OAuthProvider, SettingError
+from oauth.visible import visible
 from toolkits import Function, ToolError, TurnContext, preview
 from toolkits.mcp import MCPTool
 
 ASKS_FIRST = "The user is asked to approve it when you call it, so do not ask them yourself."
 DENIED = "The user said no, so it was not done. Do not try it again unless they ask for it."
+MOST_SHOWN = 20_000  # characters of what a person is asked to agree to, who is to read them
+TOO_LONG_TO_ASK = f"This is too long for the user to read and agree to: at most {MOST_SHOWN} characters."
 NOBODY_TO_ASK = "This needs the yes of the user, and nobody can be asked here, so it was not done."
 
 
@@ -167,7 +170,10 @@ class AgentTool(ABC):
             raise Denied(DENIED)
         if not run.journal.is_kept or run.context.message.anonymous:
             raise ToolError(NOBODY_TO_ASK)
-        await run.journal.ask(key, self.name, as_json, await self._preview(run, arguments))
+        action = visible(await self._preview(run, arguments))
+        if len(action) > MOST_SHOWN:
+            raise ToolError(TOO_LONG_TO_ASK)
+        await run.journal.ask(key, self.name, as_json, action)
 
     async def call_for_text(self, run: Run, arguments: Mapping[str, Any] | str, call_id: str | None = None) -> str:
         """As `call`, for engines that leave it to the tool to validate and to put a result into words.

@@ -297,6 +297,30 @@ async def test_the_arguments_are_shown_as_they_are_where_a_tool_does_not_say_wha
         assert r'"in\u0060\u0060\u0060**yes**\u202ebox"' in asked
 
 
+async def test_what_a_tool_says_that_it_does_hides_nothing(tmp_path: Path) -> None:
+    class Payments(Mail):
+        async def _paying(self, context: TurnContext, to: str) -> str:
+            return f"Pay {to}"
+
+        @tool(approval=_paying)
+        async def pay(self, context: TurnContext, to: str) -> str:
+            """Pays somebody."""
+            return "paid"
+
+    scene = stage(tmp_path, [Payments()])
+    async with scene.open():
+        assert r"Pay bo\u3164b\u202e" in await scene.ask("alice", 'call pay {"to":"bo\\u3164b\\u202e"}')
+
+
+async def test_what_nobody_would_read_is_not_asked(tmp_path: Path, mail: Mail) -> None:
+    scene = stage(tmp_path, [mail])
+    async with scene.open():
+        body = "x" * 20_000
+        answer = await scene.ask("alice", f'call send_mail {{"to":"carol@example.com","body":"{body}"}}')
+        assert "too long for the user to read" in answer
+        assert scene.rows("SELECT count(*) FROM approvals") == [(0,)]
+
+
 async def test_a_tool_that_cannot_do_it_asks_nothing(tmp_path: Path, mail: Mail) -> None:
     scene = stage(tmp_path, [mail])
     async with scene.open():
