@@ -30,6 +30,7 @@ from gateway.tables import (
 from oauth import Identity
 from oauth.tables import is_of
 from toolkits import Message, preview
+from toolkits.text import storable
 
 NOT_DONE = "They did not say yes, so it was not done."
 QUESTION = "May I do this{account}?\n\n{action}\n\nAnswer **yes** and I do it. If you answer anything else, I do not."
@@ -114,11 +115,11 @@ class Approvals:
                 place_tenant=place_tenant,
                 place_key=place_key,
                 message_id=message.id,
-                message_text=message.text.replace("\0", ""),
+                message_text=message.text,
                 tool=required.tool,
                 arguments=required.arguments,
                 accounts=", ".join(required.accounts),
-                action=required.action.replace("\0", ""),
+                action=storable(required.action),
                 status=ApprovalStatus.QUEUED,
             )
         )

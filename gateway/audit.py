@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from pydantic_core import to_json
 from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -18,6 +17,7 @@ from gateway.journal import ApprovalRequired, TurnJournal
 from gateway.tables import audit
 from oauth import ConsentRequired
 from toolkits import Message
+from toolkits.text import storable_json
 
 # Of a call that was open when its turn was stopped, by the reason.
 _OUTCOMES = {ConsentRequired: ToolOutcome.SIGN_IN, ApprovalRequired: ToolOutcome.CANCELLED}
@@ -172,4 +172,4 @@ class AuditTrail:
 
 
 def _json(value: Mapping[str, Any] | Any) -> str:
-    return to_json(value, fallback=str).decode()
+    return storable_json(value)

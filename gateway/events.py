@@ -5,12 +5,17 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from toolkits.text import storable
+
 
 @dataclass(frozen=True, slots=True)
 class TextDelta:
     """More text of the answer."""
 
     text: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "text", storable(self.text))
 
 
 class ToolOutcome(StrEnum):

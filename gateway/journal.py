@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, NoReturn
 
-from pydantic_core import from_json, to_json
+from pydantic_core import from_json
 from sqlalchemy import Executable, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -17,6 +17,7 @@ from gateway.events import EventHandler, ToolEnded, ToolOutcome, ToolStarted
 from gateway.inbox import Claimed, LeaseLost
 from gateway.tables import ApprovalStatus, InboxStatus, approvals, inbox, is_any, tool_calls, turn_responses
 from toolkits import ToolError
+from toolkits.text import storable, storable_json
 
 AMBIGUOUS = (
     "It is not known whether this call was done: it was interrupted. It was not repeated. "
@@ -211,8 +212,8 @@ class TurnJournal:
         values = {
             "outcome": ended.outcome,
             "private": private,
-            "result": to_json(ended.result, fallback=str).decode() if ended.outcome is ToolOutcome.OK else None,
-            "error": error.replace("\0", "") if error is not None else None,
+            "result": storable_json(ended.result) if ended.outcome is ToolOutcome.OK else None,
+            "error": storable(error) if error is not None else None,
         }
         if read_only:
             row = self._database.upsert(tool_calls).values(

@@ -2,10 +2,13 @@ import logging
 import re
 
 from gateway.request_context import get_request_context
+from toolkits.text import storable
 
 FORMAT = "%(asctime)s %(levelname)-7s %(name)s%(request)s: %(message)s"
 
 ERROR_LENGTH = 500  # characters that are kept of one
+MOST_LINES = 200  # of one record
+LINE_LENGTH = 2000  # characters
 
 # Libraries whose lower levels print bodies, and addresses with codes and tokens in them, or tell an operator nothing.
 QUIET = ("httpx", "httpcore", "httpx2", "httpcore2", "urllib3", "requests_oauthlib", "oauthlib", "google", "twilio",
@@ -25,12 +28,24 @@ _SECRETS = re.compile(
 
 
 class RedactingFormatter(logging.Formatter):
-    """Adds the request context to a line, and takes out what looks like a code, a state or a token."""
+    """Adds the request context to a line, and takes out what looks like a code, a state or a token.
+
+    A record that is too long, like the traceback of an endless recursion or a page of a proxy, is cut in its middle.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         values = " ".join(f"{name}={value}" for name, value in get_request_context().items())
         record.request = f" [{values}]" if values else ""
-        return redact(super().format(record))
+        return redact(_shortened(super().format(record)))
+
+
+def _shortened(text: str) -> str:
+    lines = [line if len(line) <= LINE_LENGTH else f"{line[:LINE_LENGTH]}…" for line in text.split("\n")]
+    if len(lines) > MOST_LINES:
+        left_out = len(lines) - MOST_LINES
+        half = MOST_LINES // 2
+        lines[half:-half] = [f"… {left_out} lines are left out …"]
+    return "\n".join(lines)
 
 
 def redact(text: str) -> str:
@@ -40,7 +55,7 @@ def redact(text: str) -> str:
 
 def describe(error: BaseException) -> str:
     """An error in one line, as it is stored with what failed."""
-    text = " ".join(f"{type(error).__name__}: {error}".replace("\0", "").split())
+    text = " ".join(storable(f"{type(error).__name__}: {error}").split())
     return redact(text[:ERROR_LENGTH])
 
 

@@ -1,6 +1,7 @@
 import asyncio
 import json
 import logging
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -26,6 +27,8 @@ HELD_FOR = timedelta(days=1)  # a person who writes later does not expect the an
 
 UNDELIVERED = "Sorry, I had something to say here that could not be delivered (reference {reference})."
 DROPPED_AMBIGUOUS = "It is not known whether it arrived, and UNDERSTUDY_AMBIGUOUS_SENDS is drop."
+
+MOST_REPORTED = 1000  # messages of which it is known that a failure of a part was logged
 
 _TEXTS = (OutboxKind.TEXT, OutboxKind.PRIVATE_TEXT, OutboxKind.NOTICE)
 
@@ -102,6 +105,15 @@ _RELEASE = (
     .returning(outbox.c.conversation_id)
 )
 _ADD = insert(outbox)
+_NOTICE = (
+    select(outbox.c.id)
+    .where(
+        outbox.c.conversation_id == bindparam("of_conversation"),
+        outbox.c.reference == bindparam("of_reference"),
+        outbox.c.kind == OutboxKind.NOTICE,
+    )
+    .limit(1)
+)
 
 
 class Outbox:
@@ -133,6 +145,7 @@ class Outbox:
         self._tries = tries
         self._oldest = oldest
         self._ambiguous_sends = ambiguous_sends
+        self._reported: deque[tuple[Any, ...]] = deque(maxlen=MOST_REPORTED)
 
     async def add_texts(
         self,
@@ -364,7 +377,7 @@ class Outbox:
                 log.info("outbox row %s is held until its person writes directly: %s", row.id, error)
                 await self._mark(row, OutboxStatus.HELD)
                 return True
-            log.warning("%s refused outbox row %s: %s", channel, row.id, error)
+            log.log(self._level(row), "%s refused outbox row %s: %s", channel, row.id, describe(error))
             return await self._give_up(
                 row, where, f"{channel} refused it: {error}", notice=not isinstance(error, Unreachable)
             )
@@ -375,10 +388,19 @@ class Outbox:
             return await self._retry(row, until, describe(error), row.attempts - 1)  # it does not count as a try
         ambiguous = row.ambiguous or isinstance(error, (DeliveryAmbiguous, TimeoutError, StrayExitError))
         if isinstance(error, AssertionError) or row.attempts >= self._tries:
-            log.error("outbox row %s was given up after %s tries", row.id, row.attempts, exc_info=error)
+            level = self._level(row, logging.ERROR)
+            log.log(level, "outbox row %s was given up after %s tries", row.id, row.attempts, exc_info=error)
             return await self._give_up(row, where, describe(error), notice=True, ambiguous=ambiguous)
-        log.warning("outbox row %s is tried again: %s", row.id, describe(error))
+        log.log(self._level(row), "outbox row %s is tried again: %s", row.id, describe(error))
         return await self._retry(row, next_try(row.attempts), describe(error), row.attempts, ambiguous=ambiguous)
+
+    def _level(self, row: Row[Any], level: int = logging.WARNING) -> int:
+        """The level to report at that a part of a message failed: of the others that fail likewise, DEBUG."""
+        failed = (row.reference or row.id, row.attempts, row.renewed_at)
+        if failed in self._reported:
+            return logging.DEBUG
+        self._reported.append(failed)
+        return level
 
     async def _retry(self, row: Row[Any], due_at: datetime, error: str | None, attempts: int, **values: Any) -> bool:
         await self._mark(row, OutboxStatus.RETRYING, due_at=due_at, error=error, attempts=attempts, **values)
@@ -391,6 +413,9 @@ class Outbox:
             parts = self._presenters[where.conversation.channel].parts(text)
         async with self._database.write() as connection:
             await self._mark_in(connection, row, OutboxStatus.DEAD, error=reason, **values)
+            same = {"of_conversation": row.conversation_id, "of_reference": row.reference}
+            if parts and (await connection.execute(_NOTICE, same)).first() is not None:
+                parts = []  # it was said when another part of the message was given up
             for text in parts:
                 body = {"text": text, "reply_to": ""}
                 await self._add(

@@ -10,6 +10,7 @@ from gateway.outbox import Outbox
 from gateway.rendering import rendered
 from oauth import SettingError
 from toolkits import Conversation, Message, ToolError
+from toolkits.text import storable
 
 CANNOT_SEND_ALONE = "This is for one person alone, and several people share this id, so it was not sent."
 
@@ -51,7 +52,7 @@ class Sender:
             raise SettingError(f"There is no channel {conversation.channel!r} here to send to, only {there}.")
         if at is not None and at.tzinfo is None:
             raise ValueError("send(at=…) needs a time with a time zone")
-        parts = await rendered(self._presenters[conversation.channel], text)
+        parts = await rendered(self._presenters[conversation.channel], storable(text))
         if not parts:
             raise ValueError("send(): there is nothing in the text that can be seen")
         async with self._database.write() as connection:

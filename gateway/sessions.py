@@ -11,6 +11,7 @@ from gateway.database import Database
 from gateway.inbox import Claimed
 from gateway.tables import session_items
 from oauth import Identity
+from toolkits.text import storable
 
 SUMMARY = "What was said before, in short: {text}"
 
@@ -140,9 +141,9 @@ class Sessions:
                 "inbox_id": inbox_id,
                 "owner_tenant": owner.tenant,
                 "owner_user_id": owner.user_id,
-                "owner_name": _clean(owner_name),
+                "owner_name": storable(owner_name),
                 "role": item.role,
-                "text": _clean(item.text),
+                "text": storable(item.text),
                 "private": private and item.role is not Role.USER,
                 "engine": item.engine,
                 "data": item.data,
@@ -158,8 +159,3 @@ class Sessions:
 def read_summary(text: str, *, private: bool) -> SessionItem:
     """A summary as the model reads it."""
     return SessionItem(Role.ASSISTANT, SUMMARY.format(text=text), private=private)
-
-
-def _clean(text: str) -> str:
-    """Text as every database takes it: PostgreSQL's holds no NUL."""
-    return text.replace("\0", "")

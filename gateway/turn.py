@@ -34,6 +34,7 @@ from gateway.tables import InboxStatus
 from oauth import ConsentRequired, CredentialsRefused, OAuthCoordinator
 from oauth.pending import code_in
 from toolkits import Message
+from toolkits.text import storable
 
 PARSE_TIMEOUT = 30.0  # seconds in which a channel has to read a message, also where it asks the platform
 
@@ -369,7 +370,7 @@ class Turns:
     ) -> list[Unsent]:
         alone = outcome.alone or (outcome.private and self._private_answers is PrivateAnswers.ALONE)
         alone = alone and message.conversation.shared
-        text = NOBODY_ALONE if alone and message.anonymous else outcome.text
+        text = NOBODY_ALONE if alone and message.anonymous else storable(outcome.text)
         parts = await rendered(interface.presenter, text) if text else []
         if text and not parts:  # markdown of which nothing can be seen, like an empty quote
             parts = interface.presenter.parts(NO_ANSWER)

@@ -3,9 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic_core import to_json
-
 from oauth.visible import visible
+from toolkits.text import storable_json
 
 FENCE = "```"
 BACKTICK = "\\u0060"
@@ -25,4 +24,4 @@ def block(text: str) -> str:
 
 def call(tool: str, arguments: Mapping[str, Any]) -> str:
     """A tool's name, and its arguments as they are."""
-    return f"Call {line(tool)} with:\n\n{block(to_json(arguments, indent=2, fallback=str).decode())}"
+    return f"Call {line(tool)} with:\n\n{block(storable_json(arguments, indent=2))}"

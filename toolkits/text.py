@@ -1,5 +1,10 @@
 """Text that came from outside, as it can be stored and sent."""
 
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic_core import PydanticSerializationError, to_json
+
 
 def storable(text: str) -> str:
     """Return a text without what UTF-8 or PostgreSQL cannot hold.
@@ -12,3 +17,26 @@ def storable(text: str) -> str:
     except UnicodeEncodeError:
         return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return text
+
+
+def storable_json(value: Any, *, indent: int | None = None) -> str:
+    """Return a value as JSON, whatever it holds: what JSON does not know is its `str`, texts are as in `storable`."""
+    try:
+        return to_json(value, fallback=str, indent=indent).decode()
+    except (PydanticSerializationError, UnicodeEncodeError):
+        return to_json(storable_value(value), indent=indent).decode()
+
+
+def storable_value(value: Any) -> Any:
+    """Return a value with its texts as in `storable`, and with their `str` in place of objects that hold others."""
+    if isinstance(value, str):
+        return storable(value)
+    if isinstance(value, Mapping):
+        return {storable_value(key): storable_value(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [storable_value(inner) for inner in value]
+    try:
+        to_json(value)
+    except (PydanticSerializationError, UnicodeEncodeError):
+        return storable(str(value))
+    return value

@@ -41,6 +41,7 @@ from gateway.journal import NO_JOURNAL, CallNotRepeated, RunJournal
 from gateway.sessions import Role, SessionItem
 from oauth import ConsentRequired, SettingError
 from toolkits import ToolError, Toolkit, TurnContext
+from toolkits.text import storable_json
 
 ENGINE = "langgraph"
 TURN_CONTEXT = "turn_context"  # in config["configurable"]
@@ -292,7 +293,7 @@ def _answer(history: Sequence[str], messages: Sequence[BaseMessage]) -> Answer:
 
 
 def _item(message: BaseMessage) -> SessionItem:
-    data = _STORED.dump_json(message_to_dict(message), fallback=str).decode()
+    data = storable_json(message_to_dict(message))
     if isinstance(message, AIMessage):
         role = Role.TOOL if message.tool_calls else Role.ASSISTANT
     else:

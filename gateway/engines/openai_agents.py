@@ -25,7 +25,6 @@ from agents.run_config import ToolErrorFormatterArgs
 from agents.tool_context import ToolContext
 from openai import OpenAIError
 from pydantic import TypeAdapter
-from pydantic_core import to_json
 
 from gateway.agent import Agent
 from gateway.engines import Answer, MaxTurnsExceeded
@@ -36,6 +35,7 @@ from gateway.journal import NO_JOURNAL, RunJournal
 from gateway.sessions import Role, SessionItem
 from oauth import ConsentRequired, SettingError
 from toolkits import ToolError, TurnContext
+from toolkits.text import storable_json
 
 ENGINE = "openai-agents"
 OPENAI = "openai:"  # how pydantic-ai and LangChain name OpenAI's models; the SDK has no prefix for them
@@ -218,11 +218,11 @@ def _messages(history: Sequence[SessionItem]) -> list[dict[str, Any]]:
 
 
 def _text(output: Any) -> str:
-    return output if isinstance(output, str) else to_json(output, fallback=str).decode()
+    return output if isinstance(output, str) else storable_json(output)
 
 
 def _item(item: dict[str, Any]) -> SessionItem:
-    data = _STORED.dump_json(item, fallback=str).decode()
+    data = storable_json(item)
     role = {"user": Role.USER, "assistant": Role.ASSISTANT}.get(item.get("role", ""), Role.TOOL)
     content = item.get("content", "") if role is not Role.TOOL else ""
     text = content if isinstance(content, str) else "".join(part.get("text", "") for part in content)

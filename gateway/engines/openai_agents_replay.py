@@ -15,6 +15,7 @@ from pydantic import TypeAdapter
 from gateway.events import EventHandler
 from gateway.journal import RunJournal
 from toolkits import ToolError
+from toolkits.text import storable_json
 
 _OUTPUT = TypeAdapter(list[TResponseOutputItem])
 
@@ -62,7 +63,7 @@ class Replay:
 
     async def keep(self, number: int, output: list[TResponseOutputItem]) -> None:
         if any(isinstance(item, ResponseFunctionToolCall) for item in output):
-            await self._journal.add_response(number, _OUTPUT.dump_json(output).decode())
+            await self._journal.add_response(number, storable_json(_OUTPUT.dump_python(output, mode="json")))
 
     def _tool(self, tool: Any) -> Any:
         if not isinstance(tool, SDKTool) or isinstance(tool, OwnTool):

@@ -28,7 +28,7 @@ from pydantic_ai.models.function import FunctionModel
 from pydantic_ai.tools import ToolDefinition
 from pydantic_ai.toolsets import AbstractToolset, ToolsetTool
 from pydantic_ai.usage import UsageLimits
-from pydantic_core import to_json
+from pydantic_core import PydanticSerializationError
 
 from gateway.agent import Agent
 from gateway.engines import Answer, MaxTurnsExceeded
@@ -39,6 +39,7 @@ from gateway.journal import NO_JOURNAL, RunJournal
 from gateway.sessions import Role, SessionItem
 from oauth import SettingError
 from toolkits import ToolError, TurnContext
+from toolkits.text import storable_json, storable_value
 
 ENGINE = "pydantic-ai"
 RETRIES = 2  # of a tool call with arguments that do not fit
@@ -191,7 +192,7 @@ class _Replay(AbstractCapability[Any]):
             response = ModelMessagesTypeAdapter.validate_json(kept)[0]
             assert isinstance(response, ModelResponse)
             return response
-        response = await handler(request_context)
+        response = _storable(await handler(request_context))
         if response.tool_calls and journal.is_kept:
             await journal.add_response(ctx.run_step, ModelMessagesTypeAdapter.dump_json([response]).decode())
         return response
@@ -254,10 +255,22 @@ def _can_stream(model: Any) -> bool:
     return not isinstance(model, FunctionModel) or model.stream_function is not None
 
 
+def _storable(response: ModelResponse) -> ModelResponse:
+    """A model's answer with its texts as they can be stored, and sent back to the model."""
+    try:
+        ModelMessagesTypeAdapter.dump_json([response])
+    except PydanticSerializationError:
+        fields = storable_value(ModelMessagesTypeAdapter.dump_python([response], mode="json"))
+        (cleaned,) = ModelMessagesTypeAdapter.validate_python(fields)
+        assert isinstance(cleaned, ModelResponse)
+        return cleaned
+    return response
+
+
 def _text(output: Any) -> str:
     if isinstance(output, DeferredToolRequests):
         raise NotImplementedError("the agent waits for an approval or an external tool, which is not supported yet")
-    return output if isinstance(output, str) else to_json(output, fallback=str).decode()
+    return output if isinstance(output, str) else storable_json(output)
 
 
 def _text_delta(event: AgentStreamEvent) -> str:

@@ -11,7 +11,7 @@ from secrets import token_hex
 from typing import Any, NoReturn
 
 from pydantic import ValidationError
-from pydantic_core import SchemaValidator, core_schema, to_json
+from pydantic_core import PydanticSerializationError, SchemaValidator, core_schema, to_json
 
 from gateway.agent import Agent
 from gateway.cancellation import exits_contained
@@ -24,6 +24,7 @@ from oauth import ConsentRequired, OAuthProvider, SettingError
 from oauth.visible import visible
 from toolkits import Function, ToolError, TurnContext, preview
 from toolkits.mcp import MCPTool
+from toolkits.text import storable, storable_json, storable_value
 
 ASKS_FIRST = "The user is asked to approve it when you call it, so do not ask them yourself."
 DENIED = "The user said no, so it was not done. Do not try it again unless they ask for it."
@@ -153,7 +154,7 @@ class AgentTool(ABC):
                 async with watching(read_only=True):  # nothing is done here
                     await self._ask(run, key, arguments, as_json)
             async with watching(read_only=self.read_only) as watch:
-                watch.result = await self._call(run, arguments, key)
+                watch.result = _storable(await self._call(run, arguments, key))
             return watch.result
 
         with run.journal.running(key):
@@ -302,8 +303,20 @@ def _check_names(template: Agent, remote: Sequence[MCPTool]) -> None:
         taken.add(tool.name)
 
 
+def _storable(result: Any) -> Any:
+    """What a tool returned, with its texts as they can be stored and sent to a model."""
+    if isinstance(result, str):
+        return storable(result)
+    if isinstance(result, (dict, list, tuple)):
+        try:
+            to_json(result, fallback=str)
+        except (PydanticSerializationError, UnicodeEncodeError):
+            return storable_value(result)
+    return result
+
+
 def _json(value: Any) -> str:
-    return to_json(value, fallback=str).decode()
+    return storable_json(value)
 
 
 def own_tools(template: Agent) -> Sequence[AgentTool]:

@@ -21,7 +21,7 @@ class TelegramRequest(HTTPXRequest):
         """
         try:
             answer = json.loads(payload)
-        except ValueError:
+        except (ValueError, RecursionError):
             answer = None
         if not isinstance(answer, dict) or not isinstance(answer.get("ok"), bool):
             raise TelegramError("The answer is not one of the Bot API.")

@@ -564,3 +564,28 @@ async def test_a_question_from_a_group_is_answered_in_the_private_chat_and_in_no
         assert orders.cancelled == []
         await post(running, telegram, updates.private_message("yes"))
         await wait_until_async(lambda: orders.cancelled == ["4711"], what="it is done")
+
+
+@pytest.mark.parametrize("status", [200, 502])
+async def test_a_page_of_a_proxy_is_neither_in_the_log_nor_stored(
+    telegram: TelegramServer, caplog: pytest.LogCaptureFixture, status: int
+) -> None:
+    from peers.serving import Received, Receiver
+    from starlette.responses import HTMLResponse, Response
+    from telegram.error import TelegramError
+
+    def answer(_: Received) -> Response:
+        return HTMLResponse("<p>What Alice wrote</p>\n" * 10_000, status_code=status)
+
+    with Receiver() as proxy:
+        proxy.answer = answer
+        client = Telegram(telegram.token, updates.SECRET_TOKEN, proxy.url)._client
+        with pytest.raises(TelegramError) as raised:
+            await client.send_message(1, "hello")
+        await client.shutdown()
+    error: BaseException | None = raised.value
+    while error is not None:
+        assert "Alice" not in repr(error)
+        error = error.__cause__ or error.__context__
+    assert caplog.text.count("\n") < 20
+    assert "Alice" not in caplog.text

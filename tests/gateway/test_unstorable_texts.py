@@ -1,0 +1,102 @@
+"""Lone surrogates and NULs, wherever they come from; and a log that stays readable."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse, TextPart, ToolCallPart, ToolReturnPart
+from pydantic_ai.models.function import AgentInfo
+from stage import stage
+
+from gateway.interface import DeliveryRefused, Unreachable
+from gateway.logs import MOST_LINES, RedactingFormatter
+from gateway.outbox import UNDELIVERED
+from toolkits import Toolkit, tool
+from toolkits.text import storable, storable_json
+
+HALVES = "\ud83d\ude00"  # of one character, as two chunks of JSON may have them
+
+
+def test_a_text_is_made_storable() -> None:
+    assert storable(f"a\0b {HALVES} \ud83d \ude00\ud83d") == "ab 😀 \ufffd \ufffd\ufffd"
+    assert storable("ä 😀") == "ä 😀"
+
+
+def test_any_value_is_made_json() -> None:
+    class Odd:
+        def __str__(self) -> str:
+            return "odd \ud800"
+
+    assert storable_json({"a": ["\ud800", 1]}) == '{"a":["\ufffd",1]}'
+    assert storable_json({"\ud800": Odd(), "b": (None, 1.5)}) == '{"\ufffd":"odd \ufffd","b":[null,1.5]}'
+
+
+class Odd(Toolkit):
+    @tool
+    async def read(self) -> str:
+        """Reads."""
+        return "text \ud800\0"
+
+    @tool
+    async def look(self) -> dict[str, Any]:
+        """Looks."""
+        return {"\udc00": ["\ud800"]}
+
+
+async def test_what_cannot_be_stored_ends_no_turn(tmp_path: Path, database_url: str) -> None:
+    """In what a person writes, a tool returns, a model calls a tool with, and answers."""
+    told: list[str] = []
+
+    async def model(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
+        last = messages[-1]
+        assert isinstance(last, ModelRequest)
+        told.extend(str(part.content) for part in last.parts if isinstance(part, ToolReturnPart))
+        if any(isinstance(part, ToolReturnPart) for part in last.parts):
+            return ModelResponse([TextPart(f"answer {HALVES} \ud83d\0.")])
+        return ModelResponse([TextPart("let me see \udc00"), ToolCallPart("read", {}), ToolCallPart("look", {})])
+
+    scene = stage(tmp_path, [Odd()], model=model, database=database_url, audit_content=True)
+    async with scene.open():
+        assert await scene.ask("alice", "hello \ud800\0") == "answer 😀 \ufffd."
+        assert await scene.ask("alice", "and again") == "answer 😀 \ufffd."  # the history can be read
+        assert scene.rows("SELECT DISTINCT status FROM inbox") == [("done",)]
+    assert told[:2] == ["text \ufffd", "{'\ufffd': ['\ufffd']}"]
+
+
+@pytest.mark.parametrize("refusal", [DeliveryRefused, Unreachable, ConnectionError])
+@pytest.mark.usefixtures("impatient")
+async def test_a_message_of_many_parts_that_fails_is_told_of_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, refusal: type[Exception]
+) -> None:
+    monkeypatch.setenv("UNDERSTUDY_DELIVERY_TRIES", "2")
+    scene = stage(tmp_path)
+    presenter = scene.channel.presenter
+    monkeypatch.setattr(presenter, "parts", lambda text: text.split(" "))
+    presenter.failures = [refusal("no") for _ in range(1000)]
+    async with scene.open():
+        caplog.set_level(logging.INFO)
+        await scene.write("alice", " ".join(str(number) for number in range(50)))
+        await scene.wait_until_rows("SELECT count(*) FROM outbox WHERE kind = 'text' AND status = 'dead'", 51)
+        notices = scene.rows("SELECT count(*) FROM outbox WHERE kind = 'notice'")[0][0]
+    assert notices == (0 if refusal is Unreachable else len(UNDELIVERED.split(" ")))  # it is said once
+    lines = [record for record in caplog.records if "outbox row" in record.getMessage()]
+    assert 1 <= len(lines) <= 6
+
+
+def test_a_record_is_cut_in_its_middle() -> None:
+    def endless(depth: int) -> None:
+        if depth:
+            (lambda: endless(depth - 1))()
+        raise ValueError("the reason\n" + "<p>a proxy's page</p>\n" * 10_000 + "x" * 100_000)
+
+    record = logging.LogRecord("a", logging.ERROR, "a.py", 1, "it failed", (), None)
+    try:
+        endless(300)
+    except ValueError as error:
+        record.exc_info = (type(error), error, error.__traceback__)
+    lines = RedactingFormatter("%(message)s%(request)s").format(record).split("\n")
+    assert lines[0] == "it failed"
+    assert len(lines) <= MOST_LINES + 1
+    assert max(map(len, lines)) < 3000
+    assert any("lines are left out" in line for line in lines)
