@@ -3,7 +3,7 @@ PYTHON ?= python3
 PORT ?= 8000
 BIN := .venv/bin
 
-.PHONY: run setup test lint stress chaos bench lock clean
+.PHONY: run setup test lint stress chaos fuzz bench lock clean
 
 run: .venv/run.stamp
 	$(BIN)/understudy dev --port $(PORT)
@@ -24,6 +24,9 @@ stress: .venv/dev.stamp
 
 chaos: .venv/dev.stamp
 	CHAOS_SECONDS=300 $(BIN)/python -m pytest -q -s tests/chaos
+
+fuzz: .venv/dev.stamp
+	FUZZ_SECONDS=60 $(BIN)/python -m pytest -q -s -n auto tests/fuzz
 
 bench: .venv/dev.stamp
 	$(BIN)/python -m bench
