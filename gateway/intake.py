@@ -45,7 +45,7 @@ class Intake:
     def __init__(self, inbox: Inbox, bound: int, timeout: float = ACCEPT_TIMEOUT) -> None:
         self._inbox = inbox
         self._bound = bound
-        self._timeout = timeout
+        self.timeout = timeout
         self._coming: list[Coming] = []
         self._came = asyncio.Event()
         self._committer: asyncio.Task[None] | None = None
@@ -84,7 +84,7 @@ class Intake:
         self._coming.append((event, committed))
         self._came.set()
         try:
-            async with asyncio.timeout(self._timeout):
+            async with asyncio.timeout(self.timeout):
                 return await committed
         except TimeoutError:
             self._late += 1
@@ -98,7 +98,7 @@ class Intake:
                 await self._gather()
                 await self._commit_group()
                 if self._late:
-                    log.error("%s events were refused: the database took longer than %s s", self._late, self._timeout)
+                    log.error("%s events were refused: the database took longer than %s s", self._late, self.timeout)
                     self._late = 0
 
     async def _gather(self) -> None:

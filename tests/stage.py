@@ -31,6 +31,7 @@ from oauth import GrantRevoked, Keyring, Token
 from toolkits import Toolkit, tool
 
 TENANT = "T1"
+PATIENCE = 20.0  # seconds that somebody who writes waits, on a slow machine: no platform does
 
 
 @dataclass
@@ -299,6 +300,7 @@ def stage(
     database = options.pop("database", None) or f"sqlite:///{directory}/stage.db"
     options |= {"base_url": "https://bot.test", "secret_key": key or Keyring.generate()}
     gateway = Gateway(agent, [channel], database, **options)
+    gateway._intake.timeout = PATIENCE
     # On PostgreSQL the turns run in a worker. Here it is in the same process, and sends through the same channel.
     worker = Gateway(agent, [channel], database, **options) if database.startswith("postgresql") else None
     return Stage(gateway, channel, database, worker, written)

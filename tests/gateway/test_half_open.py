@@ -19,7 +19,7 @@ from sqlalchemy.exc import DBAPIError
 from stage import Stage, stage
 
 from gateway.database import make_database
-from gateway.intake import NotAccepted
+from gateway.intake import ACCEPT_TIMEOUT, NotAccepted
 from gateway.postgres import PostgresDatabase
 from gateway.postgres_pubsub import PostgresPubSub
 
@@ -49,6 +49,7 @@ def silent_stage(directory: Path, url: str) -> Stage:
     assert scene.worker is not None
     impatient(scene.gateway._database, 1.0)
     impatient(scene.worker._database, 1.0)
+    scene.gateway._intake.timeout = ACCEPT_TIMEOUT
     return scene
 
 
@@ -207,6 +208,7 @@ def _tcp_limits(connection: psycopg.AsyncConnection[object]) -> tuple[int, ...]:
 
 async def test_webhooks_get_their_503_in_time_while_another_process_has_the_file_locked(tmp_path: Path) -> None:
     scene = stage(tmp_path)
+    scene.gateway._intake.timeout = ACCEPT_TIMEOUT
     async with scene.open():
         other = sqlite3.connect(tmp_path / "stage.db", isolation_level=None)
         other.execute("BEGIN IMMEDIATE")

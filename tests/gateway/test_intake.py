@@ -223,7 +223,7 @@ async def test_a_database_that_takes_too_long_answers_503_and_what_is_delivered_
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scene = stage(tmp_path)
-    monkeypatch.setattr(scene.gateway._intake, "_timeout", 0.05)
+    scene.gateway._intake.timeout = 0.05
     slow, real = asyncio.Event(), scene.gateway._inbox.accept
 
     async def accept(events: Sequence[Event]) -> list[bool]:
@@ -234,7 +234,7 @@ async def test_a_database_that_takes_too_long_answers_503_and_what_is_delivered_
     async with scene.open():
         with pytest.raises(NotAccepted):
             await scene.gateway.accept(an_event(1))
-        monkeypatch.setattr(scene.gateway._intake, "_timeout", 20)
+        scene.gateway._intake.timeout = 20
         slow.set()
         assert not await scene.gateway.accept(an_event(1))  # it was committed after all
         await scene.gateway.accept(an_event(2))
