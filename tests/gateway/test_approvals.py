@@ -242,6 +242,10 @@ async def test_what_is_asked_when_the_gateway_is_updated_can_be_answered(
         "UPDATE conversations SET channel = 'telegram', key = '7' WHERE key = 'dm-7'",
     ):
         scene.rows(statement)
+    if database_url.startswith("postgresql"):
+        scene.rows("DROP INDEX understudy_jobs_by_lock")
+        for function in ("notify_job_ready", "job_unlocked", "job_retried"):
+            scene.rows(f"DROP FUNCTION understudy_{function} CASCADE")
     await make_database(database_url).upgrade()
     places = scene.rows("SELECT user_id, place_tenant, place_key FROM approvals ORDER BY user_id")
     assert places == [("7", "T1", ""), ("D1", "T1", ""), ("alice", "T1", "dm-alice/a"), ("bob", "T1", "")]

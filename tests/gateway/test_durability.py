@@ -167,7 +167,7 @@ async def test_a_payload_that_cannot_be_parsed_does_not_stop_what_follows(tmp_pa
 async def test_a_second_gateway_on_the_same_file_is_refused(tmp_path: Path) -> None:
     first, second = stage(tmp_path), stage(tmp_path)
     async with first.open():
-        with pytest.raises(SettingError, match=r"UNDERSTUDY_DATABASE_URL names .*stage\.db, which another"):
+        with pytest.raises(SettingError, match=r"UNDERSTUDY_DATABASE_URL.*stage\.db, which another"):
             async with second.open():
                 pytest.fail("it was opened twice")
 
