@@ -29,7 +29,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response, StreamingResponse
 
 from gateway.intake import NotAccepted
-from gateway.interface import Host, TranscriptEntry
+from gateway.interface import Host, MalformedEventError, TranscriptEntry
 from gateway.logs import describe
 from gateway.threads import Thread
 from interfaces.chatkit import parse
@@ -50,8 +50,16 @@ NOT_TAKEN = "I could not take your message. Please send it again."
 LATER = "This takes longer. The answer will be here when it is ready."
 ASKED_TO_SIGN_IN = "You were asked to connect an account here."
 
-
 log = logging.getLogger(__name__)
+
+
+def _is_fault(record: logging.LogRecord) -> bool:
+    """Return whether a record of ChatKit's is of more than a request that is refused here."""
+    error = record.exc_info[1] if record.exc_info else None
+    return not isinstance(error, (MalformedEventError, NotAccepted, NotFoundError))
+
+
+logging.getLogger("chatkit").addFilter(_is_fault)  # it logs an error, and raises it to be answered
 
 
 class Visit:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from typing import Any, NamedTuple
 from urllib.parse import quote_from_bytes, urlencode
 
@@ -56,7 +57,7 @@ def payloads(draw: st.DrawFn, samples: Sequence[Mapping[str, Any]]) -> Any:
             inner = inner[key]
         change = draw(st.sampled_from(["replace", "replace", "remove", "wrap", "copy", "add"]))
         if change == "replace":
-            inner[last] = draw(values)
+            inner[last] = deepcopy(draw(values))  # which is changed, too
         elif change == "remove":
             del inner[last]
         elif change == "wrap":
@@ -69,7 +70,7 @@ def payloads(draw: st.DrawFn, samples: Sequence[Mapping[str, Any]]) -> Any:
             if _has(source, end):
                 inner[last] = json.loads(json.dumps(source[end]))
         elif isinstance(inner, dict):
-            inner[draw(texts)] = draw(values)
+            inner[draw(texts)] = deepcopy(draw(values))
     return payload
 
 

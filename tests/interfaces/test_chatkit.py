@@ -160,6 +160,16 @@ def test_threads_are_listed_named_and_deleted(heard: Agent, tmp_path: Path) -> N
             assert database.execute("SELECT count(*) FROM session_items WHERE text LIKE '%three%'").fetchone() == (0,)
 
 
+def test_a_thread_that_is_not_there_is_no_error_in_the_log(
+    heard: Agent, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with serving(heard, tmp_path) as page:
+        for kind in ("threads.add_user_message", "threads.retry_after_item"):
+            answer = page("alice").request(kind, thread_id="thr_none", item_id="m", input=written("hello"))
+            assert answer.status_code == 404
+    assert not [record for record in caplog.records if record.exc_info]
+
+
 @pytest.mark.parametrize("other", ["bob", "alice@another"])
 def test_the_threads_of_others_are_not_there(heard: Agent, tmp_path: Path, other: str) -> None:
     with serving(heard, tmp_path) as page:
