@@ -1,4 +1,5 @@
 import json
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row, select
@@ -12,7 +13,7 @@ MOST_MESSAGES = 50
 
 
 async def load_transcript(connection: AsyncConnection, conversation: Conversation) -> list[TranscriptEntry]:
-    """The last messages of a conversation and what was sent in answer to each, oldest first."""
+    """Return the last messages of a conversation and what was last sent there, oldest first."""
     where = (
         conversations.c.channel == conversation.channel,
         conversations.c.tenant == conversation.tenant,
@@ -26,25 +27,22 @@ async def load_transcript(connection: AsyncConnection, conversation: Conversatio
         .limit(MOST_MESSAGES)
     )
     received = (await connection.execute(messages)).all()
-    first = (
+    answers = (
         select(outbox)
         .join(conversations, conversations.c.id == outbox.c.conversation_id)
-        .where(*where, outbox.c.inbox_id.is_(None), outbox.c.status != OutboxStatus.SCHEDULED)
+        .where(*where, outbox.c.status != OutboxStatus.SCHEDULED)
         .order_by(outbox.c.id.desc())
-        .limit(MOST_MESSAGES)
+        .limit(2 * MOST_MESSAGES)
     )
-    answers = select(outbox).where(outbox.c.inbox_id.in_([row.id for row in received])).order_by(outbox.c.id)
-    groups = [(row.renewed_at or row.created_at, [_sent(row)]) for row in (await connection.execute(first)).all()]
-    by_message: dict[int, list[TranscriptEntry]] = {
-        row.id: [TranscriptEntry(f"in-{row.id}", row.accepted_at, payload=row.payload)] for row in received
-    }
-    for row in (await connection.execute(answers)).all():
-        by_message[row.inbox_id].append(_sent(row))
-    groups += [(row.accepted_at, by_message[row.id]) for row in received]
-    groups.sort(key=lambda group: group[0])
-    return [entry for _, entries in groups for entry in entries]
+    sent = (await connection.execute(answers)).all()
+    accepted_at = {row.id: row.accepted_at for row in received}
+    entries = [TranscriptEntry(f"in-{row.id}", row.accepted_at, payload=row.payload) for row in reversed(received)]
+    # Two processes' clocks differ: no answer comes before its message.
+    entries += [_sent(row, accepted_at.get(row.inbox_id)) for row in reversed(sent)]
+    return sorted(entries, key=lambda entry: entry.at)
 
 
-def _sent(row: Row[Any]) -> TranscriptEntry:
-    body = json.loads(row.body)
-    return TranscriptEntry(f"out-{row.id}", row.created_at, text=body.get("text"), provider=body.get("provider"))
+def _sent(row: Row[Any], answered_at: datetime | None) -> TranscriptEntry:
+    body, at = json.loads(row.body), row.renewed_at or row.created_at
+    at = max(at, answered_at) if answered_at is not None else at
+    return TranscriptEntry(f"out-{row.id}", at, text=body.get("text"), provider=body.get("provider"))
