@@ -20,6 +20,7 @@ from gateway.approvals import Approvals
 from gateway.audit import Audit
 from gateway.config import GatewaySettings, SignInCode
 from gateway.database import Database, make_database, named
+from gateway.denials import tell_of_denial
 from gateway.dispatch import Dispatcher, EmbeddedDispatcher
 from gateway.drain import Drain
 from gateway.due import DueWork
@@ -433,10 +434,18 @@ class Gateway:
         keyring = self._keyring
         assert keyring is not None
         vouch = self._vouched_email if settings.sign_in_code is SignInCode.UNLESS_VOUCHED else None
-        coordinator = OAuthCoordinator(self._database, keyring, settings.base_url, self._inbox.unpark, vouch)
+        coordinator = OAuthCoordinator(
+            self._database, keyring, settings.base_url, self._inbox.unpark, vouch, self._tell_of_denial
+        )
         for owner in owners:
             coordinator.register(owner.auth, owner.scopes)
         return coordinator
+
+    async def _tell_of_denial(self, identity: Identity, provider: str) -> None:
+        presenters = {channel: interface.presenter for channel, interface in self.interfaces.items()}
+        if identity.channel in presenters:
+            label = self.provider_label(provider)
+            await tell_of_denial(self._database, self._inbox, self._outbox, presenters, identity, provider, label)
 
     async def _vouched_email(self, identity: Identity) -> str | None:
         interface = self.interfaces.get(identity.channel)

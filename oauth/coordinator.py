@@ -8,6 +8,7 @@ from itsdangerous import Signer
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from oauth.authorizations import Authorization, AuthorizationStore
+from oauth.consent import Consent, ConsentCookies
 from oauth.database import Database
 from oauth.errors import AuthorizationFailed, ConsentRequired, GrantRevoked, PermissionDeclined
 from oauth.identity import Identity
@@ -43,26 +44,6 @@ class Granted:
 
 
 @dataclass(frozen=True, slots=True)
-class Consent:
-    """What a callback came to, for the page that the person in the browser reads.
-
-    Args:
-        account: the account that they signed in with.
-        name: what the channel shows for the person in the chat.
-        identity: that person.
-        permissions: what the agent may do, in words.
-        code: what they send in the chat to show that both are one; `None` if the account is connected.
-    """
-
-    label: str
-    account: str
-    name: str
-    identity: Identity
-    permissions: Sequence[str]
-    code: str | None = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
 class Account:
     """An account that a person has connected."""
 
@@ -75,6 +56,9 @@ class Account:
 
 GrantHook = Callable[[AsyncConnection, Grant], Awaitable[Callable[[], None]]]
 """Called inside the transaction that stores a token; what it returns is called when that is committed."""
+
+DenialHook = Callable[[Identity, str], Awaitable[None]]
+"""Called with a person and a provider when the person has declined to connect it."""
 
 Voucher = Callable[[Identity], Awaitable[str | None]]
 """Tells the e-mail address that a person's platform vouches for, if it does."""
@@ -89,6 +73,7 @@ class OAuthCoordinator:
         base_url: the public address that providers send people back to.
         on_grant: what else happens in the transaction that stores a token.
         vouch: by whose word a person needs to send no code; everybody does, unless given.
+        on_denial: what happens when somebody declines.
     """
 
     def __init__(
@@ -98,11 +83,14 @@ class OAuthCoordinator:
         base_url: str,
         on_grant: GrantHook,
         vouch: Voucher | None = None,
+        on_denial: DenialHook | None = None,
     ) -> None:
         self._database = database
         self._base_url = base_url
         self._on_grant = on_grant
         self._vouch = vouch
+        self._on_denial = on_denial
+        self.cookies = ConsentCookies(keyring)
         self._tokens = TokenStore(database, keyring)
         self._renewal = TokenRenewal(self._tokens)
         self._pending = PendingStore(database, keyring)
@@ -143,7 +131,7 @@ class OAuthCoordinator:
             scopes = (scopes - granted) or scopes
         state, verifier = await self._authorizations.begin(identity, provider, name, scopes)
         return self._providers[provider].authorization_url(
-            state=state, verifier=verifier, redirect_uri=self._redirect_uri(provider), scopes=scopes
+            state=state, verifier=verifier, redirect_uri=self.redirect_uri(provider), scopes=scopes
         )
 
     def ticket(self, identity: Identity, provider: str) -> str:
@@ -168,7 +156,7 @@ class OAuthCoordinator:
         """
         if provider not in self._providers:
             raise AuthorizationFailed(NO_PROVIDER)
-        await self._authorizations.take(state, provider)
+        await self._deny(await self._authorizations.take(state, provider))
 
     async def complete(self, provider: str, state: str, code: str) -> Consent:
         """Exchanges the code that came with a callback for a token.
@@ -183,13 +171,14 @@ class OAuthCoordinator:
             raise AuthorizationFailed(NO_PROVIDER)
         authorization = await self._authorizations.take(state, provider)
         token = await self._providers[provider].exchange(
-            code=code, verifier=authorization.verifier, redirect_uri=self._redirect_uri(provider)
+            code=code, verifier=authorization.verifier, redirect_uri=self.redirect_uri(provider)
         )
         identity, granted = authorization.identity, authorization.scopes & token.scopes
         if authorization.scopes and not granted:
             log.info("%s granted nothing of what %s was asked for", identity, provider)
             async with self._database.write() as connection:
                 await self._revocations.add(connection, provider, token)
+            await self._deny(authorization)
             raise AuthorizationFailed(
                 "No permission was granted, so nothing was connected. "
                 "Write to the bot again to get a new link, and leave the permissions ticked that you agree with."
@@ -337,6 +326,11 @@ class OAuthCoordinator:
         log.info("%s connected %s", identity, provider)
         return committed
 
+    async def _deny(self, authorization: Authorization) -> None:
+        log.info("%s did not connect %s", authorization.identity, authorization.provider)
+        if self._on_denial is not None:
+            await self._on_denial(authorization.identity, authorization.provider)
+
     def _is_incremental(self, provider: str) -> bool:
         return provider in self._providers and self._providers[provider].incremental
 
@@ -344,7 +338,7 @@ class OAuthCoordinator:
         if self._vouch is None or token.email is None:
             return False
         vouched = await self._vouch(identity)
-        return vouched is not None and vouched.casefold() == token.email.casefold()
+        return _is_same_address(vouched or "", token.email)
 
     async def _token(self, identity: Identity, provider: str, scopes: frozenset[str], *, renew: bool) -> Token:
         stored = await self._load(identity, provider)
@@ -403,9 +397,18 @@ class OAuthCoordinator:
             log.error("no key of UNDERSTUDY_SECRET_KEY opens the %s token of %s", provider, identity)  # noqa: TRY400
             return None
 
-    def _redirect_uri(self, provider: str) -> str:
+    def redirect_uri(self, provider: str) -> str:
+        """Return the address that a provider sends people back to."""
         return f"{self._base_url}/oauth/{provider}/callback"
 
     def _ticket_signer(self, identity: Identity) -> Signer:
         salt = "\0".join(("sign-in ticket", identity.channel, identity.tenant, identity.user_id))
         return Signer(self._signing_keys, salt=salt)
+
+
+def _is_same_address(one: str, other: str) -> bool:
+    """Return whether two e-mail addresses are the same one. Those with other letters than ASCII's count as different.
+
+    Unicode has several letters for one lower-case letter, like the Kelvin sign for `k`: two mailboxes, not one.
+    """
+    return bool(one) and one.isascii() and other.isascii() and one.lower() == other.lower()

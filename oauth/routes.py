@@ -1,14 +1,18 @@
-import logging
 from html import escape
+from urllib.parse import urlsplit
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 from starlette.routing import Route
 
-from oauth.coordinator import Consent, OAuthCoordinator
+from oauth.consent import Consent
+from oauth.coordinator import OAuthCoordinator
 from oauth.errors import AuthorizationFailed
+from oauth.pending import CODE_LIFETIME
+from oauth.visible import visible
 
-log = logging.getLogger(__name__)
+COOKIE = "understudy_consent"
+LONGEST_COOKIE = 3800  # bytes: browsers keep 4096 with its name and attributes (RFC 6265, section 6.1)
 
 # The address holds a code: it is neither kept nor passed on.
 HEADERS = {
@@ -46,12 +50,31 @@ def callback_routes(coordinator: OAuthCoordinator) -> list[Route]:
                 return _page("Nothing was connected", _paragraph("You can go back to the chat."))
             consent = await coordinator.complete(provider, state, code)
         except AuthorizationFailed as error:
+            known = coordinator.cookies.open(provider, state, request.cookies.get(COOKIE, ""))
+            if known is not None:  # the page is loaded again
+                return _consent_page(known)
             return _page("That did not work", _paragraph(str(error)), status=400)
-        if consent.code is None:
-            return _page(f"{consent.label} is connected", _connected(consent))
-        return _page("One more step", _unconfirmed(consent, consent.code))
+        page, kept = _consent_page(consent), coordinator.cookies.seal(provider, state, consent)
+        if len(kept) <= LONGEST_COOKIE:
+            address = urlsplit(coordinator.redirect_uri(provider))
+            page.set_cookie(
+                COOKIE,
+                kept,
+                max_age=int(CODE_LIFETIME.total_seconds()),
+                path=address.path,
+                secure=address.scheme == "https",
+                httponly=True,
+                samesite="lax",  # the provider's page leads here
+            )
+        return page
 
     return [Route("/oauth/{provider}/callback", callback, methods=["GET"])]
+
+
+def _consent_page(consent: Consent) -> HTMLResponse:
+    if consent.code is None:
+        return _page(f"{consent.label} is connected", _connected(consent))
+    return _page("One more step", _unconfirmed(consent, consent.code))
 
 
 def _connected(consent: Consent) -> str:
@@ -84,7 +107,8 @@ def _person(consent: Consent) -> str:
 
 
 def _strong(text: str) -> str:
-    return f"<strong>{escape(text)}</strong>"
+    """What somebody else chose, which must not pass for our words: it hides nothing and reorders nothing around it."""
+    return f"<strong><bdi>{escape(' '.join(visible(text).split()))}</bdi></strong>"
 
 
 def _paragraph(text: str) -> str:

@@ -29,7 +29,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response, StreamingResponse
 
 from gateway.intake import NotAccepted
-from gateway.interface import Host, MalformedEventError, TranscriptEntry
+from gateway.interface import SIGN_IN_TERMS, Host, MalformedEventError, TranscriptEntry
 from gateway.logs import describe
 from gateway.threads import Thread
 from interfaces.chatkit import parse
@@ -187,8 +187,7 @@ class TranscriptStore(Store[Visit]):
             person, name = context.person, self._host.provider_label(entry.provider)
             link = await self._host.sign_in_link(person.identity, person.name or person.user_id, entry.provider)
             text = (
-                f"To answer that, I need you to connect your {name} account: [Connect {name}]({link}). "
-                "The link is for you alone and works for ten minutes. I answer as soon as you have signed in."
+                f"To answer that, I need you to connect your {name} account: [Connect {name}]({link}). {SIGN_IN_TERMS}"
             )
         content = [AssistantMessageContent(text=text)]
         return AssistantMessageItem(id=entry.id, thread_id=thread_id, created_at=entry.at, content=content)

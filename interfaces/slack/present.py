@@ -7,7 +7,15 @@ from typing import Any
 
 from slack_sdk.web.async_client import AsyncWebClient
 
-from gateway.interface import Delivery, DeliveryAmbiguous, DeliveryRefused, Presenter, RetryLater, SignIn
+from gateway.interface import (
+    SIGN_IN_TERMS,
+    Delivery,
+    DeliveryAmbiguous,
+    DeliveryRefused,
+    Presenter,
+    RetryLater,
+    SignIn,
+)
 from gateway.live import LiveView
 from gateway.logs import describe
 from interfaces.slack.errors import translated
@@ -122,7 +130,7 @@ class SlackPresenter(Presenter):
         text = (
             f"To answer{where or ' that'}, I need you to connect your {escape(sign_in.label)} account: "
             f"{link(f'Connect {escape(sign_in.label)}', await sign_in.link())}. "
-            "The link is for you alone and works for ten minutes. I answer as soon as you have signed in."
+            f"{SIGN_IN_TERMS}"
         )
         await self._post(sign_in.conversation.tenant, channel, thread, text)
 

@@ -9,6 +9,7 @@ from telegram.error import BadRequest, ChatMigrated, Conflict, Forbidden, Invali
 
 from gateway.interface import (
     HELD_ANSWER,
+    SIGN_IN_TERMS,
     DeliveryAmbiguous,
     DeliveryRefused,
     Presenter,
@@ -68,10 +69,7 @@ class TelegramPresenter(Presenter):
             )
             address = await self._start_link(sign_in.ticket)
         else:
-            text = (
-                f"To answer that, I need you to connect your {label} account. The link is for you alone and "
-                "works for ten minutes. I answer as soon as you have signed in."
-            )
+            text = f"To answer that, I need you to connect your {label} account. {SIGN_IN_TERMS}"
             address = await sign_in.link()
         button = InlineKeyboardButton(f"Connect {sign_in.label}", url=address)
         await self._send(

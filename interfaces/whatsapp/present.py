@@ -12,7 +12,16 @@ from twilio.http.async_http_client import AsyncTwilioHttpClient
 from twilio.http.response import Response
 from twilio.rest import Client
 
-from gateway.interface import Delivery, DeliveryAmbiguous, DeliveryRefused, Presenter, RetryLater, SignIn, Unreachable
+from gateway.interface import (
+    SIGN_IN_TERMS,
+    Delivery,
+    DeliveryAmbiguous,
+    DeliveryRefused,
+    Presenter,
+    RetryLater,
+    SignIn,
+    Unreachable,
+)
 from gateway.live import LiveView, Steps
 from interfaces.requests import retry_after
 from interfaces.whatsapp.format import WhatsAppRenderer
@@ -69,7 +78,7 @@ class WhatsAppPresenter(Presenter):
     async def send_sign_in(self, sign_in: SignIn) -> None:
         text = (
             f"To answer that, I need you to connect your {sign_in.label} account:\n{await sign_in.link()}\n"
-            "The link is for you alone and works for ten minutes. I answer as soon as you have signed in."
+            f"{SIGN_IN_TERMS}"
         )
         await self.send_text(sign_in.conversation, text, sign_in.reply_to, key="")
 

@@ -54,7 +54,12 @@ def test_a_person_connects_is_answered_and_disconnects(served: Served, alice: Ch
         alice.write(code)
         assert_only_mail_of(seed.ALICE, wait_for_mail(alice))
         page.reload()
-        page.get_by_role("heading", name="That did not work").wait_for()
+        page.get_by_role("heading", name="One more step").wait_for()
+        page.get_by_text(code).wait_for()
+        with chromium.new_context() as another:
+            elsewhere = another.new_page()
+            elsewhere.goto(page.url)
+            elsewhere.get_by_role("heading", name="That did not work").wait_for()
     alice.write("and now?")
     assert_only_mail_of(seed.ALICE, wait_for_mail(alice, 2))
     alice.command("disconnect")
@@ -84,6 +89,7 @@ def test_who_denies_is_not_connected_and_can_try_again(served: Served, emulate: 
     page = emulate.deny(wait_for_link(alice))
     assert (page.status_code, "Nothing was connected" in page.text) == (200, True)
     assert served.rows("SELECT * FROM oauth_tokens") == []
+    wait_until(lambda: any("was not connected" in text for text in alice.seen()), what="what became of it")
     alice.write("and now?")
     wait_until(lambda: sum("/o/oauth2/" in text for text in alice.seen()) == 2, what="a second link")
     sign_in(alice, emulate)

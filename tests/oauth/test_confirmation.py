@@ -1,5 +1,6 @@
 """An account is somebody's only when the person in the chat is shown to be the one in the browser."""
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from consent_page import code_on
 from stage import TENANT, FakeProvider, Stage, Vault, stage
 
 from gateway import Identity
-from oauth import Keyring
+from oauth import Keyring, Token
 
 UNUSED = "0000 0000"  # no code: the tests would meet it once in a hundred million times
 
@@ -234,3 +235,42 @@ async def test_a_revocation_that_never_succeeds_is_given_up_with_a_line_in_the_l
         await scene.wait_until_rows("SELECT count(*) FROM oauth_revocations", 0)
     assert vault.auth.told == []
     assert "SECRET-" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("vouched", "account"),
+    [
+        ("\u212aim@fake.test", "kim"),  # the Kelvin sign
+        ("kim@fake.test", "\u212aim"),
+        ("stra\u00dfe@fake.test", "strasse"),
+        ("\u0130@fake.test", "i\u0307"),
+        ("k\u0131m@fake.test", "kim"),
+        ("kim@fake.test.", "kim"),
+        ("", "kim"),
+    ],
+)
+async def test_an_address_that_only_looks_the_same_needs_a_code(scene: Stage, vouched: str, account: str) -> None:
+    scene.channel.presenter.emails["alice"] = vouched
+    async with scene.open():
+        assert code_on((await sign_in(scene, await link_for(scene, "alice"), account)).text)
+        assert tokens(scene) == []
+
+
+async def test_no_address_is_nobodys(scene: Stage, vault: Vault, monkeypatch: pytest.MonkeyPatch) -> None:
+    exchange = vault.auth.exchange
+
+    async def without_address(**given: str) -> Token:
+        return replace(await exchange(**given), email="")  # type: ignore[arg-type]
+
+    monkeypatch.setattr(vault.auth, "exchange", without_address)
+    scene.channel.presenter.emails["alice"] = ""
+    async with scene.open():
+        assert code_on((await sign_in(scene, await link_for(scene, "alice"), "alice")).text)
+        assert tokens(scene) == []
+
+
+async def test_the_case_of_an_address_does_not_matter(scene: Stage) -> None:
+    scene.channel.presenter.emails["alice"] = "Alice@FAKE.test"
+    async with scene.open():
+        await sign_in(scene, await link_for(scene, "alice"), "alice")
+        assert tokens(scene) == [("alice", "alice")]
