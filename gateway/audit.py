@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from gateway.credentials import TurnCredentials
+from gateway.credentials import TurnCredentials, with_outer
 from gateway.database import Database
 from gateway.events import ToolEnded, ToolOutcome, ToolStarted, TurnEvent
 from gateway.journal import ApprovalRequired, TurnJournal
@@ -19,8 +19,8 @@ from oauth import ConsentRequired
 from toolkits import Message
 from toolkits.text import storable_json
 
-# Of a call that was open when its turn was stopped, by the reason.
-_OUTCOMES = {ConsentRequired: ToolOutcome.SIGN_IN, ApprovalRequired: ToolOutcome.CANCELLED}
+# What a turn is stopped for that goes on later: then a call that was open has only been cut off.
+_WAITS_FOR = (ConsentRequired, ApprovalRequired)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +114,7 @@ class AuditTrail:
         self._credentials = credentials
         self._journal = journal
         self._calls: dict[str, _Call] = {}
+        self._begun: set[str] = set()
         self._writing: list[asyncio.Task[None]] = []
 
     async def note(self, event: TurnEvent) -> None:
@@ -121,22 +122,40 @@ class AuditTrail:
         if isinstance(event, ToolStarted):
             asked = len(self._credentials.asked)
             self._calls[event.call_id] = _Call(event, datetime.now(UTC), time.monotonic(), asked)
-            if self._journal is not None:
-                await self._journal.begin(event)
+            self._credentials.open_calls.add(event.call_id)
+            try:
+                if self._journal is not None:
+                    await self._journal.begin(event)
+            except Exception:  # it is not made
+                self._credentials.open_calls.discard(event.call_id)
+                del self._calls[event.call_id]
+                raise
+            self._begun.add(event.call_id)
         elif isinstance(event, ToolEnded) and event.call_id in self._calls:
             # In a task of its own, so that a turn which is cancelled meanwhile leaves no call out.
-            await asyncio.shield(self._write(event))
+            await asyncio.shield(self._write(self._as_stopped(event)))
 
     async def close(self) -> None:
         """Records the calls of which the engine told no end, and waits until all is written."""
-        outcome = ToolOutcome.CANCELLED
-        if self._credentials.stopped is not None:
-            outcome = _OUTCOMES.get(type(self._credentials.stopped), ToolOutcome.ERROR)
+        stopped = self._credentials.stopped
+        outcome = ToolOutcome.CANCELLED if stopped is None or isinstance(stopped, _WAITS_FOR) else ToolOutcome.ERROR
         for call_id, call in list(self._calls.items()):
-            self._write(ToolEnded(call_id, call.event.tool, outcome))
+            is_begun = call_id in self._begun
+            ended = ToolEnded(call_id, call.event.tool, outcome if is_begun else ToolOutcome.NOT_BEGUN)
+            self._write(self._as_stopped(ended))
         await asyncio.gather(*self._writing)
 
+    def _as_stopped(self, ended: ToolEnded) -> ToolEnded:
+        """Return how a call ended that the turn was stopped for, whatever was made of the exception in it."""
+        stopped, outcome = self._credentials.stopped, None
+        if ended.call_id in self._credentials.refused:
+            outcome = ToolOutcome.SIGN_IN
+        elif isinstance(stopped, ApprovalRequired) and ended.call_id in with_outer(stopped.key):
+            outcome = ToolOutcome.ASKED
+        return ToolEnded(ended.call_id, ended.tool, outcome) if outcome is not None else ended
+
     def _write(self, ended: ToolEnded) -> asyncio.Task[None]:
+        self._credentials.open_calls.discard(ended.call_id)
         record = self._record(self._calls.pop(ended.call_id), ended.outcome, ended.result)
         task = asyncio.create_task(self._audit.add(record, self._journal, ended))
         self._writing.append(task)

@@ -30,6 +30,8 @@ class ToolOutcome(StrEnum):
     DENIED = "denied"
     #: The turn was over before it ended.
     CANCELLED = "cancelled"
+    #: The turn was over before it began: it has done nothing.
+    NOT_BEGUN = "not_begun"
     #: It was interrupted when its process died, and it is not known whether it was done. It is not repeated.
     AMBIGUOUS = "ambiguous"
 

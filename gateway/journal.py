@@ -12,6 +12,7 @@ from pydantic_core import from_json
 from sqlalchemy import Executable, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from gateway.credentials import with_outer
 from gateway.database import Database, DatabaseUnavailableError
 from gateway.events import EventHandler, ToolEnded, ToolOutcome, ToolStarted
 from gateway.inbox import Claimed, LeaseLost
@@ -89,6 +90,8 @@ class TurnJournal:
         private: whether a call of an earlier run returned something for the sender alone.
         ambiguous: the tools of which it is not known whether a call of theirs was done.
         stop: ends the run of the turn, whatever its engine makes of the reason.
+        stopped: returns why the run was ended, if it was. From then on no call begins and no answer of a model is kept:
+            the model may have been told of an error that is no longer there when the turn is played again.
         calls: those that run now.
         tool_raised: whether a tool that is not read-only raised in this run: running the turn again would not help.
 
@@ -107,6 +110,7 @@ class TurnJournal:
         self._made: set[str] = set()  # the keys of the calls that may have done something
         self._since: dict[tuple[str, int], set[str]] = {}  # of those, by response, the ones that came after it
         self.stop: Callable[[Exception], object] = lambda _: None
+        self.stopped: Callable[[], Exception | None] = lambda: None
         self.calls = CallsInFlight()
         self.private = False
         self.ambiguous: list[str] = []
@@ -144,7 +148,12 @@ class TurnJournal:
         return kept.status if kept is not None and (kept.tool, kept.arguments) == (tool, arguments) else None
 
     async def add_response(self, scope: str, number: int, data: str) -> None:
-        """Keeps what a model answered, before anything is done of it; in place of what was kept under that number."""
+        """Keeps what a model answered, before anything is done of it; in place of what was kept under that number.
+
+        Raises:
+            Exception: the reason, if the run was stopped.
+        """
+        self._check_not_stopped()
         upsert = self._database.upsert(turn_responses).values(
             inbox_id=self._row.id, scope=scope, number=number, data=data
         )
@@ -173,7 +182,12 @@ class TurnJournal:
                 )
 
     async def begin(self, started: ToolStarted) -> None:
-        """Notes that a tool is called, before it is. Of one that only reads it is enough to note the end."""
+        """Notes that a tool is called, before it is. Of one that only reads it is enough to note the end.
+
+        Raises:
+            Exception: the reason, if the run was stopped.
+        """
+        self._check_not_stopped()
         if started.read_only:
             self._read_only.add(started.call_id)
             return
@@ -187,6 +201,10 @@ class TurnJournal:
         await self._write(row.on_conflict_do_nothing())
         self._note_made(started.call_id)
 
+    def _check_not_stopped(self) -> None:
+        if (reason := self.stopped()) is not None:
+            raise reason
+
     def _note_made(self, key: str) -> None:
         for made in (self._made, *self._since.values()):
             made.add(key)
@@ -197,8 +215,10 @@ class TurnJournal:
         mine = (tool_calls.c.inbox_id == self._row.id, tool_calls.c.key == ended.call_id)
         if ended.outcome is ToolOutcome.CANCELLED:
             return  # it began, and that is all that is known
-        if ended.outcome in (ToolOutcome.SIGN_IN, ToolOutcome.ASKED):
-            await connection.execute(delete(tool_calls).where(*mine))  # it is called anew when the person has done that
+        if isinstance(self.stopped(), LeaseLost):
+            return  # the journal is another worker's by now
+        if ended.outcome in (ToolOutcome.SIGN_IN, ToolOutcome.ASKED, ToolOutcome.NOT_BEGUN):
+            await connection.execute(delete(tool_calls).where(*mine))  # it is called anew when the turn is played again
             for made in (self._made, *self._since.values()):
                 made.discard(ended.call_id)
             return
@@ -277,17 +297,9 @@ class CallsInFlight:
         await self._alone.wait()
 
     def _look(self) -> None:
-        waits = {outer for key in self._stopping for outer in _with_outer(key)}
+        waits = {outer for key in self._stopping for outer in with_outer(key)}
         if self._stopping and self._running <= waits:
             self._alone.set()
-
-
-def _with_outer(key: str) -> Iterator[str]:
-    """A call, and those that it was made in: see `RunJournal.within`."""
-    yield key
-    while "/" in key:
-        key = key.rpartition("/")[0]
-        yield key
 
 
 async def forget(connection: AsyncConnection, inbox_id: int) -> None:

@@ -100,7 +100,7 @@ class AgentRunner:
 
         sender = TurnSender(self._sender, message, sends_alone)
         if journal is not None:
-            journal.stop = source.stop
+            journal.stop, journal.stopped = source.stop, lambda: source.stopped
             private = private or journal.private
 
         async def note(event: TurnEvent) -> None:

@@ -1,8 +1,9 @@
 import asyncio
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, NoReturn, Protocol, Self, SupportsIndex, runtime_checkable
 
 from oauth import Identity
 from toolkits.text import storable
@@ -84,6 +85,9 @@ class MessageSender(Protocol):
     ) -> str | None: ...
 
 
+_HAND_OVER = "get the credentials before another process is started, and give it what it needs of them."
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TurnContext:
     """What the tools of a turn are told about it. It is handed over explicitly and holds no credential.
@@ -94,6 +98,7 @@ class TurnContext:
         message: what they wrote.
         deadline: when the turn is ended, aware, in UTC.
         reference: the turn's id, as it stands in the log and in a sentence about an error.
+        process_id: the process in which the turn runs.
     """
 
     identity: Identity
@@ -103,6 +108,18 @@ class TurnContext:
     reference: str
     credential_source: CredentialSource = field(repr=False)
     message_sender: MessageSender | None = field(default=None, repr=False)
+    process_id: int = field(default_factory=os.getpid, repr=False)
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
+        raise TypeError(f"A TurnContext cannot be pickled or copied deeply: {_HAND_OVER}")
+
+    def _check_process(self) -> None:
+        """Refuse a process that was forked, in which the event loop of the turn does not run."""
+        if os.getpid() != self.process_id:
+            raise RuntimeError(f"A TurnContext is of use in the process of its turn alone: {_HAND_OVER}")
 
     async def send(self, text: str, *, at: datetime | None = None, key: str | None = None) -> str | None:
         """Writes to this conversation, besides the answer. All who are in it read it.
@@ -119,9 +136,10 @@ class TurnContext:
             Its reference; `None` if something was sent under that key before.
 
         Raises:
-            RuntimeError: if the turn has no channel to send to.
+            RuntimeError: if the turn has no channel to send to, or runs in another process.
             ToolError: if it is for one person alone, and several share their id.
         """
+        self._check_process()
         if self.message_sender is None:
             raise RuntimeError("there is no channel to send to")
         return await self.message_sender.send(self.conversation, text, at=at, key=key)
@@ -141,20 +159,24 @@ class TurnContext:
             ConsentRequired: if the person has not connected this account. The turn ends there and is played again
                 when they have.
             CredentialsRefused: if this turn may use nobody's account, or is over.
+            RuntimeError: if the turn runs in another process.
         """
+        self._check_process()
         return await self.credential_source.credentials(provider, scopes, renew=renew)
 
     async def is_connected(self, provider: str, scopes: Iterable[str] = ()) -> bool:
         """Whether `credentials` would give some, without a sign-in."""
+        self._check_process()
         return await self.credential_source.is_connected(provider, scopes)
 
     def credentials_sync(self, provider: str, scopes: Iterable[str] = (), *, renew: bool = False) -> Any:
         """As `credentials`, for a tool that runs in a thread. It blocks the thread, so never call it in a coroutine.
 
         Raises:
-            RuntimeError: if it is called in a coroutine.
+            RuntimeError: if it is called in a coroutine, or the turn runs in another process.
             TimeoutError: if there is no answer at the turn's deadline.
         """
+        self._check_process()
         try:
             asyncio.get_running_loop()
         except RuntimeError:

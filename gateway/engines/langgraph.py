@@ -7,6 +7,7 @@ run context, so as `runtime.context` in a `ToolRuntime` or a `Runtime`, and the 
 
 import asyncio
 from collections.abc import Coroutine, Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from typing import Any
 from uuid import UUID, uuid4
@@ -14,7 +15,7 @@ from weakref import WeakKeyDictionary
 
 from langchain.agents import create_agent
 from langchain.chat_models import init_chat_model
-from langchain_core.callbacks import AsyncCallbackHandler
+from langchain_core.callbacks import AsyncCallbackHandler, BaseCallbackHandler
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import (
     AIMessage,
@@ -26,6 +27,7 @@ from langchain_core.messages import (
     messages_from_dict,
 )
 from langchain_core.runnables import RunnableConfig
+from langchain_core.runnables.config import var_child_runnable_config
 from langchain_core.tools import BaseTool, ToolException
 from langgraph.constants import CONFIG_KEY_CHECKPOINTER
 from langgraph.errors import GraphRecursionError
@@ -33,9 +35,10 @@ from langgraph.pregel import Pregel
 from pydantic import ConfigDict, PrivateAttr, TypeAdapter
 
 from gateway.agent import Agent
+from gateway.credentials import CallCredentials
 from gateway.engines import Answer, MaxTurnsExceeded
 from gateway.engines.langgraph_checkpoints import THREAD, Checkpoints
-from gateway.engines.tools import AgentTool, FunctionTool, Run, own_tools, remote_tools
+from gateway.engines.tools import AgentTool, FunctionTool, Run, own_tools, remote_tools, tell_started
 from gateway.events import EventHandler, TextDelta, ToolEnded, ToolOutcome, ToolStarted
 from gateway.journal import NO_JOURNAL, CallNotRepeated, RunJournal
 from gateway.sessions import Role, SessionItem
@@ -86,6 +89,10 @@ class LangGraphEngine:
         max_turns: int | None = None,
     ) -> Answer:
         graph, run = await self._graph(agent, context), Run(agent, context, handler, journal)
+        callbacks: list[BaseCallbackHandler] = []
+        if agent.native is not None:
+            callbacks = [watch := _ToolWatch(run)]
+            context = replace(context, credential_source=CallCredentials(context.credential_source, watch.current_call))
         said = [*_messages(history), HumanMessage(text)]
         for message in said:
             message.id = message.id or str(uuid4())
@@ -96,7 +103,7 @@ class LangGraphEngine:
         checkpoints.history, checkpoints.prompt_id = [str(message.id) for message in said[:-1]], str(said[-1].id)
         if journal.is_kept:
             configurable[CONFIG_KEY_CHECKPOINTER] = checkpoints
-        config = RunnableConfig(callbacks=[] if agent.native is None else [_ToolWatch(run)], configurable=configurable)
+        config = RunnableConfig(callbacks=callbacks, configurable=configurable)
         if max_turns is not None:
             config["recursion_limit"] = 2 * max_turns  # a step for the model and one for its tools
         resumes = checkpoints.restore(text)
@@ -203,8 +210,30 @@ class _ToolWatch(AsyncCallbackHandler):
 
     def __init__(self, run: Run) -> None:
         self._run = run
-        self._calls: dict[UUID, tuple[str, str]] = {}
+        self._calls: dict[UUID, tuple[str, str]] = {}  # those that are under way: their keys and tools
+        self._parents: dict[UUID, UUID | None] = {}
         self._loop = asyncio.get_running_loop()
+
+    def current_call(self) -> str | None:
+        """Return the key of the tool call that runs where this is called, if one does."""
+        callbacks = (var_child_runnable_config.get() or {}).get("callbacks")
+        return self._call_around(getattr(callbacks, "parent_run_id", None))
+
+    def _call_around(self, run_id: UUID | None) -> str | None:
+        while run_id is not None and run_id not in self._calls:
+            run_id = self._parents.get(run_id)
+        return self._calls[run_id][0] if run_id is not None else None
+
+    async def on_chain_start(
+        self,
+        serialized: dict[str, Any],
+        inputs: dict[str, Any],
+        *,
+        run_id: UUID,
+        parent_run_id: UUID | None = None,
+        **_: Any,
+    ) -> None:
+        self._parents[run_id] = parent_run_id
 
     async def on_tool_start(
         self,
@@ -212,14 +241,19 @@ class _ToolWatch(AsyncCallbackHandler):
         input_str: str,
         *,
         run_id: UUID,
+        parent_run_id: UUID | None = None,
         inputs: dict[str, Any] | None = None,
         metadata: dict[str, Any] | None = None,
         tool_call_id: str | None = None,
         **_: Any,
     ) -> None:
         name = serialized.get("name") or "tool"
+        self._parents[run_id] = parent_run_id
         if name not in self._run.agent.catalog:  # told of by itself
-            key = self._run.journal.key(_call_id(tool_call_id, metadata) or str(run_id))
+            outer, journal = self._call_around(parent_run_id), self._run.journal
+            key = (journal if outer is None else journal.within(outer)).key(
+                _call_id(tool_call_id, metadata) or str(run_id)
+            )
             arguments = inputs or {"input": input_str}
             await self._do(self._begin(key, name, arguments))
             self._calls[run_id] = (key, name)
@@ -240,7 +274,7 @@ class _ToolWatch(AsyncCallbackHandler):
         journal, handler = self._run.journal, self._run.handler
         if await journal.recall(key, name, arguments, handler, read_only=False) is not None:
             raise CallNotRepeated(name)  # a callback can stop a call, but not say what it returns
-        await handler(ToolStarted(key, name, arguments))
+        await tell_started(handler, ToolStarted(key, name, arguments))
 
     async def _do(self, told: Coroutine[Any, Any, None]) -> None:
         if asyncio.get_running_loop() is self._loop:

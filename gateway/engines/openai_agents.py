@@ -29,7 +29,7 @@ from pydantic import TypeAdapter
 from gateway.agent import Agent
 from gateway.engines import Answer, MaxTurnsExceeded
 from gateway.engines.openai_agents_replay import OwnTool, Replay
-from gateway.engines.tools import AgentTool, Run, own_tools, remote_tools
+from gateway.engines.tools import AgentTool, Run, own_tools, remote_tools, tell_started
 from gateway.events import EventHandler, TextDelta, ToolEnded, ToolOutcome, ToolStarted
 from gateway.journal import NO_JOURNAL, RunJournal
 from gateway.sessions import Role, SessionItem
@@ -140,7 +140,7 @@ class _ToolWatch(RunHooks[Any]):
         if self._is_native(tool) and isinstance(context, ToolContext) and not self._run.replay.was_called(context):
             key, arguments = self._run.replay.key(context), {"arguments": context.tool_arguments}
             self._told.add(key)
-            await self._run.handler(ToolStarted(key, tool.name, arguments))
+            await tell_started(self._run.handler, ToolStarted(key, tool.name, arguments))
 
     async def on_tool_end(self, context: RunContextWrapper[Any], agent: Any, tool: Any, result: object) -> None:
         if isinstance(context, ToolContext) and (key := self._run.replay.key(context)) in self._told:

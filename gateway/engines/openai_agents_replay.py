@@ -12,6 +12,7 @@ from agents.tool_context import ToolContext
 from openai.types.responses import Response, ResponseCompletedEvent, ResponseFunctionToolCall
 from pydantic import TypeAdapter
 
+from gateway.credentials import in_call
 from gateway.events import EventHandler
 from gateway.journal import RunJournal
 from toolkits import ToolError
@@ -73,7 +74,8 @@ class Replay:
             key = self.key(context)
 
             async def make() -> Any:
-                return await tool.on_invoke_tool(context, arguments)
+                with in_call(key):
+                    return await tool.on_invoke_tool(context, arguments)
 
             try:
                 return await self._journal.call(key, tool.name, {"arguments": arguments}, self._handler, make)

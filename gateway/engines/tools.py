@@ -15,7 +15,7 @@ from pydantic_core import PydanticSerializationError, SchemaValidator, core_sche
 
 from gateway.agent import Agent
 from gateway.cancellation import exits_contained
-from gateway.credentials import calling
+from gateway.credentials import NO_CALL, calling, in_call
 from gateway.engines import load_engine
 from gateway.events import EventHandler, ToolEnded, ToolOutcome, ToolStarted
 from gateway.executor import tool_threads
@@ -70,10 +70,9 @@ async def watched(
         key: what the call is known by in the turn, where it is known by something.
     """
     call_id, outcome, error, watch = key or token_hex(8), ToolOutcome.ERROR, None, Watch()
-    await handler(ToolStarted(call_id, tool, arguments, private, provider, read_only))
-    outer = calling.set(call_id)
+    await tell_started(handler, ToolStarted(call_id, tool, arguments, private, provider, read_only))
     try:
-        with exits_contained(tool), tool_threads():
+        with exits_contained(tool), tool_threads(), in_call(call_id):
             yield watch
         outcome = ToolOutcome.OK
     except ConsentRequired:
@@ -90,8 +89,16 @@ async def watched(
         error = str(told)
         raise
     finally:
-        calling.reset(outer)
         await handler(ToolEnded(call_id, tool, outcome, watch.result, error))
+
+
+async def tell_started(handler: EventHandler, started: ToolStarted) -> None:
+    """Tell a handler that a tool is called; and if the turn ends meanwhile, that the call has not begun."""
+    try:
+        await handler(started)
+    except CancelledError:
+        await handler(ToolEnded(started.call_id, started.tool, ToolOutcome.NOT_BEGUN))
+        raise
 
 
 class AgentTool(ABC):
@@ -278,7 +285,8 @@ async def remote_tools(agent: Agent, context: TurnContext) -> Sequence[AgentTool
     Raises:
         SettingError: if two tools have one name.
     """
-    found = [tool for server in agent.mcp_servers for tool in await server.tools(context)]
+    with in_call(calling.get() or NO_CALL):  # it is not for one of the calls that other agents may make meanwhile
+        found = [tool for server in agent.mcp_servers for tool in await server.tools(context)]
     _check_names(agent.template, found)
     return [RemoteTool(tool) for tool in found]
 
