@@ -3,8 +3,8 @@ from base64 import b64decode, b64encode
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from langchain_core.messages import HumanMessage
 from langchain_core.runnables import RunnableConfig
@@ -42,15 +42,20 @@ class _Serializer(JsonPlusSerializer):
             return super().loads_typed(data)
 
 
-@cache
+_declared: WeakKeyDictionary[Any, list[tuple[str, ...]]] = WeakKeyDictionary()  # by graph
+
+
 def _declared_types(graph: Any) -> list[tuple[str, ...]]:
     """Return the classes that a graph and its sub-graphs declare in their states, as module and name."""
+    if graph in _declared:
+        return _declared[graph]
     inner = [sub_graph for _, sub_graph in graph.get_subgraphs(recurse=True)]
     found = set[tuple[str, ...]]()
     for each in (graph, *inner):
         schemas = list(getattr(getattr(each, "builder", None), "schemas", ()))
         found |= build_serde_allowlist(schemas=schemas, channels=each.channels)
-    return sorted(found)
+    _declared[graph] = sorted(found)
+    return _declared[graph]
 
 
 @contextmanager
