@@ -49,6 +49,7 @@ def test_a_person_connects_is_answered_and_disconnects(served: Served, alice: Ch
     with chromium.new_context() as context:
         page = context.new_page()
         page.goto(wait_for_link(alice))
+        assert any("if the page then shows a code, send it to me" in text for text in alice.seen())
         code = consent(page, alice)
         assert served.rows("SELECT * FROM oauth_tokens") == []
         alice.write(code)
