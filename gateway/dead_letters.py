@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, Table, delete, select, update
+from sqlalchemy import FromClause, Row, Select, Table, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.database import Database
@@ -80,7 +80,12 @@ class DeadLetters:
         again = {"attempts": 0, "due_at": now, "renewed_at": now}
         message = {"status": InboxStatus.RETRYING, "turn_id": None, **again}
         delivery = {"status": OutboxStatus.RETRYING, "ambiguous": False, **again}
-        return await self._change(letters, message, delivery, _forget_raised)
+
+        async def tidy(connection: AsyncConnection, inbox_id: int) -> None:
+            await _change_joined(connection, inbox_id, InboxStatus.JOINED)
+            await _forget_raised(connection, inbox_id)
+
+        return await self._change(letters, message, delivery, tidy)
 
     async def drop(self, letters: Sequence[DeadLetter]) -> list[DeadLetter]:
         """Take letters off the list, in one transaction.
@@ -88,7 +93,12 @@ class DeadLetters:
         Returns:
             Those that were still dead letters. The others are left alone.
         """
-        return await self._change(letters, {"status": InboxStatus.DROPPED}, {"status": OutboxStatus.DROPPED}, forget)
+
+        async def tidy(connection: AsyncConnection, inbox_id: int) -> None:
+            await _change_joined(connection, inbox_id, InboxStatus.DROPPED)
+            await forget(connection, inbox_id)
+
+        return await self._change(letters, {"status": InboxStatus.DROPPED}, {"status": OutboxStatus.DROPPED}, tidy)
 
     async def _change(
         self,
@@ -115,22 +125,36 @@ class DeadLetters:
         return changed
 
 
+async def _change_joined(connection: AsyncConnection, inbox_id: int, status: InboxStatus) -> None:
+    """Change the messages that a dead letter's turn answered together with it.
+
+    They are no letters of their own: played alone, under a journal of its own, each would repeat the turn's calls.
+    """
+    joined = update(inbox).where(inbox.c.turn_id == inbox_id, _is_dead(inbox))
+    await connection.execute(joined.values(status=status))
+
+
 async def _forget_raised(connection: AsyncConnection, inbox_id: int) -> None:
     """Let calls that raised be made again; those that were done are not."""
     raised = (tool_calls.c.inbox_id == inbox_id, tool_calls.c.error == RAISED)
     await connection.execute(delete(tool_calls).where(*raised))
 
 
-def _is_dead(table: Table) -> Any:
-    if table is inbox:
-        return is_any(inbox.c.status, InboxStatus.DEAD, InboxStatus.EXPIRED)
-    return is_any(outbox.c.status, OutboxStatus.DEAD)
+def _is_dead(table: FromClause) -> Any:
+    if table is outbox:
+        return is_any(outbox.c.status, OutboxStatus.DEAD)
+    return is_any(table.c.status, InboxStatus.DEAD, InboxStatus.EXPIRED)
 
 
 def _newest(table: Table, limit: int | None) -> Select[Any]:
     where = (conversations.c.channel, conversations.c.tenant, conversations.c.key)
     joined = select(table, *where).join(conversations, conversations.c.id == table.c.conversation_id)
-    return joined.where(_is_dead(table)).order_by(table.c.id.desc()).limit(limit)
+    letters = joined.where(_is_dead(table)).order_by(table.c.id.desc()).limit(limit)
+    if table is inbox:
+        lead = inbox.alias()
+        dead_leads = select(lead.c.id).where(lead.c.id == inbox.c.turn_id, _is_dead(lead))
+        return letters.where(~dead_leads.exists())
+    return letters
 
 
 def _letter(kind: str, row: Row[Any]) -> DeadLetter:

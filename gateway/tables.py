@@ -30,7 +30,7 @@ metadata = MetaData()
 Id = BigInteger().with_variant(Integer, "sqlite")
 
 
-def is_any(column: Column[str], *values: StrEnum) -> ColumnElement[bool]:
+def is_any(column: ColumnElement[str], *values: StrEnum) -> ColumnElement[bool]:
     """Whether a column has one of the values, written out in the statement.
 
     A planner that sees a parameter cannot tell that a partial index has the row.

@@ -143,7 +143,7 @@ class Turns:
             except DatabaseUnavailableError:
                 raise
             except Exception as error:  # noqa: BLE001 - whatever a channel's parser raises: it is stored and logged
-                await self._put_off(row, f"The payload cannot be read: {describe(error)}", error)
+                await self._put_off(row, describe(error), error)
                 return None
             if message is None:
                 await self._end(row, InboxStatus.DONE)
@@ -166,7 +166,7 @@ class Turns:
     async def _put_off(self, row: Claimed, reason: str, error: Exception | None = None) -> None:
         """Try a message again later that cannot be read, and make it a dead letter after its tries."""
         if row.attempts < self._tries:
-            log.warning("the message is tried again: %s", reason)
+            log.warning("the message cannot be read, and is tried again: %s", reason)
             await self._inbox.retry(row, None, reason, next_try(row.attempts))
         else:
             log.error("given up after %s tries: %s", row.attempts, reason, exc_info=error)

@@ -8,14 +8,20 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from gate import Gate
+from pydantic_ai.exceptions import ModelHTTPError
+from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart, ToolCallPart, ToolReturnPart
+from pydantic_ai.models.function import AgentInfo, FunctionModel
 from sqlalchemy.ext.asyncio import AsyncConnection
 from stage import stage
 from typer.testing import CliRunner
 
+from gateway import Agent
 from gateway.cli import app
 from gateway.dead_letters import DeadLetter, DeadLetters
 from gateway.journal import RAISED
 from oauth import SettingError
+from toolkits import Toolkit, tool
 from toolkits.reminders import Reminders
 
 Command = Callable[..., str]
@@ -176,3 +182,49 @@ async def test_an_agent_reminds_at_the_time_that_it_was_asked_for(tmp_path: Path
             assert "It is sent at" not in await scene.ask("alice", f"call remind {asked}")
     assert scene.sent[1].text == "tea"
     assert datetime.now(UTC) >= at
+
+
+class Work(Toolkit):
+    _clone_shared_attrs = ("calls",)
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+
+    @tool
+    async def write_down(self) -> str:
+        """Writes something down."""
+        self.calls.append("write_down")
+        return "written"
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_messages_that_a_turn_answered_together_are_one_letter_and_repeat_no_call(
+    tmp_path: Path, understudy: Command, database_url: str
+) -> None:
+    work, first, failing = Work(), Gate(), True
+
+    async def model(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
+        part = messages[-1].parts[-1]
+        if isinstance(part, ToolReturnPart):
+            if failing:
+                raise ModelHTTPError(400, "a model")  # which no other try would change
+            return ModelResponse([TextPart("written, once")])
+        if "write" in str(part.content):  # type: ignore[union-attr]
+            return ModelResponse([ToolCallPart("write_down", {})])
+        return await first.model(messages, info)
+
+    agent = Agent(model=FunctionModel(model), when_busy="collect", toolkits=[work])
+    scene = stage(tmp_path, agent=agent, database=database_url)
+    async with scene.open():
+        await scene.write("alice", "one")
+        await first.holds(1)
+        for text in ("write", "please", "now"):
+            await scene.write("alice", text)
+        first.opened.set()
+        assert "reference" in (await scene.wait_for(2))[1].text
+        assert len((await _run(understudy, "deadletters", "list", "--json")).splitlines()) == 1
+        failing = False
+        await _run(understudy, "deadletters", "retry", "--all")
+        assert (await scene.wait_for(3))[2].text == "written, once"
+    assert work.calls == ["write_down"]
+    assert scene.rows("SELECT count(*) FROM inbox WHERE status <> 'done'") == [(0,)]
