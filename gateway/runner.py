@@ -1,4 +1,5 @@
 import asyncio
+import time
 from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ from oauth import ConsentRequired, OAuthCoordinator
 from toolkits import Message, TurnContext
 
 TURN_TIMEOUT = timedelta(minutes=5)
+CALLS_GRACE = 2.0  # seconds that calls of tools have to end beside one that was refused a credential
 STOP_GRACE = 0.2  # seconds that a run has to end by itself of a credential that was refused
 
 
@@ -159,7 +161,7 @@ async def _finish(
             {running, stopping}, timeout=TURN_TIMEOUT.total_seconds(), return_when=asyncio.FIRST_COMPLETED
         )
         if stopped.is_set():
-            await asyncio.wait({running}, timeout=STOP_GRACE)
+            await _end_calls(running, source)
     finally:
         stopping.cancel()
         late = not running.done()
@@ -173,6 +175,17 @@ async def _finish(
         raise TurnTimeoutError
     with exits_contained("the agent"):
         return running.result()
+
+
+async def _end_calls(running: asyncio.Task[Answer], source: TurnCredentials) -> None:
+    """Wait a moment for a run that was stopped to end by itself, and longer while calls of tools are under way.
+
+    A call that is cancelled half-way is ambiguous, so one that runs beside the refused one is given the time to end.
+    """
+    deadline = time.monotonic() + CALLS_GRACE
+    await asyncio.wait({running}, timeout=STOP_GRACE)
+    while not running.done() and source.open_calls and time.monotonic() < deadline:
+        await asyncio.wait({running}, timeout=STOP_GRACE)
 
 
 async def _contained(run: Coroutine[Any, Any, Answer], agent: Agent, sender: TurnSender) -> Answer:

@@ -38,6 +38,7 @@ from weakref import ReferenceType
 from pydantic_core import MultiHostUrl, Url
 from sqlalchemy import MetaData
 from sqlalchemy.schema import SchemaItem
+from sqlalchemy.types import TypeEngine
 
 from toolkits.paths import attributes
 
@@ -49,7 +50,7 @@ _DESCRIPTORS = (
 ATOMS = (
     type(None), bool, int, float, complex, str, bytes, range, type(...), type(NotImplemented), Decimal, Fraction,
     date, time, timedelta, tzinfo, UUID, PurePath, Pattern, Match, Struct, Enum, type, ModuleType, CodeType, Logger,
-    IPv4Address, IPv4Network, IPv6Address, IPv6Network, Url, MultiHostUrl, SchemaItem, MetaData,
+    IPv4Address, IPv4Network, IPv6Address, IPv6Network, Url, MultiHostUrl, SchemaItem, MetaData, TypeEngine,
     GenericAlias, UnionType, *_DESCRIPTORS,
 )  # fmt: skip
 # These cannot change, but what they hold may.
@@ -59,7 +60,7 @@ _CONTAINERS = (
 # Of these the same is true, but subclasses may add state.
 _EXACT_CONTAINERS = (JSONDecoder, SystemRandom)
 # `copy.deepcopy` raises for these, or copies far more than what is a person's.
-_SHARED_IN_COPIES = (ContextVar, Struct, SchemaItem, MetaData)
+_SHARED_IN_COPIES = (ContextVar, Struct, SchemaItem, MetaData, TypeEngine)
 
 _JSON_CONSTANTS = JSONDecoder().parse_constant  # a method of a dictionary of the standard library
 

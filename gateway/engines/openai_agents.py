@@ -107,7 +107,12 @@ class OpenAIAgentsEngine:
             return replace(agent.native, tools=[*agent.native.tools, *own]) if own else agent.native
         made = self._template_agent(agent)
         # A copy may have instructions of its own, with what its request has in them.
-        return replace(made, instructions=agent.instructions or None, tools=[*made.tools, *map(_tool, remote)])
+        return replace(
+            made,
+            model=_model(agent.model),
+            instructions=agent.instructions or None,
+            tools=[*made.tools, *map(_tool, remote)],
+        )
 
     def _template_agent(self, agent: Agent) -> SDKAgent[Any]:
         if agent.template not in self._agents:

@@ -10,6 +10,11 @@ from gateway.retries import UNKNOWN_WAIT, bounded_wait
 class TelegramRequest(HTTPXRequest):
     """The library's HTTP client, which takes the answers of the Bot API alone, and any `retry_after`."""
 
+    async def do_request(self, *args: Any, **options: Any) -> tuple[int, bytes]:
+        """Send a request. A body that is no answer is left out: the library would put it into its errors and its log."""
+        code, payload = await super().do_request(*args, **options)
+        return code, payload if _parsed(payload) is not None else b""
+
     @staticmethod
     def parse_json_payload(payload: bytes) -> dict[str, Any]:
         """Return an answer of Telegram's, with a `retry_after` between a second and an hour.
@@ -19,14 +24,20 @@ class TelegramRequest(HTTPXRequest):
         Raises:
             TelegramError: if it is no such answer, but a proxy's page for instance.
         """
-        try:
-            answer = json.loads(payload)
-        except (ValueError, RecursionError):
-            answer = None
-        if not isinstance(answer, dict) or not isinstance(answer.get("ok"), bool):
+        answer = _parsed(payload)
+        if answer is None:
             raise TelegramError("The answer is not one of the Bot API.")
         parameters = answer.get("parameters")
         if isinstance(parameters, dict) and "retry_after" in parameters:
             asked = parameters["retry_after"]
             parameters["retry_after"] = bounded_wait(asked) if isinstance(asked, (int, float)) else UNKNOWN_WAIT
         return answer
+
+
+def _parsed(payload: bytes) -> dict[str, Any] | None:
+    """Return an answer of the Bot API; `None` if it is none."""
+    try:
+        answer = json.loads(payload)
+    except (ValueError, RecursionError):
+        return None
+    return answer if isinstance(answer, dict) and isinstance(answer.get("ok"), bool) else None

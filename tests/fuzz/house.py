@@ -48,6 +48,7 @@ async def _say_yes(request: Request) -> JSONResponse:
     if "/2010-04-01/" in path:
         return JSONResponse({"sid": "SM1", "status": "queued"}, status_code=201)
     slack: dict[str, Any] = {"ok": True, "user_id": seed.SLACK_BOT_USER_ID, "bot_id": "B1", "channel": {"id": "D1"}}
+    slack |= {"ts": "1700000000.000100", "messages": [], "has_more": False}
     if path.endswith("/oauth.v2.access"):
         slack |= {"access_token": "xoxb-1", "bot_user_id": seed.SLACK_BOT_USER_ID, "app_id": seed.SLACK_APP_ID}
         slack |= {"team": {"id": seed.SLACK_TEAM_ID}, "authed_user": {"id": "U1"}, "scope": "chat:write"}

@@ -30,7 +30,7 @@ from stage import FakeProvider, Stage, obey, place, stage
 
 from gateway import Agent, Gateway, Identity, Message, SettingError, TurnContext
 from gateway.events import Answered, TextDelta, ToolEnded, ToolOutcome, ToolStarted, TurnEvent
-from oauth import ConsentRequired
+from oauth import ConsentRequired, Keyring
 from toolkits import Toolkit, tool
 from toolkits.mcp import MCPServer
 
@@ -137,11 +137,12 @@ async def test_text_and_tools_are_shown_as_they_come(
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("engine", ENGINES)
 async def test_the_history_survives_a_restart(engine: str, kind: str, model_server: Aimock, tmp_path: Path) -> None:
-    scene = scene_of(kind, engine, model_server, tmp_path)
+    key = Keyring.generate()
+    scene = scene_of(kind, engine, model_server, tmp_path, key=key)
     async with scene.open():
         await scene.ask("alice", "my word is walnut")
         await connect(scene, "alice")
-    again = scene_of(kind, engine, model_server, tmp_path)
+    again = scene_of(kind, engine, model_server, tmp_path, key=key)
     async with again.open():
         script(model_server)
         await again.ask("alice", "what is my word?", id="n1")

@@ -174,17 +174,18 @@ def hanging() -> Iterator[Hanging]:
 async def test_tools_that_never_return_take_no_thread_from_look_ups_and_are_replaced_within_a_bound(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hanging: Hanging
 ) -> None:
-    monkeypatch.setattr("gateway.runner.TURN_TIMEOUT", timedelta(seconds=0.2))
+    monkeypatch.setattr("gateway.runner.TURN_TIMEOUT", timedelta(seconds=1))
     executor = equip_loop(LoopExecutor(tool_threads=1, most_abandoned=2))
     scene = stage(tmp_path, [hanging])
     app = httpx.ASGITransport(scene.gateway.asgi())
     async with scene.open(), httpx.AsyncClient(transport=app, base_url="http://test") as client:
         for number in range(2):
             assert "took too long" in await scene.ask("alice", "call hang", f"dm-{number}")
-        assert executor.abandoned == 2
+        await scene.wait_until(lambda: executor.abandoned == 2)
         assert (await client.get("/readyz")).status_code == 200
         assert await asyncio.get_running_loop().getaddrinfo("localhost", 80, type=socket.SOCK_STREAM)
         assert "took too long" in await scene.ask("alice", "call hang", "dm-2")
+        await scene.wait_until(lambda: executor.abandoned == 3)
         ready = await client.get("/readyz")
         assert (ready.status_code, ready.json()["status"]) == (
             503,

@@ -75,7 +75,7 @@ async def test_the_request_url_is_verified(run: Run, slack: Slack) -> None:
     ],
     ids=["unsigned", "forged", "stale", "tampered", "no time", "no ASCII"],
 )
-async def test_what_slack_did_not_sign_leaves_no_trace_but_one_line_in_the_log(
+async def test_what_slack_did_not_sign_leaves_no_trace(
     run: Run,
     slack: Slack,
     headers: Callable[[bytes], dict[str, Any]],
