@@ -11,7 +11,7 @@ class TelegramRequest(HTTPXRequest):
     """The library's HTTP client, which takes the answers of the Bot API alone, and any `retry_after`."""
 
     async def do_request(self, *args: Any, **options: Any) -> tuple[int, bytes]:
-        """Send a request. A body that is no answer is left out: the library would put it into its errors and its log."""
+        """Send a request. A body that is no answer is left out, which the library would put into its errors and log."""
         code, payload = await super().do_request(*args, **options)
         return code, payload if _parsed(payload) is not None else b""
 
