@@ -1,5 +1,6 @@
 """The processes that are measured."""
 
+import json
 import os
 import socket
 import subprocess
@@ -111,8 +112,19 @@ def _working(settings: dict[str, str]) -> AbstractContextManager[int]:
 
 
 def _wait_for_workers(url: str, count: int) -> None:
-    while f'"workers":{count}' not in _get(f"{url}/readyz"):
+    deadline = time.monotonic() + START_TIMEOUT
+    while _count_workers(url) != count:
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{url} does not have {count} workers")
         time.sleep(0.1)
+
+
+def _count_workers(url: str) -> int:
+    try:
+        status = _get(f"{url}/readyz")
+    except urllib.error.HTTPError as error:  # 503, while there is none
+        status = error.read().decode()
+    return int(json.loads(status).get("workers", 0))
 
 
 @contextmanager

@@ -29,7 +29,7 @@ from gateway.turn_jobs import TurnJobs
 
 QUEUE = "turns"
 TASK = "drain"
-POLL = 0.5  # seconds between two looks for jobs that are retried later, or that the chosen worker did not take
+POLL = 1.0  # seconds between two looks for jobs that are retried later, or that the chosen worker did not take
 SWEEPS = 4  # for jobs of dead workers, in the time after which a worker is taken for dead
 AT_ONCE = datetime(2000, 1, 1, tzinfo=UTC)  # by any host's clock
 BUSY_DELAY = 1.0  # seconds after which a conversation is looked at again that somebody else seems to have

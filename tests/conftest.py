@@ -12,7 +12,16 @@ def pytest_xdist_auto_num_workers() -> int:
     return (os.cpu_count() or 1) + 1
 
 
-LONGEST = ("test_zoo.py", "test_chaos.py", "test_stress.py")
+LONGEST = (
+    "test_zoo.py",
+    "test_chaos.py",
+    "test_stress.py",
+    "test_shutdown.py",
+    "test_workers.py",
+    "test_check.py",
+    "test_slow_clients.py",
+    "test_consent.py",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
