@@ -19,7 +19,7 @@ from gateway.agent import Agent
 from gateway.approvals import Approvals
 from gateway.audit import Audit
 from gateway.config import GatewaySettings, SignInCode
-from gateway.database import Database, make_database, named
+from gateway.database import Database, DatabaseUnavailableError, make_database, named
 from gateway.denials import tell_of_denial
 from gateway.dispatch import Dispatcher, EmbeddedDispatcher
 from gateway.drain import Drain
@@ -29,7 +29,7 @@ from gateway.engines.tools import check_remote_names
 from gateway.events import EventHandler, TurnEvent
 from gateway.executor import equip_loop
 from gateway.inbox import Inbox
-from gateway.intake import Intake, NotAccepted
+from gateway.intake import RETRY_FAILED, Intake, NotAccepted
 from gateway.interface import Event, Interface, MalformedEventError, Presenter, TranscriptEntry
 from gateway.logs import describe
 from gateway.outbox import Outbox
@@ -190,7 +190,11 @@ class Gateway:
         return Starlette(
             routes=routes,
             lifespan=self.lifespan,
-            exception_handlers={NotAccepted: _refuse, MalformedEventError: _reject},
+            exception_handlers={
+                NotAccepted: _refuse,
+                MalformedEventError: _reject,
+                DatabaseUnavailableError: _ask_again,
+            },
         )
 
     @asynccontextmanager
@@ -527,6 +531,12 @@ def _values_of(message: Message, reference: str) -> Mapping[str, str]:
 async def _refuse(_: Request, error: Exception) -> Response:
     assert isinstance(error, NotAccepted)
     return Response(status_code=503, headers={"Retry-After": str(error.retry_after)})
+
+
+async def _ask_again(request: Request, error: Exception) -> Response:
+    """Answer a request whose database access failed, so that a platform delivers it again."""
+    log.warning("a request to %s failed, as the database cannot be used: %s", request.url.path, describe(error))
+    return Response(status_code=503, headers={"Retry-After": str(RETRY_FAILED)})
 
 
 async def _reject(request: Request, error: Exception) -> Response:

@@ -176,9 +176,8 @@ class Inbox:
         self._dispatcher = dispatcher
         self._oldest = oldest
         self._playing: set[int] = set()  # the rows that this process plays
-        self._uncounted: set[int] = (
-            set()
-        )  # the rows whose last claim is not one of their attempts, if that is not stored
+        # The rows whose last claim is not one of their attempts, where that could not be stored.
+        self._uncounted: set[int] = set()
         now = bindparam("now", type_=Timestamp())
         self._insert_keys, self._take_next_places, self._insert_messages = (
             text(statement.format(*database.json_items, rows=database.json_rows)).bindparams(now)

@@ -293,10 +293,10 @@ class Outbox:
 
     async def _deliver(self, row: Row[Any], where: _Where) -> bool:
         """Sends one row; returns whether the next may follow."""
-        if where.conversation.channel not in self._presenters:
-            return await self._put_off(row, where)
         if row.status == OutboxStatus.SENDING:  # its process died while it was sending
             row = await self._mark(row, OutboxStatus.SENDING, ambiguous=True)
+        if where.conversation.channel not in self._presenters:
+            return await self._put_off(row, where)
         if (until := _pause_of(where)) is not None:
             return await self._retry(row, until, row.error, row.attempts)
         if (reason := self._reason_against(row, where)) is not None:

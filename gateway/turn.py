@@ -166,7 +166,7 @@ class Turns:
     async def _put_off(self, row: Claimed, reason: str, error: Exception | None = None) -> None:
         """Try a message again later that cannot be read, and make it a dead letter after its tries."""
         if row.attempts < self._tries:
-            log.warning("the message cannot be read, and is tried again: %s", reason)
+            log.warning("the message is tried again: %s", reason)
             await self._inbox.retry(row, None, reason, next_try(row.attempts))
         else:
             log.error("given up after %s tries: %s", row.attempts, reason, exc_info=error)

@@ -18,8 +18,11 @@ import psycopg
 import pytest
 from pydantic_ai.messages import ModelMessage, ModelResponse
 from pydantic_ai.models.function import AgentInfo
+from sqlalchemy import text
 from sqlalchemy.engine import make_url
 from stage import obey, stage
+from starlette.requests import Request
+from starlette.routing import Route
 
 from gateway import Conversation, Identity, Message
 from gateway.executor import LoopExecutor, equip_loop
@@ -210,19 +213,23 @@ async def test_messages_of_a_channel_that_is_gone_become_dead_letters_and_hold_n
     assert error == "No channel 'gone' is configured, so nothing can be answered there."
 
 
+@pytest.mark.parametrize(("status", "ambiguous"), [("retrying", False), ("sending", True)])
 async def test_answers_to_a_channel_that_is_gone_become_dead_letters(
-    tmp_path: Path, database_url: str, impatient: None
+    tmp_path: Path, database_url: str, impatient: None, status: str, ambiguous: bool
 ) -> None:
     scene = stage(tmp_path, database=database_url, max_concurrent_turns=1)
     async with scene.open():
         await scene.ask("alice", "hello")
-    scene.rows("UPDATE outbox SET status = 'retrying', due_at = '2020-01-01 00:00:00'")
+    scene.rows(f"UPDATE outbox SET status = '{status}', due_at = '2020-01-01 00:00:00'")
     scene.rows("UPDATE conversations SET channel = 'gone'")
+    gone = Conversation("gone", "T1", "dm-alice", shared=False)
     async with scene.open():
+        await scene.gateway.accept(Event("g1", gone, "{}"))  # which has a worker look at the conversation
         await scene.wait_until_rows("SELECT count(*) FROM outbox WHERE status = 'dead'", 1)
         assert await scene.ask("bob", "hello") == "heard: hello"
-    error = scene.rows("SELECT error FROM outbox WHERE status = 'dead'")[0][0]
+    (error, is_ambiguous), *_ = scene.rows("SELECT error, ambiguous FROM outbox WHERE status = 'dead'")
     assert error == "No channel 'gone' is configured, so nothing can be sent there."
+    assert bool(is_ambiguous) is ambiguous
 
 
 async def test_a_tenant_whose_platform_hangs_holds_no_turns_of_another(tmp_path: Path, database_url: str) -> None:
@@ -372,3 +379,20 @@ async def test_a_failure_of_the_database_in_a_turn_costs_the_message_neither_its
         await scene.wait_for(2, timeout=60)
     assert [sent.text for sent in scene.sent] == ["done", "heard: second"]
     assert scene.rows("SELECT status, attempts FROM inbox ORDER BY id") == [("done", 1), ("done", 1)]
+
+
+async def test_a_failure_of_the_database_while_a_webhook_is_read_is_answered_503(tmp_path: Path) -> None:
+    async def fail(_: Request) -> None:
+        async with scene.gateway._database.write() as connection:
+            await connection.execute(text("SELECT 1"))
+
+    scene = stage(tmp_path)
+    scene.channel.routes = lambda: [Route("/stage", fail)]  # type: ignore[method-assign]
+    outage = Outage(scene.database)
+    transport = httpx.ASGITransport(scene.gateway.asgi())
+    async with scene.open(), httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        outage.begin()
+        answer = await client.get("/stage")
+        outage.end()
+    assert answer.status_code == 503
+    assert int(answer.headers["retry-after"]) > 0
