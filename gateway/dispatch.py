@@ -137,13 +137,9 @@ class EmbeddedDispatcher:
 
     async def _schedule(self, drain: Drain) -> None:
         while True:
-            slot = TurnSlot(self._slots)
+            conversation_id = await self._ready.get()
+            slot = TurnSlot(self._slots)  # taken only now: a drain that sends may be waiting to take its own again
             await slot.take()
-            try:
-                conversation_id = await self._ready.get()
-            except asyncio.CancelledError:
-                slot.free()
-                raise
             self._queued.discard(conversation_id)
             name = f"the drain of conversation {conversation_id}"
             self._running[conversation_id] = asyncio.create_task(self._drain(drain, conversation_id, slot), name=name)
