@@ -49,7 +49,7 @@ class Collector:
 
     @property
     def is_open(self) -> bool:
-        """Whether messages may be joined to the turn: not when an earlier claim has played it without them."""
+        """Return whether messages may join the turn: an earlier claim that played it without them excludes that."""
         return self._row.lease == 1
 
     async def interruption(self, message: Message) -> None:

@@ -153,7 +153,7 @@ def migrate(connection: Connection) -> None:
 
 
 def has_schema(connection: Connection) -> bool:
-    """Whether the tables of any version are there."""
+    """Return whether the database has our tables, of whichever version."""
     return MigrationContext.configure(connection).get_current_revision() is not None
 
 

@@ -1,4 +1,4 @@
-"""What a person is told in the chat when they declined to connect an account."""
+"""Tell people in the chat what it means that they declined to connect an account."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime

@@ -98,7 +98,7 @@ SIGN_IN_TERMS = (
     "The link is for you alone and works for ten minutes. Sign in, and if the page then shows a code, send it to me "
     "here: after that I answer."
 )
-"""What is said beside a sign-in link."""
+"""The sentence that stands beside a sign-in link."""
 
 HELD_ANSWER = "answer"
 """What `/start` is followed by where a person was told to write directly for an answer that waits for them."""

@@ -465,7 +465,7 @@ class Outbox:
         )
 
     async def _is_held(self, note: Row[Any]) -> bool:
-        """Whether a text waits for its person to write, of which a note says that it was for them alone."""
+        """Return whether the private text that a note stands for is held until its person writes."""
         held = select(outbox.c.id).where(
             is_any(outbox.c.status, OutboxStatus.HELD),
             outbox.c.recipient_user_id == note.recipient_user_id,

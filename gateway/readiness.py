@@ -1,4 +1,4 @@
-"""Whether the database can be written to, for `/readyz`."""
+"""Try whether the database can be written to, for `/readyz`."""
 
 import asyncio
 import secrets

@@ -81,7 +81,7 @@ class TurnSender:
     async def send(
         self, conversation: Conversation, text: str, *, at: datetime | None = None, key: str | None = None
     ) -> str | None:
-        """As `Gateway.send`.
+        """Write to a conversation, as `Gateway.send` does.
 
         Raises:
             ToolError: if it is for one person alone, and several share their id.

@@ -292,7 +292,7 @@ class Turns:
         return Outcome(text, list(played.items), private=played.private)
 
     async def _is_answer(self, row: Claimed, message: Message) -> bool:
-        """Whether a message is a yes or a no, and its sender was asked something there."""
+        """Return whether a message is a yes or a no where its sender was asked something."""
         if self._approvals is None or message.anonymous or answer_in(message.text) is None:
             return False
         return any(question.is_here for question in await self._approvals.open(message, row.conversation_id))
@@ -310,7 +310,7 @@ class Turns:
         return None
 
     async def _reply(self, row: Claimed, message: Message, question: Question) -> Outcome | None:
-        """What there is to do about a question that the sender could read before they wrote this."""
+        """Decide what a message means for a question that its sender had read; `None` if nothing."""
         answer = answer_in(message.text)
         if message.conversation.shared:
             is_of_here = question.conversation_id == row.conversation_id

@@ -1,4 +1,4 @@
-"""Which of several workers looks for a new job, and when."""
+"""Divide new jobs among workers, and fetch one when a turn may begin."""
 
 import asyncio
 from collections.abc import Iterable, Sequence

@@ -16,7 +16,7 @@ PURPOSE = "consent page"
 
 @dataclass(frozen=True, slots=True)
 class Consent:
-    """What a callback came to, for the page that the person in the browser reads.
+    """The result of a callback, for the page that the person in the browser reads.
 
     Args:
         account: the account that they signed in with.

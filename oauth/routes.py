@@ -107,7 +107,7 @@ def _person(consent: Consent) -> str:
 
 
 def _strong(text: str) -> str:
-    """What somebody else chose, which must not pass for our words: it hides nothing and reorders nothing around it."""
+    """Return a text that somebody else chose as HTML that hides nothing, and reorders nothing around it."""
     return f"<strong><bdi>{escape(' '.join(visible(text).split()))}</bdi></strong>"
 
 

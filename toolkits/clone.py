@@ -188,7 +188,7 @@ def _cannot_copy(owner: object, attribute: str, chain: Sequence[Any], error: Exc
 
 
 def _where(owner: object, attribute: str, chain: Sequence[Any]) -> str:
-    """Where in an attribute something is, to be put before what it is; nothing if it is the attribute itself."""
+    """Return the place of an object inside an attribute, for an error message; empty for the attribute itself."""
     name = f"self.{attribute}"
     found = path(name, chain)
     return "" if found == name else f"at {found}, "

@@ -1,4 +1,4 @@
-"""Which objects may be in a template and all of its clones, because they cannot change."""
+"""Tell which objects a template may share with all of its clones, because they cannot change."""
 
 import gc
 import sys
@@ -73,7 +73,7 @@ class Cloneable(Protocol):
 
 
 def is_atom(found: Any) -> bool:
-    """Whether an object cannot change, and nothing that it holds needs a look."""
+    """Return whether an object cannot change, nor anything that it holds."""
     if isinstance(found, ATOMS) or type(found) is object or type(found).__module__ == "typing":
         return True
     jinja = sys.modules.get("jinja2.utils")
@@ -81,12 +81,12 @@ def is_atom(found: Any) -> bool:
 
 
 def is_immutable(found: Any) -> bool:
-    """Whether an object itself cannot change; what it holds may."""
+    """Return whether an object itself cannot change. The objects that it holds may."""
     return isinstance(found, _CONTAINERS) or type(found) in _EXACT_CONTAINERS or is_frozen(found) or is_atom(found)
 
 
 def is_shared_in_copies(found: Any) -> bool:
-    """Whether a deep copy has this very object, though `copy.deepcopy` would not leave it so."""
+    """Return whether a deep copy keeps this very object, which `copy.deepcopy` by itself would not."""
     return isinstance(found, _SHARED_IN_COPIES) or type(found) in _EXACT_CONTAINERS
 
 
@@ -118,6 +118,6 @@ def children(found: Any) -> Iterable[Any]:
 
 
 def is_jinja(found: Any, name: str) -> bool:
-    """Whether an object is a jinja2 `name`: https://jinja.palletsprojects.com/en/stable/api/."""
+    """Return whether an object is a jinja2 `name`: https://jinja.palletsprojects.com/en/stable/api/."""
     module = sys.modules.get("jinja2")  # which has been imported, if there is such an object
     return module is not None and isinstance(found, getattr(module, name))

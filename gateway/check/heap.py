@@ -27,7 +27,7 @@ TEST_RUNNERS = ("_pytest", "pluggy", "pytest", "pytest_asyncio")
 
 
 _Step = tuple[str, Any]
-"""What to write for a step from an object to one that it holds, and the key where that is a mapping's."""
+"""How a path writes one step, from an object to one that it holds; and the key, if the object is a mapping."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +129,7 @@ class Heap:
             pending = following
 
     def _steps(self, owner: Any, child: Any) -> Iterator[_Step]:
-        """What to write for each step from an object to one that it holds."""
+        """Return how the path writes each step from an object to one that it holds."""
         if not isinstance(owner, dict):
             yield edge(owner, child), None
             return

@@ -1,4 +1,4 @@
-"""Whether what people wrote is kept so that only its own person gets at it."""
+"""Judge whether stored texts are kept so that only the person who wrote them gets at them."""
 
 import re
 from collections import defaultdict
@@ -85,7 +85,7 @@ class Owners:
         return self._people[survivor.mark.scene][survivor.mark.person]
 
     def _tells_apart(self, mapping: int) -> bool:
-        """Whether a mapping has one key for each person, and for everybody another one."""
+        """Return whether a mapping has a key of its own for each person."""
         people = sorted(person for under_key in self._keys[mapping].values() for person in under_key)
         return people == list(range(len(ROLES))) and len(self._keys[mapping]) == len(ROLES)
 
@@ -99,5 +99,5 @@ def _users(text: str) -> set[int]:
 
 
 def _pattern(survivor: "Survivor") -> str:
-    """What is the same in the paths to all rows of one table."""
+    """Return the part of a path that all rows of one table share."""
     return re.sub(r"\[[^\]]*\]", "[…]", survivor.path)

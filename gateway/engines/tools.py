@@ -312,7 +312,7 @@ def _check_names(template: Agent, remote: Sequence[MCPTool]) -> None:
 
 
 def _storable(result: Any) -> Any:
-    """What a tool returned, with its texts as they can be stored and sent to a model."""
+    """Return a tool's result with texts that can be stored and sent to a model."""
     if isinstance(result, str):
         return storable(result)
     if isinstance(result, (dict, list, tuple)):

@@ -1,4 +1,4 @@
-"""What a failed call of Slack's Web API means for what was to be sent."""
+"""Translate failed calls of Slack's Web API into the delivery errors of the gateway."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
