@@ -207,6 +207,24 @@ class Vault(Toolkit):
         return str(await context.credentials("fake", {"read"}))
 
 
+class Orders(Toolkit):
+    """Has orders, which are cancelled if their person agrees."""
+
+    _clone_shared_attrs = ("cancelled",)
+
+    def __init__(self) -> None:
+        self.cancelled: list[str] = []
+
+    @tool(approval=True)
+    async def cancel(self, order: str) -> str:
+        """Cancels an order."""
+        self.cancelled.append(order)
+        return f"cancelled {order}"
+
+
+CANCEL = 'call cancel {"order":"4711"}'
+
+
 @dataclass
 class Stage:
     """A gateway with one channel, and what people do there."""

@@ -1,3 +1,4 @@
 from interfaces_run import run
+from slack_run import slack
 
-__all__ = ["run"]
+__all__ = ["run", "slack"]

@@ -19,7 +19,7 @@ from peers.wait import wait_until
 from pydantic import TypeAdapter
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart, UserPromptPart
 from pydantic_ai.models.function import AgentInfo, DeltaToolCall, FunctionModel
-from stage import Vault, obey
+from stage import Orders, Vault, obey
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.sessions import SessionMiddleware
@@ -414,21 +414,6 @@ def test_what_is_no_function_is_refused(authenticate: Any, reason: str) -> None:
 def test_nobody_is_no_person() -> None:
     with pytest.raises(ValueError, match="without an id"):
         Person("")
-
-
-class Orders(Toolkit):
-    """Has orders, which are cancelled if their person agrees."""
-
-    _clone_shared_attrs = ("cancelled",)
-
-    def __init__(self) -> None:
-        self.cancelled: list[str] = []
-
-    @tool(approval=True)
-    async def cancel(self, order: str) -> str:
-        """Cancels an order."""
-        self.cancelled.append(order)
-        return f"cancelled {order}"
 
 
 def test_an_answer_counts_in_the_thread_of_the_question_alone(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from peers import telegram_updates as updates
 from peers.telegram import TelegramServer
 from peers.wait import wait_until_async
 from pydantic_ai.models.function import FunctionModel
-from stage import FakeProvider, obey
+from stage import FakeProvider, Orders, obey
 from telegram.error import RetryAfter
 
 from gateway import SettingError, TurnContext
@@ -532,21 +532,6 @@ async def test_a_service_message_starts_no_turn(
     async with run(bot) as running:
         assert await post(running, telegram, update) == 200
         assert running.inbox() == []
-
-
-class Orders(Toolkit):
-    """Has orders, which are cancelled if their person agrees."""
-
-    _clone_shared_attrs = ("cancelled",)
-
-    def __init__(self) -> None:
-        self.cancelled: list[str] = []
-
-    @tool(approval=True)
-    async def cancel(self, order: str) -> str:
-        """Cancels an order."""
-        self.cancelled.append(order)
-        return f"cancelled {order}"
 
 
 async def test_a_question_from_a_group_is_answered_in_the_private_chat_and_in_no_topic_of_it(

@@ -1,0 +1,35 @@
+"""Slack's channel in a gateway, for its tests."""
+
+import json
+from typing import Any
+
+import pytest
+from interfaces_run import Running
+from peers import seed
+from peers import slack_events as events
+from peers.emulate import Emulate
+from peers.wait import wait_until_async
+
+from interfaces.slack import Slack
+
+BOT = f"<@{seed.SLACK_BOT_USER_ID}>"
+
+
+@pytest.fixture
+def slack(emulate: Emulate) -> Slack:
+    return Slack(emulate.bot_token, emulate.signing_secret, emulate.slack_url)
+
+
+async def post(running: Running, payload: dict[str, Any], **signing: Any) -> int:
+    body = json.dumps(payload).encode()
+    headers = events.headers(body, **signing)
+    return (await running.client.post("/slack/events", content=body, headers=headers)).status_code
+
+
+async def said(emulate: Emulate, channel: str, count: int, thread: str | None = None) -> list[str]:
+    await wait_until_async(lambda: len(emulate.slack_said(channel, thread)) >= count, what=f"{count} answers")
+    return emulate.slack_said(channel, thread)
+
+
+def dm(emulate: Emulate, text: str, **fields: Any) -> dict[str, Any]:
+    return events.direct_message(text, channel=emulate.slack_dm("alice"), **fields)
