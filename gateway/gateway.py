@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute
 from starlette.routing import Route as HTTPRoute
 
@@ -536,7 +536,7 @@ async def _refuse(_: Request, error: Exception) -> Response:
 async def _ask_again(request: Request, error: Exception) -> Response:
     """Answer a request whose database access failed, so that a platform delivers it again."""
     log.warning("a request to %s failed, as the database cannot be used: %s", request.url.path, describe(error))
-    return Response(status_code=503, headers={"Retry-After": str(RETRY_FAILED)})
+    return PlainTextResponse("Try again in a moment.", 503, {"Retry-After": str(RETRY_FAILED)})
 
 
 async def _reject(request: Request, error: Exception) -> Response:

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 
 from markdown_it.tree import SyntaxTreeNode
 
-from interfaces.markdown_parser import Parser, TooComplexError, is_allowed, parse, well_formed
+from interfaces.markdown_parser import Parser, TooComplexError, is_allowed, parse
+from toolkits.text import storable
 
 INDENT = "    "
 MARGIN = 128  # units of a part that lists around a line may take: nine, the most that are parsed, of "999999999. "
@@ -54,7 +55,7 @@ class Renderer(ABC):
 
         Markdown that is too complex, or fails to render, comes as plain text.
         """
-        markdown = well_formed(markdown)
+        markdown = storable(markdown)
         try:
             return self._join(self._blocks(SyntaxTreeNode(parse(_parser, markdown))))
         except TooComplexError as error:

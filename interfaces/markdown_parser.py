@@ -54,11 +54,6 @@ def parse(parser: Parser, markdown: str) -> list[Token]:
     return tokens
 
 
-def well_formed(text: str) -> str:
-    """Return a text that every platform's encoding can express: without NUL and lone surrogates."""
-    return text.replace("\0", "\ufffd").encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-
-
 def is_allowed(address: str) -> bool:
     """Return whether a link may lead to an address: a web page, a mailbox or a telephone."""
     return _ADDRESS.match(address) is not None

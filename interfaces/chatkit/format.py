@@ -7,7 +7,8 @@ from urllib.parse import urlsplit
 
 from markdown_it.token import Token
 
-from interfaces.markdown_parser import Parser, TooComplexError, is_allowed, parse, well_formed
+from interfaces.markdown_parser import Parser, TooComplexError, is_allowed, parse
+from toolkits.text import storable
 
 _PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
 
@@ -18,7 +19,7 @@ log = logging.getLogger(__name__)
 
 def to_markdown(markdown: str) -> str:
     """Return markdown as it is; as plain text, if it is too complex or a link in it leads to no web page."""
-    markdown = well_formed(markdown)
+    markdown = storable(markdown)
     try:
         tokens = parse(_parser, markdown)
     except TooComplexError as error:

@@ -1,7 +1,8 @@
 import logging
 from html import escape
 
-from interfaces.markdown_parser import Parser, TooComplexError, is_allowed, parse, well_formed
+from interfaces.markdown_parser import Parser, TooComplexError, is_allowed, parse
+from toolkits.text import storable
 
 # What a model writes is not trusted: HTML in it is shown as text, and so is a link that leads to no web page.
 _parser = Parser(takes=is_allowed, images=False)
@@ -11,7 +12,7 @@ log = logging.getLogger(__name__)
 
 def to_html(markdown: str) -> str:
     """Return markdown as HTML; as plain text in HTML, if it is too complex or fails to render."""
-    markdown = well_formed(markdown)
+    markdown = storable(markdown)
     try:
         return str(_parser.renderer.render(parse(_parser, markdown), _parser.options, {}))
     except TooComplexError as error:
