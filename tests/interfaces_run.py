@@ -9,6 +9,8 @@ from typing import Any
 
 import httpx
 import pytest
+from migrated import make_migrated
+from peers.wait import wait_until_async
 from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse, TextPart, UserPromptPart
 from pydantic_ai.models.function import AgentInfo, FunctionModel
 
@@ -39,6 +41,16 @@ class Running:
             if isinstance(part, UserPromptPart)
         ]
 
+    async def delivered(self) -> None:
+        """Wait until it is stored that all has been sent: a platform shows a message before it has answered."""
+
+        def none_left() -> bool:
+            with sqlite3.connect(self.directory / "understudy.db") as database:
+                left = "SELECT count(*) FROM outbox WHERE status IN ('waiting', 'sending', 'retrying')"
+                return bool(database.execute(left).fetchone()[0] == 0)
+
+        await wait_until_async(none_left, what="all is delivered")
+
     def inbox(self) -> list[tuple[Any, ...]]:
         with sqlite3.connect(self.directory / "understudy.db") as database:
             return database.execute("SELECT status FROM inbox").fetchall()
@@ -66,6 +78,7 @@ def run(tmp_path: Path) -> Run:
             told.append(messages)
             return ModelResponse([TextPart(answers.pop(0) if answers else "heard")])
 
+        make_migrated(tmp_path / "understudy.db")
         gateway = Gateway(
             Agent(model=options.pop("model", FunctionModel(answer)), toolkits=toolkits),
             [interface],

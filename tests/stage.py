@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+from migrated import make_migrated
 from peers.wait import wait_until_async
 from pydantic_ai.messages import (
     ModelMessage,
@@ -316,6 +317,8 @@ def stage(
     agent = options.pop("agent", None) or Agent(model=FunctionModel(model), toolkits=toolkits, members=members)
     channel = StageChannel(streams=options.pop("streams", False))
     database = options.pop("database", None) or f"sqlite:///{directory}/stage.db"
+    if database.startswith("sqlite:///"):
+        make_migrated(Path(database.removeprefix("sqlite:///")))
     options |= {"base_url": "https://bot.test", "secret_key": key or Keyring.generate()}
     gateway = Gateway(agent, [channel], database, **options)
     gateway._intake.timeout = PATIENCE

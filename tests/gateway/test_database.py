@@ -126,8 +126,9 @@ async def test_the_files_of_a_database_are_their_owners_alone(tmp_path: Path) ->
                 assert await scene.ask("alice", "hello") == "heard: hello"
                 assert {each.name for each in tmp_path.iterdir()} >= {"stage.db", "stage.db-wal", "stage.db.lock"}
                 assert {mode(each) for each in tmp_path.iterdir()} == {0o600}
-        other = stage(tmp_path / "new")
         (tmp_path / "new").mkdir()
+        other = stage(tmp_path / "new")
+        (tmp_path / "new" / "stage.db").unlink()  # so that the gateway makes it
         async with other.open():
             await other.ask("alice", "hello")
             assert {mode(each) for each in (tmp_path / "new").iterdir()} == {0o600}

@@ -18,6 +18,7 @@ async def test_an_answer_counts_in_the_thread_of_the_question_alone(run: Run, sl
         asked, other = (emulate.slack_post("alice", channel, text) for text in ("one", "other"))
         await post(running, dm(emulate, CANCEL, thread_ts=asked))
         assert "May I do this" in (await said(emulate, channel, 1, asked))[0]
+        await running.delivered()
         await post(running, dm(emulate, "yes", thread_ts=other))
         assert await said(emulate, channel, 1, other) == ["heard: yes"]
         await post(running, dm(emulate, "yes"))
@@ -38,6 +39,7 @@ async def test_a_question_from_a_channel_is_answered_after_it_or_in_its_own_thre
         thread = emulate.slack_post("alice", emulate.slack_channel_id, "an order")
         await post(running, events.app_mention(f"{BOT} {CANCEL}", thread_ts=thread))
         assert "May I do this" in (await said(emulate, channel, 1))[0]
+        await running.delivered()
         question = emulate.slack_messages(channel)[-1]["ts"]
         await post(running, dm(emulate, "yes", thread_ts=other))
         assert await said(emulate, channel, 1, other) == ["heard: yes"]

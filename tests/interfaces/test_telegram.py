@@ -544,6 +544,7 @@ async def test_a_question_from_a_group_is_answered_in_the_private_chat_and_in_no
         await said(telegram, ALICE)
         await post(running, telegram, updates.topic_message(f'{AT} call cancel {{"order":"4711"}}', 7))
         assert "May I do this" in (await said(telegram, ALICE, 2))[1]
+        await running.delivered()
         await post(running, telegram, updates.private_message("yes", **topic))
         assert (await said(telegram, ALICE, 3))[2] == "heard: yes"
         assert orders.cancelled == []
