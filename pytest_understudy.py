@@ -15,9 +15,9 @@ def no_leaks() -> Callable[[Any], None]:
     """
 
     def check(agent: Any) -> None:
-        from gateway.agent import Agent  # here, since pytest loads this file in every project
+        from gateway.agents.agent import Agent  # here, since pytest loads this file in every project
+        from gateway.app.gateway import Gateway
         from gateway.check.blocking import hunt_and_wait
-        from gateway.gateway import Gateway
 
         agent = agent.agent if isinstance(agent, Gateway) else agent
         report = hunt_and_wait(agent if isinstance(agent, Agent) else Agent(agent))

@@ -6,7 +6,8 @@ import os
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart, UserPromptPart
 from pydantic_ai.models.function import AgentInfo, FunctionModel
 
-from gateway import Agent, intake
+from gateway import Agent
+from gateway.inbox import intake
 
 WAITS = os.environ.get("BENCH_WAITS") == "1"
 intake.MOST_TOGETHER = int(os.environ.get("BENCH_TOGETHER", intake.MOST_TOGETHER))

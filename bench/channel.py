@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from starlette.routing import BaseRoute
 
 from gateway import Conversation, Identity, Message
-from gateway.interface import Event, Host, Presenter, SignIn
+from gateway.channels.event import Event
+from gateway.channels.interface import Host
+from gateway.channels.presenter import Presenter, SignIn
 
 
 class SilentPresenter(Presenter):

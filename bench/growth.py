@@ -9,9 +9,10 @@ from sqlalchemy import text
 from bench.channel import BenchChannel
 from bench.measure import Row
 from bench.servers import another_database, postgres
-from gateway.database import Database, make_database
-from gateway.dispatch import EmbeddedDispatcher
-from gateway.inbox import Inbox
+from gateway.inbox.dispatch import EmbeddedDispatcher
+from gateway.inbox.inbox import Inbox
+from gateway.storage.connect import connect
+from gateway.storage.database import Database
 
 FEW, MANY = 1_000, 1_000_000  # rows of messages that are done
 CALLS = 300
@@ -37,7 +38,7 @@ def measure_growth() -> list[Row]:
 
 
 async def _measure(name: str, few_url: str, many_url: str) -> list[Row]:
-    few, many = make_database(few_url), make_database(many_url)
+    few, many = connect(few_url), connect(many_url)
     await few.open()
     await many.open()
     try:

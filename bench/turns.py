@@ -7,9 +7,9 @@ from pydantic_ai import FunctionToolset, RunContext
 from bench.agents import TOOLS_EACH, agent
 from bench.measure import Row, side_by_side_async
 from gateway import Conversation, Identity, Message, TurnContext
-from gateway.credentials import TurnCredentials
 from gateway.engines.pydantic_ai import PydanticAIEngine
-from gateway.events import TurnEvent
+from gateway.runs.calls import NoCredentials
+from gateway.runs.events import TurnEvent
 
 
 def measure_turns() -> list[Row]:
@@ -66,5 +66,5 @@ def _context() -> TurnContext:
         message=message,
         deadline=datetime.now(UTC) + timedelta(minutes=5),
         reference="bench",
-        credential_source=TurnCredentials(None, message),
+        credential_source=NoCredentials(),
     )

@@ -1,8 +1,11 @@
 """The gateway: one agent behind many channels, a fresh copy of it for every message."""
 
-from gateway.agent import Agent
-from gateway.engines import MaxTurnsExceeded
-from gateway.events import (
+from gateway.agents.agent import Agent
+from gateway.agents.routing import Route
+from gateway.agents.runner import Runner
+from gateway.app.gateway import Gateway
+from gateway.runs.engine import MaxTurnsExceededError
+from gateway.runs.events import (
     Answered,
     ApprovalNeeded,
     PhaseEnded,
@@ -13,7 +16,7 @@ from gateway.events import (
     ToolStarted,
     TurnEvent,
 )
-from gateway.flow import (
+from gateway.runs.flow import (
     AgentCall,
     current_handler,
     current_in_phase,
@@ -21,13 +24,12 @@ from gateway.flow import (
     current_session,
     phase,
 )
-from gateway.flow_runner import Runner
-from gateway.gateway import Gateway
-from gateway.history import PhaseSession, Session
-from gateway.routing import Route
-from gateway.sessions import SessionItem
-from oauth import Identity, SettingError
+from gateway.runs.items import SessionItem
+from gateway.runs.session import PhaseSession, Session
+from oauth import Identity, SettingError, UnderstudyError
 from toolkits import CloneError, Conversation, Message, TurnContext
+
+MaxTurnsExceeded = MaxTurnsExceededError  # the name of this exception before it ended in Error
 
 __all__ = [
     "Agent",
@@ -39,6 +41,7 @@ __all__ = [
     "Gateway",
     "Identity",
     "MaxTurnsExceeded",
+    "MaxTurnsExceededError",
     "Message",
     "PhaseEnded",
     "PhaseSession",
@@ -54,6 +57,7 @@ __all__ = [
     "ToolStarted",
     "TurnContext",
     "TurnEvent",
+    "UnderstudyError",
     "current_handler",
     "current_in_phase",
     "current_phase_session",

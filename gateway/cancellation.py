@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-CANCEL_GRACE = 5.0  # seconds that a cancelled task has to end
+from oauth.errors import UnderstudyError
 
 log = logging.getLogger(__name__)
 
 
-class StrayExitError(Exception):
+class StrayExitError(UnderstudyError):
     """Code raised `CancelledError` or `SystemExit`, which would have ended more than the step it was run for."""
 
     def __init__(self, what: str, raised: BaseException) -> None:

@@ -4,8 +4,6 @@ import math
 import random
 from datetime import UTC, datetime, timedelta
 
-LONGEST_PAUSE = 300.0  # seconds between two tries
-
 # Seconds for which a platform is sent nothing when it asks for that, whatever it asks for.
 SHORTEST_WAIT = 1.0
 LONGEST_WAIT = 3600.0
@@ -35,9 +33,13 @@ def may_pass(error: BaseException) -> bool:
     return not isinstance(status, int) or not 400 <= status < 500 or status in _PASSING_STATUS
 
 
-def next_try(tries: int) -> datetime:
-    """When something is tried again that was tried so often: after 1, 2, 4 … seconds, with jitter, at most 300."""
-    pause = min(2.0 ** max(tries - 1, 0), LONGEST_PAUSE)
+def next_try(tries: int, longest_pause: float) -> datetime:
+    """Return when to try again what was tried so often: after 1, 2, 4 … seconds, with jitter.
+
+    Args:
+        longest_pause: seconds until the next try at most, without the jitter of a quarter.
+    """
+    pause = min(2.0 ** max(tries - 1, 0), longest_pause)
     return datetime.now(UTC) + timedelta(seconds=pause * random.uniform(0.75, 1.25))  # noqa: S311 - not for secrets
 
 

@@ -8,6 +8,8 @@ from markdown_it.rules_block import StateBlock
 from markdown_it.rules_block.table import table
 from markdown_it.token import Token
 
+from oauth.errors import UnderstudyError
+
 MOST_CHARACTERS = 100_000  # of a text that is parsed: a second or two, in the worst case
 MOST_CELLS = 3000  # of one table
 MOST_NESTED = 20  # blocks in blocks, or formats in formats
@@ -15,7 +17,7 @@ MOST_NESTED = 20  # blocks in blocks, or formats in formats
 _ADDRESS = re.compile(r"(?:https?://|mailto:|tel:).", re.IGNORECASE)
 
 
-class TooComplexError(Exception):
+class TooComplexError(UnderstudyError):
     """The markdown is beyond a limit: it is to be shown as plain text."""
 
 

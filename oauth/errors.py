@@ -1,4 +1,8 @@
-class ConsentRequired(Exception):  # noqa: N818 - it is an ordinary outcome of a turn, not a fault
+class UnderstudyError(Exception):
+    """The root of all exceptions that this project defines."""
+
+
+class ConsentRequiredError(UnderstudyError):
     """A tool needs an account that this person has not connected, or not with these permissions.
 
     The turn that meets it is parked, and goes on by itself once the person has consented.
@@ -10,17 +14,17 @@ class ConsentRequired(Exception):  # noqa: N818 - it is an ordinary outcome of a
         self.scopes = scopes
 
 
-class CredentialsRefused(Exception):  # noqa: N818
+class CredentialsRefusedError(UnderstudyError):
     """This turn may not use anybody's account. The message is one plain sentence for the person."""
 
 
-class PermissionDeclined(Exception):  # noqa: N818
+class PermissionDeclinedError(UnderstudyError):
     """The person connected their account without a permission that a tool needs. The message names it."""
 
 
-class GrantRevoked(Exception):  # noqa: N818
+class GrantRevokedError(UnderstudyError):
     """The provider no longer honours the refresh token (RFC 6749, section 5.2, `invalid_grant`)."""
 
 
-class AuthorizationFailed(Exception):  # noqa: N818
+class AuthorizationFailedError(UnderstudyError):
     """An authorization did not end in a token. The message is one plain sentence for the person."""

@@ -20,7 +20,7 @@ from oauthlib.oauth2 import OAuth2Error
 from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
-from oauth.errors import AuthorizationFailed, GrantRevoked
+from oauth.errors import AuthorizationFailedError, GrantRevokedError
 from oauth.settings import ServiceUrl, Settings
 from oauth.token import Token
 
@@ -113,7 +113,7 @@ class GoogleAuth:
         except (OAuth2Error, requests.RequestException) as error:
             # The error alone: its description may repeat what was sent.
             log.warning("Google did not give a token: %s", getattr(error, "error", type(error).__name__))
-            raise AuthorizationFailed(NOT_CONNECTED) from None
+            raise AuthorizationFailedError(NOT_CONNECTED) from None
         return Token(
             access_token=answer["access_token"],
             refresh_token=answer.get("refresh_token"),
@@ -135,7 +135,7 @@ class GoogleAuth:
 
     def _refresh(self, token: Token) -> Token:
         if token.refresh_token is None:
-            raise GrantRevoked
+            raise GrantRevokedError
         credentials = Credentials(  # type: ignore[no-untyped-call]
             None,
             refresh_token=token.refresh_token,
@@ -148,7 +148,7 @@ class GoogleAuth:
         except RefreshError as error:
             if error.retryable or "invalid_grant" not in str(error):
                 raise
-            raise GrantRevoked from None
+            raise GrantRevokedError from None
         assert credentials.token is not None
         assert credentials.expiry is not None
         return replace(

@@ -13,7 +13,7 @@ from authlib.oauth2.client import OAuth2Client
 from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
-from oauth.errors import AuthorizationFailed, GrantRevoked
+from oauth.errors import AuthorizationFailedError, GrantRevokedError
 from oauth.settings import SettingError, Settings
 from oauth.token import Token
 
@@ -128,13 +128,13 @@ class OAuth2Provider:
         except (OAuthError, httpx2.HTTPError, KeyError, ValueError) as error:
             # The error alone: its description may repeat what was sent.
             log.warning("%s did not give a token: %s", self.label, getattr(error, "error", type(error).__name__))
-            raise AuthorizationFailed(
+            raise AuthorizationFailedError(
                 f"{self.label} did not confirm the sign-in, so nothing was connected. Write to the bot again to retry."
             ) from None
 
     async def refresh(self, token: Token) -> Token:
         if token.refresh_token is None:
-            raise GrantRevoked
+            raise GrantRevokedError
         try:
             async with self._client() as client:
                 client.token = {"refresh_token": token.refresh_token}
@@ -142,7 +142,7 @@ class OAuth2Provider:
         except OAuthError as error:
             if not self.is_revoked(error.error):
                 raise
-            raise GrantRevoked from None
+            raise GrantRevokedError from None
         return replace(
             token,
             access_token=answer["access_token"],

@@ -25,7 +25,7 @@ class OAuthProvider(Protocol):
         """Exchanges an authorization code for a token.
 
         Raises:
-            AuthorizationFailed: if the provider does not give one.
+            AuthorizationFailedError: if the provider does not give one.
         """
         ...
 
@@ -33,7 +33,7 @@ class OAuthProvider(Protocol):
         """A new access token for the same grant.
 
         Raises:
-            GrantRevoked: if the grant is gone, so that the person has to consent again.
+            GrantRevokedError: if the grant is gone, so that the person has to consent again.
         """
         ...
 

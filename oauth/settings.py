@@ -7,10 +7,12 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from oauth.errors import UnderstudyError
+
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
-class SettingError(Exception):
+class SettingError(UnderstudyError):
     """A setting is missing or malformed. The message names it, what was found and what to do."""
 
 

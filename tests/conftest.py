@@ -39,16 +39,8 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What failed is tried again at once."""
-    monkeypatch.setattr("gateway.retries.LONGEST_PAUSE", 0.01)
-    monkeypatch.setattr("gateway.gateway.DUE_EVERY", 0.02)
-
-
-@pytest.fixture
-def vault(monkeypatch: pytest.MonkeyPatch) -> Vault:
-    """A toolkit that holds a secret of each person. What is to be revoked is so at once."""
-    monkeypatch.setattr("gateway.gateway.CLEAN_UP_EVERY", 0.05)
+def vault() -> Vault:
+    """A toolkit that holds a secret of each person."""
     return Vault()
 
 

@@ -15,7 +15,7 @@ from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse, Text
 from pydantic_ai.models.function import AgentInfo, FunctionModel
 
 from gateway import Agent, Gateway
-from gateway.interface import Interface
+from gateway.channels.interface import Interface
 from oauth import Keyring
 
 URL = "http://127.0.0.1:8000"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sqlalchemy import create_engine
 
-from gateway.database import migrate
+from gateway.storage.schema import migrate
 
 
 def make_migrated(path: Path) -> None:

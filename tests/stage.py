@@ -26,13 +26,21 @@ from sqlalchemy import create_engine, text
 from starlette.routing import BaseRoute
 
 from gateway import Agent, Conversation, Gateway, Identity, Message, TurnContext
-from gateway.events import TurnEvent
-from gateway.interface import DeliveryRefused, Event, Host, Presenter, SignIn
-from oauth import GrantRevoked, Keyring, Token
+from gateway.channels import DeliveryRefusedError, Event, Interface, Presenter, SignIn
+from gateway.runs.events import TurnEvent
+from gateway.timings import Timings
+from oauth import GrantRevokedError, Keyring, Token
 from toolkits import Toolkit, tool
 
 TENANT = "T1"
 PATIENCE = 20.0  # seconds that somebody who writes waits, on a slow machine: no platform does
+STAGE_TIMINGS = Timings(accept=PATIENCE, clean_up_interval=0.05)
+IMPATIENT = replace(STAGE_TIMINGS, longest_pause=0.01, due_interval=0.02)  # what failed is tried again at once
+
+
+def stage_timings(**changed: float) -> Timings:
+    """Return the timings of a stage, some of them changed."""
+    return replace(STAGE_TIMINGS, **changed)
 
 
 @dataclass
@@ -72,7 +80,7 @@ class RecordingPresenter(Presenter):
         self, identity: Identity, conversation: Conversation, text: str, *, first: bool, key: str
     ) -> None:
         if identity.user_id in self.unreachable:
-            raise DeliveryRefused("never wrote to the bot")
+            raise DeliveryRefusedError("never wrote to the bot")
         self.sent.append(Sent(conversation.id, text, alone=identity.user_id))
 
     async def send_private_note(
@@ -87,21 +95,18 @@ class RecordingPresenter(Presenter):
         self.sent.append(Sent(sign_in.conversation.id, sign_in=sign_in, link=await sign_in.link()))
 
 
-class StageChannel:
+class StageChannel(Interface):
     """A channel whose payloads are JSON: who wrote what, where."""
 
     channel = "stage"
     address = "/stage"
+    presenter: RecordingPresenter
 
     def __init__(self, *, streams: bool = False) -> None:
         self.presenter = RecordingPresenter(streams=streams)
 
     def routes(self) -> Sequence[BaseRoute]:
         return []
-
-    async def start(self, host: Host) -> None: ...
-
-    async def stop(self) -> None: ...
 
     async def parse(self, payload: str) -> Message | None:
         fields = json.loads(payload)
@@ -172,7 +177,7 @@ class FakeProvider:
 
     async def refresh(self, token: Token) -> Token:
         if self.revoked:
-            raise GrantRevoked
+            raise GrantRevokedError
         self.refreshed += 1
         await asyncio.sleep(0)
         return replace(token, access_token=f"{token.access_token}+", expires_at=datetime.now(UTC) + timedelta(hours=1))
@@ -319,9 +324,9 @@ def stage(
     database = options.pop("database", None) or f"sqlite:///{directory}/stage.db"
     if database.startswith("sqlite:///"):
         make_migrated(Path(database.removeprefix("sqlite:///")))
+    options.setdefault("timings", STAGE_TIMINGS)
     options |= {"base_url": "https://bot.test", "secret_key": key or Keyring.generate()}
     gateway = Gateway(agent, [channel], database, **options)
-    gateway._intake.timeout = PATIENCE
     # On PostgreSQL the turns run in a worker. Here it is in the same process, and sends through the same channel.
     worker = Gateway(agent, [channel], database, **options) if database.startswith("postgresql") else None
     return Stage(gateway, channel, database, worker, written)

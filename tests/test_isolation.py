@@ -13,7 +13,7 @@ from reachable import reachable
 from stage import FakeProvider, Stage, stage
 
 from gateway import Agent, TurnContext
-from oauth import CredentialsRefused
+from oauth import CredentialsRefusedError
 from toolkits import Toolkit, tool
 
 ROUNDS = 50
@@ -153,7 +153,7 @@ async def test_a_context_that_outlives_its_turn_gives_nothing(tmp_path: Path) ->
     async with scene.open():
         await connect(scene, "alice")
         await scene.ask("alice", "call write_entry")
-        with pytest.raises(CredentialsRefused):
+        with pytest.raises(CredentialsRefusedError):
             await kept[0][1].credentials("fake", {"read"})
 
 

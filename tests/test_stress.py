@@ -14,7 +14,6 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +22,11 @@ from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse, Text
 from pydantic_ai.models.function import AgentInfo, FunctionModel
 from reachable import reachable
 from sqlalchemy import text
-from stage import FakeProvider, Stage, stage
+from stage import FakeProvider, Stage, stage, stage_timings
 
-from gateway import Agent, TurnContext, runner
-from gateway.audit import AuditRecord
-from gateway.events import ToolOutcome
+from gateway import Agent, TurnContext
+from gateway.runs.events import ToolOutcome
+from gateway.turns.audit import AuditRecord
 from toolkits import ToolError, Toolkit, needs_sign_in, tool
 
 TURNS = int(os.environ.get("STRESS_TURNS", "200"))
@@ -190,15 +189,14 @@ async def sign_in(scene: Stage, done: int) -> int:
 
 @pytest.mark.timeout(3600)
 async def test_nothing_of_one_person_reaches_another_in_many_turns(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(runner, "TURN_TIMEOUT", timedelta(seconds=3))
     caplog.set_level(logging.INFO)
     chance = random.Random(SEED)
     provider = Flaky(chance)
     desk, inner = Desk(provider, chance), Desk(provider, chance)
     keeper = Agent(model=FunctionModel(obey), toolkits=[inner], name="keeper")
-    scene = stage(tmp_path, [desk], model=obey, members=[keeper])
+    scene = stage(tmp_path, [desk], model=obey, members=[keeper], timings=stage_timings(turn=3))
     before = snapshot(scene.gateway.agent)
     done, written = 0, 0
     async with scene.open():

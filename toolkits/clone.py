@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from types import FunctionType, MappingProxyType, ModuleType
 from typing import Any
 
+from oauth.errors import UnderstudyError
 from toolkits.immutable import Cloneable, children, is_atom, is_immutable, is_jinja, is_shared_in_copies
 from toolkits.paths import MISSING, attributes, path
 
@@ -31,7 +32,7 @@ class Special:
         return self.chain[-1]
 
 
-class CloneError(Exception):
+class CloneError(UnderstudyError):
     """A toolkit has an attribute that can be neither copied, reset nor shared. The message names both."""
 
     def __init__(self, owner: object, attribute: str, reason: str) -> None:

@@ -156,9 +156,9 @@ class TurnContext:
             What the provider's client library takes: for Google a `google.oauth2.credentials.Credentials`.
 
         Raises:
-            ConsentRequired: if the person has not connected this account. The turn ends there and is played again
+            ConsentRequiredError: if the person has not connected this account. The turn ends there and is played again
                 when they have.
-            CredentialsRefused: if this turn may use nobody's account, or is over.
+            CredentialsRefusedError: if this turn may use nobody's account, or is over.
             RuntimeError: if the turn runs in another process.
         """
         self._check_process()

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints, overload
 
+from oauth.errors import UnderstudyError
 from toolkits import preview
 from toolkits.context import TurnContext
 
@@ -20,7 +21,7 @@ Approval = bool | Callable[..., Any]
 """Whether a tool asks its person before it does something; or what tells them what that is: see `tool`."""
 
 
-class ToolError(Exception):
+class ToolError(UnderstudyError):
     """A tool could not do what it was asked. The message is for the model, which may try otherwise."""
 
 

@@ -7,7 +7,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import NoReturn
 
-from gateway.agent import Agent
+from gateway.agents.agent import Agent
 from gateway.check.hunt import hunt
 from gateway.check.report import Report
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from gateway.check.marks import Mark, find_marks, is_marked, marks_in_text, parts
 from gateway.check.owners import beside
-from gateway.loader import FILE_PREFIX
+from gateway.configuration.loader import FILE_PREFIX
 from toolkits.paths import edge, short
 
 OWN = "gateway.check"

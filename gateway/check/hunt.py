@@ -14,19 +14,19 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Any
 
-from gateway.agent import Agent
+from gateway.agents.agent import Agent
 from gateway.check.arguments import SAMPLE, make_arguments
 from gateway.check.heap import Heap, Survivor, lasting_roots, thread_values, threads_at_rest
 from gateway.check.marks import Kind, Mark, Marks, find_marks, marks_in_text
 from gateway.check.offline import offline
 from gateway.check.owners import Owners
-from gateway.check.people import ROLES, CanarySource, Interrupted, Manner, Person, cast, context_of
+from gateway.check.people import ROLES, CanarySource, InterruptedTurnError, Manner, Person, cast, context_of
 from gateway.check.report import Leak, LeakKind, Report
 from gateway.check.scripted import Script, ToolInfo, scripted
-from gateway.engines import load_engine
-from gateway.events import ToolEnded, TurnEvent
 from gateway.logs import QUIET
-from oauth import ConsentRequired, OAuthProvider
+from gateway.runs.engine import load_engine
+from gateway.runs.events import ToolEnded, TurnEvent
+from oauth import ConsentRequiredError, OAuthProvider
 from toolkits import Toolkit
 from toolkits.clone import INTERNAL
 
@@ -51,7 +51,7 @@ class Scene:
 
 
 @dataclass
-class Played:
+class RunOutcome:
     """What came of a turn: all that its person, its model and its handler were given."""
 
     person: Person
@@ -123,7 +123,7 @@ class _Hunt:
         self._report.toolkits += len(owners)
         if agent.native is not None:
             script = Script()
-            played = Played(cast(self._marks, 0, self._user_ids)[0])
+            played = RunOutcome(cast(self._marks, 0, self._user_ids)[0])
             await self._run(agent, script, CanarySource(played.person, self._providers, Manner()), played)
             owners.append((agent.name, [tool for tool in script.offered if tool.name not in agent.catalog]))
             if played.error is not None:
@@ -184,7 +184,7 @@ class _Hunt:
         if not arguments:
             return
         self._report.turns += 1
-        played = Played(person)
+        played = RunOutcome(person)
         source = CanarySource(person, self._providers, manner)
         turn = asyncio.create_task(self._run(scene.agent, Script(arguments), source, played))
         if cancel:
@@ -201,7 +201,7 @@ class _Hunt:
             self._note(scene, played)
         self._look_at(scene, played)
 
-    async def _run(self, agent: Agent, script: Script, source: CanarySource, played: Played) -> None:
+    async def _run(self, agent: Agent, script: Script, source: CanarySource, played: RunOutcome) -> None:
         async def listen(event: TurnEvent) -> None:
             if isinstance(event, ToolEnded):
                 played.given.append(event.result)
@@ -220,16 +220,16 @@ class _Hunt:
             played.given += script.given
             played.retried = script.retried
 
-    def _note(self, scene: Scene, played: Played) -> None:
+    def _note(self, scene: Scene, played: RunOutcome) -> None:
         name = scene.tool
         if played.error is None and not played.retried:
             self._worked.add(name)
         elif played.retried:
             self._failed.setdefault(name, "the arguments that were made up did not fit")
-        elif not isinstance(played.error, (ConsentRequired, Interrupted)):
+        elif not isinstance(played.error, (ConsentRequiredError, InterruptedTurnError)):
             self._failed.setdefault(name, f"it raised {type(played.error).__name__}")
 
-    def _look_at(self, scene: Scene, played: Played) -> None:
+    def _look_at(self, scene: Scene, played: RunOutcome) -> None:
         for mark in find_marks(*played.given, played.error):
             if mark in self._marks and not self._is_of(mark, played.person):
                 what = {Kind.CREDENTIAL: "the credential", Kind.DATA: "what was written", Kind.IDENTITY: "the user id"}

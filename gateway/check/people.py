@@ -9,7 +9,8 @@ from itertools import count
 from typing import Any
 
 from gateway.check.marks import Kind, Marks
-from oauth import ConsentRequired, CredentialsRefused, Identity, OAuthProvider, Token
+from oauth import ConsentRequiredError, CredentialsRefusedError, Identity, OAuthProvider, Token
+from oauth.errors import UnderstudyError
 from toolkits import Conversation, Message, TurnContext
 
 DEADLINE = timedelta(minutes=1)
@@ -89,7 +90,7 @@ def cast(marks: Marks, scene: int, user_ids: Mapping[int, str]) -> list[Person]:
     ]
 
 
-class Interrupted(Exception):  # noqa: N818
+class InterruptedTurnError(UnderstudyError):
     """What fails half-way, on purpose."""
 
 
@@ -128,11 +129,11 @@ class CanarySource:
         self.asked = True
         await self._wait()
         if self._person is None:
-            raise CredentialsRefused("This turn is over.")
+            raise CredentialsRefusedError("This turn is over.")
         if self._manner.fails:
-            raise Interrupted("a credential that cannot be had, on purpose")
+            raise InterruptedTurnError("a credential that cannot be had, on purpose")
         if self._manner.consent:
-            raise ConsentRequired(provider, frozenset(scopes))
+            raise ConsentRequiredError(provider, frozenset(scopes))
         if provider not in self._providers:
             return self._person.credential
         token = Token(

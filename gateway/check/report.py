@@ -76,7 +76,7 @@ class Report:
         verdict = f"{len(self.leaks)} leaks." if self.leaks else "No leak found."
         if not self.turns:
             verdict = "Nothing was played, so nothing is known: no tool was found that could be called."
-        sections = [f"{verdict} Played: {looked}.", *map(str, self.leaks)]
+        sections = [f"{verdict} RunOutcome: {looked}.", *map(str, self.leaks)]
         sections += _section("Kept, for its own person alone", self.notes)
         sections += _section("Not covered", self.not_covered)
         return "\n\n".join(sections)

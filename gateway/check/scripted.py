@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, cast
 
-from gateway.agent import Agent
+from gateway.agents.agent import Agent
 
 DONE = "done"
 

@@ -13,15 +13,15 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from gateway.agent import Agent
-from gateway.channels import configured_interfaces, load_interface
+from gateway.agents.agent import Agent
+from gateway.agents.routing import Route
+from gateway.app.gateway import MAX_CONCURRENT_TURNS, Gateway
+from gateway.channels.discovery import configured_interfaces, load_interface
+from gateway.channels.interface import Interface
 from gateway.configuration.arguments import Parameters, per_request
 from gateway.configuration.expansion import OpenText, expanded, is_open
 from gateway.configuration.reading import KEY, Document, Place, read
 from gateway.configuration.schema import AgentConfig, GatewayConfig, MCPServerConfig, ProviderConfig, ToolkitConfig
-from gateway.gateway import MAX_CONCURRENT_TURNS, Gateway
-from gateway.interface import Interface
-from gateway.routing import Route
 from oauth import OAuthProvider, SettingError
 from oauth.oauth2 import OAuth2Provider
 from toolkits import CloneError, Toolkit

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, WithJsonSchema
 
-from gateway.config import AmbiguousSends, PrivateAnswers, SignInCode, WhenBusy
+from gateway.settings import AmbiguousSends, PrivateAnswers, SignInCode, WhenBusy
 
 
 def _text(value: Any) -> str:

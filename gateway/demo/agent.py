@@ -1,7 +1,7 @@
 from pathlib import Path
 from typing import Any
 
-from gateway.agent import Agent
+from gateway.agents.agent import Agent
 from gateway.demo.notes import Notes
 from gateway.demo.profile import Profile
 from toolkits import Toolkit

@@ -4,13 +4,12 @@ import inspect
 from collections.abc import Sequence
 from dataclasses import replace
 
-from gateway.agent import Agent
-from gateway.engines import Answer
-from gateway.events import EventHandler
-from gateway.flow import FlowTurn, play
-from gateway.history import Session
-from gateway.journal import NO_JOURNAL, RunJournal
-from gateway.sessions import Role, SessionItem
+from gateway.runs.engine import Answer, RunnableAgent
+from gateway.runs.events import EventHandler
+from gateway.runs.flow import FlowTurn, play
+from gateway.runs.items import Role, SessionItem
+from gateway.runs.journal import NO_JOURNAL, EngineJournal
+from gateway.runs.session import Session
 from oauth import SettingError
 from toolkits import Message, TurnContext
 
@@ -18,7 +17,7 @@ from toolkits import Message, TurnContext
 class FlowEngine:
     """Runs a flow. The agents that it calls are run by their own engines."""
 
-    def check(self, agent: Agent) -> None:
+    def check(self, agent: RunnableAgent) -> None:
         if not inspect.iscoroutinefunction(agent.native):
             name = getattr(agent.native, "__name__", repr(agent.native))
             raise SettingError(f"{name} is no async function, as a flow has to be: write `async def {name}(message)`.")
@@ -27,14 +26,14 @@ class FlowEngine:
 
     async def run(
         self,
-        agent: Agent,
+        agent: RunnableAgent,
         text: str,
         context: TurnContext,
         history: Sequence[SessionItem],
         handler: EventHandler,
         *,
         stream: bool,
-        journal: RunJournal = NO_JOURNAL,
+        journal: EngineJournal = NO_JOURNAL,
         max_turns: int | None = None,
     ) -> Answer:
         if max_turns is not None:

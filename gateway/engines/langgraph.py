@@ -34,15 +34,14 @@ from langgraph.errors import GraphRecursionError
 from langgraph.pregel import Pregel
 from pydantic import ConfigDict, PrivateAttr, TypeAdapter
 
-from gateway.agent import Agent
-from gateway.credentials import CallCredentials
-from gateway.engines import Answer, MaxTurnsExceeded
 from gateway.engines.langgraph_checkpoints import THREAD, Checkpoints
 from gateway.engines.tools import AgentTool, FunctionTool, Run, own_tools, remote_tools, tell_started
-from gateway.events import EventHandler, TextDelta, ToolEnded, ToolOutcome, ToolStarted
-from gateway.journal import NO_JOURNAL, CallNotRepeated, RunJournal
-from gateway.sessions import Role, SessionItem
-from oauth import ConsentRequired, SettingError
+from gateway.runs.calls import CallCredentials
+from gateway.runs.engine import Answer, MaxTurnsExceededError, RunnableAgent
+from gateway.runs.events import EventHandler, TextDelta, ToolEnded, ToolOutcome, ToolStarted
+from gateway.runs.items import Role, SessionItem
+from gateway.runs.journal import NO_JOURNAL, CallNotRepeatedError, EngineJournal
+from oauth import ConsentRequiredError, SettingError
 from toolkits import ToolError, Toolkit, TurnContext
 from toolkits.text import storable_json
 
@@ -61,9 +60,9 @@ class LangGraphEngine:
     """
 
     def __init__(self) -> None:
-        self._graphs: WeakKeyDictionary[Agent, Pregel[Any, Any, Any, Any]] = WeakKeyDictionary()
+        self._graphs: WeakKeyDictionary[RunnableAgent, Pregel[Any, Any, Any, Any]] = WeakKeyDictionary()
 
-    def check(self, agent: Agent) -> None:
+    def check(self, agent: RunnableAgent) -> None:
         if agent.native is None:
             self._template_graph(agent)  # made now, while nobody waits: it holds up the loop
         elif agent.mcp_servers:
@@ -78,14 +77,14 @@ class LangGraphEngine:
 
     async def run(
         self,
-        agent: Agent,
+        agent: RunnableAgent,
         text: str,
         context: TurnContext,
         history: Sequence[SessionItem],
         handler: EventHandler,
         *,
         stream: bool,
-        journal: RunJournal = NO_JOURNAL,
+        journal: EngineJournal = NO_JOURNAL,
         max_turns: int | None = None,
     ) -> Answer:
         graph, run = await self._graph(agent, context), Run(agent, context, handler, journal)
@@ -123,7 +122,7 @@ class LangGraphEngine:
         except GraphRecursionError as error:
             if max_turns is None:
                 raise
-            raise MaxTurnsExceeded(agent, max_turns) from error
+            raise MaxTurnsExceededError(agent, max_turns) from error
         finally:
             if not journal.is_kept and isinstance(graph, Pregel) and graph.checkpointer not in (None, True, False):
                 await graph.checkpointer.adelete_thread(thread_id)  # type: ignore[union-attr]
@@ -131,7 +130,7 @@ class LangGraphEngine:
             raise NotImplementedError("the graph waits at an interrupt, which is not supported yet")
         return _answer(checkpoints.history, state["messages"])
 
-    async def _graph(self, agent: Agent, context: TurnContext) -> Any:
+    async def _graph(self, agent: RunnableAgent, context: TurnContext) -> Any:
         if agent.native is not None:
             return agent.native
         if agent.mcp_servers:  # whose tools may be other ones in each turn
@@ -140,13 +139,13 @@ class LangGraphEngine:
             return _make_graph(agent, [])
         return self._template_graph(agent)
 
-    def _template_graph(self, agent: Agent) -> Any:
+    def _template_graph(self, agent: RunnableAgent) -> Any:
         if agent.template not in self._graphs:
             self._graphs[agent.template] = _make_graph(agent, [])
         return self._graphs[agent.template]
 
 
-def _make_graph(agent: Agent, remote: Sequence[AgentTool]) -> Any:
+def _make_graph(agent: RunnableAgent, remote: Sequence[AgentTool]) -> Any:
     tools = [_Tool(tool) for tool in [*own_tools(agent.template), *remote]]
     return create_agent(_model(agent.model), tools, system_prompt=agent.instructions or None)
 
@@ -263,7 +262,7 @@ class _ToolWatch(AsyncCallbackHandler):
         await self._end(run_id, ToolOutcome.ERROR if failed else ToolOutcome.OK, getattr(output, "content", output))
 
     async def on_tool_error(self, error: BaseException, *, run_id: UUID, **_: Any) -> None:
-        await self._end(run_id, ToolOutcome.SIGN_IN if isinstance(error, ConsentRequired) else ToolOutcome.ERROR)
+        await self._end(run_id, ToolOutcome.SIGN_IN if isinstance(error, ConsentRequiredError) else ToolOutcome.ERROR)
 
     async def _end(self, run_id: UUID, outcome: ToolOutcome, result: Any = None) -> None:
         if run_id in self._calls:
@@ -273,7 +272,7 @@ class _ToolWatch(AsyncCallbackHandler):
     async def _begin(self, key: str, name: str, arguments: dict[str, Any]) -> None:
         journal, handler = self._run.journal, self._run.handler
         if await journal.recall(key, name, arguments, handler, read_only=False) is not None:
-            raise CallNotRepeated(name)  # a callback can stop a call, but not say what it returns
+            raise CallNotRepeatedError(name)  # a callback can stop a call, but not say what it returns
         await tell_started(handler, ToolStarted(key, name, arguments))
 
     async def _do(self, told: Coroutine[Any, Any, None]) -> None:

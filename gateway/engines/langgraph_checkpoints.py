@@ -14,7 +14,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.serde.event_hooks import SerdeEvent, register_serde_event_listener
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
-from gateway.journal import RunJournal
+from gateway.runs.journal import EngineJournal
 
 THREAD = "turn"  # the one thread of each
 NUMBER = 0  # in the journal: the latest state alone is kept
@@ -91,7 +91,7 @@ class Checkpoints(InMemorySaver):
         history: the ids of the messages that went before the turn's own.
     """
 
-    def __init__(self, journal: RunJournal, graph: Any | None) -> None:
+    def __init__(self, journal: EngineJournal, graph: Any | None) -> None:
         super().__init__(serde=_Serializer(graph))
         self._journal = journal
         self._writes = graph is not None

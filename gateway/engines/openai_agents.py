@@ -26,14 +26,13 @@ from agents.tool_context import ToolContext
 from openai import OpenAIError
 from pydantic import TypeAdapter
 
-from gateway.agent import Agent
-from gateway.engines import Answer, MaxTurnsExceeded
 from gateway.engines.openai_agents_replay import OwnTool, Replay
 from gateway.engines.tools import AgentTool, Run, own_tools, remote_tools, tell_started
-from gateway.events import EventHandler, TextDelta, ToolEnded, ToolOutcome, ToolStarted
-from gateway.journal import NO_JOURNAL, RunJournal
-from gateway.sessions import Role, SessionItem
-from oauth import ConsentRequired, SettingError
+from gateway.runs.engine import Answer, MaxTurnsExceededError, RunnableAgent
+from gateway.runs.events import EventHandler, TextDelta, ToolEnded, ToolOutcome, ToolStarted
+from gateway.runs.items import Role, SessionItem
+from gateway.runs.journal import NO_JOURNAL, EngineJournal
+from oauth import ConsentRequiredError, SettingError
 from toolkits import ToolError, TurnContext
 from toolkits.text import storable_json
 
@@ -52,23 +51,23 @@ class OpenAIAgentsEngine:
     """Runs agents with the SDK's `Runner`. Of each template there is one SDK agent."""
 
     def __init__(self) -> None:
-        self._agents: WeakKeyDictionary[Agent, SDKAgent[Any]] = WeakKeyDictionary()
+        self._agents: WeakKeyDictionary[RunnableAgent, SDKAgent[Any]] = WeakKeyDictionary()
 
-    def check(self, agent: Agent) -> None:
+    def check(self, agent: RunnableAgent) -> None:
         if agent.native is None:
             _check_model(agent.model)
             self._template_agent(agent)  # made now, while nobody waits: it holds up the loop
 
     async def run(
         self,
-        agent: Agent,
+        agent: RunnableAgent,
         text: str,
         context: TurnContext,
         history: Sequence[SessionItem],
         handler: EventHandler,
         *,
         stream: bool,
-        journal: RunJournal = NO_JOURNAL,
+        journal: EngineJournal = NO_JOURNAL,
         max_turns: int | None = None,
     ) -> Answer:
         run = _Run(agent, context, handler, journal, replay=Replay(journal, handler))
@@ -92,7 +91,7 @@ class OpenAIAgentsEngine:
         except SDKMaxTurnsExceeded as error:
             if max_turns is None:
                 raise
-            raise MaxTurnsExceeded(agent, max_turns) from error
+            raise MaxTurnsExceededError(agent, max_turns) from error
         if result.interruptions:
             raise NotImplementedError("the agent waits for an approval, which is not supported yet")
         added = [said[-1], *result.to_input_list()[len(said) :]]
@@ -114,7 +113,7 @@ class OpenAIAgentsEngine:
             tools=[*made.tools, *map(_tool, remote)],
         )
 
-    def _template_agent(self, agent: Agent) -> SDKAgent[Any]:
+    def _template_agent(self, agent: RunnableAgent) -> SDKAgent[Any]:
         if agent.template not in self._agents:
             self._agents[agent.template] = SDKAgent(
                 name=agent.name,
@@ -134,7 +133,7 @@ class _ToolWatch(RunHooks[Any]):
 
     def note_error(self, failure: ToolErrorFormatterArgs[Any]) -> None:
         """Is told of a tool that raised, whose error the SDK puts into words of its own for the model."""
-        needs_consent = isinstance(failure.error, ConsentRequired)
+        needs_consent = isinstance(failure.error, ConsentRequiredError)
         self._failed[failure.call_id] = ToolOutcome.SIGN_IN if needs_consent else ToolOutcome.ERROR
 
     def _is_native(self, tool: Any) -> bool:

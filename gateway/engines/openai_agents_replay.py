@@ -12,9 +12,9 @@ from agents.tool_context import ToolContext
 from openai.types.responses import Response, ResponseCompletedEvent, ResponseFunctionToolCall
 from pydantic import TypeAdapter
 
-from gateway.credentials import in_call
-from gateway.events import EventHandler
-from gateway.journal import RunJournal
+from gateway.runs.calls import in_call
+from gateway.runs.events import EventHandler
+from gateway.runs.journal import EngineJournal
 from toolkits import ToolError
 from toolkits.text import storable_json
 
@@ -28,7 +28,7 @@ class Replay:
     the answers that call tools or hand over.
     """
 
-    def __init__(self, journal: RunJournal, handler: EventHandler) -> None:
+    def __init__(self, journal: EngineJournal, handler: EventHandler) -> None:
         self._journal = journal
         self._handler = handler
         self._number = 0

@@ -30,13 +30,12 @@ from pydantic_ai.toolsets import AbstractToolset, ToolsetTool
 from pydantic_ai.usage import UsageLimits
 from pydantic_core import PydanticSerializationError
 
-from gateway.agent import Agent
-from gateway.engines import Answer, MaxTurnsExceeded
 from gateway.engines.tools import AgentTool, Run, own_tools, remote_tools, watched
-from gateway.events import EventHandler, TextDelta
 from gateway.executor import equip_loop
-from gateway.journal import NO_JOURNAL, RunJournal
-from gateway.sessions import Role, SessionItem
+from gateway.runs.engine import Answer, MaxTurnsExceededError, RunnableAgent
+from gateway.runs.events import EventHandler, TextDelta
+from gateway.runs.items import Role, SessionItem
+from gateway.runs.journal import NO_JOURNAL, EngineJournal
 from oauth import SettingError
 from toolkits import ToolError, TurnContext
 from toolkits.text import storable_json, storable_value
@@ -53,22 +52,22 @@ class PydanticAIEngine:
     """
 
     def __init__(self) -> None:
-        self._runners: WeakKeyDictionary[Agent, PydanticAgent[Run, str]] = WeakKeyDictionary()
+        self._runners: WeakKeyDictionary[RunnableAgent, PydanticAgent[Run, str]] = WeakKeyDictionary()
 
-    def check(self, agent: Agent) -> None:
+    def check(self, agent: RunnableAgent) -> None:
         if agent.native is None:
             _model(agent.model)
 
     async def run(
         self,
-        agent: Agent,
+        agent: RunnableAgent,
         text: str,
         context: TurnContext,
         history: Sequence[SessionItem],
         handler: EventHandler,
         *,
         stream: bool,
-        journal: RunJournal = NO_JOURNAL,
+        journal: EngineJournal = NO_JOURNAL,
         max_turns: int | None = None,
     ) -> Answer:
         async def forward(_: RunContext[Any], events: AsyncIterable[AgentStreamEvent]) -> None:
@@ -95,7 +94,7 @@ class PydanticAIEngine:
         except UsageLimitExceeded as error:
             if max_turns is None:
                 raise
-            raise MaxTurnsExceeded(agent, max_turns) from error
+            raise MaxTurnsExceededError(agent, max_turns) from error
         return Answer(_text(result.output), [_item(message) for message in result.new_messages()])
 
     async def _run_native(
@@ -116,7 +115,7 @@ class PydanticAIEngine:
                 usage_limits=limits,
             )
 
-    def _runner(self, template: Agent) -> PydanticAgent[Run, str]:
+    def _runner(self, template: RunnableAgent) -> PydanticAgent[Run, str]:
         if template not in self._runners:
             self._runners[template] = PydanticAgent(
                 deps_type=Run, retries=RETRIES, toolsets=[_AgentToolset(template)], capabilities=[_Replay()]
@@ -131,7 +130,7 @@ class _AgentToolset(AbstractToolset[Any]):
         run: the run it is for, where the run's dependency is not one: a native agent has a dependency of its own.
     """
 
-    def __init__(self, template: Agent, run: Run | None = None) -> None:
+    def __init__(self, template: RunnableAgent, run: Run | None = None) -> None:
         self._run = run
         self._own: dict[str, ToolsetTool[Any]] = {tool.name: self._describe(tool) for tool in own_tools(template)}
         self.names = frozenset(self._own)  # of a toolset that is for one run: also those of MCP servers

@@ -13,14 +13,13 @@ from typing import Any, NoReturn
 from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError, SchemaValidator, core_schema, to_json
 
-from gateway.agent import Agent
 from gateway.cancellation import exits_contained
-from gateway.credentials import NO_CALL, calling, in_call
-from gateway.engines import load_engine
-from gateway.events import EventHandler, ToolEnded, ToolOutcome, ToolStarted
 from gateway.executor import tool_threads
-from gateway.journal import NO_JOURNAL, ApprovalRequired, RunJournal
-from oauth import ConsentRequired, OAuthProvider, SettingError
+from gateway.runs.calls import NO_CALL, calling, in_call
+from gateway.runs.engine import RunnableAgent, load_engine
+from gateway.runs.events import EventHandler, ToolEnded, ToolOutcome, ToolStarted
+from gateway.runs.journal import NO_JOURNAL, ApprovalRequiredError, EngineJournal
+from oauth import ConsentRequiredError, OAuthProvider, SettingError
 from oauth.visible import visible
 from toolkits import Function, ToolError, TurnContext, preview
 from toolkits.mcp import MCPTool
@@ -37,13 +36,13 @@ NOBODY_TO_ASK = "This needs the yes of the user, and nobody can be asked here, s
 class Run:
     """What the tools of one run are given: the copy whose tools they are, and the turn."""
 
-    agent: Agent
+    agent: RunnableAgent
     context: TurnContext
     handler: EventHandler
-    journal: RunJournal = NO_JOURNAL
+    journal: EngineJournal = NO_JOURNAL
 
 
-class Denied(ToolError):  # noqa: N818 - a person may say no
+class DeniedError(ToolError):
     """The person did not agree to a call."""
 
 
@@ -75,17 +74,17 @@ async def watched(
         with exits_contained(tool), tool_threads(), in_call(call_id):
             yield watch
         outcome = ToolOutcome.OK
-    except ConsentRequired:
+    except ConsentRequiredError:
         outcome = ToolOutcome.SIGN_IN
         raise
-    except ApprovalRequired:
+    except ApprovalRequiredError:
         outcome = ToolOutcome.ASKED
         raise
     except CancelledError:
         outcome = ToolOutcome.CANCELLED
         raise
     except ToolError as told:
-        outcome = ToolOutcome.DENIED if isinstance(told, Denied) else outcome
+        outcome = ToolOutcome.DENIED if isinstance(told, DeniedError) else outcome
         error = str(told)
         raise
     finally:
@@ -171,11 +170,11 @@ class AgentTool(ABC):
         """Asks the person of the turn, or says what they answered.
 
         Raises:
-            ApprovalRequired: if they have not been asked.
+            ApprovalRequiredError: if they have not been asked.
             ToolError: if they did not agree, or cannot be asked.
         """
         if run.journal.is_approved(key, self.name, as_json) is False:
-            raise Denied(DENIED)
+            raise DeniedError(DENIED)
         if not run.journal.is_kept or run.context.message.anonymous:
             raise ToolError(NOBODY_TO_ASK)
         action = visible(await self._preview(run, arguments))
@@ -231,8 +230,8 @@ class FunctionTool(AgentTool):
 class MemberTool(AgentTool):
     """A member of a team, as a tool that asks the one of the run's own copy."""
 
-    def __init__(self, place: int, member: Agent) -> None:
-        # Asked again, a member goes on where it was: what it changes is in the journal of its own run.
+    def __init__(self, place: int, member: RunnableAgent) -> None:
+        # CredentialUse again, a member goes on where it was: what it changes is in the journal of its own run.
         super().__init__(member.tool_name, member.description, _TASK_SCHEMA, _TASK_VALIDATOR, read_only=True)
         self._place = place
 
@@ -279,7 +278,7 @@ class RemoteTool(AgentTool):
 _ANY_ARGUMENTS = SchemaValidator(core_schema.dict_schema(core_schema.str_schema(), core_schema.any_schema()))
 
 
-async def remote_tools(agent: Agent, context: TurnContext) -> Sequence[AgentTool]:
+async def remote_tools(agent: RunnableAgent, context: TurnContext) -> Sequence[AgentTool]:
     """The tools of an agent's MCP servers, which may be other ones for each person.
 
     Raises:
@@ -291,7 +290,7 @@ async def remote_tools(agent: Agent, context: TurnContext) -> Sequence[AgentTool
     return [RemoteTool(tool) for tool in found]
 
 
-def check_remote_names(agent: Agent) -> None:
+def check_remote_names(agent: RunnableAgent) -> None:
     """Proves, when its MCP servers are started, that no two tools of an agent have one name.
 
     Raises:
@@ -300,7 +299,7 @@ def check_remote_names(agent: Agent) -> None:
     _check_names(agent, [tool for server in agent.mcp_servers for tool in server.shared_tools])
 
 
-def _check_names(template: Agent, remote: Sequence[MCPTool]) -> None:
+def _check_names(template: RunnableAgent, remote: Sequence[MCPTool]) -> None:
     taken = {*template.catalog, *(member.tool_name for member in template.members)}
     for tool in remote:
         if tool.name in taken:
@@ -327,7 +326,7 @@ def _json(value: Any) -> str:
     return storable_json(value)
 
 
-def own_tools(template: Agent) -> Sequence[AgentTool]:
+def own_tools(template: RunnableAgent) -> Sequence[AgentTool]:
     """The tools of an agent's toolkits and its members, the same in every run."""
     functions = [FunctionTool(function) for _, function in template.catalog.values()]
     return [*functions, *(MemberTool(place, member) for place, member in enumerate(template.members))]

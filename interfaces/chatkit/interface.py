@@ -8,11 +8,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from gateway.interface import Host
+from gateway.channels import Host, Interface
+from gateway.channels.requests import parse_json, read_body
 from interfaces.chatkit import parse
 from interfaces.chatkit.parse import Person
 from interfaces.chatkit.present import ChatKitPresenter
-from interfaces.requests import parse_json, read_body
 from oauth import SettingError
 from toolkits import Message
 
@@ -37,7 +37,7 @@ TAKEN = frozenset(
 )
 
 
-class ChatKit:
+class ChatKit(Interface):
     """A server for OpenAI's ChatKit, in a web application that knows its people: https://openai.github.io/chatkit-js/
 
     Its `api.url` in the page is `/chatkit` at the gateway's address. Each person has threads of their own.
@@ -52,6 +52,7 @@ class ChatKit:
 
     channel = parse.CHANNEL
     address = "/chatkit"
+    presenter: ChatKitPresenter
 
     def __init__(self, authenticate: Authenticate | str) -> None:
         self._authenticate = _resolved(authenticate) if isinstance(authenticate, str) else authenticate
@@ -72,10 +73,12 @@ class ChatKit:
     async def start(self, host: Host) -> None:
         from interfaces.chatkit.server import GatewayChatKitServer
 
+        await super().start(host)
         self.presenter.host = host
         self._server = GatewayChatKitServer(host)
 
     async def stop(self) -> None:
+        await super().stop()
         self.presenter.host = self._server = None
 
     async def parse(self, payload: str) -> Message | None:

@@ -23,8 +23,8 @@ from chatkit.types import (
     WorkflowTaskUpdated,
 )
 
-from gateway.events import PhaseEnded, PhaseStarted, TextDelta, ToolEnded, ToolStarted, TurnEvent
-from gateway.live import timed
+from gateway.channels.live import timed
+from gateway.runs.events import PhaseEnded, PhaseStarted, TextDelta, ToolEnded, ToolStarted, TurnEvent
 
 
 class LiveItems:

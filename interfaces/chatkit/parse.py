@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from starlette.exceptions import HTTPException
 
-from gateway.interface import Event, check_id
-from interfaces.commands import command_in
+from gateway.channels import Event, check_id
+from gateway.channels.commands import command_in
 from oauth import Identity
 from toolkits import Conversation, Message
 

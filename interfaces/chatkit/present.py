@@ -1,8 +1,8 @@
 import json
 from collections.abc import Iterator
 
-from gateway.events import PhaseEnded, PhaseStarted, TextDelta, ToolEnded, ToolStarted, TurnEvent
-from gateway.interface import Delivery, Host, Presenter, SignIn
+from gateway.channels import Delivery, Host, Presenter, SignIn
+from gateway.runs.events import PhaseEnded, PhaseStarted, TextDelta, ToolEnded, ToolStarted, TurnEvent
 from interfaces.chatkit.format import to_markdown
 from toolkits import Conversation, Message
 

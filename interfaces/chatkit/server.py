@@ -28,10 +28,9 @@ from chatkit.types import (
 from starlette.exceptions import HTTPException
 from starlette.responses import Response, StreamingResponse
 
-from gateway.intake import NotAccepted
-from gateway.interface import SIGN_IN_TERMS, Host, MalformedEventError, TranscriptEntry
+from gateway.channels import EventNotAcceptedError, Host, MalformedEventError, Thread, TranscriptEntry
+from gateway.channels.presenter import SIGN_IN_TERMS
 from gateway.logs import describe
-from gateway.threads import Thread
 from interfaces.chatkit import parse
 from interfaces.chatkit.live import LiveItems
 from interfaces.chatkit.parse import Person
@@ -56,7 +55,7 @@ log = logging.getLogger(__name__)
 def _is_fault(record: logging.LogRecord) -> bool:
     """Return whether a record of ChatKit's is of more than a request that is refused here."""
     error = record.exc_info[1] if record.exc_info else None
-    return not isinstance(error, (MalformedEventError, NotAccepted, NotFoundError))
+    return not isinstance(error, (MalformedEventError, EventNotAcceptedError, NotFoundError))
 
 
 logging.getLogger("chatkit").addFilter(_is_fault)  # it logs an error, and raises it to be answered
@@ -156,7 +155,7 @@ class TranscriptStore(Store[Visit]):
         """Commits a message to the inbox, and listens to what becomes of it from before that.
 
         Raises:
-            NotAccepted: if it could not be committed.
+            EventNotAcceptedError: if it could not be committed.
         """
         conversation = parse.conversation_of(context.person, thread_id)
         thread = await self.load_thread(thread_id, context)
@@ -213,7 +212,7 @@ class GatewayChatKitServer(ChatKitServer[Visit]):
 
         Raises:
             HTTPException: 400 if it is none, 404 if it is about what that person does not have.
-            NotAccepted: if a message could not be committed.
+            EventNotAcceptedError: if a message could not be committed.
         """
         visit = Visit(person)
         try:
@@ -281,8 +280,10 @@ async def _stream(first: bytes, rest: AsyncIterator[bytes], visit: Visit) -> Asy
         try:
             async for event in rest:
                 yield event
-        except (NotAccepted, NotFoundError) as error:
-            refused = ErrorEvent(message=NOT_TAKEN if isinstance(error, NotAccepted) else str(error), allow_retry=True)
+        except (EventNotAcceptedError, NotFoundError) as error:
+            refused = ErrorEvent(
+                message=NOT_TAKEN if isinstance(error, EventNotAcceptedError) else str(error), allow_retry=True
+            )
             yield b"data: " + refused.model_dump_json(exclude_none=True).encode() + b"\n\n"
 
 

@@ -7,8 +7,8 @@ import aiohttp
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
-from gateway.interface import DeliveryAmbiguous, DeliveryRefused, RetryLater, Unreachable
-from interfaces.requests import retry_after
+from gateway.channels import DeliveryAmbiguousError, DeliveryRefusedError, RecipientUnreachableError, RetryLaterError
+from gateway.channels.requests import retry_after
 
 RATE_LIMITED = frozenset({"ratelimited", "rate_limited"})
 # What Slack answers when something went wrong there; every other error that it names stays what it is.
@@ -24,7 +24,7 @@ async def translated() -> AsyncIterator[None]:
     """Translate the errors of a call into those of a presenter.
 
     Raises:
-        DeliveryRefused, DeliveryAmbiguous, RetryLater: as what sends does.
+        DeliveryRefusedError, DeliveryAmbiguousError, RetryLaterError: as what sends does.
         ConnectionError: if Slack did not take the call.
     """
     try:
@@ -34,7 +34,7 @@ async def translated() -> AsyncIterator[None]:
     except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
         raise ConnectionError(f"Slack cannot be reached: {error}") from error
     except Exception as error:  # a body that is not Slack's fails in the library in many ways
-        raise DeliveryAmbiguous(f"Slack's answer was lost or cannot be read: {error!r}") from error
+        raise DeliveryAmbiguousError(f"Slack's answer was lost or cannot be read: {error!r}") from error
 
 
 def reason_of(error: SlackApiError) -> str | None:
@@ -49,13 +49,13 @@ def _meaning(error: SlackApiError) -> Exception:
     response, reason = error.response, reason_of(error)
     status = response.status_code if isinstance(response, AsyncSlackResponse) else response.status
     if status == 429 or reason in RATE_LIMITED:
-        return RetryLater(retry_after(response.headers))
+        return RetryLaterError(retry_after(response.headers))
     if status >= 500 or reason in FAILURES:
-        return DeliveryAmbiguous(f"Slack answered {status} {reason or ''}")
+        return DeliveryAmbiguousError(f"Slack answered {status} {reason or ''}")
     if reason is None:  # something between us and Slack answered: a refusal never got there, anything else may have
         return (
             ConnectionError(f"a proxy answered {status}")
             if status >= 400
-            else DeliveryAmbiguous(f"the answer {status} is not one of Slack's")
+            else DeliveryAmbiguousError(f"the answer {status} is not one of Slack's")
         )
-    return Unreachable(reason) if reason in GONE else DeliveryRefused(reason)
+    return RecipientUnreachableError(reason) if reason in GONE else DeliveryRefusedError(reason)

@@ -17,10 +17,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from gateway.interface import DeliveryAmbiguous, DeliveryRefused, Host, RetryLater, check_id
+from gateway.channels import DeliveryAmbiguousError, DeliveryRefusedError, Host, Interface, RetryLaterError, check_id
+from gateway.channels.refusals import RefusalLog, WebhookRefusedError
+from gateway.channels.requests import parse_form, parse_json, read_body, read_form
 from gateway.logs import describe
-from interfaces.refusals import RefusalLog, WebhookRefusedError
-from interfaces.requests import parse_form, parse_json, read_body, read_form
 from interfaces.slack import parse
 from interfaces.slack.errors import translated
 from interfaces.slack.present import SlackPresenter
@@ -92,7 +92,7 @@ class ManyWorkspacesSettings(SlackSettings):
     )
 
 
-class Slack:
+class Slack(Interface):
     """Slack, by its Events API: direct messages, and mentions in channels and threads.
 
     It is in one workspace, whose bot token it is given; or in every one that installs the app at `/slack/install`, with
@@ -116,6 +116,7 @@ class Slack:
 
     channel = parse.CHANNEL
     address = "/slack/events"
+    presenter: SlackPresenter
 
     def __init__(
         self,
@@ -160,7 +161,6 @@ class Slack:
             self._workspaces = OneWorkspace(self._make_client(one.bot_token.get_secret_value()))
         self._verifier = SignatureVerifier(settings.signing_secret.get_secret_value())
         self._answer_in_joined_threads = answer_in_joined_threads
-        self._host: Host | None = None
         self._refusals = RefusalLog(self.channel)
         # Bolt runs in the turn, on bodies that were verified when they came: by now their signature is stale.
         self._bolt = AsyncApp(
@@ -174,8 +174,8 @@ class Slack:
             self._bolt.event(event)(self._listen)
         self.presenter = SlackPresenter(self._workspaces, own)
 
-    @staticmethod
-    def configured() -> bool:
+    @classmethod
+    def configured(cls) -> bool:
         return OneWorkspaceSettings.mentioned() or ManyWorkspacesSettings.mentioned()
 
     def routes(self) -> Sequence[BaseRoute]:
@@ -186,7 +186,7 @@ class Slack:
         ]
 
     async def start(self, host: Host) -> None:
-        self._host = host
+        await super().start(host)
         if isinstance(self._workspaces, OneWorkspace):
             self._workspaces.bot = await self._find_bot(await self._workspaces.client(""))
         elif host.base_url is None:
@@ -201,14 +201,14 @@ class Slack:
         try:
             async with translated():
                 return str((await client.auth_test())["user_id"])
-        except DeliveryRefused as refusal:
+        except DeliveryRefusedError as refusal:
             if str(refusal) in REJECTED_TOKEN:
                 raise SettingError(
                     f"SLACK_BOT_TOKEN was rejected by Slack ({refusal}). It is the Bot User OAuth "
                     "Token under OAuth & Permissions at https://api.slack.com/apps."
                 ) from None
             log.warning("Slack did not tell who the bot is: %s", refusal)
-        except (DeliveryAmbiguous, RetryLater, ConnectionError) as error:
+        except (DeliveryAmbiguousError, RetryLaterError, ConnectionError) as error:
             log.warning("Slack cannot be reached: %s", describe(error))
         return None
 
@@ -216,9 +216,6 @@ class Slack:
         client = AsyncWebClient(token, base_url=f"{self._api_url}/", timeout=CALL_TIMEOUT)
         client.retry_handlers = []  # the outbox tries again, which knows what may have arrived
         return client
-
-    async def stop(self) -> None:
-        self._host = None
 
     async def parse(self, payload: str) -> Message | None:
         body = json.loads(payload)
@@ -251,12 +248,11 @@ class Slack:
         return Response(status_code=200)
 
     async def _receive_event(self, body: dict[str, Any], raw: str) -> None:
-        assert self._host is not None
         if body["event"].get("type") in UNINSTALLED:
             await self._workspaces.forget(body)
         elif await self._is_for_us(body):
             if await self._workspaces.is_ours(body):
-                await self._host.accept(parse.to_event(body, raw))
+                await self.host.accept(parse.to_event(body, raw))
             else:
                 log.warning("an event came from a workspace in which the app is not installed")
 
@@ -272,15 +268,14 @@ class Slack:
             return Response(status_code=400)
         for name in ("team_id", "user_id", "trigger_id"):
             check_id(name, form[name])
-        assert self._host is not None
         try:
             async with asyncio.timeout(COMMAND_TIMEOUT):
                 await self._workspaces.is_ours(form)  # a workspace of an organization may have sent nothing yet
                 channel = await self.presenter.direct_channel(form["team_id"], form["user_id"])
-        except (DeliveryRefused, DeliveryAmbiguous, RetryLater, ConnectionError, TimeoutError) as error:
+        except (DeliveryRefusedError, DeliveryAmbiguousError, RetryLaterError, ConnectionError, TimeoutError) as error:
             log.warning("a slash command was not taken, its direct conversation cannot be opened: %s", describe(error))
             return JSONResponse({"response_type": "ephemeral", "text": COMMAND_NOT_TAKEN})
-        await self._host.accept(parse.to_command_event(form, channel))
+        await self.host.accept(parse.to_command_event(form, channel))
         return JSONResponse({"response_type": "ephemeral", "text": COMMAND_TAKEN})
 
     def _check_signature(self, body: bytes, request: Request) -> None:
@@ -315,8 +310,7 @@ class Slack:
             return True
         if not self._answer_in_joined_threads or "thread_ts" not in body["event"]:
             return False
-        assert self._host is not None
-        return await self._host.has_answered_in(parse.conversation_of(body))
+        return await self.host.has_answered_in(parse.conversation_of(body))
 
 
 def _check_headers(request: Request) -> None:

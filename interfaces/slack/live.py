@@ -5,7 +5,8 @@ from typing import Any
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from gateway.live import LiveView, Step, Steps, timed
+from gateway.channels import LiveView, Step, Steps
+from gateway.channels.live import timed
 from interfaces.slack.errors import reason_of
 from interfaces.slack.format import escape
 from interfaces.slack.workspaces import Workspaces

@@ -5,9 +5,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from gateway.commands import COMMANDS
-from gateway.interface import Event
-from interfaces.commands import command_in
+from gateway.channels import Event
+from gateway.channels.commands import COMMANDS, command_in
 from interfaces.slack.format import unescape, without_mention
 from oauth import Identity
 from toolkits import Attachment, Conversation, Message

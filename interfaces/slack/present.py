@@ -7,16 +7,16 @@ from typing import Any
 
 from slack_sdk.web.async_client import AsyncWebClient
 
-from gateway.interface import (
-    SIGN_IN_TERMS,
+from gateway.channels import (
     Delivery,
-    DeliveryAmbiguous,
-    DeliveryRefused,
+    DeliveryAmbiguousError,
+    DeliveryRefusedError,
+    LiveView,
     Presenter,
-    RetryLater,
+    RetryLaterError,
     SignIn,
 )
-from gateway.live import LiveView
+from gateway.channels.presenter import SIGN_IN_TERMS
 from gateway.logs import describe
 from interfaces.slack.errors import translated
 from interfaces.slack.format import MrkdwnRenderer, escape, link
@@ -57,7 +57,7 @@ class SlackPresenter(Presenter):
                     return None
                 email: str | None = user.get("profile", {}).get("email")
                 return email
-        except (DeliveryRefused, DeliveryAmbiguous, RetryLater, ConnectionError) as error:
+        except (DeliveryRefusedError, DeliveryAmbiguousError, RetryLaterError, ConnectionError) as error:
             log.warning("Slack does not tell the address of %s, who has to send a code: %s", identity, describe(error))
             return None
 
@@ -65,7 +65,7 @@ class SlackPresenter(Presenter):
         """The channel of the direct conversation with a person.
 
         Raises:
-            DeliveryRefused, DeliveryAmbiguous, RetryLater: as what sends does.
+            DeliveryRefusedError, DeliveryAmbiguousError, RetryLaterError: as what sends does.
         """
         return await _resolved(await self._workspaces.client(tenant), user_id)
 
@@ -160,7 +160,7 @@ async def _resolved(client: AsyncWebClient, channel: str) -> str:
     try:
         async with translated():
             return str((await client.conversations_open(users=channel))["channel"]["id"])
-    except DeliveryAmbiguous as error:  # nothing was sent by this call
+    except DeliveryAmbiguousError as error:  # nothing was sent by this call
         raise ConnectionError(f"the direct conversation was not opened: {error}") from error
 
 

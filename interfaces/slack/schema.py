@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
-from gateway.interface import MalformedEventError, check_id
+from gateway.channels import MalformedEventError, check_id
 
 
 def _is_id(value: str) -> str:

@@ -19,9 +19,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from gateway.interface import Unreachable
+from gateway.channels import RecipientUnreachableError
 from interfaces.slack.parse import CHANNEL, Body, organization_of, tenant_of
-from oauth.installations import Installation, InstallationStore
+from oauth.store.installations import Installation, InstallationStore
 
 INSTALL_ADDRESS = "/slack/install"
 REDIRECT_ADDRESS = "/slack/oauth_redirect"
@@ -47,7 +47,7 @@ class Workspaces(Protocol):
         """A client of the Web API with a workspace's own token.
 
         Raises:
-            Unreachable: if the app is not installed there.
+            RecipientUnreachableError: if the app is not installed there.
         """
         ...
 
@@ -137,7 +137,7 @@ class ManyWorkspaces:
     async def client(self, tenant: str) -> AsyncWebClient:
         installation = await self._opened().load(CHANNEL, tenant)
         if installation is None:
-            raise Unreachable(f"the app is not installed in the workspace {tenant}")
+            raise RecipientUnreachableError(f"the app is not installed in the workspace {tenant}")
         return self._make_client(installation.bot_token)
 
     async def bot_user(self, body: Body) -> str | None:

@@ -2,7 +2,7 @@
 
 from html import escape
 
-from gateway.interface import MARK_LENGTH
+from gateway.channels.presenter import MARK_LENGTH
 from interfaces.markdown import Renderer
 
 LIMIT = 4096 - MARK_LENGTH  # characters of one message

@@ -14,11 +14,10 @@ from starlette.routing import BaseRoute, Route
 from telegram import Update
 from telegram.error import BadRequest, InvalidToken, TelegramError
 
-from gateway.intake import RETRY_FAILED, NotAccepted
-from gateway.interface import Host
+from gateway.channels import EventNotAcceptedError, Host, Interface
+from gateway.channels.refusals import RefusalLog, WebhookRefusedError
+from gateway.channels.requests import parse_json, read_body
 from gateway.logs import describe
-from interfaces.refusals import RefusalLog, WebhookRefusedError
-from interfaces.requests import parse_json, read_body
 from interfaces.telegram import parse
 from interfaces.telegram.present import TelegramPresenter
 from interfaces.telegram.request import TelegramRequest
@@ -57,7 +56,7 @@ class TelegramSettings(Settings):
     api_url: ServiceUrl = Field(default="https://api.telegram.org", description="Leave it out for Telegram itself.")
 
 
-class Telegram:
+class Telegram(Interface):
     """Telegram, by its Bot API's webhook: private chats, and groups on mention, reply or command.
 
     Args:
@@ -91,19 +90,18 @@ class Telegram:
             ),
         )
         self._bot = parse.Bot(int(token.partition(":")[0]), None)
-        self._host: Host | None = None
         self._refusals = RefusalLog(self.channel)
         self.presenter = TelegramPresenter(self._client)
 
-    @staticmethod
-    def configured() -> bool:
+    @classmethod
+    def configured(cls) -> bool:
         return TelegramSettings.mentioned()
 
     def routes(self) -> Sequence[BaseRoute]:
         return [Route(self.address, self._receive, methods=["POST"])]
 
     async def start(self, host: Host) -> None:
-        self._host = host
+        await super().start(host)
         try:
             await self._client.initialize()
             self._bot.username = self._client.username
@@ -117,7 +115,7 @@ class Telegram:
             await self._set_webhook(host.base_url)
 
     async def stop(self) -> None:
-        self._host = None
+        await super().stop()
         await self._client.shutdown()
 
     async def parse(self, payload: str) -> Message | None:
@@ -141,12 +139,11 @@ class Telegram:
             await self._know_the_bot()
         except TelegramError as error:
             log.warning("Telegram does not tell who the bot is, and delivers the update again: %s", describe(error))
-            raise NotAccepted(RETRY_FAILED) from None
-        assert self._host is not None
+            raise EventNotAcceptedError() from None
         if update.message is not None and (moved := parse.moved(self._bot, update.message)):
-            await self._host.move(*moved)
+            await self.host.move(*moved)
         elif update.message is not None and parse.is_for(self._bot, update):
-            await self._host.accept(parse.to_event(self._bot, update.update_id, update.message, payload))
+            await self.host.accept(parse.to_event(self._bot, update.update_id, update.message, payload))
         return Response(status_code=200)
 
     async def _know_the_bot(self) -> None:

@@ -7,8 +7,8 @@ import telegram
 from telegram import MessageEntity, Update
 from telegram.constants import ChatType
 
-from gateway.commands import COMMANDS
-from gateway.interface import Event
+from gateway.channels import Event
+from gateway.channels.commands import COMMANDS
 from oauth import Identity
 from toolkits import Attachment, Conversation, Message
 

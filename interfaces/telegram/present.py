@@ -7,17 +7,17 @@ from telegram import Bot, InlineKeyboardButton, InlineKeyboardMarkup, LinkPrevie
 from telegram.constants import ChatAction, ParseMode
 from telegram.error import BadRequest, ChatMigrated, Conflict, Forbidden, InvalidToken, NetworkError, RetryAfter
 
-from gateway.interface import (
-    HELD_ANSWER,
-    SIGN_IN_TERMS,
-    DeliveryAmbiguous,
-    DeliveryRefused,
+from gateway.channels import (
+    DeliveryAmbiguousError,
+    DeliveryRefusedError,
+    LiveView,
     Presenter,
-    RetryLater,
+    RecipientUnreachableError,
+    RetryLaterError,
     SignIn,
-    Unreachable,
+    Steps,
 )
-from gateway.live import LiveView, Steps
+from gateway.channels.presenter import HELD_ANSWER, SIGN_IN_TERMS
 from interfaces.telegram.format import HtmlRenderer
 from oauth import Identity
 from toolkits import Conversation, Message
@@ -124,18 +124,20 @@ def _meaning(error: Exception) -> Exception:
     """
     match error:
         case RetryAfter():
-            return RetryLater(_seconds(error))
+            return RetryLaterError(_seconds(error))
         case NetworkError() if isinstance(error.__cause__, NOT_REACHED):
             return ConnectionError(f"Telegram cannot be reached: {error.message}")
         case BadRequest() | Forbidden() | InvalidToken() | Conflict() if error.__cause__ is not None:
             return ConnectionError(f"a proxy refused it: {error.message}")
         case Forbidden():
-            return Unreachable(error.message)
+            return RecipientUnreachableError(error.message)
         case BadRequest():
-            return (Unreachable if "chat not found" in error.message.lower() else DeliveryRefused)(error.message)
+            return (RecipientUnreachableError if "chat not found" in error.message.lower() else DeliveryRefusedError)(
+                error.message
+            )
         case NetworkError() | InvalidToken() | Conflict() if error.__cause__ is None:
             return ConnectionError(f"Telegram did not take it: {error.message}")
-    return DeliveryAmbiguous(f"Telegram's answer was lost or cannot be read: {error!r}")
+    return DeliveryAmbiguousError(f"Telegram's answer was lost or cannot be read: {error!r}")
 
 
 def _seconds(error: RetryAfter) -> float:

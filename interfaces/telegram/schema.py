@@ -10,7 +10,7 @@ from typing import Annotated, Any, Optional
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from telegram import Bot, Update
 
-from gateway.interface import MalformedEventError
+from gateway.channels import MalformedEventError
 from gateway.logs import describe
 
 # What its constructors raise for fields that are missing, of another type, out of range or nested too deeply.

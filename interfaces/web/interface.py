@@ -16,8 +16,8 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from gateway.interface import Host, TranscriptEntry
-from interfaces.requests import parse_json, read_body
+from gateway.channels import Interface, TranscriptEntry
+from gateway.channels.requests import parse_json, read_body
 from interfaces.web import parse
 from interfaces.web.loopback import LoopbackOnly
 from interfaces.web.present import WebPresenter
@@ -34,7 +34,7 @@ HEADERS = {
 }
 
 
-class Web:
+class Web(Interface):
     """A web chat for development, in which you are one person in one window and another in the next.
 
     There is no sign-in: it answers this machine's own browser alone. Who a window speaks for is in a signed
@@ -46,11 +46,11 @@ class Web:
 
     channel = parse.CHANNEL
     address = "/"
+    presenter: WebPresenter
 
     def __init__(self, people: Sequence[str] = ("Alice", "Bob", "Carol")) -> None:
         self._people = {name.lower(): name for name in people}
         self._signer = Signer(secrets.token_bytes(32), salt="person")
-        self._host: Host | None = None
         self.presenter = WebPresenter()
 
     def routes(self) -> Sequence[BaseRoute]:
@@ -68,12 +68,9 @@ class Web:
             Mount("/web/{person}", routes=person, middleware=own),
         ]
 
-    async def start(self, host: Host) -> None:
-        self._host = host
-
     async def stop(self) -> None:
         self.presenter.close()
-        self._host = None
+        await super().stop()
 
     async def parse(self, payload: str) -> Message | None:
         return parse.to_message(payload, self._people)
@@ -98,7 +95,7 @@ class Web:
         return response
 
     async def _transcript(self, request: Request) -> Response:
-        person, host = self._person(request), self._running()
+        person, host = self._person(request), self.host
         entries = await host.transcript(parse.conversation_of(person))
         return JSONResponse([self._entry(entry) for entry in entries], headers=HEADERS)
 
@@ -113,7 +110,7 @@ class Web:
         return EventSourceResponse(events(), headers=HEADERS)
 
     async def _receive(self, request: Request) -> Response:
-        person, host = self._person(request), self._running()
+        person, host = self._person(request), self.host
         try:
             fields, _ = parse_json(await read_body(request))
             submission = parse.Submission.model_validate(fields)
@@ -123,7 +120,7 @@ class Web:
         return Response(status_code=202)
 
     async def _sign_in(self, request: Request) -> Response:
-        person, host = self._person(request), self._running()
+        person, host = self._person(request), self.host
         identity, provider = parse.identity_of(person), request.path_params["provider"]
         try:
             link = await host.sign_in_link(identity, self._people[person], provider)
@@ -141,13 +138,8 @@ class Web:
             raise HTTPException(401)
         return person
 
-    def _running(self) -> Host:
-        if self._host is None:
-            raise HTTPException(503)
-        return self._host
-
     def _entry(self, entry: TranscriptEntry) -> dict[str, Any]:
         if entry.payload is not None:
             return {"id": entry.id, "from": "person", "text": parse.to_message(entry.payload, self._people).text}
-        label = self._running().provider_label(entry.provider) if entry.provider is not None else None
+        label = self.host.provider_label(entry.provider) if entry.provider is not None else None
         return {"id": entry.id, "from": "agent", "html": entry.text, "signIn": entry.provider, "label": label}

@@ -2,8 +2,8 @@ import json
 
 from pydantic import BaseModel, Field
 
-from gateway.interface import Event
-from interfaces.commands import command_in
+from gateway.channels import Event
+from gateway.channels.commands import command_in
 from oauth import Identity
 from toolkits import Conversation, Message
 

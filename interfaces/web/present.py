@@ -1,9 +1,9 @@
 from collections.abc import AsyncIterator
 from typing import Any
 
-from gateway.events import PhaseEnded, PhaseStarted, TextDelta, ToolStarted, TurnEvent
-from gateway.interface import Delivery, Presenter, SignIn
-from gateway.pubsub import Listeners
+from gateway.channels import Delivery, Presenter, SignIn
+from gateway.pubsub.pubsub import Listeners
+from gateway.runs.events import PhaseEnded, PhaseStarted, TextDelta, ToolStarted, TurnEvent
 from interfaces.web.format import to_html
 from toolkits import Conversation, Message
 

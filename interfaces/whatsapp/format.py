@@ -1,6 +1,6 @@
 """WhatsApp's text: https://faq.whatsapp.com/539178204879377"""
 
-from gateway.interface import MARK_LENGTH
+from gateway.channels.presenter import MARK_LENGTH
 from interfaces.markdown import MarkRenderer
 
 LIMIT = 1600 - MARK_LENGTH  # characters of one message: https://www.twilio.com/docs/api/errors/21617

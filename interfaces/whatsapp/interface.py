@@ -11,9 +11,9 @@ from twilio.request_validator import RequestValidator
 from twilio.rest import Client
 from twilio.twiml.messaging_response import MessagingResponse
 
-from gateway.interface import Host
-from interfaces.refusals import RefusalLog, WebhookRefusedError
-from interfaces.requests import parse_form, read_form
+from gateway.channels import Host, Interface
+from gateway.channels.refusals import RefusalLog, WebhookRefusedError
+from gateway.channels.requests import parse_form, read_form
 from interfaces.whatsapp import parse
 from interfaces.whatsapp.present import PausingHttpClient, WhatsAppPresenter
 from oauth import SettingError
@@ -41,7 +41,7 @@ class TwilioSettings(Settings):
     api_url: ServiceUrl | None = Field(default=None, description="Leave it out for Twilio itself.")
 
 
-class WhatsApp:
+class WhatsApp(Interface):
     """WhatsApp, by Twilio's webhook and REST API.
 
     Args:
@@ -56,6 +56,7 @@ class WhatsApp:
 
     channel = parse.CHANNEL
     address = "/whatsapp/webhook"
+    presenter: WhatsAppPresenter
 
     def __init__(
         self,
@@ -70,23 +71,22 @@ class WhatsApp:
         self._validator = RequestValidator(self._settings.auth_token.get_secret_value())
         self._refusals = RefusalLog(self.channel)
         self._http: PausingHttpClient | None = None
-        self._host: Host | None = None
         self.presenter = WhatsAppPresenter()
 
-    @staticmethod
-    def configured() -> bool:
+    @classmethod
+    def configured(cls) -> bool:
         return TwilioSettings.mentioned()
 
     def routes(self) -> Sequence[BaseRoute]:
         return [Route(self.address, self._receive, methods=["POST"])]
 
     async def start(self, host: Host) -> None:
+        await super().start(host)
         if host.base_url is None:
             raise SettingError(
                 "UNDERSTUDY_BASE_URL is not set. Twilio signs the address that it calls: set it to the public address "
                 "of this gateway, like https://bot.example.com."
             )
-        self._host = host
         self._http = PausingHttpClient()
         client = Client(
             self._settings.account_sid, self._settings.auth_token.get_secret_value(), http_client=self._http
@@ -96,7 +96,7 @@ class WhatsApp:
         self.presenter.client = client
 
     async def stop(self) -> None:
-        self._host = None
+        await super().stop()
         self.presenter.client = None
         if self._http is not None:
             await self._http.close()
@@ -112,8 +112,7 @@ class WhatsApp:
             form = parse_form(payload)
             self._check_signature(form, request)
         if parse.is_for(self._settings.whatsapp_from, form):
-            assert self._host is not None
-            await self._host.accept(parse.to_event(form, payload))
+            await self.host.accept(parse.to_event(form, payload))
         return Response(str(MessagingResponse()), media_type="text/xml")  # answers go out by the REST API
 
     def _check_signature(self, form: dict[str, str], request: Request) -> None:
@@ -122,9 +121,8 @@ class WhatsApp:
         Raises:
             WebhookRefusedError: if the signature is not Twilio's.
         """
-        assert self._host is not None
         query = f"?{request.url.query}" if request.url.query else ""
-        address = f"{self._host.base_url}{request.url.path}{query}"
+        address = f"{self.host.base_url}{request.url.path}{query}"
         if not self._validator.validate(address, form, request.headers[SIGNATURE_HEADER]):
             raise WebhookRefusedError(
                 403,

@@ -3,8 +3,8 @@
 import re
 from collections.abc import Mapping
 
-from gateway.interface import Event
-from interfaces.commands import command_in
+from gateway.channels import Event
+from gateway.channels.commands import command_in
 from oauth import Identity
 from toolkits import Attachment, Conversation, Message
 

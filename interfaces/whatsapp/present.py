@@ -12,18 +12,19 @@ from twilio.http.async_http_client import AsyncTwilioHttpClient
 from twilio.http.response import Response
 from twilio.rest import Client
 
-from gateway.interface import (
-    SIGN_IN_TERMS,
+from gateway.channels import (
     Delivery,
-    DeliveryAmbiguous,
-    DeliveryRefused,
+    DeliveryAmbiguousError,
+    DeliveryRefusedError,
+    LiveView,
     Presenter,
-    RetryLater,
+    RecipientUnreachableError,
+    RetryLaterError,
     SignIn,
-    Unreachable,
+    Steps,
 )
-from gateway.live import LiveView, Steps
-from interfaces.requests import retry_after
+from gateway.channels.presenter import SIGN_IN_TERMS
+from gateway.channels.requests import retry_after
 from interfaces.whatsapp.format import WhatsAppRenderer
 from interfaces.whatsapp.parse import PREFIX
 from toolkits import Conversation, Message
@@ -91,18 +92,18 @@ class WhatsAppPresenter(Presenter):
                 yield self.client
         except (TwilioRestException, TwilioServiceException) as error:
             if error.status >= 500:
-                raise DeliveryAmbiguous(f"Twilio answered {error.status}") from error
+                raise DeliveryAmbiguousError(f"Twilio answered {error.status}") from error
             if error.code == error.status:  # the library's stopgap for a body that is not one of Twilio's
                 raise ConnectionError(f"a proxy answered {error.status}") from error
-            refusal = Unreachable if error.code in UNREACHABLE else DeliveryRefused
+            refusal = RecipientUnreachableError if error.code in UNREACHABLE else DeliveryRefusedError
             reason = error.msg if isinstance(error, TwilioRestException) else error.detail or error.title
             raise refusal(f"{error.code}: {reason}") from error
-        except RetryLater:
+        except RetryLaterError:
             raise
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             raise ConnectionError(f"Twilio cannot be reached: {error}") from error
         except Exception as error:  # a body that is not Twilio's fails in the library in many ways
-            raise DeliveryAmbiguous(f"Twilio's answer was lost or cannot be read: {error!r}") from error
+            raise DeliveryAmbiguousError(f"Twilio's answer was lost or cannot be read: {error!r}") from error
 
 
 class TypingIndicator(LiveView):
@@ -127,5 +128,5 @@ class PausingHttpClient(AsyncTwilioHttpClient):  # type: ignore[misc]
     async def request(self, *args: Any, **options: Any) -> Response:
         response = await super().request(*args, **options)
         if response.status_code == 429:
-            raise RetryLater(retry_after(response.headers or {}))
+            raise RetryLaterError(retry_after(response.headers or {}))
         return response

@@ -16,7 +16,7 @@ from peers.telegram import TelegramServer
 from peers.wait import wait_until
 from sqlalchemy import create_engine, text
 
-from gateway.interface import AGAIN
+from gateway.channels.presenter import AGAIN
 
 KILLED_AT_START = 0.02  # the chance of it, ten times a second
 LINES = 4  # conversations on each channel

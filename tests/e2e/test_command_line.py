@@ -12,7 +12,7 @@ from peers.process import free_ports
 from peers.wait import wait_until
 
 from gateway import Agent
-from gateway.loader import load_target
+from gateway.configuration.loader import load_target
 from oauth import Keyring, SettingError
 
 

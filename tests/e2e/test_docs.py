@@ -15,12 +15,13 @@ from e2e.served import COMMAND, ROOT
 from peers.postgres import PostgresServer
 from sqlalchemy import insert
 
-from gateway.database import make_database
-from gateway.loader import load_gateway
-from gateway.sessions import Role, SessionItem, Sessions
-from gateway.tables import conversations
+from gateway.configuration.loader import load_gateway
+from gateway.history.sessions import Sessions
+from gateway.runs.items import Role, SessionItem
+from gateway.storage.connect import connect
+from gateway.storage.tables import conversations
 from oauth import Identity, Keyring, SettingError, Token
-from oauth.tokens import TokenStore
+from oauth.store.tokens import TokenStore
 
 DOCUMENTS = [
     ROOT / "README.md",
@@ -111,7 +112,7 @@ ACCOUNTS = {
 
 async def _make(url: str) -> None:
     """A database in which the person of the examples has connected an account, and written something."""
-    database = make_database(url)
+    database = connect(url)
     await database.open()
     tokens = TokenStore(database, Keyring.parse(ACCOUNTS["UNDERSTUDY_SECRET_KEY"]))
     person, token = (

@@ -14,7 +14,7 @@ from peers.telegram import TelegramServer
 from peers.wait import wait_until
 from playwright.sync_api import Browser, expect
 
-from gateway.loader import load_gateway
+from gateway.configuration.loader import load_gateway
 
 FLOW = Path(__file__).with_name("phased.py")
 HISTORY = [("user", "tell me"), ("assistant", "<<tell me>>")]

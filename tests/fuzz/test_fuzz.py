@@ -24,7 +24,7 @@ from peers import slack_events, twilio_webhook
 from peers import telegram_updates as telegram
 
 from gateway import Identity
-from interfaces.commands import command_in
+from gateway.channels.commands import command_in
 from interfaces.markdown import Renderer
 from interfaces.slack.format import MrkdwnRenderer, unescape, without_mention
 from interfaces.telegram.format import HtmlRenderer

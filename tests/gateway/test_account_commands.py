@@ -8,7 +8,7 @@ import pytest
 from stage import Stage, Vault, stage
 from typer.testing import CliRunner
 
-from gateway.cli import app
+from gateway.cli.main import app
 from oauth import Keyring, SettingError
 
 KEY = Keyring.generate()

@@ -12,9 +12,9 @@ from pydantic_ai.models.function import FunctionModel
 from stage import FakeProvider, Stage, Vault, obey, place, stage
 
 from gateway import Agent, Identity, Message, TurnContext
-from gateway.database import make_database
-from gateway.interface import DeliveryRefused
-from gateway.personal_data import PersonalData
+from gateway.channels.errors import DeliveryRefusedError
+from gateway.operations.personal_data import PersonalData
+from gateway.storage.connect import connect
 from oauth import Keyring, OAuthCoordinator
 from toolkits import ToolError, Toolkit, preview, tool
 from toolkits.mcp import MCPServer
@@ -246,7 +246,7 @@ async def test_what_is_asked_when_the_gateway_is_updated_can_be_answered(
         scene.rows("DROP INDEX understudy_jobs_by_lock")
         for function in ("notify_job_ready", "job_unlocked", "job_retried"):
             scene.rows(f"DROP FUNCTION understudy_{function} CASCADE")
-    await make_database(database_url).upgrade()
+    await connect(database_url).upgrade()
     places = scene.rows("SELECT user_id, place_tenant, place_key FROM approvals ORDER BY user_id")
     assert places == [("7", "T1", ""), ("D1", "T1", ""), ("alice", "T1", "dm-alice/a"), ("bob", "T1", "")]
     again = stage(tmp_path, [mail], database=database_url, written=10)
@@ -419,7 +419,7 @@ async def test_a_gateway_that_stops_meanwhile_forgets_nothing(tmp_path: Path, ma
 
 async def test_a_question_that_could_not_be_delivered_stands_in_nobodys_way(tmp_path: Path, mail: Mail) -> None:
     scene = stage(tmp_path, [mail])
-    scene.channel.presenter.failures = [DeliveryRefused("no")]
+    scene.channel.presenter.failures = [DeliveryRefusedError("no")]
     async with scene.open():
         await scene.write("alice", f"call {SEND}")
         await scene.wait_for(1)  # the notice that something could not be delivered

@@ -6,19 +6,18 @@ import os
 import sqlite3
 import subprocess
 import sys
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from engine_agents import ENGINES, native, script
 from peers.aimock import Aimock
-from stage import FakeProvider, Stage, stage
+from stage import FakeProvider, Stage, stage, stage_timings
 from typer.testing import CliRunner
 
-from gateway import Agent, SettingError, TurnContext, runner
-from gateway.audit import AuditRecord
-from gateway.cli import app
+from gateway import Agent, SettingError, TurnContext
+from gateway.cli.main import app
+from gateway.turns.audit import AuditRecord
 from toolkits import ToolError, Toolkit, tool
 
 
@@ -104,14 +103,11 @@ async def _twice(messages: list[Any], info: Any) -> Any:
     return ModelResponse([TextPart("done")])
 
 
-async def test_failures_and_calls_that_never_ended_are_recorded(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    scene = stage(tmp_path, [Office(FakeProvider())])
+async def test_failures_and_calls_that_never_ended_are_recorded(tmp_path: Path) -> None:
+    scene = stage(tmp_path, [Office(FakeProvider())], timings=stage_timings(turn=1))
     async with scene.open():
         await scene.ask("alice", "call refuse")
         await scene.ask("alice", "call crash")
-        monkeypatch.setattr(runner, "TURN_TIMEOUT", timedelta(seconds=1))
         await scene.ask("alice", "call wait")
         found = {record.tool: record for record in await records(scene)}
     assert {tool: record.outcome for tool, record in found.items()} == {

@@ -10,16 +10,17 @@ from gate import Gate
 from pydantic_ai.exceptions import ModelHTTPError
 from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse, TextPart, ToolCallPart, ToolReturnPart
 from pydantic_ai.models.function import AgentInfo, FunctionModel
-from stage import Stage, obey, stage
+from stage import Stage, obey, stage, stage_timings
 
 from gateway import Agent, SettingError, TurnContext
-from gateway.inbox import Claimed, Waiting
+from gateway.inbox.inbox import ClaimedMessage, Waiting
 from toolkits import Toolkit, tool
 
 
 def scene_of(directory: Path, when_busy: str, model: Any, database: str | None = None, toolkits: Any = ()) -> Stage:
     agent = Agent(model=FunctionModel(model), when_busy=when_busy, toolkits=toolkits)
-    return stage(directory, agent=agent, database=database)
+    timings = stage_timings(interruption_interval=0.01, shutdown_grace=0.1)
+    return stage(directory, agent=agent, database=database, timings=timings)
 
 
 def answers(scene: Stage) -> list[str]:
@@ -88,8 +89,7 @@ async def test_a_message_interrupts_the_turn_of_its_sender_and_both_are_answered
     assert scene.rows("SELECT count(*) FROM inbox WHERE status <> 'done'") == [(0,)]
 
 
-async def test_another_person_interrupts_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.busy.LOOK_EVERY", 0.01)
+async def test_another_person_interrupts_nobody(tmp_path: Path) -> None:
     gate = Gate()
     scene = scene_of(tmp_path, "interrupt", gate.model)
     async with scene.open():
@@ -145,8 +145,7 @@ async def test_an_interrupted_turn_repeats_no_call(tmp_path: Path) -> None:
         assert [sent.text for sent in await scene.wait_for(1)] == ["one\n\ntwo"]
 
 
-async def test_what_was_joined_is_answered_after_a_crash_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.dispatch.STOP_GRACE", 0.1)
+async def test_what_was_joined_is_answered_after_a_crash_too(tmp_path: Path) -> None:
     gate = Gate()
     scene = scene_of(tmp_path, "interrupt", gate.model)
     async with scene.open():
@@ -183,7 +182,7 @@ class Unsteady:
 
 async def write_and_fail(scene: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     """Has a turn call its tool and fail. It is tried again when `make_due` says so."""
-    monkeypatch.setattr("gateway.turn.next_try", lambda _: datetime.now(UTC) + timedelta(hours=1))
+    monkeypatch.setattr("gateway.turns.player.next_try", lambda *_: datetime.now(UTC) + timedelta(hours=1))
     await scene.write("alice", "write")
     await scene.wait_until_rows("SELECT count(*) FROM inbox WHERE status = 'retrying'", 1)
 
@@ -235,10 +234,9 @@ class Looks:
         self._scene = scene
         self._count = 0
         self._look = scene.gateway._inbox.waiting_next
-        monkeypatch.setattr("gateway.busy.LOOK_EVERY", 0.01)
         monkeypatch.setattr(scene.gateway._inbox, "waiting_next", self)
 
-    async def __call__(self, row: Claimed) -> list[Waiting]:
+    async def __call__(self, row: ClaimedMessage) -> list[Waiting]:
         self._count += 1
         return await self._look(row)
 
@@ -338,8 +336,7 @@ async def test_an_answer_interrupts_no_turn_and_is_not_lost_in_it(
     assert post.letters == ["carol"]
 
 
-async def test_an_approved_call_is_not_interrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.busy.LOOK_EVERY", 0.01)
+async def test_an_approved_call_is_not_interrupted(tmp_path: Path) -> None:
     post = Post()
     post.opened.clear()
     scene = scene_of(tmp_path, "interrupt", obey, toolkits=[post])

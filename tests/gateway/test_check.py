@@ -72,7 +72,7 @@ def check(directory: Path, code: str) -> subprocess.CompletedProcess[str]:
 def test_a_leak_is_reported_with_its_path_and_status_one(tmp_path: Path) -> None:
     ended = check(tmp_path, LEAKY + AGENT)
     assert ended.returncode == 1
-    assert "1 leaks. Played: 53 turns of 6 people, 1 tools of 1 toolkits." in ended.stdout
+    assert "1 leaks. RunOutcome: 53 turns of 6 people, 1 tools of 1 toolkits." in ended.stdout
     assert "Notes.note: bot.CACHE[" in ended.stdout
     assert "context.identity" in ended.stdout  # what to do
 

@@ -16,7 +16,7 @@ from stage import StageChannel, obey, place
 from typer.testing import CliRunner
 
 from gateway import Gateway, Identity, Message, SettingError
-from gateway.cli import app
+from gateway.cli.main import app
 from gateway.configuration import load
 from gateway.request_context import request_context
 from oauth import Keyring

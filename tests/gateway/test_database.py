@@ -17,10 +17,11 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 from stage import stage
 
-from gateway.config import GatewaySettings
-from gateway.database import Database, make_database
-from gateway.postgres import PostgresDatabase
-from gateway.tables import pauses
+from gateway.settings import GatewaySettings
+from gateway.storage.connect import connect
+from gateway.storage.database import Database
+from gateway.storage.postgres import PostgresDatabase
+from gateway.storage.tables import pauses
 from oauth import SettingError
 
 
@@ -32,7 +33,7 @@ async def change(database: Database) -> None:
 
 
 async def test_a_cancelled_task_leaves_no_transaction_open(tmp_path: Path, database_url: str) -> None:
-    database = make_database(database_url)
+    database = connect(database_url)
     await database.open()
     chance = random.Random(1)
     try:
@@ -49,7 +50,7 @@ async def test_a_cancelled_task_leaves_no_transaction_open(tmp_path: Path, datab
 
 
 async def test_a_postgresql_that_is_not_there_is_named_without_its_password() -> None:
-    database = make_database("postgresql://someone:hunter2@127.0.0.1:9/nothing")
+    database = connect("postgresql://someone:hunter2@127.0.0.1:9/nothing")
     for attempt in (database.open, database.upgrade):
         with pytest.raises(SettingError, match=r"UNDERSTUDY_DATABASE_URL names postgresql://someone:\*\*\*@") as raised:
             await attempt()
@@ -64,7 +65,7 @@ async def test_a_schema_of_another_version_is_upgraded_by_the_operator(
     with pytest.raises(SettingError, match="understudy db upgrade"):
         async with scene.open():
             pytest.fail("it was opened")
-    await asyncio.gather(*(make_database(url).upgrade() for _ in range(3)))
+    await asyncio.gather(*(connect(url).upgrade() for _ in range(3)))
     async with scene.open():
         assert await scene.ask("alice", "hello") == "heard: hello"
 
@@ -72,7 +73,7 @@ async def test_a_schema_of_another_version_is_upgraded_by_the_operator(
 async def test_a_transaction_that_hangs_ends_before_a_worker_that_hangs_is_taken_for_dead(
     postgres: PostgresServer,
 ) -> None:
-    database = make_database(postgres.make())
+    database = connect(postgres.make())
     await database.open()
     try:
         async with database.write() as connection:
@@ -143,7 +144,7 @@ def mode(path: Path) -> int:
 @pytest.mark.parametrize("kind", ["link", "dangling", "file"])
 async def test_a_lock_neither_follows_a_link_nor_empties_a_file(tmp_path: Path, kind: str) -> None:
     precious, lock = tmp_path / "precious", tmp_path / "stage.db.lock"
-    database = make_database(f"sqlite:///{tmp_path}/stage.db")
+    database = connect(f"sqlite:///{tmp_path}/stage.db")
     if kind == "file":
         lock.write_text("kept")
         await database.open()
@@ -162,7 +163,7 @@ async def test_a_lock_neither_follows_a_link_nor_empties_a_file(tmp_path: Path, 
 async def test_a_database_behind_a_link_is_one_database(tmp_path: Path) -> None:
     (tmp_path / "there").mkdir()
     (tmp_path / "link.db").symlink_to(tmp_path / "there" / "real.db")
-    first, second = (make_database(f"sqlite:///{tmp_path}/{name}") for name in ("link.db", "there/real.db"))
+    first, second = (connect(f"sqlite:///{tmp_path}/{name}") for name in ("link.db", "there/real.db"))
     await first.open()
     try:
         with pytest.raises(SettingError, match="another understudy process has open"):
@@ -178,7 +179,7 @@ def test_the_settings_do_not_show_the_password_of_the_database() -> None:
 
 async def test_an_error_of_the_database_shows_nothing_that_people_wrote(database_url: str) -> None:
     secret = "my password is hunter2"
-    database = make_database(database_url)
+    database = connect(database_url)
     row = {"channel": "c", "tenant": secret, "until": datetime.now(UTC)}
 
     async def twice(connection: AsyncConnection) -> None:
@@ -199,7 +200,7 @@ async def test_an_error_of_the_database_shows_nothing_that_people_wrote(database
     try:
         for work in (twice, many, not_there, no_json):
             with pytest.raises(DBAPIError) as raised:
-                await database.transact(work)
+                await database.run_write(work)
             with pytest.raises(DBAPIError) as again:
                 async with database.write() as connection:
                     await work(connection)

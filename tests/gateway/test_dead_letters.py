@@ -13,13 +13,13 @@ from pydantic_ai.exceptions import ModelHTTPError
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart, ToolCallPart, ToolReturnPart
 from pydantic_ai.models.function import AgentInfo, FunctionModel
 from sqlalchemy.ext.asyncio import AsyncConnection
-from stage import stage
+from stage import IMPATIENT, stage
 from typer.testing import CliRunner
 
 from gateway import Agent
-from gateway.cli import app
-from gateway.dead_letters import DeadLetter, DeadLetters
-from gateway.journal import RAISED
+from gateway.cli.main import app
+from gateway.operations.dead_letters import DeadLetter, DeadLetters
+from gateway.runs.journal import RAISED
 from oauth import SettingError
 from toolkits import Toolkit, tool
 from toolkits.reminders import Reminders
@@ -40,12 +40,11 @@ def understudy(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Command:
     return run
 
 
-@pytest.mark.usefixtures("impatient")
 async def test_a_dead_letter_is_listed_shown_and_answered_when_it_is_retried(
     tmp_path: Path, database_url: str, understudy: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("UNDERSTUDY_TURN_TRIES", "1")
-    scene = stage(tmp_path, database=database_url)
+    scene = stage(tmp_path, database=database_url, timings=IMPATIENT)
     broken = True
 
     async def parse(payload: str) -> object:
@@ -77,12 +76,11 @@ async def test_a_dead_letter_is_listed_shown_and_answered_when_it_is_retried(
     assert scene.rows("SELECT status FROM inbox ORDER BY id") == [("done",), ("dropped",)]
 
 
-@pytest.mark.usefixtures("impatient")
 async def test_a_delivery_that_was_given_up_is_sent_when_it_is_retried(
     tmp_path: Path, database_url: str, understudy: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("UNDERSTUDY_DELIVERY_TRIES", "1")
-    scene = stage(tmp_path, database=database_url)
+    scene = stage(tmp_path, database=database_url, timings=IMPATIENT)
     scene.channel.presenter.failures += [ConnectionError("down")] * 2  # the answer, and the notice of that
     async with scene.open():
         await scene.write("alice", "one")
@@ -92,13 +90,12 @@ async def test_a_delivery_that_was_given_up_is_sent_when_it_is_retried(
     assert scene.sent[0].text == "heard: one"
 
 
-@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("command", ["drop", "retry"])
 async def test_a_letter_that_is_not_dead_any_more_is_left_alone(
     tmp_path: Path, database_url: str, understudy: Command, monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
     monkeypatch.setenv("UNDERSTUDY_TURN_TRIES", "1")
-    scene = stage(tmp_path, database=database_url)
+    scene = stage(tmp_path, database=database_url, timings=IMPATIENT)
 
     async def parse(payload: str) -> object:
         raise ValueError("cannot be read")
@@ -197,7 +194,6 @@ class Work(Toolkit):
         return "written"
 
 
-@pytest.mark.usefixtures("impatient")
 async def test_messages_that_a_turn_answered_together_are_one_letter_and_repeat_no_call(
     tmp_path: Path, understudy: Command, database_url: str
 ) -> None:
@@ -214,7 +210,7 @@ async def test_messages_that_a_turn_answered_together_are_one_letter_and_repeat_
         return await first.model(messages, info)
 
     agent = Agent(model=FunctionModel(model), when_busy="collect", toolkits=[work])
-    scene = stage(tmp_path, agent=agent, database=database_url)
+    scene = stage(tmp_path, agent=agent, database=database_url, timings=IMPATIENT)
     async with scene.open():
         await scene.write("alice", "one")
         await first.holds(1)

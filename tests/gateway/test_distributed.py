@@ -11,10 +11,10 @@ from peers.postgres import PostgresServer
 from sqlalchemy.ext.asyncio import AsyncConnection
 from stage import Stage, Vault, stage
 
-from gateway.inbox import Busy
-from gateway.tables import InboxStatus
+from gateway.inbox.inbox import ConversationBusyError
+from gateway.storage.tables import InboxStatus
 from oauth import Identity, Keyring
-from oauth.coordinator import Grant
+from oauth.consent.coordinator import Grant
 
 
 async def readiness(scene: Stage) -> tuple[int, dict[str, object]]:
@@ -57,7 +57,7 @@ async def test_a_turn_that_ends_while_it_is_being_taken_over_is_not_played_again
         await scene.write("alice", "one")
         await scene.change("UPDATE inbox SET status = 'running', lease = 1, attempts = 1, owner = 7")
         monkeypatch.setattr(inbox, "_next", look_before_it_ends)
-        with pytest.raises(Busy):
+        with pytest.raises(ConversationBusyError):
             await inbox.claim(1)
     assert looked == [1]
     assert scene.rows("SELECT status, lease FROM inbox") == [("done", 1)]

@@ -13,12 +13,12 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from gate import Gate
 from sqlalchemy import create_engine
-from stage import place, stage
+from stage import IMPATIENT, place, stage, stage_timings
 
 from gateway import Agent, Gateway, SettingError, TurnContext
-from gateway.interface import Event
-from gateway.tables import metadata as gateway_tables
-from oauth.tables import metadata as oauth_tables
+from gateway.channels.event import Event
+from gateway.storage.tables import metadata as gateway_tables
+from oauth.store.tables import metadata as oauth_tables
 from toolkits import Toolkit, tool
 
 
@@ -119,10 +119,8 @@ async def test_a_message_in_whose_turn_the_process_died_too_often_is_given_up(tm
 async def test_a_stop_in_a_turn_gives_the_message_back(
     tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.dispatch.STOP_GRACE", 0.1)
-    monkeypatch.setattr("gateway.distributed.STOP_GRACE", 0.1)
     gate = Gate()
-    scene = stage(tmp_path, model=gate.model, database=database_url)
+    scene = stage(tmp_path, model=gate.model, database=database_url, timings=stage_timings(shutdown_grace=0.1))
     async with scene.open():
         await scene.write("alice", "hello")
         await gate.holds(1)
@@ -154,9 +152,8 @@ async def test_a_turn_that_fails_tells_the_reference_that_the_log_has(
     assert "hunter2" not in answer
 
 
-@pytest.mark.usefixtures("impatient")
 async def test_a_payload_that_cannot_be_parsed_does_not_stop_what_follows(tmp_path: Path) -> None:
-    scene = stage(tmp_path)
+    scene = stage(tmp_path, timings=IMPATIENT)
     async with scene.open():
         await scene.gateway.accept(Event("bad", place("dm-alice"), "no json"))
         assert await scene.ask("alice", "hello") == "heard: hello"

@@ -29,8 +29,8 @@ from pydantic_ai.models.function import FunctionModel
 from stage import FakeProvider, Stage, obey, place, stage
 
 from gateway import Agent, Gateway, Identity, Message, SettingError, TurnContext
-from gateway.events import Answered, TextDelta, ToolEnded, ToolOutcome, ToolStarted, TurnEvent
-from oauth import ConsentRequired, Keyring
+from gateway.runs.events import Answered, TextDelta, ToolEnded, ToolOutcome, ToolStarted, TurnEvent
+from oauth import ConsentRequiredError, Keyring
 from toolkits import Toolkit, tool
 from toolkits.mcp import MCPServer
 
@@ -197,7 +197,7 @@ async def test_a_credential_of_one_request_reaches_its_tools_at_every_depth_and_
         opened = Counter(result.strip('"') for _, result in results if "SECRET" in result)
         kinds = ("open_async", "open_sync", "open_deep")
         assert opened == {f"{tool} of {who}: SECRET-{who}": 5 for tool in kinds for who in ("alice", "bob")}
-        with pytest.raises(ConsentRequired):  # it was for those requests alone
+        with pytest.raises(ConsentRequiredError):  # it was for those requests alone
             await gateway.run(message("alice", "use open_async"))
     log = "\n".join(record.getMessage() for record in caplog.records if record.name.startswith(("gateway", "oauth")))
     assert "SECRET" not in log

@@ -21,7 +21,7 @@ from gateway import (
     Conversation,
     Gateway,
     Identity,
-    MaxTurnsExceeded,
+    MaxTurnsExceededError,
     Message,
     PhaseEnded,
     PhaseStarted,
@@ -35,7 +35,7 @@ from gateway import (
     current_session,
     phase,
 )
-from gateway.sessions import Role
+from gateway.runs.items import Role
 from toolkits import Toolkit, tool
 
 
@@ -307,7 +307,7 @@ async def test_a_call_may_be_of_any_engine_and_is_bounded(engine: str, aimock: A
 
     async def flow(message: Message) -> str:
         first = await one(message).max_turns(2)
-        with pytest.raises(MaxTurnsExceeded, match="no answer after 1 turns"):
+        with pytest.raises(MaxTurnsExceededError, match="no answer after 1 turns"):
             await one("look").isolated().max_turns(1)
         return f"{first}, {await one('again')}"
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart, ToolCallPart, ToolReturnPart
 from pydantic_ai.models.function import AgentInfo, FunctionModel
-from stage import Vault, obey, place, stage, texts_told
+from stage import Vault, obey, place, stage, stage_timings, texts_told
 
 from gateway import (
     Agent,
@@ -30,7 +30,7 @@ from gateway import (
     phase,
 )
 from gateway.request_context import get_from_context, request_context
-from gateway.sessions import Role
+from gateway.runs.items import Role
 from toolkits import Toolkit, tool
 
 
@@ -295,7 +295,6 @@ async def test_a_call_that_was_cut_off_does_not_take_what_another_agent_did_for_
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two agents are told the same, and have a tool of the same name."""
-    monkeypatch.setattr("gateway.dispatch.STOP_GRACE", 0.1)
     reached, gate = asyncio.Event(), asyncio.Event()
 
     async def wait_at_gate(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
@@ -315,7 +314,7 @@ async def test_a_call_that_was_cut_off_does_not_take_what_another_agent_did_for_
         order = (one, two) if len(runs) == 1 else (two, one)
         return " ".join([f"{each.name}: {await each('call note')}" for each in order])
 
-    scene = stage(tmp_path, agent=Agent(flow))
+    scene = stage(tmp_path, agent=Agent(flow), timings=stage_timings(shutdown_grace=0.1))
     async with scene.open():
         await scene.write("alice", "go")
         await reached.wait()

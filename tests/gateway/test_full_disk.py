@@ -15,12 +15,13 @@ from pydantic_ai.models.function import AgentInfo
 from sqlalchemy import event, insert
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection
-from stage import obey, stage
+from stage import obey, stage, stage_timings
 
-from gateway.database import Database, make_database
-from gateway.intake import NotAccepted
-from gateway.sqlite import SQLiteDatabase
-from gateway.tables import pauses
+from gateway.channels.errors import EventNotAcceptedError
+from gateway.storage.connect import connect
+from gateway.storage.database import Database
+from gateway.storage.sqlite import SQLiteDatabase
+from gateway.storage.tables import pauses
 
 SMALLEST = 4096  # bytes: less than any transaction appends to a write-ahead log
 
@@ -49,7 +50,7 @@ async def as_a_whole(database: Database, tenant: str) -> None:
     async def work(connection: AsyncConnection) -> None:
         await connection.execute(insert(pauses).values(_row(tenant)))
 
-    await database.transact(work)
+    await database.run_write(work)
 
 
 def _row(tenant: str) -> dict[str, object]:
@@ -60,7 +61,7 @@ def _row(tenant: str) -> dict[str, object]:
 async def test_a_commit_that_fails_spoils_no_later_one(
     tmp_path: Path, write: Callable[[Database, str], Awaitable[None]]
 ) -> None:
-    database = make_database(f"sqlite:///{tmp_path}/stage.db")
+    database = connect(f"sqlite:///{tmp_path}/stage.db")
     await database.open()
     try:
         await write(database, "before")
@@ -91,7 +92,7 @@ async def test_a_gateway_goes_on_when_there_is_room_again(tmp_path: Path) -> Non
         assert await scene.ask("alice", "one") == "heard: one"
         assert await is_ready()
         with full_disk():
-            with pytest.raises(NotAccepted):
+            with pytest.raises(EventNotAcceptedError):
                 await scene.write("alice", "two", id="m2")
             await wait_until_async(is_not_ready, what="/readyz says that nothing can be written")
         await wait_until_async(is_ready, what="/readyz says that all is well")
@@ -101,7 +102,6 @@ async def test_a_gateway_goes_on_when_there_is_room_again(tmp_path: Path) -> Non
 async def test_an_answer_that_cannot_be_written_is_sent_when_there_is_room_again(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.dispatch.RETRY_DELAY", 0.05)
     asked, go_on = asyncio.Event(), asyncio.Event()
 
     async def model(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
@@ -109,7 +109,7 @@ async def test_an_answer_that_cannot_be_written_is_sent_when_there_is_room_again
         await go_on.wait()
         return await obey(messages, info)
 
-    scene = stage(tmp_path, model=model)
+    scene = stage(tmp_path, model=model, timings=stage_timings(drain_retry=0.05))
     async with scene.open():
         await scene.write("alice", "one")
         await asked.wait()

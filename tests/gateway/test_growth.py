@@ -14,10 +14,10 @@ from sqlalchemy import event
 from stage import Vault, place, stage
 from typer.testing import CliRunner
 
-from gateway.cli import app
-from gateway.copying import copy_database
-from gateway.database import make_database
-from gateway.retention import Retention
+from gateway.cli.main import app
+from gateway.operations.copying import copy_database
+from gateway.operations.retention import Retention
+from gateway.storage.connect import connect
 from oauth import Keyring, SettingError
 
 OLD = "'2020-01-01 00:00:00.000000'"
@@ -62,14 +62,14 @@ def _is_scan(line: str) -> bool:
 async def test_what_is_old_and_done_is_removed_and_its_keys_are_kept(
     tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.retention.BATCH", 3)
+    monkeypatch.setattr("gateway.operations.retention.BATCH", 3)
     scene = stage(tmp_path, database=database_url)
     async with scene.open():
         for number in range(10):
             await scene.ask("alice", str(number), id=f"e{number}")
         await scene.change(f"UPDATE inbox SET accepted_at = {OLD} WHERE id <= (SELECT min(id) + 7 FROM inbox)")
         await scene.change("UPDATE inbox SET status = 'dead' WHERE id = (SELECT min(id) FROM inbox)")
-        database = make_database(database_url)
+        database = connect(database_url)
         await database.open_alongside()
         assert await Retention(database, timedelta(days=30)).remove() == 7
         assert await Retention(database, timedelta(days=30)).remove() == 0

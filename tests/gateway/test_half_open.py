@@ -18,10 +18,12 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 from stage import Stage, stage
 
-from gateway.database import make_database
-from gateway.intake import ACCEPT_TIMEOUT, NotAccepted
-from gateway.postgres import PostgresDatabase
-from gateway.postgres_pubsub import PostgresPubSub
+from gateway.channels.errors import EventNotAcceptedError
+from gateway.inbox.intake import ACCEPT_TIMEOUT
+from gateway.pubsub.postgres import PostgresPubSub
+from gateway.storage.connect import connect
+from gateway.storage.postgres import PostgresDatabase
+from gateway.timings import Timings
 
 PATIENCE = 3.0  # seconds that Slack waits: https://docs.slack.dev/apis/events-api/#responding
 SLOW = 5.0  # seconds that the machine of the tests may take besides
@@ -60,7 +62,7 @@ async def deliver(scene: Stage, number: int) -> float:
         began = time.monotonic()
         try:
             await scene.write("alice", f"text {number}", f"dm-{number}", id=f"e{number}")
-        except NotAccepted:
+        except EventNotAcceptedError:
             longest = max(longest, time.monotonic() - began)
             await asyncio.sleep(0.05)
         else:
@@ -94,7 +96,7 @@ async def test_a_commit_whose_answer_is_lost_is_known_when_the_event_is_delivere
     async with scene.open():
         assert await scene.ask("alice", "zero") == "heard: zero"
         proxy.silence_after(b"INSERT INTO inbox", b"COMMIT")
-        with pytest.raises(NotAccepted):
+        with pytest.raises(EventNotAcceptedError):
             await scene.write("alice", "one", id="e1")
         assert not await scene.write("alice", "one", id="e1")
         await scene.wait_for(2)
@@ -103,14 +105,12 @@ async def test_a_commit_whose_answer_is_lost_is_known_when_the_event_is_delivere
 
 
 async def test_what_happens_in_turns_is_told_again_after_a_connection_fell_silent(
-    proxied: tuple[TcpProxy, str], monkeypatch: pytest.MonkeyPatch
+    proxied: tuple[TcpProxy, str],
 ) -> None:
-    monkeypatch.setattr("gateway.postgres_pubsub.LISTEN_CHECK", 0.2)
-    monkeypatch.setattr("gateway.postgres_pubsub.RECONNECT_DELAY", 0.05)
     proxy, url = proxied
-    database = impatient(make_database(url), 0.5)
+    database = impatient(connect(url), 0.5)
     await database.open()
-    pubsub = PostgresPubSub(database)
+    pubsub = PostgresPubSub(database, Timings(listen_check=0.2, reconnect=0.05))
     try:
         with await pubsub.subscribe("topic") as queue:
             proxy.silence()
@@ -130,7 +130,7 @@ async def test_a_statement_whose_answer_never_comes_ends_and_its_connection_is_n
     proxied: tuple[TcpProxy, str],
 ) -> None:
     proxy, url = proxied
-    database = impatient(make_database(url), 0.5)
+    database = impatient(connect(url), 0.5)
     await database.open()
     used: list[int] = []
 
@@ -152,7 +152,7 @@ async def test_a_statement_whose_answer_never_comes_ends_and_its_connection_is_n
 
 async def test_a_cancelled_statement_whose_answer_never_comes_ends(proxied: tuple[TcpProxy, str]) -> None:
     proxy, url = proxied
-    database = impatient(make_database(url), 0.5)
+    database = impatient(connect(url), 0.5)
     await database.open()
     waits = asyncio.Event()
 
@@ -224,6 +224,6 @@ async def test_webhooks_get_their_503_in_time_while_another_process_has_the_file
 
 async def refused(scene: Stage, number: int) -> float:
     began = time.monotonic()
-    with pytest.raises(NotAccepted):
+    with pytest.raises(EventNotAcceptedError):
         await scene.write("alice", f"text {number}", f"dm-{number}", id=f"e{number}")
     return time.monotonic() - began

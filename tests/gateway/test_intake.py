@@ -16,8 +16,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from gateway import Conversation
-from gateway.intake import NotAccepted
-from gateway.interface import Event, MalformedEventError
+from gateway.channels.errors import EventNotAcceptedError
+from gateway.channels.event import Event, MalformedEventError
 
 
 def an_event(number: int, where: str = "dm-alice", message_key: str | None = None, payload: str | None = None) -> Event:
@@ -72,7 +72,7 @@ async def test_an_event_that_the_database_does_not_take_spoils_no_other(
     async with scene.open():
         results = await asyncio.gather(*(scene.gateway.accept(an_event(n)) for n in range(5)), return_exceptions=True)
         await scene.wait_for(4)
-    assert [type(result) for result in results] == [bool, bool, NotAccepted, bool, bool]
+    assert [type(result) for result in results] == [bool, bool, EventNotAcceptedError, bool, bool]
     assert [sent.text for sent in scene.sent] == [f"heard: {number}" for number in (0, 1, 3, 4)]
 
 
@@ -148,7 +148,7 @@ async def test_what_a_driver_does_not_take_fails_its_own_event_alone(
         deliveries = (scene.gateway.accept(an_event(n, f"dm-{n % 7}")) for n in range(200))
         results = await asyncio.gather(*deliveries, return_exceptions=True)
         await scene.wait_for(199)
-    assert [type(result) for result in results] == [NotAccepted if n == 100 else bool for n in range(200)]
+    assert [type(result) for result in results] == [EventNotAcceptedError if n == 100 else bool for n in range(200)]
     assert transactions < 40
 
 
@@ -232,7 +232,7 @@ async def test_a_database_that_takes_too_long_answers_503_and_what_is_delivered_
 
     monkeypatch.setattr(scene.gateway._inbox, "accept", accept)
     async with scene.open():
-        with pytest.raises(NotAccepted):
+        with pytest.raises(EventNotAcceptedError):
             await scene.gateway.accept(an_event(1))
         scene.gateway._intake.timeout = 20
         slow.set()

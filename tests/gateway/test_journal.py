@@ -17,7 +17,7 @@ from langchain.tools import tool as langchain_tool
 from peers.aimock import Aimock, calls_tool, says
 from peers.wait import wait_until_async
 from pydantic_ai import Agent as PydanticAgent
-from stage import FakeProvider, Stage, stage
+from stage import IMPATIENT, FakeProvider, Stage, stage, stage_timings
 
 from gateway import Agent, TurnContext
 from toolkits import ToolError, Toolkit, tool
@@ -218,11 +218,11 @@ async def test_a_turn_goes_on_after_a_sign_in_and_repeats_nothing(engine: str, s
 async def test_a_turn_that_a_stop_cut_off_goes_on_where_it_was(
     engine: str, streams: bool, server: Aimock, tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.dispatch.STOP_GRACE", 0.1)
-    monkeypatch.setattr("gateway.distributed.STOP_GRACE", 0.1)
     log = Log()
     agent = agent_of("own", engine, server, log, Reading)
-    scene = stage(tmp_path, agent=agent, database=database_url, streams=streams)
+    scene = stage(
+        tmp_path, agent=agent, database=database_url, streams=streams, timings=stage_timings(shutdown_grace=0.1)
+    )
     async with scene.open():
         await scene.write("alice", "work")
         await log.begun()
@@ -235,11 +235,10 @@ async def test_a_turn_that_a_stop_cut_off_goes_on_where_it_was(
     assert len(await asyncio.to_thread(server.requests)) == requests + 1
 
 
-@pytest.mark.usefixtures("impatient")
 async def test_a_turn_whose_model_fails_half_way_repeats_nothing(server: Aimock, tmp_path: Path) -> None:
     log = Log()
     log.gate.set()
-    scene = stage(tmp_path, agent=agent_of("own", "openai-agents", server, log))
+    scene = stage(tmp_path, agent=agent_of("own", "openai-agents", server, log), timings=IMPATIENT)
     real = log.second
 
     async def then_fail() -> str:
@@ -255,7 +254,7 @@ async def test_a_turn_whose_model_fails_half_way_repeats_nothing(server: Aimock,
 async def test_a_tool_that_raises_is_not_called_again_until_an_operator_says_so(
     server: Aimock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from gateway.dead_letters import DeadLetters
+    from gateway.operations.dead_letters import DeadLetters
 
     log = Log(fail=ValueError("broken"))
     log.gate.set()
@@ -282,7 +281,7 @@ async def test_a_tool_that_told_the_model_that_it_could_not_has_ended(server: Ai
 async def test_what_a_worker_does_that_lost_its_turn_is_not_kept(
     server: Aimock, tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.inbox.Inbox.let_go", lambda *_: None)  # the other worker plays it on
+    monkeypatch.setattr("gateway.inbox.inbox.Inbox.let_go", lambda *_: None)  # the other worker plays it on
     log = Log()
     scene = stage(tmp_path, agent=agent_of("own", "pydantic-ai", server, log), database=database_url)
     async with scene.open():

@@ -13,7 +13,7 @@ from langchain_core.messages import AIMessage
 from langgraph.graph import END, START, MessagesState, StateGraph
 from peers.aimock import Aimock, calls_tool, says
 from pydantic import BaseModel
-from stage import Stage, stage
+from stage import Stage, stage, stage_timings
 
 from gateway import Agent
 from toolkits import Toolkit, tool
@@ -93,17 +93,12 @@ async def stopped_scene(kind: str, server: Aimock, directory: Path, gate: Gate) 
     else:
         server.load([says("go", "done", hasToolResult=True), calls_tool("go", "wait")])
         agent = Agent(model=model("langgraph", server), engine="langgraph", toolkits=[Waiting(gate)])
-    scene = stage(directory, agent=agent)
+    scene = stage(directory, agent=agent, timings=stage_timings(shutdown_grace=0.1))
     async with scene.open():
         await scene.write("alice", "go")
         await gate.reached.wait()
     gate.open.set()
     return scene
-
-
-@pytest.fixture(autouse=True)
-def _no_grace(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.dispatch.STOP_GRACE", 0.1)
 
 
 def touching(marker: Path) -> ormsgpack.Ext:

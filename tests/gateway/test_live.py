@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stage import RecordingPresenter, Stage, Vault, stage
+from stage import RecordingPresenter, Stage, Vault, stage, stage_timings
 
 from gateway import (
     Agent,
@@ -19,7 +19,7 @@ from gateway import (
     ToolStarted,
     phase,
 )
-from gateway.live import LiveView, Steps
+from gateway.channels.live import LiveView, Steps
 from toolkits import Toolkit, tool
 
 
@@ -59,17 +59,16 @@ class Gated:
 
 @pytest.fixture
 def gated(monkeypatch: pytest.MonkeyPatch) -> Gated:
-    monkeypatch.setattr("gateway.live.FIRST_AFTER", 0.01)
     made = Gated()
     monkeypatch.setattr(RecordingPresenter, "live_view", lambda *_: made.view)
     return made
 
 
-def scene_of(gated: Gated, tmp_path: Path) -> Stage:
+def scene_of(gated: Gated, tmp_path: Path, first_status: float = 0.01) -> Stage:
     async def flow(message: Message) -> str:
         return await gated.flow(message)
 
-    return stage(tmp_path, agent=Agent(flow))
+    return stage(tmp_path, agent=Agent(flow), timings=stage_timings(first_status=first_status))
 
 
 async def test_the_steps_are_shown_while_it_runs_and_taken_away(tmp_path: Path, gated: Gated) -> None:
@@ -109,12 +108,9 @@ async def test_an_update_under_way_ends_before_it_is_taken_away(tmp_path: Path, 
         assert (len(gated.view.shown), gated.view.closed) == (1, 1)
 
 
-async def test_a_turn_that_is_over_at_once_shows_nothing(
-    tmp_path: Path, gated: Gated, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("gateway.live.FIRST_AFTER", 5)
+async def test_a_turn_that_is_over_at_once_shows_nothing(tmp_path: Path, gated: Gated) -> None:
     gated.gate.set()
-    scene = scene_of(gated, tmp_path)
+    scene = scene_of(gated, tmp_path, first_status=5)
     async with scene.open():
         assert await scene.ask("alice", "go") == "done"
     assert gated.view.shown == []

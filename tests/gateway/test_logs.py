@@ -4,7 +4,7 @@ import logging
 from pathlib import Path
 
 import pytest
-from stage import stage
+from stage import IMPATIENT, stage
 
 from gateway.logs import redact
 from toolkits import Toolkit, tool
@@ -56,9 +56,9 @@ class Broken(Toolkit):
 
 
 async def test_each_retry_leaves_one_line_and_the_end_says_why(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, impatient: None
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    scene = stage(tmp_path, [Broken()], settings={"turn_tries": 3})
+    scene = stage(tmp_path, [Broken()], settings={"turn_tries": 3}, timings=IMPATIENT)
     async with scene.open():
         assert "reference" in await scene.ask("alice", "call fail")
     lines = [record for record in caplog.records if record.levelno >= logging.WARNING]

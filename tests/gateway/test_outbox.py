@@ -6,17 +6,16 @@ from pathlib import Path
 
 import pytest
 from peers.wait import wait_until_async
-from stage import Stage, place, stage
+from stage import IMPATIENT, Stage, place, stage, stage_timings
 
 from gateway import Conversation, SettingError
-from gateway.interface import (
-    AGAIN,
-    Delivery,
-    DeliveryAmbiguous,
-    DeliveryRefused,
-    RetryLater,
-    Unreachable,
+from gateway.channels.errors import (
+    DeliveryAmbiguousError,
+    DeliveryRefusedError,
+    RecipientUnreachableError,
+    RetryLaterError,
 )
+from gateway.channels.presenter import AGAIN, Delivery
 
 LATER = timedelta(hours=1)
 
@@ -25,11 +24,10 @@ def texts(scene: Stage, where: str | None = None) -> list[str]:
     return [sent.text for sent in scene.sent if where in (None, sent.conversation)]
 
 
-@pytest.mark.usefixtures("impatient")
 async def test_what_a_platform_does_not_take_is_tried_again_before_what_follows(
     tmp_path: Path, database_url: str
 ) -> None:
-    scene = stage(tmp_path, database=database_url)
+    scene = stage(tmp_path, database=database_url, timings=IMPATIENT)
     scene.channel.presenter.failures += [ConnectionError("refused")] * 3
     async with scene.open():
         for number in range(4):
@@ -38,12 +36,11 @@ async def test_what_a_platform_does_not_take_is_tried_again_before_what_follows(
     assert texts(scene) == [f"heard: {number}" for number in range(4)]
 
 
-@pytest.mark.usefixtures("impatient")
 async def test_what_is_never_taken_is_a_dead_letter_and_the_person_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str
 ) -> None:
     monkeypatch.setenv("UNDERSTUDY_DELIVERY_TRIES", "3")
-    scene = stage(tmp_path, database=database_url)
+    scene = stage(tmp_path, database=database_url, timings=IMPATIENT)
     scene.channel.presenter.failures += [ConnectionError("token=hunter2 refused")] * 3
     async with scene.open():
         await scene.write("alice", "one")
@@ -54,7 +51,9 @@ async def test_what_is_never_taken_is_a_dead_letter_and_the_person_is_told(
     assert error == "ConnectionError: token=*** refused"
 
 
-@pytest.mark.parametrize(("refusal", "told"), [(DeliveryRefused("too odd"), True), (Unreachable("blocked"), False)])
+@pytest.mark.parametrize(
+    ("refusal", "told"), [(DeliveryRefusedError("too odd"), True), (RecipientUnreachableError("blocked"), False)]
+)
 async def test_what_is_refused_is_not_tried_again(tmp_path: Path, refusal: Exception, told: bool) -> None:
     scene = stage(tmp_path)
     scene.channel.presenter.failures.append(refusal)
@@ -69,7 +68,7 @@ async def test_what_is_refused_is_not_tried_again(tmp_path: Path, refusal: Excep
 
 async def test_a_tenant_that_asks_for_a_pause_gets_one_and_no_other_does(tmp_path: Path, database_url: str) -> None:
     scene = stage(tmp_path, database=database_url)
-    scene.channel.presenter.failures.append(RetryLater(3600))
+    scene.channel.presenter.failures.append(RetryLaterError(3600))
     async with scene.open():
         await scene.write("alice", "first")
         await scene.wait_until_rows("SELECT count(*) FROM outbox WHERE status = 'retrying'", 1)
@@ -93,7 +92,7 @@ async def test_a_platform_that_asks_for_an_impossible_pause_gets_a_possible_one(
     tmp_path: Path, seconds: float, caplog: pytest.LogCaptureFixture
 ) -> None:
     scene = stage(tmp_path)
-    scene.channel.presenter.failures.append(RetryLater(seconds))
+    scene.channel.presenter.failures.append(RetryLaterError(seconds))
     async with scene.open():
         await scene.write("alice", "hello")
         await scene.wait_until_rows("SELECT count(*) FROM pauses", 1)
@@ -104,20 +103,18 @@ async def test_a_platform_that_asks_for_an_impossible_pause_gets_a_possible_one(
     assert "Traceback" not in caplog.text
 
 
-@pytest.mark.usefixtures("impatient")
 async def test_an_answer_that_may_have_arrived_is_sent_again_with_a_mark(tmp_path: Path, database_url: str) -> None:
-    scene = stage(tmp_path, database=database_url)
-    scene.channel.presenter.failures.append(DeliveryAmbiguous("the answer was lost"))
+    scene = stage(tmp_path, database=database_url, timings=IMPATIENT)
+    scene.channel.presenter.failures.append(DeliveryAmbiguousError("the answer was lost"))
     async with scene.open():
         assert await scene.ask("alice", "hello") == f"{AGAIN}\nheard: hello"
     assert scene.rows("SELECT count(*) FROM outbox WHERE ambiguous") == [(1,)]
 
 
-@pytest.mark.usefixtures("impatient")
 async def test_an_operator_may_have_it_dropped_instead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UNDERSTUDY_AMBIGUOUS_SENDS", "drop")
-    scene = stage(tmp_path)
-    scene.channel.presenter.failures.append(DeliveryAmbiguous("the answer was lost"))
+    scene = stage(tmp_path, timings=IMPATIENT)
+    scene.channel.presenter.failures.append(DeliveryAmbiguousError("the answer was lost"))
     async with scene.open():
         await scene.write("alice", "one")
         assert await scene.ask("alice", "two") == "heard: two"
@@ -125,12 +122,11 @@ async def test_an_operator_may_have_it_dropped_instead(tmp_path: Path, monkeypat
     assert "UNDERSTUDY_AMBIGUOUS_SENDS" in error
 
 
-@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("arrived", [True, False])
 async def test_where_the_platform_tells_what_arrived_it_is_asked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arrived: bool
 ) -> None:
-    scene = stage(tmp_path)
+    scene = stage(tmp_path, timings=IMPATIENT)
     asked: list[Delivery] = []
 
     async def was_sent(delivery: Delivery) -> bool:
@@ -140,7 +136,7 @@ async def test_where_the_platform_tells_what_arrived_it_is_asked(
         return arrived
 
     monkeypatch.setattr(scene.channel.presenter, "was_sent", was_sent)
-    scene.channel.presenter.failures.append(DeliveryAmbiguous("the answer was lost"))
+    scene.channel.presenter.failures.append(DeliveryAmbiguousError("the answer was lost"))
     async with scene.open():
         await scene.write("alice", "one")
         await scene.wait_until_rows("SELECT count(*) FROM outbox WHERE ambiguous", 1)
@@ -155,9 +151,8 @@ async def test_a_look_up_that_the_platform_puts_off_is_no_failure_and_holds_up_n
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str, arrived: bool
 ) -> None:
     monkeypatch.setenv("UNDERSTUDY_DELIVERY_TRIES", "2")
-    monkeypatch.setattr("gateway.gateway.DUE_EVERY", 0.02)
-    scene = stage(tmp_path, database=database_url)
-    put_off = [RetryLater(3600)] * 3
+    scene = stage(tmp_path, database=database_url, timings=stage_timings(due_interval=0.02))
+    put_off = [RetryLaterError(3600)] * 3
 
     async def was_sent(delivery: Delivery) -> bool:
         if put_off:
@@ -165,8 +160,8 @@ async def test_a_look_up_that_the_platform_puts_off_is_no_failure_and_holds_up_n
         return arrived
 
     monkeypatch.setattr(scene.channel.presenter, "was_sent", was_sent)
-    scene.channel.presenter.failures.append(DeliveryAmbiguous("the answer was lost"))
-    due = "SELECT count(*) FROM outbox WHERE status = 'retrying' AND error LIKE '%RetryLater%'"
+    scene.channel.presenter.failures.append(DeliveryAmbiguousError("the answer was lost"))
+    due = "SELECT count(*) FROM outbox WHERE status = 'retrying' AND error LIKE '%RetryLaterError%'"
     async with scene.open():
         await scene.write("alice", "one")
         while put_off:
@@ -195,11 +190,10 @@ async def test_what_was_being_sent_when_the_process_died_counts_as_ambiguous(tmp
         assert (await second.wait_for(1))[0].text == f"{AGAIN}\nheard: hello"
 
 
-@pytest.mark.usefixtures("impatient")
 async def test_a_long_answer_goes_on_with_the_part_that_was_next(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str
 ) -> None:
-    scene = stage(tmp_path, database=database_url)
+    scene = stage(tmp_path, database=database_url, timings=IMPATIENT)
     monkeypatch.setattr(scene.channel.presenter, "parts", lambda text: [f"{text} {part}" for part in range(4)])
     real = scene.channel.presenter.send_text
     calls = 0
@@ -294,7 +288,6 @@ async def test_what_a_platform_no_longer_allows_is_a_dead_letter_with_that_reaso
     }
 
 
-@pytest.mark.usefixtures("impatient")
 async def test_a_message_whose_model_fails_is_tried_again_and_others_go_on(tmp_path: Path, database_url: str) -> None:
     from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart
     from pydantic_ai.models.function import AgentInfo
@@ -311,7 +304,7 @@ async def test_a_message_whose_model_fails_is_tried_again_and_others_go_on(tmp_p
             raise ConnectionError("the model is away")
         return ModelResponse([TextPart(f"heard: {text}")])
 
-    scene = stage(tmp_path, model=model, database=database_url)
+    scene = stage(tmp_path, model=model, database=database_url, timings=IMPATIENT)
     async with scene.open():
         await scene.write("alice", "one")
         await wait_until_async(lambda: heard, what="it was tried")
@@ -322,7 +315,6 @@ async def test_a_message_whose_model_fails_is_tried_again_and_others_go_on(tmp_p
     assert heard.count("two") == 1
 
 
-@pytest.mark.usefixtures("impatient")
 async def test_a_message_whose_model_fails_for_ever_is_a_dead_letter(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -334,7 +326,7 @@ async def test_a_message_whose_model_fails_for_ever_is_a_dead_letter(
         tries += 1
         raise ConnectionError("the model is away")
 
-    scene = stage(tmp_path, model=model)  # type: ignore[arg-type]
+    scene = stage(tmp_path, model=model, timings=IMPATIENT)  # type: ignore[arg-type]
     async with scene.open():
         answer = await scene.ask("alice", "one")
     [(status, reference, error)] = scene.rows("SELECT status, reference, error FROM inbox")
@@ -343,6 +335,6 @@ async def test_a_message_whose_model_fails_for_ever_is_a_dead_letter(
 
 
 def test_a_mark_fits_into_what_the_channels_leave_free() -> None:
-    from gateway.interface import MARK_LENGTH
+    from gateway.channels.presenter import MARK_LENGTH
 
     assert len(AGAIN) + 1 <= MARK_LENGTH

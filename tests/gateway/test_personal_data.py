@@ -9,8 +9,8 @@ from sqlalchemy.exc import DBAPIError
 from stage import Stage, Vault, stage
 from typer.testing import CliRunner
 
-from gateway.cli import app
-from gateway.copying import TABLES
+from gateway.cli.main import app
+from gateway.operations.copying import TABLES
 from oauth import Identity, Keyring
 
 KEY = Keyring.generate()

@@ -8,10 +8,11 @@ import pytest
 from peers.postgres import PostgresServer
 from sqlalchemy import text
 
-from gateway.database import make_database
-from gateway.postgres import PostgresDatabase
-from gateway.postgres_pubsub import LONGEST_PAYLOAD, PostgresPubSub
-from gateway.pubsub import MOST_PENDING, PubSub
+from gateway.pubsub.postgres import LONGEST_PAYLOAD, PostgresPubSub
+from gateway.pubsub.pubsub import MOST_PENDING, PubSub
+from gateway.storage.connect import connect
+from gateway.storage.postgres import PostgresDatabase
+from gateway.timings import Timings
 
 Open = Callable[[], Awaitable[PostgresPubSub]]
 END_LISTENERS = text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN %'")
@@ -23,10 +24,10 @@ async def open_one(postgres: PostgresServer) -> AsyncIterator[Open]:
     url, opened = postgres.make(), list[tuple[PostgresDatabase, PostgresPubSub]]()
 
     async def made() -> PostgresPubSub:
-        database = make_database(url)
+        database = connect(url)
         assert isinstance(database, PostgresDatabase)
         await database.open()
-        opened.append((database, PostgresPubSub(database)))
+        opened.append((database, PostgresPubSub(database, Timings(reconnect=0.05))))
         return opened[-1][1]
 
     yield made
@@ -63,10 +64,7 @@ async def test_what_is_too_long_is_left_out(open_one: Open, caplog: pytest.LogCa
     assert "too long" in caplog.text
 
 
-async def test_it_goes_on_when_the_database_ended_the_connection(
-    open_one: Open, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("gateway.postgres_pubsub.RECONNECT_DELAY", 0.05)
+async def test_it_goes_on_when_the_database_ended_the_connection(open_one: Open) -> None:
     here, there = await open_one(), await open_one()
     with await here.subscribe("a") as queue:
         async with there._database.write() as connection:

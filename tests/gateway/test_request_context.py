@@ -176,7 +176,7 @@ async def test_a_host_that_fails_ends_the_message_with_a_sentence(tmp_path: Path
 
 
 async def test_a_line_of_the_log_has_it() -> None:
-    record = logging.LogRecord("gateway.turn", logging.INFO, "", 1, "hello", None, None)
+    record = logging.LogRecord("gateway.turns.player", logging.INFO, "", 1, "hello", None, None)
     with request_context({"REQUEST_ID": "4db7b441", "USER_ID": "U1"}):
         assert RedactingFormatter(FORMAT).format(record).endswith("[REQUEST_ID=4db7b441 USER_ID=U1]: hello")
-    assert RedactingFormatter(FORMAT).format(record).endswith("gateway.turn: hello")
+    assert RedactingFormatter(FORMAT).format(record).endswith("gateway.turns.player: hello")

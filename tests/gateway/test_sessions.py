@@ -13,7 +13,7 @@ from stage import Stage, Vault, obey, stage, texts_told
 from typer.testing import CliRunner
 
 from gateway import Agent
-from gateway.cli import app
+from gateway.cli.main import app
 
 
 class Recorder:
@@ -91,7 +91,7 @@ async def test_what_an_engine_keeps_beside_what_was_said_does_not_count(make: Ma
 async def test_however_short_items_are_there_are_so_many_at_most(
     make: Make, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.summaries.MOST_ITEMS", 10)
+    monkeypatch.setattr("gateway.turns.summaries.MOST_ITEMS", 10)
     scene = make()
     async with scene.open():
         for number in range(12):

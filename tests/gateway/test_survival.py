@@ -9,7 +9,6 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import CancelledError
 from dataclasses import replace
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +19,13 @@ from pydantic_ai.messages import ModelMessage, ModelResponse
 from pydantic_ai.models.function import AgentInfo
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
-from stage import obey, stage
+from stage import IMPATIENT, obey, stage, stage_timings
 from starlette.requests import Request
 from starlette.routing import Route
 
 from gateway import Conversation, Identity, Message
+from gateway.channels.event import Event
 from gateway.executor import LoopExecutor, equip_loop
-from gateway.interface import Event
 from toolkits import Toolkit, tool
 
 
@@ -70,9 +69,7 @@ async def test_a_tool_that_raises_cancelled_error_or_exits_fails_its_own_turn_al
     assert scene.rows("SELECT status FROM inbox ORDER BY id") == [("dead",), ("done",), ("done",)]
 
 
-async def test_a_model_that_raises_cancelled_error_is_tried_again(
-    tmp_path: Path, database_url: str, impatient: None
-) -> None:
+async def test_a_model_that_raises_cancelled_error_is_tried_again(tmp_path: Path, database_url: str) -> None:
     asked = 0
 
     async def slip(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
@@ -82,16 +79,14 @@ async def test_a_model_that_raises_cancelled_error_is_tried_again(
             raise asyncio.CancelledError
         return await obey(messages, info)
 
-    scene = stage(tmp_path, model=slip, database=database_url, max_concurrent_turns=1)
+    scene = stage(tmp_path, model=slip, database=database_url, max_concurrent_turns=1, timings=IMPATIENT)
     async with scene.open():
         assert await scene.ask("alice", "hello") == "heard: hello"
     assert scene.rows("SELECT status, attempts FROM inbox") == [("done", 2)]
 
 
-async def test_a_channel_whose_library_raises_cancelled_error_delivers_later(
-    tmp_path: Path, database_url: str, impatient: None
-) -> None:
-    scene = stage(tmp_path, database=database_url, max_concurrent_turns=1)
+async def test_a_channel_whose_library_raises_cancelled_error_delivers_later(tmp_path: Path, database_url: str) -> None:
+    scene = stage(tmp_path, database=database_url, max_concurrent_turns=1, timings=IMPATIENT)
     scene.channel.presenter.failures = [asyncio.CancelledError()]  # type: ignore[list-item]
     async with scene.open():
         await scene.write("alice", "hello")
@@ -123,10 +118,14 @@ class Stubborn(Toolkit):
 async def test_a_run_that_swallows_its_cancellation_is_abandoned_and_its_turn_ends(
     tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("gateway.runner.TURN_TIMEOUT", timedelta(seconds=0.3))
-    monkeypatch.setattr("gateway.runner.CANCEL_GRACE", 0.1)
     stubborn = Stubborn()
-    scene = stage(tmp_path, [stubborn], database=database_url, max_concurrent_turns=1)
+    scene = stage(
+        tmp_path,
+        [stubborn],
+        database=database_url,
+        max_concurrent_turns=1,
+        timings=stage_timings(turn=0.3, cancel_grace=0.1),
+    )
     async with scene.open():
         assert "took too long" in await scene.ask("alice", "call cling")
         assert stubborn.cancelled.is_set()
@@ -139,11 +138,10 @@ async def test_a_run_that_swallows_its_cancellation_is_abandoned_and_its_turn_en
 async def test_a_stop_does_not_wait_for_a_run_that_swallows_its_cancellation(
     tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.dispatch.STOP_GRACE", 0.1)
-    monkeypatch.setattr("gateway.distributed.STOP_GRACE", 0.1)
-    monkeypatch.setattr("gateway.runner.CANCEL_GRACE", 0.1)
     stubborn = Stubborn()
-    scene = stage(tmp_path, [stubborn], database=database_url)
+    scene = stage(
+        tmp_path, [stubborn], database=database_url, timings=stage_timings(shutdown_grace=0.1, cancel_grace=0.1)
+    )
     async with scene.open():
         await scene.write("alice", "call cling")
         await scene.wait_until_rows("SELECT count(*) FROM tool_calls", 1)
@@ -177,9 +175,8 @@ def hanging() -> Iterator[Hanging]:
 async def test_tools_that_never_return_take_no_thread_from_look_ups_and_are_replaced_within_a_bound(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hanging: Hanging
 ) -> None:
-    monkeypatch.setattr("gateway.runner.TURN_TIMEOUT", timedelta(seconds=1))
     executor = equip_loop(LoopExecutor(tool_threads=1, most_abandoned=2))
-    scene = stage(tmp_path, [hanging])
+    scene = stage(tmp_path, [hanging], timings=stage_timings(turn=1))
     app = httpx.ASGITransport(scene.gateway.asgi())
     async with scene.open(), httpx.AsyncClient(transport=app, base_url="http://test") as client:
         for number in range(2):
@@ -201,9 +198,9 @@ async def test_tools_that_never_return_take_no_thread_from_look_ups_and_are_repl
 
 
 async def test_messages_of_a_channel_that_is_gone_become_dead_letters_and_hold_nobody_up(
-    tmp_path: Path, database_url: str, impatient: None
+    tmp_path: Path, database_url: str
 ) -> None:
-    scene = stage(tmp_path, database=database_url, max_concurrent_turns=1)
+    scene = stage(tmp_path, database=database_url, max_concurrent_turns=1, timings=IMPATIENT)
     gone = Conversation("gone", "T1", "dm-alice", shared=False)
     async with scene.open():
         await scene.gateway.accept(Event("g1", gone, json.dumps({"text": "anybody there?"})))
@@ -215,9 +212,9 @@ async def test_messages_of_a_channel_that_is_gone_become_dead_letters_and_hold_n
 
 @pytest.mark.parametrize(("status", "ambiguous"), [("retrying", False), ("sending", True)])
 async def test_answers_to_a_channel_that_is_gone_become_dead_letters(
-    tmp_path: Path, database_url: str, impatient: None, status: str, ambiguous: bool
+    tmp_path: Path, database_url: str, status: str, ambiguous: bool
 ) -> None:
-    scene = stage(tmp_path, database=database_url, max_concurrent_turns=1)
+    scene = stage(tmp_path, database=database_url, max_concurrent_turns=1, timings=IMPATIENT)
     async with scene.open():
         await scene.ask("alice", "hello")
     scene.rows(f"UPDATE outbox SET status = '{status}', due_at = '2020-01-01 00:00:00'")
@@ -255,10 +252,9 @@ async def test_a_tenant_whose_platform_hangs_holds_no_turns_of_another(tmp_path:
 
 
 async def test_a_message_whose_reading_never_ends_is_a_dead_letter_after_its_tries(
-    tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch, impatient: None
+    tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.turn.PARSE_TIMEOUT", 0.02)
-    scene = stage(tmp_path, database=database_url, max_concurrent_turns=1)
+    scene = stage(tmp_path, database=database_url, max_concurrent_turns=1, timings=replace(IMPATIENT, parse=0.02))
     parse = scene.channel.parse
 
     async def parse_or_hang(payload: str) -> Message | None:
@@ -298,9 +294,7 @@ async def test_a_message_whose_reading_kills_the_process_is_given_up_unread(tmp_
 async def test_a_turn_whose_end_cannot_be_written_is_ended_with_plain_values_after_its_tries(
     tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.dispatch.RETRY_DELAY", 0.02)
-    monkeypatch.setattr("gateway.distributed.RETRY_DELAY", 0.02)
-    scene = stage(tmp_path, database=database_url, max_concurrent_turns=1)
+    scene = stage(tmp_path, database=database_url, max_concurrent_turns=1, timings=stage_timings(drain_retry=0.02))
     parse = scene.channel.parse
 
     async def parse_odd(payload: str) -> Message | None:
@@ -368,9 +362,8 @@ class Desk(Toolkit):
 async def test_a_failure_of_the_database_in_a_turn_costs_the_message_neither_its_place_nor_a_try(
     tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("gateway.dispatch.RETRY_DELAY", 0.1)
     desk = Desk(Outage(database_url))
-    scene = stage(tmp_path, [desk], database=database_url)
+    scene = stage(tmp_path, [desk], database=database_url, timings=stage_timings(drain_retry=0.1))
     async with scene.open():
         await scene.write("alice", "call break_off")
         await scene.write("alice", "second")

@@ -5,8 +5,7 @@ from pathlib import Path
 
 from stage import Stage, Vault, place, stage
 
-from gateway.interface import TranscriptEntry
-from gateway.transcript import MOST_MESSAGES
+from gateway.history.transcript import MOST_MESSAGES, TranscriptEntry
 
 
 async def shown(scene: Stage) -> list[str]:

@@ -13,9 +13,9 @@ from peers.postgres import PostgresServer
 from procrastinate.jobs import Job
 from procrastinate.manager import JobManager
 from sqlalchemy.ext.asyncio import AsyncConnection
-from stage import Stage, stage
+from stage import Stage, stage, stage_timings
 
-from gateway.distributed import DistributedDispatcher
+from gateway.inbox.distributed import DistributedDispatcher
 
 COUNT_LISTENING = (
     "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN \"procrastinate%'"
@@ -43,10 +43,8 @@ def looks(monkeypatch: pytest.MonkeyPatch) -> Looks:
     return Looks(monkeypatch)
 
 
-@pytest.fixture
-def unpolled(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Workers look for jobs when they are notified, and at no other time."""
-    monkeypatch.setattr("gateway.distributed.POLL", 3600)
+#: Workers look for jobs when they are notified, and at no other time.
+UNPOLLED = stage_timings(job_poll=3600)
 
 
 def dispatcher_of(scene: Stage) -> DistributedDispatcher:
@@ -96,12 +94,11 @@ async def test_the_jobs_of_a_conversation_are_found_by_an_index(tmp_path: Path, 
     assert any("understudy_jobs_by_lock" in line for (line,) in plan)
 
 
-@pytest.mark.usefixtures("unpolled")
 async def test_a_message_whose_transaction_relies_on_a_waiting_job_is_answered_if_a_worker_looks_before_it_ends(
     tmp_path: Path, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch, looks: Looks
 ) -> None:
     """The job must not run and end before the message can be seen."""
-    scene = stage(tmp_path, database=postgres.make())
+    scene = stage(tmp_path, database=postgres.make(), timings=UNPOLLED)
     assert scene.worker is not None
     dispatcher, deferred, commit = scene.gateway._dispatcher, asyncio.Event(), asyncio.Event()
     defer = dispatcher.defer
@@ -125,12 +122,11 @@ async def test_a_message_whose_transaction_relies_on_a_waiting_job_is_answered_i
             assert [sent.text for sent in await scene.wait_for(2)] == ["heard: one", "heard: two"]
 
 
-@pytest.mark.usefixtures("unpolled")
 async def test_a_message_that_comes_after_a_drain_found_no_more_and_before_its_job_ends_is_answered(
     tmp_path: Path, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch, looks: Looks
 ) -> None:
     """Its own job cannot be fetched yet when the workers are notified of it."""
-    scene = stage(tmp_path, database=postgres.make())
+    scene = stage(tmp_path, database=postgres.make(), timings=UNPOLLED)
     ending, end = asyncio.Event(), asyncio.Event()
     finish = JobManager.finish_job
 
@@ -151,11 +147,10 @@ async def test_a_message_that_comes_after_a_drain_found_no_more_and_before_its_j
         assert [sent.text for sent in await scene.wait_for(2)] == ["heard: one", "heard: two"]
 
 
-@pytest.mark.usefixtures("unpolled")
 async def test_a_notification_that_comes_while_a_worker_looks_is_not_forgotten(
     tmp_path: Path, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    scene = stage(tmp_path, database=postgres.make())
+    scene = stage(tmp_path, database=postgres.make(), timings=UNPOLLED)
     fetch, came = JobManager.fetch_job, list[str]()
 
     async def fetch_job(jobs: Any, queues: Iterable[str] | None, worker_id: int) -> Job | None:
@@ -174,11 +169,10 @@ async def test_a_notification_that_comes_while_a_worker_looks_is_not_forgotten(
         assert {sent.text for sent in await scene.wait_for(2)} == {"heard: one", "heard: two"}
 
 
-@pytest.mark.usefixtures("unpolled")
 async def test_no_wake_up_is_lost_while_messages_and_drains_race(tmp_path: Path, postgres: PostgresServer) -> None:
     """Messages come one by one to few conversations, just when the drain of the one before ends."""
     url, chance = postgres.make(), random.Random(1)
-    scenes = [stage(tmp_path, database=url) for _ in range(2)]
+    scenes = [stage(tmp_path, database=url, timings=UNPOLLED) for _ in range(2)]
     people, each = ["alice", "bob", "carol"], 40
 
     async def write(person: str) -> None:
@@ -201,13 +195,12 @@ async def test_no_wake_up_is_lost_while_messages_and_drains_race(tmp_path: Path,
         assert [text for key, text in said if key == f"dm-{person}"] == [f"heard: {number}" for number in range(each)]
 
 
-@pytest.mark.usefixtures("unpolled")
 async def test_of_many_workers_one_looks_for_a_new_job(
     tmp_path: Path, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch, looks: Looks
 ) -> None:
     monkeypatch.setenv("UNDERSTUDY_TAKEOVER_SECONDS", "2")
     url, count = postgres.make(), 20
-    scenes = [stage(tmp_path, database=url) for _ in range(4)]
+    scenes = [stage(tmp_path, database=url, timings=UNPOLLED) for _ in range(4)]
 
     def divided() -> bool:
         jobs = [dispatcher_of(scene)._turn_jobs for scene in scenes]
@@ -234,8 +227,7 @@ async def test_a_job_is_found_if_the_worker_that_is_to_look_for_it_does_not(
     tmp_path: Path, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("UNDERSTUDY_TAKEOVER_SECONDS", "600")
-    monkeypatch.setattr("gateway.distributed.SWEEPS", 6000)
-    scene = stage(tmp_path, database=postgres.make())
+    scene = stage(tmp_path, database=postgres.make(), timings=stage_timings(sweep_interval=0.1))
     async with scene.open():
         await scene.change("INSERT INTO procrastinate_workers DEFAULT VALUES")  # one that does nothing
         dispatcher = dispatcher_of(scene)

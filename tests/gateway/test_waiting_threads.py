@@ -15,20 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stage import FakeProvider, stage
+from stage import FakeProvider, stage, stage_timings
 
 from gateway import TurnContext
-from gateway.flow import nobody
+from gateway.runs.flow import nobody
 from toolkits import Toolkit, tool
 
 READ = frozenset({"read"})
-DEADLINE = timedelta(seconds=8)
+SHORT_TURNS = stage_timings(turn=8)
 BLOCKED = 4.0  # seconds in which the loop does nothing: less than the deadline, more than a busy machine makes of it
-
-
-@pytest.fixture(autouse=True)
-def _short_turns(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.runner.TURN_TIMEOUT", DEADLINE)
 
 
 @asynccontextmanager
@@ -87,7 +82,7 @@ class Threaded(Toolkit):
 async def test_a_pool_that_waits_for_somebody_without_an_account_does_not_stop_the_loop(
     name: str, tmp_path: Path
 ) -> None:
-    scene = stage(tmp_path, toolkits=[Threaded()])
+    scene = stage(tmp_path, toolkits=[Threaded()], timings=SHORT_TURNS)
     async with scene.open(), loop_goes_on():
         await scene.write("alice", f"call {name}")
         sign_in = (await scene.wait_for(1))[0]
@@ -100,8 +95,7 @@ async def test_a_pool_that_waits_for_somebody_without_an_account_does_not_stop_t
 async def test_a_thread_does_not_wait_for_a_loop_that_is_blocked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("gateway.credentials.LOOP_BLOCKED_AFTER", 0.5)
-    scene = stage(tmp_path, toolkits=[Threaded()])
+    scene = stage(tmp_path, toolkits=[Threaded()], timings=replace(SHORT_TURNS, loop_blocked=0.5))
     async with scene.open(), loop_goes_on():
         assert "something went wrong" in await scene.ask("alice", "call block")
     assert "credentials_sync() waits for the event loop, which a coroutine has blocked" in caplog.text
@@ -133,12 +127,12 @@ async def test_a_thread_that_waits_when_the_turn_is_over_is_told_so(tmp_path: Pa
             await asked.wait()
             return "left"
 
-    scene = stage(tmp_path, toolkits=[Leaving()])
+    scene = stage(tmp_path, toolkits=[Leaving()], timings=SHORT_TURNS)
     async with scene.open():
         await scene.write("alice", "call leave")
         await scene.connect((await scene.wait_for(1))[0].link, "alice")
         assert (await scene.wait_for(2))[1].text == "left"
-        await scene.wait_until(lambda: bool(refusals), timeout=DEADLINE.total_seconds() / 2)
+        await scene.wait_until(lambda: bool(refusals), timeout=SHORT_TURNS.turn / 2)
     assert refusals == ["This turn is over."]
 
 

@@ -5,7 +5,7 @@ import logging
 import pytest
 from starlette.exceptions import HTTPException
 
-from interfaces.refusals import RefusalLog, WebhookRefusedError
+from gateway.channels.refusals import RefusalLog, WebhookRefusedError
 
 
 def refuse(refusals: RefusalLog, error: HTTPException) -> None:

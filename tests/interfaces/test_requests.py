@@ -5,9 +5,9 @@ from email.utils import format_datetime
 
 import pytest
 
-from gateway.interface import RetryLater
+from gateway.channels.errors import RetryLaterError
+from gateway.channels.requests import retry_after
 from gateway.retries import LONGEST_WAIT, SHORTEST_WAIT, UNKNOWN_WAIT
-from interfaces.requests import retry_after
 
 
 @pytest.mark.parametrize(
@@ -55,4 +55,4 @@ def test_no_header_is_the_shortest_usual_wait() -> None:
     ],
 )
 def test_a_channel_may_ask_for_anything(asked: float, seconds: float) -> None:
-    assert RetryLater(asked).seconds == seconds
+    assert RetryLaterError(asked).seconds == seconds

@@ -16,7 +16,7 @@ from gateway import (
     ToolEnded,
     ToolStarted,
 )
-from gateway.live import Steps
+from gateway.channels.live import Steps
 from interfaces.slack import Slack
 
 

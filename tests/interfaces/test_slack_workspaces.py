@@ -21,7 +21,7 @@ from starlette.responses import JSONResponse, Response
 
 from gateway import SettingError
 from interfaces.slack import Slack
-from oauth.installations import Installation
+from oauth.store.installations import Installation
 
 SECRET = seed.SLACK_SIGNING_SECRET
 ROUNDS = 25  # messages in each workspace

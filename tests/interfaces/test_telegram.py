@@ -12,7 +12,7 @@ from stage import FakeProvider, Orders, obey
 from telegram.error import RetryAfter
 
 from gateway import SettingError, TurnContext
-from gateway.interface import AGAIN
+from gateway.channels.presenter import AGAIN
 from gateway.retries import LONGEST_WAIT, SHORTEST_WAIT
 from interfaces.telegram import Telegram
 from interfaces.telegram.request import TelegramRequest

@@ -17,7 +17,7 @@ from stage import Vault
 from starlette.types import Message as ASGIMessage
 
 from gateway import Identity
-from interfaces import requests
+from gateway.channels import requests
 from interfaces.slack import Slack
 from interfaces.whatsapp import WhatsApp
 

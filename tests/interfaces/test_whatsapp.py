@@ -11,7 +11,7 @@ from peers.emulate import Emulate
 from peers.wait import wait_until_async
 
 from gateway import SettingError
-from gateway.live import Steps
+from gateway.channels.live import Steps
 from interfaces.whatsapp import WhatsApp
 
 PATH = "/whatsapp/webhook"

@@ -6,13 +6,13 @@ Usage: ask_for_credentials.py DATABASE_URL SECRET_KEY GOOGLE_URL TIMES
 import asyncio
 import sys
 
-from gateway.database import make_database
+from gateway.storage.connect import connect
 from oauth import Identity, Keyring, OAuthCoordinator
 from oauth.google import GoogleAuth
 
 
 async def main(database_url: str, key: str, google_url: str, times: int) -> None:
-    database = make_database(database_url)
+    database = connect(database_url)
     await database.open()
     coordinator = OAuthCoordinator(database, Keyring.parse(key), "https://bot.test", on_grant=_nothing)
     coordinator.register(GoogleAuth("peers.apps.googleusercontent.com", "GOCSPX-peers", google_url), ())

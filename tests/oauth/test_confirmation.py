@@ -93,7 +93,7 @@ async def test_a_code_that_comes_twice_changes_nothing(scene: Stage) -> None:
 async def test_what_is_not_confirmed_in_time_is_revoked(
     scene: Stage, vault: Vault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("oauth.pending.CODE_LIFETIME", timedelta(seconds=0.2))
+    monkeypatch.setattr("oauth.store.pending.CODE_LIFETIME", timedelta(seconds=0.2))
     async with scene.open():
         code = code_on((await sign_in(scene, await link_for(scene, "alice"), "mallory")).text)
         await scene.wait_until(lambda: vault.auth.told == ["SECRET-mallory"])
@@ -162,7 +162,7 @@ async def test_an_account_that_somebody_else_has_connected_is_not_revoked(scene:
 async def test_a_provider_that_is_away_is_told_later(
     tmp_path: Path, vault: Vault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("oauth.revocations.AGAIN_AFTER", timedelta(0))
+    monkeypatch.setattr("oauth.store.revocations.AGAIN_AFTER", timedelta(0))
     failures = 2
 
     class Away(FakeProvider):
@@ -185,7 +185,7 @@ async def test_a_provider_that_is_away_is_told_later(
 async def test_a_sign_in_whose_key_is_gone_is_dropped_and_holds_nothing_up(
     tmp_path: Path, vault: Vault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("oauth.pending.CODE_LIFETIME", timedelta(seconds=1))
+    monkeypatch.setattr("oauth.store.pending.CODE_LIFETIME", timedelta(seconds=1))
     first = stage(tmp_path, [vault])
     async with first.open():
         code = code_on((await sign_in(first, await link_for(first, "alice"), "mallory")).text)
@@ -226,8 +226,8 @@ async def test_who_is_vouched_for_has_what_waited_for_a_code_revoked(scene: Stag
 async def test_a_revocation_that_never_succeeds_is_given_up_with_a_line_in_the_log(
     scene: Stage, vault: Vault, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("oauth.revocations.AGAIN_AFTER", timedelta(0))
-    monkeypatch.setattr("oauth.coordinator.MOST_ATTEMPTS", 2)
+    monkeypatch.setattr("oauth.store.revocations.AGAIN_AFTER", timedelta(0))
+    monkeypatch.setattr("oauth.consent.coordinator.MOST_ATTEMPTS", 2)
     vault.auth.granted, vault.auth.away = frozenset(), True
     async with scene.open():
         await sign_in(scene, await link_for(scene, "alice"), "alice")

@@ -13,7 +13,7 @@ import pytest
 from stage import FakeProvider, Stage, stage
 
 from gateway import Identity, TurnContext
-from oauth import AuthorizationFailed, ConsentRequired, Keyring, Token
+from oauth import AuthorizationFailedError, ConsentRequiredError, Keyring, Token
 from toolkits import Toolkit, tool
 
 ALICE, BOB = Identity("stage", "T1", "alice"), Identity("stage", "T1", "bob")
@@ -123,7 +123,7 @@ async def test_a_state_is_of_its_provider_alone(scene: Stage) -> None:
         state = state_of(await ask_for_link(scene))
         coordinator = scene.gateway._oauth
         assert coordinator is not None
-        with pytest.raises(AuthorizationFailed):
+        with pytest.raises(AuthorizationFailedError):
             await coordinator.complete("google", state, "of-alice")
 
 
@@ -136,7 +136,7 @@ async def test_tokens_are_encrypted_and_open_in_their_own_row_alone(scene: Stage
         assert (await coordinator.credentials(ALICE, "fake", {"read"})).credentials == "SECRET-alice"
         # In a thread: the gateway may be in the middle of a write, which it needs the loop to end.
         await asyncio.to_thread(rows, tmp_path, "UPDATE oauth_tokens SET user_id = 'bob'")
-        with pytest.raises(ConsentRequired):
+        with pytest.raises(ConsentRequiredError):
             await coordinator.credentials(BOB, "fake", {"read"})
     stored = b"".join(path.read_bytes() for path in tmp_path.glob("stage.db*"))
     assert b"REFRESH-" not in stored

@@ -11,7 +11,7 @@ from peers import seed
 from peers.emulate import Emulate
 from peers.serving import Receiver
 
-from oauth import AuthorizationFailed, GrantRevoked, SettingError, Token
+from oauth import AuthorizationFailedError, GrantRevokedError, SettingError, Token
 from oauth.google import GoogleAuth
 
 READ = "https://www.googleapis.com/auth/gmail.readonly"
@@ -87,7 +87,7 @@ async def test_a_revoked_grant_is_told_apart(google: GoogleAuth, redirect_uri: s
     granted = await token(google, redirect_uri, emulate)
     assert granted.refresh_token is not None
     emulate.revoke(granted.refresh_token)
-    with pytest.raises(GrantRevoked):
+    with pytest.raises(GrantRevokedError):
         await google.refresh(granted)
 
 
@@ -95,18 +95,18 @@ async def test_a_code_is_good_once_and_with_its_verifier_alone(
     google: GoogleAuth, redirect_uri: str, emulate: Emulate
 ) -> None:
     code = await consent(google, redirect_uri, emulate)
-    with pytest.raises(AuthorizationFailed):
+    with pytest.raises(AuthorizationFailedError):
         await google.exchange(code=code, verifier=secrets.token_urlsafe(64), redirect_uri=redirect_uri)
     code = await consent(google, redirect_uri, emulate)
     await google.exchange(code=code, verifier=VERIFIER, redirect_uri=redirect_uri)
-    with pytest.raises(AuthorizationFailed):
+    with pytest.raises(AuthorizationFailedError):
         await google.exchange(code=code, verifier=VERIFIER, redirect_uri=redirect_uri)
 
 
 async def test_a_google_that_fails_connects_nothing(google: GoogleAuth, redirect_uri: str, emulate: Emulate) -> None:
     code = await consent(google, redirect_uri, emulate)
     emulate.google.fail("/oauth2/token", 500, times=5)
-    with pytest.raises(AuthorizationFailed):
+    with pytest.raises(AuthorizationFailedError):
         await google.exchange(code=code, verifier=VERIFIER, redirect_uri=redirect_uri)
 
 
@@ -139,7 +139,7 @@ async def test_google_is_the_authority_for_its_own_addresses_alone(
 async def test_a_grant_is_revoked_and_may_be_so_twice(google: GoogleAuth, redirect_uri: str, emulate: Emulate) -> None:
     granted = await token(google, redirect_uri, emulate)
     await google.revoke(granted)
-    with pytest.raises(GrantRevoked):
+    with pytest.raises(GrantRevokedError):
         await google.refresh(granted)
     await google.revoke(granted)
     emulate.google.fail("/oauth2/revoke", 400, body={"error": "invalid_token"})

@@ -3,7 +3,7 @@ import base64
 import pytest
 
 from oauth import Keyring, SettingError
-from oauth.keyring import DecryptionError
+from oauth.store.keyring import DecryptionError
 
 
 def test_the_first_key_encrypts_and_all_decrypt() -> None:

@@ -11,7 +11,7 @@ from peers.emulate import Emulate
 from stage import stage
 
 from gateway import TurnContext
-from oauth import AuthorizationFailed, GrantRevoked, SettingError
+from oauth import AuthorizationFailedError, GrantRevokedError, SettingError
 from oauth.github import GitHub
 from oauth.oauth2 import OAuth2Provider
 from toolkits import Toolkit, tool
@@ -67,7 +67,7 @@ async def test_a_code_becomes_a_token_that_is_refreshed_and_revoked(acme: OAuth2
     assert given.headers == {"Authorization": f"Bearer {refreshed.access_token}"}
     assert refreshed.access_token not in repr(given)
     await acme.revoke(refreshed)
-    with pytest.raises(GrantRevoked):
+    with pytest.raises(GrantRevokedError):
         await acme.refresh(refreshed)
     assert acme.permission("mail") == "read your mail"
 
@@ -79,7 +79,7 @@ async def test_the_challenge_is_checked(
     assert asked["code_challenge_method"] == ["S256"]
     assert VERIFIER not in link(acme, "mail")
     taken = await code(acme, emulate, "mail")
-    with pytest.raises(AuthorizationFailed, match="Acme did not confirm"):
+    with pytest.raises(AuthorizationFailedError, match="Acme did not confirm"):
         await acme.exchange(code=taken, verifier="w" * 64, redirect_uri=CALLBACK)
     assert taken not in caplog.text
     assert "invalid_grant" in caplog.text
@@ -90,7 +90,7 @@ async def test_a_provider_that_is_away_does_not_end_a_grant(acme: OAuth2Provider
     emulate.google.fail("/oauth2/token", 503)
     with pytest.raises(Exception) as raised:  # noqa: PT011 - whatever its library raises
         await acme.refresh(token)
-    assert not isinstance(raised.value, GrantRevoked)
+    assert not isinstance(raised.value, GrantRevokedError)
     assert (await acme.refresh(token)).account == token.account
 
 
@@ -109,7 +109,7 @@ async def test_githubs_tokens_do_not_expire_and_its_scopes_include_others(github
     )
     assert (token.account, token.expires_at, token.refresh_token) == ("alice", None, None)
     assert {"user", "user:email", "read:user", "gist"} <= token.scopes
-    with pytest.raises(GrantRevoked):
+    with pytest.raises(GrantRevokedError):
         await github.refresh(token)
     assert github.granted_scopes({"scope": "repo,gist"}) >= {"repo", "public_repo", "gist"}
 

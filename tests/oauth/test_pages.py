@@ -14,8 +14,8 @@ from stage import Stage, Vault, stage
 
 from gateway.access_log import CallbackFilter
 from oauth import Identity
-from oauth.consent import Consent, ConsentCookies
-from oauth.keyring import Keyring
+from oauth.consent.cookies import Consent, ConsentCookies
+from oauth.store.keyring import Keyring
 
 DENIED = "Fake was not connected, so I cannot answer what you asked. Ask me again to get a new link."
 
@@ -100,7 +100,7 @@ def test_what_a_browser_keeps_is_good_for_one_provider_as_long_as_the_code_is(mo
         def now(cls, tz: Any = None) -> Any:
             return datetime.now(UTC) + timedelta(minutes=11)
 
-    monkeypatch.setattr("oauth.consent.datetime", Later)
+    monkeypatch.setattr("oauth.consent.cookies.datetime", Later)
     assert cookies.open("fake", "state", kept) is None
 
 

@@ -17,10 +17,11 @@ from peers.postgres import PostgresServer
 from sqlalchemy import text
 from stage import FakeProvider
 
-from gateway.database import Database, make_database
-from oauth import ConsentRequired, Identity, Keyring, OAuthCoordinator, Token
+from gateway.storage.connect import connect
+from gateway.storage.database import Database
+from oauth import ConsentRequiredError, Identity, Keyring, OAuthCoordinator, Token
 from oauth.google import GoogleAuth
-from oauth.tokens import TokenStore
+from oauth.store.tokens import TokenStore
 
 ASK = Path(__file__).with_name("ask_for_credentials.py")
 ALICE = Identity("stage", "T1", "alice")
@@ -30,7 +31,7 @@ AT_ONCE = 50  # in each process
 
 @asynccontextmanager
 async def opened(url: str) -> AsyncIterator[Database]:
-    database = make_database(url)
+    database = connect(url)
     await database.open()
     try:
         yield database
@@ -100,7 +101,7 @@ class SlowProvider(FakeProvider):
 async def test_a_process_that_died_while_it_refreshed_holds_nobody_up(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("oauth.renewal.LEASE", timedelta(seconds=0.3))
+    monkeypatch.setattr("oauth.consent.renewal.LEASE", timedelta(seconds=0.3))
     async with opened(database_url) as database:
         await store(database, "fake", stale())
         dead, provider = SlowProvider(), FakeProvider()
@@ -134,7 +135,7 @@ async def test_an_account_that_is_disconnected_while_it_is_refreshed_stays_so(da
         await provider.begun.wait()
         assert await oauth.disconnect(ALICE, "fake") == "alice"
         provider.go_on.set()
-        with pytest.raises(ConsentRequired):
+        with pytest.raises(ConsentRequiredError):
             await asking
         async with database.read() as connection:
             assert (await connection.execute(text("SELECT count(*) FROM oauth_tokens"))).scalar_one() == 0

@@ -14,13 +14,13 @@ from stage import Stage, StageChannel, Vault, stage
 from typer.testing import CliRunner
 
 from gateway import Agent, Gateway, SettingError
-from gateway.cli import app
-from gateway.database import make_database
+from gateway.cli.main import app
+from gateway.storage.connect import connect
 from oauth import Identity, Keyring, Token
-from oauth.installations import Installation
-from oauth.keyring import DecryptionError
-from oauth.tables import SEALED
-from oauth.tokens import TokenStore
+from oauth.store.installations import Installation
+from oauth.store.keyring import DecryptionError
+from oauth.store.tables import SEALED
+from oauth.store.tokens import TokenStore
 
 COMMAND = Path(sys.executable).with_name("understudy")
 OLD, NEW = Keyring.generate(), Keyring.generate()
@@ -29,7 +29,7 @@ INSTALLATION = Installation("stage", "T1", "SECRET-bot", "UBOT")
 
 
 async def fill(url: str, key: str, count: int) -> None:
-    database = make_database(url)
+    database = connect(url)
     await database.open()
     store = TokenStore(database, Keyring.parse(key))
     expires_at = datetime.now(UTC) + timedelta(hours=1)
@@ -42,7 +42,7 @@ async def fill(url: str, key: str, count: int) -> None:
 
 async def opened_by(url: str, key: str) -> int:
     """How many tokens a key opens."""
-    database = make_database(url)
+    database = connect(url)
     await database.open_alongside()
     store, opened = TokenStore(database, Keyring.parse(key)), 0
     async with database.read() as connection:
@@ -149,7 +149,7 @@ async def test_a_start_whose_key_opens_a_token_or_finds_none_is_not_refused(tmp_
     url = f"sqlite:///{tmp_path}/gateway.db"
     await _start(tmp_path, url, NEW)
     await fill(url, OLD, 150)
-    database = make_database(url)
+    database = connect(url)
     await database.open()
     async with database.write() as connection:
         token = Token("SECRET-last", None, None, frozenset({"read"}), "last")

@@ -11,7 +11,7 @@ from typing import Self
 import psycopg
 from sqlalchemy.engine import make_url
 
-from gateway.database import make_database
+from gateway.storage.connect import connect
 
 _numbers = count(1)
 
@@ -33,7 +33,7 @@ class PostgresServer:
             self._url = make_url(self._server.get_uri())
         self._execute(f"CREATE DATABASE {self._template}")
         self._made.append(self._template)
-        asyncio.run(make_database(self.url(self._template)).upgrade())
+        asyncio.run(connect(self.url(self._template)).upgrade())
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -24,7 +24,7 @@ from starlette.responses import Response
 from starlette.types import Message as ASGIMessage
 from starlette.types import Receive, Scope, Send
 
-from oauth import ConsentRequired, Identity, SettingError
+from oauth import ConsentRequiredError, Identity, SettingError
 from toolkits import Conversation, Message, ToolError, TurnContext
 from toolkits.mcp import MCPServer
 from toolkits.mcp import connection as connections
@@ -50,7 +50,7 @@ class Source:
             self.tokens.renewed += 1
             self.tokens.held[self.person] = f"token-{self.person}-{self.tokens.renewed}"
         if self.person not in self.tokens.held:
-            raise ConsentRequired(provider, frozenset(scopes))
+            raise ConsentRequiredError(provider, frozenset(scopes))
         return self.tokens.held[self.person]
 
     def credentials_sync(self, provider: str, scopes: Iterable[str], *, renew: bool, timeout: float) -> Any:
@@ -500,7 +500,7 @@ async def test_somebody_who_has_not_connected_is_asked_to(calls: Calls) -> None:
     async with personal(calls, {"token-alice"}) as server:
         (tool,) = await server.tools(context("alice", tokens))
         assert tool.name == "connect_vault_1"
-        with pytest.raises(ConsentRequired):
+        with pytest.raises(ConsentRequiredError):
             await tool.call({}, context("alice", tokens))
         tokens.held["alice"] = "token-alice"
         assert "whoami" in [each.name for each in await server.tools(context("alice", tokens))]

@@ -13,7 +13,7 @@ from google_auth_httplib2 import AuthorizedHttp
 from googleapiclient.discovery import build_from_document
 from googleapiclient.errors import HttpError
 
-from oauth import ConsentRequired
+from oauth import ConsentRequiredError
 from oauth.google import GoogleAuth
 from toolkits.context import TurnContext
 from toolkits.function import ToolError
@@ -73,7 +73,7 @@ class GoogleToolkit(Toolkit):
 
         Raises:
             ToolError: if Google refuses the request.
-            ConsentRequired: if the person has to sign in (again).
+            ConsentRequiredError: if the person has to sign in (again).
         """
         scopes = frozenset({scope})
         credentials = await context.credentials(self.auth.name, scopes)
@@ -84,14 +84,14 @@ class GoogleToolkit(Toolkit):
         try:
             return await asyncio.to_thread(self._execute, credentials, request, missing, writes)
         except RefreshError:
-            raise ConsentRequired(self.auth.name, scopes) from None
+            raise ConsentRequiredError(self.auth.name, scopes) from None
 
     async def check_permission(self, context: TurnContext, scope: str) -> None:
         """Proves that a permission was granted, before a question to which a yes would come to nothing.
 
         Raises:
             ToolError: if the person declined it.
-            ConsentRequired: if they were not asked for it.
+            ConsentRequiredError: if they were not asked for it.
         """
         await context.credentials(self.auth.name, frozenset({scope}))
 

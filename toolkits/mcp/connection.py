@@ -11,6 +11,7 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import CallToolResult, Implementation, Tool, ToolListChangedNotification
 from tenacity import RetryCallState, wait_exponential_jitter
 
+from oauth.errors import UnderstudyError
 from toolkits.function import ToolError
 from toolkits.mcp.transport import Failure, Streams, failure_of, watched
 
@@ -24,18 +25,18 @@ MOST_PAGES = 100  # of a list of tools
 log = logging.getLogger(__name__)
 
 
-class Unauthorized(Exception):  # noqa: N818
+class ServerUnauthorizedError(UnderstudyError):
     """The server does not accept the credentials of this connection."""
 
     def __str__(self) -> str:
         return "it does not accept the credentials"
 
 
-class Unreachable(Exception):  # noqa: N818
+class ServerUnreachableError(UnderstudyError):
     """The server could not be connected to."""
 
 
-class _ClosedError(Exception):
+class _ClosedError(UnderstudyError):
     """The connection was closed while a call waited for its answer."""
 
 
@@ -70,8 +71,8 @@ class Connection:
         """Connects and lists the tools.
 
         Raises:
-            Unreachable: naming the reason.
-            Unauthorized: if the server does not accept the credentials.
+            ServerUnreachableError: naming the reason.
+            ServerUnauthorizedError: if the server does not accept the credentials.
         """
         self._task = asyncio.create_task(self._keep(), name=f"mcp-{self._name}")
         try:
@@ -82,8 +83,8 @@ class Connection:
                     await self._change()
         except TimeoutError:
             await self.stop()
-            raise Unreachable(f"it did not answer within {START_TIMEOUT:.0f} seconds") from None
-        except (Unreachable, Unauthorized, asyncio.CancelledError):
+            raise ServerUnreachableError(f"it did not answer within {START_TIMEOUT:.0f} seconds") from None
+        except (ServerUnreachableError, ServerUnauthorizedError, asyncio.CancelledError):
             await self.stop()
             raise
 
@@ -107,7 +108,7 @@ class Connection:
 
         Raises:
             ToolError: if there is no result.
-            Unauthorized: if the server does not accept the credentials.
+            ServerUnauthorizedError: if the server does not accept the credentials.
         """
         _check_sendable(arguments)
         for attempt in (1, 2):
@@ -119,7 +120,7 @@ class Connection:
             except MCPError as error:
                 match failure_of(error):
                     case Failure.UNAUTHORIZED:
-                        raise Unauthorized from error
+                        raise ServerUnauthorizedError from error
                     case Failure.NOT_SENT:
                         current.closed.set()
                         if attempt == 1:
@@ -161,7 +162,9 @@ class Connection:
         try:
             async with asyncio.timeout(RECONNECT_WAIT):
                 while self._open is None or self._open.closed.is_set():
-                    if self._failure is not None and isinstance(reason := _reason(self._failure), Unauthorized):
+                    if self._failure is not None and isinstance(
+                        reason := _reason(self._failure), ServerUnauthorizedError
+                    ):
                         raise reason
                     if self._stopping.is_set():
                         raise ToolError(f"{self._name} cannot be reached now.")
@@ -259,10 +262,10 @@ def _reason(error: BaseException) -> Exception:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     if isinstance(error, MCPError) and failure_of(error) is Failure.UNAUTHORIZED:
-        return Unauthorized()
-    if isinstance(error, Unreachable):
+        return ServerUnauthorizedError()
+    if isinstance(error, ServerUnreachableError):
         return error
-    return Unreachable(f"{error}" or type(error).__name__)
+    return ServerUnreachableError(f"{error}" or type(error).__name__)
 
 
 def _unknown(name: str, reason: str) -> str:

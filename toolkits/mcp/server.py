@@ -42,7 +42,7 @@ class MCPTool:
 
         Raises:
             ToolError: in one plain sentence, if there is no result.
-            ConsentRequired: if the server wants each person's own account, and they have not connected it.
+            ConsentRequiredError: if the server wants each person's own account, and they have not connected it.
         """
         return await self.server.call(self.name, arguments, context)
 
@@ -116,7 +116,10 @@ class MCPServer:
         Raises:
             SettingError: if the server cannot be reached.
         """
-        from toolkits.mcp.connection import Unauthorized, Unreachable  # the SDK takes a while to import
+        from toolkits.mcp.connection import (
+            ServerUnauthorizedError,
+            ServerUnreachableError,
+        )  # the SDK takes a while to import
         from toolkits.mcp.pool import ConnectionPool
 
         if self.auth is not None:
@@ -125,7 +128,7 @@ class MCPServer:
             return
         try:
             self._connection = await self._open(None)
-        except (Unreachable, Unauthorized) as error:
+        except (ServerUnreachableError, ServerUnauthorizedError) as error:
             what = self._url or " ".join(self._command)
             raise SettingError(
                 f"The MCP server {self.name!r} ({what}) could not be started or reached: "
@@ -159,7 +162,7 @@ class MCPServer:
         return found
 
     async def call(self, name: str, arguments: Mapping[str, Any], context: TurnContext) -> str:
-        from toolkits.mcp.connection import Unauthorized
+        from toolkits.mcp.connection import ServerUnauthorizedError
         from toolkits.mcp.results import as_text
 
         if self.auth is not None and name == self._sign_in_name:
@@ -173,7 +176,7 @@ class MCPServer:
             assert self._connection is not None, "the server is not started"
             try:
                 result = await call(self._connection)
-            except Unauthorized:
+            except ServerUnauthorizedError:
                 raise ToolError(f"{self.name} no longer accepts the gateway.") from None
         else:
             result = await self._with_connection(context, call)
@@ -184,7 +187,7 @@ class MCPServer:
 
     async def _with_connection(self, context: TurnContext, use: Any) -> Any:
         """Uses the sender's own connection. One whose token the server rejects is opened anew, once."""
-        from toolkits.mcp.connection import Unauthorized, Unreachable
+        from toolkits.mcp.connection import ServerUnauthorizedError, ServerUnreachableError
 
         assert self._pool is not None, "the server is not started"
         assert self.auth is not None
@@ -193,9 +196,9 @@ class MCPServer:
             try:
                 async with self._pool.connection(context.identity, _access_token(credentials)) as connection:
                     return await use(connection)
-            except Unauthorized:
+            except ServerUnauthorizedError:
                 await self._pool.drop(context.identity)
-            except Unreachable as error:
+            except ServerUnreachableError as error:
                 raise ToolError(f"{self.name} cannot be reached now.") from error
         raise ToolError(f"{self.name} does not accept the {self.auth.label} account.")
 

@@ -1,0 +1,1 @@
+"""The application: the `Gateway` that hosts use, how its parts are wired, and its server."""

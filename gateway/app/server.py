@@ -1,0 +1,140 @@
+import asyncio
+import gc
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Coroutine
+from contextlib import nullcontext
+from typing import Any
+
+import uvicorn
+
+from gateway.app.connections import MOST_CONNECTIONS, ImpatientH11Protocol
+from gateway.app.gateway import Gateway
+from gateway.executor import THREAD_NAME, TOOL_THREAD_NAME
+from oauth import SettingError
+
+SWITCH_INTERVAL = 0.0005  # seconds after which a thread that works lets the loop run: Python's own 5 ms are an age here
+GRACE = 5  # seconds that open requests have to end
+LEFT_GRACE = 2.0  # seconds that tasks, and then threads, have to end when all else has
+
+log = logging.getLogger(__name__)
+
+
+class _Server(uvicorn.Server):
+    """A server that leaves signals to `serve`, so that the lifespan ends before the process does."""
+
+    def capture_signals(self) -> Any:
+        return nullcontext()
+
+
+def serve(gateway: Gateway, host: str, port: int, on_ready: Callable[[], None]) -> None:
+    """Serves a gateway until SIGINT or SIGTERM, and ends cleanly.
+
+    Raises:
+        SettingError: if a setting is rejected at the start, or the port is taken.
+    """
+    sys.setswitchinterval(SWITCH_INTERVAL)
+    asyncio.run(_leaving_tasks(_serve(gateway, _listen(host, port), on_ready)))
+    _leave_threads()
+
+
+def work(gateway: Gateway, on_ready: Callable[[], None]) -> None:
+    """Plays a gateway's messages until SIGINT or SIGTERM, and ends cleanly.
+
+    Raises:
+        SettingError: if a setting is rejected at the start.
+    """
+    sys.setswitchinterval(SWITCH_INTERVAL)
+    asyncio.run(_leaving_tasks(_work(gateway, on_ready)))
+    _leave_threads()
+
+
+def _settle_memory() -> None:
+    """Has the garbage collector look less often, and pass over what the start has made, which stays.
+
+    A look at all of that takes 100 ms, in which no webhook is answered.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
+
+
+async def _leaving_tasks(main: Coroutine[Any, Any, None]) -> None:
+    """Run the process's main coroutine, and end the process if a task outlives it that swallows its cancellation.
+
+    `asyncio.run` would wait for such a task without end.
+    """
+    await main
+    late = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in late:
+        task.cancel()
+    if late:
+        late = (await asyncio.wait(late, timeout=LEFT_GRACE))[1]
+    if late:
+        _exit_now(f"{len(late)} tasks swallow their cancellation and are left behind")
+
+
+def _leave_threads() -> None:
+    """End the process now if a tool still runs in a thread, which Python would wait for without end."""
+    deadline = time.monotonic() + LEFT_GRACE
+    for thread in threading.enumerate():
+        if thread.name.startswith((TOOL_THREAD_NAME, THREAD_NAME)):
+            thread.join(max(deadline - time.monotonic(), 0))
+            if thread.is_alive():
+                _exit_now("a tool still runs in a thread and is left behind")
+
+
+def _exit_now(why: str) -> None:
+    log.warning("%s", why)
+    logging.shutdown()
+    os._exit(0)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+    except OSError as error:
+        raise SettingError(f"--host {host} --port {port} cannot be listened on: {error.strerror}.") from None
+    return listener
+
+
+async def _work(gateway: Gateway, on_ready: Callable[[], None]) -> None:
+    loop, told = asyncio.get_running_loop(), asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, told.set)
+    async with gateway.worker():
+        _settle_memory()
+        on_ready()
+        await told.wait()
+
+
+async def _serve(gateway: Gateway, listener: socket.socket, on_ready: Callable[[], None]) -> None:
+    app = gateway.asgi()
+    async with gateway.lifespan():  # here, and not by the server, which would hide what it raises
+        server = _Server(
+            uvicorn.Config(
+                app,
+                http=ImpatientH11Protocol,
+                ws="none",
+                limit_concurrency=MOST_CONNECTIONS,
+                lifespan="off",
+                log_config=None,
+                access_log=False,  # it would hold the codes that come to the OAuth callback
+                timeout_graceful_shutdown=GRACE,
+                server_header=False,
+            )
+        )
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, server.handle_exit, number, None)
+        _settle_memory()
+        on_ready()
+        await server.serve(sockets=[listener])

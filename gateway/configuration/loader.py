@@ -1,0 +1,104 @@
+import importlib.util
+import inspect
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from gateway.agents.agent import FLOW, Agent
+from gateway.app.gateway import Gateway
+from gateway.channels.discovery import configured_interfaces
+from gateway.runs.native import engine_of
+from oauth import SettingError
+from toolkits import CloneError
+
+YAML = (".yaml", ".yml")
+FILE_PREFIX = "understudy_file_"  # of the module that an operator's file becomes
+
+
+def load_gateway(target: str) -> Gateway:
+    """The gateway in a Python file, or one around the agent in it.
+
+    Args:
+        target: `FILE`, or `FILE:NAME` where the file has several.
+
+    Raises:
+        SettingError: if there is no such file, nothing to run in it, or several and no name.
+    """
+    found = load_target(target)
+    return found if isinstance(found, Gateway) else Gateway(found, configured_interfaces())
+
+
+def load_target(target: str) -> Gateway | Agent:
+    """The gateway in a Python file, or else the agent; one that is written for a framework counts as an agent.
+
+    Raises:
+        SettingError: as `load_gateway`.
+    """
+    path, name = _split(target)
+    if not path.is_file():
+        raise SettingError(f"There is no file {path}.")
+    if path.suffix in YAML:
+        if name is not None:
+            raise SettingError(f"{path} is one gateway: give its name alone, without :{name}.")
+        from gateway.configuration import load  # imported where it is used: that takes a moment
+
+        return load(path)
+    module = _load(path)
+    if name is not None:
+        found = getattr(module, name, None)
+        if not isinstance(found, (Gateway, Agent)) and engine_of(found) is None:
+            raise SettingError(f"{path} has no Gateway and no Agent called {name!r}.")
+    else:
+        kinds: tuple[Callable[[Any], object], ...] = (
+            lambda value: isinstance(value, Gateway),
+            lambda value: isinstance(value, Agent),
+            lambda value: engine_of(value) not in (None, FLOW),
+            lambda value: inspect.iscoroutinefunction(value) and value.__module__ == module.__name__,
+        )
+        found = next((only for kind in kinds if (only := _only(module, kind, path)) is not None), None)
+        if found is None:
+            raise SettingError(f"{path} has no Gateway and no Agent at its top level: assign one to a name.")
+    return found if isinstance(found, (Gateway, Agent)) else Agent(found)
+
+
+def _split(target: str) -> tuple[Path, str | None]:
+    path, colon, name = target.rpartition(":")
+    return (Path(path), name) if colon and name.isidentifier() else (Path(target), None)
+
+
+def _load(path: Path) -> ModuleType:
+    sys.path.insert(0, str(path.resolve().parent))  # as `python FILE` does
+    name = f"{FILE_PREFIX}{path.stem}"  # not the file's own name, which may be that of a package, like "slack"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise SettingError(f"{path} is neither a Python file (.py) nor a YAML file (.yaml).")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except (SettingError, CloneError):
+        raise
+    except SyntaxError as error:
+        where = f"{error.filename or path}:{error.lineno or 1}:{error.offset or 1}"
+        raise SettingError(f"{where}: this is no Python: {error.msg}.") from error
+    except Exception as error:  # whatever the file does when it is loaded
+        raise SettingError(f"{_where(path, error)}: {type(error).__name__}: {error}") from error
+    return module
+
+
+def _where(path: Path, error: Exception) -> str:
+    """Return the last line of the file, or of another one beside it, that ran when an error was raised."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if Path(frame.filename).resolve().parent == path.resolve().parent]
+    return f"{own[-1].filename}:{own[-1].lineno}" if own else str(path)
+
+
+def _only(module: ModuleType, is_kind: Callable[[Any], object], path: Path) -> Any:
+    named = {name: value for name, value in vars(module).items() if is_kind(value)}
+    if len({id(value) for value in named.values()}) > 1:
+        choices = ", ".join(f"{path}:{name}" for name in named)
+        raise SettingError(f"{path} has several of a kind; say which: {choices}.")
+    return next(iter(named.values()), None)

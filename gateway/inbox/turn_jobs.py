@@ -1,0 +1,96 @@
+"""Divide new jobs among workers, and fetch one when a turn may begin."""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+
+from procrastinate.connector import BaseConnector
+from procrastinate.jobs import Job, Notification
+from procrastinate.manager import JobManager, NotificationCallback
+
+from gateway.inbox.dispatch import TurnSlot
+
+
+class TurnJobs(JobManager):
+    """The job manager of one of several workers, which divide the new jobs among themselves.
+
+    PostgreSQL notifies every worker of every new job, and each would look for it, though only one can have it. Here the
+    job's id chooses the worker that looks at once. If that one is full or has died, the others find the job when they
+    poll.
+
+    A worker runs more jobs than turns, since a job that delivers an answer is no turn: it fetches a job when a turn may
+    begin.
+
+    Attributes:
+        slots: of the jobs that were fetched, by their id. Whoever runs a job takes its slot out.
+
+    Args:
+        turns: a semaphore with as many places as turns may run at once.
+        stopping: set when the worker is to stop, and fetches nothing more.
+    """
+
+    def __init__(self, connector: BaseConnector, turns: asyncio.Semaphore, stopping: asyncio.Event) -> None:
+        super().__init__(connector)
+        self.slots: dict[int, TurnSlot] = {}
+        self._turns = turns
+        self._stopping = stopping
+        self._worker_id: int | None = None
+        self._workers: Sequence[int] = ()
+        self._notified = False
+
+    def divide(self, worker_id: int, workers: Sequence[int]) -> None:
+        """Divide the new jobs from now on. Until the first call, this worker looks for each of them.
+
+        Args:
+            worker_id: this worker's id.
+            workers: the ids of all workers that are alive, in an order that is the same in every worker.
+        """
+        self._worker_id, self._workers = worker_id, workers
+
+    async def fetch_job(self, queues: Iterable[str] | None, worker_id: int) -> Job | None:
+        """Fetch a job. Look again after a notification that came meanwhile, whose job the query may not have seen.
+
+        procrastinate's worker forgets such a notification.
+        """
+        slot = TurnSlot(self._turns)
+        if not await self._take(slot):
+            return None
+        job, self._notified = None, True
+        try:
+            while job is None and self._notified:
+                self._notified = False
+                job = await super().fetch_job(queues, worker_id)
+        finally:
+            if job is None or job.id is None:
+                slot.free()
+            else:
+                self.slots[job.id] = slot
+        return job
+
+    async def _take(self, slot: TurnSlot) -> bool:
+        """Wait for a place among the turns; return `False` if the worker is to stop before there is one."""
+        if not self._turns.locked():
+            await slot.take()
+            return True
+        taking = asyncio.create_task(slot.take())
+        stopping = asyncio.create_task(self._stopping.wait())
+        try:
+            await asyncio.wait({taking, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopping.cancel()
+            if not taking.done():
+                taking.cancel()
+        return taking.done() and not taking.cancelled()
+
+    async def listen_for_jobs(
+        self, *, on_notification: NotificationCallback, queues: Iterable[str] | None = None
+    ) -> None:
+        async def notify(*, channel: str, notification: Notification) -> None:
+            if notification["type"] == "job_inserted" and not self._is_chosen(notification["job_id"]):
+                return
+            self._notified = True
+            await on_notification(channel=channel, notification=notification)
+
+        await super().listen_for_jobs(on_notification=notify, queues=queues)
+
+    def _is_chosen(self, job_id: int) -> bool:
+        return not self._workers or self._workers[job_id % len(self._workers)] == self._worker_id

@@ -1,0 +1,1 @@
+"""What operators do with stored data: dead letters, retention, personal data, copies."""

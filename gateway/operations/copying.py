@@ -1,0 +1,105 @@
+"""From one database to another: how a gateway on SQLite goes on on PostgreSQL."""
+
+import asyncio
+import time
+from typing import Any
+
+from sqlalchemy import Table, func, insert, select, text, tuple_
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from gateway.inbox.inbox import unfinished
+from gateway.storage.connect import connect
+from gateway.storage.database import Database
+from gateway.storage.postgres import PostgresDatabase
+from gateway.storage.tables import metadata as gateway_metadata
+from oauth import SettingError
+from oauth.store.tables import metadata as oauth_metadata
+
+BATCH = 1000  # rows
+LEAVE_TIME = 2.0  # seconds in which the server forgets the connections of processes that have just ended
+LEAVE_POLL = 0.1  # seconds
+
+TABLES = [*gateway_metadata.sorted_tables, *oauth_metadata.sorted_tables]
+
+
+async def copy_database(source_url: str, target_url: str) -> dict[str, int]:
+    """Copy all that is stored, in one transaction; return the number of rows of each table.
+
+    Args:
+        source_url: a database that exists, and that no gateway and no worker has open.
+        target_url: a database that is empty or does not have our tables yet; they are made.
+
+    Raises:
+        SettingError: if one of them cannot be had, the source is in use, or something is stored in the target.
+    """
+    source, target = connect(source_url), connect(target_url)
+    await source.open(create=False)
+    try:
+        if isinstance(source, PostgresDatabase):
+            await _check_unused(source)
+        await target.upgrade()
+        await target.open()
+        try:
+            async with source.read() as reading, target.write() as writing:
+                await _check_empty(writing)
+                copied = {table.name: await _copy(table, reading, writing) for table in TABLES}
+                if isinstance(target, PostgresDatabase):
+                    await _go_on_numbering(writing)
+                    await _defer(target, writing)
+        finally:
+            await target.close()
+    finally:
+        await source.close()
+    return copied
+
+
+async def _check_unused(source: PostgresDatabase) -> None:
+    deadline = time.monotonic() + LEAVE_TIME
+    while others := await source.other_clients():
+        if time.monotonic() >= deadline:
+            raise SettingError(
+                f"The database to copy from is in use: its user has other connections open ({', '.join(others)}). "
+                "Stop every gateway and worker, and run the command again."
+            )
+        await asyncio.sleep(LEAVE_POLL)
+
+
+async def _check_empty(writing: AsyncConnection) -> None:
+    for table in TABLES:
+        if (await writing.execute(select(table).limit(1))).first() is not None:
+            raise SettingError(
+                f"The database to copy to has rows in its table {table.name} already: name an empty one."
+            )
+
+
+async def _copy(table: Table, reading: AsyncConnection, writing: AsyncConnection) -> int:
+    copied, key = 0, list(table.primary_key.columns)
+    rows = select(table).order_by(*key).limit(BATCH)
+    after: Any = rows
+    while batch := (await reading.execute(after)).all():
+        await writing.execute(insert(table), [_clean(row) for row in batch])
+        copied += len(batch)
+        after = rows.where(tuple_(*key) > tuple_(*(batch[-1]._mapping[column.name] for column in key)))
+    return copied
+
+
+def _clean(row: Any) -> dict[str, Any]:
+    """A row as PostgreSQL takes it, whose texts hold no NUL."""
+    return {name: value.replace("\0", "") if isinstance(value, str) else value for name, value in row._mapping.items()}
+
+
+async def _go_on_numbering(writing: AsyncConnection) -> None:
+    for table in TABLES:
+        if "id" in table.c and table.c.id.autoincrement is not False and table.c.id.type.python_type is int:
+            highest = await writing.scalar(select(func.max(table.c.id)))
+            if highest is not None:
+                sequence = f"pg_get_serial_sequence('{table.name}', 'id')"
+                await writing.execute(text(f"SELECT setval({sequence}, :highest)"), {"highest": highest})
+
+
+async def _defer(target: Database, writing: AsyncConnection) -> None:
+    """On PostgreSQL what waits has a job."""
+    from gateway.inbox.distributed import DistributedDispatcher
+
+    assert isinstance(target, PostgresDatabase)
+    await DistributedDispatcher(target, 1, 1).defer(writing, await unfinished(writing))

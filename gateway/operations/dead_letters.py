@@ -1,0 +1,175 @@
+"""What was given up: messages that were not answered, and answers that were not delivered."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import FromClause, Row, Select, Table, delete, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from gateway.runs.journal import RAISED
+from gateway.storage.database import Database
+from gateway.storage.tables import InboxStatus, OutboxStatus, conversations, inbox, is_any, outbox, tool_calls
+from gateway.turns.journal import forget
+from oauth import SettingError
+
+MESSAGE, DELIVERY = "message", "delivery"
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """One of them.
+
+    Args:
+        id: `m` and a number for a message, `d` and a number for a delivery.
+        kind: "message" or "delivery".
+        reference: what the person was told, and the log has.
+        at: when it came, or was written; aware, in UTC.
+        tries: how often it was tried.
+        reason: why it was given up.
+        content: the payload as it came, or what was to be sent.
+    """
+
+    id: str
+    kind: str
+    reference: str
+    channel: str
+    tenant: str
+    conversation: str
+    at: datetime
+    tries: int
+    status: str
+    reason: str
+    content: str = field(repr=False)
+
+
+class DeadLetters:
+    """Lists, retries and drops them. A gateway or a worker that runs takes up within a second what is to be retried."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def find(self, limit: int | None = None) -> list[DeadLetter]:
+        """The newest, oldest first."""
+        async with self._database.read() as connection:
+            found = [
+                *(_letter(MESSAGE, row) for row in (await connection.execute(_newest(inbox, limit))).all()),
+                *(_letter(DELIVERY, row) for row in (await connection.execute(_newest(outbox, limit))).all()),
+            ]
+        found.sort(key=lambda letter: letter.at)
+        return found if limit is None else found[-limit:]
+
+    async def get(self, name: str) -> list[DeadLetter]:
+        """Those of an id or a reference.
+
+        Raises:
+            SettingError: if there is none.
+        """
+        found = [letter for letter in await self.find() if name in (letter.id, letter.reference)]
+        if not found:
+            raise SettingError(f"There is no dead letter {name}: `understudy deadletters list` lists what there is.")
+        return found
+
+    async def retry(self, letters: Sequence[DeadLetter]) -> list[DeadLetter]:
+        """Let letters be tried again, as often as new ones, in one transaction.
+
+        Returns:
+            Those that were still dead letters. The others are left alone.
+        """
+        now = datetime.now(UTC)
+        again = {"attempts": 0, "due_at": now, "renewed_at": now}
+        message = {"status": InboxStatus.RETRYING, "turn_id": None, **again}
+        delivery = {"status": OutboxStatus.RETRYING, "ambiguous": False, **again}
+
+        async def tidy(connection: AsyncConnection, inbox_id: int) -> None:
+            await _change_joined(connection, inbox_id, InboxStatus.JOINED)
+            await _forget_raised(connection, inbox_id)
+
+        return await self._change(letters, message, delivery, tidy)
+
+    async def drop(self, letters: Sequence[DeadLetter]) -> list[DeadLetter]:
+        """Take letters off the list, in one transaction.
+
+        Returns:
+            Those that were still dead letters. The others are left alone.
+        """
+
+        async def tidy(connection: AsyncConnection, inbox_id: int) -> None:
+            await _change_joined(connection, inbox_id, InboxStatus.DROPPED)
+            await forget(connection, inbox_id)
+
+        return await self._change(letters, {"status": InboxStatus.DROPPED}, {"status": OutboxStatus.DROPPED}, tidy)
+
+    async def _change(
+        self,
+        letters: Sequence[DeadLetter],
+        message: dict[str, Any],
+        delivery: dict[str, Any],
+        tidy: Callable[[AsyncConnection, int], Awaitable[None]],
+    ) -> list[DeadLetter]:
+        """Change what is still dead, then tidy the journals of those messages."""
+        unique = {letter.id: letter for letter in letters}
+        changed = []
+        async with self._database.write() as connection:
+            for _, letter in sorted(
+                unique.items()
+            ):  # in one order: two operators wait for each other, and not for ever
+                table, values = (inbox, message) if letter.kind == MESSAGE else (outbox, delivery)
+                row_id = int(letter.id[1:])
+                update_dead = update(table).where(table.c.id == row_id, _is_dead(table)).values(values)
+                if (await connection.execute(update_dead.returning(table.c.id))).first() is None:
+                    continue
+                changed.append(letter)
+                if letter.kind == MESSAGE:
+                    await tidy(connection, row_id)
+        return changed
+
+
+async def _change_joined(connection: AsyncConnection, inbox_id: int, status: InboxStatus) -> None:
+    """Change the messages that a dead letter's turn answered together with it.
+
+    They are no letters of their own: played alone, under a journal of its own, each would repeat the turn's calls.
+    """
+    joined = update(inbox).where(inbox.c.turn_id == inbox_id, _is_dead(inbox))
+    await connection.execute(joined.values(status=status))
+
+
+async def _forget_raised(connection: AsyncConnection, inbox_id: int) -> None:
+    """Let calls that raised be made again; those that were done are not."""
+    raised = (tool_calls.c.inbox_id == inbox_id, tool_calls.c.error == RAISED)
+    await connection.execute(delete(tool_calls).where(*raised))
+
+
+def _is_dead(table: FromClause) -> Any:
+    if table is outbox:
+        return is_any(outbox.c.status, OutboxStatus.DEAD)
+    return is_any(table.c.status, InboxStatus.DEAD, InboxStatus.EXPIRED)
+
+
+def _newest(table: Table, limit: int | None) -> Select[Any]:
+    where = (conversations.c.channel, conversations.c.tenant, conversations.c.key)
+    joined = select(table, *where).join(conversations, conversations.c.id == table.c.conversation_id)
+    letters = joined.where(_is_dead(table)).order_by(table.c.id.desc()).limit(limit)
+    if table is inbox:
+        lead = inbox.alias()
+        dead_leads = select(lead.c.id).where(lead.c.id == inbox.c.turn_id, _is_dead(lead))
+        return letters.where(~dead_leads.exists())
+    return letters
+
+
+def _letter(kind: str, row: Row[Any]) -> DeadLetter:
+    is_message = kind == MESSAGE
+    return DeadLetter(
+        id=f"{kind[0]}{row.id}",
+        kind=kind,
+        reference=row.reference or "-",
+        channel=row.channel,
+        tenant=row.tenant,
+        conversation=row.key,
+        at=row.accepted_at if is_message else row.created_at,
+        tries=row.attempts,
+        status=row.status,
+        reason=row.error or "-",
+        content=row.payload if is_message else row.body,
+    )

@@ -1,0 +1,126 @@
+"""All that is stored about one person: to hand it to them, or to remove it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, Table, and_, delete, insert, or_, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from gateway.storage.database import Database
+from gateway.storage.tables import (
+    approvals,
+    audit,
+    audit_erasures,
+    conversations,
+    inbox,
+    outbox,
+    session_items,
+    threads,
+    tool_calls,
+    turn_responses,
+)
+from oauth import Identity, OAuthCoordinator
+from oauth.store.tables import is_of, oauth_authorizations
+
+Rows = list[dict[str, Any]]
+
+
+class PersonalData:
+    """What the database has of a person. Dedupe keys, which are ids of platforms' events, name nobody and stay."""
+
+    def __init__(self, database: Database, oauth: OAuthCoordinator) -> None:
+        self._database = database
+        self._oauth = oauth
+
+    async def export(self, identity: Identity) -> Mapping[str, Any]:
+        """All of it but tokens, table by table."""
+        accounts = [asdict(account) for account in await self._oauth.accounts(identity)]
+        async with self._database.read() as connection:
+            direct = await _direct(connection, identity)
+            messages = _messages(identity, direct)
+            found = {
+                "conversations": await _rows(connection, conversations, conversations.c.id.in_(direct)),
+                "messages": await _rows(connection, inbox, inbox.c.id.in_(messages)),
+                "answers": await _rows(connection, outbox, _answers(identity, direct)),
+                "history": await _rows(connection, session_items, _owned(identity, direct)),
+                "tool_calls": await _rows(connection, tool_calls, tool_calls.c.inbox_id.in_(messages)),
+                "model_responses": await _rows(connection, turn_responses, turn_responses.c.inbox_id.in_(messages)),
+                "approvals": await _rows(connection, approvals, is_of(approvals, identity)),
+                "threads": await _rows(connection, threads, is_of(threads, identity)),
+                "audit": await _rows(connection, audit, is_of(audit, identity)),
+            }
+        return {"identity": asdict(identity), "accounts": accounts, **found}
+
+    async def erase(self, identity: Identity) -> Mapping[str, int]:
+        """Removes all of it; returns how many rows of what. Accounts are revoked soon, as by /disconnect."""
+        accounts = await self._oauth.disconnect_all(identity)
+        async with self._database.write() as connection:
+            direct = await _direct(connection, identity)
+            messages = _messages(identity, direct)
+            await connection.execute(insert(audit_erasures).values(asdict(identity)))
+            removed = {
+                "sign-ins": await _remove(connection, oauth_authorizations, is_of(oauth_authorizations, identity)),
+                "tool calls": await _remove(connection, tool_calls, tool_calls.c.inbox_id.in_(messages)),
+                "model responses": await _remove(connection, turn_responses, turn_responses.c.inbox_id.in_(messages)),
+                "approvals": await _remove(connection, approvals, is_of(approvals, identity)),
+                "threads": await _remove(connection, threads, is_of(threads, identity)),
+                "answers": await _remove(connection, outbox, _answers(identity, direct)),
+                "messages": await _remove(connection, inbox, inbox.c.id.in_(messages)),
+                "history": await _remove(connection, session_items, _owned(identity, direct)),
+                "conversations": await _remove(connection, conversations, conversations.c.id.in_(direct)),
+                "audit": await _remove(connection, audit, is_of(audit, identity)),
+            }
+            await connection.execute(delete(audit_erasures).where(is_of(audit_erasures, identity)))
+        return {"accounts": accounts, **removed}
+
+
+async def _direct(connection: AsyncConnection, identity: Identity) -> Sequence[int]:
+    """The ids of the conversations that are theirs alone."""
+    here = and_(conversations.c.id == inbox.c.conversation_id, ~conversations.c.shared)
+    found = select(conversations.c.id).join(inbox, here).where(_written(identity)).distinct()
+    return (await connection.execute(found)).scalars().all()
+
+
+def _messages(identity: Identity, direct: Sequence[int]) -> Select[int]:
+    """The ids of what they wrote; in their own conversations also of what has not been read yet."""
+    return select(inbox.c.id).where(or_(_written(identity), inbox.c.conversation_id.in_(direct)))
+
+
+def _written(identity: Identity) -> ColumnElement[bool]:
+    sent = and_(inbox.c.sender_tenant == identity.tenant, inbox.c.sender_user_id == identity.user_id)
+    in_channel = inbox.c.conversation_id.in_(_of_channel(identity))
+    return or_(and_(sent, in_channel), inbox.c.id.in_(select(session_items.c.inbox_id).where(_owned(identity, ()))))
+
+
+def _answers(identity: Identity, direct: Sequence[int]) -> ColumnElement[bool]:
+    for_them = and_(outbox.c.recipient_tenant == identity.tenant, outbox.c.recipient_user_id == identity.user_id)
+    return or_(
+        outbox.c.inbox_id.in_(_messages(identity, direct)),
+        outbox.c.conversation_id.in_(direct),
+        and_(for_them, outbox.c.conversation_id.in_(_of_channel(identity))),
+    )
+
+
+def _owned(identity: Identity, direct: Sequence[int]) -> ColumnElement[bool]:
+    theirs = and_(
+        session_items.c.owner_tenant == identity.tenant,
+        session_items.c.owner_user_id == identity.user_id,
+        session_items.c.conversation_id.in_(_of_channel(identity)),
+    )
+    return or_(theirs, session_items.c.conversation_id.in_(direct))
+
+
+def _of_channel(identity: Identity) -> Select[int]:
+    return select(conversations.c.id).where(conversations.c.channel == identity.channel)
+
+
+async def _rows(connection: AsyncConnection, table: Table, condition: ColumnElement[bool]) -> Rows:
+    found = await connection.execute(select(table).where(condition).order_by(*table.primary_key))
+    return [row._asdict() for row in found]
+
+
+async def _remove(connection: AsyncConnection, table: Table, condition: ColumnElement[bool]) -> int:
+    key = next(iter(table.primary_key))
+    removed = await connection.execute(delete(table).where(condition).returning(key))
+    return len(removed.all())

@@ -1,0 +1,63 @@
+import asyncio
+import logging
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import delete, select
+
+from gateway.storage.database import Database
+from gateway.storage.tables import InboxStatus, OutboxStatus, inbox, is_any, outbox
+
+BATCH = 500  # messages that one transaction removes
+PAUSE = 0.05  # seconds between two of these, in which others write
+
+# Nothing is to be done about these any more. Dead letters stay until an operator drops them.
+_OVER = (OutboxStatus.SENT, OutboxStatus.DROPPED)
+
+log = logging.getLogger(__name__)
+
+
+class Retention:
+    """Removes messages that are done, and what was sent in answer, when they are old.
+
+    Their dedupe keys stay, so that an old delivery which is repeated is still known; so do the histories of
+    conversations and the audit.
+
+    Args:
+        keep: how long they stay.
+    """
+
+    def __init__(self, database: Database, keep: timedelta) -> None:
+        self._database = database
+        self._keep = keep
+
+    async def remove(self) -> int:
+        """Removes what is old by now, a few at a time; returns how many messages that were."""
+        removed = 0
+        while batch := await self._remove_batch():
+            removed += batch
+            await asyncio.sleep(PAUSE)
+        if removed:
+            log.info("%s messages were removed that are older than %s", removed, self._keep)
+        return removed
+
+    async def _remove_batch(self) -> int:
+        before = datetime.now(UTC) - self._keep
+        unfinished = select(outbox.c.id).where(outbox.c.inbox_id == inbox.c.id, ~is_any(outbox.c.status, *_OVER))
+        old = (
+            select(inbox.c.id)
+            .where(
+                is_any(inbox.c.status, InboxStatus.DONE, InboxStatus.DROPPED),
+                inbox.c.accepted_at < before,
+                ~unfinished.exists(),
+            )
+            .order_by(inbox.c.accepted_at)
+            .limit(BATCH)
+        )
+        async with self._database.read() as connection:
+            if (await connection.execute(old.limit(1))).first() is None:
+                return 0
+        async with self._database.write() as connection:
+            ids = list((await connection.execute(old.with_for_update(skip_locked=True))).scalars())
+            await connection.execute(delete(outbox).where(outbox.c.inbox_id.in_(ids)))
+            await connection.execute(delete(inbox).where(inbox.c.id.in_(ids)))
+        return len(ids)

@@ -1,0 +1,1 @@
+"""The outbox: what is to be sent, in order, and its delivery."""

@@ -1,0 +1,1 @@
+"""Publish and subscribe: updates for whoever watches a conversation at the moment."""

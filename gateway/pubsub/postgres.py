@@ -1,0 +1,109 @@
+"""What happens in turns, told among processes by PostgreSQL: https://www.postgresql.org/docs/current/sql-notify.html"""
+
+import asyncio
+import json
+import logging
+from collections import deque
+from contextlib import AbstractContextManager, suppress
+from itertools import count
+
+import psycopg
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+
+from gateway.logs import describe
+from gateway.pubsub.pubsub import PubSub
+from gateway.storage.postgres import PostgresDatabase
+from gateway.storage.postgres_connection import PostgresConnection
+from gateway.timings import DEFAULT_TIMINGS, Timings
+
+MOST_UNSENT = 10_000  # messages
+CHANNEL = "understudy_live"
+LONGEST_PAYLOAD = 7999  # bytes
+GATHER = 0.05  # seconds in which messages come together
+LISTEN_TIMEOUT = 2.0  # seconds
+
+_NOTIFY = text("SELECT pg_notify(:channel, message) FROM unnest(CAST(:messages AS text[])) AS message")
+
+log = logging.getLogger(__name__)
+
+
+class PostgresPubSub(PubSub):
+    """Among all processes that share a database, by NOTIFY. What cannot be sent is left out."""
+
+    def __init__(self, database: PostgresDatabase, timings: Timings = DEFAULT_TIMINGS) -> None:
+        super().__init__()
+        self._database = database
+        self._timings = timings
+        self._unsent: deque[str] = deque(maxlen=MOST_UNSENT)
+        self._numbers = count()
+        self._has_unsent = asyncio.Event()
+        self._listens = asyncio.Event()
+        self._sender: asyncio.Task[None] | None = None
+        self._listener: asyncio.Task[None] | None = None
+
+    async def publish(self, topic: str, message: str) -> None:
+        # The number makes it another one than all others: of the same ones in a transaction one is told.
+        payload = json.dumps([next(self._numbers), topic, message], ensure_ascii=False)
+        if len(payload.encode()) > LONGEST_PAYLOAD:
+            log.info("something that happened is too long to be told to other processes")
+            return
+        self._unsent.append(payload)
+        self._has_unsent.set()
+        if self._sender is None:
+            self._sender = asyncio.create_task(self._send(), name="live messages out")
+
+    async def subscribe(self, topic: str) -> AbstractContextManager[asyncio.Queue[str | None]]:
+        if self._listener is None:
+            self._listener = asyncio.create_task(self._listen(), name="live messages in")
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LISTEN_TIMEOUT):
+                await self._listens.wait()
+        return self.listeners.listening(topic)
+
+    async def stop(self) -> None:
+        await super().stop()
+        tasks = [task for task in (self._sender, self._listener) if task is not None]
+        self._sender = self._listener = None
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._listens.clear()
+
+    async def _send(self) -> None:
+        while await self._has_unsent.wait():
+            await asyncio.sleep(GATHER)
+            self._has_unsent.clear()
+            messages = list(self._unsent)
+            self._unsent.clear()
+            try:
+                async with self._database.write() as connection:
+                    await connection.execute(_NOTIFY, {"channel": CHANNEL, "messages": messages})
+            except (SQLAlchemyError, OSError) as error:
+                log.warning("what happens in turns was not told to other processes: %s", describe(error))
+            except Exception:
+                log.exception("what happens in turns was not told to other processes")
+
+    async def _listen(self) -> None:
+        while True:
+            try:
+                await self._listen_once()
+            except (psycopg.Error, OSError) as error:
+                log.warning("what happens in turns is not told by other processes: %s", describe(error))
+            except Exception:
+                log.exception("what happens in turns is not told by other processes")
+            self._listens.clear()
+            await asyncio.sleep(self._timings.reconnect)
+
+    async def _listen_once(self) -> None:
+        connection = await PostgresConnection.connect(
+            self._database.conninfo, autocommit=True, **self._database.connection_options
+        )
+        async with connection:
+            await connection.execute(f"LISTEN {CHANNEL}")
+            self._listens.set()
+            while True:
+                async for notify in connection.notifies(timeout=self._timings.listen_check):
+                    _, topic, message = json.loads(notify.payload)
+                    self.listeners.tell(topic, message)
+                await connection.execute("SELECT 1")

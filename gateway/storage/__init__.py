@@ -1,0 +1,1 @@
+"""Storage: the database on SQLite or PostgreSQL, its tables and its migrations."""

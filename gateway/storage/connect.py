@@ -1,0 +1,34 @@
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from gateway.storage.database import SETTING, Database
+from oauth import SettingError
+
+
+def connect(url: str) -> Database:
+    """The database of that address.
+
+    Args:
+        url: `sqlite:///relative/path`, `sqlite:////absolute/path` or `postgresql://user:password@host/name`.
+
+    Raises:
+        SettingError: if the address is of another kind.
+    """
+    from gateway.storage.postgres import PostgresDatabase
+    from gateway.storage.sqlite import SQLiteDatabase
+
+    try:
+        parsed: URL = make_url(url)
+    except ArgumentError:
+        raise SettingError(  # without what was found, in which a password may stand
+            f"{SETTING} is malformed: it is like sqlite:///understudy.db or postgresql://user:password@host/understudy."
+        ) from None
+    backend = parsed.get_backend_name()
+    if backend == "sqlite":
+        return SQLiteDatabase(parsed)
+    if backend in ("postgresql", "postgres"):
+        return PostgresDatabase(parsed)
+    raise SettingError(
+        f"{SETTING} names a {backend} database, which is not supported: "
+        "use one like sqlite:///understudy.db or postgresql://user:password@host/understudy."
+    )

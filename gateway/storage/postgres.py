@@ -1,0 +1,165 @@
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+from sqlalchemy import Table, func, select, text
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+
+from gateway.storage.database import POOL_TIMEOUT, SETTING, Database, T, Work, name_failures
+from gateway.storage.postgres_connection import PostgresConnection
+from gateway.storage.schema import is_current, migrate
+from gateway.storage.uninterrupted import UninterruptedEngine, steady
+from oauth import SettingError
+
+CONNECTIONS = 10  # kept open by each process, and as many again under load
+# Seconds that a statement may take in a gateway or a worker, before its connection is given up; and in a command.
+ANSWER_TIMEOUT = 15.0
+COMMAND_TIMEOUT = 60.0
+# Seconds. A worker that hangs in a transaction must not hold up those that take its turns over.
+IDLE_TIMEOUT = 10.0
+# libpq's, unless the address has others. A connection whose packets are lost is closed after about ten seconds:
+# https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS
+PARAMETERS = {
+    "application_name": "understudy",
+    "connect_timeout": 10,  # seconds
+    "keepalives": 1,
+    "keepalives_idle": 5,  # seconds
+    "keepalives_interval": 2,  # seconds
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,  # milliseconds
+}
+_OTHER_CLIENTS = text(
+    "SELECT application_name FROM pg_stat_activity WHERE datname = current_database() AND usename = current_user"
+    " AND backend_type = 'client backend' AND pid <> pg_backend_pid() ORDER BY application_name"
+)
+UPGRADE_LOCK = 0x756E6465  # of two that bring the schema up to date at once, one waits
+
+
+class PostgresDatabase(Database):
+    """A PostgreSQL database, which any number of gateways and workers share.
+
+    Its schema is brought up to date by `understudy db upgrade`, and by nothing else: an operator says when.
+
+    Args:
+        answer_timeout: seconds that a statement may take in a gateway or a worker.
+        idle_timeout: seconds after which the server ends a transaction in which nothing is done.
+    """
+
+    shared = True
+    json_rows = "json_array_elements(CAST(:rows AS json))"
+    json_items = tuple(f"value ->> {place}" for place in range(5))
+
+    def __init__(self, url: URL, answer_timeout: float = ANSWER_TIMEOUT, idle_timeout: float = IDLE_TIMEOUT) -> None:
+        self.answer_timeout = answer_timeout
+        self._idle_timeout = idle_timeout
+        self._writer: UninterruptedEngine | None = None
+        self._reader: UninterruptedEngine | None = None
+        self._url = url.set(drivername="postgresql+psycopg")
+
+    @property
+    def conninfo(self) -> str:
+        """The address as libpq takes it. There may be a password in it."""
+        return self._url.set(drivername="postgresql").render_as_string(hide_password=False)
+
+    @property
+    def connection_options(self) -> dict[str, Any]:
+        """The arguments besides `conninfo` with which a gateway or a worker makes a `PostgresConnection`."""
+        return self._options(self.answer_timeout)
+
+    async def open(self, *, create: bool = True) -> None:
+        await self._open(self.answer_timeout)
+
+    async def open_alongside(self) -> None:
+        await self._open(COMMAND_TIMEOUT)
+
+    async def _open(self, answer_timeout: float) -> None:
+        self._connect(answer_timeout)
+        try:
+            async with self.read() as connection:
+                current = await connection.run_sync(is_current)
+        except DBAPIError as error:
+            await self.close()
+            raise self._unreachable(error) from None
+        if not current:
+            await self.close()
+            raise SettingError(
+                f"{SETTING} names {self._shown}, whose schema is not that of this version: run `understudy db upgrade`."
+            )
+
+    async def other_clients(self) -> list[str]:
+        """Return the names of the other connections of this user, as far as it may see them."""
+        async with self.read() as connection:
+            return [str(name) for name in (await connection.execute(_OTHER_CLIENTS)).scalars()]
+
+    async def upgrade(self) -> None:
+        self._connect(None)
+        try:
+            async with self.write() as connection:
+                await connection.execute(select(func.pg_advisory_xact_lock(UPGRADE_LOCK)))
+                await connection.run_sync(migrate)
+        except DBAPIError as error:
+            raise self._unreachable(error) from error
+        finally:
+            await self.close()
+
+    async def close(self) -> None:
+        if self._writer is not None:
+            await self._writer.dispose()
+        self._reader = self._writer = None
+
+    def write(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        assert self._writer is not None, "the database is not open"
+        return steady(self._writer)
+
+    def read(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        assert self._reader is not None, "the database is not open"
+        return steady(self._reader)
+
+    async def run_write(self, work: Work[T]) -> T:
+        async with self.write() as connection:
+            return await work(connection)
+
+    async def run_read(self, work: Work[T]) -> T:
+        async with self.read() as connection:
+            return await work(connection)
+
+    def upsert(self, table: Table) -> postgresql.Insert:
+        return postgresql.insert(table)
+
+    def _options(self, answer_timeout: float | None) -> dict[str, Any]:
+        given = {name: value for name, value in PARAMETERS.items() if name not in self._url.query}
+        if answer_timeout is None:
+            return given
+        # The server gives up first, so that its error says what took too long.
+        limits = {
+            "statement_timeout": 0.9 * answer_timeout,
+            "lock_timeout": 0.8 * answer_timeout,
+            "idle_in_transaction_session_timeout": self._idle_timeout,
+        }
+        options = [f"-c {name}={round(seconds * 1000)}" for name, seconds in limits.items()]
+        options += [value for value in [self._url.query.get("options")] if isinstance(value, str)]
+        return given | {"options": " ".join(options), "answer_timeout": answer_timeout}
+
+    def _connect(self, answer_timeout: float | None) -> None:
+        engine = create_async_engine(
+            self._url,
+            pool_size=CONNECTIONS,
+            max_overflow=CONNECTIONS,
+            pool_timeout=POOL_TIMEOUT,
+            pool_pre_ping=True,
+            hide_parameters=True,
+            connect_args={"async_creator_fn": PostgresConnection.connect, **self._options(answer_timeout)},
+        )
+        name_failures(engine.sync_engine)
+        reading = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        self._writer, self._reader = UninterruptedEngine(engine.sync_engine), UninterruptedEngine(reading.sync_engine)
+
+    @property
+    def _shown(self) -> str:
+        return self._url.set(drivername="postgresql").render_as_string(hide_password=True)
+
+    def _unreachable(self, error: DBAPIError) -> SettingError:
+        reason = str(error.orig).strip().partition("\n")[0]
+        return SettingError(f"{SETTING} names {self._shown}, which cannot be used: {reason}.")

@@ -1,0 +1,28 @@
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+def migrate(connection: Connection) -> None:
+    """Brings the schema up to date."""
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+def has_schema(connection: Connection) -> bool:
+    """Return whether the database has our tables, of whichever version."""
+    return MigrationContext.configure(connection).get_current_revision() is not None
+
+
+def is_current(connection: Connection) -> bool:
+    """Whether the schema is that of this version."""
+    found = MigrationContext.configure(connection).get_current_revision()
+    return found == ScriptDirectory(str(MIGRATIONS)).get_current_head()

@@ -1,0 +1,1 @@
+"""What authors of channels and toolkits need to test their own code."""

@@ -1,0 +1,196 @@
+"""Who acted as whom: one record per tool call, which is written when the call ends and never changed."""
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from gateway.runs.calls import with_outer
+from gateway.runs.events import ToolEnded, ToolOutcome, ToolStarted, TurnEvent
+from gateway.runs.journal import ApprovalRequiredError
+from gateway.storage.database import Database
+from gateway.storage.tables import audit
+from gateway.turns.credentials import TurnCredentials
+from gateway.turns.journal import TurnJournal
+from oauth import ConsentRequiredError
+from toolkits import Message
+from toolkits.text import storable_json
+
+# What a turn is stopped for that goes on later: then a call that was open has only been cut off.
+_WAITS_FOR = (ConsentRequiredError, ApprovalRequiredError)
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRecord:
+    """One tool call.
+
+    Args:
+        started_at: aware, in UTC.
+        channel, tenant, user_id: the identity whose turn it was.
+        account: what it acted as: the accounts that were asked for while it ran, or that of its toolkit.
+        duration_ms: milliseconds.
+        trace_id: the turn's reference, as it stands in the log.
+        arguments, result: JSON, where the operator wants them.
+    """
+
+    started_at: datetime
+    channel: str
+    tenant: str
+    user_id: str
+    account: str | None
+    tool: str
+    conversation: str
+    outcome: str
+    duration_ms: int
+    trace_id: str
+    arguments: str | None = field(default=None, repr=False)
+    result: str | None = field(default=None, repr=False)
+
+
+class Audit:
+    """The append-only record of what tools did for whom.
+
+    Args:
+        content: whether arguments and results are recorded too.
+    """
+
+    def __init__(self, database: Database, *, content: bool = False) -> None:
+        self._database = database
+        self.content = content
+
+    async def add(
+        self, record: AuditRecord, journal: TurnJournal | None = None, ended: ToolEnded | None = None
+    ) -> None:
+        """Records a call; in the same transaction as its end in the journal of its turn, where it has one."""
+
+        async def work(connection: AsyncConnection) -> None:
+            await connection.execute(insert(audit).values(asdict(record)))
+            if journal is not None and ended is not None:
+                await journal.end(connection, ended, private=record.account is not None)
+
+        await self._database.run_write(work)
+
+    async def find(self, *, since: datetime | None, limit: int, **equal: str | None) -> Sequence[AuditRecord]:
+        """The newest records, oldest first.
+
+        Args:
+            since: leaves out what started before.
+            equal: what a column must be: `user_id="U1"`; `None` leaves it open.
+        """
+        wanted = [audit.c[name] == value for name, value in equal.items() if value is not None]
+        if since is not None:
+            wanted.append(audit.c.started_at >= since)
+        newest = select(audit).where(*wanted).order_by(audit.c.id.desc()).limit(limit)
+        async with self._database.read() as connection:
+            rows = (await connection.execute(newest)).mappings().all()
+        return [AuditRecord(**{name: row[name] for name in AuditRecord.__slots__}) for row in reversed(rows)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    event: ToolStarted
+    started_at: datetime
+    began: float  # seconds, monotonic
+    asked: int  # how many credentials the turn had asked for before
+
+
+class AuditTrail:
+    """Records the tool calls of one turn, in the audit and in its journal."""
+
+    def __init__(
+        self,
+        audit: Audit,
+        message: Message,
+        trace_id: str,
+        credentials: TurnCredentials,
+        journal: TurnJournal | None,
+    ) -> None:
+        self._audit = audit
+        self._message = message
+        self._trace_id = trace_id
+        self._credentials = credentials
+        self._journal = journal
+        self._calls: dict[str, _Call] = {}
+        self._begun: set[str] = set()
+        self._writing: list[asyncio.Task[None]] = []
+
+    async def note(self, event: TurnEvent) -> None:
+        """Takes note of an event. A call that begins, or has ended, is recorded when this returns."""
+        if isinstance(event, ToolStarted):
+            asked = len(self._credentials.asked)
+            self._calls[event.call_id] = _Call(event, datetime.now(UTC), time.monotonic(), asked)
+            self._credentials.open_calls.add(event.call_id)
+            try:
+                if self._journal is not None:
+                    await self._journal.begin(event)
+            except Exception:  # it is not made
+                self._credentials.open_calls.discard(event.call_id)
+                del self._calls[event.call_id]
+                raise
+            self._begun.add(event.call_id)
+        elif isinstance(event, ToolEnded) and event.call_id in self._calls:
+            # In a task of its own, so that a turn which is cancelled meanwhile leaves no call out.
+            await asyncio.shield(self._write(self._as_stopped(event)))
+
+    async def close(self) -> None:
+        """Records the calls of which the engine told no end, and waits until all is written."""
+        stopped = self._credentials.stopped
+        outcome = ToolOutcome.CANCELLED if stopped is None or isinstance(stopped, _WAITS_FOR) else ToolOutcome.ERROR
+        for call_id, call in list(self._calls.items()):
+            is_begun = call_id in self._begun
+            ended = ToolEnded(call_id, call.event.tool, outcome if is_begun else ToolOutcome.NOT_BEGUN)
+            self._write(self._as_stopped(ended))
+        await asyncio.gather(*self._writing)
+
+    def _as_stopped(self, ended: ToolEnded) -> ToolEnded:
+        """Return how a call ended that the turn was stopped for, whatever was made of the exception in it."""
+        stopped, outcome = self._credentials.stopped, None
+        if ended.call_id in self._credentials.refused:
+            outcome = ToolOutcome.SIGN_IN
+        elif isinstance(stopped, ApprovalRequiredError) and ended.call_id in with_outer(stopped.key):
+            outcome = ToolOutcome.ASKED
+        return ToolEnded(ended.call_id, ended.tool, outcome) if outcome is not None else ended
+
+    def _write(self, ended: ToolEnded) -> asyncio.Task[None]:
+        self._credentials.open_calls.discard(ended.call_id)
+        record = self._record(self._calls.pop(ended.call_id), ended.outcome, ended.result)
+        task = asyncio.create_task(self._audit.add(record, self._journal, ended))
+        self._writing.append(task)
+        return task
+
+    def _record(self, call: _Call, outcome: ToolOutcome, result: Any) -> AuditRecord:
+        sender, content = self._message.sender, self._audit.content
+        return AuditRecord(
+            started_at=call.started_at,
+            channel=sender.channel,
+            tenant=sender.tenant,
+            user_id=sender.user_id,
+            account=self._account(call),
+            tool=call.event.tool,
+            conversation=self._message.conversation.id,
+            outcome=outcome,
+            duration_ms=round((time.monotonic() - call.began) * 1000),
+            trace_id=self._trace_id,
+            arguments=_json(call.event.arguments) if content else None,
+            result=_json(result) if content else None,
+        )
+
+    def _account(self, call: _Call) -> str | None:
+        own = call.event.call_id
+        before, during = self._credentials.asked[: call.asked], self._credentials.asked[call.asked :]
+        # A framework's own call does not say which it is; one of a member is of the call that asks the member, too.
+        accounts = [
+            asked.account for asked in during if asked.call_id in (None, own) or asked.call_id.startswith(f"{own}/")
+        ]
+        if not accounts:  # its toolkit has the credentials from an earlier call of this turn
+            accounts = [asked.account for asked in before if asked.provider == call.event.provider][-1:]
+        return ", ".join(dict.fromkeys(accounts)) or None
+
+
+def _json(value: Mapping[str, Any] | Any) -> str:
+    return storable_json(value)

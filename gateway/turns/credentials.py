@@ -1,0 +1,178 @@
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.runs.calls import calling, with_outer
+from gateway.storage.database import DatabaseUnavailableError
+from gateway.timings import DEFAULT_TIMINGS, Timings
+from oauth import ConsentRequiredError, CredentialsRefusedError, OAuthCoordinator, PermissionDeclinedError
+from toolkits import Message, ToolError
+
+LOOP_BLOCKED = (
+    "credentials_sync() waits for the event loop, which a coroutine has blocked. A coroutine that waits for a thread "
+    "has to await it (asyncio.to_thread); a `with ThreadPoolExecutor()` in a coroutine blocks the loop when it ends."
+)
+
+log = logging.getLogger(__name__)
+
+
+GIVEN = "given with the request"  # in place of an account, for a credential that a host application passed in
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialUse:
+    """A credential that was given: whose it is, and to which call, where that is known."""
+
+    provider: str
+    account: str
+    call_id: str | None
+
+
+class TurnCredentials:
+    """Gives the tools of one turn the credentials of its sender, from the store, until the turn is over.
+
+    Attributes:
+        asked: the credentials that were given, in order. What a turn that asked says is its sender's own.
+        open_calls: the tool calls that are under way.
+        refused: those that were refused a credential until their person has signed in. It holds whatever a tool or an
+            engine makes of the exception.
+        stopped: why the turn cannot go on: `ConsentRequiredError`, `CredentialsRefusedError`, `LeaseLostError` or
+            `DatabaseUnavailableError`. It holds whatever a tool or an engine makes of the exception.
+
+    Args:
+        given: credentials by provider, passed in by a host application for this turn alone.
+        on_stop: is called when `stopped` is set.
+    """
+
+    def __init__(
+        self,
+        oauth: OAuthCoordinator | None,
+        message: Message,
+        given: Mapping[str, Any] | None = None,
+        on_stop: Callable[[], object] = lambda: None,
+        timings: Timings = DEFAULT_TIMINGS,
+    ) -> None:
+        self._timings = timings
+        self._oauth = oauth
+        self._message = message
+        self._given = dict(given or {})
+        self._on_stop = on_stop
+        self._loop = asyncio.get_running_loop()
+        self._over = False
+        self._ended = Future[None]()  # done when the turn is stopped or over: waited for in threads
+        self.asked: list[CredentialUse] = []
+        self.open_calls: set[str] = set()
+        self.refused: set[str] = set()
+        self.stopped: Exception | None = None
+
+    async def credentials(self, provider: str, scopes: Iterable[str], *, renew: bool) -> Any:
+        if self._over:
+            raise CredentialsRefusedError("This turn is over.")
+        if provider in self._given:
+            self.asked.append(CredentialUse(provider, GIVEN, calling.get()))
+            return self._given[provider]
+        try:
+            granted = await self._stored(provider, scopes, renew=renew)
+        except (ConsentRequiredError, CredentialsRefusedError, DatabaseUnavailableError) as reason:
+            self.stop(reason)
+            if isinstance(reason, ConsentRequiredError):
+                self._note_refused()
+            raise
+        except asyncio.CancelledError:  # by a framework, say, which cancels what runs beside a call that failed
+            if isinstance(self.stopped, ConsentRequiredError):
+                self._note_refused()
+            raise
+        self.asked.append(CredentialUse(provider, granted.account, calling.get()))
+        return granted.credentials
+
+    def stop(self, reason: Exception) -> None:
+        """Ends the turn, whatever an engine makes of the reason."""
+        self.stopped = self.stopped or reason
+        self._end_waiting()
+        self._on_stop()
+
+    def credentials_sync(self, provider: str, scopes: Iterable[str], *, renew: bool, timeout: float) -> Any:
+        """Return credentials to a thread, which waits for them until the turn is stopped or over.
+
+        Raises:
+            RuntimeError: if the event loop is blocked, so that no credentials can be loaded.
+            TimeoutError: if there are none after `timeout` seconds.
+        """
+        if not self._ended.done():
+            coroutine = self.credentials(provider, scopes, renew=renew)
+            asked = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+            try:
+                self._wait(asked, timeout)
+            except Exception:
+                asked.cancel()
+                raise
+            if asked.done():
+                return asked.result()
+        if isinstance(self.stopped, ConsentRequiredError):
+            self._note_refused()
+        raise self.stopped or CredentialsRefusedError("This turn is over.")
+
+    def _wait(self, asked: Future[Any], timeout: float) -> None:
+        """Wait in a thread until there is an answer, or the turn is stopped or over."""
+        deadline = time.monotonic() + timeout
+        while True:
+            is_alive, remaining = threading.Event(), max(deadline - time.monotonic(), 0)
+            self._loop.call_soon_threadsafe(is_alive.set)
+            done, _ = wait((asked, self._ended), min(self._timings.loop_blocked, remaining), FIRST_COMPLETED)
+            if done:
+                return
+            if remaining <= self._timings.loop_blocked:
+                raise TimeoutError("There were no credentials until the turn's deadline.")
+            if not is_alive.is_set():
+                raise RuntimeError(LOOP_BLOCKED)
+
+    def _note_refused(self) -> None:
+        """Note that the call at hand is refused a credential until its person has signed in.
+
+        Where a tool asks in a thread that it made itself, the call may not be known. Then it is the one that is under
+        way, if that is one alone, besides those that it was made in.
+        """
+        call_id, under_way = calling.get(), set(self.open_calls)
+        if call_id is None:
+            call_id = next((each for each in under_way if under_way <= set(with_outer(each))), None)
+        if call_id is not None:
+            self.refused.update(with_outer(call_id))
+
+    def _end_waiting(self) -> None:
+        if not self._ended.done():
+            self._ended.set_result(None)
+
+    async def is_connected(self, provider: str, scopes: Iterable[str]) -> bool:
+        if self._over or provider in self._given:
+            return not self._over
+        if self._oauth is None or self._message.anonymous:
+            return False
+        return await self._oauth.is_connected(self._message.sender, provider, scopes)
+
+    def accounts(self, call_id: str) -> list[str]:
+        """The accounts whose credentials a call was given."""
+        return list(dict.fromkeys(asked.account for asked in self.asked if asked.call_id == call_id))
+
+    def end(self) -> None:
+        self._over = True
+        self._end_waiting()
+        self._given.clear()
+
+    async def _stored(self, provider: str, scopes: Iterable[str], *, renew: bool) -> Any:
+        if self._message.anonymous:
+            raise CredentialsRefusedError(
+                "I cannot tell who you are when you write as a group or a channel, so I use nobody's account. "
+                "Write as yourself to use yours."
+            )
+        if self._oauth is None:
+            log.warning("a tool asks for credentials of %r: give its toolkit, or Agent(auth=…), the provider", provider)
+            raise CredentialsRefusedError("No account can be connected here.")
+        try:
+            return await self._oauth.credentials(self._message.sender, provider, scopes, renew=renew)
+        except PermissionDeclinedError as declined:
+            raise ToolError(str(declined)) from None

@@ -1,0 +1,65 @@
+import asyncio
+from collections.abc import Mapping
+
+from gateway.cancellation import exits_contained
+from gateway.inbox.dispatch import TurnSlot
+from gateway.inbox.inbox import ClaimedMessage, Inbox
+from gateway.outbox.outbox import Outbox
+from gateway.request_context import request_context
+from gateway.storage.database import DatabaseUnavailableError
+from gateway.turns.player import Turns
+
+
+class Drain:
+    """Takes a conversation one message further: sends what waits, plays the next message, sends its answer.
+
+    The slot is taken while a message is played, and free while something is sent.
+    """
+
+    def __init__(self, inbox: Inbox, outbox: Outbox, turns: Turns) -> None:
+        self._inbox = inbox
+        self._outbox = outbox
+        self._turns = turns
+
+    async def __call__(self, conversation_id: int, slot: TurnSlot) -> bool:
+        taken = await self._inbox.claim(conversation_id)
+        row = taken.message
+        if row is None:
+            if taken.unsent:
+                slot.free()
+                await self._outbox.deliver(conversation_id)
+            return False
+        with request_context(_values_of(row)):
+            try:
+                with exits_contained("the turn"):
+                    if taken.unsent:
+                        slot.free()
+                        await self._outbox.deliver(conversation_id)
+                        await slot.take()
+                    unsent = await self._turns.play(row, slot)
+            except asyncio.CancelledError:
+                await asyncio.shield(self._inbox.release(row, counted=False))
+                raise
+            except DatabaseUnavailableError:
+                await self._inbox.release(row, counted=False)
+                raise
+            except Exception:
+                await self._inbox.release(row, counted=True)
+                raise
+            finally:
+                self._inbox.let_go(row)
+            slot.free()
+            await self._outbox.deliver(conversation_id, unsent)
+        return True
+
+
+def _values_of(row: ClaimedMessage) -> Mapping[str, str]:
+    """What the request context has of a message before it is read: who wrote it is added then."""
+    where = row.conversation
+    return {
+        "REQUEST_ID": row.reference,
+        "CHANNEL": where.channel,
+        "TENANT": where.tenant,
+        "CONVERSATION_ID": where.id,
+        "SESSION_ID": str(row.conversation_id),
+    }

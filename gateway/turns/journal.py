@@ -1,0 +1,265 @@
+"""What a turn has done so far, kept until it ends: so that one that is run again does nothing twice."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from pydantic_core import from_json
+from sqlalchemy import Executable, delete, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from gateway.inbox.inbox import ClaimedMessage, LeaseLostError
+from gateway.runs.calls import with_outer
+from gateway.runs.events import ToolEnded, ToolOutcome, ToolStarted
+from gateway.runs.journal import RAISED, RecordedCall
+from gateway.storage.database import Database, DatabaseUnavailableError
+from gateway.storage.tables import ApprovalStatus, InboxStatus, approvals, inbox, is_any, tool_calls, turn_responses
+from toolkits.text import storable, storable_json
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedApproval:
+    """What a person answered, to which call."""
+
+    tool: str
+    arguments: str = field(repr=False)
+    status: ApprovalStatus
+
+
+class TurnJournal:
+    """The journal of one turn. It is written only while the turn's row is this process's to play.
+
+    Attributes:
+        private: whether a call of an earlier run returned something for the sender alone.
+        ambiguous: the tools of which it is not known whether a call of theirs was done.
+        stop: ends the run of the turn, whatever its engine makes of the reason.
+        stopped: returns why the run was ended, if it was. From then on no call begins and no answer of a model is kept:
+            the model may have been told of an error that is no longer there when the turn is played again.
+        calls: those that run now.
+        tool_raised: whether a tool that is not read-only raised in this run: running the turn again would not help.
+
+    Args:
+        is_rerun: whether this claim has run the turn before.
+    """
+
+    def __init__(self, database: Database, row: ClaimedMessage, *, is_rerun: bool = False) -> None:
+        self._database = database
+        self._row = row
+        self._calls: dict[str, RecordedCall] = {}
+        self._approvals: dict[str, RecordedApproval] = {}
+        self._responses: dict[tuple[str, int], str] = {}
+        self._written = is_rerun or row.lease > 1
+        self._read_only: set[str] = set()
+        self._made: set[str] = set()  # the keys of the calls that may have done something
+        self._since: dict[tuple[str, int], set[str]] = {}  # of those, by response, the ones that came after it
+        self.stop: Callable[[Exception], object] = lambda _: None
+        self.stopped: Callable[[], Exception | None] = lambda: None
+        self.calls = CallsInFlight()
+        self.private = False
+        self.ambiguous: list[str] = []
+        self.tool_raised = False
+
+    async def load(self) -> None:
+        """Reads what earlier runs have left."""
+        if not self._written:
+            return
+        async with self._database.read() as connection:
+            calls = await connection.execute(select(tool_calls).where(tool_calls.c.inbox_id == self._row.id))
+            for row in calls:
+                outcome = ToolOutcome(row.outcome) if row.outcome is not None else None
+                result = from_json(row.result) if row.result is not None else None
+                self._calls[row.key] = RecordedCall(row.tool, outcome, result, row.error)
+                self.private = self.private or row.private
+                self._made.add(row.key)
+            responses = await connection.execute(
+                select(turn_responses).where(turn_responses.c.inbox_id == self._row.id)
+            )
+            for row in responses:
+                self._responses[row.scope, row.number] = row.data
+            for row in await connection.execute(select(approvals).where(approvals.c.inbox_id == self._row.id)):
+                self._approvals[row.key] = RecordedApproval(row.tool, row.arguments, ApprovalStatus(row.status))
+
+    def call(self, key: str) -> RecordedCall | None:
+        return self._calls.get(key)
+
+    def response(self, scope: str, number: int) -> str | None:
+        return self._responses.get((scope, number))
+
+    def is_approved(self, key: str, tool: str, arguments: str) -> bool | None:
+        """Return whether the person approved a call with exactly these arguments; `None` if they have not decided."""
+        recorded = self._approvals.get(key)
+        if recorded is None or (recorded.tool, recorded.arguments) != (tool, arguments):
+            return None
+        return {ApprovalStatus.APPROVED: True, ApprovalStatus.DENIED: False}.get(recorded.status)
+
+    def running(self, key: str) -> AbstractContextManager[None]:
+        return self.calls.running(key)
+
+    async def others_ended(self, key: str) -> None:
+        await self.calls.others_ended(key)
+
+    async def add_response(self, scope: str, number: int, data: str) -> None:
+        """Keeps what a model answered, before anything is done of it; in place of what was kept under that number.
+
+        Raises:
+            Exception: the reason, if the run was stopped.
+        """
+        self._check_not_stopped()
+        upsert = self._database.upsert(turn_responses).values(
+            inbox_id=self._row.id, scope=scope, number=number, data=data
+        )
+        await self._write(
+            upsert.on_conflict_do_update(index_elements=["inbox_id", "scope", "number"], set_={"data": data})
+        )
+        replaced = (scope, number) in self._responses
+        self._responses[scope, number] = data
+        self._since[scope, number] = self._made if replaced else set()
+
+    async def add_answer(self, scope: str, number: int, data: str) -> None:
+        """Keeps what a whole run came to, which is not retracted."""
+        await self.add_response(scope, number, data)
+        del self._since[scope, number]
+
+    async def retract(self) -> None:
+        """Forgets the last answer of each model if nothing was done of it: asked anew, it may have other tools."""
+        for (scope, number), made in self._since.items():
+            if not any(key.startswith(scope) for key in made):
+                await self._write(
+                    delete(turn_responses).where(
+                        turn_responses.c.inbox_id == self._row.id,
+                        turn_responses.c.scope == scope,
+                        turn_responses.c.number == number,
+                    )
+                )
+
+    async def begin(self, started: ToolStarted) -> None:
+        """Notes that a tool is called, before it is. Of one that only reads it is enough to note the end.
+
+        Raises:
+            Exception: the reason, if the run was stopped.
+        """
+        self._check_not_stopped()
+        if started.read_only:
+            self._read_only.add(started.call_id)
+            return
+        row = self._database.upsert(tool_calls).values(
+            inbox_id=self._row.id,
+            key=started.call_id,
+            tool=started.tool,
+            private=started.private,
+            began_at=datetime.now(UTC),
+        )
+        await self._write(row.on_conflict_do_nothing())
+        self._note_made(started.call_id)
+
+    def _check_not_stopped(self) -> None:
+        if (reason := self.stopped()) is not None:
+            raise reason
+
+    def _note_made(self, key: str) -> None:
+        for made in (self._made, *self._since.values()):
+            made.add(key)
+
+    async def end(self, connection: AsyncConnection, ended: ToolEnded, *, private: bool) -> None:
+        """Notes in the caller's transaction how a call ended."""
+        read_only = ended.call_id in self._read_only
+        mine = (tool_calls.c.inbox_id == self._row.id, tool_calls.c.key == ended.call_id)
+        if ended.outcome is ToolOutcome.CANCELLED:
+            return  # it began, and that is all that is known
+        if isinstance(self.stopped(), LeaseLostError):
+            return  # the journal is another worker's by now
+        if ended.outcome in (ToolOutcome.SIGN_IN, ToolOutcome.ASKED, ToolOutcome.NOT_BEGUN):
+            await connection.execute(delete(tool_calls).where(*mine))  # it is called anew when the turn is played again
+            for made in (self._made, *self._since.values()):
+                made.discard(ended.call_id)
+            return
+        if ended.outcome is ToolOutcome.ERROR and ended.error is None:
+            if read_only:
+                return  # it is called again
+            self.tool_raised = True
+        self._written = True
+        self._note_made(ended.call_id)
+        error = (ended.error or RAISED) if ended.outcome is ToolOutcome.ERROR else ended.error
+        values = {
+            "outcome": ended.outcome,
+            "private": private,
+            "result": storable_json(ended.result) if ended.outcome is ToolOutcome.OK else None,
+            "error": storable(error) if error is not None else None,
+        }
+        if read_only:
+            row = self._database.upsert(tool_calls).values(
+                inbox_id=self._row.id, key=ended.call_id, tool=ended.tool, began_at=datetime.now(UTC), **values
+            )
+            await connection.execute(row.on_conflict_do_update(index_elements=["inbox_id", "key"], set_=values))
+        else:
+            await connection.execute(update(tool_calls).where(*mine).values(values))
+
+    async def forget(self, connection: AsyncConnection) -> None:
+        """Removes it, in the transaction that ends the turn."""
+        if self._written:
+            await forget(connection, self._row.id)
+
+    async def _write(self, statement: Executable) -> None:
+        """Writes to the journal, in a transaction in which the turn's row stays this process's.
+
+        Raises:
+            LeaseLostError: if it is not.
+        """
+        self._written = True
+        held = select(inbox.c.id).where(
+            inbox.c.id == self._row.id, is_any(inbox.c.status, InboxStatus.RUNNING), inbox.c.lease == self._row.lease
+        )
+
+        async def work(connection: AsyncConnection) -> None:
+            if (await connection.execute(held.with_for_update(read=True))).first() is None:
+                raise LeaseLostError
+            await connection.execute(statement)
+
+        try:
+            await self._database.run_write(work)
+        except (LeaseLostError, DatabaseUnavailableError) as reason:
+            self.stop(reason)
+            raise
+
+
+class CallsInFlight:
+    """The tool calls of a turn that run now: for one that stops the turn, and lets the others end before."""
+
+    def __init__(self) -> None:
+        self._running: set[str] = set()
+        self._stopping: set[str] = set()
+        self._alone = asyncio.Event()
+
+    @contextmanager
+    def running(self, key: str) -> Iterator[None]:
+        self._running.add(key)
+        try:
+            yield
+        finally:
+            self._running.discard(key)
+            self._stopping.discard(key)
+            self._look()
+
+    async def others_ended(self, key: str) -> None:
+        """Returns when nothing runs but calls which wait for this, too, and those that these were made in."""
+        self._stopping.add(key)
+        await asyncio.sleep(0)  # what was called at the same time begins
+        self._look()
+        await self._alone.wait()
+
+    def _look(self) -> None:
+        waits = {outer for key in self._stopping for outer in with_outer(key)}
+        if self._stopping and self._running <= waits:
+            self._alone.set()
+
+
+async def forget(connection: AsyncConnection, inbox_id: int) -> None:
+    """Removes the journal of a turn."""
+    await connection.execute(delete(tool_calls).where(tool_calls.c.inbox_id == inbox_id))
+    await connection.execute(delete(turn_responses).where(turn_responses.c.inbox_id == inbox_id))
+    await connection.execute(delete(approvals).where(approvals.c.inbox_id == inbox_id))

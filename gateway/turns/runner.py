@@ -1,0 +1,193 @@
+import asyncio
+import time
+from collections.abc import Coroutine, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from gateway.agents.agent import Agent
+from gateway.cancellation import cancel_and_wait, exits_contained
+from gateway.executor import tool_threads
+from gateway.outbox.sender import Sender, TurnSender, current_turn_sender
+from gateway.runs.engine import Answer, TurnTimeoutError, load_engine
+from gateway.runs.events import (
+    Answered,
+    ApprovalNeeded,
+    EventHandler,
+    SignInNeeded,
+    ToolStarted,
+    TurnEvent,
+    TurnHandler,
+)
+from gateway.runs.items import SessionItem
+from gateway.runs.journal import ApprovalRequiredError, EngineJournal
+from gateway.settings import PrivateAnswers
+from gateway.timings import DEFAULT_TIMINGS, Timings
+from gateway.turns.audit import Audit, AuditTrail
+from gateway.turns.credentials import TurnCredentials
+from gateway.turns.journal import TurnJournal
+from oauth import ConsentRequiredError, OAuthCoordinator
+from toolkits import Message, TurnContext
+
+
+@dataclass(frozen=True, slots=True)
+class RunOutcome:
+    """What a turn's agent came to.
+
+    Args:
+        text: the answer, in markdown.
+        items: what the session is to remember.
+        private: whether that is for the sender alone.
+    """
+
+    text: str
+    items: Sequence[SessionItem]
+    private: bool
+
+
+class CopyRunner:
+    """Runs a fresh copy of an agent on a message, for its sender."""
+
+    def __init__(
+        self,
+        oauth: OAuthCoordinator | None,
+        audit: Audit,
+        sender: Sender,
+        private_answers: PrivateAnswers,
+        timings: Timings = DEFAULT_TIMINGS,
+    ) -> None:
+        self._timings = timings
+        self._oauth = oauth
+        self._audit = audit
+        self._sender = sender
+        self._private_answers = private_answers
+
+    async def run(
+        self,
+        template: Agent,
+        message: Message,
+        reference: str,
+        history: Sequence[SessionItem],
+        handler: EventHandler,
+        *,
+        stream: bool,
+        credentials: Mapping[str, Any] | None = None,
+        journal: TurnJournal | None = None,
+    ) -> RunOutcome:
+        """Runs it to its end.
+
+        Args:
+            template: the agent.
+            reference: the turn's id.
+            credentials: by provider, for this turn alone, instead of the sender's stored ones.
+            journal: what earlier runs of this turn have done, which is not done again.
+
+        Raises:
+            ConsentRequiredError: if the sender has to connect an account first.
+            CredentialsRefusedError: if the turn may use nobody's account.
+            LeaseLostError: if another worker has taken the turn over.
+            TurnTimeoutError: after five minutes.
+        """
+        agent, stopped = template.deep_copy(), asyncio.Event()
+        source = TurnCredentials(self._oauth, message, credentials, stopped.set, self._timings)
+        trail = AuditTrail(self._audit, message, reference, source, journal)
+        private = any(item.private for item in history)
+
+        def is_private() -> bool:
+            return private or bool(source.asked)
+
+        def sends_alone() -> bool:
+            return is_private() and self._private_answers is PrivateAnswers.ALONE
+
+        sender = TurnSender(self._sender, message, sends_alone)
+        if journal is not None:
+            journal.stop, journal.stopped = source.stop, lambda: source.stopped
+            private = private or journal.private
+
+        async def note(event: TurnEvent) -> None:
+            nonlocal private
+            private = private or (isinstance(event, ToolStarted) and event.private)
+            await trail.note(event)
+
+        handle = TurnHandler(note, handler)
+
+        context = TurnContext(
+            identity=message.sender,
+            conversation=message.conversation,
+            message=message,
+            deadline=datetime.now(UTC) + timedelta(seconds=self._timings.turn),
+            reference=reference,
+            credential_source=source,
+            message_sender=sender,
+        )
+        engine = load_engine(agent.engine)
+        run = engine.run(agent, message.text, context, history, handle, stream=stream, journal=EngineJournal(journal))
+        try:
+            answer = await _finish(_contained(run, agent, sender), source, stopped, reference, self._timings)
+        except ConsentRequiredError as needed:
+            await handler(SignInNeeded(needed.provider))
+            raise
+        except ApprovalRequiredError as needed:
+            needed.accounts = source.accounts(needed.key)
+            await handler(ApprovalNeeded(needed.tool, needed.action))
+            raise
+        finally:
+            source.end()
+            await trail.close()
+        await handler(Answered(answer.text))
+        return RunOutcome(answer.text, answer.items, is_private())
+
+
+async def _finish(
+    run: Coroutine[Any, Any, Answer], source: TurnCredentials, stopped: asyncio.Event, reference: str, timings: Timings
+) -> Answer:
+    """Wait for a run, which ends when its time is over, when `source` stops it, and when the turn is cancelled.
+
+    What the run makes of that does not matter: a run that swallows its cancellation is abandoned.
+
+    Args:
+        stopped: set once `source.stopped` is.
+        reference: the turn's id, for the log.
+
+    Raises:
+        TurnTimeoutError: after five minutes.
+        StrayExitError: if the run raised `CancelledError` or `SystemExit` by itself.
+    """
+    running = asyncio.create_task(run, name=f"the run of turn {reference}")
+    stopping = asyncio.create_task(stopped.wait())
+    try:
+        await asyncio.wait({running, stopping}, timeout=timings.turn, return_when=asyncio.FIRST_COMPLETED)
+        if stopped.is_set():
+            await _end_calls(running, source, timings)
+    finally:
+        stopping.cancel()
+        late = not running.done()
+        if late:
+            await cancel_and_wait(running, timings.cancel_grace)
+    if source.stopped is not None:
+        if not running.cancelled() and running.done():
+            running.exception()  # retrieved: the reason for the stop counts
+        raise source.stopped
+    if late:
+        raise TurnTimeoutError
+    with exits_contained("the agent"):
+        return running.result()
+
+
+async def _end_calls(running: asyncio.Task[Answer], source: TurnCredentials, timings: Timings) -> None:
+    """Wait a moment for a run that was stopped to end by itself, and longer while calls of tools are under way.
+
+    A call that is cancelled half-way is ambiguous, so one that runs beside the refused one is given the time to end.
+    """
+    deadline = time.monotonic() + timings.calls_grace
+    await asyncio.wait({running}, timeout=timings.run_end_grace)
+    while not running.done() and source.open_calls and time.monotonic() < deadline:
+        await asyncio.wait({running}, timeout=timings.run_end_grace)
+
+
+async def _contained(run: Coroutine[Any, Any, Answer], agent: Agent, sender: TurnSender) -> Answer:
+    current_turn_sender.set(sender)  # in the context of the run's own task
+    # What an agent that is written for a framework submits to threads comes from its tools, as far as can be told.
+    with exits_contained("the agent"), tool_threads() if agent.native is not None else nullcontext():
+        return await run

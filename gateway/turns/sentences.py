@@ -1,0 +1,59 @@
+"""What the gateway answers itself: commands and codes."""
+
+from collections.abc import Sequence
+
+from gateway.agents.agent import Agent
+from oauth import Account, CodeEntry
+
+NEW_SESSION = "A new conversation begins: I no longer see what was said before."
+NO_ACCOUNT = "You have connected no account. I ask you to when I need one."
+CODE_IN_PRIVATE = "Send me that code in a direct message, where you got the link."
+ANSWER_IN_PRIVATE = "Answer that in a direct message, where I asked you."
+NOT_YOURS = "This button was made for somebody else. Write to me yourself to get your own."
+
+
+def entered(code: CodeEntry, label: str) -> str:
+    """What is said to a person who sent a code."""
+    if code.provider is not None:
+        return f"Your {label} account {code.account} is connected."
+    if code.tries_left:
+        return f"That is not the code. Tries left: {code.tries_left}."
+    return "That was the last try, so nothing was connected. Ask again to get a new link."
+
+
+def greeting(agent: Agent) -> str:
+    return f"Hello, I am {agent.name}. {_purpose(agent)}"
+
+
+def usage(agent: Agent) -> str:
+    return f"{_purpose(agent)} Send /new to begin a new conversation, and /accounts to see what you have connected."
+
+
+def accounts(connected: Sequence[Account]) -> str:
+    """What a person has connected, in markdown."""
+    if not connected:
+        return NO_ACCOUNT
+    lines = [f"- **{account.label}**: {account.account}{_since(account)}. {_may(account)}" for account in connected]
+    return "\n".join(("You have connected:\n", *lines, "", f"To end that, send /disconnect {connected[0].provider}."))
+
+
+def which(connected: Sequence[Account]) -> str:
+    """What is said to a person who names no account, or one that is not theirs, and has others."""
+    names = " or ".join(f"/disconnect {account.provider}" for account in connected)
+    return f"Which one? Send {names}." if connected else NO_ACCOUNT
+
+
+def disconnected(label: str, account: str) -> str:
+    return f"Your {label} account {account} is disconnected: I have deleted what I could use it with."
+
+
+def _since(account: Account) -> str:
+    return f", since {account.connected_at:%-d %B %Y}" if account.connected_at is not None else ""
+
+
+def _may(account: Account) -> str:
+    return f"I may {', '.join(account.permissions)}." if account.permissions else ""
+
+
+def _purpose(agent: Agent) -> str:
+    return f"{agent.description} Just write to me.".strip()

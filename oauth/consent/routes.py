@@ -1,0 +1,119 @@
+from html import escape
+from urllib.parse import urlsplit
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse
+from starlette.routing import Route
+
+from oauth.consent.cookies import Consent
+from oauth.consent.coordinator import OAuthCoordinator
+from oauth.errors import AuthorizationFailedError
+from oauth.store.pending import CODE_LIFETIME
+from oauth.visible import visible
+
+COOKIE = "understudy_consent"
+LONGEST_COOKIE = 3800  # bytes: browsers keep 4096 with its name and attributes (RFC 6265, section 6.1)
+
+# The address holds a code: it is neither kept nor passed on.
+HEADERS = {
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+}
+
+PAGE = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<style>
+body {{ font: 1.1rem/1.5 system-ui, sans-serif; max-width: 32rem; margin: 12vh auto 2rem; padding: 0 1.5rem; }}
+strong {{ overflow-wrap: anywhere; }}
+.code {{ font: bold 2.2rem/1.5 ui-monospace, monospace; text-align: center; letter-spacing: 0.1em; }}
+</style>
+<h1>{title}</h1>
+{content}
+</html>
+"""
+
+
+def callback_routes(coordinator: OAuthCoordinator) -> list[Route]:
+    """The address that a provider sends people back to (RFC 6749, section 4.1.2)."""
+
+    async def callback(request: Request) -> HTMLResponse:
+        provider, query = request.path_params["provider"], request.query_params
+        state, code = query.get("state", ""), query.get("code", "")
+        try:
+            if "error" in query:
+                await coordinator.refuse(provider, state)
+                return _page("Nothing was connected", _paragraph("You can go back to the chat."))
+            consent = await coordinator.complete(provider, state, code)
+        except AuthorizationFailedError as error:
+            known = coordinator.cookies.open(provider, state, request.cookies.get(COOKIE, ""))
+            if known is not None:  # the page is loaded again
+                return _consent_page(known)
+            return _page("That did not work", _paragraph(str(error)), status=400)
+        page, kept = _consent_page(consent), coordinator.cookies.seal(provider, state, consent)
+        if len(kept) <= LONGEST_COOKIE:
+            address = urlsplit(coordinator.redirect_uri(provider))
+            page.set_cookie(
+                COOKIE,
+                kept,
+                max_age=int(CODE_LIFETIME.total_seconds()),
+                path=address.path,
+                secure=address.scheme == "https",
+                httponly=True,
+                samesite="lax",  # the provider's page leads here
+            )
+        return page
+
+    return [Route("/oauth/{provider}/callback", callback, methods=["GET"])]
+
+
+def _consent_page(consent: Consent) -> HTMLResponse:
+    if consent.code is None:
+        return _page(f"{consent.label} is connected", _connected(consent))
+    return _page("One more step", _unconfirmed(consent, consent.code))
+
+
+def _connected(consent: Consent) -> str:
+    return (
+        f"<p>{_strong(consent.account)} is connected to {_person(consent)} in the chat. The agent may:</p>"
+        f"{_permissions(consent)}"
+        "<p>Go back to the chat: your message is being answered.</p>"
+    )
+
+
+def _unconfirmed(consent: Consent, code: str) -> str:
+    return (
+        f"<p>You signed in to {escape(consent.label)} as {_strong(consent.account)}. To connect it to "
+        f"{_person(consent)}, send this code to the bot in the chat where you got the link:</p>"
+        f'<p class="code">{code[:4]} {code[4:]}</p>'
+        "<p>It is good for ten minutes. The agent may then, when that person asks it:</p>"
+        f"{_permissions(consent)}"
+        "<p>If that person is not you, close this page and give the code to nobody: nothing is connected then.</p>"
+    )
+
+
+def _permissions(consent: Consent) -> str:
+    return f"<ul>{''.join(f'<li>{escape(permission)}</li>' for permission in consent.permissions)}</ul>"
+
+
+def _person(consent: Consent) -> str:
+    identity = consent.identity
+    known = f"{identity.channel} {identity.user_id}"
+    return _strong(known if consent.name in ("", identity.user_id) else f"{consent.name} ({known})")
+
+
+def _strong(text: str) -> str:
+    """Return a text that somebody else chose as HTML that hides nothing, and reorders nothing around it."""
+    return f"<strong><bdi>{escape(' '.join(visible(text).split()))}</bdi></strong>"
+
+
+def _paragraph(text: str) -> str:
+    return f"<p>{escape(text)}</p>"
+
+
+def _page(title: str, content: str, *, status: int = 200) -> HTMLResponse:
+    return HTMLResponse(PAGE.format(title=escape(title), content=content), status_code=status, headers=HEADERS)

@@ -1,0 +1,1 @@
+"""What is stored: encrypted tokens and keys, sign-ins that have begun, and installations."""

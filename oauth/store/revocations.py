@@ -1,0 +1,72 @@
+import secrets
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from oauth.store.database import Database
+from oauth.store.keyring import Keyring
+from oauth.store.tables import associated, oauth_revocations
+from oauth.token import Token
+
+AGAIN_AFTER = timedelta(minutes=5)
+MOST_ATTEMPTS = 288  # a day of them
+MOST_AT_ONCE = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Revocation:
+    """A token that its provider is to be told of that it is not wanted any more."""
+
+    id: str
+    provider: str
+    account: str
+    attempts: int
+    ciphertext: bytes = field(repr=False)
+
+
+class RevocationStore:
+    """What is to be revoked, until it is: a provider may be away for a while."""
+
+    def __init__(self, database: Database, keyring: Keyring) -> None:
+        self._database = database
+        self._keyring = keyring
+
+    async def add(self, connection: AsyncConnection, provider: str, token: Token) -> None:
+        """Notes a token in the transaction that takes it from its person."""
+        row = {"id": secrets.token_urlsafe(16), "provider": provider, "account": token.account}
+        ciphertext = self._keyring.encrypt(token.to_json(), *associated(oauth_revocations, row))
+        await connection.execute(
+            insert(oauth_revocations).values(**row, ciphertext=ciphertext, attempts=0, due_at=datetime.now(UTC))
+        )
+
+    async def take_due(self) -> list[Revocation]:
+        """Those whose time has come; each process gets others. What is not `done` is due again later."""
+        now = datetime.now(UTC)
+        due = select(oauth_revocations.c.id).where(oauth_revocations.c.due_at <= now).limit(MOST_AT_ONCE)
+        async with self._database.read() as connection:
+            if (await connection.execute(due.limit(1))).first() is None:
+                return []
+        taken = (
+            update(oauth_revocations)
+            .where(oauth_revocations.c.id.in_(due.with_for_update(skip_locked=True)))
+            .values(due_at=now + AGAIN_AFTER, attempts=oauth_revocations.c.attempts + 1)
+            .returning(oauth_revocations)
+        )
+        async with self._database.write() as connection:
+            rows = (await connection.execute(taken)).all()
+        return [Revocation(row.id, row.provider, row.account, row.attempts, row.ciphertext) for row in rows]
+
+    def open(self, revocation: Revocation) -> Token:
+        """Its token.
+
+        Raises:
+            DecryptionError: if no key of UNDERSTUDY_SECRET_KEY opens it.
+        """
+        bound_to = associated(oauth_revocations, {"id": revocation.id, "provider": revocation.provider})
+        return Token.from_json(self._keyring.decrypt(revocation.ciphertext, *bound_to))
+
+    async def done(self, revocation: Revocation) -> None:
+        async with self._database.write() as connection:
+            await connection.execute(delete(oauth_revocations).where(oauth_revocations.c.id == revocation.id))

@@ -1,0 +1,116 @@
+from collections.abc import Mapping
+from dataclasses import asdict
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Column, ColumnElement, Integer, LargeBinary, MetaData, Row, String, Table, Text, and_
+
+from oauth.identity import Identity
+from oauth.store.columns import Timestamp
+
+metadata = MetaData()
+
+
+class PendingStatus(StrEnum):
+    #: The person in the chat has not sent the code yet.
+    WAITING = "waiting"
+    #: They have: the token is among theirs. The row stays until it expires, so that the code may come twice.
+    CONFIRMED = "confirmed"
+
+
+oauth_tokens = Table(
+    "oauth_tokens",
+    metadata,
+    Column("channel", String, primary_key=True),
+    Column("tenant", String, primary_key=True),
+    Column("user_id", String, primary_key=True),
+    Column("provider", String, primary_key=True),
+    Column("ciphertext", LargeBinary, nullable=False),
+    # Null where it was stored by a version that did not note it.
+    Column("account", String),
+    Column("connected_at", Timestamp),
+    Column("updated_at", Timestamp, nullable=False),
+    # Until when one process alone refreshes it.
+    Column("refreshing_until", Timestamp),
+)
+
+# An authorization that was begun and has not come back yet. Taking the row ends it: a state serves once.
+oauth_authorizations = Table(
+    "oauth_authorizations",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("provider", String, nullable=False),
+    Column("channel", String, nullable=False),
+    Column("tenant", String, nullable=False),
+    Column("user_id", String, nullable=False),
+    # What the channel shows for the person.
+    Column("name", String, nullable=False, server_default=""),
+    # What was asked for.
+    Column("scopes", Text, nullable=False, server_default=""),
+    Column("verifier_ciphertext", LargeBinary, nullable=False),
+    Column("expires_at", Timestamp, nullable=False, index=True),
+)
+
+# A token that nobody may use until the person in the chat has shown that they are the one in the browser.
+oauth_pending = Table(
+    "oauth_pending",
+    metadata,
+    Column("channel", String, primary_key=True),
+    Column("tenant", String, primary_key=True),
+    Column("user_id", String, primary_key=True),
+    Column("provider", String, primary_key=True),
+    Column("account", String, nullable=False),
+    Column("status", String, nullable=False),
+    # The token and the code.
+    Column("ciphertext", LargeBinary, nullable=False),
+    Column("tries_left", Integer, nullable=False),
+    Column("expires_at", Timestamp, nullable=False, index=True),
+)
+
+# Tokens that the provider is still to be told of that they are not wanted any more.
+oauth_revocations = Table(
+    "oauth_revocations",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("provider", String, nullable=False),
+    Column("account", String, nullable=False),
+    Column("ciphertext", LargeBinary, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("due_at", Timestamp, nullable=False, index=True),
+)
+
+# The workspaces that an app was installed in, or the organizations.
+oauth_installations = Table(
+    "oauth_installations",
+    metadata,
+    Column("channel", String, primary_key=True),
+    Column("tenant", String, primary_key=True),
+    # The bot's token and user id; or the organization whose installation the workspace has.
+    Column("ciphertext", LargeBinary, nullable=False),
+    Column("installed_at", Timestamp, nullable=False),
+)
+
+# What each ciphertext is bound to, besides its table: moved to another row it does not open.
+SEALED: Mapping[Table, tuple[str, tuple[str, ...]]] = {
+    oauth_tokens: ("ciphertext", ("channel", "tenant", "user_id", "provider")),
+    oauth_authorizations: ("verifier_ciphertext", ("id", "provider", "channel", "tenant", "user_id")),
+    oauth_pending: ("ciphertext", ("channel", "tenant", "user_id", "provider")),
+    oauth_revocations: ("ciphertext", ("id", "provider")),
+    oauth_installations: ("ciphertext", ("channel", "tenant")),
+}
+
+
+def associated(table: Table, values: Mapping[str, Any]) -> tuple[str, ...]:
+    """The associated data of a row's ciphertext."""
+    _, names = SEALED[table]
+    return (table.name, *(values[name] for name in names))
+
+
+def is_row(table: Table, row: Row[Any]) -> ColumnElement[bool]:
+    """Whether a row is this one, by its primary key."""
+    return and_(*(key == row._asdict()[key.name] for key in table.primary_key))
+
+
+def is_of(table: Table, identity: Identity) -> ColumnElement[bool]:
+    """Whether a row is a person's."""
+    return and_(*(table.c[name] == value for name, value in asdict(identity).items()))

@@ -1,0 +1,153 @@
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, fields
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Row, and_, delete, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.elements import ColumnElement
+
+from oauth.identity import Identity
+from oauth.store.database import Database
+from oauth.store.keyring import DecryptionError, Keyring
+from oauth.store.tables import associated, is_of, is_row, oauth_tokens
+from oauth.token import Token
+
+MOST_AT_ONCE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class StoredToken:
+    """A token as it was read: `ciphertext` tells whether the row is still the same."""
+
+    provider: str
+    token: Token
+    connected_at: datetime | None
+    ciphertext: bytes = field(repr=False)
+
+
+class TokenStore:
+    """Each person's tokens, encrypted, with the row's own keys as associated data."""
+
+    def __init__(self, database: Database, keyring: Keyring) -> None:
+        self._database = database
+        self._keyring = keyring
+
+    async def load(self, identity: Identity, provider: str) -> StoredToken | None:
+        """This person's token for a provider, or `None` if they have not connected it.
+
+        Raises:
+            DecryptionError: if no key of UNDERSTUDY_SECRET_KEY opens the row.
+        """
+        async with self._database.read() as connection:
+            return await self.find(connection, identity, provider)
+
+    async def find(self, connection: AsyncConnection, identity: Identity, provider: str) -> StoredToken | None:
+        """As `load`, in the caller's transaction."""
+        row = (await connection.execute(select(oauth_tokens).where(_row(identity, provider)))).first()
+        return None if row is None else self._opened(row)
+
+    async def providers(self, identity: Identity) -> Sequence[str]:
+        """The names of the providers that a person has connected."""
+        mine = select(oauth_tokens.c.provider).where(is_of(oauth_tokens, identity)).order_by(oauth_tokens.c.provider)
+        async with self._database.read() as connection:
+            return (await connection.execute(mine)).scalars().all()
+
+    async def save(self, connection: AsyncConnection, identity: Identity, provider: str, token: Token) -> None:
+        """Stores a token in the caller's transaction, in place of the one that was there."""
+        now = datetime.now(UTC)
+        values = self._values(identity, provider, token) | {"connected_at": now, "updated_at": now}
+        row = self._database.upsert(oauth_tokens).values(**asdict(identity), provider=provider, **values)
+        await connection.execute(
+            row.on_conflict_do_update(index_elements=oauth_tokens.primary_key.columns, set_=values)
+        )
+
+    async def begin_refresh(self, identity: Identity, known: StoredToken, lease: timedelta) -> bool:
+        """Takes it on this process to refresh a token, unless another one does or it has changed."""
+        now = datetime.now(UTC)
+        is_free = or_(oauth_tokens.c.refreshing_until.is_(None), oauth_tokens.c.refreshing_until < now)
+        begun = update(oauth_tokens).where(_is(identity, known), is_free).values(refreshing_until=now + lease)
+        async with self._database.write() as connection:
+            return (await connection.execute(begun.returning(oauth_tokens.c.provider))).first() is not None
+
+    async def give_up_refresh(self, identity: Identity, known: StoredToken) -> None:
+        async with self._database.write() as connection:
+            await connection.execute(update(oauth_tokens).where(_is(identity, known)).values(refreshing_until=None))
+
+    async def replace(self, identity: Identity, known: StoredToken, renewed: Token) -> bool:
+        """Stores a refreshed token, unless the row is another one by now."""
+        values = self._values(identity, known.provider, renewed) | {"updated_at": datetime.now(UTC)}
+        replaced = update(oauth_tokens).where(_is(identity, known)).values(values).returning(oauth_tokens.c.provider)
+        async with self._database.write() as connection:
+            return (await connection.execute(replaced)).first() is not None
+
+    async def forget(self, identity: Identity, known: StoredToken) -> None:
+        """Deletes a token, unless the row is another one by now."""
+        async with self._database.write() as connection:
+            await connection.execute(delete(oauth_tokens).where(_is(identity, known)))
+
+    async def delete(self, connection: AsyncConnection, identity: Identity, provider: str) -> None:
+        await connection.execute(delete(oauth_tokens).where(_row(identity, provider)))
+
+    async def uses(self, connection: AsyncConnection, provider: str, account: str) -> bool:
+        """Whether somebody has connected this account, as far as that is known."""
+        same = or_(oauth_tokens.c.account == account, oauth_tokens.c.account.is_(None))
+        found = select(oauth_tokens.c.provider).where(oauth_tokens.c.provider == provider, same).limit(1)
+        return (await connection.execute(found)).first() is not None
+
+    async def name_accounts(self) -> int:
+        """Notes the accounts of tokens that a version stored which did not; returns how many, 100 at the most."""
+        nameless = select(oauth_tokens).where(oauth_tokens.c.account.is_(None)).limit(MOST_AT_ONCE)
+        async with self._database.read() as connection:
+            rows = (await connection.execute(nameless)).all()
+        for row in rows:
+            try:
+                account = self._opened(row).token.account
+            except DecryptionError:
+                account = ""  # nobody's that can be known
+            same = is_row(oauth_tokens, row)
+            async with self._database.write() as connection:
+                await connection.execute(update(oauth_tokens).where(same).values(account=account))
+        return len(rows)
+
+    def _values(self, identity: Identity, provider: str, token: Token) -> dict[str, object]:
+        bound_to = associated(oauth_tokens, asdict(identity) | {"provider": provider})
+        ciphertext = self._keyring.encrypt(token.to_json(), *bound_to)
+        return {"ciphertext": ciphertext, "account": token.account, "refreshing_until": None}
+
+    def _opened(self, row: Row[Any]) -> StoredToken:
+        plaintext = self._keyring.decrypt(row.ciphertext, *associated(oauth_tokens, row._asdict()))
+        return StoredToken(row.provider, Token.from_json(plaintext), row.connected_at, row.ciphertext)
+
+
+def _row(identity: Identity, provider: str) -> ColumnElement[bool]:
+    return and_(is_of(oauth_tokens, identity), oauth_tokens.c.provider == provider)
+
+
+def _is(identity: Identity, known: StoredToken) -> ColumnElement[bool]:
+    return and_(_row(identity, known.provider), oauth_tokens.c.ciphertext == known.ciphertext)
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """An account that somebody has connected, as an operator sees it."""
+
+    channel: str
+    tenant: str
+    user_id: str
+    provider: str
+    account: str | None
+    connected_at: datetime | None
+    updated_at: datetime
+
+
+async def list_connected(connection: AsyncConnection, **wanted: str | None) -> list[Connected]:
+    """What people have connected.
+
+    Args:
+        wanted: values of `channel`, `tenant`, `user_id`, `provider` or `account`; `None` for any.
+    """
+    columns = [oauth_tokens.c[column.name] for column in fields(Connected)]
+    conditions = [oauth_tokens.c[name] == value for name, value in wanted.items() if value is not None]
+    found = await connection.execute(select(*columns).where(*conditions).order_by(*oauth_tokens.primary_key))
+    return [Connected(*row) for row in found]
