@@ -72,11 +72,11 @@ async def _gateway() -> None:
     with tempfile.TemporaryDirectory() as directory:
         gateway = Gateway(template, [channel], f"sqlite:///{directory}/bench.db", max_concurrent_turns=TURNS + 1)
         async with gateway.lifespan():
-            await gateway.accept(channel.event(0))
+            await gateway.host.accept(channel.event(0))
             await model.wait_for(1)
             before = _memory()
             for number in range(1, TURNS + 1):
-                await gateway.accept(channel.event(number))
+                await gateway.host.accept(channel.event(number))
             await model.wait_for(TURNS + 1)
             await asyncio.sleep(1)
             used = (_memory() - before) / TURNS

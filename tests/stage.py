@@ -270,7 +270,7 @@ class Stage:
         tenant = fields.pop("tenant", TENANT)
         where = place_name or f"dm-{person}"
         payload = {"id": identifier, "text": text, "person": person, "place": where, "tenant": tenant, **fields}
-        return await self.gateway.accept(Event(identifier, place(where, tenant), json.dumps(payload)))
+        return await self.gateway.host.accept(Event(identifier, place(where, tenant), json.dumps(payload)))
 
     async def wait_for(self, count: int, timeout: float = 20.0) -> list[Sent]:
         async def enough() -> bool:
@@ -306,7 +306,7 @@ class Stage:
     async def connect(self, link: str, account: str, provider: str = "fake") -> None:
         """What the browser does at the callback."""
         state = link.partition("state=")[2].partition("&")[0]
-        coordinator = self.gateway._oauth
+        coordinator = self.gateway.parts.oauth
         assert coordinator is not None
         await coordinator.complete(provider, state, f"of-{account}")
 

@@ -209,8 +209,8 @@ async def test_nothing_of_one_person_reaches_another_in_many_turns(
             while await unplayed(scene):
                 done = await sign_in(scene, done)
                 await asyncio.sleep(0.05)
-        records: list[AuditRecord] = list(await scene.gateway._runner._audit.find(since=None, limit=10 * TURNS))
-        async with scene.gateway._database.read() as connection:
+        records: list[AuditRecord] = list(await scene.gateway.parts.audit.find(since=None, limit=10 * TURNS))
+        async with scene.gateway.parts.backend.database.read() as connection:
             rows = (await connection.execute(text(ANSWERS))).all()
     assert len({row.id for row in rows}) == written
     leaks = [row for row in rows if not set(re.findall(r"person\d\d", row.text)) <= {sender(row)}]
@@ -239,7 +239,7 @@ def sender(row: Any) -> str:
 
 
 async def unplayed(scene: Stage) -> int:
-    async with scene.gateway._database.read() as connection:
+    async with scene.gateway.parts.backend.database.read() as connection:
         waiting = "SELECT count(*) FROM inbox WHERE status IN ('waiting', 'running', 'parked')"
         unsent = "SELECT count(*) FROM outbox WHERE status IN ('waiting', 'sending')"
         counts = [(await connection.execute(text(query))).scalar_one() for query in (waiting, unsent)]

@@ -1,4 +1,4 @@
-"""HTTP connections of clients that send nothing, or too slowly."""
+"""Close HTTP connections of clients that send nothing, or send too slowly."""
 
 import asyncio
 from typing import Any
@@ -6,14 +6,14 @@ from typing import Any
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 HEAD_TIMEOUT = 10.0  # seconds in which the head of a request has to come
-MOST_CONNECTIONS = 2000  # each holds 64 KiB of a body at the most that nobody has read yet
+MOST_CONNECTIONS = 2000  # each buffers at most 64 KiB of a body that is not read yet
 
 
 class ImpatientH11Protocol(H11Protocol):
-    """uvicorn's protocol, which closes a connection that does not bring the head of a request in time.
+    """uvicorn's protocol, with a limit for the time in which the head of a request has to come.
 
-    uvicorn itself waits without end for the first request of a connection, and for the rest of one that has begun. Who
-    answers the request limits the time in which its body has to come.
+    uvicorn itself waits forever for the first request of a connection, and for the rest of a request that has begun.
+    The time for a request's body is limited by the route that reads it.
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -38,7 +38,7 @@ class ImpatientH11Protocol(H11Protocol):
             self._deadline.cancel()
 
     def _watch(self) -> None:
-        """Have the time run while no request is being answered. What comes meanwhile does not begin it anew."""
+        """Let the time run while no request is being answered. Data that comes meanwhile does not extend it."""
         is_answering = self.cycle is not None and not self.cycle.response_complete
         if is_answering and self._deadline is not None:
             self._deadline.cancel()

@@ -1,3 +1,5 @@
+"""Resume messages and deliveries that wait for a time."""
+
 from datetime import UTC, datetime
 
 from sqlalchemy import bindparam, exists, select
@@ -17,7 +19,7 @@ _IS_DUE = select(
 
 
 class DueWork:
-    """Resumes messages and deliveries when their time has come. Every process that plays turns looks for them."""
+    """Resumes messages and deliveries whose time has come, in every process that plays turns."""
 
     def __init__(self, database: Database, inbox: Inbox, outbox: Outbox) -> None:
         self._database = database
@@ -25,7 +27,7 @@ class DueWork:
         self._outbox = outbox
 
     async def resume(self) -> None:
-        """Resume what is due. One statement finds out whether anything is, which is cheap enough for every second."""
+        """Resume what is due. One statement tells whether anything is, which is cheap enough for every second."""
         messages, deliveries = await self._database.run_read(_is_due)
         try:
             if messages:

@@ -1,6 +1,7 @@
-"""Try whether the database can be written to, for `/readyz`."""
+"""Answer `/healthz` and `/readyz`: whether the process lives, and whether it can take messages."""
 
 import asyncio
+import logging
 import secrets
 import time
 from datetime import UTC, datetime
@@ -8,16 +9,72 @@ from datetime import UTC, datetime
 from sqlalchemy import delete, insert
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import BaseRoute, Route
 
+from gateway.executor import LoopExecutor
+from gateway.inbox.dispatch import Dispatcher
+from gateway.logs import describe
 from gateway.storage.database import Database
 from gateway.storage.tables import pauses
 
 PROBE_EVERY = 1.0  # seconds for which the result of a write holds
 PROBE_TIMEOUT = 2.5  # seconds that a request waits for one
 
+log = logging.getLogger(__name__)
+
+
+class Health:
+    """Answers the requests of whatever watches this process.
+
+    Attributes:
+        executor: the executor of the running event loop; `None` while the gateway does not run.
+    """
+
+    def __init__(self, database: Database, dispatcher: Dispatcher) -> None:
+        self._dispatcher = dispatcher
+        self._probe = WriteProbe(database)
+        self.executor: LoopExecutor | None = None
+
+    def routes(self) -> list[BaseRoute]:
+        return [
+            Route("/healthz", self._healthz, methods=["GET"]),
+            Route("/readyz", self._readyz, methods=["GET"]),
+        ]
+
+    async def stop(self) -> None:
+        """Wait for a write that has begun."""
+        await self._probe.stop()
+
+    async def _healthz(self, _: Request) -> JSONResponse:
+        return JSONResponse({"status": "ok"})
+
+    async def _readyz(self, _: Request) -> JSONResponse:
+        if self.executor is None:
+            return _not_ready("starting or stopping")
+        if self.executor.is_exhausted:
+            return _not_ready(
+                f"{self.executor.abandoned} tools never returned and each holds a thread: restart the process"
+            )
+        if (failure := await self._probe.failure()) is not None:
+            log.warning("the database cannot be written to: %s", describe(failure))
+            return _not_ready("the database cannot be written to")
+        try:
+            workers = await self._dispatcher.count_workers()
+        except SQLAlchemyError as error:
+            log.warning("the database cannot be read: %s", describe(error))
+            return _not_ready("the database cannot be read")
+        status = "ok" if workers else "no worker is alive: messages are taken and wait"
+        return JSONResponse({"status": status, "workers": workers}, status_code=200 if workers else 503)
+
+
+def _not_ready(status: str) -> JSONResponse:
+    return JSONResponse({"status": status}, status_code=503)
+
 
 class WriteProbe:
-    """Write to the database and report whether that works.
+    """Tries whether the database can be written to.
 
     Requests that come together share one write, and its result holds for a second: a stranger who asks for `/readyz`
     all the time causes one transaction a second.

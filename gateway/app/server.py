@@ -1,3 +1,5 @@
+"""Run a gateway as a process: the web server, the worker, signals and a clean end."""
+
 import asyncio
 import gc
 import logging
@@ -18,9 +20,9 @@ from gateway.app.gateway import Gateway
 from gateway.executor import THREAD_NAME, TOOL_THREAD_NAME
 from oauth import SettingError
 
-SWITCH_INTERVAL = 0.0005  # seconds after which a thread that works lets the loop run: Python's own 5 ms are an age here
-GRACE = 5  # seconds that open requests have to end
-LEFT_GRACE = 2.0  # seconds that tasks, and then threads, have to end when all else has
+SWITCH_INTERVAL = 0.0005  # seconds after which a busy thread lets the loop run: Python's default of 5 ms is too long
+REQUEST_GRACE = 5  # seconds that open requests have to end
+LEFTOVER_GRACE = 2.0  # seconds that tasks, and then threads, have to end after everything else has
 
 log = logging.getLogger(__name__)
 
@@ -33,55 +35,61 @@ class _Server(uvicorn.Server):
 
 
 def serve(gateway: Gateway, host: str, port: int, on_ready: Callable[[], None]) -> None:
-    """Serves a gateway until SIGINT or SIGTERM, and ends cleanly.
+    """Serve a gateway until SIGINT or SIGTERM, and end cleanly.
+
+    Args:
+        on_ready: is called when requests are accepted.
 
     Raises:
         SettingError: if a setting is rejected at the start, or the port is taken.
     """
     sys.setswitchinterval(SWITCH_INTERVAL)
-    asyncio.run(_leaving_tasks(_serve(gateway, _listen(host, port), on_ready)))
-    _leave_threads()
+    asyncio.run(_abandoning_tasks(_serve(gateway, _listen(host, port), on_ready)))
+    _abandon_threads()
 
 
 def work(gateway: Gateway, on_ready: Callable[[], None]) -> None:
-    """Plays a gateway's messages until SIGINT or SIGTERM, and ends cleanly.
+    """Play the messages of a gateway until SIGINT or SIGTERM, and end cleanly.
+
+    Args:
+        on_ready: is called when messages are played.
 
     Raises:
         SettingError: if a setting is rejected at the start.
     """
     sys.setswitchinterval(SWITCH_INTERVAL)
-    asyncio.run(_leaving_tasks(_work(gateway, on_ready)))
-    _leave_threads()
+    asyncio.run(_abandoning_tasks(_work(gateway, on_ready)))
+    _abandon_threads()
 
 
 def _settle_memory() -> None:
-    """Has the garbage collector look less often, and pass over what the start has made, which stays.
+    """Have the garbage collector run less often, and skip the objects of the start, which stay.
 
-    A look at all of that takes 100 ms, in which no webhook is answered.
+    A collection of all of them takes 100 ms, in which no webhook is answered.
     """
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000, 20, 20)
 
 
-async def _leaving_tasks(main: Coroutine[Any, Any, None]) -> None:
-    """Run the process's main coroutine, and end the process if a task outlives it that swallows its cancellation.
+async def _abandoning_tasks(main: Coroutine[Any, Any, None]) -> None:
+    """Run the main coroutine of the process, and exit if a task that swallows its cancellation outlives it.
 
-    `asyncio.run` would wait for such a task without end.
+    `asyncio.run` would wait for such a task forever.
     """
     await main
     late = asyncio.all_tasks() - {asyncio.current_task()}
     for task in late:
         task.cancel()
     if late:
-        late = (await asyncio.wait(late, timeout=LEFT_GRACE))[1]
+        late = (await asyncio.wait(late, timeout=LEFTOVER_GRACE))[1]
     if late:
         _exit_now(f"{len(late)} tasks swallow their cancellation and are left behind")
 
 
-def _leave_threads() -> None:
-    """End the process now if a tool still runs in a thread, which Python would wait for without end."""
-    deadline = time.monotonic() + LEFT_GRACE
+def _abandon_threads() -> None:
+    """Exit now if a tool still runs in a thread, for which Python would wait forever."""
+    deadline = time.monotonic() + LEFTOVER_GRACE
     for thread in threading.enumerate():
         if thread.name.startswith((TOOL_THREAD_NAME, THREAD_NAME)):
             thread.join(max(deadline - time.monotonic(), 0))
@@ -118,7 +126,7 @@ async def _work(gateway: Gateway, on_ready: Callable[[], None]) -> None:
 
 async def _serve(gateway: Gateway, listener: socket.socket, on_ready: Callable[[], None]) -> None:
     app = gateway.asgi()
-    async with gateway.lifespan():  # here, and not by the server, which would hide what it raises
+    async with gateway.lifespan():  # not left to the server, which would hide what it raises
         server = _Server(
             uvicorn.Config(
                 app,
@@ -127,8 +135,8 @@ async def _serve(gateway: Gateway, listener: socket.socket, on_ready: Callable[[
                 limit_concurrency=MOST_CONNECTIONS,
                 lifespan="off",
                 log_config=None,
-                access_log=False,  # it would hold the codes that come to the OAuth callback
-                timeout_graceful_shutdown=GRACE,
+                access_log=False,  # it would have the codes that come to the OAuth callback
+                timeout_graceful_shutdown=REQUEST_GRACE,
                 server_header=False,
             )
         )

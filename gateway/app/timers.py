@@ -1,3 +1,5 @@
+"""Run periodic jobs."""
+
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
@@ -13,11 +15,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Timer:
-    """Something that is done again and again.
+    """A periodic job.
 
     Args:
-        what: what it does, for the log.
-        every: seconds between the end of one time and the beginning of the next.
+        what: names the job in the log.
+        every: seconds between the end of one run and the beginning of the next.
     """
 
     what: str
@@ -26,7 +28,7 @@ class Timer:
 
 
 class Timers:
-    """Lets go on what waits for a time. Each process that plays has them."""
+    """Runs periodic jobs, in every process that plays turns."""
 
     def __init__(self, timers: Sequence[Timer]) -> None:
         self._timers = timers

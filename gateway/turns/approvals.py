@@ -1,4 +1,4 @@
-"""The yes or no of a person, before a tool does something in their name."""
+"""Ask people before a tool does something in their name, and take their answers."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -11,12 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.channels.presenter import Presenter
 from gateway.channels.rendering import rendered
-from gateway.history.sessions import Sessions
-from gateway.inbox.inbox import RESUMABLE_FOR, ClaimedMessage, Inbox
-from gateway.outbox.outbox import Outbox
+from gateway.inbox.inbox import RESUMABLE_FOR, ClaimedMessage
 from gateway.runs.items import Role, SessionItem
 from gateway.runs.journal import ApprovalRequiredError
-from gateway.storage.database import Database
 from gateway.storage.tables import (
     ApprovalStatus,
     OutboxKind,
@@ -29,6 +26,7 @@ from gateway.storage.tables import (
     tool_calls,
 )
 from gateway.turns.journal import forget
+from gateway.turns.stores import Stores
 from oauth import Identity
 from oauth.store.tables import is_of
 from toolkits import Message, preview
@@ -43,7 +41,7 @@ _NO = re.compile(r"(no|n|no,? thanks|no,? thank you)[.!]*", re.IGNORECASE)
 
 
 def answer_in(text: str) -> bool | None:
-    """Whether a text is a yes or a no; `None` if it is anything else."""
+    """Return whether a text is a yes or a no; `None` if it is anything else."""
     if _YES.fullmatch(text.strip()):
         return True
     return False if _NO.fullmatch(text.strip()) else None
@@ -51,14 +49,17 @@ def answer_in(text: str) -> bool | None:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What a person was asked and has not answered.
+    """A question that a person was asked and has not answered.
 
     Args:
-        inbox_id, conversation_id: of the message whose turn waits.
-        is_here: whether it was asked in the conversation that they write in: an answer counts only there.
-        read_since: when it had been sent, in all its parts; `None` if it has not.
-        is_last: whether nothing else was sent to them since, where it was asked.
-        is_lost: whether it never will be, or was sent so long ago that no answer is expected any more.
+        inbox_id: the id of the message whose turn waits for the answer.
+        conversation_id: the id of that message's conversation.
+        key: the key of the tool call in the turn.
+        is_here: whether the question was asked in the conversation that the person writes in. An answer counts only
+            there.
+        read_since: when all parts of the question had been sent; `None` if they have not.
+        is_last: whether nothing else was sent to the person since, where the question was asked.
+        is_lost: whether the question will never be sent, or was sent so long ago that no answer is expected any more.
     """
 
     inbox_id: int
@@ -75,34 +76,32 @@ class Question:
 class Approvals:
     """Asks people before tools do something in their name, and takes their answers.
 
-    In one place there is one question at a time. The place of a question is the conversation whose message waits, or
-    the person's direct conversation with the bot where others read that one.
+    Each place has one open question at a time. The place of a question is the conversation of the message that waits;
+    where others read that conversation, it is the person's direct conversation with the bot.
+
+    Args:
+        presenters: by channel.
     """
 
-    def __init__(
-        self,
-        database: Database,
-        inbox: Inbox,
-        outbox: Outbox,
-        sessions: Sessions,
-        presenters: Mapping[str, Presenter],
-    ) -> None:
-        self._database = database
-        self._inbox = inbox
-        self._outbox = outbox
-        self._sessions = sessions
+    def __init__(self, stores: Stores, presenters: Mapping[str, Presenter]) -> None:
+        self._database = stores.database
+        self._inbox = stores.inbox
+        self._outbox = stores.outbox
+        self._sessions = stores.sessions
         self._presenters = presenters
 
     async def add(
         self, connection: AsyncConnection, row: ClaimedMessage, message: Message, required: ApprovalRequiredError
     ) -> list[int]:
-        """Asks the sender of a message, in the transaction that parks it; later, if they are being asked there already.
+        """Ask the sender of a message about a call, in the transaction that parks the message.
+
+        Where another question is open in that place, this one waits until that one is answered.
 
         Args:
             message: as it was played.
 
         Returns:
-            The conversations that go on.
+            The ids of the conversations that go on.
         """
         of_call = (approvals.c.inbox_id == row.id, approvals.c.key == required.key)
         await connection.execute(delete(approvals).where(*of_call))  # what was answered to other arguments
@@ -128,10 +127,10 @@ class Approvals:
         return await self._ask_next(connection, message.sender)
 
     async def open(self, message: Message, conversation_id: int) -> list[Question]:
-        """Return what the sender of a message was asked, wherever that was, and has not answered.
+        """Return the questions that the sender of a message was asked, in any place, and has not answered.
 
         Args:
-            conversation_id: that of the conversation of the message.
+            conversation_id: the id of the message's conversation.
         """
         identity, here, root = message.sender, None, None
         if not message.conversation.shared:
@@ -143,14 +142,24 @@ class Approvals:
 
         return await self._database.run_read(work)
 
-    async def take(self, connection: AsyncConnection, question: Question, approved: bool | None) -> list[int]:
-        """Takes an answer, in the transaction that ends the turn of the message that gave it.
+    async def is_answer(self, message: Message, conversation_id: int) -> bool:
+        """Return whether a message is a yes or a no where its sender was asked something.
 
         Args:
-            approved: `None` if it may be an answer to something else: then the question is asked once more.
+            conversation_id: the id of the message's conversation.
+        """
+        if message.anonymous or answer_in(message.text) is None:
+            return False
+        return any(question.is_here for question in await self.open(message, conversation_id))
+
+    async def take(self, connection: AsyncConnection, question: Question, approved: bool | None) -> list[int]:
+        """Take an answer, in the transaction that ends the turn of the message that gave it.
+
+        Args:
+            approved: `None` if the message may answer something else: then the question is asked once more.
 
         Returns:
-            The conversations that go on.
+            The ids of the conversations that go on.
         """
         status = {True: ApprovalStatus.APPROVED, False: ApprovalStatus.DENIED, None: ApprovalStatus.QUEUED}[approved]
         taken = await connection.execute(
@@ -164,10 +173,10 @@ class Approvals:
         return [question.conversation_id, *await self._ask_next(connection, question.identity)]
 
     async def withdraw(self, question: Question, name: str) -> None:
-        """Ends the turn that waits for an answer: its call is not made. The history says so.
+        """End the turn that waits for an answer, without its call. The history says so.
 
         Args:
-            name: what the channel shows for the person.
+            name: the name that the channel shows for the person.
         """
         async with self._database.write() as connection:
             withdrawn = await connection.execute(
@@ -195,7 +204,7 @@ class Approvals:
         committed()
 
     def _place(self, message: Message) -> tuple[str, str]:
-        """Return the tenant and the key of the conversation in which the sender of a message is asked.
+        """Return the tenant and the key of the place in which the sender of a message is asked.
 
         The key is empty for their direct conversation with the bot.
         """
@@ -204,7 +213,7 @@ class Approvals:
         return conversation.tenant, "" if is_direct else conversation.id
 
     async def _ask_next(self, connection: AsyncConnection, identity: Identity) -> list[int]:
-        """Ask what waits to be asked, in each place where nothing is; return the conversations that go on."""
+        """Ask the next question in each place that has none open; return the ids of the conversations that go on."""
         asked = await connection.execute(_with_message(identity, ApprovalStatus.ASKED).with_for_update(of=approvals))
         busy, going_on = {_place_of(row) for row in asked}, []
         for row in (await connection.execute(_with_message(identity, ApprovalStatus.QUEUED))).all():
@@ -230,7 +239,7 @@ class Approvals:
 
 
 def _with_message(identity: Identity, status: ApprovalStatus) -> Select[Any]:
-    """The calls of a person's in a status, each with the row of its message."""
+    """Select the approvals of a person in a status, each with the row of its message."""
     return (
         select(approvals, inbox.c.id, inbox.c.conversation_id, inbox.c.reference, conversations.c.shared)
         .join(inbox, inbox.c.id == approvals.c.inbox_id)
@@ -252,11 +261,11 @@ async def _question(
     root: str | None,
     conversation_id: int,
 ) -> Question:
-    """Return what a person was asked, as it looks from the conversation that they write in.
+    """Return a question as it looks from the conversation that its person writes in.
 
     Args:
-        here: the place that this conversation is; `None` if others read it.
-        root: the message that this conversation replies to.
+        here: the place that this conversation is; `None` if others read the conversation.
+        root: the platform's id of the message that this conversation replies to; `None` if it replies to none.
     """
     is_text = is_any(outbox.c.kind, OutboxKind.TEXT, OutboxKind.PRIVATE_TEXT)
     parts = (await connection.execute(select(outbox).where(outbox.c.inbox_id == row.id, is_text))).all()
@@ -287,7 +296,7 @@ async def _is_last(
     """Return whether nothing else was sent in a conversation since a question could be read.
 
     Args:
-        person: whose direct conversation it is: what was sent to them alone from others is there, too.
+        person: whose direct conversation it is. Private texts of other conversations are sent there, too.
     """
     sent_here = outbox.c.conversation_id == conversation_id
     if person is not None:
@@ -305,6 +314,6 @@ def _still_asked(question: Question) -> tuple[ColumnElement[bool], ...]:
 
 
 def _note(calls: Sequence[Row[Any]], action: str) -> str:
-    """What the history says of a turn that was not ended: what it had done, and what not."""
+    """Return what the history says of a turn that was not played to its end: what it did, and what it did not do."""
     done = [f"I called {call.tool}: {(call.error or call.result or '')[:MOST_RESULT_CHARACTERS]}" for call in calls]
     return "\n\n".join((*done, f"I asked whether I may do this:\n\n{action}", NOT_DONE))

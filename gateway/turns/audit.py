@@ -1,4 +1,4 @@
-"""Who acted as whom: one record per tool call, which is written when the call ends and never changed."""
+"""Record who acted as whom: one record per tool call, written when the call ends and never changed."""
 
 import asyncio
 import time
@@ -21,7 +21,7 @@ from oauth import ConsentRequiredError
 from toolkits import Message
 from toolkits.text import storable_json
 
-# What a turn is stopped for that goes on later: then a call that was open has only been cut off.
+# Reasons for which a turn stops and goes on later. A call that was under way has then only been cut off.
 _WAITS_FOR = (ConsentRequiredError, ApprovalRequiredError)
 
 
@@ -30,12 +30,13 @@ class AuditRecord:
     """One tool call.
 
     Args:
-        started_at: aware, in UTC.
+        started_at: with a time zone, in UTC.
         channel, tenant, user_id: the identity whose turn it was.
-        account: what it acted as: the accounts that were asked for while it ran, or that of its toolkit.
+        account: the accounts that the call acted as: those whose credentials were given while it ran, else the one that
+            its toolkit has from an earlier call of the turn.
         duration_ms: milliseconds.
-        trace_id: the turn's reference, as it stands in the log.
-        arguments, result: JSON, where the operator wants them.
+        trace_id: the reference of the turn, which the log has, too.
+        arguments, result: JSON, if the operator wants them recorded.
     """
 
     started_at: datetime
@@ -56,7 +57,7 @@ class Audit:
     """The append-only record of what tools did for whom.
 
     Args:
-        content: whether arguments and results are recorded too.
+        content: whether the arguments and results of calls are recorded, too.
     """
 
     def __init__(self, database: Database, *, content: bool = False) -> None:
@@ -66,7 +67,7 @@ class Audit:
     async def add(
         self, record: AuditRecord, journal: TurnJournal | None = None, ended: ToolEnded | None = None
     ) -> None:
-        """Records a call; in the same transaction as its end in the journal of its turn, where it has one."""
+        """Record a call, in one transaction with its end in the journal of its turn, if the turn has one."""
 
         async def work(connection: AsyncConnection) -> None:
             await connection.execute(insert(audit).values(asdict(record)))
@@ -76,11 +77,11 @@ class Audit:
         await self._database.run_write(work)
 
     async def find(self, *, since: datetime | None, limit: int, **equal: str | None) -> Sequence[AuditRecord]:
-        """The newest records, oldest first.
+        """Return the newest records, oldest first.
 
         Args:
-            since: leaves out what started before.
-            equal: what a column must be: `user_id="U1"`; `None` leaves it open.
+            since: leaves out calls that started before.
+            equal: the value that a column must have, like `user_id="U1"`; `None` for any.
         """
         wanted = [audit.c[name] == value for name, value in equal.items() if value is not None]
         if since is not None:
@@ -96,7 +97,7 @@ class _Call:
     event: ToolStarted
     started_at: datetime
     began: float  # seconds, monotonic
-    asked: int  # how many credentials the turn had asked for before
+    uses: int  # how many credentials the turn had been given before
 
 
 class AuditTrail:
@@ -120,25 +121,25 @@ class AuditTrail:
         self._writing: list[asyncio.Task[None]] = []
 
     async def note(self, event: TurnEvent) -> None:
-        """Takes note of an event. A call that begins, or has ended, is recorded when this returns."""
+        """Note an event. When this returns, a call that begins or has ended is recorded."""
         if isinstance(event, ToolStarted):
-            asked = len(self._credentials.asked)
-            self._calls[event.call_id] = _Call(event, datetime.now(UTC), time.monotonic(), asked)
+            uses = len(self._credentials.uses)
+            self._calls[event.call_id] = _Call(event, datetime.now(UTC), time.monotonic(), uses)
             self._credentials.open_calls.add(event.call_id)
             try:
                 if self._journal is not None:
                     await self._journal.begin(event)
-            except Exception:  # it is not made
+            except Exception:  # the call is not made
                 self._credentials.open_calls.discard(event.call_id)
                 del self._calls[event.call_id]
                 raise
             self._begun.add(event.call_id)
         elif isinstance(event, ToolEnded) and event.call_id in self._calls:
-            # In a task of its own, so that a turn which is cancelled meanwhile leaves no call out.
+            # It is written by a task of its own, so that a cancellation of the turn does not lose the record.
             await asyncio.shield(self._write(self._as_stopped(event)))
 
     async def close(self) -> None:
-        """Records the calls of which the engine told no end, and waits until all is written."""
+        """Record the calls whose end the engine did not tell, and wait until all records are written."""
         stopped = self._credentials.stopped
         outcome = ToolOutcome.CANCELLED if stopped is None or isinstance(stopped, _WAITS_FOR) else ToolOutcome.ERROR
         for call_id, call in list(self._calls.items()):
@@ -148,7 +149,10 @@ class AuditTrail:
         await asyncio.gather(*self._writing)
 
     def _as_stopped(self, ended: ToolEnded) -> ToolEnded:
-        """Return how a call ended that the turn was stopped for, whatever was made of the exception in it."""
+        """Return the end of a call as it is recorded: a call for which the turn stopped waits for its person.
+
+        A tool or an engine may have made something else of the exception.
+        """
         stopped, outcome = self._credentials.stopped, None
         if ended.call_id in self._credentials.refused:
             outcome = ToolOutcome.SIGN_IN
@@ -182,13 +186,11 @@ class AuditTrail:
 
     def _account(self, call: _Call) -> str | None:
         own = call.event.call_id
-        before, during = self._credentials.asked[: call.asked], self._credentials.asked[call.asked :]
-        # A framework's own call does not say which it is; one of a member is of the call that asks the member, too.
-        accounts = [
-            asked.account for asked in during if asked.call_id in (None, own) or asked.call_id.startswith(f"{own}/")
-        ]
+        before, during = self._credentials.uses[: call.uses], self._credentials.uses[call.uses :]
+        # The call of a framework's own tool is not known. A member's call belongs to the call that asks the member.
+        accounts = [use.account for use in during if use.call_id in (None, own) or use.call_id.startswith(f"{own}/")]
         if not accounts:  # its toolkit has the credentials from an earlier call of this turn
-            accounts = [asked.account for asked in before if asked.provider == call.event.provider][-1:]
+            accounts = [use.account for use in before if use.provider == call.event.provider][-1:]
         return ", ".join(dict.fromkeys(accounts)) or None
 
 

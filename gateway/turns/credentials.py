@@ -1,3 +1,5 @@
+"""Give the tools of a turn the credentials of its sender."""
+
 import asyncio
 import logging
 import threading
@@ -21,12 +23,17 @@ LOOP_BLOCKED = (
 log = logging.getLogger(__name__)
 
 
-GIVEN = "given with the request"  # in place of an account, for a credential that a host application passed in
+GIVEN = "given with the request"  # in place of an account, where a host application passed the credential in
 
 
 @dataclass(frozen=True, slots=True)
 class CredentialUse:
-    """A credential that was given: whose it is, and to which call, where that is known."""
+    """A credential that was given to a tool call.
+
+    Args:
+        account: the account that the credential is of.
+        call_id: the id of the call; `None` where it is not known.
+    """
 
     provider: str
     account: str
@@ -34,18 +41,19 @@ class CredentialUse:
 
 
 class TurnCredentials:
-    """Gives the tools of one turn the credentials of its sender, from the store, until the turn is over.
+    """Gives the tools of one turn the stored credentials of its sender, until the turn is over.
 
     Attributes:
-        asked: the credentials that were given, in order. What a turn that asked says is its sender's own.
-        open_calls: the tool calls that are under way.
-        refused: those that were refused a credential until their person has signed in. It holds whatever a tool or an
-            engine makes of the exception.
-        stopped: why the turn cannot go on: `ConsentRequiredError`, `CredentialsRefusedError`, `LeaseLostError` or
-            `DatabaseUnavailableError`. It holds whatever a tool or an engine makes of the exception.
+        uses: the credentials that were given, in order. The answer of a turn that used one is private.
+        open_calls: the ids of the tool calls that are under way.
+        refused: the ids of the calls that were refused a credential until their person has signed in, whatever a tool
+            or an engine makes of the exception.
+        stopped: why the turn cannot go on, whatever a tool or an engine makes of the exception:
+            `ConsentRequiredError`, `CredentialsRefusedError`, `LeaseLostError` or `DatabaseUnavailableError`.
 
     Args:
-        given: credentials by provider, passed in by a host application for this turn alone.
+        oauth: `None` where no toolkit needs an account.
+        given: credentials by provider, which a host application passed in for this turn alone.
         on_stop: is called when `stopped` is set.
     """
 
@@ -64,17 +72,18 @@ class TurnCredentials:
         self._on_stop = on_stop
         self._loop = asyncio.get_running_loop()
         self._over = False
-        self._ended = Future[None]()  # done when the turn is stopped or over: waited for in threads
-        self.asked: list[CredentialUse] = []
+        self._ended = Future[None]()  # done when the turn is stopped or over; threads wait for it
+        self.uses: list[CredentialUse] = []
         self.open_calls: set[str] = set()
         self.refused: set[str] = set()
         self.stopped: Exception | None = None
 
     async def credentials(self, provider: str, scopes: Iterable[str], *, renew: bool) -> Any:
+        """Return the credentials of the turn's sender, as `TurnContext.credentials` does."""
         if self._over:
             raise CredentialsRefusedError("This turn is over.")
         if provider in self._given:
-            self.asked.append(CredentialUse(provider, GIVEN, calling.get()))
+            self.uses.append(CredentialUse(provider, GIVEN, calling.get()))
             return self._given[provider]
         try:
             granted = await self._stored(provider, scopes, renew=renew)
@@ -83,15 +92,15 @@ class TurnCredentials:
             if isinstance(reason, ConsentRequiredError):
                 self._note_refused()
             raise
-        except asyncio.CancelledError:  # by a framework, say, which cancels what runs beside a call that failed
+        except asyncio.CancelledError:  # a framework may cancel what runs beside a call that failed
             if isinstance(self.stopped, ConsentRequiredError):
                 self._note_refused()
             raise
-        self.asked.append(CredentialUse(provider, granted.account, calling.get()))
+        self.uses.append(CredentialUse(provider, granted.account, calling.get()))
         return granted.credentials
 
     def stop(self, reason: Exception) -> None:
-        """Ends the turn, whatever an engine makes of the reason."""
+        """Stop the turn for a reason, whatever an engine makes of it."""
         self.stopped = self.stopped or reason
         self._end_waiting()
         self._on_stop()
@@ -132,10 +141,10 @@ class TurnCredentials:
                 raise RuntimeError(LOOP_BLOCKED)
 
     def _note_refused(self) -> None:
-        """Note that the call at hand is refused a credential until its person has signed in.
+        """Note that the current call is refused a credential until its person has signed in.
 
-        Where a tool asks in a thread that it made itself, the call may not be known. Then it is the one that is under
-        way, if that is one alone, besides those that it was made in.
+        The current call may not be known where a tool asks in a thread that it started itself. Then it is the call
+        that is under way, if only one is, apart from the calls that it was made in.
         """
         call_id, under_way = calling.get(), set(self.open_calls)
         if call_id is None:
@@ -155,10 +164,11 @@ class TurnCredentials:
         return await self._oauth.is_connected(self._message.sender, provider, scopes)
 
     def accounts(self, call_id: str) -> list[str]:
-        """The accounts whose credentials a call was given."""
-        return list(dict.fromkeys(asked.account for asked in self.asked if asked.call_id == call_id))
+        """Return the accounts whose credentials a call was given."""
+        return list(dict.fromkeys(use.account for use in self.uses if use.call_id == call_id))
 
     def end(self) -> None:
+        """Give no more credentials: the turn is over."""
         self._over = True
         self._end_waiting()
         self._given.clear()

@@ -1,3 +1,5 @@
+"""Take conversations further, one message at a time."""
+
 import asyncio
 from collections.abc import Mapping
 
@@ -7,36 +9,36 @@ from gateway.inbox.inbox import ClaimedMessage, Inbox
 from gateway.outbox.outbox import Outbox
 from gateway.request_context import request_context
 from gateway.storage.database import DatabaseUnavailableError
-from gateway.turns.player import Turns
+from gateway.turns.player import TurnPlayer
 
 
 class Drain:
-    """Takes a conversation one message further: sends what waits, plays the next message, sends its answer.
+    """Drains a conversation by one message: sends what waits, plays the next message, sends its answer.
 
     The slot is taken while a message is played, and free while something is sent.
     """
 
-    def __init__(self, inbox: Inbox, outbox: Outbox, turns: Turns) -> None:
+    def __init__(self, inbox: Inbox, outbox: Outbox, player: TurnPlayer) -> None:
         self._inbox = inbox
         self._outbox = outbox
-        self._turns = turns
+        self._player = player
 
     async def __call__(self, conversation_id: int, slot: TurnSlot) -> bool:
-        taken = await self._inbox.claim(conversation_id)
-        row = taken.message
+        claim = await self._inbox.claim(conversation_id)
+        row = claim.message
         if row is None:
-            if taken.unsent:
+            if claim.unsent:
                 slot.free()
                 await self._outbox.deliver(conversation_id)
             return False
         with request_context(_values_of(row)):
             try:
                 with exits_contained("the turn"):
-                    if taken.unsent:
+                    if claim.unsent:
                         slot.free()
                         await self._outbox.deliver(conversation_id)
                         await slot.take()
-                    unsent = await self._turns.play(row, slot)
+                    pending = await self._player.play(row, slot)
             except asyncio.CancelledError:
                 await asyncio.shield(self._inbox.release(row, counted=False))
                 raise
@@ -49,12 +51,12 @@ class Drain:
             finally:
                 self._inbox.let_go(row)
             slot.free()
-            await self._outbox.deliver(conversation_id, unsent)
+            await self._outbox.deliver(conversation_id, pending)
         return True
 
 
 def _values_of(row: ClaimedMessage) -> Mapping[str, str]:
-    """What the request context has of a message before it is read: who wrote it is added then."""
+    """Return the values of a message for the request context. Its sender is added when it is read."""
     where = row.conversation
     return {
         "REQUEST_ID": row.reference,

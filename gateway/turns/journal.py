@@ -1,4 +1,4 @@
-"""What a turn has done so far, kept until it ends: so that one that is run again does nothing twice."""
+"""Record what a turn has done until it ends, so that a turn that is run again does nothing twice."""
 
 import asyncio
 import logging
@@ -24,7 +24,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class RecordedApproval:
-    """What a person answered, to which call."""
+    """What a person answered when they were asked about a call.
+
+    Args:
+        arguments: of the call, as JSON.
+    """
 
     tool: str
     arguments: str = field(repr=False)
@@ -32,15 +36,15 @@ class RecordedApproval:
 
 
 class TurnJournal:
-    """The journal of one turn. It is written only while the turn's row is this process's to play.
+    """The journal of one turn. It is written only while this process holds the lease of the turn's row.
 
     Attributes:
         private: whether a call of an earlier run returned something for the sender alone.
         ambiguous: the tools of which it is not known whether a call of theirs was done.
-        stop: ends the run of the turn, whatever its engine makes of the reason.
-        stopped: returns why the run was ended, if it was. From then on no call begins and no answer of a model is kept:
-            the model may have been told of an error that is no longer there when the turn is played again.
-        calls: those that run now.
+        stop: ends the run of the turn for a reason, whatever its engine makes of it.
+        stopped: returns the reason for which the run was ended, if it was. From then on no call begins and no answer of
+            a model is recorded: the model may have been told of an error that is gone when the turn is played again.
+        calls: the calls that run now.
         tool_raised: whether a tool that is not read-only raised in this run: running the turn again would not help.
 
     Args:
@@ -56,7 +60,7 @@ class TurnJournal:
         self._written = is_rerun or row.lease > 1
         self._read_only: set[str] = set()
         self._made: set[str] = set()  # the keys of the calls that may have done something
-        self._since: dict[tuple[str, int], set[str]] = {}  # of those, by response, the ones that came after it
+        self._made_since: dict[tuple[str, int], set[str]] = {}  # … after each response of this run
         self.stop: Callable[[Exception], object] = lambda _: None
         self.stopped: Callable[[], Exception | None] = lambda: None
         self.calls = CallsInFlight()
@@ -64,8 +68,12 @@ class TurnJournal:
         self.ambiguous: list[str] = []
         self.tool_raised = False
 
+    def rerun(self) -> "TurnJournal":
+        """Return the journal for another run of the turn in the same claim."""
+        return TurnJournal(self._database, self._row, is_rerun=True)
+
     async def load(self) -> None:
-        """Reads what earlier runs have left."""
+        """Load what earlier runs have recorded."""
         if not self._written:
             return
         async with self._database.read() as connection:
@@ -104,10 +112,11 @@ class TurnJournal:
         await self.calls.others_ended(key)
 
     async def add_response(self, scope: str, number: int, data: str) -> None:
-        """Keeps what a model answered, before anything is done of it; in place of what was kept under that number.
+        """Record what a model answered, before anything of it is done. It replaces an earlier answer of that number.
 
         Raises:
             Exception: the reason, if the run was stopped.
+            LeaseLostError: if another worker has taken the turn over.
         """
         self._check_not_stopped()
         upsert = self._database.upsert(turn_responses).values(
@@ -118,16 +127,19 @@ class TurnJournal:
         )
         replaced = (scope, number) in self._responses
         self._responses[scope, number] = data
-        self._since[scope, number] = self._made if replaced else set()
+        self._made_since[scope, number] = self._made if replaced else set()
 
     async def add_answer(self, scope: str, number: int, data: str) -> None:
-        """Keeps what a whole run came to, which is not retracted."""
+        """Record the answer of a whole run, which is never retracted."""
         await self.add_response(scope, number, data)
-        del self._since[scope, number]
+        del self._made_since[scope, number]
 
     async def retract(self) -> None:
-        """Forgets the last answer of each model if nothing was done of it: asked anew, it may have other tools."""
-        for (scope, number), made in self._since.items():
+        """Forget the last answer of each model if nothing of it was done.
+
+        The model is asked again when the turn is played again, and may have other tools then.
+        """
+        for (scope, number), made in self._made_since.items():
             if not any(key.startswith(scope) for key in made):
                 await self._write(
                     delete(turn_responses).where(
@@ -138,10 +150,11 @@ class TurnJournal:
                 )
 
     async def begin(self, started: ToolStarted) -> None:
-        """Notes that a tool is called, before it is. Of one that only reads it is enough to note the end.
+        """Record that a call begins, before it does. Of a call that only reads the end alone is recorded.
 
         Raises:
             Exception: the reason, if the run was stopped.
+            LeaseLostError: if another worker has taken the turn over.
         """
         self._check_not_stopped()
         if started.read_only:
@@ -162,25 +175,29 @@ class TurnJournal:
             raise reason
 
     def _note_made(self, key: str) -> None:
-        for made in (self._made, *self._since.values()):
+        for made in (self._made, *self._made_since.values()):
             made.add(key)
 
     async def end(self, connection: AsyncConnection, ended: ToolEnded, *, private: bool) -> None:
-        """Notes in the caller's transaction how a call ended."""
+        """Record in the caller's transaction how a call ended.
+
+        Args:
+            private: whether the result is for the sender alone.
+        """
         read_only = ended.call_id in self._read_only
         mine = (tool_calls.c.inbox_id == self._row.id, tool_calls.c.key == ended.call_id)
         if ended.outcome is ToolOutcome.CANCELLED:
-            return  # it began, and that is all that is known
+            return  # that it began is all that is known
         if isinstance(self.stopped(), LeaseLostError):
-            return  # the journal is another worker's by now
+            return  # the journal belongs to another worker now
         if ended.outcome in (ToolOutcome.SIGN_IN, ToolOutcome.ASKED, ToolOutcome.NOT_BEGUN):
-            await connection.execute(delete(tool_calls).where(*mine))  # it is called anew when the turn is played again
-            for made in (self._made, *self._since.values()):
+            await connection.execute(delete(tool_calls).where(*mine))  # the call is made when the turn is played again
+            for made in (self._made, *self._made_since.values()):
                 made.discard(ended.call_id)
             return
         if ended.outcome is ToolOutcome.ERROR and ended.error is None:
             if read_only:
-                return  # it is called again
+                return  # the call is made again
             self.tool_raised = True
         self._written = True
         self._note_made(ended.call_id)
@@ -200,15 +217,15 @@ class TurnJournal:
             await connection.execute(update(tool_calls).where(*mine).values(values))
 
     async def forget(self, connection: AsyncConnection) -> None:
-        """Removes it, in the transaction that ends the turn."""
+        """Remove the journal, in the transaction that ends the turn."""
         if self._written:
             await forget(connection, self._row.id)
 
     async def _write(self, statement: Executable) -> None:
-        """Writes to the journal, in a transaction in which the turn's row stays this process's.
+        """Write to the journal, in a transaction that holds the lease of the turn's row.
 
         Raises:
-            LeaseLostError: if it is not.
+            LeaseLostError: if another worker has taken the turn over.
         """
         self._written = True
         held = select(inbox.c.id).where(
@@ -228,7 +245,7 @@ class TurnJournal:
 
 
 class CallsInFlight:
-    """The tool calls of a turn that run now: for one that stops the turn, and lets the others end before."""
+    """The tool calls of a turn that run now. A call that stops the turn lets the others end first."""
 
     def __init__(self) -> None:
         self._running: set[str] = set()
@@ -246,9 +263,9 @@ class CallsInFlight:
             self._look()
 
     async def others_ended(self, key: str) -> None:
-        """Returns when nothing runs but calls which wait for this, too, and those that these were made in."""
+        """Return when only calls run that wait for this, too, or that such calls were made in."""
         self._stopping.add(key)
-        await asyncio.sleep(0)  # what was called at the same time begins
+        await asyncio.sleep(0)  # calls that were made at the same time begin
         self._look()
         await self._alone.wait()
 
@@ -259,7 +276,7 @@ class CallsInFlight:
 
 
 async def forget(connection: AsyncConnection, inbox_id: int) -> None:
-    """Removes the journal of a turn."""
+    """Remove the journal of a turn."""
     await connection.execute(delete(tool_calls).where(tool_calls.c.inbox_id == inbox_id))
     await connection.execute(delete(turn_responses).where(turn_responses.c.inbox_id == inbox_id))
     await connection.execute(delete(approvals).where(approvals.c.inbox_id == inbox_id))

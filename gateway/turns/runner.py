@@ -1,3 +1,5 @@
+"""Run a fresh copy of an agent on a message, for its sender."""
+
 import asyncio
 import time
 from collections.abc import Coroutine, Mapping, Sequence
@@ -33,12 +35,12 @@ from toolkits import Message, TurnContext
 
 @dataclass(frozen=True, slots=True)
 class RunOutcome:
-    """What a turn's agent came to.
+    """What the copy of an agent answered.
 
     Args:
         text: the answer, in markdown.
-        items: what the session is to remember.
-        private: whether that is for the sender alone.
+        items: what is added to the session.
+        private: whether the answer and the items are for the sender alone.
     """
 
     text: str
@@ -47,7 +49,12 @@ class RunOutcome:
 
 
 class CopyRunner:
-    """Runs a fresh copy of an agent on a message, for its sender."""
+    """Runs a fresh copy of an agent on each message, with the credentials of its sender.
+
+    Args:
+        oauth: `None` where no toolkit needs an account.
+        private_answers: where a private answer goes that was asked for in a shared conversation.
+    """
 
     def __init__(
         self,
@@ -75,11 +82,14 @@ class CopyRunner:
         credentials: Mapping[str, Any] | None = None,
         journal: TurnJournal | None = None,
     ) -> RunOutcome:
-        """Runs it to its end.
+        """Run a copy of an agent until it has answered.
 
         Args:
             template: the agent.
-            reference: the turn's id.
+            reference: the reference of the turn, for the log and the audit.
+            history: what was said before.
+            handler: is told what happens.
+            stream: whether the handler wants the text as it is written.
             credentials: by provider, for this turn alone, instead of the sender's stored ones.
             journal: what earlier runs of this turn have done, which is not done again.
 
@@ -87,7 +97,7 @@ class CopyRunner:
             ConsentRequiredError: if the sender has to connect an account first.
             CredentialsRefusedError: if the turn may use nobody's account.
             LeaseLostError: if another worker has taken the turn over.
-            TurnTimeoutError: after five minutes.
+            TurnTimeoutError: after `Timings.turn`.
         """
         agent, stopped = template.deep_copy(), asyncio.Event()
         source = TurnCredentials(self._oauth, message, credentials, stopped.set, self._timings)
@@ -95,7 +105,7 @@ class CopyRunner:
         private = any(item.private for item in history)
 
         def is_private() -> bool:
-            return private or bool(source.asked)
+            return private or bool(source.uses)
 
         def sends_alone() -> bool:
             return is_private() and self._private_answers is PrivateAnswers.ALONE
@@ -142,16 +152,16 @@ class CopyRunner:
 async def _finish(
     run: Coroutine[Any, Any, Answer], source: TurnCredentials, stopped: asyncio.Event, reference: str, timings: Timings
 ) -> Answer:
-    """Wait for a run, which ends when its time is over, when `source` stops it, and when the turn is cancelled.
+    """Wait for a run, and cancel it when its time is over, when `source` stops it, and when the turn is cancelled.
 
-    What the run makes of that does not matter: a run that swallows its cancellation is abandoned.
+    A run that swallows its cancellation is abandoned.
 
     Args:
         stopped: set once `source.stopped` is.
-        reference: the turn's id, for the log.
+        reference: of the turn, for the log.
 
     Raises:
-        TurnTimeoutError: after five minutes.
+        TurnTimeoutError: after `Timings.turn`.
         StrayExitError: if the run raised `CancelledError` or `SystemExit` by itself.
     """
     running = asyncio.create_task(run, name=f"the run of turn {reference}")
@@ -167,7 +177,7 @@ async def _finish(
             await cancel_and_wait(running, timings.cancel_grace)
     if source.stopped is not None:
         if not running.cancelled() and running.done():
-            running.exception()  # retrieved: the reason for the stop counts
+            running.exception()  # marked as retrieved: the reason for the stop is what is raised
         raise source.stopped
     if late:
         raise TurnTimeoutError
@@ -176,9 +186,9 @@ async def _finish(
 
 
 async def _end_calls(running: asyncio.Task[Answer], source: TurnCredentials, timings: Timings) -> None:
-    """Wait a moment for a run that was stopped to end by itself, and longer while calls of tools are under way.
+    """Wait a moment for a stopped run to end by itself, and longer while tool calls are under way.
 
-    A call that is cancelled half-way is ambiguous, so one that runs beside the refused one is given the time to end.
+    A call that is cancelled half-way is ambiguous, so a call that runs beside the refused one is given time to end.
     """
     deadline = time.monotonic() + timings.calls_grace
     await asyncio.wait({running}, timeout=timings.run_end_grace)
@@ -187,7 +197,7 @@ async def _end_calls(running: asyncio.Task[Answer], source: TurnCredentials, tim
 
 
 async def _contained(run: Coroutine[Any, Any, Answer], agent: Agent, sender: TurnSender) -> Answer:
-    current_turn_sender.set(sender)  # in the context of the run's own task
-    # What an agent that is written for a framework submits to threads comes from its tools, as far as can be told.
+    current_turn_sender.set(sender)  # in the context of the run's own task alone
+    # Of an agent that is written for a framework, work in threads is taken for work of its tools.
     with exits_contained("the agent"), tool_threads() if agent.native is not None else nullcontext():
         return await run

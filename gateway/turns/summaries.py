@@ -1,3 +1,5 @@
+"""Load the history that a turn reads, and summarize what is too long of it."""
+
 import asyncio
 import logging
 from collections.abc import Sequence
@@ -14,7 +16,7 @@ from gateway.timings import DEFAULT_TIMINGS, Timings
 from toolkits import Message
 
 CHARACTERS_PER_TOKEN = 4  # of English text: https://help.openai.com/en/articles/4936856
-MOST_ITEMS = 1000  # however short: reading an item takes its time
+MOST_ITEMS = 1000  # of a history, however short they are: reading an item takes its time
 
 INSTRUCTIONS = (
     "You are given the beginning of a conversation. Summarize it in at most two hundred words, so that an assistant "
@@ -24,35 +26,43 @@ INSTRUCTIONS = (
 log = logging.getLogger(__name__)
 
 
-class Summaries:
-    """Keeps histories within a limit: what is too long ago is summarized, by their agents' own models.
+class SummarizedHistory:
+    """Loads histories within a limit: what is too long ago is summarized by the agent's own model.
 
-    A summary is of what one person may read, and only they read it.
+    A summary covers what one person may read, and only that person reads it.
 
     Args:
         limit: of a history, in tokens.
+
+    Attributes:
+        most_items: of a history, however short they are.
     """
 
     def __init__(
-        self, sessions: Sessions, agents: Sequence[Agent], limit: int, timings: Timings = DEFAULT_TIMINGS
+        self,
+        sessions: Sessions,
+        agents: Sequence[Agent],
+        limit: int,
+        timings: Timings = DEFAULT_TIMINGS,
     ) -> None:
         self._timings = timings
+        self.most_items = MOST_ITEMS
         self._sessions = sessions
         self._summarizers = {agent: agent.summarizer or _summarizer_of(agent) for agent in agents}
         self._limit = limit
         for summarizer in self._summarizers.values():
             if summarizer is not None:
-                load_engine(summarizer.engine).check(summarizer)  # now: what an engine makes of it takes a moment
+                load_engine(summarizer.engine).check(summarizer)  # now, as an engine takes a moment to prepare it
 
-    async def fit(
-        self, row: ClaimedMessage, message: Message, agent: Agent, history: list[SessionItem]
-    ) -> list[SessionItem]:
-        """A history within the limit; where there is no summary to be had, up to twice as long.
+    async def load(self, row: ClaimedMessage, message: Message, agent: Agent) -> list[SessionItem]:
+        """Return the history that the sender of a message may read, within the limit.
+
+        Where no summary can be had, the history is up to twice as long.
 
         Args:
-            message: whose sender reads it.
-            agent: which reads it for them.
+            agent: the agent that reads it for them.
         """
+        history = await self._sessions.history(row.conversation_id, message.sender)
         share = self._share(history)
         if share <= 1:
             return history
@@ -72,11 +82,11 @@ class Summaries:
         return [read_summary(text, private=private), *late] if text else late
 
     def _share(self, items: Sequence[SessionItem]) -> float:
-        """How much items take of the limit."""
-        return max(_tokens(items) / self._limit, len(items) / MOST_ITEMS)
+        """Return the share of the limit that items take."""
+        return max(_tokens(items) / self._limit, len(items) / self.most_items)
 
     def _cut(self, history: list[SessionItem]) -> tuple[list[SessionItem], list[SessionItem]]:
-        """Whole turns that are too long ago, and those that take no more than half of the limit."""
+        """Divide a history into whole turns that are too long ago, and the last ones, which take half of the limit."""
         turns = [list(items) for _, items in groupby(history, lambda item: item.turn_id)]
         begins, share = len(history), 0.0
         while turns and (share := share + self._share(turns[-1])) <= 0.5:
@@ -87,7 +97,7 @@ class Summaries:
         if summarizer is None:
             return None
         whole = "\n\n".join(f"{item.speaker or item.role}: {item.text}" for item in items if item.text)
-        said = whole[-self._limit * CHARACTERS_PER_TOKEN :]  # a model takes no more of what an older version left
+        said = whole[-self._limit * CHARACTERS_PER_TOKEN :]  # an older version may have left more than a model takes
         copy = summarizer.deep_copy()
         try:
             async with asyncio.timeout(self._timings.summary):
@@ -105,7 +115,7 @@ def _summarizer_of(agent: Agent) -> Agent | None:
 
 
 def _tokens(items: Sequence[SessionItem]) -> float:
-    # What an engine keeps of a tool is there alone; of what was said it is the text, with marks of its own.
+    # An item of a tool has its content in `data` alone; `data` of what was said repeats the text.
     sizes = (len(item.data or item.text) if item.role is Role.TOOL else len(item.text) for item in items)
     return sum(sizes) / CHARACTERS_PER_TOKEN
 

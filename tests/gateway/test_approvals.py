@@ -202,9 +202,9 @@ async def test_a_question_of_a_deleted_thread_is_gone_and_keeps_no_other_from_be
 ) -> None:
     scene, alice = stage(tmp_path, [mail]), Identity("stage", "T1", "alice")
     async with scene.open():
-        await scene.gateway.threads.create(alice, "dm-alice/a", "")
+        await scene.gateway.host.threads.create(alice, "dm-alice/a", "")
         assert await scene.ask("alice", f"call {SEND}", "dm-alice/a") == QUESTION
-        await scene.gateway.threads.delete(alice, "dm-alice/a")
+        await scene.gateway.host.threads.delete(alice, "dm-alice/a")
         assert await scene.ask("alice", "yes", "dm-alice/a") == "heard: yes"
         assert await scene.ask("alice", f"call {SEND}", "dm-alice/b") == QUESTION
         assert mail.mails == []
@@ -449,9 +449,11 @@ async def test_what_waits_is_handed_out_and_erased_with_the_rest_of_a_person(tmp
     async with scene.open():
         await scene.ask("alice", f"call {SEND}")
         await scene.ask("bob", f"call {SEND}")
-        assert scene.gateway._oauth is None
-        coordinator = OAuthCoordinator(scene.gateway._database, Keyring.parse(Keyring.generate()), "", _granted)
-        data = PersonalData(scene.gateway._database, coordinator)
+        assert scene.gateway.parts.oauth is None
+        coordinator = OAuthCoordinator(
+            scene.gateway.parts.backend.database, Keyring.parse(Keyring.generate()), "", _granted
+        )
+        data = PersonalData(scene.gateway.parts.backend.database, coordinator)
         alice = Identity("stage", "T1", "alice")
         (waiting,) = (await data.export(alice))["approvals"]
         assert "carol@example.com" in waiting["action"]

@@ -60,7 +60,7 @@ class Office(Toolkit):
 
 
 async def records(scene: Stage) -> list[AuditRecord]:
-    return list(await scene.gateway._runner._audit.find(since=None, limit=1000))
+    return list(await scene.gateway.parts.audit.find(since=None, limit=1000))
 
 
 async def connected(scene: Stage) -> None:

@@ -1,7 +1,6 @@
 """Messages that come while their conversation is busy: queued, collected, or interrupting."""
 
 import asyncio
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from toolkits import Toolkit, tool
 
 def scene_of(directory: Path, when_busy: str, model: Any, database: str | None = None, toolkits: Any = ()) -> Stage:
     agent = Agent(model=FunctionModel(model), when_busy=when_busy, toolkits=toolkits)
-    timings = stage_timings(interruption_interval=0.01, shutdown_grace=0.1)
+    timings = stage_timings(interruption_interval=0.01, shutdown_grace=0.1, due_interval=3600)
     return stage(directory, agent=agent, database=database, timings=timings)
 
 
@@ -180,16 +179,15 @@ class Unsteady:
         return await self.gate.model(messages, info)
 
 
-async def write_and_fail(scene: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+async def write_and_fail(scene: Stage) -> None:
     """Has a turn call its tool and fail. It is tried again when `make_due` says so."""
-    monkeypatch.setattr("gateway.turns.player.next_try", lambda *_: datetime.now(UTC) + timedelta(hours=1))
     await scene.write("alice", "write")
     await scene.wait_until_rows("SELECT count(*) FROM inbox WHERE status = 'retrying'", 1)
 
 
 async def make_due(scene: Stage) -> None:
     await scene.change("UPDATE inbox SET due_at = '2026-01-01 00:00:00.000000' WHERE status = 'retrying'")
-    await scene.wait_until_rows("SELECT count(*) FROM inbox WHERE status = 'retrying'", 0)
+    await scene.gateway.parts.inbox.resume_due()
 
 
 async def test_a_message_that_was_played_is_not_joined_to_another_turn(
@@ -198,7 +196,7 @@ async def test_a_message_that_was_played_is_not_joined_to_another_turn(
     work, model = Work(), Unsteady()
     scene = scene_of(tmp_path, "collect", model, database_url, [work])
     async with scene.open():
-        await write_and_fail(scene, monkeypatch)
+        await write_and_fail(scene)
         await scene.write("alice", "two")
         await model.gate.holds(1)
         await scene.write("alice", "three")
@@ -216,7 +214,7 @@ async def test_a_turn_that_is_tried_again_takes_no_other_message_into_it(
     work, model = Work(), Unsteady()
     scene = scene_of(tmp_path, "collect", model, toolkits=[work])
     async with scene.open():
-        await write_and_fail(scene, monkeypatch)
+        await write_and_fail(scene)
         await scene.write("alice", "two")
         await model.gate.holds(1)
         await make_due(scene)
@@ -233,8 +231,8 @@ class Looks:
     def __init__(self, scene: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
         self._scene = scene
         self._count = 0
-        self._look = scene.gateway._inbox.waiting_next
-        monkeypatch.setattr(scene.gateway._inbox, "waiting_next", self)
+        self._look = scene.gateway.parts.inbox.waiting_next
+        monkeypatch.setattr(scene.gateway.parts.inbox, "waiting_next", self)
 
     async def __call__(self, row: ClaimedMessage) -> list[Waiting]:
         self._count += 1
@@ -251,7 +249,7 @@ async def test_a_message_that_was_played_interrupts_no_turn(tmp_path: Path, monk
     scene = scene_of(tmp_path, "interrupt", model, toolkits=[work])
     looks = Looks(scene, monkeypatch)
     async with scene.open():
-        await write_and_fail(scene, monkeypatch)
+        await write_and_fail(scene)
         await scene.write("alice", "two")
         await model.gate.holds(1)
         await make_due(scene)

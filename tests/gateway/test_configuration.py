@@ -104,7 +104,7 @@ async def ask(gateway: Gateway, person: str, text: str, channel: str = "stage", 
 
 
 def obeying(gateway: Gateway) -> Gateway:
-    for agent in gateway._team():
+    for agent in gateway._setup.team():
         if agent.native is None:
             agent.model = FunctionModel(obey)
     return gateway
@@ -145,7 +145,7 @@ async def test_a_gateway_is_made_of_a_file(write: Write, monkeypatch: pytest.Mon
     gateway.interfaces = {"stage": StageChannel()}
     assert [agent.name for agent in gateway.agents] == ["notes", "research"]
     assert gateway.agent.when_busy == "collect"
-    assert gateway._turns._tries == 2
+    assert gateway.parts.player._tries == 2
     async with gateway.lifespan():
         assert await ask(gateway, "alice", "call where") == "T1/alice ['stage', 'none', '${literal}', 'eu']"
         with request_context({"PLAN": "pro"}):

@@ -42,7 +42,7 @@ async def test_a_turn_that_ends_while_it_is_being_taken_over_is_not_played_again
 ) -> None:
     """Its worker was taken for dead, as its database had been away, and wrote the end after the other had looked."""
     scene = stage(tmp_path, [Vault()], database=postgres.make())
-    inbox = scene.gateway._inbox
+    inbox = scene.gateway.parts.inbox
     look, looked = inbox._next, list[int]()
 
     async def look_before_it_ends(connection: AsyncConnection, here: Mapping[str, int]) -> Any:
@@ -66,7 +66,7 @@ async def test_a_turn_that_ends_while_it_is_being_taken_over_is_not_played_again
 async def test_of_two_grants_at_once_one_has_the_message_go_on(tmp_path: Path, postgres: PostgresServer) -> None:
     scene = stage(tmp_path, [Vault()], database=postgres.make())
     grant = Grant(Identity("stage", "T1", "alice"), "fake", frozenset({"read"}))
-    database, inbox = scene.gateway._database, scene.gateway._inbox
+    database, inbox = scene.gateway.parts.backend.database, scene.gateway.parts.inbox
 
     async def unpark() -> None:
         async with database.write() as connection:

@@ -155,7 +155,7 @@ async def test_a_turn_that_fails_tells_the_reference_that_the_log_has(
 async def test_a_payload_that_cannot_be_parsed_does_not_stop_what_follows(tmp_path: Path) -> None:
     scene = stage(tmp_path, timings=IMPATIENT)
     async with scene.open():
-        await scene.gateway.accept(Event("bad", place("dm-alice"), "no json"))
+        await scene.gateway.host.accept(Event("bad", place("dm-alice"), "no json"))
         assert await scene.ask("alice", "hello") == "heard: hello"
         await scene.wait_until_rows("SELECT count(*) FROM inbox WHERE status = 'dead'", 1)
     assert rows(tmp_path, "SELECT status FROM inbox ORDER BY id") == [("dead",), ("done",)]
@@ -208,18 +208,18 @@ async def test_a_turn_that_a_stop_meets_as_it_ends_stays_ended(
 ) -> None:
     scene = stage(tmp_path)
     ended = asyncio.Event()
-    real = scene.gateway._turns.play
+    real = scene.gateway.parts.player.play
 
     async def play(row: Any, slot: Any) -> None:
         await real(row, slot)
         ended.set()
         await asyncio.Event().wait()  # where the stop finds it
 
-    scene.gateway._turns.play = play  # type: ignore[method-assign]
+    scene.gateway.parts.player.play = play  # type: ignore[method-assign]
     async with scene.open():
         await scene.write("alice", "hello")
         await ended.wait()
-        for drain in scene.gateway._dispatcher._running.values():  # type: ignore[attr-defined]
+        for drain in scene.gateway.parts.backend.dispatcher._running.values():  # type: ignore[attr-defined]
             drain.cancel()
     assert rows(tmp_path, "SELECT status FROM inbox") == [("done",)]
     assert "failed" not in caplog.text

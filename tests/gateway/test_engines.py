@@ -360,7 +360,7 @@ async def test_the_tools_of_an_mcp_server_are_called_for_the_sender(
                 for person in ("alice", "bob"):
                     await scene.write(person, f"{asked}, says {person}", f"dm-{person}-{number}")
             answers = await scene.wait_for(10)
-            found = await scene.gateway._runner._audit.find(since=None, limit=100, tool="whoami")
+            found = await scene.gateway.parts.audit.find(since=None, limit=100, tool="whoami")
     assert {answer.text for answer in answers} == {"done"}
     results = [result for _, result in tool_results(await asyncio.to_thread(model_server.requests))]
     told = Counter(person for result in results for person in re.findall(r"user_id\W+(\w+)", result))

@@ -132,7 +132,7 @@ async def test_requests_for_readyz_share_a_write(tmp_path: Path) -> None:
 
     transport = httpx.ASGITransport(scene.gateway.asgi())
     async with scene.open(), httpx.AsyncClient(transport=transport, base_url="http://test") as client:
-        database = scene.gateway._database
+        database = scene.gateway.parts.backend.database
         assert isinstance(database, SQLiteDatabase)
         assert database._writer is not None
         event.listen(database._writer.sync_engine, "commit", count)

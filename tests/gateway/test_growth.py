@@ -32,14 +32,14 @@ async def test_no_statement_of_a_turn_reads_a_whole_table(tmp_path: Path) -> Non
         seen.setdefault(statement, parameters[0] if many else parameters)
 
     async with scene.open():
-        for engine in (scene.gateway._database._writer, scene.gateway._database._reader):
+        for engine in (scene.gateway.parts.backend.database._writer, scene.gateway.parts.backend.database._reader):
             assert engine is not None
             event.listen(engine.sync_engine, "before_cursor_execute", note)
         await scene.ask("alice", "one")
         await scene.gateway.send(place("dm-alice"), "two")
         await scene.wait_for(2)
-        await scene.gateway._inbox.resume_due()
-        await scene.gateway._outbox.resume_due()
+        await scene.gateway.parts.inbox.resume_due()
+        await scene.gateway.parts.outbox.resume_due()
         plans = await asyncio.to_thread(_plans, tmp_path / "stage.db", seen)
     assert len(plans) > 10
     assert {statement: plan for statement, plan in plans.items() if any(_is_scan(line) for line in plan)} == {}
@@ -95,7 +95,7 @@ async def test_a_gateway_goes_on_where_it_was_on_another_database(tmp_path: Path
         await gate.holds(1)
         with pytest.raises(SettingError, match="another understudy process has open"):
             await copy_database(waiting.database, target)
-        for drain in waiting.gateway._dispatcher._running.values():  # type: ignore[attr-defined]
+        for drain in waiting.gateway.parts.backend.dispatcher._running.values():  # type: ignore[attr-defined]
             drain.cancel()
     run = CliRunner().invoke
     result = await asyncio.to_thread(run, app, ["db", "copy", first.database, target])

@@ -49,9 +49,9 @@ def impatient(database: object, answer_timeout: float) -> PostgresDatabase:
 def silent_stage(directory: Path, url: str) -> Stage:
     scene = stage(directory, database=url)
     assert scene.worker is not None
-    impatient(scene.gateway._database, 1.0)
-    impatient(scene.worker._database, 1.0)
-    scene.gateway._intake.timeout = ACCEPT_TIMEOUT
+    impatient(scene.gateway.parts.backend.database, 1.0)
+    impatient(scene.worker.parts.backend.database, 1.0)
+    scene.gateway.parts.intake.timeout = ACCEPT_TIMEOUT
     return scene
 
 
@@ -92,7 +92,7 @@ async def test_a_commit_whose_answer_is_lost_is_known_when_the_event_is_delivere
     proxy, url = proxied
     scene = stage(tmp_path, database=postgres.url(str(make_url(url).database)))
     scene.gateway = stage(tmp_path, database=url).gateway  # the worker is not behind the proxy
-    impatient(scene.gateway._database, 1.0)
+    impatient(scene.gateway.parts.backend.database, 1.0)
     async with scene.open():
         assert await scene.ask("alice", "zero") == "heard: zero"
         proxy.silence_after(b"INSERT INTO inbox", b"COMMIT")
@@ -182,7 +182,7 @@ async def test_every_connection_notices_that_its_packets_are_lost(
     scene = stage(tmp_path, database=url)
     async with scene.open():
         assert await scene.ask("alice", "one") == "heard: one"
-        with await scene.gateway._pubsub.subscribe("topic"):
+        with await scene.gateway.parts.backend.pubsub.subscribe("topic"):
             found = [each for each in gc.get_objects() if isinstance(each, psycopg.AsyncConnection)]
             limits = {_tcp_limits(each) for each in found if not each.closed and each.info.port == proxy.port}
             names = set(scene.rows("SELECT DISTINCT application_name FROM pg_stat_activity WHERE query LIKE 'LISTEN%'"))
@@ -208,7 +208,7 @@ def _tcp_limits(connection: psycopg.AsyncConnection[object]) -> tuple[int, ...]:
 
 async def test_webhooks_get_their_503_in_time_while_another_process_has_the_file_locked(tmp_path: Path) -> None:
     scene = stage(tmp_path)
-    scene.gateway._intake.timeout = ACCEPT_TIMEOUT
+    scene.gateway.parts.intake.timeout = ACCEPT_TIMEOUT
     async with scene.open():
         other = sqlite3.connect(tmp_path / "stage.db", isolation_level=None)
         other.execute("BEGIN IMMEDIATE")

@@ -34,10 +34,10 @@ async def test_webhooks_that_wait_share_a_transaction(tmp_path: Path, database_u
             nonlocal commits
             commits += 1
 
-        writer = scene.gateway._database._writer
+        writer = scene.gateway.parts.backend.database._writer
         assert writer is not None
         event.listen(writer.sync_engine, "commit", count)
-        accepted = await asyncio.gather(*(scene.gateway.accept(an_event(n, f"dm-{n % 7}")) for n in range(100)))
+        accepted = await asyncio.gather(*(scene.gateway.host.accept(an_event(n, f"dm-{n % 7}")) for n in range(100)))
         assert accepted == [True] * 100
         # The turns commit, too, on SQLite: but they have hardly begun.
         assert commits < 20
@@ -56,7 +56,7 @@ async def test_of_deliveries_in_one_transaction_each_message_is_new_once(tmp_pat
         an_event(3),
     ]
     async with scene.open():
-        accepted = await asyncio.gather(*map(scene.gateway.accept, events))
+        accepted = await asyncio.gather(*map(scene.gateway.host.accept, events))
         assert accepted == [True, False, False, True]
         await scene.wait_for(2)
     assert [sent.text for sent in scene.sent] == ["heard: 1", "heard: 3"]
@@ -66,11 +66,13 @@ async def test_an_event_that_the_database_does_not_take_spoils_no_other(
     tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scene = stage(tmp_path, database=database_url)
-    inbox = scene.gateway._inbox
+    inbox = scene.gateway.parts.inbox
     real = inbox._add_rows
     monkeypatch.setattr(inbox, "_add_rows", lambda connection, events: real(connection, [_spoilt(e) for e in events]))
     async with scene.open():
-        results = await asyncio.gather(*(scene.gateway.accept(an_event(n)) for n in range(5)), return_exceptions=True)
+        results = await asyncio.gather(
+            *(scene.gateway.host.accept(an_event(n)) for n in range(5)), return_exceptions=True
+        )
         await scene.wait_for(4)
     assert [type(result) for result in results] == [bool, bool, EventNotAcceptedError, bool, bool]
     assert [sent.text for sent in scene.sent] == [f"heard: {number}" for number in (0, 1, 3, 4)]
@@ -103,8 +105,8 @@ async def test_events_with_ids_that_are_none_spoil_no_other(tmp_path: Path, data
     async def deliver(number: int) -> bool:
         if number < len(HOSTILE_IDS):
             where = Conversation("stage", "T1", HOSTILE_IDS[number], False)
-            return await scene.gateway.accept(Event(f"e{number}", where, "{}"))
-        return await scene.gateway.accept(an_event(number, f"dm-{number}"))
+            return await scene.gateway.host.accept(Event(f"e{number}", where, "{}"))
+        return await scene.gateway.host.accept(an_event(number, f"dm-{number}"))
 
     async with scene.open():
         results = await asyncio.gather(*map(deliver, range(50)), return_exceptions=True)
@@ -133,7 +135,7 @@ async def test_what_a_driver_does_not_take_fails_its_own_event_alone(
 ) -> None:
     """Also where it is no error of the database: a driver may raise anything for a value."""
     scene = stage(tmp_path, database=database_url)
-    inbox = scene.gateway._inbox
+    inbox = scene.gateway.parts.inbox
     real, transactions = inbox.accept, 0
 
     async def accept(events: Sequence[Event]) -> list[bool]:
@@ -145,7 +147,7 @@ async def test_what_a_driver_does_not_take_fails_its_own_event_alone(
 
     monkeypatch.setattr(inbox, "accept", accept)
     async with scene.open():
-        deliveries = (scene.gateway.accept(an_event(n, f"dm-{n % 7}")) for n in range(200))
+        deliveries = (scene.gateway.host.accept(an_event(n, f"dm-{n % 7}")) for n in range(200))
         results = await asyncio.gather(*deliveries, return_exceptions=True)
         await scene.wait_for(199)
     assert [type(result) for result in results] == [EventNotAcceptedError if n == 100 else bool for n in range(200)]
@@ -158,7 +160,7 @@ async def test_a_webhook_whose_event_is_malformed_is_answered_400(
     scene = stage(tmp_path)
 
     async def receive(_: Request) -> Response:
-        await scene.gateway.accept(Event("e\0", place("dm-alice"), "{}"))
+        await scene.gateway.host.accept(Event("e\0", place("dm-alice"), "{}"))
         return Response()
 
     monkeypatch.setattr(scene.channel, "routes", lambda: [Route("/stage", receive, methods=["POST"])])
@@ -199,7 +201,7 @@ async def test_a_full_inbox_answers_503_and_loses_nothing(
 
 def _receive(scene: Stage):  # type: ignore[no-untyped-def]
     async def receive(request: Request) -> Response:
-        await scene.gateway.accept(an_event(int(await request.body())))
+        await scene.gateway.host.accept(an_event(int(await request.body())))
         return Response()
 
     return receive
@@ -223,20 +225,20 @@ async def test_a_database_that_takes_too_long_answers_503_and_what_is_delivered_
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scene = stage(tmp_path)
-    scene.gateway._intake.timeout = 0.05
-    slow, real = asyncio.Event(), scene.gateway._inbox.accept
+    scene.gateway.parts.intake.timeout = 0.05
+    slow, real = asyncio.Event(), scene.gateway.parts.inbox.accept
 
     async def accept(events: Sequence[Event]) -> list[bool]:
         await slow.wait()
         return await real(events)
 
-    monkeypatch.setattr(scene.gateway._inbox, "accept", accept)
+    monkeypatch.setattr(scene.gateway.parts.inbox, "accept", accept)
     async with scene.open():
         with pytest.raises(EventNotAcceptedError):
-            await scene.gateway.accept(an_event(1))
-        scene.gateway._intake.timeout = 20
+            await scene.gateway.host.accept(an_event(1))
+        scene.gateway.parts.intake.timeout = 20
         slow.set()
-        assert not await scene.gateway.accept(an_event(1))  # it was committed after all
-        await scene.gateway.accept(an_event(2))
+        assert not await scene.gateway.host.accept(an_event(1))  # it was committed after all
+        await scene.gateway.host.accept(an_event(2))
         await scene.wait_for(2)
     assert [sent.text for sent in scene.sent] == ["heard: 1", "heard: 2"]

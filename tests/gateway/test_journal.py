@@ -263,7 +263,7 @@ async def test_a_tool_that_raises_is_not_called_again_until_an_operator_says_so(
         assert "something went wrong" in await scene.ask("alice", "work")
         assert log.calls == ["first", "second"]
         log.fail = None
-        letters = DeadLetters(scene.gateway._database)
+        letters = DeadLetters(scene.gateway.parts.backend.database)
         await letters.retry(await letters.find())
         assert (await scene.wait_for(2))[1].text == "all done"
     assert log.calls == ["first", "second", "second"]

@@ -39,7 +39,7 @@ async def live(scene: Stage, person: str) -> None:
     assert f"SECRET-{person}" in await scene.ask(person, "call open_vault", "thread")
     assert await scene.ask(person, f"this is {person}", "thread") == f"heard: this is {person}"
     await scene.ask(person, "", command="accounts")
-    await scene.gateway.threads.create(Identity("stage", "T1", person), f"a thread of {person}", "holidays")
+    await scene.gateway.host.threads.create(Identity("stage", "T1", person), f"a thread of {person}", "holidays")
     await scene.wait_until_rows("SELECT count(*) FROM outbox WHERE status <> 'sent'", 0)
     await scene.wait_until_rows("SELECT count(*) FROM inbox WHERE status <> 'done'", 0)
 

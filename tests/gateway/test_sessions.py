@@ -88,11 +88,9 @@ async def test_what_an_engine_keeps_beside_what_was_said_does_not_count(make: Ma
     assert len(recorder.read[-1]) == 23
 
 
-async def test_however_short_items_are_there_are_so_many_at_most(
-    make: Make, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("gateway.turns.summaries.MOST_ITEMS", 10)
+async def test_however_short_items_are_there_are_so_many_at_most(make: Make, recorder: Recorder) -> None:
     scene = make()
+    scene.gateway.parts.history.most_items = 10
     async with scene.open():
         for number in range(12):
             await scene.ask("alice", f"{number}")

@@ -203,7 +203,7 @@ async def test_messages_of_a_channel_that_is_gone_become_dead_letters_and_hold_n
     scene = stage(tmp_path, database=database_url, max_concurrent_turns=1, timings=IMPATIENT)
     gone = Conversation("gone", "T1", "dm-alice", shared=False)
     async with scene.open():
-        await scene.gateway.accept(Event("g1", gone, json.dumps({"text": "anybody there?"})))
+        await scene.gateway.host.accept(Event("g1", gone, json.dumps({"text": "anybody there?"})))
         assert await scene.ask("bob", "hello") == "heard: hello"
         await scene.wait_until_rows("SELECT count(*) FROM inbox WHERE status = 'dead'", 1)
     error = scene.rows("SELECT error FROM inbox WHERE status = 'dead'")[0][0]
@@ -221,7 +221,7 @@ async def test_answers_to_a_channel_that_is_gone_become_dead_letters(
     scene.rows("UPDATE conversations SET channel = 'gone'")
     gone = Conversation("gone", "T1", "dm-alice", shared=False)
     async with scene.open():
-        await scene.gateway.accept(Event("g1", gone, "{}"))  # which has a worker look at the conversation
+        await scene.gateway.host.accept(Event("g1", gone, "{}"))  # which has a worker look at the conversation
         await scene.wait_until_rows("SELECT count(*) FROM outbox WHERE status = 'dead'", 1)
         assert await scene.ask("bob", "hello") == "heard: hello"
     (error, is_ambiguous), *_ = scene.rows("SELECT error, ambiguous FROM outbox WHERE status = 'dead'")
@@ -376,7 +376,7 @@ async def test_a_failure_of_the_database_in_a_turn_costs_the_message_neither_its
 
 async def test_a_failure_of_the_database_while_a_webhook_is_read_is_answered_503(tmp_path: Path) -> None:
     async def fail(_: Request) -> None:
-        async with scene.gateway._database.write() as connection:
+        async with scene.gateway.parts.backend.database.write() as connection:
             await connection.execute(text("SELECT 1"))
 
     scene = stage(tmp_path)

@@ -9,7 +9,7 @@ from gateway.history.transcript import MOST_MESSAGES, TranscriptEntry
 
 
 async def shown(scene: Stage) -> list[str]:
-    entries = await scene.gateway.transcript(place("dm-alice"))
+    entries = await scene.gateway.host.transcript(place("dm-alice"))
     assert [entry.at for entry in entries] == sorted(entry.at for entry in entries)
     return [_label(entry) for entry in entries]
 
@@ -53,7 +53,7 @@ async def test_what_was_sent_later_is_where_it_was_sent(tmp_path: Path) -> None:
         await scene.ask("alice", "second")
         assert await shown(scene) == ["asked", "heard: first", "asked", "heard: second"]
         await scene.change("UPDATE outbox SET due_at = '2000-01-01 00:00:00.000000' WHERE status = 'scheduled'")
-        await scene.gateway._outbox.resume_due()
+        await scene.gateway.parts.outbox.resume_due()
         await scene.wait_for(3)
         assert await shown(scene) == ["asked", "heard: first", "asked", "heard: second", "remember"]
 

@@ -49,7 +49,7 @@ UNPOLLED = stage_timings(job_poll=3600)
 
 def dispatcher_of(scene: Stage) -> DistributedDispatcher:
     assert scene.worker is not None
-    dispatcher = scene.worker._dispatcher
+    dispatcher = scene.worker.parts.backend.dispatcher
     assert isinstance(dispatcher, DistributedDispatcher)
     return dispatcher
 
@@ -100,7 +100,7 @@ async def test_a_message_whose_transaction_relies_on_a_waiting_job_is_answered_i
     """The job must not run and end before the message can be seen."""
     scene = stage(tmp_path, database=postgres.make(), timings=UNPOLLED)
     assert scene.worker is not None
-    dispatcher, deferred, commit = scene.gateway._dispatcher, asyncio.Event(), asyncio.Event()
+    dispatcher, deferred, commit = scene.gateway.parts.backend.dispatcher, asyncio.Event(), asyncio.Event()
     defer = dispatcher.defer
 
     async def defer_and_wait(connection: AsyncConnection, conversation_ids: Iterable[int]) -> None:

@@ -71,7 +71,7 @@ def slack(api: SlackApi) -> Slack:
 async def install(running: Running, *tenants: str) -> None:
     for tenant in tenants:
         installation = Installation("slack", tenant, f"xoxb-{tenant}", seed.SLACK_BOT_USER_ID)
-        await running.gateway.installations.save(installation)
+        await running.gateway.host.installations.save(installation)
 
 
 async def post(running: Running, payload: dict[str, Any]) -> int:
@@ -106,7 +106,7 @@ async def test_an_account_is_connected_in_one_workspace_alone(run: Run, slack: S
         await install(running, "T1", "T2")
         for tenant in ("T1", "T2"):
             await post(running, events.direct_message("accounts", team_id=tenant))
-        oauth = running.gateway._oauth
+        oauth = running.gateway.parts.oauth
         assert oauth is not None
         from oauth import Identity
 
@@ -150,7 +150,7 @@ async def test_an_app_that_was_uninstalled_is_gone_from_that_workspace_alone(
         await wait_until_async(lambda: api.said("xoxb-T2") == ["heard"], what="the other is answered")
         if not is_gone:
             await wait_until_async(lambda: api.said("xoxb-T1") == ["heard"], what="it is answered")
-        assert (await running.gateway.installations.load("slack", "T1") is None) == is_gone
+        assert (await running.gateway.host.installations.load("slack", "T1") is None) == is_gone
         assert len(running.inbox()) == (1 if is_gone else 2)
 
 
@@ -200,12 +200,12 @@ async def test_an_organization_that_uninstalls_the_app_is_forgotten_whatever_the
         del gone["team_id"]
     async with run(slack, base_url=BASE) as running:
         await install(running, "E1", "E2", "T2")
-        await running.gateway.installations.save_member("slack", "T9", "E1")
+        await running.gateway.host.installations.save_member("slack", "T9", "E1")
         assert await post(running, gone) == 200
         for tenant in ("E1", "T9"):
-            assert await running.gateway.installations.load("slack", tenant) is None
+            assert await running.gateway.host.installations.load("slack", tenant) is None
         for tenant in ("E2", "T2"):
-            assert await running.gateway.installations.load("slack", tenant) is not None
+            assert await running.gateway.host.installations.load("slack", tenant) is not None
 
 
 @pytest.mark.parametrize("named", [{}, {"team_id": None}, {"team_id": None, "authorizations": None}])
@@ -231,7 +231,7 @@ async def test_an_event_of_no_workspace_is_acknowledged(
         await install(running, "T1")
         assert await post(running, payload | named) == 200
         assert running.inbox() == []
-        assert await running.gateway.installations.load("slack", "T1") is not None
+        assert await running.gateway.host.installations.load("slack", "T1") is not None
 
 
 async def test_a_workspace_that_its_organization_takes_the_app_from_is_forgotten_alone(
@@ -240,11 +240,13 @@ async def test_a_workspace_that_its_organization_takes_the_app_from_is_forgotten
     async with run(slack, base_url=BASE) as running:
         await install(running, "E1")
         for tenant in ("T8", "T9"):
-            await running.gateway.installations.save_member("slack", tenant, "E1")
+            await running.gateway.host.installations.save_member("slack", tenant, "E1")
         granted = {"type": "team_access_granted", "team_ids": ["T7"]}
         for event in (granted, {"type": "team_access_revoked", "team_ids": ["T9"]}):
             assert await post(running, events.of_organization(event, "E1")) == 200
-        found = {tenant: await running.gateway.installations.load("slack", tenant) for tenant in ("E1", "T8", "T9")}
+        found = {
+            tenant: await running.gateway.host.installations.load("slack", tenant) for tenant in ("E1", "T8", "T9")
+        }
         assert [tenant for tenant, installation in found.items() if installation is None] == ["T9"]
 
 
@@ -308,7 +310,7 @@ async def test_a_workspace_installs_the_app_and_is_answered_with_its_own_token(r
             done = await browser.get("/slack/oauth_redirect", params=answer)
             assert done.status_code == 200
             assert (await browser.get("/slack/oauth_redirect", params=answer)).status_code == 400  # it is used up
-        installed = await running.gateway.installations.load("slack", seed.SLACK_TEAM_ID)
+        installed = await running.gateway.host.installations.load("slack", seed.SLACK_TEAM_ID)
         assert installed is not None
         assert installed.bot_user_id == seed.SLACK_BOT_USER_ID
         assert installed.bot_token not in repr(installed)
@@ -338,7 +340,7 @@ async def test_an_app_whose_tokens_expire_is_not_installed(
             state = re.findall(r"state=([^&\"]+)", page.text)[0]
             answer = await browser.get("/slack/oauth_redirect", params={"code": "c", "state": state})
         assert answer.status_code == 500
-        assert await running.gateway.installations.load("slack", "T9") is None
+        assert await running.gateway.host.installations.load("slack", "T9") is None
     assert "token rotation is on" in caplog.text
     assert "SECRET" not in answer.text + caplog.text
 

@@ -189,7 +189,7 @@ async def test_of_the_sign_ins_that_a_person_begins_a_few_are_kept(run: Run, sla
         of_bob = await running.gateway.sign_in_link(bob, "Bob", "fake")
         links = [await running.gateway.sign_in_link(alice, "Alice", "fake") for _ in range(50)]
         assert tables(running) == {"oauth_authorizations": 21}
-        oauth: Any = running.gateway._oauth
+        oauth: Any = running.gateway.parts.oauth
         for link in (of_bob, links[-1], links[-20]):
             await oauth.complete("fake", link.partition("state=")[2].partition("&")[0], "of-alice")
 

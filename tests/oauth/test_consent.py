@@ -121,7 +121,7 @@ async def test_a_bad_state_connects_nothing(
 async def test_a_state_is_of_its_provider_alone(scene: Stage) -> None:
     async with scene.open():
         state = state_of(await ask_for_link(scene))
-        coordinator = scene.gateway._oauth
+        coordinator = scene.gateway.parts.oauth
         assert coordinator is not None
         with pytest.raises(AuthorizationFailedError):
             await coordinator.complete("google", state, "of-alice")
@@ -131,7 +131,7 @@ async def test_tokens_are_encrypted_and_open_in_their_own_row_alone(scene: Stage
     async with scene.open():
         await scene.connect(await ask_for_link(scene), "alice")
         assert (await scene.wait_for(2))[1].text == "SECRET-alice"
-        coordinator = scene.gateway._oauth
+        coordinator = scene.gateway.parts.oauth
         assert coordinator is not None
         assert (await coordinator.credentials(ALICE, "fake", {"read"})).credentials == "SECRET-alice"
         # In a thread: the gateway may be in the middle of a write, which it needs the loop to end.
@@ -152,7 +152,7 @@ async def test_ten_tools_that_ask_at_once_refresh_a_token_once(tmp_path: Path) -
     provider = Slow(lifetime=timedelta(minutes=1))
     scene = stage(tmp_path, [Account(provider)])
     async with scene.open():
-        coordinator = scene.gateway._oauth
+        coordinator = scene.gateway.parts.oauth
         assert coordinator is not None
         state = state_of(await ask_for_link(scene))
         await coordinator.complete("fake", state, "of-alice")

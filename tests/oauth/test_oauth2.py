@@ -167,7 +167,7 @@ async def test_an_operators_own_toolkit_acts_at_github_as_who_asks(
             assert sign_in.sign_in.label == "GitHub"
             state = parse_qs(urlsplit(sign_in.link).query)["state"][0]
             taken = await asyncio.to_thread(authorization_code, emulate, sign_in.link, person.email)
-            coordinator = scene.gateway._oauth
+            coordinator = scene.gateway.parts.oauth
             assert coordinator is not None
             consent = await coordinator.complete("github", state, taken)
             assert consent.code is not None  # GitHub is no authority for anybody's address

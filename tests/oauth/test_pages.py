@@ -138,7 +138,7 @@ async def test_a_name_neither_hides_nor_reorders_what_the_page_says(scene: Stage
     async with scene.open(), browser(scene) as hers:
         await scene.write("alice", "call open_vault")
         await scene.wait_for(1)
-        coordinator = scene.gateway._oauth
+        coordinator = scene.gateway.parts.oauth
         assert coordinator is not None
         link = await coordinator.authorization_url(Identity("stage", "T1", "alice"), "fake", name)
         page = await hers.get(callback(link, code="of-al\u202eice"))

@@ -108,7 +108,7 @@ async def test_everything_that_is_sealed_is_rotated_while_the_gateway_runs(
     last = stage(tmp_path, [vault], key=NEW, database=database_url, written=200)
     async with last.open():
         assert await last.ask("alice", "call open_vault") == "SECRET-alice"
-        assert await last.gateway.installations.load("stage", "T1") == INSTALLATION
+        assert await last.gateway.host.installations.load("stage", "T1") == INSTALLATION
 
 
 async def one_of_each(scene: Stage) -> None:
@@ -123,7 +123,7 @@ async def one_of_each(scene: Stage) -> None:
     await scene.wait_for(6)
     await scene.write("carol", "", command="disconnect")
     await scene.wait_for(7)
-    await scene.gateway.installations.save(INSTALLATION)
+    await scene.gateway.host.installations.save(INSTALLATION)
 
 
 async def test_what_no_key_opens_is_counted_and_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,10 +1,19 @@
-"""What the gateway answers itself: commands and codes."""
+"""Sentences of the gateway itself, which no agent has written."""
 
 from collections.abc import Sequence
 
 from gateway.agents.agent import Agent
 from oauth import Account, CodeEntry
 
+ATTACHMENTS_UNREAD = "I cannot read attachments yet, only text."
+NO_ANSWER = "I have no answer to that."
+NOBODY_ALONE = (
+    "The answer is for one person alone, and I cannot tell who you are here. Write to me directly, as yourself."
+)
+NOTHING_HELD = "No answer waits for you any more."
+FAILED = "Sorry, something went wrong and I could not answer that (reference {reference})."
+INTERRUPTED = "I was interrupted while I used {tools}: I cannot tell whether that was done, and did not repeat it."
+TOO_SLOW = "Sorry, that took too long and I gave up (reference {reference})."
 NEW_SESSION = "A new conversation begins: I no longer see what was said before."
 NO_ACCOUNT = "You have connected no account. I ask you to when I need one."
 CODE_IN_PRIVATE = "Send me that code in a direct message, where you got the link."
@@ -13,7 +22,11 @@ NOT_YOURS = "This button was made for somebody else. Write to me yourself to get
 
 
 def entered(code: CodeEntry, label: str) -> str:
-    """What is said to a person who sent a code."""
+    """Return the answer to a code that somebody sent.
+
+    Args:
+        label: what people call the provider.
+    """
     if code.provider is not None:
         return f"Your {label} account {code.account} is connected."
     if code.tries_left:
@@ -22,15 +35,17 @@ def entered(code: CodeEntry, label: str) -> str:
 
 
 def greeting(agent: Agent) -> str:
+    """Return what the agent says of itself to somebody who says nothing."""
     return f"Hello, I am {agent.name}. {_purpose(agent)}"
 
 
 def usage(agent: Agent) -> str:
+    """Return the answer to /help."""
     return f"{_purpose(agent)} Send /new to begin a new conversation, and /accounts to see what you have connected."
 
 
 def accounts(connected: Sequence[Account]) -> str:
-    """What a person has connected, in markdown."""
+    """Return the answer to /accounts, in markdown."""
     if not connected:
         return NO_ACCOUNT
     lines = [f"- **{account.label}**: {account.account}{_since(account)}. {_may(account)}" for account in connected]
@@ -38,12 +53,13 @@ def accounts(connected: Sequence[Account]) -> str:
 
 
 def which(connected: Sequence[Account]) -> str:
-    """What is said to a person who names no account, or one that is not theirs, and has others."""
+    """Return the answer to /disconnect where it does not name one of the person's accounts."""
     names = " or ".join(f"/disconnect {account.provider}" for account in connected)
     return f"Which one? Send {names}." if connected else NO_ACCOUNT
 
 
 def disconnected(label: str, account: str) -> str:
+    """Return the answer to /disconnect where it ended an account."""
     return f"Your {label} account {account} is disconnected: I have deleted what I could use it with."
 
 

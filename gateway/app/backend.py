@@ -1,0 +1,41 @@
+"""Choose what a gateway runs on: a database, and the dispatcher and pubsub that belong to it."""
+
+from dataclasses import dataclass
+
+from gateway.inbox.dispatch import Dispatcher, EmbeddedDispatcher
+from gateway.pubsub.pubsub import PubSub
+from gateway.settings import GatewaySettings
+from gateway.storage.connect import connect as connect_database
+from gateway.storage.database import Database
+from gateway.storage.postgres import PostgresDatabase
+from gateway.timings import Timings
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """A database, and the dispatcher and pubsub that belong to it."""
+
+    database: Database
+    dispatcher: Dispatcher
+    pubsub: PubSub
+
+
+def connect(settings: GatewaySettings, max_concurrent_turns: int, timings: Timings) -> Backend:
+    """Return the backend that UNDERSTUDY_DATABASE_URL names, not open yet.
+
+    On SQLite everything is in this process; on PostgreSQL workers play the turns.
+
+    Args:
+        max_concurrent_turns: how many turns run at once in this process.
+
+    Raises:
+        SettingError: if the address is of another kind.
+    """
+    database = connect_database(settings.database_url)
+    if not isinstance(database, PostgresDatabase):
+        return Backend(database, EmbeddedDispatcher(max_concurrent_turns, timings), PubSub())
+    from gateway.inbox.distributed import DistributedDispatcher  # imported where it is used: that takes a moment
+    from gateway.pubsub.postgres import PostgresPubSub
+
+    dispatcher = DistributedDispatcher(database, max_concurrent_turns, settings.takeover_seconds, timings)
+    return Backend(database, dispatcher, PostgresPubSub(database, timings))

@@ -1,0 +1,70 @@
+"""What the gateway does for its channels."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+
+from gateway.app.parts import Parts
+from gateway.channels.event import Event
+from gateway.history.threads import ThreadStore
+from gateway.history.transcript import TranscriptEntry, load_transcript
+from oauth import Identity, SettingError
+from oauth.store.installations import InstallationStore
+from toolkits import Conversation
+
+
+class ChannelHost:
+    """The `Host` of a gateway's channels, which documents the methods."""
+
+    def __init__(self, parts: Parts, base_url: str | None) -> None:
+        self._parts = parts
+        self._database = parts.backend.database
+        self.base_url = base_url
+
+    @property
+    def installations(self) -> InstallationStore:
+        if self._parts.keyring is None:
+            raise SettingError(
+                "UNDERSTUDY_SECRET_KEY is not set. It encrypts the tokens of the workspaces that install the app: "
+                "make one with `understudy keys new`."
+            )
+        return InstallationStore(self._database, self._parts.keyring)
+
+    async def accept(self, event: Event) -> bool:
+        return await self._parts.intake.accept(event)
+
+    async def has_answered_in(self, conversation: Conversation) -> bool:
+        return await self._parts.inbox.knows(conversation)
+
+    async def move(self, conversation: Conversation, conversation_id: str) -> None:
+        await self._parts.inbox.move(conversation, conversation_id)
+
+    async def publish(self, conversation: Conversation, message: str) -> None:
+        await self._parts.backend.pubsub.publish(_topic(conversation), message)
+
+    async def subscribe(self, conversation: Conversation) -> AbstractContextManager[asyncio.Queue[str | None]]:
+        return await self._parts.backend.pubsub.subscribe(_topic(conversation))
+
+    async def is_busy(self, conversation: Conversation) -> bool:
+        return await self._parts.inbox.is_busy(conversation)
+
+    @property
+    def threads(self) -> ThreadStore:
+        return ThreadStore(self._database)
+
+    async def transcript(self, conversation: Conversation) -> Sequence[TranscriptEntry]:
+        async with self._database.read() as connection:
+            return await load_transcript(connection, conversation)
+
+    def provider_label(self, provider: str) -> str:
+        return provider if self._parts.oauth is None else self._parts.oauth.label(provider)
+
+    async def sign_in_link(self, identity: Identity, name: str, provider: str) -> str:
+        if self._parts.oauth is None:
+            raise SettingError("No toolkit of the agent needs an account.")
+        return await self._parts.oauth.authorization_url(identity, provider, name)
+
+
+def _topic(conversation: Conversation) -> str:
+    return json.dumps([conversation.channel, conversation.tenant, conversation.id])

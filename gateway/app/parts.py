@@ -1,0 +1,242 @@
+"""Build the parts of a gateway."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cached_property
+from typing import Any
+
+from gateway.agents.agent import Agent
+from gateway.agents.routing import Router
+from gateway.app.backend import Backend, connect
+from gateway.app.due import DueWork
+from gateway.app.timers import Timer, Timers
+from gateway.channels.interface import Interface
+from gateway.channels.presenter import Presenter
+from gateway.history.sessions import Sessions
+from gateway.inbox.inbox import Inbox
+from gateway.inbox.intake import Intake
+from gateway.operations.retention import Retention
+from gateway.outbox.outbox import Outbox
+from gateway.outbox.sender import Sender
+from gateway.settings import GatewaySettings, SignInCode
+from gateway.timings import Timings
+from gateway.turns.approvals import Approvals
+from gateway.turns.audit import Audit
+from gateway.turns.drain import Drain
+from gateway.turns.ending import Ending
+from gateway.turns.joining import MessageJoiner
+from gateway.turns.player import TurnPlayer
+from gateway.turns.reading import MessageReader
+from gateway.turns.replies import Reply
+from gateway.turns.replies.agent_answer import AgentAnswer, RequestValues
+from gateway.turns.replies.approval import ApprovalReply
+from gateway.turns.replies.commands import CommandReply
+from gateway.turns.replies.denial import DenialNotice
+from gateway.turns.replies.greeting import GreetingReply
+from gateway.turns.replies.sign_in_code import SignInCodeReply
+from gateway.turns.runner import CopyRunner
+from gateway.turns.stores import Stores
+from gateway.turns.summaries import SummarizedHistory
+from oauth import Identity, Keyring, OAuthCoordinator, OAuthProvider, SettingError
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What a gateway is made of.
+
+    Args:
+        interfaces: by channel.
+        request_values: returns values of a message that are added to the request context of its turn.
+        max_concurrent_turns: how many turns run at once in this process.
+    """
+
+    router: Router
+    interfaces: Mapping[str, Interface]
+    settings: GatewaySettings
+    request_values: RequestValues
+    max_concurrent_turns: int
+    timings: Timings
+
+    def team(self) -> Iterator[Agent]:
+        """Yield all agents, their members and theirs."""
+        for agent in self.router.agents:
+            yield from agent.team()
+
+
+class Parts:
+    """The parts of a gateway. Each is built when it is first asked for, by the method of its name."""
+
+    def __init__(self, setup: Setup) -> None:
+        self._setup = setup
+        self._settings = setup.settings
+        self._timings = setup.timings
+
+    def build(self) -> None:
+        """Build all parts now.
+
+        Raises:
+            SettingError: naming a setting that is missing or malformed.
+        """
+        for part in (self.timers, self.drain, self.intake, self.sender):
+            assert part is not None
+
+    @cached_property
+    def backend(self) -> Backend:
+        return connect(self._settings, self._setup.max_concurrent_turns, self._timings)
+
+    @cached_property
+    def keyring(self) -> Keyring | None:
+        key = self._settings.secret_key
+        return Keyring.parse(key.get_secret_value()) if key is not None else None
+
+    @cached_property
+    def presenters(self) -> Mapping[str, Presenter]:
+        return {channel: interface.presenter for channel, interface in self._setup.interfaces.items()}
+
+    @cached_property
+    def inbox(self) -> Inbox:
+        return Inbox(self.backend.database, self.backend.dispatcher, self._oldest)
+
+    @cached_property
+    def intake(self) -> Intake:
+        return Intake(self.inbox, self._settings.max_waiting_messages, self._timings.accept)
+
+    @cached_property
+    def sessions(self) -> Sessions:
+        idle = self._settings.session_idle_hours
+        return Sessions(self.backend.database, timedelta(hours=idle) if idle is not None else None)
+
+    @cached_property
+    def oauth(self) -> OAuthCoordinator | None:
+        """The coordinator of the providers whose accounts the agents' tools need; `None` if they need none."""
+        owners = [owner for owner in self._account_owners() if isinstance(owner.auth, OAuthProvider)]
+        if not owners:
+            return None
+        keyring, base_url = self._required_for_accounts(owners)
+        vouch = self._vouched_email if self._settings.sign_in_code is SignInCode.UNLESS_VOUCHED else None
+        coordinator = OAuthCoordinator(
+            self.backend.database, keyring, base_url, self.inbox.unpark, vouch, self._tell_of_denial
+        )
+        for owner in owners:
+            coordinator.register(owner.auth, owner.scopes)
+        return coordinator
+
+    @cached_property
+    def outbox(self) -> Outbox:
+        return Outbox(
+            self.backend.database,
+            self.inbox,
+            self.presenters,
+            self.oauth,
+            tries=self._settings.delivery_tries,
+            oldest=self._oldest,
+            ambiguous_sends=self._settings.ambiguous_sends,
+            timings=self._timings,
+        )
+
+    @cached_property
+    def stores(self) -> Stores:
+        return Stores(self.backend.database, self.inbox, self.outbox, self.sessions)
+
+    @cached_property
+    def sender(self) -> Sender:
+        return Sender(self.backend.database, self.inbox, self.outbox, self.presenters)
+
+    @cached_property
+    def audit(self) -> Audit:
+        return Audit(self.backend.database, content=self._settings.audit_content)
+
+    @cached_property
+    def approvals(self) -> Approvals | None:
+        """The part that asks people before tools do something; `None` where no tool wants that."""
+        team = list(self._setup.team())
+        asks = any(function.needs_approval for agent in team for _, function in agent.catalog.values())
+        if not asks and not any(server.approval for agent in team for server in agent.mcp_servers):
+            return None
+        return Approvals(self.stores, self.presenters)
+
+    @cached_property
+    def denials(self) -> DenialNotice:
+        return DenialNotice(self.stores, self.presenters)
+
+    @cached_property
+    def runner(self) -> CopyRunner:
+        return CopyRunner(self.oauth, self.audit, self.sender, self._settings.private_answers, self._timings)
+
+    @cached_property
+    def history(self) -> SummarizedHistory:
+        return SummarizedHistory(self.sessions, self._setup.router.agents, self._settings.session_tokens, self._timings)
+
+    @cached_property
+    def replies(self) -> list[Reply]:
+        """The ways in which a message may be answered, in the order in which they are tried."""
+        agent_answer = AgentAnswer(
+            self.runner, self.history, self._setup.request_values, self._settings.turn_tries, self._timings
+        )
+        return [
+            *([ApprovalReply(self.approvals)] if self.approvals is not None else []),
+            CommandReply(self.oauth),
+            *([SignInCodeReply(self.oauth)] if self.oauth is not None else []),
+            GreetingReply(),
+            agent_answer,
+        ]
+
+    @cached_property
+    def player(self) -> TurnPlayer:
+        reader = MessageReader(self._setup.interfaces, self._setup.router, self._timings)
+        joiner = MessageJoiner(self.inbox, reader, self.approvals, self._timings)
+        settings = self._settings
+        ending = Ending(self.stores, self.approvals, settings.private_answers, settings.turn_tries, self._timings)
+        return TurnPlayer(self.backend.database, reader, joiner, self.replies, ending)
+
+    @cached_property
+    def drain(self) -> Drain:
+        return Drain(self.inbox, self.outbox, self.player)
+
+    @cached_property
+    def timers(self) -> Timers:
+        due = DueWork(self.backend.database, self.inbox, self.outbox)
+        timers = [Timer("the look for messages and deliveries that are due", self._timings.due_interval, due.resume)]
+        if self._settings.keep_days is not None:
+            retention = Retention(self.backend.database, timedelta(days=self._settings.keep_days))
+            timers.append(Timer("the removal of old rows", self._timings.removal_interval, retention.remove))
+        if self.oauth is not None:
+            timers.append(Timer("the clean-up of sign-ins", self._timings.clean_up_interval, self.oauth.clean_up))
+        return Timers(timers)
+
+    @property
+    def _oldest(self) -> timedelta:
+        return timedelta(hours=self._settings.answer_within_hours)
+
+    def _account_owners(self) -> Iterator[Any]:
+        """Yield what may name a provider: agents, toolkits and MCP servers."""
+        for agent in self._setup.team():
+            yield from (agent, *agent.toolkits, *agent.mcp_servers)
+
+    def _required_for_accounts(self, owners: list[Any]) -> tuple[Keyring, str]:
+        """Return the keyring and the public address.
+
+        Raises:
+            SettingError: if one of them is not set.
+        """
+        users = " and ".join(sorted({type(owner).__name__ for owner in owners}))
+        if self.keyring is None:
+            raise SettingError(
+                f"UNDERSTUDY_SECRET_KEY is not set. It encrypts the tokens that {users} needs: "
+                "make one with `understudy keys new`."
+            )
+        if self._settings.base_url is None:
+            raise SettingError(
+                f"UNDERSTUDY_BASE_URL is not set. People who sign in for {users} are sent back there: "
+                "set it to the public address of this gateway, like https://bot.example.com."
+            )
+        return self.keyring, self._settings.base_url
+
+    async def _vouched_email(self, identity: Identity) -> str | None:
+        presenter = self.presenters.get(identity.channel)
+        return None if presenter is None else await presenter.vouched_email(identity)
+
+    async def _tell_of_denial(self, identity: Identity, provider: str) -> None:
+        assert self.oauth is not None
+        await self.denials.send(identity, provider, self.oauth.label(provider))

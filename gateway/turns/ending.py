@@ -1,0 +1,183 @@
+"""End a turn: everything that it comes to is written in one transaction."""
+
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from gateway.channels.interface import Interface
+from gateway.channels.presenter import HELD_ANSWER
+from gateway.channels.rendering import rendered
+from gateway.inbox.inbox import ClaimedMessage
+from gateway.outbox.outbox import PendingDelivery
+from gateway.retries import next_try
+from gateway.runs.journal import ApprovalRequiredError
+from gateway.settings import PrivateAnswers
+from gateway.storage.tables import InboxStatus
+from gateway.timings import Timings
+from gateway.turns.approvals import Approvals
+from gateway.turns.replies.sentences import FAILED, NO_ANSWER, NOBODY_ALONE, NOTHING_HELD
+from gateway.turns.stores import Stores
+from gateway.turns.turn import Turn, TurnOutcome
+from toolkits.text import storable
+
+log = logging.getLogger(__name__)
+
+
+class Ending:
+    """Writes how turns end.
+
+    Args:
+        approvals: asks people before tools do something; `None` where no tool wants that.
+        private_answers: where a private answer goes that was asked for in a shared conversation.
+        tries: how often a message is tried.
+    """
+
+    def __init__(
+        self,
+        stores: Stores,
+        approvals: Approvals | None,
+        private_answers: PrivateAnswers,
+        tries: int,
+        timings: Timings,
+    ) -> None:
+        self._stores = stores
+        self._approvals = approvals
+        self._private_answers = private_answers
+        self._tries = tries
+        self._timings = timings
+
+    async def write(self, turn: Turn, outcome: TurnOutcome) -> list[PendingDelivery] | None:
+        """Write what a turn comes to.
+
+        Returns:
+            What is to be sent now; `None` if that is not known.
+
+        Raises:
+            LeaseLostError: if another worker has taken the turn over. Then nothing is written.
+        """
+        if outcome.retry:
+            await self._stores.inbox.retry(turn.row, turn.message.sender, outcome.error, self._next_try(turn.row))
+            return None
+        is_for_sender = outcome.alone or (outcome.private and self._private_answers is PrivateAnswers.ALONE)
+        is_for_sender = is_for_sender and turn.message.conversation.shared
+        parts = await _parts(turn, NOBODY_ALONE if is_for_sender and turn.message.anonymous else outcome.text)
+
+        async def work(connection: AsyncConnection) -> tuple[Callable[[], None], list[PendingDelivery]]:
+            resumed = await self._end(connection, turn, outcome)
+            await self._stores.sessions.add(
+                connection,
+                turn.row.conversation_id,
+                turn.row.id,
+                turn.message.sender,
+                turn.message.sender_name,
+                outcome.items,
+                private=outcome.private,
+            )
+            await self._add_answer(connection, turn, parts, is_for_sender=is_for_sender)
+            if outcome.answers is not None and self._approvals is not None:
+                resumed += await self._approvals.take(connection, *outcome.answers)
+            if outcome.sign_in is not None:
+                await self._add_sign_in(connection, turn, outcome.sign_in)
+            resumed += await self._release(connection, turn)
+            pending = await self._stores.outbox.begin(connection, turn.row.conversation_id)
+            return await self._stores.inbox.resume(connection, resumed), pending
+
+        committed, pending = await self._stores.database.run_write(work)
+        committed()
+        if outcome.is_answered:
+            seconds = (datetime.now(UTC) - turn.row.accepted_at).total_seconds()
+            log.info("answered %.1f s after it was accepted", seconds)
+        return pending
+
+    async def ignore(self, row: ClaimedMessage) -> None:
+        """End a message in which there is nothing to answer."""
+        await self._end_unread(row, InboxStatus.DONE)
+
+    async def put_off(self, row: ClaimedMessage, reason: str, error: Exception | None = None) -> None:
+        """Retry a message later that cannot be read, and make it a dead letter after its last try."""
+        if row.attempts < self._tries:
+            log.warning("the message is tried again: %s", reason)
+            await self._stores.inbox.retry(row, None, reason, self._next_try(row))
+        else:
+            log.error("given up after %s tries: %s", row.attempts, reason, exc_info=error)
+            await self._end_unread(row, InboxStatus.DEAD, reason)
+
+    def has_tries_left(self, row: ClaimedMessage) -> bool:
+        """Return whether this claim of a message is one of its tries."""
+        return row.attempts <= self._tries
+
+    async def give_up(self, row: ClaimedMessage, interface: Interface | None) -> list[PendingDelivery]:
+        """End a message without reading it: in each of its tries the process died, or the end could not be written.
+
+        Nothing is written but plain values: the content of the message may be the reason.
+
+        Args:
+            interface: of the message's channel, if there is one; it says so to the person.
+        """
+        log.error("given up: in each of %s tries its process died, or its end could not be written", self._tries)
+        parts = interface.presenter.parts(FAILED.format(reference=row.reference)) if interface is not None else []
+        reason = "It could not be ended in any of its tries."
+
+        async def work(connection: AsyncConnection) -> list[PendingDelivery]:
+            await self._stores.inbox.end(connection, row, None, InboxStatus.DEAD, reason)
+            await self._stores.outbox.add_texts(connection, row, parts, "")
+            return await self._stores.outbox.begin(connection, row.conversation_id)
+
+        return await self._stores.database.run_write(work)
+
+    async def _end(self, connection: AsyncConnection, turn: Turn, outcome: TurnOutcome) -> list[int]:
+        """End or park the message's row; return the conversations that go on."""
+        inbox, sender = self._stores.inbox, turn.message.sender
+        if isinstance(outcome.parked, ApprovalRequiredError):
+            assert self._approvals is not None
+            await inbox.park_for_answer(connection, turn.row, sender)
+            return await self._approvals.add(connection, turn.row, turn.message, outcome.parked)
+        if outcome.parked is not None:
+            await inbox.park(connection, turn.row, sender, outcome.parked)
+            return []
+        await inbox.end(connection, turn.row, sender, outcome.status, outcome.error)
+        if outcome.is_answered:
+            await turn.journal.forget(connection)
+        return []
+
+    async def _add_answer(
+        self, connection: AsyncConnection, turn: Turn, parts: list[str], *, is_for_sender: bool
+    ) -> None:
+        outbox, message = self._stores.outbox, turn.message
+        if is_for_sender and not message.anonymous:
+            await outbox.add_private_texts(connection, turn.row, message.sender, parts, message.id)
+        else:
+            await outbox.add_texts(connection, turn.row, parts, message.id)
+
+    async def _add_sign_in(self, connection: AsyncConnection, turn: Turn, provider: str) -> None:
+        message = turn.message
+        await self._stores.outbox.add_sign_in(
+            connection, turn.row, message.sender, message.sender_name, provider, message.id
+        )
+
+    async def _release(self, connection: AsyncConnection, turn: Turn) -> list[int]:
+        """Release what was held until this person writes directly; return the conversations that go on."""
+        message = turn.message
+        if message.conversation.shared:
+            return []
+        released = await self._stores.outbox.release(connection, message.sender)
+        if message.argument == HELD_ANSWER and not released:
+            parts = turn.presenter.parts(NOTHING_HELD)
+            await self._stores.outbox.add_texts(connection, turn.row, parts, message.id)
+        return released
+
+    async def _end_unread(self, row: ClaimedMessage, status: InboxStatus, error: str = "") -> None:
+        async with self._stores.database.write() as connection:
+            await self._stores.inbox.end(connection, row, None, status, error)
+
+    def _next_try(self, row: ClaimedMessage) -> datetime:
+        return next_try(row.attempts, self._timings.longest_pause)
+
+
+async def _parts(turn: Turn, text: str) -> list[str]:
+    """Return an answer as the channel sends it. One of which nothing can be seen, like an empty quote, says so."""
+    if not text:
+        return []
+    return await rendered(turn.presenter, storable(text)) or turn.presenter.parts(NO_ANSWER)

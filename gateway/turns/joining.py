@@ -1,0 +1,136 @@
+"""Decide what becomes of messages that come while a conversation is busy."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import replace
+from typing import Any
+
+from gateway.inbox.inbox import Inbox, Waiting
+from gateway.settings import WhenBusy
+from gateway.timings import Timings
+from gateway.turns.approvals import Approvals
+from gateway.turns.reading import MessageReader
+from gateway.turns.turn import Turn, TurnOutcome
+from oauth.store.pending import code_in
+from toolkits import Message
+
+Answer = Callable[[Turn], Coroutine[Any, Any, TurnOutcome]]
+"""Answers the message of a turn."""
+
+log = logging.getLogger(__name__)
+
+
+class MessageJoiner:
+    """Joins messages to a turn, as its agent's `when_busy` says: those of its sender that wait next.
+
+    A command, the answer to a question, and a message of somebody else are always turns of their own: a turn acts for
+    one person. So is a message that was claimed before: its own journal has what its turn did, and another turn would
+    do it again.
+
+    Args:
+        approvals: asks people before tools do something; `None` where no tool wants that.
+    """
+
+    def __init__(self, inbox: Inbox, reader: MessageReader, approvals: Approvals | None, timings: Timings) -> None:
+        self._inbox = inbox
+        self._reader = reader
+        self._approvals = approvals
+        self._timings = timings
+
+    async def answer(self, turn: Turn, answer: Answer) -> tuple[Turn, TurnOutcome]:
+        """Answer the message of a turn, and with it what its sender writes meanwhile, if the agent wants that.
+
+        Returns:
+            The turn, about all the messages that were joined, and what it comes to.
+
+        Raises:
+            LeaseLostError: if another worker has taken the turn over.
+        """
+        when_busy = turn.agent.when_busy
+        if when_busy is WhenBusy.QUEUE or not await self._may_be_joined(turn, turn.message):
+            return turn, await answer(turn)
+        lead = turn.message
+        while True:
+            turn = turn.about(await self._collect(turn, lead))
+            if when_busy is WhenBusy.COLLECT or not _is_open(turn):
+                return turn, await answer(turn)
+            if (outcome := await _unless(answer(turn), self._interruption(turn))) is not None:
+                return turn, outcome
+            log.info("%s wrote more, and is answered together", turn.message.sender)
+            turn = replace(turn, journal=turn.journal.rerun())
+
+    async def _collect(self, turn: Turn, lead: Message) -> Message:
+        """Join what waits to a turn; return the message that the turn is about now."""
+        messages = [lead]
+        for waiting in await self._inbox.joined(turn.row):
+            if (message := await self._read(turn, waiting)) is not None:
+                messages.append(message)
+        following = await self._following(turn) if _is_open(turn) else []
+        if following:
+            await self._inbox.join(turn.row, [waiting for waiting, _ in following])
+            messages += [message for _, message in following]
+        return _combined(messages)
+
+    async def _interruption(self, turn: Turn) -> None:
+        """Return when a message waits that belongs to a turn which runs."""
+        while not await self._following(turn):  # noqa: ASYNC110 - another process may have accepted it
+            await asyncio.sleep(self._timings.interruption_interval)
+
+    async def _following(self, turn: Turn) -> list[tuple[Waiting, Message]]:
+        """Return the next messages in the conversation that may be joined to a turn."""
+        following = []
+        for waiting in await self._inbox.waiting_next(turn.row):
+            message = None if waiting.was_claimed else await self._read(turn, waiting)
+            if message is None or message.sender != turn.message.sender:
+                break
+            if not await self._may_be_joined(turn, message):
+                break
+            following.append((waiting, message))
+        return following
+
+    async def _may_be_joined(self, turn: Turn, message: Message) -> bool:
+        if message.command is not None or message.anonymous or code_in(message.text) is not None:
+            return False
+        approvals = self._approvals
+        return approvals is None or not await approvals.is_answer(message, turn.row.conversation_id)
+
+    async def _read(self, turn: Turn, waiting: Waiting) -> Message | None:
+        """Return a message that waits; `None` if another agent answers it or it cannot be read."""
+        try:
+            read = await self._reader.read(turn.interface, waiting.payload)
+        except Exception:  # noqa: BLE001 - whatever a channel's parser raises
+            log.warning("message %s cannot be read, and is a turn of its own", waiting.id)
+            return None
+        return read[1] if read is not None and read[0] is turn.agent else None
+
+
+def _is_open(turn: Turn) -> bool:
+    """Return whether messages may join a turn: an earlier claim that played it without them excludes that."""
+    return turn.row.lease == 1
+
+
+async def _unless(outcome: Coroutine[Any, Any, TurnOutcome], interruption: Awaitable[None]) -> TurnOutcome | None:
+    """Return what a turn comes to; `None` if it is interrupted, which cancels it."""
+    running, interrupting = asyncio.create_task(outcome), asyncio.ensure_future(interruption)
+    try:
+        await asyncio.wait((running, interrupting), return_when=asyncio.FIRST_COMPLETED)
+        if running.done():
+            return running.result()
+        interrupting.result()
+        return None
+    finally:
+        for task in (running, interrupting):
+            task.cancel()
+        await asyncio.gather(running, interrupting, return_exceptions=True)
+
+
+def _combined(messages: Sequence[Message]) -> Message:
+    """Return messages as one, which has the place of the last of them."""
+    if len(messages) == 1:
+        return messages[0]
+    return replace(
+        messages[-1],
+        text="\n\n".join(message.text for message in messages if message.text),
+        attachments=tuple(attachment for message in messages for attachment in message.attachments),
+    )

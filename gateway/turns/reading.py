@@ -1,0 +1,44 @@
+"""Read stored events as messages."""
+
+import asyncio
+from collections.abc import Mapping
+
+from gateway.agents.agent import Agent
+from gateway.agents.routing import Router
+from gateway.cancellation import exits_contained
+from gateway.channels.interface import Interface
+from gateway.inbox.inbox import ClaimedMessage
+from gateway.timings import Timings
+from toolkits import Message
+
+
+class MessageReader:
+    """Reads a stored event with the parser of its channel, and chooses the agent that answers it.
+
+    Args:
+        interfaces: by channel.
+    """
+
+    def __init__(self, interfaces: Mapping[str, Interface], router: Router, timings: Timings) -> None:
+        self._interfaces = interfaces
+        self._router = router
+        self._timings = timings
+
+    def interface(self, row: ClaimedMessage) -> Interface | None:
+        """Return the interface of a message's channel; `None` if that channel is not configured."""
+        return self._interfaces.get(row.conversation.channel)
+
+    async def read(self, interface: Interface, payload: str) -> tuple[Agent, Message] | None:
+        """Return a stored event as a message, without the command that chose its agent, and that agent.
+
+        Returns:
+            `None` if there is nothing to answer in the event.
+
+        Raises:
+            Exception: whatever the parser of the channel raises.
+            TimeoutError: if it takes too long.
+        """
+        with exits_contained("the parser"):
+            async with asyncio.timeout(self._timings.parse):
+                message = await interface.parse(payload)
+        return self._router.select(message) if message is not None else None

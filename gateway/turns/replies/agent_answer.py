@@ -1,0 +1,116 @@
+"""Have a fresh copy of the agent answer a message."""
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from gateway.channels.live import shown_live
+from gateway.inbox.inbox import LeaseLostError
+from gateway.logs import describe
+from gateway.request_context import get_request_context, set_request_context
+from gateway.retries import may_pass
+from gateway.runs.engine import TurnTimeoutError
+from gateway.runs.events import TurnEvent
+from gateway.runs.journal import ApprovalRequiredError, CallNotRepeatedError
+from gateway.storage.database import DatabaseUnavailableError
+from gateway.storage.tables import InboxStatus
+from gateway.timings import Timings
+from gateway.turns.journal import TurnJournal
+from gateway.turns.replies.sentences import ATTACHMENTS_UNREAD, FAILED, INTERRUPTED, NO_ANSWER, TOO_SLOW
+from gateway.turns.runner import CopyRunner
+from gateway.turns.summaries import SummarizedHistory
+from gateway.turns.turn import Turn, TurnOutcome
+from oauth import ConsentRequiredError, CredentialsRefusedError
+from toolkits import Message
+
+RequestValues = Callable[[Message], Mapping[str, Any]]
+"""Returns values of a message that a host application adds to the request context."""
+
+log = logging.getLogger(__name__)
+
+
+class AgentAnswer:
+    """Answers every message that no other reply has answered.
+
+    Args:
+        request_values: returns what is added to the request context of the turn.
+        tries: how often a message is tried.
+    """
+
+    def __init__(
+        self,
+        runner: CopyRunner,
+        history: SummarizedHistory,
+        request_values: RequestValues,
+        tries: int,
+        timings: Timings,
+    ) -> None:
+        self._runner = runner
+        self._history = history
+        self._request_values = request_values
+        self._tries = tries
+        self._timings = timings
+
+    async def reply(self, turn: Turn) -> TurnOutcome:
+        try:
+            return await self._run(turn)
+        except ConsentRequiredError as needed:
+            log.info("parked until %s has connected %s", turn.message.sender, needed.provider)
+            await turn.journal.retract()
+            return TurnOutcome(sign_in=needed.provider, parked=needed)
+        except ApprovalRequiredError as needed:
+            log.info("parked until %s has approved or declined a call of %s", turn.message.sender, needed.tool)
+            return TurnOutcome(parked=needed)
+        except (LeaseLostError, DatabaseUnavailableError):
+            raise
+        except CredentialsRefusedError as refusal:
+            return TurnOutcome(str(refusal))
+        except TurnTimeoutError:
+            reason = f"The turn took longer than {self._timings.turn:g} s."
+            log.error(reason)  # noqa: TRY400 - the traceback would show the wait alone
+            return _failed(turn, TOO_SLOW, reason)
+        except Exception as error:  # whatever a model or a tool raises, the log says why
+            may_help = may_pass(error) and not turn.journal.tool_raised and not isinstance(error, CallNotRepeatedError)
+            if may_help and turn.row.attempts < self._tries:
+                log.warning("the turn failed and is tried again: %s", describe(error))
+                return TurnOutcome(retry=True, error=describe(error))
+            log.exception("the turn failed")
+            return _failed(turn, FAILED, describe(error))
+
+    async def _run(self, turn: Turn) -> TurnOutcome:
+        message, presenter = turn.message, turn.presenter
+        await turn.slot.take()  # a run that was interrupted has freed it
+        set_request_context({**self._request_values(message), **get_request_context()})
+        history = await self._history.load(turn.row, message, turn.agent)
+        await turn.journal.load()
+        async with shown_live(presenter.live_view(message), self._timings) as steps:
+
+            async def show(event: TurnEvent) -> None:
+                steps.note(event)
+                await presenter.show(message, event)
+
+            run = await self._runner.run(
+                turn.agent,
+                message,
+                turn.row.reference,
+                history,
+                show,
+                stream=presenter.streams,
+                journal=turn.journal,
+            )
+            turn.slot.free()  # the platform sets the pace at which the status is removed
+        text = _with_ambiguous(run.text.strip() or NO_ANSWER, turn.journal)
+        if message.attachments:
+            text = f"{text}\n\n{ATTACHMENTS_UNREAD}"
+        return TurnOutcome(text, list(run.items), private=run.private)
+
+
+def _failed(turn: Turn, sentence: str, error: str) -> TurnOutcome:
+    text = _with_ambiguous(sentence.format(reference=turn.row.reference), turn.journal)
+    return TurnOutcome(text, status=InboxStatus.DEAD, error=error)
+
+
+def _with_ambiguous(text: str, journal: TurnJournal) -> str:
+    """Add to a text which tool calls may or may not have been done."""
+    tools = " and ".join(dict.fromkeys(f"`{tool}`" for tool in journal.ambiguous))
+    return f"{text}\n\n{INTERRUPTED.format(tools=tools)}" if tools else text

@@ -1,0 +1,26 @@
+"""Take the code that a person got on the sign-in page."""
+
+from gateway.turns.replies import sentences
+from gateway.turns.turn import Turn, TurnOutcome
+from oauth import OAuthCoordinator
+from oauth.store.pending import code_in
+
+
+class SignInCodeReply:
+    """Connects an account when its person sends the code of the sign-in page, in a direct conversation."""
+
+    def __init__(self, oauth: OAuthCoordinator) -> None:
+        self._oauth = oauth
+
+    async def reply(self, turn: Turn) -> TurnOutcome | None:
+        message = turn.message
+        if message.anonymous or code_in(message.text) is None:
+            return None
+        if message.conversation.shared:
+            is_expected = await self._oauth.awaits_code(message.sender)
+            return TurnOutcome(sentences.CODE_IN_PRIVATE) if is_expected else None
+        entry = await self._oauth.confirm(message.sender, message.text)
+        if entry is None:
+            return None
+        label = self._oauth.label(entry.provider) if entry.provider is not None else ""
+        return TurnOutcome(sentences.entered(entry, label))
