@@ -2,11 +2,13 @@
 
 import asyncio
 import logging
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from oauth.errors import UnderstudyError
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +47,25 @@ def exits_contained(what: str) -> Iterator[None]:
         raise StrayExitError(what, error) from error
     except SystemExit as error:
         raise StrayExitError(what, error) from error
+
+
+async def uninterrupted(step: Awaitable[T]) -> T:
+    """Await a step to its end, even if the current task is cancelled meanwhile; then raise the cancellation."""
+    task, cancelled = asyncio.ensure_future(step), False
+    while not task.done():
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if task.cancelled():
+                raise
+            cancelled = True
+        except BaseException:  # noqa: BLE001 - raised below, from the task
+            break
+    if cancelled:
+        if task.exception() is not None:
+            raise asyncio.CancelledError from task.exception()
+        raise asyncio.CancelledError
+    return task.result()
 
 
 async def cancel_and_wait(task: "asyncio.Task[Any]", grace: float) -> bool:

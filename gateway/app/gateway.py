@@ -29,7 +29,7 @@ from gateway.request_context import request_context
 from gateway.runs.engine import load_engine
 from gateway.runs.events import EventHandler, TurnEvent
 from gateway.settings import GatewaySettings
-from gateway.storage.database import DatabaseUnavailableError, named
+from gateway.storage.database import DatabaseUnavailableError, origin_clause
 from gateway.timings import DEFAULT_TIMINGS, Timings
 from gateway.turns.replies.agent_answer import RequestValues
 from oauth import Identity, SettingError
@@ -167,8 +167,8 @@ class Gateway:
         """
         if not self._database.shared:
             raise SettingError(
-                f"{named('a SQLite file')}, which one process uses: `understudy serve` plays its messages. Workers "
-                "need PostgreSQL: set UNDERSTUDY_DATABASE_URL to an address like postgresql://user:password@host/understudy."
+                f"{origin_clause('a SQLite file')}, which one process uses: `understudy serve` plays its messages. "
+                "Workers need PostgreSQL: set UNDERSTUDY_DATABASE_URL to an address like postgresql://user:password@host/understudy."
             )
         async with self._running(plays=True):
             yield

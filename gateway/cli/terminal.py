@@ -15,7 +15,7 @@ from rich.text import Text
 
 from gateway.settings import DEFAULT_DATABASE_URL, DEV_DATABASE, GatewaySettings
 from gateway.storage.connect import connect
-from gateway.storage.database import SETTING, Database
+from gateway.storage.database import URL_SETTING, Database
 
 WIDEST = 1000  # characters of a line, so that none is cut in a pipe
 
@@ -39,9 +39,9 @@ async def stored() -> AsyncIterator[Database]:
 
 def _url() -> str:
     url = GatewaySettings().database_url
-    is_default = url == DEFAULT_DATABASE_URL and not os.environ.get(SETTING)
+    is_default = url == DEFAULT_DATABASE_URL and not os.environ.get(URL_SETTING)
     if is_default and not Path("understudy.db").exists() and DEV_DATABASE.exists():
-        note = f"{SETTING} is not set: this is {DEV_DATABASE}, the database of `understudy dev`."
+        note = f"{URL_SETTING} is not set: this is {DEV_DATABASE}, the database of `understudy dev`."
         Console(stderr=True, soft_wrap=True).print(note)
         return f"sqlite:///{DEV_DATABASE}"
     return url

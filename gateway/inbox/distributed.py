@@ -19,6 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.cancellation import exits_contained
+from gateway.inbox.deferring import QUEUE, TASK, JobDeferrer
 from gateway.inbox.dispatch import Drain
 from gateway.inbox.inbox import ConversationBusyError
 from gateway.inbox.turn_jobs import TurnJobs
@@ -29,8 +30,6 @@ from gateway.storage.postgres_connection import PostgresConnection
 from gateway.timings import DEFAULT_TIMINGS, Timings
 from oauth.errors import UnderstudyError
 
-QUEUE = "turns"
-TASK = "drain"
 SWEEPS = 4  # for jobs of dead workers, in the time after which a worker is taken for dead
 AT_ONCE = datetime(2000, 1, 1, tzinfo=UTC)  # by any host's clock
 MOST_DELIVERIES = 512  # that a worker waits for besides the turns that it runs
@@ -43,13 +42,6 @@ _ALIVE = text(
 _IS_ALIVE = text(
     "SELECT 1 FROM procrastinate_workers WHERE id = :id AND last_heartbeat > now() - make_interval(secs => :seconds)"
 )
-# Until the caller's transaction ends, its row locks keep a waiting job from being fetched, and a running one from
-# ending: a job that is fetched later sees the message which that transaction adds.
-_FIND_JOBS = text(
-    "SELECT id, lock, status FROM procrastinate_jobs WHERE lock = ANY(:locks) AND status IN ('todo', 'doing') "
-    "FOR KEY SHARE"
-)
-_NOTIFY = text("SELECT understudy_notify_job_ready(job_id, :queue) FROM unnest(CAST(:job_ids AS bigint[])) AS job_id")
 
 log = logging.getLogger(__name__)
 
@@ -76,8 +68,7 @@ class DistributedDispatcher:
         self._database = database
         self._max_concurrent_turns = max_concurrent_turns
         self._takeover_after = takeover_after
-        # Jobs are deferred on the caller's connection: only a worker has some of its own.
-        self._deferring = procrastinate.App(connector=procrastinate.PsycopgConnector())
+        self._deferrer = JobDeferrer()
         self._drain: Drain | None = None
         self._stopping = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -91,29 +82,7 @@ class DistributedDispatcher:
         return self._worker.worker_id if self._worker is not None else None
 
     async def defer(self, connection: AsyncConnection, conversation_ids: Iterable[int]) -> None:
-        locks = [str(conversation_id) for conversation_id in dict.fromkeys(conversation_ids)]
-        if not locks:
-            return
-        found = (await connection.execute(_FIND_JOBS, {"locks": locks})).all()
-        waiting = {job.lock: job.id for job in found if job.status == JobStatus.TODO.value}
-        running = {job.lock for job in found if job.status == JobStatus.DOING.value}
-        jobs = [
-            Job(
-                queue=QUEUE,
-                task_name=TASK,
-                lock=lock,
-                queueing_lock=None,
-                task_kwargs={"conversation_id": int(lock)},
-            )
-            for lock in locks
-            if lock not in waiting
-        ]
-        if jobs:
-            raw = await connection.get_raw_connection()
-            await self._deferring.job_manager.batch_defer_jobs_async(jobs, connection=raw.driver_connection)
-        # A worker may have passed over a job that was locked here.
-        if passed_over := [job_id for lock, job_id in waiting.items() if lock not in running]:
-            await connection.execute(_NOTIFY, {"queue": QUEUE, "job_ids": passed_over})
+        await self._deferrer.defer(connection, conversation_ids)
 
     def wake(self, conversation_ids: Iterable[int]) -> None:
         return  # the database tells the workers of new jobs

@@ -4,13 +4,12 @@ import asyncio
 import time
 from typing import Any
 
-from sqlalchemy import Table, func, insert, select, text, tuple_
+from sqlalchemy import Table, insert, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.inbox.inbox import unfinished
 from gateway.storage.connect import connect
 from gateway.storage.database import Database
-from gateway.storage.postgres import PostgresDatabase
 from gateway.storage.tables import metadata as gateway_metadata
 from oauth import SettingError
 from oauth.store.tables import metadata as oauth_metadata
@@ -35,17 +34,16 @@ async def copy_database(source_url: str, target_url: str) -> dict[str, int]:
     source, target = connect(source_url), connect(target_url)
     await source.open(create=False)
     try:
-        if isinstance(source, PostgresDatabase):
-            await _check_unused(source)
+        await _check_unused(source)
         await target.upgrade()
         await target.open()
         try:
             async with source.read() as reading, target.write() as writing:
                 await _check_empty(writing)
                 copied = {table.name: await _copy(table, reading, writing) for table in TABLES}
-                if isinstance(target, PostgresDatabase):
-                    await _go_on_numbering(writing)
-                    await _defer(target, writing)
+                await target.continue_numbering(writing, TABLES)
+                if target.shared:
+                    await _defer(writing)
         finally:
             await target.close()
     finally:
@@ -53,7 +51,7 @@ async def copy_database(source_url: str, target_url: str) -> dict[str, int]:
     return copied
 
 
-async def _check_unused(source: PostgresDatabase) -> None:
+async def _check_unused(source: Database) -> None:
     deadline = time.monotonic() + LEAVE_TIME
     while others := await source.other_clients():
         if time.monotonic() >= deadline:
@@ -88,18 +86,8 @@ def _clean(row: Any) -> dict[str, Any]:
     return {name: value.replace("\0", "") if isinstance(value, str) else value for name, value in row._mapping.items()}
 
 
-async def _go_on_numbering(writing: AsyncConnection) -> None:
-    for table in TABLES:
-        if "id" in table.c and table.c.id.autoincrement is not False and table.c.id.type.python_type is int:
-            highest = await writing.scalar(select(func.max(table.c.id)))
-            if highest is not None:
-                sequence = f"pg_get_serial_sequence('{table.name}', 'id')"
-                await writing.execute(text(f"SELECT setval({sequence}, :highest)"), {"highest": highest})
+async def _defer(writing: AsyncConnection) -> None:
+    """Defer a job for each conversation in which a message waits: a shared database tells its workers so."""
+    from gateway.inbox.deferring import JobDeferrer  # imported where it is used: that takes a moment
 
-
-async def _defer(target: Database, writing: AsyncConnection) -> None:
-    """On PostgreSQL what waits has a job."""
-    from gateway.inbox.distributed import DistributedDispatcher
-
-    assert isinstance(target, PostgresDatabase)
-    await DistributedDispatcher(target, 1, 1).defer(writing, await unfinished(writing))
+    await JobDeferrer().defer(writing, await unfinished(writing))

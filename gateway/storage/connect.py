@@ -1,7 +1,7 @@
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-from gateway.storage.database import SETTING, Database
+from gateway.storage.database import URL_SETTING, Database
 from oauth import SettingError
 
 
@@ -21,7 +21,7 @@ def connect(url: str) -> Database:
         parsed: URL = make_url(url)
     except ArgumentError:
         raise SettingError(  # without what was found, in which a password may stand
-            f"{SETTING} is malformed: it is like sqlite:///understudy.db or postgresql://user:password@host/understudy."
+            f"{URL_SETTING} is malformed: it is like sqlite:///understudy.db or postgresql://user:password@host/understudy."
         ) from None
     backend = parsed.get_backend_name()
     if backend == "sqlite":
@@ -29,6 +29,6 @@ def connect(url: str) -> Database:
     if backend in ("postgresql", "postgres"):
         return PostgresDatabase(parsed)
     raise SettingError(
-        f"{SETTING} names a {backend} database, which is not supported: "
+        f"{URL_SETTING} names a {backend} database, which is not supported: "
         "use one like sqlite:///understudy.db or postgresql://user:password@host/understudy."
     )

@@ -1,6 +1,8 @@
+"""The interface of a database, which SQLite and PostgreSQL implement."""
+
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeVar
 
@@ -11,23 +13,24 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from oauth.errors import UnderstudyError
 
-POOL_TIMEOUT = 30  # seconds that a statement waits for a connection
+POOL_TIMEOUT = 30  # seconds that a transaction waits for a connection
+
+URL_SETTING = "UNDERSTUDY_DATABASE_URL"
 
 T = TypeVar("T")
 
+#: The body of a transaction: see `Database.run_write`.
 Work = Callable[[AsyncConnection], Coroutine[Any, Any, T]]
-
-SETTING = "UNDERSTUDY_DATABASE_URL"
 
 
 class DatabaseUnavailableError(UnderstudyError, OperationalError):
-    """The database could not be reached, or did not answer in time. What was to be written is not at fault."""
+    """The database could not be reached, or did not answer in time. The statement itself is not at fault."""
 
 
-def name_failures(engine: Engine) -> None:
+def raise_unavailable(engine: Engine) -> None:
     """Have an engine raise `DatabaseUnavailableError` where its driver says that the database cannot be used.
 
-    A tool may use a database of its own, whose `OperationalError` is none of the gateway's.
+    It tells the gateway's own database from that of a tool, whose failures are plain `OperationalError`s.
     """
 
     @event.listens_for(engine, "handle_error")
@@ -38,36 +41,37 @@ def name_failures(engine: Engine) -> None:
             raise DatabaseUnavailableError(context.statement, None, original, hide_parameters=True) from original
 
 
-def named(database: object) -> str:
-    """Return the beginning of a sentence about a database, which tells where its name comes from."""
-    if os.environ.get(SETTING):
-        return f"{SETTING} names {database}"
-    return f"The database ({SETTING} is not set) is {database}"
+def origin_clause(database: object) -> str:
+    """Return the clause with which an error message begins: which database it is, and which setting names it."""
+    if os.environ.get(URL_SETTING):
+        return f"{URL_SETTING} names {database}"
+    return f"The database ({URL_SETTING} is not set) is {database}"
 
 
 class Database(ABC):
-    """Where everything is stored: a SQLite file of one process, or PostgreSQL, which many share."""
+    """The store of everything: a SQLite file that one process uses, or a PostgreSQL database that many share."""
 
     #: Whether several gateways and workers may have it open at once.
     shared: bool
-    #: What makes rows of the items of a JSON array, and what gives the items of each, which is an array, too.
+    #: The FROM item that turns a JSON array, the parameter `:rows`, into rows.
     json_rows: str
+    #: The expressions for the first five items of such a row, which is a JSON array itself.
     json_items: Sequence[str]
 
     @abstractmethod
     async def open(self, *, create: bool = True) -> None:
-        """Open it for a gateway or a worker.
+        """Open the database for a gateway or a worker.
 
         Args:
-            create: whether a SQLite file that does not exist is made.
+            create: whether to make a SQLite file that does not exist.
 
         Raises:
-            SettingError: if it cannot be had, or its schema is another version's.
+            SettingError: if the database cannot be used, or its schema is another version's.
         """
 
     @abstractmethod
     async def open_alongside(self) -> None:
-        """Opens it for an operator's command, also while a gateway has it open.
+        """Open the database for an operator's command, also while a gateway has it open.
 
         Raises:
             SettingError: as `open`.
@@ -75,35 +79,53 @@ class Database(ABC):
 
     @abstractmethod
     async def upgrade(self) -> None:
-        """Makes it, or brings its schema up to date, while nobody has it open here.
+        """Create the tables or bring the schema up to date. Call it while the database is not open here.
 
         Raises:
-            SettingError: if it cannot be had.
+            SettingError: if the database cannot be used.
         """
-
-    @abstractmethod
-    def upsert(self, table: Table) -> Any:
-        """An INSERT that can say what is done where a row is there already: `on_conflict_do_nothing()` and so on."""
 
     @abstractmethod
     async def close(self) -> None: ...
 
     @abstractmethod
-    async def run_write(self, work: Work[T]) -> T:
-        """Runs a writing transaction as a whole, which on SQLite takes a fraction of what its statements one by one do.
+    def read(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        """Begin a read-only transaction, which sees one state of the database, and yield its connection."""
 
-        Args:
-            work: awaits nothing but the connection's methods. On SQLite it runs in a thread.
+    @abstractmethod
+    def write(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        """Begin a writing transaction and yield its connection.
+
+        The transaction commits when the block ends, and rolls back when the block raises.
         """
 
     @abstractmethod
     async def run_read(self, work: Work[T]) -> T:
-        """The same, to read only: `work` sees one state of the database."""
+        """Run a function in a read-only transaction and return its result.
+
+        It differs from `read()` as `run_write` differs from `write()`.
+        """
 
     @abstractmethod
-    def write(self) -> AbstractAsyncContextManager[AsyncConnection]:
-        """One writing transaction, committed when the block ends and rolled back when it raises."""
+    async def run_write(self, work: Work[T]) -> T:
+        """Run a function in a writing transaction, commit, and return the function's result.
+
+        With `write()` the caller keeps the event loop, may await anything in between, and on SQLite sends each
+        statement to the connection's thread. With `run_write` SQLite runs the whole function in that thread, which
+        takes a fraction of the time. PostgreSQL treats both alike.
+
+        Args:
+            work: calls and awaits nothing but the connection's `execute`, and shares nothing with other threads.
+        """
 
     @abstractmethod
-    def read(self) -> AbstractAsyncContextManager[AsyncConnection]:
-        """A connection to read with, which sees one state of the database."""
+    def upsert(self, table: Table) -> Any:
+        """Return an INSERT with the dialect's `on_conflict_do_nothing()` and `on_conflict_do_update()`."""
+
+    @abstractmethod
+    async def other_clients(self) -> list[str]:
+        """Return the names of other connections to the database, as far as its user may see them."""
+
+    @abstractmethod
+    async def continue_numbering(self, connection: AsyncConnection, tables: Iterable[Table]) -> None:
+        """Number the next row of each table after its last one, when rows were inserted together with their ids."""

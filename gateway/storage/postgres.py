@@ -1,3 +1,6 @@
+"""The database in PostgreSQL."""
+
+from collections.abc import Iterable
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
@@ -7,20 +10,20 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
-from gateway.storage.database import POOL_TIMEOUT, SETTING, Database, T, Work, name_failures
+from gateway.storage.database import POOL_TIMEOUT, URL_SETTING, Database, T, Work, raise_unavailable
 from gateway.storage.postgres_connection import PostgresConnection
 from gateway.storage.schema import is_current, migrate
-from gateway.storage.uninterrupted import UninterruptedEngine, steady
+from gateway.storage.uninterrupted import UninterruptedEngine
 from oauth import SettingError
 
-CONNECTIONS = 10  # kept open by each process, and as many again under load
-# Seconds that a statement may take in a gateway or a worker, before its connection is given up; and in a command.
+CONNECTIONS = 10  # that each process keeps open; as many again under load
+# Seconds that a statement may take before its connection is closed: in a gateway or a worker, and in a command.
 ANSWER_TIMEOUT = 15.0
 COMMAND_TIMEOUT = 60.0
-# Seconds. A worker that hangs in a transaction must not hold up those that take its turns over.
+# Seconds. A worker that hangs in a transaction must not block the worker that takes over its turns.
 IDLE_TIMEOUT = 10.0
-# libpq's, unless the address has others. A connection whose packets are lost is closed after about ten seconds:
-# https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS
+# libpq's parameters, unless the address sets them. A connection whose packets are lost is closed after about ten
+# seconds: https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS
 PARAMETERS = {
     "application_name": "understudy",
     "connect_timeout": 10,  # seconds
@@ -30,17 +33,18 @@ PARAMETERS = {
     "keepalives_count": 3,
     "tcp_user_timeout": 10_000,  # milliseconds
 }
+UPGRADE_LOCK = 0x756E6465  # an advisory lock: of two processes that upgrade the schema at once, one waits
+
 _OTHER_CLIENTS = text(
     "SELECT application_name FROM pg_stat_activity WHERE datname = current_database() AND usename = current_user"
     " AND backend_type = 'client backend' AND pid <> pg_backend_pid() ORDER BY application_name"
 )
-UPGRADE_LOCK = 0x756E6465  # of two that bring the schema up to date at once, one waits
 
 
 class PostgresDatabase(Database):
     """A PostgreSQL database, which any number of gateways and workers share.
 
-    Its schema is brought up to date by `understudy db upgrade`, and by nothing else: an operator says when.
+    Only `understudy db upgrade` brings its schema up to date, so that an operator decides when.
 
     Args:
         answer_timeout: seconds that a statement may take in a gateway or a worker.
@@ -49,7 +53,7 @@ class PostgresDatabase(Database):
 
     shared = True
     json_rows = "json_array_elements(CAST(:rows AS json))"
-    json_items = tuple(f"value ->> {place}" for place in range(5))
+    json_items = tuple(f"value ->> {index}" for index in range(5))
 
     def __init__(self, url: URL, answer_timeout: float = ANSWER_TIMEOUT, idle_timeout: float = IDLE_TIMEOUT) -> None:
         self.answer_timeout = answer_timeout
@@ -60,7 +64,7 @@ class PostgresDatabase(Database):
 
     @property
     def conninfo(self) -> str:
-        """The address as libpq takes it. There may be a password in it."""
+        """The address as libpq takes it, with the password."""
         return self._url.set(drivername="postgresql").render_as_string(hide_password=False)
 
     @property
@@ -74,25 +78,6 @@ class PostgresDatabase(Database):
     async def open_alongside(self) -> None:
         await self._open(COMMAND_TIMEOUT)
 
-    async def _open(self, answer_timeout: float) -> None:
-        self._connect(answer_timeout)
-        try:
-            async with self.read() as connection:
-                current = await connection.run_sync(is_current)
-        except DBAPIError as error:
-            await self.close()
-            raise self._unreachable(error) from None
-        if not current:
-            await self.close()
-            raise SettingError(
-                f"{SETTING} names {self._shown}, whose schema is not that of this version: run `understudy db upgrade`."
-            )
-
-    async def other_clients(self) -> list[str]:
-        """Return the names of the other connections of this user, as far as it may see them."""
-        async with self.read() as connection:
-            return [str(name) for name in (await connection.execute(_OTHER_CLIENTS)).scalars()]
-
     async def upgrade(self) -> None:
         self._connect(None)
         try:
@@ -100,7 +85,7 @@ class PostgresDatabase(Database):
                 await connection.execute(select(func.pg_advisory_xact_lock(UPGRADE_LOCK)))
                 await connection.run_sync(migrate)
         except DBAPIError as error:
-            raise self._unreachable(error) from error
+            raise self._unusable(error) from error
         finally:
             await self.close()
 
@@ -109,38 +94,51 @@ class PostgresDatabase(Database):
             await self._writer.dispose()
         self._reader = self._writer = None
 
-    def write(self) -> AbstractAsyncContextManager[AsyncConnection]:
-        assert self._writer is not None, "the database is not open"
-        return steady(self._writer)
-
     def read(self) -> AbstractAsyncContextManager[AsyncConnection]:
         assert self._reader is not None, "the database is not open"
-        return steady(self._reader)
+        return self._reader.transaction()
 
-    async def run_write(self, work: Work[T]) -> T:
-        async with self.write() as connection:
-            return await work(connection)
+    def write(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        assert self._writer is not None, "the database is not open"
+        return self._writer.transaction()
 
     async def run_read(self, work: Work[T]) -> T:
         async with self.read() as connection:
             return await work(connection)
 
+    async def run_write(self, work: Work[T]) -> T:
+        async with self.write() as connection:
+            return await work(connection)
+
     def upsert(self, table: Table) -> postgresql.Insert:
         return postgresql.insert(table)
 
-    def _options(self, answer_timeout: float | None) -> dict[str, Any]:
-        given = {name: value for name, value in PARAMETERS.items() if name not in self._url.query}
-        if answer_timeout is None:
-            return given
-        # The server gives up first, so that its error says what took too long.
-        limits = {
-            "statement_timeout": 0.9 * answer_timeout,
-            "lock_timeout": 0.8 * answer_timeout,
-            "idle_in_transaction_session_timeout": self._idle_timeout,
-        }
-        options = [f"-c {name}={round(seconds * 1000)}" for name, seconds in limits.items()]
-        options += [value for value in [self._url.query.get("options")] if isinstance(value, str)]
-        return given | {"options": " ".join(options), "answer_timeout": answer_timeout}
+    async def other_clients(self) -> list[str]:
+        async with self.read() as connection:
+            return [str(name) for name in (await connection.execute(_OTHER_CLIENTS)).scalars()]
+
+    async def continue_numbering(self, connection: AsyncConnection, tables: Iterable[Table]) -> None:
+        for table in tables:
+            if "id" in table.c and table.c.id.autoincrement is not False and table.c.id.type.python_type is int:
+                highest = await connection.scalar(select(func.max(table.c.id)))
+                if highest is not None:
+                    sequence = func.pg_get_serial_sequence(table.name, "id")
+                    await connection.execute(select(func.setval(sequence, highest)))
+
+    async def _open(self, answer_timeout: float) -> None:
+        self._connect(answer_timeout)
+        try:
+            async with self.read() as connection:
+                current = await connection.run_sync(is_current)
+        except DBAPIError as error:
+            await self.close()
+            raise self._unusable(error) from None
+        if not current:
+            await self.close()
+            raise SettingError(
+                f"{URL_SETTING} names {self._address}, whose schema is not that of this version: "
+                "run `understudy db upgrade`."
+            )
 
     def _connect(self, answer_timeout: float | None) -> None:
         engine = create_async_engine(
@@ -152,14 +150,30 @@ class PostgresDatabase(Database):
             hide_parameters=True,
             connect_args={"async_creator_fn": PostgresConnection.connect, **self._options(answer_timeout)},
         )
-        name_failures(engine.sync_engine)
+        raise_unavailable(engine.sync_engine)
         reading = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         self._writer, self._reader = UninterruptedEngine(engine.sync_engine), UninterruptedEngine(reading.sync_engine)
 
+    def _options(self, answer_timeout: float | None) -> dict[str, Any]:
+        """Return the arguments of a connection; one without an answer timeout has no time limits."""
+        given = {name: value for name, value in PARAMETERS.items() if name not in self._url.query}
+        if answer_timeout is None:
+            return given
+        # The server's limits are shorter, so that its own error says what took too long.
+        limits = {
+            "statement_timeout": 0.9 * answer_timeout,
+            "lock_timeout": 0.8 * answer_timeout,
+            "idle_in_transaction_session_timeout": self._idle_timeout,
+        }
+        options = [f"-c {name}={round(seconds * 1000)}" for name, seconds in limits.items()]
+        options += [value for value in [self._url.query.get("options")] if isinstance(value, str)]
+        return given | {"options": " ".join(options), "answer_timeout": answer_timeout}
+
     @property
-    def _shown(self) -> str:
+    def _address(self) -> str:
+        """The address without its password, for messages."""
         return self._url.set(drivername="postgresql").render_as_string(hide_password=True)
 
-    def _unreachable(self, error: DBAPIError) -> SettingError:
+    def _unusable(self, error: DBAPIError) -> SettingError:
         reason = str(error.orig).strip().partition("\n")[0]
-        return SettingError(f"{SETTING} names {self._shown}, which cannot be used: {reason}.")
+        return SettingError(f"{URL_SETTING} names {self._address}, which cannot be used: {reason}.")

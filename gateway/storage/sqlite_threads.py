@@ -1,6 +1,7 @@
-"""SQLite in threads: a statement goes to a connection's own thread whole, and comes back with its rows.
+"""SQLite connections in threads: a statement is sent to its connection's thread once, and comes back with its rows.
 
-SQLAlchemy's own way, by aiosqlite, goes to the thread and back for each call of the driver, four times for a statement.
+aiosqlite, which SQLAlchemy uses otherwise, goes to the thread and back for each call of the driver: four times for a
+statement.
 """
 
 import asyncio
@@ -12,30 +13,30 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, CursorResult, Engine, Result
 from sqlalchemy.sql.base import Executable
 
+from gateway.cancellation import uninterrupted
 from gateway.storage.database import DatabaseUnavailableError
-from gateway.storage.uninterrupted import finished
 
 T = TypeVar("T")
 
 
 class ThreadedConnection:
-    """As much of SQLAlchemy's `AsyncConnection` as is used here, for one transaction."""
+    """The part of SQLAlchemy's `AsyncConnection` that the gateway uses, for one transaction in another thread."""
 
-    def __init__(self, slot: "_Slot") -> None:
-        self._slot = slot
+    def __init__(self, thread: "ConnectionThread") -> None:
+        self._thread = thread
 
     async def execute(self, statement: Executable, parameters: Any = None) -> Result[Any]:
-        return await self._slot.run(lambda connection: _fetched(connection.execute(statement, parameters)))
+        return await self._thread.run(lambda connection: _fetch_all(connection.execute(statement, parameters)))
 
     async def scalar(self, statement: Executable, parameters: Any = None) -> Any:
-        return await self._slot.run(lambda connection: connection.scalar(statement, parameters))
+        return await self._thread.run(lambda connection: connection.scalar(statement, parameters))
 
     async def run_sync(self, work: Callable[..., T], *args: Any) -> T:
-        return await self._slot.run(lambda connection: work(connection, *args))
+        return await self._thread.run(lambda connection: work(connection, *args))
 
 
-class InlineConnection:
-    """The same, inside the thread: nothing that it is asked for is waited for."""
+class BlockingConnection:
+    """The `execute` of an `AsyncConnection` for code that runs in the connection's thread: it never suspends."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -44,67 +45,70 @@ class InlineConnection:
         return self._connection.execute(statement, parameters)
 
 
-class ThreadedEngine:
-    """So many connections, each with a thread of its own. Who wants one waits for it, in order.
+class ConnectionPool:
+    """A fixed number of connections, each with a thread of its own. Transactions get one in the order of asking.
 
     Args:
-        timeout: seconds that somebody waits.
+        timeout: seconds that a transaction waits for a connection.
     """
 
     def __init__(self, sync_engine: Engine, connections: int, timeout: float) -> None:
         self.sync_engine = sync_engine
         self._timeout = timeout
-        self._slots = [_Slot(sync_engine) for _ in range(connections)]
-        self._free: asyncio.Queue[_Slot] = asyncio.Queue()
-        for slot in self._slots:
-            self._free.put_nowait(slot)
+        self._threads = [ConnectionThread(sync_engine) for _ in range(connections)]
+        self._free: asyncio.Queue[ConnectionThread] = asyncio.Queue()
+        for thread in self._threads:
+            self._free.put_nowait(thread)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[ThreadedConnection]:
-        """A transaction, which begins with its first statement; committed when the block ends, or else rolled back."""
-        async with self._taken() as slot:
+        """Yield a connection; commit when the block ends, roll back when it raises.
+
+        The transaction begins with the first statement.
+        """
+        async with self._acquire() as thread:
             try:
-                yield ThreadedConnection(slot)
+                yield ThreadedConnection(thread)
             except BaseException:
-                await slot.end(lambda connection: connection.rollback())
+                await thread.end_transaction(lambda connection: connection.rollback())
                 raise
             else:
-                await slot.end(lambda connection: connection.commit())
+                await thread.end_transaction(lambda connection: connection.commit())
 
-    async def transact(self, work: Callable[[InlineConnection], Coroutine[Any, Any, T]]) -> T:
-        """Runs a whole transaction in the thread.
+    async def run(self, work: Callable[[BlockingConnection], Coroutine[Any, Any, T]]) -> T:
+        """Run a whole transaction in a connection's thread, and return what `work` returns.
 
         Args:
             work: awaits nothing but the connection's methods.
         """
 
-        def whole(connection: Connection) -> T:
+        def transact(connection: Connection) -> T:
             with connection.begin():
-                return _result(work(InlineConnection(connection)))
+                return _run_without_suspending(work(BlockingConnection(connection)))
 
-        async with self._taken() as slot:
-            return await slot.run(whole, ends=True)
+        async with self._acquire() as thread:
+            return await thread.run(transact, ends=True)
 
-    async def dispose(self) -> None:
-        for slot in self._slots:
-            await slot.close()
+    async def close(self) -> None:
+        for thread in self._threads:
+            await thread.close()
         self.sync_engine.dispose()
 
     @asynccontextmanager
-    async def _taken(self) -> "AsyncIterator[_Slot]":
+    async def _acquire(self) -> "AsyncIterator[ConnectionThread]":
         try:
             async with asyncio.timeout(self._timeout):
-                slot = await self._free.get()
+                thread = await self._free.get()
         except TimeoutError as error:
             raise DatabaseUnavailableError(None, None, error) from error
         try:
-            yield slot
+            yield thread
         finally:
-            self._free.put_nowait(slot)
+            self._free.put_nowait(thread)
 
 
-class _Slot:
-    """A connection and its thread."""
+class ConnectionThread:
+    """A connection, opened when it is needed, and the only thread that uses it."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -115,7 +119,7 @@ class _Slot:
         """Run a step of a transaction in the thread.
 
         Args:
-            ends: whether no transaction is open after it. If one is, the connection is replaced.
+            ends: whether the step ends the transaction. If one is still open after it, the connection is replaced.
         """
 
         def in_thread() -> T:
@@ -127,11 +131,17 @@ class _Slot:
                 if ends:
                     self._replace_unless_idle(self._connection)
 
-        return await finished(asyncio.get_running_loop().run_in_executor(self._thread, in_thread))
+        return await uninterrupted(asyncio.get_running_loop().run_in_executor(self._thread, in_thread))
 
-    async def end(self, how: Callable[[Connection], None]) -> None:
+    async def end_transaction(self, commit_or_roll_back: Callable[[Connection], None]) -> None:
+        """End the transaction, if a statement has begun one."""
         if self._connection is not None and self._connection.get_transaction() is not None:
-            await self.run(how, ends=True)
+            await self.run(commit_or_roll_back, ends=True)
+
+    async def close(self) -> None:
+        if self._connection is not None:
+            await self.run(lambda connection: connection.close())
+        self._thread.shutdown()
 
     def _replace_unless_idle(self, connection: Connection) -> None:
         """Close a connection whose COMMIT or ROLLBACK failed, on a full disk for instance; the next step opens another.
@@ -145,17 +155,14 @@ class _Slot:
         connection.invalidate()
         connection.close()
 
-    async def close(self) -> None:
-        if self._connection is not None:
-            await self.run(lambda connection: connection.close())
-        self._thread.shutdown()
 
-
-def _fetched(result: CursorResult[Any]) -> Result[Any]:
+def _fetch_all(result: CursorResult[Any]) -> Result[Any]:
+    """Read all rows of a result, so that it no longer needs the connection's thread."""
     return result.freeze()() if result.returns_rows else result
 
 
-def _result(coroutine: Coroutine[Any, Any, T]) -> T:
+def _run_without_suspending(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine to its end without an event loop; raise `RuntimeError` if it waits for something."""
     try:
         coroutine.send(None)
     except StopIteration as ended:

@@ -16,17 +16,17 @@ from peers.wait import wait_until_async
 from sqlalchemy import select, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
-from stage import Stage, stage
+from stage import Stage, stage, stage_timings
 
 from gateway.channels.errors import EventNotAcceptedError
-from gateway.inbox.intake import ACCEPT_TIMEOUT
 from gateway.pubsub.postgres import PostgresPubSub
 from gateway.storage.connect import connect
 from gateway.storage.postgres import PostgresDatabase
-from gateway.timings import Timings
+from gateway.timings import DEFAULT_TIMINGS, Timings
 
 PATIENCE = 3.0  # seconds that Slack waits: https://docs.slack.dev/apis/events-api/#responding
 SLOW = 5.0  # seconds that the machine of the tests may take besides
+IN_TIME = stage_timings(accept=DEFAULT_TIMINGS.accept)
 
 
 @pytest.fixture
@@ -47,11 +47,10 @@ def impatient(database: object, answer_timeout: float) -> PostgresDatabase:
 
 
 def silent_stage(directory: Path, url: str) -> Stage:
-    scene = stage(directory, database=url)
+    scene = stage(directory, database=url, timings=IN_TIME)
     assert scene.worker is not None
     impatient(scene.gateway.parts.backend.database, 1.0)
     impatient(scene.worker.parts.backend.database, 1.0)
-    scene.gateway.parts.intake.timeout = ACCEPT_TIMEOUT
     return scene
 
 
@@ -207,8 +206,7 @@ def _tcp_limits(connection: psycopg.AsyncConnection[object]) -> tuple[int, ...]:
 
 
 async def test_webhooks_get_their_503_in_time_while_another_process_has_the_file_locked(tmp_path: Path) -> None:
-    scene = stage(tmp_path)
-    scene.gateway.parts.intake.timeout = ACCEPT_TIMEOUT
+    scene = stage(tmp_path, timings=IN_TIME)
     async with scene.open():
         other = sqlite3.connect(tmp_path / "stage.db", isolation_level=None)
         other.execute("BEGIN IMMEDIATE")

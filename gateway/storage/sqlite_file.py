@@ -1,0 +1,85 @@
+"""The files of a SQLite database: the lock of the process that uses them, and who may read them."""
+
+import errno
+import fcntl
+import logging
+import os
+import stat
+from pathlib import Path
+
+from gateway.storage.database import origin_clause
+from oauth import SettingError
+
+PRIVATE = 0o600  # the mode of all files: readable by their owner alone
+EVERYBODY = 0o077
+
+log = logging.getLogger(__name__)
+
+
+class SQLiteFile:
+    """The file of a database and those that SQLite and the gateway keep beside it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock: int | None = None  # a file descriptor
+
+    def check_exists(self) -> None:
+        """Raise `SettingError` if there is no such file."""
+        if not self.path.is_file():
+            raise SettingError(f"{origin_clause(self.path)}, which does not exist.")
+
+    def lock(self) -> None:
+        """Lock the database for this process, by a file beside it.
+
+        Raises:
+            SettingError: if another process has it, or the lock file cannot be opened.
+        """
+        path = self._beside(".lock")
+        try:
+            lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, PRIVATE)
+        except OSError as error:
+            if error.errno == errno.ELOOP:
+                raise SettingError(f"{path} is a symbolic link, which is not followed: remove it.") from None
+            raise self._cannot_be_opened(error) from None
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+            raise SettingError(
+                f"{origin_clause(self.path)}, which another understudy process has open: "
+                "stop that process, or name another file."
+            ) from None
+        self._lock = lock
+
+    def unlock(self) -> None:
+        """Release the lock, if this process has it."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def make_private(self) -> None:
+        """Create the file if need be, and let no other user read the database's files.
+
+        SQLite gives the files that it makes later the mode of the database.
+        """
+        try:
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE))
+        except OSError as error:
+            raise self._cannot_be_opened(error) from None
+        for path in map(self._beside, ("", "-wal", "-shm", ".lock")):
+            try:
+                mode = path.lstat().st_mode
+                if stat.S_ISREG(mode) and mode & EVERYBODY:
+                    path.chmod(PRIVATE)
+            except FileNotFoundError:
+                continue
+            except PermissionError:
+                log.warning("other users can read %s, which belongs to another user: set its mode to 600", path)
+
+    def _beside(self, suffix: str) -> Path:
+        """Return the path of one of the database's files. SQLite puts them beside what a symbolic link points to."""
+        path = self.path.resolve()
+        return path.with_name(path.name + suffix)
+
+    def _cannot_be_opened(self, error: OSError) -> SettingError:
+        return SettingError(f"{origin_clause(self.path)}, which cannot be opened: {error.strerror}.")
