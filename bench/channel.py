@@ -5,7 +5,7 @@ from starlette.routing import BaseRoute
 
 from gateway import Conversation, Identity, Message
 from gateway.channels.event import Event
-from gateway.channels.interface import Host
+from gateway.channels.host import Host
 from gateway.channels.presenter import Presenter, SignIn
 
 

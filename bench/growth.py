@@ -9,7 +9,7 @@ from sqlalchemy import text
 from bench.channel import BenchChannel
 from bench.measure import Row
 from bench.servers import another_database, postgres
-from gateway.inbox.dispatch import EmbeddedDispatcher
+from gateway.inbox.embedded import EmbeddedDispatcher
 from gateway.inbox.inbox import Inbox
 from gateway.storage.connect import connect
 from gateway.storage.database import Database

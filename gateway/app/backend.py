@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from gateway.inbox.dispatch import Dispatcher, EmbeddedDispatcher
+from gateway.inbox.dispatch import Dispatcher
+from gateway.inbox.embedded import EmbeddedDispatcher
 from gateway.pubsub.pubsub import PubSub
 from gateway.settings import GatewaySettings
 from gateway.storage.connect import connect as connect_database

@@ -1,4 +1,7 @@
-"""Turns on many hosts: PostgreSQL and procrastinate (https://procrastinate.readthedocs.io)."""
+"""Dispatch turns to workers on any number of hosts, by PostgreSQL and procrastinate.
+
+https://procrastinate.readthedocs.io
+"""
 
 import asyncio
 import logging
@@ -19,9 +22,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.cancellation import exits_contained
+from gateway.inbox.claims import ConversationBusyError
 from gateway.inbox.deferring import QUEUE, TASK, JobDeferrer
 from gateway.inbox.dispatch import Drain
-from gateway.inbox.inbox import ConversationBusyError
 from gateway.inbox.turn_jobs import TurnJobs
 from gateway.logs import describe
 from gateway.storage.database import DatabaseUnavailableError
@@ -30,16 +33,17 @@ from gateway.storage.postgres_connection import PostgresConnection
 from gateway.timings import DEFAULT_TIMINGS, Timings
 from oauth.errors import UnderstudyError
 
-SWEEPS = 4  # for jobs of dead workers, in the time after which a worker is taken for dead
-AT_ONCE = datetime(2000, 1, 1, tzinfo=UTC)  # by any host's clock
-MOST_DELIVERIES = 512  # that a worker waits for besides the turns that it runs
-SWEEP_LOCK = 0x756E6473  # of two workers that look for the dead at once, one does it
+SWEEPS_PER_TAKEOVER = 4  # looks for dead workers in the time after which a worker is taken for dead
+AT_ONCE = datetime(2000, 1, 1, tzinfo=UTC)  # a time that is past by any host's clock
+MOST_DELIVERIES = 512  # jobs that a worker runs besides its turns, since they only send
+SWEEP_LOCK = 0x756E6473  # the advisory lock of the one worker that takes over the jobs of dead ones at a time
 
-_FAILURES = (ProcrastinateException, psycopg.Error, SQLAlchemyError, OSError, TimeoutError)
-_ALIVE = text(
+_DATABASE_FAILURES = (ProcrastinateException, psycopg.Error, SQLAlchemyError, OSError, TimeoutError)
+
+_LIVE_WORKERS = text(
     "SELECT id FROM procrastinate_workers WHERE last_heartbeat > now() - make_interval(secs => :seconds) ORDER BY id"
 )
-_IS_ALIVE = text(
+_IS_WORKER_ALIVE = text(
     "SELECT 1 FROM procrastinate_workers WHERE id = :id AND last_heartbeat > now() - make_interval(secs => :seconds)"
 )
 
@@ -49,12 +53,13 @@ log = logging.getLogger(__name__)
 class DistributedDispatcher:
     """Runs turns in workers, on any number of hosts.
 
-    What waits in a conversation has a job, deferred in the transaction that makes it wait. The job's lock is the
-    conversation, so that one worker at a time has it. A job plays all that waits, so that a conversation has at most
-    two jobs: one that runs, and one for what comes when the first has already found nothing more.
+    A conversation in which something waits has a job, deferred in the transaction that makes it wait. The job's lock is
+    the conversation, so that one worker at a time runs it. A job plays all messages that wait, so that a conversation
+    has at most two jobs: one that runs, and one for the messages that come when the first has found nothing more.
 
     Args:
-        takeover_after: seconds without a sign of life after which a worker is taken for dead.
+        max_concurrent_turns: how many turns run at once in this process, if it is a worker.
+        takeover_after: seconds without a heartbeat after which a worker is taken for dead.
     """
 
     def __init__(
@@ -74,8 +79,8 @@ class DistributedDispatcher:
         self._tasks: list[asyncio.Task[None]] = []
         self._worker: Worker | None = None
         self._turn_jobs: TurnJobs | None = None
-        self._jobs: set[int] = set()  # that run here
-        self._orphans: set[int] = set()  # that the table gives to this worker, and do not run here
+        self._running_jobs: set[int] = set()  # the ids of the jobs that run here
+        self._orphans: set[int] = set()  # the ids of the jobs that this worker has by the table, and does not run
 
     @property
     def owner(self) -> int | None:
@@ -85,10 +90,10 @@ class DistributedDispatcher:
         await self._deferrer.defer(connection, conversation_ids)
 
     def wake(self, conversation_ids: Iterable[int]) -> None:
-        return  # the database tells the workers of new jobs
+        return  # the database notifies the workers of new jobs
 
     async def is_alive(self, connection: AsyncConnection, owner: int | None) -> bool:
-        found = await connection.execute(_IS_ALIVE, {"id": owner, "seconds": self._takeover_after})
+        found = await connection.execute(_IS_WORKER_ALIVE, {"id": owner, "seconds": self._takeover_after})
         return found.first() is not None
 
     async def count_workers(self) -> int:
@@ -99,7 +104,7 @@ class DistributedDispatcher:
         self._drain = drain
         self._stopping.clear()
         self._tasks = [
-            asyncio.create_task(self._keep_working(), name="worker"),
+            asyncio.create_task(self._work_until_stopped(), name="worker"),
             asyncio.create_task(self._sweep(), name="takeover"),
         ]
 
@@ -112,15 +117,15 @@ class DistributedDispatcher:
         await asyncio.gather(*self._tasks)
         self._tasks = []
 
-    async def _keep_working(self) -> None:
-        """Works until it is told to stop, also when the database goes away for a while."""
+    async def _work_until_stopped(self) -> None:
+        """Run workers, a new one each time that the database was lost, until this process stops."""
         while not self._stopping.is_set():
             try:
                 await self._work()
-            except _FAILURES as error:
-                log.warning("the worker lost its database and begins anew: %s", describe(error))
+            except _DATABASE_FAILURES as error:
+                log.warning("the worker lost its database and starts again: %s", describe(error))
             except Exception:
-                log.exception("the worker failed and begins anew")
+                log.exception("the worker failed and starts again")
             if not self._stopping.is_set():
                 await self._pause(self._timings.reconnect)
 
@@ -137,7 +142,7 @@ class DistributedDispatcher:
         app = procrastinate.App(connector=connector)
         turns = asyncio.Semaphore(self._max_concurrent_turns)
         app.job_manager = jobs = TurnJobs(connector, turns, self._stopping)
-        app.task(name=TASK, queue=QUEUE, pass_context=True, retry=_Again(self._timings))(self._run)
+        app.task(name=TASK, queue=QUEUE, pass_context=True, retry=_DrainRetry(self._timings))(self._drain_all)
         async with app.open_async():
             worker = Worker(
                 app,
@@ -150,19 +155,19 @@ class DistributedDispatcher:
                 update_heartbeat_interval=self._takeover_after / 3,
                 stalled_worker_timeout=self._takeover_after,
             )
-            if self._stopping.is_set():  # while the database was being reached
+            if self._stopping.is_set():  # set while the connections were being opened
                 return
-            self._worker, self._turn_jobs, self._jobs, self._orphans = worker, jobs, set(), set()
+            self._worker, self._turn_jobs, self._running_jobs, self._orphans = worker, jobs, set(), set()
             try:
                 await worker.run()  # type: ignore[no-untyped-call]
             finally:
                 self._worker = None
 
-    async def _run(self, context: procrastinate.JobContext, conversation_id: int) -> None:
+    async def _drain_all(self, context: procrastinate.JobContext, conversation_id: int) -> None:
         assert self._drain is not None
         assert self._turn_jobs is not None
         assert context.job.id is not None
-        self._jobs.add(context.job.id)
+        self._running_jobs.add(context.job.id)
         slot, more = self._turn_jobs.slots.pop(context.job.id), True
         try:
             while more and not self._stopping.is_set():
@@ -172,23 +177,21 @@ class DistributedDispatcher:
         except DatabaseUnavailableError as error:
             log.warning("conversation %s waits for the database: %s", conversation_id, describe(error))
             raise
-        except (
-            ConversationBusyError
-        ):  # this job is the conversation's only one, maybe: it is not over before the message is
+        except ConversationBusyError:  # the job is tried again: it may be the only one that the conversation has
             raise
         except Exception:
             log.exception("the drain of conversation %s failed and is tried again", conversation_id)
             raise
         finally:
             slot.free()
-            self._jobs.discard(context.job.id)
+            self._running_jobs.discard(context.job.id)
         if more:
-            raise _HandedOverError
+            raise _WorkerStoppingError
 
     async def _sweep(self) -> None:
-        """Give the jobs of dead workers to the living, and divide the new ones among these."""
+        """Take over the jobs of dead workers, and divide the new ones among the living, from time to time."""
         while not self._stopping.is_set():
-            await self._pause(self._timings.sweep_interval or self._takeover_after / SWEEPS)
+            await self._pause(self._timings.sweep_interval or self._takeover_after / SWEEPS_PER_TAKEOVER)
             worker, jobs = self._worker, self._turn_jobs
             if self._stopping.is_set() or worker is None or jobs is None or worker.worker_id is None:
                 continue
@@ -197,29 +200,29 @@ class DistributedDispatcher:
                     jobs.divide(worker.worker_id, await self._live_workers(connection))
                     if await connection.scalar(select(func.pg_try_advisory_xact_lock(SWEEP_LOCK))):
                         await self._take_over(jobs)
-                await self._take_back(jobs, worker.worker_id)
-            except _FAILURES as error:
-                log.warning("no look for dead workers was possible: %s", describe(error))
+                await self._retry_orphans(jobs, worker.worker_id)
+            except _DATABASE_FAILURES as error:
+                log.warning("the look for dead workers is put off, as the database failed: %s", describe(error))
             except Exception:
                 log.exception("the look for dead workers failed")
 
     async def _take_over(self, jobs: JobManager) -> None:
         stalled = await jobs.get_stalled_jobs(queue=QUEUE, seconds_since_heartbeat=self._takeover_after)
         for job in stalled:
-            log.warning("conversation %s is taken over from a worker that died", job.lock)
+            log.warning("conversation %s is taken over from a dead worker", job.lock)
             await jobs.retry_job(job, retry_at=AT_ONCE)
 
-    async def _take_back(self, jobs: JobManager, worker_id: int) -> None:
-        """Frees jobs of this worker's own whose end could not be written."""
+    async def _retry_orphans(self, jobs: JobManager, worker_id: int) -> None:
+        """Retry the jobs of this worker's own that it no longer runs, because their end could not be written."""
         doing = await jobs.list_jobs_async(queue=QUEUE, status=JobStatus.DOING.value, worker_id=worker_id)
-        missing = {job.id for job in doing if job.id is not None} - self._jobs
+        missing = {job.id for job in doing if job.id is not None} - self._running_jobs
         for job in doing:
-            if job.id in missing & self._orphans:  # seen twice: it is not just beginning or ending
+            if job.id in missing & self._orphans:  # seen in two sweeps: it is not just starting or ending
                 await jobs.retry_job(job, retry_at=AT_ONCE)
         self._orphans = missing
 
     async def _live_workers(self, connection: AsyncConnection) -> Sequence[int]:
-        found = await connection.execute(_ALIVE, {"seconds": self._takeover_after})
+        found = await connection.execute(_LIVE_WORKERS, {"seconds": self._takeover_after})
         return found.scalars().all()
 
     async def _pause(self, seconds: float) -> None:
@@ -231,23 +234,22 @@ class DistributedDispatcher:
 
 
 async def _autocommit(connection: psycopg.AsyncConnection[Any]) -> None:
-    """Have procrastinate's statements, each of which is a transaction, take one round trip instead of three."""
+    """Have procrastinate's statements, each a transaction of its own, take one round trip instead of three."""
     await connection.set_autocommit(True)
 
 
-class _HandedOverError(UnderstudyError):
-    """This worker stops: another one goes on."""
+class _WorkerStoppingError(UnderstudyError):
+    """This worker stops before the conversation is drained: another one goes on."""
 
 
-class _Again(procrastinate.BaseRetryStrategy):
-    """A job that did not end is run again: at once where this worker stops, else after a pause."""
+class _DrainRetry(procrastinate.BaseRetryStrategy):
+    """Tries a job again that raised: at once if this worker stops, else after a pause."""
 
     def __init__(self, timings: Timings) -> None:
         self._timings = timings
 
     def get_retry_decision(self, *, exception: BaseException, job: Job) -> procrastinate.RetryDecision | None:
-        at_once = isinstance(exception, (_HandedOverError, CancelledError, JobAborted))
-        if at_once:
+        if isinstance(exception, (_WorkerStoppingError, CancelledError, JobAborted)):
             return procrastinate.RetryDecision(retry_at=AT_ONCE)
         is_busy = isinstance(exception, ConversationBusyError)
         delay = self._timings.busy_retry if is_busy else self._timings.drain_retry

@@ -1,17 +1,16 @@
-import json
-import logging
-import secrets
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+"""The inbox: the messages that platforms were told "200" for, until they are answered or given up."""
+
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, Select, String, bindparam, func, select, text, update
+from sqlalchemy import Select, bindparam, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.channels.event import Event
+from gateway.inbox.accepting import EventWriter
+from gateway.inbox.claims import Claim, ClaimedMessage, Claims, end_claimed, end_joined, expire, update_claimed
 from gateway.inbox.dispatch import Dispatcher
 from gateway.storage.database import Database
 from gateway.storage.tables import (
@@ -26,72 +25,59 @@ from gateway.storage.tables import (
 )
 from oauth import ConsentRequiredError, Identity
 from oauth.consent.coordinator import Grant
-from oauth.errors import UnderstudyError
 from oauth.store.columns import Timestamp
 from toolkits import Conversation
 
 RESUMABLE_FOR = timedelta(days=1)  # a person who consents later does not expect an answer any more
 MOST_JOINED = 100  # messages that one turn answers
 MOST_DUE = 500  # messages that go on in one transaction
-TOO_OLD = "It waited longer than UNDERSTUDY_ANSWER_WITHIN_HOURS."
 CONSENTED_TOO_LATE = "Its sender connected their account more than a day later."
 
-log = logging.getLogger(__name__)
-
-Key = tuple[str, str, str]
-"""A channel, a tenant, and something that is unique in it."""
-
-
-# Of many rows at once, given as one JSON array: one statement is prepared once, whatever their number.
-_INSERT_KEYS = """
-    INSERT INTO dedupe_keys (channel, tenant, key, accepted_at)
-    SELECT {0}, {1}, {2}, :now FROM {rows} WHERE TRUE
-    ON CONFLICT DO NOTHING
-    RETURNING channel, tenant, key
-"""
-_TAKE_NEXT_PLACES = """
-    INSERT INTO conversations (channel, tenant, key, shared, last_place, last_accepted_at)
-    SELECT {0}, {1}, {2}, CAST({3} AS integer) = 1, CAST({4} AS integer), :now
-    FROM {rows} WHERE TRUE
-    ON CONFLICT (channel, tenant, key) DO UPDATE
-    SET last_place = conversations.last_place + excluded.last_place, last_accepted_at = excluded.last_accepted_at
-    RETURNING id, channel, tenant, key, last_place
-"""
-_INSERT_MESSAGES = """
-    INSERT INTO inbox (conversation_id, place, payload, reference, status, attempts, accepted_at)
-    SELECT CAST({0} AS bigint), CAST({1} AS bigint), {2}, {3}, {4}, 0, :now
-    FROM {rows} WHERE TRUE
-"""
-
-
-class LeaseLostError(UnderstudyError):
-    """Another worker has taken this row over: nothing of this turn may be written."""
-
-
-class ConversationBusyError(UnderstudyError):
-    """A message of the conversation is being played elsewhere, or its worker is not known to be dead yet."""
-
-
-@dataclass(frozen=True, slots=True)
-class ClaimedMessage:
-    """An accepted message, claimed to be played. `lease` fences: a later claim has a higher number."""
-
-    id: int
-    conversation_id: int
-    conversation: Conversation
-    payload: str
-    attempts: int
-    lease: int
-    reference: str
-    accepted_at: datetime
+_message = select(inbox.c.id, inbox.c.payload, inbox.c.lease).order_by(inbox.c.place)
+_WAITING_IN_CONVERSATION = _message.where(
+    inbox.c.conversation_id == bindparam("conversation_id"), is_any(inbox.c.status, InboxStatus.WAITING)
+).limit(MOST_JOINED)
+_JOINED_TO = _message.where(inbox.c.turn_id == bindparam("row_id"), is_any(inbox.c.status, InboxStatus.JOINED))
+_COUNT_WAITING = select(func.count()).select_from(inbox).where(is_any(inbox.c.status, InboxStatus.WAITING))
+_DUE = (
+    select(inbox.c.id, inbox.c.conversation_id)
+    .where(is_any(inbox.c.status, InboxStatus.RETRYING), inbox.c.due_at <= bindparam("now", type_=Timestamp()))
+    .order_by(inbox.c.due_at)
+    .limit(MOST_DUE)
+    .with_for_update(skip_locked=True)
+)
+_PARKED = (
+    select(inbox.c.id, inbox.c.conversation_id, inbox.c.scopes, inbox.c.accepted_at)
+    .join(conversations, conversations.c.id == inbox.c.conversation_id)
+    .where(
+        is_any(inbox.c.status, InboxStatus.PARKED),
+        inbox.c.provider == bindparam("of_provider"),
+        inbox.c.sender_tenant == bindparam("of_tenant"),
+        inbox.c.sender_user_id == bindparam("of_user_id"),
+        conversations.c.channel == bindparam("of_channel"),
+    )
+    .order_by(conversations.c.channel, conversations.c.tenant, conversations.c.key, inbox.c.id)
+    .with_for_update(of=inbox)  # of two grants at once, one finds the message
+)
+_UNFINISHED = (
+    select(inbox.c.conversation_id)
+    .where(is_any(inbox.c.status, InboxStatus.WAITING) | is_any(inbox.c.status, InboxStatus.RUNNING))
+    .union(select(outbox.c.conversation_id).where(is_unsent))
+)
+_NEXT_PLACE = (
+    update(conversations)
+    .where(conversations.c.id == bindparam("conversation_id"))
+    .values(last_place=conversations.c.last_place + 1)
+    .returning(conversations.c.last_place)
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
-    """A message that waits, or is joined to a turn.
+class WaitingMessage:
+    """A message that waits, or that is joined to a turn.
 
     Args:
-        was_claimed: whether a turn of its own has begun before: it may have a journal.
+        was_claimed: whether a turn of its own has begun before, which may have left a journal.
     """
 
     id: int
@@ -99,74 +85,11 @@ class Waiting:
     was_claimed: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """What there is to do in a conversation: a message that was claimed, and whether something waits to be sent."""
-
-    message: ClaimedMessage | None
-    unsent: bool
-
-
-_of_conversation = inbox.c.conversation_id == bindparam("conversation_id")
-_running = select(inbox.c.id).where(_of_conversation, is_any(inbox.c.status, InboxStatus.RUNNING))
-_first_waiting = (
-    select(inbox.c.id)
-    .where(_of_conversation, is_any(inbox.c.status, InboxStatus.WAITING))
-    .order_by(inbox.c.place)
-    .limit(1)
-)
-_NEXT = (
-    select(inbox, conversations.c.channel, conversations.c.tenant, conversations.c.key, conversations.c.shared)
-    .join(conversations, conversations.c.id == inbox.c.conversation_id)
-    .where(inbox.c.id.in_([_running.scalar_subquery(), _first_waiting.scalar_subquery()]))
-)
-_FIRST_UNSENT = select(outbox.c.id).where(outbox.c.conversation_id == bindparam("conversation_id"), is_unsent).limit(1)
-_LEAVE = (
-    update(inbox)
-    .where(
-        inbox.c.id == bindparam("row_id"),
-        is_any(inbox.c.status, InboxStatus.RUNNING),
-        inbox.c.lease == bindparam("known_lease"),
-    )
-    .returning(inbox.c.id)
-)
-_END = (
-    update(inbox)
-    .where(
-        (
-            (inbox.c.id == bindparam("row_id"))
-            & is_any(inbox.c.status, InboxStatus.RUNNING)
-            & (inbox.c.lease == bindparam("known_lease"))
-        )
-        | ((inbox.c.turn_id == bindparam("row_id")) & is_any(inbox.c.status, InboxStatus.JOINED))
-    )
-    .values(
-        status=bindparam("new_status"),
-        error=bindparam("new_error"),
-        sender_tenant=func.coalesce(bindparam("new_sender_tenant", type_=String), inbox.c.sender_tenant),
-        sender_user_id=func.coalesce(bindparam("new_sender_user_id", type_=String), inbox.c.sender_user_id),
-    )
-    .returning(inbox.c.id)
-)
-_CLAIM = (
-    update(inbox)
-    .where(
-        inbox.c.id == bindparam("row_id"),
-        inbox.c.status == bindparam("known_status"),  # it may have ended since it was read, with the same lease
-        inbox.c.lease == bindparam("known_lease"),
-    )
-    .values(
-        status=InboxStatus.RUNNING,
-        attempts=bindparam("new_attempts"),
-        lease=inbox.c.lease + 1,
-        owner=bindparam("new_owner"),
-    )
-    .returning(inbox.c.id)
-)
-
-
 class Inbox:
-    """The transactional inbox: what platforms were told "200" for.
+    """The transactional inbox.
+
+    Each conversation has its messages in the order of their places. A message that is resumed takes a new place, behind
+    what was written meanwhile.
 
     Args:
         oldest: how old a message may be that is still answered.
@@ -175,27 +98,18 @@ class Inbox:
     def __init__(self, database: Database, dispatcher: Dispatcher, oldest: timedelta) -> None:
         self._database = database
         self._dispatcher = dispatcher
-        self._oldest = oldest
-        self._playing: set[int] = set()  # the rows that this process plays
-        # The rows whose last claim is not one of their attempts, where that could not be stored.
-        self._uncounted: set[int] = set()
-        now = bindparam("now", type_=Timestamp())
-        self._insert_keys, self._take_next_places, self._insert_messages = (
-            text(statement.format(*database.json_items, rows=database.json_rows)).bindparams(now)
-            for statement in (_INSERT_KEYS, _TAKE_NEXT_PLACES, _INSERT_MESSAGES)
-        )
+        self._events = EventWriter(database)
+        self._claims = Claims(database, dispatcher, oldest)
 
     async def accept(self, events: Sequence[Event]) -> list[bool]:
-        """Commits events, in their order, in one transaction, but for those whose message was accepted before.
+        """Commit events, in their order, in one transaction.
 
         Returns:
-            For each whether it is new.
+            For each event whether it is new. Of one that was accepted before, nothing is stored.
         """
 
         async def work(connection: AsyncConnection) -> tuple[list[bool], list[int]]:
-            new = await self._add_keys(connection, events)
-            added = [event for event, is_new in zip(events, new, strict=True) if is_new]
-            conversation_ids = await self._add_rows(connection, added) if added else []
+            new, conversation_ids = await self._events.add(connection, events)
             await self._dispatcher.defer(connection, conversation_ids)
             return new, conversation_ids
 
@@ -204,12 +118,12 @@ class Inbox:
         return new
 
     async def count_waiting(self) -> int:
-        waiting = select(func.count()).select_from(inbox).where(is_any(inbox.c.status, InboxStatus.WAITING))
+        """Return how many messages wait to be played, in all conversations."""
         async with self._database.read() as connection:
-            return int((await connection.execute(waiting)).scalar_one())
+            return int((await connection.execute(_COUNT_WAITING)).scalar_one())
 
     async def move(self, conversation: Conversation, conversation_id: str) -> None:
-        """Give a conversation another id, unless one has it already."""
+        """Give a conversation another id of the platform's, unless there is a conversation with that id already."""
         old = find_conversation(conversation).correlate(None)
         new = find_conversation(replace(conversation, id=conversation_id)).correlate(None)
         moved = update(conversations).where(conversations.c.id.in_(old), ~new.exists()).values(key=conversation_id)
@@ -217,69 +131,39 @@ class Inbox:
             await connection.execute(moved)
 
     async def knows(self, conversation: Conversation) -> bool:
+        """Return whether anything was ever accepted from a conversation or sent to it."""
         async with self._database.read() as connection:
             return (await connection.execute(find_conversation(conversation))).first() is not None
 
     async def is_busy(self, conversation: Conversation) -> bool:
-        """Whether a message of this conversation is being played, or is going to be."""
-        goes_on = is_any(inbox.c.status, InboxStatus.WAITING, InboxStatus.RUNNING, InboxStatus.RETRYING)
+        """Return whether a message of a conversation is being played, waits, or is to be tried again."""
+        is_unfinished = is_any(inbox.c.status, InboxStatus.WAITING, InboxStatus.RUNNING, InboxStatus.RETRYING)
         here = inbox.c.conversation_id.in_(find_conversation(conversation))
         async with self._database.read() as connection:
-            return (await connection.execute(select(inbox.c.id).where(here, goes_on).limit(1))).first() is not None
+            found = await connection.execute(select(inbox.c.id).where(here, is_unfinished).limit(1))
+            return found.first() is not None
 
     async def claim(self, conversation_id: int) -> Claim:
-        """Takes the next message of a conversation, if one waits and none is being played.
+        """Claim the next message of a conversation, if one waits and none is being played.
 
-        One that is being played by a worker that died is taken over. Who claims a row says `let_go` when it is done.
+        A message that a dead worker left is taken over. Call `let_go` when the claimed message is no longer played.
 
         Raises:
-            ConversationBusyError: if a worker that seems to be alive plays one.
+            ConversationBusyError: if a worker that seems to be alive plays a message of the conversation.
         """
-        here = {"conversation_id": conversation_id}
-
-        async def work(connection: AsyncConnection) -> Claim:
-            unsent = (await connection.execute(_FIRST_UNSENT, here)).first() is not None
-            found = await self._next(connection, here)
-            while found is not None and self._is_too_old(found):
-                await self._expire(connection, found.id, TOO_OLD)
-                log.warning("message %s is older than %s and is not answered", found.reference, self._oldest)
-                found = await self._next(connection, here)
-            if found is None:
-                return Claim(None, unsent)
-            fence = {"row_id": found.id, "known_status": found.status, "known_lease": found.lease}
-            attempts = found.attempts if found.id in self._uncounted else found.attempts + 1
-            claim = fence | {"new_owner": self._dispatcher.owner, "new_attempts": attempts}
-            if (await connection.execute(_CLAIM, claim)).first() is None:
-                raise ConversationBusyError
-            conversation = Conversation(found.channel, found.tenant, found.key, found.shared)
-            claimed = ClaimedMessage(
-                id=found.id,
-                conversation_id=conversation_id,
-                conversation=conversation,
-                payload=found.payload,
-                attempts=attempts,
-                lease=found.lease + 1,
-                reference=found.reference,
-                accepted_at=found.accepted_at,
-            )
-            return Claim(claimed, unsent)
-
-        taken = await self._database.run_write(work)
-        if taken.message is not None:
-            self._playing.add(taken.message.id)
-            self._uncounted.discard(taken.message.id)
-        return taken
-
-    async def _next(self, connection: AsyncConnection, here: Mapping[str, int]) -> Row[Any] | None:
-        rows = (await connection.execute(_NEXT, here)).all()
-        running = next((row for row in rows if row.status == InboxStatus.RUNNING), None)
-        if running is not None and await self._is_played(connection, running):
-            raise ConversationBusyError
-        return running or next(iter(rows), None)
+        return await self._claims.claim(conversation_id)
 
     def let_go(self, row: ClaimedMessage) -> None:
-        """This process does not play a message any more, however that came."""
-        self._playing.discard(row.id)
+        """Note that this process does not play a message any more, however its turn ended."""
+        self._claims.let_go(row)
+
+    async def release(self, row: ClaimedMessage, *, counted: bool) -> None:
+        """Give back a message whose turn was stopped from outside, to be played again, unless the turn has ended.
+
+        Args:
+            counted: whether this was one of the attempts that a message has.
+        """
+        await self._claims.release(row, counted=counted)
 
     async def end(
         self,
@@ -289,29 +173,25 @@ class Inbox:
         status: InboxStatus,
         error: str = "",
     ) -> None:
-        """Ends a turn, and what is joined to it, in the caller's transaction.
+        """End a message, and those that are joined to its turn, in the caller's transaction.
 
         Args:
             sender: who wrote the message, if that is known.
 
         Raises:
-            LeaseLostError: if the row is no longer this worker's; the transaction must not be committed.
+            LeaseLostError: if the claim is no longer good; the transaction must not be committed.
         """
-        fence = {"row_id": row.id, "known_lease": row.lease}
-        of_sender = {
-            "new_sender_tenant": sender.tenant if sender is not None else None,
-            "new_sender_user_id": sender.user_id if sender is not None else None,
-        }
-        result = {"new_status": status, "new_error": error or None}
-        ended = await connection.execute(_END, fence | of_sender | result)
-        if row.id not in ended.scalars():
-            raise LeaseLostError
+        await end_claimed(connection, row, sender, status, error)
 
     async def park(
         self, connection: AsyncConnection, row: ClaimedMessage, sender: Identity, needed: ConsentRequiredError
     ) -> None:
-        """Lets a message wait for its sender's consent, and its conversation go on."""
-        await self._leave(
+        """Have a message wait for its sender's consent, while its conversation goes on.
+
+        Raises:
+            LeaseLostError: as `end`.
+        """
+        await update_claimed(
             connection,
             row,
             status=InboxStatus.PARKED,
@@ -322,176 +202,122 @@ class Inbox:
         )
 
     async def park_for_answer(self, connection: AsyncConnection, row: ClaimedMessage, sender: Identity) -> None:
-        """Lets a message wait for its sender's yes or no, and its conversation go on."""
-        await self._leave(
-            connection,
-            row,
-            status=InboxStatus.ASKED,
-            sender_tenant=sender.tenant,
-            sender_user_id=sender.user_id,
-        )
-
-    async def go_on(self, connection: AsyncConnection, row_id: int, conversation_id: int) -> None:
-        """Lets a message that waited for its sender be played on. It takes a new place."""
-        now = datetime.now(UTC)
-        await self._wait_again(connection, row_id, conversation_id, attempts=0, renewed_at=now)
-
-    async def end_parked(self, connection: AsyncConnection, row_id: int) -> None:
-        """Ends a message that waits for its sender, and what is joined to it."""
-        await connection.execute(update(inbox).where(inbox.c.id == row_id).values(status=InboxStatus.DONE))
-        await self._end_joined(connection, row_id, InboxStatus.DONE, "")
-
-    async def waiting_next(self, row: ClaimedMessage) -> list[Waiting]:
-        """What waits in the conversation of a turn, in order."""
-        waiting = (
-            select(inbox.c.id, inbox.c.payload, inbox.c.lease)
-            .where(inbox.c.conversation_id == row.conversation_id, is_any(inbox.c.status, InboxStatus.WAITING))
-            .order_by(inbox.c.place)
-            .limit(MOST_JOINED)
-        )
-        return await self._load(waiting)
-
-    async def joined(self, row: ClaimedMessage) -> list[Waiting]:
-        """What is joined to a turn, in order."""
-        mine = (inbox.c.turn_id == row.id, is_any(inbox.c.status, InboxStatus.JOINED))
-        return await self._load(select(inbox.c.id, inbox.c.payload, inbox.c.lease).where(*mine).order_by(inbox.c.place))
-
-    async def join(self, row: ClaimedMessage, others: Sequence[Waiting]) -> None:
-        """Has messages answered in a turn, with which they end.
+        """Have a message wait for its sender's yes or no, while its conversation goes on.
 
         Raises:
-            LeaseLostError: if the turn is no longer this worker's.
+            LeaseLostError: as `end`.
+        """
+        await update_claimed(
+            connection, row, status=InboxStatus.ASKED, sender_tenant=sender.tenant, sender_user_id=sender.user_id
+        )
+
+    async def retry(self, row: ClaimedMessage, sender: Identity | None, error: str, due_at: datetime) -> None:
+        """Have a message whose turn failed tried again later, while its conversation goes on.
+
+        Args:
+            sender: who wrote the message, if that is known.
+
+        Raises:
+            LeaseLostError: if the claim is no longer good.
+        """
+        values: dict[str, Any] = {"status": InboxStatus.RETRYING, "error": error, "due_at": due_at}
+        if sender is not None:
+            values |= {"sender_tenant": sender.tenant, "sender_user_id": sender.user_id}
+        async with self._database.write() as connection:
+            await update_claimed(connection, row, **values)
+
+    async def waiting_next(self, row: ClaimedMessage) -> list[WaitingMessage]:
+        """Return the messages that wait in the conversation of a turn, in order."""
+        return await self._load(_WAITING_IN_CONVERSATION, conversation_id=row.conversation_id)
+
+    async def joined(self, row: ClaimedMessage) -> list[WaitingMessage]:
+        """Return the messages that are joined to a turn, in order."""
+        return await self._load(_JOINED_TO, row_id=row.id)
+
+    async def join(self, row: ClaimedMessage, others: Sequence[WaitingMessage]) -> None:
+        """Join messages to a turn, which answers them, and with which they end.
+
+        Raises:
+            LeaseLostError: if the claim on the turn's message is no longer good.
         """
         async with self._database.write() as connection:
-            await self._leave(connection, row, status=InboxStatus.RUNNING)
+            await update_claimed(connection, row, status=InboxStatus.RUNNING)
             await connection.execute(
                 update(inbox)
                 .where(inbox.c.id.in_([other.id for other in others]), is_any(inbox.c.status, InboxStatus.WAITING))
                 .values(status=InboxStatus.JOINED, turn_id=row.id)
             )
 
-    async def retry(self, row: ClaimedMessage, sender: Identity | None, error: str, due_at: datetime) -> None:
-        """Lets a message whose turn failed be tried again later, and its conversation go on.
+    async def go_on(self, connection: AsyncConnection, row_id: int, conversation_id: int) -> None:
+        """Have a message that was parked wait to be played on, at a new place in its conversation."""
+        now = datetime.now(UTC)
+        await self._wait_again(connection, row_id, conversation_id, attempts=0, renewed_at=now)
 
-        Args:
-            sender: who wrote the message, if that is known.
-        """
-        values: dict[str, Any] = {"status": InboxStatus.RETRYING, "error": error, "due_at": due_at}
-        if sender is not None:
-            values |= {"sender_tenant": sender.tenant, "sender_user_id": sender.user_id}
-        async with self._database.write() as connection:
-            await self._leave(connection, row, **values)
-
-    async def resume_due(self) -> None:
-        """Lets messages go on whose time to be tried again has come. Each takes a new place in its conversation."""
-        due = (
-            select(inbox.c.id, inbox.c.conversation_id)
-            .where(is_any(inbox.c.status, InboxStatus.RETRYING), inbox.c.due_at <= datetime.now(UTC))
-            .order_by(inbox.c.due_at)
-            .limit(MOST_DUE)
-        )
-        async with self._database.write() as connection:
-            resumed = []
-            for row in (await connection.execute(due.with_for_update(skip_locked=True))).all():
-                await self._wait_again(connection, row.id, row.conversation_id)
-                resumed.append(row.conversation_id)
-            committed = await self.resume(connection, list(dict.fromkeys(resumed)))
-        committed()
-
-    async def release(self, row: ClaimedMessage, *, counted: bool) -> None:
-        """Gives back a message whose turn was stopped from outside: it will be played again, unless it has just ended.
-
-        Args:
-            counted: whether this was one of the attempts that a message has.
-        """
-        attempts = row.attempts if counted else row.attempts - 1
-        if not counted:
-            self._uncounted.add(row.id)
-        with suppress(LeaseLostError):
-            async with self._database.write() as connection:
-                await self._leave(connection, row, status=InboxStatus.WAITING, attempts=attempts)
-        self._uncounted.discard(row.id)
+    async def end_parked(self, connection: AsyncConnection, row_id: int) -> None:
+        """End a message that was parked, and those that are joined to it."""
+        await connection.execute(update(inbox).where(inbox.c.id == row_id).values(status=InboxStatus.DONE))
+        await end_joined(connection, row_id, InboxStatus.DONE)
 
     async def unpark(self, connection: AsyncConnection, grant: Grant) -> Callable[[], None]:
-        """Lets what waited for a grant go on, in the transaction that stores it. Each takes a new place."""
+        """Resume the messages that were parked for a grant, in the transaction that stores it.
+
+        Returns:
+            What the caller calls once that transaction is committed.
+        """
         parked = await connection.execute(
-            select(inbox.c.id, inbox.c.conversation_id, inbox.c.scopes, inbox.c.accepted_at)
-            .join(conversations, conversations.c.id == inbox.c.conversation_id)
-            .where(
-                is_any(inbox.c.status, InboxStatus.PARKED),
-                inbox.c.provider == grant.provider,
-                inbox.c.sender_tenant == grant.identity.tenant,
-                inbox.c.sender_user_id == grant.identity.user_id,
-                conversations.c.channel == grant.identity.channel,
-            )
-            .order_by(conversations.c.channel, conversations.c.tenant, conversations.c.key, inbox.c.id)
-            .with_for_update(of=inbox)  # of two grants at once, one finds it
+            _PARKED,
+            {
+                "of_provider": grant.provider,
+                "of_tenant": grant.identity.tenant,
+                "of_user_id": grant.identity.user_id,
+                "of_channel": grant.identity.channel,
+            },
         )
         resumed = []
         for row in parked.all():
             if not set(row.scopes.split()) <= grant.scopes:
                 continue
             if row.accepted_at < datetime.now(UTC) - RESUMABLE_FOR:
-                await self._expire(connection, row.id, CONSENTED_TOO_LATE)
+                await expire(connection, row.id, CONSENTED_TOO_LATE)
                 continue
             await self.go_on(connection, row.id, row.conversation_id)
             resumed.append(row.conversation_id)
         return await self.resume(connection, resumed)
 
+    async def resume_due(self) -> None:
+        """Resume the messages whose time to be tried again has come."""
+        async with self._database.write() as connection:
+            resumed = []
+            for row in (await connection.execute(_DUE, {"now": datetime.now(UTC)})).all():
+                await self._wait_again(connection, row.id, row.conversation_id)
+                resumed.append(row.conversation_id)
+            committed = await self.resume(connection, list(dict.fromkeys(resumed)))
+        committed()
+
     async def resume(self, connection: AsyncConnection, conversation_ids: Sequence[int]) -> Callable[[], None]:
-        """Lets conversations in which something waits go on; what it returns is called when that is committed."""
+        """Have conversations drained in which the caller's transaction makes something wait.
+
+        Returns:
+            What the caller calls once that transaction is committed.
+        """
         await self._dispatcher.defer(connection, conversation_ids)
         return lambda: self._dispatcher.wake(conversation_ids)
 
     async def unfinished(self) -> list[int]:
-        """The conversations in which something waits, or was being done when its process died."""
+        """Return the ids of the conversations that have something to do: see the function of this name."""
         async with self._database.read() as connection:
             return await unfinished(connection)
 
-    async def _add_keys(self, connection: AsyncConnection, events: Sequence[Event]) -> list[bool]:
-        keys = [_keys(event) for event in events]
-        claims = [_claims(event) for event in events]
-        # In one order, so that two processes which add the same keys wait for each other and not for ever.
-        rows = sorted({key for each in (*keys, *claims) for key in each})
-        added = await connection.execute(self._insert_keys, {"rows": json.dumps(rows), "now": datetime.now(UTC)})
-        free: set[Key] = {(channel, tenant, key) for channel, tenant, key in added}
-        new = []
-        for each, claimed in zip(keys, claims, strict=True):
-            new.append(free.issuperset(each))
-            free.difference_update(each, claimed)
-        return new
-
-    async def _add_rows(self, connection: AsyncConnection, events: Sequence[Event]) -> list[int]:
-        places = await self._take_places(connection, [event.conversation for event in events])
-        rows = [
-            (*next(places[_key(event.conversation)]), event.payload, new_reference(), InboxStatus.WAITING)
-            for event in events
-        ]
-        await connection.execute(self._insert_messages, {"rows": json.dumps(rows), "now": datetime.now(UTC)})
-        return list(dict.fromkeys(row[0] for row in rows))
-
-    async def _take_places(
-        self, connection: AsyncConnection, wanted: Sequence[Conversation]
-    ) -> dict[Key, Iterator[tuple[int, int]]]:
-        """The next places in conversations, as many in each as it is named: its id and the place."""
-        shared = {_key(conversation): conversation.shared for conversation in wanted}
-        counts = Counter(map(_key, wanted))
-        rows = [(*key, int(shared[key]), counts[key]) for key in sorted(counts)]
-        taken = await connection.execute(self._take_next_places, {"rows": json.dumps(rows), "now": datetime.now(UTC)})
-        found = {(row.channel, row.tenant, row.key): row for row in taken}
-        return {key: _places(found[key], count) for key, count in counts.items()}
-
     async def take_key(self, connection: AsyncConnection, conversation: Conversation, key: str) -> bool:
-        """Whether a key is taken for the first time in a conversation's tenant."""
-        channel, tenant, _ = _key(conversation)
+        """Take a key in the tenant of a conversation. Return whether it was free."""
         row = self._database.upsert(dedupe_keys).values(
-            channel=channel, tenant=tenant, key=key, accepted_at=datetime.now(UTC)
+            channel=conversation.channel, tenant=conversation.tenant, key=key, accepted_at=datetime.now(UTC)
         )
         added = await connection.execute(row.on_conflict_do_nothing().returning(dedupe_keys.c.key))
         return added.first() is not None
 
     async def conversation_id(self, connection: AsyncConnection, conversation: Conversation) -> int:
-        """The id of a conversation, which need not have been heard of."""
+        """Return the id of a conversation, which is stored if nothing is known of it yet."""
         upsert = self._database.upsert(conversations).values(
             channel=conversation.channel,
             tenant=conversation.tenant,
@@ -506,83 +332,20 @@ class Inbox:
         )
         return int(made.scalar_one())
 
-    async def _wait_again(self, connection: AsyncConnection, row_id: int, conversation_id: int, **values: Any) -> None:
-        place = await self._next_place(connection, conversation_id)
-        await connection.execute(
-            update(inbox).where(inbox.c.id == row_id).values(status=InboxStatus.WAITING, place=place, **values)
-        )
-
-    def _is_too_old(self, row: Row[Any]) -> bool:
-        waits = row.status == InboxStatus.WAITING
-        since: datetime = row.renewed_at or row.accepted_at
-        return waits and datetime.now(UTC) - since > self._oldest
-
-    async def _next_place(self, connection: AsyncConnection, conversation_id: int) -> int:
-        taken = await connection.execute(
-            update(conversations)
-            .where(conversations.c.id == conversation_id)
-            .values(last_place=conversations.c.last_place + 1)
-            .returning(conversations.c.last_place)
-        )
-        return int(taken.scalar_one())
-
-    async def _load(self, statement: Select[Any]) -> list[Waiting]:
+    async def _load(self, statement: Select[Any], **of: int) -> list[WaitingMessage]:
         async with self._database.read() as connection:
-            return [Waiting(row.id, row.payload, row.lease > 0) for row in await connection.execute(statement)]
+            found = await connection.execute(statement, of)
+            return [WaitingMessage(row.id, row.payload, row.lease > 0) for row in found]
 
-    async def _expire(self, connection: AsyncConnection, row_id: int, reason: str) -> None:
-        unplayed = (inbox.c.id == row_id, is_any(inbox.c.status, InboxStatus.WAITING, InboxStatus.PARKED))
-        expired = update(inbox).where(*unplayed).values(status=InboxStatus.EXPIRED, error=reason)
-        if (await connection.execute(expired.returning(inbox.c.id))).first() is None:
-            return  # somebody has taken it since it was read
-        await self._end_joined(connection, row_id, InboxStatus.EXPIRED, reason)
-
-    async def _end_joined(self, connection: AsyncConnection, row_id: int, status: InboxStatus, error: str) -> None:
-        joined = (inbox.c.turn_id == row_id, is_any(inbox.c.status, InboxStatus.JOINED))
-        await connection.execute(update(inbox).where(*joined).values(status=status, error=error or None))
-
-    async def _is_played(self, connection: AsyncConnection, row: Row[Any]) -> bool:
-        if row.owner == self._dispatcher.owner:
-            return row.id in self._playing
-        return await self._dispatcher.is_alive(connection, row.owner)
-
-    async def _leave(self, connection: AsyncConnection, row: ClaimedMessage, **values: object) -> None:
-        fence = {"row_id": row.id, "known_lease": row.lease}
-        left = await connection.execute(_LEAVE.values(**values), fence)
-        if left.first() is None:
-            raise LeaseLostError
+    async def _wait_again(self, connection: AsyncConnection, row_id: int, conversation_id: int, **values: Any) -> None:
+        taken = await connection.execute(_NEXT_PLACE, {"conversation_id": conversation_id})
+        await connection.execute(
+            update(inbox)
+            .where(inbox.c.id == row_id)
+            .values(status=InboxStatus.WAITING, place=taken.scalar_one(), **values)
+        )
 
 
 async def unfinished(connection: AsyncConnection) -> list[int]:
-    """The conversations in which something waits, or was being done when its process died."""
-    unplayed = select(inbox.c.conversation_id).where(
-        is_any(inbox.c.status, InboxStatus.WAITING) | is_any(inbox.c.status, InboxStatus.RUNNING)
-    )
-    unsent = select(outbox.c.conversation_id).where(is_unsent)
-    return list((await connection.execute(unplayed.union(unsent))).scalars())
-
-
-def new_reference() -> str:
-    """What a person is told to name, and the log has."""
-    return secrets.token_hex(4)
-
-
-def _keys(event: Event) -> list[Key]:
-    """What an event is known by, within its tenant."""
-    channel, tenant, _ = _key(event.conversation)
-    keys = [f"event:{event.id}"] + ([f"message:{event.message_key}"] if event.message_key else [])
-    return [(channel, tenant, key) for key in keys]
-
-
-def _claims(event: Event) -> list[Key]:
-    """Return what an event takes without having to be the first to."""
-    channel, tenant, _ = _key(event.conversation)
-    return [(channel, tenant, f"message:{event.claims}")] if event.claims else []
-
-
-def _key(conversation: Conversation) -> Key:
-    return (conversation.channel, conversation.tenant, conversation.id)
-
-
-def _places(row: Row[Any], count: int) -> Iterator[tuple[int, int]]:
-    return iter([(row.id, place) for place in range(row.last_place - count + 1, row.last_place + 1)])
+    """Return the ids of the conversations in which something waits, or was being done when its process died."""
+    return list((await connection.execute(_UNFINISHED)).scalars())

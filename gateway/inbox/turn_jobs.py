@@ -1,4 +1,4 @@
-"""Divide new jobs among workers, and fetch one when a turn may begin."""
+"""The job manager of a worker: which worker looks for a new job, and when it fetches one."""
 
 import asyncio
 from collections.abc import Iterable, Sequence
@@ -13,19 +13,19 @@ from gateway.inbox.dispatch import TurnSlot
 class TurnJobs(JobManager):
     """The job manager of one of several workers, which divide the new jobs among themselves.
 
-    PostgreSQL notifies every worker of every new job, and each would look for it, though only one can have it. Here the
-    job's id chooses the worker that looks at once. If that one is full or has died, the others find the job when they
+    PostgreSQL notifies every worker of every new job, and each would look for it, though only one can get it. Here the
+    job's id chooses the worker that looks at once. If that worker is full or dead, the others find the job when they
     poll.
 
-    A worker runs more jobs than turns, since a job that delivers an answer is no turn: it fetches a job when a turn may
-    begin.
+    A worker runs more jobs than turns, since a job that only delivers an answer is no turn. It therefore takes a turn's
+    place before it fetches a job.
 
     Attributes:
-        slots: of the jobs that were fetched, by their id. Whoever runs a job takes its slot out.
+        slots: by job id, the slots of the jobs that were fetched. Whoever runs a job removes its slot from here.
 
     Args:
         turns: a semaphore with as many places as turns may run at once.
-        stopping: set when the worker is to stop, and fetches nothing more.
+        stopping: set when the worker is to stop. From then on it fetches nothing.
     """
 
     def __init__(self, connector: BaseConnector, turns: asyncio.Semaphore, stopping: asyncio.Event) -> None:
@@ -38,7 +38,7 @@ class TurnJobs(JobManager):
         self._notified = False
 
     def divide(self, worker_id: int, workers: Sequence[int]) -> None:
-        """Divide the new jobs from now on. Until the first call, this worker looks for each of them.
+        """Divide the new jobs from now on. Until the first call, this worker looks for every one of them.
 
         Args:
             worker_id: this worker's id.
@@ -47,7 +47,7 @@ class TurnJobs(JobManager):
         self._worker_id, self._workers = worker_id, workers
 
     async def fetch_job(self, queues: Iterable[str] | None, worker_id: int) -> Job | None:
-        """Fetch a job. Look again after a notification that came meanwhile, whose job the query may not have seen.
+        """Fetch a job, and look once more if a notification came meanwhile, whose job the query may not have seen.
 
         procrastinate's worker forgets such a notification.
         """
@@ -67,7 +67,7 @@ class TurnJobs(JobManager):
         return job
 
     async def _take(self, slot: TurnSlot) -> bool:
-        """Wait for a place among the turns; return `False` if the worker is to stop before there is one."""
+        """Wait for a place among the turns. Return whether there was one before the worker was to stop."""
         if not self._turns.locked():
             await slot.take()
             return True
@@ -85,12 +85,12 @@ class TurnJobs(JobManager):
         self, *, on_notification: NotificationCallback, queues: Iterable[str] | None = None
     ) -> None:
         async def notify(*, channel: str, notification: Notification) -> None:
-            if notification["type"] == "job_inserted" and not self._is_chosen(notification["job_id"]):
+            if notification["type"] == "job_inserted" and not self._is_ours(notification["job_id"]):
                 return
             self._notified = True
             await on_notification(channel=channel, notification=notification)
 
         await super().listen_for_jobs(on_notification=notify, queues=queues)
 
-    def _is_chosen(self, job_id: int) -> bool:
+    def _is_ours(self, job_id: int) -> bool:
         return not self._workers or self._workers[job_id % len(self._workers)] == self._worker_id

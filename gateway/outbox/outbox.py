@@ -18,7 +18,9 @@ from gateway.channels.errors import (
     RetryLaterError,
 )
 from gateway.channels.presenter import Delivery, Presenter, SignIn
-from gateway.inbox.inbox import MOST_DUE, TOO_OLD, Inbox, LeaseLostError, new_reference
+from gateway.inbox.accepting import new_reference
+from gateway.inbox.claims import TOO_OLD, LeaseLostError
+from gateway.inbox.inbox import MOST_DUE, Inbox
 from gateway.logs import describe
 from gateway.retries import next_try
 from gateway.settings import AmbiguousSends

@@ -11,7 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.channels.presenter import Presenter
 from gateway.channels.rendering import rendered
-from gateway.inbox.inbox import RESUMABLE_FOR, ClaimedMessage
+from gateway.inbox.claims import ClaimedMessage
+from gateway.inbox.inbox import RESUMABLE_FOR
 from gateway.runs.items import Role, SessionItem
 from gateway.runs.journal import ApprovalRequiredError
 from gateway.storage.tables import (

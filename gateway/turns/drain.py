@@ -4,8 +4,9 @@ import asyncio
 from collections.abc import Mapping
 
 from gateway.cancellation import exits_contained
+from gateway.inbox.claims import ClaimedMessage
 from gateway.inbox.dispatch import TurnSlot
-from gateway.inbox.inbox import ClaimedMessage, Inbox
+from gateway.inbox.inbox import Inbox
 from gateway.outbox.outbox import Outbox
 from gateway.request_context import request_context
 from gateway.storage.database import DatabaseUnavailableError

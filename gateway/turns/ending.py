@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from gateway.channels.interface import Interface
 from gateway.channels.presenter import HELD_ANSWER
 from gateway.channels.rendering import rendered
-from gateway.inbox.inbox import ClaimedMessage
+from gateway.inbox.claims import ClaimedMessage
 from gateway.outbox.outbox import PendingDelivery
 from gateway.retries import next_try
 from gateway.runs.journal import ApprovalRequiredError

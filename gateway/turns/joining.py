@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import replace
 from typing import Any
 
-from gateway.inbox.inbox import Inbox, Waiting
+from gateway.inbox.inbox import Inbox, WaitingMessage
 from gateway.settings import WhenBusy
 from gateway.timings import Timings
 from gateway.turns.approvals import Approvals
@@ -77,7 +77,7 @@ class MessageJoiner:
         while not await self._following(turn):  # noqa: ASYNC110 - another process may have accepted it
             await asyncio.sleep(self._timings.interruption_interval)
 
-    async def _following(self, turn: Turn) -> list[tuple[Waiting, Message]]:
+    async def _following(self, turn: Turn) -> list[tuple[WaitingMessage, Message]]:
         """Return the next messages in the conversation that may be joined to a turn."""
         following = []
         for waiting in await self._inbox.waiting_next(turn.row):
@@ -95,7 +95,7 @@ class MessageJoiner:
         approvals = self._approvals
         return approvals is None or not await approvals.is_answer(message, turn.row.conversation_id)
 
-    async def _read(self, turn: Turn, waiting: Waiting) -> Message | None:
+    async def _read(self, turn: Turn, waiting: WaitingMessage) -> Message | None:
         """Return a message that waits; `None` if another agent answers it or it cannot be read."""
         try:
             read = await self._reader.read(turn.interface, waiting.payload)

@@ -11,7 +11,7 @@ from pydantic_core import from_json
 from sqlalchemy import Executable, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from gateway.inbox.inbox import ClaimedMessage, LeaseLostError
+from gateway.inbox.claims import ClaimedMessage, LeaseLostError
 from gateway.runs.calls import with_outer
 from gateway.runs.events import ToolEnded, ToolOutcome, ToolStarted
 from gateway.runs.journal import RAISED, RecordedCall

@@ -3,8 +3,8 @@
 import logging
 from collections.abc import Sequence
 
+from gateway.inbox.claims import ClaimedMessage, LeaseLostError
 from gateway.inbox.dispatch import TurnSlot
-from gateway.inbox.inbox import ClaimedMessage, LeaseLostError
 from gateway.logs import describe
 from gateway.outbox.outbox import PendingDelivery
 from gateway.request_context import update_request_context

@@ -7,7 +7,7 @@ from gateway.agents.agent import Agent
 from gateway.agents.routing import Router
 from gateway.cancellation import exits_contained
 from gateway.channels.interface import Interface
-from gateway.inbox.inbox import ClaimedMessage
+from gateway.inbox.claims import ClaimedMessage
 from gateway.timings import Timings
 from toolkits import Message
 

@@ -7,7 +7,7 @@ from itertools import groupby
 
 from gateway.agents.agent import Agent
 from gateway.history.sessions import Sessions
-from gateway.inbox.inbox import ClaimedMessage
+from gateway.inbox.claims import ClaimedMessage
 from gateway.logs import describe
 from gateway.runs.engine import load_engine
 from gateway.runs.flow import nobody

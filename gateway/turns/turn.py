@@ -5,8 +5,8 @@ from dataclasses import dataclass, field, replace
 from gateway.agents.agent import Agent
 from gateway.channels.interface import Interface
 from gateway.channels.presenter import Presenter
+from gateway.inbox.claims import ClaimedMessage
 from gateway.inbox.dispatch import TurnSlot
-from gateway.inbox.inbox import ClaimedMessage
 from gateway.runs.items import SessionItem
 from gateway.runs.journal import ApprovalRequiredError
 from gateway.storage.tables import InboxStatus

@@ -12,7 +12,8 @@ from pydantic_ai.models.function import AgentInfo, FunctionModel
 from stage import Stage, obey, stage, stage_timings
 
 from gateway import Agent, SettingError, TurnContext
-from gateway.inbox.inbox import ClaimedMessage, Waiting
+from gateway.inbox.claims import ClaimedMessage
+from gateway.inbox.inbox import WaitingMessage
 from toolkits import Toolkit, tool
 
 
@@ -234,7 +235,7 @@ class Looks:
         self._look = scene.gateway.parts.inbox.waiting_next
         monkeypatch.setattr(scene.gateway.parts.inbox, "waiting_next", self)
 
-    async def __call__(self, row: ClaimedMessage) -> list[Waiting]:
+    async def __call__(self, row: ClaimedMessage) -> list[WaitingMessage]:
         self._count += 1
         return await self._look(row)
 

@@ -11,7 +11,7 @@ from peers.postgres import PostgresServer
 from sqlalchemy.ext.asyncio import AsyncConnection
 from stage import Stage, Vault, stage
 
-from gateway.inbox.inbox import ConversationBusyError
+from gateway.inbox.claims import ConversationBusyError
 from gateway.storage.tables import InboxStatus
 from oauth import Identity, Keyring
 from oauth.consent.coordinator import Grant
@@ -43,7 +43,8 @@ async def test_a_turn_that_ends_while_it_is_being_taken_over_is_not_played_again
     """Its worker was taken for dead, as its database had been away, and wrote the end after the other had looked."""
     scene = stage(tmp_path, [Vault()], database=postgres.make())
     inbox = scene.gateway.parts.inbox
-    look, looked = inbox._next, list[int]()
+    claims = inbox._claims
+    look, looked = claims._next, list[int]()
 
     async def look_before_it_ends(connection: AsyncConnection, here: Mapping[str, int]) -> Any:
         found = await look(connection, here)
@@ -56,7 +57,7 @@ async def test_a_turn_that_ends_while_it_is_being_taken_over_is_not_played_again
     async with scene.gateway.lifespan():
         await scene.write("alice", "one")
         await scene.change("UPDATE inbox SET status = 'running', lease = 1, attempts = 1, owner = 7")
-        monkeypatch.setattr(inbox, "_next", look_before_it_ends)
+        monkeypatch.setattr(claims, "_next", look_before_it_ends)
         with pytest.raises(ConversationBusyError):
             await inbox.claim(1)
     assert looked == [1]

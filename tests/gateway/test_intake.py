@@ -66,9 +66,11 @@ async def test_an_event_that_the_database_does_not_take_spoils_no_other(
     tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scene = stage(tmp_path, database=database_url)
-    inbox = scene.gateway.parts.inbox
-    real = inbox._add_rows
-    monkeypatch.setattr(inbox, "_add_rows", lambda connection, events: real(connection, [_spoilt(e) for e in events]))
+    writer = scene.gateway.parts.inbox._events
+    real = writer._add_messages
+    monkeypatch.setattr(
+        writer, "_add_messages", lambda connection, events: real(connection, list(map(_spoilt, events)))
+    )
     async with scene.open():
         results = await asyncio.gather(
             *(scene.gateway.host.accept(an_event(n)) for n in range(5)), return_exceptions=True

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from gateway.channels.live import shown_live
-from gateway.inbox.inbox import LeaseLostError
+from gateway.inbox.claims import LeaseLostError
 from gateway.logs import describe
 from gateway.request_context import get_request_context, set_request_context
 from gateway.retries import may_pass

@@ -1,0 +1,240 @@
+"""Claim messages: one worker at a time plays a message, and one that lost its claim can write nothing about it."""
+
+import logging
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Row, String, bindparam, func, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from gateway.inbox.dispatch import Dispatcher
+from gateway.storage.database import Database
+from gateway.storage.tables import InboxStatus, conversations, inbox, is_any, is_unsent, outbox
+from oauth import Identity
+from oauth.errors import UnderstudyError
+from toolkits import Conversation
+
+TOO_OLD = "It waited longer than UNDERSTUDY_ANSWER_WITHIN_HOURS."
+
+log = logging.getLogger(__name__)
+
+_in_conversation = inbox.c.conversation_id == bindparam("conversation_id")
+_running = select(inbox.c.id).where(_in_conversation, is_any(inbox.c.status, InboxStatus.RUNNING))
+_first_waiting = (
+    select(inbox.c.id)
+    .where(_in_conversation, is_any(inbox.c.status, InboxStatus.WAITING))
+    .order_by(inbox.c.place)
+    .limit(1)
+)
+_is_claimed = (
+    (inbox.c.id == bindparam("row_id"))
+    & is_any(inbox.c.status, InboxStatus.RUNNING)
+    & (inbox.c.lease == bindparam("known_lease"))
+)
+_is_joined = (inbox.c.turn_id == bindparam("row_id")) & is_any(inbox.c.status, InboxStatus.JOINED)
+
+_NEXT = (
+    select(inbox, conversations.c.channel, conversations.c.tenant, conversations.c.key, conversations.c.shared)
+    .join(conversations, conversations.c.id == inbox.c.conversation_id)
+    .where(inbox.c.id.in_([_running.scalar_subquery(), _first_waiting.scalar_subquery()]))
+)
+_FIRST_UNSENT = select(outbox.c.id).where(outbox.c.conversation_id == bindparam("conversation_id"), is_unsent).limit(1)
+_CLAIM = (
+    update(inbox)
+    .where(
+        inbox.c.id == bindparam("row_id"),
+        inbox.c.status == bindparam("known_status"),  # it may have ended since it was read, with the same lease
+        inbox.c.lease == bindparam("known_lease"),
+    )
+    .values(
+        status=InboxStatus.RUNNING,
+        attempts=bindparam("new_attempts"),
+        lease=inbox.c.lease + 1,
+        owner=bindparam("new_owner"),
+    )
+    .returning(inbox.c.id)
+)
+_UPDATE_CLAIMED = update(inbox).where(_is_claimed).returning(inbox.c.id)
+_END_CLAIMED = (
+    update(inbox)
+    .where(_is_claimed | _is_joined)
+    .values(
+        status=bindparam("new_status"),
+        error=bindparam("new_error"),
+        sender_tenant=func.coalesce(bindparam("new_sender_tenant", type_=String), inbox.c.sender_tenant),
+        sender_user_id=func.coalesce(bindparam("new_sender_user_id", type_=String), inbox.c.sender_user_id),
+    )
+    .returning(inbox.c.id)
+)
+_EXPIRE = (
+    update(inbox)
+    .where(inbox.c.id == bindparam("row_id"), is_any(inbox.c.status, InboxStatus.WAITING, InboxStatus.PARKED))
+    .values(status=InboxStatus.EXPIRED, error=bindparam("new_error"))
+    .returning(inbox.c.id)
+)
+_END_JOINED = update(inbox).where(_is_joined).values(status=bindparam("new_status"), error=bindparam("new_error"))
+
+
+class LeaseLostError(UnderstudyError):
+    """Another worker has taken this row over: nothing of this turn may be written."""
+
+
+class ConversationBusyError(UnderstudyError):
+    """A message of the conversation is being played elsewhere, or its worker is not known to be dead yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedMessage:
+    """An accepted message that this process has claimed to play it.
+
+    Args:
+        attempts: how often it was claimed, this time included, except where a turn was stopped through no fault of it.
+        lease: the number of this claim. Each later claim has a higher one, and with it ends this one.
+        reference: the id that its sender is told if something goes wrong.
+    """
+
+    id: int
+    conversation_id: int
+    conversation: Conversation
+    payload: str
+    attempts: int
+    lease: int
+    reference: str
+    accepted_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What there is to do in a conversation.
+
+    Args:
+        message: the message to play; `None` if none waits.
+        unsent: whether the outbox has something to send.
+    """
+
+    message: ClaimedMessage | None
+    unsent: bool
+
+
+class Claims:
+    """Claims messages for this process, and knows which of them it plays.
+
+    Args:
+        oldest: how old a message may be that is still answered.
+    """
+
+    def __init__(self, database: Database, dispatcher: Dispatcher, oldest: timedelta) -> None:
+        self._database = database
+        self._dispatcher = dispatcher
+        self._oldest = oldest
+        self._playing: set[int] = set()  # the ids of the rows that this process plays
+        # The ids of rows whose last claim does not count as an attempt, until that is stored.
+        self._uncounted: set[int] = set()
+
+    async def claim(self, conversation_id: int) -> Claim:
+        """See `Inbox.claim`."""
+        claim = await self._database.run_write(lambda connection: self._claim(connection, conversation_id))
+        if claim.message is not None:
+            self._playing.add(claim.message.id)
+            self._uncounted.discard(claim.message.id)
+        return claim
+
+    def let_go(self, row: ClaimedMessage) -> None:
+        """See `Inbox.let_go`."""
+        self._playing.discard(row.id)
+
+    async def release(self, row: ClaimedMessage, *, counted: bool) -> None:
+        """See `Inbox.release`."""
+        attempts = row.attempts if counted else row.attempts - 1
+        if not counted:
+            self._uncounted.add(row.id)
+        with suppress(LeaseLostError):
+            async with self._database.write() as connection:
+                await update_claimed(connection, row, status=InboxStatus.WAITING, attempts=attempts)
+        self._uncounted.discard(row.id)
+
+    async def _claim(self, connection: AsyncConnection, conversation_id: int) -> Claim:
+        here = {"conversation_id": conversation_id}
+        unsent = (await connection.execute(_FIRST_UNSENT, here)).first() is not None
+        found = await self._next(connection, here)
+        while found is not None and self._is_too_old(found):
+            await expire(connection, found.id, TOO_OLD)
+            log.warning("message %s waited longer than %s and is not answered", found.reference, self._oldest)
+            found = await self._next(connection, here)
+        if found is None:
+            return Claim(None, unsent)
+        known = {"row_id": found.id, "known_status": found.status, "known_lease": found.lease}
+        attempts = found.attempts if found.id in self._uncounted else found.attempts + 1
+        new = {"new_owner": self._dispatcher.owner, "new_attempts": attempts}
+        if (await connection.execute(_CLAIM, known | new)).first() is None:
+            raise ConversationBusyError
+        claimed = ClaimedMessage(
+            id=found.id,
+            conversation_id=conversation_id,
+            conversation=Conversation(found.channel, found.tenant, found.key, found.shared),
+            payload=found.payload,
+            attempts=attempts,
+            lease=found.lease + 1,
+            reference=found.reference,
+            accepted_at=found.accepted_at,
+        )
+        return Claim(claimed, unsent)
+
+    async def _next(self, connection: AsyncConnection, here: Mapping[str, int]) -> Row[Any] | None:
+        """Return the message that a dead worker left running in a conversation, else the first that waits there."""
+        rows = (await connection.execute(_NEXT, here)).all()
+        running = next((row for row in rows if row.status == InboxStatus.RUNNING), None)
+        if running is not None and await self._is_played(connection, running):
+            raise ConversationBusyError
+        return running or next(iter(rows), None)
+
+    async def _is_played(self, connection: AsyncConnection, row: Row[Any]) -> bool:
+        if row.owner == self._dispatcher.owner:
+            return row.id in self._playing
+        return await self._dispatcher.is_alive(connection, row.owner)
+
+    def _is_too_old(self, row: Row[Any]) -> bool:
+        since: datetime = row.renewed_at or row.accepted_at
+        return row.status == InboxStatus.WAITING and datetime.now(UTC) - since > self._oldest
+
+
+async def update_claimed(connection: AsyncConnection, row: ClaimedMessage, **values: object) -> None:
+    """Change the row of a claimed message, if the claim is still good.
+
+    Raises:
+        LeaseLostError: if it is not.
+    """
+    fence = {"row_id": row.id, "known_lease": row.lease}
+    updated = await connection.execute(_UPDATE_CLAIMED.values(**values), fence)
+    if updated.first() is None:
+        raise LeaseLostError
+
+
+async def end_claimed(
+    connection: AsyncConnection, row: ClaimedMessage, sender: Identity | None, status: InboxStatus, error: str
+) -> None:
+    """End a claimed message, and those that are joined to it, if the claim is still good: see `Inbox.end`."""
+    fence = {"row_id": row.id, "known_lease": row.lease}
+    new = {
+        "new_status": status,
+        "new_error": error or None,
+        "new_sender_tenant": sender.tenant if sender is not None else None,
+        "new_sender_user_id": sender.user_id if sender is not None else None,
+    }
+    ended = await connection.execute(_END_CLAIMED, fence | new)
+    if row.id not in ended.scalars():
+        raise LeaseLostError
+
+
+async def expire(connection: AsyncConnection, row_id: int, reason: str) -> None:
+    """End a message that no turn plays, and those that are joined to it, as one that waited too long."""
+    if (await connection.execute(_EXPIRE, {"row_id": row_id, "new_error": reason})).first() is not None:
+        await end_joined(connection, row_id, InboxStatus.EXPIRED, reason)
+
+
+async def end_joined(connection: AsyncConnection, row_id: int, status: InboxStatus, error: str = "") -> None:
+    """End the messages that are joined to another one."""
+    await connection.execute(_END_JOINED, {"row_id": row_id, "new_status": status, "new_error": error or None})
