@@ -9,8 +9,6 @@ from typing import Any
 
 from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
-from slack_bolt.async_app import AsyncAck, AsyncApp, AsyncBoltContext, AsyncBoltRequest
-from slack_bolt.authorization import AuthorizeResult
 from slack_sdk.signature import SignatureVerifier
 from slack_sdk.web.async_client import AsyncWebClient
 from starlette.requests import Request
@@ -32,7 +30,6 @@ from toolkits import Message
 
 CALL_TIMEOUT = 15  # seconds for one call of the Web API
 REJECTED_TOKEN = ("account_inactive", "invalid_auth", "not_authed", "token_expired", "token_revoked")
-MESSAGE = "understudy_message"
 UNINSTALLED = ("app_uninstalled", "tokens_revoked", "team_access_revoked")
 SCOPES = (
     "app_mentions:read",
@@ -57,10 +54,6 @@ COMMAND_TAKEN = "I answer you in a direct message."
 COMMAND_NOT_TAKEN = "I cannot write you a direct message now, so I did nothing. Please try again in a moment."
 
 log = logging.getLogger(__name__)
-
-# Bolt looks at SLACK_BOT_TOKEN and SLACK_CLIENT_ID by itself, and says what it would do with them, which it does not.
-_bolt_log = logging.getLogger(f"{__name__}.bolt")
-_bolt_log.setLevel(logging.ERROR)
 
 
 class SlackSettings(Settings):
@@ -162,16 +155,6 @@ class Slack(Interface):
         self._verifier = SignatureVerifier(settings.signing_secret.get_secret_value())
         self._answer_in_joined_threads = answer_in_joined_threads
         self._refusals = RefusalLog(self.channel)
-        # Bolt runs in the turn, on bodies that were verified when they came: by now their signature is stale.
-        self._bolt = AsyncApp(
-            logger=_bolt_log,
-            authorize=_authorize,
-            request_verification_enabled=False,
-            process_before_response=True,
-            raise_error_for_unhandled_request=True,
-        )
-        for event in ("app_mention", "message"):
-            self._bolt.event(event)(self._listen)
         self.presenter = SlackPresenter(self._workspaces, own)
 
     @classmethod
@@ -221,15 +204,9 @@ class Slack(Interface):
         body = json.loads(payload)
         if "slash_command" in body:
             return parse.to_command_message(body, payload)
-        request = AsyncBoltRequest(body=payload, headers={"content-type": ["application/json"]})
-        response = await self._bolt.async_dispatch(request)
-        if MESSAGE not in request.context:
-            raise RuntimeError(f"Bolt answered {response.status} to a stored event")
-        return request.context[MESSAGE]  # type: ignore[no-any-return]
-
-    async def _listen(self, ack: AsyncAck, body: dict[str, Any], context: AsyncBoltContext) -> None:
-        await ack()
-        context[MESSAGE] = parse.to_message(body, await self._bot_user(body))
+        if not parse.is_message(body):
+            raise ValueError("The stored payload is neither a message, a mention nor a slash command of Slack's.")
+        return parse.to_message(body, await self._bot_user(body))
 
     async def _bot_user(self, body: dict[str, Any]) -> str | None:
         return parse.bot_user(body) or await self._workspaces.bot_user(body)
@@ -322,8 +299,3 @@ def _check_headers(request: Request) -> None:
     timestamp, signature = request.headers.get(TIMESTAMP_HEADER, ""), request.headers.get(SIGNATURE_HEADER, "")
     if not (TIMESTAMP.fullmatch(timestamp) and SIGNATURE.fullmatch(signature)):
         raise WebhookRefusedError(401, "it has no signature of Slack's", "Slack did not send it.")
-
-
-async def _authorize(**_: Any) -> AuthorizeResult:
-    """Bolt calls nothing of Slack's: it reads stored events, and needs no token for that."""
-    return AuthorizeResult(enterprise_id=None, team_id=None, bot_token="none")  # noqa: S106 - it is none

@@ -62,11 +62,17 @@ def conversation_of(body: Body) -> Conversation:
     return Conversation(CHANNEL, _tenant(body), f"{channel}/{thread}" if thread else channel, not _is_direct(event))
 
 
+def is_message(body: Body) -> bool:
+    """Return whether an event is a message or a mention, whatever its subtype."""
+    event = body.get("event")
+    return isinstance(event, Mapping) and event.get("type") in ("app_mention", "message")
+
+
 def is_written(body: Body) -> bool:
     """Return whether an event is something new that a person wrote, or the bot itself."""
     event = body.get("event") or {}
     return (
-        event.get("type") in ("app_mention", "message")
+        is_message(body)
         and tenant_of(body) is not None
         and event.get("subtype") in WRITTEN_BY_PEOPLE
         and bool(event.get("user") and event.get("channel") and event.get("ts"))

@@ -327,3 +327,9 @@ async def test_a_body_that_is_no_event_is_refused(run: Run, slack: Slack, body: 
         answer = await running.client.post("/slack/events", content=body, headers=events.headers(body))
         assert answer.status_code == (401 if body == b"\xff" else 400)  # what Slack signs is text
         assert running.inbox() == []
+
+
+@pytest.mark.parametrize("stored", [{}, {"event": None}, {"event": {"type": "reaction_added"}}])
+async def test_a_stored_payload_that_is_no_message_is_named(slack: Slack, stored: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="neither a message, a mention nor a slash command"):
+        await slack.parse(json.dumps(stored))
