@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from gateway.channels.errors import DeliveryRefusedError
 from gateway.channels.live import LiveView
+from gateway.channels.sentences import SENT_AGAIN
 from gateway.runs.events import TurnEvent
 from oauth import Identity
 from toolkits import Conversation, Message
@@ -28,21 +29,11 @@ class SignIn:
     ticket: str
 
 
-SIGN_IN_TERMS = (
-    "The link is for you alone and works for ten minutes. Sign in, and if the page then shows a code, send it to me "
-    "here: after that I answer."
-)
-"""The sentence that stands beside a sign-in link."""
-
-
 HELD_ANSWER = "answer"
 """What `/start` is followed by where a person was told to write directly for an answer that waits for them."""
 
 
-AGAIN = "(Sent again: I cannot tell whether it reached you before.)"
-
-
-MARK_LENGTH = 100  # characters that a channel leaves free in each part, for marks like that
+MARK_LENGTH = 100  # characters that a channel leaves free in each part, for a mark like SENT_AGAIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +103,7 @@ class Presenter(ABC):
 
     def again(self, text: str) -> str:
         """A part of an answer, marked as one that may have come before. It has to be a part that the platform takes."""
-        return f"{AGAIN}\n{text}"
+        return f"{SENT_AGAIN}\n{text}"
 
     async def send_private_text(
         self, identity: Identity, conversation: Conversation, text: str, *, first: bool, key: str

@@ -2,10 +2,9 @@ import asyncio
 import logging
 
 from gateway.channels.presenter import Presenter
+from gateway.channels.sentences import NOT_RENDERED
 
 MOST_ON_LOOP = 2000  # characters: rendering them takes a few milliseconds
-
-NOT_RENDERED = "Sorry, I have an answer, but this channel could not show it."
 
 log = logging.getLogger(__name__)
 

@@ -29,7 +29,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response, StreamingResponse
 
 from gateway.channels import EventNotAcceptedError, Host, MalformedEventError, Thread, TranscriptEntry
-from gateway.channels.presenter import SIGN_IN_TERMS
+from gateway.channels.sentences import SIGN_IN_TERMS, sign_in_button, sign_in_request
 from gateway.logs import describe
 from interfaces.chatkit import parse
 from interfaces.chatkit.live import LiveItems
@@ -185,9 +185,7 @@ class TranscriptStore(Store[Visit]):
         if entry.provider is not None and is_last:
             person, name = context.person, self._host.provider_label(entry.provider)
             link = await self._host.sign_in_link(person.identity, person.name or person.user_id, entry.provider)
-            text = (
-                f"To answer that, I need you to connect your {name} account: [Connect {name}]({link}). {SIGN_IN_TERMS}"
-            )
+            text = f"{sign_in_request(name)}: [{sign_in_button(name)}]({link}). {SIGN_IN_TERMS}"
         content = [AssistantMessageContent(text=text)]
         return AssistantMessageItem(id=entry.id, thread_id=thread_id, created_at=entry.at, content=content)
 

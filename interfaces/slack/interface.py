@@ -18,6 +18,7 @@ from starlette.routing import BaseRoute, Route
 from gateway.channels import DeliveryAmbiguousError, DeliveryRefusedError, Host, Interface, RetryLaterError, check_id
 from gateway.channels.refusals import RefusalLog, WebhookRefusedError
 from gateway.channels.requests import parse_form, parse_json, read_body, read_form
+from gateway.channels.sentences import COMMAND_NOT_TAKEN, COMMAND_TAKEN
 from gateway.logs import describe
 from interfaces.slack import parse
 from interfaces.slack.errors import translated
@@ -50,8 +51,6 @@ LONGEST_AGE = 300  # seconds, of a timestamp that Slack's verifier takes
 SIGNATURE = re.compile(r"v0=[0-9a-f]{64}")
 COMMAND_ADDRESS = "/slack/commands"
 COMMAND_TIMEOUT = 2.0  # of the three seconds in which Slack wants an answer
-COMMAND_TAKEN = "I answer you in a direct message."
-COMMAND_NOT_TAKEN = "I cannot write you a direct message now, so I did nothing. Please try again in a moment."
 
 log = logging.getLogger(__name__)
 

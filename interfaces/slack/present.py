@@ -16,7 +16,7 @@ from gateway.channels import (
     RetryLaterError,
     SignIn,
 )
-from gateway.channels.presenter import SIGN_IN_TERMS
+from gateway.channels.sentences import SIGN_IN_TERMS, answer_held, answered_in, sign_in_button, sign_in_request
 from gateway.logs import describe
 from interfaces.slack.errors import translated
 from interfaces.slack.format import MrkdwnRenderer, escape, link
@@ -32,10 +32,10 @@ CLOCK_SKEW = timedelta(minutes=1)  # between Slack and us, at the most
 # https://docs.slack.dev/apis/web-api/rate-limits
 MOST_FOUND = 15
 
-ANSWERED = "I answered you in a direct message."
-log = logging.getLogger(__name__)
+ANSWERED = answered_in("a direct message")
+ANSWER_HELD = answer_held("Write to me in a direct message, and I will send it there.")
 
-UNREACHED = "The answer is for you alone, and I cannot reach you. Write to me in a direct message, and I send it there."
+log = logging.getLogger(__name__)
 
 
 class SlackPresenter(Presenter):
@@ -111,7 +111,7 @@ class SlackPresenter(Presenter):
         self, identity: Identity, conversation: Conversation, reply_to: str, *, reached: bool
     ) -> None:
         channel, _, thread = conversation.id.partition("/")
-        note = f"<@{identity.user_id}> {ANSWERED if reached else UNREACHED}"
+        note = f"<@{identity.user_id}> {ANSWERED if reached else ANSWER_HELD}"
         await self._post(conversation.tenant, channel, thread, note)
 
     def is_direct(self, identity: Identity, conversation: Conversation) -> bool:
@@ -123,15 +123,12 @@ class SlackPresenter(Presenter):
 
     async def send_sign_in(self, sign_in: SignIn) -> None:
         channel, _, thread = sign_in.conversation.id.partition("/")
-        where = ""
+        label, asked = escape(sign_in.label), "that"
         if sign_in.conversation.shared:
-            where = f" what you wrote in <#{channel}>"
+            asked = f"what you wrote in <#{channel}>"
             channel, thread = sign_in.identity.user_id, ""
-        text = (
-            f"To answer{where or ' that'}, I need you to connect your {escape(sign_in.label)} account: "
-            f"{link(f'Connect {escape(sign_in.label)}', await sign_in.link())}. "
-            f"{SIGN_IN_TERMS}"
-        )
+        button = link(sign_in_button(label), await sign_in.link())
+        text = f"{sign_in_request(label, asked)}: {button}. {SIGN_IN_TERMS}"
         await self._post(sign_in.conversation.tenant, channel, thread, text)
 
     async def _post(self, tenant: str, channel: str, thread: str, text: str, key: str | None = None) -> str | None:

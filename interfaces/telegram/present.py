@@ -17,7 +17,8 @@ from gateway.channels import (
     SignIn,
     Steps,
 )
-from gateway.channels.presenter import HELD_ANSWER, SIGN_IN_TERMS
+from gateway.channels.presenter import HELD_ANSWER
+from gateway.channels.sentences import SIGN_IN_TERMS, answer_held, answered_in, sign_in_button, sign_in_request
 from interfaces.telegram.format import HtmlRenderer
 from oauth import Identity
 from toolkits import Conversation, Message
@@ -25,8 +26,8 @@ from toolkits import Conversation, Message
 NOT_REACHED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 TOPIC_GONE = ("message thread not found", "topic_deleted")
 
-ANSWERED = "I answered you in our private chat."
-UNREACHED = "The answer is for you alone. Press the button, then Start: I send it to you there."
+ANSWERED = answered_in("our private chat")
+ANSWER_HELD = answer_held("Press the button, then Start, and I will send it to you there.")
 
 
 class TelegramPresenter(Presenter):
@@ -52,7 +53,7 @@ class TelegramPresenter(Presenter):
         if reached:
             return await self._send(conversation, ANSWERED, reply_to)
         button = InlineKeyboardButton("Get the answer", url=await self._start_link(HELD_ANSWER))
-        await self._send(conversation, UNREACHED, reply_to, reply_markup=InlineKeyboardMarkup.from_button(button))
+        await self._send(conversation, ANSWER_HELD, reply_to, reply_markup=InlineKeyboardMarkup.from_button(button))
         return None
 
     def is_direct(self, identity: Identity, conversation: Conversation) -> bool:
@@ -64,14 +65,13 @@ class TelegramPresenter(Presenter):
             # A bot cannot write first to somebody who never started it: they come to it by this button.
             # https://core.telegram.org/bots/features#deep-linking
             text = (
-                f"To answer that, I need you to connect your {label} account. "
-                "Press the button, then Start: I send you a link that only you see."
+                f"{sign_in_request(label)}. Press the button, then Start, and I will send you a link that only you see."
             )
             address = await self._start_link(sign_in.ticket)
         else:
-            text = f"To answer that, I need you to connect your {label} account. {SIGN_IN_TERMS}"
+            text = f"{sign_in_request(label)}. {SIGN_IN_TERMS}"
             address = await sign_in.link()
-        button = InlineKeyboardButton(f"Connect {sign_in.label}", url=address)
+        button = InlineKeyboardButton(sign_in_button(sign_in.label), url=address)
         await self._send(
             sign_in.conversation, text, sign_in.reply_to, reply_markup=InlineKeyboardMarkup.from_button(button)
         )

@@ -23,8 +23,8 @@ from gateway.channels import (
     SignIn,
     Steps,
 )
-from gateway.channels.presenter import SIGN_IN_TERMS
 from gateway.channels.requests import retry_after
+from gateway.channels.sentences import SIGN_IN_TERMS, sign_in_request
 from interfaces.whatsapp.format import WhatsAppRenderer
 from interfaces.whatsapp.parse import PREFIX
 from toolkits import Conversation, Message
@@ -77,10 +77,7 @@ class WhatsAppPresenter(Presenter):
         )
 
     async def send_sign_in(self, sign_in: SignIn) -> None:
-        text = (
-            f"To answer that, I need you to connect your {sign_in.label} account:\n{await sign_in.link()}\n"
-            f"{SIGN_IN_TERMS}"
-        )
+        text = f"{sign_in_request(sign_in.label)}:\n{await sign_in.link()}\n{SIGN_IN_TERMS}"
         await self.send_text(sign_in.conversation, text, sign_in.reply_to, key="")
 
     @asynccontextmanager

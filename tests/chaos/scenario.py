@@ -16,7 +16,7 @@ from peers.telegram import TelegramServer
 from peers.wait import wait_until
 from sqlalchemy import create_engine, text
 
-from gateway.channels.presenter import AGAIN
+from gateway.channels.sentences import SENT_AGAIN
 
 KILLED_AT_START = 0.02  # the chance of it, ten times a second
 LINES = 4  # conversations on each channel
@@ -164,7 +164,7 @@ class Scenario:
         report = self.report
         for line in self._lines:
             said = line.read()
-            found = [(match[1], AGAIN in words) for words in said for match in TOKEN.finditer(words)]
+            found = [(match[1], SENT_AGAIN in words) for words in said for match in TOKEN.finditer(words)]
             count = Counter(token for token, _ in found)
             again = Counter(token for token, is_marked in found if is_marked)
             accepted = self._accepted[line.name]

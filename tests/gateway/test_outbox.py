@@ -15,7 +15,8 @@ from gateway.channels.errors import (
     RecipientUnreachableError,
     RetryLaterError,
 )
-from gateway.channels.presenter import AGAIN, Delivery
+from gateway.channels.presenter import Delivery
+from gateway.channels.sentences import SENT_AGAIN
 
 LATER = timedelta(hours=1)
 
@@ -107,7 +108,7 @@ async def test_an_answer_that_may_have_arrived_is_sent_again_with_a_mark(tmp_pat
     scene = stage(tmp_path, database=database_url, timings=IMPATIENT)
     scene.channel.presenter.failures.append(DeliveryAmbiguousError("the answer was lost"))
     async with scene.open():
-        assert await scene.ask("alice", "hello") == f"{AGAIN}\nheard: hello"
+        assert await scene.ask("alice", "hello") == f"{SENT_AGAIN}\nheard: hello"
     assert scene.rows("SELECT count(*) FROM outbox WHERE ambiguous") == [(1,)]
 
 
@@ -187,7 +188,7 @@ async def test_what_was_being_sent_when_the_process_died_counts_as_ambiguous(tmp
     await first.change("UPDATE outbox SET status = 'sending'")
     second = stage(tmp_path)
     async with second.open():
-        assert (await second.wait_for(1))[0].text == f"{AGAIN}\nheard: hello"
+        assert (await second.wait_for(1))[0].text == f"{SENT_AGAIN}\nheard: hello"
 
 
 async def test_a_long_answer_goes_on_with_the_part_that_was_next(
@@ -337,4 +338,4 @@ async def test_a_message_whose_model_fails_for_ever_is_a_dead_letter(
 def test_a_mark_fits_into_what_the_channels_leave_free() -> None:
     from gateway.channels.presenter import MARK_LENGTH
 
-    assert len(AGAIN) + 1 <= MARK_LENGTH
+    assert len(SENT_AGAIN) + 1 <= MARK_LENGTH

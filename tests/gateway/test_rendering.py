@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from stage import Stage, place, stage
 
-from gateway.channels.rendering import NOT_RENDERED
+from gateway.channels.sentences import NOT_RENDERED
 
 
 def failing(scene: Stage, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,7 +32,7 @@ async def test_a_slash_command_is_answered_in_a_direct_message_once(
     async with run(slack) as running:
         form = events.slash_command(command, text)
         answer = await post_command(running, form)
-        assert answer.json() == {"response_type": "ephemeral", "text": "I answer you in a direct message."}
+        assert answer.json() == {"response_type": "ephemeral", "text": "I will answer you in a direct message."}
         await post_command(running, form)
         assert "no account" in (await said(emulate, emulate.slack_dm("alice"), 1))[0]
         assert len(running.inbox()) == 1

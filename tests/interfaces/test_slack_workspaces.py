@@ -264,7 +264,7 @@ async def test_a_slash_command_works_in_a_workspace_of_an_organization_that_sent
         if is_whole:
             await wait_until_async(lambda: api.said("xoxb-E1"), what="it is answered")
         else:
-            assert "I cannot write you" in answer.json()["text"]
+            assert "I cannot send you" in answer.json()["text"]
             assert running.inbox() == []
 
 

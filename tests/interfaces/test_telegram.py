@@ -12,7 +12,7 @@ from stage import FakeProvider, Orders, obey
 from telegram.error import RetryAfter
 
 from gateway import SettingError, TurnContext
-from gateway.channels.presenter import AGAIN
+from gateway.channels.sentences import SENT_AGAIN
 from gateway.retries import LONGEST_WAIT, SHORTEST_WAIT
 from interfaces.telegram import Telegram
 from interfaces.telegram.request import TelegramRequest
@@ -404,7 +404,7 @@ async def test_an_answer_that_cannot_be_read_is_sent_again_with_a_mark(
     async with run(bot) as running:
         telegram.fail("sendMessage", 200, after=True, body=body)
         await post(running, telegram, updates.private_message("hello"))
-        assert await said(telegram, ALICE, 2) == ["heard", f"{AGAIN}\nheard"]
+        assert await said(telegram, ALICE, 2) == ["heard", f"{SENT_AGAIN}\nheard"]
         assert running.prompts == ["hello"]
 
 
@@ -415,7 +415,7 @@ async def test_a_failure_that_telegram_does_not_tell_of_is_not_believed(
     async with run(bot) as running:
         telegram.fail("sendMessage", code, after=True, body=body)
         await post(running, telegram, updates.private_message("hello"))
-        assert await said(telegram, ALICE, 2) == ["heard", f"{AGAIN}\nheard"]
+        assert await said(telegram, ALICE, 2) == ["heard", f"{SENT_AGAIN}\nheard"]
 
 
 @pytest.mark.parametrize("code", [400, 401, 403, 404, 409])
