@@ -10,7 +10,7 @@ from gateway.channels.errors import (
 from gateway.channels.event import Event, MalformedEventError, check_id
 from gateway.channels.host import Host
 from gateway.channels.interface import Interface
-from gateway.channels.live import LiveView, Step, Steps
+from gateway.channels.live import LiveView, MessageView, Step, Steps
 from gateway.channels.presenter import Delivery, Presenter, SignIn
 from gateway.history.threads import Thread, ThreadStore
 from gateway.history.transcript import TranscriptEntry
@@ -25,6 +25,7 @@ __all__ = [
     "Interface",
     "LiveView",
     "MalformedEventError",
+    "MessageView",
     "Presenter",
     "RecipientUnreachableError",
     "RetryLaterError",

@@ -6,13 +6,16 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import ClassVar, Generic, TypeVar
 
 from gateway.logs import describe
 from gateway.runs.events import PhaseEnded, PhaseStarted, ToolEnded, ToolStarted, TurnEvent
 from gateway.timings import DEFAULT_TIMINGS, Timings
 
 MOST_STEPS = 15  # in one status
+
+Posted = TypeVar("Posted")
+"""How a channel finds a message that it posted."""
 
 log = logging.getLogger(__name__)
 
@@ -89,6 +92,47 @@ class LiveView(ABC):
     async def close(self) -> None:
         """Takes away what was shown: the turn is over."""
         return
+
+
+class MessageView(LiveView, Generic[Posted]):
+    """Shows the phases of a turn as one message, which is edited as they go on and deleted at the end.
+
+    A turn without phases shows none: see `Steps.has_phases`.
+    """
+
+    def __init__(self) -> None:
+        self.posted: Posted | None = None
+        self._shown = ""
+
+    @abstractmethod
+    async def post(self, text: str) -> Posted:
+        """Post the message; return what `edit` and `delete` need to find it."""
+
+    @abstractmethod
+    async def edit(self, posted: Posted, text: str) -> None:
+        """Replace the text of the message."""
+
+    @abstractmethod
+    async def delete(self, posted: Posted) -> None:
+        """Delete the message."""
+
+    def escape(self, text: str) -> str:
+        """Return a plain text as the platform takes it."""
+        return text
+
+    async def update(self, steps: Steps) -> None:
+        text = self.escape(steps.text())
+        if not steps.has_phases or text == self._shown:
+            return
+        if self.posted is None:
+            self.posted = await self.post(text)
+        else:
+            await self.edit(self.posted, text)
+        self._shown = text
+
+    async def close(self) -> None:
+        if self.posted is not None:
+            await self.delete(self.posted)
 
 
 @asynccontextmanager

@@ -1,11 +1,11 @@
-"""What is seen of a turn while it runs."""
+"""What a thread in Slack shows of a turn while it runs."""
 
 from typing import Any
 
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from gateway.channels import LiveView, Step, Steps
+from gateway.channels import MessageView, Step, Steps
 from gateway.channels.live import timed
 from interfaces.slack.errors import reason_of
 from interfaces.slack.format import escape
@@ -16,10 +16,10 @@ MOST_CARDS = 40  # in a message, of the fifty blocks that Slack takes
 LONGEST_TITLE = 200  # characters
 
 
-class SlackLiveView(LiveView):
-    """In a thread the phases of a flow are task cards, and what else takes time the assistant's status.
+class SlackLiveView(MessageView[tuple[str, str]]):
+    """Shows a turn in a thread: phases of a flow as task cards, anything else that takes time as the app's status.
 
-    Where the app has neither, the phases are a message, edited as they go on.
+    Where Slack refuses both to the app, and outside threads, the phases are an ordinary message.
 
     https://docs.slack.dev/reference/methods/chat.startStream
     https://docs.slack.dev/reference/methods/assistant.threads.setStatus
@@ -28,53 +28,60 @@ class SlackLiveView(LiveView):
     every = 3.0  # https://docs.slack.dev/apis/web-api/rate-limits: about one message a second in a channel
 
     def __init__(self, workspaces: Workspaces, message: Message) -> None:
+        super().__init__()
         self._workspaces = workspaces
         self._tenant = message.conversation.tenant
         self._channel, _, self._thread = message.conversation.id.partition("/")
         self._sender = message.sender
-        self._has_cards = self._has_status = bool(self._thread)
-        self._cards: list[dict[str, Any]] = []  # as they were shown
+        self._takes_cards = self._takes_status = bool(self._thread)
+        self._cards: list[dict[str, Any]] = []  # as Slack shows them
         self._status = ""
-        self._posted: tuple[str, str] | None = None  # the channel and the time of the message
-        self._shown = ""
 
     async def update(self, steps: Steps) -> None:
-        client = await self._workspaces.client(self._tenant)
-        if steps.has_phases and self._has_cards and await self._show_cards(client, steps):
+        if steps.has_phases and self._takes_cards and await self._show_cards(steps):
             return
         running = [step.label for step in steps.latest if not step.is_over]
         status = f"is at {running[-1]}…" if running else "is thinking…"
-        if self._has_status and await self._set_status(client, status):
+        if self._takes_status and await self._set_status(status):
             return
-        text = escape(steps.text())
-        if not steps.has_phases or text == self._shown:
-            return
-        if self._posted is None:
-            sent = await client.chat_postMessage(channel=self._channel, thread_ts=self._thread or None, text=text)
-            self._posted = (str(sent["channel"]), str(sent["ts"]))
-        else:
-            await client.chat_update(channel=self._posted[0], ts=self._posted[1], text=text)
-        self._shown = text
+        await super().update(steps)
 
     async def close(self) -> None:
-        if self._posted is None and not self._status:
-            return
-        client = await self._workspaces.client(self._tenant)
-        if self._posted is not None:
-            channel, ts = self._posted
-            if self._cards:
-                await self._stop_stream(client, channel, ts)
-            await client.chat_delete(channel=channel, ts=ts)
-        if self._status:  # an answer there takes it away, but the answer may go to its person alone
-            await self._set_status(client, "")
+        await super().close()
+        if self._status:  # an answer in the thread clears it, but the answer may go to its person alone
+            await self._set_status("")
 
-    async def _show_cards(self, client: AsyncWebClient, steps: Steps) -> bool:
-        """Whether the app has task cards."""
+    def escape(self, text: str) -> str:
+        return escape(text)
+
+    async def post(self, text: str) -> tuple[str, str]:
+        """Post the message; return its channel and its `ts`."""
+        client = await self._client()
+        sent = await client.chat_postMessage(channel=self._channel, thread_ts=self._thread or None, text=text)
+        return str(sent["channel"]), str(sent["ts"])
+
+    async def edit(self, posted: tuple[str, str], text: str) -> None:
+        channel, ts = posted
+        await (await self._client()).chat_update(channel=channel, ts=ts, text=text)
+
+    async def delete(self, posted: tuple[str, str]) -> None:
+        client, (channel, ts) = await self._client(), posted
+        if self._cards:
+            await _stop_stream(client, channel, ts)
+        await client.chat_delete(channel=channel, ts=ts)
+
+    async def _client(self) -> AsyncWebClient:
+        return await self._workspaces.client(self._tenant)
+
+    async def _show_cards(self, steps: Steps) -> bool:
+        """Show the steps as task cards of a stream; return whether Slack lets the app stream."""
+        client = await self._client()
         cards = [_card(number, step) for number, step in enumerate(steps.all[:MOST_CARDS])]
         changed = [card for card in cards if card not in self._cards]
-        if self._posted is not None:
+        if self.posted is not None:
+            channel, ts = self.posted
             if changed:
-                await client.chat_appendStream(channel=self._posted[0], ts=self._posted[1], chunks=changed)
+                await client.chat_appendStream(channel=channel, ts=ts, chunks=changed)
             self._cards = cards
             return True
         try:
@@ -87,26 +94,28 @@ class SlackLiveView(LiveView):
                 chunks=changed,
             )
         except SlackApiError:
-            self._has_cards = False
+            self._takes_cards = False
             return False
-        self._posted, self._cards = (str(started["channel"]), str(started["ts"])), cards
+        self.posted, self._cards = (str(started["channel"]), str(started["ts"])), cards
         return True
 
-    async def _stop_stream(self, client: AsyncWebClient, channel: str, ts: str) -> None:
-        try:
-            await client.chat_stopStream(channel=channel, ts=ts)
-        except SlackApiError as error:
-            if reason_of(error) != "message_not_in_streaming_state":  # which Slack ends by itself
-                raise
-
-    async def _set_status(self, client: AsyncWebClient, status: str) -> bool:
-        """Whether the app is an assistant there."""
+    async def _set_status(self, status: str) -> bool:
+        """Set the app's status in the thread; return whether Slack takes one."""
+        client = await self._client()
         try:
             await client.assistant_threads_setStatus(channel_id=self._channel, thread_ts=self._thread, status=status)
             self._status = status
         except SlackApiError:
-            self._has_status = False
-        return self._has_status
+            self._takes_status = False
+        return self._takes_status
+
+
+async def _stop_stream(client: AsyncWebClient, channel: str, ts: str) -> None:
+    try:
+        await client.chat_stopStream(channel=channel, ts=ts)
+    except SlackApiError as error:
+        if reason_of(error) != "message_not_in_streaming_state":  # Slack may end a stream by itself
+            raise
 
 
 def _card(number: int, step: Step) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from typing import Any
 
 import httpx
 from telegram import Bot, InlineKeyboardButton, InlineKeyboardMarkup, LinkPreviewOptions, ReplyParameters
-from telegram.constants import ChatAction, ParseMode
+from telegram.constants import ParseMode
 from telegram.error import BadRequest, ChatMigrated, Conflict, Forbidden, InvalidToken, NetworkError, RetryAfter
 
 from gateway.channels import (
@@ -15,11 +15,11 @@ from gateway.channels import (
     RecipientUnreachableError,
     RetryLaterError,
     SignIn,
-    Steps,
 )
 from gateway.channels.presenter import HELD_ANSWER
 from gateway.channels.sentences import SIGN_IN_TERMS, answer_held, answered_in, sign_in_button, sign_in_request
 from interfaces.telegram.format import HtmlRenderer
+from interfaces.telegram.live import TelegramLiveView
 from oauth import Identity
 from toolkits import Conversation, Message
 
@@ -77,7 +77,7 @@ class TelegramPresenter(Presenter):
         )
 
     def live_view(self, message: Message) -> LiveView:
-        return TelegramLiveView(self._bot, message.conversation, self._renderer)
+        return TelegramLiveView(self._bot, message.conversation)
 
     async def _start_link(self, parameter: str) -> str:
         me = await self._bot.get_me()
@@ -143,39 +143,3 @@ def _meaning(error: Exception) -> Exception:
 def _seconds(error: RetryAfter) -> float:
     after = error.retry_after
     return float(after) if isinstance(after, (int, float)) else after.total_seconds()
-
-
-class TelegramLiveView(LiveView):
-    """The bot is seen typing; the phases of a flow are a message, edited as they go on and deleted at the end.
-
-    https://core.telegram.org/bots/api#sendchataction
-    """
-
-    every = 4.0  # an action is shown for five seconds; a group takes 20 messages a minute
-
-    def __init__(self, bot: Bot, conversation: Conversation, renderer: HtmlRenderer) -> None:
-        chat, _, topic = conversation.id.partition("/")
-        self._bot = bot
-        self._chat = int(chat)
-        self._topic = int(topic) if topic else None
-        self._renderer = renderer
-        self._message_id: int | None = None
-        self._shown = ""
-
-    async def update(self, steps: Steps) -> None:
-        await self._bot.send_chat_action(self._chat, ChatAction.TYPING, message_thread_id=self._topic)
-        text = self._renderer.escape(steps.text())
-        if not steps.has_phases or text == self._shown:
-            return
-        if self._message_id is None:
-            sent = await self._bot.send_message(
-                self._chat, text, ParseMode.HTML, message_thread_id=self._topic, disable_notification=True
-            )
-            self._message_id = sent.message_id
-        else:
-            await self._bot.edit_message_text(text, self._chat, self._message_id, parse_mode=ParseMode.HTML)
-        self._shown = text
-
-    async def close(self) -> None:
-        if self._message_id is not None:
-            await self._bot.delete_message(self._chat, self._message_id)

@@ -1,13 +1,11 @@
 from collections.abc import AsyncIterator
-from typing import Any
 
 from gateway.channels import Delivery, Presenter, SignIn
 from gateway.pubsub.pubsub import Listeners
-from gateway.runs.events import PhaseEnded, PhaseStarted, TextDelta, ToolStarted, TurnEvent
+from gateway.runs.events import TurnEvent
 from interfaces.web.format import to_html
+from interfaces.web.live import Update, to_update
 from toolkits import Conversation, Message
-
-Update = dict[str, Any]
 
 
 class WebPresenter(Presenter):
@@ -19,15 +17,8 @@ class WebPresenter(Presenter):
         self._windows = Listeners[str, Update]()
 
     async def show(self, message: Message, event: TurnEvent) -> None:
-        if isinstance(event, TextDelta):
-            self._windows.tell(message.conversation.id, {"type": "delta", "text": event.text})
-        elif isinstance(event, ToolStarted):
-            self._windows.tell(message.conversation.id, {"type": "tool", "name": event.tool})
-        elif isinstance(event, PhaseStarted):
-            self._windows.tell(message.conversation.id, {"type": "phase", "label": event.label})
-        elif isinstance(event, PhaseEnded):
-            took = {"label": event.label, "elapsed": event.elapsed_ms}
-            self._windows.tell(message.conversation.id, {"type": "phase_ended", **took})
+        if (update := to_update(event)) is not None:
+            self._windows.tell(message.conversation.id, update)
 
     def parts(self, markdown: str) -> list[str]:
         return [to_html(markdown)]

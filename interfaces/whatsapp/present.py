@@ -21,11 +21,11 @@ from gateway.channels import (
     RecipientUnreachableError,
     RetryLaterError,
     SignIn,
-    Steps,
 )
 from gateway.channels.requests import retry_after
 from gateway.channels.sentences import SIGN_IN_TERMS, sign_in_request
 from interfaces.whatsapp.format import WhatsAppRenderer
+from interfaces.whatsapp.live import TypingIndicator
 from interfaces.whatsapp.parse import PREFIX
 from toolkits import Conversation, Message
 
@@ -101,19 +101,6 @@ class WhatsAppPresenter(Presenter):
             raise ConnectionError(f"Twilio cannot be reached: {error}") from error
         except Exception as error:  # a body that is not Twilio's fails in the library in many ways
             raise DeliveryAmbiguousError(f"Twilio's answer was lost or cannot be read: {error!r}") from error
-
-
-class TypingIndicator(LiveView):
-    """https://www.twilio.com/docs/whatsapp/api/typing-indicators-resource"""
-
-    every = 20.0  # it is shown for 25 seconds
-
-    def __init__(self, client: Client, message_id: str) -> None:
-        self._client = client
-        self._message_id = message_id
-
-    async def update(self, steps: Steps) -> None:
-        await self._client.messaging.v2.typing_indicator.create_async(channel="whatsapp", message_id=self._message_id)
 
 
 class PausingHttpClient(AsyncTwilioHttpClient):  # type: ignore[misc]

@@ -1,0 +1,22 @@
+"""What a window shows of a turn while it runs."""
+
+from typing import Any
+
+from gateway.runs.events import PhaseEnded, PhaseStarted, TextDelta, ToolStarted, TurnEvent
+
+Update = dict[str, Any]
+"""A message to a window: see `static/chat.js`."""
+
+
+def to_update(event: TurnEvent) -> Update | None:
+    """Return the update that shows an event; `None` for one that is not shown."""
+    match event:
+        case TextDelta(text):
+            return {"type": "delta", "text": text}
+        case ToolStarted(tool=tool):
+            return {"type": "tool", "name": tool}
+        case PhaseStarted(label):
+            return {"type": "phase", "label": label}
+        case PhaseEnded(label, elapsed_ms):
+            return {"type": "phase_ended", "label": label, "elapsed": elapsed_ms}
+    return None

@@ -1,0 +1,18 @@
+"""What a chat in WhatsApp shows of a turn while it runs."""
+
+from twilio.rest import Client
+
+from gateway.channels import LiveView, Steps
+
+
+class TypingIndicator(LiveView):
+    """Shows that the bot is typing: https://www.twilio.com/docs/whatsapp/api/typing-indicators-resource"""
+
+    every = 20.0  # it is shown for 25 seconds
+
+    def __init__(self, client: Client, message_id: str) -> None:
+        self._client = client
+        self._message_id = message_id
+
+    async def update(self, steps: Steps) -> None:
+        await self._client.messaging.v2.typing_indicator.create_async(channel="whatsapp", message_id=self._message_id)
