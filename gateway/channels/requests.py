@@ -2,9 +2,6 @@
 
 import asyncio
 import re
-from collections.abc import Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -12,7 +9,7 @@ from pydantic_core import from_json
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 
-from gateway.retries import UNKNOWN_WAIT, bounded_wait
+from gateway.retries import UNKNOWN_WAIT
 
 MOST_BYTES = 1024 * 1024  # of a webhook: the platforms send a fraction of it
 MOST_FORM_BYTES = 256 * 1024
@@ -27,24 +24,6 @@ FORM = "application/x-www-form-urlencoded"
 _ESCAPE = re.compile(
     rb"\\(?:\\|u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2}|u0000))"
 )
-
-
-def retry_after(headers: Mapping[str, str]) -> float:
-    """Return the seconds that a platform asks to wait for, as a number or a date (RFC 9110, section 10.2.3).
-
-    They are at least one, at most an hour, and five where the header says nothing that makes sense.
-    """
-    given = next((value for name, value in headers.items() if name.lower() == "retry-after"), "")
-    try:
-        return bounded_wait(float(given))
-    except ValueError:
-        pass
-    try:
-        until = parsedate_to_datetime(given)
-    except (ValueError, OverflowError):
-        return UNKNOWN_WAIT
-    until = until.replace(tzinfo=UTC) if until.tzinfo is None else until
-    return bounded_wait((until - datetime.now(UTC)).total_seconds())
 
 
 class _Memory:

@@ -1,14 +1,12 @@
 """Translate failed calls of Slack's Web API into the delivery errors of the gateway."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager
 
-import aiohttp
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from gateway.channels import DeliveryAmbiguousError, DeliveryRefusedError, RecipientUnreachableError, RetryLaterError
-from gateway.channels.requests import retry_after
+from gateway.channels.http_errors import delivery_errors, retry_after
 
 RATE_LIMITED = frozenset({"ratelimited", "rate_limited"})
 # What Slack answers when something went wrong there; every other error that it names stays what it is.
@@ -19,22 +17,9 @@ GONE = frozenset(
 )
 
 
-@asynccontextmanager
-async def translated() -> AsyncIterator[None]:
-    """Translate the errors of a call into those of a presenter.
-
-    Raises:
-        DeliveryRefusedError, DeliveryAmbiguousError, RetryLaterError: as what sends does.
-        ConnectionError: if Slack did not take the call.
-    """
-    try:
-        yield
-    except SlackApiError as error:
-        raise _meaning(error) from error
-    except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-        raise ConnectionError(f"Slack cannot be reached: {error}") from error
-    except Exception as error:  # a body that is not Slack's fails in the library in many ways
-        raise DeliveryAmbiguousError(f"Slack's answer was lost or cannot be read: {error!r}") from error
+def slack_errors() -> AbstractContextManager[None]:
+    """Translate the errors of a call of the Web API: see `delivery_errors`."""
+    return delivery_errors("Slack", _meaning)
 
 
 def reason_of(error: SlackApiError) -> str | None:
@@ -44,8 +29,10 @@ def reason_of(error: SlackApiError) -> str | None:
     return data.get("error") if isinstance(data, dict) else None
 
 
-def _meaning(error: SlackApiError) -> Exception:
+def _meaning(error: Exception) -> Exception | None:
     """https://docs.slack.dev/apis/web-api/rate-limits and the errors of each method."""
+    if not isinstance(error, SlackApiError):
+        return None
     response, reason = error.response, reason_of(error)
     status = response.status_code if isinstance(response, AsyncSlackResponse) else response.status
     if status == 429 or reason in RATE_LIMITED:

@@ -21,7 +21,7 @@ from gateway.channels.requests import parse_form, parse_json, read_body, read_fo
 from gateway.channels.sentences import COMMAND_NOT_TAKEN, COMMAND_TAKEN
 from gateway.logs import describe
 from interfaces.slack import parse
-from interfaces.slack.errors import translated
+from interfaces.slack.errors import slack_errors
 from interfaces.slack.present import SlackPresenter
 from interfaces.slack.schema import check_event
 from interfaces.slack.workspaces import ManyWorkspaces, OneWorkspace
@@ -181,7 +181,7 @@ class Slack(Interface):
 
     async def _find_bot(self, client: AsyncWebClient) -> str | None:
         try:
-            async with translated():
+            with slack_errors():
                 return str((await client.auth_test())["user_id"])
         except DeliveryRefusedError as refusal:
             if str(refusal) in REJECTED_TOKEN:

@@ -18,7 +18,7 @@ from gateway.channels import (
 )
 from gateway.channels.sentences import SIGN_IN_TERMS, answer_held, answered_in, sign_in_button, sign_in_request
 from gateway.logs import describe
-from interfaces.slack.errors import translated
+from interfaces.slack.errors import slack_errors
 from interfaces.slack.format import MrkdwnRenderer, escape, link
 from interfaces.slack.live import SlackLiveView
 from interfaces.slack.workspaces import Workspaces
@@ -50,7 +50,7 @@ class SlackPresenter(Presenter):
             return None
         try:
             client = await self._workspaces.client(identity.tenant)
-            async with translated():
+            with slack_errors():
                 user = (await client.users_info(user=identity.user_id))["user"]
                 is_foreign = user.get("team_id") != identity.tenant or user.get("is_stranger")
                 if is_foreign or user.get("deleted") or user.get("is_bot") or user.get("is_email_confirmed") is False:
@@ -88,7 +88,7 @@ class SlackPresenter(Presenter):
         channel = await _resolved(client, channel)
         oldest = str((delivery.since - CLOCK_SKEW).timestamp())
         options: dict[str, Any] = {"oldest": oldest, "limit": MOST_FOUND, "include_all_metadata": True}
-        async with translated():
+        with slack_errors():
             if thread:
                 found = await client.conversations_replies(channel=channel, ts=thread, **options)
             else:
@@ -136,7 +136,7 @@ class SlackPresenter(Presenter):
         client = await self._workspaces.client(tenant)
         channel = await _resolved(client, channel)
         metadata = {"event_type": METADATA, "event_payload": {"key": key}} if key else None
-        async with translated():
+        with slack_errors():
             posted = await client.chat_postMessage(
                 channel=channel,
                 thread_ts=thread or None,
@@ -155,7 +155,7 @@ async def _resolved(client: AsyncWebClient, channel: str) -> str:
     if not channel.startswith(PEOPLE):
         return channel
     try:
-        async with translated():
+        with slack_errors():
             return str((await client.conversations_open(users=channel))["channel"]["id"])
     except DeliveryAmbiguousError as error:  # nothing was sent by this call
         raise ConnectionError(f"the direct conversation was not opened: {error}") from error

@@ -2,28 +2,19 @@
 
 from typing import Any
 
-import httpx
 from telegram import Bot, InlineKeyboardButton, InlineKeyboardMarkup, LinkPreviewOptions, ReplyParameters
 from telegram.constants import ParseMode
-from telegram.error import BadRequest, ChatMigrated, Conflict, Forbidden, InvalidToken, NetworkError, RetryAfter
+from telegram.error import BadRequest, ChatMigrated
 
-from gateway.channels import (
-    DeliveryAmbiguousError,
-    DeliveryRefusedError,
-    LiveView,
-    Presenter,
-    RecipientUnreachableError,
-    RetryLaterError,
-    SignIn,
-)
+from gateway.channels import LiveView, Presenter, SignIn
 from gateway.channels.presenter import HELD_ANSWER
 from gateway.channels.sentences import SIGN_IN_TERMS, answer_held, answered_in, sign_in_button, sign_in_request
+from interfaces.telegram.errors import telegram_errors
 from interfaces.telegram.format import HtmlRenderer
 from interfaces.telegram.live import TelegramLiveView
 from oauth import Identity
 from toolkits import Conversation, Message
 
-NOT_REACHED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 TOPIC_GONE = ("message thread not found", "topic_deleted")
 
 ANSWERED = answered_in("our private chat")
@@ -92,7 +83,7 @@ class TelegramPresenter(Presenter):
         await self._call(int(chat), text, message_thread_id=thread, reply_parameters=reply, **options)
 
     async def _call(self, chat_id: int, text: str, **options: Any) -> None:
-        try:
+        with telegram_errors():
             try:
                 await self._send_message(chat_id, text, **options)
             except ChatMigrated as migrated:  # a group became a supergroup, with another id
@@ -102,8 +93,6 @@ class TelegramPresenter(Presenter):
                     raise
                 # The topic was deleted: who could read it can read the rest of the group.
                 await self._send_message(chat_id, text, **{**options, "message_thread_id": None})
-        except Exception as error:
-            raise _meaning(error) from error
 
     async def _send_message(self, chat_id: int, text: str, **options: Any) -> None:
         await self._bot.send_message(
@@ -113,33 +102,3 @@ class TelegramPresenter(Presenter):
             link_preview_options=LinkPreviewOptions(is_disabled=True),
             **options,
         )
-
-
-def _meaning(error: Exception) -> Exception:
-    """Return what an error of `send_message` means for what was to be sent.
-
-    An answer of Telegram's own that says `"ok": false` means that it was not done, and is an error without a cause
-    (https://core.telegram.org/bots/api#making-requests). A bot cannot read what it sent, so that in other cases nothing
-    tells whether it arrived.
-    """
-    match error:
-        case RetryAfter():
-            return RetryLaterError(_seconds(error))
-        case NetworkError() if isinstance(error.__cause__, NOT_REACHED):
-            return ConnectionError(f"Telegram cannot be reached: {error.message}")
-        case BadRequest() | Forbidden() | InvalidToken() | Conflict() if error.__cause__ is not None:
-            return ConnectionError(f"a proxy refused it: {error.message}")
-        case Forbidden():
-            return RecipientUnreachableError(error.message)
-        case BadRequest():
-            return (RecipientUnreachableError if "chat not found" in error.message.lower() else DeliveryRefusedError)(
-                error.message
-            )
-        case NetworkError() | InvalidToken() | Conflict() if error.__cause__ is None:
-            return ConnectionError(f"Telegram did not take it: {error.message}")
-    return DeliveryAmbiguousError(f"Telegram's answer was lost or cannot be read: {error!r}")
-
-
-def _seconds(error: RetryAfter) -> float:
-    after = error.retry_after
-    return float(after) if isinstance(after, (int, float)) else after.total_seconds()

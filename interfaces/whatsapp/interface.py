@@ -15,7 +15,8 @@ from gateway.channels import Host, Interface
 from gateway.channels.refusals import RefusalLog, WebhookRefusedError
 from gateway.channels.requests import parse_form, read_form
 from interfaces.whatsapp import parse
-from interfaces.whatsapp.present import PausingHttpClient, WhatsAppPresenter
+from interfaces.whatsapp.errors import PausingHttpClient
+from interfaces.whatsapp.present import WhatsAppPresenter
 from oauth import SettingError
 from oauth.settings import ServiceUrl, Settings
 from toolkits import Message

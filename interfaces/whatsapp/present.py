@@ -4,26 +4,12 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import Any
 
-import aiohttp
-from twilio.base.exceptions import TwilioRestException, TwilioServiceException
-from twilio.http.async_http_client import AsyncTwilioHttpClient
-from twilio.http.response import Response
 from twilio.rest import Client
 
-from gateway.channels import (
-    Delivery,
-    DeliveryAmbiguousError,
-    DeliveryRefusedError,
-    LiveView,
-    Presenter,
-    RecipientUnreachableError,
-    RetryLaterError,
-    SignIn,
-)
-from gateway.channels.requests import retry_after
+from gateway.channels import Delivery, LiveView, Presenter, SignIn
 from gateway.channels.sentences import SIGN_IN_TERMS, sign_in_request
+from interfaces.whatsapp.errors import twilio_errors
 from interfaces.whatsapp.format import WhatsAppRenderer
 from interfaces.whatsapp.live import TypingIndicator
 from interfaces.whatsapp.parse import PREFIX
@@ -31,8 +17,6 @@ from toolkits import Conversation, Message
 
 CALL_TIMEOUT = 15.0  # seconds for one call of the REST API
 CLOCK_SKEW = timedelta(minutes=1)  # between Twilio and us, at the most
-# https://www.twilio.com/docs/api/errors: no valid number, unsubscribed, outside the 24 hours, not on WhatsApp
-UNREACHABLE = frozenset({21211, 21610, 63003, 63016, 63024})
 FAILED = frozenset({"canceled", "failed", "undelivered"})
 MOST_FOUND = 20  # messages that are looked through
 
@@ -82,35 +66,8 @@ class WhatsAppPresenter(Presenter):
 
     @asynccontextmanager
     async def _client(self) -> AsyncIterator[Client]:
-        """Give the client for one call, whose errors are translated into those of a presenter."""
+        """Give the client for one call, whose errors are translated into delivery errors."""
         assert self.client is not None, "the channel is not started"
-        try:
+        with twilio_errors():
             async with asyncio.timeout(CALL_TIMEOUT):
                 yield self.client
-        except (TwilioRestException, TwilioServiceException) as error:
-            if error.status >= 500:
-                raise DeliveryAmbiguousError(f"Twilio answered {error.status}") from error
-            if error.code == error.status:  # the library's stopgap for a body that is not one of Twilio's
-                raise ConnectionError(f"a proxy answered {error.status}") from error
-            refusal = RecipientUnreachableError if error.code in UNREACHABLE else DeliveryRefusedError
-            reason = error.msg if isinstance(error, TwilioRestException) else error.detail or error.title
-            raise refusal(f"{error.code}: {reason}") from error
-        except RetryLaterError:
-            raise
-        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-            raise ConnectionError(f"Twilio cannot be reached: {error}") from error
-        except Exception as error:  # a body that is not Twilio's fails in the library in many ways
-            raise DeliveryAmbiguousError(f"Twilio's answer was lost or cannot be read: {error!r}") from error
-
-
-class PausingHttpClient(AsyncTwilioHttpClient):  # type: ignore[misc]
-    """The library's client, which tells when Twilio wants a pause: its exceptions have no headers.
-
-    https://www.twilio.com/docs/usage/rate-limits-and-request-queuing
-    """
-
-    async def request(self, *args: Any, **options: Any) -> Response:
-        response = await super().request(*args, **options)
-        if response.status_code == 429:
-            raise RetryLaterError(retry_after(response.headers or {}))
-        return response

@@ -1,0 +1,69 @@
+"""Translate the errors of the HTTP clients that channels use, aiohttp and httpx, into delivery errors."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+import aiohttp
+import httpx
+
+from gateway.channels.errors import DeliveryAmbiguousError, DeliveryRefusedError, RetryLaterError
+from gateway.retries import UNKNOWN_WAIT, bounded_wait
+
+NOT_CONNECTED = (
+    aiohttp.ClientConnectorError,
+    aiohttp.ConnectionTimeoutError,
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+)
+"""No connection was made, so that nothing was sent."""
+
+Meaning = Callable[[Exception], Exception | None]
+"""Returns what an error of a platform's library means, as a delivery error; `None` if the platform did not answer."""
+
+
+@contextmanager
+def delivery_errors(platform: str, meaning: Meaning) -> Iterator[None]:
+    """Translate what a call of a platform raises into delivery errors, which pass as they are.
+
+    Args:
+        platform: what people call the platform.
+
+    Raises:
+        DeliveryRefusedError, DeliveryAmbiguousError, RetryLaterError: as `meaning` says; `DeliveryAmbiguousError` also
+            if the answer was lost or cannot be read, which a library may report by any exception.
+        ConnectionError: if the platform could not be reached.
+    """
+    try:
+        yield
+    except (DeliveryRefusedError, DeliveryAmbiguousError, RetryLaterError):
+        raise
+    except Exception as error:
+        raise _translated(platform, meaning, error) from error
+
+
+def _translated(platform: str, meaning: Meaning, error: Exception) -> Exception:
+    if isinstance(error, NOT_CONNECTED) or isinstance(error.__cause__, NOT_CONNECTED):
+        return ConnectionError(f"{platform} cannot be reached: {error}")
+    lost = DeliveryAmbiguousError(f"{platform}'s answer was lost or cannot be read: {error!r}")
+    return meaning(error) or lost
+
+
+def retry_after(headers: Mapping[str, str]) -> float:
+    """Return the seconds that `Retry-After` asks to wait for, as a number or a date (RFC 9110, section 10.2.3).
+
+    They are at least one and at most an hour; five where the header is missing or makes no sense.
+    """
+    given = next((value for name, value in headers.items() if name.lower() == "retry-after"), "")
+    try:
+        return bounded_wait(float(given))
+    except ValueError:
+        pass
+    try:
+        until = parsedate_to_datetime(given)
+    except (ValueError, OverflowError):
+        return UNKNOWN_WAIT
+    until = until.replace(tzinfo=UTC) if until.tzinfo is None else until
+    return bounded_wait((until - datetime.now(UTC)).total_seconds())

@@ -1,0 +1,44 @@
+"""Translate failed calls of Twilio's REST API into the delivery errors of the gateway."""
+
+from contextlib import AbstractContextManager
+from typing import Any
+
+from twilio.base.exceptions import TwilioRestException, TwilioServiceException
+from twilio.http.async_http_client import AsyncTwilioHttpClient
+from twilio.http.response import Response
+
+from gateway.channels import DeliveryAmbiguousError, DeliveryRefusedError, RecipientUnreachableError, RetryLaterError
+from gateway.channels.http_errors import delivery_errors, retry_after
+
+# https://www.twilio.com/docs/api/errors: no valid number, unsubscribed, outside the 24 hours, not on WhatsApp
+UNREACHABLE = frozenset({21211, 21610, 63003, 63016, 63024})
+
+
+def twilio_errors() -> AbstractContextManager[None]:
+    """Translate the errors of a call of the REST API: see `delivery_errors`."""
+    return delivery_errors("Twilio", _meaning)
+
+
+def _meaning(error: Exception) -> Exception | None:
+    if not isinstance(error, (TwilioRestException, TwilioServiceException)):
+        return None
+    if error.status >= 500:
+        return DeliveryAmbiguousError(f"Twilio answered {error.status}")
+    if error.code == error.status:  # the library's stopgap for a body that is not one of Twilio's
+        return ConnectionError(f"a proxy answered {error.status}")
+    refusal = RecipientUnreachableError if error.code in UNREACHABLE else DeliveryRefusedError
+    reason = error.msg if isinstance(error, TwilioRestException) else error.detail or error.title
+    return refusal(f"{error.code}: {reason}")
+
+
+class PausingHttpClient(AsyncTwilioHttpClient):  # type: ignore[misc]
+    """The library's client, which tells when Twilio wants a pause: its exceptions have no headers.
+
+    https://www.twilio.com/docs/usage/rate-limits-and-request-queuing
+    """
+
+    async def request(self, *args: Any, **options: Any) -> Response:
+        response = await super().request(*args, **options)
+        if response.status_code == 429:
+            raise RetryLaterError(retry_after(response.headers or {}))
+        return response
