@@ -4,11 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from gateway.agents.agent import Agent
-from gateway.channels.commands import COMMANDS
+from gateway.channels.commands import COMMANDS, parse_command
 from oauth import SettingError
 from toolkits import Message
-
-_COMMAND = re.compile(r"/([\w-]+)(?:@\w+)?(?:\s+(.*))?", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +67,8 @@ class Router:
 
     def select(self, message: Message) -> tuple[Agent, Message]:
         """The agent that answers a message, and the message without the command that chose it."""
-        found = _COMMAND.fullmatch(message.text.strip())
-        command = found[1].lower() if found is not None else None
+        found = parse_command(message.text)
+        command = found.name if found is not None else None
         where = (message.conversation.tenant, message.conversation.channel)
         for route in self._routes:
             wanted_command, *wanted = route.key
@@ -78,7 +76,7 @@ class Router:
                 continue
             if all(value in (None, actual) for value, actual in zip(wanted, where, strict=True)):
                 if wanted_command is not None and found is not None:
-                    message = replace(message, text=found[2] or "")
+                    message = replace(message, text=found.argument)
                 return route.agent, message
         return self.default, message
 

@@ -1,6 +1,5 @@
 """Telegram's updates: https://core.telegram.org/bots/api#update"""
 
-import re
 from dataclasses import replace
 
 import telegram
@@ -8,13 +7,12 @@ from telegram import MessageEntity, Update
 from telegram.constants import ChatType
 
 from gateway.channels import Event
-from gateway.channels.commands import COMMANDS
+from gateway.channels.commands import COMMANDS, Command, parse_command
 from oauth import Identity
 from toolkits import Attachment, Conversation, Message
 
 CHANNEL = "telegram"
 OTHER_KINDS = ("checklist", "rich_message")  # https://core.telegram.org/bots/api#message
-_COMMAND = re.compile(r"/(?P<name>\w+)(?:@(?P<bot>\w+))?\s*(?P<argument>.*)", re.DOTALL)
 
 
 class Bot:
@@ -37,7 +35,7 @@ def is_for(bot: Bot, update: Update) -> bool:
     if message.sender_chat is None and (message.from_user is None or message.from_user.is_bot):
         return False
     if command := _command(message):
-        return bot.is_called(command["bot"])
+        return bot.is_called(command.bot)
     return message.chat.type == ChatType.PRIVATE or _is_reply_to(bot, message) or bool(_mentions(bot, message))
 
 
@@ -73,10 +71,10 @@ def moved(bot: Bot, message: telegram.Message) -> tuple[Conversation, str] | Non
 def to_message(bot: Bot, message: telegram.Message, raw: str) -> Message:
     text, command, argument = _without_mentions(bot, message), None, ""
     if found := _command(message):
-        if found["name"].lower() in COMMANDS:
-            command, argument = found["name"].lower(), found["argument"].strip()
-        elif found["bot"]:
-            text = text.replace(f"@{found['bot']}", "", 1)
+        if found.name in COMMANDS:
+            command, argument = found.name, found.argument
+        elif found.bot:
+            text = text.replace(f"@{found.bot}", "", 1)
     # What an anonymous admin or a channel writes has one and the same user id for all of them.
     # https://core.telegram.org/bots/api#message, `sender_chat`
     chat, user = message.sender_chat, message.from_user
@@ -113,9 +111,14 @@ def _field(message: telegram.Message, name: str) -> object:
     return getattr(message, name, None) or message.api_kwargs.get(name)
 
 
-def _command(message: telegram.Message) -> re.Match[str] | None:
-    is_command = any(entity.type == MessageEntity.BOT_COMMAND and entity.offset == 0 for entity in message.entities)
-    return _COMMAND.fullmatch(message.text or "") if is_command else None
+def _command(message: telegram.Message) -> Command | None:
+    """Return the command that a message begins with, where Telegram marks it: `/help@our_bot!` has the argument `!`."""
+    marks = (entity for entity in message.entities if entity.type == MessageEntity.BOT_COMMAND and entity.offset == 0)
+    if (mark := next(marks, None)) is None:
+        return None
+    text = message.text or ""
+    command = parse_command(text[: mark.length])  # of ASCII, so that UTF-16 code units are characters
+    return None if command is None else replace(command, argument=text[mark.length :].strip())
 
 
 def _is_reply_to(bot: Bot, message: telegram.Message) -> bool:
