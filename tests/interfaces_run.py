@@ -9,13 +9,13 @@ from typing import Any
 
 import httpx
 import pytest
-from migrated import make_migrated
 from peers.wait import wait_until_async
 from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse, TextPart, UserPromptPart
 from pydantic_ai.models.function import AgentInfo, FunctionModel
 
 from gateway import Agent, Gateway
 from gateway.channels.interface import Interface
+from gateway.testing import make_migrated
 from oauth import Keyring
 
 URL = "http://127.0.0.1:8000"

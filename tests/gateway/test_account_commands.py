@@ -46,7 +46,7 @@ async def test_an_operator_sees_what_is_connected_and_ends_it(scene: Stage, vaul
         found = json.loads(await understudy("list", "--user", "bob", "--json"))
         assert (found["account"], found["provider"]) == ("bob", "fake")
         assert "alice is disconnected" in await understudy("revoke", "stage", "T1", "alice", "fake")
-        await scene.wait_until(lambda: vault.auth.told == ["SECRET-alice"])
+        await scene.wait_until(lambda: vault.auth.revocations == ["SECRET-alice"])
         assert "alice" not in await understudy("list")
         with pytest.raises(SettingError, match="has no fake account connected"):
             await understudy("revoke", "stage", "T1", "alice", "fake")

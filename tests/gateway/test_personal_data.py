@@ -74,7 +74,7 @@ async def test_what_is_erased_is_gone_and_what_others_have_stays(scene: Stage, v
         said = await understudy("erase", "stage", "T1", "alice", answer="y\n")
         assert "1 accounts" in said
         assert "4 messages" in said
-        await scene.wait_until(lambda: vault.auth.told == ["SECRET-alice"])
+        await scene.wait_until(lambda: vault.auth.revocations == ["SECRET-alice"])
         await scene.wait_until_rows("SELECT count(*) FROM oauth_revocations", 0)
         assert "alice" not in stored(scene).casefold()
         assert await understudy("export", "stage", "T1", "bob") == bobs

@@ -61,7 +61,7 @@ async def test_disconnecting_deletes_and_revokes(scene: Stage, vault: Vault, nam
         await connect(scene, "alice")
         assert "alice is disconnected" in await command(scene, "alice", "disconnect", name)
         assert "no account" in await command(scene, "alice", "accounts")
-        await scene.wait_until(lambda: vault.auth.told == ["SECRET-alice"])
+        await scene.wait_until(lambda: vault.auth.revocations == ["SECRET-alice"])
         before = len(scene.sent)
         await scene.write("alice", "call open_vault")
         assert (await scene.wait_for(before + 1))[before].link
@@ -74,10 +74,10 @@ async def test_an_account_that_another_identity_uses_is_not_revoked_before_the_l
         await connect(scene, "alice-on-her-phone", "alice")
         await command(scene, "alice", "disconnect")
         await scene.wait_until_rows("SELECT count(*) FROM oauth_revocations", 0)
-        assert vault.auth.told == []
+        assert vault.auth.revocations == []
         assert await scene.ask("alice-on-her-phone", "call open_vault") == "SECRET-alice"
         await command(scene, "alice-on-her-phone", "disconnect")
-        await scene.wait_until(lambda: vault.auth.told == ["SECRET-alice"])
+        await scene.wait_until(lambda: vault.auth.revocations == ["SECRET-alice"])
 
 
 async def test_who_has_several_accounts_says_which(tmp_path: Path, vault: Vault) -> None:

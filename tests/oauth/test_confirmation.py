@@ -76,7 +76,7 @@ async def test_five_wrong_codes_end_it_and_the_token_is_revoked(scene: Stage, va
         assert "nothing was connected" in await scene.ask("alice", UNUSED)
         assert await scene.ask("alice", code) == f"heard: {code}"
         await scene.wait_until_rows("SELECT count(*) FROM oauth_revocations", 0)
-    assert vault.auth.told == ["SECRET-mallory"]
+    assert vault.auth.revocations == ["SECRET-mallory"]
     assert scene.rows("SELECT count(*) FROM oauth_pending") == [(0,)]
     assert tokens(scene) == []
 
@@ -96,7 +96,7 @@ async def test_what_is_not_confirmed_in_time_is_revoked(
     monkeypatch.setattr("oauth.store.pending.CODE_LIFETIME", timedelta(seconds=0.2))
     async with scene.open():
         code = code_on((await sign_in(scene, await link_for(scene, "alice"), "mallory")).text)
-        await scene.wait_until(lambda: vault.auth.told == ["SECRET-mallory"])
+        await scene.wait_until(lambda: vault.auth.revocations == ["SECRET-mallory"])
         assert await scene.ask("alice", code) == f"heard: {code}"
     assert tokens(scene) == []
 
@@ -107,7 +107,7 @@ async def test_a_second_sign_in_takes_the_place_of_one_that_waits_for_its_code(s
         second = code_on((await sign_in(scene, await link_for(scene, "alice"), "trudy")).text)
         assert "not the code" in await scene.ask("alice", first)
         assert "trudy" in await scene.ask("alice", second)
-        await scene.wait_until(lambda: vault.auth.told == ["SECRET-mallory"])
+        await scene.wait_until(lambda: vault.auth.revocations == ["SECRET-mallory"])
 
 
 async def test_an_operator_can_ask_for_the_code_always(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,7 +143,7 @@ async def test_another_account_takes_the_place_of_the_first_which_is_revoked(sce
         again = await scene.gateway.sign_in_link(alice, "Alice", "fake")
         page = await sign_in(scene, again, "alice2")
         await scene.ask("alice", code_on(page.text))
-        await scene.wait_until(lambda: vault.auth.told == ["SECRET-alice"])
+        await scene.wait_until(lambda: vault.auth.revocations == ["SECRET-alice"])
     assert tokens(scene) == [("alice", "alice2")]
 
 
@@ -155,7 +155,7 @@ async def test_an_account_that_somebody_else_has_connected_is_not_revoked(scene:
         for _ in range(5):
             await scene.ask("alice", UNUSED)
         await scene.wait_until_rows("SELECT count(*) FROM oauth_revocations", 0)
-    assert vault.auth.told == []
+    assert vault.auth.revocations == []
     assert tokens(scene) == [("bob", "bob")]
 
 
@@ -178,7 +178,7 @@ async def test_a_provider_that_is_away_is_told_later(
     scene = stage(tmp_path, [vault])
     async with scene.open():
         await sign_in(scene, await link_for(scene, "alice"), "alice")
-        await scene.wait_until(lambda: vault.auth.told == ["SECRET-alice"])
+        await scene.wait_until(lambda: vault.auth.revocations == ["SECRET-alice"])
     assert failures == 0
 
 
@@ -209,7 +209,7 @@ async def test_tokens_of_an_older_version_do_not_stand_against_a_revocation(tmp_
     second = stage(tmp_path, [vault], key=key, written=10)
     async with second.open():
         await second.ask("alice", "", command="disconnect")
-        await second.wait_until(lambda: vault.auth.told == ["SECRET-alice"])
+        await second.wait_until(lambda: vault.auth.revocations == ["SECRET-alice"])
     assert tokens(second) == [("bob", "bob")]
 
 
@@ -217,7 +217,7 @@ async def test_who_is_vouched_for_has_what_waited_for_a_code_revoked(scene: Stag
     async with scene.open():
         code = code_on((await sign_in(scene, await link_for(scene, "alice"), "mallory")).text)
         await sign_in(scene, await link_for(scene, "alice"), "alice")
-        await scene.wait_until(lambda: vault.auth.told == ["SECRET-mallory"])
+        await scene.wait_until(lambda: vault.auth.revocations == ["SECRET-mallory"])
         await scene.wait_for(4)  # two links, and the two messages that waited
         assert await scene.ask("alice", code) == f"heard: {code}"
     assert tokens(scene) == [("alice", "alice")]
@@ -228,12 +228,12 @@ async def test_a_revocation_that_never_succeeds_is_given_up_with_a_line_in_the_l
 ) -> None:
     monkeypatch.setattr("oauth.store.revocations.AGAIN_AFTER", timedelta(0))
     monkeypatch.setattr("oauth.consent.coordinator.MOST_ATTEMPTS", 2)
-    vault.auth.granted, vault.auth.away = frozenset(), True
+    vault.auth.granted, vault.auth.is_down = frozenset(), True
     async with scene.open():
         await sign_in(scene, await link_for(scene, "alice"), "alice")
         await scene.wait_until(lambda: caplog.text.count("did not revoke a token") == 2)
         await scene.wait_until_rows("SELECT count(*) FROM oauth_revocations", 0)
-    assert vault.auth.told == []
+    assert vault.auth.revocations == []
     assert "SECRET-" not in caplog.text
 
 

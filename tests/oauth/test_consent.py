@@ -185,7 +185,7 @@ async def test_a_consent_that_grants_nothing_stores_nothing(
         assert page.status_code == 400
         assert "permission" in page.text
         assert rows(tmp_path, "SELECT * FROM oauth_tokens") == []
-        await scene.wait_until(lambda: provider.told == ["SECRET-alice"])
+        await scene.wait_until(lambda: provider.revocations == ["SECRET-alice"])
 
 
 async def test_a_ticket_serves_only_the_person_it_was_made_for(scene: Stage) -> None:

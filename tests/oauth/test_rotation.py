@@ -93,7 +93,7 @@ async def test_everything_that_is_sealed_is_rotated_while_the_gateway_runs(
     tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     vault, keys = Vault(), f"{NEW},{OLD}"
-    vault.auth.away = True  # so that something is left to be revoked
+    vault.auth.is_down = True  # so that something is left to be revoked
     first = stage(tmp_path, [vault], key=OLD, database=database_url)
     async with first.open():
         await one_of_each(first)

@@ -1,0 +1,123 @@
+"""A channel that keeps what it is asked to send, instead of calling a platform."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from starlette.routing import BaseRoute
+
+from gateway.channels import DeliveryRefusedError, Interface, Presenter, SignIn
+from gateway.runs.events import TurnEvent
+from oauth import Identity
+from toolkits import Conversation, Message
+
+CHANNEL = "stage"
+TENANT = "T1"
+
+
+@dataclass
+class Sent:
+    """Something that the channel was asked to send.
+
+    Args:
+        conversation: the id of the conversation; for a private answer, of the one in which the person asked.
+        text: the part of an answer.
+        sign_in: of a sign-in link, instead of a text.
+        link: the sign-in link itself.
+        alone: the user id of the person whom alone it was sent to, if it was.
+    """
+
+    conversation: str
+    text: str = ""
+    sign_in: SignIn | None = None
+    link: str = ""
+    alone: str | None = None
+
+
+class RecordingPresenter(Presenter):
+    """A presenter that records what it is asked to send.
+
+    Args:
+        streams: whether turns stream their text, so that `shown` has text deltas.
+
+    Attributes:
+        sent: what was sent, oldest first.
+        failures: errors that the next calls of `send_text` raise, one each.
+        notes: private notes: the conversation's id, the user id, and whether the person was reached.
+        unreachable: the user ids of people to whom nothing can be sent directly.
+        emails: by user id, the address that the platform vouches for, if it is not `USER_ID@fake.test`.
+        shown: message ids with the events of their turns.
+    """
+
+    def __init__(self, *, streams: bool) -> None:
+        self.streams = streams  # type: ignore[misc]
+        self.sent: list[Sent] = []
+        self.failures: list[Exception] = []
+        self.notes: list[tuple[str, str, bool]] = []
+        self.unreachable: set[str] = set()
+        self.emails: dict[str, str | None] = {}
+        self.shown: list[tuple[str, TurnEvent]] = []
+
+    async def vouched_email(self, identity: Identity) -> str | None:
+        return self.emails.get(identity.user_id, f"{identity.user_id}@fake.test")
+
+    async def show(self, message: Message, event: TurnEvent) -> None:
+        self.shown.append((message.id, event))
+
+    def parts(self, markdown: str) -> list[str]:
+        return [markdown]
+
+    async def send_text(self, conversation: Conversation, text: str, reply_to: str, *, key: str) -> None:
+        if self.failures:
+            raise self.failures.pop(0)
+        self.sent.append(Sent(conversation.id, text))
+
+    async def send_private_text(
+        self, identity: Identity, conversation: Conversation, text: str, *, first: bool, key: str
+    ) -> None:
+        if identity.user_id in self.unreachable:
+            raise DeliveryRefusedError("never wrote to the bot")
+        self.sent.append(Sent(conversation.id, text, alone=identity.user_id))
+
+    async def send_private_note(
+        self, identity: Identity, conversation: Conversation, reply_to: str, *, reached: bool
+    ) -> None:
+        self.notes.append((conversation.id, identity.user_id, reached))
+
+    def is_direct(self, identity: Identity, conversation: Conversation) -> bool:
+        return conversation.id == f"dm-{identity.user_id}"
+
+    async def send_sign_in(self, sign_in: SignIn) -> None:
+        self.sent.append(Sent(sign_in.conversation.id, sign_in=sign_in, link=await sign_in.link()))
+
+
+class StageChannel(Interface):
+    """A channel without webhooks, whose stored payloads are the JSON objects that `Stage.write` makes."""
+
+    channel = CHANNEL
+    address = "/stage"
+    presenter: RecordingPresenter
+
+    def __init__(self, *, streams: bool = False) -> None:
+        self.presenter = RecordingPresenter(streams=streams)
+
+    def routes(self) -> Sequence[BaseRoute]:
+        return []
+
+    async def parse(self, payload: str) -> Message | None:
+        fields = json.loads(payload)
+        return Message(
+            id=fields["id"],
+            text=fields["text"],
+            sender=Identity(self.channel, fields["tenant"], fields["person"]),
+            sender_name=fields["person"].capitalize(),
+            conversation=place(fields["place"], fields["tenant"]),
+            command=fields.get("command"),
+            argument=fields.get("argument", ""),
+            anonymous=fields.get("anonymous", False),
+        )
+
+
+def place(name: str, tenant: str = TENANT) -> Conversation:
+    """Return a conversation on the stage. One whose name begins with `dm` is direct; all others are shared."""
+    return Conversation(CHANNEL, tenant, name, shared=not name.startswith("dm"))

@@ -1,0 +1,156 @@
+"""A gateway in the test's own process, with a recording channel and an obedient model."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from pydantic_ai.messages import ModelMessage, ModelResponse
+from pydantic_ai.models.function import AgentInfo, FunctionModel
+from sqlalchemy import create_engine, text
+
+from gateway.agents.agent import Agent
+from gateway.app.gateway import Gateway
+from gateway.channels import Event
+from gateway.testing.channel import TENANT, Sent, StageChannel, place
+from gateway.testing.databases import make_migrated
+from gateway.testing.model import obey
+from gateway.testing.waiting import TIMEOUT, wait_until
+from gateway.timings import Timings
+from oauth import Keyring
+
+# A slow machine gets longer for a commit than a platform gives it.
+STAGE_TIMINGS = Timings(accept=20.0, clean_up_interval=0.05)
+
+
+def stage_timings(**changed: float) -> Timings:
+    """Return the timings of a stage, some of them changed."""
+    return replace(STAGE_TIMINGS, **changed)
+
+
+@dataclass
+class Stage:
+    """A gateway with one channel, and what people do in that channel.
+
+    Args:
+        worker: a second gateway that plays the turns, on PostgreSQL; `None` where `gateway` does.
+    """
+
+    gateway: Gateway
+    channel: StageChannel
+    database: str
+    worker: Gateway | None = None
+    _number: int = field(default=0)
+
+    @property
+    def sent(self) -> list[Sent]:
+        """What the gateway sent, oldest first."""
+        return self.channel.presenter.sent
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[None]:
+        """Run the gateway in the block."""
+        if self.worker is None:
+            async with self.gateway.lifespan():
+                yield
+        else:
+            async with self.worker.worker(), self.gateway.lifespan():
+                yield
+
+    async def write(self, person: str, text: str, place_name: str | None = None, **fields: Any) -> bool:
+        """Write a message in the name of a person.
+
+        Args:
+            place_name: the conversation; else the direct one of the person, `dm-PERSON`.
+            fields: of the payload: `id`, `tenant`, `command`, `argument` or `anonymous`.
+
+        Returns:
+            Whether the gateway took it for a new message.
+        """
+        self._number += 1
+        identifier = fields.pop("id", f"m{self._number}")
+        tenant = fields.pop("tenant", TENANT)
+        where = place_name or f"dm-{person}"
+        payload = {"id": identifier, "text": text, "person": person, "place": where, "tenant": tenant, **fields}
+        return await self.gateway.host.accept(Event(identifier, place(where, tenant), json.dumps(payload)))
+
+    async def ask(self, person: str, text: str, place_name: str | None = None, **fields: Any) -> str:
+        """Write a message and return the answer. Nobody else may write at the same time."""
+        before = len(self.sent)
+        await self.write(person, text, place_name, **fields)
+        return (await self.wait_for(before + 1))[before].text
+
+    async def connect(self, link: str, account: str, provider: str = "fake") -> None:
+        """Sign in at a provider with an account, as a browser does that follows a sign-in link."""
+        state = link.partition("state=")[2].partition("&")[0]
+        coordinator = self.gateway.parts.oauth
+        assert coordinator is not None, "no toolkit needs an account"
+        await coordinator.complete(provider, state, f"of-{account}")
+
+    async def wait_for(self, count: int, timeout: float = TIMEOUT) -> list[Sent]:
+        """Wait until at least `count` messages are sent, and return all that were."""
+        await wait_until(lambda: len(self.sent) >= count, timeout, f"{count} messages are sent")
+        return self.sent
+
+    async def wait_until(self, condition: Callable[[], bool], timeout: float = TIMEOUT) -> None:
+        """Wait until a condition holds."""
+        await wait_until(condition, timeout)
+
+    async def wait_until_rows(self, statement: str, count: int, timeout: float = TIMEOUT) -> None:
+        """Wait until an SQL statement that counts says `count`."""
+        await wait_until(lambda: bool(self.rows(statement)[0][0] == count), timeout, f"{statement} = {count}")
+
+    def rows(self, statement: str) -> list[Any]:
+        """Run an SQL statement, and return the rows that it finds."""
+        engine = create_engine(self.database.replace("postgresql:", "postgresql+psycopg:"))
+        try:
+            with engine.begin() as connection:
+                found = connection.execute(text(statement))
+                return [tuple(row) for row in found] if found.returns_rows else []
+        finally:
+            engine.dispose()
+
+    async def change(self, statement: str) -> None:
+        """Run an SQL statement in a thread, so that the gateway goes on meanwhile."""
+        await asyncio.to_thread(self.rows, statement)
+
+
+def stage(
+    directory: Path,
+    toolkits: Sequence[Any] = (),
+    model: Callable[[list[ModelMessage], AgentInfo], Awaitable[ModelResponse]] = obey,
+    key: str | None = None,
+    *,
+    agent: Agent | None = None,
+    members: Sequence[Agent] = (),
+    database: str | None = None,
+    streams: bool = False,
+    written: int = 0,
+    **options: Any,
+) -> Stage:
+    """Set a gateway on stage, with one channel that records what is sent.
+
+    Args:
+        directory: where its database is, `stage.db`.
+        toolkits: of its agent.
+        model: of its agent.
+        key: encrypts tokens; else a new one.
+        agent: instead of one made of `toolkits`, `model` and `members`.
+        database: the address of another database. On PostgreSQL a worker in the same process plays the turns.
+        streams: whether turns stream their text.
+        written: the number of the last message of an earlier stage with this database.
+        options: others of `Gateway`.
+    """
+    agent = agent or Agent(model=FunctionModel(model), toolkits=toolkits, members=members)
+    channel = StageChannel(streams=streams)
+    database = database or f"sqlite:///{directory}/stage.db"
+    if database.startswith("sqlite:///"):
+        make_migrated(Path(database.removeprefix("sqlite:///")))
+    options.setdefault("timings", STAGE_TIMINGS)
+    options |= {"base_url": "https://bot.test", "secret_key": key or Keyring.generate()}
+    gateway = Gateway(agent, [channel], database, **options)
+    worker = Gateway(agent, [channel], database, **options) if database.startswith("postgresql") else None
+    return Stage(gateway, channel, database, worker, written)

@@ -1,0 +1,33 @@
+"""Wait for a condition in a test, never for a guessed time."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from inspect import isawaitable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+POLL_INTERVAL = 0.01  # seconds
+TIMEOUT = 20.0  # seconds
+
+
+async def wait_until(condition: Callable[[], T | Awaitable[T]], timeout: float = TIMEOUT, what: str = "") -> T:
+    """Call a condition until it returns something truthy, and return that.
+
+    Args:
+        condition: a function or a coroutine function. It is called on the event loop, so it must not block.
+        timeout: seconds.
+        what: what is waited for, for the error.
+
+    Raises:
+        AssertionError: if nothing truthy was returned in time.
+    """
+    deadline = asyncio.get_running_loop().time() + timeout
+    while True:
+        value = condition()
+        found = await value if isawaitable(value) else value
+        if found:
+            return found
+        if asyncio.get_running_loop().time() >= deadline:
+            raise AssertionError(f"{what or 'the condition'} did not come true within {timeout:g} s: it was {found!r}")
+        await asyncio.sleep(POLL_INTERVAL)
