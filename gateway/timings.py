@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from oauth.timings import DEFAULT_OAUTH_TIMINGS, OAuthTimings
+
 
 @dataclass(frozen=True, slots=True)
 class Timings:
@@ -33,6 +35,7 @@ class Timings:
         listen_check: without a notification, until a listening connection is checked.
         first_status: until a turn that still runs shows its status.
         status_update: for one update of a status, whatever the platform does.
+        oauth: the timings of sign-ins, refreshes and revocations.
     """
 
     accept: float = 2.5
@@ -58,6 +61,7 @@ class Timings:
     listen_check: float = 10.0
     first_status: float = 1.0
     status_update: float = 5.0
+    oauth: OAuthTimings = DEFAULT_OAUTH_TIMINGS
 
 
 DEFAULT_TIMINGS = Timings()

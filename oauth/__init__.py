@@ -1,6 +1,8 @@
-"""Who a token belongs to, the consent loop, the encrypted token store and the callback routes."""
+"""Accounts that people connect: identities, providers, the consent loop and the encrypted token store."""
 
-from oauth.consent.coordinator import Account, OAuthCoordinator
+from oauth.consent.accounts import Account
+from oauth.consent.coordinator import OAuthCoordinator
+from oauth.consent.hooks import ConsentHooks, Grant
 from oauth.errors import (
     AuthorizationFailedError,
     ConsentRequiredError,
@@ -14,6 +16,7 @@ from oauth.provider import OAuthProvider
 from oauth.settings import SettingError
 from oauth.store.keyring import Keyring
 from oauth.store.pending import CodeEntry
+from oauth.timings import OAuthTimings
 from oauth.token import Token
 
 # The names of these exceptions before they ended in Error.
@@ -28,16 +31,19 @@ __all__ = [
     "AuthorizationFailed",
     "AuthorizationFailedError",
     "CodeEntry",
+    "ConsentHooks",
     "ConsentRequired",
     "ConsentRequiredError",
     "CredentialsRefused",
     "CredentialsRefusedError",
+    "Grant",
     "GrantRevoked",
     "GrantRevokedError",
     "Identity",
     "Keyring",
     "OAuthCoordinator",
     "OAuthProvider",
+    "OAuthTimings",
     "PermissionDeclined",
     "PermissionDeclinedError",
     "SettingError",

@@ -38,7 +38,7 @@ from gateway.turns.replies.sign_in_code import SignInCodeReply
 from gateway.turns.runner import CopyRunner
 from gateway.turns.stores import Stores
 from gateway.turns.summaries import SummarizedHistory
-from oauth import Identity, Keyring, OAuthCoordinator, OAuthProvider, SettingError
+from oauth import ConsentHooks, Identity, Keyring, OAuthCoordinator, OAuthProvider, SettingError
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,9 +115,8 @@ class Parts:
             return None
         keyring, base_url = self._required_for_accounts(owners)
         vouch = self._vouched_email if self._settings.sign_in_code is SignInCode.UNLESS_VOUCHED else None
-        coordinator = OAuthCoordinator(
-            self.backend.database, keyring, base_url, self.inbox.unpark, vouch, self._tell_of_denial
-        )
+        hooks = ConsentHooks(self.inbox.unpark, vouch, self._tell_of_denial)
+        coordinator = OAuthCoordinator(self.backend.database, keyring, base_url, hooks, self._timings.oauth)
         for owner in owners:
             coordinator.register(owner.auth, owner.scopes)
         return coordinator

@@ -1,25 +1,22 @@
 """`understudy accounts …`, `person …` and `keys rotate`, on an operator's terminal."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
-
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.cli.terminal import print_json, print_table, stored
 from gateway.operations.personal_data import PersonalData
 from gateway.settings import GatewaySettings
 from gateway.storage.database import Database
 from oauth import Identity, Keyring, OAuthCoordinator, SettingError
-from oauth.consent.coordinator import Grant
 from oauth.store.rotation import rotate_keys
-from oauth.store.tokens import Connected, list_connected
+from oauth.store.tokens import AccountRecord, list_accounts
 
 
 async def print_accounts(wanted: Mapping[str, str | None], *, as_json: bool) -> None:
     """Prints what people have connected, one account a line."""
     async with stored() as database, database.read() as connection:
-        found = await list_connected(connection, **wanted)
+        found = await list_accounts(connection, **wanted)
     if as_json:
         print_json(found)
     else:
@@ -67,7 +64,7 @@ async def rotate() -> str:
 
 
 def _coordinator(database: Database) -> OAuthCoordinator:
-    return OAuthCoordinator(database, _keyring(), base_url="", on_grant=_granted)
+    return OAuthCoordinator(database, _keyring(), base_url="")
 
 
 def _keyring() -> Keyring:
@@ -77,11 +74,7 @@ def _keyring() -> Keyring:
     return Keyring.parse(key.get_secret_value())
 
 
-async def _granted(_: AsyncConnection, __: Grant) -> Callable[[], None]:
-    raise AssertionError("nothing is granted here")
-
-
-def _row(found: Connected) -> dict[str, str]:
+def _row(found: AccountRecord) -> dict[str, str]:
     return {
         "person": f"{found.channel} {found.tenant} {found.user_id}",
         "provider": found.provider,

@@ -23,8 +23,7 @@ from gateway.storage.tables import (
     is_unsent,
     outbox,
 )
-from oauth import ConsentRequiredError, Identity
-from oauth.consent.coordinator import Grant
+from oauth import ConsentRequiredError, Grant, Identity
 from oauth.store.columns import Timestamp
 from toolkits import Conversation
 

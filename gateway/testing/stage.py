@@ -26,7 +26,7 @@ from oauth import Keyring
 STAGE_TIMINGS = Timings(accept=20.0, clean_up_interval=0.05)
 
 
-def stage_timings(**changed: float) -> Timings:
+def stage_timings(**changed: Any) -> Timings:
     """Return the timings of a stage, some of them changed."""
     return replace(STAGE_TIMINGS, **changed)
 

@@ -1,1 +1,1 @@
-"""The consent loop: sign-in links, the callback, confirmation, renewal and the end of an account."""
+"""The consent loop: sign-in links, the callback, codes, credentials, and disconnecting."""

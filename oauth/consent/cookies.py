@@ -1,72 +1,59 @@
+"""A cookie with the result of a callback, so that the browser that made it can load its page again."""
+
 import base64
 import binascii
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from hmac import compare_digest
 
 from pydantic import TypeAdapter
 
-from oauth.identity import Identity
+from oauth.consent.sign_in import Consent
 from oauth.store.keyring import DecryptionError, Keyring
-from oauth.store.pending import CODE_LIFETIME
 
 PURPOSE = "consent page"
 
 
 @dataclass(frozen=True, slots=True)
-class Consent:
-    """The result of a callback, for the page that the person in the browser reads.
-
-    Args:
-        account: the account that they signed in with.
-        name: what the channel shows for the person in the chat.
-        identity: that person.
-        permissions: what the agent may do, in words.
-        code: what they send in the chat to show that both are one; `None` if the account is connected.
-    """
-
-    label: str
-    account: str
-    name: str
-    identity: Identity
-    permissions: Sequence[str]
-    code: str | None = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class _Kept:
-    """A consent as the browser keeps it, with the state of the callback that it came with."""
+class _Content:
+    """What the cookie holds: a consent, and the state of the callback that it came from."""
 
     state: str = field(repr=False)
     consent: Consent
     expires_at: datetime
 
 
-_adapter = TypeAdapter(_Kept)
+_adapter = TypeAdapter(_Content)
 
 
 class ConsentCookies:
-    """Encrypts consents for a cookie, so that the browser that made one can load its page again.
+    """Encrypts consents for a cookie, and opens them again.
 
-    The state of a callback still serves once. Only the browser that it served has the cookie.
+    The state of a callback still serves once. Only the browser that used it has the cookie.
+
+    Args:
+        lifetime: seconds that a cookie is good: as long as the code in it.
     """
 
-    def __init__(self, keyring: Keyring) -> None:
+    def __init__(self, keyring: Keyring, lifetime: float) -> None:
         self._keyring = keyring
+        self.lifetime = lifetime
 
     def seal(self, provider: str, state: str, consent: Consent) -> str:
-        """Return the value of a cookie, which is good as long as the code is."""
-        kept = _Kept(state, consent, datetime.now(UTC) + CODE_LIFETIME)
-        sealed = self._keyring.encrypt(_adapter.dump_json(kept), PURPOSE, provider)
+        """Return the value of a cookie."""
+        content = _Content(state, consent, datetime.now(UTC) + timedelta(seconds=self.lifetime))
+        sealed = self._keyring.encrypt(_adapter.dump_json(content), PURPOSE, provider)
         return base64.urlsafe_b64encode(sealed).decode().rstrip("=")
 
     def open(self, provider: str, state: str, cookie: str) -> Consent | None:
-        """Return the consent that a state was used for; `None` if the cookie is another one's, forged or expired."""
+        """Return the consent that a state was used for.
+
+        `None` if the cookie is forged, expired, or of another state or provider.
+        """
         try:
             sealed = base64.urlsafe_b64decode(cookie + "=" * (-len(cookie) % 4))
-            kept = _adapter.validate_json(self._keyring.decrypt(sealed, PURPOSE, provider))
+            content = _adapter.validate_json(self._keyring.decrypt(sealed, PURPOSE, provider))
         except (DecryptionError, binascii.Error, ValueError):
             return None
-        is_of_state = compare_digest(kept.state.encode(), state.encode())
-        return kept.consent if is_of_state and kept.expires_at > datetime.now(UTC) else None
+        is_of_state = compare_digest(content.state.encode(), state.encode())
+        return content.consent if is_of_state and content.expires_at > datetime.now(UTC) else None

@@ -1,3 +1,5 @@
+"""Refresh tokens before they expire, each once, for all turns and processes."""
+
 import asyncio
 import logging
 from datetime import UTC, datetime, timedelta
@@ -7,48 +9,48 @@ from oauth.errors import GrantRevokedError
 from oauth.identity import Identity
 from oauth.provider import OAuthProvider
 from oauth.store.tokens import StoredToken, TokenStore
+from oauth.timings import OAuthTimings
 from oauth.token import Token
 
-REFRESH_MARGIN = timedelta(minutes=6)  # longer than a turn may take, so that no token expires inside one
-LEASE = timedelta(seconds=30)  # longer than a provider may take
-LOOK_EVERY = 0.1  # seconds, while another process refreshes it
-WAIT_TIMEOUT = 60.0  # seconds
-
 log = logging.getLogger(__name__)
-
-
-def is_fresh(token: Token) -> bool:
-    return token.expires_at is None or token.expires_at - REFRESH_MARGIN > datetime.now(UTC)
 
 
 class TokenRenewal:
     """Refreshes a person's token once, for however many turns and processes ask at the same time.
 
-    Providers that give a new refresh token each time take the same one twice for a theft (RFC 9700, section 4.14.2).
+    A provider that gives a new refresh token each time takes a second use of the old one for a theft
+    (RFC 9700, section 4.14.2).
     """
 
-    def __init__(self, tokens: TokenStore) -> None:
+    def __init__(self, tokens: TokenStore, timings: OAuthTimings) -> None:
         self._tokens = tokens
+        self._timings = timings
         self._locks: WeakValueDictionary[tuple[Identity, str], asyncio.Lock] = WeakValueDictionary()
 
+    def is_fresh(self, token: Token) -> bool:
+        """Return whether a token does not expire during a turn that begins now."""
+        margin = timedelta(seconds=self._timings.refresh_margin)
+        return token.expires_at is None or token.expires_at - margin > datetime.now(UTC)
+
     async def renew(self, identity: Identity, provider: OAuthProvider, old: Token) -> Token:
-        """A token that came after `old`.
+        """Return a token that is newer than `old`: refreshed here, or by another turn or process.
 
         Raises:
-            GrantRevokedError: if there is none any more.
+            GrantRevokedError: if the provider gives none any more, or the person has disconnected the account.
             TimeoutError: if another process began to refresh it and did not end.
         """
         lock = self._locks.setdefault((identity, provider.name), asyncio.Lock())
-        async with asyncio.timeout(WAIT_TIMEOUT), lock:
+        lease = timedelta(seconds=self._timings.refresh_lease)
+        async with asyncio.timeout(self._timings.refresh_wait), lock:
             while True:
                 current = await self._tokens.load(identity, provider.name)
                 if current is None:
                     raise GrantRevokedError
-                if current.token.access_token != old.access_token and is_fresh(current.token):
+                if current.token.access_token != old.access_token and self.is_fresh(current.token):
                     return current.token
-                if await self._tokens.begin_refresh(identity, current, LEASE):
+                if await self._tokens.begin_refresh(identity, current, lease):
                     return await self._refresh(identity, provider, current)
-                await asyncio.sleep(LOOK_EVERY)
+                await asyncio.sleep(self._timings.refresh_poll)
 
     async def _refresh(self, identity: Identity, provider: OAuthProvider, current: StoredToken) -> Token:
         try:

@@ -1,3 +1,5 @@
+"""The callback address, and the pages that a person reads there after a sign-in."""
+
 from html import escape
 from urllib.parse import urlsplit
 
@@ -5,16 +7,15 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 from starlette.routing import Route
 
-from oauth.consent.cookies import Consent
 from oauth.consent.coordinator import OAuthCoordinator
+from oauth.consent.sign_in import Consent
 from oauth.errors import AuthorizationFailedError
-from oauth.store.pending import CODE_LIFETIME
 from oauth.visible import visible
 
 COOKIE = "understudy_consent"
 LONGEST_COOKIE = 3800  # bytes: browsers keep 4096 with its name and attributes (RFC 6265, section 6.1)
 
-# The address holds a code: it is neither kept nor passed on.
+# The address holds a code: browsers must neither store it nor pass it on.
 HEADERS = {
     "Cache-Control": "no-store",
     "Referrer-Policy": "no-referrer",
@@ -39,7 +40,7 @@ strong {{ overflow-wrap: anywhere; }}
 
 
 def callback_routes(coordinator: OAuthCoordinator) -> list[Route]:
-    """The address that a provider sends people back to (RFC 6749, section 4.1.2)."""
+    """Return the route to which a provider sends people back (RFC 6749, section 4.1.2)."""
 
     async def callback(request: Request) -> HTMLResponse:
         provider, query = request.path_params["provider"], request.query_params
@@ -54,13 +55,13 @@ def callback_routes(coordinator: OAuthCoordinator) -> list[Route]:
             if known is not None:  # the page is loaded again
                 return _consent_page(known)
             return _page("That did not work", _paragraph(str(error)), status=400)
-        page, kept = _consent_page(consent), coordinator.cookies.seal(provider, state, consent)
-        if len(kept) <= LONGEST_COOKIE:
+        page, cookie = _consent_page(consent), coordinator.cookies.seal(provider, state, consent)
+        if len(cookie) <= LONGEST_COOKIE:
             address = urlsplit(coordinator.redirect_uri(provider))
             page.set_cookie(
                 COOKIE,
-                kept,
-                max_age=int(CODE_LIFETIME.total_seconds()),
+                cookie,
+                max_age=int(coordinator.cookies.lifetime),
                 path=address.path,
                 secure=address.scheme == "https",
                 httponly=True,

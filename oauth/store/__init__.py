@@ -1,1 +1,1 @@
-"""What is stored: encrypted tokens and keys, sign-ins that have begun, and installations."""
+"""The database side of `oauth`: tables, encryption keys, and a store for each table."""

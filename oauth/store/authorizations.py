@@ -1,3 +1,5 @@
+"""Sign-ins that have begun: the states and PKCE verifiers of authorization requests."""
+
 import secrets
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
@@ -12,7 +14,7 @@ from oauth.store.keyring import DecryptionError, Keyring
 from oauth.store.tables import associated, oauth_authorizations
 
 AUTHORIZATION_LIFETIME = timedelta(minutes=10)
-MOST_OPEN = 20  # sign-ins that one person may have begun at one provider: each link that is shown begins one
+MOST_OPEN = 20  # sign-ins of one person at one provider: each link that is shown begins one
 
 EXPIRED = "This sign-in link has expired or was used before. Write to the bot again to get a new one."
 
@@ -22,8 +24,9 @@ class Authorization:
     """One attempt of one person to connect one provider.
 
     Args:
-        name: what the channel shows for them.
-        scopes: what is asked for.
+        name: what the channel shows for the person.
+        scopes: what the person is asked for.
+        verifier: the PKCE verifier (RFC 7636).
     """
 
     identity: Identity
@@ -34,7 +37,7 @@ class Authorization:
 
 
 class AuthorizationStore:
-    """States that are signed, single-use, bound to one person and valid for ten minutes (RFC 6749, section 10.12)."""
+    """States: signed, single-use, bound to one person, good for ten minutes (RFC 6749, section 10.12)."""
 
     def __init__(self, database: Database, keyring: Keyring) -> None:
         self._database = database
@@ -42,9 +45,9 @@ class AuthorizationStore:
         self._serializer = URLSafeTimedSerializer(keyring.signing_keys(), salt="oauth state")
 
     async def begin(self, identity: Identity, provider: str, name: str, scopes: frozenset[str]) -> tuple[str, str]:
-        """Returns the state for the authorization request and the PKCE verifier behind it.
+        """Return the state for an authorization request, and the PKCE verifier that is stored with it.
 
-        Of one person's states for a provider the newest ones are kept.
+        The oldest states are removed, where a person has more than twenty for one provider.
         """
         key, verifier = secrets.token_urlsafe(24), secrets.token_urlsafe(64)
         row = {"id": key, "provider": provider, **asdict(identity)}
@@ -67,10 +70,10 @@ class AuthorizationStore:
         return self._serializer.dumps(key), verifier
 
     async def take(self, state: str, provider: str) -> Authorization:
-        """Ends the authorization that a state stands for, and returns it.
+        """End the authorization that a state stands for, and return it.
 
         Raises:
-            AuthorizationFailedError: if the state is forged, expired, used before or another provider's.
+            AuthorizationFailedError: if the state is forged, expired, used before, or of another provider.
         """
         try:
             key = self._serializer.loads(state, max_age=int(AUTHORIZATION_LIFETIME.total_seconds()))

@@ -1,10 +1,12 @@
+"""Types of database columns."""
+
 from datetime import UTC, datetime
 
 from sqlalchemy import DateTime, Dialect, TypeDecorator
 
 
 class Timestamp(TypeDecorator[datetime]):
-    """An aware datetime, in UTC whichever database holds it (SQLite keeps no time zone)."""
+    """An aware datetime, in UTC, on every database. SQLite keeps no time zone."""
 
     impl = DateTime(timezone=True)
     cache_ok = True

@@ -1,3 +1,5 @@
+"""What `oauth` needs of the database that the gateway opens."""
+
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
@@ -6,16 +8,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 
 class Database(Protocol):
-    """What this package needs of the database that the gateway opens."""
+    """A database with transactions. `gateway.storage.database` has the implementations."""
 
     def read(self) -> AbstractAsyncContextManager[AsyncConnection]:
-        """A connection to read with."""
+        """Open a connection to read with."""
         ...
 
     def write(self) -> AbstractAsyncContextManager[AsyncConnection]:
-        """One writing transaction, committed when the block ends and rolled back when it raises."""
+        """Open a writing transaction: committed when the block ends, rolled back when it raises."""
         ...
 
     def upsert(self, table: Table) -> Any:
-        """An INSERT that can say what is done where a row is there already: `on_conflict_do_update(…)`."""
+        """Return an INSERT that has `on_conflict_do_update(…)`, for a row that exists already."""
         ...

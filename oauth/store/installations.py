@@ -1,3 +1,5 @@
+"""The workspaces that installed an app, with their bot tokens."""
+
 import json
 import secrets
 from collections.abc import Mapping
@@ -17,11 +19,11 @@ from oauth.store.tables import associated, oauth_installations
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """An app's place in one workspace: what it is called with there.
+    """An app's installation in one workspace.
 
     Args:
-        bot_token: what the platform's API is called with.
-        bot_user_id: who the bot is there.
+        bot_token: authenticates calls of the platform's API.
+        bot_user_id: the bot's own user id in the workspace.
     """
 
     channel: str
@@ -33,7 +35,7 @@ class Installation:
 class InstallationStore:
     """The bot tokens of the workspaces that installed the app, encrypted, with the row's own keys as associated data.
 
-    A workspace of an organization that installed the app as a whole has that one's token.
+    A workspace whose organization installed the app as a whole uses the organization's token.
     """
 
     def __init__(self, database: Database, keyring: Keyring) -> None:
@@ -43,12 +45,12 @@ class InstallationStore:
     def new_state(self, channel: str) -> str:
         """Return a state for an installation: signed, good for ten minutes, and stored nowhere.
 
-        Anybody may ask for one. It has to be bound to the browser that it was made for, by a cookie.
+        Anybody may ask for one, so a cookie has to bind it to the browser that it was made for.
         """
         return self._serializer(channel).dumps(secrets.token_urlsafe(16))
 
     def is_state(self, channel: str, state: str) -> bool:
-        """Return whether a state is one of `new_state`, and not too old."""
+        """Return whether `new_state` made a state less than ten minutes ago."""
         try:
             self._serializer(channel).loads(state, max_age=int(AUTHORIZATION_LIFETIME.total_seconds()))
         except BadData:
@@ -56,53 +58,53 @@ class InstallationStore:
         return True
 
     async def save(self, installation: Installation) -> None:
-        """Stores an installation, in place of the one that was there."""
-        held = {"bot_token": installation.bot_token, "bot_user_id": installation.bot_user_id}
-        await self._save(installation.channel, installation.tenant, held)
+        """Store an installation, in place of an earlier one."""
+        content = {"bot_token": installation.bot_token, "bot_user_id": installation.bot_user_id}
+        await self._save(installation.channel, installation.tenant, content)
 
     async def save_member(self, channel: str, tenant: str, organization: str) -> None:
-        """Notes that a workspace has its organization's installation."""
+        """Note that a workspace uses its organization's installation."""
         await self._save(channel, tenant, {"organization": organization})
 
     async def load(self, channel: str, tenant: str) -> Installation | None:
-        """A workspace's installation, or its organization's; `None` if there is none.
+        """Return a workspace's installation, or its organization's; `None` if there is none.
 
         Raises:
             DecryptionError: if no key of UNDERSTUDY_SECRET_KEY opens the row.
         """
         async with self._database.read() as connection:
-            held = await self._held(connection, channel, tenant)
-            if held is not None and "organization" in held:
-                held = await self._held(connection, channel, held["organization"])
-        return None if held is None else Installation(channel, tenant, held["bot_token"], held["bot_user_id"])
+            found = await self._content(connection, channel, tenant)
+            if found is not None and "organization" in found:
+                found = await self._content(connection, channel, found["organization"])
+        return None if found is None else Installation(channel, tenant, found["bot_token"], found["bot_user_id"])
 
     async def delete(self, channel: str, tenant: str) -> None:
-        """Forget a workspace: its own installation, or that it has its organization's."""
+        """Delete a workspace's own installation, or the note that it uses its organization's."""
         async with self._database.write() as connection:
             await connection.execute(delete(oauth_installations).where(_is_of(channel, tenant)))
 
     async def revoke(self, channel: str, tenant: str) -> bool:
-        """Delete the installation that a workspace has, which may be its organization's.
+        """Delete the installation that a workspace uses, also if it is its organization's.
 
         Returns:
             Whether there was one.
         """
         async with self._database.write() as connection:
             try:
-                held = await self._held(connection, channel, tenant)
+                found = await self._content(connection, channel, tenant)
             except DecryptionError:
-                held = {}  # it is deleted like any other
-            tenants = {tenant} if held is None else {tenant, held.get("organization", tenant)}
+                found = {}  # it is deleted like any other
+            tenants = {tenant} if found is None else {tenant, found.get("organization", tenant)}
             for each in tenants:
                 await connection.execute(delete(oauth_installations).where(_is_of(channel, each)))
-        return held is not None
+        return found is not None
 
     def _serializer(self, channel: str) -> URLSafeTimedSerializer:
         return URLSafeTimedSerializer(self._keyring.signing_keys(), salt=f"state of an installation: {channel}")
 
-    async def _save(self, channel: str, tenant: str, held: Mapping[str, Any]) -> None:
+    async def _save(self, channel: str, tenant: str, content: Mapping[str, Any]) -> None:
         key = {"channel": channel, "tenant": tenant}
-        ciphertext = self._keyring.encrypt(json.dumps(held).encode(), *associated(oauth_installations, key))
+        ciphertext = self._keyring.encrypt(json.dumps(content).encode(), *associated(oauth_installations, key))
         values = {"ciphertext": ciphertext, "installed_at": datetime.now(UTC)}
         row = self._database.upsert(oauth_installations).values(**key, **values)
         async with self._database.write() as connection:
@@ -110,14 +112,14 @@ class InstallationStore:
                 row.on_conflict_do_update(index_elements=oauth_installations.primary_key.columns, set_=values)
             )
 
-    async def _held(self, connection: AsyncConnection, channel: str, tenant: str) -> dict[str, Any] | None:
+    async def _content(self, connection: AsyncConnection, channel: str, tenant: str) -> dict[str, Any] | None:
+        """Return the decrypted content of a workspace's row; `None` if it has none."""
         row = (await connection.execute(select(oauth_installations).where(_is_of(channel, tenant)))).first()
         if row is None:
             return None
-        held: dict[str, Any] = json.loads(
-            self._keyring.decrypt(row.ciphertext, *associated(oauth_installations, row._asdict()))
-        )
-        return held
+        plaintext = self._keyring.decrypt(row.ciphertext, *associated(oauth_installations, row._asdict()))
+        content: dict[str, Any] = json.loads(plaintext)
+        return content
 
 
 def _is_of(channel: str, tenant: str) -> ColumnElement[bool]:

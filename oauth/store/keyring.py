@@ -1,3 +1,5 @@
+"""The keys of UNDERSTUDY_SECRET_KEY, which encrypt and sign."""
+
 import base64
 import binascii
 import json
@@ -20,14 +22,14 @@ _ADVICE = "Make one with `understudy keys new`."
 
 
 class DecryptionError(UnderstudyError):
-    """No key of the ring opens this ciphertext under these associated data."""
+    """No key of the ring decrypts this ciphertext with this associated data."""
 
 
 class Keyring:
     """Keys that encrypt and sign what is stored or handed out. The first encrypts, all decrypt.
 
-    Encryption is AES-256-GCM with a random nonce (NIST SP 800-38D). What is signed uses keys derived from
-    these with HKDF (RFC 5869), so that no key serves two purposes.
+    Encryption is AES-256-GCM with a random nonce (NIST SP 800-38D). Signatures use keys that are derived from these
+    with HKDF (RFC 5869), so that no key serves two purposes.
     """
 
     def __init__(self, keys: Sequence[bytes]) -> None:
@@ -36,10 +38,10 @@ class Keyring:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Reads comma-separated keys of 32 bytes each, as url-safe base64.
+        """Parse comma-separated keys of 32 bytes each, in url-safe base64.
 
         Raises:
-            SettingError: naming the place of the key that is malformed, never the key.
+            SettingError: naming the position of the key that is malformed, never the key.
         """
         keys = []
         for place, part in enumerate(text.split(","), start=1):
@@ -50,26 +52,26 @@ class Keyring:
                 raise SettingError(f"UNDERSTUDY_SECRET_KEY: key {place} is not url-safe base64. {_ADVICE}") from None
             if len(key) != KEY_LENGTH:
                 raise SettingError(
-                    f"UNDERSTUDY_SECRET_KEY: key {place} has {len(key)} bytes, {KEY_LENGTH} are needed. {_ADVICE}"
+                    f"UNDERSTUDY_SECRET_KEY: key {place} has {len(key)} bytes, but {KEY_LENGTH} are needed. {_ADVICE}"
                 )
             keys.append(key)
         return cls(keys)
 
     @staticmethod
     def generate() -> str:
-        """A new key in the form that `parse` reads."""
+        """Return a new key in the form that `parse` reads."""
         return base64.urlsafe_b64encode(os.urandom(KEY_LENGTH)).decode()
 
     def encrypt(self, plaintext: bytes, *associated: str) -> bytes:
-        """Encrypts under the first key; `associated` names the row the ciphertext belongs to."""
+        """Encrypt with the first key. `associated` names the row that the ciphertext belongs to."""
         nonce = os.urandom(NONCE_LENGTH)
         return nonce + self._ciphers[0].encrypt(nonce, plaintext, _associated_data(associated))
 
     def decrypt(self, ciphertext: bytes, *associated: str) -> bytes:
-        """Opens what `encrypt` made, with whichever key fits.
+        """Decrypt what `encrypt` made, with whichever key fits.
 
         Raises:
-            DecryptionError: if none does, the row was altered or it was moved to another row.
+            DecryptionError: if no key does, or the ciphertext was altered or moved to another row.
         """
         nonce, sealed = ciphertext[:NONCE_LENGTH], ciphertext[NONCE_LENGTH:]
         for cipher in self._ciphers:
@@ -80,7 +82,7 @@ class Keyring:
         raise DecryptionError
 
     def rotate(self, ciphertext: bytes, *associated: str) -> bytes | None:
-        """The same, encrypted under the first key; `None` if it is already.
+        """Encrypt a ciphertext anew with the first key; return `None` if that was its key already.
 
         Raises:
             DecryptionError: as `decrypt`.
@@ -98,7 +100,7 @@ class Keyring:
         return True
 
     def signing_keys(self) -> list[bytes]:
-        """Keys for itsdangerous, which signs with the last of its list and accepts all."""
+        """Return keys for itsdangerous, which signs with the last of its list and accepts all."""
         return [_derive(key, b"understudy signing") for key in reversed(self._keys)]
 
 

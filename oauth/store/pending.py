@@ -1,3 +1,5 @@
+"""Tokens that wait for a code, which shows that the person in the browser is the person in the chat."""
+
 import logging
 import re
 import secrets
@@ -17,9 +19,8 @@ from oauth.store.keyring import DecryptionError, Keyring
 from oauth.store.tables import PendingStatus, associated, is_of, is_row, oauth_pending
 from oauth.token import Token
 
-CODE_LIFETIME = timedelta(minutes=10)
-TRIES = 5
-MOST_AT_ONCE = 100
+TRIES = 5  # to send the right code
+MOST_AT_ONCE = 100  # rows that one transaction removes
 
 log = logging.getLogger(__name__)
 
@@ -27,20 +28,21 @@ _CODE = re.compile(r"(\d{4})[ -]?(\d{4})")
 
 
 def code_in(text: str) -> str | None:
-    """The eight digits of a text that is a code and nothing else."""
+    """Return the eight digits of a text that is a code and nothing else; `None` if it is not."""
     found = _CODE.fullmatch(text.strip())
     return found[1] + found[2] if found is not None and found[0].isascii() else None
 
 
 @dataclass(frozen=True, slots=True)
 class CodeEntry:
-    """What became of a code that a person sent.
+    """What came of a code that a person sent.
 
     Args:
-        provider: of the account that it connects; `None` if the code is wrong.
-        token: what is theirs now; `None` also if the code came before.
-        tries_left: before nothing is connected.
-        dropped: what is to be revoked, after too many wrong codes.
+        provider: the provider of the account that the code connects; `None` if the code is wrong.
+        account: what the person calls that account.
+        token: the account's token; `None` if the code is wrong, or was sent before.
+        tries_left: how many more codes the person may send, if this one was wrong.
+        dropped: the providers and tokens that are to be revoked, after too many wrong codes.
     """
 
     provider: str | None = None
@@ -51,37 +53,41 @@ class CodeEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class _Held:
-    """What is sealed of a row; the token until it is its person's."""
+class _Secrets:
+    """The encrypted part of a row. The token is there until the code has come."""
 
     code: str = field(repr=False)
     token: Token | None = field(repr=False)
 
 
-_adapter = TypeAdapter(_Held)
+_adapter = TypeAdapter(_Secrets)
 
 
 class PendingStore:
     """Tokens that are nobody's until the person in the chat has sent the code that the browser showed.
 
-    Whoever opens a sign-in link has their account there, also where the link was handed to them. The code brings it to
-    a person only if both talk to each other and want that.
+    A sign-in link may be forwarded, and whoever opens it signs in with their own account. The code keeps that account
+    from the person in the chat, unless its owner tells them the code.
+
+    Args:
+        code_lifetime: seconds that a code is good.
     """
 
-    def __init__(self, database: Database, keyring: Keyring) -> None:
+    def __init__(self, database: Database, keyring: Keyring, code_lifetime: float) -> None:
         self._database = database
         self._keyring = keyring
+        self._code_lifetime = timedelta(seconds=code_lifetime)
 
     async def add(self, connection: AsyncConnection, identity: Identity, provider: str, token: Token) -> str:
-        """Stores a token; returns the code, which is good for ten minutes."""
+        """Store a token, in place of one of the same provider; return the code that confirms it."""
         code = f"{secrets.randbelow(10**8):08}"
         key = {**asdict(identity), "provider": provider}
         values = {
             "account": token.account,
             "status": PendingStatus.WAITING,
-            "ciphertext": self._sealed(key, _Held(code, token)),
+            "ciphertext": self._sealed(key, _Secrets(code, token)),
             "tries_left": TRIES,
-            "expires_at": datetime.now(UTC) + CODE_LIFETIME,
+            "expires_at": datetime.now(UTC) + self._code_lifetime,
         }
         row = self._database.upsert(oauth_pending).values(**key, **values)
         await connection.execute(
@@ -90,30 +96,30 @@ class PendingStore:
         return code
 
     async def take(self, connection: AsyncConnection, identity: Identity, provider: str) -> Token | None:
-        """Removes what is pending of a person's; returns the token, if it waits for its code."""
+        """Remove what is pending for a person; return the token, if it still waits for its code."""
         taken = delete(oauth_pending).where(is_of(oauth_pending, identity), oauth_pending.c.provider == provider)
         row = (await connection.execute(taken.returning(oauth_pending))).first()
         return None if row is None else self._opened(row).token
 
     async def providers(self, identity: Identity) -> Sequence[str]:
-        """The names of the providers of what is pending of a person's."""
+        """Return the names of the providers of which something is pending for a person."""
         mine = select(oauth_pending.c.provider).where(is_of(oauth_pending, identity))
         async with self._database.read() as connection:
             return (await connection.execute(mine)).scalars().all()
 
     async def waits(self, identity: Identity) -> bool:
-        """Whether a person is to send a code."""
+        """Return whether a person has to send a code."""
         waiting = _expected(identity).where(oauth_pending.c.status == PendingStatus.WAITING)
         async with self._database.read() as connection:
             return (await connection.execute(waiting.limit(1))).first() is not None
 
     async def enter(self, connection: AsyncConnection, identity: Identity, code: str) -> CodeEntry | None:
-        """Takes a code; `None` if none is expected of this person."""
+        """Check a code that a person sent, and count a wrong one; `None` if no code is expected of this person."""
         rows = (await connection.execute(_expected(identity).with_for_update())).all()
         for row in rows:
-            held = self._opened(row)
-            if compare_digest(held.code, code):
-                return await self._take_code(connection, row, held)
+            opened = self._opened(row)
+            if compare_digest(opened.code, code):
+                return await self._confirm(connection, row, opened)
         waiting = [row for row in rows if row.status == PendingStatus.WAITING]
         if not waiting:
             return None
@@ -129,11 +135,12 @@ class PendingStore:
         return CodeEntry(tries_left=max(row.tries_left - 1 for row in waiting), dropped=tuple(dropped))
 
     async def any_expired(self) -> bool:
+        """Return whether `expire` has anything to do."""
         async with self._database.read() as connection:
             return (await connection.execute(_expired().limit(1))).first() is not None
 
     async def expire(self, connection: AsyncConnection) -> list[tuple[str, Token]]:
-        """Removes what was not confirmed in time; returns it, by provider."""
+        """Remove what was not confirmed in time; return the providers and tokens."""
         expired = []
         for row in (await connection.execute(_expired().with_for_update(skip_locked=True))).all():
             await connection.execute(delete(oauth_pending).where(is_row(oauth_pending, row)))
@@ -142,7 +149,7 @@ class PendingStore:
         return expired
 
     async def uses(self, connection: AsyncConnection, provider: str, account: str) -> bool:
-        """Whether somebody is about to connect this account."""
+        """Return whether somebody is about to connect this account."""
         found = select(oauth_pending.c.provider).where(
             oauth_pending.c.provider == provider,
             oauth_pending.c.account == account,
@@ -150,23 +157,23 @@ class PendingStore:
         )
         return (await connection.execute(found.limit(1))).first() is not None
 
-    async def _take_code(self, connection: AsyncConnection, row: Row[Any], held: _Held) -> CodeEntry:
-        if held.token is not None:
-            sealed = self._sealed(row._asdict(), _Held(held.code, None))
+    async def _confirm(self, connection: AsyncConnection, row: Row[Any], opened: _Secrets) -> CodeEntry:
+        if opened.token is not None:
+            sealed = self._sealed(row._asdict(), _Secrets(opened.code, None))
             confirmed = update(oauth_pending).where(is_row(oauth_pending, row))
             await connection.execute(confirmed.values(status=PendingStatus.CONFIRMED, ciphertext=sealed))
-        return CodeEntry(row.provider, row.account, held.token)
+        return CodeEntry(row.provider, row.account, opened.token)
 
-    def _sealed(self, row: Mapping[str, Any], held: _Held) -> bytes:
-        return self._keyring.encrypt(_adapter.dump_json(held), *associated(oauth_pending, row))
+    def _sealed(self, row: Mapping[str, Any], content: _Secrets) -> bytes:
+        return self._keyring.encrypt(_adapter.dump_json(content), *associated(oauth_pending, row))
 
-    def _opened(self, row: Row[Any]) -> _Held:
-        """What a row holds: nothing that can be used, if its key is gone."""
+    def _opened(self, row: Row[Any]) -> _Secrets:
+        """Return the secrets of a row; a code that nothing equals and no token, if the row's key is gone."""
         try:
             plaintext = self._keyring.decrypt(row.ciphertext, *associated(oauth_pending, row._asdict()))
         except DecryptionError:
             log.error("no key of UNDERSTUDY_SECRET_KEY opens a %s sign-in that waits for its code", row.provider)  # noqa: TRY400
-            return _Held("", None)
+            return _Secrets("", None)
         return _adapter.validate_json(plaintext)
 
 

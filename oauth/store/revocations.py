@@ -1,3 +1,5 @@
+"""Tokens that nobody uses any more and that their provider has yet to revoke."""
+
 import secrets
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -10,14 +12,12 @@ from oauth.store.keyring import Keyring
 from oauth.store.tables import associated, oauth_revocations
 from oauth.token import Token
 
-AGAIN_AFTER = timedelta(minutes=5)
-MOST_ATTEMPTS = 288  # a day of them
-MOST_AT_ONCE = 20
+MOST_AT_ONCE = 20  # revocations that one process takes
 
 
 @dataclass(frozen=True, slots=True)
 class Revocation:
-    """A token that its provider is to be told of that it is not wanted any more."""
+    """A token that is to be revoked; `attempts` counts this one."""
 
     id: str
     provider: str
@@ -27,14 +27,19 @@ class Revocation:
 
 
 class RevocationStore:
-    """What is to be revoked, until it is: a provider may be away for a while."""
+    """Tokens to revoke, each kept until its provider has revoked it: a provider may be away for a while.
 
-    def __init__(self, database: Database, keyring: Keyring) -> None:
+    Args:
+        retry_after: seconds between two attempts at one revocation.
+    """
+
+    def __init__(self, database: Database, keyring: Keyring, retry_after: float) -> None:
         self._database = database
         self._keyring = keyring
+        self._retry_after = timedelta(seconds=retry_after)
 
     async def add(self, connection: AsyncConnection, provider: str, token: Token) -> None:
-        """Notes a token in the transaction that takes it from its person."""
+        """Add a token, in the transaction that takes it from its person."""
         row = {"id": secrets.token_urlsafe(16), "provider": provider, "account": token.account}
         ciphertext = self._keyring.encrypt(token.to_json(), *associated(oauth_revocations, row))
         await connection.execute(
@@ -42,7 +47,7 @@ class RevocationStore:
         )
 
     async def take_due(self) -> list[Revocation]:
-        """Those whose time has come; each process gets others. What is not `done` is due again later."""
+        """Return the revocations that are due. Each process gets others; one that is not `done` is due again later."""
         now = datetime.now(UTC)
         due = select(oauth_revocations.c.id).where(oauth_revocations.c.due_at <= now).limit(MOST_AT_ONCE)
         async with self._database.read() as connection:
@@ -51,7 +56,7 @@ class RevocationStore:
         taken = (
             update(oauth_revocations)
             .where(oauth_revocations.c.id.in_(due.with_for_update(skip_locked=True)))
-            .values(due_at=now + AGAIN_AFTER, attempts=oauth_revocations.c.attempts + 1)
+            .values(due_at=now + self._retry_after, attempts=oauth_revocations.c.attempts + 1)
             .returning(oauth_revocations)
         )
         async with self._database.write() as connection:
@@ -59,7 +64,7 @@ class RevocationStore:
         return [Revocation(row.id, row.provider, row.account, row.attempts, row.ciphertext) for row in rows]
 
     def open(self, revocation: Revocation) -> Token:
-        """Its token.
+        """Return the token of a revocation.
 
         Raises:
             DecryptionError: if no key of UNDERSTUDY_SECRET_KEY opens it.
@@ -68,5 +73,6 @@ class RevocationStore:
         return Token.from_json(self._keyring.decrypt(revocation.ciphertext, *bound_to))
 
     async def done(self, revocation: Revocation) -> None:
+        """Remove a revocation that succeeded, is not wanted or is given up."""
         async with self._database.write() as connection:
             await connection.execute(delete(oauth_revocations).where(oauth_revocations.c.id == revocation.id))

@@ -1,4 +1,4 @@
-"""From one key to another, while everything runs."""
+"""Change the key that everything stored is encrypted with, while the gateway runs."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,11 +11,11 @@ from oauth.store.database import Database
 from oauth.store.keyring import DecryptionError, Keyring
 from oauth.store.tables import SEALED, associated, is_row, oauth_installations, oauth_tokens
 
-BATCH = 100  # rows that one transaction encrypts anew
+BATCH = 100  # rows that one transaction encrypts
 
 
 async def check_keys(database: Database, keyring: Keyring) -> None:
-    """Check that the keys are those of the database: that they open at least one of the tokens in it, if it has any.
+    """Check that the keys open at least one of the tokens in the database, if it has any.
 
     Raises:
         SettingError: if they open none.
@@ -39,17 +39,17 @@ async def check_keys(database: Database, keyring: Keyring) -> None:
             last = [rows[-1]._asdict()[column.name] for column in table.primary_key]
     if found:
         raise SettingError(
-            f"UNDERSTUDY_SECRET_KEY opens none of the {found} tokens in the database, so it is not the key of earlier "
-            "starts. Set that one, or both, separated by a comma, the new one first. If it is lost, remove the rows of "
-            "the tables oauth_tokens and oauth_installations: people have to connect their accounts again."
+            f"UNDERSTUDY_SECRET_KEY opens none of the {found} tokens in the database: it is not the key that they "
+            "were encrypted with. Set that key, or both, separated by a comma, the new one first. If it is lost, "
+            "delete all rows of oauth_tokens and oauth_installations: people have to connect their accounts again."
         )
 
 
 async def rotate_keys(database: Database, keyring: Keyring) -> tuple[Mapping[str, int], int]:
-    """Encrypts all that is stored under the first key of the ring. It may be interrupted, and begun again.
+    """Encrypt everything that is stored with the first key of the ring. An interrupted rotation can be run again.
 
     Returns:
-        How many rows of each table were encrypted anew, and how many no key opens.
+        How many rows of each table were encrypted anew, and how many rows no key opens.
     """
     rotated, unreadable = {}, 0
     for table in SEALED:

@@ -1,3 +1,5 @@
+"""The tables of `oauth`, and what each of their ciphertexts is bound to."""
+
 from collections.abc import Mapping
 from dataclasses import asdict
 from enum import StrEnum
@@ -12,9 +14,11 @@ metadata = MetaData()
 
 
 class PendingStatus(StrEnum):
+    """The status of a token that waits for a code."""
+
     #: The person in the chat has not sent the code yet.
     WAITING = "waiting"
-    #: They have: the token is among theirs. The row stays until it expires, so that the code may come twice.
+    #: They have, and the token is theirs. The row stays until it expires, so that the code may be sent twice.
     CONFIRMED = "confirmed"
 
 
@@ -26,15 +30,15 @@ oauth_tokens = Table(
     Column("user_id", String, primary_key=True),
     Column("provider", String, primary_key=True),
     Column("ciphertext", LargeBinary, nullable=False),
-    # Null where it was stored by a version that did not note it.
+    # Null where an older version stored the token.
     Column("account", String),
     Column("connected_at", Timestamp),
     Column("updated_at", Timestamp, nullable=False),
-    # Until when one process alone refreshes it.
+    # The lease of the process that refreshes it.
     Column("refreshing_until", Timestamp),
 )
 
-# An authorization that was begun and has not come back yet. Taking the row ends it: a state serves once.
+# Authorizations that have begun. The callback deletes the row, so that a state serves once.
 oauth_authorizations = Table(
     "oauth_authorizations",
     metadata,
@@ -45,13 +49,13 @@ oauth_authorizations = Table(
     Column("user_id", String, nullable=False),
     # What the channel shows for the person.
     Column("name", String, nullable=False, server_default=""),
-    # What was asked for.
+    # What the person is asked for.
     Column("scopes", Text, nullable=False, server_default=""),
     Column("verifier_ciphertext", LargeBinary, nullable=False),
     Column("expires_at", Timestamp, nullable=False, index=True),
 )
 
-# A token that nobody may use until the person in the chat has shown that they are the one in the browser.
+# Tokens that nobody may use until the person in the chat has shown, by a code, that they are the one in the browser.
 oauth_pending = Table(
     "oauth_pending",
     metadata,
@@ -67,7 +71,7 @@ oauth_pending = Table(
     Column("expires_at", Timestamp, nullable=False, index=True),
 )
 
-# Tokens that the provider is still to be told of that they are not wanted any more.
+# Tokens that nobody uses any more and that their provider has yet to revoke.
 oauth_revocations = Table(
     "oauth_revocations",
     metadata,
@@ -79,18 +83,18 @@ oauth_revocations = Table(
     Column("due_at", Timestamp, nullable=False, index=True),
 )
 
-# The workspaces that an app was installed in, or the organizations.
+# The workspaces, or whole organizations, that installed an app.
 oauth_installations = Table(
     "oauth_installations",
     metadata,
     Column("channel", String, primary_key=True),
     Column("tenant", String, primary_key=True),
-    # The bot's token and user id; or the organization whose installation the workspace has.
+    # The bot's token and user id; or the organization whose installation the workspace uses.
     Column("ciphertext", LargeBinary, nullable=False),
     Column("installed_at", Timestamp, nullable=False),
 )
 
-# What each ciphertext is bound to, besides its table: moved to another row it does not open.
+# The column with the ciphertext, and the columns whose values it is bound to: moved to another row it does not decrypt.
 SEALED: Mapping[Table, tuple[str, tuple[str, ...]]] = {
     oauth_tokens: ("ciphertext", ("channel", "tenant", "user_id", "provider")),
     oauth_authorizations: ("verifier_ciphertext", ("id", "provider", "channel", "tenant", "user_id")),
@@ -101,16 +105,16 @@ SEALED: Mapping[Table, tuple[str, tuple[str, ...]]] = {
 
 
 def associated(table: Table, values: Mapping[str, Any]) -> tuple[str, ...]:
-    """The associated data of a row's ciphertext."""
+    """Return the associated data of a row's ciphertext."""
     _, names = SEALED[table]
     return (table.name, *(values[name] for name in names))
 
 
 def is_row(table: Table, row: Row[Any]) -> ColumnElement[bool]:
-    """Whether a row is this one, by its primary key."""
+    """Return the condition that a row is this one, by its primary key."""
     return and_(*(key == row._asdict()[key.name] for key in table.primary_key))
 
 
 def is_of(table: Table, identity: Identity) -> ColumnElement[bool]:
-    """Whether a row is a person's."""
+    """Return the condition that a row is a person's."""
     return and_(*(table.c[name] == value for name, value in asdict(identity).items()))

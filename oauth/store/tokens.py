@@ -1,3 +1,6 @@
+"""The tokens of all people, encrypted."""
+
+import logging
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime, timedelta
@@ -13,12 +16,14 @@ from oauth.store.keyring import DecryptionError, Keyring
 from oauth.store.tables import associated, is_of, is_row, oauth_tokens
 from oauth.token import Token
 
-MOST_AT_ONCE = 100
+MOST_AT_ONCE = 100  # rows that `name_accounts` completes
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class StoredToken:
-    """A token as it was read: `ciphertext` tells whether the row is still the same."""
+    """A token as it was read. `ciphertext` tells whether its row is still the same."""
 
     provider: str
     token: Token
@@ -34,7 +39,7 @@ class TokenStore:
         self._keyring = keyring
 
     async def load(self, identity: Identity, provider: str) -> StoredToken | None:
-        """This person's token for a provider, or `None` if they have not connected it.
+        """Return a person's token for a provider; `None` if they have not connected it.
 
         Raises:
             DecryptionError: if no key of UNDERSTUDY_SECRET_KEY opens the row.
@@ -47,14 +52,27 @@ class TokenStore:
         row = (await connection.execute(select(oauth_tokens).where(_row(identity, provider)))).first()
         return None if row is None else self._opened(row)
 
+    async def load_usable(self, identity: Identity, provider: str) -> StoredToken | None:
+        """As `load`, but log a token that no key opens as an error and return `None`."""
+        async with self._database.read() as connection:
+            return await self.find_usable(connection, identity, provider)
+
+    async def find_usable(self, connection: AsyncConnection, identity: Identity, provider: str) -> StoredToken | None:
+        """As `load_usable`, in the caller's transaction."""
+        try:
+            return await self.find(connection, identity, provider)
+        except DecryptionError:
+            log.error("no key of UNDERSTUDY_SECRET_KEY opens the %s token of %s", provider, identity)  # noqa: TRY400
+            return None
+
     async def providers(self, identity: Identity) -> Sequence[str]:
-        """The names of the providers that a person has connected."""
+        """Return the names of the providers that a person has connected."""
         mine = select(oauth_tokens.c.provider).where(is_of(oauth_tokens, identity)).order_by(oauth_tokens.c.provider)
         async with self._database.read() as connection:
             return (await connection.execute(mine)).scalars().all()
 
     async def save(self, connection: AsyncConnection, identity: Identity, provider: str, token: Token) -> None:
-        """Stores a token in the caller's transaction, in place of the one that was there."""
+        """Store a token in the caller's transaction, in place of an earlier one."""
         now = datetime.now(UTC)
         values = self._values(identity, provider, token) | {"connected_at": now, "updated_at": now}
         row = self._database.upsert(oauth_tokens).values(**asdict(identity), provider=provider, **values)
@@ -63,7 +81,10 @@ class TokenStore:
         )
 
     async def begin_refresh(self, identity: Identity, known: StoredToken, lease: timedelta) -> bool:
-        """Takes it on this process to refresh a token, unless another one does or it has changed."""
+        """Lease a token to this process, to refresh it; return whether it got the lease.
+
+        It does not while another process has the lease, nor if the row is no longer as it was read.
+        """
         now = datetime.now(UTC)
         is_free = or_(oauth_tokens.c.refreshing_until.is_(None), oauth_tokens.c.refreshing_until < now)
         begun = update(oauth_tokens).where(_is(identity, known), is_free).values(refreshing_until=now + lease)
@@ -71,32 +92,34 @@ class TokenStore:
             return (await connection.execute(begun.returning(oauth_tokens.c.provider))).first() is not None
 
     async def give_up_refresh(self, identity: Identity, known: StoredToken) -> None:
+        """End the lease of a refresh that failed."""
         async with self._database.write() as connection:
             await connection.execute(update(oauth_tokens).where(_is(identity, known)).values(refreshing_until=None))
 
     async def replace(self, identity: Identity, known: StoredToken, renewed: Token) -> bool:
-        """Stores a refreshed token, unless the row is another one by now."""
+        """Store a refreshed token; return whether the row was still as it was read, without which nothing is stored."""
         values = self._values(identity, known.provider, renewed) | {"updated_at": datetime.now(UTC)}
         replaced = update(oauth_tokens).where(_is(identity, known)).values(values).returning(oauth_tokens.c.provider)
         async with self._database.write() as connection:
             return (await connection.execute(replaced)).first() is not None
 
     async def forget(self, identity: Identity, known: StoredToken) -> None:
-        """Deletes a token, unless the row is another one by now."""
+        """Delete a token, unless the row is no longer as it was read."""
         async with self._database.write() as connection:
             await connection.execute(delete(oauth_tokens).where(_is(identity, known)))
 
     async def delete(self, connection: AsyncConnection, identity: Identity, provider: str) -> None:
+        """Delete a person's token, in the caller's transaction."""
         await connection.execute(delete(oauth_tokens).where(_row(identity, provider)))
 
     async def uses(self, connection: AsyncConnection, provider: str, account: str) -> bool:
-        """Whether somebody has connected this account, as far as that is known."""
+        """Return whether somebody has, or may have, connected this account: see `name_accounts`."""
         same = or_(oauth_tokens.c.account == account, oauth_tokens.c.account.is_(None))
         found = select(oauth_tokens.c.provider).where(oauth_tokens.c.provider == provider, same).limit(1)
         return (await connection.execute(found)).first() is not None
 
     async def name_accounts(self) -> int:
-        """Notes the accounts of tokens that a version stored which did not; returns how many, 100 at the most."""
+        """Fill in the accounts of tokens that an older version stored; return how many they were, 100 at most."""
         nameless = select(oauth_tokens).where(oauth_tokens.c.account.is_(None)).limit(MOST_AT_ONCE)
         async with self._database.read() as connection:
             rows = (await connection.execute(nameless)).all()
@@ -104,7 +127,7 @@ class TokenStore:
             try:
                 account = self._opened(row).token.account
             except DecryptionError:
-                account = ""  # nobody's that can be known
+                account = ""  # it cannot be known
             same = is_row(oauth_tokens, row)
             async with self._database.write() as connection:
                 await connection.execute(update(oauth_tokens).where(same).values(account=account))
@@ -129,7 +152,7 @@ def _is(identity: Identity, known: StoredToken) -> ColumnElement[bool]:
 
 
 @dataclass(frozen=True, slots=True)
-class Connected:
+class AccountRecord:
     """An account that somebody has connected, as an operator sees it."""
 
     channel: str
@@ -141,13 +164,13 @@ class Connected:
     updated_at: datetime
 
 
-async def list_connected(connection: AsyncConnection, **wanted: str | None) -> list[Connected]:
-    """What people have connected.
+async def list_accounts(connection: AsyncConnection, **wanted: str | None) -> list[AccountRecord]:
+    """Return the accounts that people have connected.
 
     Args:
-        wanted: values of `channel`, `tenant`, `user_id`, `provider` or `account`; `None` for any.
+        wanted: values of `channel`, `tenant`, `user_id`, `provider` or `account`. `None` fits any.
     """
-    columns = [oauth_tokens.c[column.name] for column in fields(Connected)]
+    columns = [oauth_tokens.c[column.name] for column in fields(AccountRecord)]
     conditions = [oauth_tokens.c[name] == value for name, value in wanted.items() if value is not None]
     found = await connection.execute(select(*columns).where(*conditions).order_by(*oauth_tokens.primary_key))
-    return [Connected(*row) for row in found]
+    return [AccountRecord(*row) for row in found]

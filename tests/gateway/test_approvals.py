@@ -74,10 +74,6 @@ class Mail(Toolkit):
         return "noted"
 
 
-async def _granted(*_: Any) -> Any:
-    raise AssertionError("nothing is granted here")
-
-
 @pytest.fixture
 def mail() -> Mail:
     return Mail()
@@ -450,10 +446,9 @@ async def test_what_waits_is_handed_out_and_erased_with_the_rest_of_a_person(tmp
         await scene.ask("alice", f"call {SEND}")
         await scene.ask("bob", f"call {SEND}")
         assert scene.gateway.parts.oauth is None
-        coordinator = OAuthCoordinator(
-            scene.gateway.parts.backend.database, Keyring.parse(Keyring.generate()), "", _granted
-        )
-        data = PersonalData(scene.gateway.parts.backend.database, coordinator)
+        database = scene.gateway.parts.backend.database
+        coordinator = OAuthCoordinator(database, Keyring.parse(Keyring.generate()), "")
+        data = PersonalData(database, coordinator)
         alice = Identity("stage", "T1", "alice")
         (waiting,) = (await data.export(alice))["approvals"]
         assert "carol@example.com" in waiting["action"]

@@ -13,8 +13,7 @@ from stage import Stage, Vault, stage
 
 from gateway.inbox.claims import ConversationBusyError
 from gateway.storage.tables import InboxStatus
-from oauth import Identity, Keyring
-from oauth.consent.coordinator import Grant
+from oauth import Grant, Identity, Keyring
 
 
 async def readiness(scene: Stage) -> tuple[int, dict[str, object]]:

@@ -1,16 +1,15 @@
 """An account is somebody's only when the person in the chat is shown to be the one in the browser."""
 
 from dataclasses import replace
-from datetime import timedelta
 from pathlib import Path
 
 import httpx
 import pytest
 from consent_page import code_on
-from stage import TENANT, FakeProvider, Stage, Vault, stage
+from stage import TENANT, FakeProvider, Stage, Vault, stage, stage_timings
 
 from gateway import Identity
-from oauth import Keyring, Token
+from oauth import Keyring, OAuthTimings, Token
 
 UNUSED = "0000 0000"  # no code: the tests would meet it once in a hundred million times
 
@@ -90,10 +89,8 @@ async def test_a_code_that_comes_twice_changes_nothing(scene: Stage) -> None:
     assert tokens(scene) == [("alice", "mallory")]
 
 
-async def test_what_is_not_confirmed_in_time_is_revoked(
-    scene: Stage, vault: Vault, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("oauth.store.pending.CODE_LIFETIME", timedelta(seconds=0.2))
+async def test_what_is_not_confirmed_in_time_is_revoked(tmp_path: Path, vault: Vault) -> None:
+    scene = stage(tmp_path, [vault], timings=stage_timings(oauth=OAuthTimings(code=0.2)))
     async with scene.open():
         code = code_on((await sign_in(scene, await link_for(scene, "alice"), "mallory")).text)
         await scene.wait_until(lambda: vault.auth.revocations == ["SECRET-mallory"])
@@ -159,10 +156,7 @@ async def test_an_account_that_somebody_else_has_connected_is_not_revoked(scene:
     assert tokens(scene) == [("bob", "bob")]
 
 
-async def test_a_provider_that_is_away_is_told_later(
-    tmp_path: Path, vault: Vault, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("oauth.store.revocations.AGAIN_AFTER", timedelta(0))
+async def test_a_provider_that_is_away_is_told_later(tmp_path: Path, vault: Vault) -> None:
     failures = 2
 
     class Away(FakeProvider):
@@ -175,18 +169,15 @@ async def test_a_provider_that_is_away_is_told_later(
 
     vault.auth = Away()
     vault.auth.granted = frozenset()
-    scene = stage(tmp_path, [vault])
+    scene = stage(tmp_path, [vault], timings=stage_timings(oauth=OAuthTimings(revocation_retry=0)))
     async with scene.open():
         await sign_in(scene, await link_for(scene, "alice"), "alice")
         await scene.wait_until(lambda: vault.auth.revocations == ["SECRET-alice"])
     assert failures == 0
 
 
-async def test_a_sign_in_whose_key_is_gone_is_dropped_and_holds_nothing_up(
-    tmp_path: Path, vault: Vault, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("oauth.store.pending.CODE_LIFETIME", timedelta(seconds=1))
-    first = stage(tmp_path, [vault])
+async def test_a_sign_in_whose_key_is_gone_is_dropped_and_holds_nothing_up(tmp_path: Path, vault: Vault) -> None:
+    first = stage(tmp_path, [vault], timings=stage_timings(oauth=OAuthTimings(code=1)))
     async with first.open():
         code = code_on((await sign_in(first, await link_for(first, "alice"), "mallory")).text)
     second = stage(tmp_path, [vault], written=10)  # with another key
@@ -224,10 +215,10 @@ async def test_who_is_vouched_for_has_what_waited_for_a_code_revoked(scene: Stag
 
 
 async def test_a_revocation_that_never_succeeds_is_given_up_with_a_line_in_the_log(
-    scene: Stage, vault: Vault, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, vault: Vault, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("oauth.store.revocations.AGAIN_AFTER", timedelta(0))
-    monkeypatch.setattr("oauth.consent.coordinator.MOST_ATTEMPTS", 2)
+    timings = OAuthTimings(revocation_retry=0, revocation_attempts=2)
+    scene = stage(tmp_path, [vault], timings=stage_timings(oauth=timings))
     vault.auth.granted, vault.auth.is_down = frozenset(), True
     async with scene.open():
         await sign_in(scene, await link_for(scene, "alice"), "alice")

@@ -3,7 +3,6 @@
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,8 @@ from stage import Stage, Vault, stage
 
 from gateway.access_log import CallbackFilter
 from oauth import Identity
-from oauth.consent.cookies import Consent, ConsentCookies
+from oauth.consent.cookies import ConsentCookies
+from oauth.consent.sign_in import Consent
 from oauth.store.keyring import Keyring
 
 DENIED = "Fake was not connected, so I cannot answer what you asked. Ask me again to get a new link."
@@ -86,22 +86,17 @@ async def test_who_is_vouched_for_sees_again_that_they_are_connected(scene: Stag
     assert all("is connected" in page.text for page in pages)
 
 
-def test_what_a_browser_keeps_is_good_for_one_provider_as_long_as_the_code_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    cookies = ConsentCookies(Keyring.parse(Keyring.generate()))
+def test_what_a_browser_keeps_is_good_for_one_provider_as_long_as_the_code_is() -> None:
+    keyring = Keyring.parse(Keyring.generate())
+    cookies = ConsentCookies(keyring, lifetime=600)
     consent = Consent("Fake", "alice", "Alice", Identity("stage", "T1", "alice"), ["read"], "12345678")
     kept = cookies.seal("fake", "state", consent)
     assert cookies.open("fake", "state", kept) == consent
     others = [("google", "state", kept), ("fake", "other", kept), ("fake", "\u00e9", kept), ("fake", "", "")]
     others += [("fake", "state", broken) for broken in (kept[:-2], "A" + kept[1:], "\u00e9", "=", "A")]
     assert [cookies.open(*other) for other in others] == [None] * len(others)
-
-    class Later(datetime):
-        @classmethod
-        def now(cls, tz: Any = None) -> Any:
-            return datetime.now(UTC) + timedelta(minutes=11)
-
-    monkeypatch.setattr("oauth.consent.cookies.datetime", Later)
-    assert cookies.open("fake", "state", kept) is None
+    over = ConsentCookies(keyring, lifetime=0)
+    assert over.open("fake", "state", over.seal("fake", "state", consent)) is None
 
 
 @pytest.mark.parametrize("where", [None, "thread"])

@@ -6,7 +6,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -19,9 +19,10 @@ from stage import FakeProvider
 
 from gateway.storage.connect import connect
 from gateway.storage.database import Database
-from oauth import ConsentRequiredError, Identity, Keyring, OAuthCoordinator, Token
+from oauth import ConsentHooks, ConsentRequiredError, Identity, Keyring, OAuthCoordinator, OAuthTimings, Token
 from oauth.google import GoogleAuth
 from oauth.store.tokens import TokenStore
+from oauth.timings import DEFAULT_OAUTH_TIMINGS
 
 ASK = Path(__file__).with_name("ask_for_credentials.py")
 ALICE = Identity("stage", "T1", "alice")
@@ -44,11 +45,14 @@ async def store(database: Database, provider: str, token: Token) -> None:
         await TokenStore(database, Keyring.parse(KEY)).save(connection, ALICE, provider, token)
 
 
-def coordinator(database: Database, provider: FakeProvider, key: str = KEY) -> OAuthCoordinator:
+def coordinator(
+    database: Database, provider: FakeProvider, timings: OAuthTimings = DEFAULT_OAUTH_TIMINGS
+) -> OAuthCoordinator:
     async def nothing(*_: object) -> None:
         raise AssertionError("nothing is granted here")
 
-    made = OAuthCoordinator(database, Keyring.parse(key), "https://bot.test", nothing)  # type: ignore[arg-type]
+    hooks = ConsentHooks(nothing)  # type: ignore[arg-type]
+    made = OAuthCoordinator(database, Keyring.parse(KEY), "https://bot.test", hooks, timings)
     made.register(provider, {"read"})
     return made
 
@@ -98,18 +102,16 @@ class SlowProvider(FakeProvider):
         return await super().refresh(token)
 
 
-async def test_a_process_that_died_while_it_refreshed_holds_nobody_up(
-    database_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("oauth.consent.renewal.LEASE", timedelta(seconds=0.3))
+async def test_a_process_that_died_while_it_refreshed_holds_nobody_up(database_url: str) -> None:
+    timings = OAuthTimings(refresh_lease=0.3)
     async with opened(database_url) as database:
         await store(database, "fake", stale())
         dead, provider = SlowProvider(), FakeProvider()
-        dying = asyncio.create_task(coordinator(database, dead).credentials(ALICE, "fake", {"read"}))
+        dying = asyncio.create_task(coordinator(database, dead, timings).credentials(ALICE, "fake", {"read"}))
         await dead.begun.wait()
         dying.cancel()
-        assert (await coordinator(database, provider).credentials(ALICE, "fake", {"read"})).credentials == "OLD-alice+"
-        assert provider.refreshed == 1
+        granted = await coordinator(database, provider, timings).credentials(ALICE, "fake", {"read"})
+        assert (granted.credentials, provider.refreshed) == ("OLD-alice+", 1)
 
 
 async def test_a_refresh_that_fails_can_be_tried_again_at_once(database_url: str) -> None:

@@ -1,0 +1,75 @@
+"""A person's credentials, for the tools of their own turns."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from oauth.consent.providers import ProviderRegistry
+from oauth.consent.renewal import TokenRenewal
+from oauth.errors import ConsentRequiredError, GrantRevokedError, PermissionDeclinedError
+from oauth.identity import Identity
+from oauth.provider import OAuthProvider
+from oauth.settings import SettingError
+from oauth.store.tokens import TokenStore
+from oauth.token import Token
+
+
+@dataclass(frozen=True, slots=True)
+class AccountCredentials:
+    """Credentials, as the provider's client library takes them, and the account that they are of."""
+
+    account: str
+    credentials: Any = field(repr=False)
+
+
+class CredentialLoader:
+    """Loads a person's token, refreshes it if need be, and checks that it covers what a tool needs."""
+
+    def __init__(self, tokens: TokenStore, providers: ProviderRegistry, renewal: TokenRenewal) -> None:
+        self._tokens = tokens
+        self._providers = providers
+        self._renewal = renewal
+
+    async def load(
+        self, identity: Identity, provider: str, scopes: Iterable[str], *, renew: bool = False
+    ) -> AccountCredentials:
+        """Return a person's credentials: see `OAuthCoordinator.credentials`."""
+        known = self._providers.get(provider)
+        if known is None:
+            raise SettingError(
+                f"A tool asks for credentials of {provider!r}, but no provider of that name is registered; there is "
+                f"{', '.join(self._providers.names()) or 'none'}. Give its toolkit, or Agent(auth=…), the provider."
+            )
+        token = await self._token(identity, known, frozenset(scopes), renew=renew)
+        return AccountCredentials(token.account, known.credentials(token))
+
+    async def covers(self, identity: Identity, provider: str, scopes: Iterable[str]) -> bool:
+        """Return whether a person has a token that covers the scopes."""
+        stored = await self._tokens.load_usable(identity, provider)
+        return stored is not None and frozenset(scopes) <= stored.token.scopes
+
+    async def _token(
+        self, identity: Identity, provider: OAuthProvider, scopes: frozenset[str], *, renew: bool
+    ) -> Token:
+        stored = await self._tokens.load_usable(identity, provider.name)
+        if stored is None:
+            raise ConsentRequiredError(provider.name, scopes)
+        missing = scopes - stored.token.scopes
+        if missing & stored.token.declined:
+            raise PermissionDeclinedError(_declined(provider, missing & stored.token.declined))
+        if missing:
+            raise ConsentRequiredError(provider.name, scopes)
+        if not renew and self._renewal.is_fresh(stored.token):
+            return stored.token
+        try:
+            return await self._renewal.renew(identity, provider, stored.token)
+        except GrantRevokedError:
+            raise ConsentRequiredError(provider.name, self._providers.scopes(provider.name)) from None
+
+
+def _declined(provider: OAuthProvider, scopes: Iterable[str]) -> str:
+    permissions = " and ".join(provider.permission(scope) for scope in sorted(scopes))
+    return (
+        f"The person connected {provider.label} without this permission: {permissions}. "
+        f"To give it, they can send /disconnect {provider.name} and then ask again."
+    )

@@ -1,0 +1,57 @@
+"""The providers that people can connect accounts of, and what is asked of each."""
+
+from collections.abc import Iterable
+
+from oauth.provider import OAuthProvider
+from oauth.token import Token
+
+
+class ProviderRegistry:
+    """The providers that toolkits have registered, each with the scopes that they need together.
+
+    Args:
+        base_url: the public address of the gateway, to which providers send people back.
+    """
+
+    def __init__(self, base_url: str) -> None:
+        self._base_url = base_url
+        self._providers: dict[str, OAuthProvider] = {}
+        self._scopes: dict[str, frozenset[str]] = {}
+
+    def register(self, provider: OAuthProvider, scopes: Iterable[str]) -> None:
+        """Add a provider, or more scopes to one that is registered."""
+        self._providers[provider.name] = provider
+        self._scopes[provider.name] = self._scopes.get(provider.name, frozenset()) | frozenset(scopes)
+
+    def get(self, name: str) -> OAuthProvider | None:
+        """Return a provider; `None` if it is not registered."""
+        return self._providers.get(name)
+
+    def names(self) -> list[str]:
+        """Return the names of all providers, sorted."""
+        return sorted(self._providers)
+
+    def label(self, name: str) -> str:
+        """Return what people call a provider; its name if it is not registered."""
+        provider = self.get(name)
+        return provider.label if provider is not None else name
+
+    def scopes(self, name: str) -> frozenset[str]:
+        """Return the scopes that a single consent to this provider asks for."""
+        return self._scopes.get(name, frozenset())
+
+    def is_incremental(self, name: str) -> bool:
+        """Return whether a later consent to other scopes adds to what was granted before."""
+        provider = self.get(name)
+        return provider is not None and provider.incremental
+
+    def permissions(self, name: str, token: Token) -> list[str]:
+        """Return what a token allows, in words, as far as a toolkit needs it; all of it for an unknown provider."""
+        provider = self.get(name)
+        if provider is None:
+            return sorted(token.scopes)
+        return [provider.permission(scope) for scope in sorted(token.scopes & self.scopes(name))]
+
+    def redirect_uri(self, name: str) -> str:
+        """Return the address to which a provider sends people back."""
+        return f"{self._base_url}/oauth/{name}/callback"

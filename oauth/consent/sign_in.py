@@ -1,0 +1,125 @@
+"""Sign-in links, and what comes back to the callback address."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from oauth.consent.confirmation import AccountConfirmation
+from oauth.consent.hooks import DenialHook
+from oauth.consent.providers import ProviderRegistry
+from oauth.errors import AuthorizationFailedError
+from oauth.identity import Identity
+from oauth.settings import SettingError
+from oauth.store.authorizations import Authorization
+from oauth.store.stores import ConsentStores
+
+UNKNOWN_PROVIDER = "The bot does not connect accounts of this kind. Write to the bot to get a link."
+NOTHING_GRANTED = (
+    "No permission was granted, so nothing was connected. To try again, write to the bot, open the new link, and leave "
+    "the permissions ticked that you agree to."
+)
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """The result of a callback, for the page that the person in the browser reads.
+
+    Args:
+        label: what people call the provider.
+        account: the account that the person signed in with.
+        name: what the channel shows for the person in the chat.
+        identity: the person in the chat.
+        permissions: what the agent may do, in words.
+        code: what to send in the chat, which shows that both are one person; `None` if the account is connected.
+    """
+
+    label: str
+    account: str
+    name: str
+    identity: Identity
+    permissions: Sequence[str]
+    code: str | None = field(repr=False)
+
+
+class SignIn:
+    """Makes sign-in links, and turns what a provider sends back into a connected account."""
+
+    def __init__(
+        self,
+        stores: ConsentStores,
+        providers: ProviderRegistry,
+        confirmation: AccountConfirmation,
+        on_denial: DenialHook,
+    ) -> None:
+        self._stores = stores
+        self._providers = providers
+        self._confirmation = confirmation
+        self._on_denial = on_denial
+
+    async def link(self, identity: Identity, provider: str, name: str) -> str:
+        """Return a sign-in link for one person, good once and for ten minutes. It must reach nobody else.
+
+        The link asks for all scopes; or, where a later consent adds to an earlier one, for those not granted yet.
+
+        Args:
+            name: what the channel shows for the person.
+
+        Raises:
+            SettingError: if the provider is not registered.
+        """
+        known = self._providers.get(provider)
+        if known is None:
+            raise SettingError(f"No toolkit needs an account of {provider!r}.")
+        scopes = self._providers.scopes(provider)
+        if known.incremental:
+            stored = await self._stores.tokens.load_usable(identity, provider)
+            granted = stored.token.scopes if stored is not None else frozenset()
+            scopes = (scopes - granted) or scopes
+        state, verifier = await self._stores.authorizations.begin(identity, provider, name, scopes)
+        redirect_uri = self._providers.redirect_uri(provider)
+        return known.authorization_url(state=state, verifier=verifier, redirect_uri=redirect_uri, scopes=scopes)
+
+    async def complete(self, provider: str, state: str, code: str) -> Consent:
+        """Exchange the code of a callback for a token, and connect the account or ask its person for a code.
+
+        Raises:
+            AuthorizationFailedError: with one plain sentence for the person in the browser.
+        """
+        known = self._providers.get(provider)
+        if known is None:
+            raise AuthorizationFailedError(UNKNOWN_PROVIDER)
+        authorization = await self._stores.authorizations.take(state, provider)
+        token = await known.exchange(
+            code=code, verifier=authorization.verifier, redirect_uri=self._providers.redirect_uri(provider)
+        )
+        if authorization.scopes and not authorization.scopes & token.scopes:
+            log.info("%s granted none of the permissions that %s was asked for", authorization.identity, provider)
+            async with self._stores.database.write() as connection:
+                await self._stores.revocations.add(connection, provider, token)
+            await self._deny(authorization)
+            raise AuthorizationFailedError(NOTHING_GRANTED)
+        token = replace(token, declined=authorization.scopes - token.scopes)
+        return Consent(
+            label=known.label,
+            account=token.account,
+            name=authorization.name,
+            identity=authorization.identity,
+            permissions=self._providers.permissions(provider, token),
+            code=await self._confirmation.connect_or_ask(authorization, token),
+        )
+
+    async def refuse(self, provider: str, state: str) -> None:
+        """End an authorization that the person declined.
+
+        Raises:
+            AuthorizationFailedError: if the state is not good.
+        """
+        if self._providers.get(provider) is None:
+            raise AuthorizationFailedError(UNKNOWN_PROVIDER)
+        await self._deny(await self._stores.authorizations.take(state, provider))
+
+    async def _deny(self, authorization: Authorization) -> None:
+        log.info("%s did not connect %s", authorization.identity, authorization.provider)
+        await self._on_denial(authorization.identity, authorization.provider)
