@@ -1,3 +1,5 @@
+"""A filter that keeps the secrets of OAuth callbacks out of the access log of any server."""
+
 import copy
 import logging
 import re
@@ -8,15 +10,16 @@ _SECRET = re.compile(r"(?<![\w-])((?:code|state)=)[^&\s\"']+")
 
 
 class CallbackFilter(logging.Filter):
-    """Takes the code and the state of OAuth callbacks out of a server's access log.
+    """Mask the code and the state of OAuth callbacks in a server's access log.
 
-    It is for the logger of an application's own server, like `uvicorn.access`, `gunicorn.access` or `hypercorn.access`.
+    Add it to the logger of the server that an application runs itself, like `uvicorn.access`, `gunicorn.access` or
+    `hypercorn.access`.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
         record.msg = _without_secrets(record.msg)
         if isinstance(record.args, Mapping):
-            args: Any = copy.copy(record.args)  # gunicorn's and hypercorn's have a way of their own to look up names
+            args: Any = copy.copy(record.args)  # gunicorn and hypercorn use mapping types of their own
             args.update({name: _without_secrets(value) for name, value in record.args.items()})
             record.args = args
         elif record.args is not None:

@@ -1,4 +1,4 @@
-"""Cancellation that others mishandle: raised where nobody cancelled anything, or swallowed where somebody did."""
+"""The cancellation of tasks: steps that finish first, code that raises `CancelledError` by itself or swallows it."""
 
 import asyncio
 import logging
@@ -14,10 +14,10 @@ log = logging.getLogger(__name__)
 
 
 class StrayExitError(UnderstudyError):
-    """Code raised `CancelledError` or `SystemExit`, which would have ended more than the step it was run for."""
+    """Code raised `CancelledError` or `SystemExit` by itself, which would have ended more than the code's own step."""
 
     def __init__(self, what: str, raised: BaseException) -> None:
-        super().__init__(f"{what} raised {type(raised).__name__}, though nobody had cancelled it")
+        super().__init__(f"{what} raised {type(raised).__name__}, though nobody cancelled it")
 
 
 def is_being_cancelled() -> bool:
@@ -34,10 +34,10 @@ def exits_contained(what: str) -> Iterator[None]:
     task that awaits. asyncio cannot tell that from the cancellation of this task by its owner, and would end it.
 
     Args:
-        what: names the code that runs in the block, for the message.
+        what: the name of the code in the block, for the error's message.
 
     Raises:
-        StrayExitError: instead of either of the two. A cancellation of the current task passes through.
+        StrayExitError: instead of either exception. A cancellation of the current task passes through.
     """
     try:
         yield
@@ -69,12 +69,12 @@ async def uninterrupted(step: Awaitable[T]) -> T:
 
 
 async def cancel_and_wait(task: "asyncio.Task[Any]", grace: float) -> bool:
-    """Cancel a task and wait for its end, so many seconds at most.
+    """Cancel a task and wait for its end.
 
-    A task that swallows its cancellation is left to itself. It is logged, and what it raises later is not.
+    A task that swallows its cancellation is logged and abandoned; an exception that it raises later is not logged.
 
     Args:
-        grace: seconds.
+        grace: the most seconds to wait.
 
     Returns:
         Whether the task has ended.
@@ -85,10 +85,11 @@ async def cancel_and_wait(task: "asyncio.Task[Any]", grace: float) -> bool:
     finally:
         if not task.done():
             log.error("%s swallows its cancellation and is abandoned", task.get_name())
-        task.add_done_callback(_note_end)
+        task.add_done_callback(_retrieve_exception)
     return task.done()
 
 
-def _note_end(task: "asyncio.Task[Any]") -> None:
+def _retrieve_exception(task: "asyncio.Task[Any]") -> None:
+    """Keep asyncio from logging that the exception of a task was never retrieved."""
     if not task.cancelled():
-        task.exception()  # so that asyncio does not report it as never retrieved
+        task.exception()

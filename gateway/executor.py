@@ -1,7 +1,7 @@
-"""The event loop's default executor: threads for tools, and others for everything else.
+"""The event loop's default executor, with separate threads for the functions of tools.
 
 `asyncio.to_thread` and `loop.getaddrinfo` share the default executor. Tools that never return would fill it, and then
-no name could be looked up and nothing could be sent. So what a tool submits runs in a pool of its own.
+no host name could be resolved and nothing could be sent. So what a tool submits runs in a pool of its own.
 """
 
 import asyncio
@@ -15,9 +15,9 @@ from weakref import WeakKeyDictionary
 
 from gateway.cancellation import StrayExitError
 
-THREADS = 64  # for blocking clients and look-ups of names
+THREADS = 64  # for blocking clients and the resolution of host names
 TOOL_THREADS = 64  # for tools, besides those that are abandoned
-MOST_ABANDONED = 64  # threads, each of which is replaced; with more the process is not ready
+MAX_ABANDONED = 64  # threads, each of which is replaced; with more than these the process is not ready
 THREAD_NAME = "understudy-thread"
 TOOL_THREAD_NAME = "understudy-tool"
 
@@ -28,7 +28,7 @@ _for_tools: ContextVar[bool] = ContextVar("for_tools", default=False)
 
 @contextmanager
 def tool_threads() -> Iterator[None]:
-    """Run what the block submits to the default executor in the threads for tools."""
+    """Have what the block submits to the default executor run in the threads for tools."""
     token = _for_tools.set(True)
     try:
         yield
@@ -39,25 +39,25 @@ def tool_threads() -> Iterator[None]:
 class LoopExecutor(ThreadPoolExecutor):
     """Run blocking functions, each with the context variables of its caller.
 
-    Functions that are submitted within `tool_threads()` run in a pool of their own. A thread of it is abandoned when
-    the call that waits for it is cancelled: Python cannot stop the thread.
+    Functions that are submitted within `tool_threads()` run in a pool of their own. A thread of that pool is abandoned
+    when the call that waits for it is cancelled: Python cannot stop the thread.
 
     Args:
-        tool_threads: how many functions of tools run at once at least.
-        most_abandoned: how many threads may be abandoned before that is not guaranteed any more.
+        tool_threads: how many functions of tools can run at once, whatever is abandoned.
+        max_abandoned: how many abandoned threads are replaced. With more, tools may have to wait for a thread.
     """
 
-    def __init__(self, tool_threads: int = TOOL_THREADS, most_abandoned: int = MOST_ABANDONED) -> None:
+    def __init__(self, tool_threads: int = TOOL_THREADS, max_abandoned: int = MAX_ABANDONED) -> None:
         super().__init__(THREADS, thread_name_prefix=THREAD_NAME)
-        self.tools = ThreadPoolExecutor(tool_threads + most_abandoned, thread_name_prefix=TOOL_THREAD_NAME)
+        self.tools = ThreadPoolExecutor(tool_threads + max_abandoned, thread_name_prefix=TOOL_THREAD_NAME)
         self.abandoned = 0
-        self._most_abandoned = most_abandoned
+        self._max_abandoned = max_abandoned
         self._lock = Lock()
 
     @property
     def is_exhausted(self) -> bool:
-        """Return whether so many threads are abandoned that tools may have to wait for one."""
-        return self.abandoned > self._most_abandoned
+        """Whether so many threads are abandoned that tools may have to wait for one."""
+        return self.abandoned > self._max_abandoned
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
         run = copy_context().run
@@ -68,7 +68,7 @@ class LoopExecutor(ThreadPoolExecutor):
         return call
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Start nothing more. Threads that still run are not waited for, as a tool may never return."""
+        """Start nothing more, and do not wait for the threads that still run: a tool may never return."""
         super().shutdown(wait=False, cancel_futures=True)
         self.tools.shutdown(wait=False, cancel_futures=True)
 
@@ -78,7 +78,7 @@ class LoopExecutor(ThreadPoolExecutor):
 
 
 class _ToolFuture(Future[T]):
-    """The result of a tool's function, which counts its thread as abandoned while nobody waits for it."""
+    """The result of a tool's function. While nobody waits for it, its thread counts as abandoned."""
 
     def __init__(self, count: Callable[[int], None]) -> None:
         super().__init__()
@@ -94,7 +94,7 @@ class _ToolFuture(Future[T]):
         return cancelled
 
     def work(self, function: Callable[[], T]) -> None:
-        """Run the function in the thread that this is called in."""
+        """Run the function in the current thread."""
         if not self.set_running_or_notify_cancel():
             return
         try:
@@ -116,7 +116,7 @@ def equip_loop(executor: LoopExecutor | None = None) -> LoopExecutor:
     """Make a `LoopExecutor` the default executor of the running loop.
 
     Args:
-        executor: which one; unless given, the one that the loop has, or else a new one.
+        executor: the one to use; unless given, the one that the loop has already, or a new one.
 
     Returns:
         The loop's executor.

@@ -1,3 +1,5 @@
+"""The log: its format, what it leaves out for length, and the secrets that it masks."""
+
 import logging
 import re
 
@@ -6,16 +8,16 @@ from toolkits.text import storable
 
 FORMAT = "%(asctime)s %(levelname)-7s %(name)s%(request)s: %(message)s"
 
-ERROR_LENGTH = 500  # characters that are kept of one
-MOST_LINES = 200  # of one record
-LINE_LENGTH = 2000  # characters
+MAX_ERROR_LENGTH = 500  # characters
+MAX_LINES = 200  # of one record
+MAX_LINE_LENGTH = 2000  # characters
 
-# Libraries whose lower levels print bodies, and addresses with codes and tokens in them, or tell an operator nothing.
+# Libraries whose lower levels log bodies, addresses with codes and tokens in them, or nothing that helps an operator.
 QUIET = ("httpx", "httpcore", "httpx2", "httpcore2", "urllib3", "requests_oauthlib", "oauthlib", "google", "twilio",
          "telegram", "slack_sdk", "slack_bolt", "openai", "alembic", "googleapiclient",
          "psycopg", "uvicorn")  # fmt: skip
 
-# An error's code is a short number, five characters of SQL's, or a word: 63016, 57P01, invalid_auth.
+# The code of an error is not masked: a short number, an SQLSTATE, or words, like 63016, 57P01 and invalid_auth.
 _ERROR_CODE = r"(?-i:\d{1,5}|[0-9A-Z]{5}|[a-z]+(?:_[a-z]+)*)(?![\w/.~-])"
 _SECRETS = re.compile(
     rf"""(?P<keep>
@@ -28,42 +30,42 @@ _SECRETS = re.compile(
 
 
 class RedactingFormatter(logging.Formatter):
-    """Adds the request context to a line, and takes out what looks like a code, a state or a token.
+    """Add the request context to a line, and mask what looks like a code, a state or a token.
 
-    A record that is too long, like the traceback of an endless recursion or a page of a proxy, is cut in its middle.
+    A record that is too long, like the traceback of an endless recursion, loses its middle.
     """
 
     def format(self, record: logging.LogRecord) -> str:
         values = " ".join(f"{name}={value}" for name, value in get_request_context().items())
         record.request = f" [{values}]" if values else ""
-        return redact(_shortened(super().format(record)))
+        return redact(_shorten(super().format(record)))
 
 
-def _shortened(text: str) -> str:
-    lines = [line if len(line) <= LINE_LENGTH else f"{line[:LINE_LENGTH]}…" for line in text.split("\n")]
-    if len(lines) > MOST_LINES:
-        left_out = len(lines) - MOST_LINES
-        half = MOST_LINES // 2
-        lines[half:-half] = [f"… {left_out} lines are left out …"]
+def _shorten(text: str) -> str:
+    lines = [line if len(line) <= MAX_LINE_LENGTH else f"{line[:MAX_LINE_LENGTH]}…" for line in text.split("\n")]
+    if len(lines) > MAX_LINES:
+        left_out = len(lines) - MAX_LINES
+        half = MAX_LINES // 2
+        lines[half:-half] = [f"… {left_out} lines left out …"]
     return "\n".join(lines)
 
 
 def redact(text: str) -> str:
-    """Takes out what looks like a code, a state or a token."""
+    """Mask what looks like an authorization code, a state or a token."""
     return _SECRETS.sub(r"\g<keep>***", text)
 
 
 def describe(error: BaseException) -> str:
-    """An error in one line, as it is stored with what failed."""
+    """Return an error as one line without secrets, for the log and for the row of what failed."""
     text = " ".join(storable(f"{type(error).__name__}: {error}").split())
-    return redact(text[:ERROR_LENGTH])
+    return redact(text[:MAX_ERROR_LENGTH])
 
 
 def configure_logging() -> None:
-    """Sends the log of a process that the command line started to standard error."""
+    """Log to standard error, in a process that the command line started."""
     handler = logging.StreamHandler()
     handler.setFormatter(RedactingFormatter(FORMAT))
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
-    logging.getLogger("procrastinate").setLevel(logging.CRITICAL)  # what goes wrong there we say ourselves
+    logging.getLogger("procrastinate").setLevel(logging.CRITICAL)  # the gateway logs its failures itself

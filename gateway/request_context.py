@@ -1,7 +1,8 @@
-"""Values of the request at hand, for logs and configuration: never a credential, and never what decides anything.
+"""The request context: values of the current request, for logs and configuration.
 
-They are those of the task that runs, and of the tasks and threads that it starts: by `asyncio.create_task`,
-`asyncio.to_thread`, the loop's default executor while a gateway runs, and any other pool by `carry`.
+It holds no credential, and no decision depends on it. A task hands it on to the tasks and threads that it starts with
+`asyncio.create_task` and `asyncio.to_thread`, to the loop's default executor while a gateway runs, and to any other
+thread pool by `carry`.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -16,7 +17,7 @@ T = TypeVar("T")
 
 
 class _Scope:
-    """A block in which values hold; when it is over, they are gone for whatever was started in it, too."""
+    """A `request_context` block. When it is over, its values are gone for the tasks that it started, too."""
 
     over = False
 
@@ -33,42 +34,42 @@ _current: ContextVar[_Values] = ContextVar("request_context", default=_NONE)
 
 
 def get_from_context(key: str, default: Any = None) -> Any:
-    """A value of the request at hand.
+    """Return a value of the current request.
 
     Args:
-        key: like USER_ID.
-        default: what is returned where there is no such value, or no request.
+        key: a name like USER_ID.
+        default: the result if there is no such value, or no request.
     """
     return _values().mapping.get(key, default)
 
 
 def get_request_context() -> Mapping[str, Any]:
-    """All values of the request at hand. The mapping is read-only, and never changes."""
+    """Return all values of the current request, as a read-only mapping that never changes."""
     return _values().mapping
 
 
 def set_request_context(mapping: Mapping[str, Any]) -> None:
-    """Puts other values in the place of all that hold, until the block ends in which they are set."""
+    """Replace all values until the end of the `request_context` block in which this is called."""
     now = _values()
     _current.set(_Values(MappingProxyType(dict(mapping)), now.scope, now.outer))
 
 
 def update_request_context(**values: Any) -> None:
-    """Adds values to those that hold, until the block ends in which they are set."""
+    """Add values until the end of the `request_context` block in which this is called."""
     set_request_context({**get_request_context(), **values})
 
 
 def clear_request_context() -> None:
-    """Takes all values away."""
+    """Remove all values until the end of the `request_context` block in which this is called."""
     set_request_context({})
 
 
 @contextmanager
 def request_context(mapping: Mapping[str, Any]) -> Iterator[None]:
-    """Adds values to those that hold, for a block and what is started in it.
+    """Add values for a block, and for the tasks and threads that are started in it.
 
-    When it ends, what held before holds again, whatever happened in it; and what was started in it and still runs sees
-    its values no more.
+    The end of the block restores the values from before, whatever happened in it. Tasks that outlive the block no
+    longer see its values.
     """
     outer, scope = _values(), _Scope()
     token = _current.set(_Values(MappingProxyType({**outer.mapping, **mapping}), scope, outer))
@@ -76,14 +77,14 @@ def request_context(mapping: Mapping[str, Any]) -> Iterator[None]:
         yield
     finally:
         scope.over = True
-        with suppress(ValueError):  # it ends in another task, which has values of its own
+        with suppress(ValueError):  # the block ends in another task than it began in
             _current.reset(token)
 
 
 def carry(function: Callable[P, T]) -> Callable[P, T]:
-    """A function for a pool of threads that is not ours, which is run with the values that hold now.
+    """Return the function bound to the current values, for a thread pool that does not hand them on.
 
-    `pool.submit(carry(function), argument)`. It may be run many times, and side by side.
+    Use it as `pool.submit(carry(function), argument)`. The result may be called many times and concurrently.
     """
     context = copy_context()
 

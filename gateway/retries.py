@@ -1,16 +1,16 @@
-"""When something that failed is tried again."""
+"""Retries: whether an attempt that failed is repeated, and when."""
 
 import math
 import random
 from datetime import UTC, datetime, timedelta
 
-# Seconds for which a platform is sent nothing when it asks for that, whatever it asks for.
+# Bounds of the seconds for which the gateway sends nothing to a platform that asks it to wait.
 SHORTEST_WAIT = 1.0
 LONGEST_WAIT = 3600.0
-UNKNOWN_WAIT = 5.0  # where it does not say how long
+UNKNOWN_WAIT = 5.0  # seconds, where the platform does not say how long
 
-# What a program raises that is wrong. It does not pass by itself.
-_MISTAKES = (
+# Errors in a program, which no retry helps.
+_PROGRAMMING_ERRORS = (
     AssertionError,
     AttributeError,
     ImportError,
@@ -19,31 +19,32 @@ _MISTAKES = (
     NotImplementedError,
     TypeError,
 )
-_PASSING_STATUS = frozenset({408, 409, 425, 429})
+_TRANSIENT_STATUSES = frozenset({408, 409, 425, 429})
 
 
 def may_pass(error: BaseException) -> bool:
-    """Whether trying again may help: not after a mistake in a program, nor when a server says that we are wrong.
+    """Return whether a retry may help: not after a programming error, nor after most of the HTTP statuses 4xx.
 
-    The libraries of model providers have an HTTP status as `status_code` of their errors.
+    The libraries of model providers keep the status in the error's `status_code`.
     """
-    if isinstance(error, _MISTAKES):
+    if isinstance(error, _PROGRAMMING_ERRORS):
         return False
     status = getattr(error, "status_code", None)
-    return not isinstance(status, int) or not 400 <= status < 500 or status in _PASSING_STATUS
+    return not isinstance(status, int) or not 400 <= status < 500 or status in _TRANSIENT_STATUSES
 
 
 def next_try(tries: int, longest_pause: float) -> datetime:
-    """Return when to try again what was tried so often: after 1, 2, 4 … seconds, with jitter.
+    """Return the time of the next try: 1, 2, 4 … seconds from now, with a jitter of a quarter.
 
     Args:
-        longest_pause: seconds until the next try at most, without the jitter of a quarter.
+        tries: the number of tries so far.
+        longest_pause: the most seconds until the next try, before the jitter.
     """
     pause = min(2.0 ** max(tries - 1, 0), longest_pause)
     return datetime.now(UTC) + timedelta(seconds=pause * random.uniform(0.75, 1.25))  # noqa: S311 - not for secrets
 
 
 def bounded_wait(seconds: float) -> float:
-    """Return how long to send nothing where a platform asks for so many seconds: a second to an hour."""
+    """Return the seconds that a platform asks the gateway to wait, bounded to between a second and an hour."""
     bounded = min(max(seconds, SHORTEST_WAIT), LONGEST_WAIT)
     return UNKNOWN_WAIT if math.isnan(bounded) else bounded

@@ -1,3 +1,5 @@
+"""The settings of a gateway, read from the environment."""
+
 from enum import StrEnum
 from pathlib import Path
 
@@ -7,30 +9,30 @@ from pydantic_settings import SettingsConfigDict
 from oauth.settings import ServiceUrl, Settings
 
 DEFAULT_DATABASE_URL = "sqlite:///understudy.db"
-DEV_DIRECTORY = Path(".understudy")  # where `understudy dev` keeps what is its own
+DEV_DIRECTORY = Path(".understudy")  # the files of `understudy dev`
 DEV_DATABASE = DEV_DIRECTORY / "dev.db"
 
 
 class PrivateAnswers(StrEnum):
-    """Where a private answer goes that was asked for in a place which several people read."""
+    """Where the gateway sends a private answer to a question asked in a shared conversation."""
 
-    #: To its person, who is told so where they asked.
+    #: To its person alone; a note in the shared conversation says so.
     ALONE = "alone"
-    #: Where it was asked for.
+    #: To the shared conversation.
     OPEN = "open"
 
 
 class AmbiguousSends(StrEnum):
-    """What becomes of a text of which it is not known, and cannot be looked up, whether the platform took it."""
+    """What the gateway does with a text that the platform may have taken, and cannot be asked about."""
 
-    #: It is sent again, marked as such: a person who reads it twice has lost nothing.
+    #: Send it again, marked as possibly sent before: a person may read it twice.
     RESEND = "resend"
-    #: It is not sent again, but is a dead letter.
+    #: Do not send it again: it becomes a dead letter.
     DROP = "drop"
 
 
 class SignInCode(StrEnum):
-    """Whether a person who has signed in sends a code in the chat, which shows that they are the one there."""
+    """Whether a person who has signed in must send a code in the chat, which proves that they are the one chatting."""
 
     #: Unless their platform vouches for the account's e-mail address.
     UNLESS_VOUCHED = "unless-vouched"
@@ -38,21 +40,25 @@ class SignInCode(StrEnum):
 
 
 class WhenBusy(StrEnum):
-    """What becomes of messages that come while a conversation is busy."""
+    """What the gateway does with messages that arrive while it answers another one of the conversation."""
 
-    #: Each message is a turn, one after the other.
+    #: Play each message as a turn of its own, one after the other.
     QUEUE = "queue"
-    #: What came from the same person while the conversation was busy is one turn.
+    #: Play all that the same person wrote meanwhile as one turn.
     COLLECT = "collect"
-    #: A message of the same person cancels their running turn, and both are answered together.
+    #: Cancel the running turn of the same person, and answer both messages together.
     INTERRUPT = "interrupt"
 
 
 class GatewaySettings(Settings):
+    """The settings that start with UNDERSTUDY_: docs/settings.md explains each."""
+
     model_config = SettingsConfigDict(env_prefix="UNDERSTUDY_")
 
     database_url: str = Field(
-        default=DEFAULT_DATABASE_URL, repr=False, description="It is like sqlite:///understudy.db."
+        default=DEFAULT_DATABASE_URL,
+        repr=False,
+        description="It is an address like sqlite:///understudy.db or postgresql://user:password@host/understudy.",
     )
     base_url: ServiceUrl | None = Field(
         default=None, description="It is the public address of this gateway, like https://bot.example.com."
@@ -61,40 +67,48 @@ class GatewaySettings(Settings):
     private_answers: PrivateAnswers = Field(default=PrivateAnswers.ALONE, description="It is alone or open.")
     sign_in_code: SignInCode = Field(default=SignInCode.UNLESS_VOUCHED, description="It is unless-vouched or always.")
     max_waiting_messages: int = Field(
-        default=100_000, ge=1, description="It is how many messages may wait before webhooks are answered 503."
+        default=100_000,
+        ge=1,
+        description="It is the number of messages that may wait before webhooks are answered 503.",
     )
     turn_tries: int = Field(
-        default=5, ge=1, description="It is how often a message is tried that the agent cannot answer."
+        default=5, ge=1, description="It is the number of tries for a message that the agent fails to answer."
     )
     delivery_tries: int = Field(
-        default=12, ge=1, description="It is how often something is tried that a platform does not take."
+        default=12,
+        ge=1,
+        description="It is the number of tries for a delivery that the platform does not take.",
     )
     answer_within_hours: float = Field(
-        default=12, gt=0, description="It is how many hours after it came a message is still answered."
+        default=12, gt=0, description="It is the age in hours up to which a message is still answered."
     )
     ambiguous_sends: AmbiguousSends = Field(default=AmbiguousSends.RESEND, description="It is resend or drop.")
     session_tokens: int = Field(
         default=32_000,
         ge=100,
-        description="It is how many tokens of a conversation's history the model reads; what is before is summarized.",
+        description="It is the number of tokens of a history that the model reads; older items are summarized.",
     )
     session_idle_hours: float | None = Field(
         default=None,
         gt=0,
-        description="It is after how many silent hours a conversation begins afresh; never, unless set.",
+        description="It is the silence in hours after which a conversation begins afresh; never, unless set.",
     )
     keep_days: float | None = Field(
-        default=None, gt=0, description="It is how many days messages stay that are done; for ever, unless set."
+        default=None,
+        gt=0,
+        description="It is the number of days for which answered messages are kept; for ever, unless set.",
     )
     takeover_seconds: float = Field(
         default=10,
         ge=1,
-        description="It is after how many seconds without a sign of life another worker takes over what one was doing.",
+        description="It is the number of seconds without a heartbeat after which a worker's turns are taken over.",
     )
     audit_content: bool = Field(default=False, description="It is true or false.")
 
 
 class ModelSettings(Settings):
+    """The model of an agent that names none."""
+
     model_config = SettingsConfigDict(env_prefix="UNDERSTUDY_")
 
     model: str = Field(

@@ -1,4 +1,4 @@
-"""How long the gateway waits, and how often it looks."""
+"""The waits and intervals of a gateway."""
 
 from dataclasses import dataclass
 
@@ -7,34 +7,34 @@ from oauth.timings import DEFAULT_OAUTH_TIMINGS, OAuthTimings
 
 @dataclass(frozen=True, slots=True)
 class Timings:
-    """The waits and intervals of a gateway, in seconds. Tests give shorter ones; nobody else has to.
+    """The waits and intervals of a gateway, all in seconds. The defaults are for production, shorter ones for tests.
 
     Args:
-        accept: for the commit of an event, after which its webhook is refused. Slack waits three seconds
+        accept: the limit for committing an event; after it the webhook is refused. Slack waits three seconds
             (https://docs.slack.dev/apis/events-api/#responding), other platforms ten and more.
-        parse: for a channel to read a stored event, also where it asks the platform.
-        turn: for one turn.
-        summary: for the summary of a history.
-        delivery: for one delivery, whatever the platform does.
-        cancel_grace: for a cancelled task to end. One that does not is abandoned.
-        calls_grace: for tool calls to end beside one that was refused a credential.
-        run_end_grace: for a run to end by itself after it was refused a credential.
-        shutdown_grace: for running turns to end when the process stops.
-        loop_blocked: without any progress of the event loop, until a thread no longer waits for it.
-        due_interval: between two looks for messages and deliveries that are due.
-        removal_interval: between two removals of old rows.
-        clean_up_interval: between two clean-ups of sign-ins and revocations.
-        interruption_interval: between two looks for a message that interrupts a turn.
-        longest_pause: between two tries of what failed.
-        drain_retry: until a conversation is tried again whose drain failed.
-        busy_retry: until a conversation is tried again that another worker seems to have.
-        job_poll: between two looks for jobs of which no notification came.
-        sweep_interval: between two looks for the jobs of dead workers; a quarter of UNDERSTUDY_TAKEOVER_SECONDS unless
-            given.
-        reconnect: until the database is tried again after its connection was lost.
-        listen_check: without a notification, until a listening connection is checked.
-        first_status: until a turn that still runs shows its status.
-        status_update: for one update of a status, whatever the platform does.
+        parse: the limit for a channel to read a stored event, requests to the platform included.
+        turn: the limit for one turn.
+        summary: the limit for the summary of a history.
+        delivery: the limit for one delivery.
+        cancel_grace: how long a cancelled task may take to end before it is abandoned.
+        calls_grace: how long the other tool calls of a run may take to end after one was refused a credential.
+        run_end_grace: how long a run may take to end by itself after it was refused a credential.
+        shutdown_grace: how long running turns may take to end when the process stops.
+        loop_blocked: how long a thread waits for an event loop that makes no progress.
+        due_interval: how often the gateway looks for messages and deliveries that are due.
+        removal_interval: how often it removes old rows.
+        clean_up_interval: how often it cleans up sign-ins and revocations.
+        interruption_interval: how often a running turn looks for a message that interrupts it.
+        longest_pause: the longest pause between two tries.
+        drain_retry: the pause before a conversation whose drain failed is tried again.
+        busy_retry: the pause before a conversation that another worker holds is tried again.
+        job_poll: how often a worker looks for jobs without being notified.
+        sweep_interval: how often a worker looks for the jobs of dead workers; a quarter of UNDERSTUDY_TAKEOVER_SECONDS,
+            unless given.
+        reconnect: the pause before a lost connection to the database is made again.
+        listen_check: how long a listening connection may be silent before it is checked.
+        first_status: how long a turn runs before its status is shown.
+        status_update: the limit for one update of a status.
         oauth: the timings of sign-ins, refreshes and revocations.
     """
 

@@ -1,1 +1,1 @@
-"""What was said in conversations: what a turn reads of it, and what a channel shows of it."""
+"""The history of conversations: what a turn reads of it, and what a channel shows of it."""

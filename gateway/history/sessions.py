@@ -1,3 +1,5 @@
+"""The history of conversations, as turns read and write it."""
+
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -13,7 +15,8 @@ from oauth import Identity
 from toolkits.text import storable
 
 
-def _history() -> Select[Any]:
+def _select_history() -> Select[Any]:
+    """Select what one person reads: the items since the last NEW and their last summary, and that summary."""
     table = session_items
     here = table.c.conversation_id == bindparam("conversation_id")
     own = (table.c.owner_tenant == bindparam("tenant")) & (table.c.owner_user_id == bindparam("user_id"))
@@ -24,7 +27,7 @@ def _history() -> Select[Any]:
     return select(table).where(here, table.c.id > began, is_item | is_summary).order_by(table.c.id)
 
 
-_HISTORY = _history()
+_HISTORY = _select_history()
 _ADD = insert(session_items)
 
 
@@ -32,7 +35,7 @@ class Sessions:
     """The history of each conversation, item by item, each with its owner.
 
     Args:
-        idle: after how long a silence a conversation begins afresh; never, unless given.
+        idle: the silence after which a conversation begins afresh; never, unless given.
     """
 
     def __init__(self, database: Database, idle: timedelta | None = None) -> None:
@@ -40,10 +43,10 @@ class Sessions:
         self._idle = idle
 
     async def history(self, conversation_id: int, reader: Identity) -> list[SessionItem]:
-        """What a turn of `reader` may read of a conversation.
+        """Return what a turn of `reader` may read of a conversation, oldest first, after the summary if there is one.
 
-        The reader's own items are as their turns left them. Of other people's, what was said is read as text,
-        and what their tools returned, and an answer built on their private data, is left out.
+        The reader's own items are complete. Of other people's turns it has the messages and the answers as text, but
+        neither what their tools returned nor an answer that is private.
         """
         here = {"conversation_id": conversation_id, "tenant": reader.tenant, "user_id": reader.user_id}
 
@@ -57,27 +60,17 @@ class Sessions:
             async with self._database.write() as connection:
                 await self.add(connection, conversation_id, rows[-1].inbox_id, reader, "", new, private=False)
             return []
-        items = []
-        for row in sorted(rows, key=lambda row: row.role != Role.SUMMARY):
-            where = {"id": row.id, "turn_id": row.inbox_id}
-            if row.role == Role.SUMMARY:
-                if row.text:
-                    items.append(replace(read_summary(row.text, private=row.private), id=row.summary_until))
-            elif (row.owner_tenant, row.owner_user_id) == (reader.tenant, reader.user_id):
-                items.append(SessionItem(Role(row.role), row.text, row.engine, row.data, private=row.private, **where))
-            elif row.role == Role.USER:
-                items.append(SessionItem(Role.USER, row.text, speaker=row.owner_name, **where))
-            elif row.role == Role.ASSISTANT and not row.private:
-                items.append(SessionItem(Role.ASSISTANT, row.text, **where))
-        return items
+        summary_first = sorted(rows, key=lambda row: row.role != Role.SUMMARY)
+        items = (_item_for(reader, row) for row in summary_first)
+        return [item for item in items if item is not None]
 
     async def add_summary(
         self, conversation_id: int, inbox_id: int, reader: Identity, name: str, summary: SessionItem, until: int
     ) -> None:
-        """Puts a summary in the place of what one person reads of a conversation up to an item.
+        """Replace what one person reads of a conversation, up to an item, by a summary.
 
         Args:
-            until: the id of that item.
+            until: the id of the last item that the summary replaces.
         """
         async with self._database.write() as connection:
             where = (connection, conversation_id, inbox_id, reader, name)
@@ -95,11 +88,11 @@ class Sessions:
         private: bool,
         summary_until: int | None = None,
     ) -> None:
-        """Adds the items of a turn in the transaction that ends it.
+        """Add the items of a turn in the transaction that ends the turn.
 
         Args:
-            private: whether what the turn's tools returned, and the answer, is for its owner alone.
-            summary_until: of a summary, the id of the last item that it is of.
+            private: whether the answer, and what the turn's tools returned, are for the owner alone.
+            summary_until: the id of the last item that a summary replaces.
         """
         rows = [
             {
@@ -120,3 +113,17 @@ class Sessions:
         ]
         if rows:
             await connection.execute(_ADD, rows)
+
+
+def _item_for(reader: Identity, row: Row[Any]) -> SessionItem | None:
+    """Return an item as `reader` may read it; `None` if they may not."""
+    where = {"id": row.id, "turn_id": row.inbox_id}
+    if row.role == Role.SUMMARY:
+        return replace(read_summary(row.text, private=row.private), id=row.summary_until) if row.text else None
+    if (row.owner_tenant, row.owner_user_id) == (reader.tenant, reader.user_id):
+        return SessionItem(Role(row.role), row.text, row.engine, row.data, private=row.private, **where)
+    if row.role == Role.USER:
+        return SessionItem(Role.USER, row.text, speaker=row.owner_name, **where)
+    if row.role == Role.ASSISTANT and not row.private:
+        return SessionItem(Role.ASSISTANT, row.text, **where)
+    return None

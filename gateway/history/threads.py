@@ -1,4 +1,4 @@
-"""The conversations that people begin and name themselves, where a channel lets one person have several."""
+"""Threads: conversations that a person begins and names, in channels where one person may have several."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,11 +25,11 @@ from toolkits import Conversation
 
 @dataclass(frozen=True, slots=True)
 class Thread:
-    """One conversation of one person.
+    """A conversation that a person began.
 
     Args:
-        id: that of the conversation, unique in the tenant.
-        title: as the person calls it.
+        id: the conversation's id, unique in the tenant.
+        title: what the person calls it.
     """
 
     id: str
@@ -38,7 +38,7 @@ class Thread:
 
 
 class ThreadStore:
-    """Each person's own threads: those of others are not there for them."""
+    """The threads of each person. Nobody finds those of another."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -69,10 +69,10 @@ class ThreadStore:
     async def page(
         self, identity: Identity, *, after: str | None, limit: int, newest_first: bool
     ) -> tuple[list[Thread], bool]:
-        """Some of a person's threads, in the order in which they were begun, and whether there are more.
+        """Return a page of a person's threads, in the order in which they began, and whether more follow.
 
         Args:
-            after: the id of the last one of the page before.
+            after: the id of the last thread of the page before.
         """
         found = select(threads).where(is_of(threads, identity))
         if after is not None:
@@ -84,13 +84,14 @@ class ThreadStore:
         return [_thread(row) for row in rows[:limit]], len(rows) > limit
 
     async def delete(self, identity: Identity, thread_id: str) -> None:
-        """Removes a thread and what was said in it. A turn of it that runs is not answered."""
+        """Remove a thread and its history. A turn that is running in it gets no answer."""
         async with self._database.write() as connection:
             if (await connection.execute(delete(threads).where(_is(identity, thread_id)))).rowcount:
                 await _forget(connection, Conversation(identity.channel, identity.tenant, thread_id, shared=False))
 
 
 async def _forget(connection: AsyncConnection, conversation: Conversation) -> None:
+    """Remove a conversation and every row that belongs to it."""
     here = (await connection.execute(find_conversation(conversation))).scalar()
     messages = select(inbox.c.id).where(inbox.c.conversation_id == here)
     for table in (tool_calls, turn_responses, approvals):

@@ -1,4 +1,4 @@
-"""What was said in a conversation, for a channel that shows it again."""
+"""The transcript of a conversation, for a channel that shows the conversation again."""
 
 import json
 from dataclasses import dataclass
@@ -11,15 +11,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from gateway.storage.tables import OutboxStatus, conversations, inbox, outbox
 from toolkits import Conversation
 
-MOST_MESSAGES = 50
+MAX_MESSAGES = 50  # and twice as many parts of answers
 
 
 @dataclass(frozen=True, slots=True)
 class TranscriptEntry:
-    """One message in (`payload`) or one part of an answer out (`text`, or `provider` for a sign-in link).
+    """A message from a person (`payload`), or a part of an answer (`text`, or `provider` for a sign-in link).
 
     Args:
-        at: when it was accepted, or written; aware, in UTC.
+        at: when the message was accepted or the part was written; aware, in UTC.
     """
 
     id: str
@@ -30,7 +30,7 @@ class TranscriptEntry:
 
 
 async def load_transcript(connection: AsyncConnection, conversation: Conversation) -> list[TranscriptEntry]:
-    """Return the last messages of a conversation and what was last sent there, oldest first."""
+    """Return the last messages of a conversation and the last parts of answers that were sent there, oldest first."""
     where = (
         conversations.c.channel == conversation.channel,
         conversations.c.tenant == conversation.tenant,
@@ -41,7 +41,7 @@ async def load_transcript(connection: AsyncConnection, conversation: Conversatio
         .join(conversations, conversations.c.id == inbox.c.conversation_id)
         .where(*where)
         .order_by(inbox.c.id.desc())
-        .limit(MOST_MESSAGES)
+        .limit(MAX_MESSAGES)
     )
     received = (await connection.execute(messages)).all()
     answers = (
@@ -49,12 +49,12 @@ async def load_transcript(connection: AsyncConnection, conversation: Conversatio
         .join(conversations, conversations.c.id == outbox.c.conversation_id)
         .where(*where, outbox.c.status != OutboxStatus.SCHEDULED)
         .order_by(outbox.c.id.desc())
-        .limit(2 * MOST_MESSAGES)
+        .limit(2 * MAX_MESSAGES)
     )
     sent = (await connection.execute(answers)).all()
     accepted_at = {row.id: row.accepted_at for row in received}
     entries = [TranscriptEntry(f"in-{row.id}", row.accepted_at, payload=row.payload) for row in reversed(received)]
-    # Two processes' clocks differ: no answer comes before its message.
+    # The clocks of two processes differ: place no answer before its message.
     entries += [_sent(row, accepted_at.get(row.inbox_id)) for row in reversed(sent)]
     return sorted(entries, key=lambda entry: entry.at)
 

@@ -1,1 +1,1 @@
-"""Publish and subscribe: updates for whoever watches a conversation at the moment."""
+"""Publish and subscribe: live updates for those who watch a conversation."""

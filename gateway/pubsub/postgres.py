@@ -1,4 +1,7 @@
-"""What happens in turns, told among processes by PostgreSQL: https://www.postgresql.org/docs/current/sql-notify.html"""
+"""Publish and subscribe among processes, by LISTEN and NOTIFY of PostgreSQL.
+
+https://www.postgresql.org/docs/current/sql-notify.html
+"""
 
 import asyncio
 import json
@@ -17,11 +20,11 @@ from gateway.storage.postgres import PostgresDatabase
 from gateway.storage.postgres_connection import PostgresConnection
 from gateway.timings import DEFAULT_TIMINGS, Timings
 
-MOST_UNSENT = 10_000  # messages
+MAX_UNSENT = 10_000  # messages; the oldest ones beyond are lost
 CHANNEL = "understudy_live"
-LONGEST_PAYLOAD = 7999  # bytes
-GATHER = 0.05  # seconds in which messages come together
-LISTEN_TIMEOUT = 2.0  # seconds
+MAX_PAYLOAD = 7999  # bytes
+BATCH_INTERVAL = 0.05  # seconds in which messages are gathered for one transaction
+LISTEN_TIMEOUT = 2.0  # seconds that a subscriber waits for the connection that listens
 
 _NOTIFY = text("SELECT pg_notify(:channel, message) FROM unnest(CAST(:messages AS text[])) AS message")
 
@@ -29,24 +32,25 @@ log = logging.getLogger(__name__)
 
 
 class PostgresPubSub(PubSub):
-    """Among all processes that share a database, by NOTIFY. What cannot be sent is left out."""
+    """Delivers what is published to subscribers in all processes that share a database. What cannot be sent is lost."""
 
     def __init__(self, database: PostgresDatabase, timings: Timings = DEFAULT_TIMINGS) -> None:
         super().__init__()
         self._database = database
         self._timings = timings
-        self._unsent: deque[str] = deque(maxlen=MOST_UNSENT)
+        self._unsent: deque[str] = deque(maxlen=MAX_UNSENT)
         self._numbers = count()
         self._has_unsent = asyncio.Event()
-        self._listens = asyncio.Event()
+        self._is_listening = asyncio.Event()
         self._sender: asyncio.Task[None] | None = None
         self._listener: asyncio.Task[None] | None = None
 
     async def publish(self, topic: str, message: str) -> None:
-        # The number makes it another one than all others: of the same ones in a transaction one is told.
+        """Send a message soon, together with others. It is lost if it is too long or the database is away."""
+        # The number makes each payload unique: PostgreSQL delivers equal payloads of one transaction once.
         payload = json.dumps([next(self._numbers), topic, message], ensure_ascii=False)
-        if len(payload.encode()) > LONGEST_PAYLOAD:
-            log.info("something that happened is too long to be told to other processes")
+        if (size := len(payload.encode())) > MAX_PAYLOAD:
+            log.info("a live message was not published: it is too long (%d bytes, %d fit)", size, MAX_PAYLOAD)
             return
         self._unsent.append(payload)
         self._has_unsent.set()
@@ -54,11 +58,12 @@ class PostgresPubSub(PubSub):
             self._sender = asyncio.create_task(self._send(), name="live messages out")
 
     async def subscribe(self, topic: str) -> AbstractContextManager[asyncio.Queue[str | None]]:
+        """Return a block as `PubSub.subscribe` does, when this process listens, or after two seconds if it cannot."""
         if self._listener is None:
             self._listener = asyncio.create_task(self._listen(), name="live messages in")
         with suppress(TimeoutError):
             async with asyncio.timeout(LISTEN_TIMEOUT):
-                await self._listens.wait()
+                await self._is_listening.wait()
         return self.listeners.listening(topic)
 
     async def stop(self) -> None:
@@ -68,11 +73,11 @@ class PostgresPubSub(PubSub):
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        self._listens.clear()
+        self._is_listening.clear()
 
     async def _send(self) -> None:
         while await self._has_unsent.wait():
-            await asyncio.sleep(GATHER)
+            await asyncio.sleep(BATCH_INTERVAL)
             self._has_unsent.clear()
             messages = list(self._unsent)
             self._unsent.clear()
@@ -80,19 +85,19 @@ class PostgresPubSub(PubSub):
                 async with self._database.write() as connection:
                     await connection.execute(_NOTIFY, {"channel": CHANNEL, "messages": messages})
             except (SQLAlchemyError, OSError) as error:
-                log.warning("what happens in turns was not told to other processes: %s", describe(error))
+                log.warning("live messages were lost, as the database did not take them: %s", describe(error))
             except Exception:
-                log.exception("what happens in turns was not told to other processes")
+                log.exception("live messages were lost, as publishing them failed")
 
     async def _listen(self) -> None:
         while True:
             try:
                 await self._listen_once()
             except (psycopg.Error, OSError) as error:
-                log.warning("what happens in turns is not told by other processes: %s", describe(error))
+                log.warning("live messages are lost until this process listens again: %s", describe(error))
             except Exception:
-                log.exception("what happens in turns is not told by other processes")
-            self._listens.clear()
+                log.exception("live messages are lost until this process listens again")
+            self._is_listening.clear()
             await asyncio.sleep(self._timings.reconnect)
 
     async def _listen_once(self) -> None:
@@ -101,7 +106,7 @@ class PostgresPubSub(PubSub):
         )
         async with connection:
             await connection.execute(f"LISTEN {CHANNEL}")
-            self._listens.set()
+            self._is_listening.set()
             while True:
                 async for notify in connection.notifies(timeout=self._timings.listen_check):
                     _, topic, message = json.loads(notify.payload)

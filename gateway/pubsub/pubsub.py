@@ -1,26 +1,26 @@
-"""What happens in turns that run, told to whoever listens. Nothing is kept: who does not listen has missed it."""
+"""Publish and subscribe within one process. Nothing is stored: a message reaches those who subscribe when it comes."""
 
 import asyncio
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Generic, TypeVar
 
-MOST_PENDING = 1000  # updates that a listener which does not read may fall behind
+MAX_PENDING = 1000  # updates in the queue of a listener that does not read
 
 Key = TypeVar("Key")
 Update = TypeVar("Update")
 
 
 class Listeners(Generic[Key, Update]):
-    """Who listens in this process. One who falls behind loses the oldest."""
+    """The queues of those who listen in this process, by key. A full queue loses its oldest update."""
 
     def __init__(self) -> None:
         self._queues: dict[Key, set[asyncio.Queue[Update | None]]] = {}
 
     @contextmanager
     def listening(self, key: Key) -> Iterator[asyncio.Queue[Update | None]]:
-        """The updates that are told in the block; `None` when there will be no more."""
-        queue: asyncio.Queue[Update | None] = asyncio.Queue(MOST_PENDING)
+        """Yield a queue of the updates that come during the block; `None` in it means that no more will come."""
+        queue: asyncio.Queue[Update | None] = asyncio.Queue(MAX_PENDING)
         queues = self._queues.setdefault(key, set())
         queues.add(queue)
         try:
@@ -31,29 +31,33 @@ class Listeners(Generic[Key, Update]):
                 del self._queues[key]
 
     def tell(self, key: Key, update: Update) -> None:
+        """Put an update into the queues of a key."""
         for queue in self._queues.get(key, ()):
             _put(queue, update)
 
     def close(self) -> None:
+        """Tell every listener that no more updates will come."""
         for queues in self._queues.values():
             for queue in queues:
                 _put(queue, None)
 
 
 class PubSub:
-    """Tells what is published to who has subscribed, in this process."""
+    """Delivers what is published on a topic to its subscribers in this process."""
 
     def __init__(self) -> None:
         self.listeners = Listeners[str, str]()
 
     async def publish(self, topic: str, message: str) -> None:
+        """Deliver a message to the topic's subscribers. It may be lost."""
         self.listeners.tell(topic, message)
 
     async def subscribe(self, topic: str) -> AbstractContextManager[asyncio.Queue[str | None]]:
-        """What is published from now on, in a block; `None` when there will be no more."""
+        """Return a block whose queue gets what is published from now on; `None` when no more will come."""
         return self.listeners.listening(topic)
 
     async def stop(self) -> None:
+        """Tell every subscriber that no more messages will come."""
         self.listeners.close()
 
 

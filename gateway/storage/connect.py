@@ -1,3 +1,5 @@
+"""Choose the database that an address names."""
+
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -6,7 +8,7 @@ from oauth import SettingError
 
 
 def connect(url: str) -> Database:
-    """The database of that address.
+    """Return the database that an address names, not open yet.
 
     Args:
         url: `sqlite:///relative/path`, `sqlite:////absolute/path` or `postgresql://user:password@host/name`.
@@ -20,8 +22,8 @@ def connect(url: str) -> Database:
     try:
         parsed: URL = make_url(url)
     except ArgumentError:
-        raise SettingError(  # without what was found, in which a password may stand
-            f"{URL_SETTING} is malformed: it is like sqlite:///understudy.db or postgresql://user:password@host/understudy."
+        raise SettingError(  # without the address: there may be a password in it
+            f"{URL_SETTING} is malformed: it must be like sqlite:///understudy.db or postgresql://user:password@host/understudy."
         ) from None
     backend = parsed.get_backend_name()
     if backend == "sqlite":

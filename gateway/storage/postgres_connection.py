@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL that are closed when the server does not answer."""
+"""Connections to PostgreSQL that close when the server does not answer."""
 
 from collections.abc import AsyncGenerator
 from typing import Any, Self
@@ -11,11 +11,11 @@ FOREVER = 365 * 24 * 3600.0  # seconds
 
 
 class PostgresConnection(AsyncConnection[Any]):
-    """A connection on which every statement has a time limit, and whose errors show nothing that is stored.
+    """A connection with a time limit for every statement, whose errors show nothing that is stored.
 
     Keepalives and `tcp_user_timeout` close a connection whose packets are lost. They do not help where a kernel or a
-    proxy acknowledges what a server never reads. So a connection is closed when an answer takes too long: what is
-    closed cannot wait for anything, and SQLAlchemy and psycopg's pool replace it.
+    proxy acknowledges what the server never reads. So the connection closes itself when an answer takes too long;
+    SQLAlchemy and psycopg's pool replace it.
     """
 
     _answer_timeout: float | None = None
@@ -43,16 +43,16 @@ class PostgresConnection(AsyncConnection[Any]):
         try:
             return await super().wait(gen, interval, limit if timeout is None else timeout)
         except _WaitTimeout:
-            if timeout is not None:  # the caller's own
+            if timeout is not None:  # the caller's own limit
                 raise
             self.pgconn.finish()
             raise OperationalError(f"the server did not answer within {limit} s") from None
         except Error as error:
-            # Without DETAIL and CONTEXT, in which values of a row stand: what people wrote, for instance.
+            # Leave out DETAIL and CONTEXT, which quote the values of a row: what people wrote, for instance.
             if error.diag.message_primary is not None:
                 error.args = (error.diag.message_primary,)
             raise
 
     def notifies(self, *, timeout: float | None = None, stop_after: int | None = None) -> AsyncGenerator[Notify]:
-        """Yield notifications, which may be far between."""
+        """Yield notifications, without the time limit of statements."""
         return super().notifies(timeout=FOREVER if timeout is None else timeout, stop_after=stop_after)

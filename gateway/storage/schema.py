@@ -1,3 +1,5 @@
+"""The version of the schema, and the migrations to the newest one."""
+
 from pathlib import Path
 
 from alembic import command
@@ -10,7 +12,7 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 
 
 def migrate(connection: Connection) -> None:
-    """Brings the schema up to date."""
+    """Bring the schema up to date."""
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     config.attributes["connection"] = connection
@@ -18,11 +20,11 @@ def migrate(connection: Connection) -> None:
 
 
 def has_schema(connection: Connection) -> bool:
-    """Return whether the database has our tables, of whichever version."""
+    """Return whether the database has the gateway's tables, of any version."""
     return MigrationContext.configure(connection).get_current_revision() is not None
 
 
 def is_current(connection: Connection) -> bool:
-    """Whether the schema is that of this version."""
+    """Return whether the schema is that of this version."""
     found = MigrationContext.configure(connection).get_current_revision()
     return found == ScriptDirectory(str(MIGRATIONS)).get_current_head()

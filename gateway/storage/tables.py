@@ -1,3 +1,5 @@
+"""The tables of the gateway, and the values that their status columns have."""
+
 from enum import StrEnum
 from typing import Any
 
@@ -26,14 +28,14 @@ from toolkits import Conversation
 
 metadata = MetaData()
 
-# SQLite numbers a row by itself only where the type is exactly INTEGER.
+# SQLite numbers rows by itself only if the type is exactly INTEGER.
 Id = BigInteger().with_variant(Integer, "sqlite")
 
 
 def is_any(column: ColumnElement[str], *values: StrEnum) -> ColumnElement[bool]:
-    """Whether a column has one of the values, written out in the statement.
+    """Return the condition that a column has one of the values, written out in the statement.
 
-    A planner that sees a parameter cannot tell that a partial index has the row.
+    With a parameter instead, the planner could not tell that a partial index has the row.
     https://www.sqlite.org/partialindex.html#queries_using_partial_indexes
     """
     literals: list[ColumnElement[str]] = [literal_column(f"'{value}'") for value in values]
@@ -41,68 +43,68 @@ def is_any(column: ColumnElement[str], *values: StrEnum) -> ColumnElement[bool]:
 
 
 class InboxStatus(StrEnum):
-    #: Accepted and not played yet, or resumed.
+    #: Accepted, or resumed, and to be played next.
     WAITING = "waiting"
-    #: A turn plays it.
+    #: A turn is playing it.
     RUNNING = "running"
-    #: Its turn failed and is tried again at `due_at`; others of its conversation go on.
+    #: Its turn failed and is tried again at `due_at`; its conversation goes on meanwhile.
     RETRYING = "retrying"
-    #: Answered together with the message whose turn is `turn_id`, and ends as that does.
+    #: Answered together with the message `turn_id`, and ends as that message does.
     JOINED = "joined"
-    #: Waits for its sender's consent; others of its conversation go on.
+    #: Waits for its sender's consent; its conversation goes on meanwhile.
     PARKED = "parked"
-    #: Waits for its sender's yes or no to what a tool is about to do; others of its conversation go on.
+    #: Waits for its sender's approval of a tool call; its conversation goes on meanwhile.
     ASKED = "asked"
     #: Answered.
     DONE = "done"
-    #: Given up: its sender was told so, with the reference.
+    #: A dead letter: given up, which its sender was told with the reference.
     DEAD = "dead"
-    #: Waited so long that no answer is expected any more.
+    #: A dead letter: it waited so long that nobody expects an answer any more.
     EXPIRED = "expired"
     #: A dead letter that an operator dropped.
     DROPPED = "dropped"
 
 
 class ApprovalStatus(StrEnum):
-    #: CredentialUse as soon as the person has answered another question.
+    #: To be asked when the person has answered the question before.
     QUEUED = "queued"
-    #: The person is asked, and has not answered.
+    #: Asked, and not answered yet.
     ASKED = "asked"
-    #: They said yes.
+    #: Answered with yes.
     APPROVED = "approved"
-    #: They said no.
+    #: Answered with no.
     DENIED = "denied"
 
 
 class OutboxStatus(StrEnum):
     #: Not sent yet.
     WAITING = "waiting"
-    #: The platform is being called: after a crash it is not known whether it was reached.
+    #: The platform is being called. After a crash it is unknown whether the platform took it.
     SENDING = "sending"
-    #: The platform did not take it: tried again at `due_at`, and what follows in the conversation waits.
+    #: The platform did not take it. It is tried again at `due_at`; what follows in the conversation waits.
     RETRYING = "retrying"
-    #: To be sent at `due_at`; others of its conversation go on.
+    #: To be sent at `due_at`; its conversation goes on meanwhile.
     SCHEDULED = "scheduled"
     #: The platform took it.
     SENT = "sent"
-    #: For one person alone, who cannot be reached: sent when they write to the bot directly.
+    #: For one person, who cannot be reached: sent when that person writes to the bot directly.
     HELD = "held"
-    #: Given up: the platform refused it, or was not to be had for too long.
+    #: A dead letter: the platform refused it, or was unavailable for too long.
     DEAD = "dead"
     #: A dead letter that an operator dropped.
     DROPPED = "dropped"
 
 
 class OutboxKind(StrEnum):
-    #: Text, as the platform takes it.
+    #: Text, in the platform's own format.
     TEXT = "text"
-    #: Text for one person alone.
+    #: Text for one person.
     PRIVATE_TEXT = "private_text"
-    #: Says that an answer went to one person alone.
+    #: A note in a shared conversation that an answer went to one person.
     PRIVATE_NOTE = "private_note"
-    #: Says that something could not be delivered.
+    #: A notice that something could not be delivered.
     NOTICE = "notice"
-    #: A sign-in link, made when it is sent, so that none is at rest.
+    #: A sign-in link, which is made when it is sent, so that none is stored.
     SIGN_IN = "sign_in"
 
 
@@ -115,14 +117,14 @@ conversations = Table(
     Column("key", String, nullable=False),
     Column("shared", Boolean, nullable=False),
     Column("last_place", BigInteger, nullable=False),
-    # When somebody last wrote there.
+    # When the last message was accepted.
     Column("last_accepted_at", Timestamp),
     UniqueConstraint("channel", "tenant", "key"),
 )
 
 
 def find_conversation(conversation: Conversation) -> Select[int]:
-    """The id of a conversation, if it was heard of."""
+    """Select the id of a conversation; no row if it is unknown."""
     return select(conversations.c.id).where(
         tuple_(conversations.c.channel, conversations.c.tenant, conversations.c.key)
         == (conversation.channel, conversation.tenant, conversation.id)
@@ -133,7 +135,7 @@ def _partial(condition: ColumnElement[bool]) -> dict[str, Any]:
     return {"sqlite_where": condition, "postgresql_where": condition}
 
 
-# The keys of what was accepted. They outlive the inbox rows.
+# The keys of accepted events. They outlive the inbox rows.
 dedupe_keys = Table(
     "dedupe_keys",
     metadata,
@@ -152,24 +154,24 @@ inbox = Table(
     Column("payload", Text, nullable=False),
     Column("status", String, nullable=False),
     Column("attempts", Integer, nullable=False),
-    # Counts its claims: who claimed it before cannot end it any more.
+    # The number of its claims. A worker that lost its claim cannot end the turn: the number is another one.
     Column("lease", BigInteger, nullable=False, server_default="0"),
-    # The worker that claimed it last, where there are several.
+    # The worker that claimed it last; null where one process plays all turns.
     Column("owner", BigInteger),
     Column("reference", String, nullable=False),
     Column("accepted_at", Timestamp, nullable=False),
     # When it is tried again.
     Column("due_at", Timestamp),
-    # When a consent or an operator made it wait anew: from then on its age counts.
+    # When a consent or an operator resumed it: its age is counted from then.
     Column("renewed_at", Timestamp),
-    # Why it failed last.
+    # The error of the last try.
     Column("error", Text),
     # Of a joined row: the row whose turn answers it.
     Column("turn_id", Id),
-    # Who wrote it, as far as it has been read.
+    # The sender, once a turn has parsed the payload.
     Column("sender_tenant", String),
     Column("sender_user_id", String),
-    # Of a parked row: what its sender has to consent to.
+    # Of a parked row: the consent that it waits for.
     Column("provider", String),
     Column("scopes", Text),
     UniqueConstraint("conversation_id", "place"),
@@ -190,29 +192,29 @@ outbox = Table(
     metadata,
     Column("id", Id, primary_key=True),
     Column("conversation_id", Id, ForeignKey("conversations.id"), nullable=False),
-    # The message that it answers, if it answers one.
+    # The message that it answers, if any.
     Column("inbox_id", Id, ForeignKey("inbox.id")),
     Column("kind", String, nullable=False),
-    # JSON: see gateway/outbox.py
+    # JSON: see gateway/outbox/outbox.py
     Column("body", Text, nullable=False),
     Column("status", String, nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("created_at", Timestamp, nullable=False),
-    # Of what is for one person alone.
+    # The person, of a row that is for one person.
     Column("recipient_tenant", String),
     Column("recipient_user_id", String),
-    # When it is sent, or tried again.
+    # When it is sent or tried again.
     Column("due_at", Timestamp),
-    # When it became due, or an operator made it wait anew: from then on its age counts.
+    # When it became due or an operator resumed it: its age is counted from then.
     Column("renewed_at", Timestamp),
-    # When the platform had taken it.
+    # When the platform took it.
     Column("sent_at", Timestamp),
-    # The platform's id of it, where people can reply to it in a conversation of its own.
+    # The platform's id of the message, where a reply to it begins a conversation.
     Column("platform_id", String),
-    # Whether it may have reached the platform without our knowing.
+    # Whether the platform may have taken it though the gateway got no answer.
     Column("ambiguous", Boolean, nullable=False, server_default=false()),
     Column("reference", String),
-    # Why it failed last.
+    # The error of the last try.
     Column("error", Text),
 )
 is_unsent = is_any(outbox.c.status, OutboxStatus.WAITING, OutboxStatus.SENDING, OutboxStatus.RETRYING)
@@ -225,7 +227,7 @@ Index("outbox_dead", outbox.c.id, **_partial(is_any(outbox.c.status, OutboxStatu
 Index("outbox_inbox", outbox.c.inbox_id)
 Index("outbox_conversation", outbox.c.conversation_id, outbox.c.id)
 
-# The journal of the turns that have not ended: what tools were called, and what models answered.
+# The journal of turns that have not ended: the tool calls, and the responses of models.
 tool_calls = Table(
     "tool_calls",
     metadata,
@@ -234,11 +236,11 @@ tool_calls = Table(
     Column("tool", String, nullable=False),
     Column("private", Boolean, nullable=False),
     Column("began_at", Timestamp, nullable=False),
-    # Null while nothing is known but that it began.
+    # Null until the call has ended.
     Column("outcome", String),
     # JSON
     Column("result", Text),
-    # What the model was told instead.
+    # What the model was told instead of a result.
     Column("error", Text),
 )
 turn_responses = Table(
@@ -247,42 +249,42 @@ turn_responses = Table(
     Column("inbox_id", Id, primary_key=True, autoincrement=False),
     Column("scope", String, primary_key=True),
     Column("number", Integer, primary_key=True),
-    # What only the engine reads.
+    # A blob that only the engine reads.
     Column("data", Text, nullable=False),
 )
 
-# The calls of tools that need the yes of the person whose turn it is, until the turn ends.
+# The tool calls that need the approval of the turn's person, until the turn ends.
 approvals = Table(
     "approvals",
     metadata,
     Column("inbox_id", Id, primary_key=True, autoincrement=False),
-    # As in tool_calls.
+    # The key of the call in tool_calls.
     Column("key", String, primary_key=True),
     Column("channel", String, nullable=False),
     Column("tenant", String, nullable=False),
     Column("user_id", String, nullable=False),
-    # The conversation in which they are asked; the key is empty for their direct conversation with the bot.
+    # The conversation in which the person is asked; the key is empty for their direct conversation with the bot.
     Column("place_tenant", String, nullable=False),
     Column("place_key", String, nullable=False),
-    # The message of the turn, as it was played.
+    # The message of the turn, as the agent read it.
     Column("message_id", String, nullable=False),
     Column("message_text", Text, nullable=False),
     Column("tool", String, nullable=False),
-    # JSON: a yes is for these.
+    # JSON. A yes holds for these arguments alone.
     Column("arguments", Text, nullable=False),
-    # The accounts that it is to act as.
+    # The accounts that the call is to act as.
     Column("accounts", String, nullable=False),
-    # What the call is to do, in markdown, as the person reads it.
+    # What the call is to do, in markdown, as the person is told.
     Column("action", Text, nullable=False),
     Column("status", String, nullable=False),
     Column("asked_at", Timestamp),
 )
-# One question at a time in one place, so that a yes says what it is to.
+# A person is asked one question at a time in one place, so that it is clear what a yes answers.
 Index("approvals_asked", approvals.c.channel, approvals.c.tenant, approvals.c.user_id, approvals.c.place_tenant,
       approvals.c.place_key, unique=True,
       **_partial(is_any(approvals.c.status, ApprovalStatus.ASKED)))  # fmt: skip
 
-# Until when nothing is sent to a tenant, which asked for a pause.
+# Until when nothing is sent to a tenant whose platform asked the gateway to wait.
 pauses = Table(
     "pauses",
     metadata,
@@ -296,7 +298,7 @@ session_items = Table(
     metadata,
     Column("id", Id, primary_key=True),
     Column("conversation_id", Id, ForeignKey("conversations.id"), nullable=False),
-    # The message whose turn it is of, which may be gone.
+    # The message of the turn. Its row may be gone.
     Column("inbox_id", Id, nullable=False),
     Column("owner_tenant", String, nullable=False),
     Column("owner_user_id", String, nullable=False),
@@ -304,16 +306,16 @@ session_items = Table(
     Column("role", String, nullable=False),
     Column("text", Text, nullable=False),
     Column("private", Boolean, nullable=False),
-    # What only the engine of this name reads.
+    # A blob that only the engine of this name reads.
     Column("engine", String, nullable=False),
     Column("data", Text, nullable=False),
     Column("created_at", Timestamp, nullable=False),
-    # Of a summary: the last item that its owner reads it in the place of.
+    # Of a summary: the last item that it replaces for its owner.
     Column("summary_until", Id),
 )
 Index("session_items_conversation", session_items.c.conversation_id, session_items.c.id)
 
-# The conversations that people begin and name themselves: the key is the conversation's.
+# The conversations that people begin and name themselves. The key is that of the conversation.
 threads = Table(
     "threads",
     metadata,
@@ -328,7 +330,7 @@ threads = Table(
 )
 Index("threads_person", threads.c.channel, threads.c.tenant, threads.c.user_id, threads.c.id)
 
-# Triggers refuse to change or remove a row: see gateway/migrations.
+# Triggers refuse to change or remove a row: see gateway/storage/migrations.
 audit = Table(
     "audit",
     metadata,
@@ -348,7 +350,7 @@ audit = Table(
 )
 Index("audit_person", audit.c.user_id, audit.c.id)
 
-# Whose records of the audit are being removed: none but these can be.
+# The people whose audit records are being removed. The triggers let no other record be removed.
 audit_erasures = Table(
     "audit_erasures",
     metadata,

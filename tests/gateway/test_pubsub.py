@@ -8,8 +8,8 @@ import pytest
 from peers.postgres import PostgresServer
 from sqlalchemy import text
 
-from gateway.pubsub.postgres import LONGEST_PAYLOAD, PostgresPubSub
-from gateway.pubsub.pubsub import MOST_PENDING, PubSub
+from gateway.pubsub.postgres import MAX_PAYLOAD, PostgresPubSub
+from gateway.pubsub.pubsub import MAX_PENDING, PubSub
 from gateway.storage.connect import connect
 from gateway.storage.postgres import PostgresDatabase
 from gateway.timings import Timings
@@ -58,7 +58,7 @@ async def test_what_is_too_long_is_left_out(open_one: Open, caplog: pytest.LogCa
     caplog.set_level(logging.INFO)
     here, there = await open_one(), await open_one()
     with await here.subscribe("a") as queue:
-        await there.publish("a", "x" * LONGEST_PAYLOAD)
+        await there.publish("a", "x" * MAX_PAYLOAD)
         await there.publish("a", "short")
         assert await heard(queue, 1) == ["short"]
     assert "too long" in caplog.text
@@ -76,7 +76,7 @@ async def test_it_goes_on_when_the_database_ended_the_connection(open_one: Open)
 
 
 async def _until_gone(pubsub: PostgresPubSub) -> None:
-    while pubsub._listens.is_set():
+    while pubsub._is_listening.is_set():
         await asyncio.sleep(0.005)
 
 
@@ -93,7 +93,7 @@ async def test_a_stop_ends_what_is_listened_to() -> None:
 async def test_who_falls_behind_loses_the_oldest() -> None:
     pubsub = PubSub()
     with await pubsub.subscribe("a") as queue:
-        for number in range(MOST_PENDING + 2):
+        for number in range(MAX_PENDING + 2):
             await pubsub.publish("a", str(number))
-        assert queue.qsize() == MOST_PENDING
+        assert queue.qsize() == MAX_PENDING
         assert queue.get_nowait() == "2"

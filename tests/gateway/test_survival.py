@@ -175,7 +175,7 @@ def hanging() -> Iterator[Hanging]:
 async def test_tools_that_never_return_take_no_thread_from_look_ups_and_are_replaced_within_a_bound(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hanging: Hanging
 ) -> None:
-    executor = equip_loop(LoopExecutor(tool_threads=1, most_abandoned=2))
+    executor = equip_loop(LoopExecutor(tool_threads=1, max_abandoned=2))
     scene = stage(tmp_path, [hanging], timings=stage_timings(turn=1))
     app = httpx.ASGITransport(scene.gateway.asgi())
     async with scene.open(), httpx.AsyncClient(transport=app, base_url="http://test") as client:

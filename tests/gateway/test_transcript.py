@@ -5,7 +5,7 @@ from pathlib import Path
 
 from stage import Stage, Vault, place, stage
 
-from gateway.history.transcript import MOST_MESSAGES, TranscriptEntry
+from gateway.history.transcript import MAX_MESSAGES, TranscriptEntry
 
 
 async def shown(scene: Stage) -> list[str]:
@@ -37,11 +37,11 @@ async def test_an_answer_to_a_message_that_is_shown_no_more_is_shown(tmp_path: P
     async with scene.open():
         await scene.write("alice", "call open_vault")
         link = (await scene.wait_for(1))[0].link
-        for number in range(MOST_MESSAGES):
+        for number in range(MAX_MESSAGES):
             await scene.write("alice", str(number))
-        await scene.wait_for(MOST_MESSAGES + 1)
+        await scene.wait_for(MAX_MESSAGES + 1)
         await scene.connect(link, "alice")
-        await scene.wait_for(MOST_MESSAGES + 2)
+        await scene.wait_for(MAX_MESSAGES + 2)
         assert (await shown(scene))[-1] == "SECRET-alice"
 
 

@@ -1,4 +1,4 @@
-"""The first tables: conversations, dedupe keys, inbox, outbox, sessions, OAuth."""
+"""Create the first tables: conversations, dedupe keys, inbox, outbox, sessions, OAuth."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Whom an outbox row is for, where it is for one person alone."""
+"""Add the recipient of outbox rows that are for one person alone."""
 
 import sqlalchemy as sa
 from alembic import op

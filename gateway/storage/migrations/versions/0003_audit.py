@@ -1,4 +1,4 @@
-"""The audit, which is only ever added to."""
+"""Add the audit, an append-only table."""
 
 import sqlalchemy as sa
 from alembic import op

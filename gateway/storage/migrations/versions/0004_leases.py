@@ -1,4 +1,4 @@
-"""Who plays a message, so that another worker may take it over; and procrastinate's tables."""
+"""Add the lease and the owner of a message, for takeover by another worker; create procrastinate's tables."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -14,5 +14,5 @@ def upgrade() -> None:
     op.add_column("inbox", sa.Column("lease", sa.BigInteger(), nullable=False, server_default="0"))
     op.add_column("inbox", sa.Column("owner", sa.BigInteger(), nullable=True))
     if op.get_bind().dialect.name == "postgresql":
-        # Many statements, with percent signs that are no parameters.
+        # The driver's own cursor takes several statements, and percent signs that are not parameters.
         op.get_bind().connection.cursor().execute(SchemaManager.get_schema())

@@ -1,4 +1,4 @@
-"""Retries, dead letters, messages that are sent first or later."""
+"""Add retries, dead letters, and messages that the agent sends unasked or later."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -20,7 +20,7 @@ def upgrade() -> None:
 
     for name in ("outbox_conversation", "outbox_unsent", "outbox_held"):
         op.drop_index(name, table_name="outbox")
-    with op.batch_alter_table("outbox") as batch:  # SQLite makes the table anew
+    with op.batch_alter_table("outbox") as batch:  # SQLite has to copy the table
         batch.alter_column(
             "inbox_id", existing_type=sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True
         )

@@ -1,4 +1,4 @@
-"""What a turn has done so far, until it ends."""
+"""Add the journal of what a running turn has done."""
 
 import sqlalchemy as sa
 from alembic import op

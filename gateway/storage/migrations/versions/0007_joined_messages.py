@@ -1,4 +1,4 @@
-"""Messages that are answered together with another one."""
+"""Add messages that are answered together with another message."""
 
 import sqlalchemy as sa
 from alembic import op

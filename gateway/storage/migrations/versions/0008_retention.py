@@ -1,4 +1,4 @@
-"""What is old and done can be removed; the history of a conversation outlives its messages."""
+"""Let old messages be removed while the history of their conversation stays."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -15,7 +15,7 @@ def upgrade() -> None:
     if op.get_bind().dialect.name == "postgresql":
         op.drop_constraint("session_items_inbox_id_fkey", "session_items", type_="foreignkey")
     else:
-        # SQLite has no name for it, and makes the table anew.
+        # In SQLite the constraint has no name, and the table has to be copied.
         names = {"fk": "fk_%(table_name)s_%(column_0_name)s"}
         with op.batch_alter_table("session_items", naming_convention=names) as batch:
             batch.drop_constraint("fk_session_items_inbox_id", type_="foreignkey")

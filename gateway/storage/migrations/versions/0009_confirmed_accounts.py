@@ -1,4 +1,4 @@
-"""Accounts are somebody's only when they are confirmed, are refreshed by one process at a time, and are revoked."""
+"""Add the confirmation of accounts, a lock for refreshing tokens, and revocations."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""What is recorded of a person can be removed, and nothing else of the audit."""
+"""Let the audit records of one person be removed, and no others."""
 
 import sqlalchemy as sa
 from alembic import op

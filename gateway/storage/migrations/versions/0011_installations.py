@@ -1,4 +1,4 @@
-"""The bot tokens of workspaces that installed the app."""
+"""Add the bot tokens of workspaces that installed the app."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Tools ask their person before they do something; and when something was sent is known."""
+"""Add approvals of tool calls, and when an outbox row was sent."""
 
 import sqlalchemy as sa
 from alembic import op

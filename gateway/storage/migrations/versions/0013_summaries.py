@@ -1,4 +1,4 @@
-"""What is left out of a long history is summarized."""
+"""Add summaries of long histories."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Conversations that people begin and name themselves."""
+"""Add threads, the conversations that people begin and name themselves."""
 
 import sqlalchemy as sa
 from alembic import op

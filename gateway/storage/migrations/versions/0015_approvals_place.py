@@ -1,4 +1,4 @@
-"""A question is answered in the conversation in which it is asked."""
+"""Record in which conversation the question of an approval is asked."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,8 +8,8 @@ down_revision = "0014"
 branch_labels = None
 depends_on = None
 
-# What people are being asked now. A question from a shared conversation was sent to their direct one, whose key is
-# empty here; so is that of a message in it.
+# The places of the questions that are open now. A question from a shared conversation was asked in the person's direct
+# conversation, whose key is empty here, as it is for a message in the direct conversation.
 _PLACES = """
     UPDATE approvals
     SET place_tenant = conversations.tenant,
