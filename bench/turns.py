@@ -8,7 +8,7 @@ from bench.agents import TOOLS_EACH, agent
 from bench.measure import Row, side_by_side_async
 from gateway import Conversation, Identity, Message, TurnContext
 from gateway.engines.pydantic_ai import PydanticAIEngine
-from gateway.runs.calls import NoCredentials
+from gateway.runs.anonymous import NoCredentials
 from gateway.runs.events import TurnEvent
 
 

@@ -4,6 +4,7 @@ from gateway.agents.agent import Agent
 from gateway.agents.routing import Route
 from gateway.agents.runner import Runner
 from gateway.app.gateway import Gateway
+from gateway.runs.agent_call import AgentCall
 from gateway.runs.engine import MaxTurnsExceededError
 from gateway.runs.events import (
     Answered,
@@ -16,15 +17,9 @@ from gateway.runs.events import (
     ToolStarted,
     TurnEvent,
 )
-from gateway.runs.flow import (
-    AgentCall,
-    current_handler,
-    current_in_phase,
-    current_phase_session,
-    current_session,
-    phase,
-)
+from gateway.runs.flow_turn import current_handler, current_in_phase, current_phase_session, current_session
 from gateway.runs.items import SessionItem
+from gateway.runs.phases import phase
 from gateway.runs.session import PhaseSession, Session
 from oauth import Identity, SettingError, UnderstudyError
 from toolkits import CloneError, Conversation, Message, TurnContext

@@ -1,3 +1,5 @@
+"""Routes, which choose the agent that answers a message."""
+
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -11,15 +13,15 @@ from toolkits import Message
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Which agent answers what: all that is given has to fit.
+    """Sends the messages of a channel, a workspace or a command to an agent. A message has to fit all that are given.
 
     Args:
-        channel: like "slack".
-        workspace: the Slack workspace, the Telegram bot's id, the WhatsApp number.
-        command: what a message begins with, as "/mail" or "mail"; the agent is told what follows.
+        channel: the name of the channel, like "slack".
+        workspace: the Slack workspace, the id of the Telegram bot or the WhatsApp number.
+        command: the command that a message begins with, like "/mail" or "mail". The agent gets the text after it.
 
     Raises:
-        SettingError: if the command is none, or one that the gateway answers itself.
+        SettingError: if the command cannot be one, or the gateway answers it itself.
     """
 
     agent: Agent
@@ -32,41 +34,44 @@ class Route:
         if command is None:
             return
         if command in COMMANDS:
-            raise SettingError(f"A route is for /{command}, which the gateway answers itself: call it something else.")
+            raise SettingError(f"A route is for /{command}, which the gateway answers itself: take another command.")
         if re.fullmatch(r"[\w-]+", command) is None:
-            raise SettingError(f"A route's command is {self.command!r}: make it letters, digits, _ and -, like /mail.")
+            raise SettingError(
+                f"A route's command is {self.command!r}: use only letters, digits, _ and -, as in /mail."
+            )
 
     @property
     def key(self) -> tuple[str | None, ...]:
+        """The command without its slash in lower case, the workspace and the channel."""
         command = self.command.removeprefix("/").lower() if self.command is not None else None
         return (command, self.workspace, self.channel)
 
 
 class Router:
-    """Chooses the agent of a message: by command, else by workspace, else by channel.
+    """Chooses the agent that answers a message: by command first, then by workspace, then by channel.
 
     Args:
-        default: answers what no route fits.
+        default: the agent that answers messages to which no route fits.
 
     Raises:
-        SettingError: if two routes are for the same.
+        SettingError: if two routes are for the same messages.
     """
 
     def __init__(self, default: Agent, routes: Sequence[Route] = ()) -> None:
         self.default = default
-        # What says more comes first: a command before a workspace, and that before a channel.
+        # The more specific routes come first: a command before a workspace, a workspace before a channel.
         self._routes = sorted(routes, key=lambda route: [part is None for part in route.key])
         for key, number in Counter(route.key for route in routes).items():
             if number > 1:
-                raise SettingError(f"Two routes are for the same: {_described(key)}. Take one of them away.")
+                raise SettingError(f"Two routes are for the same messages: {_described(key)}. Remove one of them.")
 
     @property
     def agents(self) -> list[Agent]:
-        """All of them, each once."""
+        """All agents, each once: the default first, then those of the routes."""
         return list(dict.fromkeys([self.default, *(route.agent for route in self._routes)]))
 
     def select(self, message: Message) -> tuple[Agent, Message]:
-        """The agent that answers a message, and the message without the command that chose it."""
+        """Return the agent that answers a message, and the message without the command that chose the agent."""
         found = parse_command(message.text)
         command = found.name if found is not None else None
         where = (message.conversation.tenant, message.conversation.channel)

@@ -21,7 +21,7 @@ from gateway.app.parts import Parts, Setup
 from gateway.channels.errors import RETRY_AFTER, EventNotAcceptedError
 from gateway.channels.event import MalformedEventError
 from gateway.channels.interface import Interface
-from gateway.engines.tools import check_remote_names
+from gateway.engines.remote_tools import check_remote_names
 from gateway.executor import equip_loop
 from gateway.logs import describe
 from gateway.outbox.sender import current_turn_sender

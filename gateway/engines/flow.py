@@ -1,4 +1,4 @@
-"""Flows: agents that are plain async functions, and call others."""
+"""The engine of flows: agents that are plain async functions and call other agents."""
 
 import inspect
 from collections.abc import Sequence
@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from gateway.runs.engine import Answer, RunnableAgent
 from gateway.runs.events import EventHandler
-from gateway.runs.flow import FlowTurn, play
+from gateway.runs.flow import play_flow
+from gateway.runs.flow_turn import FlowTurn
 from gateway.runs.items import Role, SessionItem
 from gateway.runs.journal import NO_JOURNAL, EngineJournal
 from gateway.runs.session import Session
@@ -15,14 +16,14 @@ from toolkits import Message, TurnContext
 
 
 class FlowEngine:
-    """Runs a flow. The agents that it calls are run by their own engines."""
+    """Runs flows. The agents that a flow calls are run by their own engines."""
 
     def check(self, agent: RunnableAgent) -> None:
+        name = getattr(agent.native, "__name__", repr(agent.native))
         if not inspect.iscoroutinefunction(agent.native):
-            name = getattr(agent.native, "__name__", repr(agent.native))
-            raise SettingError(f"{name} is no async function, as a flow has to be: write `async def {name}(message)`.")
+            raise SettingError(f"The flow {name} is not an async function: write `async def {name}(message)`.")
         if agent.mcp_servers or agent.toolkits:
-            raise SettingError(f"Agent({agent.native!r}) is a flow: give tools to the agents that it calls.")
+            raise SettingError(f"The flow {name} cannot have tools: give tools to the agents that it calls.")
 
     async def run(
         self,
@@ -37,15 +38,18 @@ class FlowEngine:
         max_turns: int | None = None,
     ) -> Answer:
         if max_turns is not None:
-            raise ValueError(f"{agent.name} is a flow: give max_turns to the calls in it")
+            raise ValueError(f"{agent.name} is a flow, which asks no model itself: set max_turns on the calls in it")
         message = context.message if text == context.message.text else replace(context.message, text=text)
         session, team = Session(history), list(agent.template.team())
         turn = FlowTurn(context, handler, journal, streams=stream, team=team)
-        answer = await play(agent.native, message, turn, session)
+        answer = await play_flow(agent.native, message, turn, session)
         return Answer(answer, [_as_stored(item, message) for item in session.added])
 
 
 def _as_stored(item: SessionItem, message: Message) -> SessionItem:
-    """What a flow told its agents is not what the person said: nobody else reads it as that."""
+    """Return an item as it is stored: a text that the flow wrote for an agent is not stored as said by the person.
+
+    So another person's turn does not read it as that.
+    """
     is_own = item.role is not Role.USER or item.text == message.text
     return item if is_own else replace(item, role=Role.TOOL)

@@ -1,40 +1,40 @@
-"""What the tools of an agent are to an engine: the same for every engine."""
+"""The tools of an agent, in the form from which every engine makes its framework's own."""
 
 import json
 from abc import ABC, abstractmethod
-from asyncio import CancelledError
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from secrets import token_hex
 from typing import Any, NoReturn
 
 from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError, SchemaValidator, core_schema, to_json
 
-from gateway.cancellation import exits_contained
-from gateway.executor import tool_threads
-from gateway.runs.calls import NO_CALL, calling, in_call
+from gateway.engines.watching import DeniedError, watched
 from gateway.runs.engine import RunnableAgent, load_engine
-from gateway.runs.events import EventHandler, ToolEnded, ToolOutcome, ToolStarted
-from gateway.runs.journal import NO_JOURNAL, ApprovalRequiredError, EngineJournal
-from oauth import ConsentRequiredError, OAuthProvider, SettingError
+from gateway.runs.events import EventHandler, ToolStarted
+from gateway.runs.journal import NO_JOURNAL, EngineJournal
+from oauth import OAuthProvider
 from oauth.visible import visible
 from toolkits import Function, ToolError, TurnContext, preview
-from toolkits.mcp import MCPTool
 from toolkits.text import storable, storable_json, storable_value
 
-ASKS_FIRST = "The user is asked to approve it when you call it, so do not ask them yourself."
-DENIED = "The user said no, so it was not done. Do not try it again unless they ask for it."
-MOST_SHOWN = 20_000  # characters of what a person is asked to agree to, who is to read them
-TOO_LONG_TO_ASK = f"This is too long for the user to read and agree to: at most {MOST_SHOWN} characters."
-NOBODY_TO_ASK = "This needs the yes of the user, and nobody can be asked here, so it was not done."
+MAX_PREVIEW = 20_000  # characters of an action that a person has to read before they approve it
+
+# For the model.
+ASKS_FIRST = "The user is asked for approval when you call it, so do not ask them yourself."
+DENIED = "The user did not approve it, so it was not done. Do not try again unless they ask you to."
+TOO_LONG_TO_ASK = f"This is too long for the user to read and approve: the limit is {MAX_PREVIEW} characters."
+NOBODY_TO_ASK = "This needs the user's approval, and nobody can be asked here, so it was not done."
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
-    """What the tools of one run are given: the copy whose tools they are, and the turn."""
+class EngineRun:
+    """One run of an engine, as the tools that are called in it see it: see `Engine.run`.
+
+    Args:
+        agent: the copy whose tools they are.
+    """
 
     agent: RunnableAgent
     context: TurnContext
@@ -42,166 +42,112 @@ class Run:
     journal: EngineJournal = NO_JOURNAL
 
 
-class DeniedError(ToolError):
-    """The person did not agree to a call."""
-
-
-class Watch:
-    """A tool call that is being watched: what it returned, once it has."""
-
-    result: Any = None
-
-
-@asynccontextmanager
-async def watched(
-    handler: EventHandler,
-    tool: str,
-    arguments: Mapping[str, Any],
-    *,
-    private: bool = False,
-    provider: str | None = None,
-    read_only: bool = False,
-    key: str | None = None,
-) -> AsyncIterator[Watch]:
-    """Tells a handler that a tool is called, and how that ends. See `ToolStarted`.
+@dataclass(frozen=True, slots=True)
+class ToolSpec:
+    """What an engine and the gateway need to know of a tool before it is called.
 
     Args:
-        key: what the call is known by in the turn, where it is known by something.
+        parameters: the JSON Schema of the arguments.
+        validator: validates the arguments, as a mapping or as JSON.
+        private: whether the result is for the sender alone.
+        provider: the provider whose account the tool uses, if that is known beforehand.
+        read_only: whether the tool changes nothing, so that a call may be repeated.
+        needs_approval: whether the turn's person has to approve a call before it is made.
     """
-    call_id, outcome, error, watch = key or token_hex(8), ToolOutcome.ERROR, None, Watch()
-    await tell_started(handler, ToolStarted(call_id, tool, arguments, private, provider, read_only))
-    try:
-        with exits_contained(tool), tool_threads(), in_call(call_id):
-            yield watch
-        outcome = ToolOutcome.OK
-    except ConsentRequiredError:
-        outcome = ToolOutcome.SIGN_IN
-        raise
-    except ApprovalRequiredError:
-        outcome = ToolOutcome.ASKED
-        raise
-    except CancelledError:
-        outcome = ToolOutcome.CANCELLED
-        raise
-    except ToolError as told:
-        outcome = ToolOutcome.DENIED if isinstance(told, DeniedError) else outcome
-        error = str(told)
-        raise
-    finally:
-        await handler(ToolEnded(call_id, tool, outcome, watch.result, error))
 
-
-async def tell_started(handler: EventHandler, started: ToolStarted) -> None:
-    """Tell a handler that a tool is called; and if the turn ends meanwhile, that the call has not begun."""
-    try:
-        await handler(started)
-    except CancelledError:
-        await handler(ToolEnded(started.call_id, started.tool, ToolOutcome.NOT_BEGUN))
-        raise
+    name: str
+    description: str
+    parameters: dict[str, Any]
+    validator: SchemaValidator
+    private: bool = False
+    provider: str | None = None
+    read_only: bool = False
+    needs_approval: bool = False
 
 
 class AgentTool(ABC):
-    """A tool of an agent. It is the same for everybody; whose copy it acts on is told by the run.
+    """A tool of an agent. It serves all runs: each call names the run, on whose copy of the agent the tool acts.
 
-    Args:
-        parameters: JSON Schema of the arguments.
-        validator: of the arguments, as a mapping or as JSON.
-        private: whether what it returns is for the sender alone.
-        provider: whose account it acts with, where that is known beforehand.
-        read_only: whether it changes nothing, so that it may be called again.
-        needs_approval: whether the person whose turn it is has to say yes before it is done.
+    Attributes:
+        description: for the model: that of the spec, and that the user is asked for approval if they are.
     """
 
-    def __init__(
-        self,
-        name: str,
-        description: str,
-        parameters: dict[str, Any],
-        validator: SchemaValidator,
-        *,
-        private: bool = False,
-        provider: str | None = None,
-        read_only: bool = False,
-        needs_approval: bool = False,
-    ) -> None:
-        self.name = name
-        self.description = f"{description}\n\n{ASKS_FIRST}".strip() if needs_approval else description
-        self.parameters = parameters
-        self.validator = validator
-        self.private = private
-        self.provider = provider
-        self.read_only = read_only
-        self.needs_approval = needs_approval
+    def __init__(self, spec: ToolSpec) -> None:
+        self.spec = spec
+        self.name = spec.name
+        self.description = f"{spec.description}\n\n{ASKS_FIRST}".strip() if spec.needs_approval else spec.description
 
     @abstractmethod
-    async def _call(self, run: Run, arguments: Mapping[str, Any], key: str) -> Any: ...
+    async def _call(self, run: EngineRun, arguments: Mapping[str, Any], key: str) -> Any:
+        """Do what the tool does."""
 
-    async def _preview(self, run: Run, arguments: Mapping[str, Any]) -> str:
+    async def _preview(self, run: EngineRun, arguments: Mapping[str, Any]) -> str:
+        """Return what a call is about to do, in markdown, for the person who is to approve it."""
         return preview.call(self.name, arguments)
 
-    async def call(self, run: Run, arguments: Mapping[str, Any], call_id: str | None = None) -> Any:
-        """Calls it on the run's own copy, and tells the run's handler; unless an earlier run of the turn has.
+    async def call(self, run: EngineRun, arguments: Mapping[str, Any], call_id: str | None = None) -> Any:
+        """Call the tool and report the call to the run's handler; or return what an earlier run of the turn returned.
 
         Args:
             arguments: by name, validated.
-            call_id: of the model, the same in each run of the turn.
+            call_id: see `EngineJournal.key`; random unless given.
 
         Raises:
-            ToolError: if it could not do what it was asked; the message is for the model.
+            ToolError: if the tool could not do what it was asked. The message is for the model.
         """
-        key = run.journal.key(call_id or token_hex(8))
-
-        watching = partial(
-            watched, run.handler, self.name, arguments, private=self.private, provider=self.provider, key=key
-        )
+        spec, key = self.spec, run.journal.key(call_id or token_hex(8))
+        call = ToolStarted(key, self.name, arguments, spec.private, spec.provider, spec.read_only)
 
         async def make() -> Any:
-            if self.needs_approval and not run.journal.is_approved(key, self.name, as_json := _json(arguments)):
-                async with watching(read_only=True):  # nothing is done here
+            if spec.needs_approval and not run.journal.is_approved(key, self.name, as_json := storable_json(arguments)):
+                async with watched(run.handler, replace(call, read_only=True)):  # to ask changes nothing
                     await self._ask(run, key, arguments, as_json)
-            async with watching(read_only=self.read_only) as watch:
+            async with watched(run.handler, call) as watch:
                 watch.result = _storable(await self._call(run, arguments, key))
             return watch.result
 
         with run.journal.running(key):
-            return await run.journal.call(key, self.name, arguments, run.handler, make, read_only=self.read_only)
+            return await run.journal.call(key, self.name, arguments, run.handler, make, read_only=spec.read_only)
 
-    async def _ask(self, run: Run, key: str, arguments: Mapping[str, Any], as_json: str) -> NoReturn:
-        """Asks the person of the turn, or says what they answered.
+    async def _ask(self, run: EngineRun, key: str, arguments: Mapping[str, Any], as_json: str) -> NoReturn:
+        """Ask the turn's person to approve a call, which ends the run, or tell the model that they denied it.
 
         Raises:
-            ApprovalRequiredError: if they have not been asked.
-            ToolError: if they did not agree, or cannot be asked.
+            ApprovalRequiredError: if the person has not decided.
+            ToolError: if the person denied the call or cannot be asked.
         """
         if run.journal.is_approved(key, self.name, as_json) is False:
             raise DeniedError(DENIED)
         if not run.journal.is_kept or run.context.message.anonymous:
             raise ToolError(NOBODY_TO_ASK)
         action = visible(await self._preview(run, arguments))
-        if len(action) > MOST_SHOWN:
+        if len(action) > MAX_PREVIEW:
             raise ToolError(TOO_LONG_TO_ASK)
         await run.journal.ask(key, self.name, as_json, action)
 
-    async def call_for_text(self, run: Run, arguments: Mapping[str, Any] | str, call_id: str | None = None) -> str:
-        """As `call`, for engines that leave it to the tool to validate and to put a result into words.
+    async def call_for_text(
+        self, run: EngineRun, arguments: Mapping[str, Any] | str, call_id: str | None = None
+    ) -> str:
+        """Call the tool for a framework that neither validates the arguments nor turns the result into text.
 
         Args:
             arguments: by name, or as a JSON object.
-            call_id: as `call`.
+            call_id: as in `call`.
 
         Raises:
-            ToolError: also if the arguments do not fit.
+            ToolError: as `call`, and if the arguments do not fit the schema.
         """
+        validator = self.spec.validator
         try:
             if isinstance(arguments, str):
-                validated = self.validator.validate_json(arguments or "{}")
+                validated = validator.validate_json(arguments or "{}")
             else:
-                validated = self.validator.validate_python(arguments)
+                validated = validator.validate_python(arguments)
         except ValidationError as error:
             reasons = json.dumps(error.errors(include_url=False, include_context=False, include_input=False))
-            raise ToolError(f"The arguments of {self.name} do not fit: {reasons}") from error
+            raise ToolError(f"The arguments of {self.name} do not fit its schema: {reasons}") from error
         result = await self.call(run, validated, call_id)
-        return result if isinstance(result, str) else _json(result)
+        return result if isinstance(result, str) else storable_json(result)
 
 
 class FunctionTool(AgentTool):
@@ -210,37 +156,23 @@ class FunctionTool(AgentTool):
     def __init__(self, function: Function) -> None:
         auth = function.toolkit.auth
         super().__init__(
-            function.name,
-            function.description,
-            function.parameters,
-            function.definition.schema.function_schema.validator,
-            private=function.toolkit.private,
-            provider=auth.name if isinstance(auth, OAuthProvider) else None,
-            read_only=function.definition.read_only,
-            needs_approval=function.needs_approval,
+            ToolSpec(
+                function.name,
+                function.description,
+                function.parameters,
+                function.definition.schema.function_schema.validator,
+                private=function.toolkit.private,
+                provider=auth.name if isinstance(auth, OAuthProvider) else None,
+                read_only=function.definition.read_only,
+                needs_approval=function.needs_approval,
+            )
         )
 
-    async def _call(self, run: Run, arguments: Mapping[str, Any], key: str) -> Any:
+    async def _call(self, run: EngineRun, arguments: Mapping[str, Any], key: str) -> Any:
         return await run.agent.function(self.name).call(arguments, run.context)
 
-    async def _preview(self, run: Run, arguments: Mapping[str, Any]) -> str:
+    async def _preview(self, run: EngineRun, arguments: Mapping[str, Any]) -> str:
         return await run.agent.function(self.name).preview(arguments, run.context)
-
-
-class MemberTool(AgentTool):
-    """A member of a team, as a tool that asks the one of the run's own copy."""
-
-    def __init__(self, place: int, member: RunnableAgent) -> None:
-        # CredentialUse again, a member goes on where it was: what it changes is in the journal of its own run.
-        super().__init__(member.tool_name, member.description, _TASK_SCHEMA, _TASK_VALIDATOR, read_only=True)
-        self._place = place
-
-    async def _call(self, run: Run, arguments: Mapping[str, Any], key: str) -> str:
-        member = run.agent.members[self._place]
-        engine = load_engine(member.engine)
-        task, journal = arguments["task"], run.journal.within(key)
-        answer = await engine.run(member, task, run.context, [], run.handler, stream=False, journal=journal)
-        return answer.text
 
 
 _TASK_SCHEMA = {
@@ -254,60 +186,35 @@ _TASK_VALIDATOR = SchemaValidator(
 )
 
 
-class RemoteTool(AgentTool):
-    """A tool of an MCP server, called for the sender of the turn's message."""
+class MemberTool(AgentTool):
+    """A tool with which an agent asks one of its members.
 
-    def __init__(self, tool: MCPTool) -> None:
-        auth = tool.server.auth
-        super().__init__(
-            tool.name,
-            tool.description,
-            tool.parameters,
-            _ANY_ARGUMENTS,
-            private=tool.server.private,
-            provider=auth.name if auth is not None else None,
-            read_only=tool.read_only,
-            needs_approval=tool.server.approval and not tool.read_only,
-        )
-        self._tool = tool
-
-    async def _call(self, run: Run, arguments: Mapping[str, Any], key: str) -> str:
-        return await self._tool.call(arguments, run.context)
-
-
-_ANY_ARGUMENTS = SchemaValidator(core_schema.dict_schema(core_schema.str_schema(), core_schema.any_schema()))
-
-
-async def remote_tools(agent: RunnableAgent, context: TurnContext) -> Sequence[AgentTool]:
-    """The tools of an agent's MCP servers, which may be other ones for each person.
-
-    Raises:
-        SettingError: if two tools have one name.
+    Args:
+        index: the index of the member in the agent's `members`.
     """
-    with in_call(calling.get() or NO_CALL):  # it is not for one of the calls that other agents may make meanwhile
-        found = [tool for server in agent.mcp_servers for tool in await server.tools(context)]
-    _check_names(agent.template, found)
-    return [RemoteTool(tool) for tool in found]
+
+    def __init__(self, index: int, member: RunnableAgent) -> None:
+        # Asked again, a member continues its own recorded run, where its writing calls are not repeated.
+        super().__init__(ToolSpec(member.tool_name, member.description, _TASK_SCHEMA, _TASK_VALIDATOR, read_only=True))
+        self._index = index
+
+    async def _call(self, run: EngineRun, arguments: Mapping[str, Any], key: str) -> str:
+        member = run.agent.members[self._index]
+        engine = load_engine(member.engine)
+        task, journal = arguments["task"], run.journal.within(key)
+        answer = await engine.run(member, task, run.context, [], run.handler, stream=False, journal=journal)
+        return answer.text
 
 
-def check_remote_names(agent: RunnableAgent) -> None:
-    """Proves, when its MCP servers are started, that no two tools of an agent have one name.
-
-    Raises:
-        SettingError: naming the tool and the server.
-    """
-    _check_names(agent, [tool for server in agent.mcp_servers for tool in server.shared_tools])
+def native_context(agent: RunnableAgent, context: TurnContext) -> Any:
+    """Return what the tools of a native agent get: the `TurnContext`, or what the agent makes of it."""
+    return context if agent.make_context is None else agent.make_context(context)
 
 
-def _check_names(template: RunnableAgent, remote: Sequence[MCPTool]) -> None:
-    taken = {*template.catalog, *(member.tool_name for member in template.members)}
-    for tool in remote:
-        if tool.name in taken:
-            raise SettingError(
-                f"Agent {template.name!r} has two tools called {tool.name!r}, one of them of the MCP server "
-                f"{tool.server.name!r}: put that server into a member of its own, Agent(members=[…])."
-            )
-        taken.add(tool.name)
+def own_tools(template: RunnableAgent) -> Sequence[AgentTool]:
+    """Return the tools of an agent's toolkits and members, which are the same in every run."""
+    functions = [FunctionTool(function) for _, function in template.catalog.values()]
+    return [*functions, *(MemberTool(index, member) for index, member in enumerate(template.members))]
 
 
 def _storable(result: Any) -> Any:
@@ -320,13 +227,3 @@ def _storable(result: Any) -> Any:
         except (PydanticSerializationError, UnicodeEncodeError):
             return storable_value(result)
     return result
-
-
-def _json(value: Any) -> str:
-    return storable_json(value)
-
-
-def own_tools(template: RunnableAgent) -> Sequence[AgentTool]:
-    """The tools of an agent's toolkits and its members, the same in every run."""
-    functions = [FunctionTool(function) for _, function in template.catalog.values()]
-    return [*functions, *(MemberTool(place, member) for place, member in enumerate(template.members))]

@@ -1,4 +1,4 @@
-"""Which tool call is under way, and the credentials that calls are given."""
+"""The tool call that is running: how it is known, and the credentials of a call that only its framework can tell."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -6,21 +6,19 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
-from oauth import CredentialsRefusedError
 from toolkits.context import CredentialSource
 
 calling: ContextVar[str | None] = ContextVar("calling", default=None)
-"""The call_id of the tool that runs: for the audit, and to know which call was refused a credential. It decides nothing
-about whose credentials a call is given."""
+"""The call_id of the running tool call. The audit uses it, and so does the turn, to know which call was refused a
+credential. It never decides whose credentials a call is given."""
 
 
-OUTSIDE_TURN = "No account can be used outside of a turn."
-NO_CALL = ""  # in place of a call_id, where it is known that no call asks
+NO_CALL = ""  # the value of `calling` where certainly no call is running
 
 
 @contextmanager
 def in_call(call_id: str) -> Iterator[None]:
-    """Say which call asks for credentials in a block."""
+    """Attribute what the block does to a call."""
     outer = calling.set(call_id)
     try:
         yield
@@ -29,7 +27,7 @@ def in_call(call_id: str) -> Iterator[None]:
 
 
 def with_outer(key: str) -> Iterator[str]:
-    """Yield a call, and those that it was made in: see `EngineJournal.within`."""
+    """Yield the key of a call, then the keys of the calls that it was made in: see `EngineJournal.within`."""
     yield key
     while "/" in key:
         key = key.rpartition("/")[0]
@@ -38,10 +36,11 @@ def with_outer(key: str) -> Iterator[str]:
 
 @dataclass(frozen=True, slots=True)
 class CallCredentials:
-    """The credentials of a turn for tools whose framework, and not the context, knows which call asks for them.
+    """The credentials of a turn, for tools of which the framework, not the context, knows which call is running.
 
     Args:
-        call_id: returns the call that runs where it is called, if it is one.
+        source: the credentials of the turn.
+        call_id: returns the id of the call that runs where `call_id` is called, or `None`.
     """
 
     source: CredentialSource
@@ -61,16 +60,3 @@ class CallCredentials:
     def _in_call(self) -> AbstractContextManager[None]:
         call_id = self.call_id()
         return in_call(call_id) if call_id is not None else nullcontext()
-
-
-class NoCredentials:
-    """Give no credentials: an agent that is called outside of any turn acts for nobody."""
-
-    async def credentials(self, provider: str, scopes: Iterable[str], *, renew: bool) -> Any:
-        raise CredentialsRefusedError(OUTSIDE_TURN)
-
-    def credentials_sync(self, provider: str, scopes: Iterable[str], *, renew: bool, timeout: float) -> Any:
-        raise CredentialsRefusedError(OUTSIDE_TURN)
-
-    async def is_connected(self, provider: str, scopes: Iterable[str]) -> bool:
-        return False

@@ -1,8 +1,13 @@
-"""The contract between the gateway and the engines that run agents."""
+"""The contract between the gateway and the engines that run agents.
 
-from collections.abc import Iterator, Mapping, Sequence
+An engine is a class that implements `Engine`, has a constructor without arguments, and is named by an entry point of
+the group `understudy.engines`. One of the group `understudy.native_agents` maps the full name of a framework's agent
+class to the engine, for agents that are already written for the framework. `gateway.engines.tools` has the tools of an
+agent in the form in which every engine takes them.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from functools import cache
 from importlib.metadata import entry_points
 from typing import Any, Protocol, Self
@@ -11,26 +16,35 @@ from gateway.runs.events import EventHandler
 from gateway.runs.items import SessionItem
 from gateway.runs.journal import NO_JOURNAL, EngineJournal
 from gateway.runs.native import ENGINES
-from gateway.timings import DEFAULT_TIMINGS
 from oauth import SettingError
 from oauth.errors import UnderstudyError
 from toolkits import Function, Toolkit, TurnContext
 from toolkits.mcp import MCPServer
 
-TURN_TIMEOUT = timedelta(seconds=DEFAULT_TIMINGS.turn)
-
 
 class TurnTimeoutError(UnderstudyError, TimeoutError):
-    """A turn took too long. A `TimeoutError` that a tool raises is something else."""
+    """The turn took too long. A `TimeoutError` that a tool raises has another type."""
 
 
 class RunnableAgent(Protocol):
-    """An agent as an engine sees it: `gateway.Agent` is the only implementation.
+    """An agent as engines see it; `gateway.Agent` implements it.
+
+    An agent is either a template, which never runs and lives as long as the process, or a copy of it for one turn. What
+    an engine builds once for an agent, like the schemas of its tools, it keeps by the template. What differs from turn
+    to turn, it reads from the copy: the instructions, and the toolkits that hold a person's credentials.
 
     Attributes:
-        native: a flow or an agent that is written for a framework, else `None`.
-        model: what the engine takes as a model; `None` for a native agent.
-        catalog: each tool's name, with the place of its toolkit in `toolkits` and the tool.
+        native: the agent that is written for the engine's framework, or the flow; `None` if the agent has a model and
+            instructions of its own.
+        model: a model object of the framework, or a string like "openai:gpt-5.2"; `None` if the agent is native.
+        instructions: what the model is told before every message; empty if there are none.
+        name: what people and other agents call it.
+        description: what it is for, in a sentence for the lead of its team.
+        engine: the name of the engine that runs it.
+        mcp_servers: the servers whose tools it may call, besides those of its toolkits.
+        make_context: makes the object that a native agent's tools are given of the `TurnContext`; if it is `None`, they
+            are given the `TurnContext`.
+        catalog: the tools of its toolkits by name, each with the index of its toolkit in `toolkits`.
     """
 
     native: Any
@@ -40,22 +54,22 @@ class RunnableAgent(Protocol):
     description: str
     engine: str
     mcp_servers: tuple[MCPServer, ...]
-    make_context: Any
+    make_context: Callable[[TurnContext], Any] | None
     catalog: Mapping[str, tuple[int, Function]]
 
     @property
     def toolkits(self) -> list[Toolkit]:
-        """The toolkits of the agent; in a copy, its clones of them."""
+        """The toolkits of the agent; in a copy, its own clones of them."""
         ...
 
     @property
     def members(self) -> Sequence["RunnableAgent"]:
-        """The agents that this one may ask; in a copy, its copies of them."""
+        """The agents that this one may ask; in a copy, its own copies of them."""
         ...
 
     @property
     def template(self) -> Self:
-        """The agent that this one is a copy of; the agent itself if it is not a copy."""
+        """The agent that this one is a copy of; the agent itself if it is a template."""
         ...
 
     @property
@@ -73,7 +87,7 @@ class RunnableAgent(Protocol):
         ...
 
     def function(self, name: str) -> Function:
-        """Return a tool of the agent's own toolkits, bound to them."""
+        """Return a tool of the agent's toolkits, bound to them."""
         ...
 
     def team(self) -> Iterator["RunnableAgent"]:
@@ -83,27 +97,32 @@ class RunnableAgent(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a run came to: the text, in markdown, and the items it adds to the history."""
+    """The result of a run: the text in markdown, and the items that it adds to the history."""
 
     text: str
     items: Sequence[SessionItem]
 
 
 class MaxTurnsExceededError(UnderstudyError):
-    """A call was to ask its model so many times at most, and there is no answer yet."""
+    """The model was asked as often as the call allows, and the agent has no answer yet."""
 
     def __init__(self, agent: RunnableAgent, limit: int | None) -> None:
         super().__init__(f"{agent.name} has no answer after {limit} turns")
 
 
 class Engine(Protocol):
-    """Runs agents on messages. One serves a whole process and keeps nothing of any run."""
+    """Runs agents. There is one engine of a kind in a process: it serves all turns, and keeps nothing of any run."""
 
     def check(self, agent: RunnableAgent) -> None:
-        """Proves, at start-up, that the agent can run. Its members are checked by their own engines.
+        """Check at start-up that an agent can run, and prepare what its first run would otherwise wait for.
+
+        Members are checked by their own engines.
+
+        Args:
+            agent: a template.
 
         Raises:
-            SettingError: naming what stands against it, like a model that cannot be had.
+            SettingError: naming what is wrong, like a model that the engine does not know.
         """
         ...
 
@@ -119,32 +138,37 @@ class Engine(Protocol):
         journal: EngineJournal = NO_JOURNAL,
         max_turns: int | None = None,
     ) -> Answer:
-        """Runs a copy of an agent.
+        """Run an agent on a message to its answer.
 
         Args:
-            agent: a deep copy, for this turn alone.
+            agent: a copy, for this turn alone.
             text: the message.
-            context: handed to every tool that asks for it.
-            history: what went before in the conversation.
-            handler: is told what happens.
+            context: the context to pass to every tool of the agent, at every depth: it says for whom they act.
+            history: what was said before in the conversation. An item is read from its `data` if its `engine` is this
+                one, and otherwise from its `text`.
+            handler: receives a `ToolStarted` and a `ToolEnded` for each tool call and, if `stream` is set, a
+                `TextDelta` for each piece of text.
             stream: whether the handler wants the text as it is written.
-            journal: what earlier runs of the same turn have done: the engine goes on from there, and repeats no call.
-            max_turns: how often the model is asked at most; as the framework has it, unless given.
+            journal: what earlier runs of the turn have done. The run goes on there: see `EngineJournal`.
+            max_turns: how often the model is asked at most; the framework's own limit unless given.
+
+        Returns:
+            The answer. Its items begin with the message itself, and each holds the form that this engine reads.
 
         Raises:
-            ConsentRequiredError: if a tool needs an account that the person has not connected. An engine that makes a
-                result for the model of what a tool raises is stopped by the turn, which knows.
-            MaxTurnsExceededError: if the model was asked `max_turns` times, and there is no answer.
+            ConsentRequiredError: if a tool needs an account that the person has not connected. Where a framework
+                catches what tools raise, the gateway ends the run by itself.
+            MaxTurnsExceededError: if the model was asked `max_turns` times and there is no answer.
         """
         ...
 
 
 @cache
 def load_engine(name: str) -> Engine:
-    """The engine of that name, imported now: that may take a second.
+    """Return the engine of a name. Importing it may take a second.
 
     Raises:
-        SettingError: if no installed package has it, or a package that it needs is not installed.
+        SettingError: if no installed package has such an engine, or the engine needs a package that is not installed.
     """
     for found in entry_points(group=ENGINES, name=name):
         try:
@@ -156,4 +180,4 @@ def load_engine(name: str) -> Engine:
             ) from error
         return engine
     installed = ", ".join(sorted(found.name for found in entry_points(group=ENGINES)))
-    raise SettingError(f"There is no engine called {name!r}, only {installed}: Agent(engine=…) names one of these.")
+    raise SettingError(f"There is no engine called {name!r}. Agent(engine=…) takes one of these: {installed}.")

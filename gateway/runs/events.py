@@ -1,4 +1,4 @@
-"""What happens in a turn, as a stream of events to one handler."""
+"""The events of a turn, which one handler receives in their order."""
 
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from toolkits.text import storable
 
 @dataclass(frozen=True, slots=True)
 class TextDelta:
-    """More text of the answer."""
+    """A piece of the answer, which follows the pieces before it."""
 
     text: str
 
@@ -20,32 +20,32 @@ class TextDelta:
 
 class ToolOutcome(StrEnum):
     OK = "ok"
-    #: It raised, or told the model that it could not.
+    #: The tool raised, or told the model that it could not do it.
     ERROR = "error"
-    #: It needs an account that the person has not connected.
+    #: The tool needs an account that the person has not connected.
     SIGN_IN = "sign_in"
-    #: It waits for the person's yes, and has done nothing.
+    #: The call waits for the person's approval, and has done nothing.
     ASKED = "asked"
-    #: The person did not agree: it has done nothing.
+    #: The person did not approve the call: it has done nothing.
     DENIED = "denied"
-    #: The turn was over before it ended.
+    #: The turn ended before the call did.
     CANCELLED = "cancelled"
-    #: The turn was over before it began: it has done nothing.
+    #: The turn ended before the call began: it has done nothing.
     NOT_BEGUN = "not_begun"
-    #: It was interrupted when its process died, and it is not known whether it was done. It is not repeated.
+    #: The process died during the call, and nobody knows whether it took effect. It is not repeated.
     AMBIGUOUS = "ambiguous"
 
 
 @dataclass(frozen=True, slots=True)
 class ToolStarted:
-    """A tool is called.
+    """A tool call begins.
 
     Args:
-        call_id: the same as in the `ToolEnded` of this call, unique in the turn.
-        arguments: what the model passes to it.
-        private: whether what it returns is for the sender alone.
-        provider: the provider whose account it acts with, where its toolkit names one.
-        read_only: whether it changes nothing, so that it may be called again.
+        call_id: the same as in the `ToolEnded` of this call; unique in the turn.
+        arguments: what the model passes to the tool.
+        private: whether the result is for the sender alone.
+        provider: the provider whose account the tool uses, if its toolkit names one.
+        read_only: whether the tool changes nothing, so that the call may be repeated.
     """
 
     call_id: str
@@ -58,10 +58,10 @@ class ToolStarted:
 
 @dataclass(frozen=True, slots=True)
 class ToolEnded:
-    """A call has ended.
+    """A tool call has ended.
 
     Args:
-        error: what the model is told, where the tool told it that it could not.
+        error: what the tool told the model, if it could not do what it was asked.
     """
 
     call_id: str
@@ -80,7 +80,7 @@ class PhaseStarted:
 
 @dataclass(frozen=True, slots=True)
 class PhaseEnded:
-    """A phase of a flow has ended, in whatever way.
+    """A phase of a flow has ended, by itself or with an exception.
 
     Args:
         elapsed_ms: how long it took, in milliseconds.
@@ -92,17 +92,17 @@ class PhaseEnded:
 
 @dataclass(frozen=True, slots=True)
 class SignInNeeded:
-    """The turn waits until its person has connected an account."""
+    """The turn waits for its person to connect an account."""
 
     provider: str
 
 
 @dataclass(frozen=True, slots=True)
 class ApprovalNeeded:
-    """The turn waits for its person's yes or no.
+    """The turn waits for its person to approve or deny a tool call.
 
     Args:
-        action: what the tool is to do, in markdown.
+        action: what the tool is about to do, in markdown.
     """
 
     tool: str
@@ -122,7 +122,12 @@ EventHandler = Callable[[TurnEvent], Coroutine[Any, Any, None]]
 
 
 class TurnHandler:
-    """A handler of two parts: what has to know of each event, and the display, which a silent call leaves out."""
+    """A handler in two parts, of which a silent call uses only the first.
+
+    Args:
+        note: receives every event, for the journal and the audit.
+        show: receives the events that are shown to people.
+    """
 
     def __init__(self, note: EventHandler, show: EventHandler) -> None:
         self.note = note
@@ -131,3 +136,7 @@ class TurnHandler:
     async def __call__(self, event: TurnEvent) -> None:
         await self.note(event)
         await self._show(event)
+
+
+async def ignore(_: TurnEvent) -> None:
+    """Handle an event by doing nothing."""

@@ -1,7 +1,9 @@
+"""The items of a conversation's history."""
+
 from dataclasses import dataclass
 from enum import StrEnum
 
-SUMMARY = "What was said before, in short: {text}"
+SUMMARY = "What was said before, in short: {text}"  # for the model
 
 
 class Role(StrEnum):
@@ -9,22 +11,22 @@ class Role(StrEnum):
     ASSISTANT = "assistant"
     #: A tool call or its result.
     TOOL = "tool"
-    #: A new session begins: nothing before it is read.
+    #: The start of a new session: items before it are not read.
     NEW = "new"
-    #: What was said before in short, for its owner alone.
+    #: A summary of earlier items, which only its owner reads.
     SUMMARY = "summary"
 
 
 @dataclass(frozen=True, slots=True)
 class SessionItem:
-    """One item of a conversation's history: its text, and the form in which one engine made it.
+    """One item of a conversation's history: its text, and the form in which an engine wrote it.
 
     Args:
-        speaker: who said it, where it is somebody else's than the reader's.
-        engine: the engine that wrote `data`, empty for an item that is read as text.
-        data: what only that engine reads.
-        private: whether it is for its owner alone. An answer that such an item was read for is so, too.
-        id, turn_id: where it is stored, if it is.
+        speaker: the name of the person who said it, if that is not the reader.
+        engine: the engine that wrote `data`; empty if the item has only its text.
+        data: the item in a form that only this engine reads.
+        private: whether only its owner may read it. An answer that is based on a private item is private, too.
+        id, turn_id: where the item is stored; 0 if it is not.
     """
 
     role: Role
@@ -36,7 +38,12 @@ class SessionItem:
     id: int = 0
     turn_id: int = 0
 
+    @property
+    def attributed_text(self) -> str:
+        """The text as the model reads it: with the name of the speaker, if that is not the reader."""
+        return f"{self.speaker}: {self.text}" if self.speaker else self.text
+
 
 def read_summary(text: str, *, private: bool) -> SessionItem:
-    """A summary as the model reads it."""
+    """Return a summary as the item that the model reads."""
     return SessionItem(Role.ASSISTANT, SUMMARY.format(text=text), private=private)

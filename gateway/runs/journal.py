@@ -1,3 +1,9 @@
+"""What an engine knows of earlier runs of the same turn, so that it goes on there and repeats nothing.
+
+A turn runs again after a crash, a sign-in or an approval. Its journal holds what the models answered and how the tool
+calls ended.
+"""
+
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -11,35 +17,37 @@ from toolkits import ToolError
 log = logging.getLogger(__name__)
 
 AMBIGUOUS = (
-    "It is not known whether this call was done: it was interrupted. It was not repeated. "
-    "Say so, and do not call it again unless you are asked to."
-)
+    "This call was interrupted, and it is not known whether it took effect. It was not repeated. "
+    "Tell the user so, and do not call it again unless they ask you to."
+)  # for the model
 
-
-RAISED = "It failed, and was not repeated."
+RAISED = "It failed, and was not repeated."  # for the model; stored, and looked for in the stored journal
 
 
 class CallNotRepeatedError(UnderstudyError):
-    """A tool was called in an earlier run of the turn, and its framework lets us neither repeat nor replace that."""
+    """An earlier run of the turn made this call, and the framework can neither repeat it nor take its recorded result.
+
+    The turn fails.
+    """
 
     def __init__(self, tool: str) -> None:
         super().__init__(f"{tool} was called in an earlier run of this turn, and is not called again")
 
 
 class ApprovalRequiredError(UnderstudyError):
-    """A call waits for the yes of the person whose turn it is. The turn ends there, and goes on when they answer.
+    """A call waits for the approval of the turn's person. The turn ends, and runs again when they have answered.
 
     Args:
-        key: what the call is known by in the turn.
+        key: the key of the call: see `EngineJournal.key`.
         arguments: as JSON.
-        action: what it is to do, in markdown, for them to read.
+        action: what the call is about to do, in markdown, for the person to read.
 
     Attributes:
-        accounts: the accounts that it is to act as, as far as that is known.
+        accounts: the accounts that the call would use, as far as they are known.
     """
 
     def __init__(self, key: str, tool: str, arguments: str, action: str) -> None:
-        super().__init__(f"{tool} waits for a yes")
+        super().__init__(f"{tool} waits for an approval")
         self.key = key
         self.tool = tool
         self.arguments = arguments
@@ -49,12 +57,12 @@ class ApprovalRequiredError(UnderstudyError):
 
 @dataclass(frozen=True, slots=True)
 class RecordedCall:
-    """A call of an earlier run of the same turn.
+    """A tool call of an earlier run of the turn.
 
     Args:
-        outcome: how it ended; `None` if it began, and nothing more is known.
-        result: what it returned, as JSON has it.
-        error: what the model was told instead.
+        outcome: how it ended; `None` if only its beginning is recorded.
+        result: what it returned, as read from JSON.
+        error: what the model was told instead of a result.
     """
 
     tool: str
@@ -64,22 +72,25 @@ class RecordedCall:
 
 
 class Journal(Protocol):
-    """The journal of a turn as the runs of its agents use it.
+    """The journal of one turn, as `EngineJournal` uses it. Engines are given an `EngineJournal`.
+
+    A tool call is recorded when the turn's handler receives its `ToolStarted` and its `ToolEnded`, under their
+    `call_id`.
 
     Attributes:
-        ambiguous: the tools of which it is not known whether a call of theirs was done.
-        stop: ends the run of the turn for a reason, whatever its engine makes of it.
+        ambiguous: the tools with a call of which nobody knows whether it took effect. The person is told so.
+        stop: ends the run for a reason, even if the engine or a tool swallows the exception.
     """
 
     ambiguous: list[str]
     stop: Callable[[Exception], object]
 
     def call(self, key: str) -> RecordedCall | None:
-        """Return how a call ended in an earlier run; `None` if none is recorded."""
+        """Return how a call ended in an earlier run; `None` if it is not recorded."""
         ...
 
     def response(self, scope: str, number: int) -> str | None:
-        """Return what a model answered in an earlier run; `None` if nothing is recorded."""
+        """Return what `add_response` or `add_answer` recorded under a number; `None` if nothing is recorded."""
         ...
 
     def is_approved(self, key: str, tool: str, arguments: str) -> bool | None:
@@ -87,28 +98,40 @@ class Journal(Protocol):
         ...
 
     async def add_response(self, scope: str, number: int, data: str) -> None:
-        """Record what a model answered before anything of it is done."""
+        """Record what a model answered, before any of the calls in it is made.
+
+        It replaces what is recorded under the number. It may be retracted while nothing has been done of it.
+        """
         ...
 
     async def add_answer(self, scope: str, number: int, data: str) -> None:
-        """Record what a whole run came to."""
+        """Record the answer of a whole run, which is never retracted."""
         ...
 
     def running(self, key: str) -> AbstractContextManager[None]:
-        """Return a block in which a call counts as running."""
+        """Return a context manager: the call counts as running while its block runs."""
         ...
 
     async def others_ended(self, key: str) -> None:
-        """Return when only calls run that wait for this, too, or that such calls were made in."""
+        """Wait until the only running calls are those that wait here, and the calls that they were made in."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class EngineJournal:
-    """What one run of an agent sees of the journal of its turn; nothing, where the turn has none.
+    """The part of a turn's journal that belongs to one run of an agent.
+
+    An engine uses it in two places:
+
+    - Before each request to the model it looks up `response(number)`. If there is one, it takes that instead of asking
+      the model. Otherwise it asks, and awaits `add_response(number, …)` before it makes the calls in the response. A
+      response without tool calls need not be recorded.
+    - It makes each tool call within `running(key)` and by `call(key, …)`. `gateway.engines.tools.AgentTool` does both.
 
     Args:
-        scope: tells the runs of a turn apart: the lead's, and one of a member for each time that it is asked.
+        turn: the journal of the turn; `None` if the run is not recorded. Then nothing is found and nothing is kept.
+        scope: tells the runs of a turn apart. That of the lead is empty, and each time that a member is asked has its
+            own: see `within`.
     """
 
     turn: Journal | None = None
@@ -116,33 +139,42 @@ class EngineJournal:
 
     @property
     def is_kept(self) -> bool:
+        """Whether the run is recorded."""
         return self.turn is not None
 
     def key(self, call_id: str) -> str:
-        """What a call is known by in the turn.
+        """Return the key of a call: it is unique in the turn, and the `call_id` of the call's events.
 
         Args:
-            call_id: the same in each run of the turn.
+            call_id: tells the calls of this run apart, and is the same whenever the turn runs again. Models repeat the
+                ids that they give to calls, so the number of the model's response belongs into it.
         """
         return f"{self.scope}{call_id}"
 
     def within(self, key: str) -> "EngineJournal":
-        """That of a member which is asked by a call."""
+        """Return the journal for the run of a member that a call asks."""
         return EngineJournal(self.turn, f"{key}/")
 
     def running(self, key: str) -> AbstractContextManager[None]:
-        """While a call runs."""
+        """Return a context manager: the call counts as running while its block runs."""
         return self.turn.running(key) if self.turn is not None else nullcontext()
 
     def is_approved(self, key: str, tool: str, arguments: str) -> bool | None:
-        """Whether the person of the turn agreed to a call with these arguments; `None` if they were not asked."""
+        """Return whether the person approved a call with exactly these arguments; `None` if they have not decided.
+
+        Args:
+            arguments: as JSON.
+        """
         return self.turn.is_approved(key, tool, arguments) if self.turn is not None else None
 
     async def ask(self, key: str, tool: str, arguments: str, action: str) -> NoReturn:
-        """Stops the turn until its person has said whether a call may be made.
+        """Stop the turn until its person has approved or denied a call. The run must be recorded.
+
+        Other running calls end first.
 
         Args:
-            action: what it is to do, in markdown.
+            arguments: as JSON.
+            action: what the call is about to do, in markdown.
 
         Raises:
             ApprovalRequiredError: always.
@@ -154,35 +186,47 @@ class EngineJournal:
         raise required
 
     def response(self, number: int) -> str | None:
-        """What the model answered to this run's request of that number in an earlier run of the turn."""
+        """Return what an earlier run recorded under a number; `None` if nothing is recorded."""
         return self.turn.response(self.scope, number) if self.turn is not None else None
 
     async def add_response(self, number: int, data: str) -> None:
+        """Record what the model answered, before any of the calls in it is made.
+
+        Args:
+            number: the number of the request in this run. What is recorded under it is replaced.
+            data: in a form of the engine's choice.
+        """
         if self.turn is not None:
             await self.turn.add_response(self.scope, number, data)
 
     async def add_answer(self, number: int, data: str) -> None:
+        """Record the answer of the whole run."""
         if self.turn is not None:
             await self.turn.add_answer(self.scope, number, data)
+
+    def was_called(self, key: str) -> bool:
+        """Return whether an earlier run made a call, whether or not it ended."""
+        return self.turn is not None and self.turn.call(key) is not None
 
     async def recall(
         self, key: str, tool: str, arguments: Mapping[str, Any], handler: EventHandler, *, read_only: bool
     ) -> RecordedCall | None:
-        """How a call ended in an earlier run of the turn; `None` if it is to be made.
+        """Return how a call ended in an earlier run; `None` if it is to be made now.
 
-        One that began and did not end is reported as ambiguous, unless it only reads.
+        A call that began and did not end is made again if it is read-only. Otherwise the handler and the model are told
+        that it is ambiguous.
         """
-        kept = self.turn.call(key) if self.turn is not None else None
-        if self.turn is None or kept is None or (kept.outcome is None and read_only):
+        recorded = self.turn.call(key) if self.turn is not None else None
+        if self.turn is None or recorded is None or (recorded.outcome is None and read_only):
             return None
-        if kept.outcome is None:
-            log.warning("it is not known whether a call of %s was done, and it is not repeated", tool)
+        if recorded.outcome is None:
+            log.warning("a call of %s was interrupted: it may have taken effect, and is not repeated", tool)
             await handler(ToolStarted(key, tool, arguments))
             await handler(ToolEnded(key, tool, ToolOutcome.AMBIGUOUS, error=AMBIGUOUS))
-            kept = RecordedCall(tool, ToolOutcome.AMBIGUOUS, error=AMBIGUOUS)
-        if kept.outcome is ToolOutcome.AMBIGUOUS:
+            recorded = RecordedCall(tool, ToolOutcome.AMBIGUOUS, error=AMBIGUOUS)
+        if recorded.outcome is ToolOutcome.AMBIGUOUS:
             self.turn.ambiguous.append(tool)
-        return kept
+        return recorded
 
     async def call(
         self,
@@ -194,17 +238,24 @@ class EngineJournal:
         *,
         read_only: bool = False,
     ) -> Any:
-        """Makes a call, unless it was made in an earlier run of the turn: then it ends as it did there.
+        """Make a call, unless an earlier run made it: then return what it returned, or raise what it raised.
+
+        Args:
+            key: see `key`.
+            handler: the handler of the run.
+            make: makes the call, and tells the handler of its beginning and end, with the key as `call_id`.
+            read_only: whether the call changes nothing, and may be made again if it did not end.
 
         Raises:
-            ToolError: if it ended in one, or it is not known whether it was done; and what `make` raises.
+            ToolError: if an earlier run's call ended in one, or nobody knows whether it took effect.
+            Exception: what `make` raises.
         """
-        kept = await self.recall(key, tool, arguments, handler, read_only=read_only)
-        if kept is None:
+        recorded = await self.recall(key, tool, arguments, handler, read_only=read_only)
+        if recorded is None:
             return await make()
-        if kept.error is not None:
-            raise ToolError(kept.error)
-        return kept.result
+        if recorded.error is not None:
+            raise ToolError(recorded.error)
+        return recorded.result
 
 
 NO_JOURNAL = EngineJournal()

@@ -1,4 +1,4 @@
-"""Agents that are already written for a framework: which engine runs them."""
+"""Agents that are written for a framework, and the engines that run them."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -6,23 +6,24 @@ from importlib.metadata import entry_points
 from typing import Any
 
 ENGINES = "understudy.engines"
+"""The group of entry points that name the classes of engines."""
 NATIVE_AGENTS = "understudy.native_agents"
-"""The group of entry points that say, by the full name of a framework's class of agents, which engine runs these."""
+"""The group of entry points that map the full name of a framework's agent class to the class of its engine."""
 
 
-UNNAMED = frozenset({None, "LangGraph"})  # what frameworks call an agent that was given no name
+UNNAMED = frozenset({None, "LangGraph"})  # the names that frameworks give to agents without one
 
 
 def name_of(native: Any) -> str | None:
-    """What an agent of a framework is called, or `None` if nobody gave it a name."""
+    """Return the name of a framework's agent; `None` if nobody has given it one."""
     name = getattr(native, "name", None)
     return None if name in UNNAMED else name
 
 
 def engine_of(value: Any) -> str | None:
-    """The name of the engine that runs an agent of a framework, or `None` if `value` is no such agent.
+    """Return the name of the engine that runs a framework's agent; `None` if the value is no such agent.
 
-    The framework is not imported for it: who made the agent has done so.
+    No framework is imported: the caller has imported it to make the agent.
     """
     classes = {f"{cls.__module__}.{cls.__qualname__}" for cls in type(value).__mro__}
     return next((engine for name, engine in _engines().items() if name in classes), None)

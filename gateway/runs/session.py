@@ -1,3 +1,9 @@
+"""The histories that a flow's calls read and write while a turn runs, in memory.
+
+What is stored of a conversation is in `gateway.history.sessions`: a turn begins with a `Session` of the stored items,
+and what was added to it is stored when the turn ends.
+"""
+
 from collections.abc import Sequence
 from typing import Any
 
@@ -5,10 +11,10 @@ from gateway.runs.items import SessionItem
 
 
 class Session:
-    """A history that calls of agents read and write, while a turn lasts; or, in a script, for as long as it is kept.
+    """A history in memory. It lasts for one turn, or, in a script, for as long as the script keeps it.
 
     Args:
-        items: what was said before.
+        items: the items that it begins with.
     """
 
     def __init__(self, items: Sequence[SessionItem] = ()) -> None:
@@ -17,33 +23,37 @@ class Session:
 
     @property
     def items(self) -> tuple[SessionItem, ...]:
-        """All that is in it now, in order."""
+        """All items, in order."""
         return (*self._before, *self.added)
 
     @property
     def added(self) -> tuple[SessionItem, ...]:
-        """What was added to it."""
+        """The items that were added, in order."""
         return tuple(item for block in self._blocks for item in block)
 
     async def get_items(self) -> list[SessionItem]:
-        """All that is in it now, in order."""
+        """Return all items, in order."""
         return list(self.items)
 
     async def add_items(self, items: Sequence[SessionItem]) -> None:
-        """Adds items at the end."""
+        """Add items at the end."""
         self.begin().extend(items)
 
     def begin(self) -> list[SessionItem]:
-        """A place for what a call adds when it ends: of calls side by side, in the order in which they began."""
+        """Add an empty block at the end, and return it: a call puts its items there when it ends.
+
+        So the items of concurrent calls are in the order in which the calls began.
+        """
         block: list[SessionItem] = []
         self._blocks.append(block)
         return block
 
 
 class PhaseSession(Session):
-    """The history of one phase, and its notes: `p.sources = 3` is kept in `p.data["sources"]`.
+    """The history of one phase, and its notes: `p.sources = 3` sets `p.data["sources"]`.
 
     Args:
+        label: the label of the phase.
         items: the history as it was when the phase began.
     """
 
@@ -55,10 +65,12 @@ class PhaseSession(Session):
 
     @property
     def label(self) -> str:
+        """The label of the phase."""
         return str(self.__dict__["_label"])
 
     @property
     def data(self) -> dict[str, Any]:
+        """The notes, by name."""
         data: dict[str, Any] = self.__dict__["_data"]
         return data
 
@@ -70,5 +82,5 @@ class PhaseSession(Session):
 
     def __setattr__(self, name: str, value: Any) -> None:
         if hasattr(type(self), name) or name.startswith("_"):
-            raise AttributeError(f"{name!r} is no name for a note of a phase")
+            raise AttributeError(f"{name!r} cannot be the name of a phase's note: take another name")
         self.data[name] = value

@@ -9,8 +9,8 @@ from gateway.agents.agent import Agent
 from gateway.history.sessions import Sessions
 from gateway.inbox.claims import ClaimedMessage
 from gateway.logs import describe
+from gateway.runs.anonymous import anonymous_context
 from gateway.runs.engine import load_engine
-from gateway.runs.flow import nobody
 from gateway.runs.items import Role, SessionItem, read_summary
 from gateway.timings import DEFAULT_TIMINGS, Timings
 from toolkits import Message
@@ -101,7 +101,9 @@ class SummarizedHistory:
         copy = summarizer.deep_copy()
         try:
             async with asyncio.timeout(self._timings.summary):
-                run = load_engine(copy.engine).run(copy, said, nobody(said), [], _ignore, stream=False, max_turns=1)
+                run = load_engine(copy.engine).run(
+                    copy, said, anonymous_context(said), [], _ignore, stream=False, max_turns=1
+                )
                 return (await run).text.strip() or None
         except Exception as error:  # noqa: BLE001 - whatever a model raises: the turn can do without
             log.warning("the history could not be summarized: %s", describe(error))

@@ -485,11 +485,11 @@ class Notes(Toolkit):
 gateway = Gateway(Agent(model="openai:gpt-test", toolkits=[Notes()], engine=sys.argv[1]), database="sqlite:///x.db")
 made = []
 if sys.argv[1] == "langgraph":
-    from gateway.engines import langgraph
-    langgraph.create_agent = lambda *_, **__: made.append(1)
+    from gateway.engines.langgraph import engine
+    engine.create_agent = lambda *_, **__: made.append(1)
 if sys.argv[1] == "openai-agents":
-    from gateway.engines import openai_agents
-    openai_agents.SDKAgent = lambda *_, **__: made.append(1)
+    from gateway.engines.openai_agents import engine
+    engine.SDKAgent = lambda *_, **__: made.append(1)
 who = Identity("x", "T", "U")
 place = Conversation("x", "T", "C", shared=False)
 message = Message(id="1", text="hi", sender=who, sender_name="U", conversation=place)

@@ -483,5 +483,7 @@ def test_a_runner_of_a_function_that_is_not_async_says_what_is_wrong() -> None:
     def answer(message: Message) -> str:
         return message.text
 
-    with pytest.raises(SettingError, match=r"answer is no async function, .*: write `async def answer\(message\)`"):
+    with pytest.raises(
+        SettingError, match=r"The flow answer is not an async function: write `async def answer\(message\)`"
+    ):
         Runner(answer)  # type: ignore[arg-type]

@@ -116,7 +116,7 @@ async def test_a_call_outside_a_turn_or_after_it_is_nobodys(tmp_path: Path, vaul
         over.set()
         refused = [await _refusal(tasks[-1]), await _refusal(late[-1]), await _refusal(opener("call open_vault"))]
         assert all("SECRET" not in text for text in (*refused, *threads))
-        assert all("nobody" in text or "cannot tell who you are" in text for text in (*refused, *threads)), refused
+        assert all("ran outside the turn of a message" in text for text in (*refused, *threads)), refused
 
 
 async def _awaited(call: AgentCall) -> str:
@@ -187,7 +187,9 @@ async def test_an_agent_that_was_not_found_is_called_if_it_needs_nothing(tmp_pat
     scene = stage(tmp_path, agent=Agent(flow))
     async with scene.open():
         assert await scene.ask("alice", "plain") == "heard: plain"
-        assert "'payer', which the gateway has not found in it. It needs" in await scene.ask("alice", "payer")
+        assert "'payer', which the gateway did not find in the flow's code. The agent needs" in await scene.ask(
+            "alice", "payer"
+        )
 
 
 def test_agents_are_found_in_what_a_flow_defines_and_calls() -> None:

@@ -88,7 +88,7 @@ def test_two_agents_for_the_same_are_refused(tmp_path: Path) -> None:
         Route(one, channel="slack", command="other"),
         Route(two, command="mail", channel="slack"),
     ]
-    with pytest.raises(SettingError, match="Two routes are for the same: command 'mail', channel 'slack'"):
+    with pytest.raises(SettingError, match="Two routes are for the same messages: command 'mail', channel 'slack'"):
         stage(tmp_path, agent=one, routes=routes)
-    with pytest.raises(SettingError, match="for the same: everything"):
+    with pytest.raises(SettingError, match="for the same messages: everything"):
         stage(tmp_path, agent=one, routes=[Route(one), Route(two)])

@@ -18,7 +18,7 @@ import pytest
 from stage import FakeProvider, stage, stage_timings
 
 from gateway import TurnContext
-from gateway.runs.flow import nobody
+from gateway.runs.anonymous import anonymous_context
 from toolkits import Toolkit, tool
 
 READ = frozenset({"read"})
@@ -144,7 +144,7 @@ def _refusal(function: Callable[[], object], into: list[str]) -> None:
 
 
 def soon_over() -> TurnContext:
-    return replace(nobody("hi"), deadline=datetime.now(UTC) + timedelta(seconds=1))
+    return replace(anonymous_context("hi"), deadline=datetime.now(UTC) + timedelta(seconds=1))
 
 
 USES: dict[str, Callable[[TurnContext], Any]] = {
@@ -185,7 +185,7 @@ async def test_a_forked_child_is_told_that_a_context_is_of_no_use_there(use: str
 
 
 async def test_a_context_is_not_pickled() -> None:
-    context = nobody("hi")
+    context = anonymous_context("hi")
     for handed_on in (pickle.dumps, copy.deepcopy):
         with pytest.raises(TypeError, match="A TurnContext cannot be pickled or copied deeply: get the credentials"):
             handed_on(context)

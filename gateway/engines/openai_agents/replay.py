@@ -1,3 +1,5 @@
+"""Continuing an interrupted turn: recorded model responses and tool results take the place of new ones."""
+
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
@@ -22,10 +24,10 @@ _OUTPUT = TypeAdapter(list[TResponseOutputItem])
 
 
 class Replay:
-    """Lets the agents of one run go on where an earlier run of the same turn was.
+    """Lets the agents of one run continue where an earlier run of the turn stopped.
 
-    What their models answered then is answered again, and tools that were called are not called again. What is kept are
-    the answers that call tools or hand over.
+    A model request that was answered then is answered in the same way, and a tool that was called then is not called
+    again. Responses that call tools, or hand over to another agent, are recorded.
     """
 
     def __init__(self, journal: EngineJournal, handler: EventHandler) -> None:
@@ -33,42 +35,39 @@ class Replay:
         self._handler = handler
         self._number = 0
 
-    def of(self, agent: SDKAgent[Any]) -> SDKAgent[Any]:
-        """An agent, and those that it may hand over to, for this run."""
+    def wrap(self, agent: SDKAgent[Any]) -> SDKAgent[Any]:
+        """Return the agent for this run, in which its model, its tools and the agents it hands over to are replayed."""
         if not self._journal.is_kept:
             return agent
         return replace(
             agent,
             model=_ReplayedModel(agent.model, self),
-            tools=[self._tool(tool) for tool in agent.tools],
-            handoffs=[self._handoff(target) for target in agent.handoffs],
+            tools=[self._wrap_tool(tool) for tool in agent.tools],
+            handoffs=[self._wrap_handoff(target) for target in agent.handoffs],
         )
 
     def call_id(self, context: ToolContext[Any]) -> str:
-        """A call's id, in each run of a turn the same: a model may use one more than once."""
-        return f"{self._number}:{context.tool_call_id}"
+        """Return an id of a call that is the same whenever the turn runs again."""
+        return f"{self._number}:{context.tool_call_id}"  # models repeat their own ids
 
     def key(self, context: ToolContext[Any]) -> str:
-        """What a call of a native agent's own tool is known by in the turn."""
+        """Return the journal's key of a call."""
         return self._journal.key(self.call_id(context))
 
-    def was_called(self, context: ToolContext[Any]) -> bool:
-        """Whether an earlier run of the turn has made a call."""
-        return self._journal.turn is not None and self._journal.turn.call(self.key(context)) is not None
-
-    def next(self) -> tuple[int, list[TResponseOutputItem] | None]:
-        """The number of the next request, and what was answered to it in an earlier run."""
+    def next_request(self) -> tuple[int, list[TResponseOutputItem] | None]:
+        """Count a model request: return its number, and the response that an earlier run recorded to it."""
         self._number += 1
-        kept = self._journal.response(self._number)
-        return self._number, None if kept is None else _OUTPUT.validate_json(kept)
+        recorded = self._journal.response(self._number)
+        return self._number, None if recorded is None else _OUTPUT.validate_json(recorded)
 
-    async def keep(self, number: int, output: list[TResponseOutputItem]) -> None:
+    async def record(self, number: int, output: list[TResponseOutputItem]) -> None:
+        """Record the response to a request, if it calls tools."""
         if any(isinstance(item, ResponseFunctionToolCall) for item in output):
             await self._journal.add_response(number, storable_json(_OUTPUT.dump_python(output, mode="json")))
 
-    def _tool(self, tool: Any) -> Any:
+    def _wrap_tool(self, tool: Any) -> Any:
         if not isinstance(tool, SDKTool) or isinstance(tool, OwnTool):
-            return tool  # ours ask the journal themselves; what OpenAI's servers do is in the model's answer
+            return tool  # our tools look into the journal themselves; results of OpenAI's are in the model's response
 
         async def invoke(context: ToolContext[Any], arguments: str) -> Any:
             key = self.key(context)
@@ -84,48 +83,50 @@ class Replay:
 
         return replace(tool, on_invoke_tool=invoke)
 
-    def _handoff(self, target: SDKAgent[Any] | Handoff[Any, Any]) -> Handoff[Any, Any]:
-        given = target if isinstance(target, Handoff) else handoff(target)
+    def _wrap_handoff(self, target: SDKAgent[Any] | Handoff[Any, Any]) -> Handoff[Any, Any]:
+        original = target if isinstance(target, Handoff) else handoff(target)
 
         async def hand_over(context: RunContextWrapper[Any], arguments: str) -> SDKAgent[Any]:
-            return self.of(await given.on_invoke_handoff(context, arguments))
+            return self.wrap(await original.on_invoke_handoff(context, arguments))
 
-        return replace(given, on_invoke_handoff=hand_over)
+        return replace(original, on_invoke_handoff=hand_over)
 
 
 class OwnTool(SDKTool):
-    """A tool of ours."""
+    """A tool that the agent has from the gateway, and not from its framework."""
 
 
 class _ReplayedModel(Model):
+    """A model whose recorded responses are returned again."""
+
     def __init__(self, model: str | Model | None, replay: Replay) -> None:
         self._model = model if isinstance(model, Model) else MultiProvider().get_model(model)
         self._replay = replay
 
     async def get_response(self, *args: Any, **options: Any) -> ModelResponse:
-        number, kept = self._replay.next()
-        if kept is not None:
-            return ModelResponse(output=kept, usage=Usage(), response_id=None)
+        number, recorded = self._replay.next_request()
+        if recorded is not None:
+            return ModelResponse(output=recorded, usage=Usage(), response_id=None)
         response = await self._model.get_response(*args, **options)
-        await self._replay.keep(number, response.output)
+        await self._replay.record(number, response.output)
         return response
 
     async def stream_response(self, *args: Any, **options: Any) -> AsyncIterator[TResponseStreamEvent]:
-        number, kept = self._replay.next()
-        if kept is not None:
-            yield ResponseCompletedEvent(type="response.completed", sequence_number=0, response=_response(kept))
+        number, recorded = self._replay.next_request()
+        if recorded is not None:
+            yield ResponseCompletedEvent(type="response.completed", sequence_number=0, response=_response(recorded))
             return
         async for event in self._model.stream_response(*args, **options):
             if isinstance(event, ResponseCompletedEvent):
-                await self._replay.keep(number, list(event.response.output))
+                await self._replay.record(number, list(event.response.output))
             yield event
 
 
 def _response(output: list[TResponseOutputItem]) -> Response:
     return Response(
-        id="kept",
+        id="recorded",
         created_at=0,
-        model="kept",
+        model="recorded",
         object="response",
         output=output,
         parallel_tool_calls=True,

@@ -1,3 +1,5 @@
+"""Continuing an interrupted turn: a graph's state in the journal of the turn."""
+
 import logging
 from base64 import b64decode, b64encode
 from collections import defaultdict
@@ -16,20 +18,20 @@ from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
 from gateway.runs.journal import EngineJournal
 
-THREAD = "turn"  # the one thread of each
-NUMBER = 0  # in the journal: the latest state alone is kept
+THREAD = "turn"  # the id of the only thread of a turn
+NUMBER = 0  # in the journal: each state replaces the one before
 
 log = logging.getLogger(__name__)
 
 
 class _Serializer(JsonPlusSerializer):
-    """Reads plain data, LangGraph's own safe types, and the types that a graph's state declares.
+    """Reads plain data, LangGraph's own safe types, and the classes that a graph's state declares.
 
-    Whoever can write to the database can change a stored state, and LangGraph by default imports and calls whatever a
+    Whoever can write to the database can change a stored state, and by default LangGraph imports and calls whatever a
     stored state names. It also reads a JSON format, which it no longer writes and which constructs other objects.
 
     Args:
-        graph: the agent's own graph, if it has one.
+        graph: the native graph of the agent, if it has one.
     """
 
     def __init__(self, graph: Any | None) -> None:
@@ -37,7 +39,9 @@ class _Serializer(JsonPlusSerializer):
 
     def loads_typed(self, data: tuple[str, bytes]) -> Any:
         if data[0] == "json":
-            raise NotImplementedError("a stored LangGraph state is in the JSON format, which is not read")
+            raise NotImplementedError(
+                "a stored LangGraph state is in the JSON format, which is not read because reading it can run code"
+            )
         with _refusals_logged():
             return super().loads_typed(data)
 
@@ -60,18 +64,18 @@ def _declared_types(graph: Any) -> list[tuple[str, ...]]:
 
 @contextmanager
 def _refusals_logged() -> Iterator[None]:
-    """Log each class that a stored state names and that is not read: its fields are read as plain data."""
+    """Log each class that a stored state names and that is not allowed: its fields are read as plain data."""
 
-    def tell(event: SerdeEvent) -> None:
+    def log_refusal(event: SerdeEvent) -> None:
         if event["kind"] in ("msgpack_blocked", "msgpack_method_blocked"):
             log.warning(
                 "a stored LangGraph state names %s.%s, which its graph does not declare: it is read as plain data. "
-                "If it is the graph's own, declare it in the graph's state.",
+                "If the class belongs to the graph, declare it in the graph's state.",
                 event["module"],
                 event["name"],
             )
 
-    unregister = register_serde_event_listener(tell)
+    unregister = register_serde_event_listener(log_refusal)
     try:
         yield
     finally:
@@ -79,35 +83,36 @@ def _refusals_logged() -> Iterator[None]:
 
 
 class Checkpoints(InMemorySaver):
-    """A graph's state after each step, kept in the journal of a turn: a run of the turn that follows goes on there.
+    """A checkpointer that keeps a graph's latest state in the journal of the turn, where the next run continues.
 
     https://docs.langchain.com/oss/python/langgraph/durable-execution
 
     Args:
-        graph: the agent's own graph, if it has one: then its declared types are read, and what single tasks of a step
-            came to is kept, too. Of our own tools the journal knows that.
+        graph: the native graph of the agent, if it has one. Then the classes that it declares are read, and the results
+            of single tasks of a step are kept, too. For our own tools, the journal has the results already.
 
     Attributes:
-        history: the ids of the messages that went before the turn's own.
+        history: the ids of the messages before the turn's own message.
+        prompt_id: the id of the turn's own message.
     """
 
     def __init__(self, journal: EngineJournal, graph: Any | None) -> None:
         super().__init__(serde=_Serializer(graph))
         self._journal = journal
-        self._writes = graph is not None
+        self._keeps_tasks = graph is not None
         self.history: list[str] = []
         self.prompt_id = ""
 
     def restore(self, text: str) -> bool:
-        """Takes up the state of an earlier run of the turn, if there is one; returns whether there is.
+        """Restore the state of an earlier run of the turn, and return whether there is one.
 
         Args:
-            text: what was said, if it is more by now than the earlier run was told.
+            text: the message as it is now. It replaces the text of the earlier run: more messages may have joined it.
         """
-        kept = self._journal.response(NUMBER)
-        if kept is None:
+        recorded = self._journal.response(NUMBER)
+        if recorded is None:
             return False
-        kind, _, data = kept.partition(":")
+        kind, _, data = recorded.partition(":")
         state = self.serde.loads_typed((kind, b64decode(data)))
         self.history, self.prompt_id = list(state["history"]), state["prompt_id"]
         self.storage = defaultdict(lambda: defaultdict(dict))
@@ -117,7 +122,7 @@ class Checkpoints(InMemorySaver):
         for key, writes in state["writes"]:
             self.writes[tuple(key)] = {tuple(place): tuple(value) for place, value in writes}
         self.blobs = {tuple(key): tuple(value) for key, value in state["blobs"]}
-        self._tell(text)
+        self._replace_prompt(text)
         return True
 
     async def aput(
@@ -128,7 +133,7 @@ class Checkpoints(InMemorySaver):
         new_versions: ChannelVersions,
     ) -> RunnableConfig:
         saved = await super().aput(config, checkpoint, metadata, new_versions)
-        if metadata.get("step", 0) >= 0:  # before that nothing has been done
+        if metadata.get("step", 0) >= 0:  # before the first step nothing has been done
             await self._keep()
         return saved
 
@@ -136,7 +141,7 @@ class Checkpoints(InMemorySaver):
         self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
     ) -> None:
         await super().aput_writes(config, writes, task_id, task_path)
-        if self._writes:
+        if self._keeps_tasks:
             await self._keep()
 
     async def _keep(self) -> None:
@@ -150,13 +155,12 @@ class Checkpoints(InMemorySaver):
         kind, data = self.serde.dumps_typed(state)
         await self._journal.add_response(NUMBER, f"{kind}:{b64encode(data).decode()}")
 
-    def _tell(self, text: str) -> None:
+    def _replace_prompt(self, text: str) -> None:
         for key, typed in self.blobs.items():
             messages = self.serde.loads_typed(typed) if key[2] == "messages" and typed[0] != "empty" else None
             if not isinstance(messages, list):
                 continue
-            told = [message for message in messages if isinstance(message, HumanMessage)]
-            for message in told:
-                if message.id == self.prompt_id:
+            for message in messages:
+                if isinstance(message, HumanMessage) and message.id == self.prompt_id:
                     message.content = text
             self.blobs[key] = self.serde.dumps_typed(messages)

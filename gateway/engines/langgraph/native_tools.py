@@ -1,0 +1,100 @@
+"""The reporting of the tools that a native graph has of its own."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+from uuid import UUID
+
+from langchain_core.callbacks import AsyncCallbackHandler
+from langchain_core.runnables.config import var_child_runnable_config
+
+from gateway.engines.langgraph.tools import call_id_of
+from gateway.engines.tools import EngineRun
+from gateway.engines.watching import report_start
+from gateway.runs.events import ToolEnded, ToolOutcome, ToolStarted
+from gateway.runs.journal import CallNotRepeatedError
+from oauth import ConsentRequiredError
+
+
+class NativeToolWatch(AsyncCallbackHandler):
+    """Reports the calls of a native graph's own tools, at any depth, to the run's handler."""
+
+    raise_error = True
+
+    def __init__(self, run: EngineRun) -> None:
+        self._run = run
+        self._calls: dict[UUID, tuple[str, str]] = {}  # the key and the tool of each running call
+        self._parents: dict[UUID, UUID | None] = {}
+        self._loop = asyncio.get_running_loop()
+
+    def current_call(self) -> str | None:
+        """Return the key of the tool call that runs where this is called; `None` if none does."""
+        callbacks = (var_child_runnable_config.get() or {}).get("callbacks")
+        return self._call_around(getattr(callbacks, "parent_run_id", None))
+
+    def _call_around(self, run_id: UUID | None) -> str | None:
+        while run_id is not None and run_id not in self._calls:
+            run_id = self._parents.get(run_id)
+        return self._calls[run_id][0] if run_id is not None else None
+
+    async def on_chain_start(
+        self,
+        serialized: dict[str, Any],
+        inputs: dict[str, Any],
+        *,
+        run_id: UUID,
+        parent_run_id: UUID | None = None,
+        **_: Any,
+    ) -> None:
+        self._parents[run_id] = parent_run_id
+
+    async def on_tool_start(
+        self,
+        serialized: dict[str, Any],
+        input_str: str,
+        *,
+        run_id: UUID,
+        parent_run_id: UUID | None = None,
+        inputs: dict[str, Any] | None = None,
+        metadata: dict[str, Any] | None = None,
+        tool_call_id: str | None = None,
+        **_: Any,
+    ) -> None:
+        name = serialized.get("name") or "tool"
+        self._parents[run_id] = parent_run_id
+        if name not in self._run.agent.catalog:  # tools of our toolkits report their calls themselves
+            outer, journal = self._call_around(parent_run_id), self._run.journal
+            key = (journal if outer is None else journal.within(outer)).key(
+                call_id_of(tool_call_id, metadata) or str(run_id)
+            )
+            arguments = inputs or {"input": input_str}
+            await self._in_own_loop(self._begin(key, name, arguments))
+            self._calls[run_id] = (key, name)
+
+    async def on_tool_end(self, output: Any, *, run_id: UUID, **_: Any) -> None:
+        failed = getattr(output, "status", None) == "error"
+        await self._end(run_id, ToolOutcome.ERROR if failed else ToolOutcome.OK, getattr(output, "content", output))
+
+    async def on_tool_error(self, error: BaseException, *, run_id: UUID, **_: Any) -> None:
+        await self._end(run_id, ToolOutcome.SIGN_IN if isinstance(error, ConsentRequiredError) else ToolOutcome.ERROR)
+
+    async def _begin(self, key: str, name: str, arguments: dict[str, Any]) -> None:
+        journal, handler = self._run.journal, self._run.handler
+        if await journal.recall(key, name, arguments, handler, read_only=False) is not None:
+            raise CallNotRepeatedError(name)  # a callback can stop a call, but cannot supply its result
+        await report_start(handler, ToolStarted(key, name, arguments))
+
+    async def _end(self, run_id: UUID, outcome: ToolOutcome, result: Any = None) -> None:
+        if run_id in self._calls:
+            key, name = self._calls.pop(run_id)
+            await self._in_own_loop(self._run.handler(ToolEnded(key, name, outcome, result)))
+
+    async def _in_own_loop(self, report: Coroutine[Any, Any, None]) -> None:
+        """Run a coroutine in the loop of the turn.
+
+        LangChain calls back for a synchronous tool in the tool's thread, in a loop that it makes for that.
+        """
+        if asyncio.get_running_loop() is self._loop:
+            await report
+        else:
+            await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(report, self._loop))

@@ -1,0 +1,35 @@
+"""The history of a conversation as the Agents SDK's input items."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from gateway.runs.items import Role, SessionItem
+from toolkits.text import storable_json
+
+ENGINE = "openai-agents"
+
+_STORED = TypeAdapter(dict[str, Any])
+
+
+def to_messages(history: Sequence[SessionItem]) -> list[dict[str, Any]]:
+    """Return the input items that a history stands for."""
+    messages: list[dict[str, Any]] = []
+    for item in history:
+        if item.engine == ENGINE:
+            messages.append(_STORED.validate_json(item.data))
+        elif item.role is Role.USER:
+            messages.append({"role": "user", "content": item.attributed_text})
+        elif item.role is Role.ASSISTANT:
+            messages.append({"role": "assistant", "content": item.text})
+    return messages
+
+
+def to_item(message: dict[str, Any]) -> SessionItem:
+    """Return the item that stores an input item."""
+    data = storable_json(message)
+    role = {"user": Role.USER, "assistant": Role.ASSISTANT}.get(message.get("role", ""), Role.TOOL)
+    content = message.get("content", "") if role is not Role.TOOL else ""
+    text = content if isinstance(content, str) else "".join(part.get("text", "") for part in content)
+    return SessionItem(role, text, ENGINE, data)

@@ -1,0 +1,51 @@
+"""Continuing an interrupted turn: recorded model responses take the place of new requests."""
+
+from typing import Any
+
+from pydantic_ai import RunContext
+from pydantic_ai.capabilities import AbstractCapability, WrapModelRequestHandler
+from pydantic_ai.messages import ModelMessagesTypeAdapter, ModelResponse
+from pydantic_ai.models import ModelRequestContext
+from pydantic_core import PydanticSerializationError
+
+from gateway.engines.tools import EngineRun
+from toolkits.text import storable_value
+
+
+class Replay(AbstractCapability[Any]):
+    """Returns the response that an earlier run of the turn recorded, if there is one, instead of asking the model.
+
+    Responses with tool calls are recorded before the calls are made.
+
+    Args:
+        run: the run that it serves; unless given, the run is pydantic-ai's `deps`.
+    """
+
+    def __init__(self, run: EngineRun | None = None) -> None:
+        self._run = run
+
+    async def wrap_model_request(
+        self, ctx: RunContext[Any], *, request_context: ModelRequestContext, handler: WrapModelRequestHandler
+    ) -> ModelResponse:
+        journal = (self._run or ctx.deps).journal
+        recorded = journal.response(ctx.run_step)
+        if recorded is not None:
+            response = ModelMessagesTypeAdapter.validate_json(recorded)[0]
+            assert isinstance(response, ModelResponse)
+            return response
+        response = _storable(await handler(request_context))
+        if response.tool_calls and journal.is_kept:
+            await journal.add_response(ctx.run_step, ModelMessagesTypeAdapter.dump_json([response]).decode())
+        return response
+
+
+def _storable(response: ModelResponse) -> ModelResponse:
+    """Return a response with texts that can be stored and sent back to the model."""
+    try:
+        ModelMessagesTypeAdapter.dump_json([response])
+    except PydanticSerializationError:
+        fields = storable_value(ModelMessagesTypeAdapter.dump_python([response], mode="json"))
+        (cleaned,) = ModelMessagesTypeAdapter.validate_python(fields)
+        assert isinstance(cleaned, ModelResponse)
+        return cleaned
+    return response

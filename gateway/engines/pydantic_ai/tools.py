@@ -1,0 +1,113 @@
+"""The tools of an agent as pydantic-ai's toolset, and the reporting of a native agent's own tools."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic_ai import RunContext, ToolFailed
+from pydantic_ai.capabilities import AbstractCapability, WrapToolExecuteHandler
+from pydantic_ai.messages import ToolCallPart
+from pydantic_ai.tools import ToolDefinition
+from pydantic_ai.toolsets import AbstractToolset, ToolsetTool
+
+from gateway.engines.remote_tools import remote_tools
+from gateway.engines.tools import AgentTool, EngineRun, own_tools
+from gateway.engines.watching import watched
+from gateway.runs.engine import RunnableAgent
+from gateway.runs.events import ToolStarted
+from toolkits import ToolError
+
+RETRIES = 2  # of a tool call whose arguments do not fit the schema
+
+
+class AgentToolset(AbstractToolset[Any]):
+    """The tools of an agent. Each call acts on the copy of the run that it is made in.
+
+    Args:
+        run: the run that the toolset serves; unless given, the run is pydantic-ai's `deps`. A native agent has `deps`
+            of its own.
+
+    Attributes:
+        names: the names of the tools; those of MCP servers are among them only if `run` is given.
+    """
+
+    def __init__(self, template: RunnableAgent, run: EngineRun | None = None) -> None:
+        self._run = run
+        self._own: dict[str, ToolsetTool[Any]] = {tool.name: self._describe(tool) for tool in own_tools(template)}
+        self.names = frozenset(self._own)
+
+    def _describe(self, tool: AgentTool) -> "_ToolsetTool":
+        spec = tool.spec
+        definition = ToolDefinition(
+            name=tool.name, description=tool.description, parameters_json_schema=spec.parameters
+        )
+        return _ToolsetTool(
+            toolset=self, tool_def=definition, max_retries=RETRIES, args_validator=spec.validator, tool=tool
+        )
+
+    @property
+    def id(self) -> str | None:
+        return None
+
+    async def get_tools(self, ctx: RunContext[Any]) -> dict[str, ToolsetTool[Any]]:
+        run: EngineRun = self._run or ctx.deps
+        if not run.agent.mcp_servers:
+            return self._own
+        remote = await remote_tools(run.agent, run.context)
+        tools = {**self._own, **{tool.name: self._describe(tool) for tool in remote}}
+        if self._run is not None:
+            self.names = frozenset(tools)
+        return tools
+
+    async def call_tool(
+        self, name: str, tool_args: dict[str, Any], ctx: RunContext[Any], tool: ToolsetTool[Any]
+    ) -> Any:
+        assert isinstance(tool, _ToolsetTool)
+        try:
+            return await tool.tool.call(self._run or ctx.deps, tool_args, _call_id(ctx))
+        except ToolError as error:
+            raise ToolFailed(str(error)) from error
+
+
+@dataclass(kw_only=True)
+class _ToolsetTool(ToolsetTool[Any]):
+    tool: AgentTool
+
+
+class NativeToolWatch(AbstractCapability[Any]):
+    """Reports the calls of a native agent's own tools to the run's handler, and repeats none of an earlier run.
+
+    Args:
+        ours: the tools that the agent has from the gateway. They report their calls themselves.
+    """
+
+    def __init__(self, run: EngineRun, ours: AgentToolset) -> None:
+        self._run = run
+        self._ours = ours
+
+    async def wrap_tool_execute(
+        self,
+        ctx: RunContext[Any],
+        *,
+        call: ToolCallPart,
+        tool_def: ToolDefinition,
+        args: dict[str, Any],
+        handler: WrapToolExecuteHandler,
+    ) -> Any:
+        if call.tool_name in self._ours.names:
+            return await handler(args)
+        run, key = self._run, self._run.journal.key(_call_id(ctx))
+
+        async def make() -> Any:
+            async with watched(run.handler, ToolStarted(key, call.tool_name, args)) as watch:
+                watch.result = await handler(args)
+            return watch.result
+
+        try:
+            return await run.journal.call(key, call.tool_name, args, run.handler, make)
+        except ToolError as error:
+            raise ToolFailed(str(error)) from error
+
+
+def _call_id(ctx: RunContext[Any]) -> str:
+    """Return the id of the call that runs, which is the same whenever the turn runs again."""
+    return f"{ctx.run_step}:{ctx.tool_call_id}"  # models repeat their own ids

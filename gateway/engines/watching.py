@@ -1,0 +1,66 @@
+"""Reporting a tool call to a run's handler."""
+
+from asyncio import CancelledError
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from gateway.cancellation import exits_contained
+from gateway.executor import tool_threads
+from gateway.runs.calls import in_call
+from gateway.runs.events import EventHandler, ToolEnded, ToolOutcome, ToolStarted
+from gateway.runs.journal import ApprovalRequiredError
+from oauth import ConsentRequiredError
+from toolkits import ToolError
+
+
+class DeniedError(ToolError):
+    """The person did not approve a call."""
+
+
+class Watch:
+    """A tool call that is being reported.
+
+    Attributes:
+        result: what the call returned; the block sets it.
+    """
+
+    result: Any = None
+
+
+@asynccontextmanager
+async def watched(handler: EventHandler, call: ToolStarted) -> AsyncIterator[Watch]:
+    """Report to a handler that a tool call begins before the block, and how it ended after the block.
+
+    Functions that the block submits to the default executor run in the threads for tools.
+    """
+    outcome, error, watch = ToolOutcome.ERROR, None, Watch()
+    await report_start(handler, call)
+    try:
+        with exits_contained(call.tool), tool_threads(), in_call(call.call_id):
+            yield watch
+        outcome = ToolOutcome.OK
+    except ConsentRequiredError:
+        outcome = ToolOutcome.SIGN_IN
+        raise
+    except ApprovalRequiredError:
+        outcome = ToolOutcome.ASKED
+        raise
+    except CancelledError:
+        outcome = ToolOutcome.CANCELLED
+        raise
+    except ToolError as told:
+        outcome = ToolOutcome.DENIED if isinstance(told, DeniedError) else outcome
+        error = str(told)
+        raise
+    finally:
+        await handler(ToolEnded(call.call_id, call.tool, outcome, watch.result, error))
+
+
+async def report_start(handler: EventHandler, call: ToolStarted) -> None:
+    """Report that a tool call begins. If the turn is cancelled meanwhile, report that the call has not begun."""
+    try:
+        await handler(call)
+    except CancelledError:
+        await handler(ToolEnded(call.call_id, call.tool, ToolOutcome.NOT_BEGUN))
+        raise

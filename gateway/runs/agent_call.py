@@ -1,0 +1,164 @@
+"""Calls of agents in flows."""
+
+import asyncio
+import warnings
+from collections.abc import Coroutine, Generator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from gateway.runs.anonymous import anonymous_context
+from gateway.runs.engine import Answer, RunnableAgent, load_engine
+from gateway.runs.events import EventHandler, TurnHandler, ignore
+from gateway.runs.flow_turn import FlowTurn, HistoryAccess, history_access, running_turn
+from gateway.runs.items import SessionItem
+from gateway.runs.journal import NO_JOURNAL, EngineJournal
+from gateway.timings import DEFAULT_TIMINGS
+from oauth import SettingError
+from toolkits import Message
+
+_ANSWER = -1  # the number under which a call's whole answer is in its journal
+_ANSWER_ADAPTER = TypeAdapter(Answer)
+
+
+@dataclass(frozen=True, slots=True)
+class CallOptions:
+    """What the modifiers of a call set, apart from its history.
+
+    Args:
+        max_turns: how often the model is asked at most; the framework's own limit unless given.
+    """
+
+    streams: bool = False
+    is_silent: bool = False
+    max_turns: int | None = None
+
+
+@dataclass(slots=True, eq=False)
+class AgentCall(Coroutine[Any, Any, str]):
+    """A call of an agent. Awaiting it runs a fresh copy of the agent, and returns the answer in markdown.
+
+    It is a coroutine, so `asyncio.create_task` and `asyncio.TaskGroup` take it. Each modifier returns a new call, which
+    replaces the one that it was called on. A call belongs to the turn and the phase in which it is written. Outside a
+    turn, and after the turn has ended, it has no identity, uses no account and writes nothing.
+    """
+
+    agent: RunnableAgent
+    text: str
+    turn: FlowTurn | None
+    history: HistoryAccess
+    options: CallOptions = CallOptions()
+    _coroutine: Coroutine[Any, Any, str] | None = field(default=None, init=False)
+    _is_used: bool = field(default=False, init=False)
+
+    def __repr__(self) -> str:  # without the text and the turn's person: it may end up in a prompt by mistake
+        return f"<call of the agent {self.agent.name!r}>"
+
+    def __del__(self) -> None:
+        if not self._is_used:
+            message = f"a call of the agent {self.agent.name!r} was never awaited"
+            warnings.warn(message, RuntimeWarning, stacklevel=2, source=self)
+
+    def isolated(self) -> "AgentCall":
+        """Read no history, and write none."""
+        return self._modified(history=HistoryAccess())
+
+    def snapshot(self) -> "AgentCall":
+        """Read the history as it is now, and write none."""
+        frozen = tuple(self.history.read())
+        return self._modified(history=HistoryAccess(lambda: frozen))
+
+    def stream(self) -> "AgentCall":
+        """Show the text as it is written, where the channel can."""
+        return self._modified(options=replace(self.options, streams=True))
+
+    def silent(self) -> "AgentCall":
+        """Show nothing of the call in the channel. What it reads and writes stays the same."""
+        return self._modified(options=replace(self.options, is_silent=True))
+
+    def max_turns(self, limit: int) -> "AgentCall":
+        """Limit how often the model is asked.
+
+        Raises:
+            ValueError: if the limit is below 1.
+            MaxTurnsExceededError: from the call, if there is no answer by then.
+        """
+        self._is_used = True
+        if limit < 1:
+            raise ValueError(f"max_turns({limit}) leaves no turn: give it 1 or more")
+        return self._modified(options=replace(self.options, max_turns=limit))
+
+    def __await__(self) -> Generator[Any, None, str]:
+        self._is_used = True
+        return self._run().__await__()
+
+    def send(self, value: Any) -> Any:
+        return self._started().send(value)
+
+    def throw(self, *error: Any) -> Any:
+        return self._started().throw(*error)
+
+    def close(self) -> None:
+        self._is_used = True
+        if self._coroutine is not None:
+            self._coroutine.close()
+
+    def _started(self) -> Coroutine[Any, Any, str]:
+        self._is_used = True
+        if self._coroutine is None:
+            self._coroutine = self._run()
+        return self._coroutine
+
+    def _modified(self, **changes: Any) -> "AgentCall":
+        self._is_used = True
+        return replace(self, **changes)
+
+    async def _run(self) -> str:
+        # Nothing else runs before the first await, so concurrent calls read the same history.
+        history = list(self.history.read())
+        turn = self.turn if self.turn is not None and not self.turn.is_over else None
+        block = self.history.target.begin() if self.history.target is not None and turn is not None else []
+        journal = turn.journal_of(self.agent, self.text) if turn is not None else NO_JOURNAL
+        recorded = journal.response(_ANSWER)
+        if recorded is not None:
+            answer = _ANSWER_ADAPTER.validate_json(recorded)
+        else:
+            answer = await self._ask(turn, history, journal)
+            if turn is not None and turn.is_over:  # the call ran on in a task that the flow did not wait for
+                return answer.text
+            await journal.add_answer(_ANSWER, _ANSWER_ADAPTER.dump_json(answer).decode())
+        block.extend(answer.items)
+        return answer.text
+
+    async def _ask(self, turn: FlowTurn | None, history: Sequence[SessionItem], journal: EngineJournal) -> Answer:
+        is_unknown = turn is not None and turn.team is not None and self.agent not in turn.team
+        if is_unknown and any(member.needs_gateway for member in self.agent.team()):
+            raise SettingError(
+                f"A flow calls the agent {self.agent.name!r}, which the gateway did not find in the flow's code. The "
+                "agent needs an account, an approval or a server, which the gateway sets up at the start: "
+                "name it in Agent(flow, members=[…])."
+            )
+        copy, options = self.agent.deep_copy(), self.options
+        handler: EventHandler = turn.handler if turn is not None else ignore
+        if options.is_silent:
+            handler = handler.note if isinstance(handler, TurnHandler) else handler
+        async with asyncio.timeout(DEFAULT_TIMINGS.turn):
+            # An unknown agent may be the first one of its engine, and importing an engine takes seconds.
+            engine = await asyncio.to_thread(load_engine, copy.engine) if is_unknown else load_engine(copy.engine)
+            return await engine.run(
+                copy,
+                self.text,
+                turn.context if turn is not None else anonymous_context(self.text),
+                history,
+                handler,
+                stream=options.streams and not options.is_silent and turn is not None and turn.streams,
+                journal=journal,
+                max_turns=options.max_turns,
+            )
+
+
+def call_agent(agent: RunnableAgent, message: Message | str) -> AgentCall:
+    """Return a call of an agent in the turn and the phase that the code runs in."""
+    text = message if isinstance(message, str) else message.text
+    return AgentCall(agent, text, running_turn(), history_access())

@@ -1,0 +1,120 @@
+"""The turn that a flow runs in, and the history that the calls in it read and write."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+from gateway.runs.engine import RunnableAgent
+from gateway.runs.events import EventHandler, TurnEvent
+from gateway.runs.items import SessionItem
+from gateway.runs.journal import EngineJournal
+from gateway.runs.session import PhaseSession, Session
+from toolkits import TurnContext
+
+current_session: ContextVar[Session | None] = ContextVar("current_session", default=None)
+"""The history of the turn that the flow runs in."""
+current_handler: ContextVar[Callable[[TurnEvent], Any] | None] = ContextVar("current_handler", default=None)
+"""The handler that receives the events of the turn."""
+current_phase_session: ContextVar[PhaseSession | None] = ContextVar("current_phase_session", default=None)
+"""The history of the innermost phase; `None` outside phases, and in a phase that shares no context."""
+current_in_phase: ContextVar[bool] = ContextVar("current_in_phase", default=False)
+"""Whether the code runs in a phase."""
+
+current_turn: ContextVar["FlowTurn | None"] = ContextVar("current_turn", default=None)
+"""The turn itself. It is looked up only where a call or a phase is written, and passed on from there."""
+unshared_history: ContextVar[Sequence[SessionItem]] = ContextVar("unshared_history", default=())
+"""What calls read in a phase that shares no context: the history as it was when the phase began."""
+
+
+class FlowTurn:
+    """The turn that a flow runs in.
+
+    Args:
+        handler: receives the events of the calls.
+        journal: the journal of the flow's own run, from which each call gets one of its own.
+        streams: whether the handler wants text as it is written.
+        team: the agents that the gateway has set up for the flow. If given, it may call other agents only if they need
+            no setup.
+
+    Attributes:
+        is_over: whether the flow has returned. From then on its calls belong to no turn.
+    """
+
+    def __init__(
+        self,
+        context: TurnContext,
+        handler: EventHandler,
+        journal: EngineJournal,
+        *,
+        streams: bool,
+        team: Sequence[RunnableAgent] | None = None,
+    ) -> None:
+        self.context = context
+        self.handler = handler
+        self.team = team
+        self.journal = journal
+        self.streams = streams
+        self.is_over = False
+        self._agents = list(team or ())
+        self._calls: Counter[str] = Counter()
+
+    def journal_of(self, agent: RunnableAgent, text: str) -> EngineJournal:
+        """Return the journal of the next call of an agent with a text.
+
+        Concurrent calls may be made in another order when the turn is played again. So a call is known by its agent and
+        its text, and only calls that have both in common are numbered. Agents of one name are told apart by their order
+        in the team; agents outside the team come after it, in the order in which they are first called.
+        """
+        if agent not in self._agents:
+            self._agents.append(agent)
+        namesakes = [each for each in self._agents if each.name == agent.name]
+        call = sha256(repr((agent.name, namesakes.index(agent), text)).encode()).hexdigest()[:32]
+        self._calls[call] += 1
+        return self.journal.within(f"{call}.{self._calls[call]}")
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryAccess:
+    """What a call reads, and where it writes.
+
+    Args:
+        read: returns the items that the call reads.
+        target: the session that the call writes to; `None` if it writes nothing.
+    """
+
+    read: Callable[[], Sequence[SessionItem]] = tuple
+    target: Session | None = None
+
+
+def running_turn() -> FlowTurn | None:
+    """Return the turn that the code runs in; `None` outside a turn and after its end."""
+    turn = current_turn.get()
+    return turn if turn is not None and not turn.is_over else None
+
+
+def history_access() -> HistoryAccess:
+    """Return what a call without modifiers reads and writes where it is written."""
+    turn = current_turn.get()
+    if turn is not None and turn.is_over:
+        return HistoryAccess()
+    phase_session = current_phase_session.get()
+    if current_in_phase.get() and phase_session is None:
+        before = unshared_history.get()
+        return HistoryAccess(lambda: before)
+    history = phase_session if phase_session is not None else current_session.get()
+    return HistoryAccess(lambda: history.items, history) if history is not None else HistoryAccess()
+
+
+@contextmanager
+def context_variables(values: Mapping[ContextVar[Any], Any]) -> Iterator[None]:
+    """Set context variables for a block."""
+    tokens = [(variable, variable.set(value)) for variable, value in values.items()]
+    try:
+        yield
+    finally:
+        for variable, token in reversed(tokens):
+            variable.reset(token)
