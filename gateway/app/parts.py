@@ -17,6 +17,7 @@ from gateway.history.sessions import Sessions
 from gateway.inbox.inbox import Inbox
 from gateway.inbox.intake import Intake
 from gateway.operations.retention import Retention
+from gateway.outbox.delivery import Deliverer, DeliveryPolicy
 from gateway.outbox.outbox import Outbox
 from gateway.outbox.sender import Sender
 from gateway.settings import GatewaySettings, SignInCode
@@ -123,20 +124,17 @@ class Parts:
 
     @cached_property
     def outbox(self) -> Outbox:
-        return Outbox(
-            self.backend.database,
-            self.inbox,
-            self.presenters,
-            self.oauth,
-            tries=self._settings.delivery_tries,
-            oldest=self._oldest,
-            ambiguous_sends=self._settings.ambiguous_sends,
-            timings=self._timings,
-        )
+        return Outbox(self.backend.database, self.inbox)
+
+    @cached_property
+    def deliverer(self) -> Deliverer:
+        settings = self._settings
+        policy = DeliveryPolicy(settings.delivery_tries, self._oldest, settings.ambiguous_sends)
+        return Deliverer(self.outbox, self.presenters, self.oauth, policy, self._timings)
 
     @cached_property
     def stores(self) -> Stores:
-        return Stores(self.backend.database, self.inbox, self.outbox, self.sessions)
+        return Stores(self.backend.database, self.inbox, self.outbox, self.deliverer, self.sessions)
 
     @cached_property
     def sender(self) -> Sender:
@@ -191,7 +189,7 @@ class Parts:
 
     @cached_property
     def drain(self) -> Drain:
-        return Drain(self.inbox, self.outbox, self.player)
+        return Drain(self.inbox, self.deliverer, self.player)
 
     @cached_property
     def timers(self) -> Timers:

@@ -195,7 +195,7 @@ outbox = Table(
     # The message that it answers, if any.
     Column("inbox_id", Id, ForeignKey("inbox.id")),
     Column("kind", String, nullable=False),
-    # JSON: see gateway/outbox/outbox.py
+    # JSON: see gateway.outbox.outbox.Outbox
     Column("body", Text, nullable=False),
     Column("status", String, nullable=False),
     Column("attempts", Integer, nullable=False),

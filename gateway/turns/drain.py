@@ -7,7 +7,7 @@ from gateway.cancellation import exits_contained
 from gateway.inbox.claims import ClaimedMessage
 from gateway.inbox.dispatch import TurnSlot
 from gateway.inbox.inbox import Inbox
-from gateway.outbox.outbox import Outbox
+from gateway.outbox.delivery import Deliverer
 from gateway.request_context import request_context
 from gateway.storage.database import DatabaseUnavailableError
 from gateway.turns.player import TurnPlayer
@@ -19,9 +19,9 @@ class Drain:
     The slot is taken while a message is played, and free while something is sent.
     """
 
-    def __init__(self, inbox: Inbox, outbox: Outbox, player: TurnPlayer) -> None:
+    def __init__(self, inbox: Inbox, deliverer: Deliverer, player: TurnPlayer) -> None:
         self._inbox = inbox
-        self._outbox = outbox
+        self._deliverer = deliverer
         self._player = player
 
     async def __call__(self, conversation_id: int, slot: TurnSlot) -> bool:
@@ -30,14 +30,14 @@ class Drain:
         if row is None:
             if claim.unsent:
                 slot.free()
-                await self._outbox.deliver(conversation_id)
+                await self._deliverer.deliver(conversation_id)
             return False
         with request_context(_values_of(row)):
             try:
                 with exits_contained("the turn"):
                     if claim.unsent:
                         slot.free()
-                        await self._outbox.deliver(conversation_id)
+                        await self._deliverer.deliver(conversation_id)
                         await slot.take()
                     pending = await self._player.play(row, slot)
             except asyncio.CancelledError:
@@ -52,7 +52,7 @@ class Drain:
             finally:
                 self._inbox.let_go(row)
             slot.free()
-            await self._outbox.deliver(conversation_id, pending)
+            await self._deliverer.deliver(conversation_id, pending)
         return True
 
 

@@ -81,7 +81,7 @@ class Ending:
             if outcome.sign_in is not None:
                 await self._add_sign_in(connection, turn, outcome.sign_in)
             resumed += await self._release(connection, turn)
-            pending = await self._stores.outbox.begin(connection, turn.row.conversation_id)
+            pending = await self._stores.deliverer.begin(connection, turn.row.conversation_id)
             return await self._stores.inbox.resume(connection, resumed), pending
 
         committed, pending = await self._stores.database.run_write(work)
@@ -123,7 +123,7 @@ class Ending:
         async def work(connection: AsyncConnection) -> list[PendingDelivery]:
             await self._stores.inbox.end(connection, row, None, InboxStatus.DEAD, reason)
             await self._stores.outbox.add_texts(connection, row, parts, "")
-            return await self._stores.outbox.begin(connection, row.conversation_id)
+            return await self._stores.deliverer.begin(connection, row.conversation_id)
 
         return await self._stores.database.run_write(work)
 

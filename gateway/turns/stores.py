@@ -4,15 +4,17 @@ from dataclasses import dataclass
 
 from gateway.history.sessions import Sessions
 from gateway.inbox.inbox import Inbox
+from gateway.outbox.delivery import Deliverer
 from gateway.outbox.outbox import Outbox
 from gateway.storage.database import Database
 
 
 @dataclass(frozen=True, slots=True)
 class Stores:
-    """The database, and those that write its tables in one transaction: messages in, messages out and sessions."""
+    """The database, and the parts that write to it in the transaction that ends a turn."""
 
     database: Database
     inbox: Inbox
     outbox: Outbox
+    deliverer: Deliverer
     sessions: Sessions

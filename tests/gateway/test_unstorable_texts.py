@@ -11,7 +11,7 @@ from stage import IMPATIENT, stage
 
 from gateway.channels.errors import DeliveryRefusedError, RecipientUnreachableError
 from gateway.logs import MAX_LINES, RedactingFormatter
-from gateway.outbox.outbox import UNDELIVERED
+from gateway.outbox.delivery import UNDELIVERED
 from toolkits import Toolkit, tool
 from toolkits.text import storable, storable_json
 

@@ -1,0 +1,293 @@
+"""Deliver what the outbox has: send it in order, decide what an error means, and give up in the end."""
+
+import asyncio
+import json
+import logging
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Row
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from gateway.cancellation import StrayExitError, exits_contained
+from gateway.channels.errors import (
+    DeliveryAmbiguousError,
+    DeliveryRefusedError,
+    RecipientUnreachableError,
+    RetryLaterError,
+)
+from gateway.channels.presenter import Delivery, Presenter, SignIn
+from gateway.inbox.claims import TOO_OLD, LeaseLostError
+from gateway.logs import describe
+from gateway.outbox.outbox import Destination, Outbox, PendingDelivery
+from gateway.retries import next_try
+from gateway.settings import AmbiguousSends
+from gateway.storage.tables import OutboxKind, OutboxStatus
+from gateway.timings import DEFAULT_TIMINGS, Timings
+from oauth import Identity, OAuthCoordinator
+from toolkits import Conversation
+
+UNDELIVERED = "Sorry, I had something to say here that could not be delivered (reference {reference})."
+DROPPED_AMBIGUOUS = "It is not known whether it arrived, and UNDERSTUDY_AMBIGUOUS_SENDS is drop."
+
+MOST_REPORTED = 1000  # messages of which it is remembered that the failure of a part was logged
+
+_TEXTS = (OutboxKind.TEXT, OutboxKind.PRIVATE_TEXT, OutboxKind.NOTICE)
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryPolicy:
+    """When a delivery is given up.
+
+    Args:
+        tries: how often it is tried before it is a dead letter.
+        oldest: how old something may be that is still sent.
+        ambiguous_sends: what becomes of a text if it cannot be found out whether it was sent.
+    """
+
+    tries: int
+    oldest: timedelta
+    ambiguous_sends: AmbiguousSends
+
+
+class Deliverer:
+    """Sends the rows of the outbox, those of a conversation one after the other.
+
+    A row is marked as being sent before the platform is called. A row that is found so marked, because the process died
+    or the platform's answer was lost, is ambiguous: the platform is asked whether it arrived, and where that cannot be
+    told, the policy decides.
+
+    Args:
+        presenters: by channel.
+        oauth: makes the sign-in links; `None` where no toolkit needs an account.
+    """
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        presenters: Mapping[str, Presenter],
+        oauth: OAuthCoordinator | None,
+        policy: DeliveryPolicy,
+        timings: Timings = DEFAULT_TIMINGS,
+    ) -> None:
+        self._outbox = outbox
+        self._presenters = presenters
+        self._oauth = oauth
+        self._policy = policy
+        self._timings = timings
+        self._reported: deque[tuple[Any, ...]] = deque(maxlen=MOST_REPORTED)
+
+    async def begin(self, connection: AsyncConnection, conversation_id: int) -> list[PendingDelivery]:
+        """Mark the first row of a conversation as being sent, if it may be sent at once.
+
+        Called in the transaction that adds the row, it saves the one that would mark it.
+
+        Returns:
+            What waits to be sent in the conversation, in order, for `deliver`.
+        """
+        unsent = await self._outbox.unsent_in(connection, conversation_id)
+        if unsent and self._may_be_sent(unsent[0]):
+            row, destination = unsent[0].row, unsent[0].destination
+            sending = {"attempts": row.attempts + 1, "error": None}
+            marked = await self._outbox.mark_in(connection, row, OutboxStatus.SENDING, **sending)
+            unsent[0] = PendingDelivery(marked, destination, begun=True)
+        return unsent
+
+    async def deliver(self, conversation_id: int, unsent: Sequence[PendingDelivery] | None = None) -> None:
+        """Send what waits in a conversation, in order, up to a row that has to be tried again later.
+
+        Args:
+            unsent: what waits there, if that is known.
+        """
+        if unsent is None:
+            unsent = await self._outbox.unsent(conversation_id)
+        try:
+            for pending in unsent:
+                row, destination = pending.row, pending.destination
+                if row.status == OutboxStatus.RETRYING:
+                    return
+                if not await (self._attempt if pending.begun else self._deliver)(row, destination):
+                    return
+        except LeaseLostError:
+            log.warning("another worker has taken over the deliveries of conversation %s", conversation_id)
+
+    def _may_be_sent(self, pending: PendingDelivery) -> bool:
+        row, destination = pending.row, pending.destination
+        is_fresh = row.status == OutboxStatus.WAITING and not row.ambiguous
+        return is_fresh and destination.pause is None and self._reason_against(row, destination) is None
+
+    async def _deliver(self, row: Row[Any], destination: Destination) -> bool:
+        """Send one row, if it may be sent now. Return whether the next may follow."""
+        if row.status == OutboxStatus.SENDING:  # the process that was sending it died
+            row = await self._outbox.mark(row, OutboxStatus.SENDING, ambiguous=True)
+        if destination.conversation.channel not in self._presenters:
+            return await self._put_off(row, destination)
+        if (until := destination.pause) is not None:
+            return await self._retry(row, until, row.error, row.attempts)
+        if (reason := self._reason_against(row, destination)) is not None:
+            return await self._give_up(row, destination, reason)
+        again = False
+        if row.ambiguous:
+            try:
+                with exits_contained("the platform's library"):
+                    was_sent = await self._was_sent(row, destination)
+            except RetryLaterError as error:  # it holds for the look-up alone: it is no try, and no other row waits
+                until = datetime.now(UTC) + timedelta(seconds=error.seconds)
+                return await self._retry(row, until, describe(error), row.attempts)
+            except Exception as error:  # noqa: BLE001 - whatever the platform's library raises: it is stored and logged
+                log.warning("could not look up whether outbox row %s arrived: %s", row.id, describe(error))
+                if row.attempts < self._policy.tries:
+                    return await self._retry(row, self._next_try(row), describe(error), row.attempts + 1)
+                was_sent = None
+            if was_sent:
+                await self._outbox.mark(row, OutboxStatus.SENT, sent_at=datetime.now(UTC))
+                return True
+            again = was_sent is None
+            if again and self._policy.ambiguous_sends is AmbiguousSends.DROP:
+                return await self._give_up(row, destination, DROPPED_AMBIGUOUS)
+        row = await self._outbox.mark(row, OutboxStatus.SENDING, attempts=row.attempts + 1, error=None)
+        return await self._attempt(row, destination, again=again)
+
+    async def _put_off(self, row: Row[Any], destination: Destination) -> bool:
+        """Try a row again later whose channel is not configured, and make it a dead letter after its tries."""
+        reason = f"No channel {destination.conversation.channel!r} is configured, so nothing can be sent there."
+        if row.attempts < self._policy.tries:
+            return await self._retry(row, self._next_try(row), reason, row.attempts + 1)
+        log.error("outbox row %s was given up after %s tries: %s", row.id, row.attempts, reason)
+        return await self._give_up(row, destination, reason)
+
+    async def _attempt(self, row: Row[Any], destination: Destination, *, again: bool = False) -> bool:
+        """Send one row that is marked as being sent. Return whether the next may follow."""
+        try:
+            with exits_contained("the platform's library"):
+                async with asyncio.timeout(self._timings.delivery):
+                    platform_id = await self._send(row, destination.conversation, again=again)
+        except Exception as error:  # noqa: BLE001 - whatever the platform's library raises: it is stored and logged
+            return await self._fail(row, destination, error)
+        await self._outbox.mark(row, OutboxStatus.SENT, sent_at=datetime.now(UTC), platform_id=platform_id)
+        return True
+
+    def _reason_against(self, row: Row[Any], destination: Destination) -> str | None:
+        """Return why a row may not be sent any more, if it may not."""
+        channel, last = destination.conversation.channel, destination.last_accepted_at
+        now, window = datetime.now(UTC), self._presenters[channel].reply_window
+        if now - (row.renewed_at or row.created_at) > self._policy.oldest:
+            return TOO_OLD
+        if window is not None and (last is None or now - last > window):
+            hours = round(window.total_seconds() / 3600)
+            return f"{channel} takes messages only within {hours} hours of the person's last one."
+        return None
+
+    async def _was_sent(self, row: Row[Any], destination: Destination) -> bool | None:
+        """Return whether a row arrived at the platform; `None` if that cannot be told and it matters."""
+        if row.kind not in _TEXTS:
+            return False  # a link or a note that comes twice does no harm
+        conversation = destination.conversation
+        identity = _recipient(row, conversation) if row.kind == OutboxKind.PRIVATE_TEXT else None
+        text, since = json.loads(row.body)["text"], row.renewed_at or row.created_at
+        delivery = Delivery(_delivery_key(row), conversation, text, identity, since)
+        try:
+            async with asyncio.timeout(self._timings.delivery):
+                return await self._presenters[conversation.channel].was_sent(delivery)
+        except DeliveryRefusedError as refusal:
+            log.info("%s does not tell whether outbox row %s arrived: %s", conversation.channel, row.id, refusal)
+            return None
+
+    async def _fail(self, row: Row[Any], destination: Destination, error: Exception) -> bool:
+        """Decide what becomes of a row that could not be sent. Return whether the next may follow."""
+        channel = destination.conversation.channel
+        if isinstance(error, DeliveryRefusedError):
+            if row.kind == OutboxKind.PRIVATE_TEXT:
+                log.info("outbox row %s is held until its person writes directly: %s", row.id, error)
+                await self._outbox.mark(row, OutboxStatus.HELD)
+                return True
+            log.log(self._log_level(row), "%s refused outbox row %s: %s", channel, row.id, describe(error))
+            notice = not isinstance(error, RecipientUnreachableError)
+            return await self._give_up(row, destination, f"{channel} refused it: {error}", notice=notice)
+        if isinstance(error, RetryLaterError):
+            until = datetime.now(UTC) + timedelta(seconds=error.seconds)
+            tenant = destination.conversation.tenant
+            log.info("%s asks to send nothing for tenant %s for %s s", channel, tenant, error.seconds)
+            await self._outbox.pause(destination.conversation, until)
+            return await self._retry(row, until, describe(error), row.attempts - 1)  # it does not count as a try
+        ambiguous = row.ambiguous or isinstance(error, (DeliveryAmbiguousError, TimeoutError, StrayExitError))
+        if isinstance(error, AssertionError) or row.attempts >= self._policy.tries:
+            level = self._log_level(row, logging.ERROR)
+            log.log(level, "outbox row %s was given up after %s tries", row.id, row.attempts, exc_info=error)
+            return await self._give_up(row, destination, describe(error), notice=True, ambiguous=ambiguous)
+        log.log(self._log_level(row), "outbox row %s is tried again: %s", row.id, describe(error))
+        return await self._retry(row, self._next_try(row), describe(error), row.attempts, ambiguous=ambiguous)
+
+    def _next_try(self, row: Row[Any]) -> datetime:
+        return next_try(row.attempts, self._timings.longest_pause)
+
+    def _log_level(self, row: Row[Any], level: int = logging.WARNING) -> int:
+        """Return at which level to log a failure: at DEBUG if another part of the message has failed likewise."""
+        failed = (row.reference or row.id, row.attempts, row.renewed_at)
+        if failed in self._reported:
+            return logging.DEBUG
+        self._reported.append(failed)
+        return level
+
+    async def _retry(self, row: Row[Any], due_at: datetime, error: str | None, attempts: int, **values: Any) -> bool:
+        """Have a row tried again later. Return `False`: what follows in its conversation waits."""
+        await self._outbox.mark(row, OutboxStatus.RETRYING, due_at=due_at, error=error, attempts=attempts, **values)
+        return False
+
+    async def _give_up(
+        self, row: Row[Any], destination: Destination, reason: str, *, notice: bool = False, **values: Any
+    ) -> bool:
+        """Make a row a dead letter. Return `True`: what follows in its conversation does not wait.
+
+        Args:
+            notice: whether people are told in the conversation that something could not be delivered.
+        """
+        parts: Sequence[str] = ()
+        if notice and row.kind != OutboxKind.NOTICE:
+            text = UNDELIVERED.format(reference=row.reference)
+            parts = self._presenters[destination.conversation.channel].parts(text)
+        await self._outbox.give_up(row, reason, parts, **values)
+        return True
+
+    async def _send(self, row: Row[Any], conversation: Conversation, *, again: bool) -> str | None:
+        """Send one row. Return the platform's id of the message, if it is a text that may be replied to."""
+        presenter, body, key = self._presenters[conversation.channel], json.loads(row.body), _delivery_key(row)
+        if row.kind in (OutboxKind.TEXT, OutboxKind.NOTICE):
+            text = presenter.again(body["text"]) if again else body["text"]
+            return await presenter.send_text(conversation, text, body["reply_to"], key=key)
+        if row.kind == OutboxKind.PRIVATE_TEXT:
+            text = presenter.again(body["text"]) if again else body["text"]
+            identity = _recipient(row, conversation)
+            return await presenter.send_private_text(identity, conversation, text, first=body["first"], key=key)
+        if row.kind == OutboxKind.PRIVATE_NOTE:
+            identity, reached = _recipient(row, conversation), not await self._outbox.is_held(row)
+            await presenter.send_private_note(identity, conversation, body["reply_to"], reached=reached)
+        else:
+            await presenter.send_sign_in(self._sign_in(body, conversation))
+        return None
+
+    def _sign_in(self, body: Mapping[str, Any], conversation: Conversation) -> SignIn:
+        oauth, provider = self._oauth, body["provider"]
+        assert oauth is not None, "the outbox has a sign-in link, but no toolkit needs an account any more"
+        identity = Identity(conversation.channel, body["tenant"], body["user_id"])
+        return SignIn(
+            identity=identity,
+            conversation=conversation,
+            reply_to=body["reply_to"],
+            label=oauth.label(provider),
+            link=lambda: oauth.authorization_url(identity, provider, body.get("name", "")),
+            ticket=oauth.ticket(identity, provider),
+        )
+
+
+def _delivery_key(row: Row[Any]) -> str:
+    return f"{row.reference}-{row.id}"
+
+
+def _recipient(row: Row[Any], conversation: Conversation) -> Identity:
+    return Identity(conversation.channel, row.recipient_tenant, row.recipient_user_id)
