@@ -1,1 +1,1 @@
-"""The inbox: messages that were accepted, in order, and what dispatches their turns."""
+"""The inbox: accept events, claim their messages, and dispatch the turns that play them."""

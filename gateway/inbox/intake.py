@@ -1,3 +1,5 @@
+"""Take in the events of webhooks: commit them in groups, and refuse what there is no room or no time for."""
+
 import asyncio
 import logging
 import time
@@ -13,23 +15,23 @@ from gateway.storage.database import DatabaseUnavailableError
 from gateway.timings import DEFAULT_TIMINGS
 
 MOST_TOGETHER = 500  # events in one transaction
-QUIET_PASSES = 20  # of the loop, in which no event came, after which a group waits for no more
-LONGEST_GATHERING = 0.012  # seconds
-COUNT_EVERY = 1.0  # seconds between two counts of what waits, while there is room
+QUIET_PASSES = 20  # passes of the event loop without a new event, after which a group waits for no more
+LONGEST_GATHERING = 0.012  # seconds that a group waits for more events
+COUNT_EVERY = 1.0  # seconds between two counts of the waiting messages, while there is room
 RETRY_FULL = 30  # seconds after which a platform may try again when the inbox is full
 
 log = logging.getLogger(__name__)
 
-Coming = tuple[Event, "asyncio.Future[bool]"]
+PendingEvent = tuple[Event, "asyncio.Future[bool]"]
 """An event, and whether it is new: done when it is committed or refused, cancelled when its time is over."""
 
 
 class Intake:
-    """Commits events in groups: while one transaction is written, those that come wait for the next.
+    """Commits events in groups: while one transaction is written, the events that come wait for the next one.
 
     Args:
-        bound: how many messages may wait in the inbox. It is counted once a second, so several processes that share an
-            inbox may exceed it by what they accept in that time.
+        bound: how many messages may wait in the inbox. They are counted once a second, so several processes that share
+            an inbox may exceed the bound by what they accept in that time.
         timeout: seconds after which an event that is not committed is refused, whatever the database does.
     """
 
@@ -37,43 +39,43 @@ class Intake:
         self._inbox = inbox
         self._bound = bound
         self.timeout = timeout
-        self._coming: list[Coming] = []
-        self._came = asyncio.Event()
+        self._pending: list[PendingEvent] = []
+        self._arrived = asyncio.Event()
         self._committer: asyncio.Task[None] | None = None
         self._stopping = False
-        self._late = 0  # how many events were refused because their time was over, and are not logged yet
-        self._together = 0  # how many events the last group had
-        self._waiting = 0  # as last counted, and what was accepted since
-        self._counted = -COUNT_EVERY
+        self._late = 0  # events that were refused because their time was over, and are not logged yet
+        self._last_group = 0  # events that the last group had
+        self._waiting = 0  # messages that waited when last counted, and those that were accepted since
+        self._counted_at = -COUNT_EVERY  # by the monotonic clock
 
     async def start(self) -> None:
-        self._came.clear()
+        self._arrived.clear()
         self._stopping = False
         self._committer = asyncio.create_task(self._commit_groups(), name="intake")
 
     async def stop(self) -> None:
-        """Commits what has come, and ends."""
+        """Commit the events that have come, and refuse others from now on."""
         if self._committer is None:
             return
         self._stopping = True
-        self._came.set()
+        self._arrived.set()
         await self._committer
         self._committer = None
 
     async def accept(self, event: Event) -> bool:
-        """Return whether an event is new, once it is committed.
+        """Commit an event. Return whether it is new.
 
-        An event that is refused because the time is over may still be committed, if its transaction has begun. The
-        platform delivers it again, and its keys are known by then.
+        An event that is refused because its time is over may still be committed, if its transaction has begun. When the
+        platform delivers it again, its keys are known, and it is not new.
 
         Raises:
-            EventNotAcceptedError: if it could not be committed in time.
+            EventNotAcceptedError: if it could not be committed in time, or the inbox is full.
         """
         if self._committer is None or self._stopping:
             raise EventNotAcceptedError()
         committed: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self._coming.append((event, committed))
-        self._came.set()
+        self._pending.append((event, committed))
+        self._arrived.set()
         try:
             async with asyncio.timeout(self.timeout):
                 return await committed
@@ -83,27 +85,27 @@ class Intake:
 
     async def _commit_groups(self) -> None:
         while not self._stopping:
-            await self._came.wait()
-            self._came.clear()
-            while self._coming:
+            await self._arrived.wait()
+            self._arrived.clear()
+            while self._pending:
                 await self._gather()
                 await self._commit_group()
                 if self._late:
-                    log.error("%s events were refused: the database took longer than %s s", self._late, self.timeout)
+                    log.error("%s events were refused: to commit them took longer than %s s", self._late, self.timeout)
                     self._late = 0
 
     async def _gather(self) -> None:
-        """Waits while more keep coming, where some came together last time: a transaction costs what many rows do."""
-        deadline, known, quiet = time.monotonic() + LONGEST_GATHERING, len(self._coming), 0
-        while self._together > 1 and quiet < QUIET_PASSES and known < MOST_TOGETHER and time.monotonic() < deadline:
-            await asyncio.sleep(0)  # a pass of the loop, which reads what has come over the network
-            quiet = quiet + 1 if len(self._coming) == known else 0
-            known = len(self._coming)
-        self._together = known
+        """Wait while events keep coming, if the last group had several: a transaction costs as much as many rows."""
+        deadline, known, quiet = time.monotonic() + LONGEST_GATHERING, len(self._pending), 0
+        while self._last_group > 1 and quiet < QUIET_PASSES and known < MOST_TOGETHER and time.monotonic() < deadline:
+            await asyncio.sleep(0)  # one pass of the event loop, which reads from the network
+            quiet = quiet + 1 if len(self._pending) == known else 0
+            known = len(self._pending)
+        self._last_group = known
 
     async def _commit_group(self) -> None:
-        waiting = _undecided(self._coming)
-        group, self._coming = waiting[:MOST_TOGETHER], waiting[MOST_TOGETHER:]
+        waiting = _undecided(self._pending)
+        group, self._pending = waiting[:MOST_TOGETHER], waiting[MOST_TOGETHER:]
         if not group:
             return
         try:
@@ -114,17 +116,18 @@ class Intake:
         except (SQLAlchemyError, OSError) as error:
             log.error("%s events could not be committed: %s", len(group), type(error).__name__, exc_info=error)  # noqa: TRY400
             _fail(group, EventNotAcceptedError())
-        except BaseException as error:  # a mistake of ours: told to who waits, and the next group goes on
+        except BaseException as error:  # a mistake of ours: the senders are told, and the next group is committed
             _fail(group, error)
             if not isinstance(error, Exception):
                 raise
             log.exception("a group of events could not be committed")
 
-    async def _commit(self, group: Sequence[Coming]) -> None:
-        """Commit a group in one transaction; in halves, if that fails because of one of its events.
+    async def _commit(self, group: Sequence[PendingEvent]) -> None:
+        """Commit a group in one transaction; or in halves, if that fails because of one of its events.
 
         Raises:
-            DatabaseUnavailableError, OSError: if the database cannot be used: then halves would fail, too.
+            DatabaseUnavailableError: if the database cannot be used, so that halves would fail, too.
+            OSError: likewise.
         """
         try:
             accepted = await self._inbox.accept([event for event, _ in group])
@@ -146,25 +149,25 @@ class Intake:
                 committed.set_result(is_new)
 
     async def _room(self, coming: int) -> int:
-        """How many of those that come may wait."""
+        """Return how many of the events that come may be accepted."""
         now = time.monotonic()
-        if self._waiting + coming > self._bound or now - self._counted >= COUNT_EVERY:
+        if self._waiting + coming > self._bound or now - self._counted_at >= COUNT_EVERY:
             self._waiting = await self._inbox.count_waiting()
-            self._counted = now
+            self._counted_at = now
         room = min(max(self._bound - self._waiting, 0), coming)
         if room < coming:
             log.warning(
-                "the inbox is full: %s messages wait, and %s more are turned away", self._waiting, coming - room
+                "the inbox is full: %s messages wait, and %s more events are refused", self._waiting, coming - room
             )
         return room
 
 
-def _undecided(coming: Sequence[Coming]) -> list[Coming]:
+def _undecided(pending: Sequence[PendingEvent]) -> list[PendingEvent]:
     """Return the events whose senders still wait."""
-    return [each for each in coming if not each[1].done()]
+    return [each for each in pending if not each[1].done()]
 
 
-def _fail(group: Sequence[Coming], error: BaseException) -> None:
+def _fail(group: Sequence[PendingEvent], error: BaseException) -> None:
     for _, committed in group:
         if not committed.done():
             committed.set_exception(error)

@@ -1,1 +1,1 @@
-"""The outbox: what is to be sent, in order, and its delivery."""
+"""The outbox: add what is to be sent, and deliver it in order."""

@@ -1,3 +1,5 @@
+"""Send messages that answer none: from the host application, or from a tool in a turn."""
+
 import logging
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
@@ -12,13 +14,13 @@ from oauth import SettingError
 from toolkits import Conversation, Message, ToolError
 from toolkits.text import storable
 
-CANNOT_SEND_ALONE = "This is for one person alone, and several people share this id, so it was not sent."
+CANNOT_SEND_ALONE = "This may go to one person alone, but several people share the sender's id, so it was not sent."
 
 log = logging.getLogger(__name__)
 
 
 class Sender:
-    """Writes to conversations first, or later."""
+    """Writes to conversations without being asked, now or later."""
 
     def __init__(self, database: Database, inbox: Inbox, outbox: Outbox, presenters: Mapping[str, Presenter]) -> None:
         self._database = database
@@ -29,13 +31,13 @@ class Sender:
     async def send(
         self, conversation: Conversation, text: str, *, at: datetime | None = None, key: str | None = None
     ) -> str | None:
-        """See `Gateway.send`."""
+        """Write to a conversation: see `Gateway.send`."""
         return await self._send(conversation, text, at, key, None)
 
     async def send_alone(
         self, message: Message, text: str, *, at: datetime | None = None, key: str | None = None
     ) -> str | None:
-        """Write to the sender of a message alone, as a private answer to it goes to them.
+        """Write to the sender of a message alone, as a private answer does.
 
         Raises:
             ToolError: if several people share the sender's id.
@@ -49,12 +51,15 @@ class Sender:
     ) -> str | None:
         if conversation.channel not in self._presenters:
             there = ", ".join(self._presenters) or "none"
-            raise SettingError(f"There is no channel {conversation.channel!r} here to send to, only {there}.")
+            raise SettingError(
+                f"send(): no channel {conversation.channel!r} is configured to send to, only {there}. "
+                "Add it to the interfaces of the gateway."
+            )
         if at is not None and at.tzinfo is None:
-            raise ValueError("send(at=…) needs a time with a time zone")
+            raise ValueError("send(at=…): the time has no time zone, so it is not known when that is")
         parts = await rendered(self._presenters[conversation.channel], storable(text))
         if not parts:
-            raise ValueError("send(): there is nothing in the text that can be seen")
+            raise ValueError("send(): the text has nothing that can be seen")
         async with self._database.write() as connection:
             if key is not None and not await self._inbox.take_key(connection, conversation, f"send:{key}"):
                 return None
@@ -66,11 +71,13 @@ class Sender:
 
 
 class TurnSender:
-    """Writes to conversations in a turn. What it sends once the turn is private goes to the turn's person alone.
+    """Writes to conversations for the tools of a turn.
+
+    Once the turn has read something private, what it would send to a shared conversation goes to its person alone.
 
     Args:
-        message: of the turn.
-        is_private: whether the turn has read something that is for its person alone.
+        message: the message that the turn plays.
+        is_private: tells whether the turn has read something that is for its person alone.
     """
 
     def __init__(self, sender: Sender, message: Message, is_private: Callable[[], bool]) -> None:
@@ -84,17 +91,17 @@ class TurnSender:
         """Write to a conversation, as `Gateway.send` does.
 
         Raises:
-            ToolError: if it is for one person alone, and several share their id.
+            ToolError: if it may go to one person alone, and several people share their id.
         """
         if conversation.shared and self._is_private():
-            log.info("what was to be sent to %s goes to %s alone", conversation, self._message.sender)
+            log.info("a message for %s is private and goes to %s alone", conversation, self._message.sender)
             return await self._sender.send_alone(self._message, text, at=at, key=key)
         return await self._sender.send(conversation, text, at=at, key=key)
 
     def through(self, sender: Sender) -> "TurnSender":
-        """Return the same for another gateway."""
+        """Return one that writes by another gateway's sender."""
         return TurnSender(sender, self._message, self._is_private)
 
 
 current_turn_sender: ContextVar[TurnSender | None] = ContextVar("current_turn_sender", default=None)
-"""That of the turn that runs, for `Gateway.send`, which is told of none. A tool's own is in its `TurnContext`."""
+"""The sender of the running turn, which `Gateway.send` cannot be handed. Tools get theirs in their `TurnContext`."""
