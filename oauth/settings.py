@@ -57,10 +57,14 @@ class Settings(BaseSettings):
         return f"{cls.model_config.get('env_prefix', '')}{field}".upper()
 
     @classmethod
+    def required_variables(cls) -> list[str]:
+        """Return the environment variables of the fields that have no default."""
+        return [cls.variable(name) for name, field in cls.model_fields.items() if field.is_required()]
+
+    @classmethod
     def mentioned(cls) -> bool:
-        """Whether the environment sets anything that has no default, be it complete or not."""
-        required = (name for name, field in cls.model_fields.items() if field.is_required())
-        return any(os.environ.get(cls.variable(name)) for name in required)
+        """Return whether the environment sets any of the required variables, if not all."""
+        return any(map(os.environ.get, cls.required_variables()))
 
     @classmethod
     def _sentence(cls, detail: Any) -> str:

@@ -1,37 +1,48 @@
-"""The channels that installed packages have."""
+"""Find the channels of installed packages by their entry points."""
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from importlib.metadata import entry_points
-from typing import Any
 
 from gateway.channels.interface import Interface
 from oauth import SettingError
+from oauth.settings import Settings
 
 ENTRY_POINTS = "understudy.interfaces"
+"""The group of entry points; each has the name of its channel and is a subclass of `Interface`."""
 
 
-def load_interface(channel: str) -> Callable[..., Interface]:
-    """The class of a channel's interface.
+def load_interface(channel: str) -> type[Interface]:
+    """Return the interface class of a channel.
 
     Raises:
         SettingError: if no installed package has it.
     """
     for found in entry_points(group=ENTRY_POINTS, name=channel):
         return found.load()  # type: ignore[no-any-return]
-    raise SettingError(f"There is no channel called {channel!r}: install the package that has it.")
+    known = ", ".join(sorted(entry_points(group=ENTRY_POINTS).names))
+    raise SettingError(
+        f"There is no channel called {channel!r}; there are {known}. Correct the name, or install the package that has "
+        "the channel."
+    )
 
 
 def configured_interfaces() -> list[Interface]:
-    """The channels whose settings the environment has.
+    """Make an interface of each channel whose settings are in the environment.
 
     Raises:
-        SettingError: if there are none, or those of one are not complete.
+        SettingError: if there is none, or the settings of one are not complete.
     """
-    classes: list[Any] = [found.load() for found in entry_points(group=ENTRY_POINTS)]
-    interfaces = [cls() for cls in classes if getattr(cls, "configured", lambda: False)()]
-    if not interfaces:
-        raise SettingError(
-            "No channel is set up. Set SLACK_BOT_TOKEN and SLACK_SIGNING_SECRET, TELEGRAM_BOT_TOKEN and "
-            "TELEGRAM_WEBHOOK_SECRET, or TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN and TWILIO_WHATSAPP_FROM."
-        )
-    return interfaces
+    classes: list[type[Interface]] = [found.load() for found in entry_points(group=ENTRY_POINTS)]
+    if interfaces := [cls() for cls in classes if cls.configured()]:
+        return interfaces
+    needed = [f"{cls.channel} ({_needed(cls.setting_groups)})" for cls in classes if cls.setting_groups]
+    raise SettingError(f"No channel is set up. Set the environment variables of one of these: {'; '.join(needed)}.")
+
+
+def _needed(groups: Sequence[type[Settings]]) -> str:
+    return ", or else ".join(_listed(group.required_variables()) for group in groups)
+
+
+def _listed(names: Sequence[str]) -> str:
+    *others, last = names
+    return f"{', '.join(others)} and {last}" if others else last

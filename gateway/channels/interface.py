@@ -10,6 +10,7 @@ from starlette.routing import BaseRoute
 from gateway.channels.host import Host
 from gateway.channels.presenter import Presenter
 from gateway.retries import UNKNOWN_WAIT
+from oauth.settings import Settings
 from toolkits import Message
 
 
@@ -20,9 +21,11 @@ class Interface(ABC):
         channel: the name of the channel, which is part of every key that is stored: never change it.
         address: the path that the platform calls, which the operator is shown.
         presenter: shows turns in the channel.
+        setting_groups: groups of settings that the environment may have; each of them alone sets the channel up.
     """
 
     channel: ClassVar[str]
+    setting_groups: ClassVar[Sequence[type[Settings]]] = ()
     address: str
     presenter: Presenter
 
@@ -30,8 +33,8 @@ class Interface(ABC):
 
     @classmethod
     def configured(cls) -> bool:
-        """Return whether the environment has settings of this channel, so that `understudy serve` adds it."""
-        return False
+        """Return whether the environment has required settings of this channel, so that `understudy serve` adds it."""
+        return any(group.mentioned() for group in cls.setting_groups)
 
     @property
     def host(self) -> Host:

@@ -107,6 +107,7 @@ class Slack(Interface):
     """
 
     channel = parse.CHANNEL
+    setting_groups = (OneWorkspaceSettings, ManyWorkspacesSettings)
     address = "/slack/events"
     presenter: SlackPresenter
 
@@ -155,10 +156,6 @@ class Slack(Interface):
         self._answer_in_joined_threads = answer_in_joined_threads
         self._refusals = RefusalLog(self.channel)
         self.presenter = SlackPresenter(self._workspaces, own)
-
-    @classmethod
-    def configured(cls) -> bool:
-        return OneWorkspaceSettings.mentioned() or ManyWorkspacesSettings.mentioned()
 
     def routes(self) -> Sequence[BaseRoute]:
         return [

@@ -69,6 +69,7 @@ class Telegram(Interface):
     """
 
     channel = parse.CHANNEL
+    setting_groups = (TelegramSettings,)
     address = "/telegram/webhook"
 
     def __init__(
@@ -92,10 +93,6 @@ class Telegram(Interface):
         self._bot = parse.Bot(int(token.partition(":")[0]), None)
         self._refusals = RefusalLog(self.channel)
         self.presenter = TelegramPresenter(self._client)
-
-    @classmethod
-    def configured(cls) -> bool:
-        return TelegramSettings.mentioned()
 
     def routes(self) -> Sequence[BaseRoute]:
         return [Route(self.address, self._receive, methods=["POST"])]

@@ -56,6 +56,7 @@ class WhatsApp(Interface):
     """
 
     channel = parse.CHANNEL
+    setting_groups = (TwilioSettings,)
     address = "/whatsapp/webhook"
     presenter: WhatsAppPresenter
 
@@ -73,10 +74,6 @@ class WhatsApp(Interface):
         self._refusals = RefusalLog(self.channel)
         self._http: PausingHttpClient | None = None
         self.presenter = WhatsAppPresenter()
-
-    @classmethod
-    def configured(cls) -> bool:
-        return TwilioSettings.mentioned()
 
     def routes(self) -> Sequence[BaseRoute]:
         return [Route(self.address, self._receive, methods=["POST"])]

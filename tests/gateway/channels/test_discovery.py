@@ -1,0 +1,55 @@
+"""How channels are found, and what an operator reads where there is none."""
+
+import pytest
+
+from gateway.channels.discovery import configured_interfaces, load_interface
+from interfaces.slack import Slack
+from interfaces.telegram import Telegram
+from oauth import SettingError
+
+VARIABLES = (
+    "SLACK_SIGNING_SECRET",
+    "SLACK_BOT_TOKEN",
+    "SLACK_CLIENT_ID",
+    "SLACK_CLIENT_SECRET",
+    "TELEGRAM_BOT_TOKEN",
+    "TELEGRAM_WEBHOOK_SECRET",
+    "TWILIO_ACCOUNT_SID",
+    "TWILIO_AUTH_TOKEN",
+    "TWILIO_WHATSAPP_FROM",
+)
+
+
+@pytest.fixture(autouse=True)
+def no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_a_channel_is_found_by_its_name() -> None:
+    assert load_interface("slack") is Slack
+
+
+def test_a_channel_that_is_not_installed_is_named_beside_those_that_are() -> None:
+    with pytest.raises(SettingError, match="no channel called 'pigeon'; there are chatkit, slack, telegram, web"):
+        load_interface("pigeon")
+
+
+def test_the_settings_that_a_channel_needs_are_named() -> None:
+    with pytest.raises(SettingError, match="No channel is set up") as raised:
+        configured_interfaces()
+    assert all(name in str(raised.value) for name in VARIABLES)
+    assert "telegram (TELEGRAM_BOT_TOKEN and TELEGRAM_WEBHOOK_SECRET);" in str(raised.value)
+
+
+def test_a_channel_whose_settings_are_there_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TELEGRAM_BOT_TOKEN", "1:ABC")
+    monkeypatch.setenv("TELEGRAM_WEBHOOK_SECRET", "secret")
+    (telegram,) = configured_interfaces()
+    assert isinstance(telegram, Telegram)
+
+
+def test_settings_that_are_not_complete_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TELEGRAM_BOT_TOKEN", "1:ABC")
+    with pytest.raises(SettingError, match="TELEGRAM_WEBHOOK_SECRET is not set"):
+        configured_interfaces()
