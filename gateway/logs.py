@@ -13,9 +13,10 @@ MAX_LINES = 200  # of one record
 MAX_LINE_LENGTH = 2000  # characters
 
 # Libraries whose lower levels log bodies, addresses with codes and tokens in them, or nothing that helps an operator.
-QUIET = ("httpx", "httpcore", "httpx2", "httpcore2", "urllib3", "requests_oauthlib", "oauthlib", "google", "twilio",
-         "telegram", "slack_sdk", "slack_bolt", "openai", "alembic", "googleapiclient",
-         "psycopg", "uvicorn")  # fmt: skip
+QUIET_LIBRARIES = (
+    "httpx", "httpcore", "httpx2", "httpcore2", "urllib3", "requests_oauthlib", "oauthlib", "google", "googleapiclient",
+    "telegram", "slack_sdk", "slack_bolt", "twilio", "openai", "alembic", "psycopg", "uvicorn",
+)  # fmt: skip
 
 # The code of an error is not masked: a short number, an SQLSTATE, or words, like 63016, 57P01 and invalid_auth.
 _ERROR_CODE = r"(?-i:\d{1,5}|[0-9A-Z]{5}|[a-z]+(?:_[a-z]+)*)(?![\w/.~-])"
@@ -66,6 +67,6 @@ def configure_logging() -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(RedactingFormatter(FORMAT))
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
-    for name in QUIET:
+    for name in QUIET_LIBRARIES:
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.getLogger("procrastinate").setLevel(logging.CRITICAL)  # the gateway logs its failures itself

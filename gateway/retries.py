@@ -22,7 +22,7 @@ _PROGRAMMING_ERRORS = (
 _TRANSIENT_STATUSES = frozenset({408, 409, 425, 429})
 
 
-def may_pass(error: BaseException) -> bool:
+def is_transient(error: BaseException) -> bool:
     """Return whether a retry may help: not after a programming error, nor after most of the HTTP statuses 4xx.
 
     The libraries of model providers keep the status in the error's `status_code`.

@@ -23,7 +23,7 @@ from gateway.check.owners import Owners
 from gateway.check.people import ROLES, CanarySource, InterruptedTurnError, Manner, Person, cast, context_of
 from gateway.check.report import Leak, LeakKind, Report
 from gateway.check.scripted import Script, ToolInfo, scripted
-from gateway.logs import QUIET
+from gateway.logs import QUIET_LIBRARIES
 from gateway.runs.engine import load_engine
 from gateway.runs.events import ToolEnded, TurnEvent
 from oauth import ConsentRequiredError, OAuthProvider
@@ -359,7 +359,7 @@ class _Log(logging.Handler):
         self._formatter = logging.Formatter()
 
     def emit(self, record: logging.LogRecord) -> None:
-        if record.name.partition(".")[0] in {*QUIET, "asyncio"} and record.levelno < logging.WARNING:
+        if record.name.partition(".")[0] in {*QUIET_LIBRARIES, "asyncio"} and record.levelno < logging.WARNING:
             return
         where = f"logger {record.name!r} at {record.filename}:{record.lineno}"
         self.lines.append((where, self._formatter.format(record)))

@@ -8,7 +8,7 @@ from gateway.channels.live import shown_live
 from gateway.inbox.claims import LeaseLostError
 from gateway.logs import describe
 from gateway.request_context import get_request_context, set_request_context
-from gateway.retries import may_pass
+from gateway.retries import is_transient
 from gateway.runs.engine import TurnTimeoutError
 from gateway.runs.events import TurnEvent
 from gateway.runs.journal import ApprovalRequiredError, CallNotRepeatedError
@@ -70,7 +70,9 @@ class AgentAnswer:
             log.error(reason)  # noqa: TRY400 - the traceback would show the wait alone
             return _failed(turn, TOO_SLOW, reason)
         except Exception as error:  # whatever a model or a tool raises, the log says why
-            may_help = may_pass(error) and not turn.journal.tool_raised and not isinstance(error, CallNotRepeatedError)
+            may_help = (
+                is_transient(error) and not turn.journal.tool_raised and not isinstance(error, CallNotRepeatedError)
+            )
             if may_help and turn.row.attempts < self._tries:
                 log.warning("the turn failed and is tried again: %s", describe(error))
                 return TurnOutcome(retry=True, error=describe(error))
