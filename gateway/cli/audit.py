@@ -1,24 +1,48 @@
-"""`understudy audit`, on an operator's terminal."""
+"""`understudy audit`: who acted as whom."""
 
+import asyncio
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Annotated
 
-from gateway.cli.terminal import print_json, print_table, stored
+import typer
+
+from gateway.cli.options import AsJson, Limit, OfChannel, OfTenant, OfUser, in_utc
+from gateway.cli.terminal import open_database, print_json, print_table
+from gateway.runs.events import ToolOutcome
 from gateway.turns.audit import Audit, AuditRecord
 
 
-async def print_records(wanted: Mapping[str, str | None], since: datetime | None, limit: int, *, as_json: bool) -> None:
-    """Prints the records that fit, from the database that UNDERSTUDY_DATABASE_URL names.
+def audit(
+    channel: OfChannel = None,
+    tenant: OfTenant = None,
+    user: OfUser = None,
+    account: Annotated[str | None, typer.Option(help="Only calls that acted as this account.")] = None,
+    tool: Annotated[str | None, typer.Option(help="Only calls of this tool.")] = None,
+    conversation: Annotated[str | None, typer.Option(help="Only calls in the conversation with this id.")] = None,
+    outcome: Annotated[ToolOutcome | None, typer.Option(help="Only calls with this outcome.")] = None,
+    trace: Annotated[str | None, typer.Option(help="Only calls of the turn with this reference.")] = None,
+    since: Annotated[
+        datetime | None, typer.Option(help="Only calls that started at this time or later, in UTC.")
+    ] = None,
+    limit: Limit = 100,
+    as_json: AsJson = False,
+) -> None:
+    """List the tool calls, oldest first: who asked, and as which account the tool acted."""
+    wanted = {"channel": channel, "tenant": tenant, "user_id": user, "account": account, "tool": tool}
+    wanted |= {"conversation": conversation, "outcome": outcome, "trace_id": trace}
+    asyncio.run(_print_records(wanted, in_utc(since), limit, as_json=as_json))
 
-    Raises:
-        SettingError: if there is no such database.
-    """
-    async with stored() as database:
+
+async def _print_records(
+    wanted: Mapping[str, str | None], since: datetime | None, limit: int, *, as_json: bool
+) -> None:
+    async with open_database() as database:
         records = await Audit(database).find(since=since, limit=limit, **wanted)
     if as_json:
         print_json(records)
     else:
-        print_table([_row(record) for record in records], "No tool call is recorded that fits.")
+        print_table([_row(record) for record in records], "No tool call matches.")
 
 
 def _row(record: AuditRecord) -> dict[str, str]:

@@ -1,54 +1,61 @@
-"""`understudy config …`, on an operator's terminal."""
+"""`understudy config …`: gateways that are YAML files."""
 
 import json
 import re
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import yaml
+import typer
 
-from gateway.configuration.building import load, parse
-from gateway.configuration.reading import Document, Place
-from gateway.configuration.schema import GatewayConfig
+from gateway.cli.options import ConfigFile
+from gateway.cli.terminal import say
+
+# The rest is imported where it is used, as it takes a second.
+if TYPE_CHECKING:
+    from gateway.configuration.reading import Document, Place
+
+app = typer.Typer(no_args_is_help=True, help="Check and show gateways that are YAML files.")
 
 MASK = "***"
 SECRET_WORDS = ("SECRET", "TOKEN", "PASSWORD", "KEY", "CREDENTIAL")
 
-# An address, also inside a text: https://www.rfc-editor.org/rfc/rfc3986#appendix-B
+# An address, alone or inside a text: https://www.rfc-editor.org/rfc/rfc3986#appendix-B
 _URL = re.compile(r"(?P<scheme>[A-Za-z][\w+.-]*://)((?P<credentials>[^/?#\s]*)@)?(?P<rest>[^?#\s]*)(?P<query>[?#]\S*)?")
 
 
-def schema() -> str:
-    """The JSON Schema of a gateway's file, for editors."""
-    return json.dumps(GatewayConfig.model_json_schema(), indent=2)
+@app.command()
+def check(path: ConfigFile) -> None:
+    """Check a file: list everything that is wrong in it, each with its line and column."""
+    from gateway.configuration.building import load
 
-
-def check(path: Path) -> str:
-    """What to tell the operator of a file in which nothing is wrong.
-
-    Raises:
-        SettingError: with all that is wrong in it.
-    """
     gateway = load(path)
-    channels = ", ".join(gateway.interfaces)
     agents = ", ".join(agent.name for agent in gateway.agents)
-    return f"{path} is sound. Agents that answer: {agents}. Channels: {channels}."
+    channels = ", ".join(gateway.interfaces)
+    say(f"{path} is valid. Agents that answer: {agents}. Channels: {channels}.")
 
 
-def show(path: Path) -> str:
-    """Return a file as it is understood; secrets, and values that come from the environment, are masked.
+@app.command()
+def show(path: ConfigFile) -> None:
+    """Print a file as it is understood. Secrets and values from the environment are masked."""
+    import yaml
 
-    Raises:
-        SettingError: if it does not fit the schema.
-    """
+    from gateway.configuration.building import parse
+
     document, config = parse(path)
     document.check()
     shown = _masked(document, config.model_dump(mode="json", exclude_unset=True), ())
-    return str(yaml.safe_dump(shown, sort_keys=False, allow_unicode=True)).rstrip()
+    typer.echo(str(yaml.safe_dump(shown, sort_keys=False, allow_unicode=True)).rstrip())
 
 
-def _masked(document: Document, value: Any, place: Place) -> Any:
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of such a file, for editors."""
+    from gateway.configuration.schema import GatewayConfig
+
+    typer.echo(json.dumps(GatewayConfig.model_json_schema(), indent=2))
+
+
+def _masked(document: "Document", value: Any, place: "Place") -> Any:
     if place in document.expanded:
         return MASK
     if isinstance(value, Mapping):

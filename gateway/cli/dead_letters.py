@@ -1,16 +1,49 @@
-"""`understudy deadletters …`, on an operator's terminal."""
+"""`understudy deadletters …`: messages and deliveries that failed for good."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import asdict
+from typing import Annotated
 
-from gateway.cli.terminal import print_json, print_table, stored
+import typer
+
+from gateway.cli.options import AsJson, Limit
+from gateway.cli.terminal import open_database, print_json, print_table, say
 from gateway.operations.dead_letters import DeadLetter, DeadLetters
 from oauth import SettingError
 
+app = typer.Typer(no_args_is_help=True, help="List, retry or drop messages and deliveries that failed for good.")
 
-async def print_all(limit: int, *, as_json: bool) -> None:
-    """Prints the newest, one a line."""
-    async with stored() as database:
+Names = Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Ids or references.")]
+Every = Annotated[bool, typer.Option("--all", help="All dead letters.")]
+
+
+@app.command("list")
+def list_newest(limit: Limit = 100, as_json: AsJson = False) -> None:
+    """List dead letters, oldest first: messages have ids like m1, deliveries like d1."""
+    asyncio.run(_print_newest(limit, as_json=as_json))
+
+
+@app.command()
+def show(name: Annotated[str, typer.Argument(metavar="ID", help="An id or a reference.")]) -> None:
+    """Show everything that is stored of a dead letter, including what the person wrote."""
+    asyncio.run(_print_all_of(name))
+
+
+@app.command()
+def retry(names: Names = None, every: Every = False) -> None:
+    """Retry dead letters. A running gateway or worker picks them up."""
+    asyncio.run(_retry(names or [], every))
+
+
+@app.command()
+def drop(names: Names = None, every: Every = False) -> None:
+    """Take dead letters off the list."""
+    asyncio.run(_drop(names or [], every))
+
+
+async def _print_newest(limit: int, *, as_json: bool) -> None:
+    async with open_database() as database:
         letters = await DeadLetters(database).find(limit)
     if as_json:
         print_json(letters)
@@ -18,31 +51,36 @@ async def print_all(limit: int, *, as_json: bool) -> None:
         print_table([_row(letter) for letter in letters], "There are no dead letters.")
 
 
-async def print_one(name: str) -> None:
-    """Prints all that is stored of an id or a reference."""
-    async with stored() as database:
+async def _print_all_of(name: str) -> None:
+    async with open_database() as database:
         for letter in await DeadLetters(database).get(name):
             for field, value in asdict(letter).items():
-                print(f"{field:<13} {value}")  # noqa: T201
+                typer.echo(f"{field:<13} {value}")
 
 
-async def retry(names: Sequence[str], *, every: bool) -> str:
-    """Let dead letters be tried again; return what to tell the operator."""
-    async with stored() as database:
+async def _retry(names: Sequence[str], every: bool) -> None:
+    async with open_database() as database:
         dead_letters = DeadLetters(database)
         chosen = await _chosen(dead_letters, names, every)
         changed = await dead_letters.retry(chosen)
-    told = f"{len(changed)} to be tried again. A gateway or a worker that runs takes them up by itself."
-    return told + _left_alone(chosen, changed)
+    told = f"{len(changed)} will be retried as soon as a gateway or worker runs."
+    say(told + _left_alone(chosen, changed))
 
 
-async def drop(names: Sequence[str], *, every: bool) -> str:
-    """Drop dead letters; return what to tell the operator."""
-    async with stored() as database:
+async def _drop(names: Sequence[str], every: bool) -> None:
+    async with open_database() as database:
         dead_letters = DeadLetters(database)
         chosen = await _chosen(dead_letters, names, every)
         changed = await dead_letters.drop(chosen)
-    return f"{len(changed)} dropped." + _left_alone(chosen, changed)
+    say(f"{len(changed)} dropped." + _left_alone(chosen, changed))
+
+
+async def _chosen(dead_letters: DeadLetters, names: Sequence[str], every: bool) -> list[DeadLetter]:
+    if bool(names) == every:
+        raise SettingError("Name dead letters by id or reference, or give --all.")
+    if every:
+        return await dead_letters.find()
+    return [letter for name in names for letter in await dead_letters.get(name)]
 
 
 def _left_alone(chosen: Sequence[DeadLetter], changed: Sequence[DeadLetter]) -> str:
@@ -51,14 +89,6 @@ def _left_alone(chosen: Sequence[DeadLetter], changed: Sequence[DeadLetter]) -> 
     if not others:
         return ""
     return f" Left alone, since they were retried or dropped meanwhile: {', '.join(others)}."
-
-
-async def _chosen(dead_letters: DeadLetters, names: Sequence[str], every: bool) -> list[DeadLetter]:
-    if bool(names) == every:
-        raise SettingError("Name dead letters by id or reference, or say --all.")
-    if every:
-        return await dead_letters.find()
-    return [letter for name in names for letter in await dead_letters.get(name)]
 
 
 def _row(letter: DeadLetter) -> dict[str, str]:

@@ -1,14 +1,25 @@
-"""`understudy sessions …`, on an operator's terminal."""
+"""`understudy sessions …`: the histories of conversations."""
 
+import asyncio
 from dataclasses import dataclass
 from datetime import datetime
 
+import typer
 from sqlalchemy import select
 
-from gateway.cli.terminal import print_json, stored
+from gateway.cli.options import Channel, ConversationId, Tenant
+from gateway.cli.terminal import open_database, print_json
 from gateway.storage.tables import find_conversation, session_items
 from oauth import SettingError
 from toolkits import Conversation
+
+app = typer.Typer(no_args_is_help=True, help="Export the histories of conversations.")
+
+
+@app.command()
+def export(channel: Channel, tenant: Tenant, conversation: ConversationId) -> None:
+    """Print the history of a conversation, private items included: one JSON object per item, oldest first."""
+    asyncio.run(_print_items(Conversation(channel, tenant, conversation, shared=True)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,19 +37,14 @@ class StoredItem:
     data: str
 
 
-async def export(conversation: Conversation) -> None:
-    """Prints the history of a conversation, a JSON object per item, oldest first.
-
-    Raises:
-        SettingError: if nothing was said there.
-    """
+async def _print_items(conversation: Conversation) -> None:
     columns = [session_items.c[name] for name in StoredItem.__slots__]
-    async with stored() as database, database.read() as connection:
+    async with open_database() as database, database.read() as connection:
         here = session_items.c.conversation_id.in_(find_conversation(conversation))
         found = (await connection.execute(select(*columns).where(here).order_by(session_items.c.id))).all()
     if not found:
         raise SettingError(
-            f"There is no history of the conversation {conversation.id!r} of {conversation.channel} "
-            f"{conversation.tenant}: `understudy audit` shows what conversations are called."
+            f"The conversation {conversation.id!r} in {conversation.channel} {conversation.tenant} has no history: "
+            "`understudy audit` shows the ids of conversations."
         )
     print_json([StoredItem(*row) for row in found])

@@ -1,4 +1,4 @@
-"""Stored records on an operator's terminal."""
+"""What commands print, and the stored records that they print it of."""
 
 import json
 import os
@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -17,14 +18,21 @@ from gateway.settings import DEFAULT_DATABASE_URL, DEV_DATABASE, GatewaySettings
 from gateway.storage.connect import connect
 from gateway.storage.database import URL_SETTING, Database
 
-WIDEST = 1000  # characters of a line, so that none is cut in a pipe
+TABLE_WIDTH = 1000  # characters: no cell is cut when the output goes to a pipe
+
+console = Console(stderr=True, highlight=False)
+
+
+def say(line: str) -> None:
+    """Print a line for the operator on stderr."""
+    console.print(line, markup=False, soft_wrap=True)
 
 
 @asynccontextmanager
-async def stored() -> AsyncIterator[Database]:
-    """Open the database that UNDERSTUDY_DATABASE_URL names, which a gateway may have open.
+async def open_database() -> AsyncIterator[Database]:
+    """Open the database of UNDERSTUDY_DATABASE_URL beside a gateway that may have it open.
 
-    Where that is not set and there is no other, it is that of `understudy dev`; a line on stderr says so.
+    Without that variable, and without an understudy.db, open the database of `understudy dev` and say so on stderr.
 
     Raises:
         SettingError: if there is no such database.
@@ -41,24 +49,23 @@ def _url() -> str:
     url = GatewaySettings().database_url
     is_default = url == DEFAULT_DATABASE_URL and not os.environ.get(URL_SETTING)
     if is_default and not Path("understudy.db").exists() and DEV_DATABASE.exists():
-        note = f"{URL_SETTING} is not set: this is {DEV_DATABASE}, the database of `understudy dev`."
-        Console(stderr=True, soft_wrap=True).print(note)
+        say(f"{URL_SETTING} is not set: this is {DEV_DATABASE}, the database of `understudy dev`.")
         return f"sqlite:///{DEV_DATABASE}"
     return url
 
 
 def print_table(rows: Sequence[Mapping[str, str]], none_found: str) -> None:
-    """Prints rows, each a cell by column; on stderr that there are none."""
+    """Print rows, which map columns to cells; if there are none, say so on stderr."""
     if not rows:
-        Console(stderr=True).print(none_found)
+        say(none_found)
         return
     table = Table(*rows[0], box=None)
     for row in rows:
         table.add_row(*map(Text, row.values()))
-    Console(width=WIDEST).print(table)
+    Console(width=TABLE_WIDTH).print(table)
 
 
 def print_json(records: Sequence[Any]) -> None:
-    """Prints dataclasses, one a line."""
+    """Print dataclasses as JSON, one per line."""
     for record in records:
-        print(json.dumps(asdict(record), default=datetime.isoformat, ensure_ascii=False))  # noqa: T201
+        typer.echo(json.dumps(asdict(record), default=datetime.isoformat, ensure_ascii=False))

@@ -21,7 +21,7 @@ from oauth import Keyring
 
 COMMAND = Path(sys.executable).with_name("understudy")
 START_TIMEOUT = 60.0  # seconds
-WORKS = "Understudy plays the messages of"  # what a worker says when it has started
+WORKS = "Understudy answers the messages of"  # what a worker says when it has started
 ROOT = Path(__file__).parents[2]
 
 

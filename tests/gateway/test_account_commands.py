@@ -37,7 +37,7 @@ async def connect(scene: Stage, person: str) -> None:
 
 async def test_an_operator_sees_what_is_connected_and_ends_it(scene: Stage, vault: Vault) -> None:
     async with scene.open():
-        assert "No account is connected" in await understudy("list")
+        assert "No connected account matches" in await understudy("list")
         await connect(scene, "alice")
         await connect(scene, "bob")
         listed = await understudy("list")

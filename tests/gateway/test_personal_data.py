@@ -78,7 +78,7 @@ async def test_what_is_erased_is_gone_and_what_others_have_stays(scene: Stage, v
         await scene.wait_until_rows("SELECT count(*) FROM oauth_revocations", 0)
         assert "alice" not in stored(scene).casefold()
         assert await understudy("export", "stage", "T1", "bob") == bobs
-        assert "nothing was stored" in await understudy("erase", "stage", "T1", "alice", "--yes")
+        assert "Nothing was stored" in await understudy("erase", "stage", "T1", "alice", "--yes")
         assert await scene.ask("alice", "hello again") == "heard: hello again"
         with pytest.raises(DBAPIError, match="only ever added to"):
             await scene.change("DELETE FROM audit WHERE user_id = 'bob'")

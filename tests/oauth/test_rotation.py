@@ -132,7 +132,7 @@ async def test_what_no_key_opens_is_counted_and_left(tmp_path: Path, monkeypatch
     monkeypatch.setenv("UNDERSTUDY_DATABASE_URL", url)
     monkeypatch.setenv("UNDERSTUDY_SECRET_KEY", NEW)
     result = await asyncio.to_thread(CliRunner().invoke, app, ["keys", "rotate"])
-    assert "3 are left that no key" in str(result.exception)
+    assert "no key in UNDERSTUDY_SECRET_KEY decrypts 3 others" in str(result.exception)
     assert await opened_by(url, OLD) == 3
 
 

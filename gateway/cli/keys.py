@@ -1,0 +1,50 @@
+"""`understudy keys …`: the keys that encrypt stored tokens."""
+
+import asyncio
+
+import typer
+
+from gateway.cli.terminal import open_database, say
+from gateway.settings import GatewaySettings
+from oauth import Keyring, SettingError
+from oauth.store.rotation import rotate_keys
+
+app = typer.Typer(no_args_is_help=True, help="Make and rotate the keys that encrypt stored tokens.")
+
+
+@app.command()
+def new() -> None:
+    """Print a new key for UNDERSTUDY_SECRET_KEY."""
+    typer.echo(Keyring.generate())
+
+
+@app.command()
+def rotate() -> None:
+    """Encrypt everything anew with the first key of UNDERSTUDY_SECRET_KEY. The gateway may keep running."""
+    asyncio.run(_rotate())
+
+
+async def _rotate() -> None:
+    async with open_database() as database:
+        rotated, unreadable = await rotate_keys(database, read_keyring())
+    if unreadable:
+        raise SettingError(
+            f"{sum(rotated.values())} rows were encrypted anew, but no key in UNDERSTUDY_SECRET_KEY decrypts "
+            f"{unreadable} others: add the key that they were encrypted with, and run the command again."
+        )
+    say(
+        f"{sum(rotated.values())} rows were encrypted anew. "
+        "You can now remove all keys but the first from UNDERSTUDY_SECRET_KEY."
+    )
+
+
+def read_keyring() -> Keyring:
+    """Return the keys of UNDERSTUDY_SECRET_KEY.
+
+    Raises:
+        SettingError: if it is not set, or malformed.
+    """
+    key = GatewaySettings().secret_key
+    if key is None:
+        raise SettingError("UNDERSTUDY_SECRET_KEY is not set: set it to the value that the gateway runs with.")
+    return Keyring.parse(key.get_secret_value())

@@ -1,0 +1,104 @@
+"""`understudy accounts …` and `understudy person …`: what people have connected, and what is stored about them."""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated
+
+import typer
+
+from gateway.cli.keys import read_keyring
+from gateway.cli.options import AsJson, Channel, OfChannel, OfTenant, OfUser, Provider, Tenant, User
+from gateway.cli.terminal import open_database, print_json, print_table, say
+from gateway.operations.personal_data import PersonalData
+from gateway.storage.database import Database
+from oauth import Identity, OAuthCoordinator, SettingError
+from oauth.store.tokens import AccountRecord, list_accounts
+
+accounts = typer.Typer(no_args_is_help=True, help="List and disconnect the accounts that people have connected.")
+person = typer.Typer(no_args_is_help=True, help="Export or erase everything that is stored about one person.")
+
+
+@accounts.command("list")
+def list_accounts(
+    channel: OfChannel = None,
+    tenant: OfTenant = None,
+    user: OfUser = None,
+    provider: Annotated[str | None, typer.Option(help="Only this provider, for example google.")] = None,
+    account: Annotated[str | None, typer.Option(help="Only this account, for example an e-mail address.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the accounts that people have connected."""
+    wanted = {"channel": channel, "tenant": tenant, "user_id": user, "provider": provider, "account": account}
+    asyncio.run(_print_accounts(wanted, as_json=as_json))
+
+
+@accounts.command()
+def revoke(channel: Channel, tenant: Tenant, user: User, provider: Provider) -> None:
+    """Disconnect a person's account, as they do themselves with /disconnect."""
+    asyncio.run(_revoke(Identity(channel, tenant, user), provider))
+
+
+@person.command()
+def export(channel: Channel, tenant: Tenant, user: User) -> None:
+    """Print everything that is stored about a person as JSON, without their tokens."""
+    asyncio.run(_export(Identity(channel, tenant, user)))
+
+
+@person.command()
+def erase(
+    channel: Channel,
+    tenant: Tenant,
+    user: User,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
+) -> None:
+    """Erase everything that is stored about a person, and revoke the accounts that they have connected."""
+    identity = Identity(channel, tenant, user)
+    if not yes:
+        typer.confirm(f"Erase everything that is stored about {identity}? This cannot be undone.", abort=True, err=True)
+    asyncio.run(_erase(identity))
+
+
+async def _print_accounts(wanted: Mapping[str, str | None], *, as_json: bool) -> None:
+    async with open_database() as database, database.read() as connection:
+        found = await list_accounts(connection, **wanted)
+    if as_json:
+        print_json(found)
+    else:
+        print_table([_row(each) for each in found], "No connected account matches.")
+
+
+async def _revoke(identity: Identity, provider: str) -> None:
+    async with open_database() as database:
+        account = await _coordinator(database).disconnect(identity, provider)
+    if account is None:
+        raise SettingError(f"{identity} has no {provider} account connected: see `understudy accounts list`.")
+    say(f"{account} is disconnected. A running gateway or worker revokes its token at {provider}.")
+
+
+async def _export(identity: Identity) -> None:
+    async with open_database() as database:
+        found = await PersonalData(database, _coordinator(database)).export(identity)
+    typer.echo(json.dumps(found, indent=2, ensure_ascii=False, default=datetime.isoformat))
+
+
+async def _erase(identity: Identity) -> None:
+    async with open_database() as database:
+        removed = await PersonalData(database, _coordinator(database)).erase(identity)
+    counts = ", ".join(f"{count} {what}" for what, count in removed.items() if count)
+    say(f"Erased for {identity}: {counts}." if counts else f"Nothing was stored about {identity}.")
+
+
+def _coordinator(database: Database) -> OAuthCoordinator:
+    return OAuthCoordinator(database, read_keyring(), base_url="")
+
+
+def _row(found: AccountRecord) -> dict[str, str]:
+    return {
+        "person": f"{found.channel} {found.tenant} {found.user_id}",
+        "provider": found.provider,
+        "account": found.account or "-",
+        "connected (UTC)": f"{found.connected_at:%Y-%m-%d %H:%M}" if found.connected_at is not None else "-",
+        "refreshed (UTC)": f"{found.updated_at:%Y-%m-%d %H:%M}",
+    }

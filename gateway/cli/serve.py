@@ -1,0 +1,78 @@
+"""`understudy serve`, `worker` and `send`: the commands that run an operator's file."""
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from gateway.app.gateway import Gateway
+from gateway.cli.options import LOOPBACK, Channel, ConversationId, Port, Target, Tenant, in_utc
+from gateway.cli.terminal import say
+from gateway.logs import configure_logging
+from oauth import SettingError
+from toolkits import Conversation
+
+
+def serve(
+    target: Target,
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = LOOPBACK,
+    port: Port = 8000,
+) -> None:
+    """Serve a gateway: take the messages of its channels and, on SQLite, answer them."""
+    configure_logging()
+    from gateway.app.server import serve as serve_gateway
+
+    gateway = _load(target)
+    if "web" in gateway.interfaces:
+        raise SettingError(
+            f"{target} has the web chat among its interfaces, which runs in `understudy dev` alone, as it asks nobody "
+            "for a password: take it out."
+        )
+
+    def announce() -> None:
+        say(f"Understudy serves {target} on http://{host}:{port}")
+        for channel, interface in gateway.interfaces.items():
+            base_url = gateway.base_url or "(UNDERSTUDY_BASE_URL is not set)"
+            say(f"  {channel:<10} {base_url}{interface.address}")
+        if gateway.needs_workers:
+            say(f"  Messages are stored here and answered by workers: start one with `understudy worker {target}`.")
+
+    serve_gateway(gateway, host, port, announce)
+    say("Stopped.")
+
+
+def worker(target: Target) -> None:
+    """Answer the messages that `understudy serve` takes. Workers need PostgreSQL; any number may run, on any host."""
+    configure_logging()
+    from gateway.app.server import work
+
+    work(_load(target), lambda: say(f"Understudy answers the messages of {target}"))
+    say("Stopped.")
+
+
+def send(
+    target: Target,
+    channel: Channel,
+    tenant: Tenant,
+    conversation: ConversationId,
+    text: Annotated[str, typer.Argument(help="The message, in markdown.")],
+    at: Annotated[datetime | None, typer.Option(help="When to send it, in UTC. Default: now.")] = None,
+    key: Annotated[str | None, typer.Option(help="Send only once: later sends with the same key do nothing.")] = None,
+    shared: Annotated[bool, typer.Option(help="Several people read this conversation, if it is a new one.")] = False,
+) -> None:
+    """Send a message to a conversation, now or later. A running gateway or worker delivers it."""
+    gateway, where = _load(target), Conversation(channel, tenant, conversation, shared)
+
+    async def store() -> str | None:
+        async with gateway.alongside():
+            return await gateway.send(where, text, at=in_utc(at) or datetime.now(UTC), key=key)
+
+    reference = asyncio.run(store())
+    say(f"Stored (reference {reference})." if reference else f"Nothing to do: the key {key!r} was used before.")
+
+
+def _load(target: str) -> Gateway:
+    from gateway.configuration.loader import load_gateway  # imported where it is used: that takes a moment
+
+    return load_gateway(target)
