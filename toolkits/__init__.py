@@ -1,7 +1,7 @@
-"""Toolkits: groups of tools with state, cloned for every turn."""
+"""Toolkits: groups of tools with state, of which every turn gets a clone."""
 
 from oauth import Identity
-from toolkits.clone import CloneError
+from toolkits.cloning import CloneError
 from toolkits.context import Attachment, Conversation, Message, TurnContext
 from toolkits.function import Function, ToolError, tool
 from toolkits.sign_in import needs_sign_in

@@ -1,8 +1,10 @@
+"""Tools: methods of a toolkit that the model may call."""
+
 import asyncio
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints, overload
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, get_type_hints, overload
 
 from oauth.errors import UnderstudyError
 from toolkits import preview
@@ -11,18 +13,16 @@ from toolkits.context import TurnContext
 if TYPE_CHECKING:
     from pydantic_ai import Tool
 
-    from toolkits.toolkit import Toolkit
-
 MARK = "__understudy_tool__"
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
 Approval = bool | Callable[..., Any]
-"""Whether a tool asks its person before it does something; or what tells them what that is: see `tool`."""
+"""Whether a tool asks its person before it does something, or the method that tells them what: see `tool`."""
 
 
 class ToolError(UnderstudyError):
-    """A tool could not do what it was asked. The message is for the model, which may try otherwise."""
+    """A tool could not do what it was asked. The message is for the model, which may try something else."""
 
 
 @overload
@@ -44,20 +44,21 @@ def tool(
     read_only: bool = False,
     approval: Approval = False,
 ) -> Any:
-    """Makes a method of a toolkit a tool: what the model may call.
+    """Make a method of a toolkit a tool, which the model may call.
 
-    The schema comes from the type hints and the docstring, whose sections for arguments are read in Google's,
-    NumPy's and Sphinx's style. A parameter annotated `TurnContext` is given the turn's context, and the model
-    never sees it. A method that is not a coroutine function runs in a thread.
+    The schema comes from the type hints and from the docstring, in Google's, NumPy's or Sphinx's style. A parameter
+    annotated `TurnContext` receives the turn's context, and the model never sees it. A method that is not a coroutine
+    function runs in a thread.
 
     Args:
-        name: what the model calls it; the method's name unless given.
-        description: what the model is told of it; from the docstring unless given.
-        read_only: whether it changes nothing. Then it is called again in a turn that was interrupted; any other tool of
-            which it is not known whether it was done is not, and the person is told so.
-        approval: whether the person whose turn it is has to say yes in the chat before it is done. They are told the
-            tool's name and its arguments; or, if this is a method of the toolkit with the tool's own parameters, what
-            that returns: what the call is to do, in markdown (see `toolkits.preview`). It may raise what a tool may.
+        name: what the model calls the tool. Default: the method's name.
+        description: what the model is told about the tool. Default: the docstring's.
+        read_only: whether the tool changes nothing. Such a call is repeated when an interrupted turn is resumed. A call
+            of any other tool that began and did not end is not repeated, and the person is told so.
+        approval: whether the person whose turn it is has to approve each call in the chat. They are shown the tool's
+            name and arguments; or, if this is a method of the toolkit with the tool's own parameters, the markdown that
+            the method returns to say what the call will do (see `toolkits.preview`). The method may raise what a tool
+            may.
     """
 
     def mark(function: Method) -> Method:
@@ -69,7 +70,7 @@ def tool(
 
 
 class ToolDefinition:
-    """What is the same of a tool for everybody: name, schema, validator. Made once, shared by all clones."""
+    """The part of a tool that is the same for everybody: name, schema, validator. All clones share it."""
 
     def __init__(
         self, function: Callable[..., Any], name: str, description: str | None, read_only: bool, approval: Approval
@@ -100,7 +101,7 @@ class ToolDefinition:
     @cached_property
     def schema(self) -> "Tool[Any]":
         """The tool as pydantic-ai describes it, without `self` and the context."""
-        from pydantic_ai import Tool  # imported when it is first needed: that takes a second
+        from pydantic_ai import Tool  # imported on first use, because that takes a second
 
         return Tool(self._arguments_only(), takes_ctx=False, name=self.name, description=self._description)
 
@@ -117,7 +118,7 @@ class ToolDefinition:
         kept = [parameter for parameter in parameters if parameter.name != self.context_parameter]
 
         def arguments_only(**arguments: Any) -> Any:
-            raise AssertionError("it stands for the signature")
+            raise AssertionError("this only carries the signature")
 
         arguments_only.__name__ = self.function.__name__
         arguments_only.__qualname__ = self.function.__qualname__
@@ -132,12 +133,20 @@ class ToolDefinition:
         return arguments_only
 
 
+class ToolOwner(Protocol):
+    """What a function, and the engine that calls it, need to know of a toolkit: see `Toolkit`."""
+
+    private: bool
+    auto_approve: Collection[str]
+    auth: Any
+
+
 class Function:
     """One tool of one toolkit: the shared definition, bound to the instance whose state it uses."""
 
     __slots__ = ("_method", "definition", "toolkit")
 
-    def __init__(self, definition: ToolDefinition, toolkit: "Toolkit") -> None:
+    def __init__(self, definition: ToolDefinition, toolkit: ToolOwner) -> None:
         self.definition = definition
         self.toolkit = toolkit
         self._method = getattr(toolkit, definition.method_name)
@@ -155,31 +164,31 @@ class Function:
         """JSON Schema of the arguments."""
         return self.definition.parameters
 
-    def clone_for(self, toolkit: "Toolkit") -> "Function":
-        """The same tool of another instance of the toolkit. The definition is shared."""
+    def clone_for(self, toolkit: ToolOwner) -> "Function":
+        """Return the same tool of another instance of the toolkit. The definition is shared."""
         return Function(self.definition, toolkit)
 
     @property
     def needs_approval(self) -> bool:
-        """Whether the person whose turn it is has to say yes before it is done."""
+        """Whether the person whose turn it is has to approve each call."""
         return bool(self.definition.approval) and self.name not in self.toolkit.auto_approve
 
     async def preview(self, arguments: Mapping[str, Any], context: TurnContext) -> str:
-        """What a call is to do, in markdown, for the person who is asked to approve it.
+        """Return what a call will do, in markdown, for the person who is asked to approve it.
 
         Args:
-            arguments, context: as `call`.
+            arguments, context: as for `call`.
         """
         if callable(self.definition.approval):
             return str(await self._run(partial(self.definition.approval, self.toolkit), arguments, context))
         return preview.call(self.name, arguments)
 
     async def call(self, arguments: Mapping[str, Any], context: TurnContext) -> Any:
-        """Runs the tool, in a thread if it is not a coroutine function.
+        """Run the tool, in a thread if it is not a coroutine function.
 
         Args:
             arguments: by name, validated.
-            context: what the tool is told about the turn, if it asks.
+            context: the turn, for a tool that has a parameter for it.
         """
         return await self._run(self._method, arguments, context)
 

@@ -1,4 +1,4 @@
-"""How one gets from an object to another that it holds, as one would write it in Python."""
+"""The path from an object to another that it holds, as an expression in Python."""
 
 import re
 from collections import deque
@@ -27,10 +27,10 @@ def attributes(owner: object) -> dict[str, Any]:
 
 
 def path(name: str, chain: Sequence[Any]) -> str:
-    """Return how one gets from the first object of a chain to the last one.
+    """Return the expression that leads from the first object of a chain to the last.
 
     Args:
-        name: what the first one is called.
+        name: the expression for the first object.
         chain: objects, each held by the one before it.
     """
     steps: list[Any] = list(chain[:1])
@@ -46,7 +46,7 @@ def _holds(owner: Any, child: Any) -> bool:
 
 
 def edge(owner: Any, child: Any) -> str:
-    """Return what to write for the step from an object to one that it holds."""
+    """Return the part of the expression that leads from an object to one that it holds."""
     if isinstance(owner, Mapping):
         return next((f"[{short(key)}]" for key, value in list(owner.items()) if value is child or key is child), "[…]")
     if isinstance(owner, (list, tuple, deque)):
@@ -68,6 +68,6 @@ def edge(owner: Any, child: Any) -> str:
 
 
 def short(key: Any) -> str:
-    """Return a key as it is shown in a path."""
+    """Return a key as a path shows it: without memory addresses, and not too long."""
     text = re.sub(r" at 0x[0-9a-f]+", "", repr(key))
     return text if len(text) <= LONGEST_KEY else f"{text[:LONGEST_KEY]}…"

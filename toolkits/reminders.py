@@ -1,3 +1,5 @@
+"""Reminders: texts that the agent sends later."""
+
 from datetime import UTC, datetime
 
 from toolkits.context import TurnContext
@@ -6,19 +8,19 @@ from toolkits.toolkit import Toolkit
 
 
 class Reminders(Toolkit):
-    """Lets an agent write later to the conversation that it is in."""
+    """A tool with which the agent writes to its conversation at a later time."""
 
     @tool
     async def remind(self, context: TurnContext, text: str, at: datetime) -> str:
-        """Sends a text to this conversation at a later time.
+        """Send a text to this conversation at a later time.
 
         Args:
-            text: what is sent, in markdown.
-            at: when, with its offset from UTC, like 2026-11-21T09:00:00+01:00.
+            text: the text to send, in markdown.
+            at: when to send it, with its offset from UTC, like 2026-11-21T09:00:00+01:00.
         """
         if at.tzinfo is None:
-            raise ToolError("Say the time with its offset from UTC. If you do not know the person's time zone, ask.")
+            raise ToolError("Give the time with its offset from UTC. If you do not know the user's time zone, ask.")
         if at <= datetime.now(UTC):
-            raise ToolError(f"That time is over: it is {datetime.now(UTC):%Y-%m-%dT%H:%M:%S%z} now.")
+            raise ToolError(f"That time is in the past: it is now {datetime.now(UTC):%Y-%m-%dT%H:%M:%S%z}.")
         await context.send(text, at=at, key=f"{context.reference}:{at.isoformat()}:{text}")
-        return f"It is sent at {at.isoformat()}."
+        return f"It will be sent at {at.isoformat()}."

@@ -1,8 +1,10 @@
+"""The base class of toolkits."""
+
 from collections.abc import Collection, Mapping
 from typing import Any, ClassVar, Self
 
 from oauth import SettingError
-from toolkits.clone import (
+from toolkits.cloning import (
     CLONE,
     INTERNAL,
     CloneError,
@@ -20,31 +22,32 @@ _FUNCTIONS, _INITIAL, _SPECIALS = INTERNAL
 
 
 class _ToolkitType(type):
-    """Notes the initial values of what is reset, at the moment `__init__` has returned."""
+    """Notes, when `__init__` has returned, the initial values of the attributes that clones reset."""
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
         toolkit = super().__call__(*args, **kwargs)
         object.__setattr__(toolkit, _INITIAL, toolkit._note_initial_values())
         toolkit._note_special_objects()
-        _ = toolkit.functions  # made now: nothing of a template changes once it is made
+        _ = toolkit.functions  # made now, because a finished template does not change
         return toolkit
 
 
 class Toolkit(metaclass=_ToolkitType):
     """A group of tools with state. Every turn gets a clone; the instance given to the agent is a template.
 
-    Its tools are its methods under the decorator `tool`. What a tool keeps on `self` lives as long as the turn.
+    Its tools are its methods with the decorator `tool`. What a tool keeps on `self` lives as long as the turn.
 
     Class attributes:
-        _clone_reset_attrs: names of attributes that a clone has back at their initial value: per-person
-            credentials, clients and caches.
+        _clone_reset_attrs: names of attributes that have their initial value in a clone: per-person credentials,
+            clients and caches.
         _clone_shared_attrs: names of attributes that all clones share by reference, on purpose.
-        private: whether what its tools return is for the sender alone, so that it stays out of what the model
-            sees in another person's turn in the same conversation.
+        private: whether what its tools return is for the sender alone. It is then left out of what the model sees in
+            another person's turn in the same conversation.
         read_only: whether it has only those of its tools that change nothing.
-        auto_approve: names of tools that are called without the yes of their person, though they ask for one.
-        auth: the OAuth provider that its tools need credentials of, and `scopes` which permissions. Anything else
-            that a toolkit calls `auth` is its own affair.
+        auto_approve: names of tools that ask for approval and are nevertheless called without it.
+        auth: the OAuth provider that its tools need credentials of. Anything that is not a provider is the toolkit's
+            own affair.
+        scopes: the permissions that its tools need of that provider.
     """
 
     _clone_reset_attrs: ClassVar[Collection[str]] = ()
@@ -66,7 +69,7 @@ class Toolkit(metaclass=_ToolkitType):
         return functions
 
     def clone(self) -> Self:
-        """A new toolkit for one turn, in which nothing of any person is left.
+        """Return a new toolkit for one turn, with nothing of any person in it.
 
         Raises:
             CloneError: naming the attribute that cannot be copied.
@@ -74,21 +77,21 @@ class Toolkit(metaclass=_ToolkitType):
         target = object.__new__(type(self))
         initial: dict[str, Any] = self.__dict__[_INITIAL]
         reset = {name: self._initial(initial, name) for name in self._clone_reset_attrs}
-        specials = self.__dict__.get(_SPECIALS)  # which a clone has none of
+        specials = self.__dict__.get(_SPECIALS)  # a clone has none
         clone_attributes(self, target, reset=reset, shared=self._clone_shared_attrs, specials=specials)
         object.__setattr__(target, _INITIAL, initial)
         return target
 
     def check_clone(self) -> None:
-        """Proves, at start-up, that a clone shares nothing with this template but what is declared shared.
+        """Check, at start-up, that a clone shares with this template only what is declared shared.
 
         Raises:
-            CloneError: naming the toolkit and the attribute; or one that is declared reset or shared and is not there.
+            CloneError: naming the toolkit and the attribute that is shared, or that is declared and not there.
             TypeError: naming a tool whose signature has no schema.
-            SettingError: naming a tool in `auto_approve` that there is not.
+            SettingError: naming what `auto_approve` has and is no tool that asks for approval.
         """
         check_names(self)
-        self._note_special_objects()  # of the attributes that there are now
+        self._note_special_objects()  # again: attributes may have come since
         try:
             clone = self.clone()
         except CloneError:
@@ -101,14 +104,14 @@ class Toolkit(metaclass=_ToolkitType):
         asking = [name for name, function in self.functions.items() if function.definition.approval]
         if unknown := sorted(set(self.auto_approve).difference(asking)):
             raise SettingError(
-                f"{type(self).__name__} has auto_approve={unknown[0]!r}, which is none of its tools that ask for "
-                f"approval. Those are {', '.join(asking) or 'none'}."
+                f"{type(self).__name__} has auto_approve={unknown[0]!r}, but no tool of that name that asks for "
+                f"approval. Tools that do: {', '.join(asking) or 'none'}."
             )
         for function in self.functions.values():
-            _ = function.parameters  # made now and shared by all clones: a bad signature stops the start
+            _ = function.parameters  # made now and shared by all clones, so that a bad signature stops the start
 
     def own_values(self) -> list[Any]:
-        """The values of the attributes that a clone has of its own."""
+        """Return the values of the attributes that a clone does not share."""
         left_out = (*self._clone_shared_attrs, *INTERNAL)
         return [value for name, value in attributes(self).items() if name not in left_out]
 
@@ -125,7 +128,7 @@ class Toolkit(metaclass=_ToolkitType):
         for name in self._clone_reset_attrs:
             try:
                 initial[name] = deep_copy(self, name, values[name], memo) if name in values else MISSING
-            except CloneError as error:  # raised by `clone`, at start-up
+            except CloneError as error:  # which `clone` raises, at start-up
                 initial[name] = error
         return initial
 

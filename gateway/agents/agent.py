@@ -11,7 +11,7 @@ from gateway.runs.native import engine_of, name_of
 from gateway.settings import ModelSettings, WhenBusy
 from oauth import SettingError
 from toolkits import Function, Message, Toolkit, TurnContext
-from toolkits.clone import check_names, check_nothing_shared, clone_attributes
+from toolkits.cloning import check_names, check_nothing_shared, clone_attributes
 from toolkits.mcp import MCPServer
 
 DEFAULT_ENGINE = "pydantic-ai"

@@ -28,7 +28,7 @@ from gateway.runs.engine import load_engine
 from gateway.runs.events import ToolEnded, TurnEvent
 from oauth import ConsentRequiredError, OAuthProvider
 from toolkits import Toolkit
-from toolkits.clone import INTERNAL
+from toolkits.cloning import INTERNAL
 
 SEED = 2026
 TURN_LIMIT = 2.0  # seconds

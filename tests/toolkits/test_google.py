@@ -58,7 +58,7 @@ async def test_an_attachment_that_is_text_is_read(
     assert (files["costs.csv"]["type"], files["cat.png"]["type"]) == ("text/csv", "image/png")
     assert message["body"].strip() == "see the files"
     assert "rent,800" in await gmail.read_attachment(context, identifier, files["costs.csv"]["id"])
-    with pytest.raises(ToolError, match=r"cat\.png cannot be read as text: it is of the type image/png"):
+    with pytest.raises(ToolError, match=r"cat\.png cannot be read as text: it has the type image/png"):
         await gmail.read_attachment(context, identifier, files["cat.png"]["id"])
     with pytest.raises(ToolError, match="no attachment with that id"):
         await gmail.read_attachment(context, identifier, "99")
@@ -88,12 +88,10 @@ async def test_errors_are_said_plainly(
     emulate: Emulate,
     status: int,
     sentence: str,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("toolkits.google.service.RETRIES", 0)
     emulate.google.fail("/gmail/v1/users/me/labels", status, body={"error": {"code": status, "message": "no"}})
     with pytest.raises(ToolError, match=sentence) as raised:
-        await Gmail(google).list_labels(context)
+        await Gmail(google, retries=0).list_labels(context)
     assert "http" not in str(raised.value)
 
 

@@ -68,16 +68,16 @@ async def test_a_mail_is_shown_and_sent(google: GoogleAuth, context: TurnContext
     "address", ["bob", "bob@", "<>", "bob@example.com carol@example.com", "bób@example.com", "@a.b"]
 )
 async def test_what_is_no_address_is_said_so(google: GoogleAuth, context: TurnContext, address: str) -> None:
-    with pytest.raises(ToolError, match="is no e-mail address"):
+    with pytest.raises(ToolError, match="is not an e-mail address"):
         await shown(Gmail(google), "send_message", context, to=[address], subject="", body="")
 
 
 @pytest.mark.parametrize(
     ("mail", "sentence"),
     [
-        ({"to": []}, "needs somebody in `to`"),
-        ({"body": "x" * 20_001}, "may have 20000 characters"),
-        ({"to": [f"p{number}@example.com" for number in range(51)]}, "may go to 50 people"),
+        ({"to": []}, "needs an address in `to`"),
+        ({"body": "x" * 20_001}, "only 20000 are allowed"),
+        ({"to": [f"p{number}@example.com" for number in range(51)]}, "may go to 50 people at most"),
     ],
 )
 async def test_what_cannot_be_sent_is_not_asked_about(
@@ -141,7 +141,7 @@ async def test_drafts_are_kept_and_not_sent(
 ) -> None:
     gmail = Gmail(google)
     mail: dict[str, Any] = {"to": ["bob@example.com"], "subject": "Plan", "body": "later"}
-    assert (await shown(gmail, "draft_message", context, **mail)).startswith("Keep this as a draft:")
+    assert (await shown(gmail, "draft_message", context, **mail)).startswith("Save this as a draft:")
     assert "Re: Noon?" in await shown(gmail, "draft_reply", context, message_id=question, body="maybe")
     assert (await gmail.draft_message(context, **mail))["draft_id"]
     await gmail.draft_reply(context, question, "maybe")
@@ -156,7 +156,7 @@ async def test_mails_are_labelled_archived_and_trashed(
     ids = [message["id"] for message in (await gmail.search_messages(context, limit=2))["messages"]]
     asked = await shown(gmail, "label_messages", context, message_ids=ids, add=["starred"], remove=["UNREAD"])
     assert asked.startswith(
-        "Change labels (add `starred`, remove `UNREAD`) of:\n\n- `ALICE-MAIL-1 subject (from Sender 1"
+        "Change labels (add `starred`, remove `UNREAD`) of these mails:\n\n- `ALICE-MAIL-1 subject (from Sender 1"
     )
     await gmail.label_messages(context, ids, add=["starred"], remove=["UNREAD"])
     assert ids == [message["id"] for message in (await gmail.search_messages(context, "is:starred"))["messages"]]
@@ -226,7 +226,7 @@ async def test_an_event_is_changed(google: GoogleAuth, context: TurnContext, emu
     changes: dict[str, Any] = {"title": "Dinner", "invite": ["dave@example.com"], "uninvite": ["Carol@example.com"]}
     asked = await shown(calendar, "change_event", context, event_id="e1", **changes)
     assert "- Title: `Lunch`\n- Start: `2026-12-01 (whole day)`" in asked
-    assert "It will have:\n\n- Title: `Dinner`\n- Guests: `bob@example.com, dave@example.com`" in asked
+    assert "This will change:\n\n- Title: `Dinner`\n- Guests: `bob@example.com, dave@example.com`" in asked
     assert (await calendar.change_event(context, "e1", **changes))["title"] == "Dinner"
     (call,) = [call for call in emulate.google.calls("/e1") if call.method == "PATCH"]
     assert call.params["attendees"] == [guests[0], {"email": "dave@example.com"}]
@@ -248,14 +248,14 @@ async def test_an_event_is_added_by_a_sentence(google: GoogleAuth, context: Turn
 async def test_a_file_is_made_and_shared(google: GoogleAuth, context: TurnContext, emulate: Emulate) -> None:
     drive = Drive(google)
     asked = await shown(drive, "upload_file", context, name="plan.md", text="# Plan", mime_type="text/markdown")
-    assert asked == "Make the file `plan.md` (text/markdown):\n\n```\n# Plan\n```"
+    assert asked == "Create the file `plan.md` (text/markdown):\n\n```\n# Plan\n```"
     made = await drive.upload_file(context, "plan.md", "# Plan", "text/markdown")
     assert await drive.read_file(context, made["id"]) == "# Plan"
     asked = await shown(drive, "share_file", context, file_id=made["id"], email="Bob <bob@example.com>", role="writer")
     assert "Share the file `plan.md`" in asked
-    assert "with `bob@example.com`, who may change it then" in asked
+    assert "with `bob@example.com`, who may then change it" in asked
     emulate.google.fail(f"/drive/v3/files/{made['id']}/permissions", 200, body={"id": "p1"})
-    assert await drive.share_file(context, made["id"], "bob@example.com") == "bob@example.com may read it now."
+    assert await drive.share_file(context, made["id"], "bob@example.com") == "bob@example.com may now read it."
     (call,) = emulate.google.calls("/permissions")
     assert (call.params["role"], call.params["type"], call.params["emailAddress"]) == (
         "reader",
@@ -292,5 +292,5 @@ def test_a_tool_that_is_approved_beforehand_has_to_be_there(google: GoogleAuth) 
     gmail = Gmail(google, auto_approve=["archive_messages"])
     assert not gmail.functions["archive_messages"].needs_approval
     assert not gmail.clone().functions["archive_messages"].needs_approval
-    with pytest.raises(SettingError, match="auto_approve='archive', which is none of its tools"):
+    with pytest.raises(SettingError, match="auto_approve='archive', but no tool of that name"):
         Agent(model="test", toolkits=[Gmail(google, auto_approve=["archive"])]).check()

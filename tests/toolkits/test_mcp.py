@@ -27,7 +27,7 @@ from starlette.types import Receive, Scope, Send
 from oauth import ConsentRequiredError, Identity, SettingError
 from toolkits import Conversation, Message, ToolError, TurnContext
 from toolkits.mcp import MCPServer
-from toolkits.mcp import connection as connections
+from toolkits.mcp.timings import MCPTimings
 
 Opened = Callable[[MCPServer], AbstractAsyncContextManager[MCPServer]]
 
@@ -114,8 +114,8 @@ def telling(calls: Calls) -> Iterator[str]:
 
 
 def children(command: list[str]) -> list[int]:
-    found = subprocess.run(["pgrep", "-f", command[-1]], capture_output=True, text=True, check=False).stdout.split()
-    return [int(pid) for pid in found if int(pid) != os.getpid()]
+    ours = ["pgrep", "-P", str(os.getpid()), "-f", command[-1]]
+    return [int(pid) for pid in subprocess.run(ours, capture_output=True, text=True, check=False).stdout.split()]
 
 
 async def test_a_server_on_stdio_is_one_process_for_everybody_and_is_ended(everything_command: list[str]) -> None:
@@ -197,11 +197,9 @@ async def test_an_http_server_that_was_restarted_is_used_again(everything: Every
         assert await call(server, "echo", context("alice"), message="two") == "Echo: two"
 
 
-async def test_a_server_that_stays_away_is_a_plain_error(
-    everything: EverythingServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(connections, "RECONNECT_WAIT", 0.5)
-    async with opened(MCPServer(everything.url, name="Everything")) as server:
+async def test_a_server_that_stays_away_is_a_plain_error(everything: EverythingServer) -> None:
+    timings = MCPTimings(reconnect=0.5)
+    async with opened(MCPServer(everything.url, name="Everything", timings=timings)) as server:
         await asyncio.to_thread(everything.stop)
         with pytest.raises(ToolError, match="Everything cannot be reached now"):
             await call(server, "echo", context("alice"), message="one")
@@ -323,7 +321,7 @@ async def test_a_result_that_is_not_as_it_should_be_is_told_to_the_model() -> No
     async with opened(MCPServer([sys.executable, "-c", UNSOUND], name="unsound")) as server:
         assert await call(server, "image", context("alice")) == "[image/png, 1 KiB]"
         for name in ("structure", "content", "kind"):
-            with pytest.raises(ToolError, match=f"unsound has done {name}, and what it returned cannot be read"):
+            with pytest.raises(ToolError, match=f"unsound has done {name}, but its result cannot be read"):
                 await call(server, name, context("alice"))
 
 
@@ -375,12 +373,12 @@ async def test_an_error_code_of_a_servers_own_is_its_answer_and_nothing_else(
         await wait_until_async(begun, 10, "the call has begun")
         connection = server._connection
         assert connection is not None
-        used = connection._open
+        used = connection._session
         with pytest.raises(ToolError, match="telling refused refuse: that is my own number"):
             await call(server, "refuse", context("alice"), code=code)
         assert calls.count == 2
         assert json.loads(await call(server, "whoami", context("carol"), word="on"))["word"] == "on"
-        assert connection._open is used
+        assert connection._session is used
         assert not slow.done()
         slow.cancel()
         await asyncio.gather(slow, return_exceptions=True)
@@ -392,11 +390,11 @@ async def test_an_error_code_of_its_own_does_not_end_a_server_on_stdio(code: int
     async with opened(MCPServer([sys.executable, "-c", REFUSING, str(called)], name="refusing")) as server:
         connection = server._connection
         assert connection is not None
-        used = connection._open
+        used = connection._session
         for _ in range(2):
             with pytest.raises(ToolError, match="refusing refused refuse: that is my own number"):
                 await call(server, "refuse", context("alice"), code=code)
-        assert connection._open is used
+        assert connection._session is used
     assert called.read_text() == "called called "
 
 
@@ -430,30 +428,27 @@ async def test_a_streamed_answer_that_ends_too_early_is_told_as_unknown(calls: C
         async with opened(MCPServer(f"{thread.url}/mcp", name="telling")) as server:
             connection = server._connection
             assert connection is not None
-            used = connection._open
+            used = connection._session
             with pytest.raises(ToolError, match="not known whether telling has done that: its answer broke off"):
                 await call(server, "whoami", context("alice"), word="cut")
             assert json.loads(await call(server, "whoami", context("bob"), word="on"))["word"] == "on"
-            assert connection._open is used
+            assert connection._session is used
 
 
-async def test_a_call_without_an_answer_in_time_is_told_as_unknown(
-    telling: str, calls: Calls, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(connections, "CALL_TIMEOUT", 0.5)
-    async with opened(MCPServer(telling, name="telling")) as server:
+async def test_a_call_without_an_answer_in_time_is_told_as_unknown(telling: str) -> None:
+    async with opened(MCPServer(telling, name="telling", timings=MCPTimings(call=0.5))) as server:
         with pytest.raises(ToolError, match="not known whether telling has done that: no answer came"):
             await call(server, "linger", context("alice"))
         assert json.loads(await call(server, "whoami", context("bob"), word="on"))["word"] == "on"
 
 
-async def test_a_server_that_is_not_there_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_server_that_is_not_there_stops_the_start() -> None:
     for server in (MCPServer("http://127.0.0.1:9/mcp"), MCPServer(["no-such-command-anywhere"])):
         with pytest.raises(SettingError, match="could not be started or reached"):
             await server.start()
-    monkeypatch.setattr(connections, "START_TIMEOUT", 0.5)
+    command = [sys.executable, "-c", "import time; time.sleep(60)"]
     with pytest.raises(SettingError, match=r"'sleeper'.*did not answer within"):
-        await MCPServer([sys.executable, "-c", "import time; time.sleep(60)"], name="sleeper").start()
+        await MCPServer(command, name="sleeper", timings=MCPTimings(start=0.5)).start()
 
 
 async def test_nothing_is_left_of_a_server_that_was_stopped(telling: str) -> None:
@@ -568,7 +563,7 @@ async def test_a_call_under_way_ends_although_the_token_changes(calls: Calls) ->
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
-        (("example.com/mcp",), "no address"),
+        (("example.com/mcp",), "not the address"),
         (("https://me:pw@example.com/mcp",), "password"),
         (([],), "command"),
     ],
@@ -580,7 +575,7 @@ def test_a_server_that_cannot_be_is_refused(arguments: tuple[Any], named: str) -
 
 
 def test_peoples_tokens_do_not_travel_in_clear() -> None:
-    with pytest.raises(SettingError, match="in clear"):
+    with pytest.raises(SettingError, match="unencrypted"):
         MCPServer("http://example.com/mcp", auth=FakeProvider())
     with pytest.raises(SettingError, match="is a command"):
         MCPServer(["server"], auth=FakeProvider())

@@ -1,4 +1,4 @@
-"""Google's services, each person's with their own account."""
+"""Toolkits of Google's services. Each person uses their own account."""
 
 from toolkits.google.calendar import Calendar
 from toolkits.google.drive import Drive

@@ -1,4 +1,4 @@
-"""Google Calendar, by its REST API: https://developers.google.com/workspace/calendar/api/v3/reference"""
+"""Google Calendar, through its REST API: https://developers.google.com/workspace/calendar/api/v3/reference"""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,20 +16,24 @@ WRITE = "https://www.googleapis.com/auth/calendar.events"
 FREE_BUSY = "https://www.googleapis.com/auth/calendar.freebusy"
 
 MOST_EVENTS = 50  # in one answer
-MOST_DAYS = 366
-MOST_CALENDARS = 20
+MOST_DAYS = 366  # in one answer
+MOST_CALENDARS = 20  # in one answer
 
 END_FIRST = "The end has to be after the start."
 NO_EVENT = "The user has no event with that id."
 
 
 class EventPage(TypedDict):
+    """Some of the events that were found, and where to go on."""
+
     time_zone: str
     events: list[Event]
     next_page: str | None
 
 
 class Busy(TypedDict):
+    """A time in which somebody is busy."""
+
     start: str
     end: str
 
@@ -52,14 +56,14 @@ class Calendar(GoogleToolkit):
         limit: int = 20,
         page: str | None = None,
     ) -> EventPage:
-        """List events of the user's calendar, in order of their beginning.
+        """List the events of the user's calendar, earliest first.
 
         Args:
-            start: from when on, with its time zone; from now on unless given.
-            days: how many days from then.
-            query: only events with these words in them.
+            start: list events from this time on, given with its time zone. Default: now.
+            days: how many days to list, counted from start.
+            query: list only events that contain these words.
             limit: how many events to return, 50 at most.
-            page: the next_page of an earlier answer, to go on from there, with the other arguments as they were.
+            page: the next_page of an earlier answer, to get the next events. Repeat the other arguments unchanged.
         """
         begin = _aware(start or datetime.now(UTC))
         end = begin + timedelta(days=min(max(days, 1), MOST_DAYS))
@@ -88,7 +92,7 @@ class Calendar(GoogleToolkit):
         """Read one event of the user's calendar.
 
         Args:
-            event_id: the id that list_events gave.
+            event_id: the event's id, from list_events.
         """
         return read(await self._get(context, event_id))
 
@@ -96,12 +100,12 @@ class Calendar(GoogleToolkit):
     async def find_busy_times(
         self, context: TurnContext, start: datetime, end: datetime, people: list[str] | None = None
     ) -> dict[str, list[Busy] | str]:
-        """Find when people are busy: the user, or those whose calendars the user may see.
+        """Find out when the user is busy, or other people whose calendars the user can see.
 
         Args:
-            start: from when, with its time zone.
-            end: until when, with its time zone.
-            people: their e-mail addresses; the user alone unless given.
+            start: the beginning of the time to look at, with its time zone.
+            end: the end of the time to look at, with its time zone.
+            people: the e-mail addresses of the people. Default: only the user.
         """
         begin, until = _aware(start), _aware(end)
         if not begin < until <= begin + timedelta(days=MOST_DAYS):
@@ -116,7 +120,7 @@ class Calendar(GoogleToolkit):
 
     async def _creating(self, context: TurnContext, **event: Any) -> str:
         await self.check_permission(context, WRITE)
-        return f"Create this event, and invite whom it names:\n\n{shown(await self._new(context, **event))}"
+        return f"Create this event, and invite its guests:\n\n{shown(await self._new(context, **event))}"
 
     @tool(approval=_creating)
     async def create_event(
@@ -130,16 +134,16 @@ class Calendar(GoogleToolkit):
         location: str = "",
         description: str = "",
     ) -> Event:
-        """Create an event in the user's calendar. Who is invited gets an e-mail.
+        """Create an event in the user's calendar. Invited people get an e-mail.
 
         Args:
-            title: what it is called.
-            start: when it begins; in the calendar's own time zone unless it says another one.
+            title: the event's title.
+            start: when it begins. Without a time zone, this is in the calendar's own time zone.
             end: when it ends.
-            whole_days: whether it is for whole days, from that of start to that of end, both included.
-            attendees: the e-mail addresses of whom to invite.
-            location: where it is.
-            description: more about it, as plain text.
+            whole_days: true if it lasts whole days, from the day of start to the day of end, both included.
+            attendees: the e-mail addresses of the people to invite.
+            location: where it takes place.
+            description: more about the event, as plain text.
         """
         event = await self._new(context, title, start, end, whole_days, attendees, location, description)
         made = await self.execute(
@@ -152,14 +156,14 @@ class Calendar(GoogleToolkit):
 
     async def _adding(self, context: TurnContext, text: str) -> str:
         await self.check_permission(context, WRITE)
-        return f"Create an event, as Google reads it from this:\n\n{preview.block(_short(text))}"
+        return f"Create an event from this text, as Google understands it:\n\n{preview.block(_short(text))}"
 
     @tool(approval=_adding)
     async def quick_add(self, context: TurnContext, text: str) -> Event:
         """Create an event in the user's calendar from a sentence, like "Lunch with Bob tomorrow at noon".
 
         Args:
-            text: what and when, in the user's words.
+            text: what happens and when, in the user's words.
         """
         made = await self.execute(
             context,
@@ -173,7 +177,7 @@ class Calendar(GoogleToolkit):
         await self.check_permission(context, WRITE)
         event = await self._get(context, event_id)
         changed = shown(await self._changes(context, event, **changes))
-        return f"Change this event, and tell its guests:\n\n{shown(event)}\n\nIt will have:\n\n{changed}"
+        return f"Change this event, and tell its guests:\n\n{shown(event)}\n\nThis will change:\n\n{changed}"
 
     @tool(approval=_changing)
     async def change_event(
@@ -189,18 +193,18 @@ class Calendar(GoogleToolkit):
         location: str | None = None,
         description: str | None = None,
     ) -> Event:
-        """Change an event of the user's calendar. What is not given stays. Its guests get an e-mail.
+        """Change an event in the user's calendar. Its guests get an e-mail. Leave out what stays the same.
 
         Args:
-            event_id: the id that list_events gave.
-            title: what it is called from now on.
-            start: when it begins, if that changes, together with end.
-            end: when it ends, if that changes, together with start.
-            whole_days: whether start and end are whole days, both included.
-            invite: the e-mail addresses of more guests.
-            uninvite: the e-mail addresses of guests who are not wanted any more.
-            location: where it is from now on.
-            description: more about it, as plain text, in place of what there was.
+            event_id: the event's id, from list_events.
+            title: the new title.
+            start: when it begins now. Give start and end together.
+            end: when it ends now. Give start and end together.
+            whole_days: true if it now lasts whole days, from the day of start to the day of end, both included.
+            invite: the e-mail addresses of guests to add.
+            uninvite: the e-mail addresses of guests to remove.
+            location: the new place.
+            description: the new description, as plain text. It replaces the old one.
         """
         event = await self._get(context, event_id)
         changes = await self._changes(
@@ -226,7 +230,7 @@ class Calendar(GoogleToolkit):
         """Delete an event from the user's calendar. Its guests get an e-mail.
 
         Args:
-            event_id: the id that list_events gave.
+            event_id: the event's id, from list_events.
         """
         await self.execute(
             context,
@@ -235,7 +239,7 @@ class Calendar(GoogleToolkit):
             missing=NO_EVENT,
             writes=True,
         )
-        return "It is deleted."
+        return "The event is deleted."
 
     async def _get(self, context: TurnContext, event_id: str) -> dict[str, Any]:
         found: dict[str, Any] = await self.execute(
@@ -257,7 +261,7 @@ class Calendar(GoogleToolkit):
         location: str = "",
         description: str = "",
     ) -> dict[str, Any]:
-        """An event as Google takes it: https://developers.google.com/workspace/calendar/api/v3/reference/events"""
+        """Return an event for Google: https://developers.google.com/workspace/calendar/api/v3/reference/events"""
         event: dict[str, Any] = {"summary": title, **await self._times(context, start, end, whole_days)}
         event |= {"attendees": guests(attendees)} if attendees else {}
         event |= {"location": location} if location else {}
@@ -281,25 +285,25 @@ class Calendar(GoogleToolkit):
         if start is not None and end is not None:
             changes |= await self._times(context, start, end, whole_days)
         elif start is not None or end is not None:
-            raise ToolError("Where the time changes, both start and end have to be given.")
+            raise ToolError("To change the time, give both start and end.")
         if invite or uninvite:
             leaving = {guest["email"].lower() for guest in guests(uninvite or [])}
             everybody = [*event.get("attendees", []), *guests(invite or [])]
             by_address = {guest.get("email", "").lower(): guest for guest in reversed(everybody)}
             changes["attendees"] = [guest for email, guest in reversed(by_address.items()) if email not in leaving]
         if not changes:
-            raise ToolError("There is nothing to change in that.")
+            raise ToolError("There is nothing to change: give at least one new value.")
         return changes
 
     async def _times(
         self, context: TurnContext, start: datetime, end: datetime, whole_days: bool
     ) -> dict[str, dict[str, str]]:
         if (start.tzinfo is None) != (end.tzinfo is None):
-            raise ToolError("Either both start and end have a time zone, or none of them.")
+            raise ToolError("Give both start and end with a time zone, or both without.")
         if whole_days:
             if end.date() < start.date():
                 raise ToolError(END_FIRST)
-            # The last day, for Google, is the one that it is over on.
+            # Google takes the day after the last day as the end.
             return {"start": {"date": str(start.date())}, "end": {"date": str(end.date() + timedelta(days=1))}}
         if end <= start:
             raise ToolError(END_FIRST)
@@ -309,20 +313,20 @@ class Calendar(GoogleToolkit):
             context, lambda calendar: calendar.events().list(calendarId="primary", maxResults=1), scope=READ
         )
         if not page.get("timeZone"):
-            raise ToolError("The calendar has no time zone of its own: give start and end with one.")
+            raise ToolError("The calendar has no time zone of its own: give start and end with a time zone.")
         zone = {"timeZone": page["timeZone"]}
         return {"start": {"dateTime": start.isoformat(), **zone}, "end": {"dateTime": end.isoformat(), **zone}}
 
 
 def _short(text: str) -> str:
     if len(text) > MOST_DESCRIPTION_CHARACTERS:
-        raise ToolError(f"That may have {MOST_DESCRIPTION_CHARACTERS} characters, and has {len(text)}.")
+        raise ToolError(f"The text has {len(text)} characters, but only {MOST_DESCRIPTION_CHARACTERS} are allowed.")
     return text
 
 
 def _busy(calendar: dict[str, Any]) -> list[Busy] | str:
     if calendar.get("errors"):
-        return "This calendar cannot be seen."
+        return "The user cannot see this calendar."
     return [{"start": busy["start"], "end": busy["end"]} for busy in calendar.get("busy", [])]
 
 

@@ -1,4 +1,4 @@
-"""Google Drive, by its REST API: https://developers.google.com/workspace/drive/api/reference/rest/v3"""
+"""Google Drive, through its REST API: https://developers.google.com/workspace/drive/api/reference/rest/v3"""
 
 from typing import Any, Literal
 
@@ -18,8 +18,8 @@ SHARE = "https://www.googleapis.com/auth/drive"
 
 MOST_FILES = 50  # in one answer
 MOST_BYTES = 5_000_000  # of a file that is read
-MOST_CHARACTERS = 40_000
-MOST_UPLOADED_CHARACTERS = 20_000  # their owner reads all of them before they approve it
+MOST_CHARACTERS = 40_000  # of a file that is read
+MOST_UPLOADED_CHARACTERS = 20_000  # the person reads all of them before they approve
 FIELDS = "id, name, mimeType, modifiedTime, size, owners(emailAddress), webViewLink"
 
 NO_FILE = "The user has no file with that id."
@@ -34,6 +34,8 @@ TEXTS = ("application/json", "application/xml", "application/x-yaml", "applicati
 
 
 class File(TypedDict, total=False):
+    """What is known about a file."""
+
     id: str
     name: str
     type: str
@@ -49,6 +51,8 @@ MAY = {"reader": "read", "commenter": "read and comment on", "writer": "change"}
 
 
 class FilePage(TypedDict):
+    """Some of the files that were found, and where to go on."""
+
     files: list[File]
     next_page: str | None
 
@@ -65,12 +69,12 @@ class Drive(GoogleToolkit):
     async def search_files(
         self, context: TurnContext, words: str = "", limit: int = 10, page: str | None = None
     ) -> FilePage:
-        """Search the user's files, the latest first.
+        """Search the user's files. Without words, list the files that were changed last.
 
         Args:
-            words: what is in their names or texts; empty for the latest files.
+            words: words in the names or texts of the files.
             limit: how many files to return, 50 at most.
-            page: the next_page of an earlier answer, to go on from there, with the same words.
+            page: the next_page of an earlier answer, to get the next files. Repeat the same words.
         """
         escaped = words.replace("\\", "\\\\").replace("'", "\\'")
         query = f"trashed = false and (name contains '{escaped}' or fullText contains '{escaped}')"
@@ -80,7 +84,7 @@ class Drive(GoogleToolkit):
                 q=query if words else "trashed = false",
                 pageSize=min(max(limit, 1), MOST_FILES),
                 pageToken=page,
-                # Google sorts by relevance, and by nothing else, where a text is searched for.
+                # Google sorts a search for words by relevance, and takes no other order.
                 orderBy=None if words else "modifiedTime desc",
                 fields=f"nextPageToken, files({FIELDS})",
             ),
@@ -90,10 +94,10 @@ class Drive(GoogleToolkit):
 
     @tool(read_only=True)
     async def read_file(self, context: TurnContext, file_id: str) -> str:
-        """Read a file of the user's as text: a document as markdown, a spreadsheet's first sheet as CSV.
+        """Read one of the user's files as text: a document as markdown, the first sheet of a spreadsheet as CSV.
 
         Args:
-            file_id: the id that search_files gave.
+            file_id: the file's id, from search_files.
         """
         found = await self._get(context, file_id)
         kind = found.get("mimeType", "")
@@ -126,7 +130,7 @@ class Drive(GoogleToolkit):
         place = ""
         if folder_id is not None:
             place = f" in the folder {preview.line((await self._get(context, folder_id)).get('name', ''))}"
-        return f"Make the file {preview.line(name)} ({mime_type}){place}:\n\n{preview.block(text)}"
+        return f"Create the file {preview.line(name)} ({mime_type}){place}:\n\n{preview.block(text)}"
 
     @tool(approval=_uploading)
     async def upload_file(
@@ -137,13 +141,13 @@ class Drive(GoogleToolkit):
         mime_type: TextType = "text/plain",
         folder_id: str | None = None,
     ) -> File:
-        """Make a file of a text in the user's Drive. Nobody else sees it until it is shared.
+        """Create a text file in the user's Drive. Nobody else can see it until it is shared.
 
         Args:
-            name: what it is called, with its extension.
-            text: what is in it.
-            mime_type: what kind of text that is.
-            folder_id: the id of the folder that it goes to; the topmost one unless given.
+            name: the file's name, with its extension.
+            text: the content.
+            mime_type: the kind of text.
+            folder_id: the id of the folder to put it in. Default: the top folder.
         """
         _check_length(text)
         body = {"name": name, "mimeType": mime_type, **({"parents": [folder_id]} if folder_id is not None else {})}
@@ -161,16 +165,18 @@ class Drive(GoogleToolkit):
         await self.check_permission(context, SHARE)
         file, person = _file(await self._get(context, file_id)), _person(email)
         shown = f"{preview.line(file.get('name', ''))} ({preview.line(file.get('link', file_id))})"
-        return f"Share the file {shown} with {preview.line(person)}, who may {MAY[role]} it then, and tell them."
+        return (
+            f"Share the file {shown} with {preview.line(person)}, who may then {MAY[role]} it, and tell them by e-mail."
+        )
 
     @tool(approval=_sharing)
     async def share_file(self, context: TurnContext, file_id: str, email: str, role: Role = "reader") -> str:
-        """Share a file of the user's with somebody, who gets an e-mail.
+        """Share one of the user's files with another person, who gets an e-mail.
 
         Args:
-            file_id: the id that search_files gave.
-            email: the address of their Google account.
-            role: what they may do with it.
+            file_id: the file's id, from search_files.
+            email: the e-mail address of the person.
+            role: what the person may do with the file.
         """
         permission = {"type": "user", "role": role, "emailAddress": _person(email)}
         await self.execute(
@@ -180,7 +186,7 @@ class Drive(GoogleToolkit):
             missing=NO_FILE,
             writes=True,
         )
-        return f"{permission['emailAddress']} may {MAY[role]} it now."
+        return f"{permission['emailAddress']} may now {MAY[role]} it."
 
     async def _get(self, context: TurnContext, file_id: str) -> dict[str, Any]:
         found: dict[str, Any] = await self.execute(
@@ -191,13 +197,13 @@ class Drive(GoogleToolkit):
 
 def _check_length(text: str) -> None:
     if len(text) > MOST_UPLOADED_CHARACTERS:
-        raise ToolError(f"A file may have {MOST_UPLOADED_CHARACTERS} characters, and this has {len(text)}.")
+        raise ToolError(f"The text has {len(text)} characters, but only {MOST_UPLOADED_CHARACTERS} are allowed.")
 
 
 def _person(email: str) -> str:
     people = addresses([email])
     if len(people) != 1:
-        raise ToolError("It takes one e-mail address.")
+        raise ToolError("Give one e-mail address.")
     return people[0].addr_spec
 
 

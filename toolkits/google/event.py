@@ -1,4 +1,4 @@
-"""An event as Google has it: https://developers.google.com/workspace/calendar/api/v3/reference/events"""
+"""Events, as Google returns them, for the model and for people: https://developers.google.com/workspace/calendar/api/v3/reference/events"""
 
 from collections.abc import Sequence
 from datetime import date, timedelta
@@ -10,11 +10,13 @@ from toolkits import preview
 from toolkits.google.mail import addresses
 from toolkits.google.service import shortened
 
-MOST_ATTENDEES = 20
+MOST_ATTENDEES = 20  # of an event that the model reads
 MOST_DESCRIPTION_CHARACTERS = 2_000
 
 
 class Event(TypedDict, total=False):
+    """An event, for the model."""
+
     id: str
     title: str
     start: str
@@ -27,6 +29,7 @@ class Event(TypedDict, total=False):
 
 
 def read(item: dict[str, Any]) -> Event:
+    """Return an event for the model, from what Google returned."""
     event: Event = {
         "id": item["id"],
         "title": item.get("summary", ""),
@@ -42,7 +45,7 @@ def read(item: dict[str, Any]) -> Event:
 
 
 def shown(event: dict[str, Any]) -> str:
-    """An event, or what changes in one, in markdown for the person whose it is."""
+    """Return an event, or the changes of one, as markdown for its owner."""
     invited = ", ".join(guest.get("email", "") for guest in event.get("attendees", []))
     fields = {
         "Title": event.get("summary"),
@@ -57,11 +60,16 @@ def shown(event: dict[str, Any]) -> str:
 
 
 def guests(addressees: Sequence[str]) -> list[dict[str, Any]]:
+    """Return guests for Google, from e-mail addresses.
+
+    Raises:
+        ToolError: naming what is not an address.
+    """
     return [{"email": address.addr_spec} for address in addresses(addressees)]
 
 
 def _when(moment: dict[str, str]) -> str:
-    """A time, or a day for an event that lasts whole days."""
+    """Return the time; for an event that lasts whole days, the day."""
     return moment.get("dateTime") or moment.get("date", "")
 
 
@@ -75,5 +83,5 @@ def _named(moment: dict[str, str]) -> str:
 
 
 def _inclusive(end: dict[str, str]) -> dict[str, str]:
-    """The end of an event; where it lasts whole days its last one, and not the day on which it is over."""
+    """Return the end of an event; if it lasts whole days its last day, where Google has the day after."""
     return {"date": str(date.fromisoformat(end["date"]) - timedelta(days=1))} if end.get("date") else end

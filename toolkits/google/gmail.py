@@ -1,4 +1,4 @@
-"""Gmail, by its REST API: https://developers.google.com/workspace/gmail/api/reference/rest"""
+"""Gmail, through its REST API: https://developers.google.com/workspace/gmail/api/reference/rest"""
 
 import asyncio
 from typing import Any
@@ -18,7 +18,7 @@ COMPOSE = "https://www.googleapis.com/auth/gmail.compose"
 MODIFY = "https://www.googleapis.com/auth/gmail.modify"
 
 MOST_MESSAGES = 25  # in one answer
-MOST_BODY_CHARACTERS = 20_000
+MOST_BODY_CHARACTERS = 20_000  # of a mail, or of all mails of a thread
 MOST_ATTACHMENT_BYTES = 5_000_000
 
 NO_MESSAGE = "The user has no message with that id."
@@ -27,20 +27,28 @@ NO_ATTACHMENT = "That message has no attachment with that id."
 
 
 class MessagePage(TypedDict):
+    """Some of the mails that were found, and where to go on."""
+
     messages: list[Summary]
     next_page: str | None
 
 
 class SentMessage(TypedDict):
+    """A mail that was sent."""
+
     id: str
     thread_id: str
 
 
 class Draft(TypedDict):
+    """A draft that was saved."""
+
     draft_id: str
 
 
 class Label(TypedDict):
+    """A label of the user's mail."""
+
     id: str
     name: str
 
@@ -60,10 +68,10 @@ class Gmail(GoogleToolkit):
         """Search the user's mail, newest first.
 
         Args:
-            query: what to look for, as in Gmail's search box, like "from:alice is:unread newer_than:7d";
-                empty for the latest messages.
+            query: a search as in Gmail's search box, like "from:alice is:unread newer_than:7d". Without one, the
+                latest messages are returned.
             limit: how many messages to return, 25 at most.
-            page: the next_page of an earlier answer, to go on from there.
+            page: the next_page of an earlier answer, to get the next messages. Repeat the same query.
         """
         most = min(max(limit, 1), MOST_MESSAGES)
         found = await self.execute(
@@ -77,10 +85,10 @@ class Gmail(GoogleToolkit):
 
     @tool(read_only=True)
     async def read_message(self, context: TurnContext, message_id: str) -> MailMessage:
-        """Read one message of the user's mail in full.
+        """Read one of the user's mails in full.
 
         Args:
-            message_id: the id that search_messages gave.
+            message_id: the mail's id, from search_messages.
         """
         message = await self.execute(
             context,
@@ -92,10 +100,10 @@ class Gmail(GoogleToolkit):
 
     @tool(read_only=True)
     async def read_thread(self, context: TurnContext, thread_id: str) -> list[MailMessage]:
-        """Read a conversation of the user's mail, oldest message first.
+        """Read all mails of a thread, oldest first.
 
         Args:
-            thread_id: the thread_id that search_messages gave.
+            thread_id: the thread's id, from search_messages.
         """
         thread = await self.execute(
             context,
@@ -111,8 +119,8 @@ class Gmail(GoogleToolkit):
         """Read an attachment that is text.
 
         Args:
-            message_id: the message that it is in.
-            attachment_id: its id, as read_message gave it.
+            message_id: the id of the mail that has the attachment.
+            attachment_id: the attachment's id, from read_message.
         """
         message = await self.execute(
             context,
@@ -133,7 +141,7 @@ class Gmail(GoogleToolkit):
 
     @tool(read_only=True)
     async def list_labels(self, context: TurnContext) -> list[Label]:
-        """List the labels of the user's mail, which a search may name as "label:NAME"."""
+        """List the labels of the user's mail. A search takes them as "label:NAME"."""
         found = await self.execute(context, lambda gmail: gmail.users().labels().list(userId="me"), scope=READ)
         return [{"id": label["id"], "name": label["name"]} for label in found.get("labels", [])]
 
@@ -151,14 +159,14 @@ class Gmail(GoogleToolkit):
         cc: list[str] | None = None,
         bcc: list[str] | None = None,
     ) -> SentMessage:
-        """Send a new mail from the user. To answer one, use reply_to_message.
+        """Send a new mail as the user. To answer a mail, use reply_to_message.
 
         Args:
             to: e-mail addresses, each with or without a name: "Bob <bob@example.com>".
-            subject: in one line.
-            body: plain text, as the user would sign it.
-            cc: more addresses, which everybody sees.
-            bcc: more addresses, which nobody sees.
+            subject: the subject, in one line.
+            body: the text, plain, as the user would sign it.
+            cc: addresses of people who get a copy.
+            bcc: addresses of people who get a copy that the others do not see.
         """
         return await self._send(context, new_mail(to, subject, body, cc, bcc))
 
@@ -170,18 +178,18 @@ class Gmail(GoogleToolkit):
     async def reply_to_message(
         self, context: TurnContext, message_id: str, body: str, reply_all: bool = False
     ) -> SentMessage:
-        """Answer a mail of the user's, in its thread.
+        """Answer one of the user's mails, in its thread.
 
         Args:
-            message_id: the id of the mail that is answered, as search_messages gave it.
-            body: plain text, as the user would sign it.
-            reply_all: whether it goes to everybody who got that mail, and not to its sender alone.
+            message_id: the id of the mail to answer, from search_messages.
+            body: the text, plain, as the user would sign it.
+            reply_all: true to answer everybody who got the mail, false to answer only its sender.
         """
         return await self._send(context, await self._reply(context, message_id, body, to_all=reply_all))
 
     async def _drafting(self, context: TurnContext, **mail: Any) -> str:
         await self.check_permission(context, COMPOSE)
-        return f"Keep this as a draft:\n\n{new_mail(**mail).shown()}"
+        return f"Save this as a draft:\n\n{new_mail(**mail).shown()}"
 
     @tool(approval=_drafting)
     async def draft_message(
@@ -193,30 +201,30 @@ class Gmail(GoogleToolkit):
         cc: list[str] | None = None,
         bcc: list[str] | None = None,
     ) -> Draft:
-        """Keep a new mail among the user's drafts, without sending it.
+        """Save a new mail in the user's drafts, without sending it.
 
         Args:
             to: e-mail addresses, each with or without a name: "Bob <bob@example.com>".
-            subject: in one line.
-            body: plain text, as the user would sign it.
-            cc: more addresses, which everybody sees.
-            bcc: more addresses, which nobody sees.
+            subject: the subject, in one line.
+            body: the text, plain, as the user would sign it.
+            cc: addresses of people who get a copy.
+            bcc: addresses of people who get a copy that the others do not see.
         """
         return await self._draft(context, new_mail(to, subject, body, cc, bcc))
 
     async def _drafting_reply(self, context: TurnContext, message_id: str, body: str, reply_all: bool = False) -> str:
         await self.check_permission(context, COMPOSE)
         mail = await self._reply(context, message_id, body, to_all=reply_all)
-        return f"Keep this answer as a draft:\n\n{mail.shown()}"
+        return f"Save this answer as a draft:\n\n{mail.shown()}"
 
     @tool(approval=_drafting_reply)
     async def draft_reply(self, context: TurnContext, message_id: str, body: str, reply_all: bool = False) -> Draft:
-        """Keep an answer to a mail of the user's among their drafts, without sending it.
+        """Save an answer to one of the user's mails in their drafts, without sending it.
 
         Args:
-            message_id: the id of the mail that is answered, as search_messages gave it.
-            body: plain text, as the user would sign it.
-            reply_all: whether it is for everybody who got that mail, and not for its sender alone.
+            message_id: the id of the mail to answer, from search_messages.
+            body: the text, plain, as the user would sign it.
+            reply_all: true to answer everybody who got the mail, false to answer only its sender.
         """
         return await self._draft(context, await self._reply(context, message_id, body, to_all=reply_all))
 
@@ -230,7 +238,7 @@ class Gmail(GoogleToolkit):
         await self._label_ids(context, add, remove)
         changes = [f"add {preview.line(label)}" for label in add or ()]
         changes += [f"remove {preview.line(label)}" for label in remove or ()]
-        return f"Change labels ({', '.join(changes)}) of:\n\n{await self._listed(context, message_ids)}"
+        return f"Change labels ({', '.join(changes)}) of these mails:\n\n{await self._listed(context, message_ids)}"
 
     @tool(approval=_labelling)
     async def label_messages(
@@ -240,39 +248,38 @@ class Gmail(GoogleToolkit):
         add: list[str] | None = None,
         remove: list[str] | None = None,
     ) -> str:
-        """Add labels to mails of the user's, or remove some. UNREAD, STARRED and IMPORTANT are labels, too.
+        """Add labels to the user's mails, or remove labels. UNREAD, STARRED and IMPORTANT are labels, too.
 
         Args:
-            message_ids: the ids that search_messages gave, 25 at most.
-            add: names of labels, as list_labels gave them.
-            remove: names of labels, as list_labels gave them.
+            message_ids: the ids of the mails, from search_messages, 25 at most.
+            add: the names of labels to add, from list_labels.
+            remove: the names of labels to remove, from list_labels.
         """
         added, removed = await self._label_ids(context, add, remove)
         return await self._modify(context, message_ids, addLabelIds=added, removeLabelIds=removed)
 
     async def _archiving(self, context: TurnContext, message_ids: list[str]) -> str:
-        return f"Archive:\n\n{await self._listed(context, message_ids)}"
+        return f"Archive these mails:\n\n{await self._listed(context, message_ids)}"
 
     @tool(approval=_archiving)
     async def archive_messages(self, context: TurnContext, message_ids: list[str]) -> str:
-        """Take mails out of the user's inbox. They stay among all mail.
+        """Archive mails: take them out of the user's inbox, and keep them in All Mail.
 
         Args:
-            message_ids: the ids that search_messages gave, 25 at most.
+            message_ids: the ids of the mails, from search_messages, 25 at most.
         """
         return await self._modify(context, message_ids, removeLabelIds=["INBOX"])
 
     async def _trashing(self, context: TurnContext, message_ids: list[str]) -> str:
-        return (
-            f"Move to the trash, from which Gmail deletes after 30 days:\n\n{await self._listed(context, message_ids)}"
-        )
+        mails = await self._listed(context, message_ids)
+        return f"Move these mails to the trash, where Gmail deletes them after 30 days:\n\n{mails}"
 
     @tool(approval=_trashing)
     async def trash_messages(self, context: TurnContext, message_ids: list[str]) -> str:
-        """Move mails of the user's to the trash.
+        """Move the user's mails to the trash, where they are deleted after 30 days.
 
         Args:
-            message_ids: the ids that search_messages gave, 25 at most.
+            message_ids: the ids of the mails, from search_messages, 25 at most.
         """
         return await self._modify(context, message_ids, addLabelIds=["TRASH"], removeLabelIds=["INBOX"])
 
@@ -319,7 +326,7 @@ class Gmail(GoogleToolkit):
             label["id"]: label["id"] for label in labels
         }
         if not add and not remove:
-            raise ToolError("There is no label to add, and none to remove.")
+            raise ToolError("Give at least one label to add or to remove.")
         for label in (*(add or ()), *(remove or ())):
             if label not in ids and label.casefold() not in ids:
                 raise ToolError(f"The user has no label {label!r}.")
@@ -327,13 +334,16 @@ class Gmail(GoogleToolkit):
         return added, removed
 
     async def _listed(self, context: TurnContext, message_ids: list[str]) -> str:
-        """The messages that something is about to be done to, for the person whose they are."""
+        """Return a list of mails in markdown, for their owner, who is to approve what will be done with them."""
         await self.check_permission(context, MODIFY)
         messages = await asyncio.gather(*(self._summary(context, identifier) for identifier in _checked(message_ids)))
         return "\n".join(f"- {preview.line(_described(message))}" for message in messages)
 
     async def _attachment(self, context: TurnContext, message_id: str, attachment_id: str) -> dict[str, str]:
-        """Its content. Gmail gives it another id each time: the part's own id is the one that lasts."""
+        """Return the content of an attachment.
+
+        Gmail returns another attachment id each time. The id that lasts is the part's own.
+        """
 
         def request(gmail: Any) -> Any:
             attachments = gmail.users().messages().attachments()
@@ -359,7 +369,7 @@ class Gmail(GoogleToolkit):
 
 def _checked(message_ids: list[str]) -> list[str]:
     if not 0 < len(message_ids) <= MOST_MESSAGES:
-        raise ToolError(f"It takes 1 to {MOST_MESSAGES} messages at once.")
+        raise ToolError(f"Give 1 to {MOST_MESSAGES} messages at once.")
     return message_ids
 
 

@@ -1,4 +1,4 @@
-"""A mail that is about to be sent: https://developers.google.com/workspace/gmail/api/guides/sending"""
+"""Mails to send: https://developers.google.com/workspace/gmail/api/guides/sending"""
 
 import base64
 from collections.abc import Mapping, Sequence
@@ -15,16 +15,17 @@ from toolkits import preview
 from toolkits.function import ToolError
 
 MOST_RECIPIENTS = 50
-MOST_CHARACTERS = 20_000  # of a body: its sender reads all of it before they approve it
+MOST_CHARACTERS = 20_000  # of a body: the person reads all of it before they approve
 REPLY_HEADERS = ["From", "Reply-To", "To", "Cc", "Subject", "Message-ID", "References"]
 
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """A mail, of which Gmail fills in who sends it.
+    """A mail to send. Gmail fills in the sender.
 
     Args:
-        in_reply_to, references: of the mail that it answers, and `thread_id` its thread.
+        in_reply_to, references: the headers of an answer (RFC 5322, section 3.6.4).
+        thread_id: Gmail's id of the thread of an answer.
     """
 
     to: Sequence[Address]
@@ -37,26 +38,26 @@ class Mail:
     thread_id: str | None = None
 
     def check(self) -> None:
-        """Proves that it can be sent.
+        """Check that the mail can be sent.
 
         Raises:
-            ToolError: saying what stands against it.
+            ToolError: saying why it cannot.
         """
         if not self.to:
-            raise ToolError("It needs somebody in `to`.")
+            raise ToolError("The mail needs an address in `to`.")
         if len(self.to) + len(self.cc) + len(self.bcc) > MOST_RECIPIENTS:
-            raise ToolError(f"It may go to {MOST_RECIPIENTS} people at once, and no more.")
+            raise ToolError(f"The mail may go to {MOST_RECIPIENTS} people at most.")
         if len(self.body) > MOST_CHARACTERS:
-            raise ToolError(f"Its body may have {MOST_CHARACTERS} characters, and has {len(self.body)}.")
+            raise ToolError(f"The body has {len(self.body)} characters, but only {MOST_CHARACTERS} are allowed.")
 
     def shown(self) -> str:
-        """All of it, in markdown, for the person who sends it."""
+        """Return the whole mail as markdown, for the person who sends it."""
         fields = {"To": self.to, "Cc": self.cc, "Bcc": self.bcc}
         lines = [f"- {name}: {preview.line(_joined(people))}" for name, people in fields.items() if people]
         return "\n".join((*lines, f"- Subject: {preview.line(self.subject)}", "", preview.block(self.body)))
 
     def resource(self) -> dict[str, Any]:
-        """As Gmail takes it: https://developers.google.com/workspace/gmail/api/reference/rest/v1/users.messages"""
+        """Return the mail for Gmail: https://developers.google.com/workspace/gmail/api/reference/rest/v1/users.messages"""
         message = EmailMessage(policy=SMTP)
         for name, people in (("To", self.to), ("Cc", self.cc), ("Bcc", self.bcc)):
             if people:
@@ -76,10 +77,10 @@ def new_mail(
     cc: Sequence[str] | None = None,
     bcc: Sequence[str] | None = None,
 ) -> Mail:
-    """A mail that answers none.
+    """Return a mail that is not an answer.
 
     Raises:
-        ToolError: saying what stands against it.
+        ToolError: saying why it cannot be sent.
     """
     mail = Mail(addresses(to), _in_one_line(subject), body, addresses(cc or ()), addresses(bcc or ()))
     mail.check()
@@ -87,15 +88,17 @@ def new_mail(
 
 
 def reply_to(message: Mapping[str, Any], body: str, *, to_all: bool, own: Sequence[str]) -> Mail:
-    """An answer to a message, in its thread: https://developers.google.com/workspace/gmail/api/guides/threads
+    """Return an answer to a message, in its thread.
+
+    https://developers.google.com/workspace/gmail/api/guides/threads
 
     Args:
-        message: as Gmail gives it, with `REPLY_HEADERS`.
-        to_all: whether it goes to everybody who got that message.
-        own: the addresses of who answers, which it does not go to.
+        message: the message as Gmail returns it, with `REPLY_HEADERS`.
+        to_all: whether the answer goes to everybody who got the message.
+        own: the addresses of the person who answers, to which it does not go.
 
     Raises:
-        ToolError: saying what stands against it.
+        ToolError: saying why it cannot be sent.
     """
     headers = {header["name"].lower(): header["value"] for header in message["payload"].get("headers", [])}
     is_own = "SENT" in message.get("labelIds", [])
@@ -117,28 +120,28 @@ def reply_to(message: Mapping[str, Any], body: str, *, to_all: bool, own: Sequen
 
 
 def addresses(texts: Sequence[str]) -> Sequence[Address]:
-    """E-mail addresses, with or without a name.
+    """Parse e-mail addresses, each with or without a name.
 
     Raises:
-        ToolError: naming what is none.
+        ToolError: naming what is not an address.
     """
     found: dict[str, Address] = {}
     for text in filter(None, map(_in_one_line, texts)):
         try:
             header: Any = SMTP.header_factory("To", text)
-        except (IndexError, HeaderParseError) as error:  # what the parser raises where a text ends too early
-            raise ToolError(f"{text!r} is no e-mail address.") from error
+        except (IndexError, HeaderParseError) as error:  # raised by the parser if a text ends too early
+            raise ToolError(f"{text!r} is not an e-mail address.") from error
         if header.defects or not all(_is_whole(address) for address in header.addresses):
-            raise ToolError(f"{text!r} is no e-mail address.")
+            raise ToolError(f"{text!r} is not an e-mail address.")
         found |= {address.addr_spec.lower(): address for address in header.addresses}
     return tuple(found.values())
 
 
 def _in_header(value: str) -> Sequence[Address]:
-    """The addresses in a header of a mail that came, of which many are not written as they should be."""
+    """Parse the addresses in a header of a received mail, as far as they are well-formed: often they are not."""
     found: dict[str, Address] = {}
     for name, spec in getaddresses([_in_one_line(value)]):
-        with suppress(IndexError, HeaderParseError, ValueError):  # what the parser raises of one that is none
+        with suppress(IndexError, HeaderParseError, ValueError):  # raised by the parser if this is not an address
             address = Address(display_name=name, addr_spec=spec)
             found.setdefault(address.addr_spec.lower(), address)
     return tuple(found.values())

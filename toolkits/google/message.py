@@ -1,4 +1,4 @@
-"""A mail as Gmail gives it: https://developers.google.com/workspace/gmail/api/reference/rest/v1/users.messages"""
+"""Received mails, as Gmail returns them, for the model: https://developers.google.com/workspace/gmail/api/reference/rest/v1/users.messages"""
 
 import base64
 from collections.abc import Iterator
@@ -28,6 +28,8 @@ Summary = TypedDict(
 
 
 class Attachment(TypedDict):
+    """What is known about an attachment."""
+
     id: str
     name: str
     type: str
@@ -35,11 +37,14 @@ class Attachment(TypedDict):
 
 
 class MailMessage(Summary):
+    """A mail in full."""
+
     body: str
     attachments: list[Attachment]
 
 
 def summarize(message: dict[str, Any]) -> Summary:
+    """Return a mail without its body, for the model."""
     headers = {header["name"].lower(): header["value"] for header in message.get("payload", {}).get("headers", [])}
     fields = {name.lower(): headers[name.lower()] for name in HEADERS if name.lower() in headers}
     fields |= {"id": message["id"], "thread_id": message["threadId"], "snippet": message.get("snippet", "")}
@@ -47,6 +52,7 @@ def summarize(message: dict[str, Any]) -> Summary:
 
 
 def read(message: dict[str, Any], limit: int) -> MailMessage:
+    """Return a mail in full, for the model; of the body `limit` characters."""
     attachments: list[Attachment] = [
         {
             "id": part["partId"],
@@ -66,7 +72,7 @@ def _body(payload: dict[str, Any], limit: int) -> str:
 
 
 def _texts(part: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """The text parts of a MessagePart that are not attachments, the first of a kind last."""
+    """Yield the type and text of each text in a MessagePart that is not an attachment, the first of a type last."""
     for child in reversed(part.get("parts", [])):
         yield from _texts(child)
     data = part.get("body", {}).get("data")
@@ -75,7 +81,7 @@ def _texts(part: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def files(part: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The parts of a MessagePart that are attachments."""
+    """Yield the parts of a MessagePart that are attachments."""
     for child in part.get("parts", []):
         yield from files(child)
     if part.get("filename"):
@@ -83,5 +89,6 @@ def files(part: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def decoded(data: str) -> str:
+    """Decode the text of a part."""
     padded = data + "=" * (-len(data) % 4)
     return base64.urlsafe_b64decode(padded).decode("utf-8", errors="replace")

@@ -1,3 +1,5 @@
+"""What the toolkits of Google's services have in common: requests to Google, and what the model is told of errors."""
+
 import asyncio
 import json
 from collections.abc import Callable, Collection
@@ -20,24 +22,26 @@ from toolkits.function import ToolError
 from toolkits.toolkit import Toolkit
 
 REQUEST_TIMEOUT = 20  # seconds for one request to Google
-RETRIES = 2  # of a request that met a rate limit or a server error, with exponential backoff
+RETRIES = 2
 
-UNKNOWN = "Google did not answer properly: it is not known whether that was done. Look before you try it again."
+UNKNOWN = "Google did not answer properly, so it is not known whether that was done. Check before you try again."
 
 BuildRequest = Callable[[Any], Any]
 
 
 class GoogleToolkit(Toolkit):
-    """What the toolkits of Google's services have in common: the service, called as the person who asked.
+    """The base class of the toolkits of Google's services, which are called as the person who asked.
 
-    The service is described by Google's discovery document, which comes with google-api-python-client
-    (https://developers.google.com/discovery/v1/reference/apis). It holds no credentials: each request carries
+    Google's discovery document describes the service, and comes with google-api-python-client
+    (https://developers.google.com/discovery/v1/reference/apis). The service holds no credentials: each request carries
     its own.
 
     Args:
-        auth: how people connect their Google account; one with the client of the environment unless given.
-        read_only: whether it has only the tools that change nothing, and asks people for those permissions alone.
-        auto_approve: names of tools that are called without the person's yes.
+        auth: how people connect their Google account. Default: with the client of GOOGLE_CLIENT_ID.
+        read_only: whether it has only the tools that change nothing, and asks people only for the permissions of these.
+        auto_approve: names of tools that are called without asking the person for approval.
+        retries: how often a reading request that met a rate limit or a server error is repeated, with exponential
+            backoff.
     """
 
     _clone_shared_attrs = ("auth",)
@@ -49,24 +53,30 @@ class GoogleToolkit(Toolkit):
     write_scopes: ClassVar[frozenset[str]]
 
     def __init__(
-        self, auth: GoogleAuth | None = None, *, read_only: bool = False, auto_approve: Collection[str] = ()
+        self,
+        auth: GoogleAuth | None = None,
+        *,
+        read_only: bool = False,
+        auto_approve: Collection[str] = (),
+        retries: int = RETRIES,
     ) -> None:
         self.auth: GoogleAuth = auth or GoogleAuth()
         self.read_only = read_only
         self.auto_approve = tuple(auto_approve)
         self.scopes = self.read_scopes if read_only else self.read_scopes | self.write_scopes
+        self._retries = retries
         self._service: Any = None
 
     async def execute(
         self, context: TurnContext, request: BuildRequest, *, scope: str, missing: str = "", writes: bool = False
     ) -> Any:
-        """Executes one request as the sender of the turn's message.
+        """Execute one request as the sender of the turn's message.
 
         Args:
             request: builds the request from the service.
-            scope: the permission that it needs.
-            missing: what the model is told where Google finds nothing: "The user has no event with that id."
-            writes: whether it changes something, and is not repeated where Google may have done it.
+            scope: the permission that the request needs.
+            missing: what the model is told if Google finds nothing: "The user has no event with that id."
+            writes: whether the request changes something. It is then not repeated, as Google may have carried it out.
 
         Returns:
             The decoded body of the answer.
@@ -87,23 +97,23 @@ class GoogleToolkit(Toolkit):
             raise ConsentRequiredError(self.auth.name, scopes) from None
 
     async def check_permission(self, context: TurnContext, scope: str) -> None:
-        """Proves that a permission was granted, before a question to which a yes would come to nothing.
+        """Check that the person granted a permission, so that they are not asked to approve what would fail.
 
         Raises:
             ToolError: if the person declined it.
-            ConsentRequiredError: if they were not asked for it.
+            ConsentRequiredError: if the person has not been asked for it.
         """
         await context.credentials(self.auth.name, frozenset({scope}))
 
     def _execute(self, credentials: Credentials, request: BuildRequest, missing: str, writes: bool) -> Any:
         if self._service is None:
             self._service = build_service(self.api, self.version, self.auth.base_url)
-        # httplib2 is not thread-safe and tools of one turn run side by side: each request has its own.
+        # httplib2 is not thread-safe, and tools of one turn run at the same time: each request has its own.
         http = AuthorizedHttp(credentials, http=httplib2.Http(timeout=REQUEST_TIMEOUT))
         try:
-            return request(self._service).execute(http=http, num_retries=0 if writes else RETRIES)
+            return request(self._service).execute(http=http, num_retries=0 if writes else self._retries)
         except HttpError as error:
-            raise ToolError(_told(error, missing, writes=writes)) from error
+            raise ToolError(_sentence(error, missing, writes=writes)) from error
         except (OSError, httplib2.HttpLib2Error) as error:
             if not writes:
                 raise
@@ -111,20 +121,24 @@ class GoogleToolkit(Toolkit):
 
 
 def shortened(text: str, limit: int) -> str:
-    """A text of which the end is left out, which says so, if it is too long for a model."""
+    """Return a text without its end, and a note of that, if it is too long for a model."""
     return text if len(text) <= limit else f"{text[:limit]}\n[{len(text) - limit} more characters]"
 
 
 def not_readable(name: str, kind: str, size: int) -> ToolError:
-    return ToolError(f"{name} cannot be read as text: it is of the type {kind}, with {size} bytes.")
+    """Return the error of a file that is not text, or too large."""
+    return ToolError(f"{name} cannot be read as text: it has the type {kind} and {size} bytes.")
 
 
-def _told(error: HttpError, missing: str, *, writes: bool) -> str:
-    """What the model is told of an error (https://developers.google.com/workspace/gmail/api/guides/handle-errors)."""
+def _sentence(error: HttpError, missing: str, *, writes: bool) -> str:
+    """Return what the model is told of an error.
+
+    https://developers.google.com/workspace/gmail/api/guides/handle-errors
+    """
     if error.status_code == HTTPStatus.NOT_FOUND and missing:
         return missing
     if error.status_code == HTTPStatus.TOO_MANY_REQUESTS:
-        return "Google asks for a pause: too much was asked of it for this user. Try again later."
+        return "Google asks for a pause, because there were too many requests for this user. Try again later."
     if error.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR and writes:
         return UNKNOWN
     if error.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -133,17 +147,17 @@ def _told(error: HttpError, missing: str, *, writes: bool) -> str:
 
 
 def build_service(api: str, version: str, base_url: str | None) -> Any:
-    """A service without credentials, from the shared document.
+    """Return a service without credentials, from the shared document.
 
     Args:
-        base_url: one root for all of Google's endpoints, or `None` for Google's own.
+        base_url: the root of all endpoints; `None` for Google's own.
     """
     return build_from_document(_discovery_document(api, version, base_url), http=httplib2.Http())
 
 
 @cache
 def _discovery_document(api: str, version: str, base_url: str | None) -> dict[str, Any]:
-    """The parsed document, which everybody's services share. Nothing in it is anybody's."""
+    """Return the parsed document, which all services share. It has nothing of any person."""
     documents = files("googleapiclient.discovery_cache") / "documents"
     document: dict[str, Any] = json.loads((documents / f"{api}.{version}.json").read_text(encoding="utf-8"))
     if base_url is not None:
@@ -153,7 +167,9 @@ def _discovery_document(api: str, version: str, base_url: str | None) -> dict[st
 
 
 def _visit(resource: Any, description: dict[str, Any]) -> None:
-    """Builds every resource once: the client completes the descriptions of methods as it meets them, which two
-    threads must not do at the same time."""
+    """Build every resource once.
+
+    The client completes the description of a method when it first meets it, which two threads must not do at once.
+    """
     for name, nested in description.get("resources", {}).items():
         _visit(getattr(resource, name)(), nested)

@@ -1,3 +1,5 @@
+"""A connection to an MCP server, which is opened anew when it dies."""
+
 import asyncio
 import json
 import logging
@@ -13,13 +15,9 @@ from tenacity import RetryCallState, wait_exponential_jitter
 
 from oauth.errors import UnderstudyError
 from toolkits.function import ToolError
+from toolkits.mcp.timings import DEFAULT_MCP_TIMINGS, MCPTimings
 from toolkits.mcp.transport import Failure, Streams, failure_of, watched
 
-START_TIMEOUT = 20.0  # seconds until a server has told its tools
-RECONNECT_WAIT = 10.0  # seconds that a call waits for a server that is away
-CALL_TIMEOUT = 120.0  # seconds for one call
-CLOSE_TIMEOUT = 10.0  # seconds until a connection that is closed is left to itself
-LONGEST_PAUSE = 30.0  # seconds between two tries to connect
 MOST_PAGES = 100  # of a list of tools
 
 log = logging.getLogger(__name__)
@@ -41,7 +39,9 @@ class _ClosedError(UnderstudyError):
 
 
 @dataclass
-class _Open:
+class _Session:
+    """An open connection; `closed` is set when it has died."""
+
     client: Client
     closed: asyncio.Event
 
@@ -49,62 +49,66 @@ class _Open:
 class Connection:
     """A connection to a server, opened anew when it dies. Calls of many turns share it.
 
-    A task of its own opens it and closes it, as the SDK wants it; calls come from any task.
+    A task of its own opens and closes it, as the SDK requires. Any task may call.
 
     Args:
         name: what the server is called in messages.
-        connect: opens the streams to it.
+        connect: opens the streams to the server.
     """
 
-    def __init__(self, name: str, connect: Callable[[], Streams]) -> None:
+    def __init__(self, name: str, connect: Callable[[], Streams], timings: MCPTimings = DEFAULT_MCP_TIMINGS) -> None:
         self._name = name
         self._connect = connect
-        self._open: _Open | None = None
+        self._timings = timings
+        self._session: _Session | None = None
         self._changed = asyncio.Event()
         self._stopping = asyncio.Event()
         self._failure: BaseException | None = None
-        self._pause = wait_exponential_jitter(max=LONGEST_PAUSE)
+        self._pause = wait_exponential_jitter(max=timings.longest_pause)
         self._task: asyncio.Task[None] | None = None
         self.tools: tuple[Tool, ...] = ()
 
     async def start(self) -> None:
-        """Connects and lists the tools.
+        """Connect, and list the tools.
 
         Raises:
-            ServerUnreachableError: naming the reason.
+            ServerUnreachableError: saying why.
             ServerUnauthorizedError: if the server does not accept the credentials.
         """
-        self._task = asyncio.create_task(self._keep(), name=f"mcp-{self._name}")
+        self._task = asyncio.create_task(self._keep_open(), name=f"mcp-{self._name}")
         try:
-            async with asyncio.timeout(START_TIMEOUT):
-                while self._open is None:
+            async with asyncio.timeout(self._timings.start):
+                while self._session is None:
                     if self._failure is not None:
                         raise _reason(self._failure)
-                    await self._change()
+                    await self._wait_for_change()
         except TimeoutError:
             await self.stop()
-            raise ServerUnreachableError(f"it did not answer within {START_TIMEOUT:.0f} seconds") from None
+            raise ServerUnreachableError(f"it did not answer within {self._timings.start:.0f} seconds") from None
         except (ServerUnreachableError, ServerUnauthorizedError, asyncio.CancelledError):
             await self.stop()
             raise
 
     async def stop(self) -> None:
-        """Closes it; a child process is ended."""
+        """Close the connection, and end a child process."""
         self._stopping.set()
-        self._tell_change()
+        self._changed.set()
         if self._task is not None:
-            if self._open is None:  # it is being connected to, which may take as long as it likes
+            if self._session is None:  # it is connecting, which may take any time
                 self._task.cancel()
-            _, late = await asyncio.wait([self._task], timeout=CLOSE_TIMEOUT)
+            _, late = await asyncio.wait([self._task], timeout=self._timings.close)
             for task in late:
                 task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
             self._task = None
 
     async def call(self, name: str, arguments: Mapping[str, Any], meta: Mapping[str, Any]) -> CallToolResult:
-        """Calls a tool.
+        """Call a tool.
 
-        A call that the server has not taken is made again, once; one that it may have taken never is.
+        A call that did not reach the server is repeated once. A call that may have reached it is never repeated.
+
+        Args:
+            meta: the metadata of the request.
 
         Raises:
             ToolError: if there is no result.
@@ -112,42 +116,42 @@ class Connection:
         """
         _check_sendable(arguments)
         for attempt in (1, 2):
-            current = await self._current()
+            session = await self._open_session()
             try:
-                return await self._call(current, name, arguments, meta)
-            except _ClosedError as error:  # whatever the SDK makes of a connection that dies under a call
+                return await self._call(session, name, arguments, meta)
+            except _ClosedError as error:  # whatever the SDK makes of a connection that dies during a call
                 raise ToolError(_unknown(self._name, "the connection to it was lost")) from error
             except MCPError as error:
                 match failure_of(error):
                     case Failure.UNAUTHORIZED:
                         raise ServerUnauthorizedError from error
                     case Failure.NOT_SENT:
-                        current.closed.set()
+                        session.closed.set()
                         if attempt == 1:
                             continue
                         raise ToolError(f"{self._name} cannot be reached now: {error.message}.") from error
                     case Failure.LOST:
-                        current.closed.set()
+                        session.closed.set()
                         raise ToolError(_unknown(self._name, "the connection to it was lost")) from error
                     case Failure.BROKEN_OFF:
                         raise ToolError(_unknown(self._name, "its answer broke off")) from error
                     case Failure.TIMED_OUT:
-                        reason = f"no answer came in {CALL_TIMEOUT:.0f} seconds"
+                        reason = f"no answer came in {self._timings.call:.0f} seconds"
                         raise ToolError(_unknown(self._name, reason)) from error
                     case None:
                         raise ToolError(f"{self._name} refused {name}: {error.message}") from error
-            except (ValueError, RuntimeError) as error:  # the SDK's, of a result that is not as it should be
-                log.warning("%s returned what cannot be read: %s", self._name, error)
-                raise ToolError(f"{self._name} has done {name}, and what it returned cannot be read.") from error
+            except (ValueError, RuntimeError) as error:  # the SDK found the result invalid
+                log.warning("%s returned a result of %s that cannot be read: %s", self._name, name, error)
+                raise ToolError(f"{self._name} has done {name}, but its result cannot be read.") from error
         raise AssertionError("a second attempt ends the call")
 
     async def _call(
-        self, current: _Open, name: str, arguments: Mapping[str, Any], meta: Mapping[str, Any]
+        self, session: _Session, name: str, arguments: Mapping[str, Any], meta: Mapping[str, Any]
     ) -> CallToolResult:
         calling = asyncio.ensure_future(
-            current.client.call_tool(name, dict(arguments), CALL_TIMEOUT, meta=dict(meta))  # type: ignore[arg-type]
+            session.client.call_tool(name, dict(arguments), self._timings.call, meta=dict(meta))  # type: ignore[arg-type]
         )
-        closing = asyncio.ensure_future(current.closed.wait())
+        closing = asyncio.ensure_future(session.closed.wait())
         try:
             await asyncio.wait([calling, closing], return_when=asyncio.FIRST_COMPLETED)
             if not calling.done():
@@ -158,22 +162,24 @@ class Connection:
             calling.cancel()
             await asyncio.gather(calling, closing, return_exceptions=True)
 
-    async def _current(self) -> _Open:
+    async def _open_session(self) -> _Session:
+        """Return the open connection, after waiting for one if need be."""
         try:
-            async with asyncio.timeout(RECONNECT_WAIT):
-                while self._open is None or self._open.closed.is_set():
+            async with asyncio.timeout(self._timings.reconnect):
+                while self._session is None or self._session.closed.is_set():
                     if self._failure is not None and isinstance(
                         reason := _reason(self._failure), ServerUnauthorizedError
                     ):
                         raise reason
                     if self._stopping.is_set():
                         raise ToolError(f"{self._name} cannot be reached now.")
-                    await self._change()
+                    await self._wait_for_change()
         except TimeoutError:
             raise ToolError(f"{self._name} cannot be reached now.") from None
-        return self._open
+        return self._session
 
-    async def _keep(self) -> None:
+    async def _keep_open(self) -> None:
+        """Connect again and again, with growing pauses, until it is stopped."""
         state = RetryCallState(None, None, (), {})  # type: ignore[arg-type]
         state.attempt_number = 0
         while not self._stopping.is_set():
@@ -183,17 +189,19 @@ class Connection:
                 await self._serve(closed)
             except Exception as error:  # noqa: BLE001 - the SDK wraps what a transport raises in groups
                 self._failure = error
-            self._open = None
-            self._tell_change()
+            self._session = None
+            self._changed.set()
             if self._failure is not None:
                 log.warning("%s cannot be reached: %s", self._name, _reason(self._failure))
-            if time.monotonic() - began > LONGEST_PAUSE:
+            if time.monotonic() - began > self._timings.longest_pause:
                 state.attempt_number = 0
             if state.attempt_number:  # the first time it is tried again at once
-                await self._rest(self._pause(state))
+                await self._sleep(self._pause(state))
             state.attempt_number += 1
 
     async def _serve(self, closed: asyncio.Event) -> None:
+        """Connect once, and keep the list of tools current until the connection ends."""
+
         async def listen(message: Any) -> None:
             if isinstance(message, ToolListChangedNotification):
                 relist.set()
@@ -209,27 +217,28 @@ class Connection:
             while not closed.is_set() and not self._stopping.is_set():
                 relist.clear()
                 self.tools = await _list_tools(client)
-                self._open = _Open(client, closed)
-                self._tell_change()
+                self._session = _Session(client, closed)
+                self._changed.set()
                 await _first(closed, self._stopping, relist)
 
-    async def _rest(self, seconds: float) -> None:
+    async def _sleep(self, seconds: float) -> None:
         try:
             async with asyncio.timeout(seconds):
                 await self._stopping.wait()
         except TimeoutError:
             return
 
-    def _tell_change(self) -> None:
-        self._changed.set()
-
-    async def _change(self) -> None:
+    async def _wait_for_change(self) -> None:
         self._changed.clear()
         await self._changed.wait()
 
 
 def _check_sendable(arguments: Mapping[str, Any]) -> None:
-    """What cannot be written as JSON in UTF-8 would end the connection, with the calls of everybody else in it."""
+    """Check that arguments are JSON in UTF-8: else they would end the connection, with everybody's calls on it.
+
+    Raises:
+        ToolError: if they are not.
+    """
     try:
         json.dumps(arguments, allow_nan=False, ensure_ascii=False).encode()
     except (ValueError, TypeError) as error:
@@ -258,7 +267,7 @@ async def _first(*events: asyncio.Event) -> None:
 
 
 def _reason(error: BaseException) -> Exception:
-    """The plain reason in what the SDK raises, which may be a group of groups."""
+    """Return the plain reason in what the SDK raised, which may be a group of groups."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     if isinstance(error, MCPError) and failure_of(error) is Failure.UNAUTHORIZED:
@@ -269,4 +278,4 @@ def _reason(error: BaseException) -> Exception:
 
 
 def _unknown(name: str, reason: str) -> str:
-    return f"It is not known whether {name} has done that: {reason}. Look before you try again."
+    return f"It is not known whether {name} has done that: {reason}. Check before you try again."

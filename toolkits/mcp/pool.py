@@ -1,3 +1,5 @@
+"""A limited number of connections to one MCP server, each of one person."""
+
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -7,14 +9,13 @@ from dataclasses import dataclass, field
 from oauth import Identity
 from toolkits.function import ToolError
 from toolkits.mcp.connection import Connection
-
-IDLE_FOR = 300.0  # seconds after which a connection that nobody uses is closed
-SWEEP_EVERY = 60.0  # seconds
-POOL_WAIT = 10.0  # seconds that a call waits for a free connection
+from toolkits.mcp.timings import DEFAULT_MCP_TIMINGS, MCPTimings
 
 
 @dataclass
 class _Entry:
+    """A connection in the pool. A `retired` one is no longer in it, and closes after its last call."""
+
     connection: Connection
     credential: str = field(repr=False)
     users: int = 0
@@ -23,19 +24,28 @@ class _Entry:
 
 
 class ConnectionPool:
-    """Connections of people, each its person's alone: at most so many, the least recently used closed first.
+    """Connections of people, each used by its person alone. The least recently used makes room for another.
 
     Args:
-        open_connection: opens one with somebody's access token.
+        name: what the server is called in messages.
+        most: how many connections there may be at once.
+        open_connection: opens a connection with a person's access token.
     """
 
-    def __init__(self, name: str, most: int, open_connection: Callable[[str], Awaitable[Connection]]) -> None:
+    def __init__(
+        self,
+        name: str,
+        most: int,
+        open_connection: Callable[[str], Awaitable[Connection]],
+        timings: MCPTimings = DEFAULT_MCP_TIMINGS,
+    ) -> None:
         self._name = name
+        self._timings = timings
         self._most = most
         self._open_connection = open_connection
         self._entries: dict[Identity, _Entry] = {}
         self._opening: dict[Identity, asyncio.Lock] = {}
-        self._opens = 0
+        self._opening_count = 0
         self._freed = asyncio.Condition()
         self._sweeper: asyncio.Task[None] | None = None
 
@@ -43,9 +53,11 @@ class ConnectionPool:
         return len(self._entries)
 
     def start(self) -> None:
+        """Begin to close idle connections."""
         self._sweeper = asyncio.create_task(self._sweep(), name=f"mcp-{self._name}-sweeper")
 
     async def stop(self) -> None:
+        """Close all connections."""
         if self._sweeper is not None:
             self._sweeper.cancel()
             await asyncio.gather(self._sweeper, return_exceptions=True)
@@ -55,10 +67,10 @@ class ConnectionPool:
 
     @asynccontextmanager
     async def connection(self, identity: Identity, credential: str) -> AsyncIterator[Connection]:
-        """A person's connection, while the block lasts. One that was opened with another credential is replaced.
+        """Lend a person's connection for a block. One that was opened with another credential is replaced.
 
         Raises:
-            ToolError: if all connections are in use, and stay so.
+            ToolError: if all connections stay in use.
         """
         entry = await self._take(identity, credential)
         try:
@@ -72,7 +84,7 @@ class ConnectionPool:
                 self._freed.notify_all()
 
     async def drop(self, identity: Identity) -> None:
-        """Takes a person's connection out of the pool, and closes it when the last call over it has ended."""
+        """Take a person's connection out of the pool, and close it after its last call."""
         if entry := self._entries.pop(identity, None):
             entry.retired = True
             if not entry.users:
@@ -91,29 +103,31 @@ class ConnectionPool:
                     entry = _Entry(await self._open_connection(credential), credential)
                     self._entries[identity] = entry
                 finally:
-                    self._opens -= 1
+                    self._opening_count -= 1
             entry.users += 1
         if not lock.locked():
             self._opening.pop(identity, None)
         return entry
 
     async def _make_room(self) -> None:
+        """Reserve a place for one more connection."""
         try:
-            async with asyncio.timeout(POOL_WAIT), self._freed:
-                while len(self._entries) + self._opens >= self._most:
+            async with asyncio.timeout(self._timings.pool), self._freed:
+                while len(self._entries) + self._opening_count >= self._most:
                     idle = [(entry.used_at, identity) for identity, entry in self._entries.items() if not entry.users]
                     if idle:
                         await self.drop(min(idle, key=lambda each: each[0])[1])
                     else:
                         await self._freed.wait()
-                self._opens += 1
+                self._opening_count += 1
         except TimeoutError:
-            raise ToolError(f"Too many people use {self._name} just now. Try again in a minute.") from None
+            raise ToolError(f"Too many people are using {self._name} at the moment. Try again in a minute.") from None
 
     async def _sweep(self) -> None:
+        """Close idle connections, again and again."""
         while True:
-            await asyncio.sleep(SWEEP_EVERY)
-            long_ago = time.monotonic() - IDLE_FOR
+            await asyncio.sleep(self._timings.sweep)
+            long_ago = time.monotonic() - self._timings.idle
             for identity, entry in list(self._entries.items()):
                 if not entry.users and entry.used_at < long_ago:
                     await self.drop(identity)

@@ -17,7 +17,7 @@ LONGEST = 100_000  # characters of a result
 
 
 def as_text(result: CallToolResult) -> str:
-    """What a result says. What is no text is named in a line."""
+    """Return a result as text. Content that is not text becomes a line that names it."""
     text = "\n".join(_describe(content) for content in result.content)
     if not text and result.structured_content is not None:
         text = to_json(result.structured_content).decode()

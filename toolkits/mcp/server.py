@@ -1,3 +1,5 @@
+"""MCP servers as an operator names them, and their tools as an agent has them."""
+
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,6 +11,7 @@ from oauth import OAuthProvider, SettingError
 from oauth.settings import is_loopback
 from toolkits.context import TurnContext
 from toolkits.function import ToolError
+from toolkits.mcp.timings import DEFAULT_MCP_TIMINGS, MCPTimings
 
 if TYPE_CHECKING:
     from mcp_types import CallToolResult, Tool
@@ -18,13 +21,13 @@ if TYPE_CHECKING:
 
 MAX_CONNECTIONS = 32
 IDENTITY = "understudy/identity"
-"""The key in `_meta` of each call: whose turn it is. A prefix and a name, as the specification wants it
-(https://modelcontextprotocol.io/specification/2025-06-18/basic/index#meta)."""
+"""The key in the metadata (`_meta`) of each call under which the server finds whose turn it is. It has a prefix and a
+name, as https://modelcontextprotocol.io/specification/2025-06-18/basic/index#meta requires."""
 
 
 @dataclass(frozen=True, eq=False)
 class MCPTool:
-    """A tool of a server. It is the same for everybody; who calls it is in the context.
+    """A tool of a server. It is the same for everybody: the context says who calls it.
 
     Args:
         parameters: JSON Schema of the arguments.
@@ -38,7 +41,7 @@ class MCPTool:
     read_only: bool = False
 
     async def call(self, arguments: Mapping[str, Any], context: TurnContext) -> str:
-        """Calls it for the sender of the turn's message; returns text for the model.
+        """Call the tool for the sender of the turn's message; return text for the model.
 
         Raises:
             ToolError: in one plain sentence, if there is no result.
@@ -50,23 +53,25 @@ class MCPTool:
 class MCPServer:
     """A Model Context Protocol server whose tools an agent may call.
 
-    It is connected to once, when the gateway starts, and shared by every copy of the agent; each call tells the server
-    whose turn it is, in its metadata. With `auth`, each person has a connection of their own, with their own token.
-    The server is offered no sampling, no roots and no elicitation.
+    The gateway connects to it once, at start-up, and every copy of the agent shares the connection. The metadata of
+    each call tells the server whose turn it is. With `auth`, each person has a connection of their own, with their own
+    token. The server is offered no sampling, no roots and no elicitation.
 
     Args:
         server: the address of a streamable HTTP endpoint, or a command and its arguments for a server on stdio.
-        name: what it is called in messages; else the command or the host.
-        env: more environment variables for the command, which else gets a few harmless ones.
-        headers: for each request to the endpoint.
-        auth: the OAuth provider whose access token the endpoint wants of each person, and `scopes` which permissions.
-        private: whether what its tools return is for the sender alone; always so with `auth`.
-        approval: whether the person whose turn it is has to say yes in the chat before a tool is called that is not
+        name: what it is called in messages. Default: the host or the command.
+        env: environment variables for the command, besides the few harmless ones that it always gets.
+        headers: sent with each request to the endpoint.
+        auth: the OAuth provider whose access token the endpoint wants from each person.
+        scopes: the permissions that the endpoint needs of that provider.
+        private: whether what its tools return is for the sender alone. With `auth` it always is.
+        approval: whether the person whose turn it is has to approve, in the chat, each call of a tool that is not
             read-only (`readOnlyHint`).
-        max_connections: how many people's connections are open at once, with `auth`.
+        max_connections: with `auth`, how many people's connections are open at once.
+        timings: how long connections and calls wait.
 
     Raises:
-        SettingError: naming what cannot be.
+        SettingError: naming what is wrong.
     """
 
     def __init__(
@@ -81,21 +86,24 @@ class MCPServer:
         private: bool = False,
         approval: bool = False,
         max_connections: int = MAX_CONNECTIONS,
+        timings: MCPTimings = DEFAULT_MCP_TIMINGS,
     ) -> None:
         if isinstance(server, str):
             self._url: str | None = _checked(server, with_token=auth is not None)
             self._command: tuple[str, ...] = ()
             self.name = name or str(urlsplit(server).hostname)
         else:
-            if not server or auth is not None or headers is not None:
+            if not server:
+                raise SettingError("MCPServer([]) needs a command and its arguments, or the address of an endpoint.")
+            if auth is not None or headers is not None:
                 raise SettingError(
-                    f"MCPServer({list(server)!r}) is a command, which there has to be, and which has no headers and no "
-                    "account of each person (auth): these are for the address of an HTTP endpoint."
+                    f"MCPServer({list(server)!r}) is a command, so it takes no headers=… and no auth=…: these are for "
+                    "the address of an HTTP endpoint."
                 )
             self._url, self._command = None, tuple(server)
             self.name = name or PurePath(server[0]).name
         if env is not None and self._url is not None:
-            raise SettingError(f"MCPServer({server!r}, env=…): environment variables are for a command.")
+            raise SettingError(f"MCPServer({server!r}, env=…) is wrong: environment variables are for a command.")
         self.auth = auth
         self.scopes = frozenset(scopes)
         self.private = private or auth is not None
@@ -103,27 +111,26 @@ class MCPServer:
         self._env = dict(env or {})
         self._headers = dict(headers or {})
         self._max_connections = max_connections
+        self._timings = timings
         self._connection: Connection | None = None
         self._pool: ConnectionPool | None = None
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        """Itself: one server serves all, and what it keeps of people is keyed by their whole identity."""
+        """Return the server itself: it serves everybody, and keys what it keeps of people by their whole identity."""
         return self
 
     async def start(self) -> None:
-        """Connects, where one connection serves all.
+        """Connect, unless each person has a connection of their own.
 
         Raises:
             SettingError: if the server cannot be reached.
         """
-        from toolkits.mcp.connection import (
-            ServerUnauthorizedError,
-            ServerUnreachableError,
-        )  # the SDK takes a while to import
+        # Imported on first use, because the SDK takes a while.
+        from toolkits.mcp.connection import ServerUnauthorizedError, ServerUnreachableError
         from toolkits.mcp.pool import ConnectionPool
 
         if self.auth is not None:
-            self._pool = ConnectionPool(self.name, self._max_connections, self._open)
+            self._pool = ConnectionPool(self.name, self._max_connections, self._open, self._timings)
             self._pool.start()
             return
         try:
@@ -136,7 +143,7 @@ class MCPServer:
             ) from error
 
     async def stop(self) -> None:
-        """Closes what is open, and ends the command."""
+        """Close all connections, and end the command."""
         if self._connection is not None:
             await self._connection.stop()
         if self._pool is not None:
@@ -145,13 +152,13 @@ class MCPServer:
 
     @property
     def shared_tools(self) -> Sequence[MCPTool]:
-        """The tools that everybody has: none where the server wants each person's own account."""
+        """The tools that everybody has: none if the server wants each person's own account."""
         return [self._tool(tool) for tool in self._connection.tools] if self._connection is not None else []
 
     async def tools(self, context: TurnContext) -> Sequence[MCPTool]:
-        """The tools that the sender of the turn's message has.
+        """Return the tools that the sender of the turn's message has.
 
-        Where the server wants each person's own account, somebody who has not connected theirs has one tool, which
+        If the server wants each person's own account and the sender has not connected theirs, that is one tool, which
         asks them to.
         """
         if self.auth is None:
@@ -162,12 +169,13 @@ class MCPServer:
         return found
 
     async def call(self, name: str, arguments: Mapping[str, Any], context: TurnContext) -> str:
+        """Call a tool by its name: see `MCPTool.call`."""
         from toolkits.mcp.connection import ServerUnauthorizedError
         from toolkits.mcp.results import as_text
 
         if self.auth is not None and name == self._sign_in_name:
             await context.credentials(self.auth.name, self.scopes)
-            return f"{self.auth.label} is connected. The tools are there in the next message."
+            return f"{self.auth.label} is connected. The tools will be there with the next message."
 
         async def call(connection: "Connection") -> "CallToolResult":
             return await connection.call(name, arguments, {IDENTITY: _identity(context)})
@@ -177,7 +185,7 @@ class MCPServer:
             try:
                 result = await call(self._connection)
             except ServerUnauthorizedError:
-                raise ToolError(f"{self.name} no longer accepts the gateway.") from None
+                raise ToolError(f"{self.name} no longer accepts the gateway's credentials.") from None
         else:
             result = await self._with_connection(context, call)
         text = as_text(result)
@@ -186,7 +194,7 @@ class MCPServer:
         return text
 
     async def _with_connection(self, context: TurnContext, use: Any) -> Any:
-        """Uses the sender's own connection. One whose token the server rejects is opened anew, once."""
+        """Use the sender's own connection. If the server rejects its token, renew that and connect again, once."""
         from toolkits.mcp.connection import ServerUnauthorizedError, ServerUnreachableError
 
         assert self._pool is not None, "the server is not started"
@@ -214,7 +222,7 @@ class MCPServer:
         else:
             authorization = {} if access_token is None else {"Authorization": f"Bearer {access_token}"}
             connect = http(self._url, self._headers | authorization)
-        connection = Connection(self.name, connect)
+        connection = Connection(self.name, connect, self._timings)
         await connection.start()
         return connection
 
@@ -229,8 +237,8 @@ class MCPServer:
     def _sign_in_tool(self) -> MCPTool:
         assert self.auth is not None
         description = (
-            f"Connects the person's {self.auth.label} account, which the tools of {self.name} need. "
-            "Call this when they ask for something that these may do."
+            f"Connect the user's {self.auth.label} account, which the tools of {self.name} need. "
+            f"Call this when the user asks for something that {self.name} can do."
         )
         return MCPTool(self._sign_in_name, description, {"type": "object", "properties": {}}, self, read_only=True)
 
@@ -239,13 +247,15 @@ def _checked(url: str, *, with_token: bool) -> str:
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise SettingError(
-            f"MCPServer({url!r}) is no address of an HTTP endpoint: give one like https://example.com/mcp, "
-            "or a list of a command and its arguments."
+            f"MCPServer({url!r}) is not the address of an HTTP endpoint: give one like https://example.com/mcp, "
+            "or a command and its arguments as a list."
         )
     if parts.username or parts.password:
-        raise SettingError(f"MCPServer(…) at {parts.hostname} has a password in its address: use headers={{…}}.")
+        raise SettingError(
+            f"MCPServer(…) at {parts.hostname} has a password in its address: use headers={{…}} instead."
+        )
     if with_token and parts.scheme == "http" and not is_loopback(url):
-        raise SettingError(f"MCPServer({url!r}) would send people's tokens in clear: use https.")
+        raise SettingError(f"MCPServer({url!r}) would send people's tokens unencrypted: use https.")
     return url
 
 

@@ -1,4 +1,4 @@
-"""How a server is reached, and what is told of it when it cannot be."""
+"""Connect to an MCP server over stdio or HTTP, and tell why a request has no answer."""
 
 import asyncio
 import json
@@ -18,9 +18,9 @@ from mcp_types import CONNECTION_CLOSED, INTERNAL_ERROR, REQUEST_TIMEOUT, ErrorD
 
 
 class Failure(StrEnum):
-    """Why a request has no answer of the server."""
+    """Why a request has no answer from the server."""
 
-    #: The server has not taken the request: it may be made again.
+    #: The request did not reach the server, and may be repeated.
     NOT_SENT = "not_sent"
     #: The connection broke: it is not known whether the request was carried out.
     LOST = "lost"
@@ -32,21 +32,21 @@ class Failure(StrEnum):
     UNAUTHORIZED = "unauthorized"
 
 
-# Error codes are the server's to choose, so none of them says where an error came from. A key that the server cannot
-# know, in the data of an error, does: under it stands the failure, or `_OF_SERVER`.
+# A server may choose any error code, so a code does not tell whether the server or the SDK made an error. A key in the
+# error's data does, which no server can know: its value is the failure, or `_OF_SERVER`.
 _MARK = token_hex(16)
 _OF_SERVER = "of_server"
-_OF_SDK = {CONNECTION_CLOSED: Failure.LOST, REQUEST_TIMEOUT: Failure.TIMED_OUT}  # where the SDK itself makes the error
-_BROKEN_OFF = "SSE stream "  # how the SDK's messages begin where a streamed answer ended too early
+_OF_SDK = {CONNECTION_CLOSED: Failure.LOST, REQUEST_TIMEOUT: Failure.TIMED_OUT}  # errors that the SDK makes itself
+_BROKEN_OFF = "SSE stream "  # the SDK's messages begin so when a streamed answer ended too early
 
-STALE = frozenset({400, 404})  # what servers answer to the session of an earlier process of theirs
-HTTP_TIMEOUT = httpx2.Timeout(30.0, read=300.0)  # seconds; an answer may be streamed for long
+STALE = frozenset({400, 404})  # a restarted server's answer to a session of before
+HTTP_TIMEOUT = httpx2.Timeout(30.0, read=300.0)  # seconds; a streamed answer may take long
 
 Streams = AbstractAsyncContextManager[tuple[Any, Any]]
 
 
 def failure_of(error: MCPError) -> Failure | None:
-    """Return how a request failed on our side; `None` if the error is the server's answer."""
+    """Return why a request has no answer; `None` if the error is the server's own answer."""
     mark = error.data.get(_MARK) if isinstance(error.data, dict) else None
     if mark == _OF_SERVER:
         return None
@@ -54,17 +54,17 @@ def failure_of(error: MCPError) -> Failure | None:
 
 
 def stdio(command: Sequence[str], env: Mapping[str, str]) -> Callable[[], Streams]:
-    """A child process that is spoken to over its standard input and output; its errors go to ours."""
+    """Return what starts a server as a child process on stdio. Its standard error goes to ours."""
     parameters = StdioServerParameters(command=command[0], args=list(command[1:]), env=dict(env))
     return lambda: stdio_client(parameters, errlog=sys.__stderr__ or sys.stderr)
 
 
 def http(url: str, headers: Mapping[str, str]) -> Callable[[], Streams]:
-    """A streamable HTTP endpoint. No redirect to another origin is followed, and no proxy is used."""
+    """Return what connects to a streamable HTTP endpoint, without a proxy or redirects to other origins."""
 
     @asynccontextmanager
     async def connect() -> AsyncIterator[tuple[Any, Any]]:
-        transport = _Telling(httpx2.AsyncHTTPTransport())
+        transport = _ErrorTransport(httpx2.AsyncHTTPTransport())
         async with (
             httpx2.AsyncClient(transport=transport, headers=dict(headers), timeout=HTTP_TIMEOUT) as client,
             streamable_http_client(url, http_client=client) as streams,
@@ -76,7 +76,7 @@ def http(url: str, headers: Mapping[str, str]) -> Callable[[], Streams]:
 
 @asynccontextmanager
 async def watched(streams: Streams, closed: asyncio.Event) -> AsyncIterator[tuple[Any, Any]]:
-    """The same streams, and `closed` set as soon as the server's end is closed."""
+    """Open streams, and set `closed` as soon as the server's end is closed."""
     async with streams as (read, write):
         try:
             yield _ReadStream(read, closed), write
@@ -85,6 +85,8 @@ async def watched(streams: Streams, closed: asyncio.Event) -> AsyncIterator[tupl
 
 
 class _ReadStream:
+    """A stream that notes when it ends, and marks each error with where it came from."""
+
     def __init__(self, stream: Any, closed: asyncio.Event) -> None:
         self._stream = stream
         self._closed = closed
@@ -115,13 +117,13 @@ class _ReadStream:
 
 
 def _origin(error: ErrorData) -> str:
-    """Return where an error comes from that the SDK may have put into a stream of what it received."""
+    """Return the mark of an error in a stream: the SDK puts its own errors among what it received."""
     is_sdks = error.code == CONNECTION_CLOSED and error.data is None and error.message.startswith(_BROKEN_OFF)
     return Failure.BROKEN_OFF if is_sdks else _OF_SERVER
 
 
-class _Telling(httpx2.AsyncBaseTransport):
-    """Makes a JSON-RPC error of what would end the whole connection, for the one request that met it."""
+class _ErrorTransport(httpx2.AsyncBaseTransport):
+    """Answers a failed request with a JSON-RPC error, because an exception would end the whole connection."""
 
     def __init__(self, transport: httpx2.AsyncBaseTransport) -> None:
         self._transport = transport
@@ -136,12 +138,12 @@ class _Telling(httpx2.AsyncBaseTransport):
         if response.status_code == 401:
             await response.aclose()
             return _error(Failure.UNAUTHORIZED, "the server does not accept the credentials")
-        if response.status_code >= 500 and "json" not in response.headers.get("content-type", ""):  # of a proxy, say
+        if response.status_code >= 500 and "json" not in response.headers.get("content-type", ""):  # from a proxy, say
             await response.aclose()
             return _error(Failure.LOST, f"the answer was an error ({response.status_code})")
         if response.status_code in STALE and "mcp-session-id" in request.headers:
             await response.aclose()
-            return _error(Failure.NOT_SENT, "the server knows nothing of this session")
+            return _error(Failure.NOT_SENT, "the server does not know this session")
         return response
 
     async def aclose(self) -> None:

@@ -1,4 +1,4 @@
-"""Tell which objects a template may share with all of its clones, because they cannot change."""
+"""Which objects a template may share with its clones, because they cannot change."""
 
 import gc
 import sys
@@ -57,9 +57,9 @@ ATOMS = (
 _CONTAINERS = (
     tuple, frozenset, FunctionType, MethodType, BuiltinFunctionType, CellType, ReferenceType, ContextVar,
 )  # fmt: skip
-# Of these the same is true, but subclasses may add state.
+# The same goes for these, but not for their subclasses, which may add state.
 _EXACT_CONTAINERS = (JSONDecoder, SystemRandom)
-# `copy.deepcopy` raises for these, or copies far more than what is a person's.
+# `copy.deepcopy` raises for these, or copies far more than a person's own.
 _SHARED_IN_COPIES = (ContextVar, Struct, SchemaItem, MetaData, TypeEngine)
 
 _JSON_CONSTANTS = JSONDecoder().parse_constant  # a method of a dictionary of the standard library
@@ -67,13 +67,15 @@ _JSON_CONSTANTS = JSONDecoder().parse_constant  # a method of a dictionary of th
 
 @runtime_checkable
 class Cloneable(Protocol):
-    """An object that knows which of its attributes are not shared on purpose, like a toolkit or an agent."""
+    """An object that can be cloned, like a toolkit or an agent."""
 
-    def own_values(self) -> Iterable[Any]: ...
+    def own_values(self) -> Iterable[Any]:
+        """Return the values of the attributes that a clone does not share."""
+        ...
 
 
 def is_atom(found: Any) -> bool:
-    """Return whether an object cannot change, nor anything that it holds."""
+    """Return whether neither an object nor anything that it holds can change."""
     if isinstance(found, ATOMS) or type(found) is object or type(found).__module__ == "typing":
         return True
     jinja = sys.modules.get("jinja2.utils")
@@ -86,11 +88,12 @@ def is_immutable(found: Any) -> bool:
 
 
 def is_shared_in_copies(found: Any) -> bool:
-    """Return whether a deep copy keeps this very object, which `copy.deepcopy` by itself would not."""
+    """Return whether a deep copy has to keep this very object, although `copy.deepcopy` would not."""
     return isinstance(found, _SHARED_IN_COPIES) or type(found) in _EXACT_CONTAINERS
 
 
 def is_frozen(found: Any) -> bool:
+    """Return whether an object is of a frozen dataclass."""
     parameters = getattr(type(found), "__dataclass_params__", None)
     return parameters is not None and bool(parameters.frozen)
 
@@ -99,7 +102,7 @@ def children(found: Any) -> Iterable[Any]:
     """Return what an object holds that may differ between people."""
     if isinstance(found, FunctionType):  # not its globals, which are the module's
         return [found.__closure__, found.__defaults__, found.__kwdefaults__, *found.__dict__.values()]
-    if isinstance(found, MethodType):  # its function is its class's
+    if isinstance(found, MethodType):  # its function belongs to its class
         return [found.__self__]
     if isinstance(found, BuiltinFunctionType):
         return [found.__self__]
@@ -107,7 +110,7 @@ def children(found: Any) -> Iterable[Any]:
         return [found()]
     if isinstance(found, Cloneable):  # a toolkit or an agent inside this one
         return found.own_values()
-    if type(found) is JSONDecoder:  # its scanner has the same again, and its memo is empty between two calls
+    if type(found) is JSONDecoder:  # its scanner holds the same, and its memo is empty between two calls
         hooks = {name: value for name, value in vars(found).items() if name not in ("scan_once", "memo")}
         return [value for value in hooks.values() if value != _JSON_CONSTANTS]
     if is_jinja(found, "Environment"):  # a copy has a cache of its own
@@ -119,5 +122,5 @@ def children(found: Any) -> Iterable[Any]:
 
 def is_jinja(found: Any, name: str) -> bool:
     """Return whether an object is a jinja2 `name`: https://jinja.palletsprojects.com/en/stable/api/."""
-    module = sys.modules.get("jinja2")  # which has been imported, if there is such an object
+    module = sys.modules.get("jinja2")  # such an object exists only if jinja2 has been imported
     return module is not None and isinstance(found, getattr(module, name))
