@@ -1,11 +1,14 @@
+"""The root of all exceptions, and those of the consent loop."""
+
+
 class UnderstudyError(Exception):
     """The root of all exceptions that this project defines."""
 
 
 class ConsentRequiredError(UnderstudyError):
-    """A tool needs an account that this person has not connected, or not with these permissions.
+    """A tool needs an account that the person has not connected, or not with these permissions.
 
-    The turn that meets it is parked, and goes on by itself once the person has consented.
+    The turn is parked, and resumed by itself once the person has consented.
     """
 
     def __init__(self, provider: str, scopes: frozenset[str]) -> None:
@@ -15,11 +18,11 @@ class ConsentRequiredError(UnderstudyError):
 
 
 class CredentialsRefusedError(UnderstudyError):
-    """This turn may not use anybody's account. The message is one plain sentence for the person."""
+    """This turn may use nobody's account. The message is one plain sentence for the person."""
 
 
 class PermissionDeclinedError(UnderstudyError):
-    """The person connected their account without a permission that a tool needs. The message names it."""
+    """The person connected their account without a permission that a tool needs. The message names the permission."""
 
 
 class GrantRevokedError(UnderstudyError):
@@ -27,4 +30,4 @@ class GrantRevokedError(UnderstudyError):
 
 
 class AuthorizationFailedError(UnderstudyError):
-    """An authorization did not end in a token. The message is one plain sentence for the person."""
+    """A sign-in did not bring a token. The message is one plain sentence for the person."""

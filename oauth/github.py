@@ -1,4 +1,4 @@
-"""GitHub: https://docs.github.com/en/apps/oauth-apps/building-oauth-apps/authorizing-oauth-apps"""
+"""GitHub as an OAuth provider: https://docs.github.com/en/apps/oauth-apps/building-oauth-apps/authorizing-oauth-apps"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +11,7 @@ from oauth.oauth2 import CALL_TIMEOUT, OAuth2Provider
 from oauth.settings import ServiceUrl, Settings
 from oauth.token import Token
 
-OVER = (404, 422)  # how GitHub answers where a grant that is to be deleted is gone
+OVER = (404, 422)  # GitHub's answers if a grant that is to be deleted has ended
 
 # https://docs.github.com/en/apps/oauth-apps/building-oauth-apps/scopes-for-oauth-apps
 PERMISSIONS = {
@@ -25,7 +25,7 @@ PERMISSIONS = {
     "read:org": "see your organizations and teams",
     "workflow": "change GitHub Actions workflows",
 }
-# A scope that includes others is granted instead of them.
+# GitHub grants a scope instead of those that it includes.
 INCLUDED = {
     "repo": frozenset({"public_repo", "repo:status", "repo_deployment", "repo:invite", "security_events"}),
     "user": frozenset({"read:user", "user:email", "user:follow"}),
@@ -35,15 +35,17 @@ INCLUDED = {
 
 
 class GitHubSettings(Settings):
+    """The addresses of GitHub, or of a GitHub Enterprise Server."""
+
     model_config = SettingsConfigDict(env_prefix="GITHUB_")
 
     base_url: ServiceUrl = Field(
         default="https://github.com",
-        description="It is the address of GitHub Enterprise Server; leave it out for GitHub.",
+        description="It is the address of a GitHub Enterprise Server; leave it out for GitHub itself.",
     )
     api_url: ServiceUrl = Field(
         default="https://api.github.com",
-        description="It is like https://github.example.com/api/v3; see GITHUB_BASE_URL.",
+        description="It is the API address of that server, like https://github.example.com/api/v3.",
     )
 
 
@@ -51,10 +53,10 @@ class GitHub(OAuth2Provider):
     """Lets people connect their GitHub account, through an OAuth app or a GitHub App.
 
     Args:
-        client_id: else GITHUB_CLIENT_ID.
-        client_secret: else GITHUB_CLIENT_SECRET.
-        base_url: else GITHUB_BASE_URL.
-        api_url: else GITHUB_API_URL.
+        client_id: Default: GITHUB_CLIENT_ID.
+        client_secret: Default: GITHUB_CLIENT_SECRET.
+        base_url: Default: GITHUB_BASE_URL.
+        api_url: Default: GITHUB_API_URL.
     """
 
     def __init__(
@@ -80,15 +82,16 @@ class GitHub(OAuth2Provider):
         self.api_url = settings.api_url
 
     def granted_scopes(self, answer: Mapping[str, Any]) -> frozenset[str]:
-        """They come with commas between them."""
+        """Return the scopes of an answer, which GitHub separates by commas, with those that they include."""
         scopes = frozenset(str(answer.get("scope") or "").replace(",", " ").split())
         return scopes.union(*(INCLUDED.get(scope, frozenset()) for scope in scopes))
 
     def is_revoked(self, error: str) -> bool:
+        """Return whether an error means that the refresh token is no longer good: GitHub has an error of its own."""
         return error in ("bad_refresh_token", "invalid_grant")
 
     async def revoke(self, token: Token) -> None:
-        """https://docs.github.com/en/rest/apps/oauth-applications#delete-an-app-authorization"""
+        """Delete the grant: https://docs.github.com/en/rest/apps/oauth-applications#delete-an-app-authorization"""
         client = (self._client_id, self._client_secret.get_secret_value())
         async with httpx2.AsyncClient(timeout=CALL_TIMEOUT) as github:
             answer = await github.request(

@@ -38,10 +38,10 @@ PERMISSIONS = {
     "https://www.googleapis.com/auth/calendar.freebusy": "see when you are busy",
     "https://www.googleapis.com/auth/drive": "see, change and share your files",
     "https://www.googleapis.com/auth/drive.readonly": "see your files",
-    "https://www.googleapis.com/auth/drive.file": "change and share files that it made",
+    "https://www.googleapis.com/auth/drive.file": "change and share files that it created",
 }
 
-NOT_CONNECTED = "Google did not confirm the sign-in, so nothing was connected. Write to the bot again to retry."
+NOT_CONNECTED = "Google did not confirm the sign-in, so nothing was connected. To try again, write to the bot."
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +49,8 @@ Result = TypeVar("Result")
 
 
 class GoogleSettings(Settings):
+    """The OAuth client at Google, and where Google is."""
+
     model_config = SettingsConfigDict(env_prefix="GOOGLE_")
 
     client_id: str = Field(
@@ -59,7 +61,7 @@ class GoogleSettings(Settings):
     )
     base_url: ServiceUrl | None = Field(
         default=None,
-        description="It is one root for every Google endpoint, for a stand-in; leave it out for Google.",
+        description="It is the root of all endpoints of a stand-in for Google; leave it out for Google itself.",
     )
 
 
@@ -67,9 +69,10 @@ class GoogleAuth:
     """Lets people connect their own Google account.
 
     Args:
-        client_id: else GOOGLE_CLIENT_ID.
-        client_secret: else GOOGLE_CLIENT_SECRET.
-        base_url: else GOOGLE_BASE_URL: one root for consent, token, userinfo and API endpoints, instead of Google.
+        client_id: Default: GOOGLE_CLIENT_ID.
+        client_secret: Default: GOOGLE_CLIENT_SECRET.
+        base_url: the root of the consent, token, userinfo and API endpoints of a stand-in for Google. Default:
+            GOOGLE_BASE_URL.
 
     Raises:
         SettingError: naming what is missing.
@@ -87,16 +90,17 @@ class GoogleAuth:
         self._client_secret = settings.client_secret
         self.base_url = settings.base_url
         if self.base_url and self.base_url.startswith("http:"):
-            # oauthlib has no other way to be told; only a loopback address passes the setting's check.
+            # oauthlib can be told in no other way. Only addresses of this machine pass the setting's check.
             os.environ["OAUTHLIB_INSECURE_TRANSPORT"] = "1"
 
     @staticmethod
     def configured() -> bool:
+        """Return whether the environment names a client."""
         return GoogleSettings.mentioned()
 
     def authorization_url(self, *, state: str, verifier: str, redirect_uri: str, scopes: frozenset[str]) -> str:
         flow = self._flow(redirect_uri, verifier, sorted(scopes | ACCOUNT_SCOPES))
-        # `consent` makes Google give a refresh token every time, not at the first consent alone.
+        # `consent` makes Google give a refresh token every time, and not only at the first consent.
         url, _ = flow.authorization_url(
             state=state, access_type="offline", prompt="consent select_account", include_granted_scopes="true"
         )
@@ -106,13 +110,13 @@ class GoogleAuth:
         return await _in_own_thread(self._exchange, code, verifier, redirect_uri)
 
     def _exchange(self, code: str, verifier: str, redirect_uri: str) -> Token:
-        flow = self._flow(redirect_uri, verifier, scopes=None)  # whatever was granted; the caller compares
+        flow = self._flow(redirect_uri, verifier, scopes=None)  # takes whatever was granted; the caller compares
         try:
             answer = flow.fetch_token(code=code, include_client_id=True, timeout=CALL_TIMEOUT)
             person = self._person(answer["access_token"])
         except (OAuth2Error, requests.RequestException) as error:
-            # The error alone: its description may repeat what was sent.
-            log.warning("Google did not give a token: %s", getattr(error, "error", type(error).__name__))
+            # Only the error: its description may repeat what was sent.
+            log.warning("Google gave no token: %s", getattr(error, "error", type(error).__name__))
             raise AuthorizationFailedError(NOT_CONNECTED) from None
         return Token(
             access_token=answer["access_token"],
@@ -162,11 +166,11 @@ class GoogleAuth:
         await _in_own_thread(self._revoke, token)
 
     def _revoke(self, token: Token) -> None:
-        """https://developers.google.com/identity/protocols/oauth2/web-server#tokenrevoke"""
+        """Revoke a token: https://developers.google.com/identity/protocols/oauth2/web-server#tokenrevoke"""
         data = {"token": token.refresh_token or token.access_token}
         response = requests.post(self._endpoints()["revocation"], data=data, timeout=CALL_TIMEOUT)
         if response.status_code == requests.codes.bad_request and response.json().get("error") == "invalid_token":
-            return  # it is over already
+            return  # the grant has ended already
         response.raise_for_status()
 
     def permission(self, scope: str) -> str:
@@ -195,7 +199,7 @@ class GoogleAuth:
         )
 
     def _endpoints(self) -> dict[str, str]:
-        """As https://accounts.google.com/.well-known/openid-configuration lists them, or the stand-in's."""
+        """Return the endpoints of https://accounts.google.com/.well-known/openid-configuration, or the stand-in's."""
         root = self.base_url
         return {
             "authorization": f"{root or 'https://accounts.google.com'}/o/oauth2/v2/auth",
@@ -206,7 +210,7 @@ class GoogleAuth:
 
 
 def _own_address(person: Mapping[str, Any]) -> str | None:
-    """The address of an account, if Google is the authority for it and not somebody who once had it.
+    """Return the address of an account, if Google is the authority for it; somebody else may own any other address.
 
     https://developers.google.com/identity/gsi/web/guides/verify-google-id-token, "hd"
     """
@@ -220,7 +224,7 @@ def _words(scope: Any) -> list[str]:
 
 
 async def _in_own_thread(function: Callable[..., Result], *arguments: Any) -> Result:
-    """As `asyncio.to_thread`, but not in one of the loop's threads: tools that wait for this may hold them all."""
+    """Call a function in a new thread. Tools that wait for the result may occupy all threads of the loop."""
     threads = ThreadPoolExecutor(1, thread_name_prefix="google-oauth")
     try:
         call = partial(copy_context().run, function, *arguments)

@@ -1,12 +1,14 @@
+"""Whom a token belongs to."""
+
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Whom a token belongs to: one person, inside one tenant of one channel.
+    """One person, in one tenant of one channel: whom a token belongs to.
 
-    A user id is unique only inside its tenant (the Slack workspace, the Telegram bot, the WhatsApp number),
-    so nothing is keyed by less than all three.
+    A user id is unique only inside its tenant (the Slack workspace, the Telegram bot, the WhatsApp number), so nothing
+    is keyed by less than all three.
     """
 
     channel: str

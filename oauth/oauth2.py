@@ -1,4 +1,4 @@
-"""Any OAuth 2.0 authorization server, by its data: RFC 6749, with PKCE (RFC 7636) and revocation (RFC 7009)."""
+"""Any OAuth 2.0 provider, described by its endpoints: RFC 6749, with PKCE (RFC 7636) and revocation (RFC 7009)."""
 
 import logging
 from collections.abc import Mapping
@@ -24,34 +24,35 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class BearerToken:
-    """What a tool calls the provider's API with (RFC 6750), and whose account it is."""
+    """The token with which a tool calls the provider's API (RFC 6750), and the account that it is of."""
 
     account: str
     access_token: str = field(repr=False)
 
     @property
     def headers(self) -> dict[str, str]:
+        """The headers of an authorized request."""
         return {"Authorization": f"Bearer {self.access_token}"}
 
 
 class OAuth2Provider:
-    """A provider that keeps to the standard. One that does not is a subclass with other hooks.
+    """A provider that keeps to the standard. For one that does not, a subclass overrides the public methods.
 
     Args:
-        name: stands in the callback address, `{UNDERSTUDY_BASE_URL}/oauth/{name}/callback`, and in the settings:
+        name: part of the callback address, `{UNDERSTUDY_BASE_URL}/oauth/{name}/callback`, and of the names of settings:
             small letters and digits.
-        label: what people call it.
+        label: what people call the provider.
         authorization_endpoint: where people consent.
-        token_endpoint: where a code becomes a token.
-        account_endpoint: where the token is sent to learn whose it is, as JSON.
-        account_field: what in that answer names the account.
-        revocation_endpoint: where a token is revoked; `None` if the provider has none.
+        token_endpoint: where a code is exchanged for a token.
+        account_endpoint: what answers, as JSON, whose a token is.
+        account_field: the field of that answer that names the account.
+        revocation_endpoint: where a token is revoked; `None` if the provider has no such address.
         permissions: what each scope allows, in words that people read, like "read your mail".
-        client_id: else {NAME}_CLIENT_ID.
-        client_secret: else {NAME}_CLIENT_SECRET.
-        client_authentication: how the token endpoint wants the client's secret, by its name in RFC 7591, section 2.
-        authorization_parameters: what else the authorization endpoint is asked, like `{"prompt": "consent"}`.
-        uses_pkce: whether the provider takes a PKCE challenge, or at least ignores it.
+        client_id: Default: {NAME}_CLIENT_ID.
+        client_secret: Default: {NAME}_CLIENT_SECRET.
+        client_authentication: how the client authenticates at the token endpoint, by its name in RFC 7591, section 2.
+        authorization_parameters: more parameters of the authorization request, like `{"prompt": "consent"}`.
+        uses_pkce: whether to send a PKCE challenge, which most providers without PKCE ignore.
         incremental: whether a later consent to other scopes adds to what was granted before.
 
     Raises:
@@ -78,8 +79,8 @@ class OAuth2Provider:
     ) -> None:
         if not (name.isascii() and name.isalnum() and name.islower()):
             raise SettingError(
-                f"OAuth2Provider({name!r}, …) needs another name: it stands in addresses and in the names of settings, "
-                "so it is of small letters and digits alone."
+                f"OAuth2Provider({name!r}, …) needs another name: it is part of addresses and of names of settings, so "
+                "it may have only small letters and digits."
             )
         settings = _settings(name, label)(client_id=client_id, client_secret=client_secret)
         self.name = name
@@ -126,10 +127,10 @@ class OAuth2Provider:
                 account.raise_for_status()
             return self._granted(answer, account.json())
         except (OAuthError, httpx2.HTTPError, KeyError, ValueError) as error:
-            # The error alone: its description may repeat what was sent.
-            log.warning("%s did not give a token: %s", self.label, getattr(error, "error", type(error).__name__))
+            # Only the error: its description may repeat what was sent.
+            log.warning("%s gave no token: %s", self.label, getattr(error, "error", type(error).__name__))
             raise AuthorizationFailedError(
-                f"{self.label} did not confirm the sign-in, so nothing was connected. Write to the bot again to retry."
+                f"{self.label} did not confirm the sign-in, so nothing was connected. To try again, write to the bot."
             ) from None
 
     async def refresh(self, token: Token) -> Token:
@@ -152,7 +153,7 @@ class OAuth2Provider:
 
     async def revoke(self, token: Token) -> None:
         if self._revocation_endpoint is None:
-            log.info("%s has no address at which a token is revoked: it was only deleted here", self.label)
+            log.info("%s has no revocation endpoint: a token was deleted only here", self.label)
             return
         async with self._client() as client:
             revoked = await client.revoke_token(self._revocation_endpoint, token.refresh_token or token.access_token)
@@ -162,19 +163,19 @@ class OAuth2Provider:
         return self._permissions.get(scope, scope)
 
     def credentials(self, token: Token) -> Any:
-        """A `BearerToken`."""
+        """Return a `BearerToken`."""
         return BearerToken(token.account, token.access_token)
 
     def granted_scopes(self, answer: Mapping[str, Any]) -> frozenset[str]:
-        """The scopes of a token endpoint's answer."""
+        """Return the scopes in an answer of the token endpoint."""
         return frozenset(str(answer.get("scope") or "").split())
 
     def is_revoked(self, error: str) -> bool:
-        """Whether an error of the token endpoint means that the refresh token is of no use any more."""
+        """Return whether an error of the token endpoint means that the refresh token is no longer good."""
         return error == "invalid_grant"
 
     def email(self, account: Mapping[str, Any]) -> str | None:
-        """The verified address of an account, if the provider is the authority for it. Of most that is not known."""
+        """Return the verified address of an account, if it is known that the provider is the authority for it."""
         return None
 
     def _granted(self, answer: Mapping[str, Any], account: Mapping[str, Any]) -> Token:

@@ -1,4 +1,4 @@
-"""Settings come from the environment; an explicit argument beats them; what is wrong is named."""
+"""Groups of settings, from the environment or from arguments, with errors that name what is wrong."""
 
 import os
 from typing import Annotated, Any
@@ -17,26 +17,28 @@ class SettingError(UnderstudyError):
 
 
 def is_loopback(url: str) -> bool:
+    """Return whether an address is on this machine."""
     return urlsplit(url).hostname in LOOPBACK_HOSTS
 
 
 def _check_url(url: str) -> str:
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-        raise ValueError("an address like https://example.com is needed")
+        raise ValueError("it has to be an address like https://example.com")
     if parts.scheme == "http" and not is_loopback(url):
-        raise ValueError("plain http is taken for this machine's own addresses only; use https")
+        raise ValueError("plain http is allowed only for addresses of this machine; use https")
     return url.rstrip("/")
 
 
 ServiceUrl = Annotated[str, AfterValidator(_check_url)]
+"""The address of a service, without a slash at its end: https, or http on this machine."""
 
 
 class Settings(BaseSettings):
-    """A group of settings that share a prefix. A field's description says where its value is found.
+    """A group of settings with a common prefix. The description of a field says where an operator finds its value.
 
     Args:
-        explicit: values given in code; `None` or an empty one means "not given", and the environment is asked.
+        explicit: values given in code, which override the environment. `None` and the empty string mean "not given".
 
     Raises:
         SettingError: naming every variable of the group that is missing or malformed.
@@ -53,7 +55,7 @@ class Settings(BaseSettings):
 
     @classmethod
     def variable(cls, field: str) -> str:
-        """The environment variable that sets a field."""
+        """Return the name of the environment variable that sets a field."""
         return f"{cls.model_config.get('env_prefix', '')}{field}".upper()
 
     @classmethod
@@ -63,7 +65,7 @@ class Settings(BaseSettings):
 
     @classmethod
     def mentioned(cls) -> bool:
-        """Return whether the environment sets any of the required variables, if not all."""
+        """Return whether the environment sets any field that has no default."""
         return any(map(os.environ.get, cls.required_variables()))
 
     @classmethod

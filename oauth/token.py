@@ -1,3 +1,5 @@
+"""Tokens, as providers grant them."""
+
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -10,10 +12,10 @@ class Token:
 
     Args:
         expires_at: aware, in UTC; `None` if the access token does not expire.
-        scopes: what was granted.
-        account: what the person calls the account, an e-mail address at Google.
-        email: the account's verified address, where the provider is the authority for that address.
-        declined: what was asked for and not granted.
+        scopes: the scopes that were granted.
+        account: what the person calls the account; at Google, its e-mail address.
+        email: the account's verified address, if the provider is the authority for that address.
+        declined: the scopes that were asked for and not granted.
     """
 
     access_token: str = field(repr=False)
@@ -25,10 +27,12 @@ class Token:
     declined: frozenset[str] = frozenset()
 
     def to_json(self) -> bytes:
+        """Return the token in the form that is encrypted and stored."""
         return _adapter.dump_json(self)
 
     @staticmethod
     def from_json(data: bytes) -> "Token":
+        """Return the token that `to_json` wrote."""
         return _adapter.validate_json(data)
 
 

@@ -1,4 +1,4 @@
-"""Show characters that have no look of their own, or that reorder others."""
+"""Show characters that are invisible, or that reorder others."""
 
 import re
 import unicodedata
@@ -6,13 +6,13 @@ import unicodedata
 # https://www.unicode.org/reports/tr44/#GC_Values_Table
 _CATEGORIES = frozenset({"Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp"})
 
-# Letters, marks and symbols that nothing is drawn for: Default_Ignorable_Code_Point of
+# Letters, marks and symbols that are drawn as nothing: Default_Ignorable_Code_Point of
 # https://www.unicode.org/Public/UCD/latest/ucd/DerivedCoreProperties.txt, and the empty Braille pattern and notehead.
 _BLANK = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U0001d159\U000e0000-\U000e0fff]"
 )
 
-# Joiners between letters of some languages or parts of an emoji, and the choice of an emoji's look after it.
+# Joiners between letters of some languages or parts of an emoji, and the selector of an emoji's look after it.
 _ORTHOGRAPHIC = re.compile(
     "(?<=[^\0-\x7f\u200c\u200d])[\u200c\u200d](?=[^\0-\x7f\u200c\u200d])|(?<=[^\0-\x7f\u200c\u200d\ufe0e\ufe0f])[\ufe0e\ufe0f]"
 )

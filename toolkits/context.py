@@ -1,3 +1,5 @@
+"""What a tool is told about the turn that it runs in."""
+
 import asyncio
 import os
 from collections.abc import Iterable
@@ -13,8 +15,8 @@ from toolkits.text import storable
 class Conversation:
     """Where replies go: a direct message, a channel thread, a group topic.
 
-    `id` is unique inside the tenant, and only the channel reads anything into it. `shared` says whether
-    several people read the conversation.
+    `id` is unique inside the tenant, and only the channel interprets it. `shared` says whether several people read the
+    conversation.
     """
 
     channel: str
@@ -25,25 +27,26 @@ class Conversation:
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """Something that came with a message and is not text: `kind` is a word for it, like "image"."""
+    """Something that came with a message and is not text. `kind` is a word for it, like "image"."""
 
     kind: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """One inbound event in channel-neutral form. What cannot be stored of its texts (see `storable`) is left out.
+    """One inbound event in channel-neutral form. Its texts are made `storable`.
 
     Args:
         id: the platform's own id of the message, which a reply may refer to.
-        text: as the person wrote it, a mention of the bot taken off.
+        text: what the person wrote, without the mention of the bot.
         sender: who wrote it, from the signed payload.
-        sender_name: what the channel shows for them.
-        anonymous: whether several people share `sender`, so that it may use nobody's account.
-        command: a bot command (`start`, `help`, `new`) that the gateway answers itself, and `argument` what followed.
+        sender_name: what the channel shows for the sender.
+        anonymous: whether several people share `sender`. The turn may then use nobody's account.
+        command: a bot command (`start`, `help`, `new`) that the gateway answers itself.
+        argument: what followed the command.
         raw: the payload as it came.
 
-    `str(message)` is its text, so that a message can stand in a prompt; `repr(message)` has all of it but `raw`.
+    `str(message)` is its text, so that a message can be put into a prompt. `repr(message)` leaves out `raw`.
     """
 
     id: str
@@ -65,15 +68,21 @@ class Message:
         return self.text
 
 
-@runtime_checkable  # a framework that makes a schema of what a tool takes needs it to be
+@runtime_checkable  # for frameworks that make a schema of a tool's arguments
 class CredentialSource(Protocol):
-    """Gives the credentials of one turn's sender, while the turn lasts."""
+    """The credentials of one turn's sender, while the turn lasts."""
 
-    async def credentials(self, provider: str, scopes: Iterable[str], *, renew: bool) -> Any: ...
+    async def credentials(self, provider: str, scopes: Iterable[str], *, renew: bool) -> Any:
+        """Return the sender's credentials: see `TurnContext.credentials`."""
+        ...
 
-    def credentials_sync(self, provider: str, scopes: Iterable[str], *, renew: bool, timeout: float) -> Any: ...
+    def credentials_sync(self, provider: str, scopes: Iterable[str], *, renew: bool, timeout: float) -> Any:
+        """Return the sender's credentials in a thread, after `timeout` seconds at most."""
+        ...
 
-    async def is_connected(self, provider: str, scopes: Iterable[str]) -> bool: ...
+    async def is_connected(self, provider: str, scopes: Iterable[str]) -> bool:
+        """Return whether the sender has connected an account with these permissions."""
+        ...
 
 
 @runtime_checkable
@@ -82,22 +91,24 @@ class MessageSender(Protocol):
 
     async def send(
         self, conversation: Conversation, text: str, *, at: datetime | None = None, key: str | None = None
-    ) -> str | None: ...
+    ) -> str | None:
+        """Send a text: see `TurnContext.send`."""
+        ...
 
 
-_HAND_OVER = "get the credentials before another process is started, and give it what it needs of them."
+_HAND_OVER = "get the credentials before you start another process, and give it what it needs of them."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TurnContext:
-    """What the tools of a turn are told about it. It is handed over explicitly and holds no credential.
+    """What the tools of a turn are told about it. It is passed explicitly and holds no credential.
 
     Args:
         identity: whose turn it is.
         conversation: where the answer goes.
-        message: what they wrote.
+        message: what the person wrote.
         deadline: when the turn is ended, aware, in UTC.
-        reference: the turn's id, as it stands in the log and in a sentence about an error.
+        reference: the turn's id, which is in the log and in sentences about errors.
         process_id: the process in which the turn runs.
     """
 
@@ -117,27 +128,26 @@ class TurnContext:
         raise TypeError(f"A TurnContext cannot be pickled or copied deeply: {_HAND_OVER}")
 
     def _check_process(self) -> None:
-        """Refuse a process that was forked, in which the event loop of the turn does not run."""
+        """Raise in a forked process, where the event loop of the turn does not run."""
         if os.getpid() != self.process_id:
-            raise RuntimeError(f"A TurnContext is of use in the process of its turn alone: {_HAND_OVER}")
+            raise RuntimeError(f"A TurnContext works only in the process of its turn: {_HAND_OVER}")
 
     async def send(self, text: str, *, at: datetime | None = None, key: str | None = None) -> str | None:
-        """Writes to this conversation, besides the answer. All who are in it read it.
+        """Send a text to this conversation, besides the answer. Everybody in the conversation reads it.
 
-        Once the turn has read something private it goes to the turn's person alone, as a private answer does.
+        After the turn has read something private, the text goes to the turn's person alone, like a private answer.
 
         Args:
             text: markdown.
-            at: when it is sent, aware; now, unless given.
-            key: of what is sent to a tenant under one key, only the first is: so a tool that is called again does not
-                send again.
+            at: when to send it, aware. Default: now.
+            key: makes repeated calls send once: in a tenant, later calls with the same key do nothing.
 
         Returns:
-            Its reference; `None` if something was sent under that key before.
+            The text's reference; `None` if something was sent with that key before.
 
         Raises:
             RuntimeError: if the turn has no channel to send to, or runs in another process.
-            ToolError: if it is for one person alone, and several share their id.
+            ToolError: if the text is for the turn's person alone, and several people share their id.
         """
         self._check_process()
         if self.message_sender is None:
@@ -145,36 +155,37 @@ class TurnContext:
         return await self.message_sender.send(self.conversation, text, at=at, key=key)
 
     async def credentials(self, provider: str, scopes: Iterable[str] = (), *, renew: bool = False) -> Any:
-        """The sender's own credentials, loaded from the store now. Keep them on the cloned toolkit only.
+        """Load the sender's own credentials from the store. Keep them only on the cloned toolkit.
 
         Args:
             provider: the provider's name, like `google`.
-            scopes: what the tool needs.
-            renew: the provider has just rejected the last ones.
+            scopes: the permissions that the tool needs.
+            renew: refresh the token whatever its age, because the provider has just rejected it.
 
         Returns:
             What the provider's client library takes: for Google a `google.oauth2.credentials.Credentials`.
 
         Raises:
-            ConsentRequiredError: if the person has not connected this account. The turn ends there and is played again
-                when they have.
-            CredentialsRefusedError: if this turn may use nobody's account, or is over.
+            ConsentRequiredError: if the person has not connected this account. The turn ends, and is played again after
+                they have.
+            ToolError: if the person connected the account without one of the permissions.
+            CredentialsRefusedError: if this turn may use nobody's account, or has ended.
             RuntimeError: if the turn runs in another process.
         """
         self._check_process()
         return await self.credential_source.credentials(provider, scopes, renew=renew)
 
     async def is_connected(self, provider: str, scopes: Iterable[str] = ()) -> bool:
-        """Whether `credentials` would give some, without a sign-in."""
+        """Return whether `credentials` would return some without a sign-in."""
         self._check_process()
         return await self.credential_source.is_connected(provider, scopes)
 
     def credentials_sync(self, provider: str, scopes: Iterable[str] = (), *, renew: bool = False) -> Any:
-        """As `credentials`, for a tool that runs in a thread. It blocks the thread, so never call it in a coroutine.
+        """As `credentials`, for a tool that runs in a thread, which it blocks.
 
         Raises:
             RuntimeError: if it is called in a coroutine, or the turn runs in another process.
-            TimeoutError: if there is no answer at the turn's deadline.
+            TimeoutError: if there are no credentials at the turn's deadline.
         """
         self._check_process()
         try:
@@ -182,4 +193,4 @@ class TurnContext:
         except RuntimeError:
             remaining = (self.deadline - datetime.now(UTC)).total_seconds()
             return self.credential_source.credentials_sync(provider, scopes, renew=renew, timeout=remaining)
-        raise RuntimeError("credentials_sync() blocks, and this is a coroutine: await credentials() instead")
+        raise RuntimeError("credentials_sync() blocks the event loop in a coroutine: await credentials() instead")

@@ -1,4 +1,4 @@
-"""What a tool is to do, for the person who approves it: markdown that nothing in it can pass itself off as."""
+"""Show what a tool is about to do, as markdown in which no argument can pose as something else."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,17 +11,17 @@ BACKTICK = "\\u0060"
 
 
 def line(text: str) -> str:
-    """A text as one line of code."""
+    """Return a text as one line of code."""
     shown = " ".join(visible(text).split()).replace("`", BACKTICK)
     return f"`{shown}`" if shown else "(empty)"
 
 
 def block(text: str) -> str:
-    """A text as a block of code, in which every character is seen."""
-    shown = visible(text).replace(FENCE, FENCE.replace("`", BACKTICK))  # not every channel knows longer fences
+    """Return a text as a block of code, with every character visible."""
+    shown = visible(text).replace(FENCE, FENCE.replace("`", BACKTICK))  # a longer fence is not known to every channel
     return f"{FENCE}\n{shown}\n{FENCE}"
 
 
 def call(tool: str, arguments: Mapping[str, Any]) -> str:
-    """A tool's name, and its arguments as they are."""
+    """Return a tool's name and arguments, for a tool without a preview of its own."""
     return f"Call {line(tool)} with:\n\n{block(storable_json(arguments, indent=2))}"

@@ -1,3 +1,5 @@
+"""Mark tools of other frameworks that need an account of their person."""
+
 import functools
 import inspect
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -9,17 +11,19 @@ Tool = TypeVar("Tool", bound=Callable[..., Any])
 
 
 def needs_sign_in(provider: str, scopes: Collection[str] = ()) -> Callable[[Tool], Tool]:
-    """Says of a tool that its person must have connected an account.
+    """Require that the person whose turn it is has connected an account before a tool is called.
 
-    A call for somebody who has not ends the turn: they are sent a sign-in link, and when they have signed in the
-    message is played again by itself. It goes under the framework's own decorator for tools, on a function or a
-    method, of which one argument is the `TurnContext` or has it: pydantic-ai's `RunContext`, LangGraph's `ToolRuntime`
-    or `RunnableConfig`, the `RunContextWrapper` of the OpenAI Agents SDK. The tool then has the credentials from
-    `TurnContext.credentials`, or in a thread from `TurnContext.credentials_sync`.
+    A call for somebody who has not ends the turn. They are sent a sign-in link, and after they have signed in, their
+    message is played again by itself.
+
+    Put it below the framework's own decorator for tools, on a function or a method with an argument that is the
+    `TurnContext` or has it: pydantic-ai's `RunContext`, LangGraph's `ToolRuntime` or `RunnableConfig`, the
+    `RunContextWrapper` of the OpenAI Agents SDK. The tool then gets the credentials from `TurnContext.credentials`, or
+    in a thread from `TurnContext.credentials_sync`.
 
     Args:
         provider: the provider's name, like `google`.
-        scopes: which permissions the tool needs.
+        scopes: the permissions that the tool needs.
     """
 
     def decorate(function: Tool) -> Tool:
@@ -48,7 +52,7 @@ def _context(function: Callable[..., Any], args: Iterable[Any], kwargs: Mapping[
             if isinstance(candidate, TurnContext):
                 return candidate
     raise TypeError(
-        f"{function.__qualname__} needs a sign-in, and none of its arguments has a TurnContext: "
+        f"{function.__qualname__} needs a sign-in, but none of its arguments has a TurnContext: "
         "give it one, or the run context of its framework."
     )
 
@@ -61,4 +65,4 @@ def _candidates(argument: Any) -> Iterable[Any]:
     for name in ("deps", "context"):
         given = getattr(argument, name, None)
         yield given
-        yield from getattr(given, "__dict__", {}).values()  # what Agent(make_context=…) made of it
+        yield from getattr(given, "__dict__", {}).values()  # an object that Agent(make_context=…) made

@@ -1,4 +1,4 @@
-"""Text that came from outside, as it can be stored and sent."""
+"""Make texts that came from outside fit to be stored and sent."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,7 +9,7 @@ from pydantic_core import PydanticSerializationError, to_json
 def storable(text: str) -> str:
     """Return a text without what UTF-8 or PostgreSQL cannot hold.
 
-    NULs are removed. Two surrogates that make a character become it; a lone one becomes U+FFFD.
+    NULs are removed. A pair of surrogates becomes its character; a lone one becomes U+FFFD.
     """
     text = text.replace("\0", "")
     try:
@@ -20,7 +20,7 @@ def storable(text: str) -> str:
 
 
 def storable_json(value: Any, *, indent: int | None = None) -> str:
-    """Return a value as JSON, whatever it holds: what JSON does not know is its `str`, texts are as in `storable`."""
+    """Return any value as JSON. Texts become `storable`, and values that JSON does not know become their `str`."""
     try:
         return to_json(value, fallback=str, indent=indent).decode()
     except (PydanticSerializationError, UnicodeEncodeError):
@@ -28,7 +28,7 @@ def storable_json(value: Any, *, indent: int | None = None) -> str:
 
 
 def storable_value(value: Any) -> Any:
-    """Return a value with its texts as in `storable`, and with their `str` in place of objects that hold others."""
+    """Return a value with `storable` texts, and with the `str` of each object that JSON cannot hold."""
     if isinstance(value, str):
         return storable(value)
     if isinstance(value, Mapping):

@@ -21,7 +21,7 @@ person = typer.Typer(no_args_is_help=True, help="Export or erase everything that
 
 
 @accounts.command("list")
-def list_accounts(
+def list_connected(
     channel: OfChannel = None,
     tenant: OfTenant = None,
     user: OfUser = None,

@@ -13,7 +13,7 @@ from oauth.errors import AuthorizationFailedError
 from oauth.visible import visible
 
 COOKIE = "understudy_consent"
-LONGEST_COOKIE = 3800  # bytes: browsers keep 4096 with its name and attributes (RFC 6265, section 6.1)
+LONGEST_COOKIE = 3800  # bytes: browsers keep 4096, name and attributes included (RFC 6265, section 6.1)
 
 # The address holds a code: browsers must neither store it nor pass it on.
 HEADERS = {
@@ -48,11 +48,11 @@ def callback_routes(coordinator: OAuthCoordinator) -> list[Route]:
         try:
             if "error" in query:
                 await coordinator.refuse(provider, state)
-                return _page("Nothing was connected", _paragraph("You can go back to the chat."))
+                return _page("Nothing was connected", _paragraph("You can close this page and go back to the chat."))
             consent = await coordinator.complete(provider, state, code)
         except AuthorizationFailedError as error:
             known = coordinator.cookies.open(provider, state, request.cookies.get(COOKIE, ""))
-            if known is not None:  # the page is loaded again
+            if known is not None:  # the browser has loaded the page again
                 return _consent_page(known)
             return _page("That did not work", _paragraph(str(error)), status=400)
         page, cookie = _consent_page(consent), coordinator.cookies.seal(provider, state, consent)
@@ -80,20 +80,20 @@ def _consent_page(consent: Consent) -> HTMLResponse:
 
 def _connected(consent: Consent) -> str:
     return (
-        f"<p>{_strong(consent.account)} is connected to {_person(consent)} in the chat. The agent may:</p>"
+        f"<p>{_strong(consent.account)} is now connected to {_person(consent)} in the chat. The agent may:</p>"
         f"{_permissions(consent)}"
-        "<p>Go back to the chat: your message is being answered.</p>"
+        "<p>You can go back to the chat: the agent is answering your message.</p>"
     )
 
 
 def _unconfirmed(consent: Consent, code: str) -> str:
     return (
-        f"<p>You signed in to {escape(consent.label)} as {_strong(consent.account)}. To connect it to "
-        f"{_person(consent)}, send this code to the bot in the chat where you got the link:</p>"
+        f"<p>You signed in to {escape(consent.label)} as {_strong(consent.account)}. To connect this account to "
+        f"{_person(consent)}, send this code to the bot, in the chat where you got the link:</p>"
         f'<p class="code">{code[:4]} {code[4:]}</p>'
-        "<p>It is good for ten minutes. The agent may then, when that person asks it:</p>"
+        "<p>The code is good for ten minutes. When that person asks, the agent may then:</p>"
         f"{_permissions(consent)}"
-        "<p>If that person is not you, close this page and give the code to nobody: nothing is connected then.</p>"
+        "<p>If that person is not you, close this page and give the code to nobody. Nothing will be connected.</p>"
     )
 
 
@@ -108,7 +108,7 @@ def _person(consent: Consent) -> str:
 
 
 def _strong(text: str) -> str:
-    """Return a text that somebody else chose as HTML that hides nothing, and reorders nothing around it."""
+    """Return a text of somebody's choice as HTML, so that it hides nothing and reorders nothing around it."""
     return f"<strong><bdi>{escape(' '.join(visible(text).split()))}</bdi></strong>"
 
 

@@ -179,8 +179,8 @@ async def test_a_forked_child_is_told_that_a_context_is_of_no_use_there(use: str
     os.close(reading)
     os.close(writing)
     assert told == (
-        "A TurnContext is of use in the process of its turn alone: get the credentials before another process is "
-        "started, and give it what it needs of them."
+        "A TurnContext works only in the process of its turn: get the credentials before you start another process, "
+        "and give it what it needs of them."
     )
 
 
