@@ -1,14 +1,12 @@
-"""What is sent: tried again, in order, once; and what becomes of it when that cannot be."""
+"""Deliveries: in order, tried again, and what becomes of those that fail."""
 
-import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from peers.wait import wait_until_async
 from stage import IMPATIENT, Stage, place, stage, stage_timings
 
-from gateway import Conversation, SettingError
 from gateway.channels.errors import (
     DeliveryAmbiguousError,
     DeliveryRefusedError,
@@ -18,16 +16,12 @@ from gateway.channels.errors import (
 from gateway.channels.presenter import Delivery
 from gateway.channels.sentences import SENT_AGAIN
 
-LATER = timedelta(hours=1)
+
+def texts(scene: Stage) -> list[str]:
+    return [sent.text for sent in scene.sent]
 
 
-def texts(scene: Stage, where: str | None = None) -> list[str]:
-    return [sent.text for sent in scene.sent if where in (None, sent.conversation)]
-
-
-async def test_what_a_platform_does_not_take_is_tried_again_before_what_follows(
-    tmp_path: Path, database_url: str
-) -> None:
+async def test_a_failed_delivery_is_tried_again_before_what_follows(tmp_path: Path, database_url: str) -> None:
     scene = stage(tmp_path, database=database_url, timings=IMPATIENT)
     scene.channel.presenter.failures += [ConnectionError("refused")] * 3
     async with scene.open():
@@ -37,7 +31,7 @@ async def test_what_a_platform_does_not_take_is_tried_again_before_what_follows(
     assert texts(scene) == [f"heard: {number}" for number in range(4)]
 
 
-async def test_what_is_never_taken_is_a_dead_letter_and_the_person_is_told(
+async def test_a_delivery_that_always_fails_is_a_dead_letter_and_the_person_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str
 ) -> None:
     monkeypatch.setenv("UNDERSTUDY_DELIVERY_TRIES", "3")
@@ -55,7 +49,7 @@ async def test_what_is_never_taken_is_a_dead_letter_and_the_person_is_told(
 @pytest.mark.parametrize(
     ("refusal", "told"), [(DeliveryRefusedError("too odd"), True), (RecipientUnreachableError("blocked"), False)]
 )
-async def test_what_is_refused_is_not_tried_again(tmp_path: Path, refusal: Exception, told: bool) -> None:
+async def test_a_refused_delivery_is_not_tried_again(tmp_path: Path, refusal: Exception, told: bool) -> None:
     scene = stage(tmp_path)
     scene.channel.presenter.failures.append(refusal)
     async with scene.open():
@@ -67,7 +61,9 @@ async def test_what_is_refused_is_not_tried_again(tmp_path: Path, refusal: Excep
     assert ("could not be delivered" in texts(scene)[0]) == told
 
 
-async def test_a_tenant_that_asks_for_a_pause_gets_one_and_no_other_does(tmp_path: Path, database_url: str) -> None:
+async def test_a_pause_that_a_platform_asks_for_is_kept_for_that_tenant_alone(
+    tmp_path: Path, database_url: str
+) -> None:
     scene = stage(tmp_path, database=database_url)
     scene.channel.presenter.failures.append(RetryLaterError(3600))
     async with scene.open():
@@ -80,7 +76,7 @@ async def test_a_tenant_that_asks_for_a_pause_gets_one_and_no_other_does(tmp_pat
         await scene.change("UPDATE pauses SET until = '2000-01-01 00:00:00.000000'")
         await scene.change("UPDATE outbox SET due_at = '2000-01-01 00:00:00.000000' WHERE status = 'retrying'")
         await scene.wait_for(3)
-    # It counts as no try.
+    # The pause counts as no try.
     assert sorted(scene.rows("SELECT attempts FROM outbox")) == [(1,), (1,), (1,)]
 
 
@@ -124,7 +120,7 @@ async def test_an_operator_may_have_it_dropped_instead(tmp_path: Path, monkeypat
 
 
 @pytest.mark.parametrize("arrived", [True, False])
-async def test_where_the_platform_tells_what_arrived_it_is_asked(
+async def test_a_platform_that_can_tell_is_asked_whether_an_ambiguous_delivery_arrived(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arrived: bool
 ) -> None:
     scene = stage(tmp_path, timings=IMPATIENT)
@@ -148,7 +144,7 @@ async def test_where_the_platform_tells_what_arrived_it_is_asked(
 
 
 @pytest.mark.parametrize("arrived", [True, False])
-async def test_a_look_up_that_the_platform_puts_off_is_no_failure_and_holds_up_nobody_else(
+async def test_a_look_up_that_the_platform_asks_to_repeat_later_is_no_try_and_holds_up_nobody_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str, arrived: bool
 ) -> None:
     monkeypatch.setenv("UNDERSTUDY_DELIVERY_TRIES", "2")
@@ -181,7 +177,7 @@ async def test_a_look_up_that_the_platform_puts_off_is_no_failure_and_holds_up_n
     assert texts(scene) == (["heard: two"] if arrived else ["heard: two", "heard: one"])
 
 
-async def test_what_was_being_sent_when_the_process_died_counts_as_ambiguous(tmp_path: Path) -> None:
+async def test_a_delivery_during_which_the_process_died_is_ambiguous(tmp_path: Path) -> None:
     first = stage(tmp_path)
     async with first.open():
         await first.ask("alice", "hello")
@@ -191,7 +187,7 @@ async def test_what_was_being_sent_when_the_process_died_counts_as_ambiguous(tmp
         assert (await second.wait_for(1))[0].text == f"{SENT_AGAIN}\nheard: hello"
 
 
-async def test_a_long_answer_goes_on_with_the_part_that_was_next(
+async def test_an_answer_of_many_parts_is_continued_with_the_part_that_failed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str
 ) -> None:
     scene = stage(tmp_path, database=database_url, timings=IMPATIENT)
@@ -213,7 +209,7 @@ async def test_a_long_answer_goes_on_with_the_part_that_was_next(
     assert texts(scene) == [f"heard: x {part}" for part in range(4)]
 
 
-async def test_what_is_older_than_the_limit_is_neither_answered_nor_sent_after_an_outage(
+async def test_messages_and_answers_older_than_the_limit_are_dropped_after_an_outage(
     tmp_path: Path, database_url: str
 ) -> None:
     first = stage(tmp_path, database=database_url)
@@ -229,48 +225,7 @@ async def test_what_is_older_than_the_limit_is_neither_answered_nor_sent_after_a
     assert second.rows("SELECT status FROM outbox ORDER BY id") == [("dead",), ("sent",)]
 
 
-async def test_a_message_can_be_sent_first_and_later(tmp_path: Path, database_url: str) -> None:
-    scene = stage(tmp_path, database=database_url)
-    async with scene.open():
-        await scene.gateway.send(place("dm-alice"), "good morning")
-        await scene.wait_for(1)
-        await scene.gateway.send(place("dm-alice"), "much later", at=datetime.now(UTC) + LATER)
-        in_a_moment = datetime.now(UTC) + timedelta(seconds=0.5)
-        await scene.gateway.send(place("dm-alice"), "in a moment", at=in_a_moment)
-        await scene.wait_for(2)
-        assert datetime.now(UTC) >= in_a_moment
-        assert await scene.ask("alice", "hello") == "heard: hello"
-        assert scene.rows("SELECT count(*) FROM outbox WHERE status = 'scheduled'") == [(1,)]
-    assert texts(scene) == ["good morning", "in a moment", "heard: hello"]
-
-
-async def test_what_is_sent_under_one_key_is_sent_once(tmp_path: Path, database_url: str) -> None:
-    scene, other = stage(tmp_path, database=database_url), stage(tmp_path, database=database_url)
-    async with scene.open():
-        sending = [scene.gateway.send(place("dm-alice"), "news", key="2026-11-21") for _ in range(5)]
-        if scene.worker is not None:  # another replica
-            async with other.gateway.lifespan():
-                sending += [other.gateway.send(place("dm-alice"), "news", key="2026-11-21") for _ in range(5)]
-                references = await asyncio.gather(*sending)
-        else:
-            references = await asyncio.gather(*sending)
-        assert await scene.gateway.send(place("dm-alice", "T2"), "news", key="2026-11-21")
-        await scene.wait_for(2)
-        assert await scene.ask("alice", "hello") == "heard: hello"
-    assert len([reference for reference in references if reference]) == 1
-    assert texts(scene) == ["news", "news", "heard: hello"]
-
-
-async def test_a_message_that_cannot_be_sent_is_named(tmp_path: Path) -> None:
-    scene = stage(tmp_path)
-    async with scene.open():
-        with pytest.raises(SettingError, match="no channel 'slack'"):
-            await scene.gateway.send(Conversation("slack", "T", "C", shared=False), "hello")
-        with pytest.raises(ValueError, match="time zone"):
-            await scene.gateway.send(place("dm-alice"), "hello", at=datetime(2030, 1, 1))  # noqa: DTZ001
-
-
-async def test_what_a_platform_no_longer_allows_is_a_dead_letter_with_that_reason(
+async def test_a_message_outside_the_reply_window_is_a_dead_letter_with_that_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scene = stage(tmp_path)
@@ -289,53 +244,11 @@ async def test_what_a_platform_no_longer_allows_is_a_dead_letter_with_that_reaso
     }
 
 
-async def test_a_message_whose_model_fails_is_tried_again_and_others_go_on(tmp_path: Path, database_url: str) -> None:
-    from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart
-    from pydantic_ai.models.function import AgentInfo
-
-    failures = 2
-    heard: list[str] = []
-
-    async def model(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
-        nonlocal failures
-        text = str(messages[-1].parts[-1].content)  # type: ignore[union-attr]
-        heard.append(text)
-        if text == "one" and failures:
-            failures -= 1
-            raise ConnectionError("the model is away")
-        return ModelResponse([TextPart(f"heard: {text}")])
-
-    scene = stage(tmp_path, model=model, database=database_url, timings=IMPATIENT)
-    async with scene.open():
-        await scene.write("alice", "one")
-        await wait_until_async(lambda: heard, what="it was tried")
-        await scene.write("alice", "two")
-        await scene.wait_for(2)
-    assert sorted(texts(scene)) == ["heard: one", "heard: two"]
-    assert heard.count("one") == 3
-    assert heard.count("two") == 1
-
-
-async def test_a_message_whose_model_fails_for_ever_is_a_dead_letter(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("UNDERSTUDY_TURN_TRIES", "3")
-    tries = 0
-
-    async def model(*_: object) -> None:
-        nonlocal tries
-        tries += 1
-        raise ConnectionError("the model is away")
-
-    scene = stage(tmp_path, model=model, timings=IMPATIENT)  # type: ignore[arg-type]
-    async with scene.open():
-        answer = await scene.ask("alice", "one")
-    [(status, reference, error)] = scene.rows("SELECT status, reference, error FROM inbox")
-    assert (status, error, tries) == ("dead", "ConnectionError: the model is away", 3)
-    assert answer == f"Sorry, something went wrong and I could not answer that (reference {reference})."
-
-
-def test_a_mark_fits_into_what_the_channels_leave_free() -> None:
-    from gateway.channels.presenter import MARK_LENGTH
-
-    assert len(SENT_AGAIN) + 1 <= MARK_LENGTH
+async def test_an_answer_that_was_not_sent_is_sent_by_the_next_process(tmp_path: Path) -> None:
+    first = stage(tmp_path)
+    async with first.open():
+        await first.ask("alice", "hello")
+    await first.change("UPDATE outbox SET status = 'waiting'")
+    second = stage(tmp_path)
+    async with second.open():
+        assert (await second.wait_for(1))[0].text == "heard: hello"

@@ -1,4 +1,4 @@
-"""What a turn sends besides its answer once it is private goes to its person alone, as a private answer does."""
+"""What tools send in a turn: once the turn has read something private, it goes to the turn's person alone."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -65,13 +65,13 @@ def remind(text: str) -> str:
 
 
 async def make_due(scene: Stage) -> None:
-    """Lets the time pass for which something is scheduled."""
+    """Make the scheduled deliveries due."""
     due = str((datetime.now(UTC) - timedelta(minutes=1)).replace(tzinfo=None))
     await scene.change(f"UPDATE outbox SET due_at = '{due}' WHERE status = 'scheduled'")
 
 
 def said(scene: Stage, text: str) -> list[tuple[str, str | None]]:
-    """Where a text was sent, and to whom alone."""
+    """Return where a text was sent, and to whom alone."""
     return [(sent.conversation, sent.alone) for sent in scene.sent if text in sent.text]
 
 
@@ -131,7 +131,7 @@ async def test_what_a_private_tool_sends_by_the_gateway_goes_to_its_person_alone
         assert said(scene, "SECRET") == [("thread", "alice")]
         await scene.gateway.send(place(to), "hello")  # outside any turn
         await scene.wait_until(lambda: said(scene, "hello") == [(to, None)])
-        await scene.write("alice", f'call post_page {{"to":"{to}"}}')  # she alone reads where she asks
+        await scene.write("alice", f'call post_page {{"to":"{to}"}}')  # she asks where she alone reads
         await scene.wait_until(lambda: ("dm-alice", None) in said(scene, "SECRET"))
     assert (to, None) not in said(scene, "SECRET")
 
@@ -156,7 +156,7 @@ async def test_what_a_flow_sends_after_an_agent_has_read_something_private_goes_
     assert said(scene, "SECRET") == [("thread", "alice"), ("thread", "alice")]
 
 
-async def test_it_is_posted_where_the_operator_has_private_answers_posted(tmp_path: Path) -> None:
+async def test_it_is_posted_openly_where_private_answers_are_open(tmp_path: Path) -> None:
     scene = stage(tmp_path, [Diary()], private_answers="open")
     async with scene.open():
         await scene.write("alice", "call send_page", "thread")

@@ -25,7 +25,7 @@ COUNT_JOBS = "SELECT count(*) FROM procrastinate_jobs"
 
 
 class Looks:
-    """The looks for a job that workers of this process have made, and what they found."""
+    """Records what the workers of this process found each time that they looked for a job."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.found: list[Job | None] = []
@@ -43,7 +43,7 @@ def looks(monkeypatch: pytest.MonkeyPatch) -> Looks:
     return Looks(monkeypatch)
 
 
-#: Workers look for jobs when they are notified, and at no other time.
+#: Workers look for jobs only when they are notified.
 UNPOLLED = stage_timings(job_poll=3600)
 
 
@@ -54,7 +54,7 @@ def dispatcher_of(scene: Stage) -> DistributedDispatcher:
     return dispatcher
 
 
-async def test_a_conversation_has_one_job_that_waits_however_many_messages_do(
+async def test_a_conversation_has_one_waiting_job_however_many_messages_wait(
     tmp_path: Path, postgres: PostgresServer
 ) -> None:
     gate, people = Gate(), [f"person-{number}" for number in range(3)]
@@ -94,7 +94,7 @@ async def test_the_jobs_of_a_conversation_are_found_by_an_index(tmp_path: Path, 
     assert any("understudy_jobs_by_lock" in line for (line,) in plan)
 
 
-async def test_a_message_whose_transaction_relies_on_a_waiting_job_is_answered_if_a_worker_looks_before_it_ends(
+async def test_a_message_that_relies_on_a_waiting_job_is_answered_if_a_worker_looks_before_its_transaction_ends(
     tmp_path: Path, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch, looks: Looks
 ) -> None:
     """The job must not run and end before the message can be seen."""
@@ -115,17 +115,17 @@ async def test_a_message_whose_transaction_relies_on_a_waiting_job_is_answered_i
         await deferred.wait()
         async with scene.worker.worker():
             await scene.wait_until_rows(COUNT_LISTENING, 1)
-            # The worker found no job, or, wrongly, has already ended the one on which the transaction relies.
+            # The worker found no job; or it has ended the one on which the transaction relies, which would be wrong.
             await scene.wait_until(lambda: looks.found[:1] == [None] or scene.rows(COUNT_JOBS) == [(0,)])
             commit.set()
             await second
             assert [sent.text for sent in await scene.wait_for(2)] == ["heard: one", "heard: two"]
 
 
-async def test_a_message_that_comes_after_a_drain_found_no_more_and_before_its_job_ends_is_answered(
+async def test_a_message_that_comes_between_the_end_of_a_drain_and_the_end_of_its_job_is_answered(
     tmp_path: Path, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch, looks: Looks
 ) -> None:
-    """Its own job cannot be fetched yet when the workers are notified of it."""
+    """When the workers are notified of the message's own job, it cannot be fetched yet."""
     scene = stage(tmp_path, database=postgres.make(), timings=UNPOLLED)
     ending, end = asyncio.Event(), asyncio.Event()
     finish = JobManager.finish_job
@@ -170,7 +170,7 @@ async def test_a_notification_that_comes_while_a_worker_looks_is_not_forgotten(
 
 
 async def test_no_wake_up_is_lost_while_messages_and_drains_race(tmp_path: Path, postgres: PostgresServer) -> None:
-    """Messages come one by one to few conversations, just when the drain of the one before ends."""
+    """Messages come one by one to a few conversations, each just when the drain of the one before ends."""
     url, chance = postgres.make(), random.Random(1)
     scenes = [stage(tmp_path, database=url, timings=UNPOLLED) for _ in range(2)]
     people, each = ["alice", "bob", "carol"], 40
@@ -195,7 +195,7 @@ async def test_no_wake_up_is_lost_while_messages_and_drains_race(tmp_path: Path,
         assert [text for key, text in said if key == f"dm-{person}"] == [f"heard: {number}" for number in range(each)]
 
 
-async def test_of_many_workers_one_looks_for_a_new_job(
+async def test_only_one_of_many_workers_looks_for_a_new_job(
     tmp_path: Path, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch, looks: Looks
 ) -> None:
     monkeypatch.setenv("UNDERSTUDY_TAKEOVER_SECONDS", "2")
@@ -217,19 +217,19 @@ async def test_of_many_workers_one_looks_for_a_new_job(
             await scenes[0].write(f"person-{number}", "hello")
             await scenes[0].wait_until_rows(COUNT_DONE, number + 1)
         await scenes[0].wait_until_rows(COUNT_JOBS, 0)
-    # The one that finds the job looks once more.
+    # The worker that finds the job looks once more.
     assert len(looks.found) <= 2.4 * count
     assert len([job for job in looks.found if job is not None]) == count
     assert sum(bool(scene.sent) for scene in scenes) > 1
 
 
-async def test_a_job_is_found_if_the_worker_that_is_to_look_for_it_does_not(
+async def test_a_job_is_found_if_the_worker_whose_turn_it_is_does_not_look(
     tmp_path: Path, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("UNDERSTUDY_TAKEOVER_SECONDS", "600")
     scene = stage(tmp_path, database=postgres.make(), timings=stage_timings(sweep_interval=0.1))
     async with scene.open():
-        await scene.change("INSERT INTO procrastinate_workers DEFAULT VALUES")  # one that does nothing
+        await scene.change("INSERT INTO procrastinate_workers DEFAULT VALUES")  # a worker that does nothing
         dispatcher = dispatcher_of(scene)
         await scene.wait_until(lambda: dispatcher._turn_jobs is not None and len(dispatcher._turn_jobs._workers) == 2)
         for number in range(4):
