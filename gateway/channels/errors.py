@@ -1,3 +1,5 @@
+"""What a channel raises: when a platform does not deliver a message, and when an event is not accepted."""
+
 from gateway.retries import bounded_wait
 from oauth.errors import UnderstudyError
 
@@ -5,22 +7,36 @@ RETRY_AFTER = 5  # seconds, where the database cannot be used
 
 
 class DeliveryRefusedError(UnderstudyError):
-    """The platform will never take this: there is no point in trying again."""
+    """The platform refuses a message and always will.
+
+    The outbox makes it a dead letter and says in the conversation that something could not be delivered. A text for one
+    person alone (`Presenter.send_private_text`) is held for a day instead, until that person writes directly.
+    """
 
 
 class RecipientUnreachableError(DeliveryRefusedError):
-    """Nothing can be sent there any more: nor that something could not be sent."""
+    """Nothing can be delivered to this conversation any more: the bot was blocked or removed, the channel is gone.
+
+    The outbox makes the message a dead letter, as after `DeliveryRefusedError`, but says nothing in the conversation.
+    """
 
 
 class DeliveryAmbiguousError(UnderstudyError):
-    """It is not known whether the platform took this: the answer was lost, or said that something went wrong there."""
+    """Nobody knows whether the platform took the message: the answer was lost, or reports a failure of the platform.
+
+    The outbox waits and asks `Presenter.was_sent`. A message that arrived counts as sent and one that did not is sent
+    again. Where the platform cannot tell, `UNDERSTUDY_AMBIGUOUS_SENDS` decides: the message is sent again with a mark
+    (`Presenter.mark_repeated`), or becomes a dead letter.
+    """
 
 
 class RetryLaterError(UnderstudyError):
-    """The platform did not take this, and asks to send nothing for the tenant for so many seconds.
+    """The platform did not take the message, and asks to be sent nothing for a while: a rate limit.
+
+    The outbox sends nothing to the whole tenant until then. The attempt does not count.
 
     Args:
-        seconds: taken for an hour if it is more, and for a second if it is less.
+        seconds: to wait. Less than a second is taken for a second, and more than an hour for an hour.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -29,10 +45,10 @@ class RetryLaterError(UnderstudyError):
 
 
 class EventNotAcceptedError(UnderstudyError):
-    """An event was not committed, so the platform has to deliver it again. The gateway answers its webhook 503.
+    """An event was not committed, so that the platform has to deliver it again. The gateway answers its webhook 503.
 
     Args:
-        retry_after: seconds to wait until then.
+        retry_after: seconds for the answer's `Retry-After`.
     """
 
     def __init__(self, retry_after: int = RETRY_AFTER) -> None:

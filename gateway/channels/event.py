@@ -1,16 +1,15 @@
+"""A verified event as a channel hands it to the gateway, and what its ids may contain."""
+
 import re
 from dataclasses import dataclass
 
 from oauth.errors import UnderstudyError
 from toolkits import Conversation
 
-LONGEST_ID = 512  # bytes of UTF-8: three of them are one key of a PostgreSQL index, which takes 2,700
-
+LONGEST_ID = 512  # bytes of UTF-8: three ids make one key of a PostgreSQL index, which takes 2,700
 
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
-
-
-_NO_ID = re.compile("[\0-\x1f\x7f-\x9f\ud800-\udfff\ufffd]")
+_NOT_IN_IDS = re.compile("[\0-\x1f\x7f-\x9f\ud800-\udfff\ufffd]")
 
 
 class MalformedEventError(UnderstudyError, ValueError):
@@ -18,33 +17,41 @@ class MalformedEventError(UnderstudyError, ValueError):
 
 
 def check_id(name: str, value: object) -> None:
-    """Check that an id that came from outside can be stored and is the same everywhere.
+    """Check an id that came from outside: that it can be stored, and that two different ids stay different.
+
+    An id is a text of 1 to 512 bytes of UTF-8, without control characters, lone surrogates and U+FFFD, the replacement
+    for characters that could not be decoded. Everything else is allowed, spaces and slashes included.
+
+    Args:
+        name: what the error calls it.
 
     Raises:
-        MalformedEventError: if it is no text, empty, too long, or has control characters or ones that stand for
-            characters which could not be decoded.
+        MalformedEventError: if the value is no such text.
     """
     if not isinstance(value, str):
-        raise MalformedEventError(f"{name} is no text but {type(value).__name__}")
+        raise MalformedEventError(f"{name} is not text but {type(value).__name__}")
     if not value:
         raise MalformedEventError(f"{name} is empty")
-    if len(value) > LONGEST_ID or _NO_ID.search(value) or len(value.encode()) > LONGEST_ID:
-        raise MalformedEventError(f"{name} is no id: {value[:40]!r}")
+    if len(value) > LONGEST_ID or _NOT_IN_IDS.search(value) or len(value.encode()) > LONGEST_ID:
+        raise MalformedEventError(f"{name} is too long for an id, or has characters that no id has: {value[:40]!r}")
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A verified webhook for us: what is stored of it, and the keys it is known by.
+    """A verified webhook that is for the bot: what is stored of it, and the keys that recognize a second delivery.
 
     Args:
-        id: the platform's id of the event, unique in the tenant: a second delivery has the same one.
-        message_key: the message itself, where the platform may report one message as several events.
+        id: the platform's id of the event, unique in the tenant. A second delivery has the same one.
+        conversation: where the answer goes. Its tenant and id fit `check_id`, are the same in every event of the
+            conversation, and are never given to another one: history and order hang on them. Only the channel reads
+            anything into the id, which may be composed, like `C012AB3CD/1718000000.000100`.
         payload: the body as it came, for `Interface.parse`.
+        message_key: the id of the message, where the platform may report one message as several events.
         claims: a message key that this event takes without being a duplicate where it is taken: later events with that
             `message_key` are duplicates of this one.
 
     Raises:
-        MalformedEventError: if one of the ids is none, or the payload cannot be stored.
+        MalformedEventError: if an id does not fit `check_id`, or the payload cannot be stored.
     """
 
     id: str
@@ -60,6 +67,6 @@ class Event:
         if self.message_key is not None:
             check_id("the message's key", self.message_key)
         if self.claims is not None:
-            check_id("the key that it claims", self.claims)
+            check_id("the key that the event claims", self.claims)
         if not isinstance(self.payload, str) or _UNSTORABLE.search(self.payload):
-            raise MalformedEventError("the payload is no text that can be stored")
+            raise MalformedEventError("the payload is not text that can be stored")

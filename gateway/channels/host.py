@@ -14,7 +14,11 @@ from toolkits import Conversation
 
 
 class Host(Protocol):
-    """What the gateway does for its channels."""
+    """The gateway, as its channels see it.
+
+    Attributes:
+        base_url: the gateway's public address, without a slash at the end; `None` if the operator set none.
+    """
 
     base_url: str | None
 
@@ -28,33 +32,35 @@ class Host(Protocol):
         ...
 
     async def accept(self, event: Event) -> bool:
-        """Commits an event to the inbox; returns whether it is new. Then, and not before, the webhook is answered.
+        """Commit an event to the inbox; return whether it is new. A webhook is answered only after that.
 
-        What it raises is answered 503 by the gateway: the platform delivers the event again.
+        Raises:
+            EventNotAcceptedError: if it was not committed in time. The gateway answers 503, and the platform delivers
+                the event again.
         """
         ...
 
     async def has_answered_in(self, conversation: Conversation) -> bool:
-        """Whether a message of this conversation was accepted before."""
+        """Return whether a message of this conversation was accepted before."""
         ...
 
     async def move(self, conversation: Conversation, conversation_id: str) -> None:
-        """Give a conversation another id: what waits there, and its history, go with it.
+        """Give a conversation another id. Its history and what waits in it stay with it.
 
-        Nothing happens where there is no such conversation, or one with the new id already.
+        Nothing happens if there is no such conversation, or already one with the new id.
         """
         ...
 
     async def publish(self, conversation: Conversation, message: str) -> None:
-        """Tells something of a conversation to who listens, in whichever process. It may be lost."""
+        """Send a message to all subscribers of a conversation, in all processes. It may get lost."""
         ...
 
     async def subscribe(self, conversation: Conversation) -> AbstractContextManager[asyncio.Queue[str | None]]:
-        """What is published of a conversation from now on, in a block; `None` when there will be no more."""
+        """Return a block in which a queue gets what is published of a conversation, and `None` at the end."""
         ...
 
     async def is_busy(self, conversation: Conversation) -> bool:
-        """Whether something of a conversation is being answered, or waits for its turn."""
+        """Return whether a message of a conversation is being answered or waits for its turn."""
         ...
 
     @property
@@ -62,16 +68,16 @@ class Host(Protocol):
         """The conversations that people begin and name themselves."""
         ...
 
-    async def transcript(self, conversation: Conversation) -> Sequence["TranscriptEntry"]:
-        """What was said in a conversation, oldest first."""
+    async def transcript(self, conversation: Conversation) -> Sequence[TranscriptEntry]:
+        """Return what was said in a conversation, oldest first."""
         ...
 
     def provider_label(self, provider: str) -> str:
-        """What people call a provider."""
+        """Return what people call a provider."""
         ...
 
     async def sign_in_link(self, identity: Identity, name: str, provider: str) -> str:
-        """A sign-in link for a person, who is the one that asks for it.
+        """Return a new sign-in link for the person who asks for it, and for nobody else.
 
         Args:
             name: what the channel shows for them.

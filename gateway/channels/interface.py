@@ -1,4 +1,4 @@
-"""A channel: its routes, its parser and its presenter."""
+"""The base class of channels."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -15,11 +15,14 @@ from toolkits import Message
 
 
 class Interface(ABC):
-    """The base class of channels.
+    """A channel: its webhooks, its parser and its presenter.
+
+    A webhook's path is short: verify the request, hand an `Event` to `host.accept`, answer. Whatever else a message
+    needs is done in `parse`, in the turn.
 
     Attributes:
-        channel: the name of the channel, which is part of every key that is stored: never change it.
-        address: the path that the platform calls, which the operator is shown.
+        channel: the name of the channel. It is part of every stored key, so that it never changes.
+        address: the path that the platform calls. The operator is shown it at the start.
         presenter: shows turns in the channel.
         setting_groups: groups of settings that the environment may have; each of them alone sets the channel up.
     """
@@ -41,7 +44,7 @@ class Interface(ABC):
         """The gateway that runs this channel.
 
         Raises:
-            HTTPException: 503 before `start` and after `stop`: the platform delivers the request again.
+            HTTPException: 503 before `start` and after `stop`, so that the platform delivers the request again.
         """
         if self._host is None:
             raise HTTPException(503, headers={"Retry-After": str(int(UNKNOWN_WAIT))})
@@ -49,23 +52,35 @@ class Interface(ABC):
 
     @abstractmethod
     def routes(self) -> Sequence[BaseRoute]:
-        """Return the routes of the channel's webhooks and pages."""
+        """Return the routes of the channel's webhooks and pages. They are there before `start`."""
 
     async def start(self, host: Host) -> None:
-        """Begin to take requests.
+        """Begin to take requests and to send.
 
-        It is called in each process that takes messages or plays turns, workers included. An overriding method calls
-        it first.
+        It runs once in each process of the gateway: in `understudy serve`, which takes events and on SQLite also plays
+        turns, and in each `understudy worker`, which plays turns and takes no events. There may be several of both.
+        So it may do what any number of processes can do at the same time: open clients, ask the platform who the
+        bot is, set the webhook to the same address again. It may not connect to a source of events that allows one
+        connection for a token, nor accept events: in a worker `host.accept` raises `EventNotAcceptedError`.
+
+        A platform that cannot be reached is no reason to raise: messages wait in the outbox. An overriding method calls
+        this one first.
 
         Raises:
-            SettingError: if the platform rejects a setting.
+            SettingError: if the platform rejects a setting. The process stops and says so.
         """
         self._host = host
 
     async def stop(self) -> None:
-        """Take no more requests, and free what `start` opened. It is called also where `start` raised."""
+        """Take no more requests, and close what `start` opened. It runs even if `start` raised."""
         self._host = None
 
     @abstractmethod
     async def parse(self, payload: str) -> Message | None:
-        """Return a stored payload as a message; `None` if there is nothing to answer in it."""
+        """Return a stored payload as a message; `None` if there is nothing in it to answer.
+
+        It runs in the turn, in whichever process plays it, and again if the turn is tried again.
+
+        Raises:
+            Exception: if the payload cannot be read now. It is tried again, and becomes a dead letter in the end.
+        """

@@ -1,4 +1,4 @@
-"""What a person sees of a turn while it runs: it comes to nothing, the answer follows."""
+"""What people see of a turn while it runs: a preview, which is taken away when the turn is over."""
 
 import asyncio
 import logging
@@ -12,7 +12,7 @@ from gateway.logs import describe
 from gateway.runs.events import PhaseEnded, PhaseStarted, ToolEnded, ToolStarted, TurnEvent
 from gateway.timings import DEFAULT_TIMINGS, Timings
 
-MOST_STEPS = 15  # in one status
+MOST_STEPS = 15  # that are shown at once
 
 Posted = TypeVar("Posted")
 """How a channel finds a message that it posted."""
@@ -22,11 +22,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A phase, or a tool that is called.
+    """A phase of a flow, or a call of a tool.
 
     Args:
-        depth: in how many phases it is.
-        elapsed_ms: how long it took, in milliseconds; `None` while it runs, and of a tool.
+        depth: the number of phases around it.
+        elapsed_ms: how long a phase took, in milliseconds; `None` while it runs, and for a call.
     """
 
     label: str
@@ -37,7 +37,7 @@ class Step:
 
 
 class Steps:
-    """The steps of a turn up to now."""
+    """The steps of a turn so far."""
 
     def __init__(self) -> None:
         self._steps: list[Step] = []
@@ -45,6 +45,7 @@ class Steps:
         self._phases: list[int] = []
 
     def note(self, event: TurnEvent) -> None:
+        """Add or end the step that an event is about, if it is about one."""
         if isinstance(event, PhaseStarted):
             self._phases.append(len(self._steps))
             self._steps.append(Step(event.label, True, len(self._phases) - 1))
@@ -62,35 +63,39 @@ class Steps:
 
     @property
     def all(self) -> Sequence[Step]:
-        """In the order in which they began."""
+        """All steps, in the order in which they began."""
         return self._steps
 
     @property
     def latest(self) -> Sequence[Step]:
+        """The last steps, as many as are shown at once."""
         return self._steps[-MOST_STEPS:]
 
     @property
     def has_phases(self) -> bool:
-        """Whether somebody wrote words for people to read while they wait."""
+        """Whether there are phases, whose labels somebody wrote for people to read."""
         return any(step.is_phase for step in self._steps)
 
     def text(self) -> str:
-        """The steps as lines of plain text."""
+        """Return the latest steps as lines of plain text."""
         return "\n".join(map(_line, self.latest))
 
 
 class LiveView(ABC):
-    """Shows one turn that runs in one conversation. A platform that refuses is not asked again in that turn."""
+    """Shows one turn of one conversation while it runs.
 
-    every: ClassVar[float]
-    """Seconds between two updates: what the platform's limits allow, and its indicators last."""
+    What it raises is logged and fails no turn. After an `update` that failed there is no other in that turn.
+    """
+
+    interval: ClassVar[float]
+    """Seconds between two updates: no fewer than the platform's limits allow, no more than its indicators last."""
 
     @abstractmethod
     async def update(self, steps: Steps) -> None:
-        """Shows what there is to show now: a platform call or two."""
+        """Show the steps so far, in a platform call or two."""
 
     async def close(self) -> None:
-        """Takes away what was shown: the turn is over."""
+        """Take away what was shown. It is called once, when the turn is over, even if no update was made."""
         return
 
 
@@ -137,7 +142,7 @@ class MessageView(LiveView, Generic[Posted]):
 
 @asynccontextmanager
 async def shown_live(view: LiveView | None, timings: Timings = DEFAULT_TIMINGS) -> AsyncIterator[Steps]:
-    """Shows the steps that are noted in the block, by a task of its own, which fails no turn."""
+    """Show the steps that are noted in the block, in a task beside it."""
     steps = Steps()
     if view is None:
         yield steps
@@ -148,19 +153,19 @@ async def shown_live(view: LiveView | None, timings: Timings = DEFAULT_TIMINGS) 
         yield steps
     finally:
         over.set()
-        await showing  # an update that is under way ends: what it shows has to be taken away
+        await showing  # an update under way ends first, as what it shows has to be taken away
 
 
 async def _show(view: LiveView, steps: Steps, over: asyncio.Event, timings: Timings) -> None:
     pause, goes_on = timings.first_status, True
     while goes_on and not await _waited(over, pause):
-        pause, goes_on = view.every, await _try(view.update(steps), timings.status_update)
+        pause, goes_on = view.interval, await _try(view.update(steps), timings.status_update)
     await _waited(over, None)
     await _try(view.close(), timings.status_update)
 
 
 async def _waited(over: asyncio.Event, seconds: float | None) -> bool:
-    """Whether the turn was over before so many seconds."""
+    """Wait for the end of the turn, for so many seconds at most; return whether it is over."""
     try:
         async with asyncio.timeout(seconds):
             return await over.wait()
@@ -173,13 +178,13 @@ async def _try(update: Awaitable[None], most: float) -> bool:
         async with asyncio.timeout(most):
             await update
     except Exception as error:  # noqa: BLE001 - whatever the platform's library raises: the turn goes on
-        log.info("what happens in the turn cannot be shown: %s", describe(error))
+        log.info("the steps of the turn cannot be shown: %s", describe(error))
         return False
     return True
 
 
 def timed(label: str, elapsed_ms: int | None) -> str:
-    """A label, and how long that took, if it is over."""
+    """Return a label, with the time that the step took if it is over."""
     return label if elapsed_ms is None else f"{label} ({elapsed_ms / 1000:.1f} s)"
 
 

@@ -1,3 +1,5 @@
+"""How a channel shows turns and delivers answers: what it implements, and what the outbox does with its errors."""
+
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -11,14 +13,22 @@ from gateway.runs.events import TurnEvent
 from oauth import Identity
 from toolkits import Conversation, Message
 
+HELD_ANSWER = "answer"
+"""The argument of `/start` that brings a person the answer that is held for them."""
+
+MARK_LENGTH = 100  # characters that `Presenter.parts` leaves free in each part, for a mark like SENT_AGAIN
+
 
 @dataclass(frozen=True, slots=True)
 class SignIn:
     """A request to a person to connect an account. Nobody else may see the link.
 
     Args:
-        link: makes the link, now. It is good once and for ten minutes.
-        ticket: a word that all may see; sent back by `identity` as `/start TICKET` it brings a link.
+        conversation: where they asked for what needs the account.
+        reply_to: the id of their message, empty if there is none.
+        label: what people call the provider.
+        link: makes the link, when it is awaited. It works once, for ten minutes.
+        ticket: a word that everybody may see. `identity` gets a link by sending `/start TICKET`.
     """
 
     identity: Identity
@@ -29,21 +39,14 @@ class SignIn:
     ticket: str
 
 
-HELD_ANSWER = "answer"
-"""What `/start` is followed by where a person was told to write directly for an answer that waits for them."""
-
-
-MARK_LENGTH = 100  # characters that a channel leaves free in each part, for a mark like SENT_AGAIN
-
-
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A text that a platform was asked to send.
+    """A text that the platform was asked to deliver, and may have delivered.
 
     Args:
-        key: what `send_text` was given.
-        identity: whom alone it was for, if it was for one person alone.
-        since: it was not sent before then; aware, in UTC.
+        key: the key that `send_text` or `send_private_text` got.
+        identity: the only person that it was for, if it was for one person alone.
+        since: when it was made; it was not sent before. Aware, in UTC.
     """
 
     key: str
@@ -54,108 +57,149 @@ class Delivery:
 
 
 class Presenter(ABC):
-    """Shows turns in a channel: turn events and answers in, platform calls out.
+    """Shows turns in a channel: takes turn events and answers, and calls the platform.
 
-    A method that sends raises `DeliveryRefusedError`, `DeliveryAmbiguousError` or `RetryLaterError` where that is so.
-    Any other exception means that the platform did not take the message: it is tried again.
+    The gateway stores what is to be sent in the outbox, and calls `send_text`, `send_private_text`, `send_private_note`
+    and `send_sign_in` in order, one call at a time in a conversation. Each makes one platform call and returns once
+    the platform has confirmed it. It retries nothing itself: a retry without the outbox may send a message twice. It
+    reports a failure by one of these errors:
+
+    - `DeliveryRefusedError`: the platform refuses the message and always will. It becomes a dead letter, and a sentence
+      in the conversation says that something could not be delivered. What `send_private_text` sends is held instead,
+      until the person writes directly.
+    - `RecipientUnreachableError`: nothing can be delivered there any more. As above, without the sentence.
+    - `RetryLaterError`: the platform took nothing and asks for a pause. Nothing is sent to the tenant until then, and
+      the attempt does not count.
+    - `DeliveryAmbiguousError`: the platform may have taken the message. The outbox waits, asks `was_sent` and goes by
+      what it says. `TimeoutError` is treated in the same way.
+
+    Any other exception says that nothing was sent, a `ConnectionError` for example. The outbox tries again with
+    growing pauses, and makes the message a dead letter after UNDERSTUDY_DELIVERY_TRIES tries. An error after which the
+    platform may have the message has to be `DeliveryAmbiguousError`: `gateway.channels.http_errors` sees to that for
+    aiohttp and httpx.
     """
 
     reply_window: ClassVar[timedelta | None] = None
-    """How long after somebody last wrote the platform lets us write to them, where it is a matter of time."""
+    """How long after a person's last message the platform takes messages to them; `None` for no limit."""
 
     streams: ClassVar[bool] = False
-    """Whether `show` does something with text as it is written."""
+    """Whether `show` uses `TextDelta` events, for which the engine streams the model's answer."""
 
     async def show(self, message: Message, event: TurnEvent) -> None:
-        """Shows what happens in a turn that is not over. It may come to nothing: the answer follows."""
+        """Show an event of a turn that runs. It is a preview: the answer follows by `send_text`, or none does.
+
+        The turn waits for it and fails if it raises, so that calls of a platform belong into a `LiveView`.
+        """
         return
 
     def live_view(self, message: Message) -> LiveView | None:
-        """What shows the turn of a message while it runs; `None` where nothing does."""
+        """Return the view that shows the turn of a message while it runs; `None` for none."""
         return None
 
     async def vouched_email(self, identity: Identity) -> str | None:
-        """The e-mail address that the platform vouches for as this person's, where the operator trusts it in that."""
+        """Return the e-mail address that the platform vouches for as this person's, if the operator trusts it in that.
+
+        A person who signs in with the account of that address needs no code.
+        """
         return None
 
     @abstractmethod
     def parts(self, markdown: str) -> list[str]:
-        """Return an answer as the platform takes it, in as many parts as its limit asks for.
+        """Return an answer as the platform takes it, split where its limit asks for it.
 
-        It is called in a thread for a long text, and shows as plain text what it cannot render.
+        Each part leaves `MARK_LENGTH` characters of the limit free, counted as the platform counts, for the mark of
+        `mark_repeated` and for a heading of the channel's own. Markdown of which nothing can be seen has no parts.
+
+        What the platform cannot show is rendered as plain text. For long texts it is called in a thread. If it
+        raises, people read that the answer could not be shown.
         """
 
     @abstractmethod
     async def send_text(self, conversation: Conversation, text: str, reply_to: str, *, key: str) -> str | None:
-        """Sends one part of an answer: one platform call.
+        """Send one part of an answer, in one platform call.
 
         Args:
-            reply_to: the id of the message it answers, empty if it answers none.
-            key: what tells this text from all others, for `was_sent`.
+            text: as `parts` returned it.
+            reply_to: the id of the message that it answers, empty if it answers none.
+            key: identifies this part among all others. A platform that keeps it can be asked for it in `was_sent`.
 
         Returns:
-            The platform's id of the message, where people can reply to it in a conversation of its own: see `root`.
+            The platform's id of the message, where people can reply to it in a conversation of its own (see
+            `thread_root`); else `None`.
+
+        Raises:
+            DeliveryRefusedError, DeliveryAmbiguousError, RetryLaterError: see the class.
         """
 
     async def was_sent(self, delivery: Delivery) -> bool | None:
-        """Whether a text arrived at the platform, of which that is not known; `None` where it cannot be looked up."""
+        """Return whether the platform has a text of which that is not known; `None` if it cannot be looked up.
+
+        A text that was sent by `mark_repeated` counts, too.
+
+        Raises:
+            DeliveryRefusedError: if the platform lets nobody look it up, which counts as `None`.
+            RetryLaterError: if the look-up has to wait. Anything else is tried again.
+        """
         return None
 
-    def again(self, text: str) -> str:
-        """A part of an answer, marked as one that may have come before. It has to be a part that the platform takes."""
+    def mark_repeated(self, text: str) -> str:
+        """Return a part of an answer with a mark that people may have read it before, as the platform takes it."""
         return f"{SENT_AGAIN}\n{text}"
 
     async def send_private_text(
         self, identity: Identity, conversation: Conversation, text: str, *, first: bool, key: str
     ) -> str | None:
-        """Sends one part of an answer to its person alone, who asked in a conversation that others read: one call.
+        """Send one part of an answer to one person alone, who asked in a shared conversation: one platform call.
 
-        A channel that has shared conversations implements it, `send_private_note` and `is_direct`.
+        A channel with shared conversations implements this method, `send_private_note` and `is_direct`.
 
         Args:
             conversation: where they asked.
-            first: whether it is the first part.
+            first: whether it is the first part, which may have a heading that names the conversation.
+            key: as for `send_text`.
 
         Returns:
             As `send_text`.
 
         Raises:
-            DeliveryRefusedError: if the person cannot be reached. The text is kept until they write to the bot.
+            DeliveryRefusedError: if the person cannot be reached. The text is held until they write to the bot.
         """
         raise DeliveryRefusedError("this channel sends nothing to one person alone")
 
     async def send_private_note(
         self, identity: Identity, conversation: Conversation, reply_to: str, *, reached: bool
     ) -> None:
-        """Says, where a person asked, that the answer went to them alone, or waits for them to write directly.
+        """Say in a shared conversation that an answer went to one person alone, or waits until they write directly.
 
         Args:
-            reached: whether it could be sent to them. Where not, whoever writes to the bot directly gets what waits
-                for them.
+            reached: whether the answer could be sent to them. If not, it is sent when they next write to the bot
+                directly, if only `/start answer` (see `HELD_ANSWER`).
 
         Raises:
-            DeliveryRefusedError: as `send_text`.
+            DeliveryRefusedError, DeliveryAmbiguousError, RetryLaterError: see the class.
         """
         raise DeliveryRefusedError("this channel sends nothing to one person alone")
 
     def is_direct(self, identity: Identity, conversation: Conversation) -> bool:
         """Return whether a conversation is the one in which a person reads what `send_private_text` sends.
 
-        A yes to a question that was sent like that counts only there.
+        A yes to a question that was sent privately counts only there.
         """
         return False
 
-    def root(self, conversation: Conversation) -> str | None:
-        """Return the platform's id of the message that a conversation replies to; `None` where it replies to none.
+    def thread_root(self, conversation: Conversation) -> str | None:
+        """Return the platform's id of the message that a conversation is the thread of; `None` if it is no thread.
 
-        A yes counts there, too, if that message is the question.
+        If that message is a question to the person, a yes in its thread counts.
         """
         return None
 
     @abstractmethod
     async def send_sign_in(self, sign_in: SignIn) -> None:
-        """Sends a sign-in link in the direct conversation of its person, where they may have to send a code.
+        """Send a sign-in link to its person alone, where they can send back a code.
+
+        In a shared conversation a channel sends it directly, or shows a way to a direct conversation (`SignIn.ticket`).
 
         Raises:
-            DeliveryRefusedError: as `send_text`.
+            DeliveryRefusedError, DeliveryAmbiguousError, RetryLaterError: see the class.
         """

@@ -1,4 +1,4 @@
-"""Tell the operator about webhooks that are refused: no platform does."""
+"""Log why webhooks are refused. No platform tells the operator."""
 
 import logging
 import time
@@ -9,19 +9,19 @@ from starlette.exceptions import HTTPException
 
 from oauth.errors import UnderstudyError
 
-LINE_EVERY = 60.0  # seconds between two lines about one reason, as anybody may send what is refused
+LINE_INTERVAL = 60.0  # seconds between two lines about one reason, as anybody may send requests
 LONGEST_HINT = 500  # characters
 
 log = logging.getLogger(__name__)
 
 
 class WebhookRefusedError(UnderstudyError, HTTPException):
-    """A webhook is refused. The operator is told why, and whoever sent it is not.
+    """A webhook is refused. The log says why; the answer has nothing but the status.
 
     Args:
         status_code: of the answer.
-        reason: what is wrong with the webhook, in fixed words: nothing of it comes from the request.
-        hint: which setting to look at.
+        reason: what is wrong, in fixed words without anything from the request.
+        hint: what the operator can do, and which setting to check.
     """
 
     def __init__(self, status_code: int, reason: str, hint: str) -> None:
@@ -31,18 +31,18 @@ class WebhookRefusedError(UnderstudyError, HTTPException):
 
 
 class RefusalLog:
-    """Log why webhooks of a channel are refused, at most one line a minute for each reason.
+    """Logs why webhooks of a channel are refused, in one line a minute at most for each reason.
 
     Args:
         channel: the channel's name.
-        every: seconds between two lines about one reason.
+        interval: seconds between two lines about one reason.
     """
 
-    def __init__(self, channel: str, every: float = LINE_EVERY) -> None:
+    def __init__(self, channel: str, interval: float = LINE_INTERVAL) -> None:
         self._channel = channel
-        self._every = every
+        self._interval = interval
         self._next: dict[str, float] = {}
-        self._unsaid: dict[str, int] = {}
+        self._unlogged: dict[str, int] = {}
 
     @contextmanager
     def refusals_logged(self) -> Iterator[None]:
@@ -59,9 +59,9 @@ class RefusalLog:
     def _add(self, reason: str, hint: str) -> None:
         now = time.monotonic()
         if now < self._next.get(reason, 0.0):
-            self._unsaid[reason] = self._unsaid.get(reason, 0) + 1
+            self._unlogged[reason] = self._unlogged.get(reason, 0) + 1
             return
-        self._next[reason] = now + self._every
-        unsaid = self._unsaid.pop(reason, 0)
-        more = f" ({unsaid} more since the last line)" if unsaid else ""
-        log.warning("a webhook for %s was refused, as %s%s. %s", self._channel, reason, more, hint[:LONGEST_HINT])
+        self._next[reason] = now + self._interval
+        unlogged = self._unlogged.pop(reason, 0)
+        more = f" ({unlogged} more since the last line)" if unlogged else ""
+        log.warning("a webhook for %s was refused: %s%s. %s", self._channel, reason, more, hint[:LONGEST_HINT])

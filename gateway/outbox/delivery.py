@@ -258,10 +258,10 @@ class Deliverer:
         """Send one row. Return the platform's id of the message, if it is a text that may be replied to."""
         presenter, body, key = self._presenters[conversation.channel], json.loads(row.body), _delivery_key(row)
         if row.kind in (OutboxKind.TEXT, OutboxKind.NOTICE):
-            text = presenter.again(body["text"]) if again else body["text"]
+            text = presenter.mark_repeated(body["text"]) if again else body["text"]
             return await presenter.send_text(conversation, text, body["reply_to"], key=key)
         if row.kind == OutboxKind.PRIVATE_TEXT:
-            text = presenter.again(body["text"]) if again else body["text"]
+            text = presenter.mark_repeated(body["text"]) if again else body["text"]
             identity = _recipient(row, conversation)
             return await presenter.send_private_text(identity, conversation, text, first=body["first"], key=key)
         if row.kind == OutboxKind.PRIVATE_NOTE:

@@ -135,7 +135,7 @@ class Approvals:
         """
         identity, here, root = message.sender, None, None
         if not message.conversation.shared:
-            here, root = self._place(message), self._presenters[identity.channel].root(message.conversation)
+            here, root = self._place(message), self._presenters[identity.channel].thread_root(message.conversation)
 
         async def work(connection: AsyncConnection) -> list[Question]:
             asked = (await connection.execute(_with_message(identity, ApprovalStatus.ASKED))).all()

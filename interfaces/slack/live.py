@@ -25,7 +25,7 @@ class SlackLiveView(MessageView[tuple[str, str]]):
     https://docs.slack.dev/reference/methods/assistant.threads.setStatus
     """
 
-    every = 3.0  # https://docs.slack.dev/apis/web-api/rate-limits: about one message a second in a channel
+    interval = 3.0  # https://docs.slack.dev/apis/web-api/rate-limits: about one message a second in a channel
 
     def __init__(self, workspaces: Workspaces, message: Message) -> None:
         super().__init__()

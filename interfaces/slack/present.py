@@ -116,9 +116,9 @@ class SlackPresenter(Presenter):
 
     def is_direct(self, identity: Identity, conversation: Conversation) -> bool:
         """There is one direct conversation with each person in a workspace; its threads are not read with it."""
-        return not conversation.shared and self.root(conversation) is None
+        return not conversation.shared and self.thread_root(conversation) is None
 
-    def root(self, conversation: Conversation) -> str | None:
+    def thread_root(self, conversation: Conversation) -> str | None:
         return conversation.id.partition("/")[2] or None
 
     async def send_sign_in(self, sign_in: SignIn) -> None:

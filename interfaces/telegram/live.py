@@ -15,7 +15,7 @@ class TelegramLiveView(MessageView[int]):
     https://core.telegram.org/bots/api#sendchataction
     """
 
-    every = 4.0  # an action is shown for five seconds; a group takes 20 messages a minute
+    interval = 4.0  # an action is shown for five seconds; a group takes 20 messages a minute
 
     def __init__(self, bot: Bot, conversation: Conversation) -> None:
         super().__init__()

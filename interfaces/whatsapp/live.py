@@ -8,7 +8,7 @@ from gateway.channels import LiveView, Steps
 class TypingIndicator(LiveView):
     """Shows that the bot is typing: https://www.twilio.com/docs/whatsapp/api/typing-indicators-resource"""
 
-    every = 20.0  # it is shown for 25 seconds
+    interval = 20.0  # it is shown for 25 seconds
 
     def __init__(self, client: Client, message_id: str) -> None:
         self._client = client

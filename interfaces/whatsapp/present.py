@@ -53,7 +53,7 @@ class WhatsAppPresenter(Presenter):
             found = await client.messages.list_async(
                 from_=PREFIX + conversation.tenant, to=PREFIX + conversation.id, limit=MOST_FOUND
             )
-        texts = (delivery.text, self.again(delivery.text))
+        texts = (delivery.text, self.mark_repeated(delivery.text))
         return any(
             message.body in texts
             for message in found

@@ -1,13 +1,11 @@
 """What a request costs before anybody has verified it."""
 
-import asyncio
 import logging
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import closing
 from typing import Any
 
-import httpx
 import pytest
 from interfaces_run import URL, Run, Running
 from peers import slack_events as events
@@ -17,7 +15,6 @@ from stage import Vault
 from starlette.types import Message as ASGIMessage
 
 from gateway import Identity
-from gateway.channels import requests
 from interfaces.slack import Slack
 from interfaces.whatsapp import WhatsApp
 
@@ -36,19 +33,16 @@ def whatsapp(emulate: Emulate) -> WhatsApp:
 
 
 class Sent:
-    """A body that tells how much of it was read; it never ends if it is `held`."""
+    """A body that counts how much of it was read."""
 
-    def __init__(self, *chunks: bytes, held: bool = False) -> None:
+    def __init__(self, *chunks: bytes) -> None:
         self.chunks = chunks
         self.read = 0
-        self.held = held
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         for chunk in self.chunks:
             self.read += len(chunk)
             yield chunk
-        if self.held:
-            await asyncio.Event().wait()
 
 
 async def post(running: Running, route: str, body: Sent, headers: dict[str, str]) -> int:
@@ -113,38 +107,6 @@ async def test_a_request_without_what_looks_like_slacks_signature_is_not_read(
         answer = await running.client.post(route, content=body, headers=headers)
         assert answer.status_code == 401
         assert body.read == 0
-
-
-async def test_a_body_that_does_not_come_is_not_waited_for(
-    run: Run, slack: Slack, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(requests, "BODY_TIMEOUT", 0.05)
-    async with run(slack) as running:
-        body = Sent(b'{"type":', held=True)
-        answer = await running.client.post("/slack/events", content=body, headers=events.headers(b"{}"))
-        assert (answer.status_code, answer.headers["connection"]) == (408, "close")
-
-
-async def test_bodies_that_are_held_open_take_no_more_memory_than_a_bound(
-    run: Run, slack: Slack, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(requests, "MOST_BYTES_AT_ONCE", 300_000)
-    headers = events.headers(b"{}")
-    async with run(slack) as running:
-        held = [Sent(b"x" * 100_000, held=True) for _ in range(3)]
-        waiting = [asyncio.create_task(post(running, "/slack/events", body, headers)) for body in held]
-        while sum(body.read for body in held) < 300_000:
-            await asyncio.sleep(0)
-        good = events.url_verification()
-        content = httpx.Request("POST", URL, json=good).content
-        refused = await running.client.post("/slack/events", content=content, headers=events.headers(content))
-        assert refused.status_code == 503
-        assert int(refused.headers["retry-after"]) > 0
-        for task in waiting:
-            task.cancel()
-        await asyncio.gather(*waiting, return_exceptions=True)
-        answer = await running.client.post("/slack/events", content=content, headers=events.headers(content))
-        assert answer.status_code == 200
 
 
 async def test_a_client_that_leaves_is_no_error(run: Run, slack: Slack, caplog: pytest.LogCaptureFixture) -> None:

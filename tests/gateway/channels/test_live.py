@@ -24,7 +24,7 @@ from toolkits import Toolkit, tool
 
 
 class View(LiveView):
-    every = 0.05
+    interval = 0.05
 
     def __init__(self) -> None:
         self.shown: list[str] = []

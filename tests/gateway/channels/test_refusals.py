@@ -1,4 +1,4 @@
-"""What the operator reads of webhooks that are refused."""
+"""What the log says about webhooks that were refused."""
 
 import logging
 
@@ -13,20 +13,20 @@ def refuse(refusals: RefusalLog, error: HTTPException) -> None:
         raise error
 
 
-def test_each_reason_leaves_one_line_for_a_while(caplog: pytest.LogCaptureFixture) -> None:
-    refusals = RefusalLog("stage", every=60)
+def test_each_reason_leaves_one_line_in_a_minute(caplog: pytest.LogCaptureFixture) -> None:
+    refusals = RefusalLog("stage", interval=60)
     for _ in range(100):
         refuse(refusals, WebhookRefusedError(401, "it is forged", "Look at STAGE_SECRET."))
         refuse(refusals, HTTPException(400, "This is no JSON."))
     assert [record.getMessage() for record in caplog.records] == [
-        "a webhook for stage was refused, as it is forged. Look at STAGE_SECRET.",
-        "a webhook for stage was refused, as it was answered 400. This is no JSON.",
+        "a webhook for stage was refused: it is forged. Look at STAGE_SECRET.",
+        "a webhook for stage was refused: it was answered 400. This is no JSON.",
     ]
     assert {record.levelno for record in caplog.records} == {logging.WARNING}
 
 
-def test_the_next_line_says_how_many_were_left_out(caplog: pytest.LogCaptureFixture) -> None:
-    refusals = RefusalLog("stage", every=3600)
+def test_the_next_line_counts_those_that_were_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    refusals = RefusalLog("stage", interval=3600)
     for _ in range(3):
         refuse(refusals, WebhookRefusedError(401, "it is forged", "Look at STAGE_SECRET."))
     refusals._next.clear()  # the hour is over

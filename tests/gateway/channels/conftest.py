@@ -1,0 +1,3 @@
+from interfaces_run import run
+
+__all__ = ["run"]
