@@ -1,38 +1,40 @@
-"""Slack's mrkdwn: https://docs.slack.dev/messaging/formatting-message-text"""
+"""Render markdown as Slack's mrkdwn, and read it: https://docs.slack.dev/messaging/formatting-message-text"""
 
 import re
 from collections.abc import Mapping
 
 from interfaces.markdown import MarkRenderer
 
-LIMIT = 4000  # characters that Slack advises for one message
+LIMIT = 4000  # characters that Slack advises for a message; it takes some 40,000, so that marks have room
 
 _ESCAPES: Mapping[str, str] = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 _CONTROL = re.compile(r"<([^<>]*)>")
 
 
 def escape(text: str) -> str:
+    """Return a text as Slack shows it unchanged."""
     return re.sub("[&<>]", lambda match: _ESCAPES[match[0]], text)
 
 
 def unescape(text: str) -> str:
-    """A message's text as the person wrote it: what Slack made of links, channels and `&` taken back."""
+    """Return a message's text as the person wrote it, without Slack's marks for links, channels and `&`."""
     written = _CONTROL.sub(lambda match: _written(match[1]), text)
     return written.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
 
 
 def without_mention(text: str, user_id: str) -> str:
-    """The text without the mentions of one user, as Slack marks them: `<@U123>` or `<@U123|name>`."""
+    """Return a text without the mentions of one user, which Slack marks as `<@U123>` or `<@U123|name>`."""
     return re.sub(rf"<@{re.escape(user_id)}(\|[^<>]*)?>[ \t]*", "", text).strip()
 
 
 def link(text: str, address: str) -> str:
-    """A link. Its address keeps its `&`, which Slack takes as it is; what would end the link is encoded."""
+    """Return a link. Characters that would end it are encoded in the address; `&` stays, as Slack takes it there."""
     safe = address.replace("<", "%3C").replace(">", "%3E").replace("|", "%7C").replace(" ", "%20")
     return f"<{safe}|{text}>"
 
 
 def _written(control: str) -> str:
+    """Return what a person wrote for a mark: the text between `<` and `>`."""
     target, _, label = control.partition("|")
     match target[:1]:
         case "#":
@@ -41,12 +43,14 @@ def _written(control: str) -> str:
             return label or f"@{target[1:]}"
         case "@":
             return f"&lt;{target}&gt;"
-    if not label or target.endswith(label):  # what Slack linked by itself: "example.com", an e-mail address
+    if not label or target.endswith(label):  # Slack linked it by itself: "example.com", an e-mail address
         return label or target
     return f"[{label}]({target})"
 
 
 class MrkdwnRenderer(MarkRenderer):
+    """Renders markdown as mrkdwn."""
+
     def __init__(self) -> None:
         super().__init__(LIMIT)
 

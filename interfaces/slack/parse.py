@@ -1,4 +1,4 @@
-"""Slack's events: https://docs.slack.dev/apis/events-api and https://docs.slack.dev/reference/events/message"""
+"""Read Slack's events: https://docs.slack.dev/apis/events-api and https://docs.slack.dev/reference/events/message"""
 
 import json
 import re
@@ -13,16 +13,16 @@ from toolkits import Attachment, Conversation, Message
 
 CHANNEL = "slack"
 
-# The subtypes of a message that a person wrote; all others are edits, joins, bots and the like.
+# The subtypes of messages that people write. The others are edits, joins, messages of bots and the like.
 WRITTEN_BY_PEOPLE = (None, "file_share", "me_message", "thread_broadcast")
 
-SYSTEM_USERS = ("USLACK", "USLACKBOT")  # who write notices of Slack's own, without a subtype
+SYSTEM_USERS = ("USLACK", "USLACKBOT")  # authors of Slack's own notices, which have no subtype
 
 Body = Mapping[str, Any]
 
 
 def bot_user(body: Body) -> str | None:
-    """The user id of the bot in the workspace that an event comes from, as far as the event says it."""
+    """Return the bot's user id in the workspace of an event; `None` if the event does not name it."""
     for authorization in body.get("authorizations") or ():
         if authorization.get("is_bot") and authorization.get("user_id"):
             return str(authorization["user_id"])
@@ -32,19 +32,19 @@ def bot_user(body: Body) -> str | None:
 def tenant_of(body: Body) -> str | None:
     """Return the workspace in which the app received an event or a slash command; `None` if it names none.
 
-    It is the first authorization's, as in Bolt: in a channel shared with another organization `team_id` and
-    `context_team_id` may be that organization's.
+    It is the one of the first authorization, as in Bolt: in a channel that is shared with another organization,
+    `team_id` and `context_team_id` may be that organization's.
     """
     authorization = _authorization(body)
     team = authorization.get("team_id")
     if not team and body.get("is_ext_shared_channel"):
-        team = authorization.get("enterprise_id")  # of an organization-wide installation, which names no workspace here
+        team = authorization.get("enterprise_id")  # an organization-wide installation names no workspace here
     team = team or body.get("team_id")
     return str(team) if team else None
 
 
 def organization_of(body: Body) -> str | None:
-    """Return the organization whose organization-wide installation received an event or a slash command, if one did.
+    """Return the organization that received an event or a slash command by an organization-wide installation, if any.
 
     https://docs.slack.dev/enterprise/organization-ready-apps
     """
@@ -54,7 +54,7 @@ def organization_of(body: Body) -> str | None:
 
 
 def conversation_of(body: Body) -> Conversation:
-    """A direct message channel, or a thread: a message at the top of a channel begins one."""
+    """Return the direct conversation or the thread of a message. A message at the top of a channel begins a thread."""
     event = body["event"]
     channel, thread = event["channel"], event.get("thread_ts")
     if not _is_direct(event):
@@ -69,7 +69,7 @@ def is_message(body: Body) -> bool:
 
 
 def is_written(body: Body) -> bool:
-    """Return whether an event is something new that a person wrote, or the bot itself."""
+    """Return whether an event is a new message: no edit, no notice of Slack's own, and not marked as a bot's."""
     event = body.get("event") or {}
     return (
         is_message(body)
@@ -82,13 +82,14 @@ def is_written(body: Body) -> bool:
 
 
 def is_addressed(body: Body, bot: str | None) -> bool:
-    """Whether a written message is for the bot by itself: a direct message or a mention."""
+    """Return whether a message is a direct message or mentions the bot."""
     event = body["event"]
     mentioned = bot is not None and re.search(rf"<@{re.escape(bot)}[|>]", event.get("text") or "") is not None
     return event["type"] == "app_mention" or _is_direct(event) or mentioned
 
 
 def to_event(body: Body, payload: str) -> Event:
+    """Return the event of a message: see `is_written`."""
     event = body["event"]
     return Event(
         id=body.get("event_id") or "",
@@ -100,11 +101,16 @@ def to_event(body: Body, payload: str) -> Event:
 
 
 def to_message(body: Body, bot: str | None) -> Message:
+    """Return the message of a stored event.
+
+    Args:
+        bot: the bot's user id, whose mentions are left out; `None` if it is not known.
+    """
     event = body["event"]
     text = event.get("text") or ""
     team = _team_of_writer(body)
     written = unescape(without_mention(text, bot) if bot else text)
-    # Slack keeps what begins with a slash to itself, so that a command has none here.
+    # Slack takes messages that begin with a slash for itself, so that commands have none here.
     command, argument = command_in(written, plain=True)
     forwarded = [each for each in event.get("attachments") or () if each.get("is_share")]
     quoted = [_quoted(each) for each in forwarded if each.get("text")]
@@ -127,21 +133,22 @@ def to_message(body: Body, bot: str | None) -> Message:
 
 
 def to_command_event(form: Body, channel: str) -> Event:
-    """A slash command: https://docs.slack.dev/interactivity/implementing-slash-commands
+    """Return the event of a slash command: https://docs.slack.dev/interactivity/implementing-slash-commands
 
-    It is one of the direct conversation, wherever it was given: the bot need not be where it was.
+    It belongs to the direct conversation, wherever it was given: the bot may not be a member there.
 
     Args:
-        channel: that of the direct conversation.
+        channel: the channel of the direct conversation.
     """
     payload = json.dumps({"slash_command": form, "direct_channel": channel})
     return Event(f"command:{form['trigger_id']}", Conversation(CHANNEL, form["team_id"], channel, False), payload)
 
 
 def to_command_message(body: Body, payload: str) -> Message:
+    """Return the message of a stored slash command: see `to_command_event`."""
     form = body["slash_command"]
     name, text = form["command"].removeprefix("/").lower(), form.get("text", "").strip()
-    # An operator may call the commands otherwise, like `/bot accounts`, and have others, which an agent is told.
+    # An operator may name the commands otherwise, like `/bot accounts`, and have others, which agents answer.
     command, argument = (name, text) if name in COMMANDS else command_in(f"/{text}")
     return Message(
         id="",
@@ -156,7 +163,7 @@ def to_command_message(body: Body, payload: str) -> Message:
 
 
 def _quoted(share: Mapping[str, Any]) -> str:
-    """Return a forwarded message, so that nobody takes it for words of who forwarded it: a yes or a command, say.
+    """Return a forwarded message, with its author: it is no yes and no command of the person who forwarded it.
 
     https://docs.slack.dev/reference/messaging/attachments
     """
@@ -179,11 +186,11 @@ def _tenant(body: Body) -> str:
 def _team_of_writer(body: Body) -> str | None:
     """Return the workspace that the writer of a message belongs to; `None` if a shared channel does not tell.
 
-    A person of another organization with several workspaces is known by the organization: a `message` names their
-    workspace, an `app_mention` only the organization, and their user id is the same in all its workspaces.
+    A person of another organization that has several workspaces is identified by the organization: a `message` names
+    their workspace, an `app_mention` the organization alone, and their user id is the same in all its workspaces.
     """
     event, own = body["event"], _tenant(body)
-    # `team` of an `app_mention` is not the writer's where there is a `user_team`.
+    # If an `app_mention` has a `user_team`, its `team` is not the writer's.
     team = event.get("user_team") or event.get("team") or event.get("source_team")
     if team is None:
         return None if body.get("is_ext_shared_channel") else own

@@ -1,4 +1,4 @@
-"""Answers as messages: https://docs.slack.dev/reference/methods/chat.postMessage"""
+"""Deliver answers as messages: https://docs.slack.dev/reference/methods/chat.postMessage"""
 
 import logging
 from collections.abc import Collection, Mapping
@@ -25,10 +25,10 @@ from interfaces.slack.workspaces import Workspaces
 from oauth import Identity
 from toolkits import Conversation, Message
 
-METADATA = "understudy_delivery"
-PEOPLE = ("U", "W")  # what the id of a person begins with
+METADATA = "understudy_delivery"  # the type of the metadata that holds the key of a delivery
+PEOPLE = ("U", "W")  # the first letters of user ids
 CLOCK_SKEW = timedelta(minutes=1)  # between Slack and us, at the most
-# Messages that are looked through: apps outside the Marketplace may have no more, once a minute.
+# Messages that are looked through. Apps outside the Marketplace get no more, and once a minute.
 # https://docs.slack.dev/apis/web-api/rate-limits
 MOST_FOUND = 15
 
@@ -39,6 +39,12 @@ log = logging.getLogger(__name__)
 
 
 class SlackPresenter(Presenter):
+    """Posts answers as messages, each workspace's with its own token.
+
+    Args:
+        own_workspaces: the ids of the workspaces whose e-mail addresses the operator trusts.
+    """
+
     def __init__(self, workspaces: Workspaces, own_workspaces: Collection[str]) -> None:
         self._workspaces = workspaces
         self._own_workspaces = own_workspaces
@@ -58,14 +64,18 @@ class SlackPresenter(Presenter):
                 email: str | None = user.get("profile", {}).get("email")
                 return email
         except (DeliveryRefusedError, DeliveryAmbiguousError, RetryLaterError, ConnectionError) as error:
-            log.warning("Slack does not tell the address of %s, who has to send a code: %s", identity, describe(error))
+            log.warning(
+                "Slack does not give the e-mail address of %s, who has to send a code instead: %s",
+                identity,
+                describe(error),
+            )
             return None
 
     async def direct_channel(self, tenant: str, user_id: str) -> str:
-        """The channel of the direct conversation with a person.
+        """Return the channel of the direct conversation with a person.
 
         Raises:
-            DeliveryRefusedError, DeliveryAmbiguousError, RetryLaterError: as what sends does.
+            DeliveryRefusedError, RetryLaterError, ConnectionError: if it cannot be opened.
         """
         return await _resolved(await self._workspaces.client(tenant), user_id)
 
@@ -80,7 +90,7 @@ class SlackPresenter(Presenter):
         return await self._post(conversation.tenant, channel, thread, text, key)
 
     async def was_sent(self, delivery: Delivery) -> bool | None:
-        """Looks for the message's metadata (https://docs.slack.dev/messaging/message-metadata) in its place."""
+        """Look for a message with the key in its metadata: https://docs.slack.dev/messaging/message-metadata"""
         tenant, (channel, _, thread) = delivery.conversation.tenant, delivery.conversation.id.partition("/")
         if delivery.identity is not None:
             channel, thread = delivery.identity.user_id, ""
@@ -101,7 +111,7 @@ class SlackPresenter(Presenter):
     async def send_private_text(
         self, identity: Identity, conversation: Conversation, text: str, *, first: bool, key: str
     ) -> str | None:
-        # Not chat.postEphemeral, whose messages are neither kept nor sure to arrive:
+        # chat.postEphemeral does not do: its messages are not kept, and may not arrive:
         # https://docs.slack.dev/reference/methods/chat.postEphemeral
         channel, _, _ = conversation.id.partition("/")
         heading = f"You asked in <#{channel}>:\n" if first else ""
@@ -115,7 +125,7 @@ class SlackPresenter(Presenter):
         await self._post(conversation.tenant, channel, thread, note)
 
     def is_direct(self, identity: Identity, conversation: Conversation) -> bool:
-        """There is one direct conversation with each person in a workspace; its threads are not read with it."""
+        """Return whether it is the person's direct conversation and none of its threads, which are not read with it."""
         return not conversation.shared and self.thread_root(conversation) is None
 
     def thread_root(self, conversation: Conversation) -> str | None:
@@ -151,13 +161,13 @@ class SlackPresenter(Presenter):
 
 
 async def _resolved(client: AsyncWebClient, channel: str) -> str:
-    """A channel; the direct one, for a person."""
+    """Return the id of a channel; for the id of a person, that of their direct channel."""
     if not channel.startswith(PEOPLE):
         return channel
     try:
         with slack_errors():
             return str((await client.conversations_open(users=channel))["channel"]["id"])
-    except DeliveryAmbiguousError as error:  # nothing was sent by this call
+    except DeliveryAmbiguousError as error:  # this call sends nothing
         raise ConnectionError(f"the direct conversation was not opened: {error}") from error
 
 

@@ -1,6 +1,6 @@
-"""The fields of Slack's events that are read here, with their types: https://docs.slack.dev/apis/events-api
+"""Check the fields of Slack's events that the channel reads: https://docs.slack.dev/apis/events-api
 
-A signed event may still have a shape that nobody foresaw. It is checked before anything reads it.
+A signed event may still have a shape that nobody foresaw, so it is checked before anything reads it.
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from gateway.channels import MalformedEventError, check_id
 
 
 def _is_id(value: str) -> str:
-    if value:  # an empty one counts as none
+    if value:  # an empty id counts as none
         check_id("it", value)
     return value
 
@@ -37,7 +37,7 @@ class _Tokens(_Fields):
 
 
 class _Installed(_Fields):
-    """An event that says where the app is installed any more."""
+    """An event about where the app is installed: app_uninstalled, tokens_revoked, team_access_…"""
 
     tokens: _Tokens | None = None
     team_ids: list[Annotated[str, AfterValidator(_is_id)]] | None = None
@@ -80,7 +80,7 @@ class _Envelope(_Fields):
     event: _Typed
 
 
-# Of other types nothing is read.
+# Events of other types are not read.
 _EVENTS: Mapping[str | None, type[_Fields]] = {
     "app_mention": _Message,
     "message": _Message,
@@ -92,7 +92,7 @@ _EVENTS: Mapping[str | None, type[_Fields]] = {
 
 
 def check_event(body: Mapping[str, Any]) -> None:
-    """Check the fields of an event callback that are read here.
+    """Check the fields of an event callback that the channel reads.
 
     Raises:
         MalformedEventError: if one is of another type than Slack documents.
@@ -104,4 +104,4 @@ def check_event(body: Mapping[str, Any]) -> None:
     except ValidationError as error:
         wrong = error.errors(include_input=False, include_url=False, include_context=False)[0]
         where = ".".join(map(str, wrong["loc"]))
-        raise MalformedEventError(f"{where} of an event: {wrong['msg']}") from None
+        raise MalformedEventError(f"{where} of a Slack event: {wrong['msg']}") from None

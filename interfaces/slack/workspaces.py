@@ -1,4 +1,4 @@
-"""Whose token Slack is called with: one workspace's, or each its own.
+"""The workspaces that the app is installed in, and the token that Slack is called with in each.
 
 https://docs.slack.dev/authentication/installing-with-oauth
 """
@@ -21,19 +21,33 @@ from starlette.routing import BaseRoute, Route
 
 from gateway.channels import RecipientUnreachableError
 from interfaces.slack.parse import CHANNEL, Body, organization_of, tenant_of
+from interfaces.slack.settings import ManyWorkspacesSettings
 from oauth.store.installations import Installation, InstallationStore
 
+# https://docs.slack.dev/reference/scopes
+SCOPES = (
+    "app_mentions:read",
+    "channels:history",
+    "chat:write",
+    "commands",
+    "groups:history",  # private channels
+    "im:history",
+    "im:write",
+    "mpim:history",  # group conversations
+    "mpim:read",
+)
+ADDRESS_SCOPES = ("users:read", "users:read.email")  # where members of the operator's own workspaces need no code
 INSTALL_ADDRESS = "/slack/install"
 REDIRECT_ADDRESS = "/slack/oauth_redirect"
 
 # https://docs.slack.dev/authentication/using-token-rotation
 EXPIRING = (
     "The app was not installed: token rotation is on at https://api.slack.com/apps, so its tokens would expire after "
-    "twelve hours, and they are not refreshed here. It cannot be switched off: make an app without it."
+    "twelve hours, and the gateway does not refresh them. It cannot be switched off again: make an app without it."
 )
 
 MakeClient = Callable[[str | None], AsyncWebClient]
-"""Makes a client of the Web API with a token."""
+"""Makes a client of the Web API with a token, or with none."""
 
 log = logging.getLogger(__name__)
 
@@ -41,10 +55,12 @@ log = logging.getLogger(__name__)
 class Workspaces(Protocol):
     """The workspaces that the app is installed in."""
 
-    def routes(self) -> list[BaseRoute]: ...
+    def routes(self) -> list[BaseRoute]:
+        """Return the pages by which a workspace installs the app."""
+        ...
 
     async def client(self, tenant: str) -> AsyncWebClient:
-        """A client of the Web API with a workspace's own token.
+        """Return a client of the Web API with a workspace's own token.
 
         Raises:
             RecipientUnreachableError: if the app is not installed there.
@@ -52,20 +68,27 @@ class Workspaces(Protocol):
         ...
 
     async def bot_user(self, body: Body) -> str | None:
-        """The bot's user id in the workspace of an event, which has to be one of these; `None` if it is not known."""
+        """Return the bot's user id in the workspace of an event; `None` if it is not known."""
         ...
 
-    async def is_ours(self, body: Body) -> bool:
-        """Return whether the app is installed in the workspace of an event or a slash command."""
+    async def is_installed(self, body: Body) -> bool:
+        """Return whether the app is installed in the workspace of an event or a slash command.
+
+        A workspace of an organization that installed the app as a whole is added by its first event.
+        """
         ...
 
     async def forget(self, body: Body) -> None:
-        """Is told that the app was uninstalled, or its token revoked."""
+        """Forget a workspace that uninstalled the app or revoked its token."""
         ...
 
 
 class OneWorkspace:
-    """One workspace, of which the operator gave the token."""
+    """The workspace that the operator's bot token is for.
+
+    Attributes:
+        bot: the bot's user id; `None` if Slack could not be asked.
+    """
 
     def __init__(self, client: AsyncWebClient) -> None:
         self._client = client
@@ -80,46 +103,36 @@ class OneWorkspace:
     async def bot_user(self, body: Body) -> str | None:
         return self.bot
 
-    async def is_ours(self, body: Body) -> bool:
+    async def is_installed(self, body: Body) -> bool:
         return True
 
     async def forget(self, body: Body) -> None:
-        log.warning("Slack says that the app was uninstalled, or SLACK_BOT_TOKEN revoked")
+        log.warning("Slack says that the app was uninstalled or SLACK_BOT_TOKEN revoked: the bot cannot answer there")
 
 
 class ManyWorkspaces:
-    """Every workspace that installs the app, at `/slack/install`.
+    """All workspaces that install the app at `/slack/install`, each with a bot token of its own."""
 
-    Args:
-        make_client: makes a client with a token, or with none.
-        scopes: what the bot asks for.
-        authorization_url: Slack's page to install apps at; `None` for Slack itself.
-    """
-
-    def __init__(
-        self,
-        client_id: str,
-        client_secret: str,
-        scopes: list[str],
-        make_client: MakeClient,
-        authorization_url: str | None,
-    ) -> None:
+    def __init__(self, settings: ManyWorkspacesSettings, make_client: MakeClient) -> None:
+        self._settings = settings
         self._make_client = make_client
-        self._settings = {
-            "client_id": client_id,
-            "client_secret": client_secret,
-            "scopes": scopes,
-            "authorization_url": authorization_url,
-        }
         self._store: InstallationStore | None = None
         self._flow: AsyncOAuthFlow | None = None
 
     def open(self, store: InstallationStore, base_url: str) -> None:
+        """Begin to install the app.
+
+        Args:
+            base_url: the gateway's public address.
+        """
         self._store = store
         self._flow = AsyncOAuthFlow(
             client=self._make_client(None),
             settings=AsyncOAuthSettings(
-                **self._settings,  # type: ignore[arg-type]
+                client_id=self._settings.client_id,
+                client_secret=self._settings.client_secret.get_secret_value(),
+                scopes=[*SCOPES, *(ADDRESS_SCOPES if self._settings.own_workspace_ids else ())],
+                authorization_url=f"{self._settings.api_url.removesuffix('/api')}/oauth/v2/authorize",
                 redirect_uri=f"{base_url}{REDIRECT_ADDRESS}",
                 install_path=INSTALL_ADDRESS,
                 redirect_uri_path=REDIRECT_ADDRESS,
@@ -145,7 +158,7 @@ class ManyWorkspaces:
         installation = None if team is None else await self._opened().load(CHANNEL, team)
         return None if installation is None else installation.bot_user_id
 
-    async def is_ours(self, body: Body) -> bool:
+    async def is_installed(self, body: Body) -> bool:
         store, team = self._opened(), tenant_of(body)
         if team is None:
             return False
@@ -165,14 +178,14 @@ class ManyWorkspaces:
                 await self._opened().delete(CHANNEL, str(team))
             return
         if event["type"] == "tokens_revoked" and not (event.get("tokens") or {}).get("bot"):
-            return  # of people, of whom no token is kept
-        # An organization-wide installation may be named by the organization alone.
+            return  # people's tokens alone, of which none is stored
+        # The event of an organization-wide installation may name nothing but the organization.
         whole = body.get("enterprise_id") if body.get("is_enterprise_install") else organization_of(body)
         tenant = whole or tenant_of(body) or body.get("enterprise_id")
         if not tenant:
-            log.warning("Slack says that the app was uninstalled or its token revoked, but not where")
+            log.warning("Slack says that the app was uninstalled or its token revoked, but not in which workspace")
         elif await self._opened().revoke(CHANNEL, str(tenant)):
-            log.info("the app is not in the workspace %s any more", tenant)
+            log.info("the app was removed from the workspace %s, whose token is deleted", tenant)
 
     async def _install(self, request: Request) -> Response:
         assert self._flow is not None
@@ -188,7 +201,7 @@ class ManyWorkspaces:
 
 
 class _BoltInstallations(AsyncInstallationStore):
-    """Keeps of what Bolt's flow was given what the bot needs."""
+    """Stores what the bot needs of an installation that Bolt's flow has made."""
 
     def __init__(self, store: InstallationStore) -> None:
         self._store = store
@@ -209,7 +222,7 @@ class _BoltInstallations(AsyncInstallationStore):
 
 
 class _BoltStates(AsyncOAuthStateStore):
-    """States that nothing is stored of: Bolt's flow binds them to the browser, by a cookie that ends with the flow."""
+    """Makes signed states, which are stored nowhere: Bolt's flow binds each to the browser that it was made for."""
 
     def __init__(self, store: InstallationStore) -> None:
         self._store = store
