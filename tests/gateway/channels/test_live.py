@@ -19,7 +19,7 @@ from gateway import (
     ToolStarted,
     phase,
 )
-from gateway.channels.live import LiveView, Steps
+from gateway.channels.live import LiveView, MessageView, Steps
 from toolkits import Toolkit, tool
 
 
@@ -114,6 +114,50 @@ async def test_a_turn_that_is_over_at_once_shows_nothing(tmp_path: Path, gated: 
     async with scene.open():
         assert await scene.ask("alice", "go") == "done"
     assert gated.view.shown == []
+
+
+class PostedView(MessageView[int]):
+    interval = 1.0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[tuple[str, int, str]] = []
+
+    def escape(self, text: str) -> str:
+        return text.replace("&", "&amp;")
+
+    async def post(self, text: str) -> int:
+        self.calls.append(("post", 7, text))
+        return 7
+
+    async def edit(self, posted: int, text: str) -> None:
+        self.calls.append(("edit", posted, text))
+
+    async def delete(self, posted: int) -> None:
+        self.calls.append(("delete", posted, ""))
+
+
+async def test_a_message_is_posted_edited_where_something_is_new_and_deleted() -> None:
+    view, steps = PostedView(), Steps()
+    steps.note(PhaseStarted("Search & read"))
+    await view.update(steps)
+    await view.update(steps)
+    steps.note(PhaseEnded("Search & read", 1000))
+    await view.update(steps)
+    await view.close()
+    assert view.calls == [
+        ("post", 7, "… Search &amp; read"),
+        ("edit", 7, "✓ Search &amp; read (1.0 s)"),
+        ("delete", 7, ""),
+    ]
+
+
+async def test_a_turn_without_phases_posts_no_message() -> None:
+    view, steps = PostedView(), Steps()
+    steps.note(ToolStarted("1", "look"))
+    await view.update(steps)
+    await view.close()
+    assert view.calls == []
 
 
 def test_steps_are_lines() -> None:

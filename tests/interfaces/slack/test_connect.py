@@ -81,7 +81,7 @@ async def test_a_mention_in_a_channel_shared_with_another_organization_is_answer
         assert all(f"{user} of {known_as}" in answer for answer in answers)
 
 
-async def test_somebody_of_whom_a_shared_channel_does_not_tell_who_they_are_gets_no_credentials(
+async def test_a_writer_whose_workspace_a_shared_channel_does_not_name_gets_no_credentials(
     run: Run, slack: Slack, emulate: Emulate
 ) -> None:
     payload = events.shared(events.app_mention("hello", STRANGER), PLAIN, PLAIN)

@@ -19,7 +19,6 @@ from peers.wait import wait_until_async
 from stage import Vault
 from starlette.responses import JSONResponse, Response
 
-from gateway import SettingError
 from interfaces.slack import Slack
 from oauth.store.installations import Installation
 
@@ -343,33 +342,3 @@ async def test_an_app_whose_tokens_expire_is_not_installed(
         assert await running.gateway.host.installations.load("slack", "T9") is None
     assert "token rotation is on" in caplog.text
     assert "SECRET" not in answer.text + caplog.text
-
-
-@pytest.mark.parametrize(
-    ("options", "name"),
-    [
-        ({"bot_token": "xoxb-1", "client_id": "1.2", "client_secret": "s"}, "SLACK_BOT_TOKEN and SLACK_CLIENT_ID"),
-        ({"client_id": "1.2"}, "SLACK_CLIENT_SECRET is not set"),
-    ],
-)
-def test_settings_that_do_not_fit_are_named(
-    monkeypatch: pytest.MonkeyPatch, options: dict[str, str], name: str
-) -> None:
-    for variable in ("SLACK_BOT_TOKEN", "SLACK_CLIENT_ID", "SLACK_CLIENT_SECRET"):
-        monkeypatch.delenv(variable, raising=False)
-    with pytest.raises(SettingError, match=name):
-        Slack(signing_secret=SECRET, **options)
-
-
-@pytest.mark.parametrize("names", [["SLACK_BOT_TOKEN"], ["SLACK_CLIENT_ID", "SLACK_CLIENT_SECRET"]])
-def test_the_settings_may_come_from_the_environment_and_nothing_is_said_of_them(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, names: list[str]
-) -> None:
-    for variable in ("SLACK_BOT_TOKEN", "SLACK_CLIENT_ID", "SLACK_CLIENT_SECRET"):
-        monkeypatch.delenv(variable, raising=False)
-    for variable in (*names, "SLACK_SIGNING_SECRET"):
-        monkeypatch.setenv(variable, "x")
-    with caplog.at_level("INFO"):
-        assert Slack.configured()
-        Slack()
-    assert caplog.text == ""
