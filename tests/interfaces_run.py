@@ -1,4 +1,4 @@
-"""A gateway around one channel, in the test's own loop."""
+"""Run a gateway around one channel in the event loop of a test."""
 
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -23,7 +23,12 @@ URL = "http://127.0.0.1:8000"
 
 @dataclass
 class Running:
-    """A gateway that runs in the test's loop, and what its model was told."""
+    """A gateway that runs in the event loop of a test.
+
+    Args:
+        told: the messages of each call of the model.
+        answers: what the model answers next; without one it answers `heard`.
+    """
 
     gateway: Gateway
     client: httpx.AsyncClient
@@ -33,7 +38,7 @@ class Running:
 
     @property
     def prompts(self) -> list[str]:
-        """The text of each message that reached the model."""
+        """The texts of the messages that reached the model."""
         return [
             str(part.content)
             for messages in self.told
@@ -42,21 +47,21 @@ class Running:
         ]
 
     async def delivered(self) -> None:
-        """Wait until it is stored that all has been sent: a platform shows a message before it has answered."""
+        """Wait until everything is stored as sent: a platform shows a message before it has confirmed it."""
 
         def none_left() -> bool:
             with sqlite3.connect(self.directory / "understudy.db") as database:
                 left = "SELECT count(*) FROM outbox WHERE status IN ('waiting', 'sending', 'retrying')"
                 return bool(database.execute(left).fetchone()[0] == 0)
 
-        await wait_until_async(none_left, what="all is delivered")
+        await wait_until_async(none_left, what="everything is delivered")
 
     def inbox(self) -> list[tuple[Any, ...]]:
         with sqlite3.connect(self.directory / "understudy.db") as database:
             return database.execute("SELECT status FROM inbox").fetchall()
 
     def pauses(self) -> list[tuple[Any, ...]]:
-        """Until when tenants are to be sent nothing."""
+        """The times until which tenants asked to be sent nothing."""
         with sqlite3.connect(self.directory / "understudy.db") as database:
             return database.execute("SELECT until FROM pauses").fetchall()
 
@@ -66,7 +71,7 @@ Run = Callable[..., AbstractAsyncContextManager[Running]]
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    """Runs a gateway around one channel. Its model answers `heard`, or what `answers` holds, in turn."""
+    """Return a function that runs a gateway around one channel."""
 
     @asynccontextmanager
     async def running(interface: Interface, toolkits: Sequence[Any] = (), **options: Any) -> AsyncIterator[Running]:

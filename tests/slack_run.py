@@ -1,4 +1,4 @@
-"""Slack's channel in a gateway, for its tests."""
+"""What tests of the Slack channel share."""
 
 import json
 from typing import Any

@@ -1,4 +1,10 @@
-"""The contract between the gateway and its channels: what a channel implements, and what it may use."""
+"""The contract between the gateway and its channels: what a channel implements, and what it may use.
+
+A channel implements `Interface` and `Presenter`, raises the errors here, and uses the `Host` that runs it. Modules that
+help it: `requests` reads webhooks that nobody has verified yet, `refusals` logs those that are refused, `commands`
+recognizes commands, `sentences` has what channels say alike, `live` shows a turn while it runs, and `http_errors`
+translates the errors of HTTP clients.
+"""
 
 from gateway.channels.errors import (
     DeliveryAmbiguousError,

@@ -1,3 +1,5 @@
+"""The Slack channel."""
+
 from interfaces.slack.interface import Slack
 
 __all__ = ["Slack"]

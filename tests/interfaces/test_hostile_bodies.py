@@ -1,4 +1,4 @@
-"""What a signed body may be besides what a platform documents: it is refused or ignored, and fails nothing."""
+"""Signed bodies that no platform documents: they are refused or ignored, and nothing fails."""
 
 import json
 import time
@@ -20,7 +20,7 @@ from interfaces.telegram import Telegram
 from interfaces.web import Web
 from interfaces.whatsapp import WhatsApp
 
-# No JSON objects that can be read.
+# None of them is a JSON object that can be read.
 BROKEN = {
     "nothing": b"",
     "an array": b"[]",
@@ -39,7 +39,7 @@ BROKEN = {
 
 
 def signed(body: bytes) -> dict[str, dict[str, str]]:
-    """The headers of each route's JSON."""
+    """Return the headers that each route takes JSON with."""
     return {
         "/slack/events": events.headers(body),
         "/telegram/webhook": {"X-Telegram-Bot-Api-Secret-Token": updates.SECRET_TOKEN},
@@ -75,7 +75,7 @@ async def test_what_is_no_json_object_is_refused(
 
 
 def changed(payload: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
-    """A payload with another value, or without one."""
+    """Return a payload in which a field has another value, or is missing for `...`."""
     whole: dict[str, Any] = json.loads(json.dumps(payload))
     *names, last = path.split(".")
     inner: Any = whole
@@ -204,7 +204,7 @@ async def test_a_request_of_chatkit_out_of_range_is_refused(run: Run, params: An
         assert (await running.client.post("/chatkit", json={"type": "x" * 10_000})).status_code == 400
 
 
-async def test_a_provider_that_is_none_is_not_found(run: Run) -> None:
+async def test_an_unknown_provider_is_not_found(run: Run) -> None:
     async with run(Web()) as running:
         await running.client.get("/web/alice/")
         for provider in ("google", "%00", "x" * 2000):
@@ -212,7 +212,7 @@ async def test_a_provider_that_is_none_is_not_found(run: Run) -> None:
 
 
 async def nothing_is_left(running: Running) -> None:
-    """What was accepted ends: it is answered, or it was nothing to answer."""
+    """Wait until every accepted message is done: it was answered, or there was nothing to answer."""
 
     def ended() -> bool:
         return {status for (status,) in running.inbox()} <= {"done"}

@@ -1,4 +1,4 @@
-"""What a request costs before anybody has verified it."""
+"""Requests that nobody has verified yet cost neither memory nor rows."""
 
 import logging
 import sqlite3
@@ -109,7 +109,7 @@ async def test_a_request_without_what_looks_like_slacks_signature_is_not_read(
         assert body.read == 0
 
 
-async def test_a_client_that_leaves_is_no_error(run: Run, slack: Slack, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_client_that_disconnects_is_no_error(run: Run, slack: Slack, caplog: pytest.LogCaptureFixture) -> None:
     came: list[ASGIMessage] = [
         {"type": "http.request", "body": b"{", "more_body": True},
         {"type": "http.disconnect"},
@@ -145,7 +145,7 @@ async def test_asking_to_install_the_app_stores_nothing(run: Run, emulate: Emula
         assert tables(running) == {}
 
 
-async def test_of_the_sign_ins_that_a_person_begins_a_few_are_kept(run: Run, slack: Slack) -> None:
+async def test_the_last_few_sign_ins_of_a_person_are_kept(run: Run, slack: Slack) -> None:
     alice, bob = (Identity("slack", "T1", person) for person in ("alice", "bob"))
     async with run(slack, [Vault()], base_url="https://bot.test") as running:
         of_bob = await running.gateway.sign_in_link(bob, "Bob", "fake")
@@ -157,7 +157,7 @@ async def test_of_the_sign_ins_that_a_person_begins_a_few_are_kept(run: Run, sla
 
 
 def tables(running: Running) -> dict[str, int]:
-    """The number of rows of each table that has some."""
+    """Return the number of rows of each table that has some."""
     with closing(sqlite3.connect(running.directory / "understudy.db")) as database:
         names = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         counts = {name: database.execute(f"SELECT count(*) FROM {name}").fetchone()[0] for name in names}

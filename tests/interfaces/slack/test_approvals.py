@@ -1,4 +1,4 @@
-"""Where in Slack a question is answered."""
+"""The places in Slack in which a yes counts."""
 
 import pytest
 from interfaces_run import Run

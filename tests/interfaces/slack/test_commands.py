@@ -1,4 +1,4 @@
-"""Slack's slash commands, and what stands for them in threads."""
+"""Slash commands, and mentions that stand for them in threads."""
 
 from typing import Any
 from urllib.parse import urlencode

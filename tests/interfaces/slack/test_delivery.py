@@ -1,4 +1,4 @@
-"""What becomes of an answer that Slack refuses, puts off or does not acknowledge."""
+"""Answers that Slack refuses, delays or does not confirm."""
 
 import time
 from datetime import UTC, datetime, timedelta

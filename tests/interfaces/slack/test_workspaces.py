@@ -1,4 +1,4 @@
-"""One app in many workspaces: each installs it, and none has anything of another's."""
+"""One app in many workspaces: each installs it, and they share nothing."""
 
 import asyncio
 import json
@@ -28,7 +28,7 @@ BASE = "https://bot.test"
 
 
 class SlackApi(Receiver):
-    """Slack's Web API, for any workspace: it says yes, and remembers with whose token it was called."""
+    """Slack's Web API for any workspace: it agrees to every call, and keeps the token of each."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -39,7 +39,7 @@ class SlackApi(Receiver):
         return JSONResponse({"ok": True, "ts": "1.1", "user_id": seed.SLACK_BOT_USER_ID, "channel": opened})
 
     def said(self, token: str) -> list[str]:
-        """What was posted with a token."""
+        """Return the texts that were posted with a token."""
         return [
             fields.get("text", "")
             for received in self.requests
