@@ -1,0 +1,309 @@
+"""The contract of a channel, checked by running a gateway around it.
+
+CHECKS = channel_contract(make, samples, sign=sign, platform=PLATFORM)
+
+@pytest.mark.parametrize("check", CHECKS, ids=str)
+def test_contract(check):
+    check()
+"""
+
+import asyncio
+import inspect
+import tempfile
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from gateway.channels import (
+    DeliveryAmbiguousError,
+    DeliveryRefusedError,
+    Interface,
+    RecipientUnreachableError,
+    RetryLaterError,
+)
+from gateway.channels.presenter import MARK_LENGTH
+from gateway.testing.platform import Answer, Failure, Platform
+from gateway.testing.running import Running, Sign, running
+from gateway.testing.samples import ExpectedMessage, NoTurn, Refused, SameMessage, Sample
+from gateway.testing.texts import long_texts, missing_words
+from oauth.errors import UnderstudyError
+
+FILES = ("interface.py", "parse.py", "present.py", "format.py", "live.py", "sample_messages.md")
+DELIVERY_ERRORS = (RetryLaterError, DeliveryRefusedError, RecipientUnreachableError, DeliveryAmbiguousError)
+
+# What comes between a channel and any platform.
+EVERYWHERE = (
+    Failure("the connection ends without an answer", Answer(lost=True), DeliveryAmbiguousError),
+    Failure("a proxy answers with a page of its own", Answer("<html>Welcome</html>"), DeliveryAmbiguousError),
+    Failure("a proxy refuses the call", Answer("<html>Forbidden</html>", 403), ConnectionError),
+)
+
+
+class ContractBrokenError(UnderstudyError, AssertionError):
+    """A channel does not do what the gateway relies on. The message has every case in which it does not."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("\n".join(problems))
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check of a contract: call it, outside any event loop.
+
+    Raises:
+        ContractBrokenError: naming what the channel does otherwise.
+    """
+
+    name: str
+    _check: Callable[[Path], Awaitable[Sequence[str]]]
+
+    def __call__(self) -> None:
+        with tempfile.TemporaryDirectory() as directory:
+            problems = asyncio.run(_awaited(self._check(Path(directory))))
+        if problems:
+            raise ContractBrokenError(problems)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def channel_contract(
+    make: Callable[[str], Interface], samples: Sequence[Sample], *, sign: Sign, platform: Platform
+) -> list[Check]:
+    """Return the checks of a channel's contract.
+
+    Args:
+        make: makes the channel, given the address of a server that stands in for its platform.
+        samples: requests of the platform, see `read_samples`.
+        sign: returns the headers by which the platform proves that it sent a sample, and no others.
+        platform: its limits and failures.
+    """
+    contract = _Contract(make, samples, sign, platform)
+    checks = [
+        Check("the folder has its files", contract.check_files),
+        Check("there are samples of every kind", contract.check_coverage),
+        Check("samples are classified", contract.check_samples),
+        Check("forged requests leave no trace", contract.check_forgeries),
+        Check("requests before the start are put off", contract.check_early_requests),
+        Check("two processes run at once", contract.check_processes),
+        Check("parts keep the limit", contract.check_parts),
+    ]
+    if platform.redelivers:
+        checks.append(Check("a second delivery is answered once", contract.check_redelivery))
+    if platform.answer is not None:
+        checks.append(Check("delivery errors are translated", contract.check_errors))
+    return checks
+
+
+class _Contract:
+    """The checks. Each runs a gateway of its own and returns the problems that it finds."""
+
+    def __init__(
+        self, make: Callable[[str], Interface], samples: Sequence[Sample], sign: Sign, platform: Platform
+    ) -> None:
+        self._make = make
+        self._samples = samples
+        self._sign = sign
+        self._platform = platform
+
+    @property
+    def _messages(self) -> list[Sample]:
+        return [sample for sample in self._samples if isinstance(sample.expected, ExpectedMessage)]
+
+    def _running(self, directory: Path, *, started: bool = True) -> AbstractAsyncContextManager[Running]:
+        return running(self._make, self._sign, self._platform, directory, started=started)
+
+    async def check_files(self, directory: Path) -> list[str]:
+        """Check that the folder of the channel has the files in which a reader looks for its parts."""
+        folder = Path(inspect.getfile(type(self._make("http://127.0.0.1:9")))).parent
+        return [f"{folder.name} has no {name}" for name in FILES if not (folder / name).is_file()]
+
+    async def check_coverage(self, directory: Path) -> list[str]:
+        """Check that there is a sample of each kind, and a failure for each delivery error."""
+        problems: list[str] = []
+        for kinds, needed in (
+            ((ExpectedMessage,), "a message"),
+            ((NoTurn, SameMessage), "no turn"),
+            ((Refused,), "refused"),
+        ):
+            if not any(isinstance(sample.expected, kinds) for sample in self._samples):
+                problems.append(f"no sample is expected to be {needed}")
+        if self._platform.answer is not None:
+            told = {failure.error for failure in self._platform.failures}
+            problems += [f"no failure stands for {error.__name__}" for error in DELIVERY_ERRORS if error not in told]
+        return problems
+
+    async def check_samples(self, directory: Path) -> list[str]:
+        """Check that each sample is what is expected of it: a message, an event without a turn, or malformed."""
+        problems: list[str] = []
+        async with self._running(directory) as scene:
+            for sample in self._samples:
+                before = len(scene.payloads())
+                status = await scene.post(sample)
+                new = scene.payloads()[before:]
+                problems += [f"{sample.name}: {each}" for each in await _misread(scene, sample, status, new)]
+            await scene.settle()
+        return problems
+
+    async def check_forgeries(self, directory: Path) -> list[str]:
+        """Check that a request which the platform did not make is refused, and nothing of it stored."""
+        problems: list[str] = []
+        async with self._running(directory) as scene:
+            before = scene.counts()
+            for sample in self._samples:
+                if isinstance(sample.expected, Refused):
+                    continue
+                for forgery, changed, headers in self._forgeries(sample.at(scene.interface.address)):
+                    status = await scene.send(changed, headers)
+                    if status not in (401, 403):
+                        problems.append(f"{sample.name}, {forgery}: the answer is {status} instead of 401 or 403")
+                    if scene.counts() != before:
+                        problems.append(f"{sample.name}, {forgery}: it left rows in the database")
+                        before = scene.counts()
+        return problems
+
+    def _forgeries(self, sample: Sample) -> list[tuple[str, Sample, dict[str, str]]]:
+        signed = dict(self._sign(sample))
+        forgeries: list[tuple[str, Sample, dict[str, str]]] = [("unsigned", sample, {})]
+        for name, value in signed.items():
+            forgeries.append((f"with another {name}", sample, {**signed, name: _altered(value)}))
+        if self._platform.signs_body:
+            more = b"&x=1" if sample.media_type != "application/json" else b" "
+            forgeries.append(("with another body", replace(sample, body=sample.body + more), signed))
+        return forgeries
+
+    async def check_redelivery(self, directory: Path) -> list[str]:
+        """Check that a message which is delivered three times, twice of them at once, is answered once."""
+        problems: list[str] = []
+        async with self._running(directory) as scene:
+            for sample in self._messages:
+                before = len(scene.payloads())
+                problems += _answered(sample, await asyncio.gather(scene.post(sample), scene.post(sample)))
+                if (taken := len(scene.payloads()) - before) != 1:
+                    problems.append(f"{sample.name}: two deliveries at once were taken for {taken} messages")
+            await scene.settle()
+            turns, rows = scene.turns, scene.counts()
+            for sample in self._messages:
+                problems += _answered(sample, [await scene.post(sample)])
+                if len(scene.payloads()) > rows["inbox"]:
+                    problems.append(f"{sample.name}: a third delivery, after the answer, was taken for another message")
+                    break
+            await scene.settle()
+            if scene.turns > turns or scene.counts()["outbox"] > rows["outbox"]:
+                problems.append("a third delivery was answered again")
+        return problems
+
+    async def check_early_requests(self, directory: Path) -> list[str]:
+        """Check that a request before the start is answered 503, so that the platform delivers it again."""
+        problems: list[str] = []
+        async with self._running(directory, started=False) as scene:
+            await scene.interface.stop()  # as where the start of another channel failed
+            for sample in self._messages:
+                if (status := await scene.post(sample)) != 503:
+                    problems.append(f"{sample.name}: before the start it was answered {status} instead of 503")
+        return problems
+
+    async def check_processes(self, directory: Path) -> list[str]:
+        """Check that two processes can run the channel at once, like a web process and a worker, and one can end."""
+        (first, second) = (directory / "first", directory / "second")
+        first.mkdir()
+        second.mkdir()
+        sample = self._messages[0]
+        async with self._running(first) as ending, self._running(second) as lasting:
+            await ending.interface.stop()
+            status = await lasting.post(sample)
+            await lasting.settle()
+            if not lasting.counts()["outbox"]:
+                return [f"{sample.name}: with another process beside it, it was answered {status} and nothing sent"]
+        return []
+
+    async def check_parts(self, directory: Path) -> list[str]:
+        """Check that the parts of an answer keep the platform's limit, leave space for marks and lose no text."""
+        presenter, limit = self._make("http://127.0.0.1:9").presenter, self._platform.limit
+        problems: list[str] = []
+        for name, text in long_texts(limit):
+            parts = presenter.parts(text)
+            if not parts or not all(part.strip() for part in parts):
+                problems.append(f"{name}: a part is empty")
+            if missing := missing_words(text, parts):
+                problems.append(f"{name}: {missing} words are lost or out of order")
+            if limit is None:
+                continue
+            longest = max(map(self._platform.length, parts), default=0)
+            if longest + MARK_LENGTH > limit:
+                problems.append(
+                    f"{name}: a part has {longest} of {limit}, and has to leave {MARK_LENGTH} free for marks"
+                )
+            marked = max((self._platform.length(presenter.again(part)) for part in parts), default=0)
+            if marked > limit:
+                problems.append(f"{name}: a part that is marked as sent again has {marked} of {limit}")
+        return problems
+
+    async def check_errors(self, directory: Path) -> list[str]:
+        """Check that `send_text` raises the right delivery error for each failure of the platform."""
+        problems: list[str] = []
+        async with self._running(directory) as scene:
+            await scene.post(self._messages[0])
+            message = await scene.interface.parse(scene.payloads()[0])
+            assert message is not None, f"{self._messages[0].name} is no message"
+
+            async def send() -> Exception | None:
+                try:
+                    await scene.interface.presenter.send_text(message.conversation, "hello", message.id, key="contract")
+                except Exception as error:  # noqa: BLE001 - whatever a channel raises
+                    return error
+                return None
+
+            if (error := await send()) is not None:
+                problems.append(f"a message that the platform takes raises {error!r}")
+            for failure in (*self._platform.failures, *EVERYWHERE):
+                scene.stand_in.failure = failure
+                problems += [f"{failure.name}: {each}" for each in _mistranslated(failure, await send())]
+            scene.stand_in.stop()
+            unreachable = Failure("the platform cannot be reached", Answer(), ConnectionError)
+            problems += [f"{unreachable.name}: {each}" for each in _mistranslated(unreachable, await send())]
+        return problems
+
+
+async def _awaited(check: Awaitable[Sequence[str]]) -> Sequence[str]:
+    return await check
+
+
+def _answered(sample: Sample, statuses: Sequence[int]) -> list[str]:
+    return [f"{sample.name}: a delivery was answered {status}" for status in statuses if status >= 300]
+
+
+async def _misread(scene: Running, sample: Sample, status: int, new: list[str]) -> list[str]:
+    """Return in what a sample is not what was expected, given the status and the rows of the inbox that it made."""
+    match sample.expected:
+        case Refused(expected):
+            return [f"it is answered {status} instead of {expected}"] * (status != expected) + [
+                "it was refused and is in the inbox"
+            ] * bool(new)
+        case _ if status >= 300:
+            return [f"it is answered {status}"]
+        case NoTurn() | SameMessage():
+            return ["it starts a turn"] * bool(new)
+    if len(new) != 1:
+        return [f"it makes {len(new)} rows in the inbox instead of one; two samples with the same ids make one"]
+    message = await scene.interface.parse(new[0])
+    return ["it is no message"] if message is None else list(sample.expected.differences(message))
+
+
+def _mistranslated(failure: Failure, error: Exception | None) -> list[str]:
+    if error is None:
+        return ["send_text raises nothing"]
+    if failure.error is ConnectionError:
+        return [f"send_text raises {error!r} instead of another error"] * isinstance(error, DELIVERY_ERRORS)
+    if type(error) is not failure.error:
+        return [f"send_text raises {error!r} instead of {failure.error.__name__}"]
+    if isinstance(error, RetryLaterError) and failure.seconds is not None and error.seconds != failure.seconds:
+        return [f"it waits for {error.seconds} seconds instead of {failure.seconds}"]
+    return []
+
+
+def _altered(value: str) -> str:
+    """Return a header's value with another character in its middle."""
+    middle = len(value) // 2
+    return f"{value[:middle]}{'1' if value[middle : middle + 1] == '0' else '0'}{value[middle + 1 :]}"

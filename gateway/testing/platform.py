@@ -1,0 +1,163 @@
+"""A platform that a channel calls, as far as its contract has to know it, and a server that stands in for it."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import parse_qsl
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call that a channel makes to its platform.
+
+    Args:
+        path: with its query.
+        headers: by their names in lower case.
+    """
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        """The body as JSON."""
+        return json.loads(self.body)
+
+    @property
+    def form(self) -> dict[str, str]:
+        """The body as a form."""
+        return dict(parse_qsl(self.body.decode(), keep_blank_values=True))
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the platform answers to a call.
+
+    Args:
+        body: text, or what becomes JSON.
+        lost: whether the connection is closed after the call was read, instead of an answer.
+    """
+
+    body: Any = ""
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+    lost: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An answer to a message that was to be sent, and the error that `send_text` has to raise then.
+
+    Args:
+        error: one of the delivery errors of `gateway.channels`; or `ConnectionError`, which stands for any other:
+            the platform did not take the message, and it is sent again.
+        seconds: of a `RetryLaterError`.
+        path: part of the path of the calls that fail, where sending takes more than one. By default all fail.
+    """
+
+    name: str
+    answer: Answer
+    error: type[Exception]
+    seconds: float | None = None
+    path: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Platform:
+    """What the contract has to know about a channel's platform.
+
+    Args:
+        limit: the most that the platform takes in one message; `None` if there is no limit.
+        length: counts what the limit is in. By default characters.
+        signs_body: whether a request proves that its body is the platform's, too: a signature does, a shared secret
+            does not.
+        redelivers: whether the platform delivers an event again if it heard no answer.
+        answer: answers the calls of the channel when all is well; `None` for a channel that calls no platform.
+        failures: what the platform's documentation says of messages that it does not take.
+    """
+
+    limit: int | None
+    length: Callable[[str], int] = len
+    signs_body: bool = True
+    redelivers: bool = True
+    answer: Callable[[Call], Answer] | None = None
+    failures: Sequence[Failure] = ()
+
+
+@dataclass
+class StandIn:
+    """A server on this machine that answers in the place of a platform.
+
+    Attributes:
+        url: its address.
+        calls: what was called, oldest first.
+        failure: how it answers now, if not as usual.
+    """
+
+    answer: Callable[[Call], Answer]
+    url: str = ""
+    calls: list[Call] = field(default_factory=list)
+    failure: Failure | None = None
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator["StandIn"]:
+        """Serve in the block, on a free port of the loopback interface."""
+        server = await asyncio.start_server(self._serve, "127.0.0.1")
+        self.url = "http://{}:{}".format(*server.sockets[0].getsockname())
+        self._server = server
+        try:
+            yield self
+        finally:
+            self.stop()
+
+    def stop(self) -> None:
+        """Take no more connections: from now on the platform cannot be reached."""
+        self._server.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            call = await _read(reader)
+            self.calls.append(call)
+            failure = self.failure
+            answer = failure.answer if failure is not None and failure.path in call.path else self.answer(call)
+            if not answer.lost:
+                writer.write(_encoded(answer))
+                await writer.drain()
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass  # the channel left
+        finally:
+            writer.close()
+
+
+async def _read(reader: asyncio.StreamReader) -> Call:
+    """Read one request (RFC 9112)."""
+    first, *lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").rstrip().split("\r\n")
+    method, path, _ = first.split(" ", 2)
+    pairs = (line.partition(":") for line in lines)
+    headers = {name.strip().lower(): value.strip() for name, _, value in pairs}
+    if headers.get("transfer-encoding", "").lower() != "chunked":
+        return Call(method, path, headers, await reader.readexactly(int(headers.get("content-length", "0"))))
+    body = b""
+    while size := int((await reader.readline()).partition(b";")[0], 16):
+        body += await reader.readexactly(size)
+        await reader.readline()
+    return Call(method, path, headers, body)
+
+
+def _encoded(answer: Answer) -> bytes:
+    is_text = isinstance(answer.body, str)
+    body = (answer.body if is_text else json.dumps(answer.body)).encode()
+    headers = {
+        "Content-Type": "text/html; charset=utf-8" if is_text else "application/json",
+        "Content-Length": str(len(body)),
+        "Connection": "close",
+        **answer.headers,
+    }
+    head = f"HTTP/1.1 {answer.status} {HTTPStatus(answer.status).phrase}\r\n"
+    return (head + "".join(f"{name}: {value}\r\n" for name, value in headers.items()) + "\r\n").encode() + body

@@ -1,0 +1,140 @@
+"""A gateway around a channel under test, between a client that posts samples and a server that stands in."""
+
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, closing
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import httpx2
+from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart
+from pydantic_ai.models.function import AgentInfo, FunctionModel
+
+from gateway.agents.agent import Agent
+from gateway.app.gateway import Gateway
+from gateway.channels import Interface
+from gateway.storage.tables import InboxStatus, OutboxStatus
+from gateway.testing.databases import make_migrated
+from gateway.testing.platform import Answer, Call, Platform, StandIn
+from gateway.testing.samples import BASE_URL, Sample
+from gateway.testing.stage import STAGE_TIMINGS
+from gateway.testing.waiting import wait_until
+from oauth import Keyring
+
+ANSWER = "heard"  # of the agent, to every message
+UNFINISHED = (InboxStatus.WAITING, InboxStatus.RUNNING, InboxStatus.RETRYING)
+UNSENT = (OutboxStatus.WAITING, OutboxStatus.SENDING, OutboxStatus.RETRYING)
+TIMINGS = replace(STAGE_TIMINGS, longest_pause=0.01, due_interval=0.02)  # what failed is tried again at once
+
+Sign = Callable[[Sample], Mapping[str, str]]
+
+
+@dataclass
+class Running:
+    """A gateway that runs.
+
+    Attributes:
+        turns: how many turns the agent had.
+    """
+
+    gateway: Gateway
+    interface: Interface
+    client: httpx2.AsyncClient
+    stand_in: StandIn
+    database: Path
+    sign: Sign
+    turns: int = field(default=0)
+
+    async def post(self, sample: Sample, **headers: str) -> int:
+        """Post a sample as the platform does, and return the status of the answer."""
+        sample = sample.at(self.interface.address)
+        return await self.send(sample, {**self.sign(sample), **headers})
+
+    async def send(self, sample: Sample, headers: Mapping[str, str]) -> int:
+        """Post a sample with these headers, whoever they come from."""
+        sample = sample.at(self.interface.address)
+        given = {"content-type": sample.media_type, **headers}
+        return (await self.client.post(sample.path, content=sample.body, headers=given)).status_code
+
+    def rows(self, statement: str) -> list[Any]:
+        """Return what an SQL statement finds."""
+        with closing(sqlite3.connect(self.database)) as database:
+            return database.execute(statement).fetchall()
+
+    def payloads(self) -> list[str]:
+        """Return the payloads of the inbox, oldest first."""
+        return [payload for (payload,) in self.rows("SELECT payload FROM inbox ORDER BY id")]
+
+    def counts(self) -> dict[str, int]:
+        """Return the number of rows of each table."""
+        names = [name for (name,) in self.rows("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        return {name: self.rows(f'SELECT count(*) FROM "{name}"')[0][0] for name in names}  # noqa: S608 - our tables
+
+    async def settle(self) -> None:
+        """Wait until all messages are answered, and the answers sent.
+
+        Raises:
+            AssertionError: if an answer was not sent, with the error.
+        """
+        unfinished = f"SELECT 'inbox', status, error FROM inbox WHERE status IN ({_quoted(UNFINISHED)})"  # noqa: S608
+        unsent = f"SELECT 'outbox', status, error FROM outbox WHERE status IN ({_quoted(UNSENT)})"  # noqa: S608
+        left: list[Any] = []
+
+        def is_settled() -> bool:
+            left[:] = self.rows(unfinished) + self.rows(unsent)
+            return not left
+
+        try:
+            await wait_until(is_settled)
+        except AssertionError:
+            raise AssertionError(f"messages or answers are still under way: {left}") from None
+        failed = self.rows("SELECT status, error FROM inbox WHERE status = 'dead'")
+        failed += self.rows("SELECT status, error FROM outbox WHERE status = 'dead'")
+        if failed:
+            raise AssertionError(f"messages or answers became dead letters: {failed}")
+
+
+@asynccontextmanager
+async def running(
+    make: Callable[[str], Interface], sign: Sign, platform: Platform, directory: Path, *, started: bool = True
+) -> AsyncIterator[Running]:
+    """Run a gateway around a channel, with a database of its own in `directory`.
+
+    Args:
+        make: makes the channel; it is given the address of the server that stands in for the platform.
+        started: whether the gateway takes messages.
+    """
+    database = directory / "contract.db"
+    make_migrated(database)
+    async with StandIn(platform.answer or _nothing).serving() as stand_in:
+        interface = make(stand_in.url)
+        gateway = Gateway(
+            Agent(model=FunctionModel(lambda messages, info: play(messages, info))),
+            [interface],
+            f"sqlite:///{database}",
+            base_url=BASE_URL,
+            secret_key=Keyring.generate(),
+            timings=TIMINGS,
+        )
+        transport = httpx2.ASGITransport(gateway.asgi())
+        async with httpx2.AsyncClient(transport=transport, base_url=BASE_URL) as client:
+            scene = Running(gateway, interface, client, stand_in, database, sign)
+
+            def play(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
+                scene.turns += 1
+                return ModelResponse([TextPart(ANSWER)])
+
+            if not started:
+                yield scene
+                return
+            async with gateway.lifespan():
+                yield scene
+
+
+def _nothing(call: Call) -> Answer:
+    return Answer(f"a channel of a platform that is not called called {call.method} {call.path}", 500)
+
+
+def _quoted(statuses: tuple[str, ...]) -> str:
+    return ", ".join(f"'{status}'" for status in statuses)

@@ -1,0 +1,236 @@
+"""The contract of a channel: a channel that keeps it passes, and each thing that one may do wrong fails its check."""
+
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from importlib.resources import files
+from typing import Any, ClassVar
+
+import pytest
+from postbox import Postbox, parse
+from postbox.format import LIMIT
+from postbox.interface import HEADER, signature
+from postbox.present import PostboxPresenter
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway.channels import DeliveryAmbiguousError, DeliveryRefusedError, RecipientUnreachableError, RetryLaterError
+from gateway.channels.requests import parse_json, read_body
+from gateway.testing import (
+    Answer,
+    Check,
+    ContractBrokenError,
+    Failure,
+    Platform,
+    Refused,
+    Sample,
+    channel_contract,
+    read_samples,
+)
+from toolkits import Conversation, Message
+
+SECRET = "a secret"
+SAMPLES = read_samples(files("postbox") / "sample_messages.md")
+PLATFORM = Platform(
+    limit=LIMIT,
+    answer=lambda call: Answer({}, 202),
+    failures=[
+        Failure("too many letters", Answer({}, 429, {"Retry-After": "7"}), RetryLaterError, seconds=7),
+        Failure("moved away", Answer({}, 404), RecipientUnreachableError),
+        Failure("too long", Answer({}, 422), DeliveryRefusedError),
+        Failure("a fire", Answer({}, 500), DeliveryAmbiguousError),
+    ],
+)
+
+
+def sign(sample: Sample) -> Mapping[str, str]:
+    return {HEADER: signature(SECRET, sample.body)}
+
+
+def contract(
+    channel: type[Postbox] = Postbox,
+    samples: Sequence[Sample] = SAMPLES,
+    sign: Callable[[Sample], Mapping[str, str]] = sign,
+    **platform: Any,
+) -> dict[str, Check]:
+    checks = channel_contract(
+        lambda url: channel(SECRET, url), samples, sign=sign, platform=replace(PLATFORM, **platform)
+    )
+    return {check.name: check for check in checks}
+
+
+@pytest.mark.parametrize("check", contract().values(), ids=str)
+def test_a_channel_that_keeps_the_contract_passes(check: Check) -> None:
+    check()
+
+
+class WithoutSignature(Postbox):
+    def verify(self, request: Request, body: bytes) -> None:
+        return
+
+
+class AnySignature(Postbox):
+    def verify(self, request: Request, body: bytes) -> None:
+        if HEADER not in request.headers:
+            raise HTTPException(401)
+
+
+class SignatureOfNoBody(Postbox):
+    def verify(self, request: Request, body: bytes) -> None:
+        if request.headers.get(HEADER, "") not in [sign(sample)[HEADER] for sample in SAMPLES]:
+            raise HTTPException(401)
+
+
+class AnsweredWithSuccess(Postbox):
+    def verify(self, request: Request, body: bytes) -> None:
+        try:
+            super().verify(request, body)
+        except HTTPException:
+            raise HTTPException(200) from None
+
+
+class StoredFirst(Postbox):
+    async def receive(self, request: Request) -> Response:
+        body = await read_body(request)
+        fields, payload = parse_json(body)
+        if parse.is_letter(fields):
+            await self.host.accept(parse.to_event(fields, payload))
+        self.verify(request, body)
+        return Response()
+
+
+class IdsOfItsOwn(Postbox):
+    async def receive(self, request: Request) -> Response:
+        body = await read_body(request)
+        self.verify(request, body)
+        fields, payload = parse_json(body)
+        if parse.is_letter(fields):
+            await self.host.accept(parse.to_event(fields | {"id": secrets.token_hex()}, payload))
+        return Response()
+
+
+class Forgetful(Postbox):
+    """Answers a webhook before it is committed."""
+
+    async def receive(self, request: Request) -> Response:
+        return Response() if self._host is None else await super().receive(request)
+
+
+class OneForAll(Postbox):
+    """Two channels of one kind cannot run at once, as they share what one of them closes."""
+
+    closed: ClassVar[list[bool]] = []
+
+    async def stop(self) -> None:
+        self.closed.append(True)
+        await super().stop()
+
+    async def receive(self, request: Request) -> Response:
+        return Response() if self.closed else await super().receive(request)
+
+
+def changed(**fields: Any) -> type[Postbox]:
+    """Return a channel that reads something else into letters."""
+
+    class Changed(Postbox):
+        async def parse(self, payload: str) -> Message | None:
+            return replace(parse.to_message(payload), **fields)
+
+    return Changed
+
+
+def presenting(**methods: Any) -> type[Postbox]:
+    """Return a channel with another presenter."""
+
+    class Presenting(Postbox):
+        def __init__(self, secret: str, api_url: str) -> None:
+            super().__init__(secret, api_url)
+            self.presenter = type("Other", (PostboxPresenter,), methods)(api_url)
+
+    return Presenting
+
+
+class TakesAnything(Postbox):
+    async def receive(self, request: Request) -> Response:
+        body = await read_body(request)
+        self.verify(request, body)
+        return Response()
+
+
+def cut_anywhere(self: PostboxPresenter, markdown: str) -> list[str]:
+    return [markdown[start : start + LIMIT] for start in range(0, len(markdown), LIMIT)]
+
+
+async def send_nothing(self: PostboxPresenter, *_: object, **__: object) -> None:
+    return
+
+
+CLASSIFIED, FORGED = "samples are classified", "forged requests leave no trace"
+TWICE, PARTS, ERRORS = "a second delivery is answered once", "parts keep the limit", "delivery errors are translated"
+
+BROKEN = [
+    ("the folder has its files", WithoutSignature, "has no interface.py"),
+    (CLASSIFIED, changed(text="hello "), "A letter: text is 'hello ' instead of 'hello'"),
+    (CLASSIFIED, changed(command=None), "A command: command is None instead of 'new'"),
+    (CLASSIFIED, changed(conversation=Conversation("postbox", "ulm", "all", True)), "shared is True instead of False"),
+    (CLASSIFIED, changed(anonymous=True), "anonymous is True"),
+    (CLASSIFIED, TakesAnything, "A letter without a sender: it is answered 200 instead of 400"),
+    (CLASSIFIED, IdsOfItsOwn, "The first letter, forwarded: it starts a turn"),
+    (FORGED, WithoutSignature, "A letter, unsigned: the answer is 200"),
+    (FORGED, AnySignature, f"A letter, with another {HEADER}: the answer is 200"),
+    (FORGED, SignatureOfNoBody, "A letter, with another body: the answer is 200"),
+    (FORGED, AnsweredWithSuccess, "A parcel, unsigned: the answer is 200"),
+    (FORGED, StoredFirst, "A letter, unsigned: it left rows"),
+    ("requests before the start are put off", Forgetful, "it was answered 200 instead of 503"),
+    ("two processes run at once", OneForAll, "with another process beside it"),
+    (TWICE, IdsOfItsOwn, "A letter: two deliveries at once were taken for 2 messages"),
+    (PARTS, presenting(parts=cut_anywhere), "has to leave 100 free"),
+    (PARTS, presenting(parts=cut_anywhere, again=lambda self, text: f"{text} again"), "marked as sent again has 1006"),
+    (PARTS, presenting(parts=cut_anywhere), "words are lost"),
+    (PARTS, presenting(parts=lambda self, markdown: [markdown[:900]]), "words: 218 words are lost"),
+    (PARTS, presenting(parts=lambda self, markdown: []), "a part is empty"),
+    (ERRORS, presenting(send_text=send_nothing), "too many letters: send_text raises nothing"),
+    (ERRORS, presenting(meaning=lambda self, answer: RetryLaterError(3)), "a message that the platform takes raises"),
+    (ERRORS, presenting(meaning=lambda self, answer: RetryLaterError(3)), "it waits for 3 seconds instead of 7"),
+    (ERRORS, presenting(meaning=lambda self, answer: DeliveryRefusedError("no")), "moved away: send_text raises"),
+    (ERRORS, presenting(meaning=lambda self, answer: None), "a proxy answers with a page of its own: send_text raises"),
+    (ERRORS, presenting(send_text=send_nothing), "the platform cannot be reached: send_text raises nothing"),
+]
+
+
+@pytest.mark.parametrize(("check", "channel", "problem"), BROKEN, ids=[problem for _, _, problem in BROKEN])
+def test_what_a_channel_does_wrong_is_told(check: str, channel: type[Postbox], problem: str) -> None:
+    OneForAll.closed.clear()
+    with pytest.raises(ContractBrokenError) as told:
+        contract(channel)[check]()
+    assert problem in str(told.value)
+
+
+def test_samples_and_failures_that_are_missing_are_told() -> None:
+    (letter,) = [sample for sample in SAMPLES if sample.name == "A letter"]
+    with pytest.raises(ContractBrokenError) as told:
+        contract(samples=[letter], failures=[])["there are samples of every kind"]()
+    assert str(told.value).splitlines() == [
+        "no sample is expected to be no turn",
+        "no sample is expected to be refused",
+        "no failure stands for RetryLaterError",
+        "no failure stands for DeliveryRefusedError",
+        "no failure stands for RecipientUnreachableError",
+        "no failure stands for DeliveryAmbiguousError",
+    ]
+
+
+def test_a_signature_that_is_no_good_is_told() -> None:
+    with pytest.raises(ContractBrokenError, match="A letter: it is answered 401"):
+        contract(sign=lambda sample: {HEADER: "none"})["samples are classified"]()
+
+
+def test_a_row_that_a_refused_request_leaves_is_told() -> None:
+    (letter,) = [sample for sample in SAMPLES if sample.name == "A letter"]
+    with pytest.raises(ContractBrokenError, match="it was refused and is in the inbox"):
+        contract(samples=[replace(letter, expected=Refused(400))])["samples are classified"]()
+
+
+def test_a_platform_that_is_not_called_and_does_not_repeat_itself_has_fewer_checks() -> None:
+    assert contract().keys() - contract(answer=None, redelivers=False).keys() == {TWICE, ERRORS}

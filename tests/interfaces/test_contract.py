@@ -1,0 +1,13 @@
+"""Each of our channels keeps the contract of a channel."""
+
+import pytest
+from interfaces_contracts import CONTRACTS
+
+from gateway.testing import Check
+
+CHECKS = [pytest.param(check, id=f"{contract.name}: {check}") for contract in CONTRACTS for check in contract.checks()]
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_contract(check: Check) -> None:
+    check()

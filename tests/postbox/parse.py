@@ -1,0 +1,49 @@
+"""Letters, as the post office reports them."""
+
+import json
+from typing import Any
+
+from gateway.channels import Event, MalformedEventError
+from gateway.channels.commands import command_in
+from oauth import Identity
+from toolkits import Conversation, Message
+
+CHANNEL = "postbox"
+FIELDS = ("id", "office", "from", "text")
+
+
+def is_letter(fields: dict[str, Any]) -> bool:
+    """Return whether a webhook is a letter.
+
+    Raises:
+        MalformedEventError: if it is one that lacks something.
+    """
+    if fields.get("type") != "letter":
+        return False
+    for name in FIELDS:
+        if not isinstance(fields.get(name), str):
+            raise MalformedEventError(f"{name} of a letter is no text")
+    return True
+
+
+def to_event(fields: dict[str, Any], payload: str) -> Event:
+    return Event(fields["id"], conversation_of(fields), payload)
+
+
+def conversation_of(fields: dict[str, Any]) -> Conversation:
+    return Conversation(CHANNEL, fields["office"], fields["from"], shared=False)
+
+
+def to_message(payload: str) -> Message:
+    fields = json.loads(payload)
+    command, argument = command_in(fields["text"])
+    return Message(
+        id=fields["id"],
+        text=fields["text"].strip(),
+        sender=Identity(CHANNEL, fields["office"], fields["from"]),
+        sender_name=fields["from"],
+        conversation=conversation_of(fields),
+        command=command,
+        argument=argument,
+        raw=payload,
+    )

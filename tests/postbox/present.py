@@ -1,0 +1,48 @@
+"""Answers as letters."""
+
+import httpx2
+
+from gateway.channels import (
+    DeliveryAmbiguousError,
+    DeliveryRefusedError,
+    Presenter,
+    RecipientUnreachableError,
+    RetryLaterError,
+    SignIn,
+)
+from gateway.channels.requests import retry_after
+from postbox.format import to_letters
+from toolkits import Conversation
+
+
+class PostboxPresenter(Presenter):
+    def __init__(self, api_url: str) -> None:
+        self._url = f"{api_url}/letters"
+
+    def parts(self, markdown: str) -> list[str]:
+        return to_letters(markdown)
+
+    async def send_text(self, conversation: Conversation, text: str, reply_to: str, *, key: str) -> str | None:
+        try:
+            async with httpx2.AsyncClient() as client:
+                answer = await client.post(self._url, json={"to": conversation.id, "text": text})
+        except httpx2.ConnectError:
+            raise
+        except httpx2.HTTPError as error:
+            raise DeliveryAmbiguousError("the answer was lost") from error
+        if error := self.meaning(answer):
+            raise error
+        return None
+
+    async def send_sign_in(self, sign_in: SignIn) -> None:
+        await self.send_text(sign_in.conversation, await sign_in.link(), sign_in.reply_to, key="")
+
+    def meaning(self, answer: httpx2.Response) -> Exception | None:
+        """Return what an answer of the post office means, if the letter was not taken."""
+        if answer.status_code == 429:
+            return RetryLaterError(retry_after(answer.headers))
+        if answer.status_code == 403:
+            return ConnectionError("a proxy refused it")
+        if answer.status_code in (404, 422):
+            return (RecipientUnreachableError if answer.status_code == 404 else DeliveryRefusedError)("refused")
+        return None if answer.status_code == 202 else DeliveryAmbiguousError(f"the answer is {answer.status_code}")
