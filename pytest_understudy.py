@@ -1,4 +1,4 @@
-"""The pytest plugin: a fixture that hunts for leaks in an agent. pytest loads it by itself where we are installed."""
+"""The pytest plugin, with the fixture `no_leaks`. pytest loads it in every project where understudy is installed."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,14 +8,14 @@ import pytest
 
 @pytest.fixture
 def no_leaks() -> Callable[[Any], None]:
-    """Hunts for leaks in an agent, a gateway's or one of a framework: `def test_it(no_leaks): no_leaks(agent)`.
+    """Return a function that fails the test if an agent leaks: `def test_it(no_leaks): no_leaks(agent)`.
 
-    The test fails with the report if there is one, or if no tool could be played. It may be called in a coroutine, too,
-    which it blocks.
+    It takes a gateway, an agent or an agent of a framework, and fails with the report, also if no tool could be played.
+    It may be called in a coroutine, which it blocks.
     """
 
     def check(agent: Any) -> None:
-        from gateway.agents.agent import Agent  # here, since pytest loads this file in every project
+        from gateway.agents.agent import Agent  # imported here, as most projects' tests never need them
         from gateway.app.gateway import Gateway
         from gateway.check.blocking import hunt_and_wait
 
