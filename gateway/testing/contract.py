@@ -235,7 +235,7 @@ class _Contract:
                 problems.append(
                     f"{name}: a part has {longest} of {limit}, and has to leave {MARK_LENGTH} free for marks"
                 )
-            marked = max((self._platform.length(presenter.again(part)) for part in parts), default=0)
+            marked = max((self._platform.length(presenter.mark_repeated(part)) for part in parts), default=0)
             if marked > limit:
                 problems.append(f"{name}: a part that is marked as sent again has {marked} of {limit}")
         return problems

@@ -10,7 +10,7 @@ from gateway.channels import (
     RetryLaterError,
     SignIn,
 )
-from gateway.channels.requests import retry_after
+from gateway.channels.http_errors import retry_after
 from postbox.format import to_letters
 from toolkits import Conversation
 
