@@ -6,7 +6,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -14,19 +14,34 @@ from consent_page import authorization_code
 from peers import seed
 from peers.emulate import Emulate
 from peers.postgres import PostgresServer
+from sign_ins import link_for
 from sqlalchemy import text
-from stage import FakeProvider
+from stage import FakeProvider, Vault, stage
 
 from gateway.storage.connect import connect
 from gateway.storage.database import Database
-from oauth import ConsentHooks, ConsentRequiredError, Identity, Keyring, OAuthCoordinator, OAuthTimings, Token
+from oauth import (
+    ConsentHooks,
+    ConsentRequiredError,
+    Identity,
+    Keyring,
+    OAuthCoordinator,
+    OAuthTimings,
+    Token,
+)
 from oauth.google import GoogleAuth
 from oauth.store.tokens import TokenStore
 from oauth.timings import DEFAULT_OAUTH_TIMINGS
 
 ASK = Path(__file__).with_name("ask_for_credentials.py")
+
+
 ALICE = Identity("stage", "T1", "alice")
+
+
 KEY = Keyring.generate()
+
+
 AT_ONCE = 50  # in each process
 
 
@@ -149,3 +164,23 @@ async def test_a_token_that_does_not_expire_is_not_refreshed(database_url: str) 
         provider = FakeProvider()
         granted = await coordinator(database, provider).credentials(ALICE, "fake", {"read"})
         assert (granted.credentials, provider.refreshed) == ("OLD-alice", 0)
+
+
+async def test_ten_tools_that_ask_at_once_refresh_a_token_once(tmp_path: Path, vault: Vault) -> None:
+    class Slow(FakeProvider):  # so that all ten have asked before the first is done
+        async def refresh(self, token: Token) -> Token:
+            await asyncio.sleep(0.5)
+            return await super().refresh(token)
+
+    vault.auth = Slow(lifetime=timedelta(minutes=1))
+    scene = stage(tmp_path, [vault])
+    async with scene.open():
+        oauth = scene.gateway.parts.oauth
+        assert oauth is not None
+        await scene.connect(await link_for(scene), "alice")
+        await scene.wait_for(2)
+        assert vault.auth.refreshed == 1
+        await asyncio.gather(*(oauth.credentials(ALICE, "fake", {"read"}) for _ in range(10)))
+        assert vault.auth.refreshed == 1
+        await asyncio.gather(*(oauth.credentials(ALICE, "fake", {"read"}, renew=True) for _ in range(10)))
+        assert vault.auth.refreshed == 2

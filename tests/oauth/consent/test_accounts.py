@@ -27,11 +27,6 @@ class OtherVault(Toolkit):
         return str(await context.credentials("other", {"read"}))
 
 
-@pytest.fixture
-def scene(tmp_path: Path, vault: Vault) -> Stage:
-    return stage(tmp_path, [vault])
-
-
 async def connect(scene: Stage, person: str, account: str | None = None, call: str = "open_vault") -> None:
     before = len(scene.sent)
     scene.channel.presenter.emails[person] = f"{account or person}@fake.test"

@@ -1,0 +1,9 @@
+from pathlib import Path
+
+import pytest
+from stage import Stage, Vault, stage
+
+
+@pytest.fixture
+def scene(tmp_path: Path, vault: Vault) -> Stage:
+    return stage(tmp_path, [vault])

@@ -1,0 +1,82 @@
+"""Sign-ins on a stage: what people do in the chat and in their browsers."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+from stage import FakeProvider, Stage
+
+from gateway import TurnContext
+from toolkits import Toolkit, tool
+
+
+class Files(Toolkit):
+    """Needs one permission."""
+
+    _clone_shared_attrs = ("auth",)
+    scopes = frozenset({"read"})
+
+    def __init__(self, auth: FakeProvider) -> None:
+        self.auth = auth
+
+    @tool
+    async def read_file(self, context: TurnContext) -> str:
+        """Reads."""
+        return str(await context.credentials("fake", {"read"}))
+
+
+class Pens(Toolkit):
+    """Needs another permission of the same provider."""
+
+    _clone_shared_attrs = ("auth",)
+    scopes = frozenset({"write"})
+
+    def __init__(self, auth: FakeProvider) -> None:
+        self.auth = auth
+
+    @tool
+    async def write_file(self, context: TurnContext) -> str:
+        """Writes."""
+        return str(await context.credentials("fake", {"write"}))
+
+
+async def link_for(scene: Stage, person: str = "alice", where: str | None = None, call: str = "open_vault") -> str:
+    """Have a person call a tool that needs their account; return the sign-in link that they get."""
+    before = len(scene.sent)
+    await scene.write(person, f"call {call}", where)
+    return (await scene.wait_for(before + 1))[before].link
+
+
+def state_of(link: str) -> str:
+    """Return the state of an authorization request."""
+    return link.partition("state=")[2].partition("&")[0]
+
+
+def asked_for(link: str) -> set[str]:
+    """Return the scopes that a link asks for."""
+    return set(parse_qs(urlsplit(link).query)["scope"][0].split())
+
+
+def callback(link: str, **query: str) -> str:
+    """Return the address to which the provider sends a browser back that opened a link."""
+    return str(httpx.URL("/oauth/fake/callback", params={"state": state_of(link), **query}))
+
+
+@asynccontextmanager
+async def browser(scene: Stage) -> AsyncIterator[httpx.AsyncClient]:
+    """Open a browser, which keeps its cookies."""
+    transport = httpx.ASGITransport(scene.gateway.asgi())
+    async with httpx.AsyncClient(transport=transport, base_url="https://bot.test") as client:
+        yield client
+
+
+async def sign_in(scene: Stage, link: str, account: str) -> httpx.Response:
+    """Open a link in a new browser and consent with an account; return the page that follows."""
+    async with browser(scene) as client:
+        return await client.get(callback(link, code=f"of-{account}"))
+
+
+def tokens(scene: Stage) -> list[tuple[str, ...]]:
+    """Return the user ids and accounts of the stored tokens."""
+    return scene.rows("SELECT user_id, account FROM oauth_tokens")
