@@ -1,4 +1,4 @@
-"""What the log says, and what it leaves out."""
+"""The log: its lines, their length, and the secrets that it masks."""
 
 import logging
 from pathlib import Path
@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from stage import IMPATIENT, stage
 
-from gateway.logs import redact
+from gateway.logs import FORMAT, MAX_LINES, RedactingFormatter, redact
+from gateway.request_context import request_context
 from toolkits import Toolkit, tool
 
 
@@ -20,7 +21,7 @@ from toolkits import Toolkit, tool
         "state: running",
     ],
 )
-def test_the_codes_of_errors_stay_in_the_log(text: str) -> None:
+def test_the_codes_of_errors_are_not_masked(text: str) -> None:
     assert redact(text) == text
 
 
@@ -34,11 +35,11 @@ def test_the_codes_of_errors_stay_in_the_log(text: str) -> None:
         ("'code': '4/P7q7W91a-oMsCeLvIaQm6bTrgtp7'", "'code': '***'"),
     ],
 )
-def test_the_codes_and_states_of_sign_ins_do_not(text: str, redacted: str) -> None:
+def test_the_codes_and_states_of_sign_ins_are_masked(text: str, redacted: str) -> None:
     assert redact(text).endswith(redacted)
 
 
-async def test_a_message_that_is_answered_leaves_one_line(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_answered_message_leaves_one_line(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "gateway")
     scene = stage(tmp_path)
     async with scene.open():
@@ -51,11 +52,11 @@ async def test_a_message_that_is_answered_leaves_one_line(tmp_path: Path, caplog
 class Broken(Toolkit):
     @tool(read_only=True)
     def fail(self) -> str:
-        """Fails, as the network does."""
+        """Fail, as the network does."""
         raise ConnectionError("no route")
 
 
-async def test_each_retry_leaves_one_line_and_the_end_says_why(
+async def test_each_retry_leaves_one_line_and_the_last_failure_a_traceback(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     scene = stage(tmp_path, [Broken()], settings={"turn_tries": 3}, timings=IMPATIENT)
@@ -65,3 +66,28 @@ async def test_each_retry_leaves_one_line_and_the_end_says_why(
     assert [record.levelname for record in lines] == ["WARNING", "WARNING", "ERROR"]
     assert all("no route" in record.getMessage() and record.exc_info is None for record in lines[:2])
     assert lines[2].exc_info is not None
+
+
+def test_a_long_record_loses_its_middle() -> None:
+    def endless(depth: int) -> None:
+        if depth:
+            (lambda: endless(depth - 1))()
+        raise ValueError("the reason\n" + "<p>a proxy's page</p>\n" * 10_000 + "x" * 100_000)
+
+    record = logging.LogRecord("a", logging.ERROR, "a.py", 1, "it failed", (), None)
+    try:
+        endless(300)
+    except ValueError as error:
+        record.exc_info = (type(error), error, error.__traceback__)
+    lines = RedactingFormatter("%(message)s%(request)s").format(record).split("\n")
+    assert lines[0] == "it failed"
+    assert len(lines) <= MAX_LINES + 1
+    assert max(map(len, lines)) < 3000
+    assert any("lines left out" in line for line in lines)
+
+
+async def test_a_line_has_the_request_context() -> None:
+    record = logging.LogRecord("gateway.turns.player", logging.INFO, "", 1, "hello", None, None)
+    with request_context({"REQUEST_ID": "4db7b441", "USER_ID": "U1"}):
+        assert RedactingFormatter(FORMAT).format(record).endswith("[REQUEST_ID=4db7b441 USER_ID=U1]: hello")
+    assert RedactingFormatter(FORMAT).format(record).endswith("gateway.turns.player: hello")

@@ -1,7 +1,6 @@
-"""Values of a request: seen in all that it starts, by nothing else, and by nothing when it is over."""
+"""The request context: what sees the values of a request, and until when."""
 
 import asyncio
-import logging
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from contextvars import copy_context
@@ -13,7 +12,6 @@ from stage import place, stage
 
 from gateway import Identity, Message
 from gateway.executor import equip_loop
-from gateway.logs import FORMAT, RedactingFormatter
 from gateway.request_context import (
     carry,
     clear_request_context,
@@ -28,7 +26,7 @@ from toolkits import Toolkit, tool
 NAMES = ["REQUEST_ID", "CHANNEL", "TENANT", "CONVERSATION_ID", "SESSION_ID", "USER_ID"]
 
 
-def test_values_are_set_read_added_to_and_taken_away() -> None:
+def test_values_are_set_read_added_and_removed() -> None:
     with request_context({"A": 1}):
         assert get_from_context("A") == 1
         assert get_from_context("B") is None
@@ -42,7 +40,7 @@ def test_values_are_set_read_added_to_and_taken_away() -> None:
     assert get_request_context() == {}
 
 
-def test_a_block_adds_and_always_restores() -> None:
+def test_a_block_adds_values_and_always_restores_those_from_before() -> None:
     with request_context({"A": 1, "B": 1}):
         with suppress(RuntimeError), request_context({"A": 2}):
             update_request_context(B=2, C=2)
@@ -50,7 +48,7 @@ def test_a_block_adds_and_always_restores() -> None:
         assert get_request_context() == {"A": 1, "B": 1}
 
 
-def test_nothing_can_be_written_into_it() -> None:
+def test_the_mapping_of_values_is_read_only() -> None:
     given = {"A": 1}
     with request_context(given):
         given["A"] = 2
@@ -61,7 +59,7 @@ def test_nothing_can_be_written_into_it() -> None:
         get_request_context()["A"] = 2  # type: ignore[index]
 
 
-async def test_tasks_see_what_held_when_they_began_and_change_it_for_themselves() -> None:
+async def test_a_task_sees_the_values_from_its_start_and_changes_them_for_itself() -> None:
     async def work(number: int) -> list[Any]:
         update_request_context(NUMBER=number)
         await asyncio.sleep(0)
@@ -72,7 +70,7 @@ async def test_tasks_see_what_held_when_they_began_and_change_it_for_themselves(
         assert get_request_context() == {"A": 1}
 
 
-async def test_threads_see_it_and_other_pools_by_carry() -> None:
+async def test_threads_see_the_values_and_those_of_other_pools_by_carry() -> None:
     equip_loop()
     loop = asyncio.get_running_loop()
     with request_context({"A": 1}), ThreadPoolExecutor(2) as pool:
@@ -83,7 +81,7 @@ async def test_threads_see_it_and_other_pools_by_carry() -> None:
         assert await asyncio.gather(*(loop.run_in_executor(pool, carried, "A") for _ in range(20))) == [1] * 20
 
 
-async def test_what_outlives_a_block_sees_its_values_no_more() -> None:
+async def test_a_task_that_outlives_a_block_no_longer_sees_its_values() -> None:
     over, seen = asyncio.Event(), list[Any]()
 
     async def late() -> None:
@@ -101,7 +99,7 @@ async def test_what_outlives_a_block_sees_its_values_no_more() -> None:
     assert seen == [{"A": 1, "B": 2, "C": 3}, {"A": 1}]
 
 
-def test_a_block_that_ends_elsewhere_leaves_nothing() -> None:
+def test_a_block_that_ends_in_another_context_leaves_nothing() -> None:
     block = request_context({"A": 1})
     context = copy_context()
     context.run(block.__enter__)
@@ -117,12 +115,12 @@ class Looking(Toolkit):
 
     @tool
     def look_in_a_thread(self) -> list[Any]:
-        """Looks at who asks."""
+        """Look up who asks."""
         return [get_from_context(name) for name in NAMES]
 
     @tool
     async def look(self) -> list[Any]:
-        """Looks at who asks, now and later."""
+        """Look up who asks, now and later."""
 
         async def later() -> Any:
             while get_from_context("USER_ID") is not None:
@@ -134,7 +132,7 @@ class Looking(Toolkit):
 
 
 @pytest.mark.parametrize("call", ["look", "look_in_a_thread"])
-async def test_the_gateway_sets_it_for_each_turn(tmp_path: Path, call: str) -> None:
+async def test_the_gateway_sets_the_values_of_each_turn(tmp_path: Path, call: str) -> None:
     toolkit = Looking()
     scene = stage(tmp_path, [toolkit])
     async with scene.open():
@@ -148,11 +146,11 @@ async def test_the_gateway_sets_it_for_each_turn(tmp_path: Path, call: str) -> N
             assert [await task for task in toolkit.late] == [{}] * len(toolkit.late)
 
 
-async def test_a_host_application_adds_its_own(tmp_path: Path) -> None:
+async def test_a_host_application_adds_values_of_its_own(tmp_path: Path) -> None:
     class Plans(Toolkit):
         @tool
         def plan(self) -> str:
-            """Tells the plan."""
+            """Tell the plan."""
             return f"{get_from_context('PLAN')} of {get_from_context('USER_ID')}"
 
     scene = stage(tmp_path, [Plans()], request_values=lambda message: {"PLAN": message.sender_name, "USER_ID": "no"})
@@ -165,7 +163,7 @@ async def test_a_host_application_adds_its_own(tmp_path: Path) -> None:
             assert get_request_context() == {"OTHER": 1}
 
 
-async def test_a_host_that_fails_ends_the_message_with_a_sentence(tmp_path: Path) -> None:
+async def test_a_failing_host_application_ends_the_message_with_a_sentence(tmp_path: Path) -> None:
     def values(message: Message) -> dict[str, str]:
         raise KeyError(message.text)
 
@@ -173,10 +171,3 @@ async def test_a_host_that_fails_ends_the_message_with_a_sentence(tmp_path: Path
     async with scene.open():
         assert "reference" in await scene.ask("alice", "hello")
     assert scene.rows("SELECT status FROM inbox") == [("dead",)]
-
-
-async def test_a_line_of_the_log_has_it() -> None:
-    record = logging.LogRecord("gateway.turns.player", logging.INFO, "", 1, "hello", None, None)
-    with request_context({"REQUEST_ID": "4db7b441", "USER_ID": "U1"}):
-        assert RedactingFormatter(FORMAT).format(record).endswith("[REQUEST_ID=4db7b441 USER_ID=U1]: hello")
-    assert RedactingFormatter(FORMAT).format(record).endswith("gateway.turns.player: hello")

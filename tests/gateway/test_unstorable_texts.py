@@ -10,7 +10,6 @@ from pydantic_ai.models.function import AgentInfo
 from stage import IMPATIENT, stage
 
 from gateway.channels.errors import DeliveryRefusedError, RecipientUnreachableError
-from gateway.logs import MAX_LINES, RedactingFormatter
 from gateway.outbox.delivery import UNDELIVERED
 from toolkits import Toolkit, tool
 from toolkits.text import storable, storable_json
@@ -81,21 +80,3 @@ async def test_a_message_of_many_parts_that_fails_is_told_of_once(
     assert notices == (0 if refusal is RecipientUnreachableError else len(UNDELIVERED.split(" ")))  # it is said once
     lines = [record for record in caplog.records if "outbox row" in record.getMessage()]
     assert 1 <= len(lines) <= 6
-
-
-def test_a_record_is_cut_in_its_middle() -> None:
-    def endless(depth: int) -> None:
-        if depth:
-            (lambda: endless(depth - 1))()
-        raise ValueError("the reason\n" + "<p>a proxy's page</p>\n" * 10_000 + "x" * 100_000)
-
-    record = logging.LogRecord("a", logging.ERROR, "a.py", 1, "it failed", (), None)
-    try:
-        endless(300)
-    except ValueError as error:
-        record.exc_info = (type(error), error, error.__traceback__)
-    lines = RedactingFormatter("%(message)s%(request)s").format(record).split("\n")
-    assert lines[0] == "it failed"
-    assert len(lines) <= MAX_LINES + 1
-    assert max(map(len, lines)) < 3000
-    assert any("lines left out" in line for line in lines)

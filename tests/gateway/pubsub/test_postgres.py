@@ -1,4 +1,4 @@
-"""What happens in turns is told to who listens, in this process and in others."""
+"""Publish and subscribe among processes, by PostgreSQL."""
 
 import asyncio
 import logging
@@ -9,7 +9,6 @@ from peers.postgres import PostgresServer
 from sqlalchemy import text
 
 from gateway.pubsub.postgres import MAX_PAYLOAD, PostgresPubSub
-from gateway.pubsub.pubsub import MAX_PENDING, PubSub
 from gateway.storage.connect import connect
 from gateway.storage.postgres import PostgresDatabase
 from gateway.timings import Timings
@@ -20,7 +19,7 @@ END_LISTENERS = text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHE
 
 @pytest.fixture
 async def open_one(postgres: PostgresServer) -> AsyncIterator[Open]:
-    """Opens what a process has. All of them share a database."""
+    """Open the pubsub of a process. All processes share one database."""
     url, opened = postgres.make(), list[tuple[PostgresDatabase, PostgresPubSub]]()
 
     async def made() -> PostgresPubSub:
@@ -41,11 +40,11 @@ async def heard(queue: asyncio.Queue[str | None], number: int) -> list[str | Non
         return [await queue.get() for _ in range(number)]
 
 
-async def test_other_processes_hear_all_of_their_topic_in_order(open_one: Open) -> None:
+async def test_subscribers_in_all_processes_get_the_messages_of_their_topic_in_order(open_one: Open) -> None:
     here, there = await open_one(), await open_one()
     with await here.subscribe("a") as a, await here.subscribe("b") as b, await there.subscribe("a") as again:
         for number in range(50):
-            await there.publish("a", f"{number % 2} ä")  # also what is the same
+            await there.publish("a", f"{number % 2} ä")  # also equal messages
         await there.publish("b", "b")
         expected = [f"{number % 2} ä" for number in range(50)]
         assert await heard(a, 50) == expected
@@ -54,7 +53,7 @@ async def test_other_processes_hear_all_of_their_topic_in_order(open_one: Open) 
         assert a.empty()
 
 
-async def test_what_is_too_long_is_left_out(open_one: Open, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_message_that_is_too_long_is_lost_alone(open_one: Open, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     here, there = await open_one(), await open_one()
     with await here.subscribe("a") as queue:
@@ -64,36 +63,17 @@ async def test_what_is_too_long_is_left_out(open_one: Open, caplog: pytest.LogCa
     assert "too long" in caplog.text
 
 
-async def test_it_goes_on_when_the_database_ended_the_connection(open_one: Open) -> None:
+async def test_a_process_listens_again_after_the_database_ended_its_connection(open_one: Open) -> None:
     here, there = await open_one(), await open_one()
     with await here.subscribe("a") as queue:
         async with there._database.write() as connection:
             assert len((await connection.execute(END_LISTENERS)).all()) == 1
-        await asyncio.wait_for(_until_gone(here), 10)
-        with await here.subscribe("b"):  # waits until it listens again
+        await asyncio.wait_for(_until_it_noticed(here), 10)
+        with await here.subscribe("b"):  # returns when it listens again
             await there.publish("a", "after")
             assert await heard(queue, 1) == ["after"]
 
 
-async def _until_gone(pubsub: PostgresPubSub) -> None:
+async def _until_it_noticed(pubsub: PostgresPubSub) -> None:
     while pubsub._is_listening.is_set():
         await asyncio.sleep(0.005)
-
-
-async def test_a_stop_ends_what_is_listened_to() -> None:
-    pubsub = PubSub()
-    with await pubsub.subscribe("a") as queue:
-        await pubsub.publish("a", "one")
-        await pubsub.publish("b", "of another")
-        await pubsub.stop()
-        assert await heard(queue, 2) == ["one", None]
-    await pubsub.publish("a", "to nobody")
-
-
-async def test_who_falls_behind_loses_the_oldest() -> None:
-    pubsub = PubSub()
-    with await pubsub.subscribe("a") as queue:
-        for number in range(MAX_PENDING + 2):
-            await pubsub.publish("a", str(number))
-        assert queue.qsize() == MAX_PENDING
-        assert queue.get_nowait() == "2"

@@ -1,4 +1,4 @@
-"""The tables that the code uses."""
+"""The schema, and the migrations that make it."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What was said in a conversation, in the order in which it was."""
+"""The transcript of a conversation: which messages it shows, and in which order."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,7 +20,7 @@ def _label(entry: TranscriptEntry) -> str:
     return "link" if entry.provider is not None else str(entry.text)
 
 
-async def test_an_answer_that_came_later_is_below_what_was_said_meanwhile(tmp_path: Path, database_url: str) -> None:
+async def test_a_late_answer_is_below_what_was_said_meanwhile(tmp_path: Path, database_url: str) -> None:
     scene = stage(tmp_path, [Vault()], database=database_url)
     async with scene.open():
         await scene.write("alice", "call open_vault")
@@ -32,7 +32,7 @@ async def test_an_answer_that_came_later_is_below_what_was_said_meanwhile(tmp_pa
         assert await shown(scene) == ["asked", "link", "asked", "heard: meanwhile", "SECRET-alice"]
 
 
-async def test_an_answer_to_a_message_that_is_shown_no_more_is_shown(tmp_path: Path) -> None:
+async def test_an_answer_is_shown_when_its_message_is_too_old_to_be_shown(tmp_path: Path) -> None:
     scene = stage(tmp_path, [Vault()])
     async with scene.open():
         await scene.write("alice", "call open_vault")
@@ -45,7 +45,7 @@ async def test_an_answer_to_a_message_that_is_shown_no_more_is_shown(tmp_path: P
         assert (await shown(scene))[-1] == "SECRET-alice"
 
 
-async def test_what_was_sent_later_is_where_it_was_sent(tmp_path: Path) -> None:
+async def test_a_scheduled_message_is_shown_when_and_where_it_was_sent(tmp_path: Path) -> None:
     scene = stage(tmp_path)
     async with scene.open():
         await scene.ask("alice", "first")
@@ -58,7 +58,7 @@ async def test_what_was_sent_later_is_where_it_was_sent(tmp_path: Path) -> None:
         assert await shown(scene) == ["asked", "heard: first", "asked", "heard: second", "remember"]
 
 
-async def test_an_answer_of_a_process_whose_clock_is_behind_is_below_its_message(tmp_path: Path) -> None:
+async def test_an_answer_is_below_its_message_though_the_clock_of_its_process_is_behind(tmp_path: Path) -> None:
     scene = stage(tmp_path)
     async with scene.open():
         await scene.ask("alice", "first")

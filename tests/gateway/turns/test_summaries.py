@@ -1,7 +1,5 @@
-"""What the model reads of a conversation: up to a limit, in short beyond it, and each person what is theirs."""
+"""Summaries: a long history is read up to a limit, and in short beyond it; each person reads what they may."""
 
-import asyncio
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,14 +8,12 @@ import pytest
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart
 from pydantic_ai.models.function import AgentInfo, FunctionModel
 from stage import Stage, Vault, obey, stage, texts_told
-from typer.testing import CliRunner
 
 from gateway import Agent
-from gateway.cli.main import app
 
 
 class Recorder:
-    """A model that says what it is asked, and notes what it reads; and one that summarizes."""
+    """A model that records what it reads, and one that summarizes."""
 
     def __init__(self) -> None:
         self.read: list[list[str]] = []
@@ -40,7 +36,7 @@ class Recorder:
 
 
 def word(number: int) -> str:
-    """Something to say, of sixty tokens."""
+    """Return a message of sixty tokens."""
     return f"word {number} {'.' * 232}"
 
 
@@ -54,7 +50,7 @@ Make = Callable[..., Stage]
 
 @pytest.fixture
 def make(tmp_path: Path, recorder: Recorder, monkeypatch: pytest.MonkeyPatch) -> Make:
-    """A stage whose histories have room for about four turns."""
+    """Return a function that makes a stage whose histories have room for about four turns."""
     monkeypatch.setenv("UNDERSTUDY_SESSION_TOKENS", "500")
 
     def made(**options: Any) -> Stage:
@@ -63,7 +59,7 @@ def make(tmp_path: Path, recorder: Recorder, monkeypatch: pytest.MonkeyPatch) ->
     return made
 
 
-async def test_what_is_too_long_ago_is_read_in_short(make: Make, recorder: Recorder) -> None:
+async def test_the_old_part_of_a_long_history_is_read_as_a_summary(make: Make, recorder: Recorder) -> None:
     scene = make()
     async with scene.open():
         for number in range(12):
@@ -76,10 +72,10 @@ async def test_what_is_too_long_ago_is_read_in_short(make: Make, recorder: Recor
     assert last[-3:] == [word(10), f"heard: {word(10)}", word(11)]
     told = {line for text in (*recorder.summarized, *recorder.read[-1]) for line in text.split("\n\n")}
     for number in range(11):
-        assert told & {f"user: {word(number)}", word(number)}, number  # nothing falls out in between
+        assert told & {f"user: {word(number)}", word(number)}, number  # nothing is lost between summary and history
 
 
-async def test_what_an_engine_keeps_beside_what_was_said_does_not_count(make: Make, recorder: Recorder) -> None:
+async def test_the_blobs_of_an_engine_do_not_count(make: Make, recorder: Recorder) -> None:
     scene = make()
     async with scene.open():
         for number in range(12):
@@ -100,7 +96,7 @@ async def test_however_short_items_are_there_are_so_many_at_most(make: Make, rec
     assert last[-3:] == ["10", "heard: 10", "11"]
 
 
-async def test_a_summary_has_nothing_of_another_persons_private_data(
+async def test_a_summary_contains_no_private_data_of_another_person(
     make: Make, recorder: Recorder, vault: Vault
 ) -> None:
     scene = make(agent={"toolkits": [vault]})
@@ -121,7 +117,7 @@ async def test_a_summary_has_nothing_of_another_persons_private_data(
         assert not ("SECRET-alice" in str(read) and "SECRET-bob" in str(read))
 
 
-async def test_a_summary_of_what_all_may_read_makes_no_answer_private(make: Make, recorder: Recorder) -> None:
+async def test_a_summary_of_public_items_makes_no_answer_private(make: Make, recorder: Recorder) -> None:
     scene = make()
     async with scene.open():
         for number in range(12):
@@ -130,7 +126,7 @@ async def test_a_summary_of_what_all_may_read_makes_no_answer_private(make: Make
     assert {each.alone for each in scene.sent} == {None}
 
 
-async def test_without_a_summary_nothing_is_lost_before_it_has_to_be(
+async def test_a_failing_summarizer_costs_nothing_until_the_history_is_twice_the_limit(
     make: Make, recorder: Recorder, caplog: pytest.LogCaptureFixture
 ) -> None:
     recorder.fails = True
@@ -154,40 +150,3 @@ async def test_a_new_conversation_has_no_summary_of_the_old_one(make: Make, reco
         await scene.ask("alice", "fresh")
     assert recorder.summarized
     assert recorder.read[-1] == ["fresh"]
-
-
-async def test_a_conversation_that_was_silent_for_long_begins_afresh(
-    make: Make, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("UNDERSTUDY_SESSION_IDLE_HOURS", "2")
-    scene = make()
-    async with scene.open():
-        await scene.ask("alice", "one")
-        await scene.ask("alice", "two")
-        assert recorder.read[-1] == ["one", "heard: one", "two"]
-        await scene.change("UPDATE session_items SET created_at = '2026-01-01 00:00:00.000000'")
-        await scene.ask("alice", "three")
-        assert recorder.read[-1] == ["three"]
-        await scene.ask("alice", "four")
-        assert recorder.read[-1] == ["three", "heard: three", "four"]
-
-
-async def test_a_session_is_exported(tmp_path: Path, recorder: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
-    scene = stage(tmp_path, agent=recorder.agent())
-    async with scene.open():
-        await scene.ask("alice", "one", "room")
-        await scene.ask("bob", "two", "room")
-        await scene.ask("alice", "three")
-    monkeypatch.setenv("UNDERSTUDY_DATABASE_URL", scene.database)
-    shown = await asyncio.to_thread(CliRunner().invoke, app, ["sessions", "export", "stage", "T1", "room"])
-    assert shown.exit_code == 0
-    items = [json.loads(line) for line in shown.stdout.splitlines()]
-    assert [(item["owner_user_id"], item["role"], item["text"]) for item in items] == [
-        ("alice", "user", "one"),
-        ("alice", "assistant", "heard: one"),
-        ("bob", "user", "two"),
-        ("bob", "assistant", "heard: two"),
-    ]
-    assert all(item["created_at"] for item in items)
-    none = await asyncio.to_thread(CliRunner().invoke, app, ["sessions", "export", "stage", "T1", "nowhere"])
-    assert "The conversation 'nowhere' in stage T1 has no history" in str(none.exception)
