@@ -10,7 +10,7 @@ _SECRET = re.compile(r"(?<![\w-])((?:code|state)=)[^&\s\"']+")
 
 
 class CallbackFilter(logging.Filter):
-    """Mask the code and the state of OAuth callbacks in a server's access log.
+    """A filter that masks the code and the state of OAuth callbacks in a server's access log.
 
     Add it to the logger of the server that an application runs itself, like `uvicorn.access`, `gunicorn.access` or
     `hypercorn.access`.

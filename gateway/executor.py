@@ -37,7 +37,7 @@ def tool_threads() -> Iterator[None]:
 
 
 class LoopExecutor(ThreadPoolExecutor):
-    """Run blocking functions, each with the context variables of its caller.
+    """An executor that runs each function with the context variables of its caller.
 
     Functions that are submitted within `tool_threads()` run in a pool of their own. A thread of that pool is abandoned
     when the call that waits for it is cancelled: Python cannot stop the thread.

@@ -31,7 +31,7 @@ _SECRETS = re.compile(
 
 
 class RedactingFormatter(logging.Formatter):
-    """Add the request context to a line, and mask what looks like a code, a state or a token.
+    """A formatter that adds the request context and masks what looks like a code, a state or a token.
 
     A record that is too long, like the traceback of an endless recursion, loses its middle.
     """

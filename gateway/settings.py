@@ -14,7 +14,7 @@ DEV_DATABASE = DEV_DIRECTORY / "dev.db"
 
 
 class PrivateAnswers(StrEnum):
-    """Where the gateway sends a private answer to a question asked in a shared conversation."""
+    """The place of a private answer to a message in a shared conversation."""
 
     #: To its person alone; a note in the shared conversation says so.
     ALONE = "alone"
@@ -23,7 +23,7 @@ class PrivateAnswers(StrEnum):
 
 
 class AmbiguousSends(StrEnum):
-    """What the gateway does with a text that the platform may have taken, and cannot be asked about."""
+    """The handling of a text that the platform may have taken, where nobody can look that up."""
 
     #: Send it again, marked as possibly sent before: a person may read it twice.
     RESEND = "resend"
@@ -32,7 +32,7 @@ class AmbiguousSends(StrEnum):
 
 
 class SignInCode(StrEnum):
-    """Whether a person who has signed in must send a code in the chat, which proves that they are the one chatting."""
+    """The cases in which people prove after a sign-in that they are the one chatting, by a code that they send."""
 
     #: Unless their platform vouches for the account's e-mail address.
     UNLESS_VOUCHED = "unless-vouched"
@@ -40,7 +40,7 @@ class SignInCode(StrEnum):
 
 
 class WhenBusy(StrEnum):
-    """What the gateway does with messages that arrive while it answers another one of the conversation."""
+    """The handling of messages that arrive while another message of their conversation is being answered."""
 
     #: Play each message as a turn of its own, one after the other.
     QUEUE = "queue"

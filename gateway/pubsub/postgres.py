@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 
 class PostgresPubSub(PubSub):
-    """Delivers what is published to subscribers in all processes that share a database. What cannot be sent is lost."""
+    """The topics of all processes that share a database: what is published reaches the subscribers in each."""
 
     def __init__(self, database: PostgresDatabase, timings: Timings = DEFAULT_TIMINGS) -> None:
         super().__init__()

@@ -43,7 +43,7 @@ class Listeners(Generic[Key, Update]):
 
 
 class PubSub:
-    """Delivers what is published on a topic to its subscribers in this process."""
+    """The topics of one process: what is published reaches the subscribers in this process."""
 
     def __init__(self) -> None:
         self.listeners = Listeners[str, str]()

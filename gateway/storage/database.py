@@ -115,7 +115,8 @@ class Database(ABC):
         takes a fraction of the time. PostgreSQL treats both alike.
 
         Args:
-            work: calls and awaits nothing but the connection's `execute`, and shares nothing with other threads.
+            work: a function that awaits nothing but the connection's `execute`, and uses nothing that belongs to the
+                event loop.
         """
 
     @abstractmethod
