@@ -110,9 +110,9 @@ class Database(ABC):
     async def run_write(self, work: Work[T]) -> T:
         """Run a function in a writing transaction, commit, and return the function's result.
 
-        With `write()` the caller keeps the event loop, may await anything in between, and on SQLite sends each
-        statement to the connection's thread. With `run_write` SQLite runs the whole function in that thread, which
-        takes a fraction of the time. PostgreSQL treats both alike.
+        The block of `write()` runs in the event loop, may await anything, and on SQLite sends each statement to the
+        connection's thread by itself. `run_write` lets SQLite run the whole function in that thread, which takes a
+        fraction of the time. On PostgreSQL both do the same.
 
         Args:
             work: a function that awaits nothing but the connection's `execute`, and uses nothing that belongs to the
