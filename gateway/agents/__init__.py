@@ -1,1 +1,1 @@
-"""Agents: the templates that turns copy, which of them answers a message, and how to run one in a script."""
+"""Agents: the templates that turns copy, the routes that choose among them, and a runner for scripts."""

@@ -1,1 +1,1 @@
-"""Runs of agents: the contract with engines, events, journals and flows, without any storage."""
+"""Runs of agents: the contract that engines implement, and flows. Nothing here knows of storage."""

@@ -1,4 +1,4 @@
-"""Each engine, with an agent of ours and with one written for its framework, against a model server."""
+"""Every engine, with an agent of ours and with a native one, against a model server."""
 
 import asyncio
 import os
@@ -10,39 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from engine_agents import (
-    ENGINES,
-    TOOLS,
-    Safe,
-    Wrapped,
-    graph_with_subgraph,
-    model,
-    native,
-    own,
-    script,
-    tool_results,
-)
+from engine_agents import ENGINES, TOOLS, Safe, Wrapped, model, native, own, script, tool_results
 from peers.aimock import Aimock, calls_tool, says
-from peers.mcp_servers import Calls, telling_app
-from peers.serving import ThreadServer
-from pydantic_ai.models.function import FunctionModel
-from stage import FakeProvider, Stage, obey, place, stage
+from stage import FakeProvider, Stage, place, stage
 
 from gateway import Agent, Gateway, Identity, Message, SettingError, TurnContext
 from gateway.runs.events import Answered, TextDelta, ToolEnded, ToolOutcome, ToolStarted, TurnEvent
 from oauth import ConsentRequiredError, Keyring
 from toolkits import Toolkit, tool
-from toolkits.mcp import MCPServer
 
 TURNS = 50
 KINDS = ["own", "native"]
 READ = frozenset({"read"})
-
-
-@pytest.fixture
-def model_server(aimock: Aimock) -> Aimock:
-    script(aimock)
-    return aimock
 
 
 def scene_of(kind: str, engine: str, server: Aimock, directory: Path, **options: Any) -> Stage:
@@ -52,7 +31,7 @@ def scene_of(kind: str, engine: str, server: Aimock, directory: Path, **options:
 
 
 async def connect(scene: Stage, person: str) -> str:
-    """The answer to a message that needs a sign-in, once the person has signed in."""
+    """Sign a person in, and return the answer to the message that needed it."""
     before = len(scene.sent)
     await scene.write(person, "use open_sync, please")
     link = (await scene.wait_for(before + 1))[before]
@@ -64,7 +43,7 @@ async def connect(scene: Stage, person: str) -> str:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("engine", ENGINES)
-async def test_two_people_with_fifty_turns_each_at_once_act_with_their_own_credentials(
+async def test_fifty_concurrent_turns_of_two_people_each_use_the_credentials_of_their_person(
     engine: str, kind: str, model_server: Aimock, tmp_path: Path
 ) -> None:
     scene = scene_of(kind, engine, model_server, tmp_path)
@@ -112,7 +91,7 @@ async def test_a_tool_of_any_kind_starts_the_consent_loop(
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("engine", ENGINES)
-async def test_text_and_tools_are_shown_as_they_come(
+async def test_tools_and_then_text_are_shown_while_the_turn_runs(
     engine: str, kind: str, model_server: Aimock, tmp_path: Path
 ) -> None:
     scene = scene_of(kind, engine, model_server, tmp_path, streams=True)
@@ -156,9 +135,7 @@ async def test_the_history_survives_a_restart(engine: str, kind: str, model_serv
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-async def test_an_agent_can_change_its_engine_and_keep_the_conversation(
-    engine: str, model_server: Aimock, tmp_path: Path
-) -> None:
+async def test_a_conversation_continues_on_another_engine(engine: str, model_server: Aimock, tmp_path: Path) -> None:
     before = scene_of("own", ENGINES[ENGINES.index(engine) - 1], model_server, tmp_path)
     async with before.open():
         await before.ask("alice", "my word is walnut")
@@ -171,14 +148,14 @@ async def test_an_agent_can_change_its_engine_and_keep_the_conversation(
     assert "heard" in str(request["messages"])
 
 
-def message(person: str, text: str) -> Message:
+def message_of(person: str, text: str) -> Message:
     where = place(f"dm-{person}")
     return Message(id="1", text=text, sender=Identity("app", "acme", person), sender_name=person, conversation=where)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("engine", ENGINES)
-async def test_a_credential_of_one_request_reaches_its_tools_at_every_depth_and_nothing_else(
+async def test_the_credential_of_a_request_reaches_its_tools_at_every_depth_and_nothing_else(
     engine: str, kind: str, model_server: Aimock, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("DEBUG")
@@ -187,7 +164,7 @@ async def test_a_credential_of_one_request_reaches_its_tools_at_every_depth_and_
     gateway = scene.gateway
     async with scene.open():
         runs = [
-            gateway.run(message(person, f"use {tool}, says {person}"), credentials={"fake": f"SECRET-{person}"})
+            gateway.run(message_of(person, f"use {tool}, says {person}"), credentials={"fake": f"SECRET-{person}"})
             for person in ("alice", "bob")
             for tool in ("open_async", "open_sync", nested)
             for _ in range(5)
@@ -197,8 +174,8 @@ async def test_a_credential_of_one_request_reaches_its_tools_at_every_depth_and_
         opened = Counter(result.strip('"') for _, result in results if "SECRET" in result)
         kinds = ("open_async", "open_sync", "open_deep")
         assert opened == {f"{tool} of {who}: SECRET-{who}": 5 for tool in kinds for who in ("alice", "bob")}
-        with pytest.raises(ConsentRequiredError):  # it was for those requests alone
-            await gateway.run(message("alice", "use open_async"))
+        with pytest.raises(ConsentRequiredError):  # the credentials were for those requests alone
+            await gateway.run(message_of("alice", "use open_async"))
     log = "\n".join(record.getMessage() for record in caplog.records if record.name.startswith(("gateway", "oauth")))
     assert "SECRET" not in log
     stored = b"".join(path.read_bytes() for path in tmp_path.iterdir())
@@ -206,7 +183,7 @@ async def test_a_credential_of_one_request_reaches_its_tools_at_every_depth_and_
     assert b"given with the request" in stored  # in the audit
 
 
-async def test_a_host_application_is_told_what_happens(model_server: Aimock, tmp_path: Path) -> None:
+async def test_a_host_application_receives_the_events_of_a_turn(model_server: Aimock, tmp_path: Path) -> None:
     scene = scene_of("own", "pydantic-ai", model_server, tmp_path)
     told: list[TurnEvent] = []
 
@@ -214,32 +191,14 @@ async def test_a_host_application_is_told_what_happens(model_server: Aimock, tmp
         told.append(event)
 
     async with scene.open():
-        asked = message("alice", "use open_async")
+        asked = message_of("alice", "use open_async")
         assert await scene.gateway.run(asked, credentials={"fake": "SECRET"}, handler=listen) == "done"
     assert [type(event) for event in told] == [ToolStarted, ToolEnded, TextDelta, Answered]
     assert "SECRET" not in repr(told)
 
 
-async def test_a_sub_graph_with_a_state_of_its_own_acts_for_the_sender(model_server: Aimock, tmp_path: Path) -> None:
-    scene = stage(tmp_path, agent=Agent(graph_with_subgraph(None), auth=FakeProvider(), scopes=READ))
-    async with scene.open():
-        for person in ("alice", "bob"):
-            before = len(scene.sent)
-            await scene.write(person, "fetch")
-            await scene.connect((await scene.wait_for(before + 1))[before].link, person)
-            await scene.wait_for(before + 2)
-        before = len(scene.sent)
-        for number in range(TURNS):
-            for person in ("alice", "bob"):
-                await scene.write(person, "fetch", f"dm-{person}-{number}")
-        answers = (await scene.wait_for(before + 2 * TURNS))[before:]
-    for answer in answers:
-        person = answer.conversation.split("-")[1]
-        assert answer.text == f"open_subgraph of {person}: SECRET-{person}"
-
-
 @pytest.mark.parametrize("engine", ENGINES)
-async def test_a_native_agent_may_have_toolkits_of_ours(engine: str, model_server: Aimock, tmp_path: Path) -> None:
+async def test_a_native_agent_uses_toolkits_of_ours(engine: str, model_server: Aimock, tmp_path: Path) -> None:
     safe = Safe(FakeProvider())
     if engine == "langgraph":
         from langchain.agents import create_agent
@@ -267,7 +226,7 @@ async def test_a_native_agent_may_have_toolkits_of_ours(engine: str, model_serve
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-async def test_a_native_agent_may_want_a_context_of_its_own(engine: str, model_server: Aimock, tmp_path: Path) -> None:
+async def test_a_native_agent_gets_the_context_that_it_wants(engine: str, model_server: Aimock, tmp_path: Path) -> None:
     def describe(given: Wrapped) -> str:
         return f"{given.shop} {given.turn.identity.user_id}"
 
@@ -306,106 +265,7 @@ async def test_a_native_agent_may_want_a_context_of_its_own(engine: str, model_s
     assert result.strip('"') == "corner alice"
 
 
-async def test_an_agent_that_is_handed_over_to_acts_for_the_sender(model_server: Aimock, tmp_path: Path) -> None:
-    hand_over = {"userMessage": "hand over"}
-    model_server.load(
-        [
-            says("hand over", "done", toolResultContains="open_deep of"),
-            {
-                "match": {**hand_over, "toolResultContains": "assistant"},
-                "response": {"toolCalls": [{"name": "open_deep", "arguments": "{}"}]},
-            },
-            calls_tool("hand over", "transfer_to_other"),
-        ]
-    )
-    scene = scene_of("native", "openai-agents", model_server, tmp_path)
-    async with scene.open():
-        for person in ("alice", "bob"):
-            before = len(scene.sent)
-            await scene.write(person, "hand over")
-            await scene.connect((await scene.wait_for(before + 1))[before].link, person)
-            assert (await scene.wait_for(before + 2))[before + 1].text == "done"
-    results = [result for _, result in tool_results(await asyncio.to_thread(model_server.requests))]
-    assert [result for result in results if "SECRET" in result] == [
-        "open_deep of alice: SECRET-alice",
-        "open_deep of bob: SECRET-bob",
-    ]
-
-
-@pytest.mark.parametrize("kind", ["own", "member", "native"])
-@pytest.mark.parametrize("engine", ENGINES)
-async def test_the_tools_of_an_mcp_server_are_called_for_the_sender(
-    engine: str, kind: str, model_server: Aimock, tmp_path: Path
-) -> None:
-    if (engine, kind) == ("langgraph", "native"):
-        with pytest.raises(SettingError, match="takes no mcp_servers"):
-            stage(tmp_path, agent=Agent(native(engine, model_server), mcp_servers=[MCPServer(["x"])]))
-        return
-    with ThreadServer(telling_app(Calls())) as server:
-        servers = [MCPServer(f"{server.url}/mcp")]
-        chosen = model(engine, model_server)
-        if kind == "native":
-            agent = Agent(native(engine, model_server), mcp_servers=servers)
-        elif kind == "own":
-            agent = Agent(model=chosen, engine=engine, mcp_servers=servers)
-        else:
-            keeper = Agent(model=chosen, engine=engine, mcp_servers=servers, name="keeper")
-            agent = Agent(model=chosen, engine=engine, members=[keeper])
-        asked = "use ask_keeper" if kind == "member" else "use whoami"
-        handed_on = calls_tool("use ask_keeper", "ask_keeper", {"task": "use whoami"})
-        model_server.load([handed_on, calls_tool("use whoami", "whoami"), says("use", "done", hasToolResult=True)])
-        scene = stage(tmp_path, agent=agent)
-        async with scene.open():
-            for number in range(5):
-                for person in ("alice", "bob"):
-                    await scene.write(person, f"{asked}, says {person}", f"dm-{person}-{number}")
-            answers = await scene.wait_for(10)
-            found = await scene.gateway.parts.audit.find(since=None, limit=100, tool="whoami")
-    assert {answer.text for answer in answers} == {"done"}
-    results = [result for _, result in tool_results(await asyncio.to_thread(model_server.requests))]
-    told = Counter(person for result in results for person in re.findall(r"user_id\W+(\w+)", result))
-    assert told == {"alice": 5, "bob": 5}
-    assert Counter((record.user_id, record.outcome) for record in found) == {("alice", "ok"): 5, ("bob", "ok"): 5}
-
-
-async def test_an_mcp_server_with_accounts_of_its_own_starts_the_consent_loop(tmp_path: Path) -> None:
-    calls = Calls()
-    with ThreadServer(telling_app(calls, accepted={"SECRET-alice", "SECRET-bob"})) as server:
-        vault = MCPServer(f"{server.url}/mcp", name="vault", auth=FakeProvider(), scopes=READ)
-        scene = stage(tmp_path, agent=Agent(model=FunctionModel(obey), mcp_servers=[vault]))
-        async with scene.open():
-            for person in ("alice", "bob"):
-                before = len(scene.sent)
-                await scene.write(person, "connect_vault whoami")
-                await scene.connect((await scene.wait_for(before + 1))[before].link, person)
-                answer = (await scene.wait_for(before + 2))[before + 1].text
-                assert f"SECRET-{person}" in answer
-                assert f'"user_id": "{person}"' in answer
-    assert set(calls.tokens) == {"SECRET-alice", "SECRET-bob"}
-
-
-async def test_two_tools_of_one_name_are_told_apart_at_the_start(tmp_path: Path) -> None:
-    class Mine(Toolkit):
-        @tool
-        def whoami(self) -> str:
-            """Tells."""
-            return ""
-
-    with ThreadServer(telling_app(Calls())) as server:
-        agent = Agent(model="test", toolkits=[Mine()], mcp_servers=[MCPServer(f"{server.url}/mcp")])
-        with pytest.raises(SettingError, match="two tools called 'whoami'"):
-            async with stage(tmp_path, agent=agent).open():
-                pass
-
-
-async def test_an_mcp_server_that_is_not_there_stops_the_start(tmp_path: Path) -> None:
-    scene = stage(tmp_path, agent=Agent(model="test", mcp_servers=[MCPServer("http://127.0.0.1:9/mcp")]))
-    with pytest.raises(SettingError, match=r"127\.0\.0\.1:9"):
-        async with scene.open():
-            pass
-
-
-async def test_a_team_may_have_members_on_other_engines(model_server: Aimock, tmp_path: Path) -> None:
+async def test_a_member_runs_on_another_engine_than_its_lead(model_server: Aimock, tmp_path: Path) -> None:
     keeper = Agent(native("langgraph", model_server), name="keeper", auth=FakeProvider(), scopes=READ)
     lead = Agent(model=model("openai-agents", model_server), engine="openai-agents", members=[keeper])
     handed_on = calls_tool("use ask_keeper", "ask_keeper", {"task": "use open_sync"})
@@ -419,46 +279,15 @@ async def test_a_team_may_have_members_on_other_engines(model_server: Aimock, tm
     assert "open_sync of alice: SECRET-alice" in results
 
 
-def test_a_gateway_takes_an_agent_as_it_is(aimock: Aimock, tmp_path: Path) -> None:
-    for engine in ENGINES:
-        gateway = Gateway(native(engine, aimock), database=f"sqlite:///{tmp_path}/x.db")
-        assert gateway.agent.engine == engine
-
-
-def test_what_is_no_agent_is_refused(aimock: Aimock) -> None:
-    from engine_agents import Errand
-    from langgraph.graph import StateGraph
-
-    with pytest.raises(SettingError, match=r"compile\(\)"):
-        Agent(StateGraph(Errand))
-    with pytest.raises(SettingError, match="instructions"):
-        Agent(native("langgraph", aimock), instructions="Be kind.")
-
-
-def test_a_graph_without_messages_is_refused(tmp_path: Path) -> None:
-    from engine_agents import Errand
-    from langgraph.graph import END, START, StateGraph
-
-    graph = StateGraph(Errand)
-    graph.add_node("fetch", lambda state: {"brought": []})
-    graph.add_edge(START, "fetch")
-    graph.add_edge("fetch", END)
-    with pytest.raises(SettingError, match="'messages'"):
-        Gateway(graph.compile(), database=f"sqlite:///{tmp_path}/x.db")
-
-
-def test_an_engine_that_nobody_has_is_named_at_the_start(tmp_path: Path) -> None:
-    with pytest.raises(SettingError, match=r"'crewai'.*langgraph, openai-agents, pydantic-ai"):
-        Gateway(Agent(model="test", engine="crewai"), database=f"sqlite:///{tmp_path}/x.db")
-
-
 @pytest.mark.parametrize(("engine", "name"), [("langgraph", "nobody:x"), ("openai-agents", "nobody:x")])
-def test_a_model_that_the_engine_does_not_know_is_named_at_the_start(engine: str, name: str, tmp_path: Path) -> None:
+def test_a_model_that_the_engine_does_not_know_is_refused_at_the_start(engine: str, name: str, tmp_path: Path) -> None:
     with pytest.raises(SettingError, match="nobody:x"):
         Gateway(Agent(model=name, engine=engine), database=f"sqlite:///{tmp_path}/x.db")
 
 
-async def test_credentials_are_not_waited_for_in_a_coroutine(model_server: Aimock, tmp_path: Path) -> None:
+async def test_waiting_for_credentials_in_a_coroutine_fails_instead_of_blocking_the_loop(
+    model_server: Aimock, tmp_path: Path
+) -> None:
     class Wrong(Toolkit):
         @tool
         async def open_async(self, context: TurnContext) -> str:
@@ -470,7 +299,7 @@ async def test_credentials_are_not_waited_for_in_a_coroutine(model_server: Aimoc
         assert "something went wrong" in await scene.ask("alice", "use open_async")
 
 
-# Of a turn that is played while others wait: which modules it imports, and how many agents of a framework it makes.
+# Prints which modules the first turn imports, and how many agents of the framework it builds: both block other turns.
 FIRST_TURN = """
 import asyncio, sys
 from gateway import Agent, Conversation, Gateway, Identity, Message
@@ -510,7 +339,7 @@ asyncio.run(main())
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_a_first_turn_imports_nothing_large_and_makes_no_agent(engine: str, tmp_path: Path) -> None:
+def test_the_first_turn_imports_nothing_large_and_builds_no_agent(engine: str, tmp_path: Path) -> None:
     environment = {"PATH": os.environ["PATH"], "OPENAI_API_KEY": "x", "OPENAI_BASE_URL": "http://127.0.0.1:9/v1"}
     (tmp_path / "first.py").write_text(FIRST_TURN)
     command = [sys.executable, "first.py", engine]
@@ -518,7 +347,7 @@ def test_a_first_turn_imports_nothing_large_and_makes_no_agent(engine: str, tmp_
         command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120, check=True
     )
     lines = ended.stdout.splitlines()
-    assert "ended with" in ended.stdout, ended.stdout + ended.stderr  # nothing listens there
+    assert "ended with" in ended.stdout, ended.stdout + ended.stderr  # nothing listens at that address
     imported = [line.removeprefix("imported ") for line in lines if line.startswith("imported ")]
     assert not [name for name in imported if "." not in name or name.startswith("openai.resources.")], imported
     assert "made 0" in lines

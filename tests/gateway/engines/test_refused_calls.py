@@ -1,4 +1,4 @@
-"""A call that was refused a credential is made anew after the sign-in, whatever was made of the exception in it."""
+"""A call that was refused a credential is made again after the sign-in, even if the tool caught the exception."""
 
 import asyncio
 from collections.abc import Callable
@@ -32,7 +32,7 @@ KINDS = ["own", "native"]
 
 @dataclass
 class Calls:
-    """What was called; shared by all copies."""
+    """Records the calls of tools; all copies share it."""
 
     made: list[str] = field(default_factory=list)
 
@@ -44,11 +44,11 @@ class Calls:
         self.made.append("open_it")
         try:
             return f"opened {await context.credentials('fake', READ)}"
-        except Exception:  # noqa: BLE001 - as many tools do
+        except Exception:  # noqa: BLE001 - many tools catch everything
             return "no access"
 
     async def opened_carefully(self, context: TurnContext) -> str:
-        """Lets the refusal through."""
+        """Ask for the credential, and let the refusal through."""
         self.made.append("open_it")
         return f"opened {await context.credentials('fake', READ)}"
 
@@ -60,7 +60,7 @@ class Calls:
             return "no access"
 
     def opened_in_pool(self, context: TurnContext) -> str:
-        """Asks in a thread of a pool of its own, which knows nothing of the call."""
+        """Ask in a thread of another pool, where nothing tells which call is running."""
         self.made.append("open_it")
         with ThreadPoolExecutor() as pool:
             try:
@@ -69,7 +69,7 @@ class Calls:
                 return "no access"
 
     def __deepcopy__(self, memo: object) -> "Calls":
-        raise AssertionError("it is shared")
+        raise AssertionError("the record of calls is shared, not copied")
 
 
 class Careless(Toolkit):
@@ -128,7 +128,7 @@ def methods(calls: Calls) -> dict[str, Callable[[TurnContext], Any]]:
 
 @pytest.fixture
 def server(aimock: Aimock) -> Aimock:
-    """A model that calls the first tool, then opens it, and then says whether that worked."""
+    """Return a model that calls `first`, then `open_it`, and then says whether that worked."""
     aimock.load(
         [
             says("work", "all done", toolResultContains="SECRET-alice"),
@@ -198,7 +198,7 @@ def _sdk(chosen: Any, calls: Calls, method: Callable[[TurnContext], Any]) -> Any
 
 
 async def signed_in(scene: Stage, text: str = "work") -> str:
-    """The answer to a message after a sign-in."""
+    """Sign alice in, and return the answer to her message."""
     async with scene.open():
         await scene.write("alice", text)
         sign_in = (await scene.wait_for(1))[0]
@@ -210,7 +210,7 @@ async def signed_in(scene: Stage, text: str = "work") -> str:
 @pytest.mark.parametrize("way", ["async", "sync", "pool"])
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("engine", ENGINES)
-async def test_a_tool_that_catches_the_refusal_is_called_anew_after_the_sign_in(
+async def test_a_tool_that_catches_the_refusal_is_called_again_after_the_sign_in(
     engine: str, kind: str, way: str, server: Aimock, tmp_path: Path
 ) -> None:
     calls = Calls()
@@ -225,8 +225,10 @@ async def test_a_tool_that_catches_the_refusal_is_called_anew_after_the_sign_in(
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-async def test_a_member_with_such_a_tool_is_asked_anew(engine: str, server: Aimock, tmp_path: Path) -> None:
-    """What the member said of it, and the end of the call that asked it, were not kept."""
+async def test_a_member_whose_tool_catches_the_refusal_is_asked_again(
+    engine: str, server: Aimock, tmp_path: Path
+) -> None:
+    """Neither the answer of the member nor the end of the call that asked it is kept."""
     calls = Calls()
     member = agent_of("native", engine, "async", server, calls)
     server.load([calls_tool("begin", "ask_worker", {"task": "work"}), *server.fixtures])
@@ -237,14 +239,14 @@ async def test_a_member_with_such_a_tool_is_asked_anew(engine: str, server: Aimo
     assert calls.made.count("first") == 1
 
 
-async def test_a_flow_that_catches_the_refusal_is_played_anew(tmp_path: Path, vault: Vault) -> None:
+async def test_a_flow_that_catches_the_refusal_is_played_again(tmp_path: Path, vault: Vault) -> None:
     opener = Agent(model=FunctionModel(obey), toolkits=[vault], name="opener")
     noter = Agent(model=FunctionModel(obey), name="noter")
 
     async def flow(message: Message) -> str:
         try:
             found = await opener("call open_vault")
-        except Exception:  # noqa: BLE001 - whatever it is
+        except Exception:  # noqa: BLE001 - a flow may catch everything
             found = "nothing"
         return await noter(f"note {found}")
 
@@ -252,7 +254,7 @@ async def test_a_flow_that_catches_the_refusal_is_played_anew(tmp_path: Path, va
 
 
 class Beside(Careless):
-    """One tool catches the refusal and goes on for ever; another one ends after that."""
+    """One tool catches the refusal and never returns; the other returns after the refusal."""
 
     _clone_shared_attrs = ("calls", "auth", "refused")
 
@@ -277,7 +279,7 @@ class Beside(Careless):
         return "paid"
 
 
-async def test_what_was_done_beside_a_refused_call_is_not_done_again(tmp_path: Path) -> None:
+async def test_a_concurrent_call_that_ended_is_not_made_again(tmp_path: Path) -> None:
     calls = Calls()
     scene = stage(tmp_path, toolkits=[Beside(calls)])
     assert await signed_in(scene, "call open_it pay") == "opened SECRET-alice | paid"
@@ -287,7 +289,7 @@ async def test_what_was_done_beside_a_refused_call_is_not_done_again(tmp_path: P
 @pytest.mark.parametrize("way", ["async", "sync", "careful"])
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("engine", ENGINES)
-async def test_two_calls_at_once_that_are_refused_are_both_made_anew(
+async def test_two_concurrent_refused_calls_are_both_made_again(
     engine: str, kind: str, way: str, aimock: Aimock, tmp_path: Path
 ) -> None:
     both = {"toolCalls": [{"name": "open_it", "arguments": "{}"}] * 2}
@@ -306,7 +308,7 @@ async def test_two_calls_at_once_that_are_refused_are_both_made_anew(
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-async def test_a_tool_that_asks_a_nested_agent_with_such_a_tool_is_called_anew(
+async def test_a_tool_that_asks_a_nested_agent_is_called_again_after_the_sign_in(
     engine: str, server: Aimock, tmp_path: Path
 ) -> None:
     calls, chosen = Calls(), model(engine, server)
@@ -319,7 +321,7 @@ async def test_a_tool_that_asks_a_nested_agent_with_such_a_tool_is_called_anew(
 
 
 def _asking(engine: str, chosen: Any, inner: Any) -> Any:
-    """A native agent that has another one as a tool."""
+    """Return a native agent that has another one as a tool."""
     if engine == "openai-agents":
         tool_of_inner = inner.as_tool("ask_inner", "Asks.")
         return SDKAgent[TurnContext](name="outer", model=chosen, tools=[tool_of_inner])
@@ -350,7 +352,7 @@ class Till(Toolkit):
 
 
 def swallowing_graph(chosen: Any, tools: list[Any]) -> Any:
-    """A graph that tells its model of every exception, and goes on."""
+    """Return a graph that tells its model of every exception, and continues."""
 
     async def think(state: MessagesState) -> dict[str, Any]:
         return {"messages": [await chosen.bind_tools(tools).ainvoke(state["messages"])]}
@@ -365,7 +367,7 @@ def swallowing_graph(chosen: Any, tools: list[Any]) -> Any:
 
 
 @pytest.mark.parametrize("is_member", [False, True])
-async def test_an_approved_call_is_made_whatever_a_graph_made_of_the_question(
+async def test_an_approved_call_is_made_even_if_the_graph_caught_the_question(
     is_member: bool, aimock: Aimock, tmp_path: Path
 ) -> None:
     aimock.load(

@@ -1,4 +1,4 @@
-"""Several agents behind one gateway: which one answers."""
+"""Routes: which of several agents answers a message."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ def named(name: str) -> Agent:
     return Agent(model=FunctionModel(answer), name=name)
 
 
-async def test_what_says_more_comes_first(tmp_path: Path) -> None:
+async def test_the_most_specific_route_comes_first(tmp_path: Path) -> None:
     routes = [
         Route(named("channel"), channel="stage"),
         Route(named("workspace"), workspace="T2"),
@@ -39,13 +39,13 @@ async def test_what_says_more_comes_first(tmp_path: Path) -> None:
         assert await scene.ask("alice", "/mail") == "Hello, I am command. Just write to me."
 
 
-async def test_what_no_route_fits_is_the_gateways_own_agents(tmp_path: Path) -> None:
+async def test_the_default_agent_answers_what_no_route_fits(tmp_path: Path) -> None:
     scene = stage(tmp_path, agent=named("default"), routes=[Route(named("other"), channel="slack")])
     async with scene.open():
         assert await scene.ask("alice", "hello") == "default: hello"
 
 
-async def test_each_agents_accounts_can_be_connected(tmp_path: Path, vault: Vault) -> None:
+async def test_the_accounts_of_a_routed_agent_can_be_connected(tmp_path: Path, vault: Vault) -> None:
     routed = Agent(model=FunctionModel(obey), toolkits=[vault])
     scene = stage(tmp_path, agent=named("default"), routes=[Route(routed, command="vault")])
     async with scene.open():
@@ -54,7 +54,7 @@ async def test_each_agents_accounts_can_be_connected(tmp_path: Path, vault: Vaul
         assert (await scene.wait_for(2))[1].text == "SECRET-alice"
 
 
-async def test_messages_are_joined_for_the_agent_that_answers_them(tmp_path: Path) -> None:
+async def test_only_messages_for_the_same_agent_are_collected(tmp_path: Path) -> None:
     gate = Gate()
     mail = Agent(model=FunctionModel(gate.model), name="mail", when_busy="collect")
     other = Agent(model=FunctionModel(gate.model), name="other", when_busy="collect")
@@ -71,17 +71,17 @@ async def test_messages_are_joined_for_the_agent_that_answers_them(tmp_path: Pat
 
 
 @pytest.mark.parametrize(("command", "reason"), [("/New", "answers itself"), ("two words", "letters"), ("", "letters")])
-def test_a_command_that_is_none_is_refused(command: str, reason: str) -> None:
+def test_an_impossible_command_is_refused(command: str, reason: str) -> None:
     with pytest.raises(SettingError, match=reason):
         Route(named("one"), command=command)
 
 
-def test_a_setting_that_is_not_known_is_named(tmp_path: Path) -> None:
+def test_an_unknown_setting_is_named(tmp_path: Path) -> None:
     with pytest.raises(SettingError, match="knows no session_token:"):
         stage(tmp_path, settings={"session_token": 500})
 
 
-def test_two_agents_for_the_same_are_refused(tmp_path: Path) -> None:
+def test_two_routes_for_the_same_messages_are_refused(tmp_path: Path) -> None:
     one, two = named("one"), named("two")
     routes = [
         Route(one, channel="slack", command="/Mail"),

@@ -1,4 +1,4 @@
-"""The stored state of a LangGraph agent is data: reading it runs nothing, whatever somebody wrote into the database."""
+"""The stored state of a graph: it is restored, and reading it runs no code, whatever is in the database."""
 
 import asyncio
 from base64 import b64decode, b64encode
@@ -21,7 +21,7 @@ from toolkits import Toolkit, tool
 
 @dataclass
 class Gate:
-    """Where a turn waits, until the gateway is stopped and started again."""
+    """A gate at which a turn waits until the gateway has been stopped and started again."""
 
     reached: asyncio.Event = field(default_factory=asyncio.Event)
     open: asyncio.Event = field(default_factory=asyncio.Event)
@@ -31,7 +31,7 @@ class Gate:
         await self.open.wait()
 
     def __deepcopy__(self, memo: object) -> "Gate":
-        raise AssertionError("it is shared")
+        raise AssertionError("a gate is shared, not copied")
 
 
 @dataclass
@@ -54,7 +54,7 @@ class State(MessagesState):
 
 
 def shopping_graph(gate: Gate) -> Any:
-    """A graph that fills its state in one node, and waits at the gate in the next."""
+    """Return a graph that fills its state in one node, and waits at the gate in the next."""
 
     def fill(state: State) -> dict[str, Any]:
         return {"basket": Basket(errand=Errand("corner"), items=["milk"]), "anything": Undeclared(word="kept")}
@@ -87,7 +87,7 @@ class Waiting(Toolkit):
 
 
 async def stopped_scene(kind: str, server: Aimock, directory: Path, gate: Gate) -> Stage:
-    """A gateway that was stopped while a turn waited at the gate."""
+    """Return a gateway that was stopped while a turn waited at the gate."""
     if kind == "native":
         agent = Agent(shopping_graph(gate))
     else:
@@ -102,7 +102,7 @@ async def stopped_scene(kind: str, server: Aimock, directory: Path, gate: Gate) 
 
 
 def touching(marker: Path) -> ormsgpack.Ext:
-    """What LangGraph's serializer writes for an object of a class, with another class."""
+    """Return what LangGraph's serializer writes for an object, but for a command that creates the marker."""
     return ormsgpack.Ext(0, ormsgpack.packb(("os", "system", f"touch {marker}")))
 
 
@@ -131,7 +131,7 @@ async def test_a_stored_state_cannot_run_a_command(
     assert "names os.system, which its graph does not declare" in caplog.text
 
 
-async def test_a_state_in_the_old_json_format_is_not_read(
+async def test_a_state_in_the_json_format_is_refused(
     aimock: Aimock, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     scene = await stopped_scene("own", aimock, tmp_path, Gate())
@@ -142,7 +142,7 @@ async def test_a_state_in_the_old_json_format_is_not_read(
     assert "a stored LangGraph state is in the JSON format, which is not read" in caplog.text
 
 
-async def test_what_a_graph_declares_in_its_state_is_restored_and_the_rest_is_plain_data(
+async def test_declared_classes_are_restored_and_others_become_plain_data(
     aimock: Aimock, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     scene = await stopped_scene("native", aimock, tmp_path, Gate())

@@ -1,4 +1,4 @@
-"""Flows in the gateway: what is shown, whose turn it is, and that nothing of one is in another."""
+"""Flows in the gateway: whose turn they are, how they are played again, and that they share nothing."""
 
 import asyncio
 import threading
@@ -14,6 +14,7 @@ from stage import Vault, obey, place, stage, stage_timings, texts_told
 from gateway import (
     Agent,
     AgentCall,
+    Gateway,
     Identity,
     Message,
     PhaseEnded,
@@ -22,8 +23,6 @@ from gateway import (
     Session,
     SessionItem,
     SettingError,
-    TextDelta,
-    ToolStarted,
     TurnContext,
     current_phase_session,
     current_session,
@@ -34,10 +33,12 @@ from gateway.runs.items import Role
 from toolkits import Toolkit, tool
 
 
-async def test_what_is_shown(tmp_path: Path) -> None:
-    async def speak(messages: list[ModelMessage], info: AgentInfo) -> Any:
-        for word in ("wo", "rd"):
-            yield word
+def test_a_flow_is_async_and_has_neither_tools_nor_a_model(tmp_path: Path) -> None:
+    def plain(message: Message) -> str:
+        return "no"
+
+    async def flow(message: Message) -> str:
+        return "yes"
 
     class Kit(Toolkit):
         @tool
@@ -45,27 +46,16 @@ async def test_what_is_shown(tmp_path: Path) -> None:
             """Looks."""
             return "seen"
 
-    async def say(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
-        return ModelResponse([TextPart("word")])
-
-    speaker = Agent(model=FunctionModel(say, stream_function=speak), name="speaker")
-    worker = Agent(model=FunctionModel(obey), toolkits=[Kit()], name="worker")
-    told: list[Any] = []
-
-    async def flow(message: Message) -> str:
-        await speaker("a")
-        await speaker("b").stream()
-        await speaker("c").stream().silent()
-        await worker("call look")
-        await worker("call look").silent()
-        return "end"
-
-    await Runner(flow, handler=told.append).run("go")
-    assert [event.text for event in told if isinstance(event, TextDelta)] == ["wo", "rd"]
-    assert [event.tool for event in told if isinstance(event, ToolStarted)] == ["look"]
+    url = f"sqlite:///{tmp_path}/x.db"
+    with pytest.raises(SettingError, match="async def"):
+        Gateway(plain, database=url)
+    with pytest.raises(SettingError, match="give tools to the agents that it calls"):
+        Gateway(Agent(flow, toolkits=[Kit()]), database=url)
+    with pytest.raises(SettingError, match="model=…"):
+        Agent(flow, model="openai:gpt-5.2")
 
 
-async def test_a_flow_in_the_gateway_is_its_senders_turn(tmp_path: Path, vault: Vault) -> None:
+async def test_the_agents_of_a_flow_act_for_the_sender(tmp_path: Path, vault: Vault) -> None:
     opener = Agent(model=FunctionModel(obey), toolkits=[vault], name="opener")
 
     async def flow(message: Message) -> str:
@@ -81,12 +71,14 @@ async def test_a_flow_in_the_gateway_is_its_senders_turn(tmp_path: Path, vault: 
             await scene.connect((await scene.wait_for(before + 1))[-1].link, person)
             assert (await scene.wait_for(before + 2))[-1].text == f"{person} has SECRET-{person}"
         shown = [type(event) for _, event in scene.channel.presenter.shown]
-        assert shown.count(PhaseStarted) == shown.count(PhaseEnded) == 4  # each asked for a consent first
+        assert (
+            shown.count(PhaseStarted) == shown.count(PhaseEnded) == 4
+        )  # each person had to sign in first, so the flow ran twice
     said = scene.rows("SELECT owner_user_id, text FROM session_items ORDER BY id")
     assert said == [(p, text) for p in ("alice", "bob") for text in ("open it", f"{p} has SECRET-{p}")]
 
 
-async def test_a_call_outside_a_turn_or_after_it_is_nobodys(tmp_path: Path, vault: Vault) -> None:
+async def test_a_call_outside_its_turn_uses_no_account(tmp_path: Path, vault: Vault) -> None:
     opener = Agent(model=FunctionModel(obey), toolkits=[vault], name="opener")
     late: list[AgentCall] = []
     tasks: list[asyncio.Task[str]] = []
@@ -114,7 +106,7 @@ async def test_a_call_outside_a_turn_or_after_it_is_nobodys(tmp_path: Path, vaul
         await scene.connect((await scene.wait_for(1))[0].link, "alice")
         assert (await scene.wait_for(2))[1].text == "SECRET-alice"
         over.set()
-        refused = [await _refusal(tasks[-1]), await _refusal(late[-1]), await _refusal(opener("call open_vault"))]
+        refused = [await _refusal(call) for call in (*tasks, *late, opener("call open_vault"))]
         assert all("SECRET" not in text for text in (*refused, *threads))
         assert all("ran outside the turn of a message" in text for text in (*refused, *threads)), refused
 
@@ -126,18 +118,20 @@ async def _awaited(call: AgentCall) -> str:
 def _outcome(function: Callable[[], str]) -> str:
     try:
         return function()
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is looked at
+    except Exception as error:  # noqa: BLE001 - the test looks at whatever was raised
         return repr(error)
 
 
 async def _refusal(call: Any) -> str:
     try:
         return str(await call)
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is looked at
+    except Exception as error:  # noqa: BLE001 - the test looks at whatever was raised
         return repr(error)
 
 
-async def test_what_a_flow_tells_an_agent_of_private_data_is_for_its_person_alone(tmp_path: Path, vault: Vault) -> None:
+async def test_private_data_that_a_flow_tells_an_agent_is_hidden_from_other_people(
+    tmp_path: Path, vault: Vault
+) -> None:
     read: list[list[str]] = []
 
     async def note(messages: list[ModelMessage], _: AgentInfo) -> ModelResponse:
@@ -166,7 +160,7 @@ async def test_what_a_flow_tells_an_agent_of_private_data_is_for_its_person_alon
     assert "sum up SECRET-alice" in of_alice
 
 
-async def test_an_agent_that_was_not_found_is_called_if_it_needs_nothing(tmp_path: Path) -> None:
+async def test_an_agent_that_was_not_found_is_called_if_it_needs_no_setup(tmp_path: Path) -> None:
     class Till(Toolkit):
         @tool(approval=True)
         def pay(self) -> str:
@@ -192,29 +186,6 @@ async def test_an_agent_that_was_not_found_is_called_if_it_needs_nothing(tmp_pat
         )
 
 
-def test_agents_are_found_in_what_a_flow_defines_and_calls() -> None:
-    one, two, three, four = (Agent(model="test", name=name) for name in ("one", "two", "three", "four"))
-
-    async def step(text: str) -> str:
-        return await one(text)
-
-    async def flow(message: Message) -> list[str]:
-        async def inner() -> str:
-            return await two(message)
-
-        return [await step("a"), await inner(), *await asyncio.gather(*(three(text) for text in "bc"))]
-
-    class Research:
-        def __init__(self) -> None:
-            self.searcher = four
-
-        async def flow(self, message: Message) -> str:
-            return await self.searcher(message)
-
-    assert set(Agent(flow).members) == {one, two, three}
-    assert Agent(Research().flow).members == [four]
-
-
 async def test_a_flow_may_be_a_method(tmp_path: Path) -> None:
     class Greeter:
         async def flow(self, message: Message) -> str:
@@ -226,7 +197,7 @@ async def test_a_flow_may_be_a_method(tmp_path: Path) -> None:
 
 
 async def test_a_flow_that_is_played_again_repeats_no_call(tmp_path: Path, vault: Vault) -> None:
-    """It waits for a consent in its second call: the first is not made again."""
+    """The flow waits for a sign-in in its second call, and then does not repeat the first."""
     asked: list[str] = []
 
     async def think(messages: list[ModelMessage], _: AgentInfo) -> ModelResponse:
@@ -266,7 +237,7 @@ class Noting(Toolkit):
 async def test_a_flow_that_is_played_again_in_another_order_mixes_up_no_answers(
     names: tuple[str, str], tmp_path: Path, vault: Vault
 ) -> None:
-    """What two agents are told is the same, and which of them is asked first depends on the time."""
+    """Two agents get the same text, and the flow asks them in another order when it is played again."""
 
     def agent(answer: str, name: str) -> Agent:
         async def say(messages: list[ModelMessage], _: AgentInfo) -> ModelResponse:
@@ -293,10 +264,10 @@ async def test_a_flow_that_is_played_again_in_another_order_mixes_up_no_answers(
     assert asked == ["one's", "two's"]
 
 
-async def test_a_call_that_was_cut_off_does_not_take_what_another_agent_did_for_its_own(
+async def test_an_interrupted_call_does_not_take_over_what_another_agent_did(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two agents are told the same, and have a tool of the same name."""
+    """Two agents get the same text and have a tool of the same name."""
     reached, gate = asyncio.Event(), asyncio.Event()
 
     async def wait_at_gate(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
@@ -326,8 +297,8 @@ async def test_a_call_that_was_cut_off_does_not_take_what_another_agent_did_for_
     assert notes == {"one": ["noted"], "two": ["noted"]}
 
 
-async def test_a_journal_that_knows_calls_by_their_number_alone_is_played_anew(tmp_path: Path, vault: Vault) -> None:
-    """As an earlier version has stored it."""
+async def test_a_turn_with_a_journal_of_an_earlier_version_is_played_anew(tmp_path: Path, vault: Vault) -> None:
+    """An earlier version knew calls by their number alone."""
     thinker = Agent(model=FunctionModel(obey), name="thinker")
     opener = Agent(model=FunctionModel(obey), toolkits=[vault], name="opener")
 

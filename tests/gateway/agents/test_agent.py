@@ -1,0 +1,25 @@
+"""Agents that are written for a framework, and what is not an agent."""
+
+from pathlib import Path
+
+import pytest
+from engine_agents import ENGINES, Errand, native
+from langgraph.graph import StateGraph
+from peers.aimock import Aimock
+
+from gateway import Agent, Gateway, SettingError
+
+
+def test_a_gateway_takes_an_agent_of_a_framework_as_it_is(aimock: Aimock, tmp_path: Path) -> None:
+    for engine in ENGINES:
+        gateway = Gateway(native(engine, aimock), database=f"sqlite:///{tmp_path}/x.db")
+        assert gateway.agent.engine == engine
+
+
+def test_an_object_that_no_engine_runs_is_refused_and_so_are_arguments_a_native_agent_has_itself(
+    aimock: Aimock,
+) -> None:
+    with pytest.raises(SettingError, match=r"compile\(\)"):
+        Agent(StateGraph(Errand))
+    with pytest.raises(SettingError, match="instructions"):
+        Agent(native("langgraph", aimock), instructions="Be kind.")

@@ -1,0 +1,7 @@
+import pytest
+from reading_agents import ReadingAgents
+
+
+@pytest.fixture
+def reads() -> ReadingAgents:
+    return ReadingAgents()
