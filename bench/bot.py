@@ -10,7 +10,7 @@ from gateway import Agent
 from gateway.inbox import intake
 
 WAITS = os.environ.get("BENCH_WAITS") == "1"
-intake.MOST_TOGETHER = int(os.environ.get("BENCH_TOGETHER", intake.MOST_TOGETHER))
+intake.MAX_GROUP = int(os.environ.get("BENCH_TOGETHER", intake.MAX_GROUP))
 
 
 async def model(messages: list[ModelMessage], _: AgentInfo) -> ModelResponse:

@@ -35,7 +35,7 @@ from oauth.errors import UnderstudyError
 
 SWEEPS_PER_TAKEOVER = 4  # looks for dead workers in the time after which a worker is taken for dead
 AT_ONCE = datetime(2000, 1, 1, tzinfo=UTC)  # a time that is past by any host's clock
-MOST_DELIVERIES = 512  # jobs that a worker runs besides its turns, since they only send
+MAX_DELIVERIES = 512  # jobs that a worker runs besides its turns, since they only send
 SWEEP_LOCK = 0x756E6473  # the advisory lock of the one worker that takes over the jobs of dead ones at a time
 
 _DATABASE_FAILURES = (ProcrastinateException, psycopg.Error, SQLAlchemyError, OSError, TimeoutError)
@@ -147,7 +147,7 @@ class DistributedDispatcher:
             worker = Worker(
                 app,
                 queues=[QUEUE],
-                concurrency=self._max_concurrent_turns + MOST_DELIVERIES,
+                concurrency=self._max_concurrent_turns + MAX_DELIVERIES,
                 fetch_job_polling_interval=self._timings.job_poll,
                 shutdown_graceful_timeout=self._timings.shutdown_grace,
                 delete_jobs="always",

@@ -28,21 +28,21 @@ from oauth.store.columns import Timestamp
 from toolkits import Conversation
 
 RESUMABLE_FOR = timedelta(days=1)  # a person who consents later does not expect an answer any more
-MOST_JOINED = 100  # messages that one turn answers
-MOST_DUE = 500  # messages that go on in one transaction
+MAX_JOINED = 100  # messages that one turn answers
+MAX_DUE = 500  # messages that go on in one transaction
 CONSENTED_TOO_LATE = "Its sender connected their account more than a day later."
 
 _message = select(inbox.c.id, inbox.c.payload, inbox.c.lease).order_by(inbox.c.place)
 _WAITING_IN_CONVERSATION = _message.where(
     inbox.c.conversation_id == bindparam("conversation_id"), is_any(inbox.c.status, InboxStatus.WAITING)
-).limit(MOST_JOINED)
+).limit(MAX_JOINED)
 _JOINED_TO = _message.where(inbox.c.turn_id == bindparam("row_id"), is_any(inbox.c.status, InboxStatus.JOINED))
 _COUNT_WAITING = select(func.count()).select_from(inbox).where(is_any(inbox.c.status, InboxStatus.WAITING))
 _DUE = (
     select(inbox.c.id, inbox.c.conversation_id)
     .where(is_any(inbox.c.status, InboxStatus.RETRYING), inbox.c.due_at <= bindparam("now", type_=Timestamp()))
     .order_by(inbox.c.due_at)
-    .limit(MOST_DUE)
+    .limit(MAX_DUE)
     .with_for_update(skip_locked=True)
 )
 _PARKED = (

@@ -14,7 +14,7 @@ from gateway.logs import describe
 from gateway.storage.database import DatabaseUnavailableError
 from gateway.timings import DEFAULT_TIMINGS
 
-MOST_TOGETHER = 500  # events in one transaction
+MAX_GROUP = 500  # events in one transaction
 QUIET_PASSES = 20  # passes of the event loop without a new event, after which a group waits for no more
 LONGEST_GATHERING = 0.012  # seconds that a group waits for more events
 COUNT_EVERY = 1.0  # seconds between two counts of the waiting messages, while there is room
@@ -97,7 +97,7 @@ class Intake:
     async def _gather(self) -> None:
         """Wait while events keep coming, if the last group had several: a transaction costs as much as many rows."""
         deadline, known, quiet = time.monotonic() + LONGEST_GATHERING, len(self._pending), 0
-        while self._last_group > 1 and quiet < QUIET_PASSES and known < MOST_TOGETHER and time.monotonic() < deadline:
+        while self._last_group > 1 and quiet < QUIET_PASSES and known < MAX_GROUP and time.monotonic() < deadline:
             await asyncio.sleep(0)  # one pass of the event loop, which reads from the network
             quiet = quiet + 1 if len(self._pending) == known else 0
             known = len(self._pending)
@@ -105,7 +105,7 @@ class Intake:
 
     async def _commit_group(self) -> None:
         waiting = _undecided(self._pending)
-        group, self._pending = waiting[:MOST_TOGETHER], waiting[MOST_TOGETHER:]
+        group, self._pending = waiting[:MAX_GROUP], waiting[MAX_GROUP:]
         if not group:
             return
         try:

@@ -33,7 +33,7 @@ from toolkits import Conversation
 UNDELIVERED = "Sorry, I had something to say here that could not be delivered (reference {reference})."
 DROPPED_AMBIGUOUS = "It is not known whether it arrived, and UNDERSTUDY_AMBIGUOUS_SENDS is drop."
 
-MOST_REPORTED = 1000  # messages of which it is remembered that the failure of a part was logged
+MAX_REPORTED = 1000  # messages of which it is remembered that the failure of a part was logged
 
 _TEXTS = (OutboxKind.TEXT, OutboxKind.PRIVATE_TEXT, OutboxKind.NOTICE)
 
@@ -80,7 +80,7 @@ class Deliverer:
         self._oauth = oauth
         self._policy = policy
         self._timings = timings
-        self._reported: deque[tuple[Any, ...]] = deque(maxlen=MOST_REPORTED)
+        self._reported: deque[tuple[Any, ...]] = deque(maxlen=MAX_REPORTED)
 
     async def begin(self, connection: AsyncConnection, conversation_id: int) -> list[PendingDelivery]:
         """Mark the first row of a conversation as being sent, if it may be sent at once.

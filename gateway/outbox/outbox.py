@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.inbox.accepting import new_reference
 from gateway.inbox.claims import LeaseLostError
-from gateway.inbox.inbox import MOST_DUE, Inbox
+from gateway.inbox.inbox import MAX_DUE, Inbox
 from gateway.storage.database import Database
 from gateway.storage.tables import OutboxKind, OutboxStatus, conversations, is_any, is_unsent, outbox, pauses
 from oauth import Identity
@@ -22,7 +22,7 @@ HELD_FOR = timedelta(days=1)  # a person who writes later does not expect the an
 
 _now = bindparam("now", type_=Timestamp())
 _is_due = is_any(outbox.c.status, OutboxStatus.RETRYING, OutboxStatus.SCHEDULED) & (outbox.c.due_at <= _now)
-_due = select(outbox.c.id).where(_is_due).order_by(outbox.c.due_at).limit(MOST_DUE).with_for_update(skip_locked=True)
+_due = select(outbox.c.id).where(_is_due).order_by(outbox.c.due_at).limit(MAX_DUE).with_for_update(skip_locked=True)
 
 _ADD = insert(outbox)
 _UNSENT = (

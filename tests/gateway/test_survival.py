@@ -85,16 +85,6 @@ async def test_a_model_that_raises_cancelled_error_is_tried_again(tmp_path: Path
     assert scene.rows("SELECT status, attempts FROM inbox") == [("done", 2)]
 
 
-async def test_a_channel_whose_library_raises_cancelled_error_delivers_later(tmp_path: Path, database_url: str) -> None:
-    scene = stage(tmp_path, database=database_url, max_concurrent_turns=1, timings=IMPATIENT)
-    scene.channel.presenter.failures = [asyncio.CancelledError()]  # type: ignore[list-item]
-    async with scene.open():
-        await scene.write("alice", "hello")
-        await scene.wait_for(1)
-        assert await scene.ask("bob", "hi") == "heard: hi"
-    assert [sent.text.splitlines()[-1] for sent in scene.sent] == ["heard: hello", "heard: hi"]
-
-
 class Stubborn(Toolkit):
     """A tool that swallows its cancellation until it is let go."""
 
@@ -208,47 +198,6 @@ async def test_messages_of_a_channel_that_is_gone_become_dead_letters_and_hold_n
         await scene.wait_until_rows("SELECT count(*) FROM inbox WHERE status = 'dead'", 1)
     error = scene.rows("SELECT error FROM inbox WHERE status = 'dead'")[0][0]
     assert error == "No channel 'gone' is configured, so nothing can be answered there."
-
-
-@pytest.mark.parametrize(("status", "ambiguous"), [("retrying", False), ("sending", True)])
-async def test_answers_to_a_channel_that_is_gone_become_dead_letters(
-    tmp_path: Path, database_url: str, status: str, ambiguous: bool
-) -> None:
-    scene = stage(tmp_path, database=database_url, max_concurrent_turns=1, timings=IMPATIENT)
-    async with scene.open():
-        await scene.ask("alice", "hello")
-    scene.rows(f"UPDATE outbox SET status = '{status}', due_at = '2020-01-01 00:00:00'")
-    scene.rows("UPDATE conversations SET channel = 'gone'")
-    gone = Conversation("gone", "T1", "dm-alice", shared=False)
-    async with scene.open():
-        await scene.gateway.host.accept(Event("g1", gone, "{}"))  # which has a worker look at the conversation
-        await scene.wait_until_rows("SELECT count(*) FROM outbox WHERE status = 'dead'", 1)
-        assert await scene.ask("bob", "hello") == "heard: hello"
-    (error, is_ambiguous), *_ = scene.rows("SELECT error, ambiguous FROM outbox WHERE status = 'dead'")
-    assert error == "No channel 'gone' is configured, so nothing can be sent there."
-    assert bool(is_ambiguous) is ambiguous
-
-
-async def test_a_tenant_whose_platform_hangs_holds_no_turns_of_another(tmp_path: Path, database_url: str) -> None:
-    scene = stage(tmp_path, database=database_url, max_concurrent_turns=2)
-    hangs, answers = asyncio.Event(), 0
-    send_text = scene.channel.presenter.send_text
-
-    async def send(conversation: Conversation, text: str, reply_to: str, *, key: str) -> None:
-        nonlocal answers
-        if conversation.tenant == "T1":
-            answers += 1
-            await hangs.wait()
-        await send_text(conversation, text, reply_to, key=key)
-
-    scene.channel.presenter.send_text = send  # type: ignore[method-assign]
-    async with scene.open():
-        for number in range(6):
-            await scene.write("alice", f"hello {number}", f"dm-{number}")
-        await scene.wait_until(lambda: answers == 6)
-        assert await scene.ask("bob", "hello", tenant="T2") == "heard: hello"
-        hangs.set()
-        await scene.wait_for(7)
 
 
 async def test_a_message_whose_reading_never_ends_is_a_dead_letter_after_its_tries(

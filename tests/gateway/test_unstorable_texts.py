@@ -1,16 +1,12 @@
 """Lone surrogates and NULs, wherever they come from; and a log that stays readable."""
 
-import logging
 from pathlib import Path
 from typing import Any
 
-import pytest
 from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse, TextPart, ToolCallPart, ToolReturnPart
 from pydantic_ai.models.function import AgentInfo
-from stage import IMPATIENT, stage
+from stage import stage
 
-from gateway.channels.errors import DeliveryRefusedError, RecipientUnreachableError
-from gateway.outbox.delivery import UNDELIVERED
 from toolkits import Toolkit, tool
 from toolkits.text import storable, storable_json
 
@@ -61,22 +57,3 @@ async def test_what_cannot_be_stored_ends_no_turn(tmp_path: Path, database_url: 
         assert await scene.ask("alice", "and again") == "answer 😀 \ufffd."  # the history can be read
         assert scene.rows("SELECT DISTINCT status FROM inbox") == [("done",)]
     assert told[:2] == ["text \ufffd", "{'\ufffd': ['\ufffd']}"]
-
-
-@pytest.mark.parametrize("refusal", [DeliveryRefusedError, RecipientUnreachableError, ConnectionError])
-async def test_a_message_of_many_parts_that_fails_is_told_of_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, refusal: type[Exception]
-) -> None:
-    monkeypatch.setenv("UNDERSTUDY_DELIVERY_TRIES", "2")
-    scene = stage(tmp_path, timings=IMPATIENT)
-    presenter = scene.channel.presenter
-    monkeypatch.setattr(presenter, "parts", lambda text: text.split(" "))
-    presenter.failures = [refusal("no") for _ in range(1000)]
-    async with scene.open():
-        caplog.set_level(logging.INFO)
-        await scene.write("alice", " ".join(str(number) for number in range(50)))
-        await scene.wait_until_rows("SELECT count(*) FROM outbox WHERE kind = 'text' AND status = 'dead'", 51)
-        notices = scene.rows("SELECT count(*) FROM outbox WHERE kind = 'notice'")[0][0]
-    assert notices == (0 if refusal is RecipientUnreachableError else len(UNDELIVERED.split(" ")))  # it is said once
-    lines = [record for record in caplog.records if "outbox row" in record.getMessage()]
-    assert 1 <= len(lines) <= 6

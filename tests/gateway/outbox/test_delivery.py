@@ -1,5 +1,7 @@
 """Deliveries: in order, tried again, and what becomes of those that fail."""
 
+import asyncio
+import logging
 from datetime import timedelta
 from pathlib import Path
 
@@ -7,14 +9,17 @@ import pytest
 from peers.wait import wait_until_async
 from stage import IMPATIENT, Stage, place, stage, stage_timings
 
+from gateway import Conversation
 from gateway.channels.errors import (
     DeliveryAmbiguousError,
     DeliveryRefusedError,
     RecipientUnreachableError,
     RetryLaterError,
 )
+from gateway.channels.event import Event
 from gateway.channels.presenter import Delivery
 from gateway.channels.sentences import SENT_AGAIN
+from gateway.outbox.delivery import UNDELIVERED
 
 
 def texts(scene: Stage) -> list[str]:
@@ -92,7 +97,7 @@ async def test_a_platform_that_asks_for_an_impossible_pause_gets_a_possible_one(
     scene.channel.presenter.failures.append(RetryLaterError(seconds))
     async with scene.open():
         await scene.write("alice", "hello")
-        await scene.wait_until_rows("SELECT count(*) FROM pauses", 1)
+        await scene.wait_until_rows("SELECT count(*) FROM outbox WHERE status = 'retrying'", 1)
         await scene.change("UPDATE pauses SET until = '2000-01-01 00:00:00.000000'")
         await scene.change("UPDATE outbox SET due_at = '2000-01-01 00:00:00.000000' WHERE status = 'retrying'")
         await scene.wait_for(1)
@@ -252,3 +257,79 @@ async def test_an_answer_that_was_not_sent_is_sent_by_the_next_process(tmp_path:
     second = stage(tmp_path)
     async with second.open():
         assert (await second.wait_for(1))[0].text == "heard: hello"
+
+
+@pytest.mark.parametrize("refusal", [DeliveryRefusedError, RecipientUnreachableError, ConnectionError])
+async def test_a_person_is_told_once_of_a_message_of_many_parts_that_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, refusal: type[Exception]
+) -> None:
+    monkeypatch.setenv("UNDERSTUDY_DELIVERY_TRIES", "2")
+    scene = stage(tmp_path, timings=IMPATIENT)
+    presenter = scene.channel.presenter
+    monkeypatch.setattr(presenter, "parts", lambda text: text.split(" "))
+    presenter.failures = [refusal("no") for _ in range(1000)]
+    async with scene.open():
+        caplog.set_level(logging.INFO)
+        await scene.write("alice", " ".join(str(number) for number in range(50)))
+        await scene.wait_until_rows("SELECT count(*) FROM outbox WHERE kind = 'text' AND status = 'dead'", 51)
+        notices = scene.rows("SELECT count(*) FROM outbox WHERE kind = 'notice'")[0][0]
+    assert notices == (
+        0 if refusal is RecipientUnreachableError else len(UNDELIVERED.split(" "))
+    )  # one notice, in parts
+    lines = [record for record in caplog.records if "outbox row" in record.getMessage()]
+    assert 1 <= len(lines) <= 6
+
+
+async def test_a_delivery_in_which_the_library_raises_cancelled_error_is_tried_again(
+    tmp_path: Path, database_url: str
+) -> None:
+    scene = stage(tmp_path, database=database_url, max_concurrent_turns=1, timings=IMPATIENT)
+    scene.channel.presenter.failures = [asyncio.CancelledError()]  # type: ignore[list-item]
+    async with scene.open():
+        await scene.write("alice", "hello")
+        await scene.wait_for(1)
+        assert await scene.ask("bob", "hi") == "heard: hi"
+    assert [sent.text.splitlines()[-1] for sent in scene.sent] == ["heard: hello", "heard: hi"]
+
+
+@pytest.mark.parametrize(("status", "ambiguous"), [("retrying", False), ("sending", True)])
+async def test_answers_to_a_channel_that_is_not_configured_any_more_become_dead_letters(
+    tmp_path: Path, database_url: str, status: str, ambiguous: bool
+) -> None:
+    scene = stage(tmp_path, database=database_url, max_concurrent_turns=1, timings=IMPATIENT)
+    async with scene.open():
+        await scene.ask("alice", "hello")
+    scene.rows(f"UPDATE outbox SET status = '{status}', due_at = '2020-01-01 00:00:00'")
+    scene.rows("UPDATE conversations SET channel = 'gone'")
+    gone = Conversation("gone", "T1", "dm-alice", shared=False)
+    async with scene.open():
+        await scene.gateway.host.accept(Event("g1", gone, "{}"))  # a message has a worker drain the conversation
+        await scene.wait_until_rows("SELECT count(*) FROM outbox WHERE status = 'dead'", 1)
+        assert await scene.ask("bob", "hello") == "heard: hello"
+    (error, is_ambiguous), *_ = scene.rows("SELECT error, ambiguous FROM outbox WHERE status = 'dead'")
+    assert error == "No channel 'gone' is configured, so nothing can be sent there."
+    assert bool(is_ambiguous) is ambiguous
+
+
+async def test_deliveries_that_hang_for_one_tenant_hold_up_no_turns_of_another(
+    tmp_path: Path, database_url: str
+) -> None:
+    scene = stage(tmp_path, database=database_url, max_concurrent_turns=2)
+    hangs, answers = asyncio.Event(), 0
+    send_text = scene.channel.presenter.send_text
+
+    async def send(conversation: Conversation, text: str, reply_to: str, *, key: str) -> None:
+        nonlocal answers
+        if conversation.tenant == "T1":
+            answers += 1
+            await hangs.wait()
+        await send_text(conversation, text, reply_to, key=key)
+
+    scene.channel.presenter.send_text = send  # type: ignore[method-assign]
+    async with scene.open():
+        for number in range(6):
+            await scene.write("alice", f"hello {number}", f"dm-{number}")
+        await scene.wait_until(lambda: answers == 6)
+        assert await scene.ask("bob", "hello", tenant="T2") == "heard: hello"
+        hangs.set()
+        await scene.wait_for(7)
