@@ -19,6 +19,7 @@ LONGEST = (
     "test_shutdown.py",
     "test_workers.py",
     "test_check.py",
+    "test_hunt.py",
     "test_slow_clients.py",
     "test_consent.py",
 )

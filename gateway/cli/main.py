@@ -1,6 +1,8 @@
 """One agent behind Slack, Telegram and WhatsApp, with a fresh copy of it for every message."""
 
 import sys
+from pathlib import Path
+from typing import NoReturn
 
 import typer
 
@@ -34,5 +36,15 @@ def main() -> None:
     try:
         app()
     except (SettingError, CloneError) as error:
-        console.print(f"understudy: {error}", style="red", markup=False, soft_wrap=True)
-        sys.exit(2)
+        _fail(str(error))
+    except ImportError as error:
+        from gateway.configuration.shadowing import explain  # imported where it is used: that takes a moment
+
+        if (explained := explain(error, Path())) is None:
+            raise
+        _fail(explained)
+
+
+def _fail(message: str) -> NoReturn:
+    console.print(f"understudy: {message}", style="red", markup=False, soft_wrap=True)
+    sys.exit(2)

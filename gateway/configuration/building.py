@@ -22,6 +22,7 @@ from gateway.configuration.arguments import Parameters, per_request
 from gateway.configuration.expansion import OpenText, expanded, is_open
 from gateway.configuration.reading import KEY, Document, Place, read
 from gateway.configuration.schema import AgentConfig, GatewayConfig, MCPServerConfig, ProviderConfig, ToolkitConfig
+from gateway.configuration.shadowing import explain
 from oauth import OAuthProvider, SettingError
 from oauth.oauth2 import OAuth2Provider
 from toolkits import CloneError, Toolkit
@@ -266,7 +267,8 @@ class _Builder:
         try:
             return make()
         except (SettingError, CloneError, ImportError, TypeError, ValueError) as error:
-            self._document.note(place, str(error))
+            cause = error.__cause__ if isinstance(error.__cause__, ImportError) else error
+            self._document.note(place, explain(cause, self._document.path.parent) or str(error))
             return None
 
 

@@ -10,6 +10,8 @@ from typing import Any
 from gateway.agents.agent import FLOW, Agent
 from gateway.app.gateway import Gateway
 from gateway.channels.discovery import configured_interfaces
+from gateway.configuration.building import load
+from gateway.configuration.shadowing import explain
 from gateway.runs.native import engine_of
 from oauth import SettingError
 from toolkits import CloneError
@@ -28,7 +30,14 @@ def load_gateway(target: str) -> Gateway:
         SettingError: if there is no such file, nothing to run in it, or several and no name.
     """
     found = load_target(target)
-    return found if isinstance(found, Gateway) else Gateway(found, configured_interfaces())
+    if isinstance(found, Gateway):
+        return found
+    try:
+        return Gateway(found, configured_interfaces())
+    except ImportError as error:
+        if (explained := explain(error, _split(target)[0].parent)) is None:
+            raise
+        raise SettingError(explained) from error
 
 
 def load_target(target: str) -> Gateway | Agent:
@@ -43,8 +52,6 @@ def load_target(target: str) -> Gateway | Agent:
     if path.suffix in YAML:
         if name is not None:
             raise SettingError(f"{path} is one gateway: give its name alone, without :{name}.")
-        from gateway.configuration import load  # imported where it is used: that takes a moment
-
         return load(path)
     module = _load(path)
     if name is not None:
@@ -85,15 +92,17 @@ def _load(path: Path) -> ModuleType:
         where = f"{error.filename or path}:{error.lineno or 1}:{error.offset or 1}"
         raise SettingError(f"{where}: this is no Python: {error.msg}.") from error
     except Exception as error:  # whatever the file does when it is loaded
-        raise SettingError(f"{_where(path, error)}: {type(error).__name__}: {error}") from error
+        file, line = _where(path, error)
+        explained = explain(error, path.parent, file.resolve()) or f"{type(error).__name__}: {error}"
+        raise SettingError(f"{file}{line}: {explained}") from error
     return module
 
 
-def _where(path: Path, error: Exception) -> str:
+def _where(path: Path, error: Exception) -> tuple[Path, str]:
     """Return the last line of the file, or of another one beside it, that ran when an error was raised."""
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if Path(frame.filename).resolve().parent == path.resolve().parent]
-    return f"{own[-1].filename}:{own[-1].lineno}" if own else str(path)
+    return (Path(own[-1].filename), f":{own[-1].lineno}") if own else (path, "")
 
 
 def _only(module: ModuleType, is_kind: Callable[[Any], object], path: Path) -> Any:

@@ -191,6 +191,18 @@ def test_a_file_may_be_called_as_a_package_is_and_import_its_neighbours(tmp_path
     assert "No channel is set up" in ended.stderr
 
 
+@pytest.mark.parametrize("package", ["gateway", "interfaces", "oauth", "toolkits"])
+def test_a_module_of_theirs_that_python_finds_before_ours_is_named(package: str, tmp_path: Path) -> None:
+    """As with `python -m`, PYTHONPATH makes Python look in the working directory first."""
+    (tmp_path / f"{package}.py").write_text("")
+    (tmp_path / "bot.py").write_text(f"from interfaces.web import Web\n{GATEWAY}")
+    ended = run("serve", "bot.py", directory=tmp_path, PYTHONPATH=".")
+    assert ended.returncode == 2
+    assert f"{tmp_path}/{package}.py hides Understudy's package {package!r}" in ended.stderr
+    assert f"my_{package}.py" in ended.stderr
+    assert ended.stderr.count("\n") == 1
+
+
 def test_the_web_chat_is_not_served(tmp_path: Path) -> None:
     (tmp_path / "bot.py").write_text(
         "from gateway import Agent, Gateway\n"
