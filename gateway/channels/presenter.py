@@ -57,7 +57,7 @@ class Delivery:
 
 
 class Presenter(ABC):
-    """Shows turns in a channel: takes turn events and answers, and calls the platform.
+    """Shows turns in a channel: turn events and answers come in, platform calls go out.
 
     The gateway stores what is to be sent in the outbox, and calls `send_text`, `send_private_text`, `send_private_note`
     and `send_sign_in` in order, one call at a time in a conversation. Each makes one platform call and returns once
@@ -74,7 +74,8 @@ class Presenter(ABC):
       what it says. `TimeoutError` is treated in the same way.
 
     Any other exception says that nothing was sent, a `ConnectionError` for example. The outbox tries again with
-    growing pauses, and makes the message a dead letter after UNDERSTUDY_DELIVERY_TRIES tries. An error after which the
+    growing pauses. After UNDERSTUDY_DELIVERY_TRIES tries it makes the message a dead letter and says so in the
+    conversation; after an `AssertionError`, a mistake in the channel, it does so at once. An error after which the
     platform may have the message has to be `DeliveryAmbiguousError`: `gateway.channels.http_errors` sees to that for
     aiohttp and httpx.
     """

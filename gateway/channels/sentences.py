@@ -6,7 +6,7 @@ NOT_RENDERED = "Sorry, I have an answer, but this channel could not show it."
 
 SIGN_IN_TERMS = (
     "The link is for you alone and works for ten minutes. Sign in, and if the page then shows a code, send it to me "
-    "here: after that I answer."
+    "here, and I will answer."
 )
 """What stands beside a sign-in link."""
 

@@ -30,7 +30,7 @@ function show(entry) {
     link.rel = "noopener";
     link.textContent = `Connect ${entry.label}`;
     element.append("To answer that, I need an account of yours: ", link);
-    element.append(". If the page then shows a code, send it to me here: after that I answer.");
+    element.append(". If the page then shows a code, send it to me here, and I will answer.");
   } else {
     element.innerHTML = entry.html; // made by the server from markdown, in which HTML is text
   }
