@@ -1,6 +1,6 @@
 """Answers as letters."""
 
-import httpx2
+import httpx
 
 from gateway.channels import (
     DeliveryAmbiguousError,
@@ -10,7 +10,7 @@ from gateway.channels import (
     RetryLaterError,
     SignIn,
 )
-from gateway.channels.http_errors import retry_after
+from gateway.channels.http_errors import delivery_errors, retry_after
 from postbox.format import to_letters
 from toolkits import Conversation
 
@@ -23,13 +23,9 @@ class PostboxPresenter(Presenter):
         return to_letters(markdown)
 
     async def send_text(self, conversation: Conversation, text: str, reply_to: str, *, key: str) -> str | None:
-        try:
-            async with httpx2.AsyncClient() as client:
+        with delivery_errors("the post office", lambda _: None):
+            async with httpx.AsyncClient() as client:
                 answer = await client.post(self._url, json={"to": conversation.id, "text": text})
-        except httpx2.ConnectError:
-            raise
-        except httpx2.HTTPError as error:
-            raise DeliveryAmbiguousError("the answer was lost") from error
         if error := self.meaning(answer):
             raise error
         return None
@@ -37,7 +33,7 @@ class PostboxPresenter(Presenter):
     async def send_sign_in(self, sign_in: SignIn) -> None:
         await self.send_text(sign_in.conversation, await sign_in.link(), sign_in.reply_to, key="")
 
-    def meaning(self, answer: httpx2.Response) -> Exception | None:
+    def meaning(self, answer: httpx.Response) -> Exception | None:
         """Return what an answer of the post office means, if the letter was not taken."""
         if answer.status_code == 429:
             return RetryLaterError(retry_after(answer.headers))

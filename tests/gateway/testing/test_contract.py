@@ -186,7 +186,11 @@ BROKEN = [
     ("two processes run at once", OneForAll, "with another process beside it"),
     (TWICE, IdsOfItsOwn, "A letter: two deliveries at once were taken for 2 messages"),
     (PARTS, presenting(parts=cut_anywhere), "has to leave 100 free"),
-    (PARTS, presenting(parts=cut_anywhere, again=lambda self, text: f"{text} again"), "marked as sent again has 1006"),
+    (
+        PARTS,
+        presenting(parts=cut_anywhere, mark_repeated=lambda self, text: f"{text} again"),
+        "marked as sent again has 1006",
+    ),
     (PARTS, presenting(parts=cut_anywhere), "words are lost"),
     (PARTS, presenting(parts=lambda self, markdown: [markdown[:900]]), "words: 218 words are lost"),
     (PARTS, presenting(parts=lambda self, markdown: []), "a part is empty"),
