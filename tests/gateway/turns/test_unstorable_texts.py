@@ -1,4 +1,4 @@
-"""Lone surrogates and NULs, wherever they come from; and a log that stays readable."""
+"""Lone surrogates and NULs that tools and models return end no turn."""
 
 from pathlib import Path
 from typing import Any
@@ -8,23 +8,8 @@ from pydantic_ai.models.function import AgentInfo
 from stage import stage
 
 from toolkits import Toolkit, tool
-from toolkits.text import storable, storable_json
 
 HALVES = "\ud83d\ude00"  # of one character, as two chunks of JSON may have them
-
-
-def test_a_text_is_made_storable() -> None:
-    assert storable(f"a\0b {HALVES} \ud83d \ude00\ud83d") == "ab 😀 \ufffd \ufffd\ufffd"
-    assert storable("ä 😀") == "ä 😀"
-
-
-def test_any_value_is_made_json() -> None:
-    class Odd:
-        def __str__(self) -> str:
-            return "odd \ud800"
-
-    assert storable_json({"a": ["\ud800", 1]}) == '{"a":["\ufffd",1]}'
-    assert storable_json({"\ud800": Odd(), "b": (None, 1.5)}) == '{"\ufffd":"odd \ufffd","b":[null,1.5]}'
 
 
 class Odd(Toolkit):
