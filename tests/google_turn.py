@@ -14,6 +14,7 @@ from peers.emulate import Emulate
 from gateway import Conversation, Identity, Message, TurnContext
 from oauth import Token
 from oauth.google import GoogleAuth
+from toolkits import Toolkit
 
 CALLBACK = "https://bot.test/oauth/google/callback"
 VERIFIER = "v" * 64
@@ -54,6 +55,11 @@ def turn_of(source: OneToken) -> TurnContext:
         reference="r",
         credential_source=source,
     )
+
+
+async def shown(toolkit: Toolkit, tool: str, context: TurnContext, **arguments: Any) -> str:
+    """Return what a person who approves a call is shown."""
+    return await toolkit.functions[tool].preview(arguments, context)
 
 
 def insert(emulate: Emulate, source: OneToken, mail: EmailMessage) -> str:

@@ -6,4 +6,5 @@ from stage import Stage, Vault, stage
 
 @pytest.fixture
 def scene(tmp_path: Path, vault: Vault) -> Stage:
+    """A gateway whose agent has a vault."""
     return stage(tmp_path, [vault])

@@ -72,7 +72,7 @@ async def test_a_grant_is_deleted_at_github(github: GitHub, emulate: Emulate) ->
 
 
 class Profile(Toolkit):
-    """An operator's own: it calls GitHub as who asks."""
+    """A toolkit of an operator, which calls GitHub as the person who asks."""
 
     _clone_shared_attrs = ("auth",)
     scopes = frozenset({"read:user"})
@@ -82,7 +82,7 @@ class Profile(Toolkit):
 
     @tool(read_only=True)
     async def who_am_i(self, context: TurnContext) -> str:
-        """Tells the user's name at GitHub."""
+        """Return the user's name at GitHub."""
         import httpx
 
         token = await context.credentials("github", {"read:user"})

@@ -36,7 +36,7 @@ def link(google: GoogleAuth, redirect_uri: str) -> str:
 
 
 async def consent(google: GoogleAuth, redirect_uri: str, emulate: Emulate) -> str:
-    """The code that a consent of alice's brings."""
+    """Return the code that a consent of alice's brings."""
     page = await asyncio.to_thread(emulate.consent, link(google, redirect_uri), seed.ALICE.email)
     return parse_qs(urlsplit(str(page.url)).query)["code"][0]
 

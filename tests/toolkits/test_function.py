@@ -1,3 +1,5 @@
+"""Tools: their schemas, their names and where they run."""
+
 from __future__ import annotations
 
 import threading

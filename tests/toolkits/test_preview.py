@@ -1,10 +1,10 @@
-"""What a person who approves a call sees of it."""
+"""A person who approves a call sees all of it."""
 
 import pytest
 
 from toolkits import preview
 
-# Each has no look of its own, or reorders what does.
+# Each of these is invisible, or reorders other characters.
 HIDDEN = [
     "\u115f", "\u1160", "\u3164", "\uffa0", "\u2800", "\u034f", "\u17b4", "\u180e", "\u200b", "\u200e", "\u2060",
     "\u202e", "\u2066", "\u2069", "\u061c", "\ufeff", "\u00ad", "\ufe00", "\ufe0f", "\u200d", "\u200c", "\U000e0001",

@@ -1,4 +1,4 @@
-"""What a person has connected is theirs to see and to end."""
+"""A person can see and disconnect the accounts that they have connected."""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ class OtherVault(Toolkit):
 
     @tool
     async def open_other(self, context: TurnContext) -> str:
-        """Opens another one."""
+        """Open another vault."""
         return str(await context.credentials("other", {"read"}))
 
 

@@ -1,4 +1,4 @@
-"""An account is somebody's only when the person in the chat is shown to be the one in the browser."""
+"""An account is connected only when the person in the browser is known to be the person in the chat."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +11,7 @@ from stage import TENANT, Stage, Vault, stage
 from gateway import Identity
 from oauth import Token
 
-UNUSED = "0000 0000"  # no code: the tests would meet it once in a hundred million times
+UNUSED = "0000 0000"  # not the code, except once in a hundred million runs
 
 
 async def test_a_forwarded_link_connects_nothing_until_its_person_has_sent_the_code(scene: Stage) -> None:

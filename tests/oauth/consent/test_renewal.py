@@ -105,7 +105,7 @@ async def test_two_processes_with_a_hundred_turns_refresh_a_token_once(
 
 
 class SlowProvider(FakeProvider):
-    """Begins to refresh, and ends when it is let."""
+    """A provider whose refresh ends when the test says so."""
 
     def __init__(self) -> None:
         super().__init__()

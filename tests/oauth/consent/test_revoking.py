@@ -9,7 +9,7 @@ from stage import FakeProvider, Stage, Vault, stage, stage_timings
 
 from oauth import Keyring, OAuthTimings
 
-UNUSED = "0000 0000"  # no code: the tests would meet it once in a hundred million times
+UNUSED = "0000 0000"  # not the code, except once in a hundred million runs
 
 
 async def test_what_is_not_confirmed_in_time_is_revoked(tmp_path: Path, vault: Vault) -> None:

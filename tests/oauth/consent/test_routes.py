@@ -1,4 +1,4 @@
-"""The pages that a person reads after a sign-in, and what is told in the chat."""
+"""The pages that a person reads after a sign-in, and what they are told in the chat."""
 
 from pathlib import Path
 
@@ -35,7 +35,7 @@ async def test_the_code_is_shown_again_to_the_browser_that_signed_in_and_to_no_o
 
 
 async def test_a_page_is_shown_again_only_for_the_state_that_it_came_from(scene: Stage) -> None:
-    """Else somebody could read the code of another person to whom they handed their link."""
+    """Otherwise, somebody could forward their link and read the code of the person who opened it."""
     async with scene.open(), browser(scene) as mallorys, browser(scene) as victims:
         first = callback(await link_for(scene, "alice"), code="of-mallory")
         await mallorys.get(first)
@@ -84,7 +84,7 @@ async def test_a_forged_denial_tells_nobody_anything(scene: Stage) -> None:
 
 
 async def test_a_name_neither_hides_nor_reorders_what_the_page_says(scene: Stage) -> None:
-    """It is a name of somebody's choice, on a page that tells a person whom they connect their account to."""
+    """Anybody may choose their name, and the page tells a person to whom they connect their account."""
     name = "bob\u202e)1B lcals(\u2066\u3164\u200b\n\n<b>"
     async with scene.open(), browser(scene) as hers:
         await scene.write("alice", "call open_vault")

@@ -1,4 +1,4 @@
-"""A ticket may be seen by all, and serves one person."""
+"""Everybody may see a ticket, and one person can use it."""
 
 import re
 from typing import Any

@@ -1,3 +1,5 @@
+"""Keys encrypt, and decrypt what any key of the ring encrypted."""
+
 import base64
 
 import pytest

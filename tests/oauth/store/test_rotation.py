@@ -1,4 +1,4 @@
-"""Another key, while everything runs."""
+"""Change the key while everything runs."""
 
 import asyncio
 import os
@@ -41,7 +41,7 @@ async def fill(url: str, key: str, count: int) -> None:
 
 
 async def opened_by(url: str, key: str) -> int:
-    """How many tokens a key opens."""
+    """Return how many tokens a key opens."""
     database = connect(url)
     await database.open_alongside()
     store, opened = TokenStore(database, Keyring.parse(key)), 0
@@ -112,7 +112,7 @@ async def test_everything_that_is_sealed_is_rotated_while_the_gateway_runs(
 
 
 async def one_of_each(scene: Stage) -> None:
-    """A row in each table that has something sealed in it."""
+    """Fill a row of each table that has something encrypted."""
     for number, person in enumerate(("alice", "bob", "carol", "dave")):
         await scene.write(person, "call open_vault")
         await scene.wait_for(number + 1)
