@@ -1,4 +1,4 @@
-"""The same agent for each engine: one of ours, and one that is written for the framework. The model is aimock."""
+"""The same agent for every engine, as one of ours and as a native one. aimock is the model."""
 
 import threading
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ from toolkits import Toolkit, needs_sign_in, tool
 
 ENGINES = ["pydantic-ai", "langgraph", "openai-agents"]
 MODEL = "gpt-test"
-# What a message may ask for: the tool of that name is called, and then "done" is said.
+# A message "use NAME" makes the model call the tool of that name, and then say "done".
 TOOLS = ["open_async", "open_sync", "open_nested"]
 
 
@@ -42,9 +42,8 @@ def model(engine: str, aimock: Aimock) -> Any:
     if engine == "pydantic-ai":
         return OpenAIChatModel(MODEL, provider=OpenAIProvider(base_url=aimock.base_url, api_key="any"))
     if engine == "langgraph":
-        client = (
-            DefaultAsyncHttpxClient()
-        )  # LangChain's own one is for the whole process, so for another test's loop too
+        # LangChain shares its own client in the process, but each test has a loop of its own.
+        client = DefaultAsyncHttpxClient()
         return ChatOpenAI(
             model=MODEL, base_url=aimock.base_url, api_key=SecretStr("any"), max_retries=0, http_async_client=client
         )
@@ -61,7 +60,7 @@ def found_in_thread(context: TurnContext, tool_name: str) -> str:
 
 
 class Safe(Toolkit):
-    """Tools of every kind, of a toolkit of ours."""
+    """A toolkit with an asynchronous and a synchronous tool, which checks that it serves one person alone."""
 
     _clone_reset_attrs = ("held",)
     _clone_shared_attrs = ("auth",)
@@ -72,7 +71,7 @@ class Safe(Toolkit):
         self.held: str | None = None
 
     def _keep(self, value: str) -> str:
-        assert self.held in (None, value), "another person's"
+        assert self.held in (None, value), "it held another person's credential"
         self.held = value
         return value
 
@@ -96,14 +95,14 @@ class Deep(Toolkit):
 
 
 def own(engine: str, aimock: Aimock, auth: Any) -> Agent:
-    """An agent of ours on that engine, with a team two deep."""
+    """Return an agent of ours on an engine, with one member."""
     chosen = model(engine, aimock)
     keeper = Agent(model=chosen, engine=engine, toolkits=[Deep()], name="keeper", description="Keeps deep things.")
     return Agent(model=chosen, engine=engine, toolkits=[Safe(auth)], members=[keeper], instructions="Obey.")
 
 
 def native(engine: str, aimock: Aimock) -> Any:
-    """An agent that is written for the engine's framework."""
+    """Return an agent that is written for the framework of an engine."""
     return {"pydantic-ai": _pydantic_agent, "langgraph": _graph, "openai-agents": _sdk_agent}[engine](
         model(engine, aimock)
     )
@@ -174,14 +173,14 @@ def _graph(chosen: Any) -> Any:
 
 
 class Errand(TypedDict):
-    """The state of a sub-graph, which has nothing in common with its parent's."""
+    """The state of a sub-graph, which has nothing in common with its parent's state."""
 
     wanted: str
     brought: list[str]
 
 
 def graph_with_subgraph(chosen: Any) -> Any:
-    """A graph built by hand: its node hands an errand to a sub-graph of another schema, whose node is synchronous."""
+    """Return a graph whose node calls a sub-graph with another schema and a synchronous node."""
 
     def fetch(state: Errand, config: RunnableConfig) -> dict[str, Any]:
         return {"brought": [found_in_thread(config["configurable"]["turn_context"], state["wanted"])]}
@@ -231,14 +230,14 @@ def _sdk_agent(chosen: Any) -> SDKAgent[TurnContext]:
 
 @dataclass
 class Wrapped:
-    """What an agent's tools may want in place of a `TurnContext`."""
+    """An object that tools may want in place of the `TurnContext`."""
 
     turn: TurnContext
     shop: str = "corner"
 
 
 def tool_results(requests: Sequence[dict[str, Any]]) -> list[tuple[str, str]]:
-    """Of each model request whose last message is a tool's result: the last user message before it, and the result."""
+    """Return the last user message and the result, of each model request that ends with a tool's result."""
     results = []
     for request in requests:
         messages = request["messages"]

@@ -2,8 +2,10 @@
 
 An engine is a class that implements `Engine`, has a constructor without arguments, and is named by an entry point of
 the group `understudy.engines`. One of the group `understudy.native_agents` maps the full name of a framework's agent
-class to the engine, for agents that are already written for the framework. `gateway.engines.tools` has the tools of an
-agent in the form in which every engine takes them.
+class to the engine, for agents that are already written for the framework.
+
+What engines have in common is there: `gateway.engines.tools` and `gateway.engines.remote_tools` have the tools of an
+agent, and `gateway.engines.watching` reports the calls of a framework's own tools.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence

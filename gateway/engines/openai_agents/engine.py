@@ -18,8 +18,9 @@ from agents.run import DEFAULT_MAX_TURNS
 from openai import OpenAIError
 
 from gateway.engines.openai_agents.history import ENGINE, to_item, to_messages
+from gateway.engines.openai_agents.native_tools import NativeToolWatch
 from gateway.engines.openai_agents.replay import Replay
-from gateway.engines.openai_agents.tools import NativeToolWatch, SDKRun, to_sdk_tool
+from gateway.engines.openai_agents.tools import SDKRun, to_sdk_tool
 from gateway.engines.remote_tools import remote_tools
 from gateway.engines.tools import AgentTool, native_context, own_tools
 from gateway.runs.engine import Answer, MaxTurnsExceededError, RunnableAgent

@@ -15,8 +15,9 @@ from pydantic_ai.models.function import FunctionModel
 from pydantic_ai.usage import UsageLimits
 
 from gateway.engines.pydantic_ai.history import to_item, to_messages
+from gateway.engines.pydantic_ai.native_tools import NativeToolWatch
 from gateway.engines.pydantic_ai.replay import Replay
-from gateway.engines.pydantic_ai.tools import RETRIES, AgentToolset, NativeToolWatch
+from gateway.engines.pydantic_ai.tools import RETRIES, AgentToolset
 from gateway.engines.tools import EngineRun, native_context
 from gateway.executor import equip_loop
 from gateway.runs.engine import Answer, MaxTurnsExceededError, RunnableAgent

@@ -1,19 +1,15 @@
-"""The tools of an agent as pydantic-ai's toolset, and the reporting of a native agent's own tools."""
+"""The tools of an agent as pydantic-ai's toolset."""
 
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic_ai import RunContext, ToolFailed
-from pydantic_ai.capabilities import AbstractCapability, WrapToolExecuteHandler
-from pydantic_ai.messages import ToolCallPart
 from pydantic_ai.tools import ToolDefinition
 from pydantic_ai.toolsets import AbstractToolset, ToolsetTool
 
 from gateway.engines.remote_tools import remote_tools
 from gateway.engines.tools import AgentTool, EngineRun, own_tools
-from gateway.engines.watching import watched
 from gateway.runs.engine import RunnableAgent
-from gateway.runs.events import ToolStarted
 from toolkits import ToolError
 
 RETRIES = 2  # of a tool call whose arguments do not fit the schema
@@ -63,7 +59,7 @@ class AgentToolset(AbstractToolset[Any]):
     ) -> Any:
         assert isinstance(tool, _ToolsetTool)
         try:
-            return await tool.tool.call(self._run or ctx.deps, tool_args, _call_id(ctx))
+            return await tool.tool.call(self._run or ctx.deps, tool_args, call_id_of(ctx))
         except ToolError as error:
             raise ToolFailed(str(error)) from error
 
@@ -73,41 +69,6 @@ class _ToolsetTool(ToolsetTool[Any]):
     tool: AgentTool
 
 
-class NativeToolWatch(AbstractCapability[Any]):
-    """Reports the calls of a native agent's own tools to the run's handler, and repeats none of an earlier run.
-
-    Args:
-        ours: the tools that the agent has from the gateway. They report their calls themselves.
-    """
-
-    def __init__(self, run: EngineRun, ours: AgentToolset) -> None:
-        self._run = run
-        self._ours = ours
-
-    async def wrap_tool_execute(
-        self,
-        ctx: RunContext[Any],
-        *,
-        call: ToolCallPart,
-        tool_def: ToolDefinition,
-        args: dict[str, Any],
-        handler: WrapToolExecuteHandler,
-    ) -> Any:
-        if call.tool_name in self._ours.names:
-            return await handler(args)
-        run, key = self._run, self._run.journal.key(_call_id(ctx))
-
-        async def make() -> Any:
-            async with watched(run.handler, ToolStarted(key, call.tool_name, args)) as watch:
-                watch.result = await handler(args)
-            return watch.result
-
-        try:
-            return await run.journal.call(key, call.tool_name, args, run.handler, make)
-        except ToolError as error:
-            raise ToolFailed(str(error)) from error
-
-
-def _call_id(ctx: RunContext[Any]) -> str:
+def call_id_of(ctx: RunContext[Any]) -> str:
     """Return the id of the call that runs, which is the same whenever the turn runs again."""
     return f"{ctx.run_step}:{ctx.tool_call_id}"  # models repeat their own ids

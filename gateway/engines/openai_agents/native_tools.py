@@ -1,0 +1,42 @@
+"""The reporting of the tools that a native SDK agent has of its own."""
+
+from typing import Any
+
+from agents import RunContextWrapper, RunHooks
+from agents.run_config import ToolErrorFormatterArgs
+from agents.tool_context import ToolContext
+
+from gateway.engines.openai_agents.replay import OwnTool
+from gateway.engines.openai_agents.tools import SDKRun
+from gateway.engines.watching import report_start
+from gateway.runs.events import ToolEnded, ToolOutcome, ToolStarted
+from oauth import ConsentRequiredError
+
+
+class NativeToolWatch(RunHooks[Any]):
+    """Reports the calls of a native agent's own tools to the run's handler."""
+
+    def __init__(self, run: SDKRun) -> None:
+        self._run = run
+        self._failed: dict[str, ToolOutcome] = {}
+        self._reported: set[str] = set()
+
+    def note_error(self, failure: ToolErrorFormatterArgs[Any]) -> None:
+        """Note that a tool raised. The SDK then words an error for the model, and reports a normal end."""
+        needs_consent = isinstance(failure.error, ConsentRequiredError)
+        self._failed[failure.call_id] = ToolOutcome.SIGN_IN if needs_consent else ToolOutcome.ERROR
+
+    async def on_tool_start(self, context: RunContextWrapper[Any], agent: Any, tool: Any) -> None:
+        if isinstance(tool, OwnTool) or not isinstance(context, ToolContext):
+            return  # tools of ours report their calls themselves
+        key = self._run.replay.key(context)
+        if not self._run.journal.was_called(key):
+            self._reported.add(key)
+            call = ToolStarted(key, tool.name, {"arguments": context.tool_arguments})
+            await report_start(self._run.handler, call)
+
+    async def on_tool_end(self, context: RunContextWrapper[Any], agent: Any, tool: Any, result: object) -> None:
+        if isinstance(context, ToolContext) and (key := self._run.replay.key(context)) in self._reported:
+            outcome = self._failed.get(context.tool_call_id, ToolOutcome.OK)
+            error = str(result) if outcome is ToolOutcome.ERROR else None
+            await self._run.handler(ToolEnded(key, tool.name, outcome, result, error))
