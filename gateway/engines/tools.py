@@ -23,7 +23,7 @@ MAX_PREVIEW = 20_000  # characters of an action that a person has to read before
 
 # For the model.
 ASKS_FIRST = "The user is asked for approval when you call it, so do not ask them yourself."
-DENIED = "The user did not approve it, so it was not done. Do not try again unless they ask you to."
+DENIED = "The user said no, so it was not done. Do not try it again unless they ask for it."
 TOO_LONG_TO_ASK = f"This is too long for the user to read and approve: the limit is {MAX_PREVIEW} characters."
 NOBODY_TO_ASK = "This needs the user's approval, and nobody can be asked here, so it was not done."
 
