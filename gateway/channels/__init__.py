@@ -8,6 +8,7 @@ translates the errors of HTTP clients.
 
 from gateway.channels.errors import (
     DeliveryAmbiguousError,
+    DeliveryError,
     DeliveryRefusedError,
     EventNotAcceptedError,
     RecipientUnreachableError,
@@ -24,6 +25,7 @@ from gateway.history.transcript import TranscriptEntry
 __all__ = [
     "Delivery",
     "DeliveryAmbiguousError",
+    "DeliveryError",
     "DeliveryRefusedError",
     "Event",
     "EventNotAcceptedError",

@@ -6,7 +6,11 @@ from oauth.errors import UnderstudyError
 RETRY_AFTER = 5  # seconds, where the database cannot be used
 
 
-class DeliveryRefusedError(UnderstudyError):
+class DeliveryError(UnderstudyError):
+    """The platform did not confirm a message. A channel raises one of the four errors below."""
+
+
+class DeliveryRefusedError(DeliveryError):
     """The platform refuses a message and always will.
 
     The outbox makes it a dead letter and says in the conversation that something could not be delivered. A text for one
@@ -21,7 +25,7 @@ class RecipientUnreachableError(DeliveryRefusedError):
     """
 
 
-class DeliveryAmbiguousError(UnderstudyError):
+class DeliveryAmbiguousError(DeliveryError):
     """Nobody knows whether the platform took the message: the answer was lost, or reports a failure of the platform.
 
     The outbox waits and asks `Presenter.was_sent`. A message that arrived counts as sent and one that did not is sent
@@ -30,7 +34,7 @@ class DeliveryAmbiguousError(UnderstudyError):
     """
 
 
-class RetryLaterError(UnderstudyError):
+class RetryLaterError(DeliveryError):
     """The platform did not take the message, and asks to be sent nothing for a while: a rate limit.
 
     The outbox sends nothing to the whole tenant until then. The attempt does not count.

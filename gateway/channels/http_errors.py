@@ -8,7 +8,7 @@ from email.utils import parsedate_to_datetime
 import aiohttp
 import httpx
 
-from gateway.channels.errors import DeliveryAmbiguousError, DeliveryRefusedError, RetryLaterError
+from gateway.channels.errors import DeliveryAmbiguousError, DeliveryError
 from gateway.retries import UNKNOWN_WAIT, bounded_wait
 
 NOT_CONNECTED = (
@@ -32,13 +32,13 @@ def delivery_errors(platform: str, meaning: Meaning) -> Iterator[None]:
         platform: what people call the platform.
 
     Raises:
-        DeliveryRefusedError, DeliveryAmbiguousError, RetryLaterError: as `meaning` says; `DeliveryAmbiguousError` also
-            if the answer was lost or cannot be read, which a library may report by any exception.
+        DeliveryError: as `meaning` says; a `DeliveryAmbiguousError` if the answer was lost or cannot be read, which a
+            library may report by any exception.
         ConnectionError: if the platform could not be reached.
     """
     try:
         yield
-    except (DeliveryRefusedError, DeliveryAmbiguousError, RetryLaterError):
+    except DeliveryError:
         raise
     except Exception as error:
         raise _translated(platform, meaning, error) from error

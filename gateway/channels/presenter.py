@@ -129,7 +129,7 @@ class Presenter(ABC):
             `thread_root`); else `None`.
 
         Raises:
-            DeliveryRefusedError, DeliveryAmbiguousError, RetryLaterError: see the class.
+            DeliveryError: see the class.
         """
 
     async def was_sent(self, delivery: Delivery) -> bool | None:
@@ -177,7 +177,7 @@ class Presenter(ABC):
                 directly, if only `/start answer` (see `HELD_ANSWER`).
 
         Raises:
-            DeliveryRefusedError, DeliveryAmbiguousError, RetryLaterError: see the class.
+            DeliveryError: see the class.
         """
         raise DeliveryRefusedError("this channel sends nothing to one person alone")
 
@@ -202,5 +202,5 @@ class Presenter(ABC):
         In a shared conversation a channel sends it directly, or shows a way to a direct conversation (`SignIn.ticket`).
 
         Raises:
-            DeliveryRefusedError, DeliveryAmbiguousError, RetryLaterError: see the class.
+            DeliveryError: see the class.
         """

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from gateway.channels import DeliveryAmbiguousError, DeliveryRefusedError, Host, Interface, RetryLaterError, check_id
+from gateway.channels import DeliveryError, DeliveryRefusedError, Host, Interface, check_id
 from gateway.channels.refusals import RefusalLog
 from gateway.channels.requests import parse_form, parse_json, read_body, read_form
 from gateway.channels.sentences import COMMAND_NOT_TAKEN, COMMAND_TAKEN
@@ -128,7 +128,7 @@ class Slack(Interface):
                     "Token under OAuth & Permissions at https://api.slack.com/apps."
                 ) from None
             log.warning("Slack did not say which user the bot is: %s", refusal)
-        except (DeliveryAmbiguousError, RetryLaterError, ConnectionError) as error:
+        except (DeliveryError, ConnectionError) as error:
             log.warning("Slack cannot be asked which user the bot is: %s", describe(error))
         return None
 
@@ -198,7 +198,7 @@ class Slack(Interface):
             async with asyncio.timeout(COMMAND_TIMEOUT):
                 await self._workspaces.is_installed(form)  # adds a workspace of an organization that sent nothing yet
                 channel = await self.presenter.direct_channel(form["team_id"], form["user_id"])
-        except (DeliveryRefusedError, DeliveryAmbiguousError, RetryLaterError, ConnectionError, TimeoutError) as error:
+        except (DeliveryError, ConnectionError, TimeoutError) as error:
             log.warning("a slash command was not taken: its direct conversation cannot be opened: %s", describe(error))
             return JSONResponse({"response_type": "ephemeral", "text": COMMAND_NOT_TAKEN})
         await self.host.accept(parse.to_command_event(form, channel))

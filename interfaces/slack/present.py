@@ -7,15 +7,7 @@ from typing import Any
 
 from slack_sdk.web.async_client import AsyncWebClient
 
-from gateway.channels import (
-    Delivery,
-    DeliveryAmbiguousError,
-    DeliveryRefusedError,
-    LiveView,
-    Presenter,
-    RetryLaterError,
-    SignIn,
-)
+from gateway.channels import Delivery, DeliveryAmbiguousError, DeliveryError, LiveView, Presenter, SignIn
 from gateway.channels.sentences import SIGN_IN_TERMS, answer_held, answered_in, sign_in_button, sign_in_request
 from gateway.logs import describe
 from interfaces.slack.errors import slack_errors
@@ -63,7 +55,7 @@ class SlackPresenter(Presenter):
                     return None
                 email: str | None = user.get("profile", {}).get("email")
                 return email
-        except (DeliveryRefusedError, DeliveryAmbiguousError, RetryLaterError, ConnectionError) as error:
+        except (DeliveryError, ConnectionError) as error:
             log.warning(
                 "Slack does not give the e-mail address of %s, who has to send a code instead: %s",
                 identity,
@@ -75,7 +67,7 @@ class SlackPresenter(Presenter):
         """Return the channel of the direct conversation with a person.
 
         Raises:
-            DeliveryRefusedError, RetryLaterError, ConnectionError: if it cannot be opened.
+            DeliveryError, ConnectionError: if it cannot be opened.
         """
         return await _resolved(await self._workspaces.client(tenant), user_id)
 
