@@ -1,4 +1,4 @@
-"""Defer the jobs of conversations in which messages wait, by procrastinate."""
+"""Defer a job for each conversation in which messages wait, with procrastinate."""
 
 from collections.abc import Iterable
 
@@ -11,13 +11,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 QUEUE = "turns"
 TASK = "drain"
 
-# Until the caller's transaction ends, its row locks keep a waiting job from being fetched, and a running one from
-# ending: a job that is fetched later sees the message which that transaction adds.
+# These row locks last until the caller's transaction ends. Until then no worker can fetch a waiting job, nor end a
+# running one: whatever job drains the conversation next sees the message that the transaction adds.
 _FIND_JOBS = text(
     "SELECT id, lock, status FROM procrastinate_jobs WHERE lock = ANY(:locks) AND status IN ('todo', 'doing') "
     "FOR KEY SHARE"
 )
-_NOTIFY = text("SELECT understudy_notify_job_ready(job_id, :queue) FROM unnest(CAST(:job_ids AS bigint[])) AS job_id")
+_NOTIFY_WORKERS = text(
+    "SELECT understudy_notify_job_ready(job_id, :queue) FROM unnest(CAST(:job_ids AS bigint[])) AS job_id"
+)
 
 
 class JobDeferrer:
@@ -48,6 +50,6 @@ class JobDeferrer:
         if jobs:
             raw = await connection.get_raw_connection()
             await self._app.job_manager.batch_defer_jobs_async(jobs, connection=raw.driver_connection)
-        # A worker may have passed over a job that was locked here.
-        if passed_over := [job_id for lock, job_id in waiting.items() if lock not in running]:
-            await connection.execute(_NOTIFY, {"queue": QUEUE, "job_ids": passed_over})
+        # A worker that looked meanwhile has skipped the jobs that are locked here.
+        if skipped := [job_id for lock, job_id in waiting.items() if lock not in running]:
+            await connection.execute(_NOTIFY_WORKERS, {"queue": QUEUE, "job_ids": skipped})
