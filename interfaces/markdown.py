@@ -1,4 +1,4 @@
-"""Markdown, parsed once to a tree that each channel renders as its platform takes text."""
+"""Render markdown, parsed to a tree, as the text of a platform."""
 
 import logging
 import re
@@ -11,8 +11,10 @@ from interfaces.markdown_parser import Parser, TooComplexError, is_allowed, pars
 from toolkits.text import storable
 
 INDENT = "    "
-MARGIN = 128  # units of a part that lists around a line may take: nine, the most that are parsed, of "999999999. "
-MOST_PADDING = 40  # characters: a longer cell of a table does not widen the others of its column
+MARGIN = (
+    128  # units that the marks of lists around a line may take: nine lists, the most that are parsed, of "999999999. "
+)
+MOST_PADDING = 40  # characters: a longer cell of a table does not widen its column
 
 _LANGUAGE = re.compile(r"[\w+#.-]{1,32}")
 
@@ -22,12 +24,13 @@ log = logging.getLogger(__name__)
 
 
 class Renderer(ABC):
-    """Renders markdown as one platform's text, in parts that keep its limit.
+    """Renders markdown as the text of a platform, in parts that keep its limit.
 
-    A part never ends inside a formatted passage: what does not fit is moved on, or loses its format.
+    A part never ends inside formatted text: text that does not fit goes to the next part, or loses its format if it is
+    longer than a part.
 
     Args:
-        limit: the most of one part, in UTF-16 code units.
+        limit: the length of a part, in UTF-16 code units.
     """
 
     def __init__(self, limit: int) -> None:
@@ -51,21 +54,21 @@ class Renderer(ABC):
     def quote(self, text: str) -> str: ...
 
     def render(self, markdown: str) -> list[str]:
-        """Return the parts, none of them empty and none over the limit.
+        """Return the parts of a text. None is empty, and none is over the limit.
 
-        Markdown that is too complex, or fails to render, comes as plain text.
+        Markdown that is too complex or fails to render is returned as plain text.
         """
         markdown = storable(markdown)
         try:
             return self._join(self._blocks(SyntaxTreeNode(parse(_parser, markdown))))
         except TooComplexError as error:
             log.warning("a text of %s characters is shown as plain text: %s", len(markdown), error)
-        except Exception:  # a text that cannot be rendered must not keep its conversation waiting
+        except Exception:  # otherwise the conversation would wait for a text that never renders
             log.exception("a text of %s characters could not be rendered and is shown as plain text", len(markdown))
         return self._join([[*self._fit([], _split(markdown), quoted=False)]])
 
     def _join(self, blocks: Iterable[Iterable[str]]) -> list[str]:
-        """Join lines to parts of at most the limit, with an empty line between two blocks."""
+        """Join the lines of blocks to parts within the limit, with an empty line between two blocks."""
         parts: list[str] = []
         part: list[str] = []
         size = 0
@@ -84,7 +87,7 @@ class Renderer(ABC):
         return [part for part in [*parts, "".join(part)] if part.strip()]
 
     def _blocks(self, parent: SyntaxTreeNode, quoted: bool = False) -> Iterator[list[str]]:
-        """Each block as lines that fit a part, with the marks of a quote around them if they are `quoted`."""
+        """Yield each block as lines that fit into a part; if it is `quoted`, with the marks of a quote around them."""
         for node in parent.children:
             yield list(self._block(node, quoted))
 
@@ -104,7 +107,7 @@ class Renderer(ABC):
                 yield from self._code_blocks("\n".join(_table(node)), "", quoted)
             case "bullet_list" | "ordered_list":
                 yield from self._list(node, quoted)
-            case "blockquote":  # one in another is one: no platform nests them
+            case "blockquote":  # no platform nests them: one in another is part of it
                 lines = (line for block in self._blocks(node, quoted=True) for line in block)
                 yield from lines if quoted else map(self.quote, lines)
             case "hr":
@@ -130,7 +133,7 @@ class Renderer(ABC):
         empty = taken = size("")
         for line in text.split("\n"):
             for piece in _cut(line, room, size):
-                added = size(f"\n{piece}") - empty  # what is escaped or quoted is so line by line
+                added = size(f"\n{piece}") - empty  # escapes and quotes are added line by line
                 if chunk and taken + added > room:
                     yield self.code_block("\n".join(chunk), language)
                     chunk, taken = [], empty
@@ -139,7 +142,7 @@ class Renderer(ABC):
         yield self.code_block("\n".join(chunk), language)
 
     def _fit(self, atoms: list[str], words: list[str], quoted: bool) -> Iterator[str]:
-        """Atoms, which are not to be cut, as lines that fit; or plain words, where an atom does not."""
+        """Yield atoms, which are never cut, as lines that fit; the plain words instead, if an atom does not fit."""
         room = self._limit - MARGIN
         if not atoms or any(self._size(atom, quoted) > room for atom in atoms):
             atoms = [
@@ -192,7 +195,7 @@ class Renderer(ABC):
                 return self._inline(node.children) if node.children else self.escape(node.content)
 
     def _linked(self, text: str, address: str) -> str:
-        """A link; or text, where a platform may take the address for more, like Slack `!channel`."""
+        """Return a link; plain text for an address that a platform may act on, as Slack does on `!channel`."""
         if is_allowed(address):
             return self.link(text if text.strip() else self.escape(address), address)
         return f"{text} ({self.escape(address)})" if address else text
@@ -205,7 +208,7 @@ class Renderer(ABC):
 
 
 class MarkRenderer(Renderer):
-    """Text with marks around what is formatted, as Slack and WhatsApp take it: *bold*, _italic_, `code`."""
+    """Renders formats as marks around the text, as Slack and WhatsApp read them: *bold*, _italic_, `code`."""
 
     def bold(self, text: str) -> str:
         return f"*{text}*"
@@ -224,6 +227,7 @@ class MarkRenderer(Renderer):
 
 
 def _plain(node: SyntaxTreeNode) -> str:
+    """Return the text of a node without its formats."""
     if node.type in ("softbreak", "hardbreak"):
         return "\n"
     if node.children:
@@ -232,6 +236,7 @@ def _plain(node: SyntaxTreeNode) -> str:
 
 
 def _table(table: SyntaxTreeNode) -> list[str]:
+    """Return a table as lines of plain text with padded columns."""
     rows = [[_plain(cell) for cell in row.children] for section in table.children for row in section.children]
     widths = [min(max(map(len, column)), MOST_PADDING) for column in zip(*rows, strict=True)]
     lines = [" | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
@@ -239,7 +244,7 @@ def _table(table: SyntaxTreeNode) -> list[str]:
 
 
 def _split(text: str) -> list[str]:
-    """Words, each with the white space that follows it."""
+    """Return the words of a text, each with the white space that follows it."""
     words: list[str] = []
     for piece in text.splitlines(keepends=True):
         words += [f"{word} " for word in piece.split(" ")[:-1]] + [piece.split(" ")[-1]]
@@ -247,11 +252,13 @@ def _split(text: str) -> list[str]:
 
 
 def _size(text: str) -> int:
+    """Return the number of UTF-16 code units of a text."""
     return len(text.encode("utf-16-le")) // 2
 
 
 def _cut(word: str, room: int, size: Callable[[str], int]) -> Iterator[str]:
-    length = max(room // 8, 1)  # an escaped character takes six units at the most
+    """Yield the pieces of a word, each of a size that fits into the room."""
+    length = max(room // 8, 1)  # an escaped character has six units at most
     start = 0
     while len(word) - start > room or size(word[start:]) > room:
         yield word[start : start + length]

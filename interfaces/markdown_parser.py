@@ -1,4 +1,4 @@
-"""Parse markdown that nobody vouches for, within limits that keep its rendering cheap."""
+"""Parse untrusted markdown, within limits that keep it cheap to parse and render."""
 
 import re
 from collections.abc import Callable, Iterable
@@ -10,7 +10,7 @@ from markdown_it.token import Token
 
 from oauth.errors import UnderstudyError
 
-MOST_CHARACTERS = 100_000  # of a text that is parsed: a second or two, in the worst case
+MOST_CHARACTERS = 100_000  # of a text that is parsed, which takes a second or two in the worst case
 MOST_CELLS = 3000  # of one table
 MOST_NESTED = 20  # blocks in blocks, or formats in formats
 
@@ -18,16 +18,16 @@ _ADDRESS = re.compile(r"(?:https?://|mailto:|tel:).", re.IGNORECASE)
 
 
 class TooComplexError(UnderstudyError):
-    """The markdown is beyond a limit: it is to be shown as plain text."""
+    """The markdown is beyond a limit. Show it as plain text."""
 
 
 class Parser(MarkdownIt):
     """A parser for CommonMark with tables and strikethrough, in which HTML is text.
 
     Args:
-        takes: returns whether an address makes a link; what is written around another one stays text. By default all
-            do but a few that markdown-it knows as dangerous.
-        images: whether an image is one, and not a link.
+        takes: returns whether an address makes a link; markdown around any other address stays text. By default all
+            addresses do, except those that markdown-it knows to be dangerous.
+        images: whether `![text](address)` is an image; otherwise it is a link.
     """
 
     def __init__(self, takes: Callable[[str], bool] | None = None, *, images: bool = True) -> None:
@@ -37,7 +37,7 @@ class Parser(MarkdownIt):
         self.block.ruler.at("table", _table, {"alt": ["paragraph", "reference"]})
         if not images:
             self.disable("image")
-        self.parse("a")  # compiles its rules, which two threads must not do at once
+        self.parse("a")  # compiles the rules now, as two threads must not do so at once
 
     def validateLink(self, url: str) -> bool:  # noqa: N802 - named by markdown-it
         return self._takes(url)
@@ -62,7 +62,7 @@ def is_allowed(address: str) -> bool:
 
 
 def _table(state: StateBlock, start: int, end: int, silent: bool) -> bool:
-    """Parse a table as markdown-it does, which fills up short rows with up to 65,536 cells by itself."""
+    """Parse a table as markdown-it does, within a limit: by itself it fills up short rows with up to 65,536 cells."""
     if not table(state, start, end, True):
         return False
     if silent:
@@ -72,15 +72,19 @@ def _table(state: StateBlock, start: int, end: int, silent: bool) -> bool:
     while start + rows < end and not state.isEmpty(start + rows):
         rows += 1
         if rows * columns > MOST_CELLS:
-            raise TooComplexError(f"a table has more than {MOST_CELLS} cells")
+            raise TooComplexError(f"it has a table of more than {MOST_CELLS} cells")
     return table(state, start, end, False)
 
 
 def _check_nesting(tokens: Iterable[Token]) -> None:
-    """Refuse what markdown-it leaves out (blocks) or does not limit (emphasis) where it is nested too deeply."""
+    """Refuse deep nesting, of which markdown-it drops blocks and does not limit emphasis.
+
+    Raises:
+        TooComplexError: if something is nested too deeply.
+    """
     depth = 0
     for token in tokens:
         depth += token.nesting
         if depth >= MOST_NESTED:
-            raise TooComplexError(f"something is nested {MOST_NESTED} deep")
+            raise TooComplexError(f"it is nested {MOST_NESTED} levels deep")
         _check_nesting(token.children or ())

@@ -1,3 +1,5 @@
+"""OpenAI's ChatKit, in a page of a host application."""
+
 from interfaces.chatkit.interface import ChatKit
 from interfaces.chatkit.parse import Person
 

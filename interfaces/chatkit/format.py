@@ -1,4 +1,4 @@
-"""Markdown that ChatKit renders in the page: https://openai.github.io/chatkit-js/"""
+"""Check markdown that ChatKit renders in the page: https://openai.github.io/chatkit-js/"""
 
 import logging
 import re
@@ -12,7 +12,7 @@ from toolkits.text import storable
 
 _PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
 
-_parser = Parser(takes=lambda _: True)  # each is looked at below
+_parser = Parser(takes=lambda _: True)  # every address is checked below
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +24,7 @@ def to_markdown(markdown: str) -> str:
         tokens = parse(_parser, markdown)
     except TooComplexError as error:
         log.warning("a text of %s characters is shown as plain text: %s", len(markdown), error)
-    except Exception:  # a text that cannot be rendered must not keep its conversation waiting
+    except Exception:  # otherwise the conversation would wait for a text that never renders
         log.exception("a text of %s characters could not be parsed and is shown as plain text", len(markdown))
     else:
         if all(map(_is_harmless, _addresses(tokens))):
@@ -33,6 +33,7 @@ def to_markdown(markdown: str) -> str:
 
 
 def _addresses(tokens: Iterable[Token]) -> Iterator[str]:
+    """Yield the addresses of links and images."""
     for token in tokens:
         address = token.attrGet("href") or token.attrGet("src")
         if address is not None:
@@ -41,7 +42,7 @@ def _addresses(tokens: Iterable[Token]) -> Iterator[str]:
 
 
 def _is_harmless(address: str) -> bool:
-    """Return whether an address is allowed, or one in the host application, which has no scheme."""
+    """Return whether an address is allowed, or has no scheme and so leads into the host application."""
     try:
         return is_allowed(address) or not urlsplit(address).scheme
     except ValueError:

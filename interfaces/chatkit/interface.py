@@ -1,3 +1,5 @@
+"""The endpoint that ChatKit calls, and the life of the channel."""
+
 from collections.abc import Awaitable, Callable, Sequence
 from inspect import iscoroutinefunction
 from pkgutil import resolve_name
@@ -20,10 +22,10 @@ if TYPE_CHECKING:
     from interfaces.chatkit.server import GatewayChatKitServer
 
 Authenticate = Callable[[Request], Awaitable[Person | None]]
-"""Who a request comes from, by the host application's own session; `None` if that is nobody."""
+"""Returns the person that a request comes from, by the host application's own session; `None` if it is nobody."""
 
 # https://openai.github.io/chatkit-python/api/chatkit/types/
-TAKEN = frozenset(
+SUPPORTED = frozenset(
     {
         "items.list",
         "threads.add_user_message",
@@ -40,11 +42,11 @@ TAKEN = frozenset(
 class ChatKit(Interface):
     """A server for OpenAI's ChatKit, in a web application that knows its people: https://openai.github.io/chatkit-js/
 
-    Its `api.url` in the page is `/chatkit` at the gateway's address. Each person has threads of their own.
+    In the page, `api.url` is `/chatkit` at the gateway's address. Each person has threads of their own.
 
     Args:
-        authenticate: who a request comes from, or where such a function is, as `package.module:function`. ChatKit's
-            requests have what the page's `fetch` adds to them: a cookie, a header.
+        authenticate: an async function that returns the person that a request comes from, or its place, as
+            `package.module:function`. A request has the cookies and headers that the page's `fetch` gives it.
 
     Raises:
         SettingError: if there is no such function, or the extra `openai-chatkit` is not installed.
@@ -57,7 +59,10 @@ class ChatKit(Interface):
     def __init__(self, authenticate: Authenticate | str) -> None:
         self._authenticate = _resolved(authenticate) if isinstance(authenticate, str) else authenticate
         if not iscoroutinefunction(self._authenticate) and not iscoroutinefunction(type(self._authenticate).__call__):
-            raise SettingError(f"ChatKit(authenticate={authenticate!r}) is no async function: it tells who asks.")
+            raise SettingError(
+                f"ChatKit(authenticate={authenticate!r}) is no async function. "
+                "Give it one that returns the person of a request."
+            )
         try:
             import chatkit.server  # noqa: F401 - the rest is imported where it is used: it takes a moment
         except ImportError as error:
@@ -85,7 +90,7 @@ class ChatKit(Interface):
         return parse.to_message(payload)
 
     async def _receive(self, request: Request) -> Response:
-        # A page of another site can send no JSON here, whatever cookies its visitor has.
+        # A page of another site cannot send JSON here, whatever cookies its visitor has.
         # https://fetch.spec.whatwg.org/#cors-safelisted-request-header
         if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
             raise HTTPException(415)
@@ -97,15 +102,20 @@ class ChatKit(Interface):
         fields, body = parse_json(await read_body(request))
         kind = fields.get("type")
         if not isinstance(kind, str):
-            raise HTTPException(400, "This is no request of ChatKit's.")
-        if kind not in TAKEN:
-            raise HTTPException(400, f"{kind[:40]} is not taken here.")
+            raise HTTPException(400, "This request has no type.")
+        if kind not in SUPPORTED:
+            raise HTTPException(400, f"The request {kind[:40]} is not supported here.")
         parse.check_params(fields.get("params"))
         return await self._server.answer(body.encode(), person)
 
 
 def _resolved(name: str) -> Authenticate:
+    """Import a function by its place.
+
+    Raises:
+        SettingError: if it is not there.
+    """
     try:
         return resolve_name(name)  # type: ignore[no-any-return]
     except (ImportError, AttributeError, ValueError) as error:
-        raise SettingError(f"ChatKit(authenticate={name!r}) is no function that can be had: {error}.") from None
+        raise SettingError(f"ChatKit(authenticate={name!r}) cannot be imported: {error}.") from None

@@ -1,4 +1,4 @@
-"""What happens in a turn, as ChatKit shows it: https://openai.github.io/chatkit-python/guides/respond-to-user-message/"""
+"""Show a running turn as ChatKit's events: https://openai.github.io/chatkit-python/guides/respond-to-user-message/"""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -28,20 +28,20 @@ from gateway.runs.events import PhaseEnded, PhaseStarted, TextDelta, ToolEnded, 
 
 
 class LiveItems:
-    """The items of a turn that runs: a workflow for each phase, with what is in it as tasks; and the text up to now.
+    """The items of a running turn: the text so far, and a workflow for each phase, with its calls and phases as tasks.
 
-    A call outside of all phases is told as progress, which leaves nothing behind.
+    A call outside of all phases is shown as progress, which leaves no item behind.
     """
 
     def __init__(self, thread_id: str) -> None:
         self._thread_id = thread_id
         self._workflow: WorkflowItem | None = None
-        self._running: list[tuple[str, int]] = []  # what runs in it, by label or call id, and the number of its task
+        self._running: list[tuple[str, int]] = []  # the label or call id of each running task, and its number
         self._phase = ""
         self._draft: AssistantMessageItem | None = None
 
     def events(self, event: TurnEvent) -> Iterator[ThreadStreamEvent]:
-        """What there is to tell of something that happened."""
+        """Yield ChatKit's events for an event of the turn."""
         match event:
             case TextDelta(text):
                 yield from self._write(text)
@@ -67,18 +67,18 @@ class LiveItems:
                 yield from self._end_task(call_id, tool)
 
     def done(self, item: AssistantMessageItem) -> Iterator[ThreadStreamEvent]:
-        """What was said at last, in the place of the text up to now."""
+        """Yield the answer, in the place of the text so far."""
         if self._draft is not None:
             item, self._draft = item.model_copy(update={"id": self._draft.id}), None
         yield ThreadItemDoneEvent(item=item)
 
     def close(self) -> Iterator[ThreadStreamEvent]:
-        """Ends what was left open: the turn waits for something, or was interrupted."""
+        """End what is open, as the turn waits for something or was interrupted."""
         yield from self.drop_draft()
         yield from self._end(self._phase)
 
     def drop_draft(self) -> Iterator[ThreadStreamEvent]:
-        """Takes away text that was not the answer: something else follows it."""
+        """Remove the text so far: something follows it, so it was not the answer."""
         if self._draft is not None:
             yield ThreadItemRemovedEvent(item_id=self._draft.id)
             self._draft = None

@@ -1,4 +1,4 @@
-"""What a person writes in ChatKit, as it is stored: https://openai.github.io/chatkit-python/"""
+"""Read what a person writes in ChatKit, and how it is stored: https://openai.github.io/chatkit-python/"""
 
 import json
 from dataclasses import dataclass
@@ -17,14 +17,15 @@ LONGEST_TITLE = 500  # characters
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Who a request comes from, as the host application knows it.
+    """A person, as the host application knows them.
 
     Args:
+        user_id: unique in the tenant.
         name: what the agent is told they are called.
-        tenant: tells apart the customers of a host application that serves several; ids are unique in it.
+        tenant: the customer of a host application that serves several.
 
     Raises:
-        ValueError: if there is no id.
+        ValueError: if an id is empty.
     """
 
     user_id: str
@@ -33,7 +34,7 @@ class Person:
 
     def __post_init__(self) -> None:
         if not self.user_id or not self.tenant:
-            raise ValueError("a person without an id could be anybody")
+            raise ValueError("a Person needs a user_id and a tenant: one without an id could be anybody")
 
     @property
     def identity(self) -> Identity:
@@ -41,29 +42,31 @@ class Person:
 
 
 def check_params(params: object) -> None:
-    """Check the parameters of a request that ChatKit's own types leave open.
+    """Check the parameters of a request that ChatKit's own types do not limit.
 
     Raises:
-        MalformedEventError: if an id is none.
+        MalformedEventError: if an id cannot be stored.
         HTTPException: 400 if a page or a title is too long.
     """
     if not isinstance(params, dict):
-        return  # there are none, or ChatKit says what is wrong with them
+        return  # ChatKit's types refuse it, if the request needs some
     for name in ("thread_id", "item_id", "after"):
         if params.get(name) is not None:
             check_id(name, params[name])
     limit, title = params.get("limit"), params.get("title")
     if limit is not None and (type(limit) is not int or not 1 <= limit <= MOST_LISTED):
-        raise HTTPException(400, f"limit is a number from 1 to {MOST_LISTED}.")
+        raise HTTPException(400, f"limit has to be a number from 1 to {MOST_LISTED}.")
     if isinstance(title, str) and len(title) > LONGEST_TITLE:
         raise HTTPException(400, f"A title has at most {LONGEST_TITLE} characters.")
 
 
 def conversation_of(person: Person, thread_id: str) -> Conversation:
+    """Return the conversation of a thread."""
     return Conversation(CHANNEL, person.tenant, thread_id, shared=False)
 
 
 def to_event(person: Person, thread_id: str, message_id: str, text: str) -> Event:
+    """Return a message in a thread as an event."""
     fields = {
         "id": message_id,
         "thread_id": thread_id,
@@ -77,6 +80,7 @@ def to_event(person: Person, thread_id: str, message_id: str, text: str) -> Even
 
 
 def to_message(payload: str) -> Message:
+    """Return a stored message in channel-neutral form."""
     fields = json.loads(payload)
     person, text = Person(fields["user_id"], fields["name"], fields["tenant"]), fields["text"].strip()
     command, argument = command_in(text)

@@ -1,3 +1,5 @@
+"""Publish what happens in a turn to the processes that have a stream open."""
+
 import json
 from collections.abc import Iterator
 
@@ -6,12 +8,12 @@ from gateway.runs.events import PhaseEnded, PhaseStarted, TextDelta, ToolEnded, 
 from interfaces.chatkit.format import to_markdown
 from toolkits import Conversation, Message
 
-SAID = json.dumps(["Said"])
-"""What is published when something was said: it is in the transcript."""
+TRANSCRIPT_CHANGED = json.dumps(["Said"])
+"""Published when the transcript has changed."""
 
 LONGEST_DELTA = 1000  # characters of text that are published at once
 
-# What is shown of each event. The rest, like what a tool is called with, is not told to other processes.
+# The fields of each event that are shown. Others, like the arguments of a tool, are not published to other processes.
 _SHOWN: dict[type[TurnEvent], tuple[str, ...]] = {
     TextDelta: ("text",),
     PhaseStarted: ("label",),
@@ -23,7 +25,11 @@ _BY_NAME = {kind.__name__: kind for kind in _SHOWN}
 
 
 class ChatKitPresenter(Presenter):
-    """Tells the open streams of a thread what happens. What was said is in the transcript, which they read."""
+    """Publishes what happens to the open streams of a thread, which read answers in the transcript.
+
+    Attributes:
+        host: the gateway, while the channel runs.
+    """
 
     streams = True
 
@@ -38,13 +44,15 @@ class ChatKitPresenter(Presenter):
         return [to_markdown(markdown)]
 
     async def send_text(self, conversation: Conversation, text: str, reply_to: str, *, key: str) -> None:
-        await self._publish(conversation, SAID)
+        await self._publish(conversation, TRANSCRIPT_CHANGED)
 
     async def was_sent(self, delivery: Delivery) -> bool | None:
-        return True  # it is in the transcript, whether anybody listened or not
+        return True  # it is in the transcript, whether a stream was open or not
 
     async def send_sign_in(self, sign_in: SignIn) -> None:
-        await self._publish(sign_in.conversation, SAID)  # the link is made for who reads it
+        await self._publish(
+            sign_in.conversation, TRANSCRIPT_CHANGED
+        )  # the link is made when its person reads the transcript
 
     async def _publish(self, conversation: Conversation, message: str) -> None:
         if self.host is not None:
@@ -52,13 +60,14 @@ class ChatKitPresenter(Presenter):
 
 
 def decoded(message: str) -> TurnEvent | None:
-    """What happened; `None` where something was said."""
+    """Return the event of the turn that was published; `None` if it was a change of the transcript."""
     name, *values = json.loads(message)
     kind = _BY_NAME.get(name)
     return None if kind is None else kind(**dict(zip(_SHOWN[kind], values, strict=True)))
 
 
 def _encoded(event: TurnEvent) -> Iterator[str]:
+    """Yield what is published of an event of the turn."""
     if isinstance(event, TextDelta):
         for start in range(0, len(event.text), LONGEST_DELTA):
             yield json.dumps(["TextDelta", event.text[start : start + LONGEST_DELTA]], ensure_ascii=False)

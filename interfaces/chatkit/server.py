@@ -34,75 +34,78 @@ from gateway.logs import describe
 from interfaces.chatkit import parse
 from interfaces.chatkit.live import LiveItems
 from interfaces.chatkit.parse import Person
-from interfaces.chatkit.present import SAID, decoded
+from interfaces.chatkit.present import TRANSCRIPT_CHANGED, decoded
 
-LOOK_EVERY = 1.0  # seconds: what is told may be lost, and the transcript is not
+POLL_INTERVAL = 1.0  # seconds between two looks at the transcript: what is published may be lost
 LONGEST_STREAM = 600.0  # seconds
 LONGEST_TITLE = 60  # characters
 
 HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "X-Accel-Buffering": "no"}
 
-# What an image's address says is told to its host: a mail must not have the model write one.
+# The address of an image tells its host something, and a mail may make a model write one.
 NO_IMAGES: list[str] = []
 
-NOT_TAKEN = "I could not take your message. Please send it again."
-LATER = "This takes longer. The answer will be here when it is ready."
+NOT_ACCEPTED = "I could not take your message just now. Please send it again."
+LATER = "This takes a while. You will find the answer here when it is ready."
 ASKED_TO_SIGN_IN = "You were asked to connect an account here."
 
 log = logging.getLogger(__name__)
 
 
 def _is_fault(record: logging.LogRecord) -> bool:
-    """Return whether a record of ChatKit's is of more than a request that is refused here."""
+    """Return whether a log record is about more than a request that is refused here."""
     error = record.exc_info[1] if record.exc_info else None
     return not isinstance(error, (MalformedEventError, EventNotAcceptedError, NotFoundError))
 
 
-logging.getLogger("chatkit").addFilter(_is_fault)  # it logs an error, and raises it to be answered
+logging.getLogger("chatkit").addFilter(_is_fault)  # it logs every error that it raises
 
 
-class Visit:
-    """One request of one person, while it is answered."""
+class RequestState:
+    """The state of one request while it is answered: what ChatKit calls its context."""
 
     def __init__(self, person: Person) -> None:
         self.person = person
         self.updates: asyncio.Queue[str | None] | None = None
-        self.known: set[str] = set()  # the ids of the entries of the transcript that were there before
-        self.open = ExitStack()
-        self.begins = ""  # the id of the thread that it begins
+        self.known: set[str] = set()  # the ids of the transcript's entries that the page has
+        self.stack = ExitStack()  # holds the subscription to updates
+        self.new_thread = ""  # the id of the thread that it begins
 
 
-class TranscriptStore(Store[Visit]):
-    """What was said in a person's threads. A message that is added is one to the agent; its answers come by the outbox.
+class TranscriptStore(Store[RequestState]):
+    """ChatKit's store, over the transcripts of a person's threads.
 
-    Items that are done are in the transcript already, so that nothing is added here but messages.
+    Adding a person's message commits it to the inbox. Nothing else is added: what the agent says is in the transcript
+    by the time ChatKit is told of it.
     """
 
     def __init__(self, host: Host) -> None:
         self._host = host
 
-    def generate_thread_id(self, context: Visit) -> str:
-        context.begins = f"thr_{uuid4().hex}"  # ChatKit's own ids are 32 bits, of which two soon are the same
-        return context.begins
+    def generate_thread_id(self, context: RequestState) -> str:
+        context.new_thread = f"thr_{uuid4().hex}"  # ChatKit's own ids have 32 bits, so that two would soon be the same
+        return context.new_thread
 
-    def generate_item_id(self, item_type: StoreItemType, thread: ThreadMetadata, context: Visit) -> str:
+    def generate_item_id(self, item_type: StoreItemType, thread: ThreadMetadata, context: RequestState) -> str:
         return f"{item_type}_{uuid4().hex}"
 
-    async def save_thread(self, thread: ThreadMetadata, context: Visit) -> None:
+    async def save_thread(self, thread: ThreadMetadata, context: RequestState) -> None:
         identity = context.person.identity
-        if thread.id == context.begins:
-            context.begins = ""
+        if thread.id == context.new_thread:
+            context.new_thread = ""
             await self._host.threads.create(identity, thread.id, thread.title or "")
-        else:  # nothing, where it was deleted meanwhile
+        else:  # nothing happens if it was deleted meanwhile
             await self._host.threads.rename(identity, thread.id, thread.title or "")
 
-    async def load_thread(self, thread_id: str, context: Visit) -> ThreadMetadata:
+    async def load_thread(self, thread_id: str, context: RequestState) -> ThreadMetadata:
         found = await self._host.threads.load(context.person.identity, thread_id)
         if found is None:
             raise NotFoundError(f"there is no thread {thread_id!r}")
         return _metadata(found)
 
-    async def load_threads(self, limit: int, after: str | None, order: str, context: Visit) -> Page[ThreadMetadata]:
+    async def load_threads(
+        self, limit: int, after: str | None, order: str, context: RequestState
+    ) -> Page[ThreadMetadata]:
         found, has_more = await self._host.threads.page(
             context.person.identity, after=after, limit=limit, newest_first=order == "desc"
         )
@@ -110,11 +113,11 @@ class TranscriptStore(Store[Visit]):
             data=[_metadata(each) for each in found], has_more=has_more, after=found[-1].id if has_more else None
         )
 
-    async def delete_thread(self, thread_id: str, context: Visit) -> None:
+    async def delete_thread(self, thread_id: str, context: RequestState) -> None:
         await self._host.threads.delete(context.person.identity, thread_id)
 
     async def load_thread_items(
-        self, thread_id: str, after: str | None, limit: int, order: str, context: Visit
+        self, thread_id: str, after: str | None, limit: int, order: str, context: RequestState
     ) -> Page[ThreadItem]:
         await self.load_thread(thread_id, context)
         items = await self.items(thread_id, context)
@@ -125,34 +128,34 @@ class TranscriptStore(Store[Visit]):
         has_more = began + limit < len(items)
         return Page(data=page, has_more=has_more, after=page[-1].id if has_more else None)
 
-    async def add_thread_item(self, thread_id: str, item: ThreadItem, context: Visit) -> None:
+    async def add_thread_item(self, thread_id: str, item: ThreadItem, context: RequestState) -> None:
         if isinstance(item, UserMessageItem):
             await self.submit(thread_id, item.id, _text(item), context)
 
-    async def load_item(self, thread_id: str, item_id: str, context: Visit) -> ThreadItem:
+    async def load_item(self, thread_id: str, item_id: str, context: RequestState) -> ThreadItem:
         await self.load_thread(thread_id, context)
         found = next((item for item in await self.items(thread_id, context) if item.id == item_id), None)
         if found is None:
             raise NotFoundError(f"there is no item {item_id!r}")
         return found
 
-    async def save_item(self, thread_id: str, item: ThreadItem, context: Visit) -> None:
-        return  # nothing that was said changes
+    async def save_item(self, thread_id: str, item: ThreadItem, context: RequestState) -> None:
+        return  # what was said does not change
 
-    async def delete_thread_item(self, thread_id: str, item_id: str, context: Visit) -> None:
-        return  # what was said stays: a retry is a message again
+    async def delete_thread_item(self, thread_id: str, item_id: str, context: RequestState) -> None:
+        return  # what was said stays: a retry is a new message
 
-    async def save_attachment(self, attachment: Attachment, context: Visit) -> None:
+    async def save_attachment(self, attachment: Attachment, context: RequestState) -> None:
         raise NotFoundError("attachments are not taken")
 
-    async def load_attachment(self, attachment_id: str, context: Visit) -> Attachment:
+    async def load_attachment(self, attachment_id: str, context: RequestState) -> Attachment:
         raise NotFoundError("attachments are not taken")
 
-    async def delete_attachment(self, attachment_id: str, context: Visit) -> None:
+    async def delete_attachment(self, attachment_id: str, context: RequestState) -> None:
         raise NotFoundError("attachments are not taken")
 
-    async def submit(self, thread_id: str, message_id: str, text: str, context: Visit) -> None:
-        """Commits a message to the inbox, and listens to what becomes of it from before that.
+    async def submit(self, thread_id: str, message_id: str, text: str, context: RequestState) -> None:
+        """Commit a message to the inbox, after subscribing to the updates of its thread.
 
         Raises:
             EventNotAcceptedError: if it could not be committed.
@@ -162,16 +165,19 @@ class TranscriptStore(Store[Visit]):
         if thread.title is None:
             await self._host.threads.rename(context.person.identity, thread_id, _shortened(text))
         context.known = {entry.id for entry in await self._host.transcript(conversation)}
-        context.updates = context.open.enter_context(await self._host.subscribe(conversation))
+        context.updates = context.stack.enter_context(await self._host.subscribe(conversation))
         await self._host.accept(parse.to_event(context.person, thread_id, message_id, text))
 
-    async def items(self, thread_id: str, context: Visit) -> list[ThreadItem]:
-        """What was said in a thread, oldest first."""
+    async def items(self, thread_id: str, context: RequestState) -> list[ThreadItem]:
+        """Return the items of a thread, oldest first."""
         entries = await self._host.transcript(parse.conversation_of(context.person, thread_id))
         return [await self.item(entry, thread_id, context, is_last=entry is entries[-1]) for entry in entries]
 
-    async def item(self, entry: TranscriptEntry, thread_id: str, context: Visit, *, is_last: bool) -> ThreadItem:
-        """What a person reads of an entry. A link to sign in by is made when it is read, if nothing follows it."""
+    async def item(self, entry: TranscriptEntry, thread_id: str, context: RequestState, *, is_last: bool) -> ThreadItem:
+        """Return an entry of the transcript as an item.
+
+        A request to sign in gets a new link whenever it is read, as long as nothing follows it.
+        """
         if entry.payload is not None:
             message = parse.to_message(entry.payload)
             return UserMessageItem(
@@ -190,8 +196,8 @@ class TranscriptStore(Store[Visit]):
         return AssistantMessageItem(id=entry.id, thread_id=thread_id, created_at=entry.at, content=content)
 
 
-class GatewayChatKitServer(ChatKitServer[Visit]):
-    """Answers ChatKit's requests of one person at a time, who is the one that the host application vouches for."""
+class GatewayChatKitServer(ChatKitServer[RequestState]):
+    """Answers ChatKit's requests, each for the person that the host application vouches for."""
 
     store: TranscriptStore
 
@@ -199,47 +205,47 @@ class GatewayChatKitServer(ChatKitServer[Visit]):
         super().__init__(TranscriptStore(host))
         self._host = host
 
-    def get_stream_options(self, thread: ThreadMetadata, context: Visit) -> StreamOptions:
-        return StreamOptions(allow_cancel=False)  # a message that was taken is answered
+    def get_stream_options(self, thread: ThreadMetadata, context: RequestState) -> StreamOptions:
+        return StreamOptions(allow_cancel=False)  # a message that was accepted is answered
 
-    async def handle_stream_cancelled(self, thread: ThreadMetadata, pending_items: Any, context: Visit) -> None:
-        return  # who left finds the answer in the thread
+    async def handle_stream_cancelled(self, thread: ThreadMetadata, pending_items: Any, context: RequestState) -> None:
+        return  # a person who left finds the answer in the thread
 
     async def answer(self, body: bytes, person: Person) -> Response:
-        """Answers one request.
+        """Answer one request.
 
         Raises:
-            HTTPException: 400 if it is none, 404 if it is about what that person does not have.
+            HTTPException: 400 if it is malformed, 404 if it is about something that the person does not have.
             EventNotAcceptedError: if a message could not be committed.
         """
-        visit = Visit(person)
+        state = RequestState(person)
         try:
-            result = await self.process(body, visit)
+            result = await self.process(body, state)
             if isinstance(result, NonStreamingResult):
                 return Response(result.json, media_type="application/json", headers=HEADERS)
             events = result.json_events
-            first = await anext(events)  # what is refused is refused before anything is answered
+            first = await anext(events)  # a request is refused before the answer begins
         except BaseException as error:
-            visit.open.close()
+            state.stack.close()
             if isinstance(error, (NotFoundError, StopAsyncIteration)):
                 raise HTTPException(404, str(error)) from None
             if isinstance(error, ValueError):
                 log.warning("a request was refused: %s", describe(error))
                 raise HTTPException(400, str(error)) from None
             raise
-        return StreamingResponse(_stream(first, events, visit), media_type="text/event-stream", headers=HEADERS)
+        return StreamingResponse(_stream(first, events, state), media_type="text/event-stream", headers=HEADERS)
 
     async def respond(
-        self, thread: ThreadMetadata, input_user_message: UserMessageItem | None, context: Visit
+        self, thread: ThreadMetadata, input_user_message: UserMessageItem | None, context: RequestState
     ) -> AsyncIterator[ThreadStreamEvent]:
-        """What happens until nothing in the thread is being answered any more.
+        """Yield what happens in a thread until nothing in it is being answered any more.
 
-        That is more than the answer to one message where it lets others go on: the code that ends a sign-in.
+        A message may bring several answers: the code that ends a sign-in lets the message before it go on.
         """
-        if context.updates is None and input_user_message is not None:  # to be tried again
+        if context.updates is None and input_user_message is not None:  # a retry
             message_id = self.store.generate_item_id("message", thread, context)
             await self.store.submit(thread.id, message_id, _text(input_user_message), context)
-        # A thread that has just begun: the page is told of what is changed here.
+        # ChatKit tells the page what changes in a new thread from here on.
         thread.allowed_image_domains = NO_IMAGES
         if thread.title is None and input_user_message is not None:
             thread.title = _shortened(_text(input_user_message))
@@ -254,7 +260,7 @@ class GatewayChatKitServer(ChatKitServer[Visit]):
                     yield event
                 continue
             is_busy = await self._host.is_busy(parse.conversation_of(context.person, thread.id))
-            for item in await self._new(thread.id, context):
+            for item in await self._new_answers(thread.id, context):
                 for event in live.done(item):
                     yield event
         for event in live.close():
@@ -262,7 +268,7 @@ class GatewayChatKitServer(ChatKitServer[Visit]):
         if is_busy:
             yield NoticeEvent(level="info", message=LATER)
 
-    async def _new(self, thread_id: str, context: Visit) -> Sequence[AssistantMessageItem]:
+    async def _new_answers(self, thread_id: str, context: RequestState) -> Sequence[AssistantMessageItem]:
         entries = await self._host.transcript(parse.conversation_of(context.person, thread_id))
         new = [entry for entry in entries if entry.id not in context.known]
         context.known.update(entry.id for entry in new)
@@ -272,27 +278,27 @@ class GatewayChatKitServer(ChatKitServer[Visit]):
         return [item for item in items if isinstance(item, AssistantMessageItem)]
 
 
-async def _stream(first: bytes, rest: AsyncIterator[bytes], visit: Visit) -> AsyncIterator[bytes]:
-    with visit.open:
+async def _stream(first: bytes, rest: AsyncIterator[bytes], state: RequestState) -> AsyncIterator[bytes]:
+    with state.stack:
         yield first
         try:
             async for event in rest:
                 yield event
         except (EventNotAcceptedError, NotFoundError) as error:
             refused = ErrorEvent(
-                message=NOT_TAKEN if isinstance(error, EventNotAcceptedError) else str(error), allow_retry=True
+                message=NOT_ACCEPTED if isinstance(error, EventNotAcceptedError) else str(error), allow_retry=True
             )
             yield b"data: " + refused.model_dump_json(exclude_none=True).encode() + b"\n\n"
 
 
 async def _next(updates: asyncio.Queue[str | None] | None) -> str | None:
-    """The next update; that something may have been said, if none comes for a while."""
+    """Return the next update; if none comes for a while, that the transcript may have changed."""
     assert updates is not None
     try:
-        async with asyncio.timeout(LOOK_EVERY):
+        async with asyncio.timeout(POLL_INTERVAL):
             return await updates.get()
     except TimeoutError:
-        return SAID
+        return TRANSCRIPT_CHANGED
 
 
 def _metadata(thread: Thread) -> ThreadMetadata:
@@ -302,10 +308,12 @@ def _metadata(thread: Thread) -> ThreadMetadata:
 
 
 def _text(item: UserMessageItem) -> str:
+    """Return the text of a message, with what it quotes."""
     text = "".join(part.text for part in item.content)
     return f"> {item.quoted_text}\n\n{text}" if item.quoted_text else text
 
 
 def _shortened(text: str) -> str:
+    """Return a text as a title."""
     line = " ".join(text.split())
     return line if len(line) <= LONGEST_TITLE else f"{line[: LONGEST_TITLE - 1]}…"

@@ -1,3 +1,5 @@
+"""Telegram, by its Bot API."""
+
 from interfaces.telegram.interface import Telegram
 
 __all__ = ["Telegram"]

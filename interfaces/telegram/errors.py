@@ -14,11 +14,11 @@ def telegram_errors() -> AbstractContextManager[None]:
 
 
 def _meaning(error: Exception) -> Exception | None:
-    """Return what an error of `send_message` means for what was to be sent.
+    """Return the delivery error for an error of `send_message`.
 
-    An answer of Telegram's own that says `"ok": false` means that it was not done, and is an error without a cause
-    (https://core.telegram.org/bots/api#making-requests). A bot cannot read what it sent, so that in other cases nothing
-    tells whether it arrived.
+    An error without a cause is an answer of Telegram's own with `"ok": false`, which means that nothing was sent
+    (https://core.telegram.org/bots/api#making-requests). In all other cases nobody can tell whether the message
+    arrived, as a bot cannot read what it sent.
     """
     match error:
         case RetryAfter():

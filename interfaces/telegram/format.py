@@ -1,4 +1,4 @@
-"""Telegram's HTML: https://core.telegram.org/bots/api#html-style"""
+"""Render markdown as Telegram's HTML: https://core.telegram.org/bots/api#html-style"""
 
 from html import escape
 
@@ -9,6 +9,8 @@ LIMIT = 4096 - MARK_LENGTH  # characters of one message
 
 
 class HtmlRenderer(Renderer):
+    """Renders markdown as HTML. The limit includes its tags and entities, though Telegram counts neither."""
+
     def __init__(self) -> None:
         super().__init__(LIMIT)
 

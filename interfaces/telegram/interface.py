@@ -1,3 +1,5 @@
+"""The webhook of the Bot API, and the life of the channel."""
+
 import hmac
 import json
 import logging
@@ -34,7 +36,7 @@ log = logging.getLogger(__name__)
 
 def _check_token(token: SecretStr) -> SecretStr:
     if not re.fullmatch(r"\d+:[\w-]+", token.get_secret_value()):
-        raise ValueError("it is like 123456:ABC-DEF")
+        raise ValueError("it has to look like 123456:ABC-DEF")
     return token
 
 
@@ -45,19 +47,24 @@ def _check_secret(secret: SecretStr) -> SecretStr:
 
 
 class TelegramSettings(Settings):
+    """The settings of the channel."""
+
     model_config = SettingsConfigDict(env_prefix="TELEGRAM_")
 
     bot_token: Annotated[SecretStr, AfterValidator(_check_token)] = Field(
-        description="It is the token that https://t.me/BotFather gave for the bot."
+        description="It is the token that https://t.me/BotFather shows for the bot."
     )
     webhook_secret: Annotated[SecretStr, AfterValidator(_check_secret)] = Field(
-        description="Choose a random word of letters and digits: Telegram sends it with every update."
+        description="Make it up of letters and digits, long and random: Telegram sends it with every update."
     )
     api_url: ServiceUrl = Field(default="https://api.telegram.org", description="Leave it out for Telegram itself.")
 
 
 class Telegram(Interface):
-    """Telegram, by its Bot API's webhook: private chats, and groups on mention, reply or command.
+    """Telegram, by the webhook of its Bot API.
+
+    The bot answers every message in a private chat. In a group it answers messages that mention it, reply to it or are
+    commands.
 
     Args:
         bot_token: else TELEGRAM_BOT_TOKEN.
@@ -104,10 +111,13 @@ class Telegram(Interface):
             self._bot.username = self._client.username
         except InvalidToken:
             raise SettingError(
-                "TELEGRAM_BOT_TOKEN was rejected by Telegram. It is the token that https://t.me/BotFather gave."
+                "TELEGRAM_BOT_TOKEN was rejected by Telegram. "
+                "It is the token that https://t.me/BotFather shows for the bot."
             ) from None
         except TelegramError as error:
-            log.warning("Telegram did not tell who the bot is: %s", error.message)
+            log.warning(
+                "Telegram did not say who the bot is, and is asked again for the next update: %s", error.message
+            )
         if host.base_url is not None:
             await self._set_webhook(host.base_url)
 
@@ -126,39 +136,48 @@ class Telegram(Interface):
             if not hmac.compare_digest(given.encode(), self._secret.encode()):
                 raise WebhookRefusedError(
                     401,
-                    "it has another secret token, or none",
-                    "If Telegram sent it, its webhook was set by another program, or with another "
-                    "TELEGRAM_WEBHOOK_SECRET: restart the gateway with UNDERSTUDY_BASE_URL, which sets it anew.",
+                    "its secret token is missing or wrong",
+                    "If Telegram sent it, the webhook was set by another program, or with another "
+                    "TELEGRAM_WEBHOOK_SECRET. Restart the gateway with UNDERSTUDY_BASE_URL set: it sets its own.",
                 )
             fields, payload = parse_json(await read_body(request))
             update = to_update(fields, self._client)
         try:
             await self._know_the_bot()
         except TelegramError as error:
-            log.warning("Telegram does not tell who the bot is, and delivers the update again: %s", describe(error))
+            log.warning("an update was put off until Telegram says who the bot is: %s", describe(error))
             raise EventNotAcceptedError() from None
-        if update.message is not None and (moved := parse.moved(self._bot, update.message)):
+        if update.message is not None and (moved := parse.migration(self._bot, update.message)):
             await self.host.move(*moved)
         elif update.message is not None and parse.is_for(self._bot, update):
             await self.host.accept(parse.to_event(self._bot, update.update_id, update.message, payload))
         return Response(status_code=200)
 
     async def _know_the_bot(self) -> None:
-        if self._bot.username is None:  # Telegram could not be reached at the start
+        """Ask for the bot's username, unless it is known.
+
+        Raises:
+            TelegramError: if Telegram does not answer.
+        """
+        if self._bot.username is None:
             self._bot.username = (await self._client.get_me()).username
 
     async def _set_webhook(self, base_url: str) -> None:
-        """https://core.telegram.org/bots/api#setwebhook"""
+        """Set the webhook: https://core.telegram.org/bots/api#setwebhook
+
+        Raises:
+            SettingError: if Telegram takes no webhook at that address.
+        """
         try:
             await self._client.set_webhook(
                 f"{base_url}{self.address}", secret_token=self._secret, allowed_updates=[Update.MESSAGE]
             )
         except BadRequest as error:
             if is_loopback(base_url):  # which Telegram cannot reach, but something on this machine may stand in for it
-                log.warning("Telegram does not take %s for a webhook: %s", base_url, error.message)
+                log.warning("Telegram takes no webhook at %s and delivers nothing: %s", base_url, error.message)
                 return
             raise SettingError(
-                f"UNDERSTUDY_BASE_URL is {base_url!r}, which Telegram does not take for a webhook: {error.message}."
+                f"UNDERSTUDY_BASE_URL is {base_url!r}, where Telegram takes no webhook: {error.message}."
             ) from None
         except TelegramError as error:
-            log.warning("Telegram was not told where its webhook is, which stays as it was: %s", error.message)
+            log.warning("the webhook could not be set and stays as Telegram knows it: %s", error.message)

@@ -1,4 +1,4 @@
-"""Telegram's updates: https://core.telegram.org/bots/api#update"""
+"""Read Telegram's updates: https://core.telegram.org/bots/api#update"""
 
 from dataclasses import replace
 
@@ -16,7 +16,7 @@ OTHER_KINDS = ("checklist", "rich_message")  # https://core.telegram.org/bots/ap
 
 
 class Bot:
-    """Who the bot is: its id is the tenant, its username what people mention."""
+    """The bot. Its id is the tenant; its username is what people mention."""
 
     def __init__(self, user_id: int, username: str | None) -> None:
         self.id = user_id
@@ -24,11 +24,12 @@ class Bot:
         self.username = username
 
     def is_called(self, name: str | None) -> bool:
+        """Return whether a name is the bot's username, or there is none."""
         return name is None or (self.username is not None and name.lower() == self.username.lower())
 
 
 def is_for(bot: Bot, update: Update) -> bool:
-    """Whether an update is something new that a person wrote to the bot: in private, by mention, reply or command."""
+    """Return whether an update is a new message to the bot: in private, by mention, by reply or by command."""
     message = update.message
     if message is None or message.is_automatic_forward or not (_text(message) or _attachment(message)):
         return False
@@ -40,13 +41,16 @@ def is_for(bot: Bot, update: Update) -> bool:
 
 
 def conversation_of(bot: Bot, message: telegram.Message) -> Conversation:
-    """A private chat, a group, or a topic of a group."""
+    """Return the conversation of a message: a private chat, a group, or a topic of a group."""
     topic = f"/{message.message_thread_id}" if message.is_topic_message else ""
     return Conversation(CHANNEL, bot.tenant, f"{message.chat.id}{topic}", message.chat.type != ChatType.PRIVATE)
 
 
 def to_event(bot: Bot, update_id: int, message: telegram.Message, payload: str) -> Event:
-    """Make an event of a message. The items of an album, each a message of its own, are one unless they have a text."""
+    """Return a message as an event.
+
+    Each item of an album is a message. Those without a text count as one message, whichever comes first.
+    """
     event = Event(str(update_id), conversation_of(bot, message), payload)
     if message.media_group_id is None:
         return event
@@ -54,10 +58,10 @@ def to_event(bot: Bot, update_id: int, message: telegram.Message, payload: str) 
     return replace(event, claims=album) if _text(message) else replace(event, message_key=album)
 
 
-def moved(bot: Bot, message: telegram.Message) -> tuple[Conversation, str] | None:
+def migration(bot: Bot, message: telegram.Message) -> tuple[Conversation, str] | None:
     """Return the conversation of a group that became a supergroup, and its new id; `None` for any other message.
 
-    Both the old and the new group say it: https://core.telegram.org/bots/api#message, `migrate_to_chat_id`
+    Both the old and the new group report it: https://core.telegram.org/bots/api#message, `migrate_to_chat_id`
     """
     if message.migrate_to_chat_id:
         old, new = message.chat.id, message.migrate_to_chat_id
@@ -69,13 +73,14 @@ def moved(bot: Bot, message: telegram.Message) -> tuple[Conversation, str] | Non
 
 
 def to_message(bot: Bot, message: telegram.Message, raw: str) -> Message:
+    """Return a message to the bot in channel-neutral form."""
     text, command, argument = _without_mentions(bot, message), None, ""
     if found := _command(message):
         if found.name in COMMANDS:
             command, argument = found.name, found.argument
         elif found.bot:
             text = text.replace(f"@{found.bot}", "", 1)
-    # What an anonymous admin or a channel writes has one and the same user id for all of them.
+    # All anonymous admins have one user id, and so have all who write as a channel.
     # https://core.telegram.org/bots/api#message, `sender_chat`
     chat, user = message.sender_chat, message.from_user
     if chat is not None:
@@ -102,7 +107,7 @@ def _text(message: telegram.Message) -> str:
 
 
 def _attachment(message: telegram.Message) -> object:
-    """Return what a message holds besides text, if anything; the library's property does not know all kinds."""
+    """Return what came with the text of a message, if anything; the library's property knows some kinds only."""
     return message.effective_attachment or next(filter(None, (_field(message, name) for name in OTHER_KINDS)), None)
 
 
@@ -122,7 +127,7 @@ def _command(message: telegram.Message) -> Command | None:
 
 
 def _is_reply_to(bot: Bot, message: telegram.Message) -> bool:
-    # In a topic, a message that answers nothing "replies" to the message that opened the topic.
+    # In a topic, a message that replies to nothing else comes as a reply to the message that opened the topic.
     replied = message.reply_to_message
     opener = replied is not None and replied.forum_topic_created is not None
     return replied is not None and not opener and replied.from_user is not None and replied.from_user.id == bot.id

@@ -1,4 +1,4 @@
-"""Answers as messages: https://core.telegram.org/bots/api#sendmessage"""
+"""Send answers as messages: https://core.telegram.org/bots/api#sendmessage"""
 
 from typing import Any
 
@@ -22,6 +22,8 @@ ANSWER_HELD = answer_held("Press the button, then Start, and I will send it to y
 
 
 class TelegramPresenter(Presenter):
+    """Sends answers to chats of Telegram. A private answer goes to the private chat with its person."""
+
     def __init__(self, bot: Bot) -> None:
         self._bot = bot
         self._renderer = HtmlRenderer()
@@ -53,7 +55,7 @@ class TelegramPresenter(Presenter):
     async def send_sign_in(self, sign_in: SignIn) -> None:
         label = self._renderer.escape(sign_in.label)
         if sign_in.conversation.shared:
-            # A bot cannot write first to somebody who never started it: they come to it by this button.
+            # A bot cannot write first to somebody who never started it. This button makes them start it.
             # https://core.telegram.org/bots/features#deep-linking
             text = (
                 f"{sign_in_request(label)}. Press the button, then Start, and I will send you a link that only you see."
@@ -91,7 +93,7 @@ class TelegramPresenter(Presenter):
             except BadRequest as error:
                 if not any(reason in error.message.lower() for reason in TOPIC_GONE):
                     raise
-                # The topic was deleted: who could read it can read the rest of the group.
+                # The topic was deleted. Whoever could read it can read the whole group.
                 await self._send_message(chat_id, text, **{**options, "message_thread_id": None})
 
     async def _send_message(self, chat_id: int, text: str, **options: Any) -> None:

@@ -1,3 +1,5 @@
+"""Call the Bot API over HTTP, whatever stands between it and us."""
+
 import json
 from typing import Any
 
@@ -8,21 +10,21 @@ from gateway.retries import UNKNOWN_WAIT, bounded_wait
 
 
 class TelegramRequest(HTTPXRequest):
-    """The library's HTTP client, which takes the answers of the Bot API alone, and any `retry_after`."""
+    """The library's HTTP client, which only takes answers of the Bot API, and bounds their `retry_after`."""
 
     async def do_request(self, *args: Any, **options: Any) -> tuple[int, bytes]:
-        """Send a request. A body that is no answer is left out, which the library would put into its errors and log."""
+        """Send a request. A body that is no answer of the Bot API is dropped, as the library would log it."""
         code, payload = await super().do_request(*args, **options)
         return code, payload if _parsed(payload) is not None else b""
 
     @staticmethod
     def parse_json_payload(payload: bytes) -> dict[str, Any]:
-        """Return an answer of Telegram's, with a `retry_after` between a second and an hour.
+        """Return an answer of the Bot API, with a `retry_after` between a second and an hour.
 
         https://core.telegram.org/bots/api#making-requests, https://core.telegram.org/bots/api#responseparameters
 
         Raises:
-            TelegramError: if it is no such answer, but a proxy's page for instance.
+            TelegramError: if it is something else, like the page of a proxy.
         """
         answer = _parsed(payload)
         if answer is None:
@@ -35,7 +37,7 @@ class TelegramRequest(HTTPXRequest):
 
 
 def _parsed(payload: bytes) -> dict[str, Any] | None:
-    """Return an answer of the Bot API; `None` if it is none."""
+    """Return an answer of the Bot API; `None` if the payload is something else."""
     try:
         answer = json.loads(payload)
     except (ValueError, RecursionError):

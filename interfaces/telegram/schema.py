@@ -1,6 +1,6 @@
-"""The fields of Telegram's messages that are read here, with their types: https://core.telegram.org/bots/api#message
+"""Check the fields of Telegram's messages that this channel reads: https://core.telegram.org/bots/api#message
 
-python-telegram-bot checks no types, and raises whatever comes of a field that it does not expect.
+python-telegram-bot checks no types. A field of another type makes it raise any exception, here or later.
 """
 
 import logging
@@ -13,7 +13,7 @@ from telegram import Bot, Update
 from gateway.channels import MalformedEventError
 from gateway.logs import describe
 
-# What its constructors raise for fields that are missing, of another type, out of range or nested too deeply.
+# Raised by its constructors for fields that are missing, of another type, out of range or nested too deeply.
 UNREADABLE = (AttributeError, KeyError, OSError, OverflowError, RecursionError, TypeError, ValueError)
 
 Number = Annotated[int, Field(ge=-(2**63), lt=2**63)]
@@ -83,11 +83,11 @@ class _Update(_Fields):
 def to_update(fields: Mapping[str, Any], bot: Bot) -> Update:
     """Read an update.
 
-    Of a message that python-telegram-bot cannot read whole, like a poll of another version of the Bot API, what is
-    described here is left.
+    If python-telegram-bot cannot read a message, like a poll of another version of the Bot API, only the fields that
+    are described here remain.
 
     Raises:
-        MalformedEventError: if a field that is read here is missing, or of another type than Telegram documents.
+        MalformedEventError: if a field that is described here is missing, or of another type than Telegram documents.
     """
     try:
         known = _Update.model_validate(fields)
@@ -97,5 +97,7 @@ def to_update(fields: Mapping[str, Any], bot: Bot) -> Update:
     try:
         return Update.de_json(dict(fields), bot)
     except UNREADABLE as error:
-        log.warning("update %s can be read in part only: %s", known.update_id, describe(error))
+        log.warning(
+            "update %s was read in part only, as the library cannot read it: %s", known.update_id, describe(error)
+        )
         return Update.de_json(known.model_dump(by_alias=True, exclude_none=True), bot)

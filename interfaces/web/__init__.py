@@ -1,3 +1,5 @@
+"""A web chat for development."""
+
 from interfaces.web.interface import Web
 
 __all__ = ["Web"]

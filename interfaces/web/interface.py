@@ -1,3 +1,5 @@
+"""The pages of the web chat, and what they call."""
+
 import json
 import secrets
 from collections.abc import AsyncIterator, Sequence
@@ -37,11 +39,11 @@ HEADERS = {
 class Web(Interface):
     """A web chat for development, in which you are one person in one window and another in the next.
 
-    There is no sign-in: it answers this machine's own browser alone. Who a window speaks for is in a signed
-    cookie that the page of that person gets, and not in what the page sends.
+    There is no sign-in: it only answers browsers on this machine. The person of a window is in a signed cookie that the
+    window's page sets, and never in what the page sends.
 
     Args:
-        people: the names of those one can be.
+        people: the names to choose from.
     """
 
     channel = parse.CHANNEL
@@ -129,7 +131,11 @@ class Web(Interface):
         return RedirectResponse(link, status_code=303, headers=HEADERS)
 
     def _person(self, request: Request) -> str:
-        """Who a window speaks for: what its cookie says, which its address must say, too."""
+        """Return the person of a window, whom its cookie and its address have to name.
+
+        Raises:
+            HTTPException: 401 if they do not.
+        """
         try:
             person = self._signer.unsign(request.cookies.get(COOKIE, "")).decode()
         except BadSignature:
@@ -139,6 +145,7 @@ class Web(Interface):
         return person
 
     def _entry(self, entry: TranscriptEntry) -> dict[str, Any]:
+        """Return an entry of the transcript as `static/chat.js` reads it."""
         if entry.payload is not None:
             return {"id": entry.id, "from": "person", "text": parse.to_message(entry.payload, self._people).text}
         label = self.host.provider_label(entry.provider) if entry.provider is not None else None

@@ -1,3 +1,5 @@
+"""Keep other machines and other sites away from a chat without a sign-in."""
+
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
@@ -8,20 +10,26 @@ from oauth.settings import LOOPBACK_HOSTS
 
 
 class LoopbackOnly:
-    """Answers only pages of this machine's own: neither a name that was made to point here (DNS rebinding) nor
-    another site's page (cross-site requests)."""
+    """Middleware that refuses what does not come from a page of this machine.
+
+    A request by a name that was made to point here (DNS rebinding) is refused, and so is one by another site's page
+    (a cross-site request).
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and not _is_own(Request(scope)):
-            await PlainTextResponse("This chat answers on this machine alone.", status_code=403)(scope, receive, send)
+            await PlainTextResponse("This chat only answers browsers on the machine that it runs on.", status_code=403)(
+                scope, receive, send
+            )
             return
         await self._app(scope, receive, send)
 
 
 def _is_own(request: Request) -> bool:
+    """Return whether a request names this machine, and comes from a page of the same address if from any."""
     host, origin = request.headers.get("host", ""), request.headers.get("origin")
     try:
         named = urlsplit(f"//{host}").hostname

@@ -1,3 +1,5 @@
+"""Tell the windows of the web chat what happens."""
+
 from collections.abc import AsyncIterator
 
 from gateway.channels import Delivery, Presenter, SignIn
@@ -9,7 +11,7 @@ from toolkits import Conversation, Message
 
 
 class WebPresenter(Presenter):
-    """Tells the open windows of a person what happens. What was said is in the transcript, which they read again."""
+    """Tells the open windows of a person what happens. They read answers in the transcript when it has changed."""
 
     streams = True
 
@@ -27,17 +29,18 @@ class WebPresenter(Presenter):
         self._windows.tell(conversation.id, {"type": "changed"})
 
     async def was_sent(self, delivery: Delivery) -> bool | None:
-        return True  # it is in the transcript, whether the window was told or not
+        return True  # it is in the transcript, whether a window was told or not
 
     async def send_sign_in(self, sign_in: SignIn) -> None:
         # The window shows a button that asks for the link: see `Web._sign_in`.
         self._windows.tell(sign_in.conversation.id, {"type": "changed"})
 
     async def updates(self, person: str) -> AsyncIterator[Update]:
-        """What one window is told, until it is closed."""
+        """Yield what one window is told, until it is closed."""
         with self._windows.listening(person) as queue:
             while (update := await queue.get()) is not None:
                 yield update
 
     def close(self) -> None:
+        """End the updates of all windows."""
         self._windows.close()

@@ -1,3 +1,5 @@
+"""WhatsApp, by Twilio."""
+
 from interfaces.whatsapp.interface import WhatsApp
 
 __all__ = ["WhatsApp"]

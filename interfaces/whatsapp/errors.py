@@ -20,6 +20,7 @@ def twilio_errors() -> AbstractContextManager[None]:
 
 
 def _meaning(error: Exception) -> Exception | None:
+    """Return the delivery error for an error of Twilio's library."""
     if not isinstance(error, (TwilioRestException, TwilioServiceException)):
         return None
     if error.status >= 500:
@@ -32,7 +33,7 @@ def _meaning(error: Exception) -> Exception | None:
 
 
 class PausingHttpClient(AsyncTwilioHttpClient):  # type: ignore[misc]
-    """The library's client, which tells when Twilio wants a pause: its exceptions have no headers.
+    """The library's client, which raises `RetryLaterError` itself: the library's exceptions have no headers.
 
     https://www.twilio.com/docs/usage/rate-limits-and-request-queuing
     """

@@ -1,4 +1,4 @@
-"""WhatsApp's text: https://faq.whatsapp.com/539178204879377"""
+"""Render markdown as WhatsApp's text: https://faq.whatsapp.com/539178204879377"""
 
 from gateway.channels.presenter import MARK_LENGTH
 from interfaces.markdown import MarkRenderer
@@ -7,6 +7,8 @@ LIMIT = 1600 - MARK_LENGTH  # characters of one message: https://www.twilio.com/
 
 
 class WhatsAppRenderer(MarkRenderer):
+    """Renders markdown with the marks of WhatsApp, which has no escapes and no links with a text."""
+
     def __init__(self) -> None:
         super().__init__(LIMIT)
 

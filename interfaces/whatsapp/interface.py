@@ -1,3 +1,5 @@
+"""The webhook of Twilio, and the life of the channel."""
+
 import re
 from collections.abc import Sequence
 from typing import Annotated
@@ -27,11 +29,13 @@ SIGNATURE = re.compile("[A-Za-z0-9+/]{27}=")  # of the 20 bytes of a SHA-1
 
 def _check_number(address: str) -> str:
     if not re.fullmatch(r"\+\d{6,15}", parse.number(address)):
-        raise ValueError("it is like whatsapp:+15551234567")
+        raise ValueError("it has to look like whatsapp:+15551234567")
     return parse.number(address)
 
 
 class TwilioSettings(Settings):
+    """The settings of the channel."""
+
     model_config = SettingsConfigDict(env_prefix="TWILIO_")
 
     account_sid: str = Field(min_length=1, description="It is the Account SID (AC…) at https://console.twilio.com.")
@@ -105,7 +109,7 @@ class WhatsApp(Interface):
     async def _receive(self, request: Request) -> Response:
         with self._refusals.refusals_logged():
             if not SIGNATURE.fullmatch(request.headers.get(SIGNATURE_HEADER, "")):
-                raise WebhookRefusedError(403, "it has no signature of Twilio's", "Twilio did not send it.")
+                raise WebhookRefusedError(403, "it has no signature", "Twilio did not send it.")
             payload = await read_form(request)
             form = parse_form(payload)
             self._check_signature(form, request)
@@ -114,10 +118,10 @@ class WhatsApp(Interface):
         return Response(str(MessagingResponse()), media_type="text/xml")  # answers go out by the REST API
 
     def _check_signature(self, form: dict[str, str], request: Request) -> None:
-        """https://www.twilio.com/docs/usage/webhooks/webhooks-security
+        """Check the signature of a webhook: https://www.twilio.com/docs/usage/webhooks/webhooks-security
 
         Raises:
-            WebhookRefusedError: if the signature is not Twilio's.
+            WebhookRefusedError: if it does not fit.
         """
         query = f"?{request.url.query}" if request.url.query else ""
         address = f"{self.host.base_url}{request.url.path}{query}"
@@ -125,6 +129,6 @@ class WhatsApp(Interface):
             raise WebhookRefusedError(
                 403,
                 "its signature does not fit",
-                f"If Twilio sent it, then not to {address!r}: the address of the webhook in Twilio's console has to be "
-                "the same, and UNDERSTUDY_BASE_URL its beginning. Or TWILIO_AUTH_TOKEN is another account's.",
+                f"If Twilio sent it, its console has another address for the webhook than {address!r}, which begins "
+                "with UNDERSTUDY_BASE_URL: make them the same. Or TWILIO_AUTH_TOKEN is another account's.",
             )

@@ -1,4 +1,4 @@
-"""Twilio's webhook for WhatsApp: https://www.twilio.com/docs/messaging/guides/webhook-request"""
+"""Read Twilio's webhooks for WhatsApp: https://www.twilio.com/docs/messaging/guides/webhook-request"""
 
 import re
 from collections.abc import Mapping
@@ -17,15 +17,15 @@ Form = Mapping[str, str]
 
 
 def number(address: str) -> str:
-    """`+15551234567`, of `whatsapp:+15551234567`."""
+    """Return `+15551234567` for `whatsapp:+15551234567`."""
     return address.removeprefix(PREFIX)
 
 
 def is_for(sender: str, form: Form) -> bool:
     """Return whether a webhook is a WhatsApp message to our number, and not the status of one of ours.
 
-    Both addresses have to be WhatsApp's: the same number may receive SMS, whose senders can be forged. What follows
-    the prefix of `From` is a phone number or a business-scoped id (`whatsapp:US.13491208655302741918`).
+    Both addresses have to be WhatsApp's, as the same number may receive SMS, whose senders can be forged. The prefix of
+    `From` is followed by a phone number or a business-scoped id (`whatsapp:US.13491208655302741918`).
     """
     received = form.get("SmsStatus", "received") == "received" and "MessageStatus" not in form
     to_us = form.get("To") == PREFIX + sender and bool(form.get("MessageSid"))
@@ -35,14 +35,17 @@ def is_for(sender: str, form: Form) -> bool:
 
 
 def conversation_of(form: Form) -> Conversation:
+    """Return the conversation of a message: one for each person who writes to the number."""
     return Conversation(CHANNEL, number(form["To"]), number(form["From"]), shared=False)
 
 
 def to_event(form: Form, payload: str) -> Event:
+    """Return a message as an event."""
     return Event(form["MessageSid"], conversation_of(form), payload)
 
 
 def to_message(form: Form, payload: str) -> Message:
+    """Return a message in channel-neutral form."""
     text = form.get("Body", "").strip()
     command, argument = command_in(text)
     return Message(
@@ -59,6 +62,7 @@ def to_message(form: Form, payload: str) -> Message:
 
 
 def _kinds(form: Form) -> list[str]:
+    """Return the kinds of what is attached: media types, and `location`."""
     count = form.get("NumMedia", "0")
     attached = min(int(count), MOST_MEDIA) if COUNT.fullmatch(count) else 0
     media = [form.get(f"MediaContentType{index}", "file") for index in range(attached)]

@@ -1,4 +1,4 @@
-"""Answers as messages: https://www.twilio.com/docs/messaging/api/message-resource"""
+"""Send answers as messages: https://www.twilio.com/docs/messaging/api/message-resource"""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -18,10 +18,16 @@ from toolkits import Conversation, Message
 CALL_TIMEOUT = 15.0  # seconds for one call of the REST API
 CLOCK_SKEW = timedelta(minutes=1)  # between Twilio and us, at the most
 FAILED = frozenset({"canceled", "failed", "undelivered"})
-MOST_FOUND = 20  # messages that are looked through
+MOST_FOUND = 20  # messages that are looked through for one that may have been sent
 
 
 class WhatsAppPresenter(Presenter):
+    """Sends answers to chats of WhatsApp.
+
+    Attributes:
+        client: of the REST API, while the channel runs.
+    """
+
     # https://www.twilio.com/docs/whatsapp/key-concepts#the-24-hour-window
     reply_window = timedelta(hours=24)
 
@@ -44,7 +50,7 @@ class WhatsAppPresenter(Presenter):
         return TypingIndicator(self.client, message.id) if self.client is not None else None
 
     async def was_sent(self, delivery: Delivery) -> bool | None:
-        """Look for the text among the last messages to the number. One that Twilio could not deliver does not count.
+        """Look for the text among the last messages to the person. One that Twilio could not deliver does not count.
 
         https://www.twilio.com/docs/messaging/api/message-resource#read-multiple-message-resources
         """

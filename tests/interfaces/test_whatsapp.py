@@ -314,7 +314,7 @@ async def test_the_signature_is_of_the_public_address_whatever_a_proxy_makes_of_
         form = webhook.inbound("hello")
         assert (await post(running, form, signature=webhook.sign(URL + PATH, form))).status_code == 403
         assert running.inbox() == []
-        assert f"not to '{public + PATH}'" in caplog.text
+        assert f"another address for the webhook than '{public + PATH}'" in caplog.text
         assert "UNDERSTUDY_BASE_URL" in caplog.text
         assert (await post(running, form, signature=webhook.sign(public + PATH, form))).status_code == 200
         assert await said(emulate) == ["heard"]
