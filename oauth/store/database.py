@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 
 class Database(Protocol):
-    """A database with transactions. `gateway.storage.database` has the implementations."""
+    """A database with transactions. The gateway implements it, for SQLite and for PostgreSQL."""
 
     def read(self) -> AbstractAsyncContextManager[AsyncConnection]:
         """Open a connection to read with."""

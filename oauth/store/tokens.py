@@ -48,17 +48,17 @@ class TokenStore:
             return await self.find(connection, identity, provider)
 
     async def find(self, connection: AsyncConnection, identity: Identity, provider: str) -> StoredToken | None:
-        """As `load`, in the caller's transaction."""
+        """Load a token in the caller's transaction: see `load`."""
         row = (await connection.execute(select(oauth_tokens).where(_row(identity, provider)))).first()
         return None if row is None else self._opened(row)
 
     async def load_usable(self, identity: Identity, provider: str) -> StoredToken | None:
-        """As `load`, but log a token that no key opens as an error and return `None`."""
+        """Load a token as `load` does. If no key opens it, log that as an error and return `None`."""
         async with self._database.read() as connection:
             return await self.find_usable(connection, identity, provider)
 
     async def find_usable(self, connection: AsyncConnection, identity: Identity, provider: str) -> StoredToken | None:
-        """As `load_usable`, in the caller's transaction."""
+        """Load a token in the caller's transaction: see `load_usable`."""
         try:
             return await self.find(connection, identity, provider)
         except DecryptionError:
