@@ -1,41 +1,15 @@
+"""The windows of people, and what they post and read."""
+
 import json
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
-import httpx
 import pytest
-from interfaces_run import Run, Running
-from peers.serving import ThreadServer
-from peers.wait import wait_until_async
-from pydantic_ai.messages import ModelMessage
-from pydantic_ai.models.function import AgentInfo, FunctionModel
+from interfaces_run import Run
 from stage import FakeProvider
+from web_run import LOCAL, open_window, transcript, transcript_status, write
 
-from gateway import Agent, Gateway, TurnContext
+from gateway import TurnContext
 from interfaces.web import Web
 from toolkits import Toolkit, tool
-
-LOCAL = {"host": "127.0.0.1:8000"}
-
-
-async def open_window(running: Running, person: str) -> dict[str, str]:
-    page = await running.client.get(f"/web/{person}/", headers=LOCAL)
-    assert page.status_code == 200
-    running.client.cookies.clear()  # each window's cookie is passed by hand
-    return {**LOCAL, "cookie": page.headers["set-cookie"].partition(";")[0]}
-
-
-async def write(running: Running, person: str, text: str, headers: dict[str, str], identifier: str = "1") -> int:
-    body = json.dumps({"id": identifier, "text": text})
-    return (await running.client.post(f"/web/{person}/messages", content=body, headers=headers)).status_code
-
-
-async def transcript(running: Running, person: str, headers: dict[str, str], count: int) -> list[dict[str, str]]:
-    async def entries() -> list[dict[str, str]]:
-        found = (await running.client.get(f"/web/{person}/transcript", headers=headers)).json()
-        return found if len(found) >= count else []
-
-    return await wait_until_async(entries, what=f"{count} entries")  # type: ignore[return-value]
 
 
 async def test_a_message_posted_twice_is_one_and_its_answer_is_in_the_transcript(run: Run) -> None:
@@ -75,31 +49,6 @@ async def test_a_window_reads_and_writes_for_its_own_person_alone(run: Run) -> N
         assert (await running.client.get("/web/bob/transcript", headers=bob)).json() == []
 
 
-async def transcript_status(running: Running, person: str, headers: dict[str, str]) -> int:
-    return (await running.client.get(f"/web/{person}/transcript", headers=headers)).status_code
-
-
-@pytest.mark.parametrize(
-    "headers",
-    [
-        {"host": "evil.test"},
-        {"host": "127.0.0.1.evil.test:8000"},
-        {**LOCAL, "origin": "http://evil.test"},
-        {**LOCAL, "origin": "http://127.0.0.1:9999"},
-        {**LOCAL, "origin": "null"},
-    ],
-)
-@pytest.mark.parametrize("path", ["/", "/web/alice/", "/web/static/chat.js"])
-async def test_another_sites_page_and_another_host_name_get_nothing(
-    run: Run, headers: dict[str, str], path: str
-) -> None:
-    async with run(Web()) as running:
-        assert (await running.client.get(path, headers=headers)).status_code == 403
-        alice = await open_window(running, "alice")
-        assert await write(running, "alice", "hello", alice | headers) == 403
-        assert running.inbox() == []
-
-
 @pytest.mark.parametrize("body", ["", "[]", "{}", '{"id": "1", "text": ""}', '{"id": "1", "text": 5}'])
 async def test_a_malformed_post_is_refused(run: Run, body: str) -> None:
     async with run(Web()) as running:
@@ -109,7 +58,7 @@ async def test_a_malformed_post_is_refused(run: Run, body: str) -> None:
         assert running.inbox() == []
 
 
-async def test_nobody_else_is_there(run: Run) -> None:
+async def test_a_person_who_is_not_listed_has_no_window(run: Run) -> None:
     async with run(Web(people=["Ann"])) as running:
         assert (await running.client.get("/web/alice/", headers=LOCAL)).status_code == 404
         assert "Ann" in (await running.client.get("/", headers=LOCAL)).text
@@ -170,44 +119,9 @@ async def test_a_sign_in_link_is_made_for_the_person_of_the_window_alone(run: Ru
         assert link.headers["location"].startswith("https://fake.test/authorize?state=")
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1:8000", "localhost:8000", "[::1]:8000"])
-async def test_this_machines_own_names_are_answered(run: Run, host: str) -> None:
-    async with run(Web()) as running:
-        page = await running.client.get("/web/alice/", headers={"host": host, "origin": f"http://{host}"})
-        assert page.status_code == 200
-        assert "default-src 'self'" in page.headers["content-security-policy"]
-        cookie = page.headers["set-cookie"].lower()
-        assert all(word in cookie for word in ("httponly", "samesite=strict", "path=/web/alice/"))
-
-
-async def test_a_text_that_nobody_types_is_refused(run: Run) -> None:
+async def test_a_text_that_is_too_long_is_refused(run: Run) -> None:
     async with run(Web()) as running:
         alice = await open_window(running, "alice")
         assert await write(running, "alice", "x" * 20_001, alice) == 422
         assert await write(running, "alice", "x" * 2_000_000, alice) == 413
         assert running.inbox() == []
-
-
-async def echo(messages: list[ModelMessage], info: AgentInfo) -> AsyncIterator[str]:
-    yield "heard "
-    yield str(messages[-1].parts[-1].content)
-
-
-def test_a_window_is_told_of_its_own_persons_turns_alone(tmp_path: Path) -> None:
-    agent = Agent(model=FunctionModel(stream_function=echo))
-    gateway = Gateway(agent, [Web()], database=f"sqlite:///{tmp_path}/understudy.db")
-    with ThreadServer(gateway.asgi()) as server, httpx.Client(base_url=server.url, timeout=10) as client:
-        for person in ("alice", "bob"):
-            assert client.get(f"/web/{person}/").status_code == 200
-        with client.stream("GET", "/web/alice/updates") as alices, client.stream("GET", "/web/bob/updates") as bobs:
-            alice, bob = updates(alices), updates(bobs)
-            assert (next(alice), next(bob)) == ({"type": "changed"}, {"type": "changed"})
-            for person, window in (("bob", bob), ("alice", alice)):  # hers would come after his, were it shown his
-                client.post(f"/web/{person}/messages", json={"id": person, "text": f"of {person}"})
-                told = [next(window) for _ in range(3)]
-                assert "".join(update.get("text", "") for update in told) == f"heard of {person}"
-                assert told[-1] == {"type": "changed"}
-
-
-def updates(stream: httpx.Response) -> Iterator[dict[str, str]]:
-    return (json.loads(line.removeprefix("data: ")) for line in stream.iter_lines() if line.startswith("data: "))

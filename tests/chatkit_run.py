@@ -1,0 +1,96 @@
+"""ChatKit's channel in a gateway, for its tests. Events are read as ChatKit's own."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from chatkit.types import Page, ThreadItem, ThreadStreamEvent
+from peers.serving import ThreadServer
+from pydantic import TypeAdapter
+from pydantic_ai.models.function import FunctionModel
+from stage import obey
+from starlette.applications import Starlette
+from starlette.requests import Request
+
+from gateway import Agent, Gateway
+from interfaces.chatkit import ChatKit, Person
+from oauth import Keyring
+
+EVENT: TypeAdapter[Any] = TypeAdapter(ThreadStreamEvent)
+ITEMS: TypeAdapter[Any] = TypeAdapter(Page[ThreadItem])
+
+
+async def by_header(request: Request) -> Person | None:
+    """What a host application has: a session of its own."""
+    user_id, _, tenant = request.headers.get("authorization", "").partition("@")
+    return Person(user_id, user_id.capitalize(), tenant or "app") if user_id else None
+
+
+@dataclass
+class ChatKitPage:
+    """ChatKit in somebody's page."""
+
+    client: httpx.Client
+
+    def request(self, kind: str, **params: Any) -> httpx.Response:
+        return self.client.post("/chatkit", json={"type": kind, "params": params})
+
+    def events(self, kind: str, **params: Any) -> Iterator[Any]:
+        with self.client.stream("POST", "/chatkit", json={"type": kind, "params": params}) as answer:
+            assert answer.headers["content-type"].startswith("text/event-stream"), answer.read()
+            for line in answer.iter_lines():
+                if line.startswith("data: "):
+                    yield EVENT.validate_json(line.removeprefix("data: "))
+
+    def begin(self, text: str) -> tuple[str, list[Any]]:
+        """A new thread: its id, and what was told after that."""
+        first, *rest = self.events("threads.create", input=written(text))
+        assert first.type == "thread.created"
+        return first.thread.id, rest
+
+    def write(self, thread_id: str, text: str) -> list[Any]:
+        return list(self.events("threads.add_user_message", thread_id=thread_id, input=written(text)))
+
+    def items(self, thread_id: str, **params: Any) -> Any:
+        found = self.request("items.list", thread_id=thread_id, **params)
+        return ITEMS.validate_json(found.content)
+
+    def said(self, thread_id: str) -> list[tuple[str, str]]:
+        items = self.items(thread_id, order="asc", limit=100).data
+        return [(item.type.partition("_")[0], item.content[0].text) for item in items]
+
+
+def written(text: str, **fields: Any) -> dict[str, Any]:
+    return {"content": [{"type": "input_text", "text": text}], "attachments": [], "inference_options": {}, **fields}
+
+
+def answers(events: list[Any]) -> list[str]:
+    done = [event.item for event in events if event.type == "thread.item.done"]
+    return [item.content[0].text for item in done if item.type == "assistant_message"]
+
+
+def opened(url: str, person: str) -> ChatKitPage:
+    return ChatKitPage(httpx.Client(base_url=url, headers={"authorization": person}, timeout=30))
+
+
+@contextmanager
+def serving(agent: Any, directory: Path, database: str | None = None) -> Iterator[Callable[[str], ChatKitPage]]:
+    """Serves ChatKit, on PostgreSQL with a worker beside it; gives what opens somebody's page."""
+    database = database or f"sqlite:///{directory}/chatkit.db"
+    options = {"base_url": "https://bot.test", "secret_key": Keyring.generate()}
+    gateway = Gateway(agent, [ChatKit(by_header)], database, **options)
+    with ExitStack() as stack:
+        if gateway.needs_workers:
+            worker = Gateway(agent, [ChatKit(by_header)], database, **options)
+            stack.enter_context(ThreadServer(Starlette(lifespan=lambda _: worker.worker())))
+        server = stack.enter_context(ThreadServer(gateway.asgi()))
+        yield lambda person: opened(server.url, person)
+
+
+@pytest.fixture
+def heard() -> Agent:
+    return Agent(model=FunctionModel(obey), name="listener")

@@ -1,0 +1,268 @@
+"""Which updates are messages to the bot, and what is read of them."""
+
+from typing import Any
+
+import pytest
+from interfaces_run import Run
+from peers import seed
+from peers import telegram_updates as updates
+from peers.telegram import TelegramServer
+from peers.wait import wait_until_async
+from stage import FakeProvider
+from telegram_run import ALICE, AT, GROUP, post, said
+
+from gateway import TurnContext
+from interfaces.telegram import Telegram
+from toolkits import Toolkit, tool
+
+
+async def test_a_private_message_is_answered_once_with_no_preview(
+    run: Run, bot: Telegram, telegram: TelegramServer
+) -> None:
+    async with run(bot) as running:
+        running.answers.append("**bold** <b>not</b> [link](https://a.test/?x=1&y=2)")
+        update = updates.private_message("  hello & <you>  ")
+        for _ in range(2):
+            assert await post(running, telegram, update) == 200
+        await post(running, telegram, updates.private_message("next"))
+        assert await said(telegram, ALICE, 2) == ["bold <b>not</b> link", "heard"]
+        assert running.prompts == ["hello & <you>", "next"]
+        sent = telegram.called("sendMessage")[0]
+        assert sent["link_preview_options"] == {"is_disabled": True}
+
+
+@pytest.mark.parametrize(
+    ("update", "prompt"),
+    [
+        (updates.group_mention("hello"), "hello"),
+        (updates.group_message(f"🎭🎭 hi {AT} there"), "🎭🎭 hi there"),
+        (updates.group_message(f"{AT.upper()} hello"), "hello"),
+        (updates.text_mention("hello"), "hello"),
+        (updates.command("weather", "in Ulm", chat=updates.GROUP, at_bot=True), "/weather in Ulm"),
+        (updates.photo(f"{AT} what is it?", chat=updates.GROUP), "what is it?"),
+    ],
+    ids=["mention", "after emoji", "other case", "text mention", "command", "caption"],
+)
+async def test_in_a_group_the_bot_answers_what_is_addressed_to_it(
+    run: Run, bot: Telegram, telegram: TelegramServer, update: dict[str, Any], prompt: str
+) -> None:
+    async with run(bot) as running:
+        assert await post(running, telegram, update) == 200
+        await said(telegram, GROUP)
+        assert running.prompts == [prompt]
+        reply = telegram.called("sendMessage")[0]["reply_parameters"]
+        assert reply["message_id"] == update["message"]["message_id"]
+
+
+async def test_a_reply_to_the_bot_is_for_it(run: Run, bot: Telegram, telegram: TelegramServer) -> None:
+    async with run(bot) as running:
+        await post(running, telegram, updates.group_mention("hello"))
+        await said(telegram, GROUP)
+        await post(running, telegram, updates.reply("and?", telegram.messages(GROUP)[0]))
+        await said(telegram, GROUP, 2)
+        assert running.prompts == ["hello", "and?"]
+
+
+async def test_an_update_that_is_no_new_message_to_the_bot_starts_no_turn(
+    run: Run, bot: Telegram, telegram: TelegramServer
+) -> None:
+    private, group = updates.private_message("hello"), updates.group_message("hello, all")
+    from_a_bot = updates.group_mention("hello")
+    from_a_bot["message"]["from"] = {"id": 5, "is_bot": True, "first_name": "Other"}
+    forwarded = updates.as_channel(f"{AT} news")
+    forwarded["message"]["is_automatic_forward"] = True
+    ignored = [
+        group,
+        updates.edited(private, "hello!"),
+        updates.channel_post(f"{AT} hello"),
+        updates.new_chat_members(seed.BOB),
+        updates.new_chat_members(),
+        updates.my_chat_member(updates.GROUP, "left", "member"),
+        updates.callback_query("x", private["message"]),
+        updates.group_message("/help@other_bot"),
+        updates.group_message("@other_bot hello"),
+        updates.photo(chat=updates.GROUP),
+        updates.topic_message("hello, topic"),
+        from_a_bot,
+        forwarded,
+    ]
+    async with run(bot) as running:
+        for update in ignored:
+            assert await post(running, telegram, update) == 200
+        assert running.inbox() == []
+
+
+async def test_a_forum_topic_is_answered_in_the_topic(run: Run, bot: Telegram, telegram: TelegramServer) -> None:
+    async with run(bot) as running:
+        await post(running, telegram, updates.topic_message(f"{AT} hello", 7))
+        await said(telegram, updates.FORUM["id"])
+        assert telegram.called("sendMessage")[0]["message_thread_id"] == 7
+        assert running.prompts == ["hello"]
+
+
+async def test_commands(run: Run, bot: Telegram, telegram: TelegramServer) -> None:
+    async with run(bot) as running:
+        await post(running, telegram, updates.command("start"))
+        await post(running, telegram, updates.command("help"))
+        await post(running, telegram, updates.private_message("the word is walnut"))
+        await post(running, telegram, updates.command("new"))
+        await post(running, telegram, updates.private_message("which word?"))
+        answers = await said(telegram, ALICE, 5)
+        assert answers[0].startswith("Hello")
+        assert "/new" in answers[1]
+        assert "new conversation" in answers[3]
+        assert running.prompts == ["the word is walnut", "which word?"]
+        assert "walnut" not in str(running.told[-1])
+
+
+class Account(Toolkit):
+    _clone_shared_attrs = ("auth",)
+    scopes = frozenset({"read"})
+
+    def __init__(self) -> None:
+        self.auth = FakeProvider()
+
+    @tool
+    async def whose(self, context: TurnContext) -> str:
+        """Tells whose account it is."""
+        return str(await context.credentials("fake", {"read"}))
+
+
+@pytest.mark.parametrize("update", [updates.anonymous_admin(f"{AT} hello"), updates.as_channel(f"{AT} hello")])
+async def test_somebody_who_writes_as_a_group_or_a_channel_gets_no_credentials(
+    run: Run, bot: Telegram, telegram: TelegramServer, update: dict[str, Any]
+) -> None:
+    async with run(bot, [Account()], model="test") as running:  # pydantic-ai's TestModel calls every tool
+        assert await post(running, telegram, update) == 200
+        assert "cannot tell who you are" in (await said(telegram, GROUP))[0]
+        assert "reply_markup" not in telegram.called("sendMessage")[0]
+
+
+async def test_a_photo_alone_gets_one_plain_sentence(run: Run, bot: Telegram, telegram: TelegramServer) -> None:
+    async with run(bot) as running:
+        await post(running, telegram, updates.photo())
+        assert await said(telegram, ALICE) == ["I cannot read attachments yet, only text."]
+        assert running.prompts == []
+
+
+@pytest.mark.parametrize(
+    ("update", "prompt"),
+    [
+        (updates.group_message(f"👩‍👩‍👧 é {AT} a {AT} b"), "👩‍👩‍👧 é a b"),
+        (updates.group_message(f"say 🎭 {AT}"), "say 🎭"),
+        (updates.group_message(f"{AT}\n  two\n\n  lines &amp; <b>"), "two\n\n  lines &amp; <b>"),
+        (updates.group_message(f"ask @other_bot, {AT} please"), "ask @other_bot, please"),
+        (updates.photo(f"🎭🎭 {AT} what is it?", chat=updates.GROUP), "🎭🎭 what is it?"),
+        (updates.private_message(f"who is {AT}?"), "who is ?"),
+    ],
+    ids=["twice", "last", "lines", "another's", "caption", "private"],
+)
+async def test_only_the_mention_of_the_bot_is_taken_off(
+    run: Run, bot: Telegram, telegram: TelegramServer, update: dict[str, Any], prompt: str
+) -> None:
+    async with run(bot) as running:
+        await post(running, telegram, update)
+        await said(telegram, update["message"]["chat"]["id"])
+        assert running.prompts == [prompt]
+
+
+async def test_each_topic_and_each_chat_has_a_history_of_its_own(
+    run: Run, bot: Telegram, telegram: TelegramServer
+) -> None:
+    async with run(bot) as running:
+        await post(running, telegram, updates.topic_message(f"{AT} the word is walnut", 7))
+        await said(telegram, updates.FORUM["id"])
+        for update in (
+            updates.topic_message(f"{AT} which word?", 8),
+            updates.group_mention("which word?"),
+            updates.private_message("which word?"),
+            updates.topic_message(f"{AT} which word?", 7),
+        ):
+            before = len(running.told)
+            await post(running, telegram, update)
+            await wait_until_async(lambda count=before: len(running.told) > count, what="the turn")
+        assert ["walnut" in str(told) for told in running.told] == [True, False, False, False, True]
+
+
+async def test_a_command_in_a_group_is_answered_unless_it_is_another_bots(
+    run: Run, bot: Telegram, telegram: TelegramServer
+) -> None:
+    async with run(bot) as running:
+        for text in ("/start@other_bot", "/new@other_bot", "/weather@other_bot hi"):
+            assert await post(running, telegram, updates.group_message(text)) == 200
+        assert running.inbox() == []
+        await post(running, telegram, updates.group_message(f"/help{AT.upper()}"))
+        assert "/new" in (await said(telegram, GROUP))[0]
+        assert running.prompts == []
+
+
+async def test_new_ends_the_history_of_its_own_chat_alone(run: Run, bot: Telegram, telegram: TelegramServer) -> None:
+    async with run(bot) as running:
+        await post(running, telegram, updates.private_message("the word is walnut"))
+        await said(telegram, ALICE)
+        await post(running, telegram, updates.command("new", chat=updates.GROUP, at_bot=True))
+        await said(telegram, GROUP)
+        await post(running, telegram, updates.private_message("which word?"))
+        await said(telegram, ALICE, 2)
+        assert "walnut" in str(running.told[-1])
+
+
+UNREAD = "I cannot read attachments yet, only text."
+
+
+@pytest.mark.parametrize(
+    ("captions", "prompts", "answers"),
+    [
+        ([None, None, None], [], [UNREAD]),
+        (["look", None, None], ["look"], [f"heard\n\n{UNREAD}"]),
+        ([None, "look", None], ["look"], [UNREAD, f"heard\n\n{UNREAD}"]),
+        (["one", "two", None], ["one", "two"], [f"heard\n\n{UNREAD}"] * 2),
+    ],
+    ids=["no caption", "caption", "later caption", "captions"],
+)
+async def test_an_album_is_answered_once_and_each_of_its_captions(
+    run: Run,
+    bot: Telegram,
+    telegram: TelegramServer,
+    captions: list[str | None],
+    prompts: list[str],
+    answers: list[str],
+) -> None:
+    async with run(bot) as running:
+        album = updates.album(*captions)
+        for update in (*album, *album, *updates.album("next")):
+            assert await post(running, telegram, update) == 200
+        expected = [*answers, f"heard\n\n{UNREAD}"]
+        assert await said(telegram, ALICE, len(expected)) == expected
+        assert running.prompts == [*prompts, "next"]
+
+
+@pytest.mark.parametrize("update", [updates.checklist(), updates.rich_message()], ids=["checklist", "rich message"])
+async def test_an_attachment_that_the_library_does_not_know_gets_one_plain_sentence(
+    run: Run, bot: Telegram, telegram: TelegramServer, update: dict[str, Any]
+) -> None:
+    async with run(bot) as running:
+        assert await post(running, telegram, update) == 200
+        assert await said(telegram, ALICE) == [UNREAD]
+        assert running.prompts == []
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"pinned_message": updates.private_message("pinned")["message"]},
+        {"checklist_tasks_done": {"marked_as_done_task_ids": [1]}},
+        {"message_auto_delete_timer_changed": {"message_auto_delete_time": 86400}},
+        {"write_access_allowed": {}},
+        {"chat_background_set": {"type": {"type": "chat_theme", "theme_name": "x"}}},
+    ],
+    ids=lambda fields: next(iter(fields)),
+)
+async def test_a_service_message_starts_no_turn(
+    run: Run, bot: Telegram, telegram: TelegramServer, fields: dict[str, Any]
+) -> None:
+    update = updates.private_message("x", **fields)
+    del update["message"]["text"]
+    async with run(bot) as running:
+        assert await post(running, telegram, update) == 200
+        assert running.inbox() == []

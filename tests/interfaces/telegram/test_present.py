@@ -1,0 +1,88 @@
+"""How answers are sent."""
+
+import pytest
+from interfaces_run import Run
+from peers import telegram_updates as updates
+from peers.telegram import TelegramServer
+from peers.wait import wait_until_async
+from pydantic_ai.models.function import FunctionModel
+from stage import Orders, obey
+from telegram_run import ALICE, AT, post, said
+
+from interfaces.telegram import Telegram
+
+
+async def test_a_long_answer_comes_in_parts_in_order(run: Run, bot: Telegram, telegram: TelegramServer) -> None:
+    async with run(bot) as running:
+        running.answers.append(" ".join(f"**{number}** <&>" for number in range(2000)))
+        await post(running, telegram, updates.private_message("count"))
+        await wait_until_async(lambda: any("1999" in text for text in telegram.said(ALICE)[-1:]), what="the last part")
+        assert " ".join(telegram.said(ALICE)) == " ".join(f"{number} <&>" for number in range(2000))
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "<script>alert(1)</script> & </b> <b>",
+        "[a](tg://user?id=1002) [b](https://a.test/?x=\"1\"&y='2')",
+        "> quoted\n> > again\n\n- a\n  - b\n    ```\n    <c>\n    ```",
+        "| a <b> | & |\n|---|---|\n| `c` | **d** |",
+        "```" + "l" * 9000 + "\ncode\n```",
+        "**" + "bold <&> " * 900 + "**",
+    ],
+    ids=["tags", "links", "nested", "table", "long fence", "long bold"],
+)
+async def test_telegram_accepts_whatever_a_model_writes(
+    run: Run, bot: Telegram, telegram: TelegramServer, answer: str
+) -> None:
+    async with run(bot) as running:
+        running.answers.append(answer)
+        await post(running, telegram, updates.private_message("hello"))
+        await said(telegram, ALICE)
+        await post(running, telegram, updates.private_message("next"))
+        await wait_until_async(lambda: telegram.said(ALICE)[-1] == "heard", what="the next answer")
+        assert {call.status for call in telegram.calls if call.method == "sendMessage"} == {200}
+
+
+async def test_an_answer_to_a_group_goes_to_the_supergroup_that_it_became(
+    run: Run, bot: Telegram, telegram: TelegramServer
+) -> None:
+    """Telegram tells the new id with the refusal, too."""
+    old = updates.BASIC_GROUP
+    async with run(bot) as running:
+        telegram.api.took(updates.migration(old, NEW_ID)[0])
+        await post(running, telegram, updates.group_mention("hello", chat=old))
+        assert await said(telegram, NEW_ID) == ["heard"]
+        sent = [call["chat_id"] for call in telegram.called("sendMessage")]
+        assert sent == [old["id"], NEW_ID]
+
+
+async def test_an_answer_to_a_deleted_topic_goes_to_its_group(
+    run: Run, bot: Telegram, telegram: TelegramServer
+) -> None:
+    async with run(bot) as running:
+        update = updates.topic_message(f"{AT} hello", 7)
+        telegram.fail("sendMessage", 502)
+        await post(running, telegram, update)
+        await wait_until_async(lambda: telegram.called("sendMessage"), what="the first try")
+        telegram.api.delete_topic(updates.FORUM["id"], 7)
+        assert await said(telegram, updates.FORUM["id"]) == ["heard"]
+        assert "message_thread_id" not in telegram.called("sendMessage")[-1]
+
+
+async def test_a_question_from_a_group_is_answered_in_the_private_chat_and_in_no_topic_of_it(
+    run: Run, bot: Telegram, telegram: TelegramServer
+) -> None:
+    orders = Orders()
+    topic = {"message_thread_id": 5, "is_topic_message": True}
+    async with run(bot, [orders], model=FunctionModel(obey)) as running:
+        await post(running, telegram, updates.private_message("hello"))
+        await said(telegram, ALICE)
+        await post(running, telegram, updates.topic_message(f'{AT} call cancel {{"order":"4711"}}', 7))
+        assert "May I do this" in (await said(telegram, ALICE, 2))[1]
+        await running.delivered()
+        await post(running, telegram, updates.private_message("yes", **topic))
+        assert (await said(telegram, ALICE, 3))[2] == "heard: yes"
+        assert orders.cancelled == []
+        await post(running, telegram, updates.private_message("yes"))
+        await wait_until_async(lambda: orders.cancelled == ["4711"], what="it is done")

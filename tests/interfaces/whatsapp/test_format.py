@@ -1,0 +1,17 @@
+"""Markdown as WhatsApp's text."""
+
+from renderers import EVERYTHING
+
+from interfaces.whatsapp.format import WhatsAppRenderer
+
+
+def test_everything_that_is_rendered() -> None:
+    assert WhatsAppRenderer().render(EVERYTHING) == [
+        "*Title*\n\n"
+        "A _slanted_, *strong*, ~gone~ `code <b>` link (https://a.test/?x=1&y=2) word <script>.\n\n"
+        "• one\n• two\n    1. nested\n    2. again\n\n"
+        "> quoted\n> twice\n\n"
+        "```if a < b: pass```\n\n"
+        "```a | b\n--+---\n1 | 22```\n\n"
+        "———"
+    ]

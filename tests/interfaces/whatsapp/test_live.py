@@ -1,0 +1,26 @@
+"""What a person sees while a turn runs."""
+
+from urllib.parse import urlencode
+
+from interfaces_run import Run
+from peers import twilio_webhook as webhook
+from peers.emulate import Emulate
+
+from gateway.channels.live import Steps
+from interfaces.whatsapp import WhatsApp
+
+
+async def test_the_person_sees_that_the_bot_types(run: Run, whatsapp: WhatsApp, emulate: Emulate) -> None:
+    """The server knows no typing indicators: what is asked of it is as Twilio documents it."""
+    path = "/v2/Indicators/Typing.json"
+    emulate.twilio.fail(path, 201, body={"success": True})
+    async with run(whatsapp):
+        form = webhook.inbound("hello")
+        message = await whatsapp.parse(urlencode(form))
+        assert message is not None
+        view = whatsapp.presenter.live_view(message)
+        assert view is not None
+        await view.update(Steps())
+        await view.close()
+        (call,) = emulate.twilio.calls(path)
+        assert call.params == {"channel": "whatsapp", "messageId": form["MessageSid"]}

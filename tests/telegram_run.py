@@ -1,0 +1,35 @@
+"""Telegram's channel in a gateway, for its tests."""
+
+from typing import Any
+
+import pytest
+from interfaces_run import Running
+from peers import seed
+from peers import telegram_updates as updates
+from peers.telegram import TelegramServer
+from peers.wait import wait_until_async
+
+from interfaces.telegram import Telegram
+
+ALICE = seed.ALICE.telegram_id
+GROUP = updates.GROUP["id"]
+AT = f"@{updates.BOT_USERNAME}"
+NEW_ID = -1002000000001  # of the supergroup that a group becomes
+
+
+@pytest.fixture
+def bot(telegram: TelegramServer) -> Telegram:
+    return Telegram(telegram.token, updates.SECRET_TOKEN, telegram.url)
+
+
+async def post(
+    running: Running, telegram: TelegramServer, update: dict[str, Any], secret: str | None = updates.SECRET_TOKEN
+) -> int:
+    telegram.api.took(update)
+    headers = {"X-Telegram-Bot-Api-Secret-Token": secret.encode()} if secret is not None else {}
+    return (await running.client.post("/telegram/webhook", json=update, headers=headers)).status_code
+
+
+async def said(telegram: TelegramServer, chat: int, count: int = 1) -> list[str]:
+    await wait_until_async(lambda: len(telegram.said(chat)) >= count, what=f"{count} answers")
+    return telegram.said(chat)

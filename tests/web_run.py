@@ -1,0 +1,32 @@
+"""The web chat in a gateway, for its tests."""
+
+import json
+
+from interfaces_run import Running
+from peers.wait import wait_until_async
+
+LOCAL = {"host": "127.0.0.1:8000"}
+
+
+async def open_window(running: Running, person: str) -> dict[str, str]:
+    page = await running.client.get(f"/web/{person}/", headers=LOCAL)
+    assert page.status_code == 200
+    running.client.cookies.clear()  # each window's cookie is passed by hand
+    return {**LOCAL, "cookie": page.headers["set-cookie"].partition(";")[0]}
+
+
+async def write(running: Running, person: str, text: str, headers: dict[str, str], identifier: str = "1") -> int:
+    body = json.dumps({"id": identifier, "text": text})
+    return (await running.client.post(f"/web/{person}/messages", content=body, headers=headers)).status_code
+
+
+async def transcript(running: Running, person: str, headers: dict[str, str], count: int) -> list[dict[str, str]]:
+    async def entries() -> list[dict[str, str]]:
+        found = (await running.client.get(f"/web/{person}/transcript", headers=headers)).json()
+        return found if len(found) >= count else []
+
+    return await wait_until_async(entries, what=f"{count} entries")  # type: ignore[return-value]
+
+
+async def transcript_status(running: Running, person: str, headers: dict[str, str]) -> int:
+    return (await running.client.get(f"/web/{person}/transcript", headers=headers)).status_code

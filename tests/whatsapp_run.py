@@ -1,0 +1,35 @@
+"""WhatsApp's channel in a gateway, for its tests."""
+
+from typing import Any
+
+import pytest
+from interfaces_run import URL, Running
+from peers import seed
+from peers import twilio_webhook as webhook
+from peers.control import Call
+from peers.emulate import Emulate
+from peers.wait import wait_until_async
+
+from interfaces.whatsapp import WhatsApp
+
+PATH = "/whatsapp/webhook"
+MESSAGES = f"/2010-04-01/Accounts/{seed.TWILIO_ACCOUNT_SID}/Messages.json"
+
+
+@pytest.fixture
+def whatsapp(emulate: Emulate) -> WhatsApp:
+    return WhatsApp(emulate.account_sid, emulate.auth_token, emulate.whatsapp_number, emulate.twilio_url)
+
+
+async def post(running: Running, form: dict[str, str], path: str = PATH, signature: Any = None) -> Any:
+    signature = webhook.sign(URL + path, form) if signature is None else signature
+    return await running.client.post(path, data=form, headers={"X-Twilio-Signature": signature})
+
+
+async def said(emulate: Emulate, count: int = 1) -> list[str]:
+    await wait_until_async(lambda: len(emulate.whatsapp_messages("alice")) >= count, what=f"{count} answers")
+    return [message["body"] for message in emulate.whatsapp_messages("alice")]
+
+
+def sends(emulate: Emulate) -> list[Call]:
+    return [call for call in emulate.twilio.calls(MESSAGES) if call.method == "POST"]
