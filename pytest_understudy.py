@@ -1,4 +1,4 @@
-"""The pytest plugin, with the fixture `no_leaks`. pytest loads it in every project where understudy is installed."""
+"""The pytest plugin: the fixture `no_leaks`. pytest loads it in every environment that has Understudy installed."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,10 +8,10 @@ import pytest
 
 @pytest.fixture
 def no_leaks() -> Callable[[Any], None]:
-    """Return a function that fails the test if an agent leaks: `def test_it(no_leaks): no_leaks(agent)`.
+    """Return a function that hunts for leaks in an agent: `def test_it(no_leaks): no_leaks(agent)`.
 
-    It takes a gateway, an agent or an agent of a framework, and fails with the report, also if no tool could be played.
-    It may be called in a coroutine, which it blocks.
+    It takes an `Agent`, a `Gateway` or an agent of a framework. The test fails, with the report, if there is a leak or
+    if no tool could be called. In a coroutine, the function blocks the event loop.
     """
 
     def check(agent: Any) -> None:

@@ -1,4 +1,4 @@
-"""Arguments for a tool, made of its JSON Schema."""
+"""Made-up arguments that fit a tool's JSON Schema."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,13 +15,13 @@ FORMATS = {
     "ipv4": "192.0.2.1",
     "binary": "c2FtcGxl",
 }
-DEEPEST = 6
+DEEPEST = 6  # levels of objects and arrays inside one another
 
 
 def make_arguments(schema: Mapping[str, Any], text: str = SAMPLE) -> dict[str, Any]:
-    """One set of arguments that fits a tool's schema: all of its properties, `text` wherever any string may stand.
+    """Return arguments that fit a tool's schema: all of its properties, with `text` wherever any string is allowed.
 
-    https://json-schema.org/draft/2020-12
+    The schema is JSON Schema: https://json-schema.org/draft/2020-12
     """
     made = _make(schema, schema.get("$defs", {}), text, 0)
     return made if isinstance(made, dict) else {}

@@ -1,4 +1,4 @@
-"""The hunt for callers without an event loop, and for those who have one running."""
+"""The hunt for callers that block: those without an event loop, and those inside a running one."""
 
 import asyncio
 import os
@@ -11,12 +11,12 @@ from gateway.agents.agent import Agent
 from gateway.check.hunt import hunt
 from gateway.check.report import Report
 
-THREADS = 16
+THREADS = 16  # in which synchronous tools run
 THREAD_NAME = "checked"
 
 
 def hunt_and_wait(agent: Agent) -> Report:
-    """As `hunt`, in an event loop and a thread of its own. A tool that blocks its thread is left behind in it."""
+    """Run `hunt` in an event loop and a thread of its own. A tool that blocks its thread is left behind in it."""
     found: list[Report | BaseException] = []
 
     def run() -> None:
@@ -34,7 +34,7 @@ def hunt_and_wait(agent: Agent) -> Report:
 
 
 def leave(status: int) -> NoReturn:
-    """Ends the process, also where a tool still blocks a thread, which Python would wait for."""
+    """End the process, even if a tool still blocks a thread, for which Python would wait."""
     if any(thread.name.startswith(THREAD_NAME) for thread in threading.enumerate()):
         sys.stdout.flush()
         sys.stderr.flush()
@@ -55,7 +55,7 @@ def _run(agent: Agent) -> Report:
 
 
 async def _end_tasks() -> None:
-    """Ends what tools have left running."""
+    """Cancel the tasks that tools have left running."""
     late = asyncio.all_tasks() - {asyncio.current_task()}
     for task in late:
         task.cancel()

@@ -1,4 +1,4 @@
-"""Finds marks that are still in memory, and the path by which one gets at them."""
+"""Find marks that are still in memory, and the paths that lead to them."""
 
 import asyncio
 import contextlib
@@ -19,26 +19,26 @@ from gateway.configuration.loader import FILE_PREFIX
 from toolkits.paths import edge, short
 
 OWN = "gateway.check"
-_ATOMS = frozenset({int, float, bool, complex, type(None), type(...), CodeType})  # hold nothing that is ours
-_NO_ROWS = (ModuleType, type, FrameType)  # what their names are for is no row of a table
+_ATOMS = frozenset({int, float, bool, complex, type(None), type(...), CodeType})  # refer to nothing that may be marked
+_NO_ROWS = (ModuleType, type, FrameType)  # their attributes are not the fields of one row
 _LruCache = type(functools.lru_cache(maxsize=1)(len))
-# Holds what the test run itself has seen.
+# They hold what the test run itself has seen.
 TEST_RUNNERS = ("_pytest", "pluggy", "pytest", "pytest_asyncio")
 
 
 _Step = tuple[str, Any]
-"""How a path writes one step, from an object to one that it holds; and the key, if the object is a mapping."""
+"""One step of a path as text, from an object to one that it holds; and the key, if the object is a mapping."""
 
 
 @dataclass(frozen=True, slots=True)
 class Survivor:
-    """A mark that is still there.
+    """A mark that is still in memory.
 
     Args:
-        path: how one gets at it from something that lasts.
-        places: the mappings on that path, each by its id and by the key that leads on, as text with its marks in it.
-        is_key: whether it is a mapping's key, which one has to know to look it up.
-        rows: what stands beside it in each of the objects around it, as text; and the whole text that it is part of.
+        path: how it can be reached from something that lasts.
+        places: the mappings on that path: the id of each, and the key on the path as text, with its marks.
+        is_key: whether it is a mapping's key, which one has to know already to look it up.
+        rows: as text, what is beside it in each object around it, and the whole string that it is part of.
     """
 
     mark: Mark
@@ -53,11 +53,11 @@ class Survivor:
 
 
 class Heap:
-    """What can be reached now from the roots that last: templates, modules, threads, tasks and timers.
+    """Everything that can be reached now from the roots that last: templates, modules, threads, tasks and timers.
 
     Args:
-        roots: by the name that a path begins with, in the order in which they are looked through.
-        hidden: what is not looked into: the hunt's own objects.
+        roots: by the name that a path begins with, in the order in which they are searched.
+        hidden: objects that are not searched: the hunt's own.
     """
 
     def __init__(self, roots: Mapping[str, Any], hidden: Iterable[Any]) -> None:
@@ -66,7 +66,7 @@ class Heap:
         self._parents: dict[int, tuple[Any, Any]] = {}
         self._marked: list[tuple[Any, Any]] = []
         collects = gc.isenabled()
-        gc.disable()  # what is made meanwhile is kept, and to look for garbage again and again takes longest
+        gc.disable()  # everything made meanwhile is kept, and repeated collections would take most of the time
         try:
             for root in roots.values():
                 self._walk(root)
@@ -76,6 +76,7 @@ class Heap:
         self.everything = [value for value, _ in self._parents.values()]
 
     def survivors(self) -> Iterator[Survivor]:
+        """Yield each mark that was found, once for each path that ends differently."""
         unique = {(id(parent), id(value)): (parent, value) for parent, value in self._marked}
         for parent, value in unique.values():
             rows = (value if isinstance(value, str) else "", *self._rows(parent, value))
@@ -85,7 +86,7 @@ class Heap:
                     yield Survivor(mark, path, places, is_key, rows)
 
     def path_to(self, value: Any) -> str:
-        """How one gets at something that was found."""
+        """Return the path to an object that was found."""
         return self._path(self._parents[id(value)][1], value, None)[0]
 
     def _path(self, parent: Any, value: Any, last: _Step | None) -> tuple[str, tuple[tuple[int, str], ...], bool]:
@@ -148,7 +149,7 @@ class Heap:
 
 
 def lasting_roots(templates: Mapping[str, Any], modules_first: Iterable[str]) -> dict[str, Any]:
-    """Where a path may begin."""
+    """Return where paths may begin, by name."""
     roots = dict(templates)
     names = [*modules_first, *(name for name in list(sys.modules) if name not in modules_first)]
     for name in names:
@@ -171,7 +172,7 @@ def lasting_roots(templates: Mapping[str, Any], modules_first: Iterable[str]) ->
 
 
 async def thread_values(heap: Heap) -> list[tuple[str, Any]]:
-    """What the threads of pools keep for themselves, in context variables and thread-locals: where, and what."""
+    """Return what threads of pools keep in context variables and thread-locals: where, and the value."""
     found = heap.everything
     pools: list[tuple[str, ThreadPoolExecutor | None]] = [("the event loop", None)]
     pools += [(heap.path_to(pool), pool) for pool in found if isinstance(pool, ThreadPoolExecutor)]
@@ -184,7 +185,7 @@ async def thread_values(heap: Heap) -> list[tuple[str, Any]]:
 
 
 async def threads_at_rest(limit: float) -> None:
-    """Waits, so many seconds at the most, until the loop's threads have ended what turns have left them."""
+    """Wait until the threads of the event loop have finished what turns have left them, at most `limit` seconds."""
     count, loop = len(_threads(None)), asyncio.get_running_loop()
     barrier = threading.Barrier(max(count, 1))
 
@@ -217,7 +218,7 @@ async def _ask_threads(
 
 
 def _entries(cache: Any) -> dict[Any, Any]:
-    """What a `functools.lru_cache` holds. It has no way to tell, but the garbage collector is told, link by link."""
+    """Return the entries of a `functools.lru_cache`, which the garbage collector alone can see."""
     parts = gc.get_referents(cache)  # its type, then key, result and type of each link, then a dictionary
     links, place = {}, 1
     while getattr(parts[place + 2], "__name__", "") == "_lru_list_elem":
@@ -231,7 +232,7 @@ def _parts(value: Any) -> Iterable[Any]:
     if isinstance(module, str) and module.partition(".")[0] in TEST_RUNNERS:
         return ()
     if isinstance(value, (BuiltinFunctionType, Context)):
-        return ()  # what is in a task's context is the turn's own; a thread's is looked at by `thread_values`
+        return ()  # a task's context is the turn's own; that of a thread is searched by `thread_values`
     if isinstance(value, _LruCache):
         return [_entries(value), value.__wrapped__, value.__dict__]
     if isinstance(value, ModuleType):

@@ -1,4 +1,4 @@
-"""Strings that nobody could know by chance, planted to see where they come out again."""
+"""Marks: strings that nobody could know by chance, planted to see where they come out again."""
 
 import base64
 import builtins
@@ -17,7 +17,7 @@ PREFIX = "canary"
 _MARK = re.compile(rf"{PREFIX}-(?P<kind>[cdi])-(?P<person>\d\d)-(?P<scene>\d{{3}})-[0-9a-f]{{12}}")
 _MARK_LENGTH = 28
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]+")
-MOST_OBJECTS = 100_000  # that are looked at for marks in one result
+MOST_OBJECTS = 100_000  # that are searched in one result
 
 
 class Kind(StrEnum):
@@ -31,11 +31,11 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A planted string, read back.
+    """A planted string that was found again.
 
     Args:
-        person: the number of the person it was planted for.
-        scene: the number of the scene: of the tool that was called.
+        person: the number of the person that it was planted for.
+        scene: the number of the scene in which it was planted.
     """
 
     text: str
@@ -45,7 +45,7 @@ class Mark:
 
 
 class Marks:
-    """Makes marks for one hunt, and tells them from those that an earlier one has left behind."""
+    """The marks of one hunt. An earlier hunt may have left others behind, which do not count."""
 
     def __init__(self) -> None:
         self._made: set[str] = set()
@@ -60,7 +60,7 @@ class Marks:
 
 
 def _base64_of_prefix(shift: int) -> tuple[str, int]:
-    """Return what of the prefix is the same in any base64 that has `shift` bytes before it, and where that begins."""
+    """Return the part of the prefix's base64 that `shift` bytes before it do not change, and where it begins."""
     first, last = -(-shift * 8 // 6), (shift + len(PREFIX)) * 8 // 6
     return base64.b64encode(bytes(shift) + PREFIX.encode()).decode()[first:last], first
 
@@ -71,7 +71,7 @@ _TRACES = (_IN_HEX, _IN_HEX.upper(), *(trace for trace, _ in _IN_BASE64))
 
 
 def marks_in_text(text: Any) -> set[Mark]:
-    """Return the marks in a string, in bytes or an array, as they are or in base64 or hexadecimal."""
+    """Return the marks in a string, bytes or an array, in plain text, base64 or hexadecimal."""
     if not isinstance(text, str):
         text = text.tounicode() if isinstance(text, array) and text.typecode == "u" else bytes(text).decode("latin-1")
     return {
@@ -93,14 +93,14 @@ def _decoded(text: str) -> Iterator[str]:
 
 
 def is_marked(value: Any) -> bool:
-    """Whether a value is a string with a mark in it; quick, for it is asked of every string there is."""
+    """Return whether a value is text with a mark in it. It is quick, as it is called for every string in memory."""
     if isinstance(value, str):
         return (PREFIX in value or any(trace in value for trace in _TRACES)) and bool(marks_in_text(value))
     return isinstance(value, (bytes, bytearray, memoryview, array)) and bool(marks_in_text(value))
 
 
 def find_marks(*roots: Any) -> set[Mark]:
-    """The marks in whatever hangs on objects: containers, attributes, closures, the causes of an exception."""
+    """Return the marks in everything that objects refer to: items, attributes, closures, causes of an exception."""
     seen: set[int] = set()
     pending, found = list(roots), set[Mark]()
     while pending and len(seen) < MOST_OBJECTS:
@@ -117,14 +117,14 @@ def find_marks(*roots: Any) -> set[Mark]:
 
 
 def _parts(value: Any) -> Iterable[Any]:
-    if isinstance(value, BaseException):  # not the traceback, whose frames are the turn's own
+    if isinstance(value, BaseException):  # without the traceback, whose frames are the turn's own
         return [value.args, value.__dict__, value.__cause__, value.__context__]
     return parts(value)
 
 
 def parts(value: Any) -> Iterable[Any]:
-    """Return what an object holds, also where the garbage collector is not told of it."""
-    if isinstance(value, FunctionType):  # not its globals, which are its module's
+    """Return the objects that an object refers to, also where the garbage collector does not know of them."""
+    if isinstance(value, FunctionType):  # without its globals, which are its module's
         left_out = (id(value.__globals__), id(vars(builtins)))
         return [part for part in gc.get_referents(value) if id(part) not in left_out]
     if isinstance(value, (io.StringIO, io.BytesIO)) and not value.closed:

@@ -1,4 +1,4 @@
-"""Keeps tools that are being checked off the network, but for this machine's own addresses."""
+"""Block the network for tools that are being checked, except for this machine's own addresses."""
 
 import errno
 import sys
@@ -9,12 +9,12 @@ from typing import Any
 
 _EVENTS = ("socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto")
 
-_state = {"depth": 0, "installed": 0}  # an audit hook cannot be taken away again, only be told to rest
+_state = {"depth": 0, "installed": 0}  # an audit hook cannot be removed, so it is switched off
 
 
 @contextmanager
 def offline() -> Iterator[None]:
-    """While it lasts, no socket of this process reaches another machine (https://peps.python.org/pep-0578/)."""
+    """Let no socket of this process reach another machine in a block (https://peps.python.org/pep-0578/)."""
     if not _state["installed"]:
         sys.addaudithook(_refuse)
         _state["installed"] = 1
@@ -32,7 +32,7 @@ def _refuse(event: str, arguments: tuple[Any, ...]) -> None:
     host = address[0] if isinstance(address, tuple) else address
     by_name = event.startswith("socket.get")
     if (isinstance(address, tuple) or by_name) and not _is_local(host):
-        raise OSError(errno.ENETUNREACH, "a tool is being checked, and may not reach the network")
+        raise OSError(errno.ENETUNREACH, "tools do not reach the network while they are checked")
 
 
 def _is_local(host: Any) -> bool:

@@ -1,4 +1,4 @@
-"""Judge whether stored texts are kept so that only the person who wrote them gets at them."""
+"""Judge whether stored texts are kept so that only the person who wrote them can get at them."""
 
 import re
 from collections import defaultdict
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from gateway.check.heap import Survivor
 
 MOST_FIELDS = 64  # of a row
-DEEPEST = 2  # objects inside of each other that an owner is made of
+DEEPEST = 2  # levels of objects inside one another that may name an owner
 
-_NO_ROWS = (TurnContext, Message, Toolkit, BaseException)  # they name their person, and are for one turn alone
+_NO_ROWS = (TurnContext, Message, Toolkit, BaseException)  # they name their person, and last for one turn
 
 WHOLE_IDENTITY = "under their whole identity"
 KEY_OF_THEIR_OWN = "under a key that is each person's own, like a hash of their identity"
@@ -49,18 +49,18 @@ def _texts(value: Any, depth: int) -> Iterator[str]:
 
 
 class Owners:
-    """Tells of what survives whether it is kept for its own person alone.
+    """Tells whether what survives is kept for its own person alone.
 
-    The people are chosen so that a key which is shorter than an identity is the same for two of them.
+    The people are chosen so that any key that is less than the whole identity is the same for two of them.
 
     Args:
-        survivors: all that survives.
-        people: by the number of the scene.
+        survivors: everything that survives.
+        people: the people of each scene, by its number.
     """
 
     def __init__(self, survivors: Collection["Survivor"], people: Mapping[int, Sequence[Person]]) -> None:
         self._people = people
-        # Of each mapping, which people are found under which key; of each kind of place, whose rows are found there.
+        # For each mapping, whose texts are under which key; for each kind of path, whose rows are found there.
         self._keys: dict[int, dict[str, set[int]]] = defaultdict(lambda: defaultdict(set))
         self._rows: dict[str, set[int]] = defaultdict(set)
         for survivor in survivors:
@@ -72,7 +72,7 @@ class Owners:
                 self._rows[_pattern(survivor)].add(survivor.mark.person)
 
     def how_kept(self, survivor: "Survivor") -> str | None:
-        """Return how something is kept for its own person alone; `None` if others get at it."""
+        """Return how a text is kept for its own person alone; `None` if others can get at it."""
         if self._person(survivor).is_identified_by("\n".join(survivor.keys)):
             return WHOLE_IDENTITY
         if any(self._tells_apart(mapping) for mapping, _ in survivor.places):

@@ -1,4 +1,4 @@
-"""The synthetic people: who they are, where they write, and the credentials that they seem to have."""
+"""The synthetic people: who they are, where they write, and the credentials that they are given."""
 
 import asyncio
 import random
@@ -14,17 +14,17 @@ from oauth.errors import UnderstudyError
 from toolkits import Conversation, Message, TurnContext
 
 DEADLINE = timedelta(minutes=1)
-BARRIER_WAIT = 0.03  # seconds that one who asks for a credential waits for the others to ask, too
-MOST_YIELDS = 6
+BARRIER_WAIT = 0.03  # seconds that a turn which asks for a credential waits for the others to ask, too
+MOST_YIELDS = 6  # rounds of the event loop before a credential is given
 
 CHANNEL, OTHER_CHANNEL = "check", "other"
 
-_numbers = count(1)  # of messages and turns, each of which has another id
+_numbers = count(1)  # of messages and turns, so that each has its own id
 
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """Where a person stands: `user` is a number that several may share, in different tenants or channels."""
+    """The place of a person. Several people in different tenants or channels may have one `user` number."""
 
     channel: str
     tenant: str
@@ -33,8 +33,8 @@ class Role:
     shared: bool
 
 
-# Chosen so that every key which is too short meets itself: two people in one conversation, one user id in two tenants
-# and in two channels, one conversation id in two tenants.
+# Any key that is less than the whole identity is the same for two of them: two people in one conversation, one user id
+# in two tenants and in two channels, one conversation id in two tenants.
 ROLES = (
     Role(CHANNEL, "T1", 0, "C1", shared=True),
     Role(CHANNEL, "T1", 1, "C1", shared=True),
@@ -52,7 +52,7 @@ class Person:
     number: int
     role: Role
     identity: Identity
-    name: str  # that two people have
+    name: str  # which another person has, too
     credential: str = field(repr=False)
     data: str = field(repr=False)
 
@@ -67,15 +67,15 @@ class Person:
         )
 
     def is_identified_by(self, text: str) -> bool:
-        """Whether a key holds the whole of this person's identity."""
+        """Return whether a key has the whole of this person's identity in it."""
         return all(part in text for part in (self.identity.channel, self.identity.tenant, self.identity.user_id))
 
 
 def cast(marks: Marks, scene: int, user_ids: Mapping[int, str]) -> list[Person]:
-    """The people of one scene.
+    """Return the people of one scene.
 
     Args:
-        user_ids: the user id by `Role.user`: the same in every scene.
+        user_ids: the user id of each `Role.user`, the same in every scene.
     """
     return [
         Person(
@@ -91,17 +91,17 @@ def cast(marks: Marks, scene: int, user_ids: Mapping[int, str]) -> list[Person]:
 
 
 class InterruptedTurnError(UnderstudyError):
-    """What fails half-way, on purpose."""
+    """A turn that is made to fail half-way."""
 
 
 @dataclass
 class Manner:
-    """How the credentials of one turn come.
+    """How one turn gets its credentials.
 
     Args:
-        yields: how often the loop runs others before a credential is given.
-        barrier: where all who ask wait for each other.
-        consent: whether the first one needs a sign-in.
+        yields: how many rounds of the event loop pass before a credential is given.
+        barrier: where all turns that ask wait for each other.
+        consent: whether the person has to sign in first.
         fails: whether asking fails.
     """
 
@@ -131,7 +131,7 @@ class CanarySource:
         if self._person is None:
             raise CredentialsRefusedError("This turn is over.")
         if self._manner.fails:
-            raise InterruptedTurnError("a credential that cannot be had, on purpose")
+            raise InterruptedTurnError("a credential that is refused on purpose")
         if self._manner.consent:
             raise ConsentRequiredError(provider, frozenset(scopes))
         if provider not in self._providers:
@@ -162,12 +162,12 @@ class CanarySource:
             try:
                 async with asyncio.timeout(BARRIER_WAIT):
                     await self._manner.barrier.wait()
-            except (TimeoutError, asyncio.BrokenBarrierError):  # somebody does not ask: nobody waits for them
+            except (TimeoutError, asyncio.BrokenBarrierError):  # somebody does not ask: nobody waits any longer
                 await self._manner.barrier.abort()
 
 
 class _Nobody:
-    """Sends nothing to nobody: what a tool writes besides its answer goes no further here."""
+    """A sender that drops the messages that tools send besides their answer."""
 
     async def send(self, *_: Any, **__: Any) -> str:
         return "check"

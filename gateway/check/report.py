@@ -1,3 +1,5 @@
+"""The report of a hunt."""
+
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,11 +17,11 @@ class LeakKind(StrEnum):
 
 ADVICE = {
     LeakKind.TURN: "Keep it on `self`, or key it by the whole of `context.identity`.",
-    LeakKind.CREDENTIAL: "Keep credentials, and clients made of them, on `self` alone: a clone is gone with its turn.",
+    LeakKind.CREDENTIAL: "Keep credentials, and clients made with them, on `self` alone: a clone ends with its turn.",
     LeakKind.DATA: "Keep it on `self`, or key it by the whole of `context.identity`.",
     LeakKind.LOG: "Log ids and outcomes, not credentials and not what people write.",
-    LeakKind.OUTPUT: "Take the print out: it stands in the operator's log.",
-    LeakKind.TEMPLATE: "Change `self` in tools only: the template is what every clone is made of.",
+    LeakKind.OUTPUT: "Remove the print: it ends up in the operator's log.",
+    LeakKind.TEMPLATE: "In tools, change `self` alone: every clone is made from the template.",
 }
 
 
@@ -31,7 +33,7 @@ class Leak:
         toolkit: the class of the toolkit.
         tool: the tool that was called.
         path: where it was found: an attribute, a module global, a logger, or the tool whose result had it.
-        detail: what was seen, in a sentence.
+        detail: what was found, in a sentence.
     """
 
     kind: LeakKind
@@ -42,7 +44,7 @@ class Leak:
 
     @property
     def place(self) -> tuple[str, ...]:
-        """What makes two findings one leak: the same container, whatever entry of it."""
+        """The identity of a leak: findings in different entries of one container are one leak."""
         return self.kind, self.toolkit, re.sub(r"\[[^\]]*\]", "[…]", self.path)
 
     def __str__(self) -> str:
@@ -51,12 +53,12 @@ class Leak:
 
 @dataclass
 class Report:
-    """What a hunt found, and what it looked at.
+    """What a hunt found, and what it searched.
 
     Args:
-        leaks: each way once.
-        notes: what was kept, but so that only its own person gets at it.
-        not_covered: what was not looked at, and why.
+        leaks: each once.
+        notes: data that is kept, but so that only its own person can get at it.
+        not_covered: what was not checked, and why.
     """
 
     people: int = 0
@@ -76,8 +78,8 @@ class Report:
         verdict = f"{len(self.leaks)} leaks." if self.leaks else "No leak found."
         if not self.turns:
             verdict = "Nothing was played, so nothing is known: no tool was found that could be called."
-        sections = [f"{verdict} RunOutcome: {looked}.", *map(str, self.leaks)]
-        sections += _section("Kept, for its own person alone", self.notes)
+        sections = [f"{verdict} Played: {looked}.", *map(str, self.leaks)]
+        sections += _section("Kept for its own person alone", self.notes)
         sections += _section("Not covered", self.not_covered)
         return "\n\n".join(sections)
 

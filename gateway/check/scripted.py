@@ -1,4 +1,4 @@
-"""A scripted model in the place of an agent's own, for each engine: it calls the tools it is told to, then ends."""
+"""A scripted model in the place of an agent's own, for each engine: it calls the given tools, then ends."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ DONE = "done"
 
 @dataclass(frozen=True, slots=True)
 class ToolInfo:
-    """A tool as it is offered to a model; `parameters` is JSON Schema."""
+    """A tool as it is offered to a model; `parameters` is a JSON Schema."""
 
     name: str
     parameters: Mapping[str, Any]
@@ -21,13 +21,13 @@ class ToolInfo:
 
 @dataclass
 class Script:
-    """What the model of one turn does, and what it saw.
+    """What the model of one turn does, and what it was shown.
 
     Args:
         calls: the tools to call, all at once, each with its arguments.
         offered: the tools that it was offered.
-        given: what it was told after that.
-        retried: whether arguments did not fit.
+        given: what it was told after its calls.
+        retried: whether it was told that its arguments did not fit.
     """
 
     calls: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -37,7 +37,7 @@ class Script:
     _called: bool = False
 
     def next_calls(self, offered: Sequence[ToolInfo], given: Any) -> Mapping[str, Mapping[str, Any]]:
-        """The calls to make now; none, when they were made."""
+        """Return the calls to make now: all of them the first time, none after that."""
         if self._called:
             self.given.append(given)
             return {}
@@ -48,7 +48,7 @@ class Script:
 
 @contextmanager
 def scripted(copy: Agent, script: Script) -> Iterator[None]:
-    """While it lasts, a copy that serves one turn has the script for its model. The template keeps its own.
+    """Give a copy that serves one turn the script as its model, in a block. The template keeps its own model.
 
     Raises:
         NotImplementedError: if the agent is of a kind whose model cannot be replaced.
@@ -104,7 +104,7 @@ def _sdk_model(script: Script) -> Any:
 
 
 def _graph(graph: Any, script: Script) -> Any:
-    """An agent of LangChain's with the tools of a graph's own, as its `ToolNode` has them."""
+    """Return a LangChain agent with the tools of a graph, which are taken from its `ToolNode`."""
     from langchain.agents import create_agent
     from langchain_core.language_models import BaseChatModel
     from langchain_core.messages import AIMessage, ToolCall
@@ -139,7 +139,7 @@ def _graph(graph: Any, script: Script) -> Any:
     return create_agent(Scripted(), tools, context_schema=getattr(graph, "context_schema", None), store=store)
 
 
-@lru_cache(maxsize=1)  # one for all turns of a hunt: what it mixes up comes out in another person's turn
+@lru_cache(maxsize=1)  # one for all turns of a hunt, so that what it mixes up comes out in another person's turn
 def _store_in_place_of(graph: Any) -> Any:
     """Make an empty store in memory: a graph's own may be a database on another machine."""
     from langgraph.store.memory import InMemoryStore

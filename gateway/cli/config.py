@@ -39,7 +39,7 @@ def show(path: ConfigFile) -> None:
     """Print a file as it is understood. Secrets and values from the environment are masked."""
     import yaml
 
-    from gateway.configuration.building import parse
+    from gateway.configuration.parsing import parse
 
     document, config = parse(path)
     document.check()

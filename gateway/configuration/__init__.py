@@ -1,4 +1,4 @@
-"""A gateway as a file: agents, toolkits, channels, routes and settings in YAML."""
+"""Gateways in files: Python files with a gateway or an agent, and YAML files that describe a gateway."""
 
 from gateway.configuration.building import load
 from gateway.configuration.schema import GatewayConfig

@@ -1,4 +1,4 @@
-"""What a file gives a class, as the types that the class names."""
+"""Arguments from a file, checked against the types that a class names."""
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping
@@ -16,9 +16,9 @@ from toolkits import Toolkit
 
 
 class Parameters:
-    """What a class takes, each with a check of its type.
+    """The parameters of a class or function, each with a check of its type.
 
-    What is not annotated, or with a type that pydantic cannot check, is taken as it is.
+    A parameter without an annotation, or with a type that pydantic cannot check, takes any value.
     """
 
     def __init__(self, cls: Callable[..., Any]) -> None:
@@ -31,38 +31,44 @@ class Parameters:
         self.names = [name for name, each in self._found.items() if each.kind not in _VARIABLE]
 
     def unknown(self, arguments: Mapping[str, Any]) -> list[str]:
+        """Return the names of arguments that are not taken."""
         return [name for name in arguments if name not in self.names and not self._takes_any]
 
     def missing(self, arguments: Mapping[str, Any]) -> list[str]:
+        """Return the names of parameters without a default that are not given."""
         needed = (name for name in self.names if self._found[name].default is inspect.Parameter.empty)
         return [name for name in needed if name not in arguments]
 
     def converted(self, name: str, value: Any) -> Any:
-        """A value as its parameter's type, like a number of digits.
+        """Return a value converted to its parameter's type: "5" to 5, for example.
 
         Raises:
-            ValidationError: if it cannot be one.
+            ValidationError: if it cannot be converted.
         """
         adapter = self._types.get(name)
         converted = value if adapter is None else adapter.validate_python(value)
-        return value if isinstance(converted, Iterator) else converted  # of an Iterable, which is good for once
+        return value if isinstance(converted, Iterator) else converted  # an iterator can be read only once
 
 
 _VARIABLE = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
 def per_request(cls: Any, parameters: Parameters, arguments: Mapping[str, Any]) -> Any:
-    """A toolkit that is made anew for each copy, with the values of its request in its arguments."""
+    """Return a toolkit that is made anew for each copy, with the request's values in its arguments.
+
+    Raises:
+        SettingError: if the class is not a toolkit's.
+    """
 
     def made_with(name: str, value: Any) -> Any:
         value, was_open = expanded(value), is_open(value)
-        if not was_open or is_open(value):  # converted already, or of the template, which has no request
+        if not was_open or is_open(value):  # converted before, or for the template, which has no request
             return value
         try:
             return parameters.converted(name, value)
         except ValidationError as error:
             problem = error.errors()[0]["msg"]
-            raise SettingError(f"{cls.__name__}({name}=…) cannot be had of this request: {problem}.") from None
+            raise SettingError(f"{cls.__name__}({name}=…) cannot be made from this request: {problem}.") from None
 
     def clone(self: Toolkit) -> Toolkit:
         made = type(self)(**{name: made_with(name, value) for name, value in arguments.items()})
@@ -72,7 +78,7 @@ def per_request(cls: Any, parameters: Parameters, arguments: Mapping[str, Any]) 
         return made
 
     if not issubclass(cls, Toolkit):
-        raise SettingError(f"{cls.__name__} is no toolkit, so its arguments cannot depend on the request.")
+        raise SettingError(f"{cls.__name__} is not a toolkit, so its arguments cannot depend on the request.")
     configured: Any = type(cls)(cls.__name__, (cls,), {"clone": clone, "__module__": cls.__module__})
     return configured(**{name: made_with(name, value) for name, value in arguments.items()})
 
@@ -80,8 +86,10 @@ def per_request(cls: Any, parameters: Parameters, arguments: Mapping[str, Any]) 
 def _adapter(annotation: Any, namespace: Mapping[str, Any]) -> TypeAdapter[Any] | None:
     if annotation is inspect.Parameter.empty:
         return None
-    for config in (ConfigDict(arbitrary_types_allowed=True), None):  # a model, alone, has a config of its own
-        with suppress(NameError, PydanticUserError, SchemaError):  # of a type checker's alone, or unknown to pydantic
+    for config in (ConfigDict(arbitrary_types_allowed=True), None):  # a pydantic model accepts no other config
+        with suppress(
+            NameError, PydanticUserError, SchemaError
+        ):  # imported for type checkers alone, or unknown to pydantic
             annotated = SimpleNamespace(__annotations__={"it": annotation})
             hints = get_type_hints(annotated, dict(namespace), include_extras=True)
             return TypeAdapter(hints["it"], config=config)

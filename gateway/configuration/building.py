@@ -1,4 +1,4 @@
-"""A gateway of what a file says."""
+"""Make a gateway from what a YAML file describes."""
 
 import importlib
 import inspect
@@ -7,11 +7,9 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
-from types import NoneType
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
 from gateway.agents.agent import Agent
 from gateway.agents.routing import Route
@@ -19,8 +17,9 @@ from gateway.app.gateway import MAX_CONCURRENT_TURNS, Gateway
 from gateway.channels.discovery import configured_interfaces, load_interface
 from gateway.channels.interface import Interface
 from gateway.configuration.arguments import Parameters, per_request
-from gateway.configuration.expansion import OpenText, expanded, is_open
-from gateway.configuration.reading import KEY, Document, Place, read
+from gateway.configuration.expansion import expanded, is_open
+from gateway.configuration.parsing import note_error, parse, place_of
+from gateway.configuration.reading import KEY, Document, Place
 from gateway.configuration.schema import AgentConfig, GatewayConfig, MCPServerConfig, ProviderConfig, ToolkitConfig
 from gateway.configuration.shadowing import explain
 from oauth import OAuthProvider, SettingError
@@ -31,17 +30,17 @@ from toolkits.mcp import MCPServer
 T = TypeVar("T")
 
 TOOLKITS = "understudy.toolkits"
-"""The group of entry points that name toolkits."""
+"""The group of entry points under which packages register toolkits."""
 
 
 def load(path: str | Path, **options: Any) -> Gateway:
-    """The gateway that a file describes.
+    """Return the gateway that a file describes.
 
     Args:
-        options: more arguments of `Gateway`, like `request_values`.
+        options: further arguments of `Gateway`, for example `request_values`.
 
     Raises:
-        SettingError: with all that is wrong in it, each with its line and column.
+        SettingError: with every mistake in the file, each with its line and column.
     """
     document, config = parse(Path(path))
     sys.path.insert(0, str(document.path.resolve().parent))  # as `understudy serve FILE.py` does
@@ -70,30 +69,8 @@ def load(path: str | Path, **options: Any) -> Gateway:
     )
 
 
-def parse(path: Path) -> tuple[Document, GatewayConfig]:
-    """What a file says. What does not fit the schema is noted in the document, and left out.
-
-    Raises:
-        SettingError: with all that is wrong, if there is nothing else.
-    """
-    document = read(path)
-    _check_open(document, document.value, ())
-    while True:
-        try:
-            return document, GatewayConfig.model_validate(document.value if document.value is not None else {})
-        except ValidationError as error:
-            found = [(each, document.written(_place(each["loc"]))) for each in error.errors(include_url=False)]
-        left_out = len(document.left_out)
-        for each, place in found:
-            if not left_out:  # what is wrong afterwards is so because of what was left out
-                _note(document, each, place)
-            document.leave_out(place[:-1] if each["type"] == "missing" else place)
-        if len(document.left_out) == left_out:
-            document.check()
-
-
 class _Builder:
-    """Makes what a file names; notes what cannot be made, and goes on."""
+    """Makes the parts of a gateway. It notes what cannot be made, and goes on."""
 
     def __init__(self, document: Document, config: GatewayConfig) -> None:
         self._document = document
@@ -125,7 +102,9 @@ class _Builder:
             leads = self._leads()
             if len(leads) > 1 and sound:
                 self._document.note(
-                    ("agents",), f"There are {len(leads)} agents that nobody asks: say under routes which answers what."
+                    ("agents",),
+                    f"There are {len(leads)} agents that no other agent asks: "
+                    "say under routes which of them answers which messages.",
                 )
             return (agents[leads[0]] if leads else None), []
         default, routes = None, dict[tuple[str | None, ...], Route]()
@@ -142,14 +121,18 @@ class _Builder:
             if not self._document.is_sound(place):
                 continue
             if route.key in routes:
-                self._document.note(place, "Another route is for the same: two agents cannot both answer.")
+                self._document.note(
+                    place, "Another route matches the same messages: remove one, as only one agent can answer."
+                )
             routes[route.key] = route
         if default is None and sound:
-            self._document.note(("routes",), "No route is for all the rest: add one with nothing but its agent.")
+            self._document.note(
+                ("routes",), "No route matches all other messages: add one that has nothing but its agent."
+            )
         return default, [route for key, route in routes.items() if any(key)]
 
     def _leads(self) -> list[str]:
-        """The agents that no other one asks."""
+        """Return the names of the agents that no other agent asks."""
         configs = self._config.agents
         asked = {name for config in configs.values() for name in (*config.members, config.summarizer)}
         return [name for name in configs if name not in asked]
@@ -163,7 +146,11 @@ class _Builder:
                 self._document.note(place, f"There is no agent {name!r}.")
             return None
         if name in self._making:
-            self._document.note(place, f"The agent {name!r} asks itself, by way of {', '.join(self._making)}.")
+            self._document.note(
+                place,
+                f"The agent {name!r} would ask itself, through {', '.join(self._making)}: "
+                "remove one of them from the members.",
+            )
             return None
         self._making.append(name)
         self._agents[name] = self._make_agent(name, config)
@@ -193,7 +180,10 @@ class _Builder:
         }
         if isinstance(native, Agent):
             if more := [key for key in config.model_fields_set if key != "use"]:
-                self._document.note((*place, sorted(more)[0]), f"{config.use} is an Agent, which says that itself.")
+                self._document.note(
+                    (*place, sorted(more)[0]),
+                    f"{config.use} is an Agent in Python: set this there, and remove it here.",
+                )
             return native
         if not self._document.is_sound(place):
             return None
@@ -256,10 +246,10 @@ class _Builder:
             return parameters.converted(str(place[-1]), value)
         except ValidationError as error:
             for each in error.errors(include_url=False):
-                _note(self._document, each, (*place, *_place(each["loc"])))
+                note_error(self._document, each, (*place, *place_of(each["loc"])))
 
     def _is_named(self, section: str, name: Any) -> bool:
-        """Whether there is something of this name, though it be wrong."""
+        """Return whether a section has something of this name, even with mistakes in it."""
         named = [(section, each) for each in getattr(self._config, section)]
         return (section, name) in [*named, *self._document.left_out] or (section,) in self._document.left_out
 
@@ -273,7 +263,7 @@ class _Builder:
 
 
 class _ConfiguredAgent(Agent):
-    """An agent whose instructions may name values of the request."""
+    """An agent whose instructions may contain names of the request."""
 
     def _copy(self) -> "_ConfiguredAgent":
         copy = super()._copy()
@@ -281,7 +271,7 @@ class _ConfiguredAgent(Agent):
         return copy
 
 
-# Where the providers are that come with us.
+# The providers that need no entry in a file.
 _INCLUDED = {"google": "oauth.google:GoogleAuth", "github": "oauth.github:GitHub"}
 _PROVIDERS = {name: ProviderConfig(use=name) for name in _INCLUDED}
 
@@ -292,12 +282,12 @@ def _toolkit_class(use: str) -> type[Toolkit]:
     installed = {found.name: found for found in entry_points(group=TOOLKITS)}
     if ":" not in use and use not in installed:
         raise SettingError(
-            f"There is no toolkit {use!r}, only {', '.join(sorted(installed))}; or say where one is: "
+            f"There is no toolkit {use!r}, only {', '.join(sorted(installed))}; or give the path of a class: "
             "package.module:Name."
         )
     found = installed[use].load() if use in installed else _imported(use)
     if not (inspect.isclass(found) and issubclass(found, Toolkit)):
-        raise SettingError(f"{use} is no class of toolkits.")
+        raise SettingError(f"{use} is not a Toolkit class.")
     return found
 
 
@@ -308,43 +298,7 @@ def _imported(path: str) -> Any:
     except ImportError as error:
         raise SettingError(f"{path} cannot be imported: {error}.") from error
     if not name or not hasattr(module, name):
-        raise SettingError(f"{module_name} has no {name!r}." if name else f"{path!r} is not like package.module:Name.")
+        raise SettingError(
+            f"{module_name} has no {name!r}." if name else f"{path!r} is not of the form package.module:Name."
+        )
     return getattr(module, name)
-
-
-def _check_open(document: Document, value: Any, place: Place) -> None:
-    """Notes names of the request where they cannot stand."""
-    if isinstance(value, OpenText):
-        in_agent = len(place) > 2 and place[0] == "agents"
-        if not (in_agent and (place[2] == "toolkits" or place[2:] == ("instructions",))) or place[-1] == "use":
-            names = ", ".join(f"${{{name}}}" for name in value.names)
-            document.note(place, f"{names} is known in a request alone: only a toolkit and instructions can have it.")
-    elif isinstance(value, Mapping):
-        for key, item in value.items():
-            _check_open(document, item, (*place, key))
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            _check_open(document, item, (*place, index))
-
-
-def _place(found: tuple[int | str, ...]) -> Place:
-    """A place, without what pydantic adds of the types that it tried."""
-    return tuple(
-        part
-        for part in found
-        if isinstance(part, int) or not (part.startswith(("function-", "list[", "dict[")) or part in ("str", KEY))
-    )
-
-
-def _note(document: Document, error: ErrorDetails, place: Place) -> None:
-    kind, (*_, name) = error["type"], ("the file", *document.near(place))
-    if kind == "extra_forbidden":
-        document.note((*place, KEY), f"{place[-1]!r} is not known here.")
-    elif kind == "missing":
-        document.note(place, f"{place[-1]!r} is missing here.")
-    elif kind in ("model_type", "model_attributes_type", "dict_type"):
-        document.note(place, f"{name}: Input should be keys with values, like `key: value`.")
-    elif kind == "string_type" and not isinstance(error["input"], (dict, list, NoneType)):
-        document.note(place, f"{name}: Input should be a valid string: put it in quotes.")
-    else:
-        document.note(place, f"{name}: {error['msg']}.")

@@ -1,4 +1,4 @@
-"""`${NAME}` in a value: from the request at hand, or from the environment."""
+"""`${NAME}` in values, expanded from the request or from the environment."""
 
 import os
 import re
@@ -10,22 +10,22 @@ from gateway.request_context import get_request_context
 from oauth import SettingError
 
 REQUEST_NAMES = ("REQUEST_ID", "CHANNEL", "TENANT", "USER_ID", "CONVERSATION_ID", "SESSION_ID")
-"""What the gateway sets of each request: see `gateway.request_context`."""
+"""The names that the gateway sets for each request: see `gateway.request_context`."""
 
 _REFERENCE = re.compile(r"\$\$\{|\$\{(?P<name>[A-Za-z_]\w*)(?::(?P<default>[^}]*))?\}|(?P<unended>\$\{)")
 
 
 _SHELL_OPERATORS = ("-", "=", "?")  # of POSIX: ${NAME:-default}
-_SHELL = "${{{0}:{1}…}} is a shell's form: the default stands after the colon alone, so write ${{{0}:{2}}}."
+_SHELL = "${{{0}:{1}…}} is the shell's syntax: here the default follows the colon, so write ${{{0}:{2}}}."
 _NESTED = (
-    "${{{0}:…}} has a ${{…}} in its default, which is not expanded: write ${{{0}}} and set {0}, or ${{{0}:a text}}."
+    "${{{0}:…}} has a ${{…}} in its default, which is not expanded: write ${{{0}}} and set {0}, or ${{{0}:some text}}."
 )
-_KEY = "{0} is not expanded in a key: write the key out, or move what differs into the value."
+_KEY = "{0} is not expanded in a key: write the key in full, or move the variable part into the value."
 
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A name in a text. `start` is where it begins."""
+    """A `${NAME}` in a text, which begins at index `start`."""
 
     name: str
     default: str | None
@@ -33,7 +33,7 @@ class Reference:
 
 
 class OpenText(str):
-    """A text in which names are left that only a request has. As it stands it is what was written."""
+    """A text with names in it that only a request has. As a string it is the text as written."""
 
     parts: tuple[str | Reference, ...]
 
@@ -52,11 +52,11 @@ class OpenText(str):
 
 
 def mistakes(text: str) -> Iterator[tuple[int, str]]:
-    """Yield where in a text a `${` does not mean what it seems to, and what to write instead."""
+    """Yield each `${` in a text that does not mean what it seems to: its index, and what to write instead."""
     for found in _REFERENCE.finditer(text):
         name, default = found["name"], found["default"] or ""
         if found["unended"]:
-            yield found.start(), "${ begins no name here: write ${NAME}, or $${ for a literal."
+            yield found.start(), "${ is not followed by a name and } here: write ${NAME}, or $${ for a literal ${."
         elif default[:1] in _SHELL_OPERATORS:
             yield found.start(), _SHELL.format(name, default[0], default[1:] or "default")
         elif "${" in default:
@@ -70,10 +70,10 @@ def in_key(key: str) -> str | None:
 
 
 def fill(text: str, value_of: Callable[[Reference], str | None]) -> str:
-    """A text with its names replaced; open where a name has no value yet.
+    """Return a text with its names replaced; an `OpenText` if some have no value yet.
 
     Args:
-        value_of: `None` for a name that stays open.
+        value_of: returns the value of a name, or `None` if it stays open.
     """
     parts: list[str | Reference] = []
     end = 0
@@ -93,10 +93,10 @@ def fill(text: str, value_of: Callable[[Reference], str | None]) -> str:
 
 
 def expanded(value: Any) -> Any:
-    """A value, and what is in it, with the names of the request at hand replaced; as it is where there is no request.
+    """Return a value with the names in it replaced by those of the current request; unchanged outside a request.
 
     Raises:
-        SettingError: naming one that the request does not have.
+        SettingError: if the request does not have one of the names.
     """
     if isinstance(value, OpenText):
         return _in_request(value)
@@ -108,7 +108,7 @@ def expanded(value: Any) -> Any:
 
 
 def is_open(value: Any) -> bool:
-    """Whether a value, or something in it, waits for a request."""
+    """Return whether a value, or something in it, waits for a request."""
     if isinstance(value, Mapping):
         return any(map(is_open, value.values()))
     return isinstance(value, OpenText) or (isinstance(value, list) and any(map(is_open, value)))
@@ -124,10 +124,10 @@ def _in_request(text: OpenText) -> str:
             parts.append(part)
             continue
         value = values.get(part.name)
-        if value is None and part.name not in REQUEST_NAMES:  # which are of the gateway alone
+        if value is None and part.name not in REQUEST_NAMES:  # which the gateway alone sets
             value = os.environ.get(part.name)
         value = part.default if value is None else value
         if value is None:
-            raise SettingError(f"${{{part.name}}} is used in {str(text)!r}, and this request has no such value.")
+            raise SettingError(f"${{{part.name}}} is used in {str(text)!r}, but this request has no such value.")
         parts.append(str(value))
     return "".join(parts)

@@ -1,3 +1,5 @@
+"""Find the gateway or the agent in an operator's file."""
+
 import importlib.util
 import inspect
 import sys
@@ -17,17 +19,17 @@ from oauth import SettingError
 from toolkits import CloneError
 
 YAML = (".yaml", ".yml")
-FILE_PREFIX = "understudy_file_"  # of the module that an operator's file becomes
+FILE_PREFIX = "understudy_file_"  # of the name of the module that an operator's file is loaded as
 
 
 def load_gateway(target: str) -> Gateway:
-    """The gateway in a Python file, or one around the agent in it.
+    """Return the gateway of a file, or a gateway for the agent in it, with the channels that the environment sets up.
 
     Args:
-        target: `FILE`, or `FILE:NAME` where the file has several.
+        target: `FILE`, or `FILE:NAME` if the file has several.
 
     Raises:
-        SettingError: if there is no such file, nothing to run in it, or several and no name.
+        SettingError: if there is no such file, if nothing in it can be run, or if several could be and none is named.
     """
     found = load_target(target)
     if isinstance(found, Gateway):
@@ -41,7 +43,7 @@ def load_gateway(target: str) -> Gateway:
 
 
 def load_target(target: str) -> Gateway | Agent:
-    """The gateway in a Python file, or else the agent; one that is written for a framework counts as an agent.
+    """Return the gateway of a file, or else its agent, which may be written for a framework.
 
     Raises:
         SettingError: as `load_gateway`.
@@ -51,7 +53,7 @@ def load_target(target: str) -> Gateway | Agent:
         raise SettingError(f"There is no file {path}.")
     if path.suffix in YAML:
         if name is not None:
-            raise SettingError(f"{path} is one gateway: give its name alone, without :{name}.")
+            raise SettingError(f"{path} describes one gateway: leave out :{name}.")
         return load(path)
     module = _load(path)
     if name is not None:
@@ -78,7 +80,7 @@ def _split(target: str) -> tuple[Path, str | None]:
 
 def _load(path: Path) -> ModuleType:
     sys.path.insert(0, str(path.resolve().parent))  # as `python FILE` does
-    name = f"{FILE_PREFIX}{path.stem}"  # not the file's own name, which may be that of a package, like "slack"
+    name = f"{FILE_PREFIX}{path.stem}"  # not the file's own name, which may be that of a package, like slack
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise SettingError(f"{path} is neither a Python file (.py) nor a YAML file (.yaml).")
@@ -90,8 +92,8 @@ def _load(path: Path) -> ModuleType:
         raise
     except SyntaxError as error:
         where = f"{error.filename or path}:{error.lineno or 1}:{error.offset or 1}"
-        raise SettingError(f"{where}: this is no Python: {error.msg}.") from error
-    except Exception as error:  # whatever the file does when it is loaded
+        raise SettingError(f"{where}: this is not Python: {error.msg}.") from error
+    except Exception as error:  # a file may raise anything while it is loaded
         file, line = _where(path, error)
         explained = explain(error, path.parent, file.resolve()) or f"{type(error).__name__}: {error}"
         raise SettingError(f"{file}{line}: {explained}") from error
@@ -109,5 +111,5 @@ def _only(module: ModuleType, is_kind: Callable[[Any], object], path: Path) -> A
     named = {name: value for name, value in vars(module).items() if is_kind(value)}
     if len({id(value) for value in named.values()}) > 1:
         choices = ", ".join(f"{path}:{name}" for name in named)
-        raise SettingError(f"{path} has several of a kind; say which: {choices}.")
+        raise SettingError(f"{path} has several gateways or agents; say which: {choices}.")
     return next(iter(named.values()), None)

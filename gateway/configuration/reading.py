@@ -1,4 +1,4 @@
-"""A YAML file as values, each with its place in the file."""
+"""Read a YAML file as values, each with its place in the file."""
 
 import os
 from collections.abc import Callable, Collection, Sequence
@@ -14,12 +14,12 @@ from gateway.configuration.expansion import REQUEST_NAMES, Reference, fill, in_k
 from oauth import SettingError
 
 Place = tuple[str | int, ...]
-"""Where a value is: keys and positions, from the top."""
+"""The place of a value: keys and indexes, from the top."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """Something that is wrong in a file, with its line and column, both from 1."""
+    """A mistake in a file, with its line and column, both from 1."""
 
     line: int
     column: int
@@ -28,13 +28,13 @@ class Mistake:
 
 @dataclass
 class Document:
-    """What a file says.
+    """The content of a file, and the mistakes that were found in it.
 
     Args:
-        marks: line and column of each value, by its place; of a key, by that place and `KEY`.
-        expanded: the places of values that have the environment's in them.
-        unsound: the places of values that are not as they should be.
-        left_out: those of them that are not in `value` any more.
+        marks: the line and column of each value, by its place; those of a key are under that place and `KEY`.
+        expanded: the places of values that contain values from the environment.
+        unsound: the places of values with a mistake.
+        left_out: the places among them that were removed from `value`.
     """
 
     path: Path
@@ -46,28 +46,28 @@ class Document:
     left_out: set[Place] = field(default_factory=set)
 
     def note(self, place: Sequence[str | int], sentence: str, mark: tuple[int, int] | None = None) -> None:
-        """Notes that something is wrong at a place, or at what is around it if there is nothing.
+        """Note a mistake at a place, or at what is around it if the file has nothing there.
 
         Args:
-            mark: where in the value it is, from its beginning unless given.
+            mark: its line and column, if it is not at the beginning of the value.
         """
         self.unsound.add(tuple(place))
         at = mark or self.marks.get(self.near(place), (1, 1))
         self.mistakes.append(Mistake(*at, " ".join(sentence.split())))
 
     def near(self, place: Sequence[str | int]) -> Place:
-        """A place, or else the one around it that the file has."""
+        """Return the place, or the innermost place around it that the file has."""
         near = tuple(place)
         while near and near not in self.marks:
             near = near[:-1]
         return near
 
     def is_sound(self, place: Place) -> bool:
-        """Whether all in a place is as it should be."""
+        """Return whether there is no mistake at a place or inside it."""
         return not any(each[: len(place)] == place for each in self.unsound)
 
     def leave_out(self, place: Place) -> None:
-        """Takes a value out of what is around it, if it is there."""
+        """Remove the value at a place, if there is one."""
         around = self.value
         *outer, last = self._kept(place) or (None,)
         with suppress(LookupError, TypeError):
@@ -77,7 +77,7 @@ class Document:
             self.left_out.add(place)
 
     def written(self, place: Place) -> Place:
-        """Where in the file is what is at a place of `value` now."""
+        """Return the place in the file of what is now at a place in `value`."""
         found: Place = ()
         for part in place:
             if isinstance(part, int):
@@ -87,7 +87,7 @@ class Document:
         return found
 
     def _kept(self, place: Place) -> Place:
-        """Where in `value` is now what was at a place of the file."""
+        """Return the place in `value` of what is at a place in the file."""
         return tuple(
             part - sum((*place[:depth], number) in self.left_out for number in range(part))
             if isinstance(part, int)
@@ -96,9 +96,10 @@ class Document:
         )
 
     def check(self) -> None:
-        """
+        """Raise if there are mistakes.
+
         Raises:
-            SettingError: with all that is wrong, in order.
+            SettingError: with every mistake, in the order of the file.
         """
         if not self.mistakes:
             return
@@ -111,10 +112,10 @@ KEY = "<key>"
 
 
 def read(path: Path) -> Document:
-    """Reads a file, with `${NAME}` expanded from the environment; what only a request has stays open.
+    """Read a file and expand `${NAME}` from the environment. Names that only a request has stay open.
 
     Raises:
-        SettingError: if it cannot be read, or is no YAML.
+        SettingError: if it cannot be read, or is not YAML.
     """
     try:
         source = path.read_text(encoding="utf-8")
@@ -122,19 +123,19 @@ def read(path: Path) -> Document:
     except OSError as error:
         raise SettingError(f"{path} cannot be read: {error.strerror}.") from None
     except UnicodeDecodeError:
-        raise SettingError(f"{path} is not UTF-8.") from None
+        raise SettingError(f"{path} is not encoded in UTF-8.") from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f":{mark.line + 1}:{mark.column + 1}" if mark is not None else ""
-        raise SettingError(f"{path}{where}: this is no YAML: {error.problem or error.context}.") from None
+        raise SettingError(f"{path}{where}: this is not YAML: {error.problem or error.context}.") from None
     except yaml.YAMLError as error:
-        raise SettingError(f"{path}: this is no YAML: {error}.") from None
+        raise SettingError(f"{path}: this is not YAML: {error}.") from None
     document = Document(path)
     reader = _Reader(document, source, {*REQUEST_NAMES, *_declared(node)})
     try:
         document.value = reader.value(node, ()) if node is not None else None
     except RecursionError:
-        raise SettingError(f"{path}: something in it is a part of itself.") from None
+        raise SettingError(f"{path}: an alias in it refers to something that contains the alias.") from None
     return document
 
 
@@ -156,7 +157,7 @@ class _Reader:
         try:
             return self._construct(node)
         except (yaml.YAMLError, ValueError):
-            self._document.note(place, f"{node.value!r} is nothing that YAML knows as {node.tag}.")
+            self._document.note(place, f"{node.value!r} is not a valid {node.tag}.")
             return None
 
     def _mapping(self, node: yaml.MappingNode, place: Place) -> dict[str, Any]:
@@ -168,7 +169,7 @@ class _Reader:
             if sentence := in_key(key):
                 self._document.note((*here, KEY), sentence, mark)
             if key in values:
-                self._document.note((*here, KEY), f"{key!r} is there twice.", mark)
+                self._document.note((*here, KEY), f"{key!r} is there twice: remove one.", mark)
                 continue
             self._document.marks[(*here, KEY)] = mark
             values[key] = self.value(value_node, here)
@@ -191,7 +192,7 @@ class _Reader:
         return fill(node.value, value_of)
 
     def _mark(self, node: yaml.Node, start: int) -> tuple[int, int]:
-        """Line and column of the `${` that is at a place of a node's text. In the source it may stand elsewhere."""
+        """Return the line and column of the `${` at an index of a node's text, which the source may write otherwise."""
         index = node.start_mark.index
         for _ in range(node.value.count("${", 0, start) + 1):
             index = max(index, self._source.find("${", index) + 1)
@@ -200,13 +201,13 @@ class _Reader:
 
 
 _UNKNOWN = (
-    "{0}}} is not set in the environment, has no default ({0}:default}}) "
-    "and is no name of a request: declare it under request_context if a host application adds it."
+    "{0}}} is not set in the environment, has no default ({0}:default}}) and is not a name that requests have: "
+    "set it, or declare it under request_context if a host application adds it to requests."
 )
 
 
 def _declared(node: yaml.Node | None) -> list[str]:
-    """The names that the file says a host application adds."""
+    """Return the names that, according to the file, a host application adds to requests."""
     if not isinstance(node, yaml.MappingNode):
         return []
     for key, value in node.value:

@@ -1,4 +1,4 @@
-"""What may stand in a gateway's file."""
+"""The schema of a YAML file that describes a gateway."""
 
 from typing import Annotated, Any
 
@@ -9,11 +9,11 @@ from gateway.settings import AmbiguousSends, PrivateAnswers, SignInCode, WhenBus
 
 def _text(value: Any) -> str:
     if not isinstance(value, str):
-        raise ValueError("it has to be a text")  # noqa: TRY004 - pydantic takes no other
+        raise ValueError("it has to be a string")  # noqa: TRY004 - pydantic reports ValueError alone
     return value
 
 
-# A text in which names of the request may stay open.
+# A string in which names of the request may stay open.
 OpenString = Annotated[str, PlainValidator(_text), WithJsonSchema({"type": "string"})]
 
 
@@ -22,12 +22,12 @@ class Section(BaseModel):
 
 
 class ToolkitConfig(BaseModel):
-    """A toolkit: what it is, and its arguments."""
+    """A toolkit: its class and its arguments."""
 
     model_config = ConfigDict(extra="allow", use_attribute_docstrings=True)
 
     use: str
-    """The name of an installed toolkit, like gmail, or where its class is: package.module:Name."""
+    """The name of an installed toolkit, for example gmail, or the path of its class: package.module:Name."""
 
 
 def _toolkit(value: Any) -> Any:
@@ -35,58 +35,58 @@ def _toolkit(value: Any) -> Any:
 
 
 class ProviderConfig(BaseModel):
-    """A provider that people connect their accounts at. Without `use` it is one that keeps to OAuth 2.0."""
+    """A provider at which people connect their accounts. Without `use` it is any OAuth 2.0 provider."""
 
     model_config = ConfigDict(extra="allow", use_attribute_docstrings=True)
 
     use: str | None = None
-    """google or github, or where another is: package.module:Name; what follows are its arguments."""
+    """google, github, or the path of another class: package.module:Name. All other keys are its arguments."""
 
 
 class MCPServerConfig(Section):
     """An MCP server whose tools the agent may call."""
 
     server: str | list[str]
-    """The address of a streamable HTTP endpoint, or a command and its arguments."""
+    """The URL of a streamable HTTP endpoint, or a command and its arguments."""
     name: str | None = None
     env: dict[str, str] | None = None
     headers: dict[str, str] | None = None
     auth: str | None = None
-    """The provider whose access token the server wants of each person."""
+    """The provider whose access token for each person the server gets."""
     scopes: list[str] = []
     private: bool = False
     approval: bool = False
 
 
 class AgentConfig(Section):
-    """An agent: one of its own, or one that is in Python."""
+    """An agent: described here, or written in Python."""
 
     use: str | None = None
-    """Where a flow, an Agent or an agent of a framework is: package.module:name."""
+    """The path of a flow, an Agent or an agent of a framework: package.module:name."""
     model: str | None = None
-    """A provider and a model, like openai:gpt-5.2; else UNDERSTUDY_MODEL."""
+    """A provider and a model, for example openai:gpt-5.2. Default: UNDERSTUDY_MODEL."""
     engine: str | None = None
     """pydantic-ai, langgraph or openai-agents."""
     instructions: OpenString = ""
     description: str = ""
     toolkits: list[Annotated[ToolkitConfig, BeforeValidator(_toolkit)]] = []
     members: list[str] = []
-    """The names of agents that it may ask."""
+    """The names of the agents that it may ask."""
     mcp_servers: list[MCPServerConfig] = []
     when_busy: WhenBusy = WhenBusy.QUEUE
     summarizer: str | None = None
-    """The name of the agent that summarizes what is too long ago."""
+    """The name of the agent that summarizes the older part of a conversation."""
 
 
 class RouteConfig(Section):
-    """Which agent answers what: all that is given has to fit."""
+    """Which agent answers which messages: a message has to match every key that is given."""
 
     agent: str
     channel: str | None = None
     workspace: str | None = None
     """The Slack workspace, the Telegram bot's id, the WhatsApp number."""
     command: str | None = None
-    """What a message begins with, like /mail."""
+    """The command that a message begins with, for example /mail."""
 
 
 class SessionsConfig(Section):
@@ -97,7 +97,7 @@ class SessionsConfig(Section):
 
 
 class LimitsConfig(Section):
-    """See docs/settings.md, where these begin with UNDERSTUDY_."""
+    """The settings of docs/settings.md, without UNDERSTUDY_."""
 
     max_concurrent_turns: int | None = Field(default=None, ge=1)
     max_waiting_messages: int | None = Field(default=None, ge=1)
@@ -109,18 +109,18 @@ class LimitsConfig(Section):
 
 
 class GatewayConfig(Section):
-    """A gateway: https://json-schema.org describes what may stand in its file."""
+    """A gateway."""
 
     agents: dict[str, AgentConfig] = Field(min_length=1)
-    """By name."""
+    """The agents, by name."""
     providers: dict[str, ProviderConfig] = {}
-    """By the name that a toolkit's or a server's `auth` has; google and github are there."""
+    """The providers, by the name that `auth` of a toolkit or server gives. google and github exist already."""
     interfaces: dict[str, dict[str, Any] | None] = {}
-    """The arguments of each channel by its name, like slack; those that the environment sets up, unless given."""
+    """The channels by name, for example slack, with their arguments. Default: those that the environment sets up."""
     routes: list[RouteConfig] = []
-    """Where there are several agents; one route has nothing but its agent, for all the rest."""
+    """Needed if several agents answer. One route has nothing but its agent, which answers all other messages."""
     request_context: list[Annotated[str, Field(pattern=r"^[A-Za-z_]\w*$")]] = []
-    """Names that a host application adds to each request."""
+    """The names that a host application adds to each request."""
     database: str | None = None
     base_url: str | None = None
     secret_key: str | None = None

@@ -1,4 +1,4 @@
-"""What `understudy dev` runs: an agent with toolkits whose data is per person, and a model that works offline."""
+"""The agent of `understudy dev`, whose toolkits keep data per person, and a model that works offline."""
 
 from gateway.demo.agent import demo_agent
 from gateway.demo.model import offline_model

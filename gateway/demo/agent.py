@@ -1,3 +1,5 @@
+"""The agent of `understudy dev`."""
+
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +15,11 @@ who they are to you. Use your tools rather than guess, and answer in a few words
 
 
 def demo_agent(model: Any, directory: Path, toolkits: list[Toolkit]) -> Agent:
-    """The agent of `understudy dev`.
+    """Return the agent of `understudy dev`.
 
     Args:
-        directory: where the notes are kept.
-        toolkits: what is there besides the notes.
+        directory: the directory of the file with everybody's notes.
+        toolkits: toolkits besides the notes.
     """
     return Agent(
         model=model,

@@ -1,4 +1,4 @@
-"""A model that works offline. It knows no language: it matches the words of a message to those of the tools."""
+"""A model that works offline. It is no language model: it matches the words of a message to those of the tools."""
 
 import asyncio
 import json
@@ -21,7 +21,7 @@ from pydantic_ai.tools import ToolDefinition
 WORD_DELAY = 0.02  # seconds between two words, so that streaming can be seen
 
 QUESTION = re.compile(r"^\s*(what|which|who|show|list|tell|do|did|have|recall|read|any)\b|\?\s*$", re.IGNORECASE)
-# What stands before the words that a tool is to be given: "please remember that", "save a note:".
+# What precedes the text for a tool, like "please remember that" or "save a note:".
 LEADING = re.compile(
     r"(please|can|could|you|save|store|keep|remember|write|down|note|make|add|a|an|this|that|to|for me)\b\W*",
     re.IGNORECASE,
@@ -36,6 +36,7 @@ STOPWORDS = frozenset(
 
 
 def offline_model() -> FunctionModel:
+    """Return the model, which streams word by word."""
     return FunctionModel(_respond, stream_function=_stream, model_name="offline-demo")
 
 
@@ -86,13 +87,15 @@ def _line(value: Any) -> str:
 
 
 def _choose(text: str, tools: list[ToolDefinition]) -> ToolDefinition | None:
-    named = bool(_stems(text)) and any(_stems(text) <= _stems(tool.name) for tool in tools)  # "notes", by itself
+    named = bool(_stems(text)) and any(
+        _stems(text) <= _stems(tool.name) for tool in tools
+    )  # the message is nothing but a tool's words, like "notes"
     question = named or bool(QUESTION.search(text))
     words = _stems(f"{text} list" if question else text)
 
     def score(tool: ToolDefinition) -> int:
         required = bool(tool.parameters_json_schema.get("required"))
-        if required and _stems(_without_leading(text)) <= _stems(tool.name):  # nothing is left to give it
+        if required and _stems(_without_leading(text)) <= _stems(tool.name):  # no text is left for its argument
             return 0
         common = 2 * len(words & _stems(tool.name)) + len(words & _stems(tool.description or ""))
         fits = question != required

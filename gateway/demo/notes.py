@@ -1,3 +1,5 @@
+"""A toolkit that keeps notes."""
+
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -8,8 +10,8 @@ from toolkits import Identity, Toolkit, TurnContext, tool
 class Notes(Toolkit):
     """Notes that each person keeps for themselves.
 
-    All people's notes are in one file, and every statement names the person of the turn: whose they are comes
-    from the context, never from the model.
+    One file holds the notes of all people. Every statement names the person of the turn, who comes from the context
+    and never from the model.
     """
 
     private = True

@@ -1,8 +1,10 @@
+"""A toolkit that tells people who they are."""
+
 from toolkits import Toolkit, TurnContext, tool
 
 
 class Profile(Toolkit):
-    """What the agent is told about the person it talks to."""
+    """What the agent knows about the person that it talks to."""
 
     @tool(read_only=True)
     def who_am_i(self, context: TurnContext) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""From one database to another: how a gateway on SQLite goes on on PostgreSQL."""
+"""Copy one database to another, for example to move a gateway from SQLite to PostgreSQL."""
 
 import asyncio
 import time
@@ -15,21 +15,21 @@ from oauth import SettingError
 from oauth.store.tables import metadata as oauth_metadata
 
 BATCH = 1000  # rows
-LEAVE_TIME = 2.0  # seconds in which the server forgets the connections of processes that have just ended
-LEAVE_POLL = 0.1  # seconds
+LEAVE_TIME = 2.0  # seconds that the server may need to notice that processes have ended
+LEAVE_POLL = 0.1  # seconds between two looks at its connections
 
 TABLES = [*gateway_metadata.sorted_tables, *oauth_metadata.sorted_tables]
 
 
 async def copy_database(source_url: str, target_url: str) -> dict[str, int]:
-    """Copy all that is stored, in one transaction; return the number of rows of each table.
+    """Copy everything in one transaction; return the number of rows of each table.
 
     Args:
         source_url: a database that exists, and that no gateway and no worker has open.
-        target_url: a database that is empty or does not have our tables yet; they are made.
+        target_url: a database that is empty. Our tables are created if it does not have them.
 
     Raises:
-        SettingError: if one of them cannot be had, the source is in use, or something is stored in the target.
+        SettingError: if one of them cannot be opened, the source is in use, or the target is not empty.
     """
     source, target = connect(source_url), connect(target_url)
     await source.open(create=False)
@@ -66,7 +66,7 @@ async def _check_empty(writing: AsyncConnection) -> None:
     for table in TABLES:
         if (await writing.execute(select(table).limit(1))).first() is not None:
             raise SettingError(
-                f"The database to copy to has rows in its table {table.name} already: name an empty one."
+                f"The database to copy to already has rows in its table {table.name}: name an empty one."
             )
 
 
@@ -82,7 +82,7 @@ async def _copy(table: Table, reading: AsyncConnection, writing: AsyncConnection
 
 
 def _clean(row: Any) -> dict[str, Any]:
-    """A row as PostgreSQL takes it, whose texts hold no NUL."""
+    """Return a row without NUL characters, which texts in PostgreSQL cannot contain."""
     return {name: value.replace("\0", "") if isinstance(value, str) else value for name, value in row._mapping.items()}
 
 

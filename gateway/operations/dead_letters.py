@@ -1,4 +1,4 @@
-"""What was given up: messages that were not answered, and answers that were not delivered."""
+"""Dead letters: messages and deliveries that failed for good."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -19,15 +19,15 @@ MESSAGE, DELIVERY = "message", "delivery"
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """One of them.
+    """A message that was not answered, or a delivery that did not reach its conversation.
 
     Args:
         id: `m` and a number for a message, `d` and a number for a delivery.
         kind: "message" or "delivery".
-        reference: what the person was told, and the log has.
-        at: when it came, or was written; aware, in UTC.
+        reference: the reference that the person was told and that is in the log.
+        at: when the message came, or the delivery was stored; aware, in UTC.
         tries: how often it was tried.
-        reason: why it was given up.
+        reason: why it failed for good.
         content: the payload as it came, or what was to be sent.
     """
 
@@ -45,13 +45,13 @@ class DeadLetter:
 
 
 class DeadLetters:
-    """Lists, retries and drops them. A gateway or a worker that runs takes up within a second what is to be retried."""
+    """Lists, retries and drops dead letters. A running gateway or worker picks up retried ones within a second."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def find(self, limit: int | None = None) -> list[DeadLetter]:
-        """The newest, oldest first."""
+        """Return the newest dead letters, oldest first; all, unless a limit is given."""
         async with self._database.read() as connection:
             found = [
                 *(_letter(MESSAGE, row) for row in (await connection.execute(_newest(inbox, limit))).all()),
@@ -61,18 +61,20 @@ class DeadLetters:
         return found if limit is None else found[-limit:]
 
     async def get(self, name: str) -> list[DeadLetter]:
-        """Those of an id or a reference.
+        """Return the dead letters with an id or a reference.
 
         Raises:
             SettingError: if there is none.
         """
         found = [letter for letter in await self.find() if name in (letter.id, letter.reference)]
         if not found:
-            raise SettingError(f"There is no dead letter {name}: `understudy deadletters list` lists what there is.")
+            raise SettingError(
+                f"There is no dead letter {name}: `understudy deadletters list` shows those that there are."
+            )
         return found
 
     async def retry(self, letters: Sequence[DeadLetter]) -> list[DeadLetter]:
-        """Let letters be tried again, as often as new ones, in one transaction.
+        """Let letters be tried again, as many times as new ones, in one transaction.
 
         Returns:
             Those that were still dead letters. The others are left alone.
@@ -108,13 +110,11 @@ class DeadLetters:
         delivery: dict[str, Any],
         tidy: Callable[[AsyncConnection, int], Awaitable[None]],
     ) -> list[DeadLetter]:
-        """Change what is still dead, then tidy the journals of those messages."""
+        """Change the letters that are still dead, and call `tidy` for each message among them."""
         unique = {letter.id: letter for letter in letters}
         changed = []
         async with self._database.write() as connection:
-            for _, letter in sorted(
-                unique.items()
-            ):  # in one order: two operators wait for each other, and not for ever
+            for _, letter in sorted(unique.items()):  # always in one order, so that two operators do not deadlock
                 table, values = (inbox, message) if letter.kind == MESSAGE else (outbox, delivery)
                 row_id = int(letter.id[1:])
                 update_dead = update(table).where(table.c.id == row_id, _is_dead(table)).values(values)
@@ -129,14 +129,14 @@ class DeadLetters:
 async def _change_joined(connection: AsyncConnection, inbox_id: int, status: InboxStatus) -> None:
     """Change the messages that a dead letter's turn answered together with it.
 
-    They are no letters of their own: played alone, under a journal of its own, each would repeat the turn's calls.
+    They are not dead letters of their own: each would repeat the turn's calls if it were answered alone.
     """
     joined = update(inbox).where(inbox.c.turn_id == inbox_id, _is_dead(inbox))
     await connection.execute(joined.values(status=status))
 
 
 async def _forget_raised(connection: AsyncConnection, inbox_id: int) -> None:
-    """Let calls that raised be made again; those that were done are not."""
+    """Forget the calls that raised, so that they are made again; finished calls are not repeated."""
     raised = (tool_calls.c.inbox_id == inbox_id, tool_calls.c.error == RAISED)
     await connection.execute(delete(tool_calls).where(*raised))
 

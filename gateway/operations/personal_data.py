@@ -1,4 +1,4 @@
-"""All that is stored about one person: to hand it to them, or to remove it."""
+"""Export or erase everything that is stored about one person."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -27,14 +27,14 @@ Rows = list[dict[str, Any]]
 
 
 class PersonalData:
-    """What the database has of a person. Dedupe keys, which are ids of platforms' events, name nobody and stay."""
+    """The rows of one person. Dedupe keys, which are ids of platforms' events, name nobody and stay."""
 
     def __init__(self, database: Database, oauth: OAuthCoordinator) -> None:
         self._database = database
         self._oauth = oauth
 
     async def export(self, identity: Identity) -> Mapping[str, Any]:
-        """All of it but tokens, table by table."""
+        """Return everything but tokens, table by table."""
         accounts = [asdict(account) for account in await self._oauth.accounts(identity)]
         async with self._database.read() as connection:
             direct = await _direct(connection, identity)
@@ -53,7 +53,7 @@ class PersonalData:
         return {"identity": asdict(identity), "accounts": accounts, **found}
 
     async def erase(self, identity: Identity) -> Mapping[str, int]:
-        """Removes all of it; returns how many rows of what. Accounts are revoked soon, as by /disconnect."""
+        """Erase everything; return the number of rows of each kind. Accounts are revoked soon, as after /disconnect."""
         accounts = await self._oauth.disconnect_all(identity)
         async with self._database.write() as connection:
             direct = await _direct(connection, identity)
@@ -76,14 +76,14 @@ class PersonalData:
 
 
 async def _direct(connection: AsyncConnection, identity: Identity) -> Sequence[int]:
-    """The ids of the conversations that are theirs alone."""
+    """Return the ids of the conversations that are theirs alone."""
     here = and_(conversations.c.id == inbox.c.conversation_id, ~conversations.c.shared)
     found = select(conversations.c.id).join(inbox, here).where(_written(identity)).distinct()
     return (await connection.execute(found)).scalars().all()
 
 
 def _messages(identity: Identity, direct: Sequence[int]) -> Select[int]:
-    """The ids of what they wrote; in their own conversations also of what has not been read yet."""
+    """Select the ids of their messages; in their own conversations, also of those that were not parsed yet."""
     return select(inbox.c.id).where(or_(_written(identity), inbox.c.conversation_id.in_(direct)))
 
 

@@ -1,3 +1,5 @@
+"""Remove old messages."""
+
 import asyncio
 import logging
 from datetime import UTC, datetime, timedelta
@@ -8,41 +10,43 @@ from gateway.storage.database import Database
 from gateway.storage.tables import InboxStatus, OutboxStatus, inbox, is_any, outbox
 
 BATCH = 500  # messages that one transaction removes
-PAUSE = 0.05  # seconds between two of these, in which others write
+PAUSE = 0.05  # seconds between two transactions, in which others can write
 
-# Nothing is to be done about these any more. Dead letters stay until an operator drops them.
-_OVER = (OutboxStatus.SENT, OutboxStatus.DROPPED)
+# Deliveries that need nothing more. Dead letters stay until an operator drops them.
+_FINISHED = (OutboxStatus.SENT, OutboxStatus.DROPPED)
 
 log = logging.getLogger(__name__)
 
 
 class Retention:
-    """Removes messages that are done, and what was sent in answer, when they are old.
+    """Removes answered messages, and the answers to them, once they are old.
 
-    Their dedupe keys stay, so that an old delivery which is repeated is still known; so do the histories of
+    Their dedupe keys stay, so that an old webhook is still recognized if it is repeated; so do the histories of
     conversations and the audit.
 
     Args:
-        keep: how long they stay.
+        keep: how long messages stay.
+        batch: how many messages one transaction removes.
     """
 
-    def __init__(self, database: Database, keep: timedelta) -> None:
+    def __init__(self, database: Database, keep: timedelta, *, batch: int = BATCH) -> None:
         self._database = database
         self._keep = keep
+        self._batch = batch
 
     async def remove(self) -> int:
-        """Removes what is old by now, a few at a time; returns how many messages that were."""
+        """Remove the messages that are old by now, in batches; return how many they were."""
         removed = 0
         while batch := await self._remove_batch():
             removed += batch
             await asyncio.sleep(PAUSE)
         if removed:
-            log.info("%s messages were removed that are older than %s", removed, self._keep)
+            log.info("removed %s messages that were older than %s", removed, self._keep)
         return removed
 
     async def _remove_batch(self) -> int:
         before = datetime.now(UTC) - self._keep
-        unfinished = select(outbox.c.id).where(outbox.c.inbox_id == inbox.c.id, ~is_any(outbox.c.status, *_OVER))
+        unfinished = select(outbox.c.id).where(outbox.c.inbox_id == inbox.c.id, ~is_any(outbox.c.status, *_FINISHED))
         old = (
             select(inbox.c.id)
             .where(
@@ -51,7 +55,7 @@ class Retention:
                 ~unfinished.exists(),
             )
             .order_by(inbox.c.accepted_at)
-            .limit(BATCH)
+            .limit(self._batch)
         )
         async with self._database.read() as connection:
             if (await connection.execute(old.limit(1))).first() is None:

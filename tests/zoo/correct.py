@@ -1,4 +1,4 @@
-"""Toolkits that look as if they leaked, and do not."""
+"""Toolkits that look as if they leaked, but do not."""
 
 import asyncio
 import functools
@@ -36,7 +36,7 @@ class ResetCache(Toolkit):
 
     @tool
     async def find(self, query: str, context: TurnContext) -> str:
-        """Finds."""
+        """Find."""
         self.token = self.token or await context.credentials("fake")
         self.cache[query] = f"{query} {self.token}"
         return str(self.cache)
@@ -49,7 +49,7 @@ class PlainAttributes(Toolkit):
 
     @tool
     async def see(self, query: str, context: TurnContext) -> str:
-        """Sees."""
+        """See."""
         self.seen.append(await context.credentials("fake"))
         self.deep["a"][0]["b"].add(query)
         return f"{self.seen} {self.deep}"
@@ -63,14 +63,14 @@ def _parse(text: str) -> tuple[str, ...]:
 class MemoOfPureFunction(Toolkit):
     @tool
     def words(self, text: str) -> str:
-        """Counts words."""
+        """Count words."""
         return str(len(_parse(text)))
 
 
 class LibraryMemo(Toolkit):
     @tool
     def host(self, text: str) -> str:
-        """Reads an address, in a function of the standard library that has a cache, and a regular expression."""
+        """Read an address, in a function of the standard library that has a cache, and a regular expression."""
         re.compile(re.escape(text))
         return str(urlsplit(f"https://example.com/{text}").path)
 
@@ -81,7 +81,7 @@ _notes: dict[Identity, list[str]] = {}
 class KeyedByIdentity(Toolkit):
     @tool
     def note(self, text: str, context: TurnContext) -> str:
-        """Notes."""
+        """Note."""
         mine = _notes.setdefault(context.identity, [])
         mine.append(text)
         return str(mine)
@@ -93,7 +93,7 @@ _rows: dict[tuple[str, str, str], str] = {}
 class KeyedByTuple(Toolkit):
     @tool
     def note(self, text: str, context: TurnContext) -> str:
-        """Notes."""
+        """Note."""
         who = context.identity
         _rows[who.channel, who.tenant, who.user_id] = text
         return _rows[who.channel, who.tenant, who.user_id]
@@ -105,7 +105,7 @@ _lines: dict[str, str] = {}
 class KeyedByString(Toolkit):
     @tool
     def note(self, text: str, context: TurnContext) -> str:
-        """Notes."""
+        """Note."""
         who = context.identity
         _lines[f"{who.channel}/{who.tenant}/{who.user_id}"] = json.dumps({"text": text})
         return "noted"
@@ -120,13 +120,13 @@ class SharedLock(Toolkit):
 
     @tool
     def sync(self, text: str) -> str:
-        """Does it alone."""
+        """Do it alone."""
         with self.lock:
             return text
 
     @tool
     async def limited(self, text: str) -> str:
-        """Does it, two at a time."""
+        """Do it, two at a time."""
         async with self.semaphore:
             await asyncio.sleep(0)
             return text
@@ -140,7 +140,7 @@ class SharedCounter(Toolkit):
 
     @tool
     def count(self, text: str, context: TurnContext) -> str:
-        """Counts calls."""
+        """Count calls."""
         self.calls["count"] += 1
         self.calls[context.conversation.channel] += 1
         return "counted"
@@ -154,7 +154,7 @@ class SharedClientWithHeadersPerRequest(Toolkit):
 
     @tool
     async def fetch(self, context: TurnContext) -> str:
-        """Fetches."""
+        """Fetch."""
         token = await context.credentials("fake")
         request = requests.Request("GET", "http://localhost/", headers={"Authorization": token})
         prepared = self.session.prepare_request(request)
@@ -167,7 +167,7 @@ _current: ContextVar[str] = ContextVar("current", default="")
 class ContextVariableReset(Toolkit):
     @tool
     async def work(self, context: TurnContext) -> str:
-        """Works under a context variable."""
+        """Work under a context variable."""
         reset = _current.set(await context.credentials("fake"))
         try:
             await asyncio.sleep(0)
@@ -179,7 +179,7 @@ class ContextVariableReset(Toolkit):
 class ContextVariableInTask(Toolkit):
     @tool
     async def work(self, context: TurnContext) -> str:
-        """Sets it and leaves it: the turn's task has a context of its own."""
+        """Set it and leaves it: the turn's task has a context of its own."""
         _current.set(await context.credentials("fake"))
         await asyncio.sleep(0)
         return _current.get()
@@ -191,7 +191,7 @@ _pool = ThreadPoolExecutor(2)
 class PoolWithEverythingPassed(Toolkit):
     @tool
     async def work(self, text: str, context: TurnContext) -> str:
-        """Works in threads that live on, in a copy of the context."""
+        """Work in threads that live on, in a copy of the context."""
         token = await context.credentials("fake")
 
         def run() -> str:
@@ -207,7 +207,7 @@ class ClassConstants(Toolkit):
 
     @tool
     def look(self, text: str) -> str:
-        """Looks; the instance has its own `last`, the class has None."""
+        """Look; the instance has its own `last`, the class has None."""
         self.last = text
         return f"{self.FOLDERS} {self.last}"
 
@@ -218,7 +218,7 @@ class NestedHelper(Toolkit):
 
     @tool
     async def ask(self, text: str, context: TurnContext) -> str:
-        """Asks a helper."""
+        """Ask a helper."""
         return self.helper.handle(text, await context.credentials("fake"))
 
 
@@ -246,7 +246,7 @@ class CachedPropertyOnClone(Toolkit):
 
     @tool
     async def fetch(self, context: TurnContext) -> str:
-        """Fetches."""
+        """Fetch."""
         self.token = await context.credentials("fake")
         return str(self.client)
 
@@ -259,7 +259,7 @@ class WeakRegistry(Toolkit):
 
     @tool
     async def join(self, context: TurnContext) -> str:
-        """Joins."""
+        """Join."""
         self.token = await context.credentials("fake")
         self.live[id(self)] = self
         return "joined"
@@ -271,7 +271,7 @@ class GeneratorOfTheTurn(Toolkit):
 
     @tool
     async def stream(self, context: TurnContext) -> str:
-        """Streams, and leaves the generator open on itself."""
+        """Stream, and leaves the generator open on itself."""
         token = await context.credentials("fake")
 
         async def pages() -> AsyncIterator[str]:
@@ -283,7 +283,7 @@ class GeneratorOfTheTurn(Toolkit):
 
     @tool
     def lines(self, text: str) -> str:
-        """Reads lines."""
+        """Read lines."""
 
         def read() -> Iterator[str]:
             yield from text.split()
@@ -299,7 +299,7 @@ class ClientInClosure(Toolkit):
 
     @tool
     async def ask(self, context: TurnContext) -> str:
-        """Asks through a closure that is the turn's own."""
+        """Ask through a closure that is the turn's own."""
         token = await context.credentials("fake")
         self.call = self.call or (lambda: token)
         return str(self.call())
@@ -308,7 +308,7 @@ class ClientInClosure(Toolkit):
 class TaskOfTheTurn(Toolkit):
     @tool
     async def work(self, context: TurnContext) -> str:
-        """Works in tasks, and waits for them."""
+        """Work in tasks, and waits for them."""
         tasks = [asyncio.create_task(context.credentials("fake")) for _ in range(3)]
         return str(await asyncio.gather(*tasks))
 
@@ -316,7 +316,7 @@ class TaskOfTheTurn(Toolkit):
 class TimerThatIsCancelled(Toolkit):
     @tool
     async def work(self, context: TurnContext) -> str:
-        """Has a time limit."""
+        """Have a time limit."""
         async with asyncio.timeout(60):
             return str(await context.credentials("fake"))
 
@@ -324,7 +324,7 @@ class TimerThatIsCancelled(Toolkit):
 class LogsWho(Toolkit):
     @tool
     async def fetch(self, text: str, context: TurnContext) -> str:
-        """Fetches, and logs for whom and how long the text was."""
+        """Fetch, and logs for whom and how long the text was."""
         log.info("fetching for %s: %d characters", context.identity, len(text))
         return f"{text} {await context.credentials('fake')}"
 
@@ -344,7 +344,7 @@ class FrozenOptions(Toolkit):
 
     @tool
     def show(self, text: str) -> str:
-        """Shows."""
+        """Show."""
         return f"{self.options} {self.also} {self.pattern.findall(text)}"
 
 
@@ -360,7 +360,7 @@ class OwnClone(Toolkit):
 
     @tool
     async def fetch(self, text: str, context: TurnContext) -> str:
-        """Fetches."""
+        """Fetch."""
         self.token = await context.credentials("fake")
         self.log.append(text)
         return f"{self.log} {self.token}"
@@ -369,7 +369,7 @@ class OwnClone(Toolkit):
 class RaisesWithOwnData(Toolkit):
     @tool
     async def fail(self, text: str, context: TurnContext) -> str:
-        """Fails, and says what of."""
+        """Fail, and says what of."""
         token = await context.credentials("fake")
         if len(text) % 2:
             raise ToolError(f"no {text}")
@@ -385,7 +385,7 @@ class AsyncLockOfTheTurn(Toolkit):
 
     @tool
     async def fetch(self, context: TurnContext) -> str:
-        """Fetches once."""
+        """Fetch once."""
         self.lock = self.lock or asyncio.Lock()
         async with self.lock:
             self.token = self.token or await context.credentials("fake")
@@ -399,7 +399,7 @@ class MutableDefaultNeverWritten(Toolkit):
     @tool
     @needs_sign_in("fake")
     async def search(self, text: str, context: TurnContext) -> str:
-        """Searches."""
+        """Search."""
         return self._search(text)
 
 
@@ -409,7 +409,7 @@ class _Pooled:
 
 
 class BufferPool(Toolkit):
-    """Buffers are used again, and wiped in between."""
+    """Reuses buffers, and wipes them in between."""
 
     _clone_shared_attrs = ("buffers",)
 
@@ -418,7 +418,7 @@ class BufferPool(Toolkit):
 
     @tool
     async def encode(self, text: str, context: TurnContext) -> str:
-        """Encodes."""
+        """Encode."""
         buffer = self.buffers.free.pop() if self.buffers.free else bytearray(64)
         try:
             data = text.encode()[:64]
@@ -436,7 +436,7 @@ _schema: dict[str, Any] | None = None
 class SchemaMadeOnce(Toolkit):
     @tool
     def describe(self, text: str) -> str:
-        """Describes; what is the same for everybody is made once."""
+        """Describe; what is the same for everybody is made once."""
         global _schema
         if _schema is None:
             _schema = {"type": "object", "properties": {"text": {"type": "string"}}}
@@ -448,7 +448,7 @@ class FailsHalfWayAndCleansUp(Toolkit):
 
     @tool
     async def work(self, text: str, context: TurnContext) -> str:
-        """Marks who is at work, and takes the mark away whatever happens."""
+        """Mark who is at work, and takes the mark away whatever happens."""
         self.open_for.add(context.identity)
         try:
             return f"{text} {await context.credentials('fake')}"
@@ -463,7 +463,7 @@ _database.execute("CREATE TABLE notes (owner TEXT, note TEXT)")
 class TableByIdentity(Toolkit):
     @tool
     def note(self, text: str, context: TurnContext) -> str:
-        """Notes in a table."""
+        """Note in a table."""
         owner = repr(context.identity)
         _database.execute("INSERT INTO notes VALUES (?, ?)", (owner, text))
         return str(_database.execute("SELECT note FROM notes WHERE owner = ?", (owner,)).fetchall())
@@ -472,7 +472,7 @@ class TableByIdentity(Toolkit):
 class TaskThatEndsByItself(Toolkit):
     @tool
     async def start(self, context: TurnContext) -> str:
-        """Starts what ends a little after the turn."""
+        """Start what ends a little after the turn."""
         token = await context.credentials("fake")
 
         async def run() -> int:
@@ -491,14 +491,14 @@ def _greeting(identity: Identity, text: str) -> str:
 class MemoByIdentity(Toolkit):
     @tool
     def greet(self, text: str, context: TurnContext) -> str:
-        """Greets."""
+        """Greet."""
         return _greeting(context.identity, text)
 
 
 class TickingThread(Toolkit):
     @tool
     def tick(self, text: str) -> str:
-        """Starts a thread that knows nothing of anybody."""
+        """Start a thread that knows nothing of anybody."""
         if not any(thread.name == "zoo-ticker" for thread in threading.enumerate()):
             threading.Thread(target=threading.Event().wait, args=(3600,), daemon=True, name="zoo-ticker").start()
         return text
@@ -507,7 +507,7 @@ class TickingThread(Toolkit):
 class FileOfTheTurn(Toolkit):
     @tool
     def write(self, text: str) -> str:
-        """Writes a file that is gone after the call."""
+        """Write a file that is gone after the call."""
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "text"
             path.write_text(text)

@@ -1,4 +1,4 @@
-"""Toolkits that keep what people wrote, each person's for themselves."""
+"""Toolkits that store what people wrote, for each person separately."""
 
 import hashlib
 import json
@@ -14,7 +14,7 @@ _levels: dict[str, dict[str, dict[str, list[str]]]] = {}
 class KeyedOnThreeLevels(Toolkit):
     @tool
     def note(self, text: str, context: TurnContext) -> str:
-        """Notes by channel, tenant and person."""
+        """Note by channel, tenant and person."""
         who = context.identity
         mine = _levels.setdefault(who.channel, {}).setdefault(who.tenant, {}).setdefault(who.user_id, [])
         mine.append(text)
@@ -27,7 +27,7 @@ _two_levels: dict[tuple[str, str], dict[str, str]] = {}
 class KeyedOnTwoLevels(Toolkit):
     @tool
     def note(self, text: str, context: TurnContext) -> str:
-        """Notes by tenant, and then by person."""
+        """Note by tenant, and then by person."""
         who = context.identity
         _two_levels.setdefault((who.channel, who.tenant), {})[who.user_id] = text
         return _two_levels[who.channel, who.tenant][who.user_id]
@@ -39,7 +39,7 @@ _folders: dict[str, dict[tuple[str, str, str], str]] = {}
 class KeyedByTenantThenATupleWithTheRest(Toolkit):
     @tool
     def note(self, text: str, context: TurnContext) -> str:
-        """Notes by tenant, and then by person and folder."""
+        """Note by tenant, and then by person and folder."""
         who = context.identity
         _folders.setdefault(who.tenant, {})[who.channel, who.user_id, "inbox"] = text
         return "noted"
@@ -56,7 +56,7 @@ _scopes: dict[_Scope, list[str]] = {}
 class KeyedByTupleWithTheRest(Toolkit):
     @tool
     def note(self, text: str, context: TurnContext) -> str:
-        """Notes by folder and person."""
+        """Note by folder and person."""
         _scopes.setdefault(_Scope("inbox", context.identity), []).append(text)
         return "noted"
 
@@ -71,7 +71,7 @@ _hashed: dict[str, dict[str, Any]] = {}
 class KeyedByHash(Toolkit):
     @tool
     def note(self, text: str, context: TurnContext) -> str:
-        """Notes under a hash of the identity."""
+        """Note under a hash of the identity."""
         mine = _hashed.setdefault(_hash(context.identity), {"notes": [], "last": ""})
         mine["notes"].append(text)
         mine["last"] = text
@@ -79,7 +79,7 @@ class KeyedByHash(Toolkit):
 
     @tool
     def forget(self, text: str, context: TurnContext) -> str:
-        """Forgets all but this."""
+        """Forget all but this."""
         _hashed[_hash(context.identity)] = {"notes": [], "last": text}
         return "forgotten"
 
@@ -90,7 +90,7 @@ _numbered: dict[int, str] = {}
 class KeyedByNumber(Toolkit):
     @tool
     def note(self, text: str, context: TurnContext) -> str:
-        """Notes under the number that Python has for an identity."""
+        """Note under the number that Python has for an identity."""
         _numbered[hash(context.identity)] = text
         return _numbered[hash(context.identity)]
 
@@ -101,7 +101,7 @@ _tuples: list[tuple[Identity, str]] = []
 class RowsAsTuples(Toolkit):
     @tool
     def note(self, text: str, context: TurnContext) -> str:
-        """Notes in rows, and reads one's own."""
+        """Note in rows, and reads one's own."""
         _tuples.append((context.identity, text))
         return str([text for owner, text in _tuples if owner == context.identity])
 
@@ -112,7 +112,7 @@ _dicts: deque[dict[str, Any]] = deque(maxlen=10_000)
 class RowsAsDictionaries(Toolkit):
     @tool
     def note(self, text: str, context: TurnContext) -> str:
-        """Notes in rows, and reads one's own."""
+        """Note in rows, and reads one's own."""
         who = context.identity
         _dicts.append({"channel": who.channel, "tenant": who.tenant, "user": who.user_id, "text": text})
         return "noted"
@@ -131,7 +131,7 @@ _table: list[_Row] = []
 class RowsAsObjects(Toolkit):
     @tool
     def note(self, text: str, context: TurnContext) -> str:
-        """Notes in rows, and reads one's own."""
+        """Note in rows, and reads one's own."""
         _table.append(_Row(context.identity, text, [text]))
         return str([row for row in _table if row.owner == context.identity])
 
@@ -142,7 +142,7 @@ _by_number: dict[int, dict[str, Any]] = {}
 class RowsByNumber(Toolkit):
     @tool
     def note(self, text: str, context: TurnContext) -> str:
-        """Notes in rows that are numbered."""
+        """Note in rows that are numbered."""
         _by_number[len(_by_number)] = {"owner": context.identity, "text": text}
         return "noted"
 
@@ -153,7 +153,7 @@ _journal: list[str] = []
 class RowsAsText(Toolkit):
     @tool
     def note(self, text: str, context: TurnContext) -> str:
-        """Notes in lines of JSON."""
+        """Note in lines of JSON."""
         who = context.identity
         _journal.append(json.dumps({"owner": [who.channel, who.tenant, who.user_id], "text": text}))
         return "noted"

@@ -1,4 +1,4 @@
-"""Toolkits with attributes that cannot change, or that can be copied, though `copy.deepcopy` cannot."""
+"""Toolkits whose attributes cannot change, or can be copied although `copy.deepcopy` cannot do it."""
 
 import ipaddress
 import json
@@ -31,7 +31,7 @@ class Values(Toolkit):
 
     @tool
     def work(self, text: str) -> str:
-        """Works with them."""
+        """Work with them."""
         query = str(sqlalchemy.insert(self.table))
         return f"{self.clean(text)} {self.address} {self.source.random()} {query} {self.decoder.decode('{}')}"
 
@@ -42,7 +42,7 @@ class TemplateOfATurn(Toolkit):
 
     @tool
     async def greet(self, context: TurnContext) -> str:
-        """Greets; what it adds to the template is the turn's own."""
+        """Greet; what it adds to the template is the turn's own."""
         self.template.globals["name"] = await context.credentials("fake")
         return self.template.render()
 
@@ -53,7 +53,7 @@ class ViewOfATurn(Toolkit):
 
     @tool
     def see(self, text: str) -> str:
-        """Sees."""
+        """See."""
         self.options["seen"].append(text)
         return str(self.options)
 
@@ -64,7 +64,7 @@ class ContextVariableOnSelf(Toolkit):
 
     @tool
     async def work(self, context: TurnContext) -> str:
-        """Sets what is the task's own."""
+        """Set what is the task's own."""
         self.current.set(await context.credentials("fake"))
         return self.current.get()
 

@@ -1,4 +1,4 @@
-"""Toolkits that leak, each in a way of its own. What the hunt has to name stands behind each."""
+"""Toolkits that leak, each in its own way. `LEAKY` has what the hunt has to name for each."""
 
 # ruff: noqa: B006, B019 - that is the point
 import asyncio
@@ -31,7 +31,7 @@ class MutableDefault(Toolkit):
 
     @tool
     def note(self, text: str) -> str:
-        """Notes a text."""
+        """Note a text."""
         return f"{len(self._remember(text))} notes"
 
 
@@ -40,7 +40,7 @@ class ClassLevelCache(Toolkit):
 
     @tool
     async def find(self, query: str, context: TurnContext) -> str:
-        """Finds something, once for everybody."""
+        """Find something, once for everybody."""
         if query not in self._found:
             self._found[query] = f"mail of {await context.credentials('fake')}"
         return self._found[query]
@@ -56,7 +56,7 @@ class LruCacheOnMethod(Toolkit):
 
     @tool
     async def fetch(self, path: str, context: TurnContext) -> str:
-        """Fetches."""
+        """Fetch."""
         self.token = await context.credentials("fake")
         return self._headers(path)["path"]
 
@@ -77,7 +77,7 @@ class ClosureOverFirstClient(Toolkit):
 
     @tool
     async def ask(self, context: TurnContext) -> str:
-        """Asks the service."""
+        """Ask the service."""
         return self.call(await context.credentials("fake"))
 
 
@@ -89,7 +89,7 @@ class SharedSessionWithCookies(Toolkit):
 
     @tool
     async def log_in(self, context: TurnContext) -> str:
-        """Logs in."""
+        """Log in."""
         self.session.cookies.set("session", await context.credentials("fake"))
         return "in"
 
@@ -102,7 +102,7 @@ class SharedSessionHeaders(Toolkit):
 
     @tool
     def load(self, context: TurnContext) -> str:
-        """Loads."""
+        """Load."""
         self.session.headers["Authorization"] = f"Bearer {context.credentials_sync('fake')}"
         return "loaded"
 
@@ -114,7 +114,7 @@ _token: ContextVar[str] = ContextVar("token")
 class ContextVariableInPool(Toolkit):
     @tool
     async def work(self, context: TurnContext) -> str:
-        """Works in a thread that keeps its context."""
+        """Work in a thread that keeps its context."""
         token = await context.credentials("fake")
 
         def run() -> str:
@@ -131,7 +131,7 @@ _by_conversation: dict[str, list[str]] = {}
 class GlobalByConversation(Toolkit):
     @tool
     def remember(self, text: str, context: TurnContext) -> str:
-        """Remembers a text."""
+        """Remember a text."""
         kept = _by_conversation.setdefault(context.conversation.id, [])
         kept.append(text)
         return f"I keep {len(kept)}"
@@ -154,7 +154,7 @@ class MemoizingDecorator(Toolkit):
     @tool
     @_memoize
     async def summarize(self, context: TurnContext, topic: str) -> str:
-        """Summarizes."""
+        """Summarize."""
         return f"{topic} for {context.message.text}"
 
 
@@ -168,7 +168,7 @@ class OpenGenerator(Toolkit):
 
     @tool
     async def next_page(self, context: TurnContext) -> str:
-        """Reads on."""
+        """Read on."""
         token = await context.credentials("fake")
         if OpenGenerator._pages is None:
             OpenGenerator._pages = self._read(token)
@@ -178,7 +178,7 @@ class OpenGenerator(Toolkit):
 class SyncGeneratorInGlobal(Toolkit):
     @tool
     async def more(self, context: TurnContext) -> str:
-        """Reads on."""
+        """Read on."""
         global _lines
         token = await context.credentials("fake")
         if _lines is None:
@@ -197,7 +197,7 @@ def _read_lines(token: str) -> Iterator[str]:
 class SingletonClient(Toolkit):
     @tool
     async def send(self, context: TurnContext) -> str:
-        """Sends."""
+        """Send."""
         global _client
         if _client is None:
             _client = _Client(await context.credentials("fake"))
@@ -220,7 +220,7 @@ class CurrentUserOnClass(Toolkit):
 
     @tool
     async def greet(self, context: TurnContext) -> str:
-        """Greets."""
+        """Greet."""
         CurrentUserOnClass.current = context.identity.user_id
         await context.credentials("fake")
         return f"Hello {CurrentUserOnClass.current}"
@@ -233,7 +233,7 @@ _workers = ThreadPoolExecutor(2)
 class ThreadLocalToken(Toolkit):
     @tool
     def work(self, context: TurnContext) -> str:
-        """Works in threads that live on."""
+        """Work in threads that live on."""
         token = context.credentials_sync("fake")
 
         def run() -> str:
@@ -246,7 +246,7 @@ class ThreadLocalToken(Toolkit):
 class FunctionAttribute(Toolkit):
     @tool
     async def count(self, text: str, context: TurnContext) -> str:
-        """Counts letters."""
+        """Count letters."""
         _count.last = text  # type: ignore[attr-defined]
         return str(_count(text))
 
@@ -260,7 +260,7 @@ class BackgroundTask(Toolkit):
 
     @tool
     async def watch(self, context: TurnContext) -> str:
-        """Watches on."""
+        """Watch on."""
         token = await context.credentials("fake")
 
         async def poll() -> None:
@@ -274,7 +274,7 @@ class BackgroundTask(Toolkit):
 class TimerWithClient(Toolkit):
     @tool
     async def remind(self, context: TurnContext) -> str:
-        """Reminds in an hour."""
+        """Remind in an hour."""
         token = await context.credentials("fake")
         asyncio.get_running_loop().call_later(3600, print, token)
         return "in an hour"
@@ -283,7 +283,7 @@ class TimerWithClient(Toolkit):
 class LogsToken(Toolkit):
     @tool
     async def fetch(self, context: TurnContext) -> str:
-        """Fetches."""
+        """Fetch."""
         log.info("calling with %s", await context.credentials("fake"))
         return "fetched"
 
@@ -291,7 +291,7 @@ class LogsToken(Toolkit):
 class LogsTokenInException(Toolkit):
     @tool
     async def fetch(self, context: TurnContext) -> str:
-        """Fetches."""
+        """Fetch."""
         try:
             raise ValueError(f"401 for https://x.test/?token={await context.credentials('fake')}")
         except ValueError:
@@ -302,7 +302,7 @@ class LogsTokenInException(Toolkit):
 class PrintsToken(Toolkit):
     @tool
     async def fetch(self, context: TurnContext) -> str:
-        """Fetches."""
+        """Fetch."""
         print("token", await context.credentials("fake"))
         return "fetched"
 
@@ -312,7 +312,7 @@ class LastError(Toolkit):
 
     @tool
     async def divide(self, context: TurnContext) -> str:
-        """Divides."""
+        """Divide."""
         token = await context.credentials("fake")
         try:
             return str(1 / (len(token) - len(token)))
@@ -324,7 +324,7 @@ class LastError(Toolkit):
 class EnvironmentVariable(Toolkit):
     @tool
     async def run(self, context: TurnContext) -> str:
-        """Runs a program."""
+        """Run a program."""
         os.environ["ZOO_TOKEN"] = await context.credentials("fake")
         return "ran"
 
@@ -337,7 +337,7 @@ class SharedQueue(Toolkit):
 
     @tool
     async def pass_on(self, text: str) -> str:
-        """Takes what was put in before."""
+        """Take what was put in before."""
         self.queue.put(text)
         await asyncio.sleep(0)
         return self.queue.get(timeout=1) if self.queue.qsize() > 1 else "nothing yet"
@@ -351,7 +351,7 @@ class InstanceRegistry(Toolkit):
 
     @tool
     async def register(self, context: TurnContext) -> str:
-        """Registers."""
+        """Register."""
         self.token = await context.credentials("fake")
         self.instances.append(self)
         return "registered"
@@ -374,7 +374,7 @@ class DescriptorState(Toolkit):
 
     @tool
     async def show(self, context: TurnContext) -> str:
-        """Shows who one is."""
+        """Show who one is."""
         if self.token is None:
             self.token = await context.credentials("fake")
         return f"you are {self.token}"
@@ -383,7 +383,7 @@ class DescriptorState(Toolkit):
 class BuiltinsAttribute(Toolkit):
     @tool
     async def keep(self, context: TurnContext) -> str:
-        """Keeps."""
+        """Keep."""
         builtins.zoo_token = await context.credentials("fake")  # type: ignore[attr-defined]
         return "kept"
 
@@ -396,7 +396,7 @@ class SharedDictOfTokens(Toolkit):
 
     @tool
     async def load(self, context: TurnContext) -> str:
-        """Loads."""
+        """Load."""
         user = context.identity.user_id
         if user not in self.tokens:
             self.tokens[user] = await context.credentials("fake")
@@ -412,7 +412,7 @@ class WeakKeys(Toolkit):
 
     @tool
     def swap(self, text: str) -> str:
-        """Swaps a text for the last one."""
+        """Swap a text for the last one."""
         last = self.notes.get(self.owner, "nothing")
         self.notes[self.owner] = text
         return last
@@ -421,7 +421,7 @@ class WeakKeys(Toolkit):
 class CachedModuleFunction(Toolkit):
     @tool
     async def profile(self, context: TurnContext) -> str:
-        """Tells one's profile."""
+        """Tell one's profile."""
         token = await context.credentials("fake")
         return _profile(context.conversation.id, _Opaque(token))
 
@@ -455,7 +455,7 @@ _settings = _Settings()
 class FrozenWithDictionary(Toolkit):
     @tool
     def prefer(self, text: str) -> str:
-        """Sets a preference."""
+        """Set a preference."""
         _settings.options["last"] = text
         return "set"
 
@@ -465,7 +465,7 @@ class PartialWithList(Toolkit):
 
     @tool
     def add(self, text: str) -> str:
-        """Adds a text."""
+        """Add a text."""
         self.collect(text)
         return "added"
 
@@ -473,7 +473,7 @@ class PartialWithList(Toolkit):
 class ExitHandler(Toolkit):
     @tool
     async def clean_up(self, context: TurnContext) -> str:
-        """Cleans up at the end."""
+        """Clean up at the end."""
         token = await context.credentials("fake")
         atexit.register(str, token)
         _at_exit.append(lambda: token)
@@ -488,7 +488,7 @@ class KeptContext(Toolkit):
 
     @tool
     def later(self, context: TurnContext) -> str:
-        """Does it later."""
+        """Do it later."""
         self.contexts.append(context)
         return "later"
 
@@ -504,7 +504,7 @@ class HandWrittenClone(Toolkit):
 
     @tool
     def note(self, text: str) -> str:
-        """Notes a text."""
+        """Note a text."""
         self.remember(text)  # type: ignore[attr-defined]
         return "noted"
 

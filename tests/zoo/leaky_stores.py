@@ -1,4 +1,4 @@
-"""Toolkits that leak through what the turns of several people use: stores under a wrong key, threads, pools."""
+"""Toolkits that leak through what several turns share: stores with a wrong key, threads, pools."""
 
 import asyncio
 import hashlib
@@ -15,14 +15,14 @@ from toolkits import Identity, Toolkit, TurnContext, tool
 
 
 class OneLockedUser(Toolkit):
-    """The lock makes nobody safe: the second one waits, and then reads what the first one has left."""
+    """The lock protects nobody: the second person waits, and then reads what the first one has left."""
 
     lock = threading.Lock()
     user: ClassVar[str] = ""
 
     @tool
     def whoami(self, text: str) -> str:
-        """Tells what one said."""
+        """Tell what one said."""
         with self.lock:
             before, OneLockedUser.user = OneLockedUser.user, text
         return f"{before or text}"
@@ -33,7 +33,7 @@ class FirstOneWins(Toolkit):
 
     @tool
     def ask(self, text: str) -> str:
-        """Asks, once for everybody."""
+        """Ask, once for everybody."""
         if FirstOneWins.answer is None:
             FirstOneWins.answer = text
         return FirstOneWins.answer
@@ -45,7 +45,7 @@ _folder = tempfile.mkdtemp()
 class FileByConversation(Toolkit):
     @tool
     def append(self, text: str, context: TurnContext) -> str:
-        """Appends to a file."""
+        """Append to a file."""
         path = Path(_folder) / context.conversation.id
         path.write_text((path.read_text() if path.exists() else "") + text + "\n")
         return path.read_text()
@@ -60,7 +60,7 @@ class TableByUserId(Toolkit):
 
     @tool
     async def load(self, context: TurnContext) -> str:
-        """Loads."""
+        """Load."""
         token = await context.credentials("fake")
         _database.execute("INSERT OR IGNORE INTO tokens VALUES (?, ?)", (context.identity.user_id, token))
         query = "SELECT token FROM tokens WHERE user_id = ?"
@@ -75,7 +75,7 @@ class PoolWithoutReset(Toolkit):
 
     @tool
     async def borrow(self, context: TurnContext) -> str:
-        """Borrows a client."""
+        """Borrow a client."""
         client = self.clients.pop() if self.clients else {}
         client.setdefault("token", await context.credentials("fake"))
         await asyncio.sleep(0)
@@ -86,7 +86,7 @@ class PoolWithoutReset(Toolkit):
 class WorkerThread(Toolkit):
     @tool
     async def start(self, context: TurnContext) -> str:
-        """Starts a thread that lives on."""
+        """Start a thread that lives on."""
         token = await context.credentials("fake")
 
         def work(secret: str) -> None:
@@ -105,7 +105,7 @@ class RaceInThreads(Toolkit):
 
     @tool
     def call(self, context: TurnContext) -> str:
-        """Calls, and cleans up."""
+        """Call, and cleans up."""
         RaceInThreads.token = context.credentials_sync("fake")
         time.sleep(0.002)
         token, RaceInThreads.token = RaceInThreads.token, None
@@ -117,7 +117,7 @@ class FireAndForget(Toolkit):
 
     @tool
     async def later(self, text: str) -> str:
-        """Does it a little later."""
+        """Do it a little later."""
 
         async def run() -> None:
             await asyncio.sleep(0.01)
@@ -137,7 +137,7 @@ _by_hash: dict[str, str] = {}
 class HashOfTheConversation(Toolkit):
     @tool
     def note(self, text: str, context: TurnContext) -> str:
-        """Notes under a hash of where it was written."""
+        """Note under a hash of where it was written."""
         place = context.conversation
         _by_hash[_hash(place.channel, place.tenant, place.id)] = text
         return "noted"
@@ -149,7 +149,7 @@ _by_message: dict[str, str] = {}
 class KeyedByMessage(Toolkit):
     @tool
     def note(self, text: str, context: TurnContext) -> str:
-        """Notes under the message's id, where nobody ever looks for it again."""
+        """Note under the message's id, where nobody ever looks for it again."""
         _by_message[_hash(context.message.id)] = text
         return "noted"
 
@@ -160,7 +160,7 @@ _by_name: dict[str, str] = {}
 class KeyedByName(Toolkit):
     @tool
     def note(self, text: str, context: TurnContext) -> str:
-        """Notes under a name, which two people may have."""
+        """Note under a name, which two people may have."""
         _by_name[_hash(context.message.sender_name)] = text
         return "noted"
 
@@ -171,7 +171,7 @@ _by_chance: dict[str, str] = {}
 class KeyedByChance(Toolkit):
     @tool
     def note(self, text: str) -> str:
-        """Notes under a new key each time."""
+        """Note under a new key each time."""
         _by_chance[secrets.token_hex(8)] = text
         return "noted"
 
@@ -182,7 +182,7 @@ _by_tenant: dict[str, dict[str, str]] = {}
 class TwoLevelsWithoutThePerson(Toolkit):
     @tool
     def note(self, text: str, context: TurnContext) -> str:
-        """Notes by tenant and conversation."""
+        """Note by tenant and conversation."""
         _by_tenant.setdefault(context.identity.tenant, {})[context.conversation.id] = text
         return "noted"
 
@@ -193,7 +193,7 @@ _rows: list[tuple[str, str]] = []
 class RowsWithoutTheWholeOwner(Toolkit):
     @tool
     def note(self, text: str, context: TurnContext) -> str:
-        """Notes in rows whose owner is a user id, which is unique in its tenant alone."""
+        """Note in rows whose owner is a user id, which is unique in its tenant alone."""
         _rows.append((context.identity.user_id, text))
         return "noted"
 
@@ -210,7 +210,7 @@ _last = _Last()
 class LastOneWithOwner(Toolkit):
     @tool
     def note(self, text: str, context: TurnContext) -> str:
-        """Keeps who wrote last, and what."""
+        """Keep who wrote last, and what."""
         _last.owner, _last.text = context.identity, text
         return "noted"
 
@@ -220,7 +220,7 @@ class KeptMessages(Toolkit):
 
     @tool
     def keep(self, context: TurnContext) -> str:
-        """Keeps the message itself."""
+        """Keep the message itself."""
         self.messages.append(context.message)
         return "kept"
 

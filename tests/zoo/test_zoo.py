@@ -1,4 +1,4 @@
-"""The leak hunt on toolkits that leak, and on toolkits that look as if they did."""
+"""The hunt for leaks on toolkits that leak, and on toolkits that only look as if they did."""
 
 import re
 from collections.abc import Iterable
@@ -30,7 +30,7 @@ CORRECT: list[type[Toolkit]] = [
 
 
 def hunted(toolkits: Iterable[type[Toolkit]]) -> Report:
-    """One hunt for all of them, each the only toolkit of a member of a team."""
+    """Hunt in all of them at once: each is the only toolkit of one member of a team."""
     members = [Agent(model="test", toolkits=[toolkit()], name=toolkit.__name__) for toolkit in toolkits]
     return hunt_and_wait(Agent(model="test", members=members))
 

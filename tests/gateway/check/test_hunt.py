@@ -1,11 +1,8 @@
-"""`understudy check` and its pytest fixture, as an operator uses them: offline, with nothing set."""
+"""What a hunt finds, and what it leaves behind."""
 
 import logging
-import os
-import subprocess
 import sys
 import threading
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,124 +20,8 @@ from pydantic_ai import RunContext
 
 from gateway import Agent, TurnContext
 from gateway.check import LeakKind
-from gateway.check.arguments import make_arguments
 from gateway.check.blocking import hunt_and_wait
 from toolkits import Toolkit, tool
-
-LEAKY = '''
-CACHE = {}
-
-class Notes(Toolkit):
-    @tool
-    def note(self, text: str, context: TurnContext) -> str:
-        """Notes."""
-        CACHE.setdefault(context.conversation.id, []).append(text)
-        return "noted"
-'''
-CLEAN = '''
-class Notes(Toolkit):
-    def __init__(self) -> None:
-        self.cache = []
-
-    @tool
-    def note(self, text: str) -> str:
-        """Notes."""
-        self.cache.append(text)
-        return str(self.cache)
-'''
-HEAD = "from gateway import Agent, Gateway, TurnContext\nfrom toolkits import Toolkit, tool\n"
-AGENT = "\nagent = Agent(model='openai:gpt-5.2', toolkits=[Notes()])\n"
-
-
-def run(directory: Path, *command: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", *command] if command[0] == "pytest" else command,
-        cwd=directory,
-        env={"PATH": os.environ["PATH"], "HOME": str(directory)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-
-
-def check(directory: Path, code: str) -> subprocess.CompletedProcess[str]:
-    (directory / "bot.py").write_text(HEAD + code)
-    return run(directory, str(Path(sys.executable).with_name("understudy")), "check", "bot.py")
-
-
-def test_a_leak_is_reported_with_its_path_and_status_one(tmp_path: Path) -> None:
-    ended = check(tmp_path, LEAKY + AGENT)
-    assert ended.returncode == 1
-    assert "1 leaks. RunOutcome: 53 turns of 6 people, 1 tools of 1 toolkits." in ended.stdout
-    assert "Notes.note: bot.CACHE[" in ended.stdout
-    assert "context.identity" in ended.stdout  # what to do
-
-
-def test_without_a_leak_the_status_is_zero_and_the_gaps_are_named(tmp_path: Path) -> None:
-    ended = check(tmp_path, CLEAN + AGENT)
-    assert ended.returncode == 0, ended.stdout
-    assert "No leak found." in ended.stdout
-    assert "Not covered:" in ended.stdout
-    assert "the network was not reached" in ended.stdout
-
-
-def test_a_gateway_is_checked_by_its_agent(tmp_path: Path) -> None:
-    ended = check(tmp_path, LEAKY + AGENT.replace("openai:gpt-5.2", "test") + "gateway = Gateway(agent)\n")
-    assert ended.returncode == 1, ended.stderr
-
-
-@pytest.mark.parametrize(
-    ("clone", "named"),
-    [
-        ("return self", "it returned the toolkit itself"),
-        ("return None", "it returned a 'NoneType'"),
-        ("raise ValueError('no')", "it raised ValueError('no')"),
-        ("c = super().clone(); c.cache = self.cache; return c", "Notes.cache"),
-    ],
-)
-def test_a_clone_method_that_is_wrong_stops_it_with_status_two(clone: str, named: str, tmp_path: Path) -> None:
-    ended = check(tmp_path, f"{CLEAN}\n    def clone(self):\n        {clone}\n{AGENT}")
-    assert ended.returncode == 2
-    assert named in ended.stderr
-    assert "Every person gets a copy of Notes" in ended.stderr
-    assert "Traceback" not in ended.stderr
-
-
-def test_a_tool_that_does_not_end_is_named_and_does_not_stop_it(tmp_path: Path) -> None:
-    body = "import time\n        time.sleep(3600)\n        return 'x'"
-    ended = check(tmp_path, CLEAN.replace("return str(self.cache)", body) + AGENT)
-    assert ended.returncode == 0, ended.stdout
-    assert "note did not end within 2 seconds" in ended.stdout
-
-
-def test_another_machine_is_not_reached(tmp_path: Path) -> None:
-    code = "import socket\n        socket.create_connection(('example.com', 80), timeout=1)\n        return 'reached'"
-    ended = check(tmp_path, CLEAN.replace("return str(self.cache)", code) + AGENT)
-    assert ended.returncode == 0, ended.stdout
-    assert "note only until it raised OSError" in ended.stdout
-
-
-def test_the_fixture_fails_a_test_with_the_report(tmp_path: Path) -> None:
-    (tmp_path / "leaky_bot.py").write_text(HEAD + LEAKY + AGENT)
-    (tmp_path / "clean_bot.py").write_text(HEAD + CLEAN + AGENT)
-    (tmp_path / "test_bot.py").write_text(
-        "import asyncio\nimport clean_bot, leaky_bot\n\n"
-        "def test_leaky(no_leaks):\n    no_leaks(leaky_bot.agent)\n\n"
-        "def test_clean(no_leaks):\n    no_leaks(clean_bot.agent)\n\n"
-        "def test_in_a_loop(no_leaks):\n"
-        "    async def main():\n        no_leaks(clean_bot.agent)\n    asyncio.run(main())\n"
-    )
-    ended = run(tmp_path, "pytest", "-q", "-p", "no:cacheprovider")
-    assert "1 failed, 2 passed" in ended.stdout, ended.stdout + ended.stderr
-    assert "leaky_bot.CACHE[" in ended.stdout
-
-
-def test_the_plugin_costs_a_test_run_nothing(tmp_path: Path) -> None:
-    (tmp_path / "test_nothing.py").write_text(
-        "import sys\n\ndef test_nothing():\n    assert 'gateway' not in sys.modules\n"
-    )
-    assert run(tmp_path, "pytest", "-q", "-p", "no:cacheprovider").returncode == 0
 
 
 class Settings(Toolkit):
@@ -151,7 +32,7 @@ class Settings(Toolkit):
 
     @tool
     def choose(self, text: str) -> str:
-        """Chooses."""
+        """Choose."""
         originals[0].last = "chosen"
         return "chosen"
 
@@ -168,7 +49,7 @@ def test_a_template_that_is_changed_is_named() -> None:
 class Talker(Toolkit):
     @tool
     async def talk(self, text: str, context: TurnContext) -> str:
-        """Talks."""
+        """Talk."""
         logging.getLogger("talker").debug("talking")
         return str(await context.credentials("fake"))
 
@@ -206,7 +87,7 @@ def native_agent(engine: str, *, leaks: bool) -> Any:
 
         @langchain_tool
         async def fetch_it(text: str, runtime: ToolRuntime[TurnContext]) -> str:
-            """Fetches."""
+            """Fetch."""
             return await work(runtime.context, text)
 
         chosen = ChatOpenAI(model="x", api_key=SecretStr("x"))
@@ -233,33 +114,6 @@ def test_the_tools_of_an_agent_of_a_framework_are_checked(engine: str) -> None:
     assert not [line for line in clean.not_covered if "only until" in line], str(clean)
 
 
-NOTES_IN_STORE = """
-from langchain.agents import create_agent
-from langchain.tools import ToolRuntime, tool
-from langchain_core.language_models import FakeListChatModel
-from langgraph.store.memory import InMemoryStore
-
-@tool
-async def note(text: str, runtime: ToolRuntime[TurnContext]) -> str:
-    "Notes, and tells what was noted."
-    who, place = runtime.context.identity, runtime.context.conversation
-    namespace = ("notes", *NAMESPACE)
-    await runtime.store.aput(namespace, text, {"text": text})
-    return str([item.value for item in await runtime.store.asearch(namespace)])
-
-graph = create_agent(FakeListChatModel(responses=["x"]), [note], context_schema=TurnContext, store=InMemoryStore())
-agent = Agent(graph, name="mine")
-"""
-
-
-@pytest.mark.parametrize(("namespace", "leaks"), [("[who.channel, who.tenant, who.user_id]", 0), ("[place.id]", 1)])
-def test_a_tool_that_uses_the_store_of_its_graph_is_played(namespace: str, leaks: int, tmp_path: Path) -> None:
-    ended = check(tmp_path, NOTES_IN_STORE.replace("NAMESPACE", namespace))
-    assert ended.returncode == leaks, ended.stdout + ended.stderr
-    assert "note only until" not in ended.stdout
-    assert ("the result of note" in ended.stdout) == bool(leaks)
-
-
 class Bytes(Toolkit):
     """It has bytes on itself, and gives them out."""
 
@@ -268,7 +122,7 @@ class Bytes(Toolkit):
 
     @tool
     def collect(self, text: str) -> str:
-        """Collects."""
+        """Collect."""
         self.buffer.extend(text.encode())
         held.append(self.buffer)
         return "collected"
@@ -283,46 +137,9 @@ def test_a_leak_in_a_bytearray_is_found() -> None:
     assert [(leak.kind, leak.path.split("[")[0]) for leak in report.leaks] == [(LeakKind.DATA, f"{__name__}.held")]
 
 
-def test_an_agent_of_which_nothing_was_played_is_not_said_to_be_without_leaks(tmp_path: Path) -> None:
-    ended = check(tmp_path, "agent = Agent(model='test')\n")
-    assert ended.returncode == 2
-    assert "Nothing was played" in ended.stdout
-    assert "No leak" not in ended.stdout
-    (tmp_path / "test_bot.py").write_text("import bot\n\ndef test_it(no_leaks):\n    no_leaks(bot.agent)\n")
-    assert "Nothing was played" in run(tmp_path, "pytest", "-q", "-p", "no:cacheprovider").stdout
-
-
 def test_a_graph_whose_tools_are_not_found_is_said_not_to_be_covered() -> None:
     graph = StateGraph(MessagesState)
     graph.add_node("echo", lambda state: {"messages": state["messages"][-1:]})
     graph.add_edge(START, "echo")
     report = hunt_and_wait(Agent(graph.compile(), name="mine"))
-    assert "mine, which is written for langgraph: its own tools could not be played" in report.not_covered
-
-
-def test_arguments_fit_their_schema() -> None:
-    schema = {
-        "$defs": {"Where": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}},
-        "type": "object",
-        "properties": {
-            "text": {"type": "string", "default": "x"},
-            "kind": {"enum": ["a", "b"]},
-            "when": {"type": "string", "format": "date-time"},
-            "count": {"type": "integer", "minimum": 5},
-            "maybe": {"anyOf": [{"type": "null"}, {"type": "number"}]},
-            "where": {"$ref": "#/$defs/Where"},
-            "many": {"type": "array", "items": {"type": "boolean"}, "minItems": 2},
-            "short": {"type": "string", "maxLength": 3},
-        },
-    }
-    assert make_arguments(schema, "marked") == {
-        "text": "marked",
-        "kind": "a",
-        "when": "2026-01-02T03:04:05Z",
-        "count": 5,
-        "maybe": 1,
-        "where": {"city": "marked"},
-        "many": [True, True],
-        "short": "sam",
-    }
-    assert make_arguments(schema)["text"] == "x"
+    assert "mine, which is written for langgraph: its own tools could not be called" in report.not_covered

@@ -97,10 +97,10 @@ WRONG_TARGETS = {
     "a file that is not there": ("nowhere.py", "", "There is no file nowhere.py."),
     "a directory": (".", "", "There is no file ."),
     "a file without a gateway": ("bot.py", "x = 1\n", "bot.py has no Gateway and no Agent at its top level"),
-    "a file that is no Python": (
+    "a file that is not Python": (
         "bot.py",
         "x = 1\ngateway = (\n",
-        "bot.py:2:11: this is no Python: '(' was never closed.",
+        "bot.py:2:11: this is not Python: '(' was never closed.",
     ),
     "a file that raises": (
         "bot.py",
@@ -124,7 +124,11 @@ WRONG_TARGETS = {
         "hello\n",
         "bot.txt is neither a Python file (.py) nor a YAML file (.yaml).",
     ),
-    "a YAML file and a name": ("bot.yaml:gateway", "agents: {}\n", "bot.yaml is one gateway: give its name alone"),
+    "a YAML file and a name": (
+        "bot.yaml:gateway",
+        "agents: {}\n",
+        "bot.yaml describes one gateway: leave out :gateway",
+    ),
 }
 
 

@@ -1,7 +1,9 @@
 """Folders and files of an operator's that have the name of one of our packages."""
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -18,16 +20,21 @@ GATEWAY = "from gateway import Agent, Gateway\ngateway = Gateway(Agent(model='te
 
 
 @pytest.fixture(autouse=True)
-def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Import `interfaces` anew, as a command does; and put back what the test has changed."""
+def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Import `interfaces` anew, as a command does; then put back what the test has changed."""
     monkeypatch.setattr(sys, "path", [*sys.path])
-    monkeypatch.setattr(sys, "path_importer_cache", {})
-    monkeypatch.setattr(sys, "modules", sys.modules.copy())
-    for name in [name for name in sys.modules if name.partition(".")[0] == "interfaces"]:
-        del sys.modules[name]
     monkeypatch.setenv("UNDERSTUDY_DATABASE_URL", f"sqlite:///{tmp_path}/understudy.db")
     monkeypatch.setenv("TELEGRAM_BOT_TOKEN", "1:x")
     monkeypatch.setenv("TELEGRAM_WEBHOOK_SECRET", "secret")
+    kept = forget_interfaces()
+    yield
+    forget_interfaces()
+    sys.modules.update(kept)
+
+
+def forget_interfaces() -> dict[str, ModuleType]:
+    names = [name for name in sys.modules if name.partition(".")[0] == "interfaces"]
+    return {name: sys.modules.pop(name) for name in names}
 
 
 def make(folder: Path, package: str, form: str) -> None:

@@ -1,10 +1,9 @@
-"""Dead letters and messages of an operator's own, by the command, beside a gateway that runs."""
+"""Dead letters are listed, retried and dropped by the command, beside a gateway that runs."""
 
 import asyncio
 import json
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -22,7 +21,6 @@ from gateway.operations.dead_letters import DeadLetter, DeadLetters
 from gateway.runs.journal import RAISED
 from oauth import SettingError
 from toolkits import Toolkit, tool
-from toolkits.reminders import Reminders
 
 Command = Callable[..., str]
 
@@ -142,45 +140,6 @@ async def _run(command: Command, *arguments: str) -> str:
     return await asyncio.to_thread(command, *arguments)
 
 
-BOT = """
-from pydantic_ai.models.test import TestModel
-from gateway import Agent, Gateway
-from stage import StageChannel
-
-gateway = Gateway(Agent(model=TestModel()), [StageChannel()])
-"""
-
-
-async def test_an_operator_sends_a_message_to_be_sent_by_the_gateway_that_runs(
-    tmp_path: Path, database_url: str, understudy: Command
-) -> None:
-    (tmp_path / "bot.py").write_text(BOT)
-    scene = stage(tmp_path, database=database_url)
-    command = ("send", str(tmp_path / "bot.py"), "stage", "T1", "dm-alice", "maintenance tonight")
-    async with scene.open():
-        await _run(understudy, *command, "--key", "k1")
-        await _run(understudy, *command, "--key", "k1")
-        await _run(understudy, *command, "--at", "2099-01-01T00:00:00")
-        await scene.wait_for(1)
-        assert await scene.ask("alice", "hello") == "heard: hello"
-    assert [sent.text for sent in scene.sent] == ["maintenance tonight", "heard: hello"]
-    assert scene.rows("SELECT status FROM outbox ORDER BY id") == [("sent",), ("scheduled",), ("sent",)]
-
-
-async def test_an_agent_reminds_at_the_time_that_it_was_asked_for(tmp_path: Path, database_url: str) -> None:
-    scene = stage(tmp_path, [Reminders()], database=database_url)
-    async with scene.open():
-        at = datetime.now(UTC) + timedelta(seconds=3)  # in which a slow machine asks
-        asked = json.dumps({"text": "tea", "at": at.isoformat()}, separators=(",", ":"))
-        assert "It will be sent at" in await scene.ask("alice", f"call remind {asked}")
-        await scene.wait_for(2)
-        for wrong in ("2020-01-01T00:00:00Z", "2099-01-01T00:00:00"):
-            asked = json.dumps({"text": "tea", "at": wrong}, separators=(",", ":"))
-            assert "It will be sent at" not in await scene.ask("alice", f"call remind {asked}")
-    assert scene.sent[1].text == "tea"
-    assert datetime.now(UTC) >= at
-
-
 class Work(Toolkit):
     _clone_shared_attrs = ("calls",)
 
@@ -189,7 +148,7 @@ class Work(Toolkit):
 
     @tool
     async def write_down(self) -> str:
-        """Writes something down."""
+        """Write something down."""
         self.calls.append("write_down")
         return "written"
 

@@ -4,7 +4,7 @@ import pytest
 from interfaces_run import Run
 from peers import telegram_updates as updates
 from peers.telegram import TelegramServer
-from telegram_run import post, said
+from telegram_run import NEW_ID, post, said
 
 from gateway import SettingError
 from interfaces.telegram import Telegram

@@ -7,7 +7,7 @@ from peers.telegram import TelegramServer
 from peers.wait import wait_until_async
 from pydantic_ai.models.function import FunctionModel
 from stage import Orders, obey
-from telegram_run import ALICE, AT, post, said
+from telegram_run import ALICE, AT, NEW_ID, post, said
 
 from interfaces.telegram import Telegram
 

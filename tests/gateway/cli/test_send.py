@@ -1,0 +1,56 @@
+"""`understudy send`, beside a gateway that runs."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from stage import stage
+from typer.testing import CliRunner
+
+from gateway.cli.main import app
+
+Command = Callable[..., str]
+
+
+@pytest.fixture
+def understudy(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Command:
+    monkeypatch.setenv("UNDERSTUDY_DATABASE_URL", database_url)
+
+    def run(*arguments: str) -> str:
+        result = CliRunner().invoke(app, arguments)
+        if result.exception is not None:
+            raise result.exception
+        return result.stdout
+
+    return run
+
+
+async def _run(command: Command, *arguments: str) -> str:
+    """In a thread, as the command has a loop of its own."""
+    return await asyncio.to_thread(command, *arguments)
+
+
+BOT = """
+from pydantic_ai.models.test import TestModel
+from gateway import Agent, Gateway
+from stage import StageChannel
+
+gateway = Gateway(Agent(model=TestModel()), [StageChannel()])
+"""
+
+
+async def test_an_operator_sends_a_message_to_be_sent_by_the_gateway_that_runs(
+    tmp_path: Path, database_url: str, understudy: Command
+) -> None:
+    (tmp_path / "bot.py").write_text(BOT)
+    scene = stage(tmp_path, database=database_url)
+    command = ("send", str(tmp_path / "bot.py"), "stage", "T1", "dm-alice", "maintenance tonight")
+    async with scene.open():
+        await _run(understudy, *command, "--key", "k1")
+        await _run(understudy, *command, "--key", "k1")
+        await _run(understudy, *command, "--at", "2099-01-01T00:00:00")
+        await scene.wait_for(1)
+        assert await scene.ask("alice", "hello") == "heard: hello"
+    assert [sent.text for sent in scene.sent] == ["maintenance tonight", "heard: hello"]
+    assert scene.rows("SELECT status FROM outbox ORDER BY id") == [("sent",), ("scheduled",), ("sent",)]

@@ -1,0 +1,162 @@
+"""The gateway that a YAML file describes."""
+
+import asyncio
+
+import pytest
+from engine_agents import ENGINES, model
+from gateway_files import WHOLE, Write
+from peers.aimock import Aimock, says
+from pydantic_ai.models.function import FunctionModel
+from stage import StageChannel, obey, place
+from typer.testing import CliRunner
+
+from gateway import Gateway, Identity, Message, SettingError
+from gateway.cli.main import app
+from gateway.configuration import load
+from gateway.request_context import request_context
+from oauth import Keyring
+
+
+async def ask(gateway: Gateway, person: str, text: str, channel: str = "stage", tenant: str = "T1") -> str:
+    where = place(f"dm-{person}", tenant)
+    sender = Identity(channel, tenant, person)
+    return await gateway.run(Message(id="1", text=text, sender=sender, sender_name=person, conversation=where))
+
+
+def obeying(gateway: Gateway) -> Gateway:
+    for agent in gateway._setup.team():
+        if agent.native is None:
+            agent.model = FunctionModel(obey)
+    return gateway
+
+
+async def test_a_gateway_is_made_of_a_file(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REGION", "eu")
+    gateway = obeying(load(write(WHOLE)))
+    gateway.interfaces = {"stage": StageChannel()}
+    assert [agent.name for agent in gateway.agents] == ["notes", "research"]
+    assert gateway.agent.when_busy == "collect"
+    assert gateway.parts.player._tries == 2
+    async with gateway.lifespan():
+        assert await ask(gateway, "alice", "call where") == "T1/alice ['stage', 'none', '${literal}', 'eu']"
+        with request_context({"PLAN": "pro"}):
+            assert await ask(gateway, "bob", "call where") == "T1/bob ['stage', 'pro', '${literal}', 'eu']"
+            monkeypatch.setenv("PLAN", "free")
+            monkeypatch.setenv("USER_ID", "root")
+            assert await ask(gateway, "bob", "call where") == "T1/bob ['stage', 'pro', '${literal}', 'eu']"
+        assert await ask(gateway, "bob", "call where") == "T1/bob ['stage', 'free', '${literal}', 'eu']"
+        assert await ask(gateway, "bob", "/research this") == "flow: this"
+
+
+async def test_what_is_shared_stays_so_and_the_rest_is_each_persons(write: Write) -> None:
+    gateway = obeying(
+        load(
+            write("""
+        agents:
+          notes:
+            toolkits: [{use: "MYKITS:Notes", namespace: "${USER_ID}"}]
+        interfaces: {web: {}}
+    """)
+        )
+    )
+    template = gateway.agent.toolkits[0]
+    async with gateway.lifespan():
+        await ask(gateway, "alice", 'call note {"text":"a"}')
+        assert await ask(gateway, "bob", 'call note {"text":"b"}') == "{'alice': ['a'], 'bob': ['b']}"
+    assert template.namespace == "${USER_ID}"  # type: ignore[attr-defined]
+
+
+async def test_arguments_are_of_the_types_that_a_toolkit_names(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOUR", "9")
+    path = write("""
+        agents:
+          a:
+            toolkits:
+              - use: MYKITS:Typed
+                limit: ${LIMIT:5}
+                directory: notes/${USER_ID}
+                hours: {mon: ["${HOUR}", 17]}
+                words: [one, two]
+                clock: noon
+        request_context: [LIMIT]
+        interfaces: {web: {}}
+    """)
+    gateway = obeying(load(path))
+    told = "PosixPath('notes/alice'), {'mon': [9, 17]}, ('one', 'two'), 'noon')"
+    async with gateway.lifespan():
+        assert await ask(gateway, "alice", "call tell") == f"(6, {told}"
+        with request_context({"LIMIT": "7"}):
+            assert await ask(gateway, "alice", "call tell") == f"(8, {told}"
+        with request_context({"LIMIT": "many"}), pytest.raises(SettingError, match=r"Typed\(limit=…\) cannot be made"):
+            await ask(gateway, "alice", "call tell")
+
+
+def test_instructions_are_those_of_the_request(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REGION", "eu")
+    agent = load(write(WHOLE)).agent
+    for person in ("alice", "bob"):
+        with request_context({"USER_ID": person}):
+            assert agent.deep_copy().instructions == f"You keep the notes of {person} in eu."
+    assert agent.instructions == "You keep the notes of ${USER_ID} in ${REGION}.".replace("${REGION}", "eu")
+    with request_context({"OTHER": 1}), pytest.raises(SettingError, match=r"\$\{USER_ID\} is used in"):
+        agent.deep_copy()
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+async def test_each_person_has_instructions_of_their_own_on_every_engine(
+    engine: str, write: Write, aimock: Aimock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people = [f"p{number}" for number in range(20)]
+    aimock.load([says(f"of {person}", f"told {person}", systemMessage=f"You help {person}.") for person in people])
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+    agent = f"{{engine: {engine}, model: 'openai:gpt-test', instructions: 'You help ${{USER_ID}}.'}}"
+    gateway = load(write(f"agents: {{a: {agent}}}\ninterfaces: {{web: {{}}}}"))
+    gateway.agent.model = model(engine, aimock)
+    async with gateway.lifespan():
+        said = await asyncio.gather(*(ask(gateway, person, f"of {person}") for person in people))
+    assert said == [f"told {person}" for person in people]
+
+
+ACCOUNTS = """
+    agents:
+      a:
+        model: test
+        toolkits:
+          - {use: gmail, auth: google, read_only: true}
+          - {use: calendar, auth: google}
+        mcp_servers:
+          - server: https://acme.test/mcp
+            auth: acme
+            scopes: ["orders:read"]
+    providers:
+      acme:
+        authorization_endpoint: https://acme.test/authorize
+        token_endpoint: https://acme.test/token
+        account_endpoint: https://acme.test/me
+        account_field: login
+        client_id: us
+        client_secret: ${ACME_KEY}
+        permissions: {"orders:read": see your orders}
+    interfaces: {web: {}}
+    base_url: https://bot.test
+"""
+
+
+def test_accounts_are_at_providers_that_the_file_describes(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = {"GOOGLE_CLIENT_ID": "id", "GOOGLE_CLIENT_SECRET": "s", "ACME_KEY": "s3cret"}
+    for name, value in {**settings, "UNDERSTUDY_SECRET_KEY": Keyring.generate()}.items():
+        monkeypatch.setenv(name, value)
+    path = write(ACCOUNTS)
+    gateway = load(path)
+    gmail, calendar = gateway.agent.toolkits
+    assert gmail.auth is calendar.auth
+    (server,) = gateway.agent.mcp_servers
+    assert (server.auth.name, server.auth.label, server.auth.permission("orders:read")) == (
+        "acme",
+        "Acme",
+        "see your orders",
+    )
+    assert server.scopes == {"orders:read"}
+    shown = CliRunner().invoke(app, ["config", "show", str(path)]).stdout
+    assert "s3cret" not in shown
+    assert "client_secret: '***'" in shown

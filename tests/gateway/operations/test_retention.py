@@ -1,0 +1,30 @@
+"""Old messages are removed, and their dedupe keys stay."""
+
+from datetime import timedelta
+from pathlib import Path
+
+from stage import stage
+
+from gateway.operations.retention import Retention
+from gateway.storage.connect import connect
+
+OLD = "'2020-01-01 00:00:00.000000'"
+
+
+async def test_what_is_old_and_done_is_removed_and_its_keys_are_kept(tmp_path: Path, database_url: str) -> None:
+    scene = stage(tmp_path, database=database_url)
+    async with scene.open():
+        for number in range(10):
+            await scene.ask("alice", str(number), id=f"e{number}")
+        await scene.change(f"UPDATE inbox SET accepted_at = {OLD} WHERE id <= (SELECT min(id) + 7 FROM inbox)")
+        await scene.change("UPDATE inbox SET status = 'dead' WHERE id = (SELECT min(id) FROM inbox)")
+        database = connect(database_url)
+        await database.open_alongside()
+        assert await Retention(database, timedelta(days=30), batch=3).remove() == 7
+        assert await Retention(database, timedelta(days=30), batch=3).remove() == 0
+        await database.close()
+        assert not await scene.write("alice", "again", id="e1")
+        assert await scene.ask("alice", "ten", id="e10") == "heard: ten"
+    assert scene.rows("SELECT status FROM inbox ORDER BY id") == [("dead",), ("done",), ("done",), ("done",)]
+    assert scene.rows("SELECT count(*) FROM outbox") == [(4,)]
+    assert scene.rows("SELECT count(*) FROM session_items") == [(22,)]
