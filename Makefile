@@ -2,8 +2,11 @@
 PYTHON ?= python3
 PORT ?= 8000
 BIN := .venv/bin
+CORES := $(shell nproc)
+# Python keeps what it has compiled: without that, each process compiles all tests anew.
+unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run setup test lint stress chaos fuzz bench lock clean
+.PHONY: run setup test test-fast lint stress chaos fuzz bench lock clean
 
 run: .venv/run.stamp
 	$(BIN)/understudy dev --port $(PORT)
@@ -12,6 +15,10 @@ setup: .venv/dev.stamp
 
 test: .venv/dev.stamp
 	$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
+
+# The tests that start no processes and take no seconds: to run while writing.
+test-fast: .venv/dev.stamp
+	$(BIN)/python -m pytest -q -n $(CORES) --dist worksteal -m "not processes and not long" $(ARGS)
 
 lint: .venv/dev.stamp
 	$(BIN)/ruff format --check .

@@ -1,15 +1,30 @@
+"""Fixtures that all tests may ask for, and how the tests are spread over processes."""
+
 import gc
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 from peers.fixtures import *  # noqa: F403 - fixtures
 from stage import Vault
 
+pytest_plugins = ["groups"]
+
 
 def pytest_xdist_auto_num_workers() -> int:
-    """One more than there are cores: many tests wait for a process that starts."""
+    """Return one more than there are cores: many tests wait for a process that starts."""
     return (os.cpu_count() or 1) + 1
+
+
+MEMORY_DISK = Path("/dev/shm")
+ROOM = 2**30  # bytes that have to be free on it: a container may give it little
+
+
+def pytest_configure() -> None:
+    """Keep the files of tests in memory if there is room: most of a test's time it would wait for commits to a disk."""
+    if MEMORY_DISK.is_dir() and shutil.disk_usage(MEMORY_DISK).free > ROOM:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY_DISK))
 
 
 LONGEST = (
@@ -26,13 +41,13 @@ LONGEST = (
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes longest comes first, so that processes end together, and what one of them hunts for serves all."""
+    """Begin with the files that take longest, so that all processes end at about the same time."""
     items.sort(key=lambda item: item.path.name not in LONGEST)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.processes)])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A database of each kind, new."""
+    """The address of a new database, of each kind in turn."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/stage.db"
     url: str = request.getfixturevalue("postgres").make()
@@ -41,11 +56,11 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.fixture
 def vault() -> Vault:
-    """A toolkit that holds a secret of each person."""
+    """A toolkit that holds each person's secret."""
     return Vault()
 
 
 def pytest_collection_finish() -> None:
-    """What is loaded by now stays: it is not looked through for garbage again and again."""
+    """Keep the garbage collector from looking through all that is imported by now, again and again."""
     gc.collect()
     gc.freeze()

@@ -84,6 +84,7 @@ async def connect(scene: Stage, *people: str) -> None:
         assert answer.text.startswith(f"{person}:SECRET-{person}:")
 
 
+@pytest.mark.long
 async def test_two_people_at_once_each_act_with_their_own_credential(tmp_path: Path) -> None:
     scene = stage(tmp_path, [Vault(FakeProvider())])
     tools = ["open_async", "open_in_tasks", "open_in_threads", "open_sync"]
@@ -100,6 +101,7 @@ async def test_two_people_at_once_each_act_with_their_own_credential(tmp_path: P
         assert other not in answer.text
 
 
+@pytest.mark.long
 async def test_many_turns_leave_the_template_as_it_was(tmp_path: Path) -> None:
     vault = Vault(FakeProvider())
     before = {name: repr(value) for name, value in vars(vault).items()}

@@ -187,6 +187,7 @@ async def sign_in(scene: Stage, done: int) -> int:
     return until
 
 
+@pytest.mark.long
 @pytest.mark.timeout(3600)
 async def test_nothing_of_one_person_reaches_another_in_many_turns(
     tmp_path: Path, caplog: pytest.LogCaptureFixture

@@ -1,18 +1,15 @@
 """The processes of a gateway, which are killed and started again."""
 
-import os
 import random
 import signal
-import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import httpx
+from commands import Command, environment
 from peers.process import free_ports
 from peers.wait import wait_until
 
-COMMAND = Path(sys.executable).with_name("understudy")
 BOT = Path(__file__).with_name("bot.py")
 START_TIMEOUT = 60.0  # seconds, with other processes that start
 
@@ -27,7 +24,7 @@ class Cluster:
         self.urls = [f"http://127.0.0.1:{port}" for port in self._ports]
         self._argv: list[Sequence[str]] = [("serve", str(BOT), "--port", str(port)) for port in self._ports]
         self._argv += [("worker", str(BOT))] * workers
-        self._children: list[subprocess.Popen[bytes]] = []
+        self._children: list[Command] = []
         self._began: dict[int, int] = {}  # where in its log each process began
         self.killed = 0
 
@@ -81,8 +78,8 @@ class Cluster:
     def _log(self, place: int) -> Path:
         return self._directory / f"log-{place}.txt"
 
-    def _start(self, place: int) -> subprocess.Popen[bytes]:
+    def _start(self, place: int) -> Command:
         with self._log(place).open("ab") as log:
             self._began[place] = log.tell()
-            env = {**self._env, "PATH": os.environ["PATH"], "HOME": str(self._directory)}
-            return subprocess.Popen([COMMAND, *self._argv[place]], cwd=self._directory, env=env, stdout=log, stderr=log)
+            env = environment(self._directory, **self._env)
+            return Command(*self._argv[place], directory=self._directory, env=env, stdout=log, stderr=log)

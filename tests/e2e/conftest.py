@@ -1,3 +1,5 @@
+"""Fixtures of the end-to-end tests: a gateway in a process of its own, people who write to it, and a browser."""
+
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,7 +19,7 @@ ECHO_MAIL = Path(__file__).with_name("echo_mail.py")
 
 @pytest.fixture
 def serve(tmp_path: Path, emulate: Emulate, telegram: TelegramServer) -> Iterator[Serve]:
-    """Starts `understudy serve FILE` with the stand-ins' settings in its environment."""
+    """Start `understudy serve FILE`, connected to the stand-ins for the platforms; stop it after the test."""
     started: list[Served] = []
 
     def start(target: Path = ECHO_MAIL, **env: str) -> Served:
@@ -41,8 +43,9 @@ def bob(channel: str, emulate: Emulate, telegram: TelegramServer) -> ChannelPers
     return CHANNELS[channel](seed.BOB, emulate, telegram)
 
 
-@pytest.fixture(scope="module")  # longer than that, its event loop would be in the way of other tests'
-def chromium() -> Iterator[Browser]:
+@pytest.fixture(scope="module")  # for a session, its event loop would be in the way of other tests
+def chromium(processes: None) -> Iterator[Browser]:
+    """A browser; the test is skipped where there is none."""
     if not CHROMIUM.exists():
         pytest.skip(f"no browser: {CHROMIUM} is not there (Debian's package chromium)")
     with sync_playwright() as playwright:

@@ -1,16 +1,15 @@
-"""`understudy serve`, as a process of its own, on a database of its own."""
+"""`understudy serve` and `understudy worker` as processes of their own, on a database of their own."""
 
-import os
 import signal
 import sqlite3
 import subprocess
-import sys
 from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import httpx
+from commands import Command, environment
 from peers import seed, telegram_updates
 from peers.emulate import Emulate
 from peers.process import free_ports
@@ -19,14 +18,13 @@ from peers.wait import wait_until
 
 from oauth import Keyring
 
-COMMAND = Path(sys.executable).with_name("understudy")
 START_TIMEOUT = 60.0  # seconds
-WORKS = "Understudy answers the messages of"  # what a worker says when it has started
+WORKER_STARTED = "Understudy answers the messages of"  # what a worker logs
 ROOT = Path(__file__).parents[2]
 
 
 class Served:
-    """The gateway of one file, connected to the servers that stand in for the platforms."""
+    """The gateway of one file, and its workers if it has any, connected to the stand-ins for the platforms."""
 
     def __init__(self, target: Path, directory: Path, emulate: Emulate, telegram: TelegramServer, **env: str) -> None:
         self.url = f"http://127.0.0.1:{free_ports(1)[0]}"
@@ -34,11 +32,11 @@ class Served:
         self.database = directory / "understudy.db"
         self.log = directory / "log.txt"
         self.gate = directory / "gate"
-        self._child: subprocess.Popen[bytes] | None = None
-        self._workers: list[subprocess.Popen[bytes]] = []
+        self._child: Command | None = None
+        self._workers: list[Command] = []
         self._started = 0  # workers, those that have ended included
         self._directory = directory
-        self._env = environment(self, emulate, telegram) | env
+        self._env = self._environment(emulate, telegram) | env
         emulate.connect(
             [f"{self.url}/oauth/google/callback"], f"{self.url}/slack/events", f"{self.url}/whatsapp/webhook"
         )
@@ -48,17 +46,17 @@ class Served:
         wait_until(self._is_ready, START_TIMEOUT, "understudy serve is ready")
 
     def work(self) -> int:
-        """Starts a worker besides, on PostgreSQL alone; returns its process id."""
+        """Start one more worker and wait until it plays turns; return its process id. Needs PostgreSQL."""
         worker = self._run("worker", str(self.target))
         self._workers.append(worker)
         self._started += 1
 
-        def works() -> bool:
+        def is_working() -> bool:
             assert worker.poll() is None, f"it ended:\n{self.output()}"
             is_known = bool(httpx.get(f"{self.url}/readyz", trust_env=False).json()["workers"])
-            return is_known and self.output().count(WORKS) == self._started
+            return is_known and self.output().count(WORKER_STARTED) == self._started
 
-        wait_until(works, START_TIMEOUT, "understudy worker works")
+        wait_until(is_working, START_TIMEOUT, "understudy worker plays turns")
         return worker.pid
 
     def kill_worker(self, pid: int) -> None:
@@ -67,9 +65,9 @@ class Served:
         worker.kill()
         worker.wait()
 
-    def _run(self, *arguments: str) -> subprocess.Popen[bytes]:
+    def _run(self, *arguments: str) -> Command:
         with self.log.open("ab") as log:
-            return subprocess.Popen([COMMAND, *arguments], cwd=self._directory, env=self._env, stdout=log, stderr=log)
+            return Command(*arguments, directory=self._directory, env=self._env, stdout=log, stderr=log)
 
     def kill(self) -> None:
         assert self._child is not None
@@ -77,7 +75,7 @@ class Served:
         self._child.wait()
 
     def stop(self) -> int:
-        """Stops all as an operator does; returns the gateway's exit status, or a worker's that is not 0."""
+        """Send SIGTERM to all; return the gateway's exit status, or that of a worker which failed."""
         for worker in self._workers:
             worker.send_signal(signal.SIGTERM)
         while self._workers:
@@ -97,7 +95,7 @@ class Served:
             return database.execute(statement).fetchall()
 
     def stored_bytes(self) -> bytes:
-        """The database as it is on the disk, its write-ahead log included."""
+        """Return the database file and its write-ahead log as they are on the disk."""
         return b"".join(path.read_bytes() for path in self._directory.glob("understudy.db*"))
 
     def output(self) -> str:
@@ -111,24 +109,22 @@ class Served:
         except httpx.TransportError:
             return False
 
-
-def environment(served: Served, emulate: Emulate, telegram: TelegramServer) -> dict[str, str]:
-    return {
-        "PATH": os.environ["PATH"],
-        "HOME": str(served.database.parent),
-        "GATE": str(served.gate),
-        "UNDERSTUDY_DATABASE_URL": f"sqlite:///{served.database}",
-        "UNDERSTUDY_BASE_URL": served.url,
-        "UNDERSTUDY_SECRET_KEY": Keyring.generate(),
-        "GOOGLE_CLIENT_ID": emulate.client_id,
-        "GOOGLE_CLIENT_SECRET": emulate.client_secret,
-        "GOOGLE_BASE_URL": emulate.google_url,
-        **platform_environment(emulate, telegram),
-    }
+    def _environment(self, emulate: Emulate, telegram: TelegramServer) -> dict[str, str]:
+        return environment(
+            self._directory,
+            GATE=str(self.gate),
+            UNDERSTUDY_DATABASE_URL=f"sqlite:///{self.database}",
+            UNDERSTUDY_BASE_URL=self.url,
+            UNDERSTUDY_SECRET_KEY=Keyring.generate(),
+            GOOGLE_CLIENT_ID=emulate.client_id,
+            GOOGLE_CLIENT_SECRET=emulate.client_secret,
+            GOOGLE_BASE_URL=emulate.google_url,
+            **platform_environment(emulate, telegram),
+        )
 
 
 def platform_environment(emulate: Emulate, telegram: TelegramServer) -> dict[str, str]:
-    """The settings of the three channels, on the servers that stand in for the platforms."""
+    """Return the settings of the three channels, for the servers that stand in for the platforms."""
     return {
         "SLACK_BOT_TOKEN": emulate.bot_token,
         "SLACK_SIGNING_SECRET": emulate.signing_secret,
@@ -144,11 +140,11 @@ def platform_environment(emulate: Emulate, telegram: TelegramServer) -> dict[str
 
 
 def assert_only_mail_of(person: seed.Person, texts: Iterable[str]) -> None:
-    """Each text holds this person's mail, and nobody else's."""
+    """Check that each text holds this person's mail and nobody else's."""
     for text in texts:
         assert person.marker("MAIL", 1) in text
         for other in seed.PEOPLE.values():
-            # Not the name alone: an id that the server makes up may have it in it, like thr_YFgeBOBV5FFnr.
+            # Not the bare name: a generated id may contain it, like thr_YFgeBOBV5FFnr.
             assert other is person or other.marker("MAIL", 1)[:-1] not in text
             assert other is person or other.email not in text
         assert seed.CANARY not in text

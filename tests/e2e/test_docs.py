@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from commands import COMMAND
 from e2e.conftest import Serve
-from e2e.served import COMMAND, ROOT
+from e2e.served import ROOT
 from peers.postgres import PostgresServer
 from sqlalchemy import insert
 

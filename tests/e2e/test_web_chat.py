@@ -1,14 +1,12 @@
 """`understudy dev` in a real browser: what one person saves, another cannot see."""
 
-import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
+from commands import Command, environment
 from consent_page import code_on
-from e2e.served import COMMAND
 from peers import seed
 from peers.emulate import Emulate
 from peers.process import free_ports
@@ -23,17 +21,15 @@ class Dev:
 
     def __init__(self, directory: Path, **env: str) -> None:
         self._directory = directory
-        self._env = {"PATH": os.environ["PATH"], "HOME": str(directory), **env}
+        self._env = environment(directory, **env)
         self._port = str(free_ports(1)[0])
         self.address = f"http://127.0.0.1:{self._port}"
 
     def start(self) -> None:
-        self._child = subprocess.Popen(
-            [COMMAND, "dev", "--port", self._port],
-            cwd=self._directory,
-            env=self._env,
-            stderr=subprocess.DEVNULL,
-        )
+        with (self._directory / "log.txt").open("ab") as log:
+            self._child = Command(
+                "dev", "--port", self._port, directory=self._directory, env=self._env, stdout=log, stderr=log
+            )
         wait_until(self._answers, 30, "understudy dev answers")
 
     def stop(self) -> None:

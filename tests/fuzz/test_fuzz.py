@@ -39,7 +39,7 @@ EXAMPLES = 50 if SECONDS else 20  # of one run of a test
 GROWTH = 1.1  # that memory may have grown by between the middle and the end of a long run
 
 Test = Callable[[], None]
-pytestmark = pytest.mark.timeout(120 + 2 * SECONDS)
+pytestmark = [pytest.mark.timeout(120 + 2 * SECONDS), pytest.mark.long]
 HOUSES = pytest.mark.parametrize("house", [False, True], ids=["one workspace", "many workspaces"], indirect=True)
 
 

@@ -16,9 +16,10 @@ from .process import Process, free_ports, retrying
 
 
 class Aimock:
-    """The server with its fixtures, in the order in which they are tried; the first that matches answers. A
-    fixture is `{"match": {…}, "response": {…}}`, see `says` and `calls_tool` for the common ones. What
-    matches none is refused with a 503 and stands in the journal.
+    """The server and its fixtures: the first that matches a request answers it.
+
+    A fixture is `{"match": {…}, "response": {…}}`; `says` and `calls_tool` make the common ones. A request that
+    matches none is answered with a 503, and is in the journal.
     """
 
     url: str
@@ -36,11 +37,15 @@ class Aimock:
 
     @property
     def base_url(self) -> str:
-        """For OPENAI_BASE_URL. Any OPENAI_API_KEY will do."""
+        """The value for OPENAI_BASE_URL. Any OPENAI_API_KEY will do."""
         return f"{self.url}/v1"
 
     def start(self) -> None:
-        """Raises `node.UnavailableError` if it cannot be had here."""
+        """Start the server.
+
+        Raises:
+            node.UnavailableError: it cannot be had on this machine.
+        """
         retrying(self._start)
 
     def stop(self) -> None:
@@ -50,37 +55,37 @@ class Aimock:
             self._process = None
 
     def output(self) -> str:
-        """What the server has printed lately."""
+        """Return the end of what the server has printed."""
         return self._process.output() if self._process else ""
 
     def load(self, fixtures: Sequence[Json]) -> None:
-        """From now on these fixtures, and an empty journal."""
+        """Replace the fixtures, and empty the journal."""
         self.fixtures = list(fixtures)
         self._post("reset")
         if self.fixtures:
             self._post("fixtures", {"fixtures": self.fixtures})
 
     def add(self, *fixtures: Json) -> None:
-        """More fixtures, tried after those that are there."""
+        """Add fixtures, which are tried after those that are there."""
         self.fixtures += fixtures
         self._post("fixtures", {"fixtures": list(fixtures)})
 
     def fail_next(self, status: int = 500, message: str = "scripted failure") -> None:
-        """The next request is answered with this error."""
+        """Answer the next request with this error."""
         self._post("error", {"status": status, "body": {"message": message, "type": "server_error"}})
 
     def journal(self) -> list[Json]:
-        """The requests so far, oldest first: `method`, `path`, `headers`, `body` (in the shape of a chat
+        """Return the requests so far, oldest first: `method`, `path`, `headers`, `body` (in the shape of a chat
         request: `messages`, `tools` …) and `response` (`status`, `fixture`).
         """
         return self._http.get(f"{self.url}/__aimock/journal").raise_for_status().json()
 
     def requests(self) -> list[Json]:
-        """The bodies of the model requests in the journal."""
+        """Return the bodies of the requests to the model."""
         return [entry["body"] for entry in self.journal() if entry["method"] == "POST"]
 
     def unmatched(self) -> list[Json]:
-        """The bodies of the requests that no fixture matched."""
+        """Return the bodies of the requests that no fixture matched."""
         return [entry["body"] for entry in self.journal() if entry["response"]["status"] == 503]
 
     def _post(self, control: str, body: Any = None) -> None:
@@ -106,14 +111,14 @@ class Aimock:
 
 
 def says(user_message: str, text: str, **match: Any) -> Json:
-    """Answers `text` when the last user message contains `user_message`; `match` narrows it (`hasToolResult`,
+    """Answer `text` when the last user message contains `user_message`; `match` narrows it (`hasToolResult`,
     `toolResultContains`, `systemMessage`, `turnIndex`, `sequenceIndex`, `model` …).
     """
     return {"match": {"userMessage": user_message, **match}, "response": {"content": text}}
 
 
 def calls_tool(user_message: str, tool: str, arguments: Json | None = None, **match: Any) -> Json:
-    """Calls `tool` when the last user message contains `user_message` and no tool has answered since."""
+    """Call `tool` when the last user message contains `user_message` and no tool has answered since."""
     call = {"name": tool, "arguments": json.dumps(arguments or {})}
     return {
         "match": {"userMessage": user_message, "hasToolResult": False, **match},

@@ -21,15 +21,18 @@ class Form:
 
 
 def browser() -> httpx.Client:
-    """A client that follows redirects and keeps cookies; close it after use."""
+    """Return a client that follows redirects and keeps cookies; close it after use."""
     return httpx.Client(follow_redirects=True, max_redirects=MAX_REDIRECTS, timeout=TIMEOUT, trust_env=False)
 
 
 def consent(url: str, email: str, scope: str | None = None, client: httpx.Client | None = None) -> httpx.Response:
-    """Opens `url`, follows it to the consent page, presses the button of `email` and follows on to where that
-    leads. With `scope` the person grants only these (space-separated), as Google lets one do on its page.
+    """Open `url`, press the button of `email` on the consent page that it leads to, and follow the redirects.
 
-    Raises AssertionError if `url` leads to no page with that button.
+    Args:
+        scope: grant these scopes only (separated by spaces), as Google's page lets a person do.
+
+    Raises:
+        AssertionError: `url` leads to no page with that button.
     """
     with _visitor(client) as visitor:
         page, form = _find_form(visitor, url, email)
@@ -38,8 +41,10 @@ def consent(url: str, email: str, scope: str | None = None, client: httpx.Client
 
 
 def deny(url: str, client: httpx.Client | None = None) -> httpx.Response:
-    """Opens `url`, follows it to the consent page and refuses. The emulated page has no such button, so this
-    goes back the way that the platforms document: `error=access_denied` and the state, no code
+    """Open `url`, and refuse on the consent page that it leads to.
+
+    The emulated page has no button for that. This redirects as the platforms document: with `error=access_denied`
+    and the state, without a code
     (https://developers.google.com/identity/protocols/oauth2/web-server#handlingresponse).
     """
     with _visitor(client) as visitor:

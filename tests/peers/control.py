@@ -1,4 +1,4 @@
-"""What tests may ask of each of the emulated servers (preload/control.mjs): a journal, scripted failures."""
+"""The control routes that each emulated server has for tests (preload/control.mjs): a journal, scripted failures."""
 
 import json
 from collections.abc import Mapping
@@ -14,8 +14,10 @@ TIMEOUT = 30.0  # seconds
 
 @dataclass(frozen=True)
 class Call:
-    """One request that a server got. `person` is whose token it carried: for Google an email address, for
-    Slack a user id, None for no or an unknown token. `status` is None while it is being answered.
+    """One request that a server got.
+
+    `person` is the owner of the token that it carried (Google: an email address; Slack: a user id), None if it carried
+    none or an unknown one. `status` is None until the request is answered.
     """
 
     method: str
@@ -28,7 +30,7 @@ class Call:
 
     @property
     def params(self) -> Json:
-        """What it said, in its query, form or JSON."""
+        """Its parameters, from the query and from the form or JSON body."""
         params: Json = dict(parse_qsl(self.query, keep_blank_values=True))
         if self.body.startswith("{"):
             return params | json.loads(self.body)
@@ -52,7 +54,7 @@ class Control:
         return self._http.get(f"{self.url}/_peers/calls").status_code == 200
 
     def calls(self, path: str | None = None) -> list[Call]:
-        """The requests since the start or the last reset, oldest first; with `path` those that end so."""
+        """Return the requests since the last reset, oldest first; with `path` those whose path ends with that."""
         found = (Call(**call) for call in self.get("calls"))
         return [call for call in found if path is None or call.path.endswith(path)]
 
@@ -68,14 +70,15 @@ class Control:
         after: bool = False,
         delay: float = 0,
     ) -> None:
-        """Answers the next `times` requests for exactly `path` with `status`, `headers` and `body`.
+        """Answer the next `times` requests for exactly `path` with `status`, `headers` and `body`.
 
-        With `after` each is carried out first, so that only its answer is lost. With `delay` each waits that
-        many seconds; with no `status` it is then carried out and answered as ever.
+        Args:
+            after: carry each request out first, so that only its answer is lost.
+            delay: seconds that each waits. Without a `status` it is then carried out and answered as usual.
         """
         failure = {"path": path, "status": status, "times": times, "headers": dict(headers or {})}
         self.post("fail", **failure, method=method, body=body, after=after, delay=delay)
 
     def heal(self) -> None:
-        """Nothing fails any more."""
+        """Take all scripted failures back."""
         self.post("heal")

@@ -19,12 +19,13 @@ from .process import Process, free_ports, retrying
 class Emulate(EmulatedSlack, EmulatedTwilio):
     """The four servers in one process, with the people, mails and keys of seed.py.
 
-    `redirect_uris` are where the Google client and the Slack app may send a person back to;
-    `slack_events_url` gets Slack's events and `sms_url` the WhatsApp messages. All can be changed later with
-    `connect`.
+    Its calls are synchronous. Where the receiver runs in the test's own event loop, call `consent`, `deny` and
+    `whatsapp_post` in a thread (`asyncio.to_thread`): they return only after the receiver has answered.
 
-    Its calls are synchronous. Where the receiver runs in the test's own event loop, call `consent`, `deny`
-    and `whatsapp_post` in a thread (`asyncio.to_thread`): they return only after the receiver has answered.
+    Args:
+        redirect_uris: where the Google client and the Slack app may send a person back to.
+        slack_events_url: where Slack's events go.
+        sms_url: where WhatsApp messages go. `connect` changes all three.
     """
 
     client_id = seed.GOOGLE_CLIENT_ID
@@ -58,7 +59,11 @@ class Emulate(EmulatedSlack, EmulatedTwilio):
         self.stop()
 
     def start(self) -> None:
-        """Raises `node.UnavailableError` if it cannot be had here."""
+        """Start the servers.
+
+        Raises:
+            node.UnavailableError: they cannot be had on this machine.
+        """
         retrying(self._start)
 
     def stop(self) -> None:
@@ -68,7 +73,7 @@ class Emulate(EmulatedSlack, EmulatedTwilio):
             self._process = None
 
     def output(self) -> str:
-        """What the server has printed lately."""
+        """Return the end of what the servers have printed."""
         return self._process.output() if self._process else ""
 
     def connect(
@@ -77,7 +82,7 @@ class Emulate(EmulatedSlack, EmulatedTwilio):
         slack_events_url: str | None = None,
         sms_url: str | None = None,
     ) -> None:
-        """Sends people, events and messages to another gateway. What is None stays as it is."""
+        """Send people, events and messages to another gateway. None leaves an address as it is."""
         if redirect_uris is not None:
             self.redirect_uris = list(redirect_uris)
             for server in (self.google, self.slack, self.github):
@@ -107,13 +112,11 @@ class Emulate(EmulatedSlack, EmulatedTwilio):
         return f"{self.google_url}/oauth2/v2/userinfo"
 
     def disconnect(self) -> None:
-        """Sends nobody anywhere any more: no redirect URI, no events, no messages."""
+        """Send people, events and messages nowhere."""
         self.connect((), "", "")
 
     def reset(self) -> None:
-        """Everything is as seed.py says again: no token, message, call or failure is left of what was before.
-        The URLs of `connect` stay.
-        """
+        """Go back to what seed.py says: forget every token, message, call and failure, but not what `connect` set."""
         for server in (self.google, self.slack, self.twilio, self.github):
             server.post("reset")
         self.connect(self.redirect_uris, sms_url=self.sms_url)
@@ -123,19 +126,23 @@ class Emulate(EmulatedSlack, EmulatedTwilio):
     def consent(
         self, authorization_url: str, email: str, scope: str | None = None, client: httpx.Client | None = None
     ) -> httpx.Response:
-        """As a person with a browser: opens `authorization_url` (Google's or Slack's page, or one that
-        redirects there), presses the button of `email` and follows on. Returns the page at the end: the
-        gateway's callback, or where that leads. With `scope` only these scopes are granted. Pass a `client`
-        to keep its cookies.
+        """Consent as a person with a browser does, at Google's or Slack's page or a link that leads there.
+
+        Args:
+            scope: grant these scopes only (separated by spaces).
+            client: the browser, where its cookies are to be kept.
+
+        Returns:
+            The page at the end: the gateway's callback, or the page that it redirects to.
         """
         return browser.consent(authorization_url, email, scope, client)
 
     def deny(self, authorization_url: str, client: httpx.Client | None = None) -> httpx.Response:
-        """As `consent`, but refuses."""
+        """Refuse as a person with a browser does."""
         return browser.deny(authorization_url, client)
 
     def revoke(self, token: str) -> None:
-        """Makes a Google access or refresh token invalid (each alone; Google itself revokes both)."""
+        """Make a Google access or refresh token invalid. Only that one is: Google itself revokes both."""
         self._http.post(self.google_revoke_uri, data={"token": token}).raise_for_status()
 
     def _start(self) -> None:

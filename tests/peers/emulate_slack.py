@@ -11,9 +11,7 @@ from .wait import wait_until
 
 
 class EmulatedSlack:
-    """People who post, and what can be read of what the bot did. People are named by their
-    `seed.Person.name`; a channel by its id or name.
-    """
+    """People who post, and what the bot did. A person is named by `seed.Person.name`, a channel by its id or name."""
 
     slack_team_id = seed.SLACK_TEAM_ID
     slack_channel_id = seed.SLACK_CHANNEL_ID
@@ -31,7 +29,11 @@ class EmulatedSlack:
     _http: httpx.Client
 
     def slack_call(self, method: str, token: str = seed.SLACK_BOT_TOKEN, **params: Any) -> Json:
-        """Calls a Web API method, and raises AssertionError unless Slack answers `ok`."""
+        """Call a Web API method; return its answer.
+
+        Raises:
+            AssertionError: Slack does not answer `ok`.
+        """
         given = {name: value for name, value in params.items() if value is not None}
         headers = {"Authorization": f"Bearer {token}"}
         answer = self._http.post(self.slack_url + method, json=given, headers=headers).json()
@@ -39,37 +41,39 @@ class EmulatedSlack:
         return answer
 
     def slack_post(self, user: str, channel: str, text: str, thread_ts: str | None = None) -> str:
-        """`user` posts; the event follows (message, and app_mention if the text holds `slack_mention`).
-        Returns the message's ts.
+        """Post as `user`; return the message's ts.
+
+        A `message` event follows, and an `app_mention` event if the text contains `slack_mention`.
         """
         token = seed.PEOPLE[user].slack_token
         return self.slack_call("chat.postMessage", token, channel=channel, text=text, thread_ts=thread_ts)["ts"]
 
     def slack_edit(self, user: str, channel: str, ts: str, text: str) -> None:
-        """`user` edits their message; a message_changed event follows."""
+        """Edit a message of `user`; a `message_changed` event follows."""
         self.slack_call("chat.update", seed.PEOPLE[user].slack_token, channel=channel, ts=ts, text=text)
 
     def slack_delete(self, user: str, channel: str, ts: str) -> None:
-        """`user` deletes their message; a message_deleted event follows."""
+        """Delete a message of `user`; a `message_deleted` event follows."""
         self.slack_call("chat.delete", seed.PEOPLE[user].slack_token, channel=channel, ts=ts)
 
     def slack_dm(self, user: str) -> str:
-        """The id of the direct conversation of `user` and the bot."""
+        """Return the id of the direct conversation of `user` with the bot."""
         return self.slack_call("conversations.open", users=seed.PEOPLE[user].slack_id)["channel"]["id"]
 
     @property
     def slack_authorize_url(self) -> str:
-        """The page on which somebody installs the app (https://docs.slack.dev/authentication/installing-with-oauth)."""
+        """The page on which a person installs the app (https://docs.slack.dev/authentication/installing-with-oauth)."""
         return f"{self.slack.url}/oauth/v2/authorize"
 
     @property
     def slack_mention(self) -> str:
-        """How a text mentions the bot."""
+        """The text that mentions the bot."""
         return f"<@{self.slack_bot_user_id}>"
 
     def slack_messages(self, channel: str, thread_ts: str | None = None) -> list[Json]:
-        """What stands in a conversation the bot is in, oldest first, the replies in threads included; with
-        `thread_ts` that thread alone, its parent first.
+        """Return the messages of a conversation that the bot is in, oldest first, with the replies in threads.
+
+        With `thread_ts`, return that thread alone, its parent first.
         """
         if thread_ts:
             return self.slack_call("conversations.replies", channel=channel, ts=thread_ts)["messages"]
@@ -81,13 +85,14 @@ class EmulatedSlack:
         return [found[ts] for ts in sorted(found)]
 
     def slack_said(self, channel: str, thread_ts: str | None = None) -> list[str]:
-        """The texts of the bot's own messages among `slack_messages`."""
+        """Return the texts of those `slack_messages` that the bot wrote."""
         messages = self.slack_messages(channel, thread_ts)
         return [message["text"] for message in messages if message.get("user") == self.slack_bot_user_id]
 
     def slack_ephemerals(self, user: str | None = None, channel: str | None = None) -> list[Json]:
-        """The messages that only one person saw, oldest first. Each has `target_user`, `channel_id`, `text`,
-        and `blocks` and `thread_ts` where given.
+        """Return the messages that only one person saw, oldest first.
+
+        Each has `target_user`, `channel_id` and `text`, and `blocks` and `thread_ts` where the bot gave them.
         """
         target = seed.PEOPLE[user].slack_id if user else None
         return [
@@ -97,19 +102,18 @@ class EmulatedSlack:
         ]
 
     def slack_deliveries(self) -> list[Json]:
-        """The events sent so far, oldest first: `payload`, and the receiver's `status_code` (None if it could
-        not be reached).
-        """
+        """Return the events sent so far, oldest first: `payload`, and `status_code` (None: there was no answer)."""
         return self.slack.get("deliveries")
 
     def slack_wait_for_deliveries(self, count: int = 1) -> list[Json]:
-        """The events sent so far, once there are at least `count` and the receiver has answered them."""
+        """Wait until the receiver has answered `count` events; return those sent so far."""
         wait_until(lambda: len(self.slack_deliveries()) >= count, what=f"Slack has sent {count} events")
         return self.slack_deliveries()
 
     def slack_redeliver(self, event_id: str | None = None, retry: int = 1) -> httpx.Response:
-        """Sends the event of that id, or the last one, again as Slack does after no answer
-        (https://docs.slack.dev/apis/events-api/#retries). Returns the receiver's answer.
+        """Send the event of that id, or the last one, again, as Slack does after no answer; return the new answer.
+
+        https://docs.slack.dev/apis/events-api/#retries
         """
         assert self.slack_events_url, "no slack_events_url is set"
         payloads = [each["payload"] for each in self.slack_deliveries()]

@@ -9,9 +9,7 @@ from .control import Control, Json
 
 
 class EmulatedTwilio:
-    """People who write on WhatsApp, and what can be read of what was sent to them. People are named by their
-    `seed.Person.name`.
-    """
+    """People who write on WhatsApp, and what was sent to them. A person is named by `seed.Person.name`."""
 
     account_sid = seed.TWILIO_ACCOUNT_SID
     auth_token = seed.TWILIO_AUTH_TOKEN
@@ -23,15 +21,18 @@ class EmulatedTwilio:
     _http: httpx.Client
 
     def whatsapp_post(self, user: str, text: str) -> str:
-        """`user` writes to the number; the signed webhook goes to its `sms_url` and is answered before this
-        returns. Returns the MessageSid.
+        """Write to the number as `user`, and wait until its `sms_url` has answered the signed webhook.
+
+        Returns:
+            The MessageSid.
         """
         message = {"From": _address(user), "To": self.whatsapp_number, "Body": text}
         return self._twilio("POST", "/_twilio/simulate/inbound-message", data=message)["sid"]
 
     def whatsapp_messages(self, user: str | None = None, to: str | None = None) -> list[Json]:
-        """What was sent to `user`, to the address `to`, or to everyone, oldest first: `sid`, `to`, `body` …
-        (https://www.twilio.com/docs/messaging/api/message-resource).
+        """Return what was sent to `user`, to the address `to`, or to everyone, oldest first: `sid`, `to`, `body` …
+
+        https://www.twilio.com/docs/messaging/api/message-resource
         """
         query: dict[str, str | int] = {"PageSize": 1000}
         if to or user:
@@ -40,19 +41,20 @@ class EmulatedTwilio:
         return [message for message in reversed(found) if message["direction"] == "outbound-api"]
 
     def whatsapp_status(self, sid: str, status: str) -> None:
-        """A sent message becomes `sent`, `delivered`, `read`, `failed` or `undelivered`; its StatusCallback,
-        if it was given one, is called before this returns.
+        """Let a sent message become `sent`, `delivered`, `read`, `failed` or `undelivered`.
+
+        If it was given a StatusCallback, wait until that has answered.
         """
         self._twilio("POST", "/_twilio/simulate/message-status", data={"MessageSid": sid, "Status": status})
 
     def whatsapp_deliveries(self) -> list[Json]:
-        """The webhooks sent so far, oldest first: `event`, `url`, `request_body`, `request_headers`,
+        """Return the webhooks sent so far, oldest first: `event`, `url`, `request_body`, `request_headers`,
         `response_status`, `response_body`.
         """
         return self.twilio.get("deliveries")
 
     def whatsapp_redeliver(self) -> httpx.Response:
-        """Sends the last webhook again, byte for byte. Returns the receiver's answer."""
+        """Send the last webhook again, byte for byte; return the receiver's answer."""
         last = self.whatsapp_deliveries()[-1]
         return self._http.post(last["url"], data=last["request_body"], headers=last["request_headers"])
 

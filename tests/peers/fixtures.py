@@ -1,7 +1,7 @@
 """The peers as pytest fixtures: in conftest.py, `from peers.fixtures import *`.
 
-Each server is started once a session, and is as new for each test. A peer that cannot be had here (no Node, no
-npm) skips the tests that ask for it, with the reason.
+Each server is started once a session and reset for each test. A test is skipped, with the reason, if it asks for a
+server that cannot be had on this machine (no Node, no npm).
 """
 
 from collections.abc import Iterator
@@ -29,8 +29,8 @@ __all__ = [
 
 
 @pytest.fixture(scope="session")
-def emulate_server() -> Iterator[Emulate]:
-    """Google, Slack and Twilio, for the session. Tests ask for `emulate`."""
+def emulate_server(processes: None) -> Iterator[Emulate]:
+    """Google, Slack, Twilio and GitHub, for the session. Tests ask for `emulate`."""
     server = Emulate()
     try:
         server.start()
@@ -42,7 +42,7 @@ def emulate_server() -> Iterator[Emulate]:
 
 @pytest.fixture
 def emulate(emulate_server: Emulate) -> Iterator[Emulate]:
-    """Google, Slack and Twilio as seed.py has them, connected to nothing: see `Emulate.connect`."""
+    """Google, Slack, Twilio and GitHub as seed.py has them, connected to nothing: see `Emulate.connect`."""
     emulate_server.disconnect()
     emulate_server.reset()
     yield emulate_server
@@ -64,7 +64,7 @@ def telegram(telegram_server: TelegramServer) -> TelegramServer:
 
 
 @pytest.fixture(scope="session")
-def aimock_server() -> Iterator[Aimock]:
+def aimock_server(processes: None) -> Iterator[Aimock]:
     """The scripted model, for the session. Tests ask for `aimock`."""
     server = Aimock()
     try:
@@ -91,13 +91,13 @@ def receiver_server() -> Iterator[Receiver]:
 
 @pytest.fixture
 def receiver(receiver_server: Receiver) -> Receiver:
-    """A place to send webhooks and people to, which remembers what came."""
+    """A server that takes any request and remembers it."""
     receiver_server.reset()
     return receiver_server
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[PostgresServer]:
-    """PostgreSQL, for the session: `make()` gives a database of one's own."""
+def postgres(processes: None) -> Iterator[PostgresServer]:
+    """PostgreSQL, for the session: `make()` makes a database for the test."""
     with PostgresServer() as server:
         yield server

@@ -1,4 +1,4 @@
-"""MCP servers: npm `@modelcontextprotocol/server-everything`, and one that tells who calls it."""
+"""MCP servers: npm `@modelcontextprotocol/server-everything`, and one whose tools return who called them."""
 
 import asyncio
 import json
@@ -19,12 +19,16 @@ EVERYTHING = "@modelcontextprotocol/server-everything/dist/index.js"
 
 
 def stdio_command() -> list[str]:
-    """Starts the server on its standard input and output. Raises `node.UnavailableError` if it cannot be had."""
+    """Return the command that runs `server-everything` on its standard input and output.
+
+    Raises:
+        node.UnavailableError: it cannot be had on this machine.
+    """
     return [str(node.node()), str(node.script(EVERYTHING))]
 
 
 class EverythingServer:
-    """The server over streamable HTTP; `stop` and `start` keep the port."""
+    """`server-everything` over streamable HTTP; it keeps its port when it is stopped and started again."""
 
     def __init__(self) -> None:
         (self.port,) = free_ports(1)
@@ -49,7 +53,7 @@ class EverythingServer:
 
 
 class Calls:
-    """What a telling server was called with."""
+    """The calls of a server of `telling_app`."""
 
     def __init__(self) -> None:
         self.tokens: list[str] = []
@@ -58,9 +62,10 @@ class Calls:
 
 
 def telling_app(calls: Calls, *, accepted: set[str] | None = None) -> ASGIApp:
-    """An MCP server over streamable HTTP at `/mcp`, whose tools tell the metadata and the bearer token of their call.
+    """Return an MCP server over streamable HTTP at `/mcp`; `whoami` returns the metadata and the token of its call.
 
-    With `accepted`, any other bearer token is answered with 401.
+    Args:
+        accepted: the bearer tokens that it takes; it answers any other with 401. Without, it takes all.
     """
     server = MCPServer("telling")
 

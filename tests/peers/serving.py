@@ -1,4 +1,4 @@
-"""ASGI applications served from a thread, and one that takes webhooks and remembers them."""
+"""A server in a thread for ASGI applications, and one that remembers the requests it gets."""
 
 import json
 import socket
@@ -21,8 +21,9 @@ STOP_TIMEOUT = 5  # seconds, for requests under way
 
 
 class ThreadServer:
-    """`app`, served on a free loopback port by a thread with an event loop of its own, between `start()` and
-    `stop()` or in a `with`. The port is taken at once, so that `url` can be given to others before the start.
+    """`app` on a free loopback port, served by a thread with its own event loop, in a `with` or until `stop()`.
+
+    The port is taken at once, so that `url` is known before the start.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -74,9 +75,7 @@ class Received:
 
 
 class Receiver(ThreadServer):
-    """Takes any request at any path, remembers it in `requests` and answers as `answer(received)` says, else
-    with an empty 200.
-    """
+    """A server that remembers each request in `requests` and answers it with `answer(received)`, or an empty 200."""
 
     def __init__(self) -> None:
         self.reset()
@@ -87,7 +86,7 @@ class Receiver(ThreadServer):
         self.answer: Callable[[Received], Response] | None = None
 
     def wait_for(self, count: int = 1) -> list[Received]:
-        """The requests, once there are at least `count`."""
+        """Wait until there are at least `count` requests; return all."""
         wait_until(lambda: len(self.requests) >= count, what=f"{count} requests have come")
         return self.requests
 

@@ -26,12 +26,12 @@ _counter = itertools.count(500_000)  # emulate counts its messages of a second f
 
 
 def ts() -> str:
-    """A new message timestamp, `<seconds>.<six digits>`: unique in a conversation, growing."""
+    """Return a new message timestamp, `<seconds>.<six digits>`, greater than all before it."""
     return f"{int(time.time())}.{next(_counter) % 1_000_000:06d}"
 
 
 def sign(body: bytes, timestamp: int, secret: str = seed.SLACK_SIGNING_SECRET) -> str:
-    """https://docs.slack.dev/authentication/verifying-requests-from-slack"""
+    """Sign a request: https://docs.slack.dev/authentication/verifying-requests-from-slack"""
     base = b"v0:%d:%b" % (timestamp, body)
     return "v0=" + hmac.new(secret.encode(), base, hashlib.sha256).hexdigest()
 
@@ -44,8 +44,10 @@ def headers(
     retry: int = 0,
     content_type: str = "application/json",
 ) -> dict[str, str]:
-    """What Slack sends with `body`, signed `age` seconds ago; with `retry` as that retry of it
-    (https://docs.slack.dev/apis/events-api/#retries).
+    """Return the headers that Slack sends with `body`, signed `age` seconds ago.
+
+    Args:
+        retry: the number of the retry, if it is one (https://docs.slack.dev/apis/events-api/#retries).
     """
     timestamp = int(time.time() - age)
     retried = {"X-Slack-Retry-Num": str(retry), "X-Slack-Retry-Reason": "http_timeout"} if retry else {}
@@ -67,14 +69,14 @@ def post(
     retry: int = 0,
     signed: bool = True,
 ) -> httpx.Response:
-    """Sends an event. Forged: another `secret`; stale: `age=STALE`; unsigned: `signed=False`."""
+    """Send an event. Forged: another `secret`; stale: `age=STALE`; unsigned: `signed=False`."""
     body = json.dumps(payload).encode()
     sent = headers(body, secret, age=age, retry=retry) if signed else {"Content-Type": "application/json"}
     return httpx.post(url, content=body, headers=sent, timeout=TIMEOUT, trust_env=False)
 
 
 def post_tampered(url: str, payload: Mapping[str, Any], secret: str = seed.SLACK_SIGNING_SECRET) -> httpx.Response:
-    """Sends an event with a good signature of another body."""
+    """Send an event with the valid signature of another body."""
     sent = headers(json.dumps({**payload, "event_id": "Ev0"}).encode(), secret)
     return httpx.post(url, content=json.dumps(payload), headers=sent, timeout=TIMEOUT, trust_env=False)
 
@@ -151,7 +153,7 @@ def app_mention(
 
 
 def mention_pair(text: str, user: str = seed.ALICE.slack_id, **given: Any) -> tuple[Json, Json]:
-    """One message, as the two events (app_mention, message) that Slack sends of it, with ids of their own."""
+    """Return the two events (app_mention, message), with ids of their own, that Slack sends for one message."""
     mentioned = app_mention(text, user, **given)
     event = mentioned["event"]
     return mentioned, message(event["text"], user, **{**given, "ts": event["ts"]})
@@ -159,7 +161,7 @@ def mention_pair(text: str, user: str = seed.ALICE.slack_id, **given: Any) -> tu
 
 @dataclass(frozen=True)
 class Organization:
-    """A workspace, and its organization if it has one (Enterprise Grid)."""
+    """A workspace, and its organization if it belongs to one (Enterprise Grid)."""
 
     team_id: str
     enterprise_id: str | None = None
@@ -169,7 +171,7 @@ OURS = Organization(seed.SLACK_TEAM_ID)
 
 
 def shared(payload: Json, writer: Organization, host: Organization, named: Organization = OURS) -> Json:
-    """A `message` or `app_mention` of here as it comes from a channel that `host` shares with another organization.
+    """Return a `message` or `app_mention` as it comes from a channel that `host` shares with another organization.
 
     Slack's own test data shows how these look:
     https://github.com/slackapi/bolt-python/blob/main/tests/slack_bolt/request/test_internals.py. The installation is

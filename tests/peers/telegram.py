@@ -78,9 +78,7 @@ class Failure:
 
 
 class TelegramServer(ThreadServer):
-    """The server, between `start()` and `stop()` or in a `with`. `api` holds the chats: what is in them can
-    be read there, and `calls` has every call in its order.
-    """
+    """The server, running in a `with` or until `stop()`. `api` has the chats, `calls` every call in its order."""
 
     token = BOT_TOKEN
 
@@ -103,27 +101,28 @@ class TelegramServer(ThreadServer):
         return f"{self.url}/file/bot"
 
     def reset(self) -> None:
-        """As at the start: nobody has written, no webhook is set, nothing was called, nothing fails."""
+        """Go back to the start: nobody has written, no webhook is set, nothing was called, nothing fails."""
         self.api = BotApi()
         self.calls: list[Call] = []
         self._failures: list[Failure] = []
 
     def called(self, method: str) -> list[Json]:
-        """The parameters of the calls of `method`, oldest first."""
+        """Return the parameters of the calls of `method`, oldest first."""
         return [call.params for call in self.calls if call.method == method]
 
     def messages(self, chat_id: int) -> list[Json]:
-        """What the bot has in a chat now, oldest first: edits applied, deletions gone."""
+        """Return the bot's messages in a chat as they are now, oldest first."""
         found = [message for (chat, _), message in sorted(self.api.messages.items()) if chat == chat_id]
         return [message for message in found if message.get("from") == telegram_updates.BOT]
 
     def said(self, chat_id: int) -> list[str]:
-        """The texts of `messages`."""
+        """Return the texts of the bot's messages in a chat."""
         return [message["text"] for message in self.messages(chat_id)]
 
     def deliver(self, update: Json) -> httpx.Response:
-        """Sends an update to the webhook that was set, with its secret token, and returns its answer. Whoever
-        wrote it can be written to from then on. Sent again, it is a duplicate delivery.
+        """Send an update to the webhook that was set, with its secret token; return the answer.
+
+        From then on the bot may write to whoever wrote it. Sent again, it is a duplicate delivery.
         """
         webhook = self.api.webhook
         assert webhook["url"], "no webhook is set"
@@ -134,11 +133,11 @@ class TelegramServer(ThreadServer):
         return telegram_updates.post(webhook["url"], update, webhook.get("secret_token"))
 
     def block(self, person_id: int) -> None:
-        """A person blocks the bot, until they write to it again. No webhook that we take tells of it."""
+        """Block the bot as a person does, until they write to it again. No webhook that we take tells of it."""
         self.api.gone[person_id] = "bot was blocked by the user"
 
     def add_file(self, file_id: str, content: bytes) -> None:
-        """What getFile finds under `file_id`."""
+        """Let getFile find a file."""
         self.api.files[file_id] = content
 
     def fail(
@@ -154,10 +153,14 @@ class TelegramServer(ThreadServer):
         body: str | None = None,
         parameters: Json | None = None,
     ) -> None:
-        """Answers the next `times` calls of `method` with an error: 429 with `retry_after` (seconds) if that
-        is given, else `code`. With `after` each is carried out first, so that only its answer is lost. With
-        `delay` each waits that many seconds; with no error it is then carried out. With `body` something before the
-        server answers that, with `code`.
+        """Answer the next `times` calls of `method` with an error.
+
+        Args:
+            code: the status of the error, unless `retry_after` is given.
+            retry_after: seconds that a 429 says to wait.
+            after: carry each call out first, so that only its answer is lost.
+            delay: seconds that each call waits. Without an error it is then carried out.
+            body: the answer, with `code`, of something that stands before Telegram's server.
         """
         error = None
         if retry_after is not None:
@@ -167,7 +170,7 @@ class TelegramServer(ThreadServer):
         self._failures.append(Failure(method, error, times, after, delay, body))
 
     def heal(self) -> None:
-        """Nothing fails any more."""
+        """Take all scripted failures back."""
         self._failures.clear()
 
     async def _call(self, request: Request) -> Response:
@@ -217,8 +220,9 @@ def _error(error: ApiError) -> Response:
 
 
 async def _parameters(request: Request) -> Json:
-    """A call's parameters, from the query, a form or JSON
-    (https://core.telegram.org/bots/api#making-requests).
+    """Return a call's parameters, from the query, a form or JSON.
+
+    https://core.telegram.org/bots/api#making-requests
     """
     params: dict[str, Any] = dict(request.query_params)
     if request.headers.get("content-type", "").startswith("application/json"):

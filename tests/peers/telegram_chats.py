@@ -1,4 +1,4 @@
-"""One bot's chats on the stand-in Bot API server: who has written, what stands where, and what is refused."""
+"""One bot's chats on the stand-in Bot API server: who has written, the messages, and what Telegram refuses."""
 
 import time
 from collections.abc import Mapping
@@ -31,9 +31,7 @@ def bad_request(description: str) -> ApiError:
 
 
 class Chats:
-    """One bot's chats. A private chat is there once its person has written to the bot; a group once the bot
-    is in it. `took` tells of an update that the bot got.
-    """
+    """One bot's chats. A private chat exists once its person has written to the bot, a group once the bot is in it."""
 
     def __init__(self) -> None:
         self.chats: dict[int, Json] = {chat["id"]: chat for chat in (GROUP, FORUM)}
@@ -49,6 +47,7 @@ class Chats:
         self._members: dict[tuple[int, int], Json] = {}
 
     def took(self, update: Mapping[str, Any]) -> None:
+        """Remember what an update that the bot got says: a chat, a message, a member, a topic."""
         if "callback_query" in update:
             self._queries.add(update["callback_query"]["id"])
             return
@@ -71,7 +70,7 @@ class Chats:
             self._topics.add((chat["id"], topic))
 
     def delete_topic(self, chat_id: int, thread_id: int) -> None:
-        """Somebody deletes a topic, and with it what stands there."""
+        """Delete a topic of a forum."""
         self._topics.discard((chat_id, thread_id))
 
     def _moved(self, chat: Json, status: str) -> None:
@@ -140,7 +139,7 @@ class Chats:
 
 
 def reply_markup(params: Json) -> Json:
-    """The buttons under a message, checked."""
+    """Return the buttons under a message, once they are checked."""
     markup = params.get("reply_markup")
     for row in (markup or {}).get("inline_keyboard", []):
         for button in row:

@@ -35,7 +35,7 @@ _END = re.compile(r"\s*>")
 
 
 class HtmlError(Exception):
-    """What the Bot API says after `can't parse entities: `."""
+    """The HTML is wrong, in the words that the Bot API puts after `can't parse entities: `."""
 
 
 @dataclass
@@ -46,13 +46,15 @@ class _Open:
 
 
 def utf16_length(text: str) -> int:
-    """Telegram counts lengths and offsets in UTF-16 code units."""
+    """Return the length in UTF-16 code units, in which Telegram counts lengths and offsets."""
     return len(text.encode("utf-16-le")) // 2
 
 
 def parse(source: str) -> tuple[str, list[Json]]:
-    """The text and its entities. Raises HtmlError for a tag that is unknown, unclosed or closed by another,
-    and for a `<` that begins no tag; a lone `>` or `&` passes, as it does there.
+    """Return the text and its entities. A lone `>` or `&` passes, as it does at Telegram.
+
+    Raises:
+        HtmlError: a tag is unknown, unclosed or closed by another, or a `<` begins no tag.
     """
     text = ""
     entities: list[Json] = []

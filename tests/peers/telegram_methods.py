@@ -1,5 +1,6 @@
-"""The Bot API's methods, of which a gateway needs some: what they check and what they answer
-(https://core.telegram.org/bots/api#available-methods). `telegram.TelegramServer` puts them on HTTP.
+"""Those of the Bot API's methods that a gateway needs; `telegram.TelegramServer` puts them on HTTP.
+
+https://core.telegram.org/bots/api#available-methods
 """
 
 import re
@@ -32,7 +33,7 @@ _NO_GIFTS = dict.fromkeys(
 
 
 class BotApi(Chats):
-    """The methods, in the spelling of Python; each takes its parameters, decoded."""
+    """The methods, under Python's spelling of their names; each takes its decoded parameters."""
 
     def get_me(self, params: Json) -> Json:
         abilities = dict.fromkeys(
@@ -167,7 +168,7 @@ class BotApi(Chats):
 
 
 def find(name: str) -> Callable[[BotApi, Json], Any]:
-    """The method that the Bot API calls `name`, such as `sendMessage`."""
+    """Return the method that the Bot API calls `name`, such as `sendMessage`."""
     own = re.sub(r"(?<=[a-z])[A-Z]", lambda upper: f"_{upper[0].lower()}", name)
     if not own.startswith("_") and own in vars(BotApi):
         return vars(BotApi)[own]

@@ -1,7 +1,7 @@
-"""Telegram's updates, built here in the shapes of https://core.telegram.org/bots/api#update. `post` sends one
-to a gateway; `telegram.TelegramServer.deliver` does so as the server that the gateway set its webhook at.
+"""Builders of Telegram's updates (https://core.telegram.org/bots/api#update), and `post`, which sends one.
 
 Each builder returns a whole update; its `**fields` go into the message and override what is there.
+`telegram.TelegramServer.deliver` sends an update to the webhook that the gateway has set.
 """
 
 import itertools
@@ -42,8 +42,9 @@ _update_ids = itertools.count(700_000_001)
 
 
 def post(url: str, update: Mapping[str, Any], secret_token: str | None = SECRET_TOKEN) -> httpx.Response:
-    """Sends an update with its secret token (https://core.telegram.org/bots/api#setwebhook). Forged: another
-    `secret_token`, or None for no header. Sent twice, it is a duplicate delivery.
+    """Send an update with its secret token. Forged: another `secret_token`, or None for no header.
+
+    https://core.telegram.org/bots/api#setwebhook
     """
     headers = {} if secret_token is None else {"X-Telegram-Bot-Api-Secret-Token": secret_token}
     return httpx.post(url, json=dict(update), headers=headers, timeout=TIMEOUT, trust_env=False)

@@ -21,6 +21,7 @@ def node_path() -> str:
         pytest.skip(str(reason))
 
 
+@pytest.mark.processes
 def test_a_server_that_ends_at_once_is_told_with_its_output() -> None:
     server = Process("quitter", [sys.executable, "-c", "print('no such port')"], lambda: False)
     with pytest.raises(RuntimeError, match="quitter ended with exit code 0") as error:
@@ -28,6 +29,7 @@ def test_a_server_that_ends_at_once_is_told_with_its_output() -> None:
     assert "no such port" in error.value.__notes__[0]
 
 
+@pytest.mark.processes
 def test_a_server_that_does_not_stop_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process, "STOP_TIMEOUT", 0.1)
     deaf = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); signal.pause()"
@@ -38,6 +40,7 @@ def test_a_server_that_does_not_stop_is_killed(monkeypatch: pytest.MonkeyPatch) 
     assert not Path(f"/proc/{pid}").exists()
 
 
+@pytest.mark.processes
 def test_a_server_does_not_outlive_the_tests(node_path: str) -> None:
     leash = (node.HERE / "preload" / "leash.mjs").as_uri()
     argv = [node_path, "--import", leash, "-e", "setInterval(() => {}, 1000)"]
@@ -47,6 +50,7 @@ def test_a_server_does_not_outlive_the_tests(node_path: str) -> None:
     wait_until(lambda: child.poll() is not None, what="Node has ended with the pipe")
 
 
+@pytest.mark.processes
 def test_a_stopped_server_answers_no_more(node_path: str) -> None:
     with Emulate() as server:
         assert server.google.up()

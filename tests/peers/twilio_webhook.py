@@ -1,5 +1,6 @@
-"""Twilio's webhooks for WhatsApp, built and signed here, in the shapes that Twilio documents at
-https://www.twilio.com/docs/messaging/guides/webhook-request and https://www.twilio.com/docs/whatsapp/api.
+"""Builders of Twilio's webhooks for WhatsApp, and `post`, which signs and sends one.
+
+https://www.twilio.com/docs/messaging/guides/webhook-request, https://www.twilio.com/docs/whatsapp/api
 """
 
 import secrets
@@ -26,9 +27,12 @@ def inbound(
     media: Mapping[str, str] | None = None,
     **fields: str,
 ) -> dict[str, str]:
-    """A person's message. `media` maps the URL of each attachment to its content type. `fields` are further
-    parameters, such as `OriginalRepliedMessageSid` of a quoting reply, `ButtonText` and `ButtonPayload` of a
-    pressed button, `Latitude` and `Longitude` of a place.
+    """Return a person's message.
+
+    Args:
+        media: the content type of each attachment, by its URL.
+        fields: further parameters, such as `OriginalRepliedMessageSid` of a quoting reply, `ButtonText` and
+            `ButtonPayload` of a pressed button, `Latitude` and `Longitude` of a place.
     """
     attached = list((media or {}).items())
     sid = sid or message_sid(bool(attached))
@@ -64,9 +68,11 @@ def status_callback(
     error_code: int | None = None,
     **fields: str,
 ) -> dict[str, str]:
-    """What became of a message that was sent to `person`: `queued`, `sent`, `delivered`, `read`, `failed` or
-    `undelivered`, the last two with an `error_code` such as 63016 (outside the 24-hour window)
-    (https://www.twilio.com/docs/messaging/guides/track-outbound-message-status).
+    """Return what a StatusCallback gets of a message to `person`.
+
+    The status is `queued`, `sent`, `delivered`, `read`, `failed` or `undelivered`, the last two with an `error_code`
+    such as 63016 (outside the 24-hour window).
+    https://www.twilio.com/docs/messaging/guides/track-outbound-message-status
     """
     failed = {} if error_code is None else {"ErrorCode": str(error_code)}
     return {
@@ -88,7 +94,7 @@ def status_callback(
 
 
 def sign(url: str, params: Mapping[str, Any], auth_token: str = seed.TWILIO_AUTH_TOKEN) -> str:
-    """https://www.twilio.com/docs/usage/security#validating-requests"""
+    """Sign a webhook: https://www.twilio.com/docs/usage/security#validating-requests"""
     return RequestValidator(auth_token).compute_signature(url, dict(params))
 
 
@@ -101,16 +107,18 @@ def post(
     signed: bool = True,
     token: str = "",
 ) -> httpx.Response:
-    """Sends a webhook. `signed_url` is the public URL that Twilio was given, where a proxy stands before
-    `url`. `token` is the `I-Twilio-Idempotency-Token` (a repeated delivery carries the same). Forged: another
-    `auth_token`; unsigned: `signed=False`; tampered: `post_tampered`.
+    """Send a webhook. Forged: another `auth_token`; unsigned: `signed=False`; tampered: `post_tampered`.
+
+    Args:
+        signed_url: the public URL that Twilio was given, where a proxy stands before `url`.
+        token: the `I-Twilio-Idempotency-Token`, which is the same in a repeated delivery.
     """
     signature = sign(signed_url or url, params, auth_token) if signed else None
     return _send(url, params, signature, token)
 
 
 def post_tampered(url: str, params: Mapping[str, str]) -> httpx.Response:
-    """Sends a webhook with a good signature of other parameters."""
+    """Send a webhook with the valid signature of other parameters."""
     return _send(url, params, sign(url, {**params, "Body": "what was signed"}), "")
 
 

@@ -1,4 +1,4 @@
-"""Waiting for a condition, never for a guess."""
+"""Waiting for a condition, instead of sleeping for as long as it may take."""
 
 import asyncio
 import time
@@ -7,19 +7,20 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-POLL_INTERVAL = 0.01  # seconds
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.01, 0.1  # seconds between two looks: many a condition asks a server over HTTP
+PAUSE = 0.1  # of the time waited so far
 TIMEOUT = 20.0  # seconds
 
 
 def wait_until(condition: Callable[[], T], timeout: float = TIMEOUT, what: str | None = None) -> T:
-    """The first truthy value that `condition()` returns. It is called again and again until `timeout` seconds
-    have passed; then AssertionError, naming `what` was waited for and the last value.
+    """Call `condition` until it returns something truthy, and return that.
+
+    Raises:
+        AssertionError: `timeout` seconds have passed. It names `what` was waited for and the last value.
     """
-    deadline = time.monotonic() + timeout
+    began = time.monotonic()
     while not (value := condition()):
-        if time.monotonic() >= deadline:
-            raise AssertionError(_late(condition, timeout, what, value))
-        time.sleep(POLL_INTERVAL)
+        time.sleep(_pause(began, condition, timeout, what, value))
     return value
 
 
@@ -28,23 +29,26 @@ async def wait_until_async(
     timeout: float = TIMEOUT,
     what: str | None = None,
 ) -> T:
-    """As `wait_until`, for a running event loop. A condition that is not a coroutine function runs in a
-    thread, so that it may call a server which runs in this loop.
+    """Do what `wait_until` does, in a running event loop.
+
+    A condition that is no coroutine function runs in a thread, so that it may call a server which runs in this loop.
     """
-    deadline = time.monotonic() + timeout
-    while not (value := await _ask(condition)):
-        if time.monotonic() >= deadline:
-            raise AssertionError(_late(condition, timeout, what, value))
-        await asyncio.sleep(POLL_INTERVAL)
+    began = time.monotonic()
+    while not (value := await _call(condition)):
+        await asyncio.sleep(_pause(began, condition, timeout, what, value))
     return value
 
 
-async def _ask(condition: Callable[[], T | Awaitable[T]]) -> T:
+async def _call(condition: Callable[[], T | Awaitable[T]]) -> T:
     if asyncio.iscoroutinefunction(condition):
         return await condition()
     return await asyncio.to_thread(condition)  # type: ignore[arg-type]
 
 
-def _late(condition: Callable[..., object], timeout: float, what: str | None, value: object) -> str:
-    name = what or getattr(condition, "__name__", repr(condition))
-    return f"not within {timeout:g} s: {name} (last value: {value!r})"
+def _pause(began: float, condition: Callable[..., object], timeout: float, what: str | None, value: object) -> float:
+    """Return the seconds until the next look, which are a share of those since the first; or fail."""
+    waited = time.monotonic() - began
+    if waited >= timeout:
+        name = what or getattr(condition, "__name__", repr(condition))
+        raise AssertionError(f"not within {timeout:g} s: {name} (last value: {value!r})")
+    return min(max(PAUSE * waited, SHORTEST_PAUSE), LONGEST_PAUSE)

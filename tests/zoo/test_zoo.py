@@ -12,6 +12,8 @@ from gateway.check import Report
 from gateway.check.blocking import hunt_and_wait
 from toolkits import Toolkit
 
+pytestmark = pytest.mark.long
+
 
 def _zoo(name: str) -> Any:
     return import_module(f"zoo.{name}")

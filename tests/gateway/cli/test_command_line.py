@@ -1,13 +1,13 @@
 """The command as an operator uses it: a wrong setting, a wrong file, Ctrl-C."""
 
-import os
 import signal
 import subprocess
 from pathlib import Path
 
 import httpx
 import pytest
-from e2e.served import COMMAND, ROOT
+from commands import COMMAND, run
+from e2e.served import ROOT
 from peers.process import free_ports
 from peers.wait import wait_until
 
@@ -15,17 +15,7 @@ from gateway import Agent
 from gateway.configuration.loader import load_target
 from oauth import Keyring, SettingError
 
-
-def run(*arguments: str, directory: Path, **env: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [COMMAND, *arguments],
-        cwd=directory,
-        env={"PATH": os.environ["PATH"], "HOME": str(directory), **env},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+pytestmark = pytest.mark.usefixtures("processes")
 
 
 def test_keys_new_prints_a_key_that_encrypts(tmp_path: Path) -> None:

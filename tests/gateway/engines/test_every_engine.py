@@ -338,6 +338,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("engine", ENGINES)
 def test_the_first_turn_imports_nothing_large_and_builds_no_agent(engine: str, tmp_path: Path) -> None:
     environment = {"PATH": os.environ["PATH"], "OPENAI_API_KEY": "x", "OPENAI_BASE_URL": "http://127.0.0.1:9/v1"}

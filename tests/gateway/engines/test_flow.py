@@ -355,6 +355,7 @@ def seen_by(who: str, calls: int) -> str:
     return " | ".join([f"{who} {who} of {who} {who} {who}"] * calls)
 
 
+@pytest.mark.long
 async def test_a_thousand_flows_at_once_share_nothing() -> None:
     flow = looking_flow(asyncio.Barrier(1000), 1)
 
@@ -369,6 +370,7 @@ async def test_a_thousand_flows_at_once_share_nothing() -> None:
         assert answer == seen_by(who, 1)
 
 
+@pytest.mark.long
 async def test_flows_of_the_gateway_at_once_share_nothing(tmp_path: Path) -> None:
     scene = stage(tmp_path, agent=Agent(looking_flow(asyncio.Barrier(50), 2)), max_concurrent_turns=50)
     async with scene.open():

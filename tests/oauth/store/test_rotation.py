@@ -59,6 +59,7 @@ async def opened_by(url: str, key: str) -> int:
     return opened
 
 
+@pytest.mark.processes
 async def test_a_rotation_that_is_killed_half_way_loses_nothing_and_is_ended_by_the_next(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/keys.db"
     await fill(url, OLD, MANY)

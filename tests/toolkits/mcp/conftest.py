@@ -9,7 +9,7 @@ from peers.serving import ThreadServer
 
 
 @pytest.fixture
-def everything_command() -> list[str]:
+def everything_command(processes: None) -> list[str]:
     try:
         return stdio_command()
     except UnavailableError as reason:

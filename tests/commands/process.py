@@ -1,0 +1,125 @@
+"""`understudy …` as a process: started from the zygote, or by itself where the start is what is tested."""
+
+import atexit
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import IO, Any
+
+COMMAND = Path(sys.executable).with_name("understudy")
+ZYGOTE = Path(__file__).with_name("zygote.py")
+RUN_TIMEOUT = 60.0  # seconds
+POLL_INTERVAL = 0.01  # seconds
+LARGEST_REPLY = 100  # bytes
+
+
+def environment(directory: Path, **env: str) -> dict[str, str]:
+    """Return the environment of a process: nothing of ours but the path of programs."""
+    return {"PATH": os.environ["PATH"], "HOME": str(directory), **env}
+
+
+class Command:
+    """`understudy` with arguments, running. It has the methods of `subprocess.Popen` that the tests need."""
+
+    def __init__(
+        self, *arguments: str, directory: Path, env: Mapping[str, str], stdout: IO[bytes], stderr: IO[bytes]
+    ) -> None:
+        self._argv = [str(COMMAND), *arguments]
+        sys.audit("understudy.fork", self._argv)
+        request = {"argv": self._argv, "directory": str(directory), "env": dict(env)}
+        self.pid: int = _zygote().ask(request, stdout.fileno(), stderr.fileno())
+        self.returncode: int | None = None
+
+    def poll(self) -> int | None:
+        """Return the exit status, negative for a signal; None while it runs."""
+        if self.returncode is None:
+            self.returncode = _zygote().ask({"pid": self.pid})
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Return the exit status, once it has ended.
+
+        Raises:
+            subprocess.TimeoutExpired: it still runs after `timeout` seconds.
+        """
+        deadline = time.monotonic() + (timeout or float("inf"))
+        while (status := self.poll()) is None:
+            if time.monotonic() > deadline:
+                raise subprocess.TimeoutExpired(self._argv, timeout or 0)
+            time.sleep(POLL_INTERVAL)
+        return status
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+
+def run(*arguments: str, directory: Path, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run `understudy` to its end, in a directory, with these variables alone; return its status and its output."""
+    with tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:
+        command = Command(
+            *arguments, directory=directory, env=environment(directory, **env), stdout=stdout, stderr=stderr
+        )
+        try:
+            status = command.wait(RUN_TIMEOUT)
+        finally:
+            command.kill()
+        printed = []
+        for file in (stdout, stderr):
+            file.seek(0)
+            printed.append(file.read().decode())
+    return subprocess.CompletedProcess([str(COMMAND), *arguments], status, *printed)
+
+
+class _Zygote:
+    """The program that forks, and the socket to it."""
+
+    def __init__(self) -> None:
+        self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._lock = threading.Lock()
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - as long as the tests run
+        self._process = subprocess.Popen(
+            [sys.executable, ZYGOTE],
+            stdin=theirs,
+            stdout=self._log,
+            stderr=self._log,
+            env=environment(Path(tempfile.gettempdir())),
+        )
+        theirs.close()
+
+    def ask(self, request: dict[str, Any], *descriptors: int) -> Any:
+        """Send a request; return what is replied."""
+        try:
+            with self._lock:
+                socket.send_fds(self._socket, [json.dumps(request).encode()], descriptors)
+                return json.loads(self._socket.recv(LARGEST_REPLY))
+        except (OSError, ValueError) as error:
+            self._log.seek(0)
+            error.add_note(f"the zygote printed:\n{self._log.read().decode()}")
+            raise
+
+    def stop(self) -> None:
+        self._socket.close()
+        self._process.wait()
+
+
+@cache
+def _zygote() -> _Zygote:
+    zygote = _Zygote()
+    atexit.register(zygote.stop)
+    return zygote

@@ -1,0 +1,93 @@
+"""A program that has imported Understudy and forks itself into `understudy …` as often as it is asked to.
+
+A start takes a tenth of the two seconds of processor time that the imports cost. The program has one thread and starts
+no event loop, so that its forks are as good as new; each runs `main` as the console script does and ends as any program
+ends. It takes requests from `commands.process` on the socket that is its standard input. When that is closed, it kills
+what it has started and ends, so that nothing outlives the tests, however these end.
+"""
+
+import gc
+import json
+import os
+import signal
+import socket
+import sys
+from importlib import import_module
+from typing import Any
+
+LARGEST = 100_000  # bytes of a request
+PRELOADED = (
+    "gateway.app.server",
+    "gateway.cli.main",
+    "gateway.configuration",
+    "gateway.demo",
+    "gateway.engines.pydantic_ai",
+    "interfaces.slack",
+    "interfaces.telegram",
+    "interfaces.web",
+    "interfaces.whatsapp",
+    "oauth.google",
+    "pydantic_ai.models.function",
+    "pydantic_ai.models.openai",
+    "pydantic_ai.models.test",
+    "toolkits.google",
+    "uvicorn.protocols.http.h11_impl",
+)
+
+
+def fork_on_request(control: socket.socket) -> None:
+    """Answer requests until a fork of this program is to run a command: only that fork returns."""
+    running: set[int] = set()
+    while True:
+        message, descriptors, _, _ = socket.recv_fds(control, LARGEST, 2)
+        if not message:
+            for pid in running:
+                os.kill(pid, signal.SIGKILL)
+            os._exit(0)
+        request = json.loads(message)
+        reply: int | None
+        if "pid" in request:
+            reply = exit_status(request["pid"])
+            if reply is not None:
+                running.discard(request["pid"])
+        else:
+            reply = os.fork()
+            if reply == 0:
+                control.close()
+                become(request, descriptors)
+                return
+            running.add(reply)
+        for descriptor in descriptors:
+            os.close(descriptor)
+        control.send(json.dumps(reply).encode())
+
+
+def exit_status(pid: int) -> int | None:
+    """Return the exit status of a fork, negative for a signal; None while it runs."""
+    found, status = os.waitpid(pid, os.WNOHANG)
+    return os.waitstatus_to_exitcode(status) if found else None
+
+
+def become(request: dict[str, Any], descriptors: list[int]) -> None:
+    """Take on the arguments, directory, environment and outputs of a request."""
+    os.dup2(descriptors[0], 1)
+    os.dup2(descriptors[1], 2)
+    for descriptor in descriptors:
+        os.close(descriptor)
+    os.chdir(request["directory"])
+    os.environ.clear()
+    os.environ.update(request["env"])
+    sys.argv = request["argv"]
+    sys.path[0] = os.path.dirname(request["argv"][0])
+
+
+if __name__ == "__main__":
+    found = socket.socket(fileno=os.dup(0))
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    for name in PRELOADED:
+        import_module(name)
+    gc.freeze()  # what is never collected stays shared
+    fork_on_request(found)
+    from gateway.cli.main import main
+
+    sys.exit(main())

@@ -1,0 +1,53 @@
+"""Three groups of tests: those that start processes, those that take long, and the rest, which `make test-fast` runs.
+
+A test may start processes if it asks for the fixture `processes`, itself or through a fixture such as `emulate`, or if
+it has the marker `processes`; any other test that starts one fails with a sentence that says so. A test that takes
+seconds of processor time has the marker `long`.
+"""
+
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+STARTS = {"os.exec", "os.fork", "os.forkpty", "os.posix_spawn", "os.system", "subprocess.Popen", "understudy.fork"}
+
+_may_start = True
+
+
+@pytest.fixture(scope="session")
+def processes() -> None:
+    """Let a test start processes."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test that is given the fixture, before tests are chosen by their markers."""
+    for item in items:
+        if "processes" in getattr(item, "fixturenames", ()):
+            item.add_marker("processes")
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    global _may_start
+    _may_start = item.get_closest_marker("processes") is not None
+    try:
+        return (yield)
+    finally:
+        _may_start = True
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_teardown() -> None:
+    """Let the fixtures of a session stop what they started."""
+    global _may_start
+    _may_start = True
+
+
+def _refuse(event: str, arguments: tuple[object, ...]) -> None:
+    if event in STARTS and not _may_start:
+        pytest.fail(f"this test starts a process ({arguments[0]}): have it ask for the fixture `processes`")
+
+
+sys.addaudithook(_refuse)
