@@ -1,0 +1,88 @@
+"""The packages are as docs/architecture.md shows them, and stay small enough to read."""
+
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+import typer
+
+from gateway.cli.main import app
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("gateway", "oauth", "toolkits", "interfaces")
+FOLDERS = (*PACKAGES, "tests", "bench", "cookbook")
+MAX_MODULES = 14  # of a folder, `__init__.py` included
+MAX_LINES = 600  # of a file
+
+PAGE = (ROOT / "docs" / "architecture.md").read_text()
+PICTURE = ElementTree.parse(ROOT / "docs" / "architecture.svg")
+
+
+def sub_packages(package: str) -> list[str]:
+    return sorted(path.parent.name for path in (ROOT / package).glob("*/__init__.py"))
+
+
+def python_files(folder: str) -> Iterator[Path]:
+    return (path for path in (ROOT / folder).rglob("*.py") if "node_modules" not in path.parts)
+
+
+def texts() -> Iterator[tuple[float, str]]:
+    """Yield the texts of the picture, each with its distance from the top."""
+    for element in PICTURE.iter("{http://www.w3.org/2000/svg}text"):
+        yield float(element.attrib["y"]), " ".join(element.itertext())
+
+
+def test_every_path_on_the_page_is_there() -> None:
+    paths = set(re.findall(rf"`((?:{'|'.join(FOLDERS)})/[\w./]*|\w+\.(?:py|toml))`", PAGE))
+    assert len(paths) > 100
+    assert [path for path in sorted(paths) if not (ROOT / path).exists()] == []
+
+
+@pytest.mark.parametrize("package", ["gateway", "oauth"])
+def test_every_sub_package_is_on_the_page_and_in_the_picture(package: str) -> None:
+    words = {word for _, text in texts() for word in re.findall(r"\w+", text)}
+    names = sub_packages(package)
+    assert names
+    assert [name for name in names if f"`{package}/{name}/`" not in PAGE] == []
+    assert [name for name in names if name not in words] == []
+
+
+@pytest.mark.parametrize("package", ["toolkits", "interfaces"])
+def test_every_folder_of_toolkits_and_channels_is_on_the_page(package: str) -> None:
+    assert [name for name in sub_packages(package) if f"`{package}/{name}/" not in PAGE] == []
+
+
+def test_the_picture_has_the_layers_that_are_checked() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    (layers,) = [contract["layers"] for contract in contracts if contract.get("containers") == ["gateway"]]
+    names = set(sub_packages("gateway"))
+    checked = [rooms for layer in layers if (rooms := set(layer.split(" | ")) & names)]
+    shown: dict[float, set[str]] = {}
+    for height, text in texts():
+        if (name := text.split()[0]) in names:
+            shown.setdefault(height, set()).add(name)
+    assert [shown[height] for height in sorted(shown)] == checked
+
+
+def test_every_command_is_on_the_page() -> None:
+    names = list(typer.main.get_group(app).commands)
+    assert len(names) > 10
+    assert [name for name in names if not re.search(rf"`(understudy )?{name}`", PAGE)] == []
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_no_folder_has_more_modules_than_a_reader_can_hold_in_mind(package: str) -> None:
+    modules: dict[Path, int] = {}
+    for path in python_files(package):
+        modules[path.parent] = modules.get(path.parent, 0) + 1
+    modules.pop(ROOT / "gateway" / "storage" / "migrations" / "versions", None)
+    assert {str(folder): count for folder, count in modules.items() if count > MAX_MODULES} == {}
+
+
+def test_no_file_is_longer_than_a_reader_can_hold_in_mind() -> None:
+    files = [*ROOT.glob("*.py"), *(path for folder in FOLDERS for path in python_files(folder))]
+    lengths = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in files}
+    assert {path: length for path, length in lengths.items() if length > MAX_LINES} == {}
