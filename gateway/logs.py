@@ -4,6 +4,7 @@ import logging
 import re
 
 from gateway.request_context import get_request_context
+from oauth.masking import mask
 from toolkits.text import storable
 
 FORMAT = "%(asctime)s %(levelname)-7s %(name)s%(request)s: %(message)s"
@@ -31,7 +32,7 @@ _SECRETS = re.compile(
 
 
 class RedactingFormatter(logging.Formatter):
-    """A formatter that adds the request context and masks what looks like a code, a state or a token.
+    """A formatter that adds the request context and masks secrets: see `redact`.
 
     A record that is too long, like the traceback of an endless recursion, loses its middle.
     """
@@ -39,7 +40,7 @@ class RedactingFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         values = " ".join(f"{name}={value}" for name, value in get_request_context().items())
         record.request = f" [{values}]" if values else ""
-        return redact(_shorten(super().format(record)))
+        return redact(_shorten(mask(super().format(record))))
 
 
 def _shorten(text: str) -> str:
@@ -52,14 +53,14 @@ def _shorten(text: str) -> str:
 
 
 def redact(text: str) -> str:
-    """Mask what looks like an authorization code, a state or a token."""
-    return _SECRETS.sub(r"\g<keep>***", text)
+    """Mask what looks like an authorization code, a state or a token, and the secrets among the settings."""
+    return _SECRETS.sub(r"\g<keep>***", mask(text))
 
 
 def describe(error: BaseException) -> str:
     """Return an error as one line without secrets, for the log and for the row of what failed."""
     text = " ".join(storable(f"{type(error).__name__}: {error}").split())
-    return redact(text[:MAX_ERROR_LENGTH])
+    return redact(mask(text)[:MAX_ERROR_LENGTH])
 
 
 def configure_logging() -> None:

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from oauth.errors import UnderstudyError
+from oauth.masking import mask_from_now_on
 
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 
@@ -37,6 +38,8 @@ ServiceUrl = Annotated[str, AfterValidator(_check_url)]
 class Settings(BaseSettings):
     """A group of settings with a common prefix. The description of a field says where an operator finds its value.
 
+    The log masks the value of a field that is a `SecretStr`, if it has at least eight characters.
+
     Args:
         explicit: values given in code, which override the environment. `None` and the empty string mean "not given".
 
@@ -52,6 +55,9 @@ class Settings(BaseSettings):
         except ValidationError as error:
             sentences = [self._sentence(detail) for detail in error.errors(include_url=False)]
             raise SettingError("\n".join(sentences)) from None
+        for name in type(self).model_fields:
+            if isinstance(value := getattr(self, name), SecretStr):
+                mask_from_now_on(value.get_secret_value())
 
     @classmethod
     def variable(cls, field: str) -> str:

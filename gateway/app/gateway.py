@@ -151,6 +151,7 @@ class Gateway:
         Raises:
             SettingError: if the database or a platform rejects a setting.
         """
+        self.host.takes_events = True
         async with self._running(plays=not self._database.shared):
             await self.parts.intake.start()
             try:
@@ -170,6 +171,7 @@ class Gateway:
                 f"{origin_clause('a SQLite file')}, which one process uses: `understudy serve` plays its messages. "
                 "Workers need PostgreSQL: set UNDERSTUDY_DATABASE_URL to an address like postgresql://user:password@host/understudy."
             )
+        self.host.takes_events = False
         async with self._running(plays=True):
             yield
 

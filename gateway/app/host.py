@@ -21,6 +21,7 @@ class ChannelHost:
         self._parts = parts
         self._database = parts.backend.database
         self.base_url = base_url
+        self.takes_events = False
 
     @property
     def installations(self) -> InstallationStore:

@@ -18,9 +18,11 @@ class Host(Protocol):
 
     Attributes:
         base_url: the gateway's public address, without a slash at the end; `None` if the operator set none.
+        takes_events: whether this process takes events, as `understudy serve` does and `understudy worker` does not.
     """
 
     base_url: str | None
+    takes_events: bool
 
     @property
     def installations(self) -> InstallationStore:
@@ -35,8 +37,10 @@ class Host(Protocol):
         """Commit an event to the inbox; return whether it is new. A webhook is answered only after that.
 
         Raises:
-            EventNotAcceptedError: if it was not committed in time. The gateway answers 503, and the platform delivers
-                the event again.
+            EventNotAcceptedError: if it was not committed in time, or this process takes no events, or not yet: the
+                gateway takes them once all channels are started. A route lets the error pass, so that the webhook is
+                answered 503 and the platform delivers the event again. A channel that reads events from a socket
+                waits for `retry_after` seconds and calls `accept` again.
         """
         ...
 

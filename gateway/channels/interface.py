@@ -59,9 +59,12 @@ class Interface(ABC):
 
         It runs once in each process of the gateway: in `understudy serve`, which takes events and on SQLite also plays
         turns, and in each `understudy worker`, which plays turns and takes no events. There may be several of both.
-        So it may do what any number of processes can do at the same time: open clients, ask the platform who the
-        bot is, set the webhook to the same address again. It may not connect to a source of events that allows one
-        connection for a token, nor accept events: in a worker `host.accept` raises `EventNotAcceptedError`.
+        `host.takes_events` tells the two apart.
+
+        In both it may do what any number of processes can do at the same time: open clients, ask the platform who the
+        bot is, set the webhook to the same address again. Where `host.takes_events`, it may also start a task that
+        reads events from a socket. Each `understudy serve` opens a socket of its own: an event that several of them
+        read is taken once, by its keys, and a platform that allows one connection needs a single `understudy serve`.
 
         A platform that cannot be reached is no reason to raise: messages wait in the outbox. An overriding method calls
         this one first.

@@ -4,10 +4,21 @@ import logging
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
+from pydantic_settings import SettingsConfigDict
 from stage import IMPATIENT, stage
 
-from gateway.logs import FORMAT, MAX_LINES, RedactingFormatter, redact
+from gateway.logs import (
+    FORMAT,
+    MAX_ERROR_LENGTH,
+    MAX_LINE_LENGTH,
+    MAX_LINES,
+    RedactingFormatter,
+    describe,
+    redact,
+)
 from gateway.request_context import request_context
+from oauth.settings import Settings
 from toolkits import Toolkit, tool
 
 
@@ -37,6 +48,39 @@ def test_the_codes_of_errors_are_not_masked(text: str) -> None:
 )
 def test_the_codes_and_states_of_sign_ins_are_masked(text: str, redacted: str) -> None:
     assert redact(text).endswith(redacted)
+
+
+class PigeonSettings(Settings):
+    """The settings of a channel that somebody else wrote."""
+
+    model_config = SettingsConfigDict(env_prefix="PIGEON_")
+
+    secret: SecretStr
+    coop: str = "coop number one"
+
+
+def formatted(text: str) -> str:
+    return RedactingFormatter("%(message)s").format(logging.LogRecord("a", logging.INFO, "a.py", 1, text, (), None))
+
+
+def test_the_secrets_of_a_channel_are_masked_wherever_they_are_logged() -> None:
+    settings = PigeonSettings(secret="feathers-and-grain")
+    text = f"pigeon://{settings.secret.get_secret_value()}@{settings.coop} does not answer"
+    masked = "pigeon://***@coop number one does not answer"
+    assert formatted(text) == masked
+    assert describe(ConnectionError(text)) == f"ConnectionError: {masked}"
+
+
+def test_a_secret_is_masked_where_a_long_text_is_cut() -> None:
+    PigeonSettings(secret="feathers-and-grain")
+    for limit, shown in ((MAX_ERROR_LENGTH, lambda text: describe(OSError(text))), (MAX_LINE_LENGTH, formatted)):
+        for before in range(limit - 30, limit):
+            assert "feathers" not in shown("x" * before + "feathers-and-grain")
+
+
+def test_a_secret_as_short_as_a_word_is_not_masked() -> None:
+    PigeonSettings(secret="message")
+    assert formatted("a message was answered") == "a message was answered"
 
 
 async def test_an_answered_message_leaves_one_line(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
