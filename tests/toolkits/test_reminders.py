@@ -14,10 +14,10 @@ async def test_an_agent_reminds_at_the_time_that_it_was_asked_for(tmp_path: Path
     async with scene.open():
         at = datetime.now(UTC) + timedelta(seconds=3)  # in which a slow machine asks
         asked = json.dumps({"text": "tea", "at": at.isoformat()}, separators=(",", ":"))
-        assert "It is sent at" in await scene.ask("alice", f"call remind {asked}")
+        assert "It will be sent at" in await scene.ask("alice", f"call remind {asked}")
         await scene.wait_for(2)
         for wrong in ("2020-01-01T00:00:00Z", "2099-01-01T00:00:00"):
             asked = json.dumps({"text": "tea", "at": wrong}, separators=(",", ":"))
-            assert "It is sent at" not in await scene.ask("alice", f"call remind {asked}")
+            assert "It will be sent at" not in await scene.ask("alice", f"call remind {asked}")
     assert scene.sent[1].text == "tea"
     assert datetime.now(UTC) >= at

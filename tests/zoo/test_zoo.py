@@ -1,50 +1,49 @@
 """The hunt for leaks on toolkits that leak, and on toolkits that only look as if they did."""
 
+import fcntl
+import os
+import pickle
 import re
-from collections.abc import Iterable
-from importlib import import_module
-from typing import Any
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
+from zoo.hunting import CORRECT, LEAKY
 
-from gateway import Agent
 from gateway.check import Report
-from gateway.check.blocking import hunt_and_wait
 from toolkits import Toolkit
 
-pytestmark = pytest.mark.long
+HUNTING = Path(__file__).with_name("hunting.py")
 
 
-def _zoo(name: str) -> Any:
-    return import_module(f"zoo.{name}")
+def hunted(zoo: str, folder: Path) -> Report:
+    """Return the report on a zoo, which the first of all test processes makes."""
+    report = folder / f"{zoo}.pickle"
+    with (folder / f"{zoo}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not report.exists():
+            env = {**os.environ, "PYTHONPATH": str(HUNTING.parents[1])}
+            subprocess.run([sys.executable, HUNTING, zoo, report], env=env, check=True, capture_output=True)
+    found: Report = pickle.loads(report.read_bytes())
+    return found
 
 
-LEAKY: dict[type[Toolkit], str] = {
-    **_zoo("leaky").LEAKY,
-    **_zoo("leaky_stores").LEAKY_STORES,
-    **_zoo("leaky_hidden").LEAKY_HIDDEN,
-}
-CORRECT: list[type[Toolkit]] = [
-    *_zoo("correct").CORRECT,
-    *_zoo("correct_stores").CORRECT_STORES,
-    *_zoo("correct_values").CORRECT_VALUES,
-]
-
-
-def hunted(toolkits: Iterable[type[Toolkit]]) -> Report:
-    """Hunt in all of them at once: each is the only toolkit of one member of a team."""
-    members = [Agent(model="test", toolkits=[toolkit()], name=toolkit.__name__) for toolkit in toolkits]
-    return hunt_and_wait(Agent(model="test", members=members))
+@pytest.fixture(scope="session")
+def reports(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """Return the folder of the reports, which all test processes share."""
+    folder = tmp_path_factory.getbasetemp()
+    return folder if worker_id == "master" else folder.parent
 
 
 @pytest.fixture(scope="module")
-def leaks() -> Report:
-    return hunted(LEAKY)
+def leaks(reports: Path, processes: None) -> Report:
+    return hunted("leaky", reports)
 
 
 @pytest.fixture(scope="module")
-def clean() -> Report:
-    return hunted(CORRECT)
+def clean(reports: Path, processes: None) -> Report:
+    return hunted("correct", reports)
 
 
 @pytest.mark.parametrize("toolkit", LEAKY, ids=lambda toolkit: toolkit.__name__)

@@ -29,4 +29,4 @@ async def test_a_session_is_exported(tmp_path: Path, monkeypatch: pytest.MonkeyP
     ]
     assert all(item["created_at"] for item in items)
     none = await asyncio.to_thread(CliRunner().invoke, app, ["sessions", "export", "stage", "T1", "nowhere"])
-    assert "There is no history of the conversation 'nowhere'" in str(none.exception)
+    assert "The conversation 'nowhere' in stage T1 has no history" in str(none.exception)

@@ -19,7 +19,7 @@ async def test_no_statement_of_a_turn_reads_a_whole_table(tmp_path: Path) -> Non
         seen.setdefault(statement, parameters[0] if many else parameters)
 
     async with scene.open():
-        for engine in (scene.gateway.parts.backend.database._writer, scene.gateway.parts.backend.database._reader):
+        for engine in (scene.gateway.parts.backend.database._writer, scene.gateway.parts.backend.database._readers):
             assert engine is not None
             event.listen(engine.sync_engine, "before_cursor_execute", note)
         await scene.ask("alice", "one")

@@ -78,6 +78,7 @@ async def test_a_question_from_a_group_is_answered_in_the_private_chat_and_in_no
     async with run(bot, [orders], model=FunctionModel(obey)) as running:
         await post(running, telegram, updates.private_message("hello"))
         await said(telegram, ALICE)
+        await running.delivered()
         await post(running, telegram, updates.topic_message(f'{AT} call cancel {{"order":"4711"}}', 7))
         assert "May I do this" in (await said(telegram, ALICE, 2))[1]
         await running.delivered()
