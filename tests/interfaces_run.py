@@ -12,6 +12,7 @@ import pytest
 from peers.wait import wait_until_async
 from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse, TextPart, UserPromptPart
 from pydantic_ai.models.function import AgentInfo, FunctionModel
+from stage import IMPATIENT
 
 from gateway import Agent, Gateway
 from gateway.channels.interface import Interface
@@ -90,6 +91,7 @@ def run(tmp_path: Path) -> Run:
             database=f"sqlite:///{tmp_path}/understudy.db",
             base_url=options.pop("base_url", URL),
             secret_key=Keyring.generate(),
+            timings=IMPATIENT,
             **options,
         )
         async with (

@@ -41,6 +41,7 @@ def commands(program: str, documents: Sequence[Path] = DOCUMENTS) -> list[str]:
     return sorted({line for line in lines if line.startswith(f"{program} ")})
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("command", commands("make"))
 def test_a_make_command_is_a_target(command: str) -> None:
     ended = subprocess.run([*command.split(), "--dry-run"], cwd=ROOT, capture_output=True, text=True, check=False)
@@ -50,6 +51,7 @@ def test_a_make_command_is_a_target(command: str) -> None:
 STARTS = [document for document in DOCUMENTS if any("understudy keys new" in block for block in blocks(document, "sh"))]
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("document", STARTS, ids=lambda document: document.parent.name)
 def test_a_second_start_of_a_recipe_has_the_key_of_the_first(document: Path, tmp_path: Path) -> None:
     lines = next(block for block in blocks(document, "sh") if "understudy keys new" in block).splitlines()

@@ -23,6 +23,8 @@ from gateway.check import LeakKind
 from gateway.check.blocking import hunt_and_wait
 from toolkits import Toolkit, tool
 
+pytestmark = pytest.mark.long
+
 
 class Settings(Toolkit):
     """Its template is changed by a tool, through a reference that it has kept."""

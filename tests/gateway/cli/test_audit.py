@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from stage import FakeProvider, Stage, stage
 from typer.testing import CliRunner
 
@@ -55,6 +56,7 @@ def count_listed(directory: Path, *arguments: str) -> int:
     return len(listed.stdout.splitlines())
 
 
+@pytest.mark.processes
 async def test_the_command_lists_and_filters_while_the_gateway_runs(tmp_path: Path) -> None:
     scene = stage(tmp_path, [Office(FakeProvider())])
     async with scene.open():
@@ -84,6 +86,7 @@ async def test_the_command_lists_and_filters_while_the_gateway_runs(tmp_path: Pa
     assert list(filtered.values()) == [1, 2, 1, 1, 0, 0, 4, 1]
 
 
+@pytest.mark.processes
 def test_a_database_that_is_not_there_is_named(tmp_path: Path) -> None:
     found = understudy(tmp_path)
     assert found.returncode == 2

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.processes
+
 LEAKY = '''
 CACHE = {}
 
@@ -55,7 +57,6 @@ def check(directory: Path, code: str) -> subprocess.CompletedProcess[str]:
     return run(directory, str(Path(sys.executable).with_name("understudy")), "check", "bot.py")
 
 
-@pytest.mark.processes
 def test_a_leak_is_reported_with_its_path_and_status_one(tmp_path: Path) -> None:
     ended = check(tmp_path, LEAKY + AGENT)
     assert ended.returncode == 1
@@ -64,7 +65,6 @@ def test_a_leak_is_reported_with_its_path_and_status_one(tmp_path: Path) -> None
     assert "context.identity" in ended.stdout  # what to do
 
 
-@pytest.mark.processes
 def test_without_a_leak_the_status_is_zero_and_the_gaps_are_named(tmp_path: Path) -> None:
     ended = check(tmp_path, CLEAN + AGENT)
     assert ended.returncode == 0, ended.stdout
@@ -73,13 +73,11 @@ def test_without_a_leak_the_status_is_zero_and_the_gaps_are_named(tmp_path: Path
     assert "the network was blocked" in ended.stdout
 
 
-@pytest.mark.processes
 def test_a_gateway_is_checked_by_its_agent(tmp_path: Path) -> None:
     ended = check(tmp_path, LEAKY + AGENT.replace("openai:gpt-5.2", "test") + "gateway = Gateway(agent)\n")
     assert ended.returncode == 1, ended.stderr
 
 
-@pytest.mark.processes
 @pytest.mark.parametrize(
     ("clone", "named"),
     [
@@ -97,7 +95,6 @@ def test_a_clone_method_that_is_wrong_stops_it_with_status_two(clone: str, named
     assert "Traceback" not in ended.stderr
 
 
-@pytest.mark.processes
 def test_a_tool_that_does_not_end_is_named_and_does_not_stop_it(tmp_path: Path) -> None:
     body = "import time\n        time.sleep(3600)\n        return 'x'"
     ended = check(tmp_path, CLEAN.replace("return str(self.cache)", body) + AGENT)
@@ -105,7 +102,6 @@ def test_a_tool_that_does_not_end_is_named_and_does_not_stop_it(tmp_path: Path) 
     assert "note did not end within 2 seconds" in ended.stdout
 
 
-@pytest.mark.processes
 def test_another_machine_is_not_reached(tmp_path: Path) -> None:
     code = "import socket\n        socket.create_connection(('example.com', 80), timeout=1)\n        return 'reached'"
     ended = check(tmp_path, CLEAN.replace("return str(self.cache)", code) + AGENT)
@@ -113,7 +109,6 @@ def test_another_machine_is_not_reached(tmp_path: Path) -> None:
     assert "note only until it raised OSError" in ended.stdout
 
 
-@pytest.mark.processes
 def test_the_fixture_fails_a_test_with_the_report(tmp_path: Path) -> None:
     (tmp_path / "leaky_bot.py").write_text(HEAD + LEAKY + AGENT)
     (tmp_path / "clean_bot.py").write_text(HEAD + CLEAN + AGENT)
@@ -129,7 +124,6 @@ def test_the_fixture_fails_a_test_with_the_report(tmp_path: Path) -> None:
     assert "leaky_bot.CACHE[" in ended.stdout
 
 
-@pytest.mark.processes
 def test_the_plugin_costs_a_test_run_nothing(tmp_path: Path) -> None:
     (tmp_path / "test_nothing.py").write_text(
         "import sys\n\ndef test_nothing():\n    assert 'gateway' not in sys.modules\n"
@@ -156,7 +150,6 @@ agent = Agent(graph, name="mine")
 """
 
 
-@pytest.mark.processes
 @pytest.mark.parametrize(("namespace", "leaks"), [("[who.channel, who.tenant, who.user_id]", 0), ("[place.id]", 1)])
 def test_a_tool_that_uses_the_store_of_its_graph_is_played(namespace: str, leaks: int, tmp_path: Path) -> None:
     ended = check(tmp_path, NOTES_IN_STORE.replace("NAMESPACE", namespace))

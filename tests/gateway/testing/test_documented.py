@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from gateway.testing import contract
 
 PAGE = (Path(contract.__file__).parents[2] / "docs" / "testing.md").read_text()
@@ -29,6 +31,7 @@ def test_the_page_names_every_check() -> None:
     }
 
 
+@pytest.mark.processes
 def test_the_kit_is_imported_without_a_test_framework() -> None:
     code = "import sys, gateway.testing; assert not {'pytest', 'peers', 'stage'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

@@ -495,6 +495,7 @@ server.run()
 """
 
 
+@pytest.mark.processes
 async def test_tools_of_an_mcp_server_ask_if_the_operator_wants_it(tmp_path: Path) -> None:
     bought = tmp_path / "bought"
     shop = MCPServer([sys.executable, "-c", SERVER, str(bought)], name="shop", approval=True)

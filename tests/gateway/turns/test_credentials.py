@@ -162,6 +162,7 @@ def _run(awaitable: Awaitable[Any]) -> Any:
     return asyncio.run(wait())
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("use", USES)
 async def test_a_forked_child_is_told_that_a_context_is_of_no_use_there(use: str) -> None:
     context, (reading, writing) = soon_over(), os.pipe()

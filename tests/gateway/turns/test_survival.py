@@ -162,6 +162,7 @@ def hanging() -> Iterator[Hanging]:
     toolkit.released.set()
 
 
+@pytest.mark.long
 async def test_tools_that_never_return_take_no_thread_from_look_ups_and_are_replaced_within_a_bound(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hanging: Hanging
 ) -> None:
@@ -308,6 +309,7 @@ class Desk(Toolkit):
         return "done"
 
 
+@pytest.mark.long
 async def test_a_failure_of_the_database_in_a_turn_costs_the_message_neither_its_place_nor_a_try(
     tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -323,6 +325,7 @@ async def test_a_failure_of_the_database_in_a_turn_costs_the_message_neither_its
     assert scene.rows("SELECT status, attempts FROM inbox ORDER BY id") == [("done", 1), ("done", 1)]
 
 
+@pytest.mark.long
 async def test_a_failure_of_the_database_while_a_webhook_is_read_is_answered_503(tmp_path: Path) -> None:
     async def fail(_: Request) -> None:
         async with scene.gateway.parts.backend.database.write() as connection:

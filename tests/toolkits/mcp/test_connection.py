@@ -72,6 +72,7 @@ server.run()
 """
 
 
+@pytest.mark.processes
 async def test_a_call_that_was_under_way_is_not_made_again(tmp_path: Path) -> None:
     paid = tmp_path / "paid"
     async with opened(MCPServer([sys.executable, "-c", COUNTING, str(paid)], name="bank")) as server:
@@ -135,6 +136,7 @@ async def test_arguments_that_are_no_json_break_nobody_elses_call(telling: str, 
         await asyncio.gather(slow, return_exceptions=True)
 
 
+@pytest.mark.processes
 async def test_a_server_that_dies_again_and_again_is_not_started_without_a_pause(tmp_path: Path) -> None:
     code = "import sys; open(sys.argv[1], 'a').write('x'); " + COUNTING.replace(
         "server.run()", "import threading; threading.Timer(0.1, lambda: os._exit(1)).start(); server.run()"
@@ -150,6 +152,7 @@ async def test_a_server_that_dies_again_and_again_is_not_started_without_a_pause
         assert time.monotonic() - began >= 1  # the pause before the third
 
 
+@pytest.mark.processes
 async def test_tools_that_a_server_says_have_changed_are_listed_again() -> None:
     async with opened(MCPServer([sys.executable, "-c", UNSOUND], name="unsound")) as server:
         await call(server, "image", context("alice"))

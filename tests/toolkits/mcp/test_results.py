@@ -16,6 +16,7 @@ async def test_results_are_text_and_what_is_none_is_named(everything_command: li
         assert "temperature" in await call(server, "get-structured-content", context("alice"), location="New York")
 
 
+@pytest.mark.processes
 async def test_a_result_that_is_not_as_it_should_be_is_told_to_the_model() -> None:
     async with opened(MCPServer([sys.executable, "-c", UNSOUND], name="unsound")) as server:
         assert await call(server, "image", context("alice")) == "[image/png, 1 KiB]"

@@ -33,8 +33,12 @@ async def test_each_call_tells_whose_turn_it_is(telling: str) -> None:
         assert (found["word"], found["token"]) == (str(number // 2), "ours")
 
 
+@pytest.mark.processes
 async def test_a_server_that_is_not_there_stops_the_start() -> None:
-    for server in (MCPServer("http://127.0.0.1:9/mcp"), MCPServer(["no-such-command-anywhere"])):
+    for server in (
+        MCPServer("http://127.0.0.1:9/mcp", timings=MCPTimings(start=1)),
+        MCPServer(["no-such-command-anywhere"]),
+    ):
         with pytest.raises(SettingError, match="could not be started or reached"):
             await server.start()
     command = [sys.executable, "-c", "import time; time.sleep(60)"]
@@ -42,6 +46,7 @@ async def test_a_server_that_is_not_there_stops_the_start() -> None:
         await MCPServer(command, name="sleeper", timings=MCPTimings(start=0.5)).start()
 
 
+@pytest.mark.processes
 async def test_a_server_from_pypi_works(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "mcp_server_time", "--local-timezone", "UTC"]
     async with opened(MCPServer(command)) as server:

@@ -62,6 +62,7 @@ async def test_an_error_code_of_a_servers_own_is_its_answer_and_nothing_else(
         await asyncio.gather(slow, return_exceptions=True)
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("code", CODES)
 async def test_an_error_code_of_its_own_does_not_end_a_server_on_stdio(code: int, tmp_path: Path) -> None:
     called = tmp_path / "called"
