@@ -2,7 +2,6 @@
 PYTHON ?= python3
 PORT ?= 8000
 BIN := .venv/bin
-CORES := $(shell nproc)
 # Python keeps what it has compiled: without that, each process compiles all tests anew.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -18,7 +17,7 @@ test: .venv/dev.stamp
 
 # The tests that start no processes and take no seconds: to run while writing.
 test-fast: .venv/dev.stamp
-	$(BIN)/python -m pytest -q -n $(CORES) --dist worksteal -m "not processes and not long" $(ARGS)
+	$(BIN)/python -m pytest -q -n auto --dist worksteal -m "not processes and not long" $(ARGS)
 
 lint: .venv/dev.stamp
 	$(BIN)/ruff format --check .

@@ -5,6 +5,8 @@ from interfaces_contracts import CONTRACTS
 
 from gateway.testing import Check
 
+pytestmark = pytest.mark.long
+
 CHECKS = [pytest.param(check, id=f"{contract.name}: {check}") for contract in CONTRACTS for check in contract.checks()]
 
 

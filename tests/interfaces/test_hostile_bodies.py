@@ -20,6 +20,8 @@ from interfaces.telegram import Telegram
 from interfaces.web import Web
 from interfaces.whatsapp import WhatsApp
 
+pytestmark = pytest.mark.long
+
 # None of them is a JSON object that can be read.
 BROKEN = {
     "nothing": b"",

@@ -17,6 +17,8 @@ from interfaces.slack.format import MrkdwnRenderer
 from interfaces.telegram.format import HtmlRenderer
 from interfaces.web.format import to_html
 
+pytestmark = pytest.mark.long
+
 HOSTILE: dict[str, Callable[[int], str]] = {
     "bold in bold": lambda n: "**a " * n + "b** " * n,
     "bold in bold, never closed": lambda n: "**a " * n,

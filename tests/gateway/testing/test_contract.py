@@ -30,6 +30,8 @@ from gateway.testing import (
 )
 from toolkits import Conversation, Message
 
+pytestmark = pytest.mark.long
+
 SECRET = "a secret"
 SAMPLES = read_samples(files("postbox") / "sample_messages.md")
 PLATFORM = Platform(

@@ -16,6 +16,8 @@ from stage import Orders, Vault, obey
 
 from gateway import Agent
 
+pytestmark = pytest.mark.long
+
 
 def test_a_thread_begins_goes_on_and_is_read_again(heard: Agent, tmp_path: Path) -> None:
     with serving(heard, tmp_path) as page:

@@ -22,6 +22,8 @@ from starlette.responses import JSONResponse, Response
 from interfaces.slack import Slack
 from oauth.store.installations import Installation
 
+pytestmark = pytest.mark.long
+
 SECRET = seed.SLACK_SIGNING_SECRET
 ROUNDS = 25  # messages in each workspace
 BASE = "https://bot.test"

@@ -13,6 +13,8 @@ from telegram_run import ALICE, post, said
 from gateway.channels.sentences import SENT_AGAIN
 from interfaces.telegram import Telegram
 
+pytestmark = pytest.mark.long
+
 
 async def test_a_rate_limit_is_waited_for(run: Run, bot: Telegram, telegram: TelegramServer) -> None:
     async with run(bot) as running:

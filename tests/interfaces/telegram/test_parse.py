@@ -15,6 +15,8 @@ from gateway import TurnContext
 from interfaces.telegram import Telegram
 from toolkits import Toolkit, tool
 
+pytestmark = pytest.mark.long
+
 
 async def test_a_private_message_is_answered_once_with_no_preview(
     run: Run, bot: Telegram, telegram: TelegramServer
