@@ -28,6 +28,8 @@ DOCUMENTS = [
     ROOT / "README.md",
     *sorted((ROOT / "docs").glob("*.md")),
     *sorted((ROOT / "cookbook").glob("*/README.md")),
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "SECURITY.md",
 ]
 SETTINGS = re.compile(r"\b(?:UNDERSTUDY|SLACK|TELEGRAM|TWILIO|GOOGLE)_[A-Z_]+\b")
 
@@ -173,10 +175,19 @@ def test_python_in_the_documentation_is_python(document: Path) -> None:
 
 
 def test_the_tests_that_the_threat_model_names_are_there() -> None:
-    named = re.findall(r"`(tests/[\w/]+\.py)::(test_\w+)`", (ROOT / "SECURITY.md").read_text())
+    named = re.findall(r"`(tests/[^`]+)`", (ROOT / "SECURITY.md").read_text())
     assert len(named) > 20
-    for path, name in named:
-        assert re.search(rf"^(async )?def {name}\(", (ROOT / path).read_text(), re.MULTILINE), f"{path}::{name}"
+    for test in named:
+        path, _, name = test.partition("::")
+        assert re.search(
+            rf"^(async )?def {name}\(" if name else r"^(async )?def test_", (ROOT / path).read_text(), re.MULTILINE
+        ), test
+
+
+def test_vulnerabilities_are_reported_in_private() -> None:
+    text = (ROOT / "SECURITY.md").read_text()
+    assert "## Reporting a vulnerability" in text
+    assert "*Report a vulnerability*" in text
 
 
 def test_every_setting_is_documented() -> None:
