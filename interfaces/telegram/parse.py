@@ -134,14 +134,20 @@ def _is_reply_to(bot: Bot, message: telegram.Message) -> bool:
 
 
 def _mentions(bot: Bot, message: telegram.Message) -> list[MessageEntity]:
-    types: list[str | None] = [MessageEntity.MENTION, MessageEntity.TEXT_MENTION]
-    found = message.parse_entities(types) | message.parse_caption_entities(types)
-    return [
-        entity
-        for entity, text in found.items()
-        if (entity.user is not None and entity.user.id == bot.id)
-        or (entity.type == MessageEntity.MENTION and bot.username is not None and bot.is_called(text[1:]))
-    ]
+    units = _text(message).encode("utf-16-le")
+    return [entity for entity in (message.entities or message.caption_entities) if _names(bot, entity, units)]
+
+
+def _names(bot: Bot, entity: MessageEntity, units: bytes) -> bool:
+    """Return whether an entity of a text mentions the bot.
+
+    Args:
+        units: the text in UTF-16: offsets count its code units. An entity may begin or end inside of a character.
+    """
+    if entity.type == MessageEntity.TEXT_MENTION:
+        return entity.user is not None and entity.user.id == bot.id
+    name = units[entity.offset * 2 : (entity.offset + entity.length) * 2].decode("utf-16-le", errors="replace")
+    return entity.type == MessageEntity.MENTION and bot.username is not None and bot.is_called(name[1:])
 
 
 def _without_mentions(bot: Bot, message: telegram.Message) -> str:

@@ -56,6 +56,18 @@ async def test_in_a_group_the_bot_answers_what_is_addressed_to_it(
         assert reply["message_id"] == update["message"]["message_id"]
 
 
+@pytest.mark.parametrize(("offset", "length"), [(1, 2), (0, 1), (3, 9)])
+async def test_an_entity_that_begins_or_ends_inside_of_a_character_fails_nothing(
+    run: Run, bot: Telegram, telegram: TelegramServer, offset: int, length: int
+) -> None:
+    entity = {"type": "mention", "offset": offset, "length": length}
+    async with run(bot) as running:
+        assert await post(running, telegram, updates.group_message("🎭🎭 hello", entities=[entity])) == 200
+        assert await post(running, telegram, updates.private_message("🎭🎭 hello", entities=[entity])) == 200
+        assert await said(telegram, ALICE) == ["heard"]
+        assert running.prompts == ["🎭🎭 hello"]
+
+
 async def test_a_reply_to_the_bot_is_for_it(run: Run, bot: Telegram, telegram: TelegramServer) -> None:
     async with run(bot) as running:
         await post(running, telegram, updates.group_mention("hello"))
