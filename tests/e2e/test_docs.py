@@ -31,7 +31,9 @@ DOCUMENTS = [
     ROOT / "CONTRIBUTING.md",
     ROOT / "SECURITY.md",
 ]
-SETTINGS = re.compile(r"\b(?:UNDERSTUDY|SLACK|TELEGRAM|TWILIO|GOOGLE)_[A-Z_]+\b")
+SETTINGS = re.compile(r"\b(?:UNDERSTUDY|SLACK|TELEGRAM|TWILIO|GOOGLE|WEBHOOK)_[A-Z_]+\b")
+
+WEBHOOK = {"WEBHOOK_SECRET": "c2VjcmV0IHNlY3JldCBzZWNyZXQgc2VjcmV0", "WEBHOOK_URL": "http://127.0.0.1:9"}
 
 
 def blocks(document: Path, language: str) -> list[str]:
@@ -78,7 +80,8 @@ def test_a_second_start_of_a_recipe_has_the_key_of_the_first(document: Path, tmp
 def test_an_understudy_command_runs(command: str, serve: Serve, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     _, verb, *arguments = shlex.split(command)
     if verb == "serve":
-        assert serve(ROOT / arguments[0], UNDERSTUDY_MODEL="openai:gpt-5.2", OPENAI_API_KEY="none").stop() == 0
+        env = {"UNDERSTUDY_MODEL": "openai:gpt-5.2", "OPENAI_API_KEY": "none", **WEBHOOK}
+        assert serve(ROOT / arguments[0], **env).stop() == 0
         return
     database = f"sqlite:///{tmp_path}/understudy.db"
     asyncio.run(_make(database))

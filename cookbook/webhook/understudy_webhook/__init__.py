@@ -1,0 +1,5 @@
+"""A channel for host applications of all kinds: signed JSON in both directions, by Standard Webhooks."""
+
+from understudy_webhook.interface import Webhook
+
+__all__ = ["Webhook"]
