@@ -48,7 +48,9 @@ def commands(program: str, documents: Sequence[Path] = DOCUMENTS) -> list[str]:
 @pytest.mark.processes
 @pytest.mark.parametrize("command", commands("make"))
 def test_a_make_command_is_a_target(command: str) -> None:
-    ended = subprocess.run([*command.split(), "--dry-run"], cwd=ROOT, capture_output=True, text=True, check=False)
+    ended = subprocess.run(
+        [*shlex.split(command, comments=True), "--dry-run"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     assert ended.returncode == 0, ended.stderr
 
 

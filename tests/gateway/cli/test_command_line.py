@@ -6,7 +6,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from commands import COMMAND, run
+from commands import COMMAND, environment, run
 from e2e.served import ROOT
 from peers.process import free_ports
 from peers.wait import wait_until
@@ -190,7 +190,16 @@ def test_a_module_of_theirs_that_python_finds_before_ours_is_named(package: str,
     """As with `python -m`, PYTHONPATH makes Python look in the working directory first."""
     (tmp_path / f"{package}.py").write_text("")
     (tmp_path / "bot.py").write_text(f"from interfaces.web import Web\n{GATEWAY}")
-    ended = run("serve", "bot.py", directory=tmp_path, PYTHONPATH=".")
+    # A process of its own: the one that `run` forks has imported ours.
+    ended = subprocess.run(
+        [COMMAND, "serve", "bot.py"],
+        cwd=tmp_path,
+        env={**environment(tmp_path), "PYTHONPATH": "."},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     assert ended.returncode == 2
     assert f"{tmp_path}/{package}.py hides Understudy's package {package!r}" in ended.stderr
     assert f"my_{package}.py" in ended.stderr
