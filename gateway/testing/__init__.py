@@ -4,7 +4,7 @@ from gateway.testing.channel import TENANT, RecordingPresenter, Sent, StageChann
 from gateway.testing.contract import Check, ContractBrokenError, channel_contract
 from gateway.testing.databases import make_migrated
 from gateway.testing.model import obey
-from gateway.testing.platform import Answer, Call, Failure, Platform
+from gateway.testing.platform import Answer, Call, Failure, Platform, StandIn
 from gateway.testing.provider import FakeProvider
 from gateway.testing.samples import (
     BASE_URL,
@@ -42,6 +42,7 @@ __all__ = [
     "Sent",
     "Stage",
     "StageChannel",
+    "StandIn",
     "channel_contract",
     "make_migrated",
     "obey",

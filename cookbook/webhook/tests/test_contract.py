@@ -1,44 +1,45 @@
-"""The webhook keeps the contract of a channel."""
+"""The channel keeps the contract of a channel."""
 
-import base64
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from importlib.resources import files
 
 import pytest
-from standardwebhooks.webhooks import Webhook as Signer
+from standardwebhooks import Webhook as StandardWebhook
 from understudy_webhook import Webhook
-from understudy_webhook.format import LIMIT
+from understudy_webhook.signature import sign
 
 from gateway.channels import DeliveryAmbiguousError, DeliveryRefusedError, RecipientUnreachableError, RetryLaterError
 from gateway.testing import Answer, Check, Failure, Platform, Sample, channel_contract, read_samples
 
-SECRET = f"whsec_{base64.b64encode(b'a secret of thirty-two bytes....').decode()}"
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+WAIT = {"Retry-After": "7"}
+PLATFORM = Platform(
+    limit=None,
+    answer=lambda call: Answer("", 204),
+    failures=[
+        Failure("429", Answer({}, 429, WAIT), RetryLaterError, seconds=7),
+        Failure("503 with Retry-After", Answer({}, 503, WAIT), RetryLaterError, seconds=7),
+        Failure("503", Answer({}, 503), DeliveryAmbiguousError),
+        Failure("500", Answer({"detail": "a mistake"}, 500), DeliveryAmbiguousError),
+        Failure("404", Answer({"detail": "no such conversation"}, 404), RecipientUnreachableError),
+        Failure("410", Answer({}, 410), RecipientUnreachableError),
+        Failure("400", Answer({"detail": "too long"}, 400), DeliveryRefusedError),
+        Failure("401", Answer({}, 401), DeliveryRefusedError),
+        Failure("422", Answer({}, 422), DeliveryRefusedError),
+        Failure("a redirect", Answer({}, 308, {"Location": "/elsewhere"}), ConnectionError),
+    ],
+)
 
 
-def sign(sample: Sample) -> Mapping[str, str]:
-    now = datetime.now(UTC)
-    return {
-        "webhook-id": "msg_1",
-        "webhook-timestamp": str(int(now.timestamp())),
-        "webhook-signature": Signer(SECRET).sign("msg_1", now, sample.body.decode()),
-    }
+def signed(sample: Sample) -> Mapping[str, str]:
+    return sign(StandardWebhook(SECRET), "msg_1", sample.body.decode())
 
 
 CHECKS = channel_contract(
     lambda url: Webhook(SECRET, url),
     read_samples(files("understudy_webhook") / "sample_messages.md"),
-    sign=sign,
-    platform=Platform(
-        limit=LIMIT,
-        answer=lambda call: Answer({}),
-        failures=[
-            Failure("too many requests", Answer({}, 429, {"Retry-After": "7"}), RetryLaterError, seconds=7),
-            Failure("a conversation that is gone", Answer({"error": "gone"}, 410), RecipientUnreachableError),
-            Failure("a message that is not taken", Answer({"error": "too long"}, 400), DeliveryRefusedError),
-            Failure("an internal error", Answer({}, 500), DeliveryAmbiguousError),
-        ],
-    ),
+    sign=signed,
+    platform=PLATFORM,
 )
 
 

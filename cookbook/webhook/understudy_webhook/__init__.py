@@ -1,4 +1,4 @@
-"""A channel for host applications of all kinds: signed JSON in both directions, by Standard Webhooks."""
+"""A channel for host applications of all kinds: signed JSON in both directions."""
 
 from understudy_webhook.interface import Webhook
 

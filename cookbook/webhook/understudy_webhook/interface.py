@@ -1,53 +1,53 @@
-"""The webhook that the host application calls."""
+"""The webhook that the host application calls, and the start of the channel."""
 
 import base64
 from collections.abc import Sequence
-from typing import Annotated, Any, ClassVar
+from typing import Annotated
 
 from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import SettingsConfigDict
-from standardwebhooks.webhooks import Webhook as Signer
-from standardwebhooks.webhooks import WebhookVerificationError
+from standardwebhooks import Webhook as StandardWebhook
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from gateway.channels import Host, Interface
-from gateway.channels.refusals import RefusalLog, WebhookRefusedError
+from gateway.channels.refusals import RefusalLog
 from gateway.channels.requests import parse_json, read_body
 from oauth.settings import ServiceUrl, Settings
 from toolkits import Message
 from understudy_webhook import parse
 from understudy_webhook.present import WebhookPresenter
+from understudy_webhook.signature import check_headers, check_signature
 
-SIGNED_HEADERS = ("webhook-id", "webhook-timestamp", "webhook-signature")
-LONGEST_HEADER = 1000  # characters
-SHORTEST_KEY = 24  # bytes, as Standard Webhooks asks
+PREFIX = "whsec_"
+KEY_LENGTHS = range(24, 65)  # bytes
 
 
 def _check_secret(secret: SecretStr) -> SecretStr:
+    """https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md#signature-scheme"""
     try:
-        key = base64.b64decode(secret.get_secret_value().removeprefix("whsec_"), validate=True)
+        length = len(base64.b64decode(secret.get_secret_value().removeprefix(PREFIX), validate=True))
     except ValueError:
-        key = b""
-    if len(key) < SHORTEST_KEY:
-        raise ValueError("it has to be at least 24 random bytes in base64, with or without whsec_ before them")
+        length = 0
+    if length not in KEY_LENGTHS:
+        raise ValueError(f"it is the base64 of 24 to 64 random bytes, with or without {PREFIX} before it")
     return secret
 
 
 class WebhookSettings(Settings):
+    """The settings that start with WEBHOOK_."""
+
     model_config = SettingsConfigDict(env_prefix="WEBHOOK_")
 
     secret: Annotated[SecretStr, AfterValidator(_check_secret)] = Field(
-        description="It is the secret that the host application has, too. Make one with `openssl rand -base64 32`."
+        description="Make one with `openssl rand -base64 32`, and give it to the host application, too."
     )
-    url: ServiceUrl = Field(description="It is the address at which the host application takes answers.")
+    url: ServiceUrl = Field(description="It is the address of the host application to which answers are posted.")
 
 
 class Webhook(Interface):
-    """A host application that posts messages and takes answers as signed JSON.
-
-    Both directions are signed as Standard Webhooks says: https://www.standardwebhooks.com
+    """A host application, by signed JSON in both directions: https://www.standardwebhooks.com
 
     Args:
         secret: else WEBHOOK_SECRET.
@@ -58,15 +58,15 @@ class Webhook(Interface):
     """
 
     channel = parse.CHANNEL
+    setting_groups = (WebhookSettings,)
     address = "/webhook/messages"
     presenter: WebhookPresenter
-    setting_groups: ClassVar[Sequence[type[Settings]]] = (WebhookSettings,)
 
     def __init__(self, secret: str | None = None, url: str | None = None) -> None:
         settings = WebhookSettings(secret=secret, url=url)
-        self._signer = Signer(settings.secret.get_secret_value())
+        self._signer = StandardWebhook(settings.secret.get_secret_value())
         self._refusals = RefusalLog(self.channel)
-        self.presenter = WebhookPresenter(self._signer, settings.url)
+        self.presenter = WebhookPresenter(settings.url, self._signer)
 
     def routes(self) -> Sequence[BaseRoute]:
         return [Route(self.address, self._receive, methods=["POST"])]
@@ -83,38 +83,11 @@ class Webhook(Interface):
         return parse.to_message(payload)
 
     async def _receive(self, request: Request) -> Response:
-        """Answer the webhook once its message is committed."""
         with self._refusals.refusals_logged():
-            self._check_headers(request)
+            check_headers(request.headers)
             body = await read_body(request)
-            self._check_signature(request, body)
+            check_signature(self._signer, body, request.headers)
             fields, payload = parse_json(body)
         if parse.is_message(fields):
             await self.host.accept(parse.to_event(fields, payload))
-        return JSONResponse({}, status_code=202)
-
-    def _check_headers(self, request: Request) -> None:
-        """Refuse a request without the headers of a signature, before its body is read.
-
-        Raises:
-            WebhookRefusedError: 401.
-        """
-        headers: list[Any] = [request.headers.get(name, "") for name in SIGNED_HEADERS]
-        if not all(headers) or any(len(value) > LONGEST_HEADER for value in headers):
-            raise WebhookRefusedError(401, "it has no signature", "The host application did not send it.")
-
-    def _check_signature(self, request: Request, body: bytes) -> None:
-        """Check the signature, which is stale after five minutes.
-
-        Raises:
-            WebhookRefusedError: 401 if it does not match.
-        """
-        headers = {name: request.headers[name] for name in SIGNED_HEADERS}
-        try:
-            self._signer.verify(body, headers, json_parse=False)
-        except (WebhookVerificationError, ValueError):  # a malformed header is one of many values that do not match
-            raise WebhookRefusedError(
-                401,
-                "its signature does not match, or is older than five minutes",
-                "If the host application sent it, its secret is not WEBHOOK_SECRET, or one of the clocks is wrong.",
-            ) from None
+        return Response(status_code=204)

@@ -1,1 +1,1 @@
-"""Nothing is seen of a turn while it runs: the host application takes finished messages only."""
+"""Nothing is shown of a turn while it runs: the host application gets the answer when there is one."""

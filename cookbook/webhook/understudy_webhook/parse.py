@@ -1,23 +1,31 @@
-"""Messages as the host application posts them."""
+"""What the host application posts, as messages; and conversations, as the host calls them."""
 
-import json
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
+from urllib.parse import quote, unquote
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
-from gateway.channels import Event, MalformedEventError
+from gateway.channels import Event, MalformedEventError, check_id
 from gateway.channels.commands import command_in
 from oauth import Identity
-from toolkits import Conversation, Message
+from toolkits import Attachment, Conversation, Message
 
 CHANNEL = "webhook"
-DEFAULT_TENANT = "default"
+TENANT = "host"  # of a host application that has one customer, and names none
+MESSAGE = "message"
+SHARED, DIRECT = "shared", "direct"
 
-Id = Annotated[str, Field(min_length=1, max_length=200)]
+
+def _is_id(value: str) -> str:
+    check_id("it", value)
+    return value
+
+
+Id = Annotated[str, AfterValidator(_is_id)]
 
 
 class _Fields(BaseModel):
-    model_config = ConfigDict(strict=True, extra="ignore")
+    model_config = ConfigDict(strict=True)
 
 
 class _Sender(_Fields):
@@ -25,58 +33,102 @@ class _Sender(_Fields):
     name: str = ""
 
 
-class _Conversation(_Fields):
-    id: Id
-    shared: bool = False
+class _Attachment(_Fields):
+    kind: str
 
 
 class _Posted(_Fields):
     id: Id
-    tenant: Id = DEFAULT_TENANT
-    conversation: _Conversation
+    conversation: Id
+    shared: bool
     sender: _Sender
-    text: Annotated[str, Field(max_length=100_000)]
+    text: str
+    tenant: Id = TENANT
+    attachments: list[_Attachment] = []
+
+
+class Place(NamedTuple):
+    """A conversation, as the host calls it.
+
+    Args:
+        person: the only person who reads it; `None` if it is shared.
+    """
+
+    conversation: str
+    person: str | None
 
 
 def is_message(fields: dict[str, Any]) -> bool:
-    """Return whether a request is a message: an application may post other types, which start no turn."""
-    return bool(fields.get("type", "message") == "message")
+    """Return whether the host posts a message in which there is something to answer.
+
+    Raises:
+        MalformedEventError: if it is a message that lacks something, or has something of another type.
+    """
+    if fields.get("type", MESSAGE) != MESSAGE:
+        return False
+    posted = _checked(fields)
+    return bool(posted.text.strip() or posted.attachments)
 
 
 def to_event(fields: dict[str, Any], payload: str) -> Event:
-    """Return a posted message as an event.
-
-    Raises:
-        MalformedEventError: if a field is missing or of another type.
-    """
-    try:
-        posted = _Posted.model_validate(fields)
-    except ValidationError as error:
-        wrong = error.errors(include_input=False, include_url=False, include_context=False)[0]
-        raise MalformedEventError(f"{'.'.join(map(str, wrong['loc']))} of a message: {wrong['msg']}") from None
+    """Return a message for the inbox."""
+    posted = _checked(fields)
     return Event(posted.id, _conversation_of(posted), payload)
 
 
 def to_message(payload: str) -> Message:
-    """Return a stored message in channel-neutral form."""
-    posted = _Posted.model_validate(json.loads(payload))
-    command, argument = command_in(posted.text)
+    """Return the message in a stored payload."""
+    posted = _Posted.model_validate_json(payload)
+    text = posted.text.strip()
+    command, argument = command_in(text)
     return Message(
         id=posted.id,
-        text=posted.text.strip(),
+        text=text,
         sender=Identity(CHANNEL, posted.tenant, posted.sender.id),
         sender_name=posted.sender.name or posted.sender.id,
         conversation=_conversation_of(posted),
+        attachments=tuple(Attachment(attachment.kind) for attachment in posted.attachments),
         command=command,
         argument=argument,
         raw=payload,
     )
 
 
-def direct_conversation(identity: Identity) -> Conversation:
-    """Return the conversation of one person with the bot: its id is the person's."""
-    return Conversation(CHANNEL, identity.tenant, identity.user_id, shared=False)
+def conversation_with(identity: Identity) -> Conversation:
+    """Return the direct conversation with a person, which the host calls by the person's own id."""
+    return _direct(identity.tenant, identity.user_id, identity.user_id)
+
+
+def place_of(conversation: Conversation) -> Place:
+    """Return a conversation as the host calls it."""
+    kind, _, rest = conversation.id.partition("/")
+    name, _, person = rest.partition("/")
+    return Place(unquote(name), unquote(person) if kind == DIRECT else None)
+
+
+def _checked(fields: dict[str, Any]) -> _Posted:
+    try:
+        return _Posted.model_validate(fields)
+    except ValidationError as error:
+        wrong = error.errors(include_input=False, include_url=False, include_context=False)[0]
+        where = ".".join(map(str, wrong["loc"]))
+        raise MalformedEventError(f"{where} of a message of the host application: {wrong['msg']}") from None
 
 
 def _conversation_of(posted: _Posted) -> Conversation:
-    return Conversation(CHANNEL, posted.tenant, posted.conversation.id, posted.conversation.shared)
+    """Return where a message was written.
+
+    The id says whether the conversation is shared, and whose it is if it is not. So one name that the host uses for
+    both, or for two people, never mixes what is private with what is not.
+    """
+    if posted.shared:
+        return Conversation(CHANNEL, posted.tenant, f"{SHARED}/{_quoted(posted.conversation)}", shared=True)
+    return _direct(posted.tenant, posted.conversation, posted.sender.id)
+
+
+def _direct(tenant: str, name: str, person: str) -> Conversation:
+    return Conversation(CHANNEL, tenant, f"{DIRECT}/{_quoted(name)}/{_quoted(person)}", shared=False)
+
+
+def _quoted(name: str) -> str:
+    return quote(name, safe="")

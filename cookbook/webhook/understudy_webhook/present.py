@@ -1,121 +1,119 @@
-"""Answers as signed JSON that is posted to the host application."""
+"""Answers as signed requests to the host application."""
 
 import json
 import secrets
-from datetime import UTC, datetime
 from typing import Any
+from uuid import NAMESPACE_URL, uuid5
 
 import httpx
-from standardwebhooks.webhooks import Webhook as Signer
+from standardwebhooks import Webhook
 
-from gateway.channels import (
-    DeliveryAmbiguousError,
-    DeliveryRefusedError,
-    Presenter,
-    RecipientUnreachableError,
-    RetryLaterError,
-    SignIn,
-)
-from gateway.channels.http_errors import delivery_errors, retry_after
-from gateway.channels.sentences import SIGN_IN_TERMS, answer_held, answered_in, sign_in_request
+from gateway.channels import Delivery, Presenter, SignIn
+from gateway.channels.http_errors import delivery_errors
+from gateway.channels.sentences import SIGN_IN_TERMS, answer_held, answered_in, sign_in_button, sign_in_request
 from oauth import Identity
 from toolkits import Conversation
-from understudy_webhook.format import to_parts
-from understudy_webhook.parse import direct_conversation
+from understudy_webhook.errors import meaning
+from understudy_webhook.format import to_markdown
+from understudy_webhook.parse import conversation_with, place_of
+from understudy_webhook.signature import sign
 
-CALL_TIMEOUT = 15.0  # seconds
-GONE = (404, 410)
+CALL_TIMEOUT = 20.0  # seconds; the specification recommends 15 to 30
+
+ANSWERED = answered_in("our direct conversation")
+ANSWER_HELD = answer_held("Write to me in our direct conversation, and I will send it to you there.")
 
 
 class WebhookPresenter(Presenter):
-    """Posts answers, each under an id that a second delivery has again: the host application drops duplicates by it."""
+    """Posts what the agent says to the host application.
 
-    def __init__(self, signer: Signer, url: str) -> None:
-        self._signer = signer
+    Args:
+        url: the host's address.
+        signer: signs each request.
+    """
+
+    def __init__(self, url: str, signer: Webhook) -> None:
         self._url = url
+        self._signer = signer
         self._client: httpx.AsyncClient | None = None
 
     def open(self) -> None:
-        """Make the HTTP client."""
+        """Open the HTTP client."""
         self._client = httpx.AsyncClient(timeout=CALL_TIMEOUT)
 
     async def close(self) -> None:
         """Close the HTTP client."""
         if self._client is not None:
             await self._client.aclose()
-            self._client = None
+        self._client = None
 
     def parts(self, markdown: str) -> list[str]:
-        return to_parts(markdown)
+        text = to_markdown(markdown)
+        return [text] if text else []
 
-    def mark_repeated(self, text: str) -> str:
-        return text  # it has the id of the first delivery, so that nobody reads it twice
-
-    async def send_text(self, conversation: Conversation, text: str, reply_to: str, *, key: str) -> str | None:
-        await self._post(key, "message", conversation, text=text, reply_to=reply_to)
-        return None
+    async def send_text(self, conversation: Conversation, text: str, reply_to: str, *, key: str) -> None:
+        await self._post(key, conversation, type="answer", text=text, reply_to=reply_to)
 
     async def send_private_text(
         self, identity: Identity, conversation: Conversation, text: str, *, first: bool, key: str
-    ) -> str | None:
-        await self._post(key, "message", direct_conversation(identity), text=text, asked_in=conversation.id)
-        return None
+    ) -> None:
+        asked_in = place_of(conversation).conversation
+        await self._post(key, conversation_with(identity), type="answer", text=text, asked_in=asked_in)
 
     async def send_private_note(
         self, identity: Identity, conversation: Conversation, reply_to: str, *, reached: bool
     ) -> None:
-        note = answered_in("a direct message") if reached else answer_held("Write to me directly to get it.")
-        await self._post(_new_id(), "note", conversation, text=note, reply_to=reply_to, about=identity.user_id)
+        about = json.dumps([identity.tenant, conversation.id, identity.user_id, reply_to, reached])
+        text = ANSWERED if reached else ANSWER_HELD
+        await self._post(str(uuid5(NAMESPACE_URL, about)), conversation, type="answer", text=text, reply_to=reply_to)
+
+    async def was_sent(self, delivery: Delivery) -> bool:
+        """Return `False`, so that a text of which nobody knows whether it arrived is sent again under its id.
+
+        The host knows the id if the text did arrive, and shows it once.
+        """
+        return False
 
     def is_direct(self, identity: Identity, conversation: Conversation) -> bool:
-        return conversation == direct_conversation(identity)
+        return conversation.id == conversation_with(identity).id
 
     async def send_sign_in(self, sign_in: SignIn) -> None:
-        text = f"{sign_in_request(sign_in.label)}. {SIGN_IN_TERMS}"
-        direct = direct_conversation(sign_in.identity)
-        link = {"label": sign_in.label, "url": await sign_in.link()}
-        await self._post(_new_id(), "sign_in", direct, text=text, link=link, asked_in=sign_in.conversation.id)
+        link, place = await sign_in.link(), {}
+        conversation = sign_in.conversation
+        if conversation.shared:
+            place = {"asked_in": place_of(conversation).conversation}
+            conversation = conversation_with(sign_in.identity)
+        ask = f"{sign_in_request(sign_in.label)}: [{sign_in_button(sign_in.label)}]({link})"
+        await self._post(
+            secrets.token_hex(),  # each link is another one
+            conversation,
+            type="sign_in",
+            text=f"{ask}\n\n{SIGN_IN_TERMS}",
+            link=link,
+            reply_to=sign_in.reply_to,
+            **place,
+        )
 
-    async def _post(self, key: str, kind: str, conversation: Conversation, **fields: Any) -> None:
+    async def _post(self, identifier: str, conversation: Conversation, **fields: Any) -> None:
+        """Post one thing that the agent says, and return once the host has taken it.
+
+        Raises:
+            DeliveryRefusedError, DeliveryAmbiguousError, RetryLaterError: as the host answers.
+            ConnectionError: if the host cannot be reached.
+        """
         assert self._client is not None, "the channel is not started"
-        place = {"id": conversation.id, "shared": conversation.shared}
-        posted = {"id": key, "type": kind, "tenant": conversation.tenant, "conversation": place, **fields}
-        body, now = json.dumps(posted, ensure_ascii=False), datetime.now(UTC)
-        headers = {
-            "Content-Type": "application/json",
-            "webhook-id": key,
-            "webhook-timestamp": str(int(now.timestamp())),
-            "webhook-signature": self._signer.sign(key, now, body),
+        place = place_of(conversation)
+        said = {
+            "id": identifier,
+            "tenant": conversation.tenant,
+            "conversation": place.conversation,
+            "shared": conversation.shared,
+            "only_for": place.person,
+            **fields,
         }
-        with delivery_errors("the host application", lambda _: None):
+        body = json.dumps(said, ensure_ascii=False)
+        headers = {"content-type": "application/json", **sign(self._signer, identifier, body)}
+        with delivery_errors("The host application", lambda _: None):
             answer = await self._client.post(self._url, content=body.encode(), headers=headers)
-            error = _meaning(answer)
-        if error is not None:
+        if (error := meaning(answer)) is not None:
             raise error
-
-
-def _meaning(answer: httpx.Response) -> Exception | None:
-    """Return the error that an answer stands for; `None` if the host application took the message.
-
-    Its answers are JSON objects. Another body is that of a proxy in between.
-    """
-    status = answer.status_code
-    if status == 429:
-        return RetryLaterError(retry_after(answer.headers))
-    try:
-        is_own = isinstance(answer.json(), dict)
-    except ValueError:
-        is_own = False
-    if 400 <= status < 500 and not is_own:
-        return ConnectionError(f"a proxy answered {status}")
-    if status in GONE:
-        return RecipientUnreachableError(f"the host application answered {status}")
-    if 400 <= status < 500:
-        return DeliveryRefusedError(f"the host application answered {status}")
-    if answer.is_success and is_own:
-        return None
-    return DeliveryAmbiguousError(f"the host application answered {status}")
-
-
-def _new_id() -> str:
-    return f"msg_{secrets.token_hex(16)}"
