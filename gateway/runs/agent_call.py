@@ -4,6 +4,7 @@ import asyncio
 import warnings
 from collections.abc import Coroutine, Generator, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -143,7 +144,7 @@ class AgentCall(Coroutine[Any, Any, str]):
         handler: EventHandler = turn.handler if turn is not None else ignore
         if options.is_silent:
             handler = handler.note if isinstance(handler, TurnHandler) else handler
-        async with asyncio.timeout(DEFAULT_TIMINGS.turn):
+        async with asyncio.timeout(call_limit(turn)):
             # An unknown agent may be the first one of its engine, and importing an engine takes seconds.
             engine = await asyncio.to_thread(load_engine, copy.engine) if is_unknown else load_engine(copy.engine)
             return await engine.run(
@@ -156,6 +157,13 @@ class AgentCall(Coroutine[Any, Any, str]):
                 journal=journal,
                 max_turns=options.max_turns,
             )
+
+
+def call_limit(turn: FlowTurn | None) -> float:
+    """Return the limit of a call in seconds: what is left of its turn, and no less than a turn takes by default."""
+    if turn is None:
+        return DEFAULT_TIMINGS.turn
+    return max(DEFAULT_TIMINGS.turn, (turn.context.deadline - datetime.now(UTC)).total_seconds())
 
 
 def call_agent(agent: RunnableAgent, message: Message | str) -> AgentCall:

@@ -4,7 +4,8 @@ import asyncio
 import gc
 import warnings
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -27,7 +28,13 @@ from gateway import (
     ToolStarted,
     phase,
 )
+from gateway.runs.agent_call import call_limit
+from gateway.runs.anonymous import anonymous_context
+from gateway.runs.events import ignore
+from gateway.runs.flow_turn import FlowTurn
 from gateway.runs.items import Role
+from gateway.runs.journal import NO_JOURNAL
+from gateway.timings import DEFAULT_TIMINGS
 from toolkits import Toolkit, tool
 
 
@@ -258,3 +265,13 @@ async def test_a_streamed_call_shows_its_text_and_a_silent_call_shows_nothing() 
     await Runner(flow, handler=told.append).run("go")
     assert [event.text for event in told if isinstance(event, TextDelta)] == ["wo", "rd"]
     assert [event.tool for event in told if isinstance(event, ToolStarted)] == ["look"]
+
+
+@pytest.mark.parametrize(
+    ("left", "limit"), [(3 * DEFAULT_TIMINGS.turn, 3 * DEFAULT_TIMINGS.turn), (1, DEFAULT_TIMINGS.turn)]
+)
+def test_a_call_may_take_as_long_as_a_long_turn(left: float, limit: float) -> None:
+    context = replace(anonymous_context(""), deadline=datetime.now(UTC) + timedelta(seconds=left))
+    turn = FlowTurn(context, ignore, NO_JOURNAL, streams=False)
+    assert call_limit(turn) == pytest.approx(limit, abs=30)
+    assert call_limit(None) == DEFAULT_TIMINGS.turn
