@@ -42,9 +42,9 @@ def raise_unavailable(engine: Engine) -> None:
 
 
 def origin_clause(database: object) -> str:
-    """Return the clause with which an error message begins: which database it is, and which setting names it."""
+    """Return the clause with which an error message begins: which database it is, and where it is configured."""
     if os.environ.get(URL_SETTING):
-        return f"{URL_SETTING} names {database}"
+        return f"The database ({URL_SETTING} or Gateway(database=…)) is {database}"
     return f"The database ({URL_SETTING} is not set) is {database}"
 
 

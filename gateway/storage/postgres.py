@@ -10,7 +10,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
-from gateway.storage.database import POOL_TIMEOUT, URL_SETTING, Database, T, Work, raise_unavailable
+from gateway.storage.database import POOL_TIMEOUT, Database, T, Work, origin_clause, raise_unavailable
 from gateway.storage.postgres_connection import PostgresConnection
 from gateway.storage.schema import is_current, migrate
 from gateway.storage.uninterrupted import UninterruptedEngine
@@ -136,7 +136,7 @@ class PostgresDatabase(Database):
         if not current:
             await self.close()
             raise SettingError(
-                f"{URL_SETTING} names {self._address}, whose schema is not that of this version: "
+                f"{origin_clause(self._address)}, whose schema is not that of this version: "
                 "run `understudy db upgrade`."
             )
 
@@ -176,4 +176,4 @@ class PostgresDatabase(Database):
 
     def _unusable(self, error: DBAPIError) -> SettingError:
         reason = str(error.orig).strip().partition("\n")[0]
-        return SettingError(f"{URL_SETTING} names {self._address}, which cannot be used: {reason}.")
+        return SettingError(f"{origin_clause(self._address)}, which cannot be used: {reason}.")

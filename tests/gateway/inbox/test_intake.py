@@ -120,7 +120,7 @@ async def test_a_value_that_a_driver_does_not_take_fails_its_own_event_alone(
     async with scene.open():
         deliveries = (scene.gateway.host.accept(an_event(n, f"dm-{n % 7}")) for n in range(200))
         results = await asyncio.gather(*deliveries, return_exceptions=True)
-        await scene.wait_for(199)
+        await scene.wait_for(199, timeout=60)
     assert [type(result) for result in results] == [EventNotAcceptedError if n == 100 else bool for n in range(200)]
     assert transactions < 40
 
