@@ -1,6 +1,8 @@
-"""The hunt for leaks on toolkits that leak, and on toolkits that only look as if they did."""
+"""The hunt for leaks on toolkits that leak, and on toolkits that only look as if they did.
 
-import fcntl
+Each zoo is one test, because one hunt looks at all of its toolkits and takes half a minute.
+"""
+
 import os
 import pickle
 import re
@@ -12,64 +14,34 @@ import pytest
 from zoo.hunting import CORRECT, LEAKY
 
 from gateway.check import Report
-from toolkits import Toolkit
 
 HUNTING = Path(__file__).with_name("hunting.py")
 
 
-def hunted(zoo: str, folder: Path) -> Report:
-    """Return the report on a zoo, which the first of all test processes makes."""
-    report = folder / f"{zoo}.pickle"
-    with (folder / f"{zoo}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not report.exists():
-            env = {**os.environ, "PYTHONPATH": str(HUNTING.parents[1])}
-            subprocess.run([sys.executable, HUNTING, zoo, report], env=env, check=True, capture_output=True)
+pytestmark = [pytest.mark.processes, pytest.mark.timeout(300)]
+
+
+def hunt_in(zoo: str, folder: Path) -> Report:
+    """Hunt in a zoo, in a process of its own."""
+    report = folder / "report.pickle"
+    env = {**os.environ, "PYTHONPATH": str(HUNTING.parents[1])}
+    subprocess.run([sys.executable, HUNTING, zoo, report], env=env, check=True, capture_output=True)
     found: Report = pickle.loads(report.read_bytes())
     return found
 
 
-@pytest.fixture(scope="session")
-def reports(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
-    """Return the folder of the reports, which all test processes share."""
-    folder = tmp_path_factory.getbasetemp()
-    return folder if worker_id == "master" else folder.parent
-
-
-@pytest.fixture(scope="module")
-def leaks(reports: Path, processes: None) -> Report:
-    return hunted("leaky", reports)
-
-
-@pytest.fixture(scope="module")
-def clean(reports: Path, processes: None) -> Report:
-    return hunted("correct", reports)
-
-
-@pytest.mark.parametrize("toolkit", LEAKY, ids=lambda toolkit: toolkit.__name__)
-def test_a_leak_is_caught_and_named(toolkit: type[Toolkit], leaks: Report) -> None:
-    found = [leak for leak in leaks.leaks if leak.toolkit == toolkit.__name__]
-    assert found, "not caught"
-    assert re.search(LEAKY[toolkit], " ".join(leak.path for leak in found)), "\n".join(map(str, found))
-
-
-@pytest.mark.parametrize("toolkit", CORRECT, ids=lambda toolkit: toolkit.__name__)
-def test_a_correct_toolkit_is_not_accused(toolkit: type[Toolkit], clean: Report) -> None:
-    accused = [leak for leak in clean.leaks if leak.toolkit == toolkit.__name__]
-    assert not accused, "\n".join(map(str, accused))
-
-
-def test_all_are_caught_and_none_is_accused(leaks: Report, clean: Report) -> None:
-    caught = {leak.toolkit for leak in leaks.leaks}
-    assert (len(caught), len(clean.leaks)) == (len(LEAKY), 0)
+def test_every_leak_is_caught_and_named_by_its_toolkit_and_path(tmp_path: Path) -> None:
     assert len(LEAKY) >= 30
+    leaks = hunt_in("leaky", tmp_path).leaks
+    paths = {toolkit: " ".join(leak.path for leak in leaks if leak.toolkit == toolkit.__name__) for toolkit in LEAKY}
+    assert [toolkit.__name__ for toolkit in LEAKY if not paths[toolkit]] == [], "not caught"
+    assert {toolkit.__name__: path for toolkit, path in paths.items() if not re.search(LEAKY[toolkit], path)} == {}
+    assert {leak.toolkit for leak in leaks} == {toolkit.__name__ for toolkit in LEAKY}
+
+
+def test_no_correct_toolkit_is_accused_and_all_are_covered(tmp_path: Path) -> None:
     assert len(CORRECT) >= 30
-
-
-def test_correct_toolkits_are_covered_whole(clean: Report) -> None:
-    missing = [line for line in clean.not_covered if not line.startswith("what ")]
+    report = hunt_in("correct", tmp_path)
+    assert list(map(str, report.leaks)) == []
+    missing = [line for line in report.not_covered if not line.startswith("what ")]
     assert missing == ["fail only until it raised ValueError"]
-
-
-def test_a_leak_in_one_toolkit_is_not_laid_at_anothers_door(leaks: Report) -> None:
-    assert {leak.toolkit for leak in leaks.leaks} <= {toolkit.__name__ for toolkit in LEAKY}
