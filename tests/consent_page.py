@@ -3,8 +3,8 @@
 import re
 from urllib.parse import parse_qs, urlsplit
 
-from peers import browser
-from peers.emulate import Emulate
+from peers.emulate import browser
+from peers.emulate.server import Emulate
 
 
 def code_on(page: str) -> str:

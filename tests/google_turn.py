@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 from consent_page import authorization_code
 from peers import seed
-from peers.emulate import Emulate
+from peers.emulate.server import Emulate
 
 from gateway import Conversation, Identity, Message, TurnContext
 from oauth import Token

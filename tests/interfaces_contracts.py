@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
 
-from peers import seed, slack_events, twilio_webhook
-from peers import telegram_updates as telegram
+from peers import seed
+from peers.telegram import updates as telegram
+from peers.webhooks import slack_events, twilio_webhook
 from starlette.requests import Request
 
 from gateway.channels import (

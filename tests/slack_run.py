@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from interfaces_run import Running
 from peers import seed
-from peers import slack_events as events
-from peers.emulate import Emulate
+from peers.emulate.server import Emulate
 from peers.wait import wait_until_async
+from peers.webhooks import slack_events as events
 
 from interfaces.slack import Slack
 

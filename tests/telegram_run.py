@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from interfaces_run import Running
 from peers import seed
-from peers import telegram_updates as updates
-from peers.telegram import TelegramServer
+from peers.telegram import updates
+from peers.telegram.server import TelegramServer
 from peers.wait import wait_until_async
 
 from interfaces.telegram import Telegram

@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 from interfaces_run import URL, Running
 from peers import seed
-from peers import twilio_webhook as webhook
-from peers.control import Call
-from peers.emulate import Emulate
+from peers.emulate.control import Call
+from peers.emulate.server import Emulate
 from peers.wait import wait_until_async
+from peers.webhooks import twilio_webhook as webhook
 
 from interfaces.whatsapp import WhatsApp
 

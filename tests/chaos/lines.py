@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import httpx
-from peers import seed, slack_events, telegram_updates, twilio_webhook
-from peers.control import TIMEOUT
-from peers.emulate import Emulate
-from peers.telegram import TelegramServer
+from peers import seed
+from peers.emulate.control import TIMEOUT
+from peers.emulate.server import Emulate
+from peers.telegram import updates
+from peers.telegram.server import TelegramServer
+from peers.webhooks import slack_events, twilio_webhook
 from twilio.request_validator import RequestValidator
 
 REDELIVERY = 0.5  # seconds after which a platform here delivers again what was not taken
@@ -69,12 +71,12 @@ class TelegramChat(Line):
         self._person = seed.Person(self.name, "", "", 5000 + number)
 
     def event(self, text: str) -> Any:
-        update = telegram_updates.private_message(text, self._person)
+        update = updates.private_message(text, self._person)
         self._telegram.api.took(update)
         return update
 
     def post(self, url: str, event: Any) -> httpx.Response:
-        return telegram_updates.post(f"{url}/telegram/webhook", event)
+        return updates.post(f"{url}/telegram/webhook", event)
 
     def read(self) -> list[str]:
         return self._telegram.said(self._person.telegram_id)

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from chaos.cluster import Cluster
 from chaos.lines import DUPLICATES, REDELIVERY, Line, SlackThread, TelegramChat, WhatsAppNumber
-from peers.emulate import Emulate
-from peers.telegram import TelegramServer
+from peers.emulate.server import Emulate
+from peers.telegram.server import TelegramServer
 from peers.wait import wait_until
 from sqlalchemy import create_engine, text
 

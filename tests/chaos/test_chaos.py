@@ -8,9 +8,9 @@ import pytest
 from chaos.cluster import Cluster
 from chaos.scenario import Scenario
 from e2e.served import platform_environment
-from peers.emulate import Emulate
+from peers.emulate.server import Emulate
 from peers.postgres import PostgresServer
-from peers.telegram import TelegramServer
+from peers.telegram.server import TelegramServer
 
 SECONDS = float(os.environ.get("CHAOS_SECONDS", "8"))
 SEED = int(os.environ.get("CHAOS_SEED", "1"))

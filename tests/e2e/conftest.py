@@ -7,8 +7,8 @@ import pytest
 from e2e.people import CHANNELS, ChannelPerson
 from e2e.served import Served
 from peers import seed
-from peers.emulate import Emulate
-from peers.telegram import TelegramServer
+from peers.emulate.server import Emulate
+from peers.telegram.server import TelegramServer
 from playwright.sync_api import Browser, sync_playwright
 
 Serve = Callable[..., Served]

@@ -5,9 +5,10 @@ import re
 from typing import Any, Protocol
 
 from consent_page import code_on
-from peers import seed, telegram_updates
-from peers.emulate import Emulate
-from peers.telegram import TelegramServer
+from peers import seed
+from peers.emulate.server import Emulate
+from peers.telegram import updates
+from peers.telegram.server import TelegramServer
 from peers.wait import wait_until
 
 
@@ -49,11 +50,11 @@ class OnTelegram:
         self._telegram = telegram
 
     def write(self, text: str) -> None:
-        response = self._telegram.deliver(telegram_updates.private_message(text, self.person))
+        response = self._telegram.deliver(updates.private_message(text, self.person))
         assert response.status_code == 200
 
     def command(self, name: str) -> None:
-        self._telegram.deliver(telegram_updates.command(name, "", self.person))
+        self._telegram.deliver(updates.command(name, "", self.person))
 
     def seen(self) -> list[str]:
         return [

@@ -10,10 +10,11 @@ from typing import Any
 
 import httpx
 from commands import Command, environment
-from peers import seed, telegram_updates
-from peers.emulate import Emulate
+from peers import seed
+from peers.emulate.server import Emulate
 from peers.process import free_ports
-from peers.telegram import TelegramServer
+from peers.telegram import updates
+from peers.telegram.server import TelegramServer
 from peers.wait import wait_until
 
 from oauth import Keyring
@@ -130,7 +131,7 @@ def platform_environment(emulate: Emulate, telegram: TelegramServer) -> dict[str
         "SLACK_SIGNING_SECRET": emulate.signing_secret,
         "SLACK_API_URL": emulate.slack_url,
         "TELEGRAM_BOT_TOKEN": telegram.token,
-        "TELEGRAM_WEBHOOK_SECRET": telegram_updates.SECRET_TOKEN,
+        "TELEGRAM_WEBHOOK_SECRET": updates.SECRET_TOKEN,
         "TELEGRAM_API_URL": telegram.url,
         "TWILIO_ACCOUNT_SID": emulate.account_sid,
         "TWILIO_AUTH_TOKEN": emulate.auth_token,

@@ -10,7 +10,7 @@ from e2e.conftest import Serve
 from e2e.people import CHANNELS, ChannelPerson, sign_in, wait_for_mail
 from e2e.served import Served
 from peers import seed
-from peers.emulate import Emulate
+from peers.emulate.server import Emulate
 from peers.wait import wait_until
 
 AGENT = Path(__file__).with_name("obedient_mail.py")

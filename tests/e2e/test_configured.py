@@ -8,7 +8,7 @@ from e2e.conftest import Serve
 from e2e.people import ChannelPerson
 from e2e.served import ROOT
 from peers.aimock import Aimock, calls_tool, says
-from peers.emulate import Emulate
+from peers.emulate.server import Emulate
 from peers.wait import wait_until
 
 MODEL = {"UNDERSTUDY_MODEL": "openai-chat:gpt-5.2", "OPENAI_API_KEY": "none"}

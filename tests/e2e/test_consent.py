@@ -7,8 +7,9 @@ import pytest
 from e2e.conftest import Serve
 from e2e.people import CHANNELS, ChannelPerson, link_in, sign_in, wait_for_link, wait_for_mail
 from e2e.served import assert_only_mail_of
-from peers import seed, telegram_updates
-from peers.emulate import Emulate
+from peers import seed
+from peers.emulate.server import Emulate
+from peers.telegram import updates
 from peers.wait import wait_until
 
 ROUNDS = 50
@@ -42,7 +43,7 @@ def test_the_message_that_needed_consent_is_answered_by_itself(
     assert "google_" not in output
     assert not re.search(r"(code|state|code_verifier)=(?!\*\*\*)", output)
     assert emulate.bot_token not in output
-    assert telegram_updates.BOT_TOKEN not in output
+    assert updates.BOT_TOKEN not in output
 
 
 @ON_EACH

@@ -9,7 +9,7 @@ from e2e.conftest import Serve
 from e2e.people import CHANNELS, ChannelPerson, sign_in, wait_for_link, wait_for_mail
 from e2e.served import Served, assert_only_mail_of
 from peers import seed
-from peers.emulate import Emulate
+from peers.emulate.server import Emulate
 from peers.wait import wait_until
 from playwright.sync_api import Browser, Page
 

@@ -7,8 +7,8 @@ from e2e.served import ROOT
 from peers import aimock as scripted
 from peers import seed
 from peers.aimock import Aimock
-from peers.emulate import Emulate
-from peers.telegram import TelegramServer
+from peers.emulate.server import Emulate
+from peers.telegram.server import TelegramServer
 from peers.wait import wait_until
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from e2e.conftest import Serve
 from e2e.people import ChannelPerson
-from peers.emulate import Emulate
+from peers.emulate.server import Emulate
 from peers.serving import ThreadServer
-from peers.telegram import TelegramServer
+from peers.telegram.server import TelegramServer
 from peers.wait import wait_until
 from playwright.sync_api import Browser, expect
 

@@ -5,8 +5,8 @@ from e2e.conftest import Serve
 from e2e.people import CHANNELS, OnSlack, sign_in, wait_for_link, wait_for_mail
 from e2e.served import assert_only_mail_of
 from peers import seed
-from peers.emulate import Emulate
-from peers.telegram import TelegramServer
+from peers.emulate.server import Emulate
+from peers.telegram.server import TelegramServer
 from peers.wait import wait_until
 from playwright.sync_api import Browser
 

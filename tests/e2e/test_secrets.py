@@ -8,8 +8,8 @@ from consent_page import code_on
 from e2e.conftest import Serve
 from e2e.people import CHANNELS, ChannelPerson, wait_for_link, wait_for_mail
 from peers import seed
-from peers.emulate import Emulate
-from peers.telegram import TelegramServer
+from peers.emulate.server import Emulate
+from peers.telegram.server import TelegramServer
 from peers.wait import wait_until
 
 NAMES = ("code", "code_verifier", "refresh_token", "token")

@@ -6,9 +6,10 @@ from urllib.parse import parse_qs, urlsplit
 from e2e.conftest import Serve
 from e2e.people import OnSlack, OnTelegram, link_in, sign_in, wait_for_mail
 from e2e.served import assert_only_mail_of
-from peers import seed, telegram_updates
-from peers.emulate import Emulate
-from peers.telegram import TelegramServer
+from peers import seed
+from peers.emulate.server import Emulate
+from peers.telegram import updates
+from peers.telegram.server import TelegramServer
 from peers.wait import wait_until
 
 
@@ -49,7 +50,7 @@ def test_answers_are_posted_in_a_slack_thread_if_the_operator_says_so(
 
 def start_parameter(message: dict[str, Any]) -> str:
     button = message["reply_markup"]["inline_keyboard"][0][0]["url"]
-    assert button.startswith(f"https://t.me/{telegram_updates.BOT_USERNAME}?start=")
+    assert button.startswith(f"https://t.me/{updates.BOT_USERNAME}?start=")
     return parse_qs(urlsplit(button).query)["start"][0]
 
 
@@ -57,17 +58,17 @@ def test_the_button_in_a_telegram_group_serves_only_the_person_it_was_made_for(
     serve: Serve, emulate: Emulate, telegram: TelegramServer
 ) -> None:
     serve(CHANNEL="telegram")
-    group = telegram_updates.GROUP["id"]
+    group = updates.GROUP["id"]
     alice, bob = (OnTelegram(person, emulate, telegram) for person in (seed.ALICE, seed.BOB))
-    telegram.deliver(telegram_updates.group_mention("what is new in my mail?", seed.ALICE))
+    telegram.deliver(updates.group_mention("what is new in my mail?", seed.ALICE))
     wait_until(lambda: telegram.messages(group), what="a button in the group")
     ticket = start_parameter(telegram.messages(group)[0])
 
-    telegram.deliver(telegram_updates.command("start", ticket, seed.BOB))
+    telegram.deliver(updates.command("start", ticket, seed.BOB))
     wait_until(bob.seen, what="bob is told something")
     assert "/o/oauth2/" not in bob.seen()[0]
 
-    telegram.deliver(telegram_updates.command("start", ticket, seed.ALICE))
+    telegram.deliver(updates.command("start", ticket, seed.ALICE))
     sign_in(alice, emulate)
     assert_only_mail_of(seed.ALICE, wait_for_mail(alice))
     wait_until(lambda: len(telegram.said(group)) == 2, what="a note in the group")
@@ -79,18 +80,18 @@ def test_who_has_blocked_the_bot_gets_the_answer_when_they_come_back(
     serve: Serve, emulate: Emulate, telegram: TelegramServer
 ) -> None:
     serve(CHANNEL="telegram")
-    group = telegram_updates.GROUP["id"]
+    group = updates.GROUP["id"]
     alice, bob = (OnTelegram(person, emulate, telegram) for person in (seed.ALICE, seed.BOB))
     alice.write("what is new in my mail?")
     sign_in(alice, emulate)
     wait_for_mail(alice)
     telegram.block(seed.ALICE.telegram_id)
-    telegram.deliver(telegram_updates.group_mention("what is new in my mail?", seed.ALICE))
+    telegram.deliver(updates.group_mention("what is new in my mail?", seed.ALICE))
     wait_until(lambda: telegram.messages(group), what="a button in the group")
     parameter = start_parameter(telegram.messages(group)[0])
     assert found(telegram.said(group)) == []
-    telegram.deliver(telegram_updates.command("start", parameter, seed.BOB))
+    telegram.deliver(updates.command("start", parameter, seed.BOB))
     wait_until(bob.seen, what="bob is told something")
     assert found(bob.seen()) == []
-    telegram.deliver(telegram_updates.command("start", parameter, seed.ALICE))
+    telegram.deliver(updates.command("start", parameter, seed.ALICE))
     assert_only_mail_of(seed.ALICE, wait_for_mail(alice, 2))

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 from e2e.conftest import Serve
-from peers import telegram_updates
-from peers.telegram import TelegramServer
+from peers.telegram import updates
+from peers.telegram.server import TelegramServer
 from peers.wait import wait_until
 
 SLOW_TOOL = Path(__file__).with_name("slow_tool.py")
@@ -15,7 +15,7 @@ STUBBORN_TOOL = Path(__file__).with_name("stubborn_tool.py")
 @pytest.mark.parametrize("tool", [SLOW_TOOL, STUBBORN_TOOL], ids=["blocks its thread", "swallows its cancellation"])
 def test_a_tool_that_never_ends_does_not_hold_up_the_end(serve: Serve, telegram: TelegramServer, tool: Path) -> None:
     served = serve(tool)
-    telegram.deliver(telegram_updates.private_message("do it"))
+    telegram.deliver(updates.private_message("do it"))
     wait_until(served.gate.exists, what="the tool runs")
     assert served.stop() == 0
     assert "left behind" in served.output()

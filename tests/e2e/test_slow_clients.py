@@ -8,11 +8,11 @@ from urllib.parse import urlsplit
 
 import httpx
 from e2e.conftest import Serve
-from peers import telegram_updates
+from peers.telegram import updates
 from peers.wait import wait_until
 
 LONGEST = 25.0  # seconds: the limits are ten
-SECRET = f"X-Telegram-Bot-Api-Secret-Token: {telegram_updates.SECRET_TOKEN}"
+SECRET = f"X-Telegram-Bot-Api-Secret-Token: {updates.SECRET_TOKEN}"
 UPDATE = f"POST /telegram/webhook HTTP/1.1\r\nHost: x\r\n{SECRET}\r\n"
 
 # What each sends, then nothing.

@@ -8,7 +8,7 @@ import pytest
 from commands import Command, environment
 from consent_page import code_on
 from peers import seed
-from peers.emulate import Emulate
+from peers.emulate.server import Emulate
 from peers.process import free_ports
 from peers.wait import wait_until
 from playwright.sync_api import Browser, Page, expect

@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 
 import httpx
 from peers import seed
-from peers import telegram_updates as telegram
 from peers.serving import ThreadServer
+from peers.telegram import updates as telegram
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart
 from pydantic_ai.models.function import AgentInfo, FunctionModel
 from stage import Vault

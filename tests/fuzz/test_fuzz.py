@@ -20,8 +20,8 @@ from fuzz import samples, strategies
 from fuzz.house import URL, House, platforms
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from peers import slack_events, twilio_webhook
-from peers import telegram_updates as telegram
+from peers.telegram import updates as telegram
+from peers.webhooks import slack_events, twilio_webhook
 
 from gateway import Identity
 from gateway.channels.commands import command_in

@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 from interfaces_run import URL, Run, Running
-from peers import seed, twilio_webhook
-from peers import slack_events as events
-from peers import telegram_updates as updates
-from peers.emulate import Emulate
-from peers.telegram import TelegramServer
+from peers import seed
+from peers.emulate.server import Emulate
+from peers.telegram import updates
+from peers.telegram.server import TelegramServer
 from peers.wait import wait_until_async
+from peers.webhooks import slack_events as events
+from peers.webhooks import twilio_webhook
 
 from interfaces.chatkit import ChatKit, Person
 from interfaces.slack import Slack

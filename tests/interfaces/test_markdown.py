@@ -5,7 +5,7 @@ import random
 import re
 
 import pytest
-from peers import telegram_html
+from peers.telegram import html as telegram_html
 from renderers import RENDERERS, units
 
 from interfaces import markdown as markdown_module

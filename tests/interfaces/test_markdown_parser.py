@@ -9,7 +9,7 @@ from typing import NoReturn
 
 import pytest
 from markdown_it import MarkdownIt
-from peers import telegram_html
+from peers.telegram import html as telegram_html
 from renderers import PLAIN, RENDERERS, units
 
 from interfaces.chatkit.format import to_markdown

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 from interfaces_run import URL, Run, Running
-from peers import slack_events as events
-from peers import twilio_webhook
-from peers.emulate import Emulate
+from peers.emulate.server import Emulate
+from peers.webhooks import slack_events as events
+from peers.webhooks import twilio_webhook
 from stage import Vault
 from starlette.types import Message as ASGIMessage
 

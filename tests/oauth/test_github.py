@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from consent_page import authorization_code
 from peers import seed
-from peers.emulate import Emulate
+from peers.emulate.server import Emulate
 from stage import stage
 
 from gateway import TurnContext

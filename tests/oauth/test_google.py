@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import requests
 from peers import seed
-from peers.emulate import Emulate
+from peers.emulate.server import Emulate
 from peers.serving import Receiver
 
 from oauth import AuthorizationFailedError, GrantRevokedError, SettingError, Token

@@ -6,7 +6,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from consent_page import authorization_code
 from peers import seed
-from peers.emulate import Emulate
+from peers.emulate.server import Emulate
 
 from oauth import AuthorizationFailedError, GrantRevokedError, SettingError
 from oauth.oauth2 import OAuth2Provider

@@ -10,9 +10,9 @@ from typing import Any, Self
 
 import httpx
 
-from . import node
-from .control import TIMEOUT, Json
-from .process import Process, free_ports, retrying
+from peers import node
+from peers.emulate.control import TIMEOUT, Json
+from peers.process import Process, free_ports, retrying
 
 
 class Aimock:
@@ -101,7 +101,7 @@ class Aimock:
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "fixtures.json"
             file.write_text(json.dumps({"fixtures": self.fixtures or [says("a first fixture, never asked for", "")]}))
-            leash = (node.HERE / "preload" / "leash.mjs").as_uri()
+            leash = (node.HERE / "leash.mjs").as_uri()
             main = str(node.script("@copilotkit/aimock/dist/cli.js"))
             argv = [str(node.node()), "--import", leash, main, "--port", str(port), "--fixtures", str(file)]
             self._process = Process("aimock", [*argv, "--strict", "--journal-max", "0"], self._up)

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from .aimock import Aimock
-from .emulate import Emulate
-from .node import UnavailableError
-from .postgres import PostgresServer
-from .serving import Receiver
-from .telegram import TelegramServer
+from peers.aimock import Aimock
+from peers.emulate.server import Emulate
+from peers.node import UnavailableError
+from peers.postgres import PostgresServer
+from peers.serving import Receiver
+from peers.telegram.server import TelegramServer
 
 __all__ = [
     "aimock",

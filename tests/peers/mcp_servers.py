@@ -12,8 +12,8 @@ from starlette.applications import Starlette
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from . import node
-from .process import Process, free_ports, retrying
+from peers import node
+from peers.process import Process, free_ports, retrying
 
 EVERYTHING = "@modelcontextprotocol/server-everything/dist/index.js"
 

@@ -9,7 +9,7 @@ from typing import IO
 
 import httpx
 
-from .wait import wait_until
+from peers.wait import wait_until
 
 START_TIMEOUT = 20.0  # seconds
 START_TRIES = 3
@@ -20,7 +20,7 @@ OUTPUT_TAIL = 4000  # characters
 class Process:
     """`argv`, running from `start()` to `stop()`.
 
-    Its stdin is a pipe that this process holds: a server that ends at the end of its stdin (preload/leash.mjs) does not
+    Its stdin is a pipe that this process holds: a server that ends at the end of its stdin (leash.mjs) does not
     outlive the tests, however these end.
     """
 

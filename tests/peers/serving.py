@@ -15,7 +15,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from .wait import wait_until
+from peers.wait import wait_until
 
 STOP_TIMEOUT = 5  # seconds, for requests under way
 

@@ -17,11 +17,11 @@ from twilio.base.exceptions import TwilioRestException
 from twilio.request_validator import RequestValidator
 from twilio.rest import Client
 
-from . import twilio_webhook
-from .aimock import Aimock, calls_tool, says
-from .emulate import Emulate
-from .seed import ALICE, BOB, CANARY, TWILIO_AUTH_TOKEN, Person
-from .serving import Receiver
+from peers.aimock import Aimock, calls_tool, says
+from peers.emulate.server import Emulate
+from peers.seed import ALICE, BOB, CANARY, TWILIO_AUTH_TOKEN, Person
+from peers.serving import Receiver
+from peers.webhooks import twilio_webhook
 
 READ_MAIL = "https://www.googleapis.com/auth/gmail.readonly"
 SCOPES = ["openid", "https://www.googleapis.com/auth/userinfo.email", READ_MAIL]

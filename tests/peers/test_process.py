@@ -7,10 +7,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from . import node, process
-from .emulate import Emulate
-from .process import Process
-from .wait import wait_until
+from peers import node, process
+from peers.emulate.server import Emulate
+from peers.process import Process
+from peers.wait import wait_until
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def test_a_server_that_does_not_stop_is_killed(monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.mark.processes
 def test_a_server_does_not_outlive_the_tests(node_path: str) -> None:
-    leash = (node.HERE / "preload" / "leash.mjs").as_uri()
+    leash = (node.HERE / "leash.mjs").as_uri()
     argv = [node_path, "--import", leash, "-e", "setInterval(() => {}, 1000)"]
     child = subprocess.Popen(argv, stdin=subprocess.PIPE)
     assert child.stdin

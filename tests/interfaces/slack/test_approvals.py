@@ -2,9 +2,9 @@
 
 import pytest
 from interfaces_run import Run
-from peers import slack_events as events
-from peers.emulate import Emulate
+from peers.emulate.server import Emulate
 from peers.wait import wait_until_async
+from peers.webhooks import slack_events as events
 from pydantic_ai.models.function import FunctionModel
 from slack_run import BOT, dm, post, said
 from stage import CANCEL, Orders, obey

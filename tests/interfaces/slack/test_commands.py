@@ -6,8 +6,8 @@ from urllib.parse import urlencode
 import httpx
 import pytest
 from interfaces_run import Run, Running
-from peers import slack_events as events
-from peers.emulate import Emulate
+from peers.emulate.server import Emulate
+from peers.webhooks import slack_events as events
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart
 from pydantic_ai.models.function import AgentInfo, FunctionModel
 from slack_run import BOT, dm, post, said

@@ -5,8 +5,8 @@ import json
 import pytest
 from interfaces_run import Run
 from peers import seed
-from peers import slack_events as events
-from peers.emulate import Emulate
+from peers.emulate.server import Emulate
+from peers.webhooks import slack_events as events
 from slack_run import BOT, post, said
 
 from gateway import (

@@ -4,9 +4,9 @@ import json
 
 import pytest
 from interfaces_run import Run
-from peers import slack_events as events
-from peers.emulate import Emulate
+from peers.emulate.server import Emulate
 from peers.wait import wait_until_async
+from peers.webhooks import slack_events as events
 from slack_run import BOT, dm, post, said
 
 from gateway import SettingError

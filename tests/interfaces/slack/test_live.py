@@ -5,7 +5,7 @@ from typing import Any
 
 from interfaces_run import Run
 from peers import seed
-from peers.emulate import Emulate
+from peers.emulate.server import Emulate
 
 from gateway import (
     Conversation,

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from interfaces_run import Run
-from peers import slack_events as events
+from peers.webhooks import slack_events as events
 
 from interfaces.slack import Slack
 

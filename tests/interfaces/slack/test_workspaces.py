@@ -12,10 +12,10 @@ import pytest
 from consent_page import authorization_code
 from interfaces_run import Run, Running
 from peers import seed
-from peers import slack_events as events
-from peers.emulate import Emulate
+from peers.emulate.server import Emulate
 from peers.serving import Received, Receiver
 from peers.wait import wait_until_async
+from peers.webhooks import slack_events as events
 from stage import Vault
 from starlette.responses import JSONResponse, Response
 

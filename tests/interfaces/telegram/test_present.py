@@ -2,8 +2,8 @@
 
 import pytest
 from interfaces_run import Run
-from peers import telegram_updates as updates
-from peers.telegram import TelegramServer
+from peers.telegram import updates
+from peers.telegram.server import TelegramServer
 from peers.wait import wait_until_async
 from pydantic_ai.models.function import FunctionModel
 from stage import Orders, obey

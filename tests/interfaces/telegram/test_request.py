@@ -1,8 +1,8 @@
 """Answers that are not the Bot API's."""
 
 import pytest
-from peers import telegram_updates as updates
-from peers.telegram import TelegramServer
+from peers.telegram import updates
+from peers.telegram.server import TelegramServer
 from telegram.error import RetryAfter
 
 from gateway.retries import LONGEST_WAIT, SHORTEST_WAIT

@@ -3,8 +3,8 @@
 import pytest
 from interfaces_run import URL, Run
 from peers import seed
-from peers import twilio_webhook as webhook
-from peers.emulate import Emulate
+from peers.emulate.server import Emulate
+from peers.webhooks import twilio_webhook as webhook
 from whatsapp_run import PATH, post, said
 
 from gateway import SettingError

@@ -3,8 +3,8 @@
 from urllib.parse import urlencode
 
 from interfaces_run import Run
-from peers import twilio_webhook as webhook
-from peers.emulate import Emulate
+from peers.emulate.server import Emulate
+from peers.webhooks import twilio_webhook as webhook
 
 from gateway.channels.live import Steps
 from interfaces.whatsapp import WhatsApp

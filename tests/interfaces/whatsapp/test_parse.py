@@ -3,9 +3,9 @@
 import pytest
 from interfaces_run import Run
 from peers import seed
-from peers import twilio_webhook as webhook
-from peers.emulate import Emulate
+from peers.emulate.server import Emulate
 from peers.wait import wait_until_async
+from peers.webhooks import twilio_webhook as webhook
 from whatsapp_run import post, said, sends
 
 from interfaces.whatsapp import WhatsApp

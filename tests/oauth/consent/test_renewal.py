@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from consent_page import authorization_code
 from peers import seed
-from peers.emulate import Emulate
+from peers.emulate.server import Emulate
 from peers.postgres import PostgresServer
 from sign_ins import link_for
 from sqlalchemy import text

@@ -4,7 +4,7 @@ import httpx
 import pytest
 from google_turn import shown
 from peers import seed
-from peers.emulate import Emulate
+from peers.emulate.server import Emulate
 
 from gateway import TurnContext
 from oauth.google import GoogleAuth

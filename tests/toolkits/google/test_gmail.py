@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from google_turn import OneToken, insert, shown
 from peers import seed
-from peers.emulate import Emulate
+from peers.emulate.server import Emulate
 
 from gateway import TurnContext
 from oauth.google import GoogleAuth

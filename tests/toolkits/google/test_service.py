@@ -4,7 +4,7 @@ from typing import get_type_hints
 
 import pytest
 from peers import seed
-from peers.emulate import Emulate
+from peers.emulate.server import Emulate
 from pydantic import TypeAdapter
 
 from gateway import Agent, TurnContext

@@ -12,9 +12,9 @@ from typing import Any
 
 import httpx
 
-from . import seed
-from .control import TIMEOUT, Json
-from .telegram_html import utf16_length
+from peers import seed
+from peers.emulate.control import TIMEOUT, Json
+from peers.telegram.html import utf16_length
 
 BOT_TOKEN = "1000000:peers-telegram-token"
 BOT_ID = int(BOT_TOKEN.partition(":")[0])

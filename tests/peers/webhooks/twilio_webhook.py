@@ -10,8 +10,8 @@ from typing import Any
 import httpx
 from twilio.request_validator import RequestValidator
 
-from . import seed
-from .control import TIMEOUT
+from peers import seed
+from peers.emulate.control import TIMEOUT
 
 
 def message_sid(media: bool = False) -> str:

@@ -5,9 +5,10 @@ from typing import Any
 
 import httpx
 
-from . import seed, slack_events
-from .control import Control, Json
-from .wait import wait_until
+from peers import seed
+from peers.emulate.control import Control, Json
+from peers.wait import wait_until
+from peers.webhooks import slack_events
 
 
 class EmulatedSlack:

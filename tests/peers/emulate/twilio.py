@@ -4,8 +4,8 @@ from typing import Any
 
 import httpx
 
-from . import seed
-from .control import Control, Json
+from peers import seed
+from peers.emulate.control import Control, Json
 
 
 class EmulatedTwilio:

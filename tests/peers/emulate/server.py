@@ -9,11 +9,14 @@ from typing import Self
 
 import httpx
 
-from . import browser, node, seed
-from .control import TIMEOUT, Control
-from .emulate_slack import EmulatedSlack
-from .emulate_twilio import EmulatedTwilio
-from .process import Process, free_ports, retrying
+from peers import node, seed
+from peers.emulate import browser
+from peers.emulate.control import TIMEOUT, Control
+from peers.emulate.slack import EmulatedSlack
+from peers.emulate.twilio import EmulatedTwilio
+from peers.process import Process, free_ports, retrying
+
+PRELOAD = Path(__file__).parent / "preload" / "emulate.mjs"
 
 
 class Emulate(EmulatedSlack, EmulatedTwilio):
@@ -157,7 +160,7 @@ class Emulate(EmulatedSlack, EmulatedTwilio):
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "seed.json"
             file.write_text(json.dumps(document))
-            preload = (node.HERE / "preload" / "emulate.mjs").as_uri()
+            preload = PRELOAD.as_uri()
             main = str(node.script("emulate/dist/index.js"))
             argv = [str(node.node()), "--import", preload, main, "start", "--service", "google,slack,twilio,github"]
             self._process = Process(

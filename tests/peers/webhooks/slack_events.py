@@ -17,8 +17,8 @@ from typing import Any
 
 import httpx
 
-from . import seed
-from .control import TIMEOUT, Json
+from peers import seed
+from peers.emulate.control import TIMEOUT, Json
 
 STALE = 6 * 60  # seconds; Slack says to refuse what is older than five minutes
 

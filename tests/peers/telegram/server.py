@@ -14,12 +14,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from . import telegram_updates
-from .control import Json
-from .serving import ThreadServer
-from .telegram_chats import ApiError
-from .telegram_methods import BotApi, find
-from .telegram_updates import BOT_TOKEN
+from peers.emulate.control import Json
+from peers.serving import ThreadServer
+from peers.telegram import updates
+from peers.telegram.chats import ApiError
+from peers.telegram.methods import BotApi, find
+from peers.telegram.updates import BOT_TOKEN
 
 #: parameters that are sent as JSON in a form; the others are text
 JSON_PARAMETERS = {
@@ -113,7 +113,7 @@ class TelegramServer(ThreadServer):
     def messages(self, chat_id: int) -> list[Json]:
         """Return the bot's messages in a chat as they are now, oldest first."""
         found = [message for (chat, _), message in sorted(self.api.messages.items()) if chat == chat_id]
-        return [message for message in found if message.get("from") == telegram_updates.BOT]
+        return [message for message in found if message.get("from") == updates.BOT]
 
     def said(self, chat_id: int) -> list[str]:
         """Return the texts of the bot's messages in a chat."""
@@ -130,7 +130,7 @@ class TelegramServer(ThreadServer):
         allowed = webhook.get("allowed_updates") or {kind} - OPT_IN
         assert kind in allowed, f"the webhook's allowed_updates leave out {kind}"
         self.api.took(update)
-        return telegram_updates.post(webhook["url"], update, webhook.get("secret_token"))
+        return updates.post(webhook["url"], update, webhook.get("secret_token"))
 
     def block(self, person_id: int) -> None:
         """Block the bot as a person does, until they write to it again. No webhook that we take tells of it."""

@@ -8,7 +8,7 @@
 
 import { readdirSync } from "node:fs";
 
-import "./leash.mjs";
+import "../../leash.mjs";
 import { addControl } from "./control.mjs";
 import { slack } from "./slack.mjs";
 

@@ -4,9 +4,9 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from .control import Json
-from .telegram_html import HtmlError, parse, utf16_length
-from .telegram_updates import BOT, FORUM, GROUP
+from peers.emulate.control import Json
+from peers.telegram.html import HtmlError, parse, utf16_length
+from peers.telegram.updates import BOT, FORUM, GROUP
 
 TEXT_MAX = 4096  # UTF-16 code units, after entity parsing
 BUTTON_DATA_MAX = 64  # bytes

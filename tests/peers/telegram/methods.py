@@ -8,9 +8,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from .control import Json
-from .telegram_chats import ApiError, Chats, bad_request, reply_markup
-from .telegram_updates import BOT, message_ids
+from peers.emulate.control import Json
+from peers.telegram.chats import ApiError, Chats, bad_request, reply_markup
+from peers.telegram.updates import BOT, message_ids
 
 ACTIONS = {
     "choose_sticker",

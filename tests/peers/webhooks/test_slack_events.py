@@ -12,10 +12,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from . import slack_events
-from .emulate import Emulate
-from .seed import BOB
-from .serving import ThreadServer
+from peers.emulate.server import Emulate
+from peers.seed import BOB
+from peers.serving import ThreadServer
+from peers.webhooks import slack_events
 
 
 class BoltServer(ThreadServer):

@@ -17,12 +17,12 @@ from telegram import (
 )
 from telegram.error import BadRequest, Forbidden, InvalidToken, NetworkError, RetryAfter
 
-from . import telegram_html
-from . import telegram_updates as updates
-from .control import Json
-from .seed import ALICE, BOB
-from .serving import Receiver
-from .telegram import TelegramServer
+from peers.emulate.control import Json
+from peers.seed import ALICE, BOB
+from peers.serving import Receiver
+from peers.telegram import html as telegram_html
+from peers.telegram import updates
+from peers.telegram.server import TelegramServer
 
 
 @pytest.fixture
