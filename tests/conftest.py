@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from peers.fixtures import *  # noqa: F403 - fixtures
-from stage import Vault
+from support.stage import Vault
 
 pytest_plugins = ["groups"]
 

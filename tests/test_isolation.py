@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart, ToolCallPart, ToolReturnPart
 from pydantic_ai.models.function import AgentInfo, FunctionModel
-from reachable import reachable
-from stage import FakeProvider, Stage, stage
+from support.reachable import reachable
+from support.stage import FakeProvider, Stage, stage
 
 from gateway import Agent, TurnContext
 from oauth import CredentialsRefusedError

@@ -20,9 +20,9 @@ from typing import Any
 import pytest
 from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse, TextPart, ToolCallPart, ToolReturnPart
 from pydantic_ai.models.function import AgentInfo, FunctionModel
-from reachable import reachable
 from sqlalchemy import text
-from stage import FakeProvider, Stage, stage, stage_timings
+from support.reachable import reachable
+from support.stage import FakeProvider, Stage, stage, stage_timings
 
 from gateway import Agent, TurnContext
 from gateway.runs.events import ToolOutcome

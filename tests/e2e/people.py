@@ -4,12 +4,12 @@ import html
 import re
 from typing import Any, Protocol
 
-from consent_page import code_on
 from peers import seed
 from peers.emulate.server import Emulate
 from peers.telegram import updates
 from peers.telegram.server import TelegramServer
 from peers.wait import wait_until
+from support.consent.pages import code_on
 
 
 class ChannelPerson(Protocol):

@@ -4,7 +4,6 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
-from consent_page import authorization_code
 from e2e.conftest import Serve
 from e2e.people import CHANNELS, ChannelPerson, sign_in, wait_for_link, wait_for_mail
 from e2e.served import Served, assert_only_mail_of
@@ -12,6 +11,7 @@ from peers import seed
 from peers.emulate.server import Emulate
 from peers.wait import wait_until
 from playwright.sync_api import Browser, Page
+from support.consent.pages import authorization_code
 
 MAIL = "https://www.googleapis.com/auth/gmail.readonly"
 

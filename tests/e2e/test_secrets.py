@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from consent_page import code_on
 from e2e.conftest import Serve
 from e2e.people import CHANNELS, ChannelPerson, wait_for_link, wait_for_mail
 from peers import seed
 from peers.emulate.server import Emulate
 from peers.telegram.server import TelegramServer
 from peers.wait import wait_until
+from support.consent.pages import code_on
 
 NAMES = ("code", "code_verifier", "refresh_token", "token")
 

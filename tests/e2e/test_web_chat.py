@@ -6,12 +6,12 @@ from pathlib import Path
 import httpx
 import pytest
 from commands import Command, environment
-from consent_page import code_on
 from peers import seed
 from peers.emulate.server import Emulate
 from peers.process import free_ports
 from peers.wait import wait_until
 from playwright.sync_api import Browser, Page, expect
+from support.consent.pages import code_on
 
 SECRET = "the cellar key is under the third pot"
 

@@ -14,11 +14,11 @@ from peers.serving import ThreadServer
 from peers.telegram import updates as telegram
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart
 from pydantic_ai.models.function import AgentInfo, FunctionModel
-from stage import Vault
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
+from support.stage import Vault
 
 from gateway import Agent, Gateway
 from interfaces.chatkit import ChatKit, Person

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 from pydantic_settings import SettingsConfigDict
-from stage import IMPATIENT, stage
+from support.stage import IMPATIENT, stage
 
 from gateway.logs import (
     FORMAT,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stage import place, stage
+from support.stage import place, stage
 
 from gateway import Identity, Message
 from gateway.executor import equip_loop

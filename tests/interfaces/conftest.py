@@ -1,7 +1,7 @@
-from chatkit_run import heard
-from interfaces_run import run
-from slack_run import slack
-from telegram_run import bot
-from whatsapp_run import whatsapp
+from support.channels.chatkit import heard
+from support.channels.running import run
+from support.channels.slack import slack
+from support.channels.telegram import bot
+from support.channels.whatsapp import whatsapp
 
 __all__ = ["bot", "heard", "run", "slack", "whatsapp"]

@@ -1,7 +1,7 @@
 """Each of our channels keeps the contract of a channel."""
 
 import pytest
-from interfaces_contracts import CONTRACTS
+from support.channels.contracts import CONTRACTS
 
 from gateway.testing import Check
 

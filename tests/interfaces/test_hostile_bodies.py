@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from interfaces_run import URL, Run, Running
 from peers import seed
 from peers.emulate.server import Emulate
 from peers.telegram import updates
@@ -14,6 +13,7 @@ from peers.telegram.server import TelegramServer
 from peers.wait import wait_until_async
 from peers.webhooks import slack_events as events
 from peers.webhooks import twilio_webhook
+from support.channels.running import URL, Run, Running
 
 from interfaces.chatkit import ChatKit, Person
 from interfaces.slack import Slack

@@ -6,7 +6,7 @@ import re
 
 import pytest
 from peers.telegram import html as telegram_html
-from renderers import RENDERERS, units
+from support.channels.renderers import RENDERERS, units
 
 from interfaces import markdown as markdown_module
 from interfaces.slack.format import MrkdwnRenderer

@@ -10,7 +10,7 @@ from typing import NoReturn
 import pytest
 from markdown_it import MarkdownIt
 from peers.telegram import html as telegram_html
-from renderers import PLAIN, RENDERERS, units
+from support.channels.renderers import PLAIN, RENDERERS, units
 
 from interfaces.chatkit.format import to_markdown
 from interfaces.slack.format import MrkdwnRenderer

@@ -7,12 +7,12 @@ from contextlib import closing
 from typing import Any
 
 import pytest
-from interfaces_run import URL, Run, Running
 from peers.emulate.server import Emulate
 from peers.webhooks import slack_events as events
 from peers.webhooks import twilio_webhook
-from stage import Vault
 from starlette.types import Message as ASGIMessage
+from support.channels.running import URL, Run, Running
+from support.stage import Vault
 
 from gateway import Identity
 from interfaces.slack import Slack

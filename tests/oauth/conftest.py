@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from stage import Stage, Vault, stage
+from support.stage import Stage, Vault, stage
 
 
 @pytest.fixture

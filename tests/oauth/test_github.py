@@ -5,10 +5,10 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from consent_page import authorization_code
 from peers import seed
 from peers.emulate.server import Emulate
-from stage import stage
+from support.consent.pages import authorization_code
+from support.stage import stage
 
 from gateway import TurnContext
 from oauth import GrantRevokedError, SettingError

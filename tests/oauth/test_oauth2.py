@@ -4,9 +4,9 @@ import asyncio
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from consent_page import authorization_code
 from peers import seed
 from peers.emulate.server import Emulate
+from support.consent.pages import authorization_code
 
 from oauth import AuthorizationFailedError, GrantRevokedError, SettingError
 from oauth.oauth2 import OAuth2Provider

@@ -4,7 +4,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from stage import stage
+from support.stage import stage
 
 from toolkits.reminders import Reminders
 

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
-from engine_agents import ENGINES, Errand, native
 from langgraph.graph import StateGraph
 from peers.aimock import Aimock
+from support.agents.engines import ENGINES, Errand, native
 
 from gateway import Agent, Gateway, SettingError
 

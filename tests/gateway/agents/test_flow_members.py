@@ -2,7 +2,7 @@
 
 import asyncio
 
-from stage import Vault
+from support.stage import Vault
 
 from gateway import Agent, Message
 

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import pytest
-from gate import Gate
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart, UserPromptPart
 from pydantic_ai.models.function import AgentInfo, FunctionModel
-from stage import Vault, obey, stage
+from support.gate import Gate
+from support.stage import Vault, obey, stage
 
 from gateway import Agent, Route, SettingError
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import httpx
 from sqlalchemy import Engine, event
-from stage import stage
+from support.stage import stage
 
 
 async def test_requests_for_readyz_share_a_write(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from peers.postgres import PostgresServer
-from stage import StageChannel, stage
+from support.stage import StageChannel, stage
 
 from gateway import Agent, Gateway
 from gateway.channels import Host

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from stage import stage
+from support.stage import stage
 
 from oauth import SettingError
 

@@ -1,3 +1,3 @@
-from interfaces_run import run
+from support.channels.running import run
 
 __all__ = ["run"]

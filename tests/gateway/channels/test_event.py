@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from stage import place
+from support.stage import place
 
 from gateway import Conversation
 from gateway.channels.event import Event, MalformedEventError

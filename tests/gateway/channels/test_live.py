@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stage import RecordingPresenter, Stage, Vault, stage, stage_timings
+from support.stage import RecordingPresenter, Stage, Vault, stage, stage_timings
 
 from gateway import (
     Agent,

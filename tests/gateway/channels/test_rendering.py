@@ -4,7 +4,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from stage import Stage, place, stage
+from support.stage import Stage, place, stage
 
 from gateway.channels.sentences import NOT_RENDERED
 

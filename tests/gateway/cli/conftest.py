@@ -1,3 +1,3 @@
 """Fixtures of this room's tests."""
 
-from gateway_files import write  # noqa: F401 - a fixture
+from support.gateway_files import write  # noqa: F401 - a fixture

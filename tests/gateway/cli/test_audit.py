@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from stage import FakeProvider, Stage, stage
+from support.stage import FakeProvider, Stage, stage
 from typer.testing import CliRunner
 
 from gateway import TurnContext

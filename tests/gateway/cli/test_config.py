@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
-from gateway_files import WHOLE, Write
+from support.gateway_files import WHOLE, Write
 from typer.testing import CliRunner
 
 from gateway import SettingError

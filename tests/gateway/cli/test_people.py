@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
-from stage import Stage, Vault, stage
+from support.stage import Stage, Vault, stage
 from typer.testing import CliRunner
 
 from gateway.cli.main import app

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from stage import stage
+from support.stage import stage
 from typer.testing import CliRunner
 
 from gateway.cli.main import app
@@ -34,7 +34,7 @@ async def _run(command: Command, *arguments: str) -> str:
 BOT = """
 from pydantic_ai.models.test import TestModel
 from gateway import Agent, Gateway
-from stage import StageChannel
+from support.stage import StageChannel
 
 gateway = Gateway(Agent(model=TestModel()), [StageChannel()])
 """

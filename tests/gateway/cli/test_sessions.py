@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
-from stage import stage
+from support.stage import stage
 from typer.testing import CliRunner
 
 from gateway.cli.main import app

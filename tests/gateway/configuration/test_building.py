@@ -3,11 +3,11 @@
 import asyncio
 
 import pytest
-from engine_agents import ENGINES, model
-from gateway_files import WHOLE, Write
 from peers.aimock import Aimock, says
 from pydantic_ai.models.function import FunctionModel
-from stage import StageChannel, obey, place
+from support.agents.engines import ENGINES, model
+from support.gateway_files import WHOLE, Write
+from support.stage import StageChannel, obey, place
 from typer.testing import CliRunner
 
 from gateway import Gateway, Identity, Message, SettingError

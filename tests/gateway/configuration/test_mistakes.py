@@ -1,7 +1,7 @@
 """Mistakes in a YAML file: each is told with its line and column, and what to write."""
 
 import pytest
-from gateway_files import Write
+from support.gateway_files import Write
 
 from gateway import SettingError
 from gateway.configuration import load

@@ -1,6 +1,6 @@
 import pytest
-from engine_agents import script
 from peers.aimock import Aimock
+from support.agents.engines import script
 
 
 @pytest.fixture

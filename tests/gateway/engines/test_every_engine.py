@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from engine_agents import ENGINES, TOOLS, Safe, Wrapped, model, native, own, script, tool_results
 from peers.aimock import Aimock, calls_tool, says
-from stage import FakeProvider, Stage, place, stage
+from support.agents.engines import ENGINES, TOOLS, Safe, Wrapped, model, native, own, script, tool_results
+from support.stage import FakeProvider, Stage, place, stage
 
 from gateway import Agent, Gateway, Identity, Message, SettingError, TurnContext
 from gateway.runs.events import Answered, TextDelta, ToolEnded, ToolOutcome, ToolStarted, TurnEvent

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart, ToolCallPart, ToolReturnPart
 from pydantic_ai.models.function import AgentInfo, FunctionModel
-from stage import Vault, obey, place, stage, stage_timings, texts_told
+from support.stage import Vault, obey, place, stage, stage_timings, texts_told
 
 from gateway import (
     Agent,

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from agents import Agent as SDKAgent
 from agents import RunContextWrapper, function_tool
-from engine_agents import ENGINES, model
 from langchain.agents import create_agent
 from langchain.tools import ToolRuntime
 from langchain.tools import tool as langchain_tool
@@ -20,7 +19,8 @@ from peers.aimock import Aimock, calls_tool, says
 from pydantic_ai import Agent as PydanticAgent
 from pydantic_ai import RunContext
 from pydantic_ai.models.function import FunctionModel
-from stage import FakeProvider, Stage, Vault, obey, stage
+from support.agents.engines import ENGINES, model
+from support.stage import FakeProvider, Stage, Vault, obey, stage
 
 from gateway import Agent, Message, TurnContext
 from gateway.engines.langgraph import as_tools

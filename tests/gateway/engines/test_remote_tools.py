@@ -6,12 +6,12 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from engine_agents import ENGINES, model, native, tool_results
 from peers.aimock import Aimock, calls_tool, says
 from peers.mcp_servers import Calls, telling_app
 from peers.serving import ThreadServer
 from pydantic_ai.models.function import FunctionModel
-from stage import FakeProvider, obey, stage
+from support.agents.engines import ENGINES, model, native, tool_results
+from support.stage import FakeProvider, obey, stage
 
 from gateway import Agent, SettingError
 from toolkits import Toolkit, tool

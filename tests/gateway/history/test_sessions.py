@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic_ai.messages import ModelMessage, ModelResponse
 from pydantic_ai.models.function import AgentInfo
-from stage import obey, stage, texts_told
+from support.stage import obey, stage, texts_told
 
 
 async def test_a_conversation_begins_afresh_after_a_long_silence(

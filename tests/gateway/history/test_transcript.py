@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from stage import Stage, Vault, place, stage
+from support.stage import Stage, Vault, place, stage
 
 from gateway.history.transcript import MAX_MESSAGES, TranscriptEntry
 

@@ -4,7 +4,7 @@ import asyncio
 import json
 from pathlib import Path
 
-from stage import place, stage
+from support.stage import place, stage
 
 from gateway.channels.event import Event
 

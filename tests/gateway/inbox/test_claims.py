@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gate import Gate
 from peers.postgres import PostgresServer
 from sqlalchemy.ext.asyncio import AsyncConnection
-from stage import Vault, stage, stage_timings
+from support.gate import Gate
+from support.stage import Vault, stage, stage_timings
 
 from gateway.inbox.claims import ConversationBusyError
 from gateway.storage.tables import InboxStatus

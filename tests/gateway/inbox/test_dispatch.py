@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from gate import Gate
-from stage import stage
+from support.gate import Gate
+from support.stage import stage
 
 
 async def test_a_conversation_is_answered_in_order(tmp_path: Path, database_url: str) -> None:

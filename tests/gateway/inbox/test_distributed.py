@@ -4,7 +4,7 @@ from pathlib import Path
 
 import httpx
 from peers.postgres import PostgresServer
-from stage import Stage, Vault, stage
+from support.stage import Stage, Vault, stage
 
 from oauth import Keyring
 

@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 
 from peers.postgres import PostgresServer
-from stage import Vault, stage
+from support.stage import Vault, stage
 
 from oauth import Identity
 from oauth.consent.hooks import Grant

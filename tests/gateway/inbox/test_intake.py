@@ -9,10 +9,10 @@ import httpx
 import pytest
 from peers.wait import wait_until_async
 from sqlalchemy import event
-from stage import Stage, place, stage
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from support.stage import Stage, place, stage
 
 from gateway import Conversation
 from gateway.channels.errors import EventNotAcceptedError

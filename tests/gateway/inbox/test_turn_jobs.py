@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gate import Gate
 from peers.postgres import PostgresServer
 from procrastinate.jobs import Job
 from procrastinate.manager import JobManager
 from sqlalchemy.ext.asyncio import AsyncConnection
-from stage import Stage, stage, stage_timings
+from support.gate import Gate
+from support.stage import Stage, stage, stage_timings
 
 from gateway.inbox.distributed import DistributedDispatcher
 

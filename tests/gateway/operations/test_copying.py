@@ -6,9 +6,9 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from gate import Gate
 from peers.postgres import PostgresServer
-from stage import Vault, stage
+from support.gate import Gate
+from support.stage import Vault, stage
 from typer.testing import CliRunner
 
 from gateway.cli.main import app

@@ -7,12 +7,12 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import pytest
-from gate import Gate
 from pydantic_ai.exceptions import ModelHTTPError
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart, ToolCallPart, ToolReturnPart
 from pydantic_ai.models.function import AgentInfo, FunctionModel
 from sqlalchemy.ext.asyncio import AsyncConnection
-from stage import IMPATIENT, stage
+from support.gate import Gate
+from support.stage import IMPATIENT, stage
 from typer.testing import CliRunner
 
 from gateway import Agent

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy.exc import DBAPIError
-from stage import Stage, Vault, stage
+from support.stage import Stage, Vault, stage
 from typer.testing import CliRunner
 
 from gateway.cli.main import app

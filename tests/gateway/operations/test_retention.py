@@ -3,7 +3,7 @@
 from datetime import timedelta
 from pathlib import Path
 
-from stage import stage
+from support.stage import stage
 
 from gateway.operations.retention import Retention
 from gateway.storage.connect import connect

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from peers.wait import wait_until_async
-from stage import IMPATIENT, Stage, place, stage, stage_timings
+from support.stage import IMPATIENT, Stage, place, stage, stage_timings
 
 from gateway import Conversation
 from gateway.channels.errors import (

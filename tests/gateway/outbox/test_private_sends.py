@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from pydantic_ai.models.function import FunctionModel
-from stage import Sent, Stage, Vault, obey, place, stage
+from support.stage import Sent, Stage, Vault, obey, place, stage
 
 from gateway import Agent, Gateway, Message, TurnContext
 from toolkits import Toolkit, tool

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from stage import place, stage
+from support.stage import place, stage
 
 from gateway import Conversation, SettingError
 

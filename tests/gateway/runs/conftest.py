@@ -1,5 +1,5 @@
 import pytest
-from reading_agents import ReadingAgents
+from support.agents.reading import ReadingAgents
 
 
 @pytest.fixture

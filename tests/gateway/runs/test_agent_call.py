@@ -9,12 +9,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from engine_agents import ENGINES, model
 from peers.aimock import Aimock, calls_tool, says
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart
 from pydantic_ai.models.function import AgentInfo, FunctionModel
-from reading_agents import ReadingAgents, reader, texts
-from stage import obey
+from support.agents.engines import ENGINES, model
+from support.agents.reading import ReadingAgents, reader, texts
+from support.stage import obey
 
 from gateway import (
     Agent,

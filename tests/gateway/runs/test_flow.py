@@ -1,7 +1,7 @@
 """Flows: what they return, and how they call one another."""
 
 import pytest
-from reading_agents import ReadingAgents, reader, texts
+from support.agents.reading import ReadingAgents, reader, texts
 
 from gateway import Agent, Conversation, Identity, Message, Runner, Session
 

@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from reading_agents import ReadingAgents, texts
+from support.agents.reading import ReadingAgents, texts
 
 from gateway import Message, PhaseEnded, PhaseStarted, Runner, Session, current_in_phase, current_phase_session, phase
 

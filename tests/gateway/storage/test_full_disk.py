@@ -15,7 +15,7 @@ from pydantic_ai.models.function import AgentInfo
 from sqlalchemy import insert
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection
-from stage import obey, stage, stage_timings
+from support.stage import obey, stage, stage_timings
 
 from gateway.channels.errors import EventNotAcceptedError
 from gateway.storage.connect import connect

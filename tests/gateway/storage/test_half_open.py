@@ -16,7 +16,7 @@ from peers.wait import wait_until_async
 from sqlalchemy import select, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
-from stage import Stage, stage, stage_timings
+from support.stage import Stage, stage, stage_timings
 
 from gateway.channels.errors import EventNotAcceptedError
 from gateway.pubsub.postgres import PostgresPubSub

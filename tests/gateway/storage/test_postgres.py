@@ -8,7 +8,7 @@ from peers.postgres import PostgresServer
 from sqlalchemy import func, select, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
-from stage import stage
+from support.stage import stage
 
 from gateway.settings import GatewaySettings
 from gateway.storage.connect import connect

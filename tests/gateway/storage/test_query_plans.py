@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import event
-from stage import place, stage
+from support.stage import place, stage
 
 
 async def test_no_statement_of_a_turn_reads_a_whole_table(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import create_engine
-from stage import stage
+from support.stage import stage
 
 from gateway.storage.tables import metadata as gateway_tables
 from oauth.store.tables import metadata as oauth_tables

@@ -6,7 +6,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from stage import stage
+from support.stage import stage
 
 from gateway.storage.connect import connect
 from oauth import SettingError

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from engine_agents import ENGINES, model
 from peers.aimock import Aimock, calls_tool, says
 from pydantic_ai.models.function import FunctionModel
-from stage import FakeProvider, Stage, Vault, obey, place, stage
+from support.agents.engines import ENGINES, model
+from support.stage import FakeProvider, Stage, Vault, obey, place, stage
 
 from gateway import Agent, Identity, Message, TurnContext
 from gateway.channels.errors import DeliveryRefusedError

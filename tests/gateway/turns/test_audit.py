@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from engine_agents import ENGINES, native, script
 from peers.aimock import Aimock
-from stage import FakeProvider, Stage, stage, stage_timings
+from support.agents.engines import ENGINES, native, script
+from support.stage import FakeProvider, Stage, stage, stage_timings
 
 from gateway import Agent, SettingError, TurnContext
 from gateway.turns.audit import AuditRecord

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stage import FakeProvider, stage, stage_timings
+from support.stage import FakeProvider, stage, stage_timings
 
 from gateway import TurnContext
 from gateway.runs.anonymous import anonymous_context

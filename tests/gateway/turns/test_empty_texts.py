@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from stage import stage
+from support.stage import stage
 
 
 async def test_a_message_without_text_is_greeted(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from peers.wait import wait_until_async
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart
 from pydantic_ai.models.function import AgentInfo
-from stage import IMPATIENT, place, stage
+from support.stage import IMPATIENT, place, stage
 
 from gateway import TurnContext
 from gateway.channels.event import Event

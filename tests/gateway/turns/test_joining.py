@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gate import Gate
 from pydantic_ai.exceptions import ModelHTTPError
 from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse, TextPart, ToolCallPart, ToolReturnPart
 from pydantic_ai.models.function import AgentInfo, FunctionModel
-from stage import Stage, obey, stage, stage_timings
+from support.gate import Gate
+from support.stage import Stage, obey, stage, stage_timings
 
 from gateway import Agent, SettingError, TurnContext
 from gateway.inbox.claims import ClaimedMessage

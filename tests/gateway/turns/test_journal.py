@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 from agents import Agent as SDKAgent
 from agents import function_tool
-from engine_agents import ENGINES, model
 from langchain.agents import create_agent
 from langchain.tools import tool as langchain_tool
 from peers.aimock import Aimock, calls_tool, says
 from peers.wait import wait_until_async
 from pydantic_ai import Agent as PydanticAgent
-from stage import IMPATIENT, FakeProvider, Stage, stage, stage_timings
+from support.agents.engines import ENGINES, model
+from support.stage import IMPATIENT, FakeProvider, Stage, stage, stage_timings
 
 from gateway import Agent, TurnContext
 from toolkits import ToolError, Toolkit, tool

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from peers.wait import wait_until_async
-from stage import Sent, Stage, Vault, stage
+from support.stage import Sent, Stage, Vault, stage
 
 from gateway import SettingError
 from toolkits import Toolkit, tool

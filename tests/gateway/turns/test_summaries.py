@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart
 from pydantic_ai.models.function import AgentInfo, FunctionModel
-from stage import Stage, Vault, obey, stage, texts_told
+from support.stage import Stage, Vault, obey, stage, texts_told
 
 from gateway import Agent
 

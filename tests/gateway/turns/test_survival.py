@@ -19,9 +19,9 @@ from pydantic_ai.messages import ModelMessage, ModelResponse
 from pydantic_ai.models.function import AgentInfo
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
-from stage import IMPATIENT, obey, stage, stage_timings
 from starlette.requests import Request
 from starlette.routing import Route
+from support.stage import IMPATIENT, obey, stage, stage_timings
 
 from gateway import Conversation, Identity, Message
 from gateway.channels.event import Event

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse, TextPart, ToolCallPart, ToolReturnPart
 from pydantic_ai.models.function import AgentInfo
-from stage import stage
+from support.stage import stage
 
 from toolkits import Toolkit, tool
 

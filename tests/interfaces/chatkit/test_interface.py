@@ -7,7 +7,6 @@ from typing import Any
 
 import httpx
 import pytest
-from chatkit_run import ChatKitPage, answers, serving, written
 from peers.serving import ThreadServer
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -15,6 +14,7 @@ from starlette.middleware.sessions import SessionMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
+from support.channels.chatkit import ChatKitPage, answers, serving, written
 
 from gateway import Agent, Gateway, SettingError
 from interfaces.chatkit import ChatKit, Person

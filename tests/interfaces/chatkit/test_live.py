@@ -5,10 +5,10 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from chatkit_run import answers, serving, written
 from pydantic_ai.messages import ModelMessage, UserPromptPart
 from pydantic_ai.models.function import AgentInfo, DeltaToolCall, FunctionModel
-from stage import obey
+from support.channels.chatkit import answers, serving, written
+from support.stage import obey
 
 from gateway import Agent, Message, phase
 from toolkits import Toolkit, tool

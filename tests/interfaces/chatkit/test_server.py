@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 from chatkit.types import Thread
-from chatkit_run import answers, serving, written
-from consent_page import code_on
 from peers.wait import wait_until
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart
 from pydantic_ai.models.function import AgentInfo, FunctionModel
-from stage import Orders, Vault, obey
+from support.channels.chatkit import answers, serving, written
+from support.consent.pages import code_on
+from support.stage import Orders, Vault, obey
 
 from gateway import Agent
 

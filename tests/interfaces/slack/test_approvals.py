@@ -1,13 +1,13 @@
 """The places in Slack in which a yes counts."""
 
 import pytest
-from interfaces_run import Run
 from peers.emulate.server import Emulate
 from peers.wait import wait_until_async
 from peers.webhooks import slack_events as events
 from pydantic_ai.models.function import FunctionModel
-from slack_run import BOT, dm, post, said
-from stage import CANCEL, Orders, obey
+from support.channels.running import Run
+from support.channels.slack import BOT, dm, post, said
+from support.stage import CANCEL, Orders, obey
 
 from interfaces.slack import Slack
 

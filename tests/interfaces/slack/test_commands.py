@@ -5,12 +5,12 @@ from urllib.parse import urlencode
 
 import httpx
 import pytest
-from interfaces_run import Run, Running
 from peers.emulate.server import Emulate
 from peers.webhooks import slack_events as events
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart
 from pydantic_ai.models.function import AgentInfo, FunctionModel
-from slack_run import BOT, dm, post, said
+from support.channels.running import Run, Running
+from support.channels.slack import BOT, dm, post, said
 
 from gateway import (
     Agent,

@@ -3,11 +3,11 @@
 import json
 
 import pytest
-from interfaces_run import Run
 from peers import seed
 from peers.emulate.server import Emulate
 from peers.webhooks import slack_events as events
-from slack_run import BOT, post, said
+from support.channels.running import Run
+from support.channels.slack import BOT, post, said
 
 from gateway import (
     TurnContext,

@@ -2,7 +2,7 @@
 
 import time
 
-from renderers import EVERYTHING
+from support.channels.renderers import EVERYTHING
 
 from interfaces.slack.format import MrkdwnRenderer, without_mention
 

@@ -3,11 +3,11 @@
 import json
 
 import pytest
-from interfaces_run import Run
 from peers.emulate.server import Emulate
 from peers.wait import wait_until_async
 from peers.webhooks import slack_events as events
-from slack_run import BOT, dm, post, said
+from support.channels.running import Run
+from support.channels.slack import BOT, dm, post, said
 
 from gateway import SettingError
 from interfaces.slack import Slack

@@ -3,9 +3,9 @@
 import json
 from typing import Any
 
-from interfaces_run import Run
 from peers import seed
 from peers.emulate.server import Emulate
+from support.channels.running import Run
 
 from gateway import (
     Conversation,

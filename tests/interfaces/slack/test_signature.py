@@ -5,8 +5,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from interfaces_run import Run
 from peers.webhooks import slack_events as events
+from support.channels.running import Run
 
 from interfaces.slack import Slack
 

@@ -9,15 +9,15 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import httpx
 import pytest
-from consent_page import authorization_code
-from interfaces_run import Run, Running
 from peers import seed
 from peers.emulate.server import Emulate
 from peers.serving import Received, Receiver
 from peers.wait import wait_until_async
 from peers.webhooks import slack_events as events
-from stage import Vault
 from starlette.responses import JSONResponse, Response
+from support.channels.running import Run, Running
+from support.consent.pages import authorization_code
+from support.stage import Vault
 
 from interfaces.slack import Slack
 from oauth.store.installations import Installation

@@ -3,12 +3,12 @@
 import time
 
 import pytest
-from interfaces_run import Run
 from peers import seed
 from peers.telegram import updates
 from peers.telegram.server import TelegramServer
 from peers.wait import wait_until_async
-from telegram_run import ALICE, post, said
+from support.channels.running import Run
+from support.channels.telegram import ALICE, post, said
 
 from gateway.channels.sentences import SENT_AGAIN
 from interfaces.telegram import Telegram

@@ -1,6 +1,6 @@
 """Markdown as Telegram's HTML."""
 
-from renderers import EVERYTHING
+from support.channels.renderers import EVERYTHING
 
 from interfaces.telegram.format import HtmlRenderer
 

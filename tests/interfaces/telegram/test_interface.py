@@ -1,10 +1,10 @@
 """The webhook, the start of the channel, and its settings."""
 
 import pytest
-from interfaces_run import Run
 from peers.telegram import updates
 from peers.telegram.server import TelegramServer
-from telegram_run import NEW_ID, post, said
+from support.channels.running import Run
+from support.channels.telegram import NEW_ID, post, said
 
 from gateway import SettingError
 from interfaces.telegram import Telegram

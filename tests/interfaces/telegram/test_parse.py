@@ -3,13 +3,13 @@
 from typing import Any
 
 import pytest
-from interfaces_run import Run
 from peers import seed
 from peers.telegram import updates
 from peers.telegram.server import TelegramServer
 from peers.wait import wait_until_async
-from stage import FakeProvider
-from telegram_run import ALICE, AT, GROUP, post, said
+from support.channels.running import Run
+from support.channels.telegram import ALICE, AT, GROUP, post, said
+from support.stage import FakeProvider
 
 from gateway import TurnContext
 from interfaces.telegram import Telegram

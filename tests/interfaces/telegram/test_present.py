@@ -1,13 +1,13 @@
 """How answers are sent."""
 
 import pytest
-from interfaces_run import Run
 from peers.telegram import updates
 from peers.telegram.server import TelegramServer
 from peers.wait import wait_until_async
 from pydantic_ai.models.function import FunctionModel
-from stage import Orders, obey
-from telegram_run import ALICE, AT, NEW_ID, post, said
+from support.channels.running import Run
+from support.channels.telegram import ALICE, AT, NEW_ID, post, said
+from support.stage import Orders, obey
 
 from interfaces.telegram import Telegram
 

@@ -3,9 +3,9 @@
 import json
 
 import pytest
-from interfaces_run import Run
-from stage import FakeProvider
-from web_run import LOCAL, open_window, transcript, transcript_status, write
+from support.channels.running import Run
+from support.channels.web import LOCAL, open_window, transcript, transcript_status, write
+from support.stage import FakeProvider
 
 from gateway import TurnContext
 from interfaces.web import Web

@@ -1,8 +1,8 @@
 """Who is answered: browsers on this machine alone."""
 
 import pytest
-from interfaces_run import Run
-from web_run import LOCAL, open_window, write
+from support.channels.running import Run
+from support.channels.web import LOCAL, open_window, write
 
 from interfaces.web import Web
 

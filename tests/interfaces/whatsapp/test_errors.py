@@ -3,11 +3,11 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from interfaces_run import Run
 from peers.emulate.server import Emulate
 from peers.wait import wait_until_async
 from peers.webhooks import twilio_webhook as webhook
-from whatsapp_run import MESSAGES, post, said, sends
+from support.channels.running import Run
+from support.channels.whatsapp import MESSAGES, post, said, sends
 
 from interfaces.whatsapp import WhatsApp
 

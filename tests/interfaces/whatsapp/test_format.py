@@ -1,6 +1,6 @@
 """Markdown as WhatsApp's text."""
 
-from renderers import EVERYTHING
+from support.channels.renderers import EVERYTHING
 
 from interfaces.whatsapp.format import WhatsAppRenderer
 

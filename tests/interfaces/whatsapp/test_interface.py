@@ -1,11 +1,11 @@
 """The signature of webhooks, the start of the channel, and its settings."""
 
 import pytest
-from interfaces_run import URL, Run
 from peers import seed
 from peers.emulate.server import Emulate
 from peers.webhooks import twilio_webhook as webhook
-from whatsapp_run import PATH, post, said
+from support.channels.running import URL, Run
+from support.channels.whatsapp import PATH, post, said
 
 from gateway import SettingError
 from interfaces.whatsapp import WhatsApp

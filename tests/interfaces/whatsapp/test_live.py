@@ -2,9 +2,9 @@
 
 from urllib.parse import urlencode
 
-from interfaces_run import Run
 from peers.emulate.server import Emulate
 from peers.webhooks import twilio_webhook as webhook
+from support.channels.running import Run
 
 from gateway.channels.live import Steps
 from interfaces.whatsapp import WhatsApp

@@ -1,12 +1,12 @@
 """Which webhooks are messages, and what is read of them."""
 
 import pytest
-from interfaces_run import Run
 from peers import seed
 from peers.emulate.server import Emulate
 from peers.wait import wait_until_async
 from peers.webhooks import twilio_webhook as webhook
-from whatsapp_run import post, said, sends
+from support.channels.running import Run
+from support.channels.whatsapp import post, said, sends
 
 from interfaces.whatsapp import WhatsApp
 

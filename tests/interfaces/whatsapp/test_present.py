@@ -1,11 +1,11 @@
 """How answers are sent, and looked up where it is not known whether they were."""
 
 import pytest
-from interfaces_run import Run
 from peers.emulate.server import Emulate
 from peers.wait import wait_until_async
 from peers.webhooks import twilio_webhook as webhook
-from whatsapp_run import MESSAGES, post, said, sends
+from support.channels.running import Run
+from support.channels.whatsapp import MESSAGES, post, said, sends
 
 from interfaces.whatsapp import WhatsApp
 

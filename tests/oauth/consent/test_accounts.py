@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from stage import FakeProvider, Stage, Vault, stage
+from support.stage import FakeProvider, Stage, Vault, stage
 
 from gateway import TurnContext
 from toolkits import Toolkit, tool

@@ -4,9 +4,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from consent_page import code_on
-from sign_ins import link_for, sign_in, tokens
-from stage import TENANT, Stage, Vault, stage
+from support.consent.pages import code_on
+from support.consent.sign_ins import link_for, sign_in, tokens
+from support.stage import TENANT, Stage, Vault, stage
 
 from gateway import Identity
 from oauth import Token

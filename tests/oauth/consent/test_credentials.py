@@ -4,8 +4,8 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sign_ins import Files, Pens, asked_for, link_for, tokens
-from stage import FakeProvider, Stage, Vault, stage
+from support.consent.sign_ins import Files, Pens, asked_for, link_for, tokens
+from support.stage import FakeProvider, Stage, Vault, stage
 
 
 @pytest.fixture

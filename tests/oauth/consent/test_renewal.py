@@ -10,13 +10,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from consent_page import authorization_code
 from peers import seed
 from peers.emulate.server import Emulate
 from peers.postgres import PostgresServer
-from sign_ins import link_for
 from sqlalchemy import text
-from stage import FakeProvider, Vault, stage
+from support.consent.pages import authorization_code
+from support.consent.sign_ins import link_for
+from support.stage import FakeProvider, Vault, stage
 
 from gateway.storage.connect import connect
 from gateway.storage.database import Database

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
-from consent_page import code_on
-from sign_ins import link_for, sign_in, tokens
-from stage import FakeProvider, Stage, Vault, stage, stage_timings
+from support.consent.pages import code_on
+from support.consent.sign_ins import link_for, sign_in, tokens
+from support.stage import FakeProvider, Stage, Vault, stage, stage_timings
 
 from oauth import Keyring, OAuthTimings
 

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
-from consent_page import code_on
-from sign_ins import browser, callback, link_for
-from stage import Stage, Vault, stage
+from support.consent.pages import code_on
+from support.consent.sign_ins import browser, callback, link_for
+from support.stage import Stage, Vault, stage
 
 from oauth import Identity
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-from sign_ins import Files, Pens, asked_for, browser, link_for, state_of, tokens
-from stage import FakeProvider, Stage, Vault, stage
+from support.consent.sign_ins import Files, Pens, asked_for, browser, link_for, state_of, tokens
+from support.stage import FakeProvider, Stage, Vault, stage
 
 from oauth import AuthorizationFailedError, Keyring
 

@@ -4,8 +4,8 @@ import re
 from typing import Any
 
 import pytest
-from sign_ins import link_for
-from stage import Stage, Vault
+from support.consent.sign_ins import link_for
+from support.stage import Stage, Vault
 
 
 @pytest.fixture

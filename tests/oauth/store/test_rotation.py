@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from peers.wait import wait_until
 from sqlalchemy import create_engine, text
-from stage import Stage, StageChannel, Vault, stage
+from support.stage import Stage, StageChannel, Vault, stage
 from typer.testing import CliRunner
 
 from gateway import Agent, Gateway, SettingError

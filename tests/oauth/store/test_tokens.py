@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-from sign_ins import link_for
-from stage import Stage
+from support.consent.sign_ins import link_for
+from support.stage import Stage
 
 from gateway import Identity
 from oauth import ConsentRequiredError

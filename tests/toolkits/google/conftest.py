@@ -1,7 +1,7 @@
 import pytest
-from google_turn import CALLBACK, OneToken, connected, turn_of
 from peers import seed
 from peers.emulate.server import Emulate
+from support.turns.google import CALLBACK, OneToken, connected, turn_of
 
 from gateway import TurnContext
 from oauth.google import GoogleAuth

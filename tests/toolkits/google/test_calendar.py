@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from google_turn import OneToken, shown
 from peers import seed
 from peers.emulate.server import Emulate
+from support.turns.google import OneToken, shown
 
 from gateway import TurnContext
 from oauth.google import GoogleAuth

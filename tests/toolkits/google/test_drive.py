@@ -2,9 +2,9 @@
 
 import httpx
 import pytest
-from google_turn import shown
 from peers import seed
 from peers.emulate.server import Emulate
+from support.turns.google import shown
 
 from gateway import TurnContext
 from oauth.google import GoogleAuth

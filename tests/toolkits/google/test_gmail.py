@@ -8,9 +8,9 @@ from email.message import EmailMessage
 from typing import Any
 
 import pytest
-from google_turn import OneToken, insert, shown
 from peers import seed
 from peers.emulate.server import Emulate
+from support.turns.google import OneToken, insert, shown
 
 from gateway import TurnContext
 from oauth.google import GoogleAuth

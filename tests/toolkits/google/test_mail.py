@@ -3,8 +3,8 @@
 from typing import Any
 
 import pytest
-from google_turn import shown
 from peers.emulate.server import Emulate
+from support.turns.google import shown
 
 from gateway import TurnContext
 from oauth.google import GoogleAuth

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mcp_turn import UNSOUND, call, context, opened
 from peers.mcp_servers import Calls, EverythingServer
 from peers.wait import wait_until_async
+from support.turns.mcp import UNSOUND, call, context, opened
 
 from toolkits import ToolError
 from toolkits.mcp import MCPServer

@@ -3,9 +3,9 @@
 import asyncio
 import json
 
-from mcp_turn import Tokens, call, context, opened, personal
 from peers.mcp_servers import Calls, EverythingServer
-from stage import FakeProvider
+from support.stage import FakeProvider
+from support.turns.mcp import Tokens, call, context, opened, personal
 
 from toolkits.mcp import MCPServer
 

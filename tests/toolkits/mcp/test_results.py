@@ -3,7 +3,7 @@
 import sys
 
 import pytest
-from mcp_turn import UNSOUND, call, context, opened
+from support.turns.mcp import UNSOUND, call, context, opened
 
 from toolkits import ToolError
 from toolkits.mcp import MCPServer

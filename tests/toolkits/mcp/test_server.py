@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mcp_turn import Tokens, call, context, opened, personal
 from peers.mcp_servers import Calls
-from stage import FakeProvider
+from support.stage import FakeProvider
+from support.turns.mcp import Tokens, call, context, opened, personal
 
 from oauth import ConsentRequiredError, SettingError
 from toolkits import ToolError

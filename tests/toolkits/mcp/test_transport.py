@@ -6,13 +6,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from mcp_turn import Tokens, call, context, opened, personal
 from peers.mcp_servers import Calls, telling_app
 from peers.serving import ThreadServer
 from peers.wait import wait_until_async
 from starlette.responses import Response
 from starlette.types import Message as ASGIMessage
 from starlette.types import Receive, Scope, Send
+from support.turns.mcp import Tokens, call, context, opened, personal
 
 from toolkits import ToolError
 from toolkits.mcp import MCPServer

@@ -8,12 +8,12 @@ from typing import Any
 
 import ormsgpack
 import pytest
-from engine_agents import model
 from langchain_core.messages import AIMessage
 from langgraph.graph import END, START, MessagesState, StateGraph
 from peers.aimock import Aimock, calls_tool, says
 from pydantic import BaseModel
-from stage import Stage, stage, stage_timings
+from support.agents.engines import model
+from support.stage import Stage, stage, stage_timings
 
 from gateway import Agent
 from toolkits import Toolkit, tool

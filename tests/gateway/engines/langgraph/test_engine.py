@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import pytest
-from engine_agents import Errand, graph_with_subgraph
 from langgraph.graph import END, START, StateGraph
 from peers.aimock import Aimock
-from stage import FakeProvider, stage
+from support.agents.engines import Errand, graph_with_subgraph
+from support.stage import FakeProvider, stage
 
 from gateway import Agent, Gateway, SettingError
 

@@ -3,9 +3,9 @@
 import asyncio
 from pathlib import Path
 
-from engine_agents import native, tool_results
 from peers.aimock import Aimock, calls_tool, says
-from stage import FakeProvider, stage
+from support.agents.engines import native, tool_results
+from support.stage import FakeProvider, stage
 
 from gateway import Agent
 

@@ -7,13 +7,13 @@ from email.message import EmailMessage
 from typing import Any
 
 import httpx
-from consent_page import authorization_code
 from peers import seed
 from peers.emulate.server import Emulate
 
 from gateway import Conversation, Identity, Message, TurnContext
 from oauth import Token
 from oauth.google import GoogleAuth
+from support.consent.pages import authorization_code
 from toolkits import Toolkit
 
 CALLBACK = "https://bot.test/oauth/google/callback"

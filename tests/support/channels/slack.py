@@ -4,13 +4,13 @@ import json
 from typing import Any
 
 import pytest
-from interfaces_run import Running
 from peers import seed
 from peers.emulate.server import Emulate
 from peers.wait import wait_until_async
 from peers.webhooks import slack_events as events
 
 from interfaces.slack import Slack
+from support.channels.running import Running
 
 BOT = f"<@{seed.SLACK_BOT_USER_ID}>"
 

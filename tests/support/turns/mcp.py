@@ -8,9 +8,9 @@ from typing import Any
 
 from peers.mcp_servers import Calls, telling_app
 from peers.serving import ThreadServer
-from stage import FakeProvider
 
 from oauth import ConsentRequiredError, Identity
+from support.stage import FakeProvider
 from toolkits import Conversation, Message, TurnContext
 from toolkits.mcp import MCPServer
 

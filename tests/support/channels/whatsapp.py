@@ -3,7 +3,6 @@
 from typing import Any
 
 import pytest
-from interfaces_run import URL, Running
 from peers import seed
 from peers.emulate.control import Call
 from peers.emulate.server import Emulate
@@ -11,6 +10,7 @@ from peers.wait import wait_until_async
 from peers.webhooks import twilio_webhook as webhook
 
 from interfaces.whatsapp import WhatsApp
+from support.channels.running import URL, Running
 
 PATH = "/whatsapp/webhook"
 MESSAGES = f"/2010-04-01/Accounts/{seed.TWILIO_ACCOUNT_SID}/Messages.json"

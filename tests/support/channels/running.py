@@ -12,12 +12,12 @@ import pytest
 from peers.wait import wait_until_async
 from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse, TextPart, UserPromptPart
 from pydantic_ai.models.function import AgentInfo, FunctionModel
-from stage import IMPATIENT
 
 from gateway import Agent, Gateway
 from gateway.channels.interface import Interface
 from gateway.testing import make_migrated
 from oauth import Keyring
+from support.stage import IMPATIENT
 
 URL = "http://127.0.0.1:8000"
 

@@ -5,9 +5,9 @@ from contextlib import asynccontextmanager
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
-from stage import FakeProvider, Stage
 
 from gateway import TurnContext
+from support.stage import FakeProvider, Stage
 from toolkits import Toolkit, tool
 
 

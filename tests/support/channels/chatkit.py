@@ -12,13 +12,13 @@ from chatkit.types import Page, ThreadItem, ThreadStreamEvent
 from peers.serving import ThreadServer
 from pydantic import TypeAdapter
 from pydantic_ai.models.function import FunctionModel
-from stage import obey
 from starlette.applications import Starlette
 from starlette.requests import Request
 
 from gateway import Agent, Gateway
 from interfaces.chatkit import ChatKit, Person
 from oauth import Keyring
+from support.stage import obey
 
 EVENT: TypeAdapter[Any] = TypeAdapter(ThreadStreamEvent)
 ITEMS: TypeAdapter[Any] = TypeAdapter(Page[ThreadItem])

@@ -2,8 +2,9 @@
 
 import json
 
-from interfaces_run import Running
 from peers.wait import wait_until_async
+
+from support.channels.running import Running
 
 LOCAL = {"host": "127.0.0.1:8000"}
 

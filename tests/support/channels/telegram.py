@@ -3,13 +3,13 @@
 from typing import Any
 
 import pytest
-from interfaces_run import Running
 from peers import seed
 from peers.telegram import updates
 from peers.telegram.server import TelegramServer
 from peers.wait import wait_until_async
 
 from interfaces.telegram import Telegram
+from support.channels.running import Running
 
 ALICE = seed.ALICE.telegram_id
 GROUP = updates.GROUP["id"]

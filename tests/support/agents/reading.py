@@ -6,9 +6,9 @@ from typing import Any
 
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart
 from pydantic_ai.models.function import AgentInfo, FunctionModel
-from stage import texts_told
 
 from gateway import Agent
+from support.stage import texts_told
 
 
 @dataclass

@@ -1,0 +1,1 @@
+"""Run one channel in a gateway, for the tests of channels."""

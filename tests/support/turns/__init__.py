@@ -1,0 +1,1 @@
+"""Turns without a gateway, for the tests of toolkits."""
