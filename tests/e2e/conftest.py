@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from e2e.people import CHANNELS, ChannelPerson
-from e2e.served import Served
+from e2e.served import AGENTS, Served
 from peers import seed
 from peers.emulate.server import Emulate
 from peers.telegram.server import TelegramServer
@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, sync_playwright
 Serve = Callable[..., Served]
 
 CHROMIUM = Path("/usr/bin/chromium")
-ECHO_MAIL = Path(__file__).with_name("echo_mail.py")
+ECHO_MAIL = AGENTS / "echo_mail.py"
 
 
 @pytest.fixture

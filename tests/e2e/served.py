@@ -22,6 +22,7 @@ from oauth import Keyring
 START_TIMEOUT = 60.0  # seconds
 WORKER_STARTED = "Understudy answers the messages of"  # what a worker logs
 ROOT = Path(__file__).parents[2]
+AGENTS = Path(__file__).with_name("agents")
 
 
 class Served:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from e2e.conftest import Serve
 from e2e.people import ChannelPerson
+from e2e.served import AGENTS
 from peers.emulate.server import Emulate
 from peers.serving import ThreadServer
 from peers.telegram.server import TelegramServer
@@ -16,7 +17,7 @@ from playwright.sync_api import Browser, expect
 
 from gateway.configuration.loader import load_gateway
 
-FLOW = Path(__file__).with_name("phased.py")
+FLOW = AGENTS / "phased.py"
 HISTORY = [("user", "tell me"), ("assistant", "<<tell me>>")]
 
 

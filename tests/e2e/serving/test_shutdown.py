@@ -4,12 +4,13 @@ from pathlib import Path
 
 import pytest
 from e2e.conftest import Serve
+from e2e.served import AGENTS
 from peers.telegram import updates
 from peers.telegram.server import TelegramServer
 from peers.wait import wait_until
 
-SLOW_TOOL = Path(__file__).with_name("slow_tool.py")
-STUBBORN_TOOL = Path(__file__).with_name("stubborn_tool.py")
+SLOW_TOOL = AGENTS / "slow_tool.py"
+STUBBORN_TOOL = AGENTS / "stubborn_tool.py"
 
 
 @pytest.mark.parametrize("tool", [SLOW_TOOL, STUBBORN_TOOL], ids=["blocks its thread", "swallows its cancellation"])

@@ -2,17 +2,17 @@
 
 import os
 import signal
-from pathlib import Path
 
 import pytest
 from e2e.conftest import Serve
+from e2e.served import AGENTS
 from peers import seed
 from peers.postgres import PostgresServer
 from peers.telegram import updates
 from peers.telegram.server import TelegramServer
 from peers.wait import wait_until
 
-HELD_MODEL = Path(__file__).with_name("held_model.py")
+HELD_MODEL = AGENTS / "held_model.py"
 ALICE = seed.ALICE.telegram_id
 
 
