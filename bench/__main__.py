@@ -9,14 +9,14 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench.accepting import measure_accepting
-from bench.answering import measure_answering
-from bench.copies import measure_copies
-from bench.google import measure_services
-from bench.growth import measure_growth
-from bench.scaling import measure_scaling
-from bench.turns import measure_turns
-from bench.waiting import measure_waiting
+from bench.measurements.accepting import measure_accepting
+from bench.measurements.answering import measure_answering
+from bench.measurements.copies import measure_copies
+from bench.measurements.growth import measure_growth
+from bench.measurements.scaling import measure_scaling
+from bench.measurements.services import measure_services
+from bench.measurements.turns import measure_turns
+from bench.measurements.waiting import measure_waiting
 
 RESULTS = Path("bench/results.json")
 

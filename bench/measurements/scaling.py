@@ -3,11 +3,11 @@ import statistics
 from contextlib import ExitStack
 from typing import NamedTuple
 
-from bench.events import telegram_request
-from bench.load import load
-from bench.measure import Row, processor_seconds
-from bench.platform_stub import PlatformStub
-from bench.servers import another_database, postgres, served, working
+from bench.harness.events import telegram_request
+from bench.harness.load import load
+from bench.harness.measure import Row, processor_seconds
+from bench.harness.platform_stub import PlatformStub
+from bench.harness.servers import another_database, postgres, served, working
 
 WORKERS = (1, 2, 4)
 IDLE = 20.0  # seconds

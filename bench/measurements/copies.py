@@ -2,8 +2,8 @@ import copy
 import gc
 import tracemalloc
 
-from bench.agents import agent
-from bench.measure import Row, side_by_side
+from bench.harness.agents import agent
+from bench.harness.measure import Row, side_by_side
 
 COPIES = 2000
 

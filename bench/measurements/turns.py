@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 from pydantic_ai import Agent as PydanticAgent
 from pydantic_ai import FunctionToolset, RunContext
 
-from bench.agents import TOOLS_EACH, agent
-from bench.measure import Row, side_by_side_async
+from bench.harness.agents import TOOLS_EACH, agent
+from bench.harness.measure import Row, side_by_side_async
 from gateway import Conversation, Identity, Message, TurnContext
 from gateway.engines.pydantic_ai import PydanticAIEngine
 from gateway.runs.anonymous import NoCredentials

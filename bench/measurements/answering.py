@@ -5,12 +5,12 @@ import time
 from pydantic_ai import Agent as PydanticAgent
 from pydantic_ai.messages import ModelMessage
 
-from bench import bot
-from bench.events import telegram_request
-from bench.load import load
-from bench.measure import Row
-from bench.platform_stub import PlatformStub
-from bench.servers import postgres, served
+from bench.harness import bot
+from bench.harness.events import telegram_request
+from bench.harness.load import load
+from bench.harness.measure import Row
+from bench.harness.platform_stub import PlatformStub
+from bench.harness.servers import postgres, served
 
 MESSAGES = 600
 CONVERSATIONS = 100

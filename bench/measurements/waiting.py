@@ -11,10 +11,10 @@ from typing import Any
 from pydantic_ai import Agent as PydanticAgent
 from pydantic_ai.models.function import FunctionModel
 
-from bench.agents import agent
-from bench.channel import BenchChannel
-from bench.measure import Row
-from bench.turns import toolset
+from bench.harness.agents import agent
+from bench.harness.channel import BenchChannel
+from bench.harness.measure import Row
+from bench.measurements.turns import toolset
 from gateway import Gateway
 
 TURNS = 1000
@@ -33,7 +33,9 @@ def measure_waiting() -> list[Row]:
 
 
 def _run(name: str) -> float:
-    ended = subprocess.run([sys.executable, "-m", "bench.waiting", name], capture_output=True, text=True, check=True)
+    ended = subprocess.run(
+        [sys.executable, "-m", "bench.measurements.waiting", name], capture_output=True, text=True, check=True
+    )
     return float(json.loads(ended.stdout))
 
 

@@ -1,11 +1,11 @@
 import asyncio
 import statistics
 
-from bench.events import slack_requests
-from bench.load import Took, load
-from bench.measure import Row
-from bench.platform_stub import PlatformStub
-from bench.servers import bare, served
+from bench.harness.events import slack_requests
+from bench.harness.load import Took, load
+from bench.harness.measure import Row
+from bench.harness.platform_stub import PlatformStub
+from bench.harness.servers import bare, served
 
 ROUNDS = 5
 SENDERS = {1: 100, 32: 1000, 256: 1500}  # and how many events they send in a round

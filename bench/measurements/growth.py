@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import text
 
-from bench.channel import BenchChannel
-from bench.measure import Row
-from bench.servers import another_database, postgres
+from bench.harness.channel import BenchChannel
+from bench.harness.measure import Row
+from bench.harness.servers import another_database, postgres
 from gateway.inbox.embedded import EmbeddedDispatcher
 from gateway.inbox.inbox import Inbox
 from gateway.storage.connect import connect

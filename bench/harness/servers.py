@@ -18,7 +18,7 @@ import psycopg
 from psycopg import sql
 from sqlalchemy.engine import make_url
 
-from bench.events import BOT_TOKEN, SIGNING_SECRET, WEBHOOK_SECRET
+from bench.harness.events import BOT_TOKEN, SIGNING_SECRET, WEBHOOK_SECRET
 
 COMMAND = Path(sys.executable).with_name("understudy")
 BOT = Path(__file__).with_name("bot.py")
@@ -29,7 +29,7 @@ START_TIMEOUT = 60  # seconds
 def bare() -> Iterator[str]:
     """The bare route; gives its address."""
     port = _free_port()
-    with _running([sys.executable, "-m", "bench.bare", str(port)], {}):
+    with _running([sys.executable, "-m", "bench.harness.bare", str(port)], {}):
         yield _ready(f"http://127.0.0.1:{port}", "/slack/events")
 
 

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from bench.events import SIGNING_SECRET
+from bench.harness.events import SIGNING_SECRET
 
 verifier = SignatureVerifier(SIGNING_SECRET)
 

@@ -1,7 +1,7 @@
 from google.oauth2.credentials import Credentials
 from googleapiclient.discovery import build
 
-from bench.measure import Row, side_by_side
+from bench.harness.measure import Row, side_by_side
 from toolkits.google.service import build_service
 
 

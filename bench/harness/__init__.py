@@ -1,0 +1,1 @@
+"""What the measurements use: the servers that are measured, the load on them, and their stand-ins."""
