@@ -1,6 +1,6 @@
-"""A WhatsApp bot for each person's own mail. README.md beside this file says how to set it up.
+"""A WhatsApp bot that helps each person with their own Gmail. README.md in this folder explains the setup.
 
-understudy serve cookbook/whatsapp/gmail_agent.py
+Run it with `understudy serve cookbook/whatsapp/gmail_agent.py`.
 """
 
 from gateway import Agent, Gateway
