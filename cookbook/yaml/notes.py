@@ -1,4 +1,4 @@
-"""Notes in a file of each person's own: the namespace is that of who asks."""
+"""A toolkit that keeps each person's notes in a file of their own."""
 
 import re
 from pathlib import Path
@@ -7,11 +7,11 @@ from toolkits import Toolkit, tool
 
 
 class Notes(Toolkit):
-    """Keeps notes.
+    """Keeps one file of notes for each namespace.
 
     Args:
-        directory: where the files are.
-        namespace: whose notes they are.
+        directory: the folder of the files.
+        namespace: the name of the file, without .txt. gateway.yaml makes it up of the ids of the person who asks.
     """
 
     private = True
@@ -27,7 +27,7 @@ class Notes(Toolkit):
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a", encoding="utf-8") as file:
             file.write(f"{' '.join(text.split())}\n")
-        return "It is kept."
+        return "The note is kept."
 
     @tool(read_only=True)
     def list_notes(self) -> list[str]:
@@ -37,5 +37,5 @@ class Notes(Toolkit):
 
     def _path(self) -> Path:
         if not re.fullmatch(r"[\w+-]+", self.namespace):
-            raise ValueError(f"{self.namespace!r} is no name for a file")
+            raise ValueError(f"the namespace {self.namespace!r} cannot be the name of a file")
         return Path(self.directory) / f"{self.namespace}.txt"
