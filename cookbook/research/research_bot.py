@@ -1,6 +1,6 @@
-"""A flow: three agents think in phases, and one answers. README.md beside this file says how to set it up.
+"""A flow that plans, researches in parallel, and writes an answer. README.md in this folder explains the setup.
 
-understudy serve cookbook/research/research_bot.py
+Run it with `understudy serve cookbook/research/research_bot.py`.
 """
 
 import asyncio
@@ -9,7 +9,7 @@ from gateway import Agent, Gateway, Message, phase
 from interfaces.slack import Slack
 
 planner = Agent(
-    instructions="Name three questions that lead to an answer, one a line, and nothing else.",
+    instructions="Name three questions that lead to an answer, one per line, and nothing else.",
     name="planner",
 )
 researcher = Agent(
@@ -17,7 +17,7 @@ researcher = Agent(
     name="researcher",
 )
 writer = Agent(
-    instructions="Answer in two short paragraphs, from what was found out alone.",
+    instructions="Answer in two short paragraphs. Use only what was found out.",
     name="writer",
 )
 
