@@ -1,6 +1,6 @@
-"""A flow in which an agent of each engine has its say. README.md beside this file says how to set it up.
+"""A flow that asks one agent on each engine. README.md in this folder explains the setup.
 
-understudy serve cookbook/engines/three_engines.py
+Run it with `understudy serve cookbook/engines/three_engines.py`.
 """
 
 import asyncio
@@ -20,6 +20,6 @@ async def compare(message: Message) -> str:
     return "\n".join(f"- **{agent.name}**: {answer}" for agent, answer in zip(agents, answers, strict=True))
 
 
-# The flow names its agents in a list, so the gateway is told which they are.
+# The gateway finds agents that a flow names itself, but not those in a list: `members` names them.
 flow = Agent(compare, members=agents, name="Three engines", description="I ask three agents at once.")
 gateway = Gateway(flow, [Slack()])
