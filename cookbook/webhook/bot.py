@@ -1,6 +1,6 @@
-"""An agent behind a host application of one's own. README.md beside this file says how to set it up.
+"""An agent behind your own host application. README.md in this folder explains the setup.
 
-understudy serve cookbook/webhook/bot.py
+Run it with `understudy serve cookbook/webhook/bot.py`.
 """
 
 from understudy_webhook import Webhook

@@ -1,6 +1,6 @@
-"""A host application: posts each line that is typed as a message of Alice's, and prints what the agent says to her.
+"""A host application: it posts each line that you type as a message of Alice's, and prints what the agent says to her.
 
-python cookbook/webhook/host.py
+Run it with `python cookbook/webhook/host.py`.
 """
 
 import contextlib
