@@ -111,7 +111,7 @@ class _Builder:
         for index, each in enumerate(self._config.routes):
             place = self._document.written(("routes", index))
             if not self._is_named("agents", each.agent):
-                self._document.note((*place, "agent"), f"There is no agent {each.agent!r}.")
+                self._document.note((*place, "agent"), self._no_agent(each.agent))
             agent = agents.get(each.agent) or _NOBODY
             route = self._try(place, partial(Route, agent, each.channel, each.workspace, each.command))
             if route is None:
@@ -143,7 +143,7 @@ class _Builder:
         config = self._config.agents.get(name)
         if config is None:
             if not self._is_named("agents", name):
-                self._document.note(place, f"There is no agent {name!r}.")
+                self._document.note(place, self._no_agent(name))
             return None
         if name in self._making:
             self._document.note(
@@ -182,7 +182,7 @@ class _Builder:
             if more := [key for key in config.model_fields_set if key != "use"]:
                 self._document.note(
                     (*place, sorted(more)[0]),
-                    f"{config.use} is an Agent in Python: set this there, and remove it here.",
+                    f"{config.use} is an Agent that is made in Python: set this there, and remove it here.",
                 )
             return native
         if not self._document.is_sound(place):
@@ -226,14 +226,14 @@ class _Builder:
         return self._make(place, cls, arguments) if cls is not None else None
 
     def _make(self, place: Place, cls: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
-        """An object of a class; notes arguments that it does not take, or not so."""
+        """Make an object of a class. Arguments that are unknown, missing or of another type are noted as mistakes."""
         parameters = Parameters(cls)
         unknown, missing = parameters.unknown(arguments), parameters.missing(arguments)
         for name in unknown:
             known = ", ".join(parameters.names) or "none"
             self._document.note((*place, name, KEY), f"{cls.__name__} takes no argument {name!r}, only: {known}.")
         if missing and not unknown:  # else it is one of those, most likely
-            self._document.note(place, f"{cls.__name__} needs {', '.join(missing)}.")
+            self._document.note(place, f"{cls.__name__} needs {', '.join(missing)}: add what is missing.")
         given = {name: self._converted((*place, name), parameters, value) for name, value in arguments.items()}
         if not self._document.is_sound(place):
             return None
@@ -252,6 +252,10 @@ class _Builder:
         """Return whether a section has something of this name, even with mistakes in it."""
         named = [(section, each) for each in getattr(self._config, section)]
         return (section, name) in [*named, *self._document.left_out] or (section,) in self._document.left_out
+
+    def _no_agent(self, name: str) -> str:
+        named = [*self._config.agents, *(place[1] for place in self._document.left_out if place[0] == "agents")]
+        return f"There is no agent {name!r}, only: {', '.join(map(str, named))}."
 
     def _try(self, place: Place, make: Callable[[], T]) -> T | None:
         try:
@@ -287,7 +291,7 @@ def _toolkit_class(use: str) -> type[Toolkit]:
         )
     found = installed[use].load() if use in installed else _imported(use)
     if not (inspect.isclass(found) and issubclass(found, Toolkit)):
-        raise SettingError(f"{use} is not a Toolkit class.")
+        raise SettingError(f"{use} is not a Toolkit class: give the path of a subclass of toolkits.Toolkit.")
     return found
 
 
@@ -299,6 +303,8 @@ def _imported(path: str) -> Any:
         raise SettingError(f"{path} cannot be imported: {error}.") from error
     if not name or not hasattr(module, name):
         raise SettingError(
-            f"{module_name} has no {name!r}." if name else f"{path!r} is not of the form package.module:Name."
+            f"The module {module_name} has no {name!r}: correct the name."
+            if name
+            else f"{path!r} is not of the form package.module:Name."
         )
     return getattr(module, name)

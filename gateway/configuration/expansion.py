@@ -128,6 +128,9 @@ def _in_request(text: OpenText) -> str:
             value = os.environ.get(part.name)
         value = part.default if value is None else value
         if value is None:
-            raise SettingError(f"${{{part.name}}} is used in {str(text)!r}, but this request has no such value.")
+            raise SettingError(
+                f"${{{part.name}}} is used in {str(text)!r}, but this request has no such value: give it a default, "
+                f"as in ${{{part.name}:default}}."
+            )
         parts.append(str(value))
     return "".join(parts)

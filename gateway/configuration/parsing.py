@@ -42,7 +42,9 @@ def _check_open(document: Document, value: Any, place: Place) -> None:
         if not (in_agent and (place[2] == "toolkits" or place[2:] == ("instructions",))) or place[-1] == "use":
             names = ", ".join(f"${{{name}}}" for name in value.names)
             document.note(
-                place, f"{names} is known in a request alone: use it in instructions or in the arguments of a toolkit."
+                place,
+                f"{names} has a value only in a request: use it in instructions or in the arguments of a toolkit, "
+                "which each request fills in.",
             )
     elif isinstance(value, Mapping):
         for key, item in value.items():
@@ -65,9 +67,9 @@ def note_error(document: Document, error: ErrorDetails, place: Place) -> None:
     """Note an error of pydantic's as a mistake at a place, in plain words."""
     kind, (*_, name) = error["type"], ("the file", *document.near(place))
     if kind == "extra_forbidden":
-        document.note((*place, KEY), f"{place[-1]!r} is not a known key here.")
+        document.note((*place, KEY), f"{place[-1]!r} is not a known key here: correct or remove it.")
     elif kind == "missing":
-        document.note(place, f"{place[-1]!r} is missing here.")
+        document.note(place, f"{place[-1]!r} is missing here: add it.")
     elif kind in ("model_type", "model_attributes_type", "dict_type"):
         document.note(place, f"{name}: Input should be keys with values, like `key: value`.")
     elif kind == "string_type" and not isinstance(error["input"], (dict, list, NoneType)):

@@ -123,7 +123,7 @@ def read(path: Path) -> Document:
     except OSError as error:
         raise SettingError(f"{path} cannot be read: {error.strerror}.") from None
     except UnicodeDecodeError:
-        raise SettingError(f"{path} is not encoded in UTF-8.") from None
+        raise SettingError(f"{path} is not encoded in UTF-8: save it in that encoding.") from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f":{mark.line + 1}:{mark.column + 1}" if mark is not None else ""
@@ -157,7 +157,8 @@ class _Reader:
         try:
             return self._construct(node)
         except (yaml.YAMLError, ValueError):
-            self._document.note(place, f"{node.value!r} is not a valid {node.tag}.")
+            kind = node.tag.removeprefix("tag:yaml.org,2002:")
+            self._document.note(place, f"{node.value!r} is not a valid {kind}: correct it, or put a string in quotes.")
             return None
 
     def _mapping(self, node: yaml.MappingNode, place: Place) -> dict[str, Any]:

@@ -8,9 +8,12 @@ from gateway.configuration import load
 
 BROKEN = {
     "no YAML": ("agents: [", "this is not YAML"),
-    "nothing": ("", "1:1: 'agents' is missing here."),
-    "an unknown key": ("agents: {a: {}}\nagent: x", "2:1: 'agent' is not a known key here."),
-    "an unknown key inside": ("agents:\n  a:\n    modell: x", "3:5: 'modell' is not a known key here."),
+    "nothing": ("", "1:1: 'agents' is missing here: add it."),
+    "an unknown key": ("agents: {a: {}}\nagent: x", "2:1: 'agent' is not a known key here: correct or remove it."),
+    "an unknown key inside": (
+        "agents:\n  a:\n    modell: x",
+        "3:5: 'modell' is not a known key here: correct or remove it.",
+    ),
     "a wrong type": ("agents:\n  a:\n    members: 3", "3:14: members: Input should be a valid list."),
     "a number that is none": (
         "agents: {a: {}}\nsessions:\n  tokens: many",
@@ -65,19 +68,22 @@ BROKEN = {
     ),
     "a request's name where none is": (
         "agents: {a: {model: 'x:${USER_ID}'}}",
-        "1:21: ${USER_ID} is known in a request",
+        "1:21: ${USER_ID} has a value only in a request",
     ),
     "an unknown toolkit": ("agents: {a: {toolkits: [mail]}}", "1:25: There is no toolkit 'mail', only calendar,"),
-    "no toolkit": ("agents: {a: {toolkits: ['MYKITS:NoToolkit']}}", "is not a Toolkit class."),
+    "no toolkit": (
+        "agents: {a: {toolkits: ['MYKITS:NoToolkit']}}",
+        "is not a Toolkit class: give the path of a subclass",
+    ),
     "nothing to import": ("agents: {a: {use: 'nowhere_at_all:x'}}", "1:19: nowhere_at_all:x cannot be imported"),
-    "no such name": ("agents: {a: {use: 'MYKITS:nothing'}}", "has no 'nothing'."),
+    "no such name": ("agents: {a: {use: 'MYKITS:nothing'}}", "has no 'nothing': correct the name."),
     "an argument that is not taken": (
         "agents:\n  a:\n    toolkits:\n      - use: MYKITS:Notes\n        namespace: x\n        color: red",
         "6:9: Notes takes no argument 'color', only: namespace, tags, store.",
     ),
     "one that is missing": (
         "agents: {a: {toolkits: ['MYKITS:Notes']}}",
-        "1:25: Notes needs namespace.",
+        "1:25: Notes needs namespace: add what is missing.",
     ),
     "an argument of the wrong type": (
         "agents:\n  a:\n    toolkits:\n      - use: MYKITS:Typed\n        limit: many",
@@ -91,12 +97,12 @@ BROKEN = {
         "agents:\n  a:\n    toolkits:\n      - use: MYKITS:Typed\n        limit: 3\n        hours: {mon: [9, noon]}",
         "6:26: 1: Input should be a valid integer",
     ),
-    "a member that is not there": ("agents: {a: {members: [b]}}", "1:24: There is no agent 'b'."),
+    "a member that is not there": ("agents: {a: {members: [b]}}", "1:24: There is no agent 'b', only: a."),
     "agents that ask each other": (
         "agents: {a: {members: [b]}, b: {members: [a]}}",
         "The agent 'a' would ask itself, through a, b",
     ),
-    "a route to nobody": ("agents: {a: {}}\nroutes: [{agent: b}]", "2:18: There is no agent 'b'."),
+    "a route to nobody": ("agents: {a: {}}\nroutes: [{agent: b}]", "2:18: There is no agent 'b', only: a."),
     "two agents for one route": (
         "agents: {a: {}, b: {}}\nroutes:\n- {agent: a}\n- {agent: a, command: x}\n- {agent: b, command: /X}",
         "5:3: Another route matches the same messages: remove one, as only one agent can answer.",
@@ -121,7 +127,8 @@ BROKEN = {
     ),
     "a provider of which too little is said": (
         "agents: {a: {mcp_servers: [{server: 'https://x.test', auth: acme}]}}\nproviders: {acme: {label: Acme}}",
-        "2:19: OAuth2Provider needs authorization_endpoint, token_endpoint, account_endpoint, account_field.",
+        "2:19: OAuth2Provider needs authorization_endpoint, token_endpoint, account_endpoint, account_field: "
+        "add what is missing.",
     ),
     "a channel's argument": ("agents: {a: {}}\ninterfaces:\n  web: {color: red}", "3:9: Web takes no argument 'color'"),
     "an Agent with more": ("agents:\n  a:\n    use: MYKITS:helper\n    model: x", "4:12: "),
