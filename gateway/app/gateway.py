@@ -2,6 +2,7 @@
 
 import logging
 import secrets
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
@@ -99,7 +100,10 @@ class Gateway:
             "audit_content": audit_content,
         }
         if unknown := settings.keys() - GatewaySettings.model_fields:
-            raise SettingError(f"Gateway(settings=…) knows no {', '.join(sorted(unknown))}: docs/settings.md has them.")
+            raise SettingError(
+                f"Gateway(settings=…) does not know {', '.join(sorted(unknown))}: it takes the settings of "
+                "docs/settings.md that start with UNDERSTUDY_, in lower case and without this prefix."
+            )
         known = GatewaySettings(**{**settings, **{name: value for name, value in given.items() if value is not None}})
         self.agent = agent if isinstance(agent, Agent) else Agent(agent)
         self._router = Router(self.agent, routes)
@@ -107,7 +111,9 @@ class Gateway:
         self.base_url = known.base_url
         self.interfaces = {interface.channel: interface for interface in interfaces}
         if len(self.interfaces) < len(interfaces):
-            raise SettingError("Gateway(interfaces=…) has two of one channel: give it one of each.")
+            channels = Counter(interface.channel for interface in interfaces)
+            twice = ", ".join(channel for channel, number in channels.items() if number > 1)
+            raise SettingError(f"Gateway(interfaces=…) has more than one interface for {twice}: keep one of them.")
         self._request_values = request_values
         self._setup = Setup(self._router, self.interfaces, known, request_values, max_concurrent_turns, timings)
         self._check_agents()
@@ -168,8 +174,8 @@ class Gateway:
         """
         if not self._database.shared:
             raise SettingError(
-                f"{origin_clause('a SQLite file')}, which one process uses: `understudy serve` plays its messages. "
-                "Workers need PostgreSQL: set UNDERSTUDY_DATABASE_URL to an address like postgresql://user:password@host/understudy."
+                f"{origin_clause('a SQLite file')}, which only one process can use: `understudy serve` answers its "
+                "messages. Workers need PostgreSQL: set UNDERSTUDY_DATABASE_URL to an address like postgresql://user:password@host/understudy."
             )
         self.host.takes_events = False
         async with self._running(plays=True):

@@ -28,7 +28,7 @@ class ChannelHost:
         if self._parts.keyring is None:
             raise SettingError(
                 "UNDERSTUDY_SECRET_KEY is not set. It encrypts the tokens of the workspaces that install the app: "
-                "make one with `understudy keys new`."
+                "make a key with `understudy keys new`."
             )
         return InstallationStore(self._database, self._parts.keyring)
 
@@ -63,7 +63,7 @@ class ChannelHost:
 
     async def sign_in_link(self, identity: Identity, name: str, provider: str) -> str:
         if self._parts.oauth is None:
-            raise SettingError("No toolkit of the agent needs an account.")
+            raise SettingError(f"There is no sign-in link for {provider!r}: no toolkit of the agent needs an account.")
         return await self._parts.oauth.authorization_url(identity, provider, name)
 
 

@@ -194,7 +194,7 @@ class Parts:
     @cached_property
     def timers(self) -> Timers:
         due = DueWork(self.backend.database, self.inbox, self.outbox)
-        timers = [Timer("the look for messages and deliveries that are due", self._timings.due_interval, due.resume)]
+        timers = [Timer("the search for messages and deliveries that are due", self._timings.due_interval, due.resume)]
         if self._settings.keep_days is not None:
             retention = Retention(self.backend.database, timedelta(days=self._settings.keep_days))
             timers.append(Timer("the removal of old rows", self._timings.removal_interval, retention.remove))
@@ -220,8 +220,8 @@ class Parts:
         users = " and ".join(sorted({type(owner).__name__ for owner in owners}))
         if self.keyring is None:
             raise SettingError(
-                f"UNDERSTUDY_SECRET_KEY is not set. It encrypts the tokens that {users} needs: "
-                "make one with `understudy keys new`."
+                f"UNDERSTUDY_SECRET_KEY is not set. It encrypts the tokens of people's accounts for {users}: "
+                "make a key with `understudy keys new`."
             )
         if self._settings.base_url is None:
             raise SettingError(

@@ -84,7 +84,7 @@ async def _abandoning_tasks(main: Coroutine[Any, Any, None]) -> None:
     if late:
         late = (await asyncio.wait(late, timeout=LEFTOVER_GRACE))[1]
     if late:
-        _exit_now(f"{len(late)} tasks swallow their cancellation and are left behind")
+        _exit_now(f"{len(late)} tasks swallow their cancellation and are left behind at the exit")
 
 
 def _abandon_threads() -> None:
@@ -94,7 +94,7 @@ def _abandon_threads() -> None:
         if thread.name.startswith((TOOL_THREAD_NAME, THREAD_NAME)):
             thread.join(max(deadline - time.monotonic(), 0))
             if thread.is_alive():
-                _exit_now("a tool still runs in a thread and is left behind")
+                _exit_now("a tool still runs in a thread and is left behind at the exit")
 
 
 def _exit_now(why: str) -> None:
@@ -110,7 +110,9 @@ def _listen(host: str, port: int) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
     except OSError as error:
-        raise SettingError(f"--host {host} --port {port} cannot be listened on: {error.strerror}.") from None
+        raise SettingError(
+            f"The gateway cannot listen on --host {host} --port {port}: {error.strerror}. Choose another host or port."
+        ) from None
     return listener
 
 

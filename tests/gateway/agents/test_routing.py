@@ -77,7 +77,7 @@ def test_an_impossible_command_is_refused(command: str, reason: str) -> None:
 
 
 def test_an_unknown_setting_is_named(tmp_path: Path) -> None:
-    with pytest.raises(SettingError, match="knows no session_token:"):
+    with pytest.raises(SettingError, match="does not know session_token:"):
         stage(tmp_path, settings={"session_token": 500})
 
 
