@@ -1,4 +1,4 @@
-"""`understudy check`: the hunt for leaks."""
+"""`understudy check`: the leak check."""
 
 import typer
 
@@ -7,9 +7,9 @@ from gateway.cli.options import Target
 
 
 def check(target: Target) -> None:
-    """Hunt for leaks between people: call every tool, with made-up arguments and without a network.
+    """Look for leaks between people: call every tool, with made-up arguments and without a network.
 
-    The exit status is 0 if no leak was found, 1 if there are leaks, and 2 if there was nothing to call.
+    The exit status is 0 if no leak was found, 1 if there are leaks, and 2 if no tool could be called.
     """
     from gateway.check.blocking import hunt_and_wait, leave
     from gateway.configuration.loader import load_target

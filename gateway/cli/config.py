@@ -36,7 +36,7 @@ def check(path: ConfigFile) -> None:
 
 @app.command()
 def show(path: ConfigFile) -> None:
-    """Print a file as it is understood. Secrets and values from the environment are masked."""
+    """Print a file as the gateway reads it, with secrets and values from the environment masked."""
     import yaml
 
     from gateway.configuration.parsing import parse

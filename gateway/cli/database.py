@@ -29,7 +29,7 @@ def copy(
     target: Annotated[
         str,
         typer.Argument(
-            help="The address to copy to, for example postgresql://user:password@host/name. It has to be empty."
+            help="The address of an empty database to copy to, for example postgresql://user:password@host/name."
         ),
     ],
 ) -> None:

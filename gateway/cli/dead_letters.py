@@ -14,7 +14,7 @@ from oauth import SettingError
 
 app = typer.Typer(no_args_is_help=True, help="List, retry or drop messages and deliveries that failed for good.")
 
-Names = Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Ids or references.")]
+Names = Annotated[list[str] | None, typer.Argument(metavar="ID", help="Ids or references.")]
 Every = Annotated[bool, typer.Option("--all", help="All dead letters.")]
 
 
@@ -26,7 +26,7 @@ def list_newest(limit: Limit = 100, as_json: AsJson = False) -> None:
 
 @app.command()
 def show(name: Annotated[str, typer.Argument(metavar="ID", help="An id or a reference.")]) -> None:
-    """Show everything that is stored of a dead letter, including what the person wrote."""
+    """Show everything that is stored about a dead letter, including what the person wrote."""
     asyncio.run(_print_all_of(name))
 
 

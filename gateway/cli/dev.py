@@ -25,8 +25,8 @@ def dev(port: Port = 8000) -> None:
     database = os.environ.get("UNDERSTUDY_DATABASE_URL") or f"sqlite:///{DEV_DATABASE}"
     if not database.startswith("sqlite"):
         raise SettingError(
-            "UNDERSTUDY_DATABASE_URL names a PostgreSQL database, whose messages workers answer; `understudy dev` "
-            "answers them itself, to show them in the web chat. Unset it, or name a SQLite file."
+            "UNDERSTUDY_DATABASE_URL does not name a SQLite file, but `understudy dev` needs one, because it runs "
+            "without workers: unset it, or set it to an address like sqlite:///understudy.db."
         )
     model = os.environ.get("UNDERSTUDY_MODEL")
     toolkits: list[Toolkit] = [Gmail()] if GoogleAuth.configured() else []

@@ -20,7 +20,7 @@ def new() -> None:
 
 @app.command()
 def rotate() -> None:
-    """Encrypt everything anew with the first key of UNDERSTUDY_SECRET_KEY. The gateway may keep running."""
+    """Re-encrypt all encrypted data with the first key of UNDERSTUDY_SECRET_KEY. The gateway may keep running."""
     asyncio.run(_rotate())
 
 
@@ -29,11 +29,11 @@ async def _rotate() -> None:
         rotated, unreadable = await rotate_keys(database, read_keyring())
     if unreadable:
         raise SettingError(
-            f"{sum(rotated.values())} rows were encrypted anew, but no key in UNDERSTUDY_SECRET_KEY decrypts "
+            f"{sum(rotated.values())} rows were re-encrypted, but no key in UNDERSTUDY_SECRET_KEY decrypts "
             f"{unreadable} others: add the key that they were encrypted with, and run the command again."
         )
     say(
-        f"{sum(rotated.values())} rows were encrypted anew. "
+        f"{sum(rotated.values())} rows were re-encrypted. "
         "You can now remove all keys but the first from UNDERSTUDY_SECRET_KEY."
     )
 

@@ -28,7 +28,7 @@ OfTenant = Annotated[str | None, typer.Option(help="Only this Slack workspace, T
 OfUser = Annotated[str | None, typer.Option(help="Only the person with this id.")]
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object per line, with every field.")]
-Limit = Annotated[int, typer.Option(min=1, help="How many to list at most: the newest.")]
+Limit = Annotated[int, typer.Option(min=1, help="List at most this many: the newest.")]
 
 
 def in_utc(time: datetime | None) -> datetime | None:

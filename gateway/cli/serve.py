@@ -19,15 +19,15 @@ def serve(
     host: Annotated[str, typer.Option(help="The address to listen on.")] = LOOPBACK,
     port: Port = 8000,
 ) -> None:
-    """Serve a gateway: take the messages of its channels and, on SQLite, answer them."""
+    """Serve a gateway: accept the messages of its channels and, on SQLite, answer them."""
     configure_logging()
     from gateway.app.server import serve as serve_gateway
 
     gateway = _load(target)
     if "web" in gateway.interfaces:
         raise SettingError(
-            f"{target} has the web chat among its interfaces, which runs in `understudy dev` alone, as it asks nobody "
-            "for a password: take it out."
+            f"{target} has the web chat among its interfaces. The web chat runs only in `understudy dev`, because it "
+            "asks nobody for a password: remove it."
         )
 
     def announce() -> None:
@@ -43,7 +43,7 @@ def serve(
 
 
 def worker(target: Target) -> None:
-    """Answer the messages that `understudy serve` takes. Workers need PostgreSQL; any number may run, on any host."""
+    """Answer the messages that `understudy serve` accepts. Workers need PostgreSQL; any number may run, on any host."""
     configure_logging()
     from gateway.app.server import work
 
@@ -59,7 +59,9 @@ def send(
     text: Annotated[str, typer.Argument(help="The message, in markdown.")],
     at: Annotated[datetime | None, typer.Option(help="When to send it, in UTC. Default: now.")] = None,
     key: Annotated[str | None, typer.Option(help="Send only once: later sends with the same key do nothing.")] = None,
-    shared: Annotated[bool, typer.Option(help="Several people read this conversation, if it is a new one.")] = False,
+    shared: Annotated[
+        bool, typer.Option(help="Several people read the conversation; needed only if it is new.")
+    ] = False,
 ) -> None:
     """Send a message to a conversation, now or later. A running gateway or worker delivers it."""
     gateway, where = _load(target), Conversation(channel, tenant, conversation, shared)

@@ -76,7 +76,7 @@ async def test_a_rotation_that_is_killed_half_way_loses_nothing_and_is_ended_by_
         subprocess.run, [COMMAND, "keys", "rotate"], env=env, capture_output=True, text=True
     )
     assert ended.returncode == 0
-    assert f"{MANY - rotated} rows were encrypted anew" in ended.stderr
+    assert f"{MANY - rotated} rows were re-encrypted" in ended.stderr
     assert await opened_by(url, NEW) == MANY
     assert "SECRET-" not in ended.stdout + ended.stderr
 
@@ -104,7 +104,7 @@ async def test_everything_that_is_sealed_is_rotated_while_the_gateway_runs(
             monkeypatch.setenv(name, value)
         result = await asyncio.to_thread(CliRunner().invoke, app, ["keys", "rotate"])
         assert result.exception is None
-        assert f"{len(SEALED)} rows were encrypted anew" in result.output
+        assert f"{len(SEALED)} rows were re-encrypted" in result.output
         assert await scene.ask("alice", "call open_vault") == "SECRET-alice"
     last = stage(tmp_path, [vault], key=NEW, database=database_url, written=200)
     async with last.open():
