@@ -50,7 +50,7 @@ class Slack(Interface):
         client_secret: else SLACK_CLIENT_SECRET.
         own_workspaces: the ids of the workspaces whose admins are trusted with their members' e-mail addresses; else
             SLACK_OWN_WORKSPACES. A member who signs in with the Google account of that address needs no code. It takes
-            the scope `users:read.email`.
+            the scopes `users:read` and `users:read.email`.
         answer_in_joined_threads: whether every message of a thread in which the bot was mentioned before is for the
             bot, and not only those that mention it again.
 
