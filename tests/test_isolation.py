@@ -10,7 +10,7 @@ import pytest
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart, ToolCallPart, ToolReturnPart
 from pydantic_ai.models.function import AgentInfo, FunctionModel
 from support.reachable import reachable
-from support.stage import FakeProvider, Stage, stage
+from support.stage import FakeProvider, Stage, obey, stage
 
 from gateway import Agent, TurnContext
 from oauth import CredentialsRefusedError
@@ -199,8 +199,6 @@ async def test_what_a_private_tool_returned_stays_out_of_another_persons_turn(tm
         told.append(str(messages))
         if "repeat" in str(messages[-1]):  # an answer on what its own history holds, without a tool
             return ModelResponse([TextPart("again: SECRET-alice")])
-        from stage import obey
-
         return await obey(messages, info)
 
     scene = stage(tmp_path, [Vault(FakeProvider())], model=listening)
