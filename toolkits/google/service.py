@@ -2,9 +2,11 @@
 
 import asyncio
 import json
+import ssl
 from collections.abc import Callable, Collection
 from functools import cache
 from http import HTTPStatus
+from http.client import HTTPSConnection
 from importlib.resources import files
 from typing import Any, ClassVar
 
@@ -109,7 +111,7 @@ class GoogleToolkit(Toolkit):
         if self._service is None:
             self._service = build_service(self.api, self.version, self.auth.base_url)
         # httplib2 is not thread-safe, and tools of one turn run at the same time: each request has its own.
-        http = AuthorizedHttp(credentials, http=httplib2.Http(timeout=REQUEST_TIMEOUT))
+        http = AuthorizedHttp(credentials, http=_Http(timeout=REQUEST_TIMEOUT))
         try:
             return request(self._service).execute(http=http, num_retries=0 if writes else self._retries)
         except HttpError as error:
@@ -118,6 +120,27 @@ class GoogleToolkit(Toolkit):
             if not writes:
                 raise
             raise ToolError(UNKNOWN) from error
+
+
+class _Connection(httplib2.HTTPSConnectionWithTimeout):  # type: ignore[misc]  # httplib2 has no types
+    """A connection with the TLS context that all connections share: making one takes 25 ms of processor time."""
+
+    def __init__(self, host: str, *, timeout: float, proxy_info: Callable[[str], Any], **_: Any) -> None:
+        HTTPSConnection.__init__(self, host, timeout=timeout, context=_tls_context())
+        self.proxy_info = proxy_info("https")
+
+
+class _Http(httplib2.Http):  # type: ignore[misc]  # httplib2 has no types
+    def request(self, uri: str, *arguments: Any, **options: Any) -> Any:
+        if uri.startswith("https:"):
+            options["connection_type"] = _Connection
+        return super().request(uri, *arguments, **options)
+
+
+@cache
+def _tls_context() -> ssl.SSLContext:
+    """Return a context that verifies servers against the certificates of httplib2."""
+    return ssl.create_default_context(cafile=httplib2.CA_CERTS)
 
 
 def shortened(text: str, limit: int) -> str:

@@ -1,14 +1,19 @@
 """What Google's toolkits have in common, against a server that others wrote."""
 
+import asyncio
+import ssl
+from datetime import UTC, datetime, timedelta
 from typing import get_type_hints
 
 import pytest
+import trustme
 from peers import seed
 from peers.emulate.server import Emulate
 from pydantic import TypeAdapter
+from support.turns.google import OneToken, turn_of
 
 from gateway import Agent, TurnContext
-from oauth import SettingError
+from oauth import SettingError, Token
 from oauth.google import GoogleAuth
 from toolkits import ToolError
 from toolkits.google import Calendar, Drive, Gmail
@@ -79,3 +84,23 @@ def test_a_tool_that_is_approved_beforehand_has_to_be_there(google: GoogleAuth) 
     assert not gmail.clone().functions["archive_messages"].needs_approval
     with pytest.raises(SettingError, match="auto_approve='archive', but no tool of that name"):
         Agent(model="test", toolkits=[Gmail(google, auto_approve=["archive"])]).check()
+
+
+async def test_a_server_with_an_unknown_certificate_is_refused() -> None:
+    certificate, context = trustme.CA().issue_cert("localhost"), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    certificate.configure_cert(context)
+    asked: list[bytes] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await reader.read(1))
+        writer.close()
+
+    async with await asyncio.start_server(answer, "localhost", 0, ssl=context) as server:
+        port = server.sockets[0].getsockname()[1]
+        google = GoogleAuth("id", "secret", f"https://localhost:{port}")
+        source = OneToken(
+            google, Token("a", "r", datetime.now(UTC) + timedelta(hours=1), frozenset(), "alice@example.com")
+        )
+        with pytest.raises(ssl.SSLCertVerificationError):
+            await Gmail(google, retries=0).list_labels(turn_of(source))
+    assert asked == []
