@@ -6,14 +6,14 @@ import functools
 import gc
 import sys
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import Context, copy_context
 from dataclasses import dataclass
 from types import BuiltinFunctionType, CodeType, FrameType, ModuleType
 from typing import Any
 
-from gateway.check.marks import Mark, find_marks, is_marked, marks_in_text, parts
+from gateway.check.marks import NOT_WHOLLY_COLLECTED, TEXTS, Mark, find_marks, is_marked, marks_in_text, parts
 from gateway.check.owners import beside
 from gateway.configuration.loader import FILE_PREFIX
 from toolkits.paths import edge, short
@@ -28,6 +28,21 @@ TEST_RUNNERS = ("_pytest", "pluggy", "pytest", "pytest_asyncio")
 
 _Step = tuple[str, Any]
 """One step of a path as text, from an object to one that it holds; and the key, if the object is a mapping."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """What a walk has to know of a type.
+
+    Args:
+        is_atom: whether its objects refer to nothing that may be marked.
+        is_text: whether its objects may be marked themselves.
+        parts: lists what one of its objects refers to.
+    """
+
+    is_atom: bool
+    is_text: bool
+    parts: Callable[[Any], Iterable[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +80,8 @@ class Heap:
         self._hidden = {id(value) for value in hidden}
         self._parents: dict[int, tuple[Any, Any]] = {}
         self._marked: list[tuple[Any, Any]] = []
+        self._unmarked: set[str] = set()
+        self._kinds: dict[type, _Kind] = {}
         collects = gc.isenabled()
         gc.disable()  # everything made meanwhile is kept, and repeated collections would take most of the time
         try:
@@ -111,6 +128,7 @@ class Heap:
 
     def _walk(self, root: Any) -> None:
         parents, hidden, marked = self._parents, self._hidden, self._marked
+        unmarked, kinds = self._unmarked, self._kinds
         pending: list[tuple[Any, Any]] = [(root, None)]
         while pending:
             following: list[tuple[Any, Any]] = []
@@ -119,15 +137,27 @@ class Heap:
                 if place in parents or place in hidden or (place in self._names and value is not root):
                     continue
                 parents[place] = (value, parent)
-                for part in _parts(value):
+                for part in self._kind(type(value)).parts(value):
                     kind = type(part)
-                    if kind in _ATOMS:
+                    if kind is str:
+                        if part not in unmarked:
+                            if is_marked(part):
+                                marked.append((value, part))
+                            else:
+                                unmarked.add(part)
                         continue
-                    if is_marked(part):
+                    found = kinds.get(kind) or self._kind(kind)
+                    if found.is_text and is_marked(part):
                         marked.append((value, part))
-                    if kind is not str and id(part) not in parents:
+                    if not found.is_atom and id(part) not in parents:
                         following.append((part, value))
             pending = following
+
+    def _kind(self, kind: type) -> "_Kind":
+        """Return what a walk has to know of a type. It decides once for a type: there are millions of objects."""
+        if kind not in self._kinds:
+            self._kinds[kind] = _Kind(kind in _ATOMS, issubclass(kind, TEXTS), _parts_of(kind))
+        return self._kinds[kind]
 
     def _steps(self, owner: Any, child: Any) -> Iterator[_Step]:
         """Return how the path writes each step from an object to one that it holds."""
@@ -227,19 +257,24 @@ def _entries(cache: Any) -> dict[Any, Any]:
     return links or parts[place]
 
 
-def _parts(value: Any) -> Iterable[Any]:
-    module = type(value).__module__
+def _parts_of(kind: type) -> Callable[[Any], Iterable[Any]]:
+    """Return the function that lists what an object of a type refers to."""
+    module = kind.__module__
     if isinstance(module, str) and module.partition(".")[0] in TEST_RUNNERS:
-        return ()
-    if isinstance(value, (BuiltinFunctionType, Context)):
-        return ()  # a task's context is the turn's own; that of a thread is searched by `thread_values`
-    if isinstance(value, _LruCache):
-        return [_entries(value), value.__wrapped__, value.__dict__]
-    if isinstance(value, ModuleType):
-        return [value.__dict__]
-    if isinstance(value, FrameType):
-        return [dict(value.f_locals)]
-    return parts(value)
+        return _nothing
+    if issubclass(kind, (BuiltinFunctionType, Context)):
+        return _nothing  # a task's context is the turn's own; that of a thread is searched by `thread_values`
+    if issubclass(kind, _LruCache):
+        return lambda value: [_entries(value), value.__wrapped__, value.__dict__]
+    if issubclass(kind, ModuleType):
+        return lambda value: [value.__dict__]
+    if issubclass(kind, FrameType):
+        return lambda value: [dict(value.f_locals)]
+    return parts if issubclass(kind, NOT_WHOLLY_COLLECTED) else gc.get_referents
+
+
+def _nothing(_: Any) -> Iterable[Any]:
+    return ()
 
 
 def _text_of(key: Any) -> str:

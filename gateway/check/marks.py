@@ -18,6 +18,12 @@ _MARK = re.compile(rf"{PREFIX}-(?P<kind>[cdi])-(?P<person>\d\d)-(?P<scene>\d{{3}
 _MARK_LENGTH = 28
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]+")
 MOST_OBJECTS = 100_000  # that are searched in one result
+TEXTS = (str, bytes, bytearray, memoryview, array)  # what a mark may be in
+NOT_WHOLLY_COLLECTED = (
+    FunctionType,
+    io.StringIO,
+    io.BytesIO,
+)  # types for which `parts` differs from `gc.get_referents`
 
 
 class Kind(StrEnum):
@@ -67,7 +73,7 @@ def _base64_of_prefix(shift: int) -> tuple[str, int]:
 
 _IN_BASE64 = tuple(_base64_of_prefix(shift) for shift in range(3))
 _IN_HEX = PREFIX.encode().hex()
-_TRACES = (_IN_HEX, _IN_HEX.upper(), *(trace for trace, _ in _IN_BASE64))
+_TRACES = re.compile("|".join(map(re.escape, (PREFIX, _IN_HEX, _IN_HEX.upper(), *(trace for trace, _ in _IN_BASE64)))))
 
 
 def marks_in_text(text: Any) -> set[Mark]:
@@ -95,8 +101,8 @@ def _decoded(text: str) -> Iterator[str]:
 def is_marked(value: Any) -> bool:
     """Return whether a value is text with a mark in it. It is quick, as it is called for every string in memory."""
     if isinstance(value, str):
-        return (PREFIX in value or any(trace in value for trace in _TRACES)) and bool(marks_in_text(value))
-    return isinstance(value, (bytes, bytearray, memoryview, array)) and bool(marks_in_text(value))
+        return _TRACES.search(value) is not None and bool(marks_in_text(value))
+    return isinstance(value, TEXTS) and bool(marks_in_text(value))
 
 
 def find_marks(*roots: Any) -> set[Mark]:
