@@ -21,7 +21,7 @@ class PostgresServer:
 
     def __init__(self) -> None:
         self._url = make_url(os.environ.get("TEST_DATABASE_URL") or "postgresql://")
-        self._directory = Path(tempfile.mkdtemp(prefix="pg-"))
+        self._directory = Path(tempfile.mkdtemp(prefix="pg-", dir=os.environ.get("PYTEST_DEBUG_TEMPROOT")))
         self._template = f"understudy_template_{os.getpid()}"
         self._made: list[str] = []
 

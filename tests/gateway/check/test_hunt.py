@@ -65,19 +65,19 @@ def test_a_hunt_leaves_nothing_behind() -> None:
     wait_until(lambda: threading.active_count() <= threads + 1, what="its threads have ended")
 
 
-kept: dict[str, str] = {}
+kept: dict[str, dict[str, str]] = {"pydantic": {}, "graph": {}, "sdk": {}}
 
 
-def native_agent(engine: str, *, leaks: bool) -> Any:
-    """An agent of a framework with one tool, which keeps the last credential or does not."""
+def native_agent(name: str, *, leaks: bool) -> Any:
+    """Return an agent of a framework with one tool, which keeps the last credential or does not."""
 
     async def work(context: TurnContext, text: str) -> str:
         token = str(await context.credentials("fake"))
         if leaks:
-            kept[context.conversation.id] = token
+            kept[name][context.conversation.id] = token
         return f"{text} {token}"
 
-    if engine == "pydantic-ai":
+    if name == "pydantic":
         agent: PydanticAgent[TurnContext, str] = PydanticAgent("test", deps_type=TurnContext)
 
         @agent.tool
@@ -85,7 +85,7 @@ def native_agent(engine: str, *, leaks: bool) -> Any:
             return await work(ctx.deps, text)
 
         return agent
-    if engine == "langgraph":
+    if name == "graph":
 
         @langchain_tool
         async def fetch_it(text: str, runtime: ToolRuntime[TurnContext]) -> str:
@@ -99,20 +99,22 @@ def native_agent(engine: str, *, leaks: bool) -> Any:
     async def fetch_that(ctx: RunContextWrapper[TurnContext], text: str) -> str:
         return await work(ctx.context, text)
 
-    return SDKAgent[TurnContext](name="mine", tools=[fetch_that])
+    return SDKAgent[TurnContext](name=name, tools=[fetch_that])
 
 
-@pytest.mark.parametrize("engine", ["pydantic-ai", "langgraph", "openai-agents"])
-def test_the_tools_of_an_agent_of_a_framework_are_checked(engine: str) -> None:
-    kept.clear()
-    report = hunt_and_wait(Agent(native_agent(engine, leaks=True), name="mine", toolkits=[]))
-    assert report.tools == 1
-    assert [(leak.kind, leak.toolkit, leak.path.split("[")[0]) for leak in report.leaks] == [
-        (LeakKind.CREDENTIAL, "mine", f"{__name__}.kept")
+def test_the_tools_of_agents_of_frameworks_are_checked() -> None:
+    team = [Agent(native_agent(name, leaks=True), name=name) for name in kept]
+    report = hunt_and_wait(Agent(model="test", members=team))
+    assert report.tools == len(kept)
+    assert sorted((leak.kind, leak.toolkit, leak.path.partition("]")[0]) for leak in report.leaks) == [
+        (LeakKind.CREDENTIAL, name, f"{__name__}.kept[{name!r}") for name in sorted(kept)
     ], str(report)
-    clean = hunt_and_wait(Agent(native_agent(engine, leaks=False), name="mine"))
+    clean = hunt_and_wait(
+        Agent(model="test", members=[Agent(native_agent(name, leaks=False), name=name) for name in kept])
+    )
     assert clean.leaks == [], str(clean)
-    assert [line for line in clean.not_covered if line.startswith("mine, which is written for")]
+    for name in kept:
+        assert [line for line in clean.not_covered if line.startswith(f"{name}, which is written for")]
     assert not [line for line in clean.not_covered if "only until" in line], str(clean)
 
 

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import commands
 import pytest
 
 pytestmark = pytest.mark.processes
@@ -88,7 +89,8 @@ def test_a_gateway_is_checked_by_its_agent(tmp_path: Path) -> None:
     ],
 )
 def test_a_clone_method_that_is_wrong_stops_it_with_status_two(clone: str, named: str, tmp_path: Path) -> None:
-    ended = check(tmp_path, f"{CLEAN}\n    def clone(self):\n        {clone}\n{AGENT}")
+    (tmp_path / "bot.py").write_text(f"{HEAD}{CLEAN}\n    def clone(self):\n        {clone}\n{AGENT}")
+    ended = commands.run("check", "bot.py", directory=tmp_path)
     assert ended.returncode == 2
     assert named in ended.stderr
     assert "Every person gets a copy of Notes" in ended.stderr
