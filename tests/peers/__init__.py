@@ -1,1 +1,1 @@
-"""The third-party servers that the tests run against, on loopback. See README.md for what each one is."""
+"""Stand-ins for the servers of third parties, on loopback. README.md describes each of them."""

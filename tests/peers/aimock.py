@@ -1,5 +1,6 @@
-"""A model that answers from a script: npm `@copilotkit/aimock`, OpenAI-compatible (chat and Responses,
-streamed).
+"""A model that answers from a script: npm `@copilotkit/aimock`.
+
+It is compatible with OpenAI's chat completions and Responses APIs, streamed or not.
 """
 
 import json
@@ -16,10 +17,10 @@ from peers.process import Process, free_ports, retrying
 
 
 class Aimock:
-    """The server and its fixtures: the first that matches a request answers it.
+    """The server with its script, a list of fixtures. The first fixture that matches a request answers it.
 
-    A fixture is `{"match": {…}, "response": {…}}`; `says` and `calls_tool` make the common ones. A request that
-    matches none is answered with a 503, and is in the journal.
+    A fixture is `{"match": {…}, "response": {…}}`; `says` and `calls_tool` make the usual ones. The server answers a
+    request that no fixture matches with 503. The journal records every request.
     """
 
     url: str
@@ -37,14 +38,14 @@ class Aimock:
 
     @property
     def base_url(self) -> str:
-        """The value for OPENAI_BASE_URL. Any OPENAI_API_KEY will do."""
+        """The value of OPENAI_BASE_URL. The server accepts any OPENAI_API_KEY."""
         return f"{self.url}/v1"
 
     def start(self) -> None:
         """Start the server.
 
         Raises:
-            node.UnavailableError: it cannot be had on this machine.
+            node.UnavailableError: the server cannot run on this machine.
         """
         retrying(self._start)
 
@@ -55,28 +56,30 @@ class Aimock:
             self._process = None
 
     def output(self) -> str:
-        """Return the end of what the server has printed."""
+        """Return the end of the server's output."""
         return self._process.output() if self._process else ""
 
     def load(self, fixtures: Sequence[Json]) -> None:
-        """Replace the fixtures, and empty the journal."""
+        """Replace the fixtures, and clear the journal."""
         self.fixtures = list(fixtures)
         self._post("reset")
         if self.fixtures:
             self._post("fixtures", {"fixtures": self.fixtures})
 
     def add(self, *fixtures: Json) -> None:
-        """Add fixtures, which are tried after those that are there."""
+        """Append fixtures, which are tried after the earlier ones."""
         self.fixtures += fixtures
         self._post("fixtures", {"fixtures": list(fixtures)})
 
     def fail_next(self, status: int = 500, message: str = "scripted failure") -> None:
-        """Answer the next request with this error."""
+        """Answer the next request with an error."""
         self._post("error", {"status": status, "body": {"message": message, "type": "server_error"}})
 
     def journal(self) -> list[Json]:
-        """Return the requests so far, oldest first: `method`, `path`, `headers`, `body` (in the shape of a chat
-        request: `messages`, `tools` …) and `response` (`status`, `fixture`).
+        """Return the requests since `load`, oldest first.
+
+        Each has `method`, `path`, `headers`, `body` (always in the format of a chat request: `messages`, `tools` …) and
+        `response` (`status`, `fixture`).
         """
         return self._http.get(f"{self.url}/__aimock/journal").raise_for_status().json()
 
@@ -100,7 +103,8 @@ class Aimock:
         self.url = f"http://127.0.0.1:{port}"
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "fixtures.json"
-            file.write_text(json.dumps({"fixtures": self.fixtures or [says("a first fixture, never asked for", "")]}))
+            # In strict mode the server does not start without a fixture.
+            file.write_text(json.dumps({"fixtures": self.fixtures or [says("a fixture that matches nothing", "")]}))
             leash = (node.HERE / "leash.mjs").as_uri()
             main = str(node.script("@copilotkit/aimock/dist/cli.js"))
             argv = [str(node.node()), "--import", leash, main, "--port", str(port), "--fixtures", str(file)]
@@ -111,14 +115,17 @@ class Aimock:
 
 
 def says(user_message: str, text: str, **match: Any) -> Json:
-    """Answer `text` when the last user message contains `user_message`; `match` narrows it (`hasToolResult`,
-    `toolResultContains`, `systemMessage`, `turnIndex`, `sequenceIndex`, `model` …).
+    """Return a fixture that answers `text` if the last user message contains `user_message`.
+
+    Args:
+        match: further conditions: `hasToolResult`, `toolResultContains`, `systemMessage`, `turnIndex`,
+            `sequenceIndex`, `model` …
     """
     return {"match": {"userMessage": user_message, **match}, "response": {"content": text}}
 
 
 def calls_tool(user_message: str, tool: str, arguments: Json | None = None, **match: Any) -> Json:
-    """Call `tool` when the last user message contains `user_message` and no tool has answered since."""
+    """Return a fixture that calls a tool if the last user message contains `user_message` and has no result of it."""
     call = {"name": tool, "arguments": json.dumps(arguments or {})}
     return {
         "match": {"userMessage": user_message, "hasToolResult": False, **match},

@@ -1,7 +1,7 @@
-"""The peers as pytest fixtures: in conftest.py, `from peers.fixtures import *`.
+"""The stand-ins as pytest fixtures. A conftest.py gets them with `from peers.fixtures import *`.
 
-Each server is started once a session and reset for each test. A test is skipped, with the reason, if it asks for a
-server that cannot be had on this machine (no Node, no npm).
+Each server starts once for each session and is reset before each test. Tests that ask for a server which cannot run on
+this machine (without Node or npm) are skipped, with the reason.
 """
 
 from collections.abc import Iterator
@@ -30,19 +30,19 @@ __all__ = [
 
 @pytest.fixture(scope="session")
 def emulate_server(processes: None) -> Iterator[Emulate]:
-    """Google, Slack, Twilio and GitHub, for the session. Tests ask for `emulate`."""
+    """Start the stand-ins for Google, Slack, Twilio and GitHub, for the session. Tests ask for `emulate`."""
     server = Emulate()
     try:
         server.start()
     except UnavailableError as reason:
-        pytest.skip(f"no emulated Google, Slack and Twilio: {reason}")
+        pytest.skip(f"The stand-ins for Google, Slack, Twilio and GitHub cannot run: {reason}")
     yield server
     server.stop()
 
 
 @pytest.fixture
 def emulate(emulate_server: Emulate) -> Iterator[Emulate]:
-    """Google, Slack, Twilio and GitHub as seed.py has them, connected to nothing: see `Emulate.connect`."""
+    """Google, Slack, Twilio and GitHub with the data of seed.py. `Emulate.connect` connects them to a gateway."""
     emulate_server.disconnect()
     emulate_server.reset()
     yield emulate_server
@@ -51,53 +51,53 @@ def emulate(emulate_server: Emulate) -> Iterator[Emulate]:
 
 @pytest.fixture(scope="session")
 def telegram_server() -> Iterator[TelegramServer]:
-    """Telegram's Bot API, for the session. Tests ask for `telegram`."""
+    """Start the stand-in for Telegram's Bot API, for the session. Tests ask for `telegram`."""
     with TelegramServer() as server:
         yield server
 
 
 @pytest.fixture
 def telegram(telegram_server: TelegramServer) -> TelegramServer:
-    """Telegram's Bot API, where nobody has written yet and no webhook is set."""
+    """Telegram's Bot API, to which nobody has written yet, and without a webhook."""
     telegram_server.reset()
     return telegram_server
 
 
 @pytest.fixture(scope="session")
 def aimock_server(processes: None) -> Iterator[Aimock]:
-    """The scripted model, for the session. Tests ask for `aimock`."""
+    """Start the scripted model, for the session. Tests ask for `aimock`."""
     server = Aimock()
     try:
         server.start()
     except UnavailableError as reason:
-        pytest.skip(f"no scripted model: {reason}")
+        pytest.skip(f"The scripted model cannot run: {reason}")
     yield server
     server.stop()
 
 
 @pytest.fixture
 def aimock(aimock_server: Aimock) -> Aimock:
-    """The scripted model with no script yet: see `Aimock.load`."""
+    """The scripted model without a script. `Aimock.load` gives it one."""
     aimock_server.load([])
     return aimock_server
 
 
 @pytest.fixture(scope="session")
 def receiver_server() -> Iterator[Receiver]:
-    """A receiver for the session. Tests ask for `receiver`."""
+    """Start a receiver, for the session. Tests ask for `receiver`."""
     with Receiver() as server:
         yield server
 
 
 @pytest.fixture
 def receiver(receiver_server: Receiver) -> Receiver:
-    """A server that takes any request and remembers it."""
+    """A server that accepts and records every request."""
     receiver_server.reset()
     return receiver_server
 
 
 @pytest.fixture(scope="session")
 def postgres(processes: None) -> Iterator[PostgresServer]:
-    """PostgreSQL, for the session: `make()` makes a database for the test."""
+    """PostgreSQL, for the session. `make()` makes a new database."""
     with PostgresServer() as server:
         yield server

@@ -1,4 +1,4 @@
-"""MCP servers: npm `@modelcontextprotocol/server-everything`, and one whose tools return who called them."""
+"""MCP servers: npm `@modelcontextprotocol/server-everything`, and one whose tools report who called them."""
 
 import asyncio
 import json
@@ -22,13 +22,13 @@ def stdio_command() -> list[str]:
     """Return the command that runs `server-everything` on its standard input and output.
 
     Raises:
-        node.UnavailableError: it cannot be had on this machine.
+        node.UnavailableError: the server cannot run on this machine.
     """
     return [str(node.node()), str(node.script(EVERYTHING))]
 
 
 class EverythingServer:
-    """`server-everything` over streamable HTTP; it keeps its port when it is stopped and started again."""
+    """`server-everything` over streamable HTTP. It keeps its port when it is stopped and started again."""
 
     def __init__(self) -> None:
         (self.port,) = free_ports(1)
@@ -53,25 +53,31 @@ class EverythingServer:
 
 
 class Calls:
-    """The calls of a server of `telling_app`."""
+    """What a server of `identity_app` records.
+
+    Attributes:
+        tokens: the bearer token of each HTTP request, if the server checks tokens.
+        count: the calls of `linger` and `refuse`.
+    """
 
     def __init__(self) -> None:
         self.tokens: list[str] = []
-        self.slow = asyncio.Event()
         self.count = 0
 
 
-def telling_app(calls: Calls, *, accepted: set[str] | None = None) -> ASGIApp:
-    """Return an MCP server over streamable HTTP at `/mcp`; `whoami` returns the metadata and the token of its call.
+def identity_app(calls: Calls, *, accepted: set[str] | None = None) -> ASGIApp:
+    """Return an MCP server over streamable HTTP, at `/mcp`. Its tool `whoami` returns the metadata and token of a call.
 
     Args:
-        accepted: the bearer tokens that it takes; it answers any other with 401. Without, it takes all.
+        calls: where the server records calls.
+        accepted: the bearer tokens that the server accepts; it answers other requests with 401. Without this argument,
+            it accepts every request.
     """
-    server = MCPServer("telling")
+    server = MCPServer("identity")
 
     @server.tool()
     async def whoami(ctx: Context[Any, Any], word: str = "") -> str:
-        """Tells who calls."""
+        """Report the metadata and the token of this call."""
         request = ctx.request_context.request
         token = request.headers.get("authorization", "").removeprefix("Bearer ") if request is not None else ""
         meta = dict(ctx.request_context.meta or {})
@@ -80,19 +86,19 @@ def telling_app(calls: Calls, *, accepted: set[str] | None = None) -> ASGIApp:
 
     @server.tool()
     async def linger() -> str:
-        """Counts the call, and does not answer."""
+        """Count the call, and do not answer."""
         calls.count += 1
         await asyncio.sleep(3600)
         return ""
 
     @server.tool()
     async def fail() -> str:
-        """Fails."""
+        """Fail."""
         raise ToolError("that cannot be")
 
     @server.tool()
     async def refuse(code: int, message: str = "that is my own number") -> str:
-        """Counts the call, and answers it with a JSON-RPC error."""
+        """Count the call, and answer it with a JSON-RPC error."""
         calls.count += 1
         raise MCPError(code, message)
 

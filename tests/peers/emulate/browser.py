@@ -1,4 +1,4 @@
-"""A person at a consent page: what a browser would do, with httpx and the standard library's HTML parser."""
+"""Consent and refuse at a consent page as a person in a browser does, with httpx and an HTML parser."""
 
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -13,7 +13,13 @@ TIMEOUT = 30.0  # seconds
 
 @dataclass
 class Form:
-    """A form of a page: where it goes, its hidden fields and the text in it."""
+    """A form of a page.
+
+    Attributes:
+        action: the address to which the form is sent.
+        fields: the inputs of the form.
+        text: the text inside the form, such as the label of its button.
+    """
 
     action: str
     fields: dict[str, str] = field(default_factory=dict)
@@ -21,18 +27,21 @@ class Form:
 
 
 def browser() -> httpx.Client:
-    """Return a client that follows redirects and keeps cookies; close it after use."""
+    """Return a client that follows redirects and keeps cookies. Close it after use."""
     return httpx.Client(follow_redirects=True, max_redirects=MAX_REDIRECTS, timeout=TIMEOUT, trust_env=False)
 
 
 def consent(url: str, email: str, scope: str | None = None, client: httpx.Client | None = None) -> httpx.Response:
-    """Open `url`, press the button of `email` on the consent page that it leads to, and follow the redirects.
+    """Open a URL, press the button of an account on the consent page to which it leads, and follow the redirects.
 
     Args:
-        scope: grant these scopes only (separated by spaces), as Google's page lets a person do.
+        url: the consent page, or a link that redirects to it.
+        email: the account.
+        scope: the scopes that the person grants, separated by spaces, if not all. Google's page lets people choose.
+        client: the browser; a new one if there is none.
 
     Raises:
-        AssertionError: `url` leads to no page with that button.
+        AssertionError: the page at the end of the redirects has no button for this account.
     """
     with _visitor(client) as visitor:
         page, form = _find_form(visitor, url, email)
@@ -41,11 +50,11 @@ def consent(url: str, email: str, scope: str | None = None, client: httpx.Client
 
 
 def deny(url: str, client: httpx.Client | None = None) -> httpx.Response:
-    """Open `url`, and refuse on the consent page that it leads to.
+    """Open a URL, and refuse on the consent page to which it leads.
 
-    The emulated page has no button for that. This redirects as the platforms document: with `error=access_denied`
-    and the state, without a code
-    (https://developers.google.com/identity/protocols/oauth2/web-server#handlingresponse).
+    The page of `emulate` has no button for that. Therefore this function itself goes back to the redirect URI, as the
+    platforms document: with `error=access_denied` and the state, and without a code.
+    https://developers.google.com/identity/protocols/oauth2/web-server#handlingresponse
     """
     with _visitor(client) as visitor:
         _, form = _find_form(visitor, url, "")
@@ -66,7 +75,7 @@ def _find_form(visitor: httpx.Client, url: str, email: str) -> tuple[httpx.Respo
         if not email or email in form.text.split():
             return page, form
     raise AssertionError(
-        f"no consent button of {email or 'anyone'} at {page.url} ({page.status_code}):\n{page.text[-800:]}"
+        f"no consent button for {email or 'any account'} at {page.url} ({page.status_code}):\n{page.text[-800:]}"
     )
 
 

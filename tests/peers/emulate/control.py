@@ -1,4 +1,4 @@
-"""The control routes that each emulated server has for tests (preload/control.mjs): a journal, scripted failures."""
+"""Control a server of `emulate`: read the journal of its calls, and script failures. See preload/control.mjs."""
 
 import json
 from collections.abc import Mapping
@@ -14,10 +14,12 @@ TIMEOUT = 30.0  # seconds
 
 @dataclass(frozen=True)
 class Call:
-    """One request that a server got.
+    """A request that a server got.
 
-    `person` is the owner of the token that it carried (Google: an email address; Slack: a user id), None if it carried
-    none or an unknown one. `status` is None until the request is answered.
+    Attributes:
+        person: the owner of the request's token: at Google an e-mail address, at Slack a user id. `None` if the request
+            has no token or an unknown one.
+        status: the status of the answer; `None` until there is one.
     """
 
     method: str
@@ -30,7 +32,7 @@ class Call:
 
     @property
     def params(self) -> Json:
-        """Its parameters, from the query and from the form or JSON body."""
+        """The parameters of the query, and of the body, which is a form or JSON."""
         params: Json = dict(parse_qsl(self.query, keep_blank_values=True))
         if self.body.startswith("{"):
             return params | json.loads(self.body)
@@ -38,7 +40,7 @@ class Call:
 
 
 class Control:
-    """One server's `/_peers` routes."""
+    """Calls the `/_peers` routes of a server."""
 
     def __init__(self, url: str, http: httpx.Client) -> None:
         self.url = url
@@ -54,7 +56,10 @@ class Control:
         return self._http.get(f"{self.url}/_peers/calls").status_code == 200
 
     def calls(self, path: str | None = None) -> list[Call]:
-        """Return the requests since the last reset, oldest first; with `path` those whose path ends with that."""
+        """Return the requests since the last reset, oldest first.
+
+        With `path`, return only those whose path ends with it.
+        """
         found = (Call(**call) for call in self.get("calls"))
         return [call for call in found if path is None or call.path.endswith(path)]
 
@@ -70,15 +75,16 @@ class Control:
         after: bool = False,
         delay: float = 0,
     ) -> None:
-        """Answer the next `times` requests for exactly `path` with `status`, `headers` and `body`.
+        """Answer the next `times` requests for exactly this path with an error.
 
         Args:
-            after: carry each request out first, so that only its answer is lost.
-            delay: seconds that each waits. Without a `status` it is then carried out and answered as usual.
+            status: the status of the error. Without it, the requests are only delayed.
+            after: carry each request out before the error, as if its answer were lost on the way.
+            delay: seconds before each request is carried out or answered.
         """
         failure = {"path": path, "status": status, "times": times, "headers": dict(headers or {})}
         self.post("fail", **failure, method=method, body=body, after=after, delay=delay)
 
     def heal(self) -> None:
-        """Take all scripted failures back."""
+        """Remove all scripted failures."""
         self.post("heal")

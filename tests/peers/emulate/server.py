@@ -1,4 +1,4 @@
-"""Google, Slack, Twilio and GitHub: npm `emulate`, started with what preload/emulate.mjs adds to it."""
+"""Google, Slack, Twilio and GitHub: npm `emulate`, with the additions in preload/."""
 
 import json
 import tempfile
@@ -22,21 +22,21 @@ PRELOAD = Path(__file__).parent / "preload" / "emulate.mjs"
 class Emulate(EmulatedSlack, EmulatedTwilio):
     """The four servers in one process, with the people, mails and keys of seed.py.
 
-    Its calls are synchronous. Where the receiver runs in the test's own event loop, call `consent`, `deny` and
-    `whatsapp_post` in a thread (`asyncio.to_thread`): they return only after the receiver has answered.
+    Its methods are synchronous. `consent`, `deny` and `whatsapp_post` return only after the gateway has answered, so
+    call them in a thread (`asyncio.to_thread`) if the gateway runs in the event loop of the test.
 
     Args:
-        redirect_uris: where the Google client and the Slack app may send a person back to.
-        slack_events_url: where Slack's events go.
-        sms_url: where WhatsApp messages go. `connect` changes all three.
+        redirect_uris: the redirect URIs of the OAuth clients at Google, Slack and GitHub.
+        slack_events_url: where Slack sends its events.
+        sms_url: where Twilio sends WhatsApp messages. `connect` changes all three.
     """
 
     client_id = seed.GOOGLE_CLIENT_ID
     client_secret = seed.GOOGLE_CLIENT_SECRET
 
-    google_url: str  #: no slash at the end
+    google_url: str  #: without a slash at the end
     google: Control
-    github_url: str  #: no slash at the end; its website and its API
+    github_url: str  #: the base URL of both the website and the API, without a slash at the end
     github: Control
 
     def __init__(
@@ -58,14 +58,14 @@ class Emulate(EmulatedSlack, EmulatedTwilio):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if error is not None:
-            error.add_note(f"emulate printed:\n{self.output()}")
+            error.add_note(f"The output of emulate:\n{self.output()}")
         self.stop()
 
     def start(self) -> None:
         """Start the servers.
 
         Raises:
-            node.UnavailableError: they cannot be had on this machine.
+            node.UnavailableError: the servers cannot run on this machine.
         """
         retrying(self._start)
 
@@ -76,7 +76,7 @@ class Emulate(EmulatedSlack, EmulatedTwilio):
             self._process = None
 
     def output(self) -> str:
-        """Return the end of what the servers have printed."""
+        """Return the end of the servers' output."""
         return self._process.output() if self._process else ""
 
     def connect(
@@ -85,7 +85,7 @@ class Emulate(EmulatedSlack, EmulatedTwilio):
         slack_events_url: str | None = None,
         sms_url: str | None = None,
     ) -> None:
-        """Send people, events and messages to another gateway. None leaves an address as it is."""
+        """Connect the servers to a gateway: see `Emulate`. An argument that is `None` changes nothing."""
         if redirect_uris is not None:
             self.redirect_uris = list(redirect_uris)
             for server in (self.google, self.slack, self.github):
@@ -99,7 +99,7 @@ class Emulate(EmulatedSlack, EmulatedTwilio):
 
     @property
     def google_auth_uri(self) -> str:
-        """The consent page."""
+        """The URL of Google's consent page."""
         return f"{self.google_url}/o/oauth2/v2/auth"
 
     @property
@@ -115,11 +115,11 @@ class Emulate(EmulatedSlack, EmulatedTwilio):
         return f"{self.google_url}/oauth2/v2/userinfo"
 
     def disconnect(self) -> None:
-        """Send people, events and messages nowhere."""
+        """Send no events and messages, and accept no redirect URI."""
         self.connect((), "", "")
 
     def reset(self) -> None:
-        """Go back to what seed.py says: forget every token, message, call and failure, but not what `connect` set."""
+        """Restore the data of seed.py: forget every token, message, call and failure. Keep what `connect` has set."""
         for server in (self.google, self.slack, self.twilio, self.github):
             server.post("reset")
         self.connect(self.redirect_uris, sms_url=self.sms_url)
@@ -129,23 +129,25 @@ class Emulate(EmulatedSlack, EmulatedTwilio):
     def consent(
         self, authorization_url: str, email: str, scope: str | None = None, client: httpx.Client | None = None
     ) -> httpx.Response:
-        """Consent as a person with a browser does, at Google's or Slack's page or a link that leads there.
+        """Consent as a person in a browser does, at the consent page of Google, Slack or GitHub.
 
         Args:
-            scope: grant these scopes only (separated by spaces).
-            client: the browser, where its cookies are to be kept.
+            authorization_url: the consent page, or a link that redirects to it.
+            email: the account that the person chooses.
+            scope: the scopes that the person grants, separated by spaces, if not all.
+            client: a browser that already has cookies, or that keeps those of this visit.
 
         Returns:
-            The page at the end: the gateway's callback, or the page that it redirects to.
+            The response of the gateway's callback, or of the page to which the callback redirects.
         """
         return browser.consent(authorization_url, email, scope, client)
 
     def deny(self, authorization_url: str, client: httpx.Client | None = None) -> httpx.Response:
-        """Refuse as a person with a browser does."""
+        """Refuse consent as a person in a browser does."""
         return browser.deny(authorization_url, client)
 
     def revoke(self, token: str) -> None:
-        """Make a Google access or refresh token invalid. Only that one is: Google itself revokes both."""
+        """Make a Google access or refresh token invalid. The other one stays valid; at Google both become invalid."""
         self._http.post(self.google_revoke_uri, data={"token": token}).raise_for_status()
 
     def _start(self) -> None:

@@ -12,7 +12,10 @@ from peers.webhooks import slack_events
 
 
 class EmulatedSlack:
-    """People who post, and what the bot did. A person is named by `seed.Person.name`, a channel by its id or name."""
+    """Posts as people, and reads what the bot did.
+
+    Methods take a person by `seed.Person.name`, and a channel by its id or name.
+    """
 
     slack_team_id = seed.SLACK_TEAM_ID
     slack_channel_id = seed.SLACK_CHANNEL_ID
@@ -24,16 +27,16 @@ class EmulatedSlack:
     slack_client_id = seed.SLACK_CLIENT_ID
     slack_client_secret = seed.SLACK_CLIENT_SECRET
 
-    slack_url: str  #: the Web API's base, ending with /api/
+    slack_url: str  #: the base URL of the Web API, which ends with /api/
     slack: Control
     slack_events_url: str | None
     _http: httpx.Client
 
     def slack_call(self, method: str, token: str = seed.SLACK_BOT_TOKEN, **params: Any) -> Json:
-        """Call a Web API method; return its answer.
+        """Call a method of the Web API, and return the answer.
 
         Raises:
-            AssertionError: Slack does not answer `ok`.
+            AssertionError: the answer is not `ok`.
         """
         given = {name: value for name, value in params.items() if value is not None}
         headers = {"Authorization": f"Bearer {token}"}
@@ -42,28 +45,28 @@ class EmulatedSlack:
         return answer
 
     def slack_post(self, user: str, channel: str, text: str, thread_ts: str | None = None) -> str:
-        """Post as `user`; return the message's ts.
+        """Post a message as a person, and return its ts.
 
-        A `message` event follows, and an `app_mention` event if the text contains `slack_mention`.
+        Slack then sends a `message` event, and an `app_mention` event if the text contains `slack_mention`.
         """
         token = seed.PEOPLE[user].slack_token
         return self.slack_call("chat.postMessage", token, channel=channel, text=text, thread_ts=thread_ts)["ts"]
 
     def slack_edit(self, user: str, channel: str, ts: str, text: str) -> None:
-        """Edit a message of `user`; a `message_changed` event follows."""
+        """Edit a message of a person. Slack then sends a `message_changed` event."""
         self.slack_call("chat.update", seed.PEOPLE[user].slack_token, channel=channel, ts=ts, text=text)
 
     def slack_delete(self, user: str, channel: str, ts: str) -> None:
-        """Delete a message of `user`; a `message_deleted` event follows."""
+        """Delete a message of a person. Slack then sends a `message_deleted` event."""
         self.slack_call("chat.delete", seed.PEOPLE[user].slack_token, channel=channel, ts=ts)
 
     def slack_dm(self, user: str) -> str:
-        """Return the id of the direct conversation of `user` with the bot."""
+        """Return the id of a person's direct conversation with the bot."""
         return self.slack_call("conversations.open", users=seed.PEOPLE[user].slack_id)["channel"]["id"]
 
     @property
     def slack_authorize_url(self) -> str:
-        """The page on which a person installs the app (https://docs.slack.dev/authentication/installing-with-oauth)."""
+        """The page where a person installs the app (https://docs.slack.dev/authentication/installing-with-oauth)."""
         return f"{self.slack.url}/oauth/v2/authorize"
 
     @property
@@ -72,9 +75,9 @@ class EmulatedSlack:
         return f"<@{self.slack_bot_user_id}>"
 
     def slack_messages(self, channel: str, thread_ts: str | None = None) -> list[Json]:
-        """Return the messages of a conversation that the bot is in, oldest first, with the replies in threads.
+        """Return the messages of a conversation that the bot is in, replies in threads included, oldest first.
 
-        With `thread_ts`, return that thread alone, its parent first.
+        With `thread_ts`, return only that thread, its parent first.
         """
         if thread_ts:
             return self.slack_call("conversations.replies", channel=channel, ts=thread_ts)["messages"]
@@ -86,14 +89,14 @@ class EmulatedSlack:
         return [found[ts] for ts in sorted(found)]
 
     def slack_said(self, channel: str, thread_ts: str | None = None) -> list[str]:
-        """Return the texts of those `slack_messages` that the bot wrote."""
+        """Return the texts of the bot's messages in a conversation, or in one of its threads."""
         messages = self.slack_messages(channel, thread_ts)
         return [message["text"] for message in messages if message.get("user") == self.slack_bot_user_id]
 
     def slack_ephemerals(self, user: str | None = None, channel: str | None = None) -> list[Json]:
-        """Return the messages that only one person saw, oldest first.
+        """Return the ephemeral messages, of one person or channel if given, oldest first.
 
-        Each has `target_user`, `channel_id` and `text`, and `blocks` and `thread_ts` where the bot gave them.
+        Each has `target_user`, `channel_id` and `text`, and `blocks` and `thread_ts` if the bot has set them.
         """
         target = seed.PEOPLE[user].slack_id if user else None
         return [
@@ -103,18 +106,25 @@ class EmulatedSlack:
         ]
 
     def slack_deliveries(self) -> list[Json]:
-        """Return the events sent so far, oldest first: `payload`, and `status_code` (None: there was no answer)."""
+        """Return the deliveries of events so far, oldest first.
+
+        Each has `payload`, and `status_code`, which is `None` if there was no answer.
+        """
         return self.slack.get("deliveries")
 
     def slack_wait_for_deliveries(self, count: int = 1) -> list[Json]:
-        """Wait until the receiver has answered `count` events; return those sent so far."""
+        """Wait until `count` deliveries have ended, and return all deliveries so far."""
         wait_until(lambda: len(self.slack_deliveries()) >= count, what=f"Slack has sent {count} events")
         return self.slack_deliveries()
 
     def slack_redeliver(self, event_id: str | None = None, retry: int = 1) -> httpx.Response:
-        """Send the event of that id, or the last one, again, as Slack does after no answer; return the new answer.
+        """Repeat the delivery of an event, or of the last one, as Slack does after a failed delivery.
 
-        https://docs.slack.dev/apis/events-api/#retries
+        See https://docs.slack.dev/apis/events-api/#retries.
+
+        Args:
+            event_id: which event, if not the last one.
+            retry: the number of the retry.
         """
         assert self.slack_events_url, "no slack_events_url is set"
         payloads = [each["payload"] for each in self.slack_deliveries()]

@@ -9,7 +9,7 @@ from peers.emulate.control import Control, Json
 
 
 class EmulatedTwilio:
-    """People who write on WhatsApp, and what was sent to them. A person is named by `seed.Person.name`."""
+    """Writes as people on WhatsApp, and reads what the bot sent them. Methods take a person by `seed.Person.name`."""
 
     account_sid = seed.TWILIO_ACCOUNT_SID
     auth_token = seed.TWILIO_AUTH_TOKEN
@@ -21,7 +21,7 @@ class EmulatedTwilio:
     _http: httpx.Client
 
     def whatsapp_post(self, user: str, text: str) -> str:
-        """Write to the number as `user`, and wait until its `sms_url` has answered the signed webhook.
+        """Write to the bot's number as a person, and wait until the gateway has answered the signed webhook request.
 
         Returns:
             The MessageSid.
@@ -30,9 +30,9 @@ class EmulatedTwilio:
         return self._twilio("POST", "/_twilio/simulate/inbound-message", data=message)["sid"]
 
     def whatsapp_messages(self, user: str | None = None, to: str | None = None) -> list[Json]:
-        """Return what was sent to `user`, to the address `to`, or to everyone, oldest first: `sid`, `to`, `body` …
+        """Return the messages to a person, to the address `to`, or to everybody, oldest first.
 
-        https://www.twilio.com/docs/messaging/api/message-resource
+        For their fields, see https://www.twilio.com/docs/messaging/api/message-resource.
         """
         query: dict[str, str | int] = {"PageSize": 1000}
         if to or user:
@@ -41,20 +41,21 @@ class EmulatedTwilio:
         return [message for message in reversed(found) if message["direction"] == "outbound-api"]
 
     def whatsapp_status(self, sid: str, status: str) -> None:
-        """Let a sent message become `sent`, `delivered`, `read`, `failed` or `undelivered`.
+        """Set the status of a message: `sent`, `delivered`, `read`, `failed` or `undelivered`.
 
-        If it was given a StatusCallback, wait until that has answered.
+        If the message has a StatusCallback, call it and wait for its answer.
         """
         self._twilio("POST", "/_twilio/simulate/message-status", data={"MessageSid": sid, "Status": status})
 
     def whatsapp_deliveries(self) -> list[Json]:
-        """Return the webhooks sent so far, oldest first: `event`, `url`, `request_body`, `request_headers`,
-        `response_status`, `response_body`.
+        """Return the webhook requests so far, oldest first.
+
+        Each has `event`, `url`, `request_body`, `request_headers`, `response_status` and `response_body`.
         """
         return self.twilio.get("deliveries")
 
     def whatsapp_redeliver(self) -> httpx.Response:
-        """Send the last webhook again, byte for byte; return the receiver's answer."""
+        """Repeat the last webhook request, byte for byte, and return the answer."""
         last = self.whatsapp_deliveries()[-1]
         return self._http.post(last["url"], data=last["request_body"], headers=last["request_headers"])
 

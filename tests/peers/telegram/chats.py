@@ -1,4 +1,4 @@
-"""One bot's chats on the stand-in Bot API server: who has written, the messages, and what Telegram refuses."""
+"""The chats of the bot: their messages and members, and the errors with which Telegram refuses a call."""
 
 import time
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ SAME = (
 
 
 class ApiError(Exception):
-    """An answer that is not ok (https://core.telegram.org/bots/api#making-requests)."""
+    """An answer whose `ok` is false (https://core.telegram.org/bots/api#making-requests)."""
 
     def __init__(self, code: int, description: str, parameters: Json | None = None) -> None:
         super().__init__(description)
@@ -31,14 +31,17 @@ def bad_request(description: str) -> ApiError:
 
 
 class Chats:
-    """One bot's chats. A private chat exists once its person has written to the bot, a group once the bot is in it."""
+    """The chats of the bot.
+
+    A private chat exists once its person has written to the bot, and a group once the bot is a member.
+    """
 
     def __init__(self) -> None:
         self.chats: dict[int, Json] = {chat["id"]: chat for chat in (GROUP, FORUM)}
-        self.gone: dict[int, str] = {}  #: chats that the bot may not write in any more: why
-        self.migrated: dict[int, int] = {}  #: groups that became supergroups: the new id
-        self.messages: dict[tuple[int, int], Json] = {}  #: (chat id, message id): of people and of the bot
-        self.drafts: dict[tuple[int, int], str] = {}  #: (chat id, draft id): its text
+        self.gone: dict[int, str] = {}  #: by chat id, why the bot may no longer write there
+        self.migrated: dict[int, int] = {}  #: by the id of a group, the id of the supergroup that it became
+        self.messages: dict[tuple[int, int], Json] = {}  #: by chat id and message id, of people and of the bot
+        self.drafts: dict[tuple[int, int], str] = {}  #: by chat id and draft id, the text
         self.commands: list[Json] = []
         self.webhook: Json = {"url": ""}
         self.files: dict[str, bytes] = {}
@@ -47,7 +50,7 @@ class Chats:
         self._members: dict[tuple[int, int], Json] = {}
 
     def took(self, update: Mapping[str, Any]) -> None:
-        """Remember what an update that the bot got says: a chat, a message, a member, a topic."""
+        """Record the chat, the message, the member and the topic of an update that the bot gets."""
         if "callback_query" in update:
             self._queries.add(update["callback_query"]["id"])
             return
@@ -139,7 +142,7 @@ class Chats:
 
 
 def reply_markup(params: Json) -> Json:
-    """Return the buttons under a message, once they are checked."""
+    """Check the buttons under a message, and return them as a field of the message."""
     markup = params.get("reply_markup")
     for row in (markup or {}).get("inline_keyboard", []):
         for button in row:

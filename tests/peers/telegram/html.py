@@ -1,5 +1,6 @@
-"""Telegram's HTML style, checked and turned into text and entities as the Bot API does
-(https://core.telegram.org/bots/api#html-style).
+"""Parse Telegram's HTML into a text and its entities, as the Bot API does, and refuse the same mistakes.
+
+https://core.telegram.org/bots/api#html-style
 """
 
 import html
@@ -9,7 +10,7 @@ from typing import Any
 
 Json = dict[str, Any]
 
-#: what each tag becomes; None where that depends on its attributes
+#: the type of the entity for each tag; `None` if the type depends on the attributes
 TAGS: dict[str, str | None] = {
     "b": "bold",
     "strong": "bold",
@@ -35,26 +36,26 @@ _END = re.compile(r"\s*>")
 
 
 class HtmlError(Exception):
-    """The HTML is wrong, in the words that the Bot API puts after `can't parse entities: `."""
+    """The HTML has a mistake. The message is what the Bot API says after `can't parse entities: `."""
 
 
 @dataclass
 class _Open:
     tag: str
     attributes: dict[str, str]
-    start: int  # UTF-16 code units of the text before it
+    start: int  # UTF-16 code units of the text before the tag
 
 
 def utf16_length(text: str) -> int:
-    """Return the length in UTF-16 code units, in which Telegram counts lengths and offsets."""
+    """Return the length in UTF-16 code units, the unit of Telegram's lengths and offsets."""
     return len(text.encode("utf-16-le")) // 2
 
 
 def parse(source: str) -> tuple[str, list[Json]]:
-    """Return the text and its entities. A lone `>` or `&` passes, as it does at Telegram.
+    """Return the text and its entities. A lone `>` or `&` is part of the text, as at Telegram.
 
     Raises:
-        HtmlError: a tag is unknown, unclosed or closed by another, or a `<` begins no tag.
+        HtmlError: a tag is unknown, is not closed, or is closed by another tag; or a `<` does not begin a tag.
     """
     text = ""
     entities: list[Json] = []

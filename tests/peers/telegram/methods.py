@@ -1,7 +1,4 @@
-"""Those of the Bot API's methods that a gateway needs; `telegram.TelegramServer` puts them on HTTP.
-
-https://core.telegram.org/bots/api#available-methods
-"""
+"""The methods of the Bot API that a gateway needs (https://core.telegram.org/bots/api#available-methods)."""
 
 import re
 import time
@@ -33,7 +30,7 @@ _NO_GIFTS = dict.fromkeys(
 
 
 class BotApi(Chats):
-    """The methods, under Python's spelling of their names; each takes its decoded parameters."""
+    """The methods, by their names in Python's spelling. Each takes the decoded parameters of the call."""
 
     def get_me(self, params: Json) -> Json:
         abilities = dict.fromkeys(
@@ -168,7 +165,11 @@ class BotApi(Chats):
 
 
 def find(name: str) -> Callable[[BotApi, Json], Any]:
-    """Return the method that the Bot API calls `name`, such as `sendMessage`."""
+    """Return the method with a name of the Bot API, such as `sendMessage`.
+
+    Raises:
+        ApiError: there is no such method.
+    """
     own = re.sub(r"(?<=[a-z])[A-Z]", lambda upper: f"_{upper[0].lower()}", name)
     if not own.startswith("_") and own in vars(BotApi):
         return vars(BotApi)[own]

@@ -1,6 +1,6 @@
 """A stand-in for Telegram's Bot API server (https://core.telegram.org/bots/api), for one bot, on loopback.
 
-`Bot(TOKEN, base_url=f"{url}/bot", base_file_url=f"{url}/file/bot")` of python-telegram-bot speaks to it.
+python-telegram-bot connects to it with `Bot(token, base_url=f"{url}/bot", base_file_url=f"{url}/file/bot")`.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from peers.telegram.chats import ApiError
 from peers.telegram.methods import BotApi, find
 from peers.telegram.updates import BOT_TOKEN
 
-#: parameters that are sent as JSON in a form; the others are text
+#: parameters whose value in a form is JSON; the values of the others are text
 JSON_PARAMETERS = {
     "allowed_updates",
     "cache_time",
@@ -45,7 +45,7 @@ JSON_PARAMETERS = {
     "show_alert",
     "user_id",
 }
-#: what a webhook does not get unless its allowed_updates name it (https://core.telegram.org/bots/api#setwebhook)
+#: updates that a webhook gets only if its allowed_updates name them (https://core.telegram.org/bots/api#setwebhook)
 OPT_IN = {"chat_member", "message_reaction", "message_reaction_count"}
 DESCRIPTIONS = {
     401: "Unauthorized",
@@ -58,7 +58,7 @@ DESCRIPTIONS = {
 
 @dataclass(frozen=True)
 class Call:
-    """One call of a method, its parameters decoded, and the HTTP status it was answered with."""
+    """A call of a method, with its decoded parameters and the HTTP status of the answer."""
 
     method: str
     params: Json
@@ -67,7 +67,7 @@ class Call:
 
 @dataclass
 class Failure:
-    """How the next `times` calls of `method` end."""
+    """A scripted failure of the next `times` calls of a method: see `TelegramServer.fail`."""
 
     method: str
     error: ApiError | None
@@ -78,7 +78,12 @@ class Failure:
 
 
 class TelegramServer(ThreadServer):
-    """The server, running in a `with` or until `stop()`. `api` has the chats, `calls` every call in its order."""
+    """The server, which runs inside a `with` block or until `stop()`.
+
+    Attributes:
+        api: the state of the chats.
+        calls: every call, oldest first.
+    """
 
     token = BOT_TOKEN
 
@@ -92,16 +97,16 @@ class TelegramServer(ThreadServer):
 
     @property
     def base_url(self) -> str:
-        """python-telegram-bot's `base_url`."""
+        """The `base_url` for python-telegram-bot."""
         return f"{self.url}/bot"
 
     @property
     def base_file_url(self) -> str:
-        """python-telegram-bot's `base_file_url`."""
+        """The `base_file_url` for python-telegram-bot."""
         return f"{self.url}/file/bot"
 
     def reset(self) -> None:
-        """Go back to the start: nobody has written, no webhook is set, nothing was called, nothing fails."""
+        """Forget all chats, calls and scripted failures, and the webhook."""
         self.api = BotApi()
         self.calls: list[Call] = []
         self._failures: list[Failure] = []
@@ -111,7 +116,7 @@ class TelegramServer(ThreadServer):
         return [call.params for call in self.calls if call.method == method]
 
     def messages(self, chat_id: int) -> list[Json]:
-        """Return the bot's messages in a chat as they are now, oldest first."""
+        """Return the bot's messages in a chat as they are now, after edits and deletions, oldest first."""
         found = [message for (chat, _), message in sorted(self.api.messages.items()) if chat == chat_id]
         return [message for message in found if message.get("from") == updates.BOT]
 
@@ -120,9 +125,9 @@ class TelegramServer(ThreadServer):
         return [message["text"] for message in self.messages(chat_id)]
 
     def deliver(self, update: Json) -> httpx.Response:
-        """Send an update to the webhook that was set, with its secret token; return the answer.
+        """Send an update to the bot's webhook, with its secret token, and return the answer.
 
-        From then on the bot may write to whoever wrote it. Sent again, it is a duplicate delivery.
+        From then on the bot may write in the chat of the update. To repeat a delivery, send the same update again.
         """
         webhook = self.api.webhook
         assert webhook["url"], "no webhook is set"
@@ -133,11 +138,11 @@ class TelegramServer(ThreadServer):
         return updates.post(webhook["url"], update, webhook.get("secret_token"))
 
     def block(self, person_id: int) -> None:
-        """Block the bot as a person does, until they write to it again. No webhook that we take tells of it."""
+        """Block the bot as a person does, until they write to it again. The gateway gets no update about it."""
         self.api.gone[person_id] = "bot was blocked by the user"
 
     def add_file(self, file_id: str, content: bytes) -> None:
-        """Let getFile find a file."""
+        """Add a file, which the bot gets with getFile and then downloads."""
         self.api.files[file_id] = content
 
     def fail(
@@ -153,14 +158,16 @@ class TelegramServer(ThreadServer):
         body: str | None = None,
         parameters: Json | None = None,
     ) -> None:
-        """Answer the next `times` calls of `method` with an error.
+        """Answer the next `times` calls of a method with an error.
 
         Args:
-            code: the status of the error, unless `retry_after` is given.
-            retry_after: seconds that a 429 says to wait.
-            after: carry each call out first, so that only its answer is lost.
-            delay: seconds that each call waits. Without an error it is then carried out.
-            body: the answer, with `code`, of something that stands before Telegram's server.
+            code: the status of the error, if `retry_after` is not given. Without both, the calls are only delayed.
+            retry_after: the seconds to wait that a 429 asks for.
+            description: the description of the error; by default Telegram's usual one.
+            after: carry each call out before the error, as if its answer were lost on the way.
+            delay: seconds before each call is carried out or answered.
+            body: the whole body of the answer, as from a proxy in front of Telegram's server.
+            parameters: the `parameters` of the error.
         """
         error = None
         if retry_after is not None:
@@ -170,7 +177,7 @@ class TelegramServer(ThreadServer):
         self._failures.append(Failure(method, error, times, after, delay, body))
 
     def heal(self) -> None:
-        """Take all scripted failures back."""
+        """Remove all scripted failures."""
         self._failures.clear()
 
     async def _call(self, request: Request) -> Response:
@@ -220,7 +227,7 @@ def _error(error: ApiError) -> Response:
 
 
 async def _parameters(request: Request) -> Json:
-    """Return a call's parameters, from the query, a form or JSON.
+    """Return the parameters of a call, from the query and from a form or a JSON body.
 
     https://core.telegram.org/bots/api#making-requests
     """

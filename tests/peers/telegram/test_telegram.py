@@ -1,4 +1,4 @@
-"""The stand-in Bot API server answers python-telegram-bot as Telegram does."""
+"""The stand-in for the Bot API answers python-telegram-bot as Telegram does."""
 
 import json
 from collections.abc import AsyncIterator
@@ -33,7 +33,7 @@ async def bot(telegram: TelegramServer) -> AsyncIterator[Bot]:
 
 @pytest.fixture
 async def chat(telegram: TelegramServer, receiver: Receiver, bot: Bot) -> int:
-    """A private chat with alice, who has written."""
+    """The id of a private chat with Alice, who has written to the bot."""
     await bot.set_webhook(f"{receiver.url}/hook", secret_token="s3cret")
     telegram.deliver(updates.private_message("hello"))
     return ALICE.telegram_id
@@ -60,7 +60,9 @@ async def test_a_message_is_sent_edited_and_deleted(telegram: TelegramServer, bo
     assert telegram.called("sendMessage")[0]["reply_markup"] == keyboard.to_dict()
 
 
-async def test_the_small_calls_are_answered(telegram: TelegramServer, bot: Bot, chat: int) -> None:
+async def test_webhook_info_chat_actions_drafts_commands_files_and_button_presses_work(
+    telegram: TelegramServer, bot: Bot, chat: int
+) -> None:
     assert (bot.id, bot.username) == (updates.BOT_ID, updates.BOT_USERNAME)
     assert (await bot.get_webhook_info()).url.endswith("/hook")
     assert await bot.send_chat_action(chat, "typing")
@@ -91,18 +93,22 @@ async def test_the_small_calls_are_answered(telegram: TelegramServer, bot: Bot, 
         ("🎭" * 2049, "message is too long"),
     ],
 )
-async def test_a_bad_text_is_refused(bot: Bot, chat: int, text: str, problem: str) -> None:
+async def test_a_text_that_does_not_parse_is_empty_or_too_long_is_refused(
+    bot: Bot, chat: int, text: str, problem: str
+) -> None:
     with pytest.raises(BadRequest) as error:
         await bot.send_message(chat, text, parse_mode="HTML")
     assert problem.lower() in str(error.value).lower()
 
 
-async def test_the_length_is_that_of_the_text_without_its_tags(bot: Bot, chat: int) -> None:
+async def test_tags_do_not_count_towards_the_length_limit(bot: Bot, chat: int) -> None:
     sent = await bot.send_message(chat, f"<b>{'x' * 4096}</b>", parse_mode="HTML")
     assert len(sent.text or "") == telegram_html.utf16_length(sent.text or "") == 4096
 
 
-async def test_nobody_is_written_to_who_has_not_written(telegram: TelegramServer, bot: Bot, chat: int) -> None:
+async def test_the_bot_cannot_write_to_people_who_never_wrote_or_have_blocked_it(
+    telegram: TelegramServer, bot: Bot, chat: int
+) -> None:
     with pytest.raises(Forbidden, match="can't initiate conversation"):
         await bot.send_message(BOB.telegram_id, "hi")
     telegram.deliver(updates.my_chat_member(updates.private_chat(ALICE), "member", "kicked"))
@@ -112,7 +118,9 @@ async def test_nobody_is_written_to_who_has_not_written(telegram: TelegramServer
         await Bot("1:wrong", base_url=telegram.base_url).get_me()
 
 
-async def test_failures_are_scripted(telegram: TelegramServer, bot: Bot, chat: int) -> None:
+async def test_scripted_failures_come_in_order_before_or_after_the_call_is_carried_out(
+    telegram: TelegramServer, bot: Bot, chat: int
+) -> None:
     telegram.fail("sendMessage", retry_after=3)
     telegram.fail("sendMessage", 500)
     telegram.fail("sendMessage", 502, after=True)
@@ -127,7 +135,7 @@ async def test_failures_are_scripted(telegram: TelegramServer, bot: Bot, chat: i
     assert [call.status for call in telegram.calls if call.method == "sendMessage"] == [429, 500, 502, 200]
 
 
-async def test_an_update_comes_with_the_secret_token(receiver: Receiver, chat: int) -> None:
+async def test_an_update_has_the_given_secret_token_or_none(receiver: Receiver, chat: int) -> None:
     updates.post(f"{receiver.url}/hook", updates.private_message("forged"), "wrong")
     updates.post(f"{receiver.url}/hook", updates.private_message("bare"), None)
     tokens = [each.headers.get("x-telegram-bot-api-secret-token") for each in receiver.requests]
@@ -156,7 +164,7 @@ def all_updates() -> dict[str, Json]:
 
 
 @pytest.mark.parametrize("name", all_updates())
-def test_python_telegram_bot_reads_every_update_whole(name: str) -> None:
+def test_python_telegram_bot_knows_every_field_of_every_update(name: str) -> None:
     given = all_updates()[name]
     update = Update.de_json(json.loads(json.dumps(given)), None)
     assert update is not None
@@ -165,7 +173,7 @@ def test_python_telegram_bot_reads_every_update_whole(name: str) -> None:
     assert set(update.to_dict()) == set(given)
 
 
-def test_offsets_are_in_utf16_units() -> None:
+def test_offsets_of_entities_are_in_utf16_units() -> None:
     update = Update.de_json(updates.group_message("🎭 @peer_bot do /this@peer_bot now"), None)
     assert update is not None
     assert update.message is not None
@@ -174,6 +182,6 @@ def test_offsets_are_in_utf16_units() -> None:
     assert update.message.entities[0].offset == 3
 
 
-def test_a_wrong_path_is_not_found(telegram: TelegramServer) -> None:
+def test_an_unknown_method_is_not_found(telegram: TelegramServer) -> None:
     answer = httpx.post(f"{telegram.base_url}{telegram.token}/noSuchMethod")
     assert answer.json() == {"ok": False, "error_code": 404, "description": "Not Found"}

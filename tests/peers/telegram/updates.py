@@ -1,7 +1,7 @@
-"""Builders of Telegram's updates (https://core.telegram.org/bots/api#update), and `post`, which sends one.
+"""Build Telegram's updates (https://core.telegram.org/bots/api#update), and post them.
 
-Each builder returns a whole update; its `**fields` go into the message and override what is there.
-`telegram.TelegramServer.deliver` sends an update to the webhook that the gateway has set.
+Each builder returns a whole update. Its `**fields` replace fields of the message or add to them.
+`TelegramServer.deliver` sends an update to the webhook of the gateway; `post` sends one to any URL.
 """
 
 import itertools
@@ -36,15 +36,16 @@ CHANNEL_BOT: Json = {"id": 136817688, "is_bot": True, "first_name": "Channel", "
 
 _MARKED = re.compile(r"(?<!\w)(?:@\w{4,}|/[a-zA-Z0-9_]{1,32}(?:@\w+)?)")
 
-#: message ids grow; the stand-in server counts on from the same, since both write in the same chats
+#: increasing message ids, for people's messages from here and for the bot's messages in the same chats
 message_ids = itertools.count(1)
 _update_ids = itertools.count(700_000_001)
 
 
 def post(url: str, update: Mapping[str, Any], secret_token: str | None = SECRET_TOKEN) -> httpx.Response:
-    """Send an update with its secret token. Forged: another `secret_token`, or None for no header.
+    """Send an update with its secret token (https://core.telegram.org/bots/api#setwebhook).
 
-    https://core.telegram.org/bots/api#setwebhook
+    Args:
+        secret_token: another one for a forged update, or `None` to leave the header out.
     """
     headers = {} if secret_token is None else {"X-Telegram-Bot-Api-Secret-Token": secret_token}
     return httpx.post(url, json=dict(update), headers=headers, timeout=TIMEOUT, trust_env=False)
@@ -70,17 +71,17 @@ def private_message(text: str, person: seed.Person = seed.ALICE, **fields: Any) 
 
 
 def group_message(text: str, person: seed.Person = seed.ALICE, chat: Json = GROUP, **fields: Any) -> Json:
-    """A message in a group. Mentions and commands in `text` get their entities."""
+    """Build a message in a group, with the entities of the mentions and commands in its text."""
     return _update("message", _message(chat, text, user(person), **fields))
 
 
 def group_mention(text: str, person: seed.Person = seed.ALICE, chat: Json = GROUP, **fields: Any) -> Json:
-    """A group message that begins with the bot's @username."""
+    """Build a group message that begins with the bot's @username."""
     return group_message(f"@{BOT_USERNAME} {text}", person, chat, **fields)
 
 
 def text_mention(text: str, person: seed.Person = seed.ALICE, chat: Json = GROUP, **fields: Any) -> Json:
-    """A group message that names the bot by a link to it, not by its @username (a `text_mention` entity)."""
+    """Build a group message that mentions the bot with a `text_mention` entity, without its @username."""
     name = BOT["first_name"]
     entity = {"type": "text_mention", "offset": 0, "length": utf16_length(name), "user": BOT}
     return group_message(f"{name} {text}", person, chat, entities=[entity], **fields)
@@ -93,31 +94,39 @@ def command(
     chat: Json | None = None,
     at_bot: bool = False,
 ) -> Json:
-    """`/name rest`, to the bot alone or with `chat` in a group; with `at_bot` as `/name@bot`."""
+    """Build a message `/name rest`, in a private chat or, with `chat`, in a group.
+
+    Args:
+        at_bot: write the command as `/name@bot`.
+    """
     text = f"/{name}{f'@{BOT_USERNAME}' if at_bot else ''}{f' {rest}' if rest else ''}"
     return group_message(text, person, chat) if chat else private_message(text, person)
 
 
 def reply(text: str, to: Mapping[str, Any], person: seed.Person = seed.ALICE, **fields: Any) -> Json:
-    """A reply to the message `to` (as sendMessage answered it, or an update's `message`), in its chat."""
+    """Build a reply in the chat of the message that it replies to.
+
+    Args:
+        to: that message: an answer of sendMessage, or the `message` of an update.
+    """
     quoted = {name: value for name, value in to.items() if name != "reply_to_message"}
     return _update("message", _message(to["chat"], text, user(person), reply_to_message=quoted, **fields))
 
 
 def edited(update: Mapping[str, Any], text: str) -> Json:
-    """The sender edits the message of `update`."""
+    """Build the update that follows when the sender edits the message of `update`."""
     kind = "edited_channel_post" if "channel_post" in update else "edited_message"
     before = update.get("message") or update["channel_post"]
     return _update(kind, {**before, "text": text, "edit_date": int(time.time()), **_entities(text)})
 
 
 def anonymous_admin(text: str, chat: Json = GROUP, **fields: Any) -> Json:
-    """An administrator who writes as the group itself: there is no person to act for."""
+    """Build a message of an administrator who writes as the group itself, so that no person is its sender."""
     return _update("message", _message(chat, text, ANONYMOUS_ADMIN, sender_chat=chat, **fields))
 
 
 def as_channel(text: str, chat: Json = GROUP, channel: Json = CHANNEL, **fields: Any) -> Json:
-    """Somebody who writes in a group in the name of a channel."""
+    """Build a message in a group, written in the name of a channel."""
     return _update("message", _message(chat, text, CHANNEL_BOT, sender_chat=channel, **fields))
 
 
@@ -126,13 +135,13 @@ def channel_post(text: str, channel: Json = CHANNEL, **fields: Any) -> Json:
 
 
 def new_chat_members(*persons: seed.Person, chat: Json = GROUP, by: seed.Person = seed.ALICE) -> Json:
-    """People join; with none named, the bot itself is added."""
+    """Build the message that people, or the bot if none are given, have joined a group."""
     members = [user(person) for person in persons] or [BOT]
     return _update("message", _message(chat, None, user(by), new_chat_members=members))
 
 
 def migration(old: Json, new_id: int, by: seed.Person = seed.ALICE) -> tuple[Json, Json]:
-    """A group becomes a supergroup: what the old and the new one say of it."""
+    """Build the two messages about a group that becomes a supergroup: one in the old group, one in the new."""
     new = {**old, "id": new_id, "type": "supergroup"}
     return (
         _update("message", _message(old, None, user(by), migrate_to_chat_id=new_id)),
@@ -141,7 +150,7 @@ def migration(old: Json, new_id: int, by: seed.Person = seed.ALICE) -> tuple[Jso
 
 
 def album(*captions: str | None, person: seed.Person = seed.ALICE, chat: Json | None = None) -> list[Json]:
-    """Photos that are sent together: each is a message of its own, with a caption or none."""
+    """Build the messages of an album: one photo for each caption, which may be `None`."""
     group = str(next(_update_ids))
     return [
         photo(caption, person, chat, f"photo-{number}", media_group_id=group) for number, caption in enumerate(captions)
@@ -149,14 +158,14 @@ def album(*captions: str | None, person: seed.Person = seed.ALICE, chat: Json | 
 
 
 def checklist(person: seed.Person = seed.ALICE) -> Json:
-    """https://core.telegram.org/bots/api#checklist"""
+    """Build a message with a checklist: https://core.telegram.org/bots/api#checklist"""
     tasks = [{"id": 1, "text": "milk"}, {"id": 2, "text": "bread"}]
     given = {"title": "Shopping", "tasks": tasks, "others_can_add_tasks": True}
     return _update("message", _message(private_chat(person), None, user(person), checklist=given))
 
 
 def rich_message(person: seed.Person = seed.ALICE) -> Json:
-    """https://core.telegram.org/bots/api#richmessage"""
+    """Build a rich message: https://core.telegram.org/bots/api#richmessage"""
     given = {"blocks": [{"type": "paragraph", "text": "hello"}]}
     return _update("message", _message(private_chat(person), None, user(person), rich_message=given))
 
@@ -168,7 +177,11 @@ def photo(
     file_id: str = "photo-file",
     **fields: Any,
 ) -> Json:
-    """A photo in two sizes, the larger one last and of `file_id` (`TelegramServer.add_file` makes one)."""
+    """Build a photo in two sizes, the larger one last.
+
+    Args:
+        file_id: the id of the larger size. `TelegramServer.add_file` adds its content.
+    """
     small = {"file_id": f"{file_id}-s", "file_unique_id": f"u-{file_id}-s", "width": 90, "height": 67}
     large = {"file_id": file_id, "file_unique_id": f"u-{file_id}", "width": 800, "height": 600}
     captioned = {"caption": caption, **_entities(caption, "caption_entities")} if caption else {}
@@ -180,7 +193,10 @@ def photo(
 def topic_message(
     text: str, thread_id: int = 7, person: seed.Person = seed.ALICE, chat: Json = FORUM, **fields: Any
 ) -> Json:
-    """A message in a forum topic. What replies to nothing else comes as a reply to the topic's creation."""
+    """Build a message in a topic of a forum.
+
+    Telegram marks a message in a topic as a reply to the creation of the topic, unless it replies to something else.
+    """
     topic = {"message_thread_id": thread_id, "is_topic_message": True}
     created = {"forum_topic_created": {"name": f"Topic {thread_id}", "icon_color": 7322096}}
     root = {
@@ -195,7 +211,7 @@ def topic_message(
 
 
 def callback_query(data: str, message: Mapping[str, Any], person: seed.Person = seed.ALICE) -> Json:
-    """`person` presses a button of the bot's `message`."""
+    """Build the update that follows when a person presses a button under a message of the bot."""
     number = next(_update_ids)
     query = {
         "id": str(number),
@@ -208,8 +224,12 @@ def callback_query(data: str, message: Mapping[str, Any], person: seed.Person = 
 
 
 def my_chat_member(chat: Json, old: str, new: str, by: seed.Person = seed.ALICE) -> Json:
-    """The bot's own standing changes: `member`, `left`, `kicked` (in a private chat: blocked),
-    `administrator`.
+    """Build the update that follows when the bot's own status in a chat changes.
+
+    Args:
+        old: `member`, `administrator`, `left` or `kicked`. In a private chat, `kicked` means that the bot is
+            blocked.
+        new: one of the same values.
     """
     change = {
         "old_chat_member": {"user": BOT, "status": old},
@@ -234,7 +254,7 @@ def _message(chat: Json, text: str | None, sender: Json | None, **fields: Any) -
 
 
 def _entities(text: str, name: str = "entities") -> Json:
-    """The mentions and commands in `text`; offsets are in UTF-16 code units."""
+    """Return the entities of the mentions and commands in a text, with offsets in UTF-16 code units."""
     found = [
         {
             "type": "mention" if match[0].startswith("@") else "bot_command",

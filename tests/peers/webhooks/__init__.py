@@ -1,1 +1,1 @@
-"""Build, sign and post the webhook requests of Slack and Twilio that `emulate` does not send itself."""
+"""Build, sign and post webhook requests of Slack and Twilio, also those that `emulate` does not send."""

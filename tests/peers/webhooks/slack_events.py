@@ -1,8 +1,8 @@
-"""Slack's Events API requests, built and signed here, in the shapes that Slack documents at
-https://docs.slack.dev/apis/events-api/ and https://docs.slack.dev/reference/events.
+"""Build, sign and post requests of Slack's Events API.
 
-Each builder returns a whole payload (the envelope with its event); `post` signs and sends it. A builder's
-`**fields` go into the inner event and override what is there.
+The payloads are as https://docs.slack.dev/apis/events-api/ and https://docs.slack.dev/reference/events document them.
+Each builder returns a whole payload, the envelope with its event. Its `**fields` replace fields of the inner event or
+add to them. `post` signs a payload and sends it.
 """
 
 import hashlib
@@ -20,13 +20,13 @@ import httpx
 from peers import seed
 from peers.emulate.control import TIMEOUT, Json
 
-STALE = 6 * 60  # seconds; Slack says to refuse what is older than five minutes
+STALE = 6 * 60  # seconds; Slack's documentation says to refuse requests that are older than five minutes
 
-_counter = itertools.count(500_000)  # emulate counts its messages of a second from 1
+_counter = itertools.count(500_000)  # far from emulate's own numbers, which begin at 1 in each second
 
 
 def ts() -> str:
-    """Return a new message timestamp, `<seconds>.<six digits>`, greater than all before it."""
+    """Return a new message timestamp, `<seconds>.<six digits>`, greater than all earlier ones."""
     return f"{int(time.time())}.{next(_counter) % 1_000_000:06d}"
 
 
@@ -44,10 +44,11 @@ def headers(
     retry: int = 0,
     content_type: str = "application/json",
 ) -> dict[str, str]:
-    """Return the headers that Slack sends with `body`, signed `age` seconds ago.
+    """Return the headers with which Slack sends a body.
 
     Args:
-        retry: the number of the retry, if it is one (https://docs.slack.dev/apis/events-api/#retries).
+        age: the seconds since Slack signed the request.
+        retry: the number of the retry, if the request is one (https://docs.slack.dev/apis/events-api/#retries).
     """
     timestamp = int(time.time() - age)
     retried = {"X-Slack-Retry-Num": str(retry), "X-Slack-Retry-Reason": "http_timeout"} if retry else {}
@@ -69,25 +70,32 @@ def post(
     retry: int = 0,
     signed: bool = True,
 ) -> httpx.Response:
-    """Send an event. Forged: another `secret`; stale: `age=STALE`; unsigned: `signed=False`."""
+    """Send an event.
+
+    Args:
+        secret: another one for a forged request.
+        age: `STALE` for a request that is too old.
+        retry: the number of the retry, if the request is one.
+        signed: false for a request without a signature.
+    """
     body = json.dumps(payload).encode()
     sent = headers(body, secret, age=age, retry=retry) if signed else {"Content-Type": "application/json"}
     return httpx.post(url, content=body, headers=sent, timeout=TIMEOUT, trust_env=False)
 
 
 def post_tampered(url: str, payload: Mapping[str, Any], secret: str = seed.SLACK_SIGNING_SECRET) -> httpx.Response:
-    """Send an event with the valid signature of another body."""
+    """Send an event with a signature that is valid for another body."""
     sent = headers(json.dumps({**payload, "event_id": "Ev0"}).encode(), secret)
     return httpx.post(url, content=json.dumps(payload), headers=sent, timeout=TIMEOUT, trust_env=False)
 
 
 def url_verification(challenge: str = "3eZbrw1aBm2rZgRNFdxV2595E9CY3gmdALWMmHkvFXO7tYXAYM8P") -> Json:
-    """https://docs.slack.dev/reference/events/url_verification"""
+    """Build the challenge: https://docs.slack.dev/reference/events/url_verification"""
     return {"token": "verification-token", "challenge": challenge, "type": "url_verification"}
 
 
 def envelope(event: Mapping[str, Any], team_id: str = seed.SLACK_TEAM_ID, event_id: str | None = None) -> Json:
-    """https://docs.slack.dev/apis/events-api/#event-type-structure"""
+    """Put an event into its envelope: https://docs.slack.dev/apis/events-api/#event-type-structure"""
     bot = {"user_id": seed.SLACK_BOT_USER_ID, "is_bot": True, "is_enterprise_install": False}
     return {
         "token": "verification-token",
@@ -117,8 +125,9 @@ def message(
     event_id: str | None = None,
     **fields: Any,
 ) -> Json:
-    """A person's message in a channel, or with `thread_ts` their reply in a thread
-    (https://docs.slack.dev/reference/events/message.channels).
+    """Build a person's message in a channel, or with `thread_ts` their reply in a thread.
+
+    https://docs.slack.dev/reference/events/message.channels
     """
     at = fields.pop("ts", None) or ts()
     said = _said(text, user, channel, at, team_id)
@@ -128,7 +137,7 @@ def message(
 
 
 def direct_message(text: str, user: str = seed.ALICE.slack_id, channel: str = "D0ALICE01", **fields: Any) -> Json:
-    """https://docs.slack.dev/reference/events/message.im"""
+    """Build a direct message: https://docs.slack.dev/reference/events/message.im"""
     return message(text, user, channel, channel_type="im", **fields)
 
 
@@ -142,8 +151,10 @@ def app_mention(
     event_id: str | None = None,
     **fields: Any,
 ) -> Json:
-    """A message that mentions the bot; the mention is put before `text` if it is not in it. Slack sends a
-    `message` event with the same ts besides (https://docs.slack.dev/reference/events/app_mention).
+    """Build the `app_mention` event of a message. The text gets a mention of the bot at its beginning if it has none.
+
+    Slack also sends a `message` event with the same ts: `mention_pair` builds both.
+    https://docs.slack.dev/reference/events/app_mention
     """
     mention = f"<@{seed.SLACK_BOT_USER_ID}>"
     whole = text if mention in text else f"{mention} {text}"
@@ -153,7 +164,7 @@ def app_mention(
 
 
 def mention_pair(text: str, user: str = seed.ALICE.slack_id, **given: Any) -> tuple[Json, Json]:
-    """Return the two events (app_mention, message), with ids of their own, that Slack sends for one message."""
+    """Build the `app_mention` and the `message` event that Slack sends for one mention. Each has an id of its own."""
     mentioned = app_mention(text, user, **given)
     event = mentioned["event"]
     return mentioned, message(event["text"], user, **{**given, "ts": event["ts"]})
@@ -161,7 +172,7 @@ def mention_pair(text: str, user: str = seed.ALICE.slack_id, **given: Any) -> tu
 
 @dataclass(frozen=True)
 class Organization:
-    """A workspace, and its organization if it belongs to one (Enterprise Grid)."""
+    """A workspace, and its organization if it is part of one (Enterprise Grid)."""
 
     team_id: str
     enterprise_id: str | None = None
@@ -171,13 +182,19 @@ OURS = Organization(seed.SLACK_TEAM_ID)
 
 
 def shared(payload: Json, writer: Organization, host: Organization, named: Organization = OURS) -> Json:
-    """Return a `message` or `app_mention` as it comes from a channel that `host` shares with another organization.
+    """Change a `message` or `app_mention` into one from a channel that two organizations share (Slack Connect).
 
-    Slack's own test data shows how these look:
-    https://github.com/slackapi/bolt-python/blob/main/tests/slack_bolt/request/test_internals.py. The installation is
-    in `authorizations` alone. A `message` has the writer's workspace in `team_id` and `team`, and the host's in
-    `context_team_id`. An `app_mention` has no context; it has the workspace `named` (ours or the other) in both, and,
-    where that is not the writer's, the writer's organization, or else workspace, in `user_team`.
+    The format is that of Slack's own test data:
+    https://github.com/slackapi/bolt-python/blob/main/tests/slack_bolt/request/test_internals.py. Only `authorizations`
+    names the installation. A `message` has the writer's workspace in `team_id` and `team`, and the host's workspace in
+    `context_team_id`. An `app_mention` has no context. Its `team_id` and `team` may name either workspace; if it is not
+    the writer's, `user_team` has the writer's organization, or the writer's workspace if that has no organization.
+
+    Args:
+        payload: the event.
+        writer: the workspace of the person who wrote the message.
+        host: the workspace to which the channel belongs.
+        named: the workspace in the `team_id` and `team` of an `app_mention`.
     """
     event = payload["event"]
     if event["type"] == "app_mention":
@@ -198,13 +215,14 @@ def _ids(organization: Organization) -> Json:
 
 
 def _without_context(payload: Json) -> Json:
-    """An `app_mention` has no context."""
+    """Remove the context, which an `app_mention` does not have."""
     return {name: value for name, value in payload.items() if not name.startswith("context_")}
 
 
 def message_changed(before: Mapping[str, Any], text: str) -> Json:
-    """The sender of `before` (a payload from here) edits it; link previews come as this too
-    (https://docs.slack.dev/reference/events/message/message_changed).
+    """Build the event that follows when the sender edits the message of `before`. Link previews cause the same event.
+
+    https://docs.slack.dev/reference/events/message/message_changed
     """
     old = before["event"]
     at = ts()
@@ -214,14 +232,17 @@ def message_changed(before: Mapping[str, Any], text: str) -> Json:
 
 
 def message_deleted(before: Mapping[str, Any]) -> Json:
-    """https://docs.slack.dev/reference/events/message/message_deleted"""
+    """Build the event of a deleted message: https://docs.slack.dev/reference/events/message/message_deleted"""
     old = before["event"]
     event = {"subtype": "message_deleted", "deleted_ts": old["ts"], "previous_message": _content(old)}
     return envelope(_hidden(old, ts(), event), before["team_id"])
 
 
 def bot_message(text: str, channel: str = seed.SLACK_CHANNEL_ID, bot_id: str = "B0ANOTHER", **fields: Any) -> Json:
-    """An integration's message, of no user (https://docs.slack.dev/reference/events/message/bot_message)."""
+    """Build a message of an integration, which has no user.
+
+    https://docs.slack.dev/reference/events/message/bot_message
+    """
     at = ts()
     event = {
         "type": "message",
@@ -235,9 +256,7 @@ def bot_message(text: str, channel: str = seed.SLACK_CHANNEL_ID, bot_id: str = "
 
 
 def own_message(text: str, channel: str = seed.SLACK_CHANNEL_ID, **fields: Any) -> Json:
-    """A message of this very bot, as it comes back: of its user, with no subtype, with `bot_id`, `app_id` and
-    `bot_profile`.
-    """
+    """Build the event of the bot's own message: without a subtype, with `bot_id`, `app_id` and `bot_profile`."""
     profile = {"id": seed.SLACK_BOT_ID, "app_id": seed.SLACK_APP_ID, "name": "peerbot", "deleted": False}
     bot = {"bot_id": seed.SLACK_BOT_ID, "app_id": seed.SLACK_APP_ID, "bot_profile": profile}
     payload = message(text, seed.SLACK_BOT_USER_ID, channel, **{**bot, **fields})
@@ -246,9 +265,13 @@ def own_message(text: str, channel: str = seed.SLACK_CHANNEL_ID, **fields: Any) 
 
 
 def file_share(text: str, name: str = "notes.txt", mimetype: str = "text/plain", **given: Any) -> Json:
-    """A message with a file; `url` is where its content can be downloaded with the bot's token
-    (https://docs.slack.dev/reference/events/message/file_share,
-    https://docs.slack.dev/reference/objects/file-object).
+    """Build a message with a file.
+
+    https://docs.slack.dev/reference/events/message/file_share, https://docs.slack.dev/reference/objects/file-object
+
+    Args:
+        given: arguments of `message`; also the `size` of the file in bytes, and the `url` from which the bot downloads
+            it with its token.
     """
     user = given.get("user", seed.ALICE.slack_id)
     number = f"F{secrets.token_hex(5).upper()}"
@@ -275,8 +298,9 @@ def file_share(text: str, name: str = "notes.txt", mimetype: str = "text/plain",
 
 
 def forward(comment: str, text: str, **given: Any) -> Json:
-    """A message that somebody forwards, with a comment or none: it comes as an attachment
-    (https://docs.slack.dev/reference/messaging/attachments).
+    """Build a message to which another message is forwarded, as an attachment, with a comment that may be empty.
+
+    https://docs.slack.dev/reference/messaging/attachments
     """
     share = {
         "is_msg_unfurl": True,
@@ -298,7 +322,10 @@ def forward(comment: str, text: str, **given: Any) -> Json:
 
 
 def channel_join(user: str = seed.BOB.slack_id, channel: str = seed.SLACK_CHANNEL_ID) -> Json:
-    """The line in the channel that says so (https://docs.slack.dev/reference/events/message/channel_join)."""
+    """Build the message in a channel that somebody has joined.
+
+    https://docs.slack.dev/reference/events/message/channel_join
+    """
     payload = message(f"<@{user}> has joined the channel", user, channel, subtype="channel_join")
     for absent in ("blocks", "client_msg_id", "team"):
         del payload["event"][absent]
@@ -306,25 +333,26 @@ def channel_join(user: str = seed.BOB.slack_id, channel: str = seed.SLACK_CHANNE
 
 
 def member_joined_channel(user: str = seed.BOB.slack_id, channel: str = seed.SLACK_CHANNEL_ID, **fields: Any) -> Json:
-    """https://docs.slack.dev/reference/events/member_joined_channel"""
+    """Build the event of a new member: https://docs.slack.dev/reference/events/member_joined_channel"""
     event = {"type": "member_joined_channel", "user": user, "channel": channel, "channel_type": "C"}
     return envelope({**event, "team": seed.SLACK_TEAM_ID, "event_ts": ts(), **fields})
 
 
 def app_uninstalled(team_id: str = seed.SLACK_TEAM_ID) -> Json:
-    """https://docs.slack.dev/reference/events/app_uninstalled"""
+    """Build the event of an uninstallation: https://docs.slack.dev/reference/events/app_uninstalled"""
     return envelope({"type": "app_uninstalled"}, team_id)
 
 
 def tokens_revoked(team_id: str = seed.SLACK_TEAM_ID) -> Json:
-    """https://docs.slack.dev/reference/events/tokens_revoked"""
+    """Build the event of revoked tokens: https://docs.slack.dev/reference/events/tokens_revoked"""
     tokens = {"oauth": [], "bot": [seed.SLACK_BOT_USER_ID]}
     return envelope({"type": "tokens_revoked", "tokens": tokens}, team_id)
 
 
 def of_organization(event: Mapping[str, Any], enterprise_id: str, **fields: Any) -> Json:
-    """What concerns an organization-wide installation names no workspace
-    (https://docs.slack.dev/reference/events/team_access_granted, …/team_access_revoked).
+    """Build an event about an organization-wide installation. Its envelope does not name a workspace.
+
+    https://docs.slack.dev/reference/events/team_access_granted and …/team_access_revoked
     """
     payload = _without_context(envelope(event))
     return {**payload, "team_id": None, "enterprise_id": enterprise_id, "authorizations": [], **fields}
@@ -359,7 +387,10 @@ def _hidden(old: Mapping[str, Any], at: str, event: Json) -> Json:
 
 
 def slash_command(command: str, text: str = "", person: seed.Person = seed.ALICE, **fields: Any) -> dict[str, str]:
-    """https://docs.slack.dev/interactivity/implementing-slash-commands#app_command_handling"""
+    """Build the form of a slash command.
+
+    https://docs.slack.dev/interactivity/implementing-slash-commands#app_command_handling
+    """
     return {
         "token": "verification-token",
         "team_id": seed.SLACK_TEAM_ID,

@@ -1,4 +1,4 @@
-"""The events built here are what Bolt takes and what Slack's own verifier accepts."""
+"""Bolt, Slack's own framework, accepts the events of `slack_events` and those of `emulate`."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -19,7 +19,7 @@ from peers.webhooks import slack_events
 
 
 class BoltServer(ThreadServer):
-    """A Bolt app that remembers the events its listeners got."""
+    """A Bolt app that records the events that its listeners get."""
 
     def __init__(self, emulate: Emulate) -> None:
         self.seen: list[dict[str, Any]] = []
@@ -48,7 +48,7 @@ def kinds(bolt: BoltServer) -> list[str]:
     return [event.get("subtype", event["type"]) for event in bolt.seen]
 
 
-def test_bolt_takes_every_event(bolt: BoltServer) -> None:
+def test_bolt_accepts_every_event(bolt: BoltServer) -> None:
     said = slack_events.message("hello")
     reply = slack_events.message("and?", BOB.slack_id, thread_ts=said["event"]["ts"])
     payloads = [
@@ -84,17 +84,17 @@ def test_bolt_takes_every_event(bolt: BoltServer) -> None:
     assert bolt.seen[0]["ts"] == bolt.seen[1]["ts"]
 
 
-def test_bolt_leaves_out_the_bots_own_message(bolt: BoltServer) -> None:
+def test_bolt_ignores_the_bots_own_message(bolt: BoltServer) -> None:
     assert slack_events.post(bolt.url, slack_events.own_message("mine")).status_code == 200
     assert bolt.seen == []
 
 
-def test_bolt_answers_the_challenge(bolt: BoltServer) -> None:
+def test_bolt_answers_the_url_verification(bolt: BoltServer) -> None:
     answer = slack_events.post(bolt.url, slack_events.url_verification("c")).json()
     assert answer == {"challenge": "c"}
 
 
-def test_bolt_refuses_what_is_forged_stale_tampered_or_unsigned(bolt: BoltServer) -> None:
+def test_bolt_refuses_forged_stale_tampered_and_unsigned_requests(bolt: BoltServer) -> None:
     payload = slack_events.message("hello")
     answers = [
         slack_events.post(bolt.url, payload, secret="forged"),
@@ -106,7 +106,7 @@ def test_bolt_refuses_what_is_forged_stale_tampered_or_unsigned(bolt: BoltServer
     assert bolt.seen == []
 
 
-def test_bolt_takes_the_emulators_events(emulate: Emulate, bolt: BoltServer) -> None:
+def test_bolt_accepts_the_events_of_emulate(emulate: Emulate, bolt: BoltServer) -> None:
     emulate.connect(slack_events_url=bolt.url)
     sent = emulate.slack_post("alice", "general", f"{emulate.slack_mention} hello")
     emulate.slack_edit("alice", emulate.slack_channel_id, sent, "hallo")

@@ -1,4 +1,4 @@
-"""Builders of Twilio's webhooks for WhatsApp, and `post`, which signs and sends one.
+"""Build, sign and post Twilio's webhook requests for WhatsApp.
 
 https://www.twilio.com/docs/messaging/guides/webhook-request, https://www.twilio.com/docs/whatsapp/api
 """
@@ -27,12 +27,12 @@ def inbound(
     media: Mapping[str, str] | None = None,
     **fields: str,
 ) -> dict[str, str]:
-    """Return a person's message.
+    """Build the parameters of a person's message.
 
     Args:
         media: the content type of each attachment, by its URL.
-        fields: further parameters, such as `OriginalRepliedMessageSid` of a quoting reply, `ButtonText` and
-            `ButtonPayload` of a pressed button, `Latitude` and `Longitude` of a place.
+        fields: further parameters, such as `OriginalRepliedMessageSid` for a reply that quotes a message, `ButtonText`
+            and `ButtonPayload` for a pressed button, `Latitude` and `Longitude` for a location.
     """
     attached = list((media or {}).items())
     sid = sid or message_sid(bool(attached))
@@ -68,11 +68,13 @@ def status_callback(
     error_code: int | None = None,
     **fields: str,
 ) -> dict[str, str]:
-    """Return what a StatusCallback gets of a message to `person`.
+    """Build the parameters of a StatusCallback about a message to a person.
 
-    The status is `queued`, `sent`, `delivered`, `read`, `failed` or `undelivered`, the last two with an `error_code`
-    such as 63016 (outside the 24-hour window).
     https://www.twilio.com/docs/messaging/guides/track-outbound-message-status
+
+    Args:
+        status: `queued`, `sent`, `delivered`, `read`, `failed` or `undelivered`.
+        error_code: with `failed` and `undelivered`, for example 63016 (outside the 24-hour window).
     """
     failed = {} if error_code is None else {"ErrorCode": str(error_code)}
     return {
@@ -94,7 +96,7 @@ def status_callback(
 
 
 def sign(url: str, params: Mapping[str, Any], auth_token: str = seed.TWILIO_AUTH_TOKEN) -> str:
-    """Sign a webhook: https://www.twilio.com/docs/usage/security#validating-requests"""
+    """Sign a webhook request: https://www.twilio.com/docs/usage/security#validating-requests"""
     return RequestValidator(auth_token).compute_signature(url, dict(params))
 
 
@@ -107,18 +109,20 @@ def post(
     signed: bool = True,
     token: str = "",
 ) -> httpx.Response:
-    """Send a webhook. Forged: another `auth_token`; unsigned: `signed=False`; tampered: `post_tampered`.
+    """Send a webhook request.
 
     Args:
-        signed_url: the public URL that Twilio was given, where a proxy stands before `url`.
-        token: the `I-Twilio-Idempotency-Token`, which is the same in a repeated delivery.
+        auth_token: another one for a forged request.
+        signed_url: the public URL of the webhook, if `url` is behind a proxy.
+        signed: false for a request without a signature.
+        token: the `I-Twilio-Idempotency-Token`, which repeated deliveries have in common.
     """
     signature = sign(signed_url or url, params, auth_token) if signed else None
     return _send(url, params, signature, token)
 
 
 def post_tampered(url: str, params: Mapping[str, str]) -> httpx.Response:
-    """Send a webhook with the valid signature of other parameters."""
+    """Send a webhook request with a signature that is valid for other parameters."""
     return _send(url, params, sign(url, {**params, "Body": "what was signed"}), "")
 
 

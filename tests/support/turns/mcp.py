@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from peers.mcp_servers import Calls, telling_app
+from peers.mcp_servers import Calls, identity_app
 from peers.serving import ThreadServer
 
 from oauth import ConsentRequiredError, Identity
@@ -77,7 +77,7 @@ async def call(server: MCPServer, name: str, who: TurnContext, **arguments: Any)
 @asynccontextmanager
 async def personal(calls: Calls, accepted: set[str], **options: Any) -> AsyncIterator[MCPServer]:
     """Start a server that wants each person's own account, and accepts these tokens."""
-    with ThreadServer(telling_app(calls, accepted=accepted)) as thread:
+    with ThreadServer(identity_app(calls, accepted=accepted)) as thread:
         server = MCPServer(f"{thread.url}/mcp", name="Vault 1", auth=FakeProvider(), **options)
         async with opened(server):
             yield server

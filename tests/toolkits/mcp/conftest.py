@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from peers.mcp_servers import Calls, EverythingServer, stdio_command, telling_app
+from peers.mcp_servers import Calls, EverythingServer, identity_app, stdio_command
 from peers.node import UnavailableError
 from peers.serving import ThreadServer
 
@@ -31,5 +31,5 @@ def calls() -> Calls:
 
 @pytest.fixture
 def telling(calls: Calls) -> Iterator[str]:
-    with ThreadServer(telling_app(calls)) as server:
+    with ThreadServer(identity_app(calls)) as server:
         yield f"{server.url}/mcp"

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from peers.mcp_servers import Calls, telling_app
+from peers.mcp_servers import Calls, identity_app
 from peers.serving import ThreadServer
 from peers.wait import wait_until_async
 from starlette.responses import Response
@@ -88,7 +88,7 @@ async def test_a_personal_connection_survives_an_error_code_of_the_servers_own(c
 
 
 async def test_a_streamed_answer_that_ends_too_early_is_told_as_unknown(calls: Calls) -> None:
-    inner = telling_app(calls)
+    inner = identity_app(calls)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] != "POST":

@@ -1,12 +1,13 @@
-// What a test may ask of any of the servers, at `METHOD /_peers/<name>` with JSON in and out:
+// The routes with which tests control a server, at `METHOD /_peers/<name>`, with JSON requests and answers:
 //
-// - GET calls: every request so far {method, path, query, authorization, person, body, status}, where `person`
-//   is whose token it was
+// - GET calls: every request so far {method, path, query, authorization, person, body, status}; `person` is the
+//   owner of the request's token
 // - POST fail: {path, method?, status, headers?, body?, times?, after?, delay?}: answer the next `times`
-//   requests for `path` so; with `after` only once the request was carried out; `delay` in seconds
-// - POST heal: drop the failures
-// - POST forget: drop the journal and the failures
-// and what `more` adds.
+//   requests for `path` with this error, with `after` only after carrying the request out; `delay` is in seconds
+// - POST heal: remove the scripted failures
+// - POST forget: clear the journal and remove the scripted failures
+//
+// `more` has the routes that a server adds.
 
 const JOURNAL_MAX = 20_000; // calls
 

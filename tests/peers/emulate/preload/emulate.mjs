@@ -1,10 +1,10 @@
-// Loaded into emulate before it starts (`node --import`): what the tests need and its seed cannot say.
+// Node loads this file before emulate (`node --import`). It changes what the seed file cannot:
 //
-// - An unknown or revoked token is nobody (by itself it becomes the first seeded person).
-// - Only what the seed names is there: no default people, channels or mailboxes.
-// - No hourly limit of requests.
-// - A journal, scripted failures and a reset under /_peers (control.mjs).
-// - Slack: fixed ids, complete events (slack.mjs) and the Web API methods that it lacks (slack_methods.mjs).
+// - Unknown and revoked tokens are refused. (Emulate itself takes them for the first person of the seed.)
+// - Only the people, channels and mailboxes of the seed exist, and no default ones.
+// - There is no hourly rate limit.
+// - Routes under /_peers give a journal, scripted failures and a reset (control.mjs).
+// - Slack has fixed ids, complete events (slack.mjs) and the Web API methods that emulate lacks (slack_methods.mjs).
 
 import { readdirSync } from "node:fs";
 
@@ -27,7 +27,7 @@ async function serviceRegistry() {
     const { SERVICE_REGISTRY } = await import(new URL(file, dist));
     if (SERVICE_REGISTRY) return SERVICE_REGISTRY;
   }
-  throw new Error("peers: no chunk of this emulate exports SERVICE_REGISTRY; is it the pinned version?");
+  throw new Error("peers: no file of emulate exports SERVICE_REGISTRY; is the version of package.json installed?");
 }
 
 function wrap(name, { plugin, seedFromConfig, ...rest }) {
@@ -57,7 +57,7 @@ function wrap(name, { plugin, seedFromConfig, ...rest }) {
       seed: undefined,
     },
     seedFromConfig(store, baseUrl, config, webhooks) {
-      seedFromConfig(store, baseUrl, {}, webhooks); // makes the tables, with their indexes
+      seedFromConfig(store, baseUrl, {}, webhooks); // creates the tables with their indexes
       reseed = () => {
         added.seed?.(store, config);
         seedFromConfig(store, baseUrl, config, webhooks);
@@ -69,11 +69,11 @@ function wrap(name, { plugin, seedFromConfig, ...rest }) {
 
 function dropHourlyLimit(app) {
   const others = app.middleware.filter(({ handlers }) => !handlers.some((h) => `${h}`.includes("X-RateLimit-Limit")));
-  if (others.length !== app.middleware.length - 1) throw new Error("peers: the hourly limit was not found");
+  if (others.length !== app.middleware.length - 1) throw new Error("peers: the middleware of the rate limit was not found");
   app.middleware = others;
 }
 
-// The pages that a person may be sent back to, as in the OAuth client's settings.
+// The redirect URIs in the settings of the OAuth client.
 function redirectUris(store, table) {
   if (!table) return {};
   const set = ({ uris }) => {

@@ -1,5 +1,5 @@
-// Slack: people, team and channels with ids from the seed, and events in the shape that Slack documents
-// (https://docs.slack.dev/apis/events-api/), sent only for conversations that the bot is in.
+// Slack with the ids of the seed for people, team and channels, and with events in the format that Slack documents
+// (https://docs.slack.dev/apis/events-api/). Events are sent only for conversations that the bot is in.
 
 import { randomUUID } from "node:crypto";
 
@@ -15,7 +15,7 @@ const tables = (store) => {
 
 export const slack = { seed, register, control, reset, who };
 
-// The emulator's own seeding follows, and leaves alone the names that are there already.
+// Emulate's own seeding runs after this one, and skips names that exist already.
 function seed(store, { team, users, channels, oauth_apps: [app] }) {
   const { teams, users: people, channels: rooms } = tables(store);
   const now = Math.floor(Date.now() / 1000);
@@ -39,10 +39,10 @@ function seed(store, { team, users, channels, oauth_apps: [app] }) {
   }
 }
 
-// Events are sent in order, one at a time, after the API call that caused them has been answered, as Slack
-// does (the emulator by itself answers the call only when the receiver has answered the event).
+// Events are sent in order, one at a time, after the API call that caused them has been answered, as at Slack.
+// (Emulate itself answers the call only after the receiver has answered the event.)
 let queue = Promise.resolve();
-let epoch = 0; // what was queued for an earlier receiver is dropped
+let epoch = 0; // increases with each new receiver and each reset: events that were queued before are dropped
 
 function register({ app, store, webhooks }) {
   const deliver = webhooks.dispatch.bind(webhooks);
@@ -82,7 +82,7 @@ function who(store, token) {
   return store.collection("slack.tokens").findOneBy("token", token)?.user_id;
 }
 
-// The SDK sends reading calls as GET, and some others with a query string; the emulator reads bodies only.
+// Slack's SDK sends calls that read as GET, and some others with a query string, but emulate reads only bodies.
 async function asFormPost(request) {
   const url = new URL(request.url);
   if (!url.pathname.startsWith("/api/") || (request.method !== "GET" && !url.search)) return request;

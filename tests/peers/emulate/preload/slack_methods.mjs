@@ -1,7 +1,7 @@
-// Web API methods that the emulator lacks: streamed messages and the assistant's thread calls, as documented at
+// The methods of the Web API that emulate lacks: streamed messages and the assistant's threads, as documented at
 // https://docs.slack.dev/reference/methods/chat.startStream (appendStream, stopStream) and
-// https://docs.slack.dev/reference/methods/assistant.threads.setStatus. Any other unknown method is answered
-// `unknown_method`, as Slack does. A streamed message's `text` is the markdown received so far.
+// https://docs.slack.dev/reference/methods/assistant.threads.setStatus. The answer to any other unknown method is
+// `unknown_method`, as at Slack. The `text` of a streamed message is the Markdown received so far.
 
 const MARKDOWN_MAX = 12_000; // characters
 
