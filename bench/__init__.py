@@ -1,1 +1,1 @@
-"""What is measured, against what, in one command: `make bench`."""
+"""The benchmark, which `make bench` runs: each number is measured beside the one with which it is compared."""

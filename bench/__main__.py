@@ -1,4 +1,4 @@
-"""Prints a table of ratios, each measured side by side in this one run, and writes it as JSON."""
+"""Run all measurements, print their table, and write it to bench/results.json."""
 
 import json
 import os
@@ -33,7 +33,8 @@ def main() -> None:
         *measure_waiting(),
         *measure_growth(),
     ]
-    table = Table("what", "value", "against", "ratio", title=f"Measured on {datetime.now(UTC):%Y-%m-%d}, {machine}")
+    title = f"Measured on {datetime.now(UTC):%Y-%m-%d}, {machine}"
+    table = Table("operation", "time, rate or memory", "compared with", "ratio", title=title)
     for row in rows:
         table.add_row(row.what, f"{row.value:.2f} {row.unit}", row.against, f"{row.ratio:.3f}")
     Console(width=200).print(table)

@@ -1,1 +1,1 @@
-"""What the measurements use: the servers that are measured, the load on them, and their stand-ins."""
+"""The servers that are measured, the load on them, and the stand-in for the platforms."""

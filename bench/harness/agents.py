@@ -1,3 +1,5 @@
+"""An agent with three toolkits of thirteen tools each, and a model that answers at once."""
+
 from collections.abc import Callable
 
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart, ToolCallPart, ToolReturnPart
@@ -10,14 +12,14 @@ TOOLS_EACH = 13
 
 
 def answer(messages: list[ModelMessage], _: AgentInfo) -> ModelResponse:
-    """An instant model: one tool call, then an answer."""
+    """Call one tool, and then answer. As a model it takes no time."""
     if any(isinstance(part, ToolReturnPart) for part in messages[-1].parts):
         return ModelResponse([TextPart("done")])
     return ModelResponse([ToolCallPart("mail_0", {"query": "x"})])
 
 
 def toolkit_of(prefix: str) -> Toolkit:
-    """A toolkit of Gmail's size with state of its own."""
+    """Make a toolkit with as many tools as Gmail's, and with attributes of its own."""
 
     def __init__(self: Toolkit) -> None:  # noqa: N807
         self.credentials = None
@@ -30,6 +32,8 @@ def toolkit_of(prefix: str) -> Toolkit:
 
 
 def method(name: str) -> Callable[..., object]:
+    """Make a tool of that name."""
+
     async def search(self: Toolkit, context: TurnContext, query: str, limit: int = 10, folder: str = "all") -> str:
         """Search for something.
 
@@ -45,7 +49,7 @@ def method(name: str) -> Callable[..., object]:
 
 
 def agent(model: FunctionModel | None = None) -> Agent:
-    """An agent of three toolkits of thirteen tools each."""
+    """Make the agent, with another model if one is given."""
     return Agent(
         model=model or FunctionModel(answer), toolkits=[toolkit_of(prefix) for prefix in ("mail", "calendar", "drive")]
     )

@@ -1,4 +1,4 @@
-"""What the gateway's webhook is held against: a route that checks Slack's signature, and does nothing else."""
+"""A Starlette route that only checks Slack's signature. The gateway's webhook is compared with it."""
 
 import sys
 

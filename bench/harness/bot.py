@@ -1,4 +1,7 @@
-"""The agent that is served: an instant model, or one that never answers (BENCH_WAITS)."""
+"""The agent of the gateways that are measured. Its model answers at once, or never if BENCH_WAITS is 1.
+
+BENCH_TOGETHER is the largest number of events in one transaction.
+"""
 
 import asyncio
 import os

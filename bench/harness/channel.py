@@ -1,3 +1,5 @@
+"""A channel without a platform: its events are made in the process, and its answers go nowhere."""
+
 import json
 from collections.abc import Sequence
 
@@ -10,6 +12,8 @@ from gateway.channels.presenter import Presenter, SignIn
 
 
 class SilentPresenter(Presenter):
+    """Sends nothing."""
+
     def parts(self, markdown: str) -> list[str]:
         return [markdown]
 
@@ -19,7 +23,7 @@ class SilentPresenter(Presenter):
 
 
 class BenchChannel:
-    """A channel inside the process, in which every message is of a person and a conversation of its own."""
+    """A channel in which each message has its own person and its own conversation."""
 
     channel = "bench"
     address = "/bench"

@@ -1,4 +1,4 @@
-"""Webhooks as the platforms send them, signed."""
+"""Build signed webhook requests as Slack and Telegram send them."""
 
 import hashlib
 import hmac
@@ -14,7 +14,7 @@ _numbers = itertools.count(1)
 
 
 def slack_requests(count: int, conversations: int = 1000) -> list[bytes]:
-    """Direct messages, each of another event, in so many conversations."""
+    """Build requests with a direct message and an event id of their own, spread over a number of conversations."""
     return [_slack(next(_numbers), number % conversations) for number in range(count)]
 
 
@@ -46,7 +46,7 @@ def _slack(number: int, conversation: int) -> bytes:
 
 
 def telegram_request(text: str, chat: int) -> bytes:
-    """A message in a private chat."""
+    """Build a request with a message in a private chat."""
     number = next(_numbers)
     message = {
         "message_id": number,

@@ -1,4 +1,4 @@
-"""Requests over many connections, and how long each took."""
+"""Send requests over several connections, and measure how long each takes."""
 
 import asyncio
 import time
@@ -8,7 +8,13 @@ from urllib.parse import urlsplit
 
 
 class Took(NamedTuple):
-    """What a load came to: how many requests a second, and how long they took, in milliseconds."""
+    """The result of a load.
+
+    Attributes:
+        rate: requests per second.
+        median: the median time of a request, in milliseconds.
+        p99: the 99th percentile of these times, in milliseconds.
+    """
 
     rate: float
     median: float
@@ -16,13 +22,14 @@ class Took(NamedTuple):
 
 
 async def load(url: str, requests: Sequence[bytes], senders: int) -> Took:
-    """Sends requests, each of so many connections one after the other.
+    """Send requests over several connections at once. Each connection sends its next request after an answer.
 
     Args:
         requests: whole HTTP/1.1 requests, as bytes.
+        senders: the number of connections.
 
     Raises:
-        RuntimeError: if one is not answered 200.
+        RuntimeError: an answer is not 200.
     """
     waiting, latencies = iter(requests), list[float]()
     connections = [await _connect(url) for _ in range(senders)]

@@ -1,3 +1,5 @@
+"""Measure functions side by side, and describe the results as rows of the table."""
+
 import os
 import statistics
 import time
@@ -9,7 +11,15 @@ ROUNDS = 40
 
 
 class Row(NamedTuple):
-    """One line of the table: what was measured, in its unit, and how many times what it is held against."""
+    """A row of the table.
+
+    Attributes:
+        what: the operation that was measured.
+        value: the result.
+        unit: the unit of the result.
+        against: what the result is compared with.
+        ratio: the result, divided by that with which it is compared.
+    """
 
     what: str
     value: float
@@ -19,9 +29,13 @@ class Row(NamedTuple):
 
 
 def side_by_side(contenders: Mapping[str, Callable[[], object]], calls: int) -> list[Row]:
-    """Times contenders in turn, A B C A B C …, so that a drift of the machine's speed meets all alike.
+    """Measure functions in turn, A B C A B C …, so that changes of the machine's speed affect all of them alike.
 
-    The first is what the others are held against. The values are medians of rounds, in microseconds a call.
+    The values are medians of the rounds, in microseconds for each call.
+
+    Args:
+        contenders: the functions, by the names in their rows. All are compared with the first.
+        calls: how often each function is called in a round.
     """
     times: dict[str, list[float]] = {name: [] for name in contenders}
     for _ in range(ROUNDS):
@@ -34,7 +48,7 @@ def side_by_side(contenders: Mapping[str, Callable[[], object]], calls: int) -> 
 
 
 async def side_by_side_async(contenders: Mapping[str, Callable[[], Awaitable[object]]], calls: int) -> list[Row]:
-    """As `side_by_side`, for coroutine functions."""
+    """Do the same as `side_by_side` for coroutine functions."""
     times: dict[str, list[float]] = {name: [] for name in contenders}
     for _ in range(ROUNDS):
         for name, contender in contenders.items():
@@ -46,7 +60,7 @@ async def side_by_side_async(contenders: Mapping[str, Callable[[], Awaitable[obj
 
 
 def processor_seconds(pids: Iterable[int]) -> float:
-    """The processor time that processes have taken since they started, as Linux counts it."""
+    """Return the processor time that processes have used since they started, as Linux counts it."""
     ticks = 0
     for pid in pids:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
@@ -56,7 +70,7 @@ def processor_seconds(pids: Iterable[int]) -> float:
 
 def _rows(times: Mapping[str, list[float]]) -> list[Row]:
     base = next(iter(times))
-    # Round by round: what slows a round down slows both sides of its ratio.
+    # A ratio is the median of the rounds' ratios: a slow round is slow for both sides.
     return [
         Row(
             name,

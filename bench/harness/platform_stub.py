@@ -1,4 +1,4 @@
-"""Stands in for Slack's and Telegram's APIs: says yes to everything, at once, and notes when what was said."""
+"""A stand-in for the APIs of Slack and Telegram, which accepts every call at once and records when each text came."""
 
 import asyncio
 import json
@@ -7,10 +7,14 @@ from urllib.parse import parse_qs
 
 
 class PlatformStub:
-    """Between `start()` and `stop()`, in the running loop."""
+    """The server, which runs in the running event loop from `start()` to `stop()`.
+
+    Attributes:
+        heard: by text, the `time.perf_counter()` at which Telegram's sendMessage got it.
+    """
 
     def __init__(self) -> None:
-        self.heard: dict[str, float] = {}  # when a text came, by `time.perf_counter()`
+        self.heard: dict[str, float] = {}
         self._came = asyncio.Event()
 
     async def start(self) -> None:
@@ -21,6 +25,11 @@ class PlatformStub:
         self._server.close()
 
     async def wait_for(self, count: int) -> None:
+        """Wait until so many texts have come.
+
+        Raises:
+            TimeoutError: no text came for two minutes.
+        """
         while len(self.heard) < count:
             self._came.clear()
             await asyncio.wait_for(self._came.wait(), 120)

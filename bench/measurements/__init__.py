@@ -1,1 +1,1 @@
-"""The measurements: each module measures one thing and returns rows of the table."""
+"""The measurements. Each module measures one part of the gateway and returns rows of the table."""

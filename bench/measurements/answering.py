@@ -1,3 +1,5 @@
+"""Measure the way of a message from the webhook to the call of the platform's API, with a model that takes no time."""
+
 import asyncio
 import statistics
 import time
@@ -15,11 +17,11 @@ from bench.harness.servers import postgres, served
 MESSAGES = 600
 CONVERSATIONS = 100
 SENDERS = 16
-ALONE = 40  # messages, one after the other, of which each waits for the answer to the one before
+ALONE = 40  # messages that are sent one after the other, each after the answer to the one before
 
 
 def measure_answering() -> list[Row]:
-    """From the webhook to the platform's API, with an instant model."""
+    """Measure the rate of answers under load, and the delay of one answer when nothing else happens."""
     return asyncio.run(_measure())
 
 
@@ -37,12 +39,14 @@ async def _measure() -> list[Row]:
     await stub.stop()
     alone = await _agent_alone()
     base = next(iter(rates))
-    rows = [Row(f"answered: {name}", rate, "messages/s", base, rate / rates[base]) for name, rate in rates.items()]
+    rows = [
+        Row(f"answered messages: {name}", rate, "messages/s", base, rate / rates[base]) for name, rate in rates.items()
+    ]
     for name, delay in delays.items():
         overhead = delay - alone
         rows += [
-            Row(f"webhook to platform call, idle: {name}", delay, "ms", "the agent alone", delay / alone),
-            Row(f"of that the gateway's: {name}", overhead, "ms", "15 ms", overhead / 15),
+            Row(f"from webhook to platform call, idle: {name}", delay, "ms", "the agent alone", delay / alone),
+            Row(f"the gateway's part of that time: {name}", overhead, "ms", "15 ms", overhead / 15),
         ]
     return rows
 
@@ -59,7 +63,7 @@ async def _both(stub: PlatformStub, url: str) -> tuple[float, float]:
 
 
 async def _alone(stub: PlatformStub, url: str, count: int) -> float:
-    """Milliseconds from a webhook to the call of the platform, when nothing else is done."""
+    """Return the milliseconds from a webhook to the call of the platform, when nothing else happens."""
     delays = []
     for number in range(count):
         stub.heard.clear()
@@ -72,7 +76,7 @@ async def _alone(stub: PlatformStub, url: str, count: int) -> float:
 
 
 async def _agent_alone() -> float:
-    """Milliseconds for a run of pydantic-ai alone with as much history, when nothing else is done."""
+    """Return the milliseconds of a run of pydantic-ai alone, with the same history, when nothing else happens."""
     agent, history = PydanticAgent(bot.agent.model), list[ModelMessage]()
     delays = []
     for number in range(ALONE + 10):

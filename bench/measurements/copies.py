@@ -1,3 +1,5 @@
+"""Measure the time and the memory of a fresh copy of an agent."""
+
 import copy
 import gc
 import tracemalloc
@@ -14,7 +16,7 @@ class Trivial:
 
 
 def measure_copies() -> list[Row]:
-    """Copies of an agent with three toolkits of thirteen tools each, against a shallow copy of a trivial object."""
+    """Compare copies of an agent that has three toolkits of thirteen tools with a shallow copy of a trivial object."""
     template, trivial = agent(), Trivial()
     template.check()
 
@@ -26,16 +28,16 @@ def measure_copies() -> list[Row]:
             "copy.copy of a trivial object": lambda: copy.copy(trivial),
             "copy.deepcopy of a trivial object": lambda: copy.deepcopy(trivial),
             "Agent.deep_copy, 3 toolkits, 39 tools": template.deep_copy,
-            "… and all of its toolkits used": used,
+            "Agent.deep_copy, and every toolkit used": used,
         },
         calls=200,
     )
     kibibytes = retained(template.deep_copy)
-    return [*rows, Row("Agent.deep_copy, memory retained", kibibytes, "KiB", "2 KiB", kibibytes / 2)]
+    return [*rows, Row("memory that Agent.deep_copy keeps", kibibytes, "KiB", "2 KiB", kibibytes / 2)]
 
 
 def retained(make: object) -> float:
-    """KiB that each of many results keeps."""
+    """Return the memory, in KiB, that one result of a function keeps."""
     gc.collect()
     tracemalloc.start()
     before = tracemalloc.get_traced_memory()[0]

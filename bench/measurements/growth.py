@@ -1,3 +1,5 @@
+"""Measure whether accepting and claiming a message takes longer when the inbox has many rows."""
+
 import asyncio
 import statistics
 import tempfile
@@ -14,11 +16,11 @@ from gateway.inbox.inbox import Inbox
 from gateway.storage.connect import connect
 from gateway.storage.database import Database
 
-FEW, MANY = 1_000, 1_000_000  # rows of messages that are done
+FEW, MANY = 1_000, 1_000_000  # messages that are done
 CALLS = 300
-OFFSET = 10_000_000  # what is accepted here is in none of the conversations that are filled in
+OFFSET = 10_000_000  # the first number of new messages, so that none is in a conversation with old ones
 
-# What ten thousand conversations have said: their messages and the keys of these.
+# Fill a thousand conversations with messages that are done, and with their deduplication keys.
 _FILL = (
     "INSERT INTO conversations (channel, tenant, key, shared, last_place) "
     "SELECT 'bench', 'T', 'old ' || n, {false}, {rows} / 1000 FROM {series} WHERE n <= 1000",
@@ -30,7 +32,7 @@ _FILL = (
 
 
 def measure_growth() -> list[Row]:
-    """Accepting and claiming one message with few rows in the inbox and with many, side by side."""
+    """Measure with few rows in the inbox and with many, side by side."""
     with tempfile.TemporaryDirectory() as directory, postgres() as url:
         other = another_database(url, "many")
         rows = asyncio.run(_measure("SQLite", f"sqlite:///{directory}/few.db", f"sqlite:///{directory}/many.db"))
@@ -62,10 +64,10 @@ async def _measure(name: str, few_url: str, many_url: str) -> list[Row]:
         await many.close()
     return [
         Row(
-            f"{name}: {what} one message with {MANY:,} rows",
+            f"{name}: {what} one message, {MANY:,} rows in the inbox",
             statistics.median(times[what, MANY]) * 1e6,
             "µs",
-            f"with {FEW:,}",
+            f"{FEW:,} rows",
             statistics.median(times[what, MANY]) / statistics.median(times[what, FEW]),
         )
         for what in ("accept", "claim")

@@ -1,3 +1,5 @@
+"""Measure the processor time of workers, when there is nothing to do and for each message."""
+
 import asyncio
 import statistics
 from contextlib import ExitStack
@@ -18,14 +20,19 @@ SENDERS = 8
 
 
 class Cluster(NamedTuple):
-    """A gateway, and so many workers on the same database."""
+    """A gateway, and workers on the same database.
+
+    Attributes:
+        url: the URL of the gateway.
+        workers: the process ids of the workers.
+    """
 
     url: str
-    workers: list[int]  # their process ids
+    workers: list[int]
 
 
 def measure_scaling() -> list[Row]:
-    """The processor time of workers: for each message, with one, two and four of them, and when there is none."""
+    """Measure the processor time of idle workers, and of one, two and four workers for each message."""
     return asyncio.run(_measure())
 
 
@@ -33,13 +40,13 @@ async def _measure() -> list[Row]:
     stub = PlatformStub()
     await stub.start()
     with ExitStack() as running:
-        # In a thread, since what starts asks the platforms' APIs, which are in this loop.
+        # In a thread, since a gateway that starts calls the platforms' APIs, which run in this event loop.
         clusters = await asyncio.to_thread(_start, running, stub.url)
         for cluster in clusters.values():
             await _answer(cluster, stub)  # to warm up
         idle = await _idle(list(clusters.values()))
         times: dict[int, list[float]] = {count: [] for count in WORKERS}
-        for _ in range(ROUNDS):  # in turn, so that a drift of the machine's speed meets all alike
+        for _ in range(ROUNDS):  # in turn, so that changes of the machine's speed affect all of them alike
             for count, cluster in clusters.items():
                 times[count].append(await _answer(cluster, stub))
     await stub.stop()
@@ -62,7 +69,7 @@ def _start(running: ExitStack, api: str) -> dict[int, Cluster]:
 
 
 async def _idle(clusters: list[Cluster]) -> float:
-    """The share of a core that one worker takes."""
+    """Return the share of a core that an idle worker uses."""
     pids = [pid for cluster in clusters for pid in cluster.workers]
     before = processor_seconds(pids)
     await asyncio.sleep(IDLE)
@@ -70,7 +77,7 @@ async def _idle(clusters: list[Cluster]) -> float:
 
 
 async def _answer(cluster: Cluster, stub: PlatformStub) -> float:
-    """Seconds of the workers' processors for each message of a round."""
+    """Answer the messages of a round, and return the workers' processor time for each message, in seconds."""
     stub.heard.clear()
     requests = [telegram_request(f"m{number}", number % CONVERSATIONS + 1) for number in range(MESSAGES)]
     before = processor_seconds(cluster.workers)

@@ -1,3 +1,5 @@
+"""Measure a turn on a fresh copy of an agent, compared with a turn on an agent that all turns share."""
+
 import asyncio
 from datetime import UTC, datetime, timedelta
 
@@ -13,7 +15,7 @@ from gateway.runs.events import TurnEvent
 
 
 def measure_turns() -> list[Row]:
-    """A run on a fresh copy, against a run of the same engine on one agent that everybody shares."""
+    """Compare a run on a fresh copy with a run of the same engine on a shared agent."""
     return asyncio.run(_measure())
 
 
@@ -39,6 +41,7 @@ async def _measure() -> list[Row]:
 
 
 def toolset(prefix: str) -> FunctionToolset[TurnContext]:
+    """Make a toolset of pydantic-ai with the same tools as a toolkit of `bench.harness.agents`."""
     toolset: FunctionToolset[TurnContext] = FunctionToolset()
     for number in range(TOOLS_EACH):
 

@@ -1,3 +1,5 @@
+"""Measure the memory of a turn that waits for the model, compared with a run of pydantic-ai that waits."""
+
 import asyncio
 import gc
 import json
@@ -21,14 +23,13 @@ TURNS = 1000
 
 
 def measure_waiting() -> list[Row]:
-    """Memory of a turn that waits for the model, against a bare run of the engine that does: a process for each."""
+    """Measure both, each in a process of its own."""
     bare, gateway = _run("bare"), _run("gateway")
-    what = f"{TURNS} turns that wait for the model, each"
     more = gateway - bare
     return [
-        Row(f"{TURNS} bare runs of pydantic-ai that wait for the model, each", bare, "KiB", "itself", 1),
-        Row(what, gateway, "KiB", "such a run", gateway / bare),
-        Row("what a turn takes more", more, "KiB", "16 KiB", more / 16),
+        Row(f"a bare run of pydantic-ai that waits for the model, one of {TURNS}", bare, "KiB", "itself", 1),
+        Row(f"a turn that waits for the model, one of {TURNS}", gateway, "KiB", "a bare run", gateway / bare),
+        Row("the additional memory of such a turn", more, "KiB", "16 KiB", more / 16),
     ]
 
 
@@ -40,7 +41,7 @@ def _run(name: str) -> float:
 
 
 class Waiting:
-    """A model that never answers, and counts who waits."""
+    """A model that never answers, and counts its calls."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -83,7 +84,7 @@ async def _gateway() -> None:
             await asyncio.sleep(1)
             used = (_memory() - before) / TURNS
             print(json.dumps(used), flush=True)
-            os._exit(0)  # the turns wait for ever
+            os._exit(0)  # since the turns never end
 
 
 def _memory() -> float:

@@ -1,4 +1,4 @@
-"""The agent of the chaos tests: a slow model that says what it was told, sometimes after a tool that leaves a trace."""
+"""The agent of the chaos tests. Its slow model repeats the message, sometimes after a call of the tool `note`."""
 
 import asyncio
 import os
@@ -18,8 +18,8 @@ TRACE = Path(os.environ["CHAOS_TRACE"])
 class Trace(Toolkit):
     @tool
     async def note(self, token: str) -> str:
-        """Writes a token down."""
-        with TRACE.open("a") as file:  # one write of few bytes at the end of a file is whole, whoever writes besides
+        """Write a token to the trace, in which the test counts the calls of each message."""
+        with TRACE.open("a") as file:  # several processes append: one short write is never mixed with another
             file.write(f"{token}\n")
         await asyncio.sleep(SLOWEST / 4)
         return "noted"

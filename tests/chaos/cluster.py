@@ -1,4 +1,4 @@
-"""The processes of a gateway, which are killed and started again."""
+"""Run the processes of a gateway, kill them and start them again."""
 
 import random
 import signal
@@ -11,11 +11,11 @@ from peers.process import free_ports
 from peers.wait import wait_until
 
 BOT = Path(__file__).with_name("bot.py")
-START_TIMEOUT = 60.0  # seconds, with other processes that start
+START_TIMEOUT = 60.0  # seconds, since several processes start at the same time
 
 
 class Cluster:
-    """Web processes and workers: on SQLite one process is both."""
+    """The web processes and workers of a gateway. With SQLite, one web process also plays the turns."""
 
     def __init__(self, directory: Path, env: Mapping[str, str], webs: int, workers: int) -> None:
         self._directory = directory
@@ -25,7 +25,7 @@ class Cluster:
         self._argv: list[Sequence[str]] = [("serve", str(BOT), "--port", str(port)) for port in self._ports]
         self._argv += [("worker", str(BOT))] * workers
         self._children: list[Command] = []
-        self._began: dict[int, int] = {}  # where in its log each process began
+        self._began: dict[int, int] = {}  # by place, the offset in the log at which the current process began
         self.killed = 0
 
     def start(self) -> None:
@@ -33,7 +33,7 @@ class Cluster:
         wait_until(self.is_ready, START_TIMEOUT, "the gateway is ready")
 
     def kill_one(self, chance: random.Random) -> None:
-        """Kills any of the processes, with no warning, and starts another in its place."""
+        """Kill one of the processes with SIGKILL, and start another in its place."""
         place = chance.randrange(len(self._children))
         self._children[place].kill()
         self._children[place].wait()
@@ -41,14 +41,14 @@ class Cluster:
         self._children[place] = self._start(place)
 
     def revive(self) -> None:
-        """Starts those again that have ended by themselves, as a supervisor does."""
+        """Start processes again that have ended by themselves, as a supervisor does."""
         for place, child in enumerate(self._children):
             if child.poll() is not None:
                 self._children[place] = self._start(place)
 
     def stop(self) -> list[int]:
-        """Stops all as an operator does, who sees that they run; returns their exit statuses."""
-        wait_until(self.is_up, START_TIMEOUT, "all that were started again run")
+        """Wait until all processes run, stop them with SIGTERM, and return their exit statuses."""
+        wait_until(self.is_up, START_TIMEOUT, "all processes run")
         for child in self._children:
             if child.poll() is None:
                 child.send_signal(signal.SIGTERM)
@@ -71,7 +71,7 @@ class Cluster:
         return all(map(self._has_come_up, range(len(self._children))))
 
     def _has_come_up(self, place: int) -> bool:
-        """Whether a process has said that it runs, or has ended."""
+        """Return whether a process has logged that it runs, or has ended."""
         said = self._log(place).read_bytes()[self._began[place] :]
         return b"Understudy " in said or self._children[place].poll() is not None
 

@@ -1,4 +1,4 @@
-"""Conversations on the three channels: what the platform delivers, as it would, and what a person reads."""
+"""Conversations on the three channels: deliver events as the platform does, and read the bot's answers."""
 
 import random
 from abc import ABC, abstractmethod
@@ -14,12 +14,12 @@ from peers.telegram.server import TelegramServer
 from peers.webhooks import slack_events, twilio_webhook
 from twilio.request_validator import RequestValidator
 
-REDELIVERY = 0.5  # seconds after which a platform here delivers again what was not taken
-DUPLICATES = 0.2  # of the deliveries that were taken
+REDELIVERY = 0.5  # seconds until the retry of a failed delivery
+DUPLICATES = 0.2  # the share of successful deliveries that are repeated
 
 
 class Line(ABC):
-    """One conversation."""
+    """A conversation."""
 
     name: str
 
@@ -34,10 +34,10 @@ class Line(ABC):
 
     @abstractmethod
     def read(self) -> list[str]:
-        """What the bot has said, oldest first."""
+        """Return the bot's messages, oldest first."""
 
     def deliver(self, event: Any, chance: random.Random) -> bool:
-        """Delivers an event to any of the web processes; returns whether it was taken."""
+        """Deliver an event to one of the web processes; return whether it was accepted."""
         try:
             return self.post(chance.choice(self._urls), event).status_code == 200
         except httpx.TransportError:
@@ -93,7 +93,7 @@ class WhatsAppNumber(Line):
         return twilio_webhook.inbound(text, self._person)
 
     def post(self, url: str, event: Any) -> httpx.Response:
-        # Twilio signs the address that it was given, whichever process is behind that.
+        # Twilio signs the public URL of the webhook, whichever process gets the request.
         public = f"{self._urls[0]}/whatsapp/webhook"
         signature = RequestValidator(seed.TWILIO_AUTH_TOKEN).compute_signature(public, event)
         headers = {"X-Twilio-Signature": signature}

@@ -1,4 +1,4 @@
-"""Messages on all channels while everything dies; and what became of each of them."""
+"""Send messages on all channels while processes, the database and platforms fail, and check each answer."""
 
 import random
 import re
@@ -18,15 +18,30 @@ from sqlalchemy import create_engine, text
 
 from gateway.channels.sentences import SENT_AGAIN
 
-KILLED_AT_START = 0.02  # the chance of it, ten times a second
+KILLED_AT_START = 0.02  # the chance, ten times a second, that a process is killed while others still start
 LINES = 4  # conversations on each channel
-SETTLE = 120.0  # seconds after the last message in which all is to be answered
+SETTLE = 120.0  # seconds after the last message until everything has to be answered
 TOKEN = re.compile(r"answer to (\w+-\d+)")
 
 
 @dataclass
 class Report:
-    """What happened."""
+    """The numbers of a run, and its mistakes.
+
+    Attributes:
+        seconds: how long messages were sent.
+        accepted: messages that the gateway has acknowledged.
+        duplicates: repeated deliveries that the gateway has acknowledged.
+        refused: deliveries that failed and were retried.
+        killed: processes that were killed.
+        database_restarts: restarts of the database server.
+        failures: scripted failures of the platforms.
+        answered: accepted messages that were answered.
+        ambiguous: sends of which the gateway could not know whether they had succeeded.
+        sent_again: answers with the mark that people may have read them before.
+        ambiguous_calls: tool calls of which the gateway could not know whether they had been made.
+        wrong: the mistakes, one sentence for each.
+    """
 
     seconds: float = 0
     accepted: int = 0
@@ -42,15 +57,19 @@ class Report:
     wrong: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
-        numbers = (f"{name} {value}" for name, value in vars(self).items() if name != "wrong")
+        numbers = (f"{name.replace('_', ' ')}: {value}" for name, value in vars(self).items() if name != "wrong")
         return ", ".join(numbers) + "".join(f"\n  WRONG: {each}" for each in self.wrong)
 
 
 class Scenario:
-    """Sends for some seconds, kills meanwhile, waits until all is settled, and checks.
+    """Sends messages while processes are killed, waits until all work is done, and checks the answers.
 
     Args:
-        restart_database: restarts the database, where that is a server.
+        trace: the file to which the agent's tool writes.
+        seconds: how long messages are sent.
+        kill_every: the longest usual pause between two kills, in seconds.
+        seed: the seed of all random choices.
+        restart_database: restarts the database server, if there is one.
     """
 
     def __init__(
@@ -100,12 +119,12 @@ class Scenario:
             thread.join()
         self.report.accepted = sum(map(len, self._accepted.values()))
         self.report.killed = self._cluster.killed
-        wait_until(self._is_settled, SETTLE, "all is settled")
+        wait_until(self._is_settled, SETTLE, "all messages are answered")
         self._check()
         return self.report
 
     def _send(self, line: Line, number: int) -> None:
-        """Sends one message after the other, each until it is taken, some of them once more."""
+        """Send one message after the other. Retry each until it is accepted, and repeat some of them."""
         chance = random.Random(self._seed * 1000 + number)
         sequence = 0
         while not self._over.is_set():
@@ -123,7 +142,7 @@ class Scenario:
             time.sleep(chance.uniform(0.1, 0.6))
 
     def _kill(self) -> None:
-        """Kills one process after the other, once all have come up; and now and then before that."""
+        """Kill one process after the other, usually once all of them run, and sometimes before that."""
         chance = random.Random(self._seed)
         while not self._over.is_set():
             while chance.random() > KILLED_AT_START and not self._cluster.is_up() and not self._over.wait(0.1):
@@ -132,7 +151,7 @@ class Scenario:
                 self._cluster.kill_one(chance)
 
     def _fail(self) -> None:
-        """Has the platforms fail now and then: before they did what they were asked, or after."""
+        """Make the platforms fail now and then, before or after they carry out a call."""
         chance = random.Random(self._seed + 1)
         slack, twilio = "/api/chat.postMessage", f"/2010-04-01/Accounts/{self._emulate.account_sid}/Messages.json"
         failures: list[Callable[[], None]] = [
@@ -146,7 +165,7 @@ class Scenario:
             lambda: self._emulate.twilio.fail(twilio, 429, method="POST", headers={"Retry-After": "1"}),
         ]
         while not self._over.wait(chance.uniform(0.2, 0.8)):
-            if self._cluster.is_ready():  # else they would pile up
+            if self._cluster.is_ready():  # without calls, the scripted failures would accumulate
                 chance.choice(failures)()
                 self.report.failures += 1
         for server in (self._emulate.slack, self._emulate.twilio, self._telegram):
@@ -171,7 +190,7 @@ class Scenario:
             report.answered += len(count.keys() & set(accepted))
             report.sent_again += sum(again.values())
             report.wrong += [f"{token} was not answered" for token in accepted if token not in count]
-            # What was sent again may have come before, and says so.
+            # An answer may come again if it has the mark that people may have read it before.
             report.wrong += [f"{token} was answered {count[token]} times" for token in count
                              if count[token] - again[token] > 1]  # fmt: skip
             firsts = list(dict.fromkeys(token for token, _ in found))

@@ -1,4 +1,4 @@
-"""Nothing accepted is lost, whatever dies. `make chaos` runs it for longer: CHAOS_SECONDS, CHAOS_SEED."""
+"""No accepted message is lost, whichever process is killed. `make chaos` runs longer: CHAOS_SECONDS, CHAOS_SEED."""
 
 import os
 from collections.abc import Callable
@@ -32,7 +32,7 @@ def run(
         "CHAOS_TRACE": str(trace),
         "UNDERSTUDY_DATABASE_URL": database,
         "UNDERSTUDY_TAKEOVER_SECONDS": TAKEOVER,
-        "UNDERSTUDY_TURN_TRIES": "10",  # what is killed here is no message's own fault
+        "UNDERSTUDY_TURN_TRIES": "10",  # the kills use up tries, though no message is at fault
         **platform_environment(emulate, telegram),
     }
     cluster = Cluster(directory, env, webs, workers)
@@ -74,5 +74,5 @@ def test_on_sqlite_every_message_is_answered_once_in_order(
 def test_on_postgresql_with_many_processes_every_message_is_answered_once_in_order(
     tmp_path: Path, emulate: Emulate, telegram: TelegramServer
 ) -> None:
-    with PostgresServer() as postgres:  # one of its own, as it is restarted
+    with PostgresServer() as postgres:  # not the server of the session, since this one is restarted
         run(tmp_path, postgres.make(), emulate, telegram, webs=2, workers=3, restart=postgres.restart)

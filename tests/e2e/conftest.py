@@ -1,4 +1,4 @@
-"""Fixtures of the end-to-end tests: a gateway in a process of its own, people who write to it, and a browser."""
+"""Fixtures of the end-to-end tests: a gateway in its own process, people who write to it, and a browser."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,7 +19,7 @@ ECHO_MAIL = AGENTS / "echo_mail.py"
 
 @pytest.fixture
 def serve(tmp_path: Path, emulate: Emulate, telegram: TelegramServer) -> Iterator[Serve]:
-    """Start `understudy serve FILE`, connected to the stand-ins for the platforms; stop it after the test."""
+    """Return a function that starts `understudy serve FILE`, connected to the stand-ins. The test's end stops it."""
     started: list[Served] = []
 
     def start(target: Path = ECHO_MAIL, **env: str) -> Served:
@@ -43,11 +43,11 @@ def bob(channel: str, emulate: Emulate, telegram: TelegramServer) -> ChannelPers
     return CHANNELS[channel](seed.BOB, emulate, telegram)
 
 
-@pytest.fixture(scope="module")  # for a session, its event loop would be in the way of other tests
+@pytest.fixture(scope="module")  # with the scope of a session, its event loop would disturb other tests
 def chromium(processes: None) -> Iterator[Browser]:
-    """A browser; the test is skipped where there is none."""
+    """A browser. Without one, the test is skipped."""
     if not CHROMIUM.exists():
-        pytest.skip(f"no browser: {CHROMIUM} is not there (Debian's package chromium)")
+        pytest.skip(f"There is no browser at {CHROMIUM}. On Debian: apt-get install chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
         yield browser

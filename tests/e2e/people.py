@@ -1,4 +1,4 @@
-"""A person on a channel: what they write, what they see. One shape for the three channels."""
+"""People who write on a channel and read its answers, with the same interface for each of three channels."""
 
 import html
 import re
@@ -20,11 +20,11 @@ class ChannelPerson(Protocol):
     def write(self, text: str) -> None: ...
 
     def command(self, name: str) -> None:
-        """Gives a command, in the channel's own way."""
+        """Give a command as people do in this channel."""
         ...
 
     def seen(self) -> list[str]:
-        """Everything the bot has sent them, links included."""
+        """Return the texts of everything that the bot has sent them, links included."""
         ...
 
 
@@ -81,13 +81,15 @@ CHANNELS = {"slack": OnSlack, "telegram": OnTelegram, "whatsapp": OnWhatsApp}
 
 
 def link_in(text: str) -> str:
-    """The address of the sign-in link in a message."""
+    """Return the URL of the sign-in link in a message."""
     found = re.search(r"https?://[^\s|>\"]+/o/oauth2/[^\s|>\"]+", html.unescape(text))
     assert found, f"no link in {text!r}"
     return found[0]
 
 
 def wait_for_link(person: ChannelPerson) -> str:
+    """Wait until the bot has sent a sign-in link, and return the newest."""
+
     def last() -> str | None:
         links = [text for text in person.seen() if "/o/oauth2/" in text]
         return links[-1] if links else None
@@ -96,7 +98,7 @@ def wait_for_link(person: ChannelPerson) -> str:
 
 
 def sign_in(person: ChannelPerson, emulate: Emulate, link: str | None = None) -> None:
-    """Consents in a browser, and sends the bot the code that is shown there."""
+    """Consent in a browser, and send the bot the code that the page then shows."""
     page = emulate.consent(link or wait_for_link(person), person.person.email)
     assert page.status_code == 200
     assert person.person.email in page.text
@@ -104,7 +106,7 @@ def sign_in(person: ChannelPerson, emulate: Emulate, link: str | None = None) ->
 
 
 def wait_for_mail(person: ChannelPerson, count: int = 1, timeout: float = 20.0) -> list[str]:
-    """The answers that a person got, once there are so many."""
+    """Wait until a person has `count` answers about their mail, and return these."""
 
     def answers() -> list[str] | None:
         found = [text for text in person.seen() if "Found:" in text]

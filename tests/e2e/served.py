@@ -1,4 +1,4 @@
-"""`understudy serve` and `understudy worker` as processes of their own, on a database of their own."""
+"""Run `understudy serve` and `understudy worker` in processes of their own, with a new database."""
 
 import signal
 import sqlite3
@@ -20,13 +20,17 @@ from peers.wait import wait_until
 from oauth import Keyring
 
 START_TIMEOUT = 60.0  # seconds
-WORKER_STARTED = "Understudy answers the messages of"  # what a worker logs
+WORKER_STARTED = "Understudy answers the messages of"  # in the log of a worker that has started
 ROOT = Path(__file__).parents[2]
 AGENTS = Path(__file__).with_name("agents")
 
 
 class Served:
-    """The gateway of one file, and its workers if it has any, connected to the stand-ins for the platforms."""
+    """The gateway of a file, with its workers if it has any, connected to the stand-ins for the platforms.
+
+    Attributes:
+        gate: the path of a file that tells an agent of `agents/` to wait or go on. The agent gets it as GATE.
+    """
 
     def __init__(self, target: Path, directory: Path, emulate: Emulate, telegram: TelegramServer, **env: str) -> None:
         self.url = f"http://127.0.0.1:{free_ports(1)[0]}"
@@ -48,17 +52,17 @@ class Served:
         wait_until(self._is_ready, START_TIMEOUT, "understudy serve is ready")
 
     def work(self) -> int:
-        """Start one more worker and wait until it plays turns; return its process id. Needs PostgreSQL."""
+        """Start one more worker, wait until it is ready for turns, and return its process id. Needs PostgreSQL."""
         worker = self._run("worker", str(self.target))
         self._workers.append(worker)
         self._started += 1
 
         def is_working() -> bool:
-            assert worker.poll() is None, f"it ended:\n{self.output()}"
+            assert worker.poll() is None, f"the worker has ended:\n{self.output()}"
             is_known = bool(httpx.get(f"{self.url}/readyz", trust_env=False).json()["workers"])
             return is_known and self.output().count(WORKER_STARTED) == self._started
 
-        wait_until(is_working, START_TIMEOUT, "understudy worker plays turns")
+        wait_until(is_working, START_TIMEOUT, "understudy worker is ready for turns")
         return worker.pid
 
     def kill_worker(self, pid: int) -> None:
@@ -77,7 +81,7 @@ class Served:
         self._child.wait()
 
     def stop(self) -> int:
-        """Send SIGTERM to all; return the gateway's exit status, or that of a worker which failed."""
+        """Send SIGTERM to all processes; return the exit status of the gateway, or that of a worker which failed."""
         for worker in self._workers:
             worker.send_signal(signal.SIGTERM)
         while self._workers:
@@ -97,7 +101,7 @@ class Served:
             return database.execute(statement).fetchall()
 
     def stored_bytes(self) -> bytes:
-        """Return the database file and its write-ahead log as they are on the disk."""
+        """Return the bytes of the database file and of its write-ahead log."""
         return b"".join(path.read_bytes() for path in self._directory.glob("understudy.db*"))
 
     def output(self) -> str:
@@ -105,9 +109,10 @@ class Served:
 
     def _is_ready(self) -> bool:
         assert self._child is not None
-        assert self._child.poll() is None, f"it ended:\n{self.output()}"
+        assert self._child.poll() is None, f"the gateway has ended:\n{self.output()}"
         try:
-            return "workers" in httpx.get(f"{self.url}/readyz", trust_env=False).json()  # which may be none yet
+            # On PostgreSQL the gateway answers before it has a worker: the number of workers may be 0.
+            return "workers" in httpx.get(f"{self.url}/readyz", trust_env=False).json()
         except httpx.TransportError:
             return False
 
@@ -126,7 +131,7 @@ class Served:
 
 
 def platform_environment(emulate: Emulate, telegram: TelegramServer) -> dict[str, str]:
-    """Return the settings of the three channels, for the servers that stand in for the platforms."""
+    """Return the settings of the three channels, with the URLs of the stand-ins for the platforms."""
     return {
         "SLACK_BOT_TOKEN": emulate.bot_token,
         "SLACK_SIGNING_SECRET": emulate.signing_secret,
@@ -142,11 +147,11 @@ def platform_environment(emulate: Emulate, telegram: TelegramServer) -> dict[str
 
 
 def assert_only_mail_of(person: seed.Person, texts: Iterable[str]) -> None:
-    """Check that each text holds this person's mail and nobody else's."""
+    """Check that each text contains this person's mail and nobody else's."""
     for text in texts:
         assert person.marker("MAIL", 1) in text
         for other in seed.PEOPLE.values():
-            # Not the bare name: a generated id may contain it, like thr_YFgeBOBV5FFnr.
+            # Do not look for the name alone: a generated id may contain it, such as thr_YFgeBOBV5FFnr.
             assert other is person or other.marker("MAIL", 1)[:-1] not in text
             assert other is person or other.email not in text
         assert seed.CANARY not in text

@@ -1,6 +1,6 @@
-"""What the end-to-end tests serve: an agent that searches the sender's mail and says what it found.
+"""An agent that searches the sender's mail and answers with what it found. Most end-to-end tests serve it.
 
-Its model waits while the file that GATE names is there, so that a test can stop the process in the middle of a turn.
+Its model waits as long as the file GATE exists, so that a test can stop the process in the middle of a turn.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""An agent whose first turn waits until the gate opens; which process plays a turn is written down."""
+"""An agent whose first turn waits until the file GATE exists. Each turn writes its process id to the file `played`."""
 
 import asyncio
 import os

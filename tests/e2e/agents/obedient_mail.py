@@ -1,4 +1,4 @@
-"""What the tests of approvals serve: an agent whose model does whatever a mail that it reads tells it to do."""
+"""An agent for the tests of approvals. Its model makes every tool call that a mail tells it to make."""
 
 import json
 import os

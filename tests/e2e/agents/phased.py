@@ -1,4 +1,4 @@
-"""What the tests of live steps serve: a flow of two phases, of which the second waits while the file GATE is there."""
+"""A flow of two phases, for the tests of live steps. The second phase waits as long as the file GATE exists."""
 
 import asyncio
 import os

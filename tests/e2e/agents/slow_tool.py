@@ -1,4 +1,4 @@
-"""An agent with a tool that blocks its thread for longer than anybody waits."""
+"""An agent with a tool that blocks its thread for longer than a shutdown waits."""
 
 import os
 import time
@@ -12,7 +12,7 @@ from toolkits import Toolkit, tool
 class Slow(Toolkit):
     @tool
     def sleep(self) -> str:
-        """Sleeps."""
+        """Sleep."""
         Path(os.environ["GATE"]).touch()
         time.sleep(120)
         return "awake"

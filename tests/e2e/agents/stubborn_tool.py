@@ -1,4 +1,4 @@
-"""An agent with a tool that swallows its cancellation."""
+"""An agent with a tool that ignores its cancellation."""
 
 import asyncio
 import os
@@ -12,7 +12,7 @@ from toolkits import Toolkit, tool
 class Stubborn(Toolkit):
     @tool
     async def cling(self) -> str:
-        """Does not end."""
+        """Run without an end."""
         Path(os.environ["GATE"]).touch()
         while True:
             try:

@@ -1,4 +1,4 @@
-"""A message, a private link, a consent, an answer: on each channel, with the gateway as its own process."""
+"""On each channel: a message that needs an account, a private sign-in link, the consent, and the answer."""
 
 import re
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +15,7 @@ from peers.wait import wait_until
 ROUNDS = 50
 
 ON_EACH = pytest.mark.parametrize("channel", CHANNELS)
-# What is the same whatever the channel is seen on one of them.
+# Behaviour that does not depend on the channel is tested on one of them.
 ON_SLACK, ON_TELEGRAM, ON_WHATSAPP = (pytest.mark.parametrize("channel", [channel]) for channel in CHANNELS)
 
 
@@ -25,7 +25,7 @@ def connect(person: ChannelPerson, emulate: Emulate) -> None:
 
 
 @ON_EACH
-def test_the_message_that_needed_consent_is_answered_by_itself(
+def test_after_consent_the_waiting_message_is_answered(
     channel: str, serve: Serve, emulate: Emulate, alice: ChannelPerson
 ) -> None:
     served = serve(CHANNEL=channel)
@@ -67,7 +67,7 @@ def test_two_people_at_once_each_see_their_own_mail_in_fifty_rounds(
 
 
 @ON_TELEGRAM
-def test_a_link_is_good_once(channel: str, serve: Serve, emulate: Emulate, alice: ChannelPerson) -> None:
+def test_a_sign_in_link_works_only_once(channel: str, serve: Serve, emulate: Emulate, alice: ChannelPerson) -> None:
     served = serve(CHANNEL=channel)
     alice.write("what is new in my mail?")
     link = wait_for_link(alice)
@@ -80,7 +80,7 @@ def test_a_link_is_good_once(channel: str, serve: Serve, emulate: Emulate, alice
 
 
 @ON_WHATSAPP
-def test_consent_after_a_restart_still_answers_the_message(
+def test_consent_after_a_restart_answers_the_waiting_message(
     channel: str, serve: Serve, emulate: Emulate, alice: ChannelPerson
 ) -> None:
     served = serve(CHANNEL=channel)
@@ -102,7 +102,7 @@ def test_a_message_acknowledged_before_kill_9_is_answered_after_the_restart(
     served.gate.touch()
     alice.write("and now?")
     wait_until(
-        lambda: served.rows("SELECT id FROM inbox WHERE status = 'running'"), what="the message is accepted and played"
+        lambda: served.rows("SELECT id FROM inbox WHERE status = 'running'"), what="the turn of the message has begun"
     )
     served.kill()
     served.gate.unlink()
@@ -112,7 +112,7 @@ def test_a_message_acknowledged_before_kill_9_is_answered_after_the_restart(
 
 
 @ON_TELEGRAM
-def test_a_revoked_grant_asks_for_consent_again(
+def test_after_a_revocation_at_google_the_person_is_asked_for_consent_again(
     channel: str, serve: Serve, emulate: Emulate, alice: ChannelPerson
 ) -> None:
     served = serve(CHANNEL=channel)
@@ -129,7 +129,7 @@ def test_a_revoked_grant_asks_for_consent_again(
 
 
 @ON_WHATSAPP
-def test_an_access_token_that_google_no_longer_takes_is_renewed_without_asking(
+def test_a_refused_access_token_is_renewed_without_asking_the_person(
     channel: str, serve: Serve, emulate: Emulate, alice: ChannelPerson
 ) -> None:
     serve(CHANNEL=channel)
@@ -143,7 +143,7 @@ def test_an_access_token_that_google_no_longer_takes_is_renewed_without_asking(
 
 
 @ON_EACH
-def test_a_person_sees_what_they_have_connected_and_ends_it(
+def test_a_person_lists_and_disconnects_their_account(
     channel: str, serve: Serve, emulate: Emulate, alice: ChannelPerson
 ) -> None:
     served = serve(CHANNEL=channel)
@@ -151,14 +151,14 @@ def test_a_person_sees_what_they_have_connected_and_ends_it(
     wait_for_mail(alice)
     alice.command("accounts")
     wait_until(
-        lambda: any("I may " in text and "read your mail" in text for text in alice.seen()), what="what is connected"
+        lambda: any("I may " in text and "read your mail" in text for text in alice.seen()), what="a list of accounts"
     )
     alice.command("disconnect")
-    wait_until(lambda: any("is disconnected" in text for text in alice.seen()), what="that it is ended")
+    wait_until(lambda: any("is disconnected" in text for text in alice.seen()), what="alice is told of it")
     assert served.rows("SELECT * FROM oauth_tokens") == []
-    wait_until(lambda: emulate.google.calls("/oauth2/revoke"), 15, "Google is told")
+    wait_until(lambda: emulate.google.calls("/oauth2/revoke"), 15, "the grant is revoked at Google")
     refresh_token = emulate.google.calls("/oauth2/revoke")[0].body
     assert refresh_token.startswith("token=google_refresh_")
     assert "google_refresh_" not in served.output()
     alice.write("and now?")
-    wait_until(lambda: sum("/o/oauth2/" in text for text in alice.seen()) == 2, what="a second link")
+    wait_until(lambda: sum("/o/oauth2/" in text for text in alice.seen()) == 2, what="alice gets a second link")

@@ -1,4 +1,4 @@
-"""The consent loop, whole, in real browsers: connect, act, disconnect; by two people at once, or against each other."""
+"""The whole consent loop in real browsers: sign in, get the answer, disconnect. Also with two people, and refusals."""
 
 from urllib.parse import parse_qs, urlsplit
 
@@ -18,7 +18,7 @@ MAIL = "https://www.googleapis.com/auth/gmail.readonly"
 
 @pytest.fixture
 def channel() -> str:
-    """The one of the tests that are not for each."""
+    """The channel of tests that do not name any."""
     return "telegram"
 
 
@@ -28,7 +28,7 @@ def served(serve: Serve, channel: str) -> Served:
 
 
 def consent(page: Page, person: ChannelPerson) -> str:
-    """Presses the person's button at Google's page; returns the code that ours shows then."""
+    """Press the person's button on Google's page, and return the code that the gateway's page then shows."""
     page.get_by_role("button", name=person.person.email).click()
     page.get_by_role("heading", name="One more step").wait_for()
     assert person.person.email in page.inner_text("body")
@@ -64,10 +64,10 @@ def test_a_person_connects_is_answered_and_disconnects(served: Served, alice: Ch
     alice.write("and now?")
     assert_only_mail_of(seed.ALICE, wait_for_mail(alice, 2))
     alice.command("disconnect")
-    wait_until(lambda: served.rows("SELECT * FROM oauth_tokens") == [], what="the token is gone")
+    wait_until(lambda: served.rows("SELECT * FROM oauth_tokens") == [], what="the token is deleted")
 
 
-def test_two_people_who_finish_in_the_others_order_each_get_their_own(
+def test_two_people_who_consent_in_reverse_order_each_see_their_own_mail(
     served: Served, alice: ChannelPerson, bob: ChannelPerson, chromium: Browser
 ) -> None:
     alice.write("what is new in my mail?")
@@ -85,19 +85,21 @@ def test_two_people_who_finish_in_the_others_order_each_get_their_own(
         assert_only_mail_of(person.person, wait_for_mail(person))
 
 
-def test_who_denies_is_not_connected_and_can_try_again(served: Served, emulate: Emulate, alice: ChannelPerson) -> None:
+def test_a_person_who_refuses_consent_is_not_connected_and_can_try_again(
+    served: Served, emulate: Emulate, alice: ChannelPerson
+) -> None:
     alice.write("what is new in my mail?")
     page = emulate.deny(wait_for_link(alice))
     assert (page.status_code, "Nothing was connected" in page.text) == (200, True)
     assert served.rows("SELECT * FROM oauth_tokens") == []
-    wait_until(lambda: any("was not connected" in text for text in alice.seen()), what="what became of it")
+    wait_until(lambda: any("was not connected" in text for text in alice.seen()), what="alice is told of it")
     alice.write("and now?")
-    wait_until(lambda: sum("/o/oauth2/" in text for text in alice.seen()) == 2, what="a second link")
+    wait_until(lambda: sum("/o/oauth2/" in text for text in alice.seen()) == 2, what="alice gets a second link")
     sign_in(alice, emulate)
-    assert len(wait_for_mail(alice, 2)) == 2  # what waited is answered, too
+    assert len(wait_for_mail(alice, 2)) == 2  # the answer to the first message is one of them
 
 
-def test_who_grants_nothing_of_what_was_asked_for_is_told_so(
+def test_a_person_who_grants_none_of_the_scopes_is_told_and_not_connected(
     served: Served, emulate: Emulate, alice: ChannelPerson
 ) -> None:
     alice.write("what is new in my mail?")
@@ -106,7 +108,9 @@ def test_who_grants_nothing_of_what_was_asked_for_is_told_so(
     assert served.rows("SELECT * FROM oauth_tokens") == []
 
 
-def test_who_grants_less_is_answered_with_that(served: Served, emulate: Emulate, alice: ChannelPerson) -> None:
+def test_a_person_who_grants_some_of_the_scopes_is_answered_with_these(
+    served: Served, emulate: Emulate, alice: ChannelPerson
+) -> None:
     alice.write("what is new in my mail?")
     page = emulate.consent(wait_for_link(alice), seed.ALICE.email, f"openid email {MAIL}")
     assert "send mail" not in page.text
@@ -114,14 +118,15 @@ def test_who_grants_less_is_answered_with_that(served: Served, emulate: Emulate,
     assert_only_mail_of(seed.ALICE, wait_for_mail(alice))
 
 
-def test_a_state_of_somebody_elses_is_good_for_nothing(
+def test_the_state_of_another_person_and_an_altered_state_are_refused(
     served: Served, emulate: Emulate, alice: ChannelPerson, bob: ChannelPerson
 ) -> None:
     alice.write("what is new in my mail?")
     bob.write("what is new in my mail?")
     hers, his = wait_for_link(alice), wait_for_link(bob)
     code = authorization_code(emulate, his, seed.BOB.email)
-    assert callback(served, state=state_of(hers), code=code).status_code == 400  # PKCE: it is for his verifier
+    # PKCE: the code belongs to the verifier of his state.
+    assert callback(served, state=state_of(hers), code=code).status_code == 400
     for state in (state_of(his)[:-1], f"{state_of(his)}x", state_of(hers).partition(".")[0], ""):
         assert callback(served, state=state, code=code).status_code == 400
     assert served.rows("SELECT * FROM oauth_tokens") == []

@@ -1,4 +1,4 @@
-"""Who opens a sign-in link need not be who it was made for: the page in a real browser, and what it takes."""
+"""A sign-in link connects only the person for whom it was made, whoever opens it."""
 
 import pytest
 from e2e.conftest import Serve
@@ -14,7 +14,7 @@ PHONE = {"width": 360, "height": 640}
 
 
 @pytest.mark.parametrize("channel", CHANNELS)
-def test_a_forwarded_link_gives_nobody_the_account_of_who_opened_it(
+def test_a_forwarded_link_connects_nobody_to_the_account_of_the_person_who_opens_it(
     channel: str, serve: Serve, emulate: Emulate, telegram: TelegramServer, chromium: Browser
 ) -> None:
     served = serve(CHANNEL=channel)
@@ -32,11 +32,11 @@ def test_a_forwarded_link_gives_nobody_the_account_of_who_opened_it(
     identity = served.rows("SELECT user_id FROM oauth_pending")[0][0]
     assert all(words in text for words in (seed.BOB.email, identity, "read your mail", "give the code to nobody"))
     assert served.rows("SELECT * FROM oauth_tokens") == []
-    bob.write(code)  # the one who consented is not the one who would be connected
+    bob.write(code)  # Bob consented, but the link was made for Alice
     wait_until(lambda: any("/o/oauth2/" in said for said in bob.seen()), what="bob is asked to sign in himself")
     for _ in range(5):
         alice.write("0000 0000")
-    wait_until(lambda: any("nothing was connected" in said for said in alice.seen()), what="the last try is over")
+    wait_until(lambda: any("nothing was connected" in said for said in alice.seen()), what="alice has no try left")
     alice.write(code)
     wait_until(lambda: sum("/o/oauth2/" in said for said in alice.seen()) == 2, what="alice is asked to sign in again")
     assert served.rows("SELECT * FROM oauth_tokens") == []
@@ -48,7 +48,7 @@ def test_a_forwarded_link_gives_nobody_the_account_of_who_opened_it(
 
 
 @pytest.mark.parametrize("own", [True, False])
-def test_slack_vouches_for_members_of_the_operators_own_workspaces_alone(
+def test_email_addresses_of_slack_are_trusted_only_for_the_operators_own_workspaces(
     serve: Serve, emulate: Emulate, telegram: TelegramServer, own: bool
 ) -> None:
     serve(CHANNEL="slack", SLACK_OWN_WORKSPACES=seed.SLACK_TEAM_ID if own else "T0ANOTHER")

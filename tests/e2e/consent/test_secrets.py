@@ -1,4 +1,4 @@
-"""No token, code, verifier or state is in a log, an error, a page, a chat or, in clear, in the database."""
+"""No token, code, verifier or state appears in a log, an error, a page or a chat, or unencrypted in the database."""
 
 from collections.abc import Iterator
 from urllib.parse import parse_qs, urlsplit
@@ -16,7 +16,7 @@ NAMES = ("code", "code_verifier", "refresh_token", "token")
 
 
 def used_at_google(emulate: Emulate) -> Iterator[str]:
-    """Every secret that Google was sent."""
+    """Yield every secret that was sent to Google."""
     for call in emulate.google.calls():
         fields = parse_qs(call.body) if call.path.startswith("/oauth2/") else {}
         yield from (fields[name][0] for name in NAMES if name in fields)
@@ -25,16 +25,18 @@ def used_at_google(emulate: Emulate) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("channel", CHANNELS)
-def test_what_is_secret_is_seen_nowhere(channel: str, serve: Serve, emulate: Emulate, telegram: TelegramServer) -> None:
+def test_secrets_are_in_no_log_page_or_chat_and_not_in_clear_in_the_database(
+    channel: str, serve: Serve, emulate: Emulate, telegram: TelegramServer
+) -> None:
     served = serve(CHANNEL=channel)
     alice: ChannelPerson = CHANNELS[channel](seed.ALICE, emulate, telegram)
     states, pages = [], []
 
     def sign_in(links: int) -> None:
-        wait_until(lambda: sum("/o/oauth2/" in text for text in alice.seen()) == links, what="a link")
+        wait_until(lambda: sum("/o/oauth2/" in text for text in alice.seen()) == links, what=f"link {links} is sent")
         link = wait_for_link(alice)
         states.append(parse_qs(urlsplit(link).query)["state"][0])
-        if links == 1:  # Google fails once, and the state is used up
+        if links == 1:  # Google fails once, so that the first attempt uses its state up
             emulate.google.fail("/oauth2/token", 500, body={"error": "server_error", "error_description": link})
             pages.append(emulate.consent(link, seed.ALICE.email).text)
             pages.append(emulate.consent(link, seed.ALICE.email).text)
@@ -55,8 +57,8 @@ def test_what_is_secret_is_seen_nowhere(channel: str, serve: Serve, emulate: Emu
     alice.write("and now?")
     wait_for_mail(alice, 3, timeout=30)
     alice.command("disconnect")
-    wait_until(lambda: any("is disconnected" in text for text in alice.seen()), what="it is disconnected")
-    wait_until(lambda: served.rows("SELECT count(*) FROM oauth_revocations") == [(0,)], 15, "it is revoked")
+    wait_until(lambda: any("is disconnected" in text for text in alice.seen()), what="alice is told of it")
+    wait_until(lambda: served.rows("SELECT count(*) FROM oauth_revocations") == [(0,)], 15, "the grant is revoked")
     stored = served.stored_bytes()
     assert served.stop() == 0
 

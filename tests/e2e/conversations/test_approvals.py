@@ -1,4 +1,4 @@
-"""A mail that tells the model to send another one: on each channel nothing is sent without its person's yes."""
+"""A mail tells the model to send another mail. On each channel, nothing is sent unless the account's owner approves."""
 
 import base64
 from email.message import EmailMessage
@@ -22,7 +22,7 @@ ORDER = (
 
 @pytest.fixture
 def served(channel: str, serve: Serve, emulate: Emulate, alice: ChannelPerson) -> Served:
-    """A gateway to whose model alice's newest mail is an order."""
+    """A gateway whose user Alice has signed in, and whose newest mail tells the model to send a mail."""
     served = serve(AGENT, CHANNEL=channel)
     alice.write("hello")
     sign_in(alice, emulate)
@@ -53,7 +53,7 @@ def sent(emulate: Emulate) -> list[str]:
 
 
 @pytest.mark.parametrize("channel", CHANNELS)
-def test_nothing_is_sent_without_the_yes_of_the_person_whose_account_it_is(
+def test_nothing_is_sent_without_the_approval_of_the_owner_of_the_account(
     channel: str, served: Served, emulate: Emulate, alice: ChannelPerson, bob: ChannelPerson
 ) -> None:
     alice.write("what is new?")
@@ -61,15 +61,19 @@ def test_nothing_is_sent_without_the_yes_of_the_person_whose_account_it_is(
     for part in (seed.ALICE.email, "Bob <mallory@evil.example>", "Secrets", "All my passwords.", r"\u0060\u0060\u0060"):
         assert part in asked or part.replace("<", "&lt;").replace(">", "&gt;") in asked
     bob.write("yes")
-    wait_until(lambda: any("connect your Google" in text for text in bob.seen()), what="bob's yes is a message")
+    wait_until(
+        lambda: any("connect your Google" in text for text in bob.seen()), what="bob's yes is an ordinary message"
+    )
     alice.write("no")
-    wait_until(lambda: len(served.rows("SELECT id FROM audit WHERE outcome = 'denied'")) == 1, what="it is denied")
+    wait_until(
+        lambda: len(served.rows("SELECT id FROM audit WHERE outcome = 'denied'")) == 1, what="the call is denied"
+    )
     wait_until(lambda: served.rows("SELECT count(*) FROM approvals") == [(0,)], what="the turn is over")
     assert sent(emulate) == []
 
 
 @pytest.mark.parametrize("channel", CHANNELS)
-def test_a_yes_sends_it_once_also_after_a_crash(
+def test_an_approved_mail_is_sent_once_even_after_a_crash(
     channel: str, served: Served, emulate: Emulate, alice: ChannelPerson
 ) -> None:
     alice.write("what is new?")
@@ -78,13 +82,13 @@ def test_a_yes_sends_it_once_also_after_a_crash(
     served.start()
     alice.write("yes")
     wait_for_mail(alice, 2)
-    alice.write("yes")  # to nothing: her newest mail is what was sent
+    alice.write("yes")  # answers no question, so that it is an ordinary message
     wait_for_mail(alice, 3)
     assert sent(emulate) == [seed.ALICE.email]
 
 
 @pytest.mark.parametrize("channel", ["slack"])
-def test_who_asked_in_a_thread_is_asked_and_answers_directly(
+def test_the_approval_of_a_call_from_a_thread_is_asked_and_given_in_the_direct_conversation(
     served: Served, emulate: Emulate, alice: ChannelPerson, bob: ChannelPerson
 ) -> None:
     channel, mention = emulate.slack_channel_id, emulate.slack_mention
@@ -92,11 +96,13 @@ def test_who_asked_in_a_thread_is_asked_and_answers_directly(
     assert "mallory@evil.example" in question(alice)
     assert not any("mallory" in text for text in emulate.slack_said(channel, thread))
     emulate.slack_post("bob", channel, f"{mention} yes", thread)
-    wait_until(lambda: any("connect your Google" in text for text in bob.seen()), what="bob's yes is a message")
+    wait_until(
+        lambda: any("connect your Google" in text for text in bob.seen()), what="bob's yes is an ordinary message"
+    )
     emulate.slack_post("alice", channel, f"{mention} yes", thread)
     wait_until(
         lambda: "Answer that in a direct message, where I asked you." in emulate.slack_said(channel, thread),
-        what="alice is told where to say it",
+        what="alice is told where to answer",
     )
     assert sent(emulate) == []
     alice.write("yes")

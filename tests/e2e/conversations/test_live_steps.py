@@ -1,4 +1,4 @@
-"""A flow of two phases: its steps are seen while it runs, and its answer alone stays."""
+"""People see the phases of a flow while it runs, and only its answer afterwards."""
 
 import re
 import sqlite3
@@ -22,23 +22,25 @@ HISTORY = [("user", "tell me"), ("assistant", "<<tell me>>")]
 
 
 @pytest.mark.parametrize("channel", ["slack", "telegram"])
-def test_steps_are_a_message_while_it_runs(
+def test_a_running_flow_shows_its_steps_in_a_message_that_is_gone_afterwards(
     channel: str, serve: Serve, telegram: TelegramServer, emulate: Emulate, alice: ChannelPerson
 ) -> None:
     served = serve(FLOW, CHANNEL=channel)
     served.gate.touch()
     alice.write("tell me")
     wait_until(
-        lambda: any("✓ Search" in text and "… Write" in text for text in alice.seen()), what="the steps are seen"
+        lambda: any("✓ Search" in text and "… Write" in text for text in alice.seen()), what="the steps are shown"
     )
     if channel == "telegram":
         assert any(call.method == "sendChatAction" for call in telegram.calls)
     served.gate.unlink()
-    wait_until(lambda: ["tell me" in text for text in alice.seen()] == [True], what="the answer alone stays")
+    wait_until(lambda: ["tell me" in text for text in alice.seen()] == [True], what="only the answer is left")
     assert served.rows("SELECT role, text FROM session_items ORDER BY id") == HISTORY
 
 
-def test_steps_fold_up_in_the_web_chat(chromium: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_web_chat_folds_finished_steps_and_removes_all_of_them_at_the_end(
+    chromium: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     gate, database = tmp_path / "gate", tmp_path / "web.db"
     gate.touch()
     monkeypatch.setenv("GATE", str(gate))

@@ -1,4 +1,4 @@
-"""Places that several people read: a thread of a Slack channel, a Telegram group."""
+"""Private answers and sign-in links in shared conversations: a thread of a Slack channel and a Telegram group."""
 
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -17,7 +17,7 @@ def found(texts: list[str]) -> list[str]:
     return [text for text in texts if "Found:" in text]
 
 
-def test_everyone_in_a_slack_thread_gets_their_own_link_and_their_own_mail_alone(
+def test_each_person_in_a_slack_thread_gets_their_own_link_and_mail_in_private(
     serve: Serve, emulate: Emulate, telegram: TelegramServer
 ) -> None:
     serve(CHANNEL="slack")
@@ -36,7 +36,7 @@ def test_everyone_in_a_slack_thread_gets_their_own_link_and_their_own_mail_alone
     assert not any("/o/oauth2/" in text for text in emulate.slack_said(channel))
 
 
-def test_answers_are_posted_in_a_slack_thread_if_the_operator_says_so(
+def test_with_open_private_answers_the_answer_is_posted_in_the_slack_thread(
     serve: Serve, emulate: Emulate, telegram: TelegramServer
 ) -> None:
     serve(CHANNEL="slack", UNDERSTUDY_PRIVATE_ANSWERS="open")
@@ -54,7 +54,7 @@ def start_parameter(message: dict[str, Any]) -> str:
     return parse_qs(urlsplit(button).query)["start"][0]
 
 
-def test_the_button_in_a_telegram_group_serves_only_the_person_it_was_made_for(
+def test_the_sign_in_button_in_a_telegram_group_works_only_for_its_person(
     serve: Serve, emulate: Emulate, telegram: TelegramServer
 ) -> None:
     serve(CHANNEL="telegram")
@@ -76,7 +76,7 @@ def test_the_button_in_a_telegram_group_serves_only_the_person_it_was_made_for(
     assert link_in(alice.seen()[0])
 
 
-def test_who_has_blocked_the_bot_gets_the_answer_when_they_come_back(
+def test_a_person_who_has_blocked_the_bot_gets_the_answer_once_they_press_the_button(
     serve: Serve, emulate: Emulate, telegram: TelegramServer
 ) -> None:
     serve(CHANNEL="telegram")

@@ -1,4 +1,4 @@
-"""`understudy dev` in a real browser: what one person saves, another cannot see."""
+"""`understudy dev` in a real browser, with a window for each of two people."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +17,7 @@ SECRET = "the cellar key is under the third pot"
 
 
 class Dev:
-    """`understudy dev`, as a process of its own."""
+    """`understudy dev` in a process of its own."""
 
     def __init__(self, directory: Path, **env: str) -> None:
         self._directory = directory
@@ -64,14 +64,14 @@ def write(window: Page, text: str) -> None:
     window.get_by_role("button", name="Send").click()
 
 
-def test_what_one_person_saves_another_cannot_see(dev: Dev, chromium: Browser) -> None:
+def test_a_person_cannot_see_the_notes_of_another_person(dev: Dev, chromium: Browser) -> None:
     with chromium.new_context() as context:
         page = context.new_page()
         errors: list[str] = []
         context.on("weberror", lambda error: errors.append(str(error.error)))
         page.goto(dev.address)
         alice, bob = open_window(page, "Alice"), open_window(page, "Bob")
-        # Streaming: the answer grows in a bubble of its own before it stands in the transcript.
+        # Record how long the text of the answer is each time that it changes, while it streams.
         alice.evaluate(
             """() => {
                 window.lengths = [];
@@ -100,7 +100,7 @@ def test_what_one_person_saves_another_cannot_see(dev: Dev, chromium: Browser) -
         assert errors == []
 
 
-def test_a_window_goes_on_after_the_server_was_started_anew(dev: Dev, chromium: Browser) -> None:
+def test_a_window_reconnects_after_a_restart_of_the_server(dev: Dev, chromium: Browser) -> None:
     with chromium.new_context() as context:
         page = context.new_page()
         page.goto(dev.address)
@@ -112,7 +112,7 @@ def test_a_window_goes_on_after_the_server_was_started_anew(dev: Dev, chromium: 
         expect(alice.get_by_role("status")).to_have_text("connected")
 
 
-def test_with_googles_settings_people_connect_their_mail(tmp_path: Path, emulate: Emulate) -> None:
+def test_with_the_settings_of_google_people_connect_their_mail(tmp_path: Path, emulate: Emulate) -> None:
     google = {
         "GOOGLE_CLIENT_ID": emulate.client_id,
         "GOOGLE_CLIENT_SECRET": emulate.client_secret,
@@ -125,12 +125,12 @@ def test_with_googles_settings_people_connect_their_mail(tmp_path: Path, emulate
         with httpx.Client(base_url=f"{dev.address}/web/bob", trust_env=False) as bob:
             bob.get("/")
             bob.post("/messages", json={"id": "1", "text": "Search my mail"})
-            wait_until(lambda: len(bob.get("/transcript").json()) == 2, what="a sign-in button")
+            wait_until(lambda: len(bob.get("/transcript").json()) == 2, what="bob gets a sign-in button")
             assert bob.get("/transcript").json()[1]["signIn"] == "google"
             link = bob.get("/sign-in/google").headers["location"]
             page = emulate.consent(link, seed.BOB.email)
             bob.post("/messages", json={"id": "2", "text": code_on(page.text)})
-            wait_until(lambda: len(bob.get("/transcript").json()) == 5, what="the answer")
+            wait_until(lambda: len(bob.get("/transcript").json()) == 5, what="bob is answered")
             answer = " ".join(entry.get("html") or "" for entry in bob.get("/transcript").json())
             assert seed.BOB.marker("MAIL", 1) in answer
             assert "ALICE" not in answer

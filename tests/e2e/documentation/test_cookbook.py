@@ -1,4 +1,4 @@
-"""The recipes, as they stand, with their environment set."""
+"""Serve the recipes of the three channels unchanged, with their settings in the environment."""
 
 import pytest
 from e2e.conftest import Serve
@@ -31,7 +31,7 @@ def test_a_recipe_answers_with_the_mail_of_the_person_who_asks(
     alice = CHANNELS[channel](seed.ALICE, emulate, telegram)
     alice.write("What is new in my mail?")
     sign_in(alice, emulate)
-    wait_until(lambda: "three" in alice.seen()[-1], what="the answer")
+    wait_until(lambda: "three" in alice.seen()[-1], what="alice is answered")
     told = str(aimock.requests()[-1])
     assert seed.ALICE.marker("MAIL", 1) in told
     assert seed.CANARY not in told

@@ -1,4 +1,4 @@
-"""The commands that the documentation gives are there, and the recipes' lists of settings are enough to start."""
+"""The commands, settings, links and code in the documentation are right."""
 
 import ast
 import asyncio
@@ -47,7 +47,7 @@ def commands(program: str, documents: Sequence[Path] = DOCUMENTS) -> list[str]:
 
 @pytest.mark.processes
 @pytest.mark.parametrize("command", commands("make"))
-def test_a_make_command_is_a_target(command: str) -> None:
+def test_a_make_command_in_the_documentation_has_a_target(command: str) -> None:
     ended = subprocess.run(
         [*shlex.split(command, comments=True), "--dry-run"], cwd=ROOT, capture_output=True, text=True, check=False
     )
@@ -59,7 +59,7 @@ STARTS = [document for document in DOCUMENTS if any("understudy keys new" in blo
 
 @pytest.mark.processes
 @pytest.mark.parametrize("document", STARTS, ids=lambda document: document.parent.name)
-def test_a_second_start_of_a_recipe_has_the_key_of_the_first(document: Path, tmp_path: Path) -> None:
+def test_a_recipe_keeps_its_secret_key_when_it_starts_again(document: Path, tmp_path: Path) -> None:
     lines = next(block for block in blocks(document, "sh") if "understudy keys new" in block).splitlines()
     script = "\n".join(line for line in lines if "UNDERSTUDY_SECRET_KEY" in line or "keys new" in line)
     env = {"PATH": f"{COMMAND.parent}{os.pathsep}{os.environ['PATH']}"}
@@ -79,7 +79,9 @@ def test_a_second_start_of_a_recipe_has_the_key_of_the_first(document: Path, tmp
 
 
 @pytest.mark.parametrize("command", commands("understudy"))
-def test_an_understudy_command_runs(command: str, serve: Serve, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+def test_an_understudy_command_in_the_documentation_runs(
+    command: str, serve: Serve, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     _, verb, *arguments = shlex.split(command)
     if verb == "serve":
         env = {"UNDERSTUDY_MODEL": "openai:gpt-5.2", "OPENAI_API_KEY": "none", **WEBHOOK}
@@ -119,7 +121,7 @@ ACCOUNTS = {
 
 
 async def _make(url: str) -> None:
-    """A database in which the person of the examples has connected an account, and written something."""
+    """Make a database in which the person of the examples has connected an account and written a message."""
     database = connect(url)
     await database.open()
     tokens = TokenStore(database, Keyring.parse(ACCOUNTS["UNDERSTUDY_SECRET_KEY"]))
@@ -138,7 +140,7 @@ async def _make(url: str) -> None:
 
 
 @pytest.mark.parametrize("recipe", sorted((ROOT / "cookbook").glob("*/README.md")), ids=lambda path: path.parent.name)
-def test_the_settings_that_a_recipe_sets_are_all_that_it_needs(
+def test_a_recipe_sets_every_setting_that_it_needs(
     recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     block = "\n".join(blocks(recipe, "sh"))
@@ -156,7 +158,7 @@ def test_the_settings_that_a_recipe_sets_are_all_that_it_needs(
 
 
 def _not_set(recipe_file: Path) -> set[str]:
-    """The settings that a recipe is found to lack."""
+    """Return the settings that an error says are missing, when the recipe is loaded."""
     try:
         load_gateway(str(recipe_file))
     except SettingError as error:
@@ -172,12 +174,12 @@ EXAMPLES = {
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
-def test_python_in_the_documentation_is_python(document: Path) -> None:
+def test_python_in_the_documentation_has_no_syntax_error(document: Path) -> None:
     for block in blocks(document, "python"):
         ast.parse(block)
 
 
-def test_the_tests_that_the_threat_model_names_are_there() -> None:
+def test_every_test_that_the_threat_model_names_exists() -> None:
     named = re.findall(r"`(tests/[^`]+)`", (ROOT / "SECURITY.md").read_text())
     assert len(named) > 20
     for test in named:
@@ -187,7 +189,7 @@ def test_the_tests_that_the_threat_model_names_are_there() -> None:
         ), test
 
 
-def test_vulnerabilities_are_reported_in_private() -> None:
+def test_the_security_policy_says_how_to_report_a_vulnerability_in_private() -> None:
     text = (ROOT / "SECURITY.md").read_text()
     assert "## Reporting a vulnerability" in text
     assert "*Report a vulnerability*" in text
@@ -201,7 +203,7 @@ def test_every_setting_is_documented() -> None:
     assert set(SETTINGS.findall(code)) - documented == set()
 
 
-def test_links_between_documents_lead_somewhere() -> None:
+def test_every_link_between_documents_has_a_target() -> None:
     for document in DOCUMENTS:
         for target in re.findall(r"\]\((?!https?:)([^)#]+)", document.read_text()):
             assert (document.parent / target).exists(), f"{document.relative_to(ROOT)} links to {target}"

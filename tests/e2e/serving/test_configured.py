@@ -1,4 +1,4 @@
-"""Gateways of the cookbook that are a file or a flow, served for real."""
+"""Serve the recipes of the cookbook that are a YAML file, a flow, or agents of several engines."""
 
 import re
 from pathlib import Path
@@ -50,7 +50,7 @@ def test_a_file_with_two_agents_keeps_each_persons_notes_apart(
 
 
 @pytest.mark.parametrize("channel", ["slack"])
-def test_a_flow_thinks_in_phases_and_leaves_its_answer_alone_in_the_history(
+def test_a_flow_with_phases_stores_only_its_answer_in_the_history(
     channel: str, serve: Serve, emulate: Emulate, aimock: Aimock, alice: ChannelPerson
 ) -> None:
     aimock.load(
@@ -71,7 +71,7 @@ def test_a_flow_thinks_in_phases_and_leaves_its_answer_alone_in_the_history(
 
 
 @pytest.mark.parametrize("channel", ["slack"])
-def test_an_agent_of_each_engine_has_its_say_in_one_flow(
+def test_one_flow_calls_an_agent_of_each_engine(
     channel: str, serve: Serve, aimock: Aimock, alice: ChannelPerson
 ) -> None:
     aimock.load([says("how are you", "Well.")])

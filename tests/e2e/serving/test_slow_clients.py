@@ -1,4 +1,4 @@
-"""Clients that send half a request, or a byte now and then."""
+"""Clients that send half a request and then nothing, or a byte each second."""
 
 import socket
 import time
@@ -11,11 +11,11 @@ from e2e.conftest import Serve
 from peers.telegram import updates
 from peers.wait import wait_until
 
-LONGEST = 25.0  # seconds: the limits are ten
+LONGEST = 25.0  # seconds: the server's limits are ten for the head of a request and ten for its body
 SECRET = f"X-Telegram-Bot-Api-Secret-Token: {updates.SECRET_TOKEN}"
 UPDATE = f"POST /telegram/webhook HTTP/1.1\r\nHost: x\r\n{SECRET}\r\n"
 
-# What each sends, then nothing.
+# The bytes that each client sends, by the client's name.
 SENT = {
     "nothing": "",
     "half a request line": "POST /slack/ev",
@@ -30,7 +30,12 @@ SENT = {
 
 
 class Client:
-    """A connection on which something was sent, and then a byte a second."""
+    """A connection that sends some bytes at once, and then one more each second.
+
+    Args:
+        sent: the first bytes.
+        drip: the byte of each second; empty for none.
+    """
 
     def __init__(self, url: str, sent: str, drip: bytes) -> None:
         address = urlsplit(url)
@@ -64,7 +69,7 @@ def clients(url: str) -> Iterator[tuple[str, Client]]:
             yield f"{name}, and more of it", Client(url, sent, b"x")
 
 
-def test_a_client_that_sends_half_a_request_is_cut_off(serve: Serve) -> None:
+def test_connections_with_an_unfinished_request_are_closed(serve: Serve) -> None:
     served = serve(CHANNEL="telegram")
     with ExitStack() as stack:
         opened = dict(clients(served.url))
@@ -74,10 +79,10 @@ def test_a_client_that_sends_half_a_request_is_cut_off(serve: Serve) -> None:
         def left() -> list[str]:
             return [name for name, client in opened.items() if not client.is_cut_off()]
 
-        assert len(left()) > 10  # they are waited for
+        assert len(left()) > 10  # the server still waits for the rest of their requests
         assert httpx.get(f"{served.url}/healthz", trust_env=False).status_code == 200
-        wait_until(lambda: not left(), LONGEST, "all are cut off")
-        # One that leaves in the middle of its body is no error.
+        wait_until(lambda: not left(), LONGEST, "all connections are closed")
+        # A client that closes its connection in the middle of the body causes no error.
         gone = Client(served.url, SENT["half a body"], b"")
         gone.close()
         assert httpx.get(f"{served.url}/healthz", trust_env=False).status_code == 200

@@ -1,4 +1,4 @@
-"""Workers that stop and go on."""
+"""A worker that the operating system pauses and resumes, while another one takes its turn over."""
 
 import os
 import signal
@@ -17,7 +17,7 @@ ALICE = seed.ALICE.telegram_id
 
 
 @pytest.mark.parametrize("forgotten", [False, True], ids=["known", "forgotten"])
-def test_a_worker_that_is_stopped_in_a_turn_and_wakes_says_nothing_twice_and_works_on(
+def test_a_worker_that_is_paused_during_a_turn_sends_nothing_twice_and_plays_later_turns(
     serve: Serve, telegram: TelegramServer, postgres: PostgresServer, forgotten: bool
 ) -> None:
     served = serve(HELD_MODEL, UNDERSTUDY_DATABASE_URL=postgres.make(), UNDERSTUDY_TAKEOVER_SECONDS="2")
@@ -29,17 +29,20 @@ def test_a_worker_that_is_stopped_in_a_turn_and_wakes_says_nothing_twice_and_wor
     os.kill(stopped, signal.SIGSTOP)
     try:
         telegram.deliver(updates.private_message("two"))
-        wait_until(lambda: telegram.said(ALICE) == ["heard: one", "heard: two"], 25, "the other has taken over")
+        wait_until(lambda: telegram.said(ALICE) == ["heard: one", "heard: two"], 25, "the other worker has taken over")
         if forgotten:
-            others.append(served.work())  # one that starts removes those from the list that seem dead
+            others.append(served.work())  # a worker that starts removes those that seem dead from the list of workers
         served.gate.touch()
     finally:
         os.kill(stopped, signal.SIGCONT)
-    wait_until(lambda: "another worker has taken this message over" in served.output(), what="the turn is given up")
+    wait_until(
+        lambda: "another worker has taken this message over" in served.output(),
+        what="the paused worker gives the turn up",
+    )
     for other in others:
         served.kill_worker(other)
     telegram.deliver(updates.private_message("three"))
-    wait_until(lambda: len(telegram.said(ALICE)) == 3, 20, "the one that woke works on")
+    wait_until(lambda: len(telegram.said(ALICE)) == 3, 20, "the paused worker plays the next turn")
     assert telegram.said(ALICE) == ["heard: one", "heard: two", "heard: three"]
     assert len(telegram.called("sendMessage")) == 3
     assert played.read_text().split()[-1] == str(stopped)
