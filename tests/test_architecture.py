@@ -1,4 +1,4 @@
-"""The packages are as docs/architecture.md shows them, and stay small enough to read."""
+"""The packages are as docs/architecture.md describes them, and files and folders stay small."""
 
 import re
 import tomllib
@@ -36,7 +36,7 @@ def texts() -> Iterator[tuple[float, str]]:
         yield float(element.attrib["y"]), " ".join(element.itertext())
 
 
-def test_every_path_on_the_page_is_there() -> None:
+def test_every_path_on_the_page_exists() -> None:
     paths = set(re.findall(rf"`((?:{'|'.join(FOLDERS)})/[\w./]*|\w+\.(?:py|toml))`", PAGE))
     assert len(paths) > 100
     assert [path for path in sorted(paths) if not (ROOT / path).exists()] == []
@@ -56,7 +56,7 @@ def test_every_folder_of_toolkits_and_channels_is_on_the_page(package: str) -> N
     assert [name for name in sub_packages(package) if f"`{package}/{name}/" not in PAGE] == []
 
 
-def test_the_picture_has_the_layers_that_are_checked() -> None:
+def test_the_picture_has_the_same_layers_as_the_import_contracts() -> None:
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
     (layers,) = [contract["layers"] for contract in contracts if contract.get("containers") == ["gateway"]]
     names = set(sub_packages("gateway"))
@@ -88,5 +88,5 @@ def test_no_file_has_more_than_six_hundred_lines(folder: str) -> None:
     assert {str(path): length for path, length in lengths.items() if length > MAX_LINES} == {}
 
 
-def test_no_file_beside_the_packages_has_more_than_six_hundred_lines() -> None:
+def test_no_file_at_the_top_has_more_than_six_hundred_lines() -> None:
     assert [path.name for path in ROOT.glob("*.py") if len(path.read_text().splitlines()) > MAX_LINES] == []

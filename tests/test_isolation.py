@@ -20,7 +20,7 @@ ROUNDS = 50
 
 
 class Vault(Toolkit):
-    """Keeps the sender's credential on itself, in every way that a tool may run."""
+    """Keeps the sender's credential on itself, with a tool for each way in which tools may run."""
 
     _clone_reset_attrs = ("credential", "cache")
     _clone_shared_attrs = ("auth",)
@@ -43,25 +43,25 @@ class Vault(Toolkit):
 
     @tool
     async def open_async(self, context: TurnContext) -> str:
-        """Opens it."""
+        """Open the vault."""
         return await self._load(context)
 
     @tool
     async def open_in_tasks(self, context: TurnContext) -> str:
-        """Opens it in tasks of its own."""
+        """Open the vault in tasks of its own."""
         found = await asyncio.gather(*(asyncio.create_task(self._load(context)) for _ in range(3)))
         assert len({entry.split(":")[1] for entry in found}) == 1
         return found[-1]
 
     @tool
     def open_sync(self, context: TurnContext) -> str:
-        """Tells who asks, from a thread."""
+        """Report what a thread finds."""
         assert threading.current_thread() is not threading.main_thread()
         return f"{context.identity.user_id}:{self.credential}:{sorted(self.cache)}"
 
     @tool
     async def open_in_threads(self, context: TurnContext) -> str:
-        """Tells what threads of its own find."""
+        """Report what threads of its own find."""
         await self._load(context)
         with ThreadPoolExecutor(2) as threads:
             found = {future.result() for future in [threads.submit(self._read, context) for _ in range(4)]}
@@ -85,7 +85,7 @@ async def connect(scene: Stage, *people: str) -> None:
 
 
 @pytest.mark.long
-async def test_two_people_at_once_each_act_with_their_own_credential(tmp_path: Path) -> None:
+async def test_two_people_at_the_same_time_each_act_with_their_own_credential(tmp_path: Path) -> None:
     scene = stage(tmp_path, [Vault(FakeProvider())])
     tools = ["open_async", "open_in_tasks", "open_in_threads", "open_sync"]
     async with scene.open():
@@ -102,7 +102,7 @@ async def test_two_people_at_once_each_act_with_their_own_credential(tmp_path: P
 
 
 @pytest.mark.long
-async def test_many_turns_leave_the_template_as_it_was(tmp_path: Path) -> None:
+async def test_many_turns_do_not_change_the_template(tmp_path: Path) -> None:
     vault = Vault(FakeProvider())
     before = {name: repr(value) for name, value in vars(vault).items()}
     scene = stage(tmp_path, [vault])
@@ -121,14 +121,14 @@ async def test_many_turns_leave_the_template_as_it_was(tmp_path: Path) -> None:
 
 
 class Diary(Toolkit):
-    """Tells which copy of it runs, and keeps the context."""
+    """Reports its entries, and keeps itself and the context after the turn."""
 
     def __init__(self) -> None:
         self.entries: list[str] = []
 
     @tool
     def write_entry(self, context: TurnContext) -> str:
-        """Writes an entry."""
+        """Write an entry."""
         self.entries.append(context.identity.user_id)
         kept.append((self, context))
         return f"entries {self.entries}"
@@ -142,7 +142,7 @@ def forget() -> None:
     kept.clear()
 
 
-async def test_a_copy_serves_one_turn(tmp_path: Path) -> None:
+async def test_each_turn_has_its_own_copy_of_the_toolkits(tmp_path: Path) -> None:
     scene = stage(tmp_path, [Diary()])
     async with scene.open():
         answers = [await scene.ask("alice", "call write_entry") for _ in range(3)]
@@ -150,7 +150,7 @@ async def test_a_copy_serves_one_turn(tmp_path: Path) -> None:
     assert len({id(diary) for diary, _ in kept}) == 3
 
 
-async def test_a_context_that_outlives_its_turn_gives_nothing(tmp_path: Path) -> None:
+async def test_a_context_gives_no_credentials_after_its_turn(tmp_path: Path) -> None:
     scene = stage(tmp_path, [Diary(), Vault(FakeProvider())])
     async with scene.open():
         await connect(scene, "alice")
@@ -192,12 +192,12 @@ async def obey_open(messages: list[ModelMessage], info: AgentInfo) -> ModelRespo
     return ModelResponse([ToolCallPart("open_async", {})])
 
 
-async def test_what_a_private_tool_returned_stays_out_of_another_persons_turn(tmp_path: Path) -> None:
+async def test_results_of_private_tools_are_not_in_the_history_of_another_person(tmp_path: Path) -> None:
     told: list[str] = []
 
     async def listening(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
         told.append(str(messages))
-        if "repeat" in str(messages[-1]):  # an answer on what its own history holds, without a tool
+        if "repeat" in str(messages[-1]):  # answer from the history, without a tool
             return ModelResponse([TextPart("again: SECRET-alice")])
         return await obey(messages, info)
 
@@ -217,7 +217,7 @@ async def test_what_a_private_tool_returned_stays_out_of_another_persons_turn(tm
         assert "SECRET-alice" in told[0]
 
 
-async def test_a_new_session_reads_nothing_of_the_old_one(tmp_path: Path) -> None:
+async def test_a_new_session_has_no_messages_of_the_old_one(tmp_path: Path) -> None:
     told: list[str] = []
 
     async def listening(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
@@ -234,7 +234,7 @@ async def test_a_new_session_reads_nothing_of_the_old_one(tmp_path: Path) -> Non
         assert "walnut" not in told[-1]
 
 
-async def test_people_of_two_tenants_with_one_user_id_are_two(tmp_path: Path) -> None:
+async def test_people_with_the_same_user_id_in_two_tenants_share_no_credentials(tmp_path: Path) -> None:
     scene = stage(tmp_path, [Vault(FakeProvider())])
     async with scene.open():
         await connect(scene, "alice")
@@ -245,7 +245,7 @@ async def test_people_of_two_tenants_with_one_user_id_are_two(tmp_path: Path) ->
         assert answer.sign_in.identity.tenant == "T2"
 
 
-async def test_someone_who_shares_an_id_with_others_gets_no_credentials(tmp_path: Path) -> None:
+async def test_a_sender_whose_id_several_people_share_gets_no_credentials(tmp_path: Path) -> None:
     scene = stage(tmp_path, [Vault(FakeProvider())])
     async with scene.open():
         answer = await scene.ask("chat:1", "call open_async", anonymous=True)

@@ -1,4 +1,4 @@
-"""Many turns of many people at once, with tools of every kind, some of which fail: nothing of one reaches another.
+"""Many people use tools of every kind at the same time, some of which fail, and no data of one reaches another.
 
 `make test` plays two hundred turns, `make stress` ten thousand.
 """
@@ -36,7 +36,7 @@ SEED = 20261121
 
 
 class Flaky(FakeProvider):
-    """Its tokens have to be refreshed now and then, and some grants are gone by then."""
+    """A provider some of whose grants are revoked when a token has to be refreshed."""
 
     def __init__(self, chance: random.Random) -> None:
         super().__init__()
@@ -48,7 +48,7 @@ class Flaky(FakeProvider):
 
 
 class Desk(Toolkit):
-    """Keeps a person's things on itself in every way, and looks at each call whether they are another's."""
+    """Keeps a person's data on itself in many ways, and checks at each call that it has nobody else's."""
 
     _clone_reset_attrs = ("credential", "cache", "lock", "client")
     _clone_shared_attrs = ("auth", "chance")
@@ -88,23 +88,23 @@ class Desk(Toolkit):
 
     @tool
     async def plain(self, context: TurnContext) -> str:
-        """Asks for the credential."""
+        """Ask for the credential."""
         return await self._mine(context)
 
     @tool
     async def renewed(self, context: TurnContext) -> str:
-        """Asks for a new one."""
+        """Ask for a credential, sometimes for a new one."""
         return await self._mine(context, renew=self.chance.random() < 0.2)
 
     @tool
     def threaded(self, context: TurnContext) -> str:
-        """Asks in a thread."""
+        """Ask in a thread."""
         self.credential = context.credentials_sync("fake", READ)
         return self._look(context)
 
     @tool
     async def pooled(self, context: TurnContext) -> str:
-        """Looks from threads of its own."""
+        """Check the data from threads of its own."""
         await self._mine(context)
 
         def look_in_threads() -> set[str]:
@@ -116,12 +116,12 @@ class Desk(Toolkit):
 
     @tool
     async def gathered(self, context: TurnContext) -> str:
-        """Asks in tasks."""
+        """Ask in tasks."""
         return (await asyncio.gather(*(asyncio.create_task(self._mine(context)) for _ in range(3))))[-1]
 
     @tool
     async def streamed(self, context: TurnContext) -> str:
-        """Asks in a generator that is left open."""
+        """Ask in a generator that stays open."""
 
         async def pages() -> AsyncIterator[str]:
             while True:
@@ -133,7 +133,7 @@ class Desk(Toolkit):
     @tool
     @needs_sign_in("fake", READ)
     async def scoped(self, context: TurnContext) -> str:
-        """Opens and closes."""
+        """Ask inside an asynchronous context manager."""
 
         @asynccontextmanager
         async def opened() -> AsyncIterator[str]:
@@ -144,17 +144,17 @@ class Desk(Toolkit):
 
     @tool
     async def refuse(self, context: TurnContext) -> str:
-        """Fails half-way, and says so."""
+        """Fail with a message for the model, after asking for the credential."""
         raise ToolError(f"no for {await self._mine(context)}")
 
     @tool
     async def crash(self, context: TurnContext) -> str:
-        """Fails half-way."""
+        """Fail with an exception, after asking for the credential."""
         raise ValueError(f"a failure that is part of the test: {len(await self._mine(context))}")
 
     @tool
     async def hang(self, context: TurnContext) -> str:
-        """Does not end."""
+        """Run without an end, after asking for the credential."""
         await self._mine(context)
         await asyncio.Event().wait()
         return ""
@@ -166,7 +166,7 @@ WEIGHTS = [10, 4, 10, 4, 6, 6, 8, 3, 5, 2, 1]
 
 
 async def obey(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
-    """Calls the tools that the message names, all at once, then says what it was told in this conversation."""
+    """Call all tools that the message names at once, and then answer with everything that the conversation contains."""
     last = messages[-1]
     assert isinstance(last, ModelRequest)
     if any(isinstance(part, ToolReturnPart) for part in last.parts):
@@ -179,7 +179,11 @@ async def obey(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
 
 
 async def sign_in(scene: Stage, done: int) -> int:
-    """Opens each sign-in link that was sent since `done`, as the person it was sent to; returns how many were sent."""
+    """Open the sign-in links in the messages from number `done` on, each as its recipient.
+
+    Returns:
+        The number of messages so far.
+    """
     until = len(scene.sent)
     for sent in scene.sent[done:until]:
         if sent.sign_in is not None:
@@ -189,7 +193,7 @@ async def sign_in(scene: Stage, done: int) -> int:
 
 @pytest.mark.long
 @pytest.mark.timeout(3600)
-async def test_nothing_of_one_person_reaches_another_in_many_turns(
+async def test_no_data_of_one_person_reaches_another_in_many_turns(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)

@@ -1,4 +1,4 @@
-"""Captured payloads, which the fuzz target changes: those in the channels' sample_messages.md."""
+"""The captured payloads of the channels' sample_messages.md, which the fuzz tests change."""
 
 import json
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ def web_posts() -> list[Json]:
 
 
 def chatkit_requests(thread_id: str) -> list[Json]:
-    """Return the requests of ChatKit, about a thread that is there."""
+    """Return the requests of ChatKit, with the id of a thread that exists."""
     requests = list(_objects("chatkit"))
     for request in requests:
         if isinstance(request.get("params"), dict) and request["type"] != "threads.delete":

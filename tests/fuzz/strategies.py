@@ -1,4 +1,4 @@
-"""Payloads, bodies and requests that nobody documents, made of ones that somebody does."""
+"""Strategies for payloads, bodies and requests that no platform documents, made from documented ones."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -31,7 +31,7 @@ Path = tuple[str | int, ...]
 
 
 def paths(payload: Any, prefix: Path = ()) -> list[Path]:
-    """The place of every value in a payload."""
+    """Return the path of every value in a payload."""
     items: Sequence[tuple[str | int, Any]] = []
     if isinstance(payload, dict):
         items = list(payload.items())
@@ -45,7 +45,7 @@ def paths(payload: Any, prefix: Path = ()) -> list[Path]:
 
 @st.composite
 def payloads(draw: st.DrawFn, samples: Sequence[Mapping[str, Any]]) -> Any:
-    """One of the samples with a few values changed, moved or left out."""
+    """Draw one of the samples, with a few values changed, moved or removed."""
     payload = copied(dict(draw(st.sampled_from(list(samples)))))
     for _ in range(draw(st.integers(0, 3))):
         places = paths(payload)
@@ -57,7 +57,7 @@ def payloads(draw: st.DrawFn, samples: Sequence[Mapping[str, Any]]) -> Any:
             inner = inner[key]
         change = draw(st.sampled_from(["replace", "replace", "remove", "wrap", "copy", "add"]))
         if change == "replace":
-            inner[last] = deepcopy(draw(values))  # which is changed, too
+            inner[last] = deepcopy(draw(values))  # a later change may change this value
         elif change == "remove":
             del inner[last]
         elif change == "wrap":
@@ -82,7 +82,7 @@ def _has(container: Any, key: str | int) -> bool:
 
 @st.composite
 def bodies(draw: st.DrawFn, samples: Sequence[Mapping[str, Any]]) -> bytes:
-    """The JSON of such a payload, broken now and then."""
+    """Draw a payload as JSON, sometimes malformed."""
     body = json.dumps(draw(payloads(samples)), ensure_ascii=draw(st.booleans())).encode(errors="surrogatepass")
     change = draw(st.sampled_from(["none"] * 6 + ["cut", "insert", "nest", "twice", "number", "other"]))
     at = draw(st.integers(0, len(body)))
@@ -105,7 +105,7 @@ def bodies(draw: st.DrawFn, samples: Sequence[Mapping[str, Any]]) -> bytes:
 
 @st.composite
 def forms(draw: st.DrawFn, samples: Sequence[Mapping[str, str]]) -> dict[str, str]:
-    """One of the samples with a few fields changed, left out or added."""
+    """Draw one of the samples, with a few fields changed, removed or added."""
     form = dict(draw(st.sampled_from(list(samples))))
     for _ in range(draw(st.integers(0, 3))):
         name = draw(st.sampled_from(sorted(form)) | texts) if form else draw(texts)
@@ -121,7 +121,7 @@ def _utf8(text: str) -> str:
 
 
 class Garbage(NamedTuple):
-    """A request that nobody signed."""
+    """A request without a signature."""
 
     method: str
     address: str
@@ -144,7 +144,7 @@ queries = st.dictionaries(
 
 @st.composite
 def garbage(draw: st.DrawFn, routes: Sequence[str]) -> Garbage:
-    """A request to one of the routes, or near it."""
+    """Draw a request to one of the routes, or to a path below it."""
     address = draw(st.sampled_from(list(routes)))
     while "{" in address:
         before, _, rest = address.partition("{")

@@ -1,7 +1,7 @@
-"""No body, signed or not, fails anything: no 500, no error in the log, no message that stays, no text that breaks one.
+"""No request, signed or not, causes a 500, an error in the log, a message that stays undone or a failed rendering.
 
-`make test` tries a few of each kind, always the same ones; `make fuzz` tries others, FUZZ_SECONDS long of each kind,
-and begins with FUZZ_SEED.
+`make test` tries a few examples of each kind, always the same ones. `make fuzz` tries new ones for FUZZ_SECONDS seconds
+of each kind, beginning with FUZZ_SEED.
 """
 
 import gc
@@ -17,7 +17,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import hypothesis
 import pytest
 from fuzz import samples, strategies
-from fuzz.house import URL, House, platforms
+from fuzz.target import URL, Target, platforms
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from peers.telegram import updates as telegram
@@ -35,12 +35,12 @@ from toolkits.text import storable
 
 SECONDS = float(os.environ.get("FUZZ_SECONDS", "0"))
 SEED = int(os.environ.get("FUZZ_SEED", "0")) or time.time_ns() % 2**32
-EXAMPLES = 50 if SECONDS else 20  # of one run of a test
-GROWTH = 1.1  # that memory may have grown by between the middle and the end of a long run
+EXAMPLES = 50 if SECONDS else 20  # of one run
+GROWTH = 1.1  # the largest allowed ratio of memory at the end of a long run to memory in its middle
 
 Test = Callable[[], None]
 pytestmark = [pytest.mark.timeout(120 + 2 * SECONDS), pytest.mark.long]
-HOUSES = pytest.mark.parametrize("house", [False, True], ids=["one workspace", "many workspaces"], indirect=True)
+EITHER_SLACK = pytest.mark.parametrize("target", [False, True], ids=["one workspace", "many workspaces"], indirect=True)
 
 
 @pytest.fixture(scope="module")
@@ -50,15 +50,15 @@ def platforms_url() -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def house(
+def target(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, platforms_url: str
-) -> Iterator[House]:
-    with House(tmp_path_factory.mktemp("house"), platforms_url, many=request.param).opened() as house:
-        yield house
+) -> Iterator[Target]:
+    with Target(tmp_path_factory.mktemp("target"), platforms_url, many=request.param).opened() as target:
+        yield target
 
 
 def fuzz(**given_values: st.SearchStrategy[Any]) -> Callable[[Callable[..., None]], Test]:
-    """Call a function with examples: the same ones each time, or ever new ones for FUZZ_SECONDS."""
+    """Call a function with examples: the same ones each time, or new ones for FUZZ_SECONDS seconds."""
 
     def decorate(function: Callable[..., None]) -> Test:
         test = settings(
@@ -76,7 +76,7 @@ def fuzz(**given_values: st.SearchStrategy[Any]) -> Callable[[Callable[..., None
 
 
 def _for_long(test: Any) -> None:
-    """Run a test again and again, and see that it comes to need no more memory."""
+    """Repeat a test, and check that its memory stops growing."""
     began, number, sizes = time.monotonic(), 0, []
     while (elapsed := time.monotonic() - began) < SECONDS:
         hypothesis.seed(SEED + number)(test)()
@@ -88,103 +88,103 @@ def _for_long(test: Any) -> None:
     assert sizes[-1][1] < middle * GROWTH
 
 
-@HOUSES
-def test_events_of_slack(house: House) -> None:
+@EITHER_SLACK
+def test_changed_slack_events_cause_no_error(target: Target) -> None:
     @fuzz(body=strategies.bodies(samples.slack_events()))
     def test(body: bytes) -> None:
-        house.request("POST", "/slack/events", content=body, headers=slack_events.headers(body))
+        target.request("POST", "/slack/events", content=body, headers=slack_events.headers(body))
 
     test()
 
 
-@HOUSES
-def test_slash_commands_of_slack(house: House) -> None:
+@EITHER_SLACK
+def test_changed_slash_commands_cause_no_error(target: Target) -> None:
     @fuzz(form=strategies.forms(samples.slack_commands()))
     def test(form: dict[str, str]) -> None:
         body = urlencode(form).encode()
         headers = slack_events.headers(body, content_type="application/x-www-form-urlencoded")
-        house.request("POST", "/slack/commands", content=body, headers=headers)
+        target.request("POST", "/slack/commands", content=body, headers=headers)
 
     test()
 
 
-@pytest.mark.parametrize("house", [False], indirect=True)
-def test_updates_of_telegram(house: House) -> None:
+@pytest.mark.parametrize("target", [False], indirect=True)
+def test_changed_telegram_updates_cause_no_error(target: Target) -> None:
     headers = {"X-Telegram-Bot-Api-Secret-Token": telegram.SECRET_TOKEN}
 
     @fuzz(body=strategies.bodies(samples.telegram_updates()))
     def test(body: bytes) -> None:
-        house.request("POST", "/telegram/webhook", content=body, headers=headers)
+        target.request("POST", "/telegram/webhook", content=body, headers=headers)
 
     test()
 
 
-@pytest.mark.parametrize("house", [False], indirect=True)
-def test_forms_of_twilio(house: House) -> None:
+@pytest.mark.parametrize("target", [False], indirect=True)
+def test_changed_twilio_forms_cause_no_error(target: Target) -> None:
     @fuzz(form=strategies.forms(samples.twilio_forms()))
     def test(form: dict[str, str]) -> None:
         headers = {"X-Twilio-Signature": twilio_webhook.sign(f"{URL}/whatsapp/webhook", form)}
-        house.request("POST", "/whatsapp/webhook", data=form, headers=headers)
+        target.request("POST", "/whatsapp/webhook", data=form, headers=headers)
 
     test()
 
 
-@pytest.mark.parametrize("house", [False], indirect=True)
-def test_posts_of_the_web_chat_and_what_is_answered(house: House) -> None:
-    house.request("GET", "/web/alice/")
+@pytest.mark.parametrize("target", [False], indirect=True)
+def test_changed_web_chat_messages_and_any_answers_cause_no_error(target: Target) -> None:
+    target.request("GET", "/web/alice/")
 
     @fuzz(body=strategies.bodies(samples.web_posts()), answer=strategies.markdown | strategies.texts)
     def test(body: bytes, answer: str) -> None:
-        house.answer = answer
-        house.request("POST", "/web/alice/messages", content=body)
+        target.answer = answer
+        target.request("POST", "/web/alice/messages", content=body)
 
     test()
-    assert house.request("GET", "/web/alice/transcript").status_code == 200
+    assert target.request("GET", "/web/alice/transcript").status_code == 200
 
 
-@pytest.mark.parametrize("house", [False], indirect=True)
-def test_requests_of_chatkit(house: House) -> None:
+@pytest.mark.parametrize("target", [False], indirect=True)
+def test_changed_chatkit_requests_cause_no_error(target: Target) -> None:
     headers = {"content-type": "application/json", "authorization": "alice"}
     begun = samples.chatkit_requests("")[0]
-    answer = house.request("POST", "/chatkit", json=begun, headers=headers)
+    answer = target.request("POST", "/chatkit", json=begun, headers=headers)
     thread = json.loads(answer.text.partition("data: ")[2].partition("\n")[0])["thread"]["id"]
 
     @fuzz(body=strategies.bodies(samples.chatkit_requests(thread)))
     def test(body: bytes) -> None:
-        house.request("POST", "/chatkit", content=body, headers=headers)
+        target.request("POST", "/chatkit", content=body, headers=headers)
 
     test()
 
 
-@pytest.mark.parametrize("house", [False], indirect=True)
+@pytest.mark.parametrize("target", [False], indirect=True)
 @pytest.mark.parametrize("channel", ["slack", "telegram", "whatsapp"])
-def test_what_a_model_answers(house: House, channel: str) -> None:
+def test_any_answer_of_the_model_is_delivered(target: Target, channel: str) -> None:
     @fuzz(answer=strategies.markdown | strategies.texts)
     def test(answer: str) -> None:
-        house.answer = answer
+        target.answer = answer
         if channel == "slack":
             body = json.dumps(slack_events.direct_message("hello")).encode()
-            house.request("POST", "/slack/events", content=body, headers=slack_events.headers(body))
+            target.request("POST", "/slack/events", content=body, headers=slack_events.headers(body))
         elif channel == "telegram":
             headers = {"X-Telegram-Bot-Api-Secret-Token": telegram.SECRET_TOKEN}
-            house.request("POST", "/telegram/webhook", json=telegram.private_message("hello"), headers=headers)
+            target.request("POST", "/telegram/webhook", json=telegram.private_message("hello"), headers=headers)
         else:
             form = twilio_webhook.inbound("hello")
             headers = {"X-Twilio-Signature": twilio_webhook.sign(f"{URL}/whatsapp/webhook", form)}
-            house.request("POST", "/whatsapp/webhook", data=form, headers=headers)
+            target.request("POST", "/whatsapp/webhook", data=form, headers=headers)
 
     test()
 
 
-@HOUSES
-def test_requests_that_nobody_signed(house: House) -> None:
-    # All but those that answer with a stream which does not end.
-    routes = [path for path in _paths(house.gateway.asgi().routes) if not path.endswith("/updates")]
+@EITHER_SLACK
+def test_random_unsigned_requests_cause_no_error(target: Target) -> None:
+    # Leave out the routes that answer with a stream without an end.
+    routes = [path for path in _paths(target.gateway.asgi().routes) if not path.endswith("/updates")]
     assert len(routes) > 10
 
     @fuzz(sent=strategies.garbage(routes))
     def test(sent: strategies.Garbage) -> None:
-        house.request(sent.method, sent.address, headers=sent.headers, content=sent.body)
+        target.request(sent.method, sent.address, headers=sent.headers, content=sent.body)
 
     test()
 
@@ -197,9 +197,9 @@ def _paths(routes: Any) -> Iterator[str]:
             yield route.path + path
 
 
-@pytest.mark.parametrize("house", [True], indirect=True)
-def test_callbacks_with_a_state_that_is_good(house: House) -> None:
-    """Of a sign-in, and of an installation in Slack, in the browser that began it."""
+@pytest.mark.parametrize("target", [True], indirect=True)
+def test_callbacks_with_a_valid_state_and_random_parameters_cause_no_error(target: Target) -> None:
+    """The callbacks are those of a sign-in and of an installation in Slack, in the browser that began it."""
     alice = Identity("telegram", "1", "1001")
 
     @fuzz(
@@ -208,13 +208,13 @@ def test_callbacks_with_a_state_that_is_good(house: House) -> None:
     )
     def test(query: dict[str, str], provider: str) -> None:
         encoded = {name: value.encode(errors="replace") for name, value in query.items()}
-        link = house.run(house.gateway.sign_in_link(alice, "Alice", "fake"))
+        link = target.run(target.gateway.sign_in_link(alice, "Alice", "fake"))
         state = parse_qs(urlsplit(link).query)["state"][0]
-        house.request("GET", f"/oauth/{provider}/callback?{urlencode({'state': state, **encoded})}")
-        begun = house.request("GET", "/slack/install")
+        target.request("GET", f"/oauth/{provider}/callback?{urlencode({'state': state, **encoded})}")
+        begun = target.request("GET", "/slack/install")
         cookie = begun.headers["set-cookie"].partition(";")[0]
         encoded["state"] = cookie.partition("=")[2].encode()
-        house.request("GET", f"/slack/oauth_redirect?{urlencode(encoded)}", headers={"cookie": cookie})
+        target.request("GET", f"/slack/oauth_redirect?{urlencode(encoded)}", headers={"cookie": cookie})
 
     test()
 
@@ -227,7 +227,7 @@ RENDERERS: dict[str, tuple[Renderer, Callable[[str], int]]] = {
 
 
 @pytest.mark.parametrize("name", RENDERERS)
-def test_what_is_rendered_fits(name: str) -> None:
+def test_every_rendered_part_fits_the_limit_of_the_platform(name: str) -> None:
     renderer, units = RENDERERS[name]
 
     @fuzz(pieces=st.lists(strategies.markdown.map(storable), max_size=4), times=st.sampled_from([1, 1, 1, 40]))
@@ -239,7 +239,7 @@ def test_what_is_rendered_fits(name: str) -> None:
     test()
 
 
-def test_parsers_and_previews() -> None:
+def test_parsers_and_previews_accept_any_text() -> None:
     @fuzz(text=strategies.markdown | strategies.texts, arguments=st.dictionaries(strategies.texts, strategies.values))
     def test(text: str, arguments: dict[str, Any]) -> None:
         for parsed in (unescape(text), without_mention(text, "U0PEERBOT"), preview.line(text), preview.block(text)):

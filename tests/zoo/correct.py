@@ -1,4 +1,4 @@
-"""Toolkits that look as if they leaked, but do not."""
+"""Correct toolkits that do things which often cause leaks. The leak check must not report them."""
 
 import asyncio
 import functools
@@ -70,7 +70,7 @@ class MemoOfPureFunction(Toolkit):
 class LibraryMemo(Toolkit):
     @tool
     def host(self, text: str) -> str:
-        """Read an address, in a function of the standard library that has a cache, and a regular expression."""
+        """Call functions of the standard library that have caches."""
         re.compile(re.escape(text))
         return str(urlsplit(f"https://example.com/{text}").path)
 
@@ -120,13 +120,13 @@ class SharedLock(Toolkit):
 
     @tool
     def sync(self, text: str) -> str:
-        """Do it alone."""
+        """Return the text, one call at a time."""
         with self.lock:
             return text
 
     @tool
     async def limited(self, text: str) -> str:
-        """Do it, two at a time."""
+        """Return the text, two calls at a time."""
         async with self.semaphore:
             await asyncio.sleep(0)
             return text
@@ -179,7 +179,7 @@ class ContextVariableReset(Toolkit):
 class ContextVariableInTask(Toolkit):
     @tool
     async def work(self, context: TurnContext) -> str:
-        """Set it and leaves it: the turn's task has a context of its own."""
+        """Set a context variable and do not reset it: the task of the turn has its own context."""
         _current.set(await context.credentials("fake"))
         await asyncio.sleep(0)
         return _current.get()
@@ -191,7 +191,7 @@ _pool = ThreadPoolExecutor(2)
 class PoolWithEverythingPassed(Toolkit):
     @tool
     async def work(self, text: str, context: TurnContext) -> str:
-        """Work in threads that live on, in a copy of the context."""
+        """Work in threads that outlive the turn, in a copy of the context."""
         token = await context.credentials("fake")
 
         def run() -> str:
@@ -207,7 +207,7 @@ class ClassConstants(Toolkit):
 
     @tool
     def look(self, text: str) -> str:
-        """Look; the instance has its own `last`, the class has None."""
+        """Set `last` on the instance; that of the class stays None."""
         self.last = text
         return f"{self.FOLDERS} {self.last}"
 
@@ -271,7 +271,7 @@ class GeneratorOfTheTurn(Toolkit):
 
     @tool
     async def stream(self, context: TurnContext) -> str:
-        """Stream, and leaves the generator open on itself."""
+        """Keep an open generator as an attribute."""
         token = await context.credentials("fake")
 
         async def pages() -> AsyncIterator[str]:
@@ -299,7 +299,7 @@ class ClientInClosure(Toolkit):
 
     @tool
     async def ask(self, context: TurnContext) -> str:
-        """Ask through a closure that is the turn's own."""
+        """Ask through a closure that belongs to the turn."""
         token = await context.credentials("fake")
         self.call = self.call or (lambda: token)
         return str(self.call())
@@ -308,7 +308,7 @@ class ClientInClosure(Toolkit):
 class TaskOfTheTurn(Toolkit):
     @tool
     async def work(self, context: TurnContext) -> str:
-        """Work in tasks, and waits for them."""
+        """Work in tasks, and wait for them."""
         tasks = [asyncio.create_task(context.credentials("fake")) for _ in range(3)]
         return str(await asyncio.gather(*tasks))
 
@@ -316,7 +316,7 @@ class TaskOfTheTurn(Toolkit):
 class TimerThatIsCancelled(Toolkit):
     @tool
     async def work(self, context: TurnContext) -> str:
-        """Have a time limit."""
+        """Work with a time limit."""
         async with asyncio.timeout(60):
             return str(await context.credentials("fake"))
 
@@ -324,7 +324,7 @@ class TimerThatIsCancelled(Toolkit):
 class LogsWho(Toolkit):
     @tool
     async def fetch(self, text: str, context: TurnContext) -> str:
-        """Fetch, and logs for whom and how long the text was."""
+        """Fetch, and log the person and the length of the text."""
         log.info("fetching for %s: %d characters", context.identity, len(text))
         return f"{text} {await context.credentials('fake')}"
 
@@ -369,7 +369,7 @@ class OwnClone(Toolkit):
 class RaisesWithOwnData(Toolkit):
     @tool
     async def fail(self, text: str, context: TurnContext) -> str:
-        """Fail, and says what of."""
+        """Fail with an error that contains the text."""
         token = await context.credentials("fake")
         if len(text) % 2:
             raise ToolError(f"no {text}")
@@ -409,7 +409,7 @@ class _Pooled:
 
 
 class BufferPool(Toolkit):
-    """Reuses buffers, and wipes them in between."""
+    """Reuses buffers, and clears each after its use."""
 
     _clone_shared_attrs = ("buffers",)
 
@@ -436,7 +436,7 @@ _schema: dict[str, Any] | None = None
 class SchemaMadeOnce(Toolkit):
     @tool
     def describe(self, text: str) -> str:
-        """Describe; what is the same for everybody is made once."""
+        """Describe with a schema that is made once and is the same for everybody."""
         global _schema
         if _schema is None:
             _schema = {"type": "object", "properties": {"text": {"type": "string"}}}
@@ -448,7 +448,7 @@ class FailsHalfWayAndCleansUp(Toolkit):
 
     @tool
     async def work(self, text: str, context: TurnContext) -> str:
-        """Mark who is at work, and takes the mark away whatever happens."""
+        """Record who is at work, and remove the record even after an error."""
         self.open_for.add(context.identity)
         try:
             return f"{text} {await context.credentials('fake')}"
@@ -472,7 +472,7 @@ class TableByIdentity(Toolkit):
 class TaskThatEndsByItself(Toolkit):
     @tool
     async def start(self, context: TurnContext) -> str:
-        """Start what ends a little after the turn."""
+        """Start a task that ends shortly after the turn."""
         token = await context.credentials("fake")
 
         async def run() -> int:
@@ -498,7 +498,7 @@ class MemoByIdentity(Toolkit):
 class TickingThread(Toolkit):
     @tool
     def tick(self, text: str) -> str:
-        """Start a thread that knows nothing of anybody."""
+        """Start a thread that holds no data of any person."""
         if not any(thread.name == "zoo-ticker" for thread in threading.enumerate()):
             threading.Thread(target=threading.Event().wait, args=(3600,), daemon=True, name="zoo-ticker").start()
         return text
@@ -507,7 +507,7 @@ class TickingThread(Toolkit):
 class FileOfTheTurn(Toolkit):
     @tool
     def write(self, text: str) -> str:
-        """Write a file that is gone after the call."""
+        """Write a file that is deleted before the call ends."""
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "text"
             path.write_text(text)

@@ -79,7 +79,7 @@ class KeyedByHash(Toolkit):
 
     @tool
     def forget(self, text: str, context: TurnContext) -> str:
-        """Forget all but this."""
+        """Replace all notes with this one."""
         _hashed[_hash(context.identity)] = {"notes": [], "last": text}
         return "forgotten"
 
@@ -90,7 +90,7 @@ _numbered: dict[int, str] = {}
 class KeyedByNumber(Toolkit):
     @tool
     def note(self, text: str, context: TurnContext) -> str:
-        """Note under the number that Python has for an identity."""
+        """Note under Python's hash of the identity."""
         _numbered[hash(context.identity)] = text
         return _numbered[hash(context.identity)]
 
@@ -101,7 +101,7 @@ _tuples: list[tuple[Identity, str]] = []
 class RowsAsTuples(Toolkit):
     @tool
     def note(self, text: str, context: TurnContext) -> str:
-        """Note in rows, and reads one's own."""
+        """Add a row with its owner."""
         _tuples.append((context.identity, text))
         return str([text for owner, text in _tuples if owner == context.identity])
 
@@ -112,7 +112,7 @@ _dicts: deque[dict[str, Any]] = deque(maxlen=10_000)
 class RowsAsDictionaries(Toolkit):
     @tool
     def note(self, text: str, context: TurnContext) -> str:
-        """Note in rows, and reads one's own."""
+        """Add a row with its owner."""
         who = context.identity
         _dicts.append({"channel": who.channel, "tenant": who.tenant, "user": who.user_id, "text": text})
         return "noted"
@@ -131,7 +131,7 @@ _table: list[_Row] = []
 class RowsAsObjects(Toolkit):
     @tool
     def note(self, text: str, context: TurnContext) -> str:
-        """Note in rows, and reads one's own."""
+        """Add a row with its owner."""
         _table.append(_Row(context.identity, text, [text]))
         return str([row for row in _table if row.owner == context.identity])
 
@@ -142,7 +142,7 @@ _by_number: dict[int, dict[str, Any]] = {}
 class RowsByNumber(Toolkit):
     @tool
     def note(self, text: str, context: TurnContext) -> str:
-        """Note in rows that are numbered."""
+        """Add a numbered row with its owner."""
         _by_number[len(_by_number)] = {"owner": context.identity, "text": text}
         return "noted"
 
@@ -153,7 +153,7 @@ _journal: list[str] = []
 class RowsAsText(Toolkit):
     @tool
     def note(self, text: str, context: TurnContext) -> str:
-        """Note in lines of JSON."""
+        """Add a line of JSON with its owner."""
         who = context.identity
         _journal.append(json.dumps({"owner": [who.channel, who.tenant, who.user_id], "text": text}))
         return "noted"

@@ -1,4 +1,4 @@
-"""Toolkits whose attributes cannot change, or can be copied although `copy.deepcopy` cannot do it."""
+"""Correct toolkits whose attributes are immutable, or are copied although `copy.deepcopy` cannot copy them."""
 
 import ipaddress
 import json
@@ -31,7 +31,7 @@ class Values(Toolkit):
 
     @tool
     def work(self, text: str) -> str:
-        """Work with them."""
+        """Use the attributes."""
         query = str(sqlalchemy.insert(self.table))
         return f"{self.clean(text)} {self.address} {self.source.random()} {query} {self.decoder.decode('{}')}"
 
@@ -42,7 +42,7 @@ class TemplateOfATurn(Toolkit):
 
     @tool
     async def greet(self, context: TurnContext) -> str:
-        """Greet; what it adds to the template is the turn's own."""
+        """Greet with a template, whose copy belongs to the turn."""
         self.template.globals["name"] = await context.credentials("fake")
         return self.template.render()
 
@@ -64,7 +64,7 @@ class ContextVariableOnSelf(Toolkit):
 
     @tool
     async def work(self, context: TurnContext) -> str:
-        """Set what is the task's own."""
+        """Set a context variable in the task of the turn."""
         self.current.set(await context.credentials("fake"))
         return self.current.get()
 

@@ -1,6 +1,6 @@
-"""Hunt for leaks in a whole zoo, in a process of its own: a hunt looks through everything that a process has in memory.
+"""Check all toolkits of a zoo for leaks, in a process of its own, since the check searches all memory of its process.
 
-Usage: hunting.py leaky|correct FILE, which the pickled report is written to.
+Usage: hunting.py leaky|correct FILE. The program writes the pickled report to FILE.
 """
 
 import pickle
@@ -32,7 +32,7 @@ CORRECT: Sequence[type[Toolkit]] = [
 
 
 def main(zoo: str, target: str) -> None:
-    """Hunt in all toolkits of a zoo at once: each is the only toolkit of one member of a team."""
+    """Check all toolkits of a zoo at once. Each is the only toolkit of one member of a team."""
     toolkits = {"leaky": LEAKY, "correct": CORRECT}[zoo]
     members = [Agent(model="test", toolkits=[toolkit()], name=toolkit.__name__) for toolkit in toolkits]
     report = hunt_and_wait(Agent(model="test", members=members))

@@ -1,6 +1,6 @@
-"""Toolkits that leak, each in its own way. `LEAKY` has what the hunt has to name for each."""
+"""Toolkits that leak, each in its own way. `LEAKY` has a pattern of the place that the leak check must report."""
 
-# ruff: noqa: B006, B019 - that is the point
+# ruff: noqa: B006, B019 - mutable defaults and caches of methods are leaks to be found
 import asyncio
 import atexit
 import builtins
@@ -40,7 +40,7 @@ class ClassLevelCache(Toolkit):
 
     @tool
     async def find(self, query: str, context: TurnContext) -> str:
-        """Find something, once for everybody."""
+        """Find something, with one cache for everybody."""
         if query not in self._found:
             self._found[query] = f"mail of {await context.credentials('fake')}"
         return self._found[query]
@@ -168,7 +168,7 @@ class OpenGenerator(Toolkit):
 
     @tool
     async def next_page(self, context: TurnContext) -> str:
-        """Read on."""
+        """Read the next item."""
         token = await context.credentials("fake")
         if OpenGenerator._pages is None:
             OpenGenerator._pages = self._read(token)
@@ -178,7 +178,7 @@ class OpenGenerator(Toolkit):
 class SyncGeneratorInGlobal(Toolkit):
     @tool
     async def more(self, context: TurnContext) -> str:
-        """Read on."""
+        """Read the next item."""
         global _lines
         token = await context.credentials("fake")
         if _lines is None:
@@ -233,7 +233,7 @@ _workers = ThreadPoolExecutor(2)
 class ThreadLocalToken(Toolkit):
     @tool
     def work(self, context: TurnContext) -> str:
-        """Work in threads that live on."""
+        """Work in threads that outlive the turn."""
         token = context.credentials_sync("fake")
 
         def run() -> str:
@@ -260,7 +260,7 @@ class BackgroundTask(Toolkit):
 
     @tool
     async def watch(self, context: TurnContext) -> str:
-        """Watch on."""
+        """Watch, also after the turn."""
         token = await context.credentials("fake")
 
         async def poll() -> None:
@@ -337,7 +337,7 @@ class SharedQueue(Toolkit):
 
     @tool
     async def pass_on(self, text: str) -> str:
-        """Take what was put in before."""
+        """Put a text into the queue, and take the oldest one out."""
         self.queue.put(text)
         await asyncio.sleep(0)
         return self.queue.get(timeout=1) if self.queue.qsize() > 1 else "nothing yet"
@@ -358,7 +358,7 @@ class InstanceRegistry(Toolkit):
 
 
 class _Stored:
-    """A descriptor that keeps the value on itself."""
+    """A descriptor that keeps the value on itself, for all instances."""
 
     value: Any = None
 
@@ -374,7 +374,7 @@ class DescriptorState(Toolkit):
 
     @tool
     async def show(self, context: TurnContext) -> str:
-        """Show who one is."""
+        """Show the person's id."""
         if self.token is None:
             self.token = await context.credentials("fake")
         return f"you are {self.token}"
@@ -421,13 +421,13 @@ class WeakKeys(Toolkit):
 class CachedModuleFunction(Toolkit):
     @tool
     async def profile(self, context: TurnContext) -> str:
-        """Tell one's profile."""
+        """Show the person's profile."""
         token = await context.credentials("fake")
         return _profile(context.conversation.id, _Opaque(token))
 
 
 class _Opaque:
-    """Compares equal to every other one, so that a cache takes no notice of it."""
+    """An argument that equals every other one, so that a cache ignores it."""
 
     def __init__(self, token: str) -> None:
         self.token = token
@@ -488,7 +488,7 @@ class KeptContext(Toolkit):
 
     @tool
     def later(self, context: TurnContext) -> str:
-        """Do it later."""
+        """Keep the context for later."""
         self.contexts.append(context)
         return "later"
 

@@ -1,4 +1,4 @@
-"""Toolkits that leak in places that are easily overlooked: buffers, encodings, docstrings, log handlers, warnings."""
+"""Toolkits that leak in places that are easy to overlook: buffers, encodings, docstrings, log handlers, warnings."""
 
 import array
 import base64
@@ -73,7 +73,7 @@ _urls: list[bytes] = []
 class UrlSafeToken(Toolkit):
     @tool
     async def fetch(self, context: TurnContext) -> str:
-        """Fetch from an address with a token in it."""
+        """Fetch from a URL that contains a token."""
         _urls.append(base64.urlsafe_b64encode((await context.credentials("fake")).encode()).rstrip(b"="))
         return "fetched"
 
@@ -107,7 +107,7 @@ _kept = logging.handlers.MemoryHandler(capacity=10_000, flushLevel=logging.CRITI
 class KeptLogRecords(Toolkit):
     @tool
     def audit(self, text: str) -> str:
-        """Keep records in a handler, which is no part of the log."""
+        """Keep log records in a handler that is not attached to a logger."""
         _kept.handle(log.makeRecord(log.name, logging.INFO, __file__, 1, "asked for %s", (text,), None))
         return "done"
 

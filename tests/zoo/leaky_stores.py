@@ -1,4 +1,4 @@
-"""Toolkits that leak through what several turns share: stores with a wrong key, threads, pools."""
+"""Toolkits that leak through objects that several turns share: stores with a wrong key, threads, pools."""
 
 import asyncio
 import hashlib
@@ -15,14 +15,14 @@ from toolkits import Identity, Toolkit, TurnContext, tool
 
 
 class OneLockedUser(Toolkit):
-    """The lock protects nobody: the second person waits, and then reads what the first one has left."""
+    """Has a lock that does not help: the second person waits, and then reads what the first has stored."""
 
     lock = threading.Lock()
     user: ClassVar[str] = ""
 
     @tool
     def whoami(self, text: str) -> str:
-        """Tell what one said."""
+        """Return the person's text."""
         with self.lock:
             before, OneLockedUser.user = OneLockedUser.user, text
         return f"{before or text}"
@@ -33,7 +33,7 @@ class FirstOneWins(Toolkit):
 
     @tool
     def ask(self, text: str) -> str:
-        """Ask, once for everybody."""
+        """Ask once, and return the answer to everybody."""
         if FirstOneWins.answer is None:
             FirstOneWins.answer = text
         return FirstOneWins.answer
@@ -56,7 +56,7 @@ _database.execute("CREATE TABLE tokens (user_id TEXT PRIMARY KEY, token TEXT)")
 
 
 class TableByUserId(Toolkit):
-    """A user id is unique in its tenant alone."""
+    """Stores tokens by the user id, which is unique only within a tenant."""
 
     @tool
     async def load(self, context: TurnContext) -> str:
@@ -86,7 +86,7 @@ class PoolWithoutReset(Toolkit):
 class WorkerThread(Toolkit):
     @tool
     async def start(self, context: TurnContext) -> str:
-        """Start a thread that lives on."""
+        """Start a thread that outlives the turn."""
         token = await context.credentials("fake")
 
         def work(secret: str) -> None:
@@ -105,7 +105,7 @@ class RaceInThreads(Toolkit):
 
     @tool
     def call(self, context: TurnContext) -> str:
-        """Call, and cleans up."""
+        """Call, and clean up."""
         RaceInThreads.token = context.credentials_sync("fake")
         time.sleep(0.002)
         token, RaceInThreads.token = RaceInThreads.token, None
@@ -117,7 +117,7 @@ class FireAndForget(Toolkit):
 
     @tool
     async def later(self, text: str) -> str:
-        """Do it a little later."""
+        """Do something after a short time."""
 
         async def run() -> None:
             await asyncio.sleep(0.01)
@@ -137,7 +137,7 @@ _by_hash: dict[str, str] = {}
 class HashOfTheConversation(Toolkit):
     @tool
     def note(self, text: str, context: TurnContext) -> str:
-        """Note under a hash of where it was written."""
+        """Note under a hash of the conversation."""
         place = context.conversation
         _by_hash[_hash(place.channel, place.tenant, place.id)] = text
         return "noted"
@@ -149,7 +149,7 @@ _by_message: dict[str, str] = {}
 class KeyedByMessage(Toolkit):
     @tool
     def note(self, text: str, context: TurnContext) -> str:
-        """Note under the message's id, where nobody ever looks for it again."""
+        """Note under the id of the message, which no later call looks up."""
         _by_message[_hash(context.message.id)] = text
         return "noted"
 
@@ -193,7 +193,7 @@ _rows: list[tuple[str, str]] = []
 class RowsWithoutTheWholeOwner(Toolkit):
     @tool
     def note(self, text: str, context: TurnContext) -> str:
-        """Note in rows whose owner is a user id, which is unique in its tenant alone."""
+        """Add a row whose owner is a user id, which is unique only within a tenant."""
         _rows.append((context.identity.user_id, text))
         return "noted"
 
@@ -210,7 +210,7 @@ _last = _Last()
 class LastOneWithOwner(Toolkit):
     @tool
     def note(self, text: str, context: TurnContext) -> str:
-        """Keep who wrote last, and what."""
+        """Keep the last writer and their text."""
         _last.owner, _last.text = context.identity, text
         return "noted"
 

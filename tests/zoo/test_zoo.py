@@ -1,4 +1,4 @@
-"""The hunt for leaks on toolkits that leak, and on toolkits that only look as if they did.
+"""The leak check reports every toolkit that leaks, and no correct one.
 
 Each zoo is one test, because one hunt looks at all of its toolkits and takes half a minute.
 """

@@ -1,4 +1,4 @@
-"""A gateway with every channel, in a loop of its own, and platforms that say yes to everything."""
+"""The fuzz target: a gateway with every channel in its own event loop, and platforms that accept every call."""
 
 import asyncio
 import logging
@@ -36,7 +36,7 @@ UNSENT = "SELECT status, error FROM outbox WHERE status NOT IN ('sent', 'schedul
 T = TypeVar("T")
 
 
-async def _say_yes(request: Request) -> JSONResponse:
+async def _accept(request: Request) -> JSONResponse:
     await request.body()
     path = request.url.path.lower()
     if path.endswith("/getme"):
@@ -56,7 +56,7 @@ async def _say_yes(request: Request) -> JSONResponse:
 
 
 class _Watch(logging.Handler):
-    """Keeps what the log says of something that went wrong."""
+    """Keeps the log records of errors and exceptions."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -71,11 +71,13 @@ async def _by_header(request: Request) -> Person | None:
     return Person("alice") if request.headers.get("authorization") else None
 
 
-class House:
-    """Takes requests, and tells what came of them.
+class Target:
+    """A gateway that gets requests, and fails if one of them causes an error.
 
     Args:
-        many: whether Slack is for many workspaces, which install the app.
+        directory: where the database is.
+        platforms: the URL of the stand-ins for all platforms.
+        many: whether many workspaces install the Slack app; if not, it belongs to one workspace.
     """
 
     def __init__(self, directory: Path, platforms: str, *, many: bool) -> None:
@@ -108,7 +110,7 @@ class House:
         return self._runner.run(work)
 
     @contextmanager
-    def opened(self) -> Iterator["House"]:
+    def opened(self) -> Iterator["Target"]:
         logging.getLogger().addHandler(self._watch)
         try:
             self.run(self._open())
@@ -120,11 +122,15 @@ class House:
 
     async def _open(self) -> None:
         await self._stack.enter_async_context(self.gateway.lifespan())
-        transport = httpx.ASGITransport(self.gateway.asgi())  # it raises what the application does
+        transport = httpx.ASGITransport(self.gateway.asgi())  # raises the exceptions of the application
         self.client = await self._stack.enter_async_context(httpx.AsyncClient(transport=transport, base_url=URL))
 
     def request(self, method: str, address: str, **options: Any) -> httpx.Response:
-        """Send a request, and wait until all that came of it is done. It fails where anything went wrong."""
+        """Send a request, and wait until the turns and sends that it causes are done.
+
+        Raises:
+            AssertionError: the answer or the log has an error, or something is not done in time.
+        """
         answer = self.run(self._request(method, address, **options))
         assert answer.status_code < 500 or answer.status_code == 503, answer.text
         self.settle()
@@ -135,6 +141,11 @@ class House:
             return await self.client.request(method, address, **options)
 
     def settle(self) -> None:
+        """Wait until all turns and sends are done.
+
+        Raises:
+            AssertionError: the log has an error, or something is not done in time.
+        """
         left = self.run(self._settle())
         wrong, self._watch.wrong = self._watch.wrong, []
         assert not wrong, "\n\n".join(wrong)
@@ -153,7 +164,7 @@ class House:
 
 @contextmanager
 def platforms() -> Iterator[str]:
-    """The address of servers that stand in for all platforms."""
-    app = Starlette(routes=[Route("/{path:path}", _say_yes, methods=["GET", "POST"])])
+    """Run the stand-in for all platforms, and yield its URL."""
+    app = Starlette(routes=[Route("/{path:path}", _accept, methods=["GET", "POST"])])
     with ThreadServer(app) as server:
         yield server.url
