@@ -1,4 +1,4 @@
-"""Fixtures that all tests may ask for, and how the tests are spread over processes."""
+"""Fixtures for all tests, and settings that make the tests fast."""
 
 import gc
 import os
@@ -13,16 +13,16 @@ pytest_plugins = ["groups"]
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Return one more than there are cores: many tests wait for a process that starts."""
+    """Return the number of cores and one more, since many tests wait for a process that starts."""
     return (os.cpu_count() or 1) + 1
 
 
 MEMORY_DISK = Path("/dev/shm")
-ROOM = 2**30  # bytes that have to be free on it: a container may give it little
+ROOM = 2**30  # bytes that have to be free: in a container, the memory disk may be small
 
 
 def pytest_configure() -> None:
-    """Keep the files of tests in memory if there is room: most of a test's time it would wait for commits to a disk."""
+    """Keep the files of tests in memory if there is room, since tests spend most time waiting for commits to a disk."""
     if MEMORY_DISK.is_dir() and shutil.disk_usage(MEMORY_DISK).free > ROOM:
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY_DISK))
 
@@ -41,13 +41,13 @@ LONGEST = (
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the files that take longest, so that all processes end at about the same time."""
+    """Begin with the files that take longest, so that all test processes end at about the same time."""
     items.sort(key=lambda item: item.path.name not in LONGEST)
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.processes)])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The address of a new database, of each kind in turn."""
+    """The URL of a new database, once with SQLite and once with PostgreSQL."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/stage.db"
     url: str = request.getfixturevalue("postgres").make()
@@ -56,11 +56,11 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.fixture
 def vault() -> Vault:
-    """A toolkit that holds each person's secret."""
+    """A toolkit that returns the credential of the person."""
     return Vault()
 
 
 def pytest_collection_finish() -> None:
-    """Keep the garbage collector from looking through all that is imported by now, again and again."""
+    """Exclude all objects that exist by now from garbage collections, which then take less time."""
     gc.collect()
     gc.freeze()

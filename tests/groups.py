@@ -1,8 +1,8 @@
-"""Three groups of tests: those that start processes, those that take long, and the rest, which `make test-fast` runs.
+"""Divide the tests into those that start processes, those that take long, and the rest, which `make test-fast` runs.
 
-A test may start processes if it asks for the fixture `processes`, itself or through a fixture such as `emulate`, or if
-it has the marker `processes`; any other test that starts one fails with a sentence that says so. A test that takes
-seconds of processor time has the marker `long`.
+A test may start processes if it asks for the fixture `processes`, itself or through another fixture such as `emulate`,
+or if it has the marker `processes`. Any other test that starts a process fails, with a sentence that says so. Tests
+that take seconds of processor time have the marker `long`.
 """
 
 import sys
@@ -12,7 +12,7 @@ import pytest
 
 STARTS = {"os.exec", "os.fork", "os.forkpty", "os.posix_spawn", "os.system", "subprocess.Popen", "understudy.fork"}
 
-ASKED_BY_PLATFORM = ("file", "uname")  # programs that the standard library's `platform` runs
+ASKED_BY_PLATFORM = ("file", "uname")  # programs that the module `platform` of the standard library runs
 
 _may_start = True
 
@@ -24,7 +24,7 @@ def processes() -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark each test that is given the fixture, before tests are chosen by their markers."""
+    """Mark each test that uses the fixture, before pytest selects tests by their markers."""
     for item in items:
         if "processes" in getattr(item, "fixturenames", ()):
             item.add_marker("processes")
@@ -42,14 +42,14 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_teardown() -> None:
-    """Let the fixtures of a session stop what they started."""
+    """Allow the teardown of a session's fixtures to start processes."""
     global _may_start
     _may_start = True
 
 
 def _refuse(event: str, arguments: tuple[object, ...]) -> None:
     if event in STARTS and not _may_start and arguments[0] not in ASKED_BY_PLATFORM:
-        pytest.fail(f"this test starts a process ({arguments[0]}): have it ask for the fixture `processes`")
+        pytest.fail(f"This test starts a process ({arguments[0]}). Add the fixture `processes` to its arguments.")
 
 
 sys.addaudithook(_refuse)

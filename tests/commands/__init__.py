@@ -1,4 +1,4 @@
-"""The command `understudy` in processes of its own, each with its own directory and environment."""
+"""Run the command `understudy` in processes, each with its own directory and environment."""
 
 from commands.process import COMMAND, Command, environment, run
 

@@ -1,4 +1,4 @@
-"""`understudy …` as a process: started from the zygote, or by itself where the start is what is tested."""
+"""Run `understudy …` in a process, which the zygote forks. Tests of the start itself run `COMMAND` without it."""
 
 import atexit
 import json
@@ -23,12 +23,12 @@ LARGEST_REPLY = 100  # bytes
 
 
 def environment(directory: Path, **env: str) -> dict[str, str]:
-    """Return the environment of a process: nothing of ours but the path of programs."""
+    """Return the environment of a process: the PATH of this process, a home directory, and the given variables."""
     return {"PATH": os.environ["PATH"], "HOME": str(directory), **env}
 
 
 class Command:
-    """`understudy` with arguments, running. It has the methods of `subprocess.Popen` that the tests need."""
+    """A running `understudy …`, with the methods of `subprocess.Popen` that the tests need."""
 
     def __init__(
         self, *arguments: str, directory: Path, env: Mapping[str, str], stdout: IO[bytes], stderr: IO[bytes]
@@ -40,16 +40,16 @@ class Command:
         self.returncode: int | None = None
 
     def poll(self) -> int | None:
-        """Return the exit status, negative for a signal; None while it runs."""
+        """Return the exit status, which is negative after a signal, or `None` if the process still runs."""
         if self.returncode is None:
             self.returncode = _zygote().ask({"pid": self.pid})
         return self.returncode
 
     def wait(self, timeout: float | None = None) -> int:
-        """Return the exit status, once it has ended.
+        """Wait for the end of the process, and return the exit status.
 
         Raises:
-            subprocess.TimeoutExpired: it still runs after `timeout` seconds.
+            subprocess.TimeoutExpired: the process still runs after `timeout` seconds.
         """
         deadline = time.monotonic() + (timeout or float("inf"))
         while (status := self.poll()) is None:
@@ -70,7 +70,7 @@ class Command:
 
 
 def run(*arguments: str, directory: Path, **env: str) -> subprocess.CompletedProcess[str]:
-    """Run `understudy` to its end, in a directory, with these variables alone; return its status and its output."""
+    """Run `understudy …` in a directory with only these variables, wait for its end, and return status and output."""
     with tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:
         command = Command(
             *arguments, directory=directory, env=environment(directory, **env), stdout=stdout, stderr=stderr
@@ -87,12 +87,12 @@ def run(*arguments: str, directory: Path, **env: str) -> subprocess.CompletedPro
 
 
 class _Zygote:
-    """The program that forks, and the socket to it."""
+    """The zygote, in a process, and the socket to it."""
 
     def __init__(self) -> None:
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._lock = threading.Lock()
-        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - as long as the tests run
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the tests run
         self._process = subprocess.Popen(
             [sys.executable, ZYGOTE],
             stdin=theirs,
@@ -103,14 +103,14 @@ class _Zygote:
         theirs.close()
 
     def ask(self, request: dict[str, Any], *descriptors: int) -> Any:
-        """Send a request; return what is replied."""
+        """Send a request, with file descriptors, and return the reply."""
         try:
             with self._lock:
                 socket.send_fds(self._socket, [json.dumps(request).encode()], descriptors)
                 return json.loads(self._socket.recv(LARGEST_REPLY))
         except (OSError, ValueError) as error:
             self._log.seek(0)
-            error.add_note(f"the zygote printed:\n{self._log.read().decode()}")
+            error.add_note(f"The output of the zygote:\n{self._log.read().decode()}")
             raise
 
     def stop(self) -> None:

@@ -1,9 +1,9 @@
-"""A program that has imported Understudy and forks itself into `understudy …` as often as it is asked to.
+"""A program that has imported Understudy, and forks itself on request to run `understudy …`.
 
-A start takes a tenth of the two seconds of processor time that the imports cost. The program has one thread and starts
-no event loop, so that its forks are as good as new; each runs `main` as the console script does and ends as any program
-ends. It takes requests from `commands.process` on the socket that is its standard input. When that is closed, it kills
-what it has started and ends, so that nothing outlives the tests, however these end.
+A fork takes a tenth of the two seconds of processor time that the imports take. The program has one thread and no event
+loop, so that its forks behave like new processes: each runs `main`, as the console script does, and ends like any
+program. The program gets requests from `commands.process` on the socket that is its standard input. When the socket is
+closed, it kills its forks and ends, so that no process outlives the tests, even if these are killed.
 """
 
 import gc
@@ -15,7 +15,7 @@ import sys
 from importlib import import_module
 from typing import Any
 
-LARGEST = 100_000  # bytes of a request
+LARGEST = 100_000  # bytes of the largest request
 PRELOADED = (
     "gateway.app.server",
     "gateway.cli.main",
@@ -36,7 +36,7 @@ PRELOADED = (
 
 
 def fork_on_request(control: socket.socket) -> None:
-    """Answer requests until a fork of this program is to run a command: only that fork returns."""
+    """Answer requests for ever. Only a fork that has to run a command returns from this function."""
     running: set[int] = set()
     while True:
         message, descriptors, _, _ = socket.recv_fds(control, LARGEST, 2)
@@ -63,13 +63,13 @@ def fork_on_request(control: socket.socket) -> None:
 
 
 def exit_status(pid: int) -> int | None:
-    """Return the exit status of a fork, negative for a signal; None while it runs."""
+    """Return the exit status of a fork, which is negative after a signal, or `None` if the fork still runs."""
     found, status = os.waitpid(pid, os.WNOHANG)
     return os.waitstatus_to_exitcode(status) if found else None
 
 
 def become(request: dict[str, Any], descriptors: list[int]) -> None:
-    """Take on the arguments, directory, environment and outputs of a request."""
+    """Set the arguments, directory, environment and outputs of this process to those of a request."""
     os.dup2(descriptors[0], 1)
     os.dup2(descriptors[1], 2)
     for descriptor in descriptors:
@@ -86,7 +86,7 @@ if __name__ == "__main__":
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     for name in PRELOADED:
         import_module(name)
-    gc.freeze()  # what is never collected stays shared
+    gc.freeze()  # the garbage collector would write to these objects, and their memory would no longer be shared
     fork_on_request(found)
     from gateway.cli.main import main
 

@@ -1,4 +1,4 @@
-"""A model that answers when it is let."""
+"""A model whose answers wait until a test opens a gate."""
 
 import asyncio
 
@@ -8,7 +8,13 @@ from pydantic_ai.models.function import AgentInfo
 
 
 class Gate:
-    """Holds turns back until it is opened, and counts those that run."""
+    """Makes the calls of its model wait until it is opened.
+
+    Attributes:
+        opened: set this event to let the calls answer.
+        running: the messages of the calls that wait.
+        most: the largest number of calls that have waited at the same time.
+    """
 
     def __init__(self) -> None:
         self.opened = asyncio.Event()
@@ -24,7 +30,9 @@ class Gate:
         return ModelResponse([TextPart(f"answer to {text}")])
 
     async def holds(self, count: int) -> None:
+        """Wait until at least `count` calls wait."""
+
         async def enough() -> bool:
             return len(self.running) >= count
 
-        await wait_until_async(enough, what=f"{count} turns run")
+        await wait_until_async(enough, what=f"{count} turns wait at the gate")

@@ -1,4 +1,4 @@
-"""A YAML file that describes a gateway, with a module of toolkits beside it; and a fixture that writes such files."""
+"""YAML files that describe a gateway, with a module of toolkits beside them, and a fixture that writes them."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -69,6 +69,7 @@ Write = Callable[[str], Path]
 
 @pytest.fixture
 def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
+    """Return a function that writes gateway.yaml, in which `MYKITS:` stands for the module of toolkits."""
     monkeypatch.setenv("UNDERSTUDY_MODEL", "test")
     monkeypatch.setenv("UNDERSTUDY_DATABASE_URL", f"sqlite:///{tmp_path}/config.db")
     monkeypatch.chdir(tmp_path)

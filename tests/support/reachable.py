@@ -1,10 +1,15 @@
+"""Find the objects that an object keeps alive."""
+
 import gc
 from types import FunctionType, ModuleType
 from typing import Any
 
 
 def reachable(root: Any) -> list[Any]:
-    """What hangs on an object; not classes and modules, nor the globals of a function, which are its module's."""
+    """Return all objects that an object refers to, directly or not.
+
+    Classes, modules and the globals of functions are left out, since they do not belong to the object.
+    """
     seen: dict[int, Any] = {}
     pending = [root]
     while pending:

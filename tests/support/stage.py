@@ -1,4 +1,4 @@
-"""The stage of `gateway.testing`, and the toolkits and timings that our own tests put on it."""
+"""The stage of `gateway.testing`, with toolkits and timings for the tests of this project."""
 
 from dataclasses import replace
 
@@ -39,18 +39,18 @@ __all__ = [
     "texts_told",
 ]
 
-IMPATIENT = replace(STAGE_TIMINGS, longest_pause=0.01, due_interval=0.02)  # what failed is tried again at once
+IMPATIENT = replace(STAGE_TIMINGS, longest_pause=0.01, due_interval=0.02)  # retries follow almost at once
 CANCEL = 'call cancel {"order":"4711"}'
 
 
 def texts_told(messages: list[ModelMessage]) -> list[str]:
-    """Return the texts of people and agents that a model was told."""
+    """Return the texts of people and agents in the messages that a model got."""
     parts = (part for message in messages for part in message.parts)
     return [str(part.content) for part in parts if isinstance(part, (UserPromptPart, TextPart))]
 
 
 class Vault(Toolkit):
-    """Holds a secret of each person."""
+    """A toolkit with a tool that returns the person's credential, which is a secret."""
 
     _clone_shared_attrs = ("auth",)
     private = True
@@ -61,12 +61,12 @@ class Vault(Toolkit):
 
     @tool
     async def open_vault(self, context: TurnContext) -> str:
-        """Opens it."""
+        """Open the vault."""
         return str(await context.credentials("fake", {"read"}))
 
 
 class Orders(Toolkit):
-    """Has orders, which are cancelled if their person agrees."""
+    """A toolkit with a tool that needs the person's approval."""
 
     _clone_shared_attrs = ("cancelled",)
 
@@ -75,6 +75,6 @@ class Orders(Toolkit):
 
     @tool(approval=True)
     async def cancel(self, order: str) -> str:
-        """Cancels an order."""
+        """Cancel an order."""
         self.cancelled.append(order)
         return f"cancelled {order}"

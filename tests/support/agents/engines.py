@@ -1,4 +1,4 @@
-"""The same agent for every engine, as one of ours and as a native one. aimock is the model."""
+"""The same agent for every engine: as an `Agent`, and written for the engine's framework. Its model is aimock."""
 
 import threading
 from collections.abc import Sequence
@@ -32,6 +32,7 @@ TOOLS = ["open_async", "open_sync", "open_nested"]
 
 
 def script(aimock: Aimock) -> None:
+    """Load the script for the agents of this module."""
     nested = [calls_tool("deeply", "open_deep"), says("deeply", "deep", hasToolResult=True)]
     plain = [calls_tool(f"use {name}", name, {"input": "deeply"} if name == "open_nested" else {}) for name in TOOLS]
     team = [calls_tool("use ask_keeper", "ask_keeper", {"task": "deeply"})]
@@ -39,10 +40,11 @@ def script(aimock: Aimock) -> None:
 
 
 def model(engine: str, aimock: Aimock) -> Any:
+    """Return aimock as a model of an engine."""
     if engine == "pydantic-ai":
         return OpenAIChatModel(MODEL, provider=OpenAIProvider(base_url=aimock.base_url, api_key="any"))
     if engine == "langgraph":
-        # LangChain shares its own client in the process, but each test has a loop of its own.
+        # LangChain's default client is shared by the whole process, but each test has its own event loop.
         client = DefaultAsyncHttpxClient()
         return ChatOpenAI(
             model=MODEL, base_url=aimock.base_url, api_key=SecretStr("any"), max_retries=0, http_async_client=client
@@ -51,16 +53,18 @@ def model(engine: str, aimock: Aimock) -> Any:
 
 
 async def found(context: TurnContext, tool_name: str) -> str:
+    """Return the name of a tool, its person and their credential."""
     return f"{tool_name} of {context.identity.user_id}: {await context.credentials('fake', {'read'})}"
 
 
 def found_in_thread(context: TurnContext, tool_name: str) -> str:
+    """Do the same as `found` in a synchronous tool, which must run in a thread."""
     assert threading.current_thread() is not threading.main_thread()
     return f"{tool_name} of {context.identity.user_id}: {context.credentials_sync('fake', {'read'})}"
 
 
 class Safe(Toolkit):
-    """A toolkit with an asynchronous and a synchronous tool, which checks that it serves one person alone."""
+    """A toolkit with an asynchronous and a synchronous tool. Each copy checks that it serves only one person."""
 
     _clone_reset_attrs = ("held",)
     _clone_shared_attrs = ("auth",)
@@ -71,31 +75,33 @@ class Safe(Toolkit):
         self.held: str | None = None
 
     def _keep(self, value: str) -> str:
-        assert self.held in (None, value), "it held another person's credential"
+        assert self.held in (None, value), "the toolkit holds another person's credential"
         self.held = value
         return value
 
     @tool
     async def open_async(self, context: TurnContext) -> str:
-        """Opens it."""
+        """Open the safe."""
         return self._keep(await found(context, "open_async"))
 
     @tool
     def open_sync(self, context: TurnContext) -> str:
-        """Opens it in a thread."""
+        """Open the safe in a thread."""
         return self._keep(found_in_thread(context, "open_sync"))
 
 
 class Deep(Toolkit):
+    """The toolkit of a member of the team."""
+
     @tool
     @needs_sign_in("fake", {"read"})
     async def open_deep(self, context: TurnContext) -> str:
-        """Opens it in a member of a team."""
+        """Open the safe of a member of the team."""
         return await found(context, "open_deep")
 
 
 def own(engine: str, aimock: Aimock, auth: Any) -> Agent:
-    """Return an agent of ours on an engine, with one member."""
+    """Return an `Agent` on an engine, with one member."""
     chosen = model(engine, aimock)
     keeper = Agent(model=chosen, engine=engine, toolkits=[Deep()], name="keeper", description="Keeps deep things.")
     return Agent(model=chosen, engine=engine, toolkits=[Safe(auth)], members=[keeper], instructions="Obey.")
@@ -137,20 +143,20 @@ def _pydantic_agent(chosen: Any) -> PydanticAgent[TurnContext, str]:
 @langchain_tool
 @needs_sign_in("fake", {"read"})
 async def open_deep(runtime: ToolRuntime[TurnContext]) -> str:
-    """Opens it in a nested agent."""
+    """Open the safe in a nested agent."""
     return await found(runtime.context, "open_deep")
 
 
 @langchain_tool
 async def open_async(runtime: ToolRuntime[TurnContext]) -> str:
-    """Opens it."""
+    """Open the safe."""
     return await found(runtime.context, "open_async")
 
 
 @langchain_tool
 @needs_sign_in("fake", {"read"})
 def open_sync(config: RunnableConfig) -> str:
-    """Opens it in a thread."""
+    """Open the safe in a thread."""
     return found_in_thread(config["configurable"]["turn_context"], "open_sync")
 
 
@@ -159,7 +165,7 @@ def _langchain_tools(chosen: Any) -> list[Any]:
 
     @langchain_tool
     async def open_nested(input: str, runtime: ToolRuntime[TurnContext]) -> str:  # noqa: A002
-        """Asks a nested agent."""
+        """Ask a nested agent."""
         state = await inner.ainvoke(
             {"messages": [{"role": "user", "content": input}]}, runtime.config, context=runtime.context
         )
@@ -173,7 +179,7 @@ def _graph(chosen: Any) -> Any:
 
 
 class Errand(TypedDict):
-    """The state of a sub-graph, which has nothing in common with its parent's state."""
+    """The state of a sub-graph. It has no field in common with the state of the parent graph."""
 
     wanted: str
     brought: list[str]
@@ -219,9 +225,9 @@ def _sdk_agent(chosen: Any) -> SDKAgent[TurnContext]:
 
     inner = SDKAgent[TurnContext](name="inner", model=chosen, tools=[open_deep])
 
-    open_nested = inner.as_tool("open_nested", "Asks a nested agent.")
+    open_nested = inner.as_tool("open_nested", "Ask a nested agent.")
     other = SDKAgent[TurnContext](
-        name="other", model=chosen, tools=[open_deep], handoff_description="Is handed over to."
+        name="other", model=chosen, tools=[open_deep], handoff_description="Takes over by a handoff."
     )
     return SDKAgent[TurnContext](
         name="outer", model=chosen, tools=[open_async, open_sync, open_nested], handoffs=[other]
@@ -230,14 +236,14 @@ def _sdk_agent(chosen: Any) -> SDKAgent[TurnContext]:
 
 @dataclass
 class Wrapped:
-    """An object that tools may want in place of the `TurnContext`."""
+    """The context of tools that expect another object than the `TurnContext`."""
 
     turn: TurnContext
     shop: str = "corner"
 
 
 def tool_results(requests: Sequence[dict[str, Any]]) -> list[tuple[str, str]]:
-    """Return the last user message and the result, of each model request that ends with a tool's result."""
+    """Return pairs of the last user message and the tool's result, from the model requests that end with a result."""
     results = []
     for request in requests:
         messages = request["messages"]

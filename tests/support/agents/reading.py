@@ -1,4 +1,4 @@
-"""Agents that record what they are told, for tests of flows."""
+"""Agents that record the history that they get, for tests of flows."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -13,18 +13,18 @@ from support.stage import texts_told
 
 @dataclass
 class ReadingAgents:
-    """Makes agents that answer `NAME(text)`.
+    """Makes agents that answer a message with `NAME(message)`.
 
     Attributes:
-        by_call: the texts of the history that each call read, by its answer.
-        gates: events that the agent of that name waits for before it answers.
+        by_call: by the answer of each call, the texts of the history that the call got.
+        gates: by the name of an agent, an event for which it waits before it answers.
     """
 
     by_call: dict[str, list[str]] = field(default_factory=dict)
     gates: dict[str, asyncio.Event] = field(default_factory=dict)
 
     def agent(self, name: str) -> Agent:
-        """Make an agent."""
+        """Make an agent with a name."""
 
         async def answer(messages: list[ModelMessage], _: AgentInfo) -> ModelResponse:
             said = texts_told(messages)
@@ -42,5 +42,5 @@ def texts(items: Any) -> list[str]:
 
 
 def reader(name: str = "one") -> Agent:
-    """Return an agent that answers `NAME(text)`."""
+    """Return an agent that answers a message with `NAME(message)`."""
     return ReadingAgents().agent(name)

@@ -1,1 +1,1 @@
-"""Run one channel in a gateway, for the tests of channels."""
+"""Helpers for tests of channels: run one channel in a gateway, write to it, and read its answers."""

@@ -1,4 +1,4 @@
-"""ChatKit's channel in a gateway, for its tests. Events are read as ChatKit's own."""
+"""Helpers for tests of the ChatKit channel. The types of the ChatKit SDK check every event."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -25,14 +25,14 @@ ITEMS: TypeAdapter[Any] = TypeAdapter(Page[ThreadItem])
 
 
 async def by_header(request: Request) -> Person | None:
-    """What a host application has: a session of its own."""
+    """Return the person of a request, as a host application does from its own session. Here a header names them."""
     user_id, _, tenant = request.headers.get("authorization", "").partition("@")
     return Person(user_id, user_id.capitalize(), tenant or "app") if user_id else None
 
 
 @dataclass
 class ChatKitPage:
-    """ChatKit in somebody's page."""
+    """The page of a person in which ChatKit runs."""
 
     client: httpx.Client
 
@@ -47,7 +47,7 @@ class ChatKitPage:
                     yield EVENT.validate_json(line.removeprefix("data: "))
 
     def begin(self, text: str) -> tuple[str, list[Any]]:
-        """A new thread: its id, and what was told after that."""
+        """Begin a thread with a message; return the thread's id and the events that follow."""
         first, *rest = self.events("threads.create", input=written(text))
         assert first.type == "thread.created"
         return first.thread.id, rest
@@ -79,7 +79,7 @@ def opened(url: str, person: str) -> ChatKitPage:
 
 @contextmanager
 def serving(agent: Any, directory: Path, database: str | None = None) -> Iterator[Callable[[str], ChatKitPage]]:
-    """Serves ChatKit, on PostgreSQL with a worker beside it; gives what opens somebody's page."""
+    """Serve ChatKit, with PostgreSQL also a worker, and yield a function that opens the page of a person."""
     database = database or f"sqlite:///{directory}/chatkit.db"
     options = {"base_url": "https://bot.test", "secret_key": Keyring.generate()}
     gateway = Gateway(agent, [ChatKit(by_header)], database, **options)

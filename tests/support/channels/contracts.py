@@ -1,4 +1,4 @@
-"""What the contract of a channel has to know of each of ours: its platform's limits, failures and signatures."""
+"""The limits, failures and signatures of each channel's platform, with which the contract of channels is tested."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ from interfaces.whatsapp import WhatsApp
 
 @dataclass(frozen=True)
 class Contract:
-    """A channel of ours, as `channel_contract` takes it."""
+    """A channel, with the arguments of `channel_contract`."""
 
     name: str
     make: Callable[[str], Interface]
@@ -65,7 +65,7 @@ def slack_answer(call: Call) -> Answer:
 
 
 def slack_failures() -> Iterator[Failure]:
-    """https://docs.slack.dev/reference/methods/chat.postMessage#errors"""
+    """Yield the errors of https://docs.slack.dev/reference/methods/chat.postMessage#errors."""
 
     def refusal(name: str, error: type[Exception]) -> Failure:
         return Failure(name, Answer({"ok": False, "error": name}), error)
@@ -115,7 +115,7 @@ def telegram_answer(call: Call) -> Answer:
 
 
 def telegram_failures() -> Iterator[Failure]:
-    """https://core.telegram.org/bots/api#making-requests; the descriptions are those that Telegram sends."""
+    """Yield the errors of https://core.telegram.org/bots/api#making-requests, with descriptions that Telegram sends."""
 
     def refusal(status: int, description: str, error: type[Exception], **parameters: Any) -> Failure:
         body = {"ok": False, "error_code": status, "description": description, "parameters": parameters}
@@ -150,7 +150,7 @@ def twilio_answer(call: Call) -> Answer:
 
 
 def twilio_failures() -> Iterator[Failure]:
-    """https://www.twilio.com/docs/api/errors"""
+    """Yield some errors of https://www.twilio.com/docs/api/errors."""
 
     def refusal(code: int, error: type[Exception], status: int = 400) -> Failure:
         return Failure(str(code), Answer({"code": code, "message": "no", "status": status}, status), error)
@@ -167,11 +167,11 @@ def twilio_failures() -> Iterator[Failure]:
     yield Failure("an answer that ends early", Answer('{"sid": "SM'), DeliveryAmbiguousError)
 
 
-# The channels of a page, which call no platform
+# The channels in a web page, which call no platform
 
 
 class WebWindow:
-    """The window of Alice: its cookie is signed by the channel that runs."""
+    """The window of Alice. The running channel signs its cookie."""
 
     def make(self, url: str) -> Web:
         self._web = Web()

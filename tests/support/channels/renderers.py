@@ -1,4 +1,4 @@
-"""The renderers of the channels, with their platforms' limits, and a text with everything in it."""
+"""The renderers of the channels, with the limits of their platforms, and a text with every kind of markup."""
 
 from collections.abc import Callable
 

@@ -26,9 +26,11 @@ URL = "http://127.0.0.1:8000"
 class Running:
     """A gateway that runs in the event loop of a test.
 
-    Args:
-        told: the messages of each call of the model.
-        answers: what the model answers next; without one it answers `heard`.
+    Attributes:
+        client: an HTTP client of the gateway.
+        told: the messages that each call of the model got.
+        answers: the next answers of the model. Without one, it answers `heard`.
+        directory: the folder of the database.
     """
 
     gateway: Gateway
@@ -39,7 +41,7 @@ class Running:
 
     @property
     def prompts(self) -> list[str]:
-        """The texts of the messages that reached the model."""
+        """The texts of the messages that have reached the model."""
         return [
             str(part.content)
             for messages in self.told
@@ -48,7 +50,7 @@ class Running:
         ]
 
     async def delivered(self) -> None:
-        """Wait until everything is stored as sent: a platform shows a message before it has confirmed it."""
+        """Wait until every message is stored as sent, which is later than the platform shows it."""
 
         def none_left() -> bool:
             with sqlite3.connect(self.directory / "understudy.db") as database:
@@ -58,11 +60,12 @@ class Running:
         await wait_until_async(none_left, what="everything is delivered")
 
     def inbox(self) -> list[tuple[Any, ...]]:
+        """Return the status of each row of the inbox."""
         with sqlite3.connect(self.directory / "understudy.db") as database:
             return database.execute("SELECT status FROM inbox").fetchall()
 
     def pauses(self) -> list[tuple[Any, ...]]:
-        """The times until which tenants asked to be sent nothing."""
+        """Return the times until which the platform has asked to send nothing to a tenant."""
         with sqlite3.connect(self.directory / "understudy.db") as database:
             return database.execute("SELECT until FROM pauses").fetchall()
 
@@ -72,7 +75,7 @@ Run = Callable[..., AbstractAsyncContextManager[Running]]
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    """Return a function that runs a gateway around one channel."""
+    """Return a function that runs a gateway with one channel."""
 
     @asynccontextmanager
     async def running(interface: Interface, toolkits: Sequence[Any] = (), **options: Any) -> AsyncIterator[Running]:

@@ -1,4 +1,4 @@
-"""What tests of the Slack channel share."""
+"""Helpers for tests of the Slack channel."""
 
 import json
 from typing import Any
@@ -21,15 +21,18 @@ def slack(emulate: Emulate) -> Slack:
 
 
 async def post(running: Running, payload: dict[str, Any], **signing: Any) -> int:
+    """Post an event to the gateway, and return the status. `signing` are arguments of `slack_events.headers`."""
     body = json.dumps(payload).encode()
     headers = events.headers(body, **signing)
     return (await running.client.post("/slack/events", content=body, headers=headers)).status_code
 
 
 async def said(emulate: Emulate, channel: str, count: int, thread: str | None = None) -> list[str]:
+    """Wait until the bot has sent `count` messages in a conversation, and return their texts."""
     await wait_until_async(lambda: len(emulate.slack_said(channel, thread)) >= count, what=f"{count} answers")
     return emulate.slack_said(channel, thread)
 
 
 def dm(emulate: Emulate, text: str, **fields: Any) -> dict[str, Any]:
+    """Build the event of a direct message of Alice."""
     return events.direct_message(text, channel=emulate.slack_dm("alice"), **fields)

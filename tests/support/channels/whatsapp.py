@@ -1,4 +1,4 @@
-"""WhatsApp's channel in a gateway, for its tests."""
+"""Helpers for tests of the WhatsApp channel."""
 
 from typing import Any
 
@@ -22,14 +22,17 @@ def whatsapp(emulate: Emulate) -> WhatsApp:
 
 
 async def post(running: Running, form: dict[str, str], path: str = PATH, signature: Any = None) -> Any:
+    """Post a webhook request to the gateway, with a valid signature unless another is given."""
     signature = webhook.sign(URL + path, form) if signature is None else signature
     return await running.client.post(path, data=form, headers={"X-Twilio-Signature": signature})
 
 
 async def said(emulate: Emulate, count: int = 1) -> list[str]:
+    """Wait until Alice has `count` messages of the bot, and return their texts."""
     await wait_until_async(lambda: len(emulate.whatsapp_messages("alice")) >= count, what=f"{count} answers")
     return [message["body"] for message in emulate.whatsapp_messages("alice")]
 
 
 def sends(emulate: Emulate) -> list[Call]:
+    """Return the API calls that send a message."""
     return [call for call in emulate.twilio.calls(MESSAGES) if call.method == "POST"]

@@ -1,1 +1,1 @@
-"""The steps of a sign-in: at the provider, in the browser and in the chat."""
+"""The steps of a sign-in: in the chat, in the browser and at the provider."""

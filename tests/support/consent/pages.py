@@ -1,4 +1,4 @@
-"""The pages of a consent: what a person does at the provider's, and what ours says afterwards."""
+"""Read the gateway's page that follows a consent, and consent without that page."""
 
 import re
 from urllib.parse import parse_qs, urlsplit
@@ -8,14 +8,14 @@ from peers.emulate.server import Emulate
 
 
 def code_on(page: str) -> str:
-    """The code that a person is to send in the chat."""
+    """Return the code on the page, which the person has to send in the chat."""
     found = re.search(r'<p class="code">(\d{4} \d{4})</p>', page)
     assert found is not None, page
     return found[1]
 
 
 def authorization_code(emulate: Emulate, link: str, email: str, scope: str | None = None) -> str:
-    """Consents, and stops before the gateway: what the browser would bring back to it."""
+    """Consent, and return the authorization code with which the provider redirects to the gateway. Do not follow it."""
     with browser.browser() as client:
         client.follow_redirects = False
         answer = emulate.consent(link, email, scope, client)

@@ -1,4 +1,4 @@
-"""Sign-ins on a stage: what people do in the chat and in their browsers."""
+"""The steps of a sign-in on a stage, in the chat and in the browser."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,7 +12,7 @@ from toolkits import Toolkit, tool
 
 
 class Files(Toolkit):
-    """Needs one permission."""
+    """A toolkit that needs one permission."""
 
     _clone_shared_attrs = ("auth",)
     scopes = frozenset({"read"})
@@ -22,12 +22,12 @@ class Files(Toolkit):
 
     @tool
     async def read_file(self, context: TurnContext) -> str:
-        """Reads."""
+        """Read a file."""
         return str(await context.credentials("fake", {"read"}))
 
 
 class Pens(Toolkit):
-    """Needs another permission of the same provider."""
+    """A toolkit that needs another permission of the same provider."""
 
     _clone_shared_attrs = ("auth",)
     scopes = frozenset({"write"})
@@ -37,7 +37,7 @@ class Pens(Toolkit):
 
     @tool
     async def write_file(self, context: TurnContext) -> str:
-        """Writes."""
+        """Write a file."""
         return str(await context.credentials("fake", {"write"}))
 
 
@@ -59,7 +59,7 @@ def asked_for(link: str) -> set[str]:
 
 
 def callback(link: str, **query: str) -> str:
-    """Return the address to which the provider sends a browser back that opened a link."""
+    """Return the address to which the provider redirects a browser after the sign-in page of a link."""
     return str(httpx.URL("/oauth/fake/callback", params={"state": state_of(link), **query}))
 
 

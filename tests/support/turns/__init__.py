@@ -1,1 +1,1 @@
-"""Turns without a gateway, for the tests of toolkits."""
+"""Contexts of turns without a gateway, for the tests of toolkits."""

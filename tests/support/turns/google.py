@@ -1,4 +1,4 @@
-"""A turn of somebody who has connected their Google account, for toolkits that are called without a gateway."""
+"""Turns of a person who has connected their Google account, for toolkits that are called without a gateway."""
 
 import asyncio
 import base64
@@ -21,7 +21,11 @@ VERIFIER = "v" * 64
 
 
 class OneToken:
-    """The credentials of a turn: one person's."""
+    """The credentials of one person.
+
+    Attributes:
+        asked: the scopes of each call of `credentials`.
+    """
 
     def __init__(self, google: GoogleAuth, token: Token) -> None:
         self._google = google
@@ -40,12 +44,14 @@ class OneToken:
 
 
 async def connected(google: GoogleAuth, emulate: Emulate, person: seed.Person) -> OneToken:
+    """Sign a person in at Google, and return their credentials."""
     link = google.authorization_url(state="s", verifier=VERIFIER, redirect_uri=CALLBACK, scopes=frozenset())
     code = await asyncio.to_thread(authorization_code, emulate, link, person.email)
     return OneToken(google, await google.exchange(code=code, verifier=VERIFIER, redirect_uri=CALLBACK))
 
 
 def turn_of(source: OneToken) -> TurnContext:
+    """Return the context of a turn with these credentials."""
     identity, place = Identity("stage", "T1", "alice"), Conversation("stage", "T1", "dm", shared=False)
     return TurnContext(
         identity=identity,
@@ -58,12 +64,12 @@ def turn_of(source: OneToken) -> TurnContext:
 
 
 async def shown(toolkit: Toolkit, tool: str, context: TurnContext, **arguments: Any) -> str:
-    """Return what a person who approves a call is shown."""
+    """Return the question that a person gets about a call which needs their approval."""
     return await toolkit.functions[tool].preview(arguments, context)
 
 
 def insert(emulate: Emulate, source: OneToken, mail: EmailMessage) -> str:
-    """Puts a mail into a person's mailbox; returns its id."""
+    """Put a mail into a person's inbox, and return its id."""
     raw = base64.urlsafe_b64encode(mail.as_bytes()).decode()
     answer = httpx.post(
         f"{emulate.google_url}/gmail/v1/users/me/messages",

@@ -1,4 +1,4 @@
-"""Turns of people who call the tools of MCP servers, without a gateway."""
+"""Turns in which people call the tools of MCP servers, without a gateway."""
 
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
@@ -17,7 +17,12 @@ from toolkits.mcp import MCPServer
 
 @dataclass
 class Tokens:
-    """The access tokens of people, by user id."""
+    """The access tokens of people.
+
+    Attributes:
+        held: by user id, the access token.
+        renewed: how many tokens have been renewed.
+    """
 
     held: dict[str, str] = field(default_factory=dict)
     renewed: int = 0
@@ -25,7 +30,7 @@ class Tokens:
 
 @dataclass
 class Source:
-    """The credentials of one person's turn."""
+    """The credentials of a turn of one person."""
 
     tokens: Tokens
     person: str
@@ -46,7 +51,7 @@ class Source:
 
 
 def context(person: str, tokens: Tokens | None = None) -> TurnContext:
-    """Return the context of a person's turn."""
+    """Return the context of a turn of a person."""
     who, where = Identity("stage", "T1", person), Conversation("stage", "T1", f"dm-{person}", shared=False)
     return TurnContext(
         identity=who,
@@ -69,21 +74,21 @@ async def opened(server: MCPServer) -> AsyncIterator[MCPServer]:
 
 
 async def call(server: MCPServer, name: str, who: TurnContext, **arguments: Any) -> str:
-    """Call a tool of a server that a person sees."""
+    """Call a tool of a server in a turn, and return its result."""
     (tool,) = [tool for tool in await server.tools(who) if tool.name == name]
     return await tool.call(arguments, who)
 
 
 @asynccontextmanager
 async def personal(calls: Calls, accepted: set[str], **options: Any) -> AsyncIterator[MCPServer]:
-    """Start a server that wants each person's own account, and accepts these tokens."""
+    """Run a server that each person calls with their own account, and that accepts only the given tokens."""
     with ThreadServer(identity_app(calls, accepted=accepted)) as thread:
         server = MCPServer(f"{thread.url}/mcp", name="Vault 1", auth=FakeProvider(), **options)
         async with opened(server):
             yield server
 
 
-# A server whose results are not as its tools promise, and which has another tool after each call.
+# A server whose results do not match the schemas of its tools, and which adds a tool after each call.
 UNSOUND = """
 import json, sys
 
