@@ -164,7 +164,7 @@ async def test_a_member_of_a_team_acts_as_the_sender(tmp_path: Path) -> None:
     lead = Agent(model=FunctionModel(ask_keeper), members=[member], name="lead")
     scene = stage(tmp_path, [Vault(FakeProvider())], model=ask_keeper, members=[lead])
     async with scene.open():
-        # The lead of the scene asks the lead below it, which asks the keeper.
+        # The agent of the stage asks its member `lead`, which asks its member `keeper`.
         await scene.write("alice", "open it")
         link = (await scene.wait_for(1))[0].link
         await scene.connect(link, "alice")

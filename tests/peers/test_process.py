@@ -65,5 +65,5 @@ def test_the_error_about_a_missing_package_names_it(monkeypatch: pytest.MonkeyPa
 
 
 def test_the_error_of_a_wait_names_the_condition_and_its_last_value() -> None:
-    with pytest.raises(AssertionError, match=r"not within 0\.05 s: the moon \(last value: None\)"):
-        wait_until(lambda: None, 0.05, "the moon")
+    with pytest.raises(AssertionError, match=r"not within 0\.05 s: the server answers \(last value: None\)"):
+        wait_until(lambda: None, 0.05, "the server answers")

@@ -1,4 +1,7 @@
-"""A small channel of somebody else's, as they would write it: JSON both ways, signed with HMAC-SHA256."""
+"""A small channel as an author outside this project would write it: JSON in both directions, signed with HMAC-SHA256.
+
+Its platform is a made-up post office that delivers letters.
+"""
 
 from postbox.interface import Postbox
 

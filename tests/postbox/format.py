@@ -1,4 +1,4 @@
-"""Letters are plain text of up to a thousand characters."""
+"""Divide texts into letters, which are plain text of up to a thousand characters."""
 
 import re
 
@@ -8,7 +8,7 @@ LIMIT = 1000  # characters
 
 
 def to_letters(text: str) -> list[str]:
-    """Return a text in parts that leave space for marks, cut between words where there are any."""
+    """Divide a text into parts that leave space for marks. Cut between words where possible."""
     parts: list[str] = []
     while text := text.strip():
         size = LIMIT - MARK_LENGTH

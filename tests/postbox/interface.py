@@ -19,12 +19,17 @@ HEADER = "X-Postbox-Signature"
 
 
 def signature(secret: str, body: bytes) -> str:
-    """Return the signature that the post office sends with a body."""
+    """Return the signature with which the post office sends a body."""
     return hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
 
 
 class Postbox(Interface):
-    """Letters, answered by return of post."""
+    """The channel of the post office.
+
+    Args:
+        secret: the key of the signatures.
+        api_url: the URL of the post office's API.
+    """
 
     channel = parse.CHANNEL
     address = "/postbox"
@@ -50,7 +55,7 @@ class Postbox(Interface):
         """Check the signature.
 
         Raises:
-            HTTPException: 401 if it does not fit.
+            HTTPException: 401, if the signature is wrong.
         """
         given = request.headers.get(HEADER, "")
         if not hmac.compare_digest(given.encode(), signature(self.secret, body).encode()):

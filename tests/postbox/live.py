@@ -1,1 +1,1 @@
-"""Nothing is seen of a turn while it runs: letters are not edited."""
+"""This channel shows nothing of a running turn, since letters cannot be edited."""

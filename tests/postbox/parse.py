@@ -1,4 +1,4 @@
-"""Letters, as the post office reports them."""
+"""Parse the webhooks of the post office."""
 
 import json
 from typing import Any
@@ -13,16 +13,16 @@ FIELDS = ("id", "office", "from", "text")
 
 
 def is_letter(fields: dict[str, Any]) -> bool:
-    """Return whether a webhook is a letter.
+    """Return whether a webhook is about a letter.
 
     Raises:
-        MalformedEventError: if it is one that lacks something.
+        MalformedEventError: a field of the letter is missing or not a text.
     """
     if fields.get("type") != "letter":
         return False
     for name in FIELDS:
         if not isinstance(fields.get(name), str):
-            raise MalformedEventError(f"{name} of a letter is no text")
+            raise MalformedEventError(f"the field {name} of a letter is not a text")
     return True
 
 

@@ -1,4 +1,4 @@
-"""Answers as letters."""
+"""Send answers as letters."""
 
 import httpx
 
@@ -34,7 +34,7 @@ class PostboxPresenter(Presenter):
         await self.send_text(sign_in.conversation, await sign_in.link(), sign_in.reply_to, key="")
 
     def meaning(self, answer: httpx.Response) -> Exception | None:
-        """Return what an answer of the post office means, if the letter was not taken."""
+        """Return the error that an answer of the post office stands for, or `None` if it has accepted the letter."""
         if answer.status_code == 429:
             return RetryLaterError(retry_after(answer.headers))
         if answer.status_code == 403:

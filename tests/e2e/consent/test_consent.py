@@ -151,7 +151,7 @@ def test_a_person_lists_and_disconnects_their_account(
     wait_for_mail(alice)
     alice.command("accounts")
     wait_until(
-        lambda: any("I may " in text and "read your mail" in text for text in alice.seen()), what="a list of accounts"
+        lambda: any("I may " in text and "read your mail" in text for text in alice.seen()), what="alice gets a list"
     )
     alice.command("disconnect")
     wait_until(lambda: any("is disconnected" in text for text in alice.seen()), what="alice is told of it")

@@ -30,7 +30,9 @@ def test_each_person_in_a_slack_thread_gets_their_own_link_and_mail_in_private(
     sign_in(bob, emulate)
     assert_only_mail_of(seed.BOB, wait_for_mail(bob))
     notes = "I answered you in a direct message."
-    wait_until(lambda: "\n".join(emulate.slack_said(channel, thread)).count(notes) == 2, what="two notes in the thread")
+    wait_until(
+        lambda: "\n".join(emulate.slack_said(channel, thread)).count(notes) == 2, what="the thread has two notes"
+    )
     assert f"<#{channel}>" in wait_for_mail(alice)[0]
     assert found(emulate.slack_said(channel, thread)) == []
     assert not any("/o/oauth2/" in text for text in emulate.slack_said(channel))
@@ -61,17 +63,17 @@ def test_the_sign_in_button_in_a_telegram_group_works_only_for_its_person(
     group = updates.GROUP["id"]
     alice, bob = (OnTelegram(person, emulate, telegram) for person in (seed.ALICE, seed.BOB))
     telegram.deliver(updates.group_mention("what is new in my mail?", seed.ALICE))
-    wait_until(lambda: telegram.messages(group), what="a button in the group")
+    wait_until(lambda: telegram.messages(group), what="the group gets a button")
     ticket = start_parameter(telegram.messages(group)[0])
 
     telegram.deliver(updates.command("start", ticket, seed.BOB))
-    wait_until(bob.seen, what="bob is told something")
+    wait_until(bob.seen, what="bob is answered")
     assert "/o/oauth2/" not in bob.seen()[0]
 
     telegram.deliver(updates.command("start", ticket, seed.ALICE))
     sign_in(alice, emulate)
     assert_only_mail_of(seed.ALICE, wait_for_mail(alice))
-    wait_until(lambda: len(telegram.said(group)) == 2, what="a note in the group")
+    wait_until(lambda: len(telegram.said(group)) == 2, what="the group gets a note")
     assert telegram.said(group)[1] == "I answered you in our private chat."
     assert link_in(alice.seen()[0])
 
@@ -87,11 +89,11 @@ def test_a_person_who_has_blocked_the_bot_gets_the_answer_once_they_press_the_bu
     wait_for_mail(alice)
     telegram.block(seed.ALICE.telegram_id)
     telegram.deliver(updates.group_mention("what is new in my mail?", seed.ALICE))
-    wait_until(lambda: telegram.messages(group), what="a button in the group")
+    wait_until(lambda: telegram.messages(group), what="the group gets a button")
     parameter = start_parameter(telegram.messages(group)[0])
     assert found(telegram.said(group)) == []
     telegram.deliver(updates.command("start", parameter, seed.BOB))
-    wait_until(bob.seen, what="bob is told something")
+    wait_until(bob.seen, what="bob is answered")
     assert found(bob.seen()) == []
     telegram.deliver(updates.command("start", parameter, seed.ALICE))
     assert_only_mail_of(seed.ALICE, wait_for_mail(alice, 2))

@@ -186,7 +186,7 @@ def test_every_test_that_the_threat_model_names_exists() -> None:
         path, _, name = test.partition("::")
         assert re.search(
             rf"^(async )?def {name}\(" if name else r"^(async )?def test_", (ROOT / path).read_text(), re.MULTILINE
-        ), test
+        ), f"SECURITY.md names {test}, which is missing"
 
 
 def test_the_security_policy_says_how_to_report_a_vulnerability_in_private() -> None:
@@ -206,4 +206,6 @@ def test_every_setting_is_documented() -> None:
 def test_every_link_between_documents_has_a_target() -> None:
     for document in DOCUMENTS:
         for target in re.findall(r"\]\((?!https?:)([^)#]+)", document.read_text()):
-            assert (document.parent / target).exists(), f"{document.relative_to(ROOT)} links to {target}"
+            assert (document.parent / target).exists(), (
+                f"{document.relative_to(ROOT)} links to {target}, which is missing"
+            )

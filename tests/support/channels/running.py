@@ -57,7 +57,7 @@ class Running:
                 left = "SELECT count(*) FROM outbox WHERE status IN ('waiting', 'sending', 'retrying')"
                 return bool(database.execute(left).fetchone()[0] == 0)
 
-        await wait_until_async(none_left, what="everything is delivered")
+        await wait_until_async(none_left, what="every message is stored as sent")
 
     def inbox(self) -> list[tuple[Any, ...]]:
         """Return the status of each row of the inbox."""

@@ -29,7 +29,9 @@ async def post(running: Running, payload: dict[str, Any], **signing: Any) -> int
 
 async def said(emulate: Emulate, channel: str, count: int, thread: str | None = None) -> list[str]:
     """Wait until the bot has sent `count` messages in a conversation, and return their texts."""
-    await wait_until_async(lambda: len(emulate.slack_said(channel, thread)) >= count, what=f"{count} answers")
+    await wait_until_async(
+        lambda: len(emulate.slack_said(channel, thread)) >= count, what=f"the bot has sent {count} messages"
+    )
     return emulate.slack_said(channel, thread)
 
 

@@ -33,5 +33,5 @@ async def post(
 
 async def said(telegram: TelegramServer, chat: int, count: int = 1) -> list[str]:
     """Wait until the bot has sent `count` messages in a chat, and return their texts."""
-    await wait_until_async(lambda: len(telegram.said(chat)) >= count, what=f"{count} answers")
+    await wait_until_async(lambda: len(telegram.said(chat)) >= count, what=f"the bot has sent {count} messages")
     return telegram.said(chat)

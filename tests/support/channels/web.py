@@ -30,7 +30,7 @@ async def transcript(running: Running, person: str, headers: dict[str, str], cou
         found = (await running.client.get(f"/web/{person}/transcript", headers=headers)).json()
         return found if len(found) >= count else []
 
-    return await wait_until_async(entries, what=f"{count} entries")  # type: ignore[return-value]
+    return await wait_until_async(entries, what=f"the transcript has {count} entries")  # type: ignore[return-value]
 
 
 async def transcript_status(running: Running, person: str, headers: dict[str, str]) -> int:

@@ -29,7 +29,9 @@ async def post(running: Running, form: dict[str, str], path: str = PATH, signatu
 
 async def said(emulate: Emulate, count: int = 1) -> list[str]:
     """Wait until Alice has `count` messages of the bot, and return their texts."""
-    await wait_until_async(lambda: len(emulate.whatsapp_messages("alice")) >= count, what=f"{count} answers")
+    await wait_until_async(
+        lambda: len(emulate.whatsapp_messages("alice")) >= count, what=f"the bot has sent {count} messages"
+    )
     return [message["body"] for message in emulate.whatsapp_messages("alice")]
 
 
