@@ -53,7 +53,8 @@ async def _compare(contenders: dict[str, str], senders: int, count: int) -> list
     for name, took in found.items():
         ratios = [mine.rate / other.rate for mine, other in zip(took, found[base], strict=True)]
         median, p99 = (statistics.median(getattr(each, field) for each in took) for field in ("median", "p99"))
-        what = f"webhooks, {name}: {senders} senders, median {median:.1f} ms, 99th percentile {p99:.1f} ms"
+        connections = f"{senders} sender{'s' if senders > 1 else ''}"
+        what = f"webhooks, {name}: {connections}, median {median:.1f} ms, 99th percentile {p99:.1f} ms"
         rate = statistics.median(each.rate for each in took)
         rows.append(Row(what, rate, "events/s", base, statistics.median(ratios)))
     return rows
