@@ -20,7 +20,7 @@ from pydantic_ai import Agent as PydanticAgent
 from pydantic_ai import RunContext
 from pydantic_ai.models.function import FunctionModel
 from support.agents.engines import ENGINES, model
-from support.stage import FakeProvider, Stage, Vault, obey, stage
+from support.stage import FakeProvider, Stage, Vault, obey, stage, stage_timings
 
 from gateway import Agent, Message, TurnContext
 from gateway.engines.langgraph import as_tools
@@ -281,7 +281,7 @@ class Beside(Careless):
 
 async def test_a_concurrent_call_that_ended_is_not_made_again(tmp_path: Path) -> None:
     calls = Calls()
-    scene = stage(tmp_path, toolkits=[Beside(calls)])
+    scene = stage(tmp_path, toolkits=[Beside(calls)], timings=stage_timings(calls_grace=2.0))
     assert await signed_in(scene, "call open_it pay") == "opened SECRET-alice | paid"
     assert sorted(calls.made) == ["open_it", "open_it", "pay"]
 
