@@ -22,7 +22,7 @@ from gateway.testing.waiting import TIMEOUT, wait_until
 from gateway.timings import Timings
 from oauth import Keyring
 
-# A busy machine gets longer for a commit, and for the calls beside a refused one, than the gateway gives them otherwise.
+# Longer than in production, for busy machines: a commit, and the calls beside one that was refused a credential.
 STAGE_TIMINGS = Timings(accept=20.0, calls_grace=10.0, clean_up_interval=0.05, due_interval=0.05)
 
 
