@@ -32,7 +32,7 @@ _Step = tuple[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """What a walk has to know of a type.
+    """Describe a type to the walk.
 
     Args:
         is_atom: whether its objects refer to nothing that may be marked.
@@ -43,6 +43,14 @@ class _Kind:
     is_atom: bool
     is_text: bool
     parts: Callable[[Any], Iterable[Any]]
+
+
+class _Kinds(dict[type, _Kind]):
+    """Describes each type once, when the walk first meets it: there are millions of objects, and few types."""
+
+    def __missing__(self, kind: type) -> _Kind:
+        self[kind] = found = _Kind(kind in _ATOMS, issubclass(kind, TEXTS), _parts_of(kind))
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +89,7 @@ class Heap:
         self._parents: dict[int, tuple[Any, Any]] = {}
         self._marked: list[tuple[Any, Any]] = []
         self._unmarked: set[str] = set()
-        self._kinds: dict[type, _Kind] = {}
+        self._kinds = _Kinds()
         collects = gc.isenabled()
         gc.disable()  # everything made meanwhile is kept, and repeated collections would take most of the time
         try:
@@ -137,7 +145,7 @@ class Heap:
                 if place in parents or place in hidden or (place in self._names and value is not root):
                     continue
                 parents[place] = (value, parent)
-                for part in self._kind(type(value)).parts(value):
+                for part in kinds[type(value)].parts(value):
                     kind = type(part)
                     if kind is str:
                         if part not in unmarked:
@@ -146,18 +154,12 @@ class Heap:
                             else:
                                 unmarked.add(part)
                         continue
-                    found = kinds.get(kind) or self._kind(kind)
+                    found = kinds[kind]
                     if found.is_text and is_marked(part):
                         marked.append((value, part))
                     if not found.is_atom and id(part) not in parents:
                         following.append((part, value))
             pending = following
-
-    def _kind(self, kind: type) -> "_Kind":
-        """Return what a walk has to know of a type. It decides once for a type: there are millions of objects."""
-        if kind not in self._kinds:
-            self._kinds[kind] = _Kind(kind in _ATOMS, issubclass(kind, TEXTS), _parts_of(kind))
-        return self._kinds[kind]
 
     def _steps(self, owner: Any, child: Any) -> Iterator[_Step]:
         """Return how the path writes each step from an object to one that it holds."""

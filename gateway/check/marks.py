@@ -19,11 +19,8 @@ _MARK_LENGTH = 28
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]+")
 MOST_OBJECTS = 100_000  # that are searched in one result
 TEXTS = (str, bytes, bytearray, memoryview, array)  # what a mark may be in
-NOT_WHOLLY_COLLECTED = (
-    FunctionType,
-    io.StringIO,
-    io.BytesIO,
-)  # types for which `parts` differs from `gc.get_referents`
+# The types for which `parts` differs from `gc.get_referents`.
+NOT_WHOLLY_COLLECTED = (FunctionType, io.StringIO, io.BytesIO)
 
 
 class Kind(StrEnum):

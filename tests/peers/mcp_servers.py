@@ -53,7 +53,7 @@ class EverythingServer:
 
 
 class Calls:
-    """What a server of `identity_app` records.
+    """Record the calls of a server of `identity_app`.
 
     Attributes:
         tokens: the bearer token of each HTTP request, if the server checks tokens.

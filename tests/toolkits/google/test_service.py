@@ -1,8 +1,14 @@
 """What Google's toolkits have in common, against a server that others wrote."""
 
 import asyncio
+import json
 import ssl
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import get_type_hints
 
 import pytest
@@ -17,6 +23,8 @@ from oauth import SettingError, Token
 from oauth.google import GoogleAuth
 from toolkits import ToolError
 from toolkits.google import Calendar, Drive, Gmail
+
+TESTS = Path(__file__).parents[2]
 
 
 def test_what_the_tools_return_can_be_described(google: GoogleAuth) -> None:
@@ -86,21 +94,51 @@ def test_a_tool_that_is_approved_beforehand_has_to_be_there(google: GoogleAuth) 
         Agent(model="test", toolkits=[Gmail(google, auto_approve=["archive"])]).check()
 
 
-async def test_a_server_with_an_unknown_certificate_is_refused() -> None:
-    certificate, context = trustme.CA().issue_cert("localhost"), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    certificate.configure_cert(context)
-    asked: list[bytes] = []
+@asynccontextmanager
+async def labels_over_tls(authority: trustme.CA) -> AsyncIterator[tuple[str, list[bytes]]]:
+    """Serve a person's labels over TLS. Yield the address, and the requests as they come in."""
+    context, asked = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), list[bytes]()
+    authority.issue_cert("localhost").configure_cert(context)
+    body = json.dumps({"labels": [{"id": "INBOX", "name": "INBOX", "type": "system"}]}).encode()
+    head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode()
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        asked.append(await reader.read(1))
+        asked.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(head + body)
+        await writer.drain()
         writer.close()
 
     async with await asyncio.start_server(answer, "localhost", 0, ssl=context) as server:
-        port = server.sockets[0].getsockname()[1]
-        google = GoogleAuth("id", "secret", f"https://localhost:{port}")
-        source = OneToken(
-            google, Token("a", "r", datetime.now(UTC) + timedelta(hours=1), frozenset(), "alice@example.com")
-        )
+        yield f"https://localhost:{server.sockets[0].getsockname()[1]}", asked
+
+
+async def list_labels(address: str) -> str:
+    """List the labels of a person at a server that stands in for Google."""
+    google = GoogleAuth("id", "secret", address)
+    token = Token("a", "r", datetime.now(UTC) + timedelta(hours=1), frozenset(), "alice@example.com")
+    return str(await Gmail(google, retries=0).list_labels(turn_of(OneToken(google, token))))
+
+
+async def test_a_server_with_an_unknown_certificate_is_refused() -> None:
+    async with labels_over_tls(trustme.CA()) as (address, asked):
         with pytest.raises(ssl.SSLCertVerificationError):
-            await Gmail(google, retries=0).list_labels(turn_of(source))
+            await list_labels(address)
     assert asked == []
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize(("host", "is_answered"), [("localhost", True), ("127.0.0.1", False)])
+async def test_a_server_is_asked_if_its_certificate_is_trusted_and_has_its_name(
+    host: str, is_answered: bool, tmp_path: Path
+) -> None:
+    """The call has a process of its own, because httplib2 reads the trusted certificates when it is imported."""
+    authority, program = trustme.CA(), "import asyncio, runpy, sys; module = runpy.run_path(sys.argv[1]);"
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    env = {"PYTHONPATH": str(TESTS), "HTTPLIB2_CA_CERTS": str(tmp_path / "ca.pem")}
+    async with labels_over_tls(authority) as (address, asked):
+        program += "print(asyncio.run(module['list_labels'](sys.argv[2])))"
+        command = [sys.executable, "-c", program, __file__, address.replace("localhost", host)]
+        ended = await asyncio.to_thread(subprocess.run, command, env=env, capture_output=True, text=True)
+    assert ("INBOX" in ended.stdout) == is_answered, ended.stderr
+    assert ("CertificateError" in ended.stderr or "CERTIFICATE_VERIFY_FAILED" in ended.stderr) == (not is_answered)
+    assert [b"authorization: Bearer a" in request for request in asked] == [True] * is_answered
