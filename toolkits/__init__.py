@@ -1,14 +1,18 @@
 """Toolkits: groups of tools with state, of which every turn gets a clone."""
 
 from oauth import Identity
+from toolkits.attachment import Attachment, AttachmentError, AttachmentKind, kind_of
 from toolkits.cloning import CloneError
-from toolkits.context import Attachment, Conversation, Message, TurnContext
-from toolkits.function import Function, ToolError, tool
+from toolkits.context import Conversation, Message, TurnContext
+from toolkits.errors import ToolError
+from toolkits.function import Function, tool
 from toolkits.sign_in import needs_sign_in
 from toolkits.toolkit import Toolkit
 
 __all__ = [
     "Attachment",
+    "AttachmentError",
+    "AttachmentKind",
     "CloneError",
     "Conversation",
     "Function",
@@ -17,6 +21,7 @@ __all__ = [
     "ToolError",
     "Toolkit",
     "TurnContext",
+    "kind_of",
     "needs_sign_in",
     "tool",
 ]

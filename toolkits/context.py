@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, NoReturn, Protocol, Self, SupportsIndex, runtime_checkable
 
 from oauth import Identity
+from toolkits.attachment import Attachment
 from toolkits.text import storable
 
 
@@ -25,13 +26,6 @@ class Conversation:
     shared: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Attachment:
-    """Something that came with a message and is not text. `kind` is a word for it, like "image"."""
-
-    kind: str
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
     """One inbound event in channel-neutral form. Its texts are made `storable`.
@@ -41,6 +35,7 @@ class Message:
         text: what the person wrote, without the mention of the bot.
         sender: who wrote it, from the signed payload.
         sender_name: what the channel shows for the sender.
+        attachments: what they sent with the text.
         anonymous: whether several people share `sender`. The turn may then use nobody's account.
         command: a bot command (`start`, `help`, `new`) that the gateway answers itself.
         argument: what followed the command.

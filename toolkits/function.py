@@ -6,7 +6,6 @@ from collections.abc import Callable, Collection, Mapping
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, get_type_hints, overload
 
-from oauth.errors import UnderstudyError
 from toolkits import preview
 from toolkits.context import TurnContext
 
@@ -19,10 +18,6 @@ Method = TypeVar("Method", bound=Callable[..., Any])
 
 Approval = bool | Callable[..., Any]
 """Whether a tool asks its person before it does something, or the method that tells them what: see `tool`."""
-
-
-class ToolError(UnderstudyError):
-    """A tool could not do what it was asked. The message is for the model, which may try something else."""
 
 
 @overload

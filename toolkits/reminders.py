@@ -3,7 +3,8 @@
 from datetime import UTC, datetime
 
 from toolkits.context import TurnContext
-from toolkits.function import ToolError, tool
+from toolkits.errors import ToolError
+from toolkits.function import tool
 from toolkits.toolkit import Toolkit
 
 

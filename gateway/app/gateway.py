@@ -293,6 +293,7 @@ class Gateway:
             stack.push_async_callback(self._health.stop)
             if parts.keyring is not None:
                 await check_keys(self._database, parts.keyring)
+            stack.push_async_callback(parts.files.close)
             for server in dict.fromkeys(server for agent in self._setup.team() for server in agent.mcp_servers):
                 stack.push_async_callback(server.stop)
                 await server.start()

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 
 from gateway.app.parts import Parts
+from gateway.attachments.fetching import FileFetcher
 from gateway.channels.event import Event
 from gateway.history.threads import ThreadStore
 from gateway.history.transcript import TranscriptEntry, load_transcript
@@ -22,6 +23,10 @@ class ChannelHost:
         self._database = parts.backend.database
         self.base_url = base_url
         self.takes_events = False
+
+    @property
+    def files(self) -> FileFetcher:
+        return self._parts.files
 
     @property
     def installations(self) -> InstallationStore:

@@ -11,6 +11,7 @@ from gateway.agents.routing import Router
 from gateway.app.backend import Backend, connect
 from gateway.app.due import DueWork
 from gateway.app.timers import Timer, Timers
+from gateway.attachments.fetching import MEBIBYTE, FileFetcher
 from gateway.channels.interface import Interface
 from gateway.channels.presenter import Presenter
 from gateway.history.sessions import Sessions
@@ -94,6 +95,10 @@ class Parts:
     @cached_property
     def presenters(self) -> Mapping[str, Presenter]:
         return {channel: interface.presenter for channel, interface in self._setup.interfaces.items()}
+
+    @cached_property
+    def files(self) -> FileFetcher:
+        return FileFetcher(round(self._settings.max_attachment_mb * MEBIBYTE))
 
     @cached_property
     def inbox(self) -> Inbox:

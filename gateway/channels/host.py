@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
+from gateway.attachments.fetching import FileFetcher
 from gateway.channels.event import Event
 from gateway.history.threads import ThreadStore
 from gateway.history.transcript import TranscriptEntry
@@ -23,6 +24,11 @@ class Host(Protocol):
 
     base_url: str | None
     takes_events: bool
+
+    @property
+    def files(self) -> FileFetcher:
+        """Fetches the files that people send, in the turn that reads them."""
+        ...
 
     @property
     def installations(self) -> InstallationStore:

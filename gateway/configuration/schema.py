@@ -105,6 +105,7 @@ class LimitsConfig(Section):
     delivery_tries: int | None = Field(default=None, ge=1)
     answer_within_hours: float | None = Field(default=None, gt=0)
     keep_days: float | None = Field(default=None, gt=0)
+    max_attachment_mb: float | None = Field(default=None, gt=0)
     takeover_seconds: float | None = Field(default=None, ge=1)
 
 

@@ -12,7 +12,7 @@ from gateway.runs.items import Role, SessionItem
 from gateway.runs.journal import NO_JOURNAL, EngineJournal
 from gateway.runs.session import Session
 from oauth import SettingError
-from toolkits import Message, TurnContext
+from toolkits import Attachment, Message, TurnContext
 
 
 class FlowEngine:
@@ -34,16 +34,17 @@ class FlowEngine:
         handler: EventHandler,
         *,
         stream: bool,
+        attachments: Sequence[Attachment] = (),
         journal: EngineJournal = NO_JOURNAL,
         max_turns: int | None = None,
     ) -> Answer:
         if max_turns is not None:
             raise ValueError(f"{agent.name} is a flow, which asks no model itself: set max_turns on the calls in it")
-        message = context.message if text == context.message.text else replace(context.message, text=text)
+        message = replace(context.message, text=text, attachments=tuple(attachments))
         session, team = Session(history), list(agent.template.team())
         turn = FlowTurn(context, handler, journal, streams=stream, team=team)
         answer = await play_flow(agent.native, message, turn, session)
-        return Answer(answer, [_as_stored(item, message) for item in session.added])
+        return Answer(answer, [_as_stored(item, message) for item in session.added], list(turn.unread))
 
 
 def _as_stored(item: SessionItem, message: Message) -> SessionItem:

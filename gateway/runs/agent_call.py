@@ -17,7 +17,7 @@ from gateway.runs.items import SessionItem
 from gateway.runs.journal import NO_JOURNAL, EngineJournal
 from gateway.timings import DEFAULT_TIMINGS
 from oauth import SettingError
-from toolkits import Message
+from toolkits import Attachment, Message
 
 _ANSWER = -1  # the number under which a call's whole answer is in its journal
 _ANSWER_ADAPTER = TypeAdapter(Answer)
@@ -47,6 +47,7 @@ class AgentCall(Coroutine[Any, Any, str]):
 
     agent: RunnableAgent
     text: str
+    attachments: Sequence[Attachment]
     turn: FlowTurn | None
     history: HistoryAccess
     options: CallOptions = CallOptions()
@@ -130,6 +131,8 @@ class AgentCall(Coroutine[Any, Any, str]):
                 return answer.text
             await journal.add_answer(_ANSWER, _ANSWER_ADAPTER.dump_json(answer).decode())
         block.extend(answer.items)
+        if turn is not None:
+            turn.unread.update(dict.fromkeys(answer.unread))
         return answer.text
 
     async def _ask(self, turn: FlowTurn | None, history: Sequence[SessionItem], journal: EngineJournal) -> Answer:
@@ -153,6 +156,7 @@ class AgentCall(Coroutine[Any, Any, str]):
                 turn.context if turn is not None else anonymous_context(self.text),
                 history,
                 handler,
+                attachments=self.attachments,
                 stream=options.streams and not options.is_silent and turn is not None and turn.streams,
                 journal=journal,
                 max_turns=options.max_turns,
@@ -168,5 +172,6 @@ def call_limit(turn: FlowTurn | None) -> float:
 
 def call_agent(agent: RunnableAgent, message: Message | str) -> AgentCall:
     """Return a call of an agent in the turn and the phase that the code runs in."""
-    text = message if isinstance(message, str) else message.text
-    return AgentCall(agent, text, running_turn(), history_access())
+    if isinstance(message, str):
+        return AgentCall(agent, message, (), running_turn(), history_access())
+    return AgentCall(agent, message.text, message.attachments, running_turn(), history_access())

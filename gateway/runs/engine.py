@@ -20,7 +20,7 @@ from gateway.runs.journal import NO_JOURNAL, EngineJournal
 from gateway.runs.native import ENGINES
 from oauth import SettingError
 from oauth.errors import UnderstudyError
-from toolkits import Function, Toolkit, TurnContext
+from toolkits import Attachment, Function, Toolkit, TurnContext
 from toolkits.mcp import MCPServer
 
 
@@ -99,10 +99,17 @@ class RunnableAgent(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The result of a run: the text in markdown, and the items that it adds to the history."""
+    """The result of a run.
+
+    Args:
+        text: the answer, in markdown.
+        items: what it adds to the history.
+        unread: a sentence for the person about each attachment that the model was not given.
+    """
 
     text: str
     items: Sequence[SessionItem]
+    unread: Sequence[str] = ()
 
 
 class MaxTurnsExceededError(UnderstudyError):
@@ -137,6 +144,7 @@ class Engine(Protocol):
         handler: EventHandler,
         *,
         stream: bool,
+        attachments: Sequence[Attachment] = (),
         journal: EngineJournal = NO_JOURNAL,
         max_turns: int | None = None,
     ) -> Answer:
@@ -151,6 +159,7 @@ class Engine(Protocol):
             handler: receives a `ToolStarted` and a `ToolEnded` for each tool call and, if `stream` is set, a
                 `TextDelta` for each piece of text.
             stream: whether the handler wants the text as it is written.
+            attachments: what was sent with the message: see `gateway.attachments.prompt.read_prompt`.
             journal: what earlier runs of the turn have done. The run goes on there: see `EngineJournal`.
             max_turns: how often the model is asked at most; the framework's own limit unless given.
 

@@ -42,6 +42,7 @@ class FlowTurn:
 
     Attributes:
         is_over: whether the flow has returned. From then on its calls belong to no turn.
+        unread: the sentences of the calls about attachments that no model was given, each once.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class FlowTurn:
         self.team = team
         self.journal = journal
         self.streams = streams
+        self.unread: dict[str, None] = {}
         self.is_over = False
         self._agents = list(team or ())
         self._calls: Counter[str] = Counter()

@@ -9,7 +9,7 @@ from starlette.routing import BaseRoute
 from gateway.channels import DeliveryRefusedError, Interface, Presenter, SignIn
 from gateway.runs.events import TurnEvent
 from oauth import Identity
-from toolkits import Conversation, Message
+from toolkits import Attachment, Conversation, Message
 
 CHANNEL = "stage"
 TENANT = "T1"
@@ -92,7 +92,11 @@ class RecordingPresenter(Presenter):
 
 
 class StageChannel(Interface):
-    """A channel without webhooks, whose stored payloads are the JSON objects that `Stage.write` makes."""
+    """A channel without webhooks, whose stored payloads are the JSON objects that `Stage.write` makes.
+
+    Attributes:
+        attachments: by the names that a payload gives.
+    """
 
     channel = CHANNEL
     address = "/stage"
@@ -100,6 +104,7 @@ class StageChannel(Interface):
 
     def __init__(self, *, streams: bool = False) -> None:
         self.presenter = RecordingPresenter(streams=streams)
+        self.attachments: dict[str, Attachment] = {}
 
     def routes(self) -> Sequence[BaseRoute]:
         return []
@@ -112,6 +117,7 @@ class StageChannel(Interface):
             sender=Identity(self.channel, fields["tenant"], fields["person"]),
             sender_name=fields["person"].capitalize(),
             conversation=place(fields["place"], fields["tenant"]),
+            attachments=tuple(self.attachments[name] for name in fields.get("attachments", ())),
             command=fields.get("command"),
             argument=fields.get("argument", ""),
             anonymous=fields.get("anonymous", False),

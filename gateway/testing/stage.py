@@ -65,7 +65,8 @@ class Stage:
 
         Args:
             place_name: the conversation; else the direct one of the person, `dm-PERSON`.
-            fields: of the payload: `id`, `tenant`, `command`, `argument` or `anonymous`.
+            fields: of the payload: `id`, `tenant`, `command`, `argument`, `anonymous`, or `attachments`, by their names
+                in `StageChannel.attachments`.
 
         Returns:
             Whether the gateway took it for a new message.

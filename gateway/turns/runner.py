@@ -41,11 +41,13 @@ class RunOutcome:
         text: the answer, in markdown.
         items: what is added to the session.
         private: whether the answer and the items are for the sender alone.
+        unread: a sentence for the sender about each attachment that the model was not given.
     """
 
     text: str
     items: Sequence[SessionItem]
     private: bool
+    unread: Sequence[str] = ()
 
 
 class CopyRunner:
@@ -132,7 +134,16 @@ class CopyRunner:
             message_sender=sender,
         )
         engine = load_engine(agent.engine)
-        run = engine.run(agent, message.text, context, history, handle, stream=stream, journal=EngineJournal(journal))
+        run = engine.run(
+            agent,
+            message.text,
+            context,
+            history,
+            handle,
+            stream=stream,
+            attachments=message.attachments,
+            journal=EngineJournal(journal),
+        )
         try:
             answer = await _finish(_contained(run, agent, sender), source, stopped, reference, self._timings)
         except ConsentRequiredError as needed:
@@ -146,7 +157,7 @@ class CopyRunner:
             source.end()
             await trail.close()
         await handler(Answered(answer.text))
-        return RunOutcome(answer.text, answer.items, is_private())
+        return RunOutcome(answer.text, answer.items, is_private(), answer.unread)
 
 
 async def _finish(

@@ -17,6 +17,7 @@ from gateway.channels.requests import parse_form, parse_json, read_body, read_fo
 from gateway.channels.sentences import COMMAND_NOT_TAKEN, COMMAND_TAKEN
 from gateway.logs import describe
 from interfaces.slack import parse
+from interfaces.slack.attachments import SlackFiles
 from interfaces.slack.errors import slack_errors
 from interfaces.slack.present import SlackPresenter
 from interfaces.slack.schema import check_event
@@ -88,6 +89,7 @@ class Slack(Interface):
             self._workspaces = ManyWorkspaces(settings, self._make_client)
         else:
             self._workspaces = OneWorkspace(self._make_client(settings.bot_token.get_secret_value()))
+        self._files = SlackFiles(self._workspaces, settings.api_url)
         self._signature = SignatureCheck(settings.signing_secret.get_secret_value())
         self._answer_in_joined_threads = answer_in_joined_threads
         self._refusals = RefusalLog(self.channel)
@@ -102,6 +104,7 @@ class Slack(Interface):
 
     async def start(self, host: Host) -> None:
         await super().start(host)
+        self._files.fetcher = host.files
         if isinstance(self._workspaces, OneWorkspace):
             self._workspaces.bot = await self._find_bot(await self._workspaces.client(""))
         elif host.base_url is None:
@@ -143,7 +146,9 @@ class Slack(Interface):
             return parse.to_command_message(body, payload)
         if not parse.is_message(body):
             raise ValueError("The stored payload is neither a message, a mention nor a slash command of Slack's.")
-        return parse.to_message(body, await self._bot_user(body))
+        tenant = parse.tenant_of(body)
+        attachments = self._files.attachments_of(parse.files(body), tenant) if tenant is not None else []
+        return parse.to_message(body, await self._bot_user(body), attachments)
 
     async def _bot_user(self, body: dict[str, Any]) -> str | None:
         return parse.bot_user(body) or await self._workspaces.bot_user(body)

@@ -2,14 +2,14 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gateway.channels import Event
 from gateway.channels.commands import COMMANDS, command_in
 from interfaces.slack.format import unescape, without_mention
 from oauth import Identity
-from toolkits import Attachment, Conversation, Message
+from toolkits import Attachment, AttachmentKind, Conversation, Message
 
 CHANNEL = "slack"
 
@@ -100,11 +100,12 @@ def to_event(body: Body, payload: str) -> Event:
     )
 
 
-def to_message(body: Body, bot: str | None) -> Message:
+def to_message(body: Body, bot: str | None, attachments: Sequence[Attachment]) -> Message:
     """Return the message of a stored event.
 
     Args:
         bot: the bot's user id, whose mentions are left out; `None` if it is not known.
+        attachments: its `files`.
     """
     event = body["event"]
     text = event.get("text") or ""
@@ -112,24 +113,27 @@ def to_message(body: Body, bot: str | None) -> Message:
     written = unescape(without_mention(text, bot) if bot else text)
     # Slack takes messages that begin with a slash for itself, so that commands have none here.
     command, argument = command_in(written, plain=True)
-    forwarded = [each for each in event.get("attachments") or () if each.get("is_share")]
+    forwarded = _forwarded(event)
     quoted = [_quoted(each) for each in forwarded if each.get("text")]
-    files = [file for each in (event, *forwarded) for file in each.get("files") or ()]
-    unread = [Attachment(file.get("filetype") or "file") for file in files]
-    if forwarded and not (quoted or unread):
-        unread = [Attachment("message")]
+    if forwarded and not (quoted or attachments):
+        attachments = [Attachment(AttachmentKind.OTHER, name="forwarded message")]
     return Message(
         id=event["ts"],
         text="\n\n".join(filter(None, (written, *quoted))),
         sender=Identity(CHANNEL, team or _tenant(body), event["user"]),
         sender_name=event["user"],
         conversation=conversation_of(body),
-        attachments=tuple(unread),
+        attachments=tuple(attachments),
         anonymous=team is None,
         command=command,
         argument=argument,
         raw=json.dumps(body, ensure_ascii=False),
     )
+
+
+def files(body: Body) -> list[Mapping[str, Any]]:
+    """Return the files of a message and of the messages that it forwards."""
+    return [file for each in (body["event"], *_forwarded(body["event"])) for file in each.get("files") or ()]
 
 
 def to_command_event(form: Body, channel: str) -> Event:
@@ -160,6 +164,10 @@ def to_command_message(body: Body, payload: str) -> Message:
         argument=argument,
         raw=payload,
     )
+
+
+def _forwarded(event: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [each for each in event.get("attachments") or () if each.get("is_share")]
 
 
 def _quoted(share: Mapping[str, Any]) -> str:

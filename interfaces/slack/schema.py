@@ -29,7 +29,26 @@ class _Typed(_Fields):
 
 
 class _File(_Fields):
-    filetype: str | None = None
+    """https://docs.slack.dev/reference/objects/file-object"""
+
+    id: str | None = None
+    name: str | None = None
+    title: str | None = None
+    mimetype: str | None = None
+    subtype: str | None = None
+    size: int | None = None
+    mode: str | None = None
+    is_external: bool | None = None
+    permalink: str | None = None
+    url_private: str | None = None
+    url_private_download: str | None = None
+
+
+class _Share(_Fields):
+    """A forwarded message: https://docs.slack.dev/reference/messaging/attachments"""
+
+    is_share: bool | None = None
+    files: list[_File] | None = None
 
 
 class _Tokens(_Fields):
@@ -57,7 +76,7 @@ class _Message(_Fields):
     source_team: Id = None
     text: str | None = None
     files: list[_File] | None = None
-    attachments: list[dict[str, Any]] | None = None
+    attachments: list[_Share] | None = None
 
 
 class _Authorization(_Fields):

@@ -21,6 +21,7 @@ from gateway.channels.refusals import RefusalLog, WebhookRefusedError
 from gateway.channels.requests import parse_json, read_body
 from gateway.logs import describe
 from interfaces.telegram import parse
+from interfaces.telegram.attachments import TelegramFiles
 from interfaces.telegram.present import TelegramPresenter
 from interfaces.telegram.request import TelegramRequest
 from interfaces.telegram.schema import to_update
@@ -97,6 +98,7 @@ class Telegram(Interface):
                 pool_timeout=CALL_TIMEOUT,
             ),
         )
+        self._files = TelegramFiles(self._client, settings.api_url)
         self._bot = parse.Bot(int(token.partition(":")[0]), None)
         self._refusals = RefusalLog(self.channel)
         self.presenter = TelegramPresenter(self._client)
@@ -106,6 +108,7 @@ class Telegram(Interface):
 
     async def start(self, host: Host) -> None:
         await super().start(host)
+        self._files.fetcher = host.files
         try:
             await self._client.initialize()
             self._bot.username = self._client.username
@@ -128,7 +131,9 @@ class Telegram(Interface):
     async def parse(self, payload: str) -> Message | None:
         update = to_update(json.loads(payload), self._client)
         await self._know_the_bot()
-        return None if update.message is None else parse.to_message(self._bot, update.message, payload)
+        if update.message is None:
+            return None
+        return parse.to_message(self._bot, update.message, payload, self._files.attachments_of(update.message))
 
     async def _receive(self, request: Request) -> Response:
         given = request.headers.get(SECRET_HEADER, "")

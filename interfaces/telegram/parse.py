@@ -1,5 +1,6 @@
 """Read Telegram's updates: https://core.telegram.org/bots/api#update"""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import telegram
@@ -8,11 +9,11 @@ from telegram.constants import ChatType
 
 from gateway.channels import Event
 from gateway.channels.commands import COMMANDS, Command, parse_command
+from interfaces.telegram.attachments import OTHER_KINDS, has
 from oauth import Identity
 from toolkits import Attachment, Conversation, Message
 
 CHANNEL = "telegram"
-OTHER_KINDS = ("checklist", "rich_message")  # https://core.telegram.org/bots/api#message
 
 
 class Bot:
@@ -31,7 +32,7 @@ class Bot:
 def is_for(bot: Bot, update: Update) -> bool:
     """Return whether an update is a new message to the bot: in private, by mention, by reply or by command."""
     message = update.message
-    if message is None or message.is_automatic_forward or not (_text(message) or _attachment(message)):
+    if message is None or message.is_automatic_forward or not (_text(message) or _has_attachment(message)):
         return False
     if message.sender_chat is None and (message.from_user is None or message.from_user.is_bot):
         return False
@@ -72,7 +73,7 @@ def migration(bot: Bot, message: telegram.Message) -> tuple[Conversation, str] |
     return Conversation(CHANNEL, bot.tenant, str(old), shared=True), str(new)
 
 
-def to_message(bot: Bot, message: telegram.Message, raw: str) -> Message:
+def to_message(bot: Bot, message: telegram.Message, raw: str, attachments: Sequence[Attachment]) -> Message:
     """Return a message to the bot in channel-neutral form."""
     text, command, argument = _without_mentions(bot, message), None, ""
     if found := _command(message):
@@ -94,7 +95,7 @@ def to_message(bot: Bot, message: telegram.Message, raw: str) -> Message:
         sender=Identity(CHANNEL, bot.tenant, sender),
         sender_name=name,
         conversation=conversation_of(bot, message),
-        attachments=(Attachment("attachment"),) if _attachment(message) else (),
+        attachments=tuple(attachments),
         anonymous=chat is not None,
         command=command,
         argument=argument,
@@ -106,14 +107,8 @@ def _text(message: telegram.Message) -> str:
     return message.text or message.caption or ""
 
 
-def _attachment(message: telegram.Message) -> object:
-    """Return what came with the text of a message, if anything; the library's property knows some kinds only."""
-    return message.effective_attachment or next(filter(None, (_field(message, name) for name in OTHER_KINDS)), None)
-
-
-def _field(message: telegram.Message, name: str) -> object:
-    """Return a field of a message, also one that the library does not know yet."""
-    return getattr(message, name, None) or message.api_kwargs.get(name)
+def _has_attachment(message: telegram.Message) -> bool:
+    return bool(message.effective_attachment) or any(has(message, name) for name in OTHER_KINDS)
 
 
 def _command(message: telegram.Message) -> Command | None:

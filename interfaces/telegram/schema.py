@@ -18,6 +18,7 @@ UNREADABLE = (AttributeError, KeyError, OSError, OverflowError, RecursionError, 
 
 Number = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 Unit = Annotated[int, Field(ge=0, lt=2**31)]
+Size = Annotated[int, Field(ge=0, lt=2**63)]
 Time = Annotated[int, Field(ge=0, lt=2**37)]  # seconds, before the year 4000
 
 log = logging.getLogger(__name__)
@@ -56,6 +57,41 @@ class _TopicCreated(_Fields):
     icon_color: Number
 
 
+class _File(_Fields):
+    file_id: str
+    file_size: Size | None = None
+    file_name: str | None = None
+    mime_type: str | None = None
+
+
+class _Photo(_File):
+    width: Size
+    height: Size
+
+
+class _Sticker(_File):
+    is_animated: bool
+    is_video: bool
+    emoji: str | None = None
+
+
+class _Location(_Fields):
+    latitude: float
+    longitude: float
+
+
+class _Venue(_Fields):
+    location: _Location
+    title: str
+    address: str
+
+
+class _Contact(_Fields):
+    phone_number: str
+    first_name: str
+    last_name: str | None = None
+
+
 class _Message(_Fields):
     message_id: Number
     date: Time
@@ -80,17 +116,35 @@ class _Update(_Fields):
     message: _Message | None = None
 
 
+class _MessageWithFiles(_Message):
+    photo: list[_Photo] | None = None
+    animation: _File | None = None
+    audio: _File | None = None
+    document: _File | None = None
+    video: _File | None = None
+    video_note: _File | None = None
+    voice: _File | None = None
+    sticker: _Sticker | None = None
+    venue: _Venue | None = None
+    location: _Location | None = None
+    contact: _Contact | None = None
+
+
+class _UpdateWithFiles(_Update):
+    message: _MessageWithFiles | None = None
+
+
 def to_update(fields: Mapping[str, Any], bot: Bot) -> Update:
     """Read an update.
 
-    If python-telegram-bot cannot read a message, like a poll of another version of the Bot API, only the fields that
-    are described here remain.
+    If python-telegram-bot cannot read a message, like a poll of another version of the Bot API, only the fields of
+    `_Message` remain, and no attachment.
 
     Raises:
         MalformedEventError: if a field that is described here is missing, or of another type than Telegram documents.
     """
     try:
-        known = _Update.model_validate(fields)
+        _UpdateWithFiles.model_validate(fields)
     except ValidationError as error:
         wrong = error.errors(include_input=False, include_url=False, include_context=False)[0]
         raise MalformedEventError(f"{'.'.join(map(str, wrong['loc']))} of an update: {wrong['msg']}") from None
@@ -98,6 +152,7 @@ def to_update(fields: Mapping[str, Any], bot: Bot) -> Update:
         return Update.de_json(dict(fields), bot)
     except UNREADABLE as error:
         log.warning(
-            "update %s was read in part only, as the library cannot read it: %s", known.update_id, describe(error)
+            "update %s was read in part only, as the library cannot read it: %s", fields["update_id"], describe(error)
         )
+        known = _Update.model_validate(fields)
         return Update.de_json(known.model_dump(by_alias=True, exclude_none=True), bot)

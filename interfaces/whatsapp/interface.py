@@ -17,6 +17,7 @@ from gateway.channels import Host, Interface
 from gateway.channels.refusals import RefusalLog, WebhookRefusedError
 from gateway.channels.requests import parse_form, read_form
 from interfaces.whatsapp import parse
+from interfaces.whatsapp.attachments import TwilioMedia
 from interfaces.whatsapp.errors import PausingHttpClient
 from interfaces.whatsapp.present import WhatsAppPresenter
 from oauth import SettingError
@@ -75,6 +76,9 @@ class WhatsApp(Interface):
             account_sid=account_sid, auth_token=auth_token, whatsapp_from=whatsapp_from, api_url=api_url
         )
         self._validator = RequestValidator(self._settings.auth_token.get_secret_value())
+        self._media = TwilioMedia(
+            self._settings.account_sid, self._settings.auth_token.get_secret_value(), self._settings.api_url
+        )
         self._refusals = RefusalLog(self.channel)
         self._http: PausingHttpClient | None = None
         self.presenter = WhatsAppPresenter()
@@ -89,6 +93,7 @@ class WhatsApp(Interface):
                 "UNDERSTUDY_BASE_URL is not set. Twilio signs the address that it calls: set it to the public address "
                 "of this gateway, like https://bot.example.com."
             )
+        self._media.fetcher = host.files
         self._http = PausingHttpClient()
         client = Client(
             self._settings.account_sid, self._settings.auth_token.get_secret_value(), http_client=self._http
@@ -104,7 +109,8 @@ class WhatsApp(Interface):
             await self._http.close()
 
     async def parse(self, payload: str) -> Message | None:
-        return parse.to_message(parse_form(payload), payload)
+        form = parse_form(payload)
+        return parse.to_message(form, payload, self._media.attachments_of(form))
 
     async def _receive(self, request: Request) -> Response:
         with self._refusals.refusals_logged():

@@ -1,17 +1,15 @@
 """Read Twilio's webhooks for WhatsApp: https://www.twilio.com/docs/messaging/guides/webhook-request"""
 
-import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from gateway.channels import Event
 from gateway.channels.commands import command_in
+from interfaces.whatsapp.attachments import has_location, media_count
 from oauth import Identity
 from toolkits import Attachment, Conversation, Message
 
 CHANNEL = "whatsapp"
 PREFIX = "whatsapp:"
-COUNT = re.compile("[0-9]{1,3}")
-MOST_MEDIA = 10  # https://www.twilio.com/docs/messaging/guides/webhook-request#media-related-parameters
 
 Form = Mapping[str, str]
 
@@ -31,7 +29,7 @@ def is_for(sender: str, form: Form) -> bool:
     to_us = form.get("To") == PREFIX + sender and bool(form.get("MessageSid"))
     writer = form.get("From", "")
     from_whatsapp = writer.startswith(PREFIX) and writer != PREFIX
-    return received and to_us and from_whatsapp and bool(form.get("Body") or _kinds(form))
+    return received and to_us and from_whatsapp and bool(form.get("Body") or media_count(form) or has_location(form))
 
 
 def conversation_of(form: Form) -> Conversation:
@@ -44,7 +42,7 @@ def to_event(form: Form, payload: str) -> Event:
     return Event(form["MessageSid"], conversation_of(form), payload)
 
 
-def to_message(form: Form, payload: str) -> Message:
+def to_message(form: Form, payload: str, attachments: Sequence[Attachment]) -> Message:
     """Return a message in channel-neutral form."""
     text = form.get("Body", "").strip()
     command, argument = command_in(text)
@@ -54,16 +52,8 @@ def to_message(form: Form, payload: str) -> Message:
         sender=Identity(CHANNEL, number(form["To"]), number(form["From"])),
         sender_name=form.get("ProfileName") or number(form["From"]),
         conversation=conversation_of(form),
-        attachments=tuple(Attachment(kind) for kind in _kinds(form)),
+        attachments=tuple(attachments),
         command=command,
         argument=argument,
         raw=payload,
     )
-
-
-def _kinds(form: Form) -> list[str]:
-    """Return the kinds of what is attached: media types, and `location`."""
-    count = form.get("NumMedia", "0")
-    attached = min(int(count), MOST_MEDIA) if COUNT.fullmatch(count) else 0
-    media = [form.get(f"MediaContentType{index}", "file") for index in range(attached)]
-    return media + (["location"] if form.get("Latitude") else [])

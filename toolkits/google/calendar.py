@@ -7,7 +7,8 @@ from typing_extensions import TypedDict  # pydantic takes no other before Python
 
 from toolkits import preview
 from toolkits.context import TurnContext
-from toolkits.function import ToolError, tool
+from toolkits.errors import ToolError
+from toolkits.function import tool
 from toolkits.google.event import MOST_DESCRIPTION_CHARACTERS, Event, guests, read, shown
 from toolkits.google.service import GoogleToolkit
 

@@ -8,7 +8,8 @@ from typing_extensions import TypedDict  # pydantic takes no other before Python
 
 from toolkits import preview
 from toolkits.context import TurnContext
-from toolkits.function import ToolError, tool
+from toolkits.errors import ToolError
+from toolkits.function import tool
 from toolkits.google.mail import addresses
 from toolkits.google.service import GoogleToolkit, not_readable, shortened
 

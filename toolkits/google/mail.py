@@ -12,7 +12,7 @@ from email.utils import getaddresses
 from typing import Any
 
 from toolkits import preview
-from toolkits.function import ToolError
+from toolkits.errors import ToolError
 
 MOST_RECIPIENTS = 50
 MOST_CHARACTERS = 20_000  # of a body: the person reads all of it before they approve

@@ -20,7 +20,7 @@ from googleapiclient.errors import HttpError
 from oauth import ConsentRequiredError
 from oauth.google import GoogleAuth
 from toolkits.context import TurnContext
-from toolkits.function import ToolError
+from toolkits.errors import ToolError
 from toolkits.toolkit import Toolkit
 
 REQUEST_TIMEOUT = 20  # seconds for one request to Google

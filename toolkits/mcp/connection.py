@@ -14,7 +14,7 @@ from mcp_types import CallToolResult, Implementation, Tool, ToolListChangedNotif
 from tenacity import RetryCallState, wait_exponential_jitter
 
 from oauth.errors import UnderstudyError
-from toolkits.function import ToolError
+from toolkits.errors import ToolError
 from toolkits.mcp.timings import DEFAULT_MCP_TIMINGS, MCPTimings
 from toolkits.mcp.transport import Failure, Streams, failure_of, watched
 

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from oauth import Identity
-from toolkits.function import ToolError
+from toolkits.errors import ToolError
 from toolkits.mcp.connection import Connection
 from toolkits.mcp.timings import DEFAULT_MCP_TIMINGS, MCPTimings
 

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from oauth import OAuthProvider, SettingError
 from oauth.settings import is_loopback
 from toolkits.context import TurnContext
-from toolkits.function import ToolError
+from toolkits.errors import ToolError
 from toolkits.mcp.timings import DEFAULT_MCP_TIMINGS, MCPTimings
 
 if TYPE_CHECKING:

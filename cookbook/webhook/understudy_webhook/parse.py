@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 from gateway.channels import Event, MalformedEventError, check_id
 from gateway.channels.commands import command_in
 from oauth import Identity
-from toolkits import Attachment, Conversation, Message
+from toolkits import Attachment, Conversation, Message, kind_of
 
 CHANNEL = "webhook"
 TENANT = "host"  # of a host application that has one customer, and names none
@@ -87,7 +87,9 @@ def to_message(payload: str) -> Message:
         sender=Identity(CHANNEL, posted.tenant, posted.sender.id),
         sender_name=posted.sender.name or posted.sender.id,
         conversation=_conversation_of(posted),
-        attachments=tuple(Attachment(attachment.kind) for attachment in posted.attachments),
+        attachments=tuple(
+            Attachment(kind_of(attachment.kind), media_type=attachment.kind) for attachment in posted.attachments
+        ),
         command=command,
         argument=argument,
         raw=payload,

@@ -15,7 +15,10 @@ from langgraph.checkpoint.base import ChannelVersions, Checkpoint, CheckpointMet
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.serde.event_hooks import SerdeEvent, register_serde_event_listener
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
+from langgraph.graph import START
 
+from gateway.attachments.prompt import Prompt
+from gateway.engines.langgraph.history import to_content
 from gateway.runs.journal import EngineJournal
 
 THREAD = "turn"  # the id of the only thread of a turn
@@ -93,6 +96,7 @@ class Checkpoints(InMemorySaver):
 
     Attributes:
         history: the ids of the messages before the turn's own message.
+        prompt: the turn's own message. What is kept has its text alone, as files are large and can be fetched again.
         prompt_id: the id of the turn's own message.
     """
 
@@ -101,13 +105,15 @@ class Checkpoints(InMemorySaver):
         self._journal = journal
         self._keeps_tasks = graph is not None
         self.history: list[str] = []
+        self.prompt = Prompt("")
         self.prompt_id = ""
 
-    def restore(self, text: str) -> bool:
+    def restore(self, prompt: Prompt) -> bool:
         """Restore the state of an earlier run of the turn, and return whether there is one.
 
         Args:
-            text: the message as it is now. It replaces the text of the earlier run: more messages may have joined it.
+            prompt: the message as it is now. It replaces that of the earlier run: more messages may have joined it, and
+                its files are not kept.
         """
         recorded = self._journal.response(NUMBER)
         if recorded is None:
@@ -122,7 +128,7 @@ class Checkpoints(InMemorySaver):
         for key, writes in state["writes"]:
             self.writes[tuple(key)] = {tuple(place): tuple(value) for place, value in writes}
         self.blobs = {tuple(key): tuple(value) for key, value in state["blobs"]}
-        self._replace_prompt(text)
+        self.writes, self.blobs = self._with_prompt(to_content(prompt))
         return True
 
     async def aput(
@@ -145,22 +151,33 @@ class Checkpoints(InMemorySaver):
             await self._keep()
 
     async def _keep(self) -> None:
+        writes, blobs = self._with_prompt(self.prompt.text) if self.prompt.files else (self.writes, self.blobs)
         state = {
             "history": self.history,
             "prompt_id": self.prompt_id,
             "storage": [(name, list(checkpoints.items())) for name, checkpoints in self.storage[THREAD].items()],
-            "writes": [(key, list(writes.items())) for key, writes in self.writes.items()],
-            "blobs": list(self.blobs.items()),
+            "writes": [(key, list(of_key.items())) for key, of_key in writes.items()],
+            "blobs": list(blobs.items()),
         }
         kind, data = self.serde.dumps_typed(state)
         await self._journal.add_response(NUMBER, f"{kind}:{b64encode(data).decode()}")
 
-    def _replace_prompt(self, text: str) -> None:
-        for key, typed in self.blobs.items():
-            messages = self.serde.loads_typed(typed) if key[2] == "messages" and typed[0] != "empty" else None
-            if not isinstance(messages, list):
-                continue
-            for message in messages:
-                if isinstance(message, HumanMessage) and message.id == self.prompt_id:
-                    message.content = text
-            self.blobs[key] = self.serde.dumps_typed(messages)
+    def _with_prompt(self, content: Any) -> tuple[Any, Any]:
+        """Return the writes and the values of all channels, with another content of the turn's own message."""
+        writes: Any = defaultdict(dict)
+        for key, of_key in self.writes.items():
+            for place, (task, channel, typed, path) in of_key.items():
+                writes[key][place] = (task, channel, self._replaced(channel, typed, content), path)
+        blobs = {key: self._replaced(key[2], typed, content) for key, typed in self.blobs.items()}
+        return writes, blobs
+
+    def _replaced(self, channel: str, typed: tuple[str, bytes], content: Any) -> tuple[str, bytes]:
+        """Return a stored value of a channel, with another content of the turn's own message if it is there."""
+        if channel not in ("messages", START) or typed[0] == "empty":
+            return typed
+        value = self.serde.loads_typed(typed)
+        messages = value.get("messages") if isinstance(value, dict) else value
+        for message in messages if isinstance(messages, list) else ():
+            if isinstance(message, HumanMessage) and message.id == self.prompt_id:
+                message.content = content
+        return self.serde.dumps_typed(value)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from typing import Any
 from uuid import uuid4
 from weakref import WeakKeyDictionary
@@ -17,8 +17,9 @@ from langgraph.constants import CONFIG_KEY_CHECKPOINTER
 from langgraph.errors import GraphRecursionError
 from langgraph.pregel import Pregel
 
+from gateway.attachments.prompt import Prompt, read_prompt
 from gateway.engines.langgraph.checkpoints import THREAD, Checkpoints
-from gateway.engines.langgraph.history import to_item, to_messages
+from gateway.engines.langgraph.history import to_content, to_item, to_messages
 from gateway.engines.langgraph.native_tools import NativeToolWatch
 from gateway.engines.langgraph.tools import RUN, LangChainTool
 from gateway.engines.remote_tools import remote_tools
@@ -29,7 +30,7 @@ from gateway.runs.events import EventHandler, TextDelta
 from gateway.runs.items import SessionItem
 from gateway.runs.journal import NO_JOURNAL, EngineJournal
 from oauth import SettingError
-from toolkits import TurnContext
+from toolkits import Attachment, TurnContext
 
 TURN_CONTEXT = "turn_context"  # a key of config["configurable"], for the operator's own nodes and tools
 
@@ -67,6 +68,7 @@ class LangGraphEngine:
         handler: EventHandler,
         *,
         stream: bool,
+        attachments: Sequence[Attachment] = (),
         journal: EngineJournal = NO_JOURNAL,
         max_turns: int | None = None,
     ) -> Answer:
@@ -75,20 +77,23 @@ class LangGraphEngine:
         if agent.native is not None:
             callbacks = [watch := NativeToolWatch(run)]
             context = replace(context, credential_source=CallCredentials(context.credential_source, watch.current_call))
-        said = [*to_messages(history), HumanMessage(text)]
+        model = _model(agent.model) if agent.native is None else None
+        prompt = await read_prompt(text, attachments, partial(_takes, model))
+        said = [*to_messages(history), HumanMessage(to_content(prompt))]
         for message in said:
             message.id = message.id or str(uuid4())
         # Each turn is a thread of its own: the history comes from the gateway, not from a checkpointer.
         thread_id = THREAD if journal.is_kept else str(uuid4())
         configurable = {"thread_id": thread_id, TURN_CONTEXT: context, RUN: run}
         checkpoints = Checkpoints(journal, agent.native)
+        checkpoints.prompt = prompt
         checkpoints.history, checkpoints.prompt_id = [str(message.id) for message in said[:-1]], str(said[-1].id)
         if journal.is_kept:
             configurable[CONFIG_KEY_CHECKPOINTER] = checkpoints
         config = RunnableConfig(callbacks=callbacks, configurable=configurable)
         if max_turns is not None:
             config["recursion_limit"] = 2 * max_turns  # one step for the model, one for its tools
-        resumes = checkpoints.restore(text)
+        resumes = checkpoints.restore(prompt)
         state: dict[str, Any] = {}
         try:
             async for mode, chunk in graph.astream(
@@ -113,7 +118,7 @@ class LangGraphEngine:
             raise NotImplementedError(
                 "the graph waits at an interrupt, which is not supported yet: use a toolkit with @tool(approval=True)"
             )
-        return _answer(checkpoints.history, state["messages"])
+        return _answer(checkpoints.history, state["messages"], prompt)
 
     async def _graph(self, agent: RunnableAgent, context: TurnContext) -> Any:
         if agent.native is not None:
@@ -151,11 +156,17 @@ def _init(name: str) -> BaseChatModel:
         ) from error
 
 
+def _takes(model: BaseChatModel | None, media_type: str) -> bool:
+    """Return whether a model takes files of a type, as far as LangChain knows; of a graph, the model is not known."""
+    profile = (model.profile if model is not None else None) or {}
+    return bool(profile.get("image_inputs" if media_type.startswith("image/") else "pdf_inputs", True))
+
+
 def _text_delta(message: BaseMessage) -> str:
     return message.text if isinstance(message, (AIMessage, AIMessageChunk)) else ""
 
 
-def _answer(history: Sequence[str], messages: Sequence[BaseMessage]) -> Answer:
+def _answer(history: Sequence[str], messages: Sequence[BaseMessage], prompt: Prompt) -> Answer:
     added = [message for message in messages if message.id not in history]
     text = next((message.text for message in reversed(added) if isinstance(message, AIMessage)), "")
-    return Answer(text, [to_item(message) for message in added])
+    return Answer(text, [to_item(message) for message in added], prompt.unread)

@@ -1,5 +1,6 @@
 """The history of a conversation as LangChain's messages."""
 
+from base64 import b64encode
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ from langchain_core.messages import (
 )
 from pydantic import TypeAdapter
 
+from gateway.attachments.prompt import ModelFile, Prompt
 from gateway.runs.items import Role, SessionItem
 from toolkits.text import storable_json
 
@@ -34,8 +36,27 @@ def to_messages(history: Sequence[SessionItem]) -> list[AnyMessage]:
     return messages
 
 
+def to_content(prompt: Prompt) -> str | list[str | dict[str, Any]]:
+    """Return a prompt as the content of a message: https://docs.langchain.com/oss/python/langchain/messages#multimodal"""
+    if not prompt.files:
+        return prompt.text
+    return [{"type": "text", "text": prompt.text}, *map(_block, prompt.files)]
+
+
+def _block(file: ModelFile) -> dict[str, Any]:
+    block = {"base64": b64encode(file.data).decode(), "mime_type": file.media_type}
+    return {"type": "image", **block} if file.is_image else {"type": "file", "filename": file.name, **block}
+
+
+def without_files(message: HumanMessage) -> HumanMessage:
+    """Return a message with its text alone, which says what files were there."""
+    return message if isinstance(message.content, str) else message.model_copy(update={"content": message.text})
+
+
 def to_item(message: BaseMessage) -> SessionItem:
-    """Return the item that stores a message."""
+    """Return the item that stores a message, without the files in it."""
+    if isinstance(message, HumanMessage):
+        message = without_files(message)
     data = storable_json(message_to_dict(message))
     if isinstance(message, AIMessage):
         role = Role.TOOL if message.tool_calls else Role.ASSISTANT

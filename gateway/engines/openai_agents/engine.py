@@ -17,7 +17,8 @@ from agents.models.multi_provider import MultiProvider
 from agents.run import DEFAULT_MAX_TURNS
 from openai import OpenAIError
 
-from gateway.engines.openai_agents.history import ENGINE, to_item, to_messages
+from gateway.attachments.prompt import read_prompt
+from gateway.engines.openai_agents.history import ENGINE, to_content, to_item, to_messages
 from gateway.engines.openai_agents.native_tools import NativeToolWatch
 from gateway.engines.openai_agents.replay import Replay
 from gateway.engines.openai_agents.tools import SDKRun, to_sdk_tool
@@ -28,7 +29,7 @@ from gateway.runs.events import EventHandler, TextDelta
 from gateway.runs.items import SessionItem
 from gateway.runs.journal import NO_JOURNAL, EngineJournal
 from oauth import SettingError
-from toolkits import TurnContext
+from toolkits import Attachment, TurnContext
 from toolkits.text import storable_json
 
 OPENAI = "openai:"  # the prefix of OpenAI's models in pydantic-ai and LangChain; the SDK has none
@@ -58,13 +59,15 @@ class OpenAIAgentsEngine:
         handler: EventHandler,
         *,
         stream: bool,
+        attachments: Sequence[Attachment] = (),
         journal: EngineJournal = NO_JOURNAL,
         max_turns: int | None = None,
     ) -> Answer:
         run = SDKRun(agent, context, handler, journal, replay=Replay(journal, handler))
         watch = NativeToolWatch(run)
         config = RunConfig(tracing_disabled=True, tool_error_formatter=watch.note_error)
-        said: list[Any] = [*to_messages(history), {"role": "user", "content": text}]
+        prompt = await read_prompt(text, attachments, _takes)
+        said: list[Any] = [*to_messages(history), {"role": "user", "content": to_content(prompt)}]
         sdk_context: Any = run if agent.native is None else native_context(agent, context)
         sdk_agent = run.replay.wrap(await self._agent(run))
         limit = max_turns or DEFAULT_MAX_TURNS
@@ -89,7 +92,7 @@ class OpenAIAgentsEngine:
                 "use a toolkit with @tool(approval=True)"
             )
         added = [said[-1], *result.to_input_list()[len(said) :]]
-        return Answer(_text(result.final_output), [to_item(dict(item)) for item in added])
+        return Answer(_text(result.final_output), [to_item(dict(item)) for item in added], prompt.unread)
 
     async def _agent(self, run: SDKRun) -> SDKAgent[Any]:
         agent, remote = run.agent, list[AgentTool]()
@@ -126,6 +129,11 @@ async def _forward(result: RunResultStreaming, handler: EventHandler) -> None:
             result.cancel()
         if result.run_loop_task is not None:
             await asyncio.gather(result.run_loop_task, return_exceptions=True)  # its exception was raised above
+
+
+def _takes(media_type: str) -> bool:
+    """Return whether the model takes files of a type: OpenAI's models take images and PDFs."""
+    return True
 
 
 def _model(model: Any) -> Any:

@@ -1,10 +1,12 @@
 """The history of a conversation as the Agents SDK's input items."""
 
+from base64 import b64encode
 from collections.abc import Sequence
 from typing import Any
 
 from pydantic import TypeAdapter
 
+from gateway.attachments.prompt import ModelFile, Prompt
 from gateway.runs.items import Role, SessionItem
 from toolkits.text import storable_json
 
@@ -26,8 +28,24 @@ def to_messages(history: Sequence[SessionItem]) -> list[dict[str, Any]]:
     return messages
 
 
+def to_content(prompt: Prompt) -> str | list[dict[str, Any]]:
+    """Return a prompt as the content of an input item: https://platform.openai.com/docs/guides/pdf-files"""
+    if not prompt.files:
+        return prompt.text
+    return [{"type": "input_text", "text": prompt.text}, *map(_part, prompt.files)]
+
+
+def _part(file: ModelFile) -> dict[str, Any]:
+    url = f"data:{file.media_type};base64,{b64encode(file.data).decode()}"
+    if file.is_image:
+        return {"type": "input_image", "image_url": url, "detail": "auto"}
+    return {"type": "input_file", "filename": file.name, "file_data": url}
+
+
 def to_item(message: dict[str, Any]) -> SessionItem:
-    """Return the item that stores an input item."""
+    """Return the item that stores an input item, without the files in it."""
+    if message.get("role") == "user" and not isinstance(message["content"], str):
+        message = {**message, "content": "".join(part.get("text", "") for part in message["content"])}
     data = storable_json(message)
     role = {"user": Role.USER, "assistant": Role.ASSISTANT}.get(message.get("role", ""), Role.TOOL)
     content = message.get("content", "") if role is not Role.TOOL else ""

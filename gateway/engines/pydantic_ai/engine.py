@@ -1,7 +1,7 @@
 """The engine that runs agents on pydantic-ai."""
 
 from collections.abc import AsyncIterable, Sequence
-from functools import cache
+from functools import cache, partial
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -9,12 +9,13 @@ from pydantic_ai import Agent as PydanticAgent
 from pydantic_ai import AgentRunResult, AgentStreamEvent, DeferredToolRequests, RunContext
 from pydantic_ai.agent import AbstractAgent
 from pydantic_ai.exceptions import UsageLimitExceeded, UserError
-from pydantic_ai.messages import ModelMessage, PartDeltaEvent, PartStartEvent, TextPart, TextPartDelta
+from pydantic_ai.messages import ModelMessage, PartDeltaEvent, PartStartEvent, TextPart, TextPartDelta, UserContent
 from pydantic_ai.models import Model, infer_model
 from pydantic_ai.models.function import FunctionModel
 from pydantic_ai.usage import UsageLimits
 
-from gateway.engines.pydantic_ai.history import to_item, to_messages
+from gateway.attachments.prompt import read_prompt
+from gateway.engines.pydantic_ai.history import to_item, to_messages, to_user_content
 from gateway.engines.pydantic_ai.native_tools import NativeToolWatch
 from gateway.engines.pydantic_ai.replay import Replay
 from gateway.engines.pydantic_ai.tools import RETRIES, AgentToolset
@@ -25,7 +26,7 @@ from gateway.runs.events import EventHandler, TextDelta
 from gateway.runs.items import SessionItem
 from gateway.runs.journal import NO_JOURNAL, EngineJournal
 from oauth import SettingError
-from toolkits import TurnContext
+from toolkits import Attachment, TurnContext
 from toolkits.text import storable_json
 
 
@@ -52,6 +53,7 @@ class PydanticAIEngine:
         handler: EventHandler,
         *,
         stream: bool,
+        attachments: Sequence[Attachment] = (),
         journal: EngineJournal = NO_JOURNAL,
         max_turns: int | None = None,
     ) -> Answer:
@@ -61,15 +63,16 @@ class PydanticAIEngine:
                     await handler(TextDelta(delta))
 
         run = EngineRun(agent, context, handler, journal)
-        messages = to_messages(history)
+        model = _model(agent.model) if agent.native is None else agent.native.model
+        prompt = await read_prompt(text, attachments, partial(_takes, model))
+        asked, messages = to_user_content(prompt), to_messages(history)
         limits = UsageLimits(request_limit=max_turns) if max_turns is not None else None
         try:
             if agent.native is not None:
-                result = await self._run_native(run, text, messages, forward if stream else None, limits)
+                result = await self._run_native(run, asked, messages, forward if stream else None, limits)
             else:
-                model = _model(agent.model)
                 result = await self._agent(agent.template).run(
-                    text,
+                    asked,
                     model=model,
                     instructions=agent.instructions or None,
                     deps=run,
@@ -81,17 +84,22 @@ class PydanticAIEngine:
             if max_turns is None:
                 raise
             raise MaxTurnsExceededError(agent, max_turns) from error
-        return Answer(_text(result.output), [to_item(message) for message in result.new_messages()])
+        return Answer(_text(result.output), [to_item(message) for message in result.new_messages()], prompt.unread)
 
     async def _run_native(
-        self, run: EngineRun, text: str, messages: list[ModelMessage], forward: Any, limits: UsageLimits | None
+        self,
+        run: EngineRun,
+        asked: str | Sequence[UserContent],
+        messages: list[ModelMessage],
+        forward: Any,
+        limits: UsageLimits | None,
     ) -> AgentRunResult[Any]:
         native: AbstractAgent[Any, Any] = run.agent.native
         streams = forward is not None and _can_stream(native.model)
         ours = AgentToolset(run.agent.template, run)
         with AbstractAgent.using_thread_executor(equip_loop()):  # anyio would not replace threads that hang
             return await native.run(
-                text,
+                asked,
                 deps=native_context(run.agent, run.context),
                 message_history=messages,
                 event_stream_handler=forward if streams else None,
@@ -125,6 +133,15 @@ def _infer(name: str) -> Model:
         raise SettingError(
             f"The model {name!r} (UNDERSTUDY_MODEL, or Agent(model=…)) cannot be used: {error}"
         ) from None
+
+
+def _takes(model: Any, media_type: str) -> bool:
+    """Return whether a model takes files of a type, as far as pydantic-ai knows."""
+    profile = model.profile if isinstance(model, Model) else {}
+    if media_type.startswith("image/"):
+        return bool(profile.get("supports_image_input", True))
+    takes_documents = profile.get("supports_document_input", True)
+    return bool(takes_documents) and media_type in profile.get("supported_document_media_types", (media_type,))
 
 
 def _can_stream(model: Any) -> bool:

@@ -1,16 +1,21 @@
 """The history of a conversation as pydantic-ai's messages."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 from pydantic_ai.messages import (
+    BinaryContent,
     ModelMessage,
     ModelMessagesTypeAdapter,
     ModelRequest,
     ModelResponse,
     TextPart,
+    UserContent,
     UserPromptPart,
 )
 
+from gateway.attachments.prompt import Prompt
 from gateway.runs.items import Role, SessionItem
 
 ENGINE = "pydantic-ai"
@@ -29,8 +34,17 @@ def to_messages(history: Sequence[SessionItem]) -> list[ModelMessage]:
     return messages
 
 
+def to_user_content(prompt: Prompt) -> str | list[UserContent]:
+    """Return a prompt as pydantic-ai takes it."""
+    if not prompt.files:
+        return prompt.text
+    return [prompt.text, *(BinaryContent(file.data, media_type=file.media_type) for file in prompt.files)]
+
+
 def to_item(message: ModelMessage) -> SessionItem:
-    """Return the item that stores a message."""
+    """Return the item that stores a message, without the files in it."""
+    if isinstance(message, ModelRequest):
+        message = replace(message, parts=[_without_files(part) for part in message.parts])
     data = ModelMessagesTypeAdapter.dump_json([message]).decode()
     if isinstance(message, ModelResponse):
         role = Role.TOOL if message.tool_calls else Role.ASSISTANT
@@ -38,3 +52,10 @@ def to_item(message: ModelMessage) -> SessionItem:
     prompts = [part.content for part in message.parts if isinstance(part, UserPromptPart)]
     text = "\n".join(prompt for prompt in prompts if isinstance(prompt, str))
     return SessionItem(Role.USER if prompts else Role.TOOL, text, ENGINE, data)
+
+
+def _without_files(part: Any) -> Any:
+    """Return a part of a request; of a prompt, its text alone, which says what files were there."""
+    if not isinstance(part, UserPromptPart) or isinstance(part.content, str):
+        return part
+    return replace(part, content="\n".join(each for each in part.content if isinstance(each, str)))

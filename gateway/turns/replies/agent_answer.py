@@ -16,7 +16,7 @@ from gateway.storage.database import DatabaseUnavailableError
 from gateway.storage.tables import InboxStatus
 from gateway.timings import Timings
 from gateway.turns.journal import TurnJournal
-from gateway.turns.replies.sentences import ATTACHMENTS_UNREAD, FAILED, INTERRUPTED, NO_ANSWER, TOO_SLOW
+from gateway.turns.replies.sentences import FAILED, INTERRUPTED, NO_ANSWER, TOO_SLOW
 from gateway.turns.runner import CopyRunner
 from gateway.turns.summaries import SummarizedHistory
 from gateway.turns.turn import Turn, TurnOutcome
@@ -102,8 +102,7 @@ class AgentAnswer:
             )
             turn.slot.free()  # the platform sets the pace at which the status is removed
         text = _with_ambiguous(run.text.strip() or NO_ANSWER, turn.journal)
-        if message.attachments:
-            text = f"{text}\n\n{ATTACHMENTS_UNREAD}"
+        text = "\n\n".join((text, *run.unread))
         return TurnOutcome(text, list(run.items), private=run.private)
 
 

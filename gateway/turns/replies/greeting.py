@@ -1,6 +1,6 @@
-"""Answer a message that has no text, which the agent is not asked about."""
+"""Answer a message without a word and without an attachment, which the agent is not asked about."""
 
-from gateway.turns.replies.sentences import ATTACHMENTS_UNREAD, greeting
+from gateway.turns.replies.sentences import greeting
 from gateway.turns.turn import Turn, TurnOutcome
 
 
@@ -8,6 +8,6 @@ class GreetingReply:
     """Greets whoever mentions the bot without a word."""
 
     async def reply(self, turn: Turn) -> TurnOutcome | None:
-        if turn.message.text:
+        if turn.message.text or turn.message.attachments:
             return None
-        return TurnOutcome(ATTACHMENTS_UNREAD if turn.message.attachments else greeting(turn.agent))
+        return TurnOutcome(greeting(turn.agent))

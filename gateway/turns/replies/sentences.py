@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from gateway.agents.agent import Agent
 from oauth import Account, CodeEntry
 
-ATTACHMENTS_UNREAD = "I cannot read attachments yet, only text."
 NO_ANSWER = "I have no answer to that."
 NOBODY_ALONE = (
     "The answer is for one person alone, and I cannot tell who you are here. Write to me directly, as yourself."

@@ -87,14 +87,6 @@ async def test_the_text_reaches_the_model_as_it_was_written(
         assert running.prompts == [written]
 
 
-async def test_a_file_alone_gets_one_plain_sentence(run: Run, slack: Slack, emulate: Emulate) -> None:
-    async with run(slack) as running:
-        channel = emulate.slack_dm("alice")
-        await post(running, events.file_share("", channel=channel, channel_type="im"))
-        assert await said(emulate, channel, 1) == ["I cannot read attachments yet, only text."]
-        assert running.prompts == []
-
-
 async def test_a_file_whose_text_is_null_is_not_an_error(run: Run, slack: Slack, emulate: Emulate) -> None:
     in_a_channel = events.file_share("")
     in_a_channel["event"]["text"] = None
@@ -104,7 +96,7 @@ async def test_a_file_whose_text_is_null_is_not_an_error(run: Run, slack: Slack,
     async with run(slack) as running:
         for payload in (in_a_channel, direct):
             assert await post(running, payload) == 200
-        assert await said(emulate, channel, 1) == ["I cannot read attachments yet, only text."]
+        assert "I could not read the document 'notes.txt'" in (await said(emulate, channel, 1))[0]
         assert len(running.inbox()) == 1
 
 
@@ -131,16 +123,21 @@ async def test_a_forwarded_message_is_no_command_of_who_forwards_it(run: Run, sl
 
 
 @pytest.mark.parametrize(
-    "share", [{"text": ""}, {"text": "", "files": [{"id": "F1", "filetype": "png"}]}], ids=["nothing", "a file"]
+    ("share", "title"),
+    [
+        ({"text": ""}, "forwarded message"),
+        ({"text": "", "files": [{"id": "F1", "mimetype": "image/png"}]}, "image"),
+    ],
+    ids=["nothing", "a file"],
 )
-async def test_a_forwarded_message_without_a_text_gets_one_plain_sentence(
-    run: Run, slack: Slack, emulate: Emulate, share: dict[str, Any]
+async def test_a_forwarded_message_that_cannot_be_read_is_named(
+    run: Run, slack: Slack, emulate: Emulate, share: dict[str, Any], title: str
 ) -> None:
     async with run(slack) as running:
         channel = emulate.slack_dm("alice")
         await post(running, events.forward("", "", channel=channel, share=share))
-        assert await said(emulate, channel, 1) == ["I cannot read attachments yet, only text."]
-        assert running.prompts == []
+        (answer,) = await said(emulate, channel, 1)
+        assert f"I could not read the {title}: " in answer
 
 
 @pytest.mark.parametrize("stored", [{}, {"event": None}, {"event": {"type": "reaction_added"}}])

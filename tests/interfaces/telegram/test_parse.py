@@ -9,6 +9,7 @@ from peers.telegram.server import TelegramServer
 from peers.wait import wait_until_async
 from support.channels.running import Run
 from support.channels.telegram import ALICE, AT, GROUP, post, said
+from support.files import PNG
 from support.stage import FakeProvider
 
 from gateway import TurnContext
@@ -41,13 +42,14 @@ async def test_a_private_message_is_answered_once_with_no_preview(
         (updates.group_message(f"{AT.upper()} hello"), "hello"),
         (updates.text_mention("hello"), "hello"),
         (updates.command("weather", "in Ulm", chat=updates.GROUP, at_bot=True), "/weather in Ulm"),
-        (updates.photo(f"{AT} what is it?", chat=updates.GROUP), "what is it?"),
+        (updates.photo(f"{AT} what is it?", chat=updates.GROUP), "what is it?\n\n[image]"),
     ],
     ids=["mention", "after emoji", "other case", "text mention", "command", "caption"],
 )
 async def test_in_a_group_the_bot_answers_what_is_addressed_to_it(
     run: Run, bot: Telegram, telegram: TelegramServer, update: dict[str, Any], prompt: str
 ) -> None:
+    telegram.add_file("photo-file", PNG)
     async with run(bot) as running:
         assert await post(running, telegram, update) == 200
         await said(telegram, GROUP)
@@ -152,13 +154,6 @@ async def test_somebody_who_writes_as_a_group_or_a_channel_gets_no_credentials(
         assert "reply_markup" not in telegram.called("sendMessage")[0]
 
 
-async def test_a_photo_alone_gets_one_plain_sentence(run: Run, bot: Telegram, telegram: TelegramServer) -> None:
-    async with run(bot) as running:
-        await post(running, telegram, updates.photo())
-        assert await said(telegram, ALICE) == ["I cannot read attachments yet, only text."]
-        assert running.prompts == []
-
-
 @pytest.mark.parametrize(
     ("update", "prompt"),
     [
@@ -166,7 +161,7 @@ async def test_a_photo_alone_gets_one_plain_sentence(run: Run, bot: Telegram, te
         (updates.group_message(f"say 🎭 {AT}"), "say 🎭"),
         (updates.group_message(f"{AT}\n  two\n\n  lines &amp; <b>"), "two\n\n  lines &amp; <b>"),
         (updates.group_message(f"ask @other_bot, {AT} please"), "ask @other_bot, please"),
-        (updates.photo(f"🎭🎭 {AT} what is it?", chat=updates.GROUP), "🎭🎭 what is it?"),
+        (updates.photo(f"🎭🎭 {AT} what is it?", chat=updates.GROUP), "🎭🎭 what is it?\n\n[image]"),
         (updates.private_message(f"who is {AT}?"), "who is ?"),
     ],
     ids=["twice", "last", "lines", "another's", "caption", "private"],
@@ -174,6 +169,7 @@ async def test_a_photo_alone_gets_one_plain_sentence(run: Run, bot: Telegram, te
 async def test_only_the_mention_of_the_bot_is_taken_off(
     run: Run, bot: Telegram, telegram: TelegramServer, update: dict[str, Any], prompt: str
 ) -> None:
+    telegram.add_file("photo-file", PNG)
     async with run(bot) as running:
         await post(running, telegram, update)
         await said(telegram, update["message"]["chat"]["id"])
@@ -221,44 +217,41 @@ async def test_new_ends_the_history_of_its_own_chat_alone(run: Run, bot: Telegra
         assert "walnut" in str(running.told[-1])
 
 
-UNREAD = "I cannot read attachments yet, only text."
-
-
 @pytest.mark.parametrize(
-    ("captions", "prompts", "answers"),
+    ("captions", "prompts"),
     [
-        ([None, None, None], [], [UNREAD]),
-        (["look", None, None], ["look"], [f"heard\n\n{UNREAD}"]),
-        ([None, "look", None], ["look"], [UNREAD, f"heard\n\n{UNREAD}"]),
-        (["one", "two", None], ["one", "two"], [f"heard\n\n{UNREAD}"] * 2),
+        ([None, None, None], ["[image]"]),
+        (["look", None, None], ["look\n\n[image]"]),
+        ([None, "look", None], ["[image]", "look\n\n[image]"]),
+        (["one", "two", None], ["one\n\n[image]", "two\n\n[image]"]),
     ],
     ids=["no caption", "caption", "later caption", "captions"],
 )
 async def test_an_album_is_answered_once_and_each_of_its_captions(
-    run: Run,
-    bot: Telegram,
-    telegram: TelegramServer,
-    captions: list[str | None],
-    prompts: list[str],
-    answers: list[str],
+    run: Run, bot: Telegram, telegram: TelegramServer, captions: list[str | None], prompts: list[str]
 ) -> None:
+    for number in range(3):
+        telegram.add_file(f"photo-{number}", PNG)
     async with run(bot) as running:
         album = updates.album(*captions)
         for update in (*album, *album, *updates.album("next")):
             assert await post(running, telegram, update) == 200
-        expected = [*answers, f"heard\n\n{UNREAD}"]
-        assert await said(telegram, ALICE, len(expected)) == expected
-        assert running.prompts == [*prompts, "next"]
+        assert await said(telegram, ALICE, len(prompts) + 1) == ["heard"] * (len(prompts) + 1)
+        assert running.prompts == [*prompts, "next\n\n[image]"]
 
 
-@pytest.mark.parametrize("update", [updates.checklist(), updates.rich_message()], ids=["checklist", "rich message"])
-async def test_an_attachment_that_the_library_does_not_know_gets_one_plain_sentence(
-    run: Run, bot: Telegram, telegram: TelegramServer, update: dict[str, Any]
+@pytest.mark.parametrize(
+    ("update", "name"),
+    [(updates.checklist(), "checklist"), (updates.rich_message(), "rich message")],
+    ids=["checklist", "rich message"],
+)
+async def test_an_attachment_that_the_library_does_not_know_is_named_as_unread(
+    run: Run, bot: Telegram, telegram: TelegramServer, update: dict[str, Any], name: str
 ) -> None:
     async with run(bot) as running:
         assert await post(running, telegram, update) == 200
-        assert await said(telegram, ALICE) == [UNREAD]
-        assert running.prompts == []
+        unread = f"I could not read the {name}: I cannot read that kind of message."
+        assert await said(telegram, ALICE) == [f"heard\n\n{unread}"]
 
 
 @pytest.mark.parametrize(

@@ -80,19 +80,6 @@ async def test_a_person_without_a_phone_number_is_answered(run: Run, whatsapp: W
         assert running.prompts == ["hello"]
 
 
-async def test_a_picture_alone_gets_one_plain_sentence_and_its_caption_an_answer(
-    run: Run, whatsapp: WhatsApp, emulate: Emulate
-) -> None:
-    async with run(whatsapp) as running:
-        media = {"https://api.twilio.com/media/1": "image/jpeg"}
-        await post(running, webhook.inbound("", media=media))
-        await post(running, webhook.inbound("what is it?", media=media))
-        answers = await said(emulate, 2)
-        assert answers[0] == "I cannot read attachments yet, only text."
-        assert answers[1].startswith("heard")
-        assert running.prompts == ["what is it?"]
-
-
 @pytest.mark.parametrize("status", ["queued", "sent", "delivered", "read", "failed", "undelivered"])
 async def test_a_status_callback_starts_no_turn(run: Run, whatsapp: WhatsApp, status: str) -> None:
     async with run(whatsapp) as running:

@@ -22,6 +22,7 @@ ACTIONS = {
     "upload_video_note",
     "upload_voice",
 }
+MOST_DOWNLOADED = 20 * 1024 * 1024  # bytes: https://core.telegram.org/bots/api#getfile
 COMMAND = re.compile(r"[a-z0-9_]{1,32}")
 SECRET = re.compile(r"[A-Za-z0-9_-]{1,256}")
 _NO_GIFTS = dict.fromkeys(
@@ -156,6 +157,8 @@ class BotApi(Chats):
         if number not in self.files:
             raise bad_request("wrong file_id or the file is temporarily unavailable")
         size = len(self.files[number])
+        if size > MOST_DOWNLOADED:
+            raise bad_request("file is too big")
         return {
             "file_id": number,
             "file_unique_id": f"u-{number}",

@@ -190,6 +190,16 @@ def photo(
     return _update("message", _message(where, None, user(person), photo=sizes, **captioned, **fields))
 
 
+def attached(caption: str | None = None, person: seed.Person = seed.ALICE, **fields: Any) -> Json:
+    """Build a private message with an attachment.
+
+    Args:
+        fields: of the message, such as `voice` or `location`.
+    """
+    captioned = {"caption": caption, **_entities(caption, "caption_entities")} if caption else {}
+    return _update("message", _message(private_chat(person), None, user(person), **captioned, **fields))
+
+
 def topic_message(
     text: str, thread_id: int = 7, person: seed.Person = seed.ALICE, chat: Json = FORUM, **fields: Any
 ) -> Json:

@@ -10,7 +10,15 @@ from typing import Any
 import httpx
 import pytest
 from peers.wait import wait_until_async
-from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse, TextPart, UserPromptPart
+from pydantic_ai.messages import (
+    BinaryContent,
+    ModelMessage,
+    ModelRequest,
+    ModelResponse,
+    TextPart,
+    UserContent,
+    UserPromptPart,
+)
 from pydantic_ai.models.function import AgentInfo, FunctionModel
 
 from gateway import Agent, Gateway
@@ -42,11 +50,22 @@ class Running:
     @property
     def prompts(self) -> list[str]:
         """The texts of the messages that have reached the model."""
+        return [content if isinstance(content, str) else str(content[0]) for content in self._contents]
+
+    @property
+    def files(self) -> list[tuple[bytes, str]]:
+        """The files that have reached the model with messages: their bytes and media types."""
         return [
-            str(part.content)
-            for messages in self.told
-            for part in messages[-1].parts
-            if isinstance(part, UserPromptPart)
+            (part.data, part.media_type)
+            for content in self._contents
+            for part in content
+            if isinstance(part, BinaryContent)
+        ]
+
+    @property
+    def _contents(self) -> list[str | Sequence[UserContent]]:
+        return [
+            part.content for messages in self.told for part in messages[-1].parts if isinstance(part, UserPromptPart)
         ]
 
     async def delivered(self) -> None:

@@ -1,0 +1,170 @@
+"""Fetch the files that people send: from the platform that has them, and from nowhere else."""
+
+import ipaddress
+import socket
+from collections.abc import AsyncGenerator, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http import HTTPStatus
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.resolver import DefaultResolver
+from yarl import URL
+
+from toolkits.attachment import Attachment, AttachmentError
+
+MEBIBYTE = 2**20  # bytes
+CHUNK = 64 * 1024  # bytes
+MOST_REDIRECTS = 5
+TIMEOUT = aiohttp.ClientTimeout(total=120, sock_connect=10, sock_read=20)  # seconds
+HTML = ("text/html", "application/xhtml+xml")
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteFile:
+    """A file that a platform has.
+
+    Args:
+        platform: what people call the platform.
+        hosts: the hosts that the platform documents for its files; ".slack.com" stands for all hosts below slack.com.
+        attachment: what it is, as the platform describes it.
+        origin: the address that the operator has set in the platform's place, like SLACK_API_URL. It may be private.
+        headers: credentials and the like. They are sent to the origin of `url` alone, and not where that redirects to.
+    """
+
+    url: str
+    platform: str
+    hosts: Collection[str]
+    attachment: Attachment
+    origin: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def title(self) -> str:
+        """What errors call the file, like "image 'receipt.png'"."""
+        return self.attachment.title
+
+
+class FileFetcher:
+    """Fetches files of people, each time that they are read.
+
+    Args:
+        most_bytes: the size of the largest file that is fetched. It is counted while reading, whatever headers say.
+    """
+
+    def __init__(self, most_bytes: int) -> None:
+        self._most = most_bytes
+        self._sessions: dict[bool, aiohttp.ClientSession] = {}
+
+    async def close(self) -> None:
+        """Close all connections."""
+        for session in self._sessions.values():
+            await session.close()
+        self._sessions.clear()
+
+    async def fetch(self, file: RemoteFile) -> AsyncGenerator[bytes, None]:
+        """Yield the content of a file in chunks.
+
+        Redirects are followed to hosts of the platform, and credentials are not taken along. Outside the operator's own
+        `origin` an address has to be public and encrypted.
+
+        Raises:
+            AttachmentError: saying why the file cannot be read.
+        """
+        url, headers = URL(file.url), file.headers
+        with _sentences(file):
+            for _ in range(MOST_REDIRECTS + 1):
+                session = self._session(url, file)
+                # Of a compressed body nobody knows the size before it is unpacked.
+                asked = {**headers, "Accept-Encoding": "identity"}
+                async with session.get(url, headers=asked, allow_redirects=False) as answer:
+                    if answer.status in (301, 302, 303, 307, 308):
+                        target = url.join(URL(answer.headers.get("Location", "")))
+                        headers = headers if _origin(target) == _origin(url) else {}
+                        url = target
+                        continue
+                    self._check(answer, file)
+                    size = 0
+                    async for chunk in answer.content.iter_chunked(CHUNK):
+                        size += len(chunk)
+                        self._check_bytes(size, file.attachment)
+                        yield chunk
+                    return
+            raise AttachmentError(f"The {file.title} cannot be fetched: {file.platform} redirects too often.")
+
+    def check_size(self, attachment: Attachment) -> None:
+        """Check the size that the platform says a file has, before it is asked for.
+
+        Raises:
+            AttachmentError: if it is too large.
+        """
+        self._check_bytes(attachment.size or 0, attachment)
+
+    def _session(self, url: URL, file: RemoteFile) -> aiohttp.ClientSession:
+        """Return the session for an address.
+
+        Raises:
+            AttachmentError: if the address is none that the platform documents.
+        """
+        is_own = file.origin is not None and _origin(url) == _origin(URL(file.origin))
+        if not is_own and not (url.scheme == "https" and _is_host_of(url.host or "", file.hosts)):
+            raise AttachmentError(f"The {file.title} is not fetched: it is not at an address of {file.platform}.")
+        if is_own not in self._sessions:
+            connector = aiohttp.TCPConnector(resolver=None if is_own else _PublicResolver())
+            self._sessions[is_own] = aiohttp.ClientSession(
+                connector=connector, timeout=TIMEOUT, auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar()
+            )
+        return self._sessions[is_own]
+
+    def _check(self, answer: aiohttp.ClientResponse, file: RemoteFile) -> None:
+        if answer.status in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE):
+            raise AttachmentError(f"The {file.title} is no longer at {file.platform}.")
+        if answer.status != HTTPStatus.OK:
+            raise AttachmentError(f"{file.platform} does not give out the {file.title} (status {answer.status}).")
+        if answer.content_type in HTML and file.attachment.media_type not in HTML:  # it asks for a sign-in
+            raise AttachmentError(f"{file.platform} does not give out the {file.title}: it shows a web page instead.")
+        if answer.headers.get("Content-Encoding", "identity").lower() != "identity":
+            raise AttachmentError(f"The {file.title} cannot be read: {file.platform} sends it compressed.")
+        self._check_bytes(answer.content_length or 0, file.attachment)
+
+    def _check_bytes(self, size: int, attachment: Attachment) -> None:
+        if size > self._most:
+            raise AttachmentError(f"The {attachment.title} is larger than {self._most / MEBIBYTE:g} MB.")
+
+
+class _PublicResolver(AbstractResolver):
+    """Resolves names to public addresses alone: a name of a platform that leads into our own network is refused."""
+
+    def __init__(self) -> None:
+        self._resolver = DefaultResolver()
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        found = await self._resolver.resolve(host, port, family)
+        public = [each for each in found if ipaddress.ip_address(each["host"].partition("%")[0]).is_global]
+        if not public:
+            raise OSError(f"{host} has no public address")
+        return public
+
+    async def close(self) -> None:
+        await self._resolver.close()
+
+
+def _origin(url: URL) -> tuple[str, str | None, int | None]:
+    """Return the origin of an address: https://www.rfc-editor.org/rfc/rfc6454#section-4"""
+    return url.scheme, url.host, url.port
+
+
+def _is_host_of(host: str, hosts: Collection[str]) -> bool:
+    return any(host == each or (each.startswith(".") and host.endswith(each)) for each in hosts)
+
+
+@contextmanager
+def _sentences(file: RemoteFile) -> Iterator[None]:
+    """Say in a sentence what an HTTP client raises."""
+    try:
+        yield
+    except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+        raise AttachmentError(f"The {file.title} cannot be fetched from {file.platform} at the moment.") from error

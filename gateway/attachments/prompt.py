@@ -1,0 +1,98 @@
+"""Make a prompt of a message: its text, and what was sent with it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from gateway.attachments.media import media_type_of
+from gateway.attachments.texts import NotTextError, text_of
+from toolkits import Attachment, AttachmentError
+
+MOST_FILES = 10  # of one message that a model is given
+MOST_BYTES = 20 * 2**20  # of all files of one message that a model is given as they are
+EMPTY = "It is empty."
+
+Takes = Callable[[str], bool]
+"""Tells whether a model takes files of a media type as they are."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFile:
+    """A file that the model reads itself."""
+
+    data: bytes = field(repr=False)
+    media_type: str
+    name: str
+
+    @property
+    def is_image(self) -> bool:
+        return self.media_type.startswith("image/")
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What a model is asked.
+
+    Args:
+        text: the message, and below it a section for each attachment: its text, or that the model has it as a file.
+        files: those files, in the order of their sections.
+        unread: a sentence for the person about each attachment that the model does not get.
+    """
+
+    text: str
+    files: Sequence[ModelFile] = ()
+    unread: Sequence[str] = ()
+
+
+async def read_prompt(text: str, attachments: Sequence[Attachment], takes: Takes) -> Prompt:
+    """Fetch the attachments of a message, and return the prompt for a model.
+
+    An attachment that cannot be read does not keep the rest from being answered.
+    """
+    sections, files, unread = [text] if text else [], list[ModelFile](), list[str]()
+
+    def leave_out(attachment: Attachment, reason: object) -> None:
+        unread.append(f"I could not read the {attachment.title}: {reason}")
+        sections.append(f"[{attachment.title}, which cannot be read: {reason}]")
+
+    for attachment in attachments[:MOST_FILES]:
+        room = MOST_BYTES - sum(len(file.data) for file in files)
+        try:
+            found = await _read(attachment, takes, room)
+        except AttachmentError as error:
+            leave_out(attachment, error)
+            continue
+        if isinstance(found, ModelFile):
+            files.append(found)
+            sections.append(f"[{attachment.title}]")
+        else:
+            sections.append(f"[{attachment.title}]\n{found}\n[end of {attachment.title}]")
+    for attachment in attachments[MOST_FILES:]:
+        leave_out(attachment, f"I read {MOST_FILES} attachments of one message.")
+    return Prompt("\n\n".join(sections), files, unread)
+
+
+async def _read(attachment: Attachment, takes: Takes, room: int) -> ModelFile | str:
+    """Return an attachment as the model gets it: as a file, or as text.
+
+    Args:
+        room: how many bytes the model may still be given as files.
+
+    Raises:
+        AttachmentError: if it cannot be read.
+    """
+    if attachment.fetch is None:
+        if attachment.text:
+            return attachment.text
+        raise AttachmentError("I cannot read that kind of message.")
+    data = await attachment.read()
+    if not data:
+        raise AttachmentError(EMPTY)
+    media_type = media_type_of(data, attachment)
+    if media_type is not None and takes(media_type):
+        if len(data) > room:
+            raise AttachmentError(f"I read files of {MOST_BYTES // 2**20} MB in one message.")
+        return ModelFile(data, media_type, attachment.name or str(attachment.kind))
+    try:
+        return await text_of(data, attachment, media_type)
+    except NotTextError:
+        raise AttachmentError("I cannot read files of that type.") from None

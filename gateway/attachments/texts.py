@@ -1,0 +1,87 @@
+"""Read files as text."""
+
+import asyncio
+import logging
+import sys
+from pathlib import Path
+
+from gateway.attachments.media import PDF
+from toolkits import Attachment, AttachmentError
+from toolkits.text import storable
+
+MOST_CHARACTERS = 60_000  # of one attachment that a model is given
+MOST_PAGES = 500  # of a PDF
+PDF_TIMEOUT = 30.0  # seconds
+EXTRACT_PDF = Path(__file__).with_name("extract_pdf.py")
+
+log = logging.getLogger(__name__)
+
+
+class NotTextError(Exception):
+    """A file is not text."""
+
+
+async def text_of(data: bytes, attachment: Attachment, media_type: str | None) -> str:
+    """Return the text of a file.
+
+    Args:
+        media_type: what its first bytes say it is.
+
+    Raises:
+        NotTextError: if it is not text.
+        AttachmentError: if it should be readable, and is not.
+    """
+    if media_type == PDF:
+        text = await _text_of_pdf(data)
+        if not text:
+            raise AttachmentError("It has pictures of pages, and no text.")
+    elif media_type is None:
+        text = _decoded(data)
+    else:
+        raise NotTextError
+    text = storable(text)
+    if len(text) > MOST_CHARACTERS:
+        return f"{text[:MOST_CHARACTERS]}\n[{len(text) - MOST_CHARACTERS} more characters are left out]"
+    return text
+
+
+def _decoded(data: bytes) -> str:
+    """Return a text in UTF-8, or in UTF-16 with a byte order mark.
+
+    Raises:
+        NotTextError: if it is neither.
+    """
+    encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+    try:
+        text = data.decode(encoding)
+    except UnicodeDecodeError:
+        raise NotTextError from None
+    if "\0" in text:
+        raise NotTextError
+    return text
+
+
+async def _text_of_pdf(data: bytes) -> str:
+    """Return the text of a PDF, up to what a model is given.
+
+    Raises:
+        AttachmentError: if it is broken, needs a password, or takes too long.
+    """
+    arguments = [sys.executable, "-I", str(EXTRACT_PDF), str(MOST_CHARACTERS), str(MOST_PAGES)]
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(*arguments, stdin=pipe, stdout=pipe, stderr=pipe)
+    try:
+        async with asyncio.timeout(PDF_TIMEOUT):
+            printed, errors = await process.communicate(data)
+    except TimeoutError:
+        raise AttachmentError("It takes too long to read.") from None
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    if process.returncode != 0:
+        # The name of the exception alone: its message may quote the file.
+        last = errors.decode(errors="replace").strip().rpartition("\n")[2]
+        log.info("a PDF could not be read: %s", last.partition(":")[0])
+        raise AttachmentError("It is broken, or needs a password.")
+    return printed.decode().strip()

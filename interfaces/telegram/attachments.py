@@ -1,0 +1,126 @@
+"""Read what comes with Telegram's messages: https://core.telegram.org/bots/api#message"""
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import replace
+
+import telegram
+from telegram.error import BadRequest, TelegramError
+
+from gateway.attachments.fetching import FileFetcher, RemoteFile
+from interfaces.telegram.schema import UNREADABLE
+from toolkits import Attachment, AttachmentError, AttachmentKind
+
+PLATFORM = "Telegram"
+HOST = "api.telegram.org"
+OTHER_KINDS = ("checklist", "dice", "game", "invoice", "poll", "rich_message", "story")
+
+# Fields with a file, and what it is if the field names no type. An animation comes as a document, too.
+FILES = {
+    "animation": (AttachmentKind.VIDEO, "video/mp4"),
+    "audio": (AttachmentKind.AUDIO, "audio/mpeg"),
+    "document": (AttachmentKind.DOCUMENT, ""),
+    "video": (AttachmentKind.VIDEO, "video/mp4"),
+    "video_note": (AttachmentKind.VIDEO, "video/mp4"),
+    "voice": (AttachmentKind.VOICE, "audio/ogg"),
+}
+
+
+TelegramFile = (
+    telegram.Animation
+    | telegram.Audio
+    | telegram.Document
+    | telegram.PhotoSize
+    | telegram.Sticker
+    | telegram.Video
+    | telegram.VideoNote
+    | telegram.Voice
+)
+
+
+class TelegramFiles:
+    """Reads the attachments of messages, and fetches their files.
+
+    Args:
+        api_url: the address of the Bot API.
+    """
+
+    def __init__(self, client: telegram.Bot, api_url: str) -> None:
+        self._client = client
+        self._api_url = api_url
+        self.fetcher: FileFetcher | None = None
+
+    def attachments_of(self, message: telegram.Message) -> tuple[Attachment, ...]:
+        """Return what came with a message: Telegram sends at most one thing with each."""
+        if message.photo:
+            largest = max(message.photo, key=lambda size: size.width * size.height)
+            return (self._file(AttachmentKind.IMAGE, largest, "image/jpeg"),)
+        for name, (kind, media_type) in FILES.items():
+            if (file := getattr(message, name)) is not None:
+                return (self._file(kind, file, media_type),)
+        if message.sticker is not None:
+            return (self._sticker(message.sticker),)
+        if message.venue is not None:  # its location comes in a field of its own, too
+            venue = message.venue
+            text = f"{venue.title}, {venue.address} ({_coordinates(venue.location)})"
+            return (Attachment(AttachmentKind.LOCATION, text=text),)
+        if message.location is not None:
+            return (Attachment(AttachmentKind.LOCATION, text=_coordinates(message.location)),)
+        if message.contact is not None:
+            return (Attachment(AttachmentKind.CONTACT, text=_contact(message.contact)),)
+        if message.poll is not None:
+            choices = ", ".join(str(option.text) for option in message.poll.options)
+            return (Attachment(AttachmentKind.OTHER, name="poll", text=f"{message.poll.question} ({choices})"),)
+        return tuple(
+            Attachment(AttachmentKind.OTHER, name=name.replace("_", " ")) for name in OTHER_KINDS if has(message, name)
+        )[:1]
+
+    def _file(self, kind: AttachmentKind, file: TelegramFile, media_type: str) -> Attachment:
+        attachment = Attachment(
+            kind,
+            name=getattr(file, "file_name", None) or "",
+            media_type=getattr(file, "mime_type", None) or media_type,
+            size=file.file_size,
+        )
+        return replace(attachment, fetch=lambda: self._fetch(attachment, file.file_id))
+
+    def _sticker(self, sticker: telegram.Sticker) -> Attachment:
+        media_type = "image/webp"
+        if sticker.is_animated:
+            media_type = "application/x-tgsticker"
+        elif sticker.is_video:
+            media_type = "video/webm"
+        return replace(self._file(AttachmentKind.STICKER, sticker, media_type), text=sticker.emoji or "")
+
+    async def _fetch(self, attachment: Attachment, file_id: str) -> AsyncGenerator[bytes, None]:
+        """Yield the content of a file: https://core.telegram.org/bots/api#getfile
+
+        Raises:
+            AttachmentError: if it is larger than Telegram gives out (20 MB), or cannot be fetched.
+        """
+        assert self.fetcher is not None, "the channel has not been started"
+        self.fetcher.check_size(attachment)
+        try:
+            found = await self._client.get_file(file_id)
+        except BadRequest as error:
+            raise AttachmentError(f"Telegram does not give out the {attachment.title}: {error.message}.") from error
+        except (TelegramError, *UNREADABLE) as error:
+            raise AttachmentError(f"The {attachment.title} cannot be fetched from Telegram at the moment.") from error
+        file = RemoteFile(found.file_path or "", PLATFORM, (HOST,), attachment, self._api_url)
+        async with aclosing(self.fetcher.fetch(file)) as chunks:
+            async for chunk in chunks:
+                yield chunk
+
+
+def has(message: telegram.Message, name: str) -> bool:
+    """Return whether a message has a field, also one that the library does not know yet."""
+    return bool(getattr(message, name, None) or message.api_kwargs.get(name))
+
+
+def _coordinates(location: telegram.Location) -> str:
+    return f"latitude {location.latitude}, longitude {location.longitude}"
+
+
+def _contact(contact: telegram.Contact) -> str:
+    name = " ".join(filter(None, (contact.first_name, contact.last_name)))
+    return f"{name}, {contact.phone_number}"
