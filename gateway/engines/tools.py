@@ -106,8 +106,7 @@ class AgentTool(ABC):
                 watch.result = _storable(await self._call(run, arguments, key))
             return watch.result
 
-        with run.journal.running(key):
-            return await run.journal.call(key, self.name, arguments, run.handler, make, read_only=spec.read_only)
+        return await run.journal.call(key, self.name, arguments, run.handler, make, read_only=spec.read_only)
 
     async def _ask(self, run: EngineRun, key: str, arguments: Mapping[str, Any], as_json: str) -> NoReturn:
         """Ask the turn's person to approve a call, which ends the run, or tell the model that they denied it.

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn, Protocol
 
 from gateway.runs.events import EventHandler, ToolEnded, ToolOutcome, ToolStarted
+from oauth import ConsentRequiredError
 from oauth.errors import UnderstudyError
 from toolkits import ToolError
 
@@ -126,7 +127,7 @@ class EngineJournal:
     - Before each request to the model it looks up `response(number)`. If there is one, it takes that instead of asking
       the model. Otherwise it asks, and awaits `add_response(number, …)` before it makes the calls in the response. A
       response without tool calls need not be recorded.
-    - It makes each tool call within `running(key)` and by `call(key, …)`. `gateway.engines.tools.AgentTool` does both.
+    - It makes each tool call by `call(key, …)`. `gateway.engines.tools.AgentTool` does that.
 
     Args:
         turn: the journal of the turn; `None` if the run is not recorded. Then nothing is found and nothing is kept.
@@ -158,6 +159,11 @@ class EngineJournal:
     def running(self, key: str) -> AbstractContextManager[None]:
         """Return a context manager: the call counts as running while its block runs."""
         return self.turn.running(key) if self.turn is not None else nullcontext()
+
+    async def others_ended(self, key: str) -> None:
+        """Wait until the only running calls are those that wait here, and the calls that they were made in."""
+        if self.turn is not None:
+            await self.turn.others_ended(key)
 
     def is_approved(self, key: str, tool: str, arguments: str) -> bool | None:
         """Return whether the person approved a call with exactly these arguments; `None` if they have not decided.
@@ -240,6 +246,9 @@ class EngineJournal:
     ) -> Any:
         """Make a call, unless an earlier run made it: then return what it returned, or raise what it raised.
 
+        Frameworks cancel the calls that run beside one that raises, and a call that is cancelled is ambiguous. So a
+        call that has to wait for a sign-in raises only when the other running calls have ended.
+
         Args:
             key: see `key`.
             handler: the handler of the run.
@@ -250,9 +259,14 @@ class EngineJournal:
             ToolError: if an earlier run's call ended in one, or nobody knows whether it took effect.
             Exception: what `make` raises.
         """
-        recorded = await self.recall(key, tool, arguments, handler, read_only=read_only)
-        if recorded is None:
-            return await make()
+        with self.running(key):
+            recorded = await self.recall(key, tool, arguments, handler, read_only=read_only)
+            if recorded is None:
+                try:
+                    return await make()
+                except ConsentRequiredError:
+                    await self.others_ended(key)
+                    raise
         if recorded.error is not None:
             raise ToolError(recorded.error)
         return recorded.result

@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import Coroutine
+from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -16,6 +18,19 @@ from gateway.runs.journal import CallNotRepeatedError
 from oauth import ConsentRequiredError
 
 
+@dataclass(frozen=True, slots=True)
+class _RunningCall:
+    """A call of a tool that a graph has of its own.
+
+    Args:
+        running: closed when the call has ended: see `EngineJournal.running`.
+    """
+
+    key: str
+    name: str
+    running: ExitStack
+
+
 class NativeToolWatch(AsyncCallbackHandler):
     """Reports the calls of a native graph's own tools, at any depth, to the run's handler."""
 
@@ -23,7 +38,7 @@ class NativeToolWatch(AsyncCallbackHandler):
 
     def __init__(self, run: EngineRun) -> None:
         self._run = run
-        self._calls: dict[UUID, tuple[str, str]] = {}  # the key and the tool of each running call
+        self._calls: dict[UUID, _RunningCall] = {}
         self._parents: dict[UUID, UUID | None] = {}
         self._loop = asyncio.get_running_loop()
 
@@ -35,7 +50,7 @@ class NativeToolWatch(AsyncCallbackHandler):
     def _call_around(self, run_id: UUID | None) -> str | None:
         while run_id is not None and run_id not in self._calls:
             run_id = self._parents.get(run_id)
-        return self._calls[run_id][0] if run_id is not None else None
+        return self._calls[run_id].key if run_id is not None else None
 
     async def on_chain_start(
         self,
@@ -68,8 +83,7 @@ class NativeToolWatch(AsyncCallbackHandler):
                 call_id_of(tool_call_id, metadata) or str(run_id)
             )
             arguments = inputs or {"input": input_str}
-            await self._in_own_loop(self._begin(key, name, arguments))
-            self._calls[run_id] = (key, name)
+            await self._in_own_loop(self._begin(run_id, key, name, arguments))
 
     async def on_tool_end(self, output: Any, *, run_id: UUID, **_: Any) -> None:
         failed = getattr(output, "status", None) == "error"
@@ -78,16 +92,24 @@ class NativeToolWatch(AsyncCallbackHandler):
     async def on_tool_error(self, error: BaseException, *, run_id: UUID, **_: Any) -> None:
         await self._end(run_id, ToolOutcome.SIGN_IN if isinstance(error, ConsentRequiredError) else ToolOutcome.ERROR)
 
-    async def _begin(self, key: str, name: str, arguments: dict[str, Any]) -> None:
+    async def _begin(self, run_id: UUID, key: str, name: str, arguments: dict[str, Any]) -> None:
         journal, handler = self._run.journal, self._run.handler
-        if await journal.recall(key, name, arguments, handler, read_only=False) is not None:
-            raise CallNotRepeatedError(name)  # a callback can stop a call, but cannot supply its result
-        await report_start(handler, ToolStarted(key, name, arguments))
+        with ExitStack() as running:
+            running.enter_context(journal.running(key))
+            if await journal.recall(key, name, arguments, handler, read_only=False) is not None:
+                raise CallNotRepeatedError(name)  # a callback can stop a call, but cannot supply its result
+            await report_start(handler, ToolStarted(key, name, arguments))
+            self._calls[run_id] = _RunningCall(key, name, running.pop_all())
 
     async def _end(self, run_id: UUID, outcome: ToolOutcome, result: Any = None) -> None:
         if run_id in self._calls:
-            key, name = self._calls.pop(run_id)
-            await self._in_own_loop(self._run.handler(ToolEnded(key, name, outcome, result)))
+            await self._in_own_loop(self._report_end(self._calls.pop(run_id), outcome, result))
+
+    async def _report_end(self, call: _RunningCall, outcome: ToolOutcome, result: Any) -> None:
+        with call.running:
+            await self._run.handler(ToolEnded(call.key, call.name, outcome, result))
+            if outcome is ToolOutcome.SIGN_IN:  # then the graph cancels the others: see `EngineJournal.call`
+                await self._run.journal.others_ended(call.key)
 
     async def _in_own_loop(self, report: Coroutine[Any, Any, None]) -> None:
         """Run a coroutine in the loop of the turn.

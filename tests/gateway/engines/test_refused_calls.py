@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ class Calls:
     """Records the calls of tools; all copies share it."""
 
     made: list[str] = field(default_factory=list)
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
 
     def first(self) -> str:
         self.made.append("first")
@@ -50,7 +52,17 @@ class Calls:
     async def opened_carefully(self, context: TurnContext) -> str:
         """Ask for the credential, and let the refusal through."""
         self.made.append("open_it")
-        return f"opened {await context.credentials('fake', READ)}"
+        try:
+            return f"opened {await context.credentials('fake', READ)}"
+        finally:
+            self.asked.set()
+
+    async def first_slowly(self) -> str:
+        """End a moment after another call was refused."""
+        await self.asked.wait()
+        for _ in range(100):
+            await asyncio.sleep(0)
+        return self.first()
 
     def opened_in_thread(self, context: TurnContext) -> str:
         self.made.append("open_it")
@@ -305,6 +317,64 @@ async def test_two_concurrent_refused_calls_are_both_made_again(
     assert await signed_in(scene) == "all done"
     assert set(calls.made) == {"open_it"}
     assert scene.rows("SELECT outcome FROM audit ORDER BY id")[-2:] == [("ok",), ("ok",)]
+
+
+class CarefulBeside(Careful):
+    @tool
+    async def first(self) -> str:
+        """Does the first thing."""
+        return await self.calls.first_slowly()
+
+
+def _beside(kind: str, engine: str, chosen: Any, calls: Calls) -> Agent:
+    """Return an agent with two tools: one lets a refusal through, and the other ends after that."""
+    if kind == "own":
+        return Agent(model=chosen, engine=engine, toolkits=[CarefulBeside(calls)])
+    native = {"pydantic-ai": _pydantic_beside, "openai-agents": _sdk_beside}[engine]
+    return Agent(native(chosen, calls), auth=FakeProvider(), scopes=READ)
+
+
+def _pydantic_beside(chosen: Any, calls: Calls) -> Any:
+    agent: PydanticAgent[TurnContext, str] = PydanticAgent(chosen, deps_type=TurnContext)
+    agent.tool_plain(name="first")(calls.first_slowly)
+
+    async def opens(ctx: RunContext[TurnContext]) -> str:
+        return await calls.opened_carefully(ctx.deps)
+
+    agent.tool(name="open_it")(opens)
+    return agent
+
+
+def _sdk_beside(chosen: Any, calls: Calls) -> Any:
+    @function_tool(failure_error_function=None)
+    async def first() -> str:
+        return await calls.first_slowly()
+
+    @function_tool(failure_error_function=None)
+    async def open_it(ctx: RunContextWrapper[TurnContext]) -> str:
+        return await calls.opened_carefully(ctx.context)
+
+    return SDKAgent[TurnContext](name="worker", model=chosen, tools=[first, open_it])
+
+
+# The results of a native graph's own tools come back with its state alone, which is not kept after a refusal.
+@pytest.mark.parametrize(
+    ("engine", "kind"), [each for each in product(ENGINES, KINDS) if each != ("langgraph", "native")]
+)
+async def test_a_call_beside_a_refused_one_ends_and_is_not_ambiguous(
+    engine: str, kind: str, aimock: Aimock, tmp_path: Path
+) -> None:
+    """Frameworks cancel the other calls when one raises."""
+    both = {"toolCalls": [{"name": "open_it", "arguments": "{}"}, {"name": "first", "arguments": "{}"}]}
+    aimock.load(
+        [
+            says("work", "all done", hasToolResult=True),
+            {"match": {"userMessage": "work"}, "response": both},
+        ]
+    )
+    calls = Calls()
+    assert await signed_in(stage(tmp_path, agent=_beside(kind, engine, model(engine, aimock), calls))) == "all done"
+    assert sorted(calls.made) == ["first", "open_it", "open_it"]
 
 
 @pytest.mark.parametrize("engine", ENGINES)
