@@ -22,7 +22,7 @@ from gateway.runs.items import SessionItem
 from gateway.runs.phases import phase
 from gateway.runs.session import PhaseSession, Session
 from oauth import Identity, SettingError, UnderstudyError
-from toolkits import CloneError, Conversation, Message, TurnContext
+from toolkits import CloneError, Conversation, File, Message, TurnContext
 
 MaxTurnsExceeded = MaxTurnsExceededError  # the name of this exception before it ended in Error
 
@@ -33,6 +33,7 @@ __all__ = [
     "ApprovalNeeded",
     "CloneError",
     "Conversation",
+    "File",
     "Gateway",
     "Identity",
     "MaxTurnsExceeded",

@@ -1,10 +1,11 @@
 """Toolkits: groups of tools with state, of which every turn gets a clone."""
 
 from oauth import Identity
-from toolkits.attachment import Attachment, AttachmentError, AttachmentKind, kind_of
+from toolkits.attachment import Attachment, AttachmentError, AttachmentKind, kind_of, safe_name
 from toolkits.cloning import CloneError
 from toolkits.context import Conversation, Message, TurnContext
 from toolkits.errors import ToolError
+from toolkits.file import File
 from toolkits.function import Function, tool
 from toolkits.sign_in import needs_sign_in
 from toolkits.toolkit import Toolkit
@@ -15,6 +16,7 @@ __all__ = [
     "AttachmentKind",
     "CloneError",
     "Conversation",
+    "File",
     "Function",
     "Identity",
     "Message",
@@ -23,5 +25,6 @@ __all__ = [
     "TurnContext",
     "kind_of",
     "needs_sign_in",
+    "safe_name",
     "tool",
 ]

@@ -2,13 +2,15 @@
 
 import asyncio
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, NoReturn, Protocol, Self, SupportsIndex, runtime_checkable
 
 from oauth import Identity
 from toolkits.attachment import Attachment
+from toolkits.file import File
 from toolkits.text import storable
 
 
@@ -85,9 +87,15 @@ class MessageSender(Protocol):
     """Writes to conversations, now or later."""
 
     async def send(
-        self, conversation: Conversation, text: str, *, at: datetime | None = None, key: str | None = None
+        self,
+        conversation: Conversation,
+        text: str,
+        *,
+        files: Sequence[File] = (),
+        at: datetime | None = None,
+        key: str | None = None,
     ) -> str | None:
-        """Send a text: see `TurnContext.send`."""
+        """Send a text and files: see `TurnContext.send`."""
         ...
 
 
@@ -127,13 +135,16 @@ class TurnContext:
         if os.getpid() != self.process_id:
             raise RuntimeError(f"A TurnContext works only in the process of its turn: {_HAND_OVER}")
 
-    async def send(self, text: str, *, at: datetime | None = None, key: str | None = None) -> str | None:
+    async def send(
+        self, text: str, *, files: Sequence[File] = (), at: datetime | None = None, key: str | None = None
+    ) -> str | None:
         """Send a text to this conversation, besides the answer. Everybody in the conversation reads it.
 
         After the turn has read something private, the text goes to the turn's person alone, like a private answer.
 
         Args:
-            text: markdown.
+            text: markdown; it may be empty if there are files.
+            files: go with the text. They are stored before this method returns, and sent in order with other messages.
             at: when to send it, aware. Default: now.
             key: makes repeated calls send once: in a tenant, later calls with the same key do nothing.
 
@@ -142,12 +153,38 @@ class TurnContext:
 
         Raises:
             RuntimeError: if the turn has no channel to send to, or runs in another process.
-            ToolError: if the text is for the turn's person alone, and several people share their id.
+            ToolError: if the text is for the turn's person alone, and several people share their id, or if the platform
+                does not take one of the files.
+            OSError: if a file cannot be read.
         """
         self._check_process()
         if self.message_sender is None:
             raise RuntimeError("there is no channel to send to")
-        return await self.message_sender.send(self.conversation, text, at=at, key=key)
+        return await self.message_sender.send(self.conversation, text, files=files, at=at, key=key)
+
+    async def send_file(
+        self,
+        data: bytes | os.PathLike[str],
+        *,
+        name: str = "",
+        media_type: str = "",
+        caption: str = "",
+        at: datetime | None = None,
+        key: str | None = None,
+    ) -> str | None:
+        """Send a file to this conversation, as `send` sends a text.
+
+        Args:
+            data: the content, or the path of the file that has it.
+            name: what people see: see `File`.
+            media_type: like "image/png": see `File`.
+            caption: a text that goes with the file, in markdown.
+
+        Returns, Raises:
+            as `send`.
+        """
+        file = File(data if isinstance(data, bytes) else Path(data), name=name, media_type=media_type)
+        return await self.send(caption, files=[file], at=at, key=key)
 
     async def credentials(self, provider: str, scopes: Iterable[str] = (), *, renew: bool = False) -> Any:
         """Load the sender's own credentials from the store. Keep them only on the cloned toolkit.

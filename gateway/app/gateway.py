@@ -16,6 +16,7 @@ from starlette.routing import BaseRoute
 
 from gateway.agents.agent import Agent
 from gateway.agents.routing import Route, Router
+from gateway.app.downloads import Downloads
 from gateway.app.health import Health
 from gateway.app.host import ChannelHost
 from gateway.app.parts import Parts, Setup
@@ -36,7 +37,7 @@ from gateway.turns.replies.agent_answer import RequestValues
 from oauth import Identity, SettingError
 from oauth.consent.routes import callback_routes
 from oauth.store.rotation import check_keys
-from toolkits import Conversation, Message
+from toolkits import Conversation, File, Message
 
 MAX_CONCURRENT_TURNS = 32
 
@@ -133,7 +134,7 @@ class Gateway:
 
         Where it is mounted inside another application, enter `lifespan` in that one's lifespan: a server runs no other.
         """
-        routes: list[BaseRoute] = self._health.routes()
+        routes: list[BaseRoute] = [*self._health.routes(), *Downloads(self.parts.stored_files).routes()]
         if self.parts.oauth is not None:
             routes += callback_routes(self.parts.oauth)
         for interface in self.interfaces.values():
@@ -232,7 +233,13 @@ class Gateway:
         return outcome.text
 
     async def send(
-        self, conversation: Conversation, text: str, *, at: datetime | None = None, key: str | None = None
+        self,
+        conversation: Conversation,
+        text: str,
+        *,
+        files: Sequence[File] = (),
+        at: datetime | None = None,
+        key: str | None = None,
     ) -> str | None:
         """Send a message that answers none, now or later, while the gateway's lifespan lasts.
 
@@ -241,7 +248,8 @@ class Gateway:
 
         Args:
             conversation: where people wrote to the agent, or where the platform lets it write first.
-            text: markdown.
+            text: markdown; it may be empty if there are files.
+            files: go with the text.
             at: when it is sent, with a time zone; now, unless given.
             key: `send` delivers a key once to a tenant, whichever process is first: later calls do nothing.
 
@@ -251,10 +259,14 @@ class Gateway:
         Raises:
             ValueError: if nothing of the text can be seen, or `at` has no time zone.
             SettingError: if there is no such channel.
-            ToolError: in a turn, if the message is for one person alone, and several share that person's id.
+            ToolError: in a turn, if the message is for one person alone, and several share that person's id; or if
+                the platform does not take one of the files.
+            OSError: if a file cannot be read.
         """
         sender, turn = self.parts.sender, current_turn_sender.get()
-        return await (sender if turn is None else turn.through(sender)).send(conversation, text, at=at, key=key)
+        return await (sender if turn is None else turn.through(sender)).send(
+            conversation, text, files=files, at=at, key=key
+        )
 
     async def sign_in_link(self, identity: Identity, name: str, provider: str) -> str:
         """Return a sign-in link for a person. Give it to nobody else.

@@ -10,6 +10,7 @@ from gateway.attachments.fetching import FileFetcher
 from gateway.channels.event import Event
 from gateway.history.threads import ThreadStore
 from gateway.history.transcript import TranscriptEntry, load_transcript
+from gateway.storage.files import FileStore
 from oauth import Identity, SettingError
 from oauth.store.installations import InstallationStore
 from toolkits import Conversation
@@ -27,6 +28,14 @@ class ChannelHost:
     @property
     def files(self) -> FileFetcher:
         return self._parts.files
+
+    @property
+    def stored_files(self) -> FileStore:
+        return self._parts.stored_files
+
+    @property
+    def most_upload_bytes(self) -> int:
+        return self._parts.most_attachment_bytes
 
     @property
     def installations(self) -> InstallationStore:
@@ -61,7 +70,7 @@ class ChannelHost:
 
     async def transcript(self, conversation: Conversation) -> Sequence[TranscriptEntry]:
         async with self._database.read() as connection:
-            return await load_transcript(connection, conversation)
+            return await load_transcript(connection, conversation, self._parts.stored_files)
 
     def provider_label(self, provider: str) -> str:
         return provider if self._parts.oauth is None else self._parts.oauth.label(provider)

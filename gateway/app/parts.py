@@ -22,6 +22,7 @@ from gateway.outbox.delivery import Deliverer, DeliveryPolicy
 from gateway.outbox.outbox import Outbox
 from gateway.outbox.sender import Sender
 from gateway.settings import GatewaySettings, SignInCode
+from gateway.storage.files import FileStore
 from gateway.timings import Timings
 from gateway.turns.approvals import Approvals
 from gateway.turns.audit import Audit
@@ -97,8 +98,17 @@ class Parts:
         return {channel: interface.presenter for channel, interface in self._setup.interfaces.items()}
 
     @cached_property
+    def stored_files(self) -> FileStore:
+        return FileStore(self.backend.database)
+
+    @cached_property
     def files(self) -> FileFetcher:
-        return FileFetcher(round(self._settings.max_attachment_mb * MEBIBYTE))
+        return FileFetcher(self.most_attachment_bytes)
+
+    @property
+    def most_attachment_bytes(self) -> int:
+        """How large a file may be that somebody sends."""
+        return round(self._settings.max_attachment_mb * MEBIBYTE)
 
     @cached_property
     def inbox(self) -> Inbox:
@@ -129,7 +139,7 @@ class Parts:
 
     @cached_property
     def outbox(self) -> Outbox:
-        return Outbox(self.backend.database, self.inbox)
+        return Outbox(self.backend.database, self.inbox, self.stored_files)
 
     @cached_property
     def deliverer(self) -> Deliverer:
@@ -139,11 +149,11 @@ class Parts:
 
     @cached_property
     def stores(self) -> Stores:
-        return Stores(self.backend.database, self.inbox, self.outbox, self.deliverer, self.sessions)
+        return Stores(self.backend.database, self.inbox, self.outbox, self.deliverer, self.sessions, self.stored_files)
 
     @cached_property
     def sender(self) -> Sender:
-        return Sender(self.backend.database, self.inbox, self.outbox, self.presenters)
+        return Sender(self.backend.database, self.inbox, self.outbox, self.presenters, self.stored_files)
 
     @cached_property
     def audit(self) -> Audit:

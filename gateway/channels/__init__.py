@@ -2,8 +2,8 @@
 
 A channel implements `Interface` and `Presenter`, raises the errors here, and uses the `Host` that runs it. Modules that
 help it: `requests` reads webhooks that nobody has verified yet, `refusals` logs those that are refused, `commands`
-recognizes commands, `sentences` has what channels say alike, `live` shows a turn while it runs, and `http_errors`
-translates the errors of HTTP clients.
+recognizes commands, `sentences` has what channels say alike, `live` shows a turn while it runs, `http_errors`
+translates the errors of HTTP clients, and `uploads` takes files that people upload to the gateway itself.
 """
 
 from gateway.channels.errors import (
@@ -21,6 +21,7 @@ from gateway.channels.live import LiveView, MessageView, Step, Steps
 from gateway.channels.presenter import Delivery, Presenter, SignIn
 from gateway.history.threads import Thread, ThreadStore
 from gateway.history.transcript import TranscriptEntry
+from gateway.storage.files import FileStore, FileTooLargeError, StoredFile
 
 __all__ = [
     "Delivery",
@@ -29,6 +30,8 @@ __all__ = [
     "DeliveryRefusedError",
     "Event",
     "EventNotAcceptedError",
+    "FileStore",
+    "FileTooLargeError",
     "Host",
     "Interface",
     "LiveView",
@@ -40,6 +43,7 @@ __all__ = [
     "SignIn",
     "Step",
     "Steps",
+    "StoredFile",
     "Thread",
     "ThreadStore",
     "TranscriptEntry",

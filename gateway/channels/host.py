@@ -9,6 +9,7 @@ from gateway.attachments.fetching import FileFetcher
 from gateway.channels.event import Event
 from gateway.history.threads import ThreadStore
 from gateway.history.transcript import TranscriptEntry
+from gateway.storage.files import FileStore
 from oauth import Identity
 from oauth.store.installations import InstallationStore
 from toolkits import Conversation
@@ -28,6 +29,16 @@ class Host(Protocol):
     @property
     def files(self) -> FileFetcher:
         """Fetches the files that people send, in the turn that reads them."""
+        ...
+
+    @property
+    def stored_files(self) -> FileStore:
+        """The files that agents send, and those that people upload to a channel without a platform of its own."""
+        ...
+
+    @property
+    def most_upload_bytes(self) -> int:
+        """How large a file may be that somebody uploads."""
         ...
 
     @property

@@ -1,7 +1,7 @@
 """How a channel shows turns and delivers answers: what it implements, and what the outbox does with its errors."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import ClassVar
@@ -10,6 +10,7 @@ from gateway.channels.errors import DeliveryRefusedError
 from gateway.channels.live import LiveView
 from gateway.channels.sentences import SENT_AGAIN
 from gateway.runs.events import TurnEvent
+from gateway.storage.files import StoredFile
 from oauth import Identity
 from toolkits import Conversation, Message
 
@@ -41,12 +42,13 @@ class SignIn:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A text that the platform was asked to deliver, and may have delivered.
+    """A text, or files with a text, that the platform was asked to deliver, and may have delivered.
 
     Args:
-        key: the key that `send_text` or `send_private_text` got.
+        key: the key that `send_text`, `send_files` or the private one of them got.
         identity: the only person that it was for, if it was for one person alone.
         since: when it was made; it was not sent before. Aware, in UTC.
+        files: the files; empty if it is a text alone.
     """
 
     key: str
@@ -54,15 +56,16 @@ class Delivery:
     text: str
     identity: Identity | None
     since: datetime
+    files: Sequence[StoredFile] = ()
 
 
 class Presenter(ABC):
     """Shows turns in a channel: turn events and answers come in, platform calls go out.
 
-    The gateway stores what is to be sent in the outbox, and calls `send_text`, `send_private_text`, `send_private_note`
-    and `send_sign_in` in order, one call at a time in a conversation. Each makes one platform call and returns once
-    the platform has confirmed it. It retries nothing itself: a retry without the outbox may send a message twice. It
-    reports a failure by one of these errors:
+    The gateway stores what is to be sent in the outbox, and calls `send_text`, `send_files`, their private forms,
+    `send_private_note` and `send_sign_in` in order, one call at a time in a conversation. Each shows people one message
+    and returns once the platform has confirmed it. It retries nothing itself: a retry without the outbox may send a
+    message twice. It reports a failure by one of these errors:
 
     - `DeliveryRefusedError`: the platform refuses the message and always will. It becomes a dead letter, and a sentence
       in the conversation says that something could not be delivered. What `send_private_text` sends is held instead,
@@ -194,6 +197,56 @@ class Presenter(ABC):
         If that message is a question to the person, a yes in its thread counts.
         """
         return None
+
+    def check_file(self, file: StoredFile) -> None:
+        """Check that the platform takes a file, as far as that can be told beforehand.
+
+        A channel that sends files implements this method and `send_files`, and with shared conversations
+        `send_private_files`.
+
+        Raises:
+            DeliveryRefusedError: if it does not. The message is a sentence for the model and the person.
+        """
+        raise DeliveryRefusedError("Files cannot be sent here.")
+
+    def grouped(self, files: Sequence[StoredFile]) -> list[Sequence[StoredFile]]:
+        """Return files in groups, each of which the platform takes as one message. Default: each file by itself."""
+        return [[file] for file in files]
+
+    def longest_caption(self, files: Sequence[StoredFile]) -> int:
+        """Return how many characters of rendered text the platform takes with files; 0 if it takes none.
+
+        As in `parts`, `MARK_LENGTH` characters of the platform's limit stay free.
+        """
+        return 0
+
+    async def send_files(
+        self, conversation: Conversation, files: Sequence[StoredFile], caption: str, reply_to: str, *, key: str
+    ) -> str | None:
+        """Send files as one message.
+
+        Args:
+            files: a group, as `grouped` returned it.
+            caption: a text that goes with them, as one of the `parts` of a text; it may be empty.
+            reply_to: as for `send_text`, like `key` and what is returned.
+
+        Raises:
+            DeliveryError: see the class.
+        """
+        raise DeliveryRefusedError("Files cannot be sent here.")
+
+    async def send_private_files(
+        self,
+        identity: Identity,
+        conversation: Conversation,
+        files: Sequence[StoredFile],
+        caption: str,
+        *,
+        first: bool,
+        key: str,
+    ) -> str | None:
+        """Send files to one person alone, who asked in a shared conversation: see `send_files`, `send_private_text`."""
+        raise DeliveryRefusedError("Files cannot be sent to one person alone here.")
 
     @abstractmethod
     async def send_sign_in(self, sign_in: SignIn) -> None:

@@ -1,6 +1,7 @@
 """The transcript of a conversation, for a channel that shows the conversation again."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -8,7 +9,8 @@ from typing import Any
 from sqlalchemy import Row, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from gateway.storage.tables import OutboxStatus, conversations, inbox, outbox
+from gateway.storage.files import FileStore, StoredFile
+from gateway.storage.tables import OutboxKind, OutboxStatus, conversations, inbox, outbox
 from toolkits import Conversation
 
 MAX_MESSAGES = 50  # and twice as many parts of answers
@@ -20,6 +22,7 @@ class TranscriptEntry:
 
     Args:
         at: when the message was accepted or the part was written; aware, in UTC.
+        files: go with the text.
     """
 
     id: str
@@ -27,9 +30,12 @@ class TranscriptEntry:
     payload: str | None = None
     text: str | None = None
     provider: str | None = None
+    files: Sequence[StoredFile] = ()
 
 
-async def load_transcript(connection: AsyncConnection, conversation: Conversation) -> list[TranscriptEntry]:
+async def load_transcript(
+    connection: AsyncConnection, conversation: Conversation, store: FileStore
+) -> list[TranscriptEntry]:
     """Return the last messages of a conversation and the last parts of answers that were sent there, oldest first."""
     where = (
         conversations.c.channel == conversation.channel,
@@ -54,12 +60,13 @@ async def load_transcript(connection: AsyncConnection, conversation: Conversatio
     sent = (await connection.execute(answers)).all()
     accepted_at = {row.id: row.accepted_at for row in received}
     entries = [TranscriptEntry(f"in-{row.id}", row.accepted_at, payload=row.payload) for row in reversed(received)]
+    files = await store.load_sent(connection, [row.id for row in sent if row.kind == OutboxKind.FILES])
     # The clocks of two processes differ: place no answer before its message.
-    entries += [_sent(row, accepted_at.get(row.inbox_id)) for row in reversed(sent)]
+    entries += [_sent(row, accepted_at.get(row.inbox_id), files.get(row.id, ())) for row in reversed(sent)]
     return sorted(entries, key=lambda entry: entry.at)
 
 
-def _sent(row: Row[Any], answered_at: datetime | None) -> TranscriptEntry:
+def _sent(row: Row[Any], answered_at: datetime | None, files: Sequence[StoredFile]) -> TranscriptEntry:
     body, at = json.loads(row.body), row.renewed_at or row.created_at
     at = max(at, answered_at) if answered_at is not None else at
-    return TranscriptEntry(f"out-{row.id}", at, text=body.get("text"), provider=body.get("provider"))
+    return TranscriptEntry(f"out-{row.id}", at, text=body.get("text"), provider=body.get("provider"), files=files)

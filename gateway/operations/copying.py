@@ -10,11 +10,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from gateway.inbox.inbox import unfinished
 from gateway.storage.connect import connect
 from gateway.storage.database import Database
+from gateway.storage.tables import file_chunks
 from gateway.storage.tables import metadata as gateway_metadata
 from oauth import SettingError
 from oauth.store.tables import metadata as oauth_metadata
 
 BATCH = 1000  # rows
+BATCH_OF_CHUNKS = 10  # rows of a mebibyte each
 LEAVE_TIME = 2.0  # seconds that the server may need to notice that processes have ended
 LEAVE_POLL = 0.1  # seconds between two looks at its connections
 
@@ -72,7 +74,7 @@ async def _check_empty(writing: AsyncConnection) -> None:
 
 async def _copy(table: Table, reading: AsyncConnection, writing: AsyncConnection) -> int:
     copied, key = 0, list(table.primary_key.columns)
-    rows = select(table).order_by(*key).limit(BATCH)
+    rows = select(table).order_by(*key).limit(BATCH_OF_CHUNKS if table is file_chunks else BATCH)
     after: Any = rows
     while batch := (await reading.execute(after)).all():
         await writing.execute(insert(table), [_clean(row) for row in batch])

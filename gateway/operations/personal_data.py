@@ -8,11 +8,13 @@ from sqlalchemy import ColumnElement, Select, Table, and_, delete, insert, or_, 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.storage.database import Database
+from gateway.storage.files import is_owned, remove_files
 from gateway.storage.tables import (
     approvals,
     audit,
     audit_erasures,
     conversations,
+    files,
     inbox,
     outbox,
     session_items,
@@ -43,6 +45,7 @@ class PersonalData:
                 "conversations": await _rows(connection, conversations, conversations.c.id.in_(direct)),
                 "messages": await _rows(connection, inbox, inbox.c.id.in_(messages)),
                 "answers": await _rows(connection, outbox, _answers(identity, direct)),
+                "files": await _files(connection, _sent_or_uploaded(identity, direct)),
                 "history": await _rows(connection, session_items, _owned(identity, direct)),
                 "tool_calls": await _rows(connection, tool_calls, tool_calls.c.inbox_id.in_(messages)),
                 "model_responses": await _rows(connection, turn_responses, turn_responses.c.inbox_id.in_(messages)),
@@ -65,6 +68,7 @@ class PersonalData:
                 "model responses": await _remove(connection, turn_responses, turn_responses.c.inbox_id.in_(messages)),
                 "approvals": await _remove(connection, approvals, is_of(approvals, identity)),
                 "threads": await _remove(connection, threads, is_of(threads, identity)),
+                "files": await remove_files(connection, _sent_or_uploaded(identity, direct)),
                 "answers": await _remove(connection, outbox, _answers(identity, direct)),
                 "messages": await _remove(connection, inbox, inbox.c.id.in_(messages)),
                 "history": await _remove(connection, session_items, _owned(identity, direct)),
@@ -100,6 +104,19 @@ def _answers(identity: Identity, direct: Sequence[int]) -> ColumnElement[bool]:
         outbox.c.conversation_id.in_(direct),
         and_(for_them, outbox.c.conversation_id.in_(_of_channel(identity))),
     )
+
+
+def _sent_or_uploaded(identity: Identity, direct: Sequence[int]) -> ColumnElement[bool]:
+    """Return the condition that a file was sent with one of their answers, or is theirs."""
+    sent = select(outbox.c.id).where(_answers(identity, direct))
+    return or_(files.c.outbox_id.in_(sent), is_owned(identity))
+
+
+async def _files(connection: AsyncConnection, condition: ColumnElement[bool]) -> Rows:
+    """Return what is known of files, without their content."""
+    kept = (files.c.id, files.c.name, files.c.media_type, files.c.size, files.c.created_at)
+    found = await connection.execute(select(*kept).where(condition).order_by(files.c.created_at))
+    return [row._asdict() for row in found]
 
 
 def _owned(identity: Identity, direct: Sequence[int]) -> ColumnElement[bool]:

@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import delete, select
 
 from gateway.storage.database import Database
-from gateway.storage.tables import InboxStatus, OutboxStatus, inbox, is_any, outbox
+from gateway.storage.files import remove_files
+from gateway.storage.tables import InboxStatus, OutboxStatus, files, inbox, is_any, outbox
 
 BATCH = 500  # messages that one transaction removes
 PAUSE = 0.05  # seconds between two transactions, in which others can write
@@ -19,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 class Retention:
-    """Removes answered messages, and the answers to them, once they are old.
+    """Removes answered messages, the answers to them, and files, once they are old.
 
     Their dedupe keys stay, so that an old webhook is still recognized if it is repeated; so do the histories of
     conversations and the audit.
@@ -42,7 +43,19 @@ class Retention:
             await asyncio.sleep(PAUSE)
         if removed:
             log.info("removed %s messages that were older than %s", removed, self._keep)
+        await self._remove_files()
         return removed
+
+    async def _remove_files(self) -> None:
+        """Remove the old files that wait for no delivery."""
+        unfinished = select(outbox.c.id).where(outbox.c.id == files.c.outbox_id, ~is_any(outbox.c.status, *_FINISHED))
+        old = (files.c.created_at < datetime.now(UTC) - self._keep) & ~unfinished.exists()
+        async with self._database.read() as connection:
+            if (await connection.execute(select(files.c.id).where(old).limit(1))).first() is None:
+                return
+        async with self._database.write() as connection:
+            removed = await remove_files(connection, old)
+        log.info("removed %s files that were older than %s", removed, self._keep)
 
     async def _remove_batch(self) -> int:
         before = datetime.now(UTC) - self._keep

@@ -35,7 +35,9 @@ DROPPED_AMBIGUOUS = "It is not known whether it arrived, and UNDERSTUDY_AMBIGUOU
 
 MAX_REPORTED = 1000  # messages of which it is remembered that the failure of a part was logged
 
-_TEXTS = (OutboxKind.TEXT, OutboxKind.PRIVATE_TEXT, OutboxKind.NOTICE)
+_PRIVATE = (OutboxKind.PRIVATE_TEXT, OutboxKind.PRIVATE_FILES)
+_SEEN_TWICE = (OutboxKind.TEXT, OutboxKind.FILES, OutboxKind.NOTICE, *_PRIVATE)
+_FILES = (OutboxKind.FILES, OutboxKind.PRIVATE_FILES)
 
 log = logging.getLogger(__name__)
 
@@ -185,12 +187,13 @@ class Deliverer:
 
     async def _was_sent(self, row: Row[Any], destination: Destination) -> bool | None:
         """Return whether a row arrived at the platform; `None` if that cannot be told and it matters."""
-        if row.kind not in _TEXTS:
+        if row.kind not in _SEEN_TWICE:
             return False  # a link or a note that comes twice does no harm
         conversation = destination.conversation
-        identity = _recipient(row, conversation) if row.kind == OutboxKind.PRIVATE_TEXT else None
+        identity = _recipient(row, conversation) if row.kind in _PRIVATE else None
         text, since = json.loads(row.body)["text"], row.renewed_at or row.created_at
-        delivery = Delivery(_delivery_key(row), conversation, text, identity, since)
+        files = await self._outbox.files(row) if row.kind in _FILES else ()
+        delivery = Delivery(_delivery_key(row), conversation, text, identity, since, files)
         try:
             async with asyncio.timeout(self._timings.delivery):
                 return await self._presenters[conversation.channel].was_sent(delivery)
@@ -202,7 +205,7 @@ class Deliverer:
         """Decide what becomes of a row that could not be sent. Return whether the next may follow."""
         channel = destination.conversation.channel
         if isinstance(error, DeliveryRefusedError):
-            if row.kind == OutboxKind.PRIVATE_TEXT:
+            if row.kind in _PRIVATE:
                 log.info("outbox row %s is held until its person writes directly: %s", row.id, error)
                 await self._outbox.mark(row, OutboxStatus.HELD)
                 return True
@@ -257,11 +260,20 @@ class Deliverer:
     async def _send(self, row: Row[Any], conversation: Conversation, *, again: bool) -> str | None:
         """Send one row. Return the platform's id of the message, if it is a text that may be replied to."""
         presenter, body, key = self._presenters[conversation.channel], json.loads(row.body), _delivery_key(row)
+        text = body.get("text", "")
+        if again and row.kind in _SEEN_TWICE:
+            text = presenter.mark_repeated(text).strip()
+        if row.kind in _FILES:
+            files = await self._outbox.files(row)
+            if not files:
+                raise DeliveryRefusedError("the files are not in the database any more")
+            if row.kind == OutboxKind.FILES:
+                return await presenter.send_files(conversation, files, text, body["reply_to"], key=key)
+            to = (_recipient(row, conversation), conversation)
+            return await presenter.send_private_files(*to, files, text, first=body["first"], key=key)
         if row.kind in (OutboxKind.TEXT, OutboxKind.NOTICE):
-            text = presenter.mark_repeated(body["text"]) if again else body["text"]
             return await presenter.send_text(conversation, text, body["reply_to"], key=key)
         if row.kind == OutboxKind.PRIVATE_TEXT:
-            text = presenter.mark_repeated(body["text"]) if again else body["text"]
             identity = _recipient(row, conversation)
             return await presenter.send_private_text(identity, conversation, text, first=body["first"], key=key)
         if row.kind == OutboxKind.PRIVATE_NOTE:

@@ -13,6 +13,7 @@ from gateway.inbox.accepting import new_reference
 from gateway.inbox.claims import LeaseLostError
 from gateway.inbox.inbox import MAX_DUE, Inbox
 from gateway.storage.database import Database
+from gateway.storage.files import FileStore, StoredFile, attach_files
 from gateway.storage.tables import OutboxKind, OutboxStatus, conversations, is_any, is_unsent, outbox, pauses
 from oauth import Identity
 from oauth.store.columns import Timestamp
@@ -102,6 +103,22 @@ class InboxRow(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class FilePart:
+    """A part of a message that is files.
+
+    Args:
+        caption: a text that goes with them, as the platform takes it; it may be empty.
+    """
+
+    files: Sequence[StoredFile]
+    caption: str = ""
+
+
+Part = str | FilePart
+"""What one row sends: a text as the platform takes it, or files."""
+
+
+@dataclass(frozen=True, slots=True)
 class Destination:
     """Where a row is sent.
 
@@ -139,36 +156,35 @@ class Outbox:
 
     A row's body is JSON. By kind it has:
 
-    - text and notice: `text` and `reply_to`, the id of the message that it replies to, or an empty string;
-    - private text: `text`, and whether it is the `first` part;
+    - text, files and notice: `text` and `reply_to`, the id of the message that it replies to, or an empty string;
+    - private text and private files: `text`, and whether it is the `first` part;
     - private note: `reply_to`;
     - sign-in: the `tenant`, `user_id` and `name` of the person, the `provider`, and `reply_to`.
     """
 
-    def __init__(self, database: Database, inbox: Inbox) -> None:
+    def __init__(self, database: Database, inbox: Inbox, files: FileStore) -> None:
         self._database = database
         self._inbox = inbox
+        self._files = files
 
-    async def add_texts(
-        self, connection: AsyncConnection, answered: InboxRow, texts: Sequence[str], reply_to: str
+    async def add_parts(
+        self, connection: AsyncConnection, answered: InboxRow, parts: Sequence[Part], reply_to: str
     ) -> None:
         """Add the parts of an answer in the transaction that ends its turn."""
-        for text in texts:
-            body = {"text": text, "reply_to": reply_to}
-            await self._add_answer(connection, answered, OutboxKind.TEXT, body)
+        for part in parts:
+            await self._add_answer(connection, answered, *_public(part, reply_to), part=part)
 
-    async def add_private_texts(
+    async def add_private_parts(
         self,
         connection: AsyncConnection,
         answered: InboxRow,
         identity: Identity,
-        texts: Sequence[str],
+        parts: Sequence[Part],
         reply_to: str,
     ) -> None:
         """Add the parts of an answer that is for one person alone, and a note where they asked."""
-        for place, text in enumerate(texts):
-            body = {"text": text, "first": place == 0}
-            await self._add_answer(connection, answered, OutboxKind.PRIVATE_TEXT, body, identity)
+        for place, part in enumerate(parts):
+            await self._add_answer(connection, answered, *_private(part, place), identity, part=part)
         await self._add_answer(connection, answered, OutboxKind.PRIVATE_NOTE, {"reply_to": reply_to}, identity)
 
     async def add_sign_in(
@@ -194,7 +210,7 @@ class Outbox:
         self,
         connection: AsyncConnection,
         conversation_id: int,
-        texts: Sequence[str],
+        parts: Sequence[Part],
         at: datetime | None,
         alone: Message | None = None,
     ) -> str:
@@ -212,14 +228,12 @@ class Outbox:
         when: dict[str, Any] = {} if at is None else {"status": OutboxStatus.SCHEDULED, "due_at": at}
         recipient = alone.sender if alone is not None else None
 
-        async def add(kind: OutboxKind, body: object) -> None:
-            await self._add(connection, conversation_id, None, kind, body, recipient, reference=reference, **when)
+        async def add(kind: OutboxKind, body: object, part: Part = "") -> None:
+            place = (connection, conversation_id, None)
+            await self._add(*place, kind, body, recipient, part=part, reference=reference, **when)
 
-        for place, text in enumerate(texts):
-            if alone is None:
-                await add(OutboxKind.TEXT, {"text": text, "reply_to": ""})
-            else:
-                await add(OutboxKind.PRIVATE_TEXT, {"text": text, "first": place == 0})
+        for place, part in enumerate(parts):
+            await add(*(_public(part, "") if alone is None else _private(part, place)), part)
         if alone is not None:
             await add(OutboxKind.PRIVATE_NOTE, {"reply_to": alone.id})
         return reference
@@ -263,6 +277,11 @@ class Outbox:
         conversation = Conversation(first.channel, first.tenant, first.key, first.shared)
         destination = Destination(conversation, first.last_accepted_at, first.until)
         return [PendingDelivery(row, destination) for row in rows]
+
+    async def files(self, row: Row[Any]) -> list[StoredFile]:
+        """Return the files that a row sends."""
+        async with self._database.read() as connection:
+            return (await self._files.load_sent(connection, [row.id])).get(row.id, [])
 
     async def mark(self, row: Row[Any], status: OutboxStatus, **values: Any) -> Row[Any]:
         """Change the status and other values of a row, and return it, unless it was changed since it was read.
@@ -328,9 +347,10 @@ class Outbox:
         kind: OutboxKind,
         body: object,
         recipient: Identity | None = None,
+        part: Part = "",
     ) -> None:
         place = (answered.conversation_id, answered.id)
-        await self._add(connection, *place, kind, body, recipient, reference=answered.reference)
+        await self._add(connection, *place, kind, body, recipient, part=part, reference=answered.reference)
 
     async def _add(
         self,
@@ -340,6 +360,7 @@ class Outbox:
         kind: OutboxKind,
         body: object,
         recipient: Identity | None = None,
+        part: Part = "",
         **values: Any,
     ) -> None:
         row = {
@@ -354,4 +375,24 @@ class Outbox:
             "recipient_user_id": recipient and recipient.user_id,
             **values,
         }
-        await connection.execute(_ADD, row)
+        added = await connection.execute(_ADD, row)
+        if isinstance(part, FilePart):
+            assert added.inserted_primary_key is not None
+            await attach_files(connection, added.inserted_primary_key[0], part.files)
+
+
+def _public(part: Part, reply_to: str) -> tuple[OutboxKind, object]:
+    """Return the kind and the body of a row that everybody in the conversation reads."""
+    kind, text = (OutboxKind.FILES, part.caption) if isinstance(part, FilePart) else (OutboxKind.TEXT, part)
+    return kind, {"text": text, "reply_to": reply_to}
+
+
+def _private(part: Part, place: int) -> tuple[OutboxKind, object]:
+    """Return the kind and the body of a row that is for one person alone.
+
+    Args:
+        place: of the part in its message.
+    """
+    if isinstance(part, FilePart):
+        return OutboxKind.PRIVATE_FILES, {"text": part.caption, "first": place == 0}
+    return OutboxKind.PRIVATE_TEXT, {"text": part, "first": place == 0}

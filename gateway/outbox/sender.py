@@ -1,17 +1,18 @@
 """Send messages that answer none: from the host application, or from a tool in a turn."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from datetime import datetime
 
 from gateway.channels.presenter import Presenter
-from gateway.channels.rendering import rendered
 from gateway.inbox.inbox import Inbox
+from gateway.outbox.composing import composed, stored
 from gateway.outbox.outbox import Outbox
 from gateway.storage.database import Database
+from gateway.storage.files import FileStore
 from oauth import SettingError
-from toolkits import Conversation, Message, ToolError
+from toolkits import Conversation, File, Message, ToolError
 from toolkits.text import storable
 
 CANNOT_SEND_ALONE = "This may go to one person alone, but several people share the sender's id, so it was not sent."
@@ -22,20 +23,40 @@ log = logging.getLogger(__name__)
 class Sender:
     """Writes to conversations without being asked, now or later."""
 
-    def __init__(self, database: Database, inbox: Inbox, outbox: Outbox, presenters: Mapping[str, Presenter]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        inbox: Inbox,
+        outbox: Outbox,
+        presenters: Mapping[str, Presenter],
+        files: FileStore,
+    ) -> None:
         self._database = database
         self._inbox = inbox
         self._outbox = outbox
         self._presenters = presenters
+        self._files = files
 
     async def send(
-        self, conversation: Conversation, text: str, *, at: datetime | None = None, key: str | None = None
+        self,
+        conversation: Conversation,
+        text: str,
+        *,
+        files: Sequence[File] = (),
+        at: datetime | None = None,
+        key: str | None = None,
     ) -> str | None:
         """Write to a conversation: see `Gateway.send`."""
-        return await self._send(conversation, text, at, key, None)
+        return await self._send(conversation, text, files, at, key, None)
 
     async def send_alone(
-        self, message: Message, text: str, *, at: datetime | None = None, key: str | None = None
+        self,
+        message: Message,
+        text: str,
+        *,
+        files: Sequence[File] = (),
+        at: datetime | None = None,
+        key: str | None = None,
     ) -> str | None:
         """Write to the sender of a message alone, as a private answer does.
 
@@ -44,10 +65,17 @@ class Sender:
         """
         if message.conversation.shared and message.anonymous:
             raise ToolError(CANNOT_SEND_ALONE)
-        return await self._send(message.conversation, text, at, key, message if message.conversation.shared else None)
+        alone = message if message.conversation.shared else None
+        return await self._send(message.conversation, text, files, at, key, alone)
 
     async def _send(
-        self, conversation: Conversation, text: str, at: datetime | None, key: str | None, alone: Message | None
+        self,
+        conversation: Conversation,
+        text: str,
+        files: Sequence[File],
+        at: datetime | None,
+        key: str | None,
+        alone: Message | None,
     ) -> str | None:
         if conversation.channel not in self._presenters:
             there = ", ".join(self._presenters) or "none"
@@ -57,7 +85,9 @@ class Sender:
             )
         if at is not None and at.tzinfo is None:
             raise ValueError("send(at=…): the time has no time zone, so it is not known when that is")
-        parts = await rendered(self._presenters[conversation.channel], storable(text))
+        presenter, owner = self._presenters[conversation.channel], alone.sender if alone is not None else None
+        kept = await stored(self._files, presenter, files, owner)
+        parts = await composed(presenter, storable(text), kept)
         if not parts:
             raise ValueError("send(): the text has nothing that can be seen")
         async with self._database.write() as connection:
@@ -86,7 +116,13 @@ class TurnSender:
         self._is_private = is_private
 
     async def send(
-        self, conversation: Conversation, text: str, *, at: datetime | None = None, key: str | None = None
+        self,
+        conversation: Conversation,
+        text: str,
+        *,
+        files: Sequence[File] = (),
+        at: datetime | None = None,
+        key: str | None = None,
     ) -> str | None:
         """Write to a conversation, as `Gateway.send` does.
 
@@ -95,8 +131,8 @@ class TurnSender:
         """
         if conversation.shared and self._is_private():
             log.info("a message for %s is private and goes to %s alone", conversation, self._message.sender)
-            return await self._sender.send_alone(self._message, text, at=at, key=key)
-        return await self._sender.send(conversation, text, at=at, key=key)
+            return await self._sender.send_alone(self._message, text, files=files, at=at, key=key)
+        return await self._sender.send(conversation, text, files=files, at=at, key=key)
 
     def through(self, sender: Sender) -> "TurnSender":
         """Return one that writes by another gateway's sender."""

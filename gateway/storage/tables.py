@@ -10,6 +10,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     Select,
     String,
@@ -100,6 +101,10 @@ class OutboxKind(StrEnum):
     TEXT = "text"
     #: Text for one person.
     PRIVATE_TEXT = "private_text"
+    #: Files, with a text.
+    FILES = "files"
+    #: Files for one person, with a text.
+    PRIVATE_FILES = "private_files"
     #: A note in a shared conversation that an answer went to one person.
     PRIVATE_NOTE = "private_note"
     #: A notice that something could not be delivered.
@@ -226,6 +231,38 @@ Index("outbox_due", outbox.c.due_at,
 Index("outbox_dead", outbox.c.id, **_partial(is_any(outbox.c.status, OutboxStatus.DEAD)))
 Index("outbox_inbox", outbox.c.inbox_id)
 Index("outbox_conversation", outbox.c.conversation_id, outbox.c.id)
+
+# The files that agents send and that people upload.
+files = Table(
+    "files",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("name", String, nullable=False),
+    Column("media_type", String, nullable=False),
+    # In bytes. Null until all chunks are stored.
+    Column("size", BigInteger),
+    # Signs the addresses of the file.
+    Column("secret", LargeBinary, nullable=False),
+    # The person, of a file that is one person's.
+    Column("channel", String),
+    Column("tenant", String),
+    Column("user_id", String),
+    # The delivery that sends it, and its place in that.
+    Column("outbox_id", Id),
+    Column("place", Integer),
+    Column("created_at", Timestamp, nullable=False),
+)
+Index("files_outbox", files.c.outbox_id)
+Index("files_person", files.c.user_id)
+Index("files_created", files.c.created_at)
+
+file_chunks = Table(
+    "file_chunks",
+    metadata,
+    Column("file_id", String, primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("data", LargeBinary, nullable=False),
+)
 
 # The journal of turns that have not ended: the tool calls, and the responses of models.
 tool_calls = Table(

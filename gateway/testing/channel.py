@@ -2,17 +2,19 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from starlette.routing import BaseRoute
 
-from gateway.channels import DeliveryRefusedError, Interface, Presenter, SignIn
+from gateway.channels import DeliveryRefusedError, Interface, Presenter, SignIn, StoredFile
 from gateway.runs.events import TurnEvent
 from oauth import Identity
 from toolkits import Attachment, Conversation, Message
 
 CHANNEL = "stage"
 TENANT = "T1"
+LONGEST_CAPTION = 100  # characters
+REFUSED_TYPE = "application/x-refused"  # a media type of files that the channel does not take
 
 
 @dataclass
@@ -25,6 +27,7 @@ class Sent:
         sign_in: of a sign-in link, instead of a text.
         link: the sign-in link itself.
         alone: the user id of the person whom alone it was sent to, if it was.
+        files: the content of each file that went with the text, by its name.
     """
 
     conversation: str
@@ -32,6 +35,7 @@ class Sent:
     sign_in: SignIn | None = None
     link: str = ""
     alone: str | None = None
+    files: dict[str, bytes] = field(default_factory=dict)
 
 
 class RecordingPresenter(Presenter):
@@ -79,6 +83,34 @@ class RecordingPresenter(Presenter):
             raise DeliveryRefusedError("never wrote to the bot")
         self.sent.append(Sent(conversation.id, text, alone=identity.user_id))
 
+    def check_file(self, file: StoredFile) -> None:
+        if file.media_type == REFUSED_TYPE:
+            raise DeliveryRefusedError("The stage does not take this type.")
+
+    def longest_caption(self, files: Sequence[StoredFile]) -> int:
+        return LONGEST_CAPTION
+
+    async def send_files(
+        self, conversation: Conversation, files: Sequence[StoredFile], caption: str, reply_to: str, *, key: str
+    ) -> None:
+        if self.failures:
+            raise self.failures.pop(0)
+        self.sent.append(Sent(conversation.id, caption, files=await _read(files)))
+
+    async def send_private_files(
+        self,
+        identity: Identity,
+        conversation: Conversation,
+        files: Sequence[StoredFile],
+        caption: str,
+        *,
+        first: bool,
+        key: str,
+    ) -> None:
+        if identity.user_id in self.unreachable:
+            raise DeliveryRefusedError("never wrote to the bot")
+        self.sent.append(Sent(conversation.id, caption, alone=identity.user_id, files=await _read(files)))
+
     async def send_private_note(
         self, identity: Identity, conversation: Conversation, reply_to: str, *, reached: bool
     ) -> None:
@@ -89,6 +121,10 @@ class RecordingPresenter(Presenter):
 
     async def send_sign_in(self, sign_in: SignIn) -> None:
         self.sent.append(Sent(sign_in.conversation.id, sign_in=sign_in, link=await sign_in.link()))
+
+
+async def _read(files: Sequence[StoredFile]) -> dict[str, bytes]:
+    return {file.name: await file.read() for file in files}
 
 
 class StageChannel(Interface):

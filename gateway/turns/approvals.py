@@ -10,9 +10,9 @@ from sqlalchemy import ColumnElement, Row, Select, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.channels.presenter import Presenter
-from gateway.channels.rendering import rendered
 from gateway.inbox.claims import ClaimedMessage
 from gateway.inbox.inbox import RESUMABLE_FOR
+from gateway.outbox.rendering import rendered
 from gateway.runs.items import Role, SessionItem
 from gateway.runs.journal import ApprovalRequiredError
 from gateway.storage.tables import (
@@ -234,9 +234,9 @@ class Approvals:
         question = QUESTION.format(account=account, action=row.action)
         parts = await rendered(self._presenters[identity.channel], question)
         if row.shared:
-            await self._outbox.add_private_texts(connection, row, identity, parts, row.message_id)
+            await self._outbox.add_private_parts(connection, row, identity, parts, row.message_id)
         else:
-            await self._outbox.add_texts(connection, row, parts, row.message_id)
+            await self._outbox.add_parts(connection, row, parts, row.message_id)
 
 
 def _with_message(identity: Identity, status: ApprovalStatus) -> Select[Any]:
@@ -302,7 +302,9 @@ async def _is_last(
     sent_here = outbox.c.conversation_id == conversation_id
     if person is not None:
         to_person = (outbox.c.recipient_tenant == person.tenant) & (outbox.c.recipient_user_id == person.user_id)
-        sent_here |= to_person & is_any(outbox.c.kind, OutboxKind.PRIVATE_TEXT, OutboxKind.SIGN_IN)
+        sent_here |= to_person & is_any(
+            outbox.c.kind, OutboxKind.PRIVATE_TEXT, OutboxKind.PRIVATE_FILES, OutboxKind.SIGN_IN
+        )
     sent_since = select(outbox.c.id).where(
         sent_here, outbox.c.inbox_id.is_distinct_from(row.id), outbox.c.sent_at >= read_since
     )

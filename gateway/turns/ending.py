@@ -1,25 +1,28 @@
 """End a turn: everything that it comes to is written in one transaction."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.channels.interface import Interface
 from gateway.channels.presenter import HELD_ANSWER
-from gateway.channels.rendering import rendered
 from gateway.inbox.claims import ClaimedMessage
-from gateway.outbox.outbox import PendingDelivery
+from gateway.outbox.composing import composed, stored
+from gateway.outbox.outbox import Part, PendingDelivery
 from gateway.retries import next_try
 from gateway.runs.journal import ApprovalRequiredError
 from gateway.settings import PrivateAnswers
+from gateway.storage.files import StoredFile
 from gateway.storage.tables import InboxStatus
 from gateway.timings import Timings
 from gateway.turns.approvals import Approvals
 from gateway.turns.replies.sentences import FAILED, NO_ANSWER, NOBODY_ALONE, NOTHING_HELD
 from gateway.turns.stores import Stores
 from gateway.turns.turn import Turn, TurnOutcome
+from oauth import Identity
+from toolkits import ToolError
 from toolkits.text import storable
 
 log = logging.getLogger(__name__)
@@ -62,7 +65,11 @@ class Ending:
             return None
         is_for_sender = outcome.alone or (outcome.private and self._private_answers is PrivateAnswers.ALONE)
         is_for_sender = is_for_sender and turn.message.conversation.shared
-        parts = await _parts(turn, NOBODY_ALONE if is_for_sender and turn.message.anonymous else outcome.text)
+        if is_for_sender and turn.message.anonymous:
+            parts = await _parts(turn, NOBODY_ALONE)
+        else:
+            text, files = await self._stored(turn, outcome, turn.message.sender if is_for_sender else None)
+            parts = await _parts(turn, text, files)
 
         async def work(connection: AsyncConnection) -> tuple[Callable[[], None], list[PendingDelivery]]:
             resumed = await self._end(connection, turn, outcome)
@@ -122,7 +129,7 @@ class Ending:
 
         async def work(connection: AsyncConnection) -> list[PendingDelivery]:
             await self._stores.inbox.end(connection, row, None, InboxStatus.DEAD, reason)
-            await self._stores.outbox.add_texts(connection, row, parts, "")
+            await self._stores.outbox.add_parts(connection, row, parts, "")
             return await self._stores.deliverer.begin(connection, row.conversation_id)
 
         return await self._stores.database.run_write(work)
@@ -142,14 +149,26 @@ class Ending:
             await turn.journal.forget(connection)
         return []
 
+    async def _stored(
+        self, turn: Turn, outcome: TurnOutcome, owner: Identity | None
+    ) -> tuple[str, Sequence[StoredFile]]:
+        """Store the files of an answer; return the text, which says of each that cannot be sent why, and the files."""
+        text, kept = outcome.text, list[StoredFile]()
+        for file in outcome.files:
+            try:
+                kept += await stored(self._stores.files, turn.presenter, [file], owner)
+            except ToolError as refusal:
+                text = f"{text}\n\n{refusal}"
+        return text, kept
+
     async def _add_answer(
-        self, connection: AsyncConnection, turn: Turn, parts: list[str], *, is_for_sender: bool
+        self, connection: AsyncConnection, turn: Turn, parts: Sequence[Part], *, is_for_sender: bool
     ) -> None:
         outbox, message = self._stores.outbox, turn.message
         if is_for_sender and not message.anonymous:
-            await outbox.add_private_texts(connection, turn.row, message.sender, parts, message.id)
+            await outbox.add_private_parts(connection, turn.row, message.sender, parts, message.id)
         else:
-            await outbox.add_texts(connection, turn.row, parts, message.id)
+            await outbox.add_parts(connection, turn.row, parts, message.id)
 
     async def _add_sign_in(self, connection: AsyncConnection, turn: Turn, provider: str) -> None:
         message = turn.message
@@ -165,7 +184,7 @@ class Ending:
         released = await self._stores.outbox.release(connection, message.sender)
         if message.argument == HELD_ANSWER and not released:
             parts = turn.presenter.parts(NOTHING_HELD)
-            await self._stores.outbox.add_texts(connection, turn.row, parts, message.id)
+            await self._stores.outbox.add_parts(connection, turn.row, parts, message.id)
         return released
 
     async def _end_unread(self, row: ClaimedMessage, status: InboxStatus, error: str = "") -> None:
@@ -176,8 +195,8 @@ class Ending:
         return next_try(row.attempts, self._timings.longest_pause)
 
 
-async def _parts(turn: Turn, text: str) -> list[str]:
+async def _parts(turn: Turn, text: str, files: Sequence[StoredFile] = ()) -> Sequence[Part]:
     """Return an answer as the channel sends it. One of which nothing can be seen, like an empty quote, says so."""
-    if not text:
+    if not text and not files:
         return []
-    return await rendered(turn.presenter, storable(text)) or turn.presenter.parts(NO_ANSWER)
+    return await composed(turn.presenter, storable(text), files) or turn.presenter.parts(NO_ANSWER)

@@ -7,6 +7,7 @@ from gateway.inbox.inbox import Inbox
 from gateway.outbox.delivery import Deliverer
 from gateway.outbox.outbox import Outbox
 from gateway.storage.database import Database
+from gateway.storage.files import FileStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,3 +19,4 @@ class Stores:
     outbox: Outbox
     deliverer: Deliverer
     sessions: Sessions
+    files: FileStore

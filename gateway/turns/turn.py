@@ -1,5 +1,6 @@
 """One turn: what it is about, and what it comes to."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from gateway.agents.agent import Agent
@@ -13,7 +14,7 @@ from gateway.storage.tables import InboxStatus
 from gateway.turns.approvals import Question
 from gateway.turns.journal import TurnJournal
 from oauth import ConsentRequiredError
-from toolkits import Message
+from toolkits import File, Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,8 @@ class TurnOutcome:
     Args:
         text: what is said, in markdown.
         items: what is added to the session.
-        private: whether the text and the items are for the sender alone.
+        files: are sent with the text.
+        private: whether the text, the files and the items are for the sender alone.
         alone: whether the text goes to the sender alone even where private answers are posted openly.
         sign_in: the provider that a sign-in link is sent for.
         parked: what the message waits for, if it does not end.
@@ -64,6 +66,7 @@ class TurnOutcome:
 
     text: str = ""
     items: list[SessionItem] = field(default_factory=list)
+    files: Sequence[File] = ()
     private: bool = False
     alone: bool = False
     sign_in: str | None = None

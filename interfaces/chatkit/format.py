@@ -29,7 +29,12 @@ def to_markdown(markdown: str) -> str:
     else:
         if all(map(_is_harmless, _addresses(tokens))):
             return markdown
-    return _PUNCTUATION.sub(r"\\\1", markdown)
+    return escape(markdown)
+
+
+def escape(text: str) -> str:
+    """Return markdown that shows a text as it is."""
+    return _PUNCTUATION.sub(r"\\\1", text)
 
 
 def _addresses(tokens: Iterable[Token]) -> Iterator[str]:

@@ -6,14 +6,17 @@ from pkgutil import resolve_name
 from typing import TYPE_CHECKING
 
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from gateway.channels import Host, Interface
 from gateway.channels.requests import parse_json, read_body
+from gateway.channels.uploads import receive
 from interfaces.chatkit import parse
-from interfaces.chatkit.parse import Person
+from interfaces.chatkit.parse import UPLOADS, Person
 from interfaces.chatkit.present import ChatKitPresenter
 from oauth import SettingError
 from toolkits import Message
@@ -27,6 +30,8 @@ Authenticate = Callable[[Request], Awaitable[Person | None]]
 # https://openai.github.io/chatkit-python/api/chatkit/types/
 SUPPORTED = frozenset(
     {
+        "attachments.create",
+        "attachments.delete",
         "items.list",
         "threads.add_user_message",
         "threads.create",
@@ -73,21 +78,26 @@ class ChatKit(Interface):
         self.presenter = ChatKitPresenter()
 
     def routes(self) -> Sequence[BaseRoute]:
-        return [Route(self.address, self._receive, methods=["POST"])]
+        # ChatKit uploads from a page of its own site, without a session: the address is signed.
+        cors = [Middleware(CORSMiddleware, allow_origins=["*"], allow_methods=["PUT"], allow_headers=["*"])]
+        return [
+            Route(self.address, self._receive, methods=["POST"]),
+            Route(f"{self.address}{UPLOADS}/{{token}}", self._upload, methods=["PUT", "OPTIONS"], middleware=cors),
+        ]
 
     async def start(self, host: Host) -> None:
         from interfaces.chatkit.server import GatewayChatKitServer
 
         await super().start(host)
         self.presenter.host = host
-        self._server = GatewayChatKitServer(host)
+        self._server = GatewayChatKitServer(host, self.address)
 
     async def stop(self) -> None:
         await super().stop()
         self.presenter.host = self._server = None
 
     async def parse(self, payload: str) -> Message | None:
-        return parse.to_message(payload)
+        return parse.to_message(payload, lambda: self.host)
 
     async def _receive(self, request: Request) -> Response:
         # A page of another site cannot send JSON here, whatever cookies its visitor has.
@@ -106,7 +116,15 @@ class ChatKit(Interface):
         if kind not in SUPPORTED:
             raise HTTPException(400, f"The request {kind[:40]} is not supported here.")
         parse.check_params(fields.get("params"))
-        return await self._server.answer(body.encode(), person)
+        base_url = self.host.base_url or str(request.base_url).rstrip("/")
+        return await self._server.answer(body.encode(), person, base_url)
+
+    async def _upload(self, request: Request) -> Response:
+        file = await self.host.stored_files.load_reserved(request.path_params["token"])
+        if file is None:
+            raise HTTPException(404)
+        await receive(request, file, self.host.most_upload_bytes)
+        return Response(status_code=204)
 
 
 def _resolved(name: str) -> Authenticate:

@@ -1,16 +1,19 @@
 """Read what a person writes in ChatKit, and how it is stored: https://openai.github.io/chatkit-python/"""
 
 import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from starlette.exceptions import HTTPException
 
-from gateway.channels import Event, check_id
+from gateway.channels import Event, Host, StoredFile, check_id
 from gateway.channels.commands import command_in
+from gateway.channels.uploads import described, to_attachments
 from oauth import Identity
 from toolkits import Conversation, Message
 
 CHANNEL = "chatkit"
+UPLOADS = "/uploads"  # where files are sent, below the address of the channel
 MOST_LISTED = 1000  # threads or items in one page
 LONGEST_TITLE = 500  # characters
 
@@ -65,7 +68,7 @@ def conversation_of(person: Person, thread_id: str) -> Conversation:
     return Conversation(CHANNEL, person.tenant, thread_id, shared=False)
 
 
-def to_event(person: Person, thread_id: str, message_id: str, text: str) -> Event:
+def to_event(person: Person, thread_id: str, message_id: str, text: str, files: Sequence[StoredFile] = ()) -> Event:
     """Return a message in a thread as an event."""
     fields = {
         "id": message_id,
@@ -74,13 +77,18 @@ def to_event(person: Person, thread_id: str, message_id: str, text: str) -> Even
         "user_id": person.user_id,
         "name": person.name,
         "text": text,
+        "files": described(files),
     }
     payload = json.dumps(fields, ensure_ascii=False)
     return Event(f"{thread_id}/{message_id}", conversation_of(person, thread_id), payload)
 
 
-def to_message(payload: str) -> Message:
-    """Return a stored message in channel-neutral form."""
+def to_message(payload: str, host: Callable[[], Host]) -> Message:
+    """Return a stored message in channel-neutral form.
+
+    Args:
+        host: returns the gateway, when a file of the message is read.
+    """
     fields = json.loads(payload)
     person, text = Person(fields["user_id"], fields["name"], fields["tenant"]), fields["text"].strip()
     command, argument = command_in(text)
@@ -90,7 +98,13 @@ def to_message(payload: str) -> Message:
         sender=person.identity,
         sender_name=person.name or person.user_id,
         conversation=conversation_of(person, fields["thread_id"]),
+        attachments=to_attachments(fields.get("files", ()), host, person.identity),
         command=command,
         argument=argument,
         raw=payload,
     )
+
+
+def file_ids(payload: str) -> list[str]:
+    """Return the ids of the files that a stored message names."""
+    return [fields["id"] for fields in json.loads(payload).get("files", ())]

@@ -1,9 +1,10 @@
 """Publish what happens in a turn to the processes that have a stream open."""
 
 import json
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
 
-from gateway.channels import Delivery, Host, Presenter, SignIn
+from gateway.channels import Delivery, Host, Presenter, SignIn, StoredFile
 from gateway.runs.events import PhaseEnded, PhaseStarted, TextDelta, ToolEnded, ToolStarted, TurnEvent
 from interfaces.chatkit.format import to_markdown
 from toolkits import Conversation, Message
@@ -44,6 +45,20 @@ class ChatKitPresenter(Presenter):
         return [to_markdown(markdown)]
 
     async def send_text(self, conversation: Conversation, text: str, reply_to: str, *, key: str) -> None:
+        await self._publish(conversation, TRANSCRIPT_CHANGED)
+
+    def check_file(self, file: StoredFile) -> None:
+        """Accept every file: the thread has a link to it."""
+
+    def grouped(self, files: Sequence[StoredFile]) -> list[Sequence[StoredFile]]:
+        return [files]
+
+    def longest_caption(self, files: Sequence[StoredFile]) -> int:
+        return sys.maxsize  # text and links are one item of the thread
+
+    async def send_files(
+        self, conversation: Conversation, files: Sequence[StoredFile], caption: str, reply_to: str, *, key: str
+    ) -> None:
         await self._publish(conversation, TRANSCRIPT_CHANGED)
 
     async def was_sent(self, delivery: Delivery) -> bool | None:

@@ -4,7 +4,6 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import ExitStack
 from typing import Any
 from uuid import uuid4
 
@@ -32,9 +31,12 @@ from gateway.channels import EventNotAcceptedError, Host, MalformedEventError, T
 from gateway.channels.sentences import SIGN_IN_TERMS, sign_in_button, sign_in_request
 from gateway.logs import describe
 from interfaces.chatkit import parse
+from interfaces.chatkit.attachments import Uploads, load_uploaded, to_attachment
+from interfaces.chatkit.format import escape
 from interfaces.chatkit.live import LiveItems
 from interfaces.chatkit.parse import Person
 from interfaces.chatkit.present import TRANSCRIPT_CHANGED, decoded
+from interfaces.chatkit.state import RequestState
 
 POLL_INTERVAL = 1.0  # seconds between two looks at the transcript: what is published may be lost
 LONGEST_STREAM = 600.0  # seconds
@@ -59,17 +61,6 @@ def _is_fault(record: logging.LogRecord) -> bool:
 
 
 logging.getLogger("chatkit").addFilter(_is_fault)  # it logs every error that it raises
-
-
-class RequestState:
-    """The state of one request while it is answered: what ChatKit calls its context."""
-
-    def __init__(self, person: Person) -> None:
-        self.person = person
-        self.updates: asyncio.Queue[str | None] | None = None
-        self.known: set[str] = set()  # the ids of the transcript's entries that the page has
-        self.stack = ExitStack()  # holds the subscription to updates
-        self.new_thread = ""  # the id of the thread that it begins
 
 
 class TranscriptStore(Store[RequestState]):
@@ -130,7 +121,7 @@ class TranscriptStore(Store[RequestState]):
 
     async def add_thread_item(self, thread_id: str, item: ThreadItem, context: RequestState) -> None:
         if isinstance(item, UserMessageItem):
-            await self.submit(thread_id, item.id, _text(item), context)
+            await self.submit(thread_id, item.id, item, context)
 
     async def load_item(self, thread_id: str, item_id: str, context: RequestState) -> ThreadItem:
         await self.load_thread(thread_id, context)
@@ -146,27 +137,31 @@ class TranscriptStore(Store[RequestState]):
         return  # what was said stays: a retry is a new message
 
     async def save_attachment(self, attachment: Attachment, context: RequestState) -> None:
-        raise NotFoundError("attachments are not taken")
+        return  # its file is stored already
 
     async def load_attachment(self, attachment_id: str, context: RequestState) -> Attachment:
-        raise NotFoundError("attachments are not taken")
+        return to_attachment(await load_uploaded(self._host.stored_files, attachment_id, context), context)
 
     async def delete_attachment(self, attachment_id: str, context: RequestState) -> None:
-        raise NotFoundError("attachments are not taken")
+        return  # its file is removed already
 
-    async def submit(self, thread_id: str, message_id: str, text: str, context: RequestState) -> None:
+    async def submit(self, thread_id: str, message_id: str, item: UserMessageItem, context: RequestState) -> None:
         """Commit a message to the inbox, after subscribing to the updates of its thread.
 
         Raises:
             EventNotAcceptedError: if it could not be committed.
+            NotFoundError: if a file of it is not there any more.
         """
+        text = _text(item)
+        files = [await load_uploaded(self._host.stored_files, each.id, context) for each in item.attachments]
         conversation = parse.conversation_of(context.person, thread_id)
         thread = await self.load_thread(thread_id, context)
         if thread.title is None:
-            await self._host.threads.rename(context.person.identity, thread_id, _shortened(text))
+            title = text or ", ".join(file.name for file in files)
+            await self._host.threads.rename(context.person.identity, thread_id, _shortened(title))
         context.known = {entry.id for entry in await self._host.transcript(conversation)}
         context.updates = context.stack.enter_context(await self._host.subscribe(conversation))
-        await self._host.accept(parse.to_event(context.person, thread_id, message_id, text))
+        await self._host.accept(parse.to_event(context.person, thread_id, message_id, text, files))
 
     async def items(self, thread_id: str, context: RequestState) -> list[ThreadItem]:
         """Return the items of a thread, oldest first."""
@@ -179,15 +174,19 @@ class TranscriptStore(Store[RequestState]):
         A request to sign in gets a new link whenever it is read, as long as nothing follows it.
         """
         if entry.payload is not None:
-            message = parse.to_message(entry.payload)
+            message, files = parse.to_message(entry.payload, lambda: self._host), self._host.stored_files
+            uploaded = [await files.load_own(each, context.person.identity) for each in parse.file_ids(entry.payload)]
             return UserMessageItem(
                 id=message.id,
                 thread_id=thread_id,
                 created_at=entry.at,
                 content=[UserMessageTextContent(text=message.text)],
+                attachments=[to_attachment(file, context) for file in uploaded if file is not None],
                 inference_options=InferenceOptions(),
             )
-        text = entry.text or ASKED_TO_SIGN_IN
+        text = ASKED_TO_SIGN_IN if entry.provider is not None else entry.text or ""
+        links = [f"[{escape(file.name)}]({context.base_url}{file.path})" for file in entry.files]
+        text = "\n\n".join(filter(None, [text, *links]))
         if entry.provider is not None and is_last:
             person, name = context.person, self._host.provider_label(entry.provider)
             link = await self._host.sign_in_link(person.identity, person.name or person.user_id, entry.provider)
@@ -201,8 +200,8 @@ class GatewayChatKitServer(ChatKitServer[RequestState]):
 
     store: TranscriptStore
 
-    def __init__(self, host: Host) -> None:
-        super().__init__(TranscriptStore(host))
+    def __init__(self, host: Host, address: str) -> None:
+        super().__init__(TranscriptStore(host), Uploads(host.stored_files, address))
         self._host = host
 
     def get_stream_options(self, thread: ThreadMetadata, context: RequestState) -> StreamOptions:
@@ -211,14 +210,17 @@ class GatewayChatKitServer(ChatKitServer[RequestState]):
     async def handle_stream_cancelled(self, thread: ThreadMetadata, pending_items: Any, context: RequestState) -> None:
         return  # a person who left finds the answer in the thread
 
-    async def answer(self, body: bytes, person: Person) -> Response:
+    async def answer(self, body: bytes, person: Person, base_url: str) -> Response:
         """Answer one request.
+
+        Args:
+            base_url: see `RequestState`.
 
         Raises:
             HTTPException: 400 if it is malformed, 404 if it is about something that the person does not have.
             EventNotAcceptedError: if a message could not be committed.
         """
-        state = RequestState(person)
+        state = RequestState(person, base_url)
         try:
             result = await self.process(body, state)
             if isinstance(result, NonStreamingResult):
@@ -244,11 +246,12 @@ class GatewayChatKitServer(ChatKitServer[RequestState]):
         """
         if context.updates is None and input_user_message is not None:  # a retry
             message_id = self.store.generate_item_id("message", thread, context)
-            await self.store.submit(thread.id, message_id, _text(input_user_message), context)
+            await self.store.submit(thread.id, message_id, input_user_message, context)
         # ChatKit tells the page what changes in a new thread from here on.
         thread.allowed_image_domains = NO_IMAGES
         if thread.title is None and input_user_message is not None:
-            thread.title = _shortened(_text(input_user_message))
+            names = ", ".join(each.name for each in input_user_message.attachments)
+            thread.title = _shortened(_text(input_user_message) or names)
         live, until = LiveItems(thread.id), time.monotonic() + LONGEST_STREAM
         is_busy = True
         while is_busy and time.monotonic() < until:

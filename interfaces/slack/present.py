@@ -1,18 +1,19 @@
 """Deliver answers as messages: https://docs.slack.dev/reference/methods/chat.postMessage"""
 
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
 from slack_sdk.web.async_client import AsyncWebClient
 
-from gateway.channels import Delivery, DeliveryAmbiguousError, DeliveryError, LiveView, Presenter, SignIn
+from gateway.channels import Delivery, DeliveryAmbiguousError, DeliveryError, LiveView, Presenter, SignIn, StoredFile
 from gateway.channels.sentences import SIGN_IN_TERMS, answer_held, answered_in, sign_in_button, sign_in_request
 from gateway.logs import describe
 from interfaces.slack.errors import slack_errors
-from interfaces.slack.format import MrkdwnRenderer, escape, link
+from interfaces.slack.format import LIMIT, MrkdwnRenderer, escape, link
 from interfaces.slack.live import SlackLiveView
+from interfaces.slack.uploads import upload
 from interfaces.slack.workspaces import Workspaces
 from oauth import Identity
 from toolkits import Conversation, Message
@@ -23,6 +24,7 @@ CLOCK_SKEW = timedelta(minutes=1)  # between Slack and us, at the most
 # Messages that are looked through. Apps outside the Marketplace get no more, and once a minute.
 # https://docs.slack.dev/apis/web-api/rate-limits
 MOST_FOUND = 15
+MOST_FILES = 10  # of one message: https://slack.com/help/articles/201330736-Add-files-to-Slack
 
 ANSWERED = answered_in("a direct message")
 ANSWER_HELD = answer_held("Write to me in a direct message, and I will send it there.")
@@ -81,8 +83,51 @@ class SlackPresenter(Presenter):
         channel, _, thread = conversation.id.partition("/")
         return await self._post(conversation.tenant, channel, thread, text, key)
 
+    def check_file(self, file: StoredFile) -> None:
+        """Accept every file: Slack takes up to a gigabyte of any type. https://docs.slack.dev/messaging/working-with-files"""
+
+    def grouped(self, files: Sequence[StoredFile]) -> list[Sequence[StoredFile]]:
+        return [files[start : start + MOST_FILES] for start in range(0, len(files), MOST_FILES)]
+
+    def longest_caption(self, files: Sequence[StoredFile]) -> int:
+        return LIMIT
+
+    async def send_files(
+        self, conversation: Conversation, files: Sequence[StoredFile], caption: str, reply_to: str, *, key: str
+    ) -> None:
+        channel, _, thread = conversation.id.partition("/")
+        await self._share(conversation.tenant, channel, thread, files, caption)
+
+    async def send_private_files(
+        self,
+        identity: Identity,
+        conversation: Conversation,
+        files: Sequence[StoredFile],
+        caption: str,
+        *,
+        first: bool,
+        key: str,
+    ) -> None:
+        caption = _heading(conversation, first=first) + caption
+        await self._share(conversation.tenant, identity.user_id, "", files, caption)
+
+    async def _share(self, tenant: str, channel: str, thread: str, files: Sequence[StoredFile], comment: str) -> None:
+        """Upload files and share them as one message."""
+        client = await self._workspaces.client(tenant)
+        channel = await _resolved(client, channel)
+        uploaded: list[dict[str, str | None]] = [
+            {"id": await upload(client, file), "title": file.name} for file in files
+        ]
+        with slack_errors():
+            await client.files_completeUploadExternal(
+                files=uploaded, channel_id=channel, thread_ts=thread or None, initial_comment=comment or None
+            )
+
     async def was_sent(self, delivery: Delivery) -> bool | None:
-        """Look for a message with the key in its metadata: https://docs.slack.dev/messaging/message-metadata"""
+        """Look for a message with the key in its metadata: https://docs.slack.dev/messaging/message-metadata
+
+        A message with files has no metadata, and is known by their names and sizes.
+        """
         tenant, (channel, _, thread) = delivery.conversation.tenant, delivery.conversation.id.partition("/")
         if delivery.identity is not None:
             channel, thread = delivery.identity.user_id, ""
@@ -96,7 +141,8 @@ class SlackPresenter(Presenter):
             else:
                 found = await client.conversations_history(channel=channel, **options)
         messages: list[Any] = found["messages"]
-        if any(_key_of(message) == delivery.key for message in messages):
+        sent = sorted((file.name, file.size) for file in delivery.files)
+        if any((_files_of(message) == sent) if sent else (_key_of(message) == delivery.key) for message in messages):
             return True
         return None if found.get("has_more") else False
 
@@ -105,9 +151,8 @@ class SlackPresenter(Presenter):
     ) -> str | None:
         # chat.postEphemeral does not do: its messages are not kept, and may not arrive:
         # https://docs.slack.dev/reference/methods/chat.postEphemeral
-        channel, _, _ = conversation.id.partition("/")
-        heading = f"You asked in <#{channel}>:\n" if first else ""
-        return await self._post(conversation.tenant, identity.user_id, "", heading + text, key)
+        text = _heading(conversation, first=first) + text
+        return await self._post(conversation.tenant, identity.user_id, "", text, key)
 
     async def send_private_note(
         self, identity: Identity, conversation: Conversation, reply_to: str, *, reached: bool
@@ -161,6 +206,17 @@ async def _resolved(client: AsyncWebClient, channel: str) -> str:
             return str((await client.conversations_open(users=channel))["channel"]["id"])
     except DeliveryAmbiguousError as error:  # this call sends nothing
         raise ConnectionError(f"the direct conversation was not opened: {error}") from error
+
+
+def _heading(conversation: Conversation, *, first: bool) -> str:
+    """Return what the first part of a private answer begins with."""
+    return f"You asked in <#{conversation.id.partition('/')[0]}>:\n" if first else ""
+
+
+def _files_of(message: Mapping[str, Any]) -> list[tuple[str, int]]:
+    """Return the names and sizes of the files that a bot shared by a message."""
+    files = message.get("files", ()) if message.get("bot_id") else ()
+    return sorted((file.get("name", ""), file.get("size", 0)) for file in files)
 
 
 def _key_of(message: Mapping[str, Any]) -> str | None:

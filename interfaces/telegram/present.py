@@ -1,17 +1,19 @@
 """Send answers as messages: https://core.telegram.org/bots/api#sendmessage"""
 
+from collections.abc import Sequence
 from typing import Any
 
 from telegram import Bot, InlineKeyboardButton, InlineKeyboardMarkup, LinkPreviewOptions, ReplyParameters
 from telegram.constants import ParseMode
 from telegram.error import BadRequest, ChatMigrated
 
-from gateway.channels import LiveView, Presenter, SignIn
+from gateway.channels import LiveView, Presenter, SignIn, StoredFile
 from gateway.channels.presenter import HELD_ANSWER
 from gateway.channels.sentences import SIGN_IN_TERMS, answer_held, answered_in, sign_in_button, sign_in_request
 from interfaces.telegram.errors import telegram_errors
 from interfaces.telegram.format import HtmlRenderer
 from interfaces.telegram.live import TelegramLiveView
+from interfaces.telegram.uploads import LONGEST_CAPTION, check_file, grouped, send_files
 from oauth import Identity
 from toolkits import Conversation, Message
 
@@ -39,6 +41,32 @@ class TelegramPresenter(Presenter):
     ) -> None:
         # The id of a private chat is that of its person: https://core.telegram.org/bots/api#chat
         await self._call(int(identity.user_id), text)
+
+    def check_file(self, file: StoredFile) -> None:
+        check_file(file)
+
+    def grouped(self, files: Sequence[StoredFile]) -> list[Sequence[StoredFile]]:
+        return grouped(files)
+
+    def longest_caption(self, files: Sequence[StoredFile]) -> int:
+        return LONGEST_CAPTION
+
+    async def send_files(
+        self, conversation: Conversation, files: Sequence[StoredFile], caption: str, reply_to: str, *, key: str
+    ) -> None:
+        await self._send(conversation, caption, reply_to, files=files)
+
+    async def send_private_files(
+        self,
+        identity: Identity,
+        conversation: Conversation,
+        files: Sequence[StoredFile],
+        caption: str,
+        *,
+        first: bool,
+        key: str,
+    ) -> None:
+        await self._call(int(identity.user_id), caption, files=files)
 
     async def send_private_note(
         self, identity: Identity, conversation: Conversation, reply_to: str, *, reached: bool
@@ -96,7 +124,10 @@ class TelegramPresenter(Presenter):
                 # The topic was deleted. Whoever could read it can read the whole group.
                 await self._send_message(chat_id, text, **{**options, "message_thread_id": None})
 
-    async def _send_message(self, chat_id: int, text: str, **options: Any) -> None:
+    async def _send_message(self, chat_id: int, text: str, *, files: Sequence[StoredFile] = (), **options: Any) -> None:
+        if files:
+            await send_files(self._bot, files, chat_id, text, **options)
+            return
         await self._bot.send_message(
             chat_id=chat_id,
             text=text,

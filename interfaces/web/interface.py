@@ -20,11 +20,12 @@ from starlette.staticfiles import StaticFiles
 
 from gateway.channels import Interface, TranscriptEntry
 from gateway.channels.requests import parse_json, read_body
+from gateway.channels.uploads import receive
 from interfaces.web import parse
 from interfaces.web.loopback import LoopbackOnly
 from interfaces.web.present import WebPresenter
 from oauth import SettingError
-from toolkits import Message
+from toolkits import Message, safe_name
 
 COOKIE = "understudy_person"
 STATIC = Path(str(files("interfaces.web"))) / "static"
@@ -62,6 +63,7 @@ class Web(Interface):
             Route("/transcript", self._transcript, methods=["GET"]),
             Route("/updates", self._updates, methods=["GET"]),
             Route("/messages", self._receive, methods=["POST"]),
+            Route("/files", self._upload, methods=["POST"]),
             Route("/sign-in/{provider}", self._sign_in, methods=["GET"]),
         ]
         return [
@@ -75,7 +77,7 @@ class Web(Interface):
         await super().stop()
 
     async def parse(self, payload: str) -> Message | None:
-        return parse.to_message(payload, self._people)
+        return parse.to_message(payload, self._people, lambda: self.host)
 
     async def _index(self, _: Request) -> Response:
         links = "".join(
@@ -118,8 +120,21 @@ class Web(Interface):
             submission = parse.Submission.model_validate(fields)
         except ValidationError:
             raise HTTPException(422) from None
-        await host.accept(parse.to_event(person, submission))
+        files = [await host.stored_files.load_own(each, parse.identity_of(person)) for each in submission.files]
+        found = [file for file in files if file is not None]
+        if len(found) < len(files) or not (submission.text.strip() or found):
+            raise HTTPException(422)
+        await host.accept(parse.to_event(person, submission, found))
         return Response(status_code=202)
+
+    async def _upload(self, request: Request) -> Response:
+        """Store a file, whose name is in the query, and return its id."""
+        person, host = self._person(request), self.host
+        name, media_type = safe_name(request.query_params.get("name", "")), request.headers.get("content-type", "")
+        media_type = media_type.partition(";")[0].strip().lower()
+        file = await host.stored_files.reserve(name, media_type, parse.identity_of(person))
+        file = await receive(request, file, host.most_upload_bytes)
+        return JSONResponse({"id": file.id}, status_code=201, headers=HEADERS)
 
     async def _sign_in(self, request: Request) -> Response:
         person, host = self._person(request), self.host
@@ -147,6 +162,10 @@ class Web(Interface):
     def _entry(self, entry: TranscriptEntry) -> dict[str, Any]:
         """Return an entry of the transcript as `static/chat.js` reads it."""
         if entry.payload is not None:
-            return {"id": entry.id, "from": "person", "text": parse.to_message(entry.payload, self._people).text}
+            message = parse.to_message(entry.payload, self._people, lambda: self.host)
+            names = [each.title for each in message.attachments]
+            return {"id": entry.id, "from": "person", "text": message.text, "files": names}
         label = self.host.provider_label(entry.provider) if entry.provider is not None else None
-        return {"id": entry.id, "from": "agent", "html": entry.text, "signIn": entry.provider, "label": label}
+        files = [{"name": file.name, "type": file.media_type, "address": file.path} for file in entry.files]
+        agent = {"id": entry.id, "from": "agent", "html": entry.text, "files": files}
+        return {**agent, "signIn": entry.provider, "label": label}

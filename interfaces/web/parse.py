@@ -1,23 +1,31 @@
 """Read what the page posts."""
 
 import json
+from collections.abc import Callable, Sequence
 
 from pydantic import BaseModel, Field
 
-from gateway.channels import Event
+from gateway.channels import Event, Host, StoredFile
 from gateway.channels.commands import command_in
+from gateway.channels.uploads import described, to_attachments
 from oauth import Identity
 from toolkits import Conversation, Message
 
 CHANNEL = "web"
 TENANT = "dev"
+MOST_FILES = 10  # of one message
 
 
 class Submission(BaseModel):
-    """A message that the page posts. Its id is the page's own, so that a message that is posted again is one."""
+    """A message that the page posts. Its id is the page's own, so that a message that is posted again is one.
+
+    Args:
+        files: the ids of files that the person uploaded.
+    """
 
     id: str = Field(min_length=1, max_length=64)
-    text: str = Field(min_length=1, max_length=20_000)
+    text: str = Field(max_length=20_000)
+    files: list[str] = Field(default=[], max_length=MOST_FILES)
 
 
 def identity_of(person: str) -> Identity:
@@ -30,14 +38,24 @@ def conversation_of(person: str) -> Conversation:
     return Conversation(CHANNEL, TENANT, person, shared=False)
 
 
-def to_event(person: str, submission: Submission) -> Event:
-    """Return a message of a person as an event."""
-    payload = json.dumps({"person": person, **submission.model_dump()}, ensure_ascii=False)
+def to_event(person: str, submission: Submission, files: Sequence[StoredFile]) -> Event:
+    """Return a message of a person as an event.
+
+    Args:
+        files: those that the submission names.
+    """
+    fields = {"person": person, **submission.model_dump(), "files": described(files)}
+    payload = json.dumps(fields, ensure_ascii=False)
     return Event(f"{person}/{submission.id}", conversation_of(person), payload)
 
 
-def to_message(payload: str, names: dict[str, str]) -> Message:
-    """Return a stored message in channel-neutral form, with the names by which people are shown."""
+def to_message(payload: str, names: dict[str, str], host: Callable[[], Host]) -> Message:
+    """Return a stored message in channel-neutral form.
+
+    Args:
+        names: by which people are shown.
+        host: returns the gateway, when a file of the message is read.
+    """
     fields = json.loads(payload)
     person, text = fields["person"], fields["text"].strip()
     command, argument = command_in(text)
@@ -47,6 +65,7 @@ def to_message(payload: str, names: dict[str, str]) -> Message:
         sender=identity_of(person),
         sender_name=names.get(person, person),
         conversation=conversation_of(person),
+        attachments=to_attachments(fields.get("files", ()), host, identity_of(person)),
         command=command,
         argument=argument,
         raw=payload,

@@ -1,8 +1,9 @@
 """Tell the windows of the web chat what happens."""
 
-from collections.abc import AsyncIterator
+import sys
+from collections.abc import AsyncIterator, Sequence
 
-from gateway.channels import Delivery, Presenter, SignIn
+from gateway.channels import Delivery, Presenter, SignIn, StoredFile
 from gateway.pubsub.pubsub import Listeners
 from gateway.runs.events import TurnEvent
 from interfaces.web.format import to_html
@@ -26,6 +27,20 @@ class WebPresenter(Presenter):
         return [to_html(markdown)]
 
     async def send_text(self, conversation: Conversation, text: str, reply_to: str, *, key: str) -> None:
+        self._windows.tell(conversation.id, {"type": "changed"})
+
+    def check_file(self, file: StoredFile) -> None:
+        """Accept every file: a window offers it for download."""
+
+    def grouped(self, files: Sequence[StoredFile]) -> list[Sequence[StoredFile]]:
+        return [files]
+
+    def longest_caption(self, files: Sequence[StoredFile]) -> int:
+        return sys.maxsize  # text and files are one entry of the transcript
+
+    async def send_files(
+        self, conversation: Conversation, files: Sequence[StoredFile], caption: str, reply_to: str, *, key: str
+    ) -> None:
         self._windows.tell(conversation.id, {"type": "changed"})
 
     async def was_sent(self, delivery: Delivery) -> bool | None:

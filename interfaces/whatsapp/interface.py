@@ -93,7 +93,7 @@ class WhatsApp(Interface):
                 "UNDERSTUDY_BASE_URL is not set. Twilio signs the address that it calls: set it to the public address "
                 "of this gateway, like https://bot.example.com."
             )
-        self._media.fetcher = host.files
+        self._media.fetcher, self.presenter.base_url = host.files, host.base_url
         self._http = PausingHttpClient()
         client = Client(
             self._settings.account_sid, self._settings.auth_token.get_secret_value(), http_client=self._http

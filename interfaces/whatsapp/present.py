@@ -1,13 +1,15 @@
 """Send answers as messages: https://www.twilio.com/docs/messaging/api/message-resource"""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from typing import Any
 
 from twilio.rest import Client
 
-from gateway.channels import Delivery, LiveView, Presenter, SignIn
+from gateway.channels import Delivery, DeliveryRefusedError, LiveView, Presenter, SignIn, StoredFile
+from gateway.channels.presenter import MARK_LENGTH
 from gateway.channels.sentences import SIGN_IN_TERMS, sign_in_request
 from interfaces.whatsapp.errors import twilio_errors
 from interfaces.whatsapp.format import WhatsAppRenderer
@@ -19,6 +21,30 @@ CALL_TIMEOUT = 15.0  # seconds for one call of the REST API
 CLOCK_SKEW = timedelta(minutes=1)  # between Twilio and us, at the most
 FAILED = frozenset({"canceled", "failed", "undelivered"})
 MOST_FOUND = 20  # messages that are looked through for one that may have been sent
+MOST_MB = 16  # of a file
+MOST_IMAGE_MB = 5
+LONGEST_CAPTION = 1024 - MARK_LENGTH  # characters
+WITH_CAPTION = ("image/", "video/")  # the media types of files that may have one
+
+# image/webp is for stickers alone.
+TAKEN_TYPES = frozenset(
+    {
+        "image/jpeg",
+        "image/png",
+        "audio/ogg",
+        "audio/amr",
+        "audio/3gpp",
+        "audio/aac",
+        "audio/mpeg",
+        "video/mp4",
+        "application/pdf",
+        "application/msword",
+        "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+        "application/vnd.openxmlformats-officedocument.presentationml.presentation",
+        "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+        "text/vcard",
+    }
+)
 
 
 class WhatsAppPresenter(Presenter):
@@ -26,6 +52,7 @@ class WhatsAppPresenter(Presenter):
 
     Attributes:
         client: of the REST API, while the channel runs.
+        base_url: the public address of the gateway, without a slash at the end.
     """
 
     # https://www.twilio.com/docs/whatsapp/key-concepts#the-24-hour-window
@@ -34,17 +61,36 @@ class WhatsAppPresenter(Presenter):
     def __init__(self) -> None:
         self._renderer = WhatsAppRenderer()
         self.client: Client | None = None
+        self.base_url = ""
 
     def parts(self, markdown: str) -> list[str]:
         return self._renderer.render(markdown)
 
     async def send_text(self, conversation: Conversation, text: str, reply_to: str, *, key: str) -> None:
-        async with self._client() as client:
-            created = await client.messages.create_async(
-                from_=PREFIX + conversation.tenant, to=PREFIX + conversation.id, body=text
+        await self._create(conversation, body=text)
+
+    def check_file(self, file: StoredFile) -> None:
+        """https://www.twilio.com/docs/whatsapp/guidance-whatsapp-media-messages"""
+        if file.media_type not in TAKEN_TYPES:
+            raise DeliveryRefusedError(
+                "WhatsApp takes pictures (JPEG, PNG), sound (OGG, AMR, 3GP, AAC, MP3), video (MP4), PDF, Word, "
+                "PowerPoint and Excel files, and contacts (VCF)."
             )
-            if not created.sid:  # an empty body is no error to the library
-                raise ValueError("no message in the answer")
+        most = MOST_IMAGE_MB if file.media_type.startswith("image/") else MOST_MB
+        if file.size > most * 2**20:
+            raise DeliveryRefusedError(f"WhatsApp takes pictures of up to {MOST_IMAGE_MB} MB, and else {MOST_MB} MB.")
+
+    def longest_caption(self, files: Sequence[StoredFile]) -> int:
+        return LONGEST_CAPTION if files[0].media_type.startswith(WITH_CAPTION) else 0
+
+    async def send_files(
+        self, conversation: Conversation, files: Sequence[StoredFile], caption: str, reply_to: str, *, key: str
+    ) -> None:
+        """Send a file, which Twilio fetches from its address at the gateway."""
+        (file,) = files
+        await self._create(
+            conversation, media_url=[self.base_url + file.path], **({"body": caption} if caption else {})
+        )
 
     def live_view(self, message: Message) -> LiveView | None:
         return TypingIndicator(self.client, message.id) if self.client is not None else None
@@ -59,16 +105,25 @@ class WhatsAppPresenter(Presenter):
             found = await client.messages.list_async(
                 from_=PREFIX + conversation.tenant, to=PREFIX + conversation.id, limit=MOST_FOUND
             )
-        texts = (delivery.text, self.mark_repeated(delivery.text))
-        return any(
-            message.body in texts
+        texts, media = (delivery.text, self.mark_repeated(delivery.text).strip()), str(len(delivery.files))
+        was_sent = any(
+            (message.body or "") in texts and str(message.num_media or 0) == media
             for message in found
             if message.status not in FAILED and (message.date_created is None or message.date_created >= since)
         )
+        return None if was_sent and not delivery.text else was_sent  # a file without a caption may be another one
 
     async def send_sign_in(self, sign_in: SignIn) -> None:
         text = f"{sign_in_request(sign_in.label)}:\n{await sign_in.link()}\n{SIGN_IN_TERMS}"
         await self.send_text(sign_in.conversation, text, sign_in.reply_to, key="")
+
+    async def _create(self, conversation: Conversation, **content: Any) -> None:
+        async with self._client() as client:
+            created = await client.messages.create_async(
+                from_=PREFIX + conversation.tenant, to=PREFIX + conversation.id, **content
+            )
+            if not created.sid:  # an empty body is no error to the library
+                raise ValueError("no message in the answer")
 
     @asynccontextmanager
     async def _client(self) -> AsyncIterator[Client]:

@@ -42,9 +42,9 @@ class DenialNotice:
             if row is None:
                 return
             if row.shared:
-                await outbox.add_private_texts(connection, row, identity, parts, "")
+                await outbox.add_private_parts(connection, row, identity, parts, "")
             else:
-                await outbox.add_texts(connection, row, parts, "")
+                await outbox.add_parts(connection, row, parts, "")
             committed = await self._stores.inbox.resume(connection, [row.conversation_id])
         committed()
 

@@ -3,6 +3,7 @@
 const messages = document.getElementById("messages");
 const form = document.getElementById("form");
 const text = document.getElementById("text");
+const files = document.getElementById("files");
 const state = document.getElementById("state");
 let writing = null; // the answer that is being written, not yet in the transcript
 
@@ -19,7 +20,7 @@ function add(className, content) {
 
 function show(entry) {
   if (entry.from === "person") {
-    add("message person-said", entry.text);
+    add("message person-said", [entry.text, ...entry.files].filter(Boolean).join("\n"));
     return;
   }
   const element = add("message agent-said", "");
@@ -33,7 +34,24 @@ function show(entry) {
     element.append(". If the page then shows a code, send it to me here, and I will answer.");
   } else {
     element.innerHTML = entry.html; // made by the server from markdown, in which HTML is text
+    entry.files.forEach((file) => element.append(download(file)));
   }
+}
+
+function download(file) {
+  const link = document.createElement("a");
+  link.className = "file";
+  link.href = file.address;
+  link.download = file.name;
+  if (/^image\/(png|jpeg|gif|webp)$/.test(file.type)) {
+    const image = document.createElement("img");
+    image.src = file.address;
+    image.alt = file.name;
+    link.append(image);
+  } else {
+    link.textContent = file.name;
+  }
+  return link;
 }
 
 // A server that was started anew signs anew: the page, asked for again, brings the cookie that it takes.
@@ -112,22 +130,36 @@ function listen() {
   };
 }
 
+// Returns the id of an uploaded file; null if it was not taken.
+async function upload(file) {
+  const options = { method: "POST", headers: { "Content-Type": file.type }, body: file };
+  const response = await request(`files?name=${encodeURIComponent(file.name)}`, options).catch(() => null);
+  return response?.ok ? (await response.json()).id : null;
+}
+
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
   const written = text.value.trim();
-  if (!written) {
+  const chosen = [...files.files];
+  if (!written && !chosen.length) {
     return;
   }
   text.value = "";
   writing = null;
-  add("message person-said", written);
-  const sent = await request("messages", {
+  add("message person-said", [written, ...chosen.map((file) => file.name)].filter(Boolean).join("\n"));
+  const uploaded = await Promise.all(chosen.map(upload));
+  const refused = chosen.filter((_, place) => uploaded[place] === null);
+  const sent = refused.length === 0 && await request("messages", {
     method: "POST",
     headers: { "Content-Type": "application/json" },
-    body: JSON.stringify({ id: crypto.randomUUID(), text: written }),
+    body: JSON.stringify({ id: crypto.randomUUID(), text: written, files: uploaded }),
   }).then((response) => response.ok, () => false);
-  if (!sent) {
-    add("tool", "That was not sent. Please try again.");
+  if (sent) {
+    files.value = "";
+  } else {
+    add("tool", refused.length
+      ? `${refused.map((file) => file.name).join(", ")} could not be uploaded: too large, or the connection broke.`
+      : "That was not sent. Please try again.");
     text.value = written;
   }
 });

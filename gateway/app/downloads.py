@@ -1,0 +1,47 @@
+"""Serve the files that agents send, at signed addresses that expire."""
+
+from collections.abc import Sequence
+from urllib.parse import quote
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import BaseRoute, Route
+
+from gateway.storage.files import ADDRESSES, FileStore
+
+# A file is what somebody else made: no browser runs anything in it.
+HEADERS = {
+    "Cache-Control": "private, no-store",
+    "Content-Security-Policy": "default-src 'none'; sandbox",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+class Downloads:
+    """Serves files to whoever has a signed address of one: WhatsApp's servers, and the browsers of web chats."""
+
+    def __init__(self, files: FileStore) -> None:
+        self._files = files
+
+    def routes(self) -> Sequence[BaseRoute]:
+        return [Route(f"{ADDRESSES}/{{token}}/{{name}}", self._send, methods=["GET"])]
+
+    async def _send(self, request: Request) -> Response:
+        """Send a file.
+
+        Raises:
+            HTTPException: 404 if the address is not signed, has expired, or the file is gone.
+        """
+        file = await self._files.load_addressed(request.path_params["token"])
+        if file is None:
+            raise HTTPException(404)
+        headers = {
+            **HEADERS,
+            "Content-Length": str(file.size),
+            "Content-Disposition": f"attachment; filename*=UTF-8''{quote(file.name, safe='')}",
+        }
+        if request.method == "HEAD":
+            return Response(headers=headers, media_type=file.media_type)
+        return StreamingResponse(file.chunks(), headers=headers, media_type=file.media_type)

@@ -1,0 +1,59 @@
+"""Files that people upload in ChatKit: https://openai.github.io/chatkit-python/guides/accept-rich-user-input/"""
+
+from chatkit.store import AttachmentStore, NotFoundError
+from chatkit.types import (
+    Attachment,
+    AttachmentCreateParams,
+    AttachmentUploadDescriptor,
+    FileAttachment,
+    ImageAttachment,
+)
+from pydantic import AnyUrl
+
+from gateway.channels import FileStore, StoredFile
+from interfaces.chatkit.parse import UPLOADS
+from interfaces.chatkit.state import RequestState
+from toolkits import safe_name
+
+
+class Uploads(AttachmentStore[RequestState]):
+    """Takes uploads in ChatKit's two phases: a file is named first, and then sent to a signed address.
+
+    Args:
+        files: keeps them.
+        address: of the channel, like `/chatkit`.
+    """
+
+    def __init__(self, files: FileStore, address: str) -> None:
+        self._files = files
+        self._address = address
+
+    async def create_attachment(self, input: AttachmentCreateParams, context: RequestState) -> Attachment:  # noqa: A002
+        name, media_type = safe_name(input.name), input.mime_type.partition(";")[0].strip().lower()
+        file = await self._files.reserve(name, media_type, context.person.identity)
+        address = AnyUrl(f"{context.base_url}{self._address}{UPLOADS}/{file.token}")
+        upload = AttachmentUploadDescriptor(url=address, method="PUT")
+        return to_attachment(file, context).model_copy(update={"upload_descriptor": upload})
+
+    async def delete_attachment(self, attachment_id: str, context: RequestState) -> None:
+        await self._files.remove_own(attachment_id, context.person.identity)
+
+
+def to_attachment(file: StoredFile, context: RequestState) -> Attachment:
+    """Return a file as ChatKit shows it. An image is shown from an address that works for an hour."""
+    if file.media_type.startswith("image/"):
+        preview = AnyUrl(context.base_url + file.path)
+        return ImageAttachment(id=file.id, name=file.name, mime_type=file.media_type, preview_url=preview)
+    return FileAttachment(id=file.id, name=file.name, mime_type=file.media_type)
+
+
+async def load_uploaded(files: FileStore, attachment_id: str, context: RequestState) -> StoredFile:
+    """Return a file that a person has uploaded.
+
+    Raises:
+        NotFoundError: if they have not.
+    """
+    file = await files.load_own(attachment_id, context.person.identity)
+    if file is None:
+        raise NotFoundError(f"there is no attachment {attachment_id!r}")
+    return file

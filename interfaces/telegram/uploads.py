@@ -1,0 +1,132 @@
+"""Send files to chats: https://core.telegram.org/bots/api#sending-files"""
+
+from collections.abc import Sequence
+from enum import StrEnum
+from itertools import groupby
+from typing import Any
+
+from telegram import (
+    Bot,
+    InputFile,
+    InputMediaAudio,
+    InputMediaDocument,
+    InputMediaPhoto,
+    InputMediaVideo,
+)
+from telegram.constants import ParseMode
+from telegram.error import BadRequest
+
+from gateway.channels import DeliveryRefusedError, StoredFile
+from gateway.channels.presenter import MARK_LENGTH
+
+MOST_BYTES = 50 * 10**6  # of all files of one message
+MOST_PHOTO_BYTES = 10 * 10**6
+MOST_FILES = 10  # of an album
+LONGEST_CAPTION = 1024 - MARK_LENGTH  # characters: https://core.telegram.org/bots/api#sendphoto
+READ_TIMEOUT = 30.0  # seconds in which Telegram looks at what it was sent
+
+NOT_A_PHOTO = ("PHOTO_INVALID_DIMENSIONS", "IMAGE_PROCESS_FAILED", "PHOTO_EXT_INVALID")
+
+
+class MediaKind(StrEnum):
+    PHOTO = "photo"
+    ANIMATION = "animation"
+    VIDEO = "video"
+    VOICE = "voice"
+    AUDIO = "audio"
+    DOCUMENT = "document"
+
+
+_KINDS = {
+    "image/jpeg": MediaKind.PHOTO,
+    "image/png": MediaKind.PHOTO,
+    "image/webp": MediaKind.PHOTO,
+    "image/gif": MediaKind.ANIMATION,
+    "video/mp4": MediaKind.VIDEO,
+    "audio/ogg": MediaKind.VOICE,
+    "audio/opus": MediaKind.VOICE,
+    "audio/mpeg": MediaKind.AUDIO,
+    "audio/mp4": MediaKind.AUDIO,
+    "audio/x-m4a": MediaKind.AUDIO,
+}
+
+# Which kinds make one album: https://core.telegram.org/bots/api#sendmediagroup
+_ALBUMS = {
+    MediaKind.PHOTO: "pictures",
+    MediaKind.VIDEO: "pictures",
+    MediaKind.AUDIO: "music",
+    MediaKind.DOCUMENT: "documents",
+}
+_INPUT_MEDIA: dict[MediaKind, Any] = {
+    MediaKind.PHOTO: InputMediaPhoto,
+    MediaKind.VIDEO: InputMediaVideo,
+    MediaKind.AUDIO: InputMediaAudio,
+    MediaKind.DOCUMENT: InputMediaDocument,
+}
+
+
+def check_file(file: StoredFile) -> None:
+    """Check that Telegram takes a file.
+
+    Raises:
+        DeliveryRefusedError: if it is too large.
+    """
+    if file.size > MOST_BYTES:
+        raise DeliveryRefusedError("Telegram takes files of up to 50 MB.")
+
+
+def kind_of(file: StoredFile) -> MediaKind:
+    """Return as what a file is shown. A photo that is too large for one is a document."""
+    kind = _KINDS.get(file.media_type, MediaKind.DOCUMENT)
+    return MediaKind.DOCUMENT if kind is MediaKind.PHOTO and file.size > MOST_PHOTO_BYTES else kind
+
+
+def grouped(files: Sequence[StoredFile]) -> list[Sequence[StoredFile]]:
+    """Return files as messages: neighbours that make an album are one."""
+    groups: list[Sequence[StoredFile]] = []
+    for album, neighbours in groupby(files, lambda file: _ALBUMS.get(kind_of(file))):
+        group: list[StoredFile] = []
+        for file in neighbours:
+            is_full = len(group) == MOST_FILES or sum(each.size for each in [*group, file]) > MOST_BYTES
+            if group and (album is None or is_full):
+                groups.append(group)
+                group = []
+            group.append(file)
+        groups.append(group)
+    return groups
+
+
+async def send_files(bot: Bot, files: Sequence[StoredFile], chat_id: int, caption: str, **options: Any) -> None:
+    """Send files of one group as one message. A picture that Telegram does not take as a photo is sent as a document.
+
+    Raises:
+        TelegramError: if Telegram does not take them.
+    """
+    contents = [await file.read() for file in files]
+    options |= {"caption": caption or None, "parse_mode": ParseMode.HTML, "read_timeout": READ_TIMEOUT}
+    try:
+        await _send(bot, [kind_of(file) for file in files], files, contents, chat_id, options)
+    except BadRequest as error:
+        if not any(reason in error.message.upper() for reason in NOT_A_PHOTO):
+            raise
+        await _send(bot, [MediaKind.DOCUMENT] * len(files), files, contents, chat_id, options)
+
+
+async def _send(
+    bot: Bot,
+    kinds: Sequence[MediaKind],
+    files: Sequence[StoredFile],
+    contents: Sequence[bytes],
+    chat_id: int,
+    options: dict[str, Any],
+) -> None:
+    if len(files) > 1:
+        media = [
+            _INPUT_MEDIA[kind](content, filename=file.name)
+            for kind, file, content in zip(kinds, files, contents, strict=True)
+        ]
+        await bot.send_media_group(chat_id, media, **options)
+        return
+    (kind,), (file,), (content,) = kinds, files, contents
+    send = getattr(bot, f"send_{kind}")
+    await send(chat_id, InputFile(content, filename=file.name), **options)
