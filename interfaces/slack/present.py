@@ -141,8 +141,12 @@ class SlackPresenter(Presenter):
             else:
                 found = await client.conversations_history(channel=channel, **options)
         messages: list[Any] = found["messages"]
-        sent = sorted((file.name, file.size) for file in delivery.files)
-        if any((_files_of(message) == sent) if sent else (_key_of(message) == delivery.key) for message in messages):
+        if delivery.files:
+            sent, own = _named(delivery.files), await _own_user(client)
+            was_found = any(message.get("user") == own and _files_of(message) == sent for message in messages)
+        else:
+            was_found = any(_key_of(message) == delivery.key for message in messages)
+        if was_found:
             return True
         return None if found.get("has_more") else False
 
@@ -213,10 +217,20 @@ def _heading(conversation: Conversation, *, first: bool) -> str:
     return f"You asked in <#{conversation.id.partition('/')[0]}>:\n" if first else ""
 
 
+async def _own_user(client: AsyncWebClient) -> str:
+    """Return the bot's user id: https://docs.slack.dev/reference/methods/auth.test"""
+    with slack_errors():
+        return str((await client.auth_test())["user_id"])
+
+
+def _named(files: Sequence[StoredFile]) -> list[tuple[str, int]]:
+    """Return the names and sizes of files, by which Slack shows them again."""
+    return sorted((file.name, file.size) for file in files)
+
+
 def _files_of(message: Mapping[str, Any]) -> list[tuple[str, int]]:
-    """Return the names and sizes of the files that a bot shared by a message."""
-    files = message.get("files", ()) if message.get("bot_id") else ()
-    return sorted((file.get("name", ""), file.get("size", 0)) for file in files)
+    """Return the names and sizes of the files of a message."""
+    return sorted((file.get("name", ""), file.get("size", 0)) for file in message.get("files", ()))
 
 
 def _key_of(message: Mapping[str, Any]) -> str | None:

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from peers.emulate.control import Json
-from peers.telegram.chats import ApiError, Chats, bad_request, reply_markup
+from peers.telegram.chats import ApiError, bad_request, reply_markup
+from peers.telegram.media import Media
 from peers.telegram.updates import BOT, message_ids
 
 ACTIONS = {
@@ -30,7 +31,7 @@ _NO_GIFTS = dict.fromkeys(
 )
 
 
-class BotApi(Chats):
+class BotApi(Media):
     """The methods, by their names in Python's spelling. Each takes the decoded parameters of the call."""
 
     def get_me(self, params: Json) -> Json:
@@ -174,6 +175,6 @@ def find(name: str) -> Callable[[BotApi, Json], Any]:
         ApiError: there is no such method.
     """
     own = re.sub(r"(?<=[a-z])[A-Z]", lambda upper: f"_{upper[0].lower()}", name)
-    if not own.startswith("_") and own in vars(BotApi):
-        return vars(BotApi)[own]
+    if not own.startswith("_") and own in {**vars(Media), **vars(BotApi)}:
+        return getattr(BotApi, own)  # type: ignore[no-any-return]
     raise ApiError(404, "Not Found")

@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 from starlette.applications import Starlette
+from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -22,6 +23,7 @@ from peers.telegram.methods import BotApi, find
 from peers.telegram.updates import BOT_TOKEN
 
 #: parameters whose value in a form is JSON; the values of the others are text
+FILE_KINDS = ("photo", "animation", "video", "voice", "audio", "document")
 JSON_PARAMETERS = {
     "allowed_updates",
     "cache_time",
@@ -35,6 +37,7 @@ JSON_PARAMETERS = {
     "link_preview_options",
     "max_connections",
     "message_id",
+    "media",
     "message_thread_id",
     "protect_content",
     "reaction",
@@ -121,8 +124,18 @@ class TelegramServer(ThreadServer):
         return [message for message in found if message.get("from") == updates.BOT]
 
     def said(self, chat_id: int) -> list[str]:
-        """Return the texts of the bot's messages in a chat."""
-        return [message["text"] for message in self.messages(chat_id)]
+        """Return the texts of the bot's messages in a chat, and of files the captions."""
+        return [message.get("text", message.get("caption", "")) for message in self.messages(chat_id)]
+
+    def sent_files(self, chat_id: int) -> list[tuple[str, str, bytes]]:
+        """Return the files that the bot sent in a chat: the kind, the name and the content of each."""
+        found = []
+        for message in self.messages(chat_id):
+            kind = next((each for each in FILE_KINDS if each in message), None)
+            if kind is not None:
+                about = message[kind][-1] if kind == "photo" else message[kind]
+                found.append((kind, about["file_name"], self.api.files[about["file_id"]]))
+        return found
 
     def deliver(self, update: Json) -> httpx.Response:
         """Send an update to the bot's webhook, with its secret token, and return the answer.
@@ -236,10 +249,12 @@ async def _parameters(request: Request) -> Json:
         return params | await request.json()
     async with request.form() as form:
         params |= {name: value for name, value in form.items() if isinstance(value, str)}
+        uploads = {name: value for name, value in form.items() if isinstance(value, UploadFile)}
+        params |= {name: (file.filename, await file.read()) for name, file in uploads.items()}
     return {name: _decoded(name, value) for name, value in params.items()}
 
 
-def _decoded(name: str, value: str) -> Any:
+def _decoded(name: str, value: Any) -> Any:
     if name not in JSON_PARAMETERS:
         return value
     try:
