@@ -44,7 +44,7 @@ class FlowEngine:
         session, team = Session(history), list(agent.template.team())
         turn = FlowTurn(context, handler, journal, streams=stream, team=team)
         answer = await play_flow(agent.native, message, turn, session)
-        return Answer(answer, [_as_stored(item, message) for item in session.added], list(turn.unread))
+        return Answer(answer, [_as_stored(item, message) for item in session.added], list(turn.unread), turn.files)
 
 
 def _as_stored(item: SessionItem, message: Message) -> SessionItem:

@@ -133,6 +133,7 @@ class AgentCall(Coroutine[Any, Any, str]):
         block.extend(answer.items)
         if turn is not None:
             turn.unread.update(dict.fromkeys(answer.unread))
+            turn.files += answer.files
         return answer.text
 
     async def _ask(self, turn: FlowTurn | None, history: Sequence[SessionItem], journal: EngineJournal) -> Answer:

@@ -8,11 +8,14 @@ What engines have in common is there: `gateway.engines.tools` and `gateway.engin
 agent, and `gateway.engines.watching` reports the calls of a framework's own tools.
 """
 
+from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import entry_points
-from typing import Any, Protocol, Self
+from typing import Annotated, Any, Protocol, Self
+
+from pydantic import PlainSerializer, PlainValidator
 
 from gateway.runs.events import EventHandler
 from gateway.runs.items import SessionItem
@@ -20,7 +23,7 @@ from gateway.runs.journal import NO_JOURNAL, EngineJournal
 from gateway.runs.native import ENGINES
 from oauth import SettingError
 from oauth.errors import UnderstudyError
-from toolkits import Attachment, Function, Toolkit, TurnContext
+from toolkits import Attachment, File, Function, Toolkit, TurnContext
 from toolkits.mcp import MCPServer
 
 
@@ -97,6 +100,20 @@ class RunnableAgent(Protocol):
         ...
 
 
+def _to_record(file: File) -> tuple[str, str, str]:
+    assert isinstance(file.data, bytes)
+    return file.name, file.media_type, b64encode(file.data).decode()
+
+
+def _from_record(record: Any) -> File:
+    name, media_type, data = record
+    return File(b64decode(data), name=name, media_type=media_type)
+
+
+RecordedFile = Annotated[File, PlainSerializer(_to_record), PlainValidator(_from_record)]
+"""A file of a model's, as the journal records it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """The result of a run.
@@ -105,11 +122,13 @@ class Answer:
         text: the answer, in markdown.
         items: what it adds to the history.
         unread: a sentence for the person about each attachment that the model was not given.
+        files: those that the model returned, which are sent with the text.
     """
 
     text: str
     items: Sequence[SessionItem]
     unread: Sequence[str] = ()
+    files: Sequence[RecordedFile] = ()
 
 
 class MaxTurnsExceededError(UnderstudyError):

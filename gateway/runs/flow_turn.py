@@ -13,7 +13,7 @@ from gateway.runs.events import EventHandler, TurnEvent
 from gateway.runs.items import SessionItem
 from gateway.runs.journal import EngineJournal
 from gateway.runs.session import PhaseSession, Session
-from toolkits import TurnContext
+from toolkits import File, TurnContext
 
 current_session: ContextVar[Session | None] = ContextVar("current_session", default=None)
 """The history of the turn that the flow runs in."""
@@ -43,6 +43,7 @@ class FlowTurn:
     Attributes:
         is_over: whether the flow has returned. From then on its calls belong to no turn.
         unread: the sentences of the calls about attachments that no model was given, each once.
+        files: those that the models of the calls returned.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class FlowTurn:
         self.journal = journal
         self.streams = streams
         self.unread: dict[str, None] = {}
+        self.files: list[File] = []
         self.is_over = False
         self._agents = list(team or ())
         self._calls: Counter[str] = Counter()

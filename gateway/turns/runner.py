@@ -30,7 +30,7 @@ from gateway.turns.audit import Audit, AuditTrail
 from gateway.turns.credentials import TurnCredentials
 from gateway.turns.journal import TurnJournal
 from oauth import ConsentRequiredError, OAuthCoordinator
-from toolkits import Message, TurnContext
+from toolkits import File, Message, TurnContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +42,14 @@ class RunOutcome:
         items: what is added to the session.
         private: whether the answer and the items are for the sender alone.
         unread: a sentence for the sender about each attachment that the model was not given.
+        files: those that the model returned.
     """
 
     text: str
     items: Sequence[SessionItem]
     private: bool
     unread: Sequence[str] = ()
+    files: Sequence[File] = ()
 
 
 class CopyRunner:
@@ -157,7 +159,7 @@ class CopyRunner:
             source.end()
             await trail.close()
         await handler(Answered(answer.text))
-        return RunOutcome(answer.text, answer.items, is_private(), answer.unread)
+        return RunOutcome(answer.text, answer.items, is_private(), answer.unread, answer.files)
 
 
 async def _finish(

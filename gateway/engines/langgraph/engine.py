@@ -19,7 +19,7 @@ from langgraph.pregel import Pregel
 
 from gateway.attachments.prompt import Prompt, read_prompt
 from gateway.engines.langgraph.checkpoints import THREAD, Checkpoints
-from gateway.engines.langgraph.history import to_content, to_item, to_messages
+from gateway.engines.langgraph.history import to_content, to_files, to_item, to_messages
 from gateway.engines.langgraph.native_tools import NativeToolWatch
 from gateway.engines.langgraph.tools import RUN, LangChainTool
 from gateway.engines.remote_tools import remote_tools
@@ -169,4 +169,4 @@ def _text_delta(message: BaseMessage) -> str:
 def _answer(history: Sequence[str], messages: Sequence[BaseMessage], prompt: Prompt) -> Answer:
     added = [message for message in messages if message.id not in history]
     text = next((message.text for message in reversed(added) if isinstance(message, AIMessage)), "")
-    return Answer(text, [to_item(message) for message in added], prompt.unread)
+    return Answer(text, [to_item(message) for message in added], prompt.unread, to_files(added))

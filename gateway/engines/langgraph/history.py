@@ -1,6 +1,6 @@
 """The history of a conversation as LangChain's messages."""
 
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,9 +16,12 @@ from pydantic import TypeAdapter
 
 from gateway.attachments.prompt import ModelFile, Prompt
 from gateway.runs.items import Role, SessionItem
+from toolkits import File
 from toolkits.text import storable_json
 
 ENGINE = "langgraph"
+
+FILES = ("image", "audio", "video", "file")  # the types of content blocks that are files
 
 _STORED = TypeAdapter(dict[str, Any])
 
@@ -48,15 +51,38 @@ def _block(file: ModelFile) -> dict[str, Any]:
     return {"type": "image", **block} if file.is_image else {"type": "file", "filename": file.name, **block}
 
 
+def to_files(messages: Sequence[BaseMessage]) -> list[File]:
+    """Return the files that a model returned in messages, as far as they are there and not at an address."""
+    blocks = [block for message in messages if isinstance(message, AIMessage) for block in message.content_blocks]
+    found: list[Any] = [block for block in blocks if block["type"] in FILES and block.get("base64")]
+    return [
+        File(b64decode(block["base64"]), name=block.get("filename", ""), media_type=block.get("mime_type", ""))
+        for block in found
+    ]
+
+
 def without_files(message: HumanMessage) -> HumanMessage:
     """Return a message with its text alone, which says what files were there."""
     return message if isinstance(message.content, str) else message.model_copy(update={"content": message.text})
+
+
+def _named(message: AIMessage) -> AIMessage:
+    """Return an answer of a model with a text in place of each file."""
+    if isinstance(message.content, str) or not to_files([message]):
+        return message
+    shown = [
+        block if block["type"] not in FILES else {"type": "text", "text": f"[{block['type']}]"}
+        for block in message.content_blocks
+    ]
+    return message.model_copy(update={"content": shown})
 
 
 def to_item(message: BaseMessage) -> SessionItem:
     """Return the item that stores a message, without the files in it."""
     if isinstance(message, HumanMessage):
         message = without_files(message)
+    elif isinstance(message, AIMessage):
+        message = _named(message)
     data = storable_json(message_to_dict(message))
     if isinstance(message, AIMessage):
         role = Role.TOOL if message.tool_calls else Role.ASSISTANT

@@ -18,7 +18,7 @@ from agents.run import DEFAULT_MAX_TURNS
 from openai import OpenAIError
 
 from gateway.attachments.prompt import read_prompt
-from gateway.engines.openai_agents.history import ENGINE, to_content, to_item, to_messages
+from gateway.engines.openai_agents.history import ENGINE, to_content, to_files, to_item, to_messages
 from gateway.engines.openai_agents.native_tools import NativeToolWatch
 from gateway.engines.openai_agents.replay import Replay
 from gateway.engines.openai_agents.tools import SDKRun, to_sdk_tool
@@ -92,7 +92,8 @@ class OpenAIAgentsEngine:
                 "use a toolkit with @tool(approval=True)"
             )
         added = [said[-1], *result.to_input_list()[len(said) :]]
-        return Answer(_text(result.final_output), [to_item(dict(item)) for item in added], prompt.unread)
+        items = [to_item(dict(item)) for item in added]
+        return Answer(_text(result.final_output), items, prompt.unread, to_files(added))
 
     async def _agent(self, run: SDKRun) -> SDKAgent[Any]:
         agent, remote = run.agent, list[AgentTool]()

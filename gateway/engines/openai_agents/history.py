@@ -1,16 +1,19 @@
 """The history of a conversation as the Agents SDK's input items."""
 
-from base64 import b64encode
-from collections.abc import Sequence
+from base64 import b64decode, b64encode
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import TypeAdapter
 
 from gateway.attachments.prompt import ModelFile, Prompt
 from gateway.runs.items import Role, SessionItem
+from toolkits import AttachmentKind, File
 from toolkits.text import storable_json
 
 ENGINE = "openai-agents"
+
+IMAGE = "image_generation_call"  # the type of an item that has an image of the model's own
 
 _STORED = TypeAdapter(dict[str, Any])
 
@@ -42,8 +45,16 @@ def _part(file: ModelFile) -> dict[str, Any]:
     return {"type": "input_file", "filename": file.name, "file_data": url}
 
 
+def to_files(added: Sequence[Mapping[str, Any]]) -> list[File]:
+    """Return the images that the model made: https://platform.openai.com/docs/guides/tools-image-generation"""
+    made = [item for item in added if item.get("type") == IMAGE and item.get("result")]
+    return [File(b64decode(item["result"]), media_type=f"image/{item.get('output_format') or 'png'}") for item in made]
+
+
 def to_item(message: dict[str, Any]) -> SessionItem:
     """Return the item that stores an input item, without the files in it."""
+    if message.get("type") == IMAGE:
+        message = {"role": "assistant", "content": f"[{AttachmentKind.IMAGE}]"}
     if message.get("role") == "user" and not isinstance(message["content"], str):
         message = {**message, "content": "".join(part.get("text", "") for part in message["content"])}
     data = storable_json(message)

@@ -9,13 +9,21 @@ from pydantic_ai import Agent as PydanticAgent
 from pydantic_ai import AgentRunResult, AgentStreamEvent, DeferredToolRequests, RunContext
 from pydantic_ai.agent import AbstractAgent
 from pydantic_ai.exceptions import UsageLimitExceeded, UserError
-from pydantic_ai.messages import ModelMessage, PartDeltaEvent, PartStartEvent, TextPart, TextPartDelta, UserContent
+from pydantic_ai.messages import (
+    BinaryContent,
+    ModelMessage,
+    PartDeltaEvent,
+    PartStartEvent,
+    TextPart,
+    TextPartDelta,
+    UserContent,
+)
 from pydantic_ai.models import Model, infer_model
 from pydantic_ai.models.function import FunctionModel
 from pydantic_ai.usage import UsageLimits
 
 from gateway.attachments.prompt import read_prompt
-from gateway.engines.pydantic_ai.history import to_item, to_messages, to_user_content
+from gateway.engines.pydantic_ai.history import to_files, to_item, to_messages, to_user_content
 from gateway.engines.pydantic_ai.native_tools import NativeToolWatch
 from gateway.engines.pydantic_ai.replay import Replay
 from gateway.engines.pydantic_ai.tools import RETRIES, AgentToolset
@@ -84,7 +92,8 @@ class PydanticAIEngine:
             if max_turns is None:
                 raise
             raise MaxTurnsExceededError(agent, max_turns) from error
-        return Answer(_text(result.output), [to_item(message) for message in result.new_messages()], prompt.unread)
+        added = result.new_messages()
+        return Answer(_text(result.output), [to_item(each) for each in added], prompt.unread, to_files(added))
 
     async def _run_native(
         self,
@@ -149,6 +158,8 @@ def _can_stream(model: Any) -> bool:
 
 
 def _text(output: Any) -> str:
+    if isinstance(output, BinaryContent):
+        return ""  # it is one of the files
     if isinstance(output, DeferredToolRequests):
         raise NotImplementedError(
             "the pydantic-ai agent waits for its own approval or for an external tool, which is not supported yet: "

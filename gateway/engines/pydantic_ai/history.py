@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic_ai.messages import (
     BinaryContent,
+    FilePart,
     ModelMessage,
     ModelMessagesTypeAdapter,
     ModelRequest,
@@ -17,6 +18,7 @@ from pydantic_ai.messages import (
 
 from gateway.attachments.prompt import Prompt
 from gateway.runs.items import Role, SessionItem
+from toolkits import File, kind_of
 
 ENGINE = "pydantic-ai"
 
@@ -41,10 +43,18 @@ def to_user_content(prompt: Prompt) -> str | list[UserContent]:
     return [prompt.text, *(BinaryContent(file.data, media_type=file.media_type) for file in prompt.files)]
 
 
+def to_files(messages: Sequence[ModelMessage]) -> list[File]:
+    """Return the files that a model returned in messages."""
+    found = [each for message in messages if isinstance(message, ModelResponse) for each in message.files]
+    return [File(each.data, media_type=each.media_type) for each in found]
+
+
 def to_item(message: ModelMessage) -> SessionItem:
     """Return the item that stores a message, without the files in it."""
     if isinstance(message, ModelRequest):
         message = replace(message, parts=[_without_files(part) for part in message.parts])
+    else:
+        message = replace(message, parts=[_named(part) for part in message.parts])
     data = ModelMessagesTypeAdapter.dump_json([message]).decode()
     if isinstance(message, ModelResponse):
         role = Role.TOOL if message.tool_calls else Role.ASSISTANT
@@ -52,6 +62,11 @@ def to_item(message: ModelMessage) -> SessionItem:
     prompts = [part.content for part in message.parts if isinstance(part, UserPromptPart)]
     text = "\n".join(prompt for prompt in prompts if isinstance(prompt, str))
     return SessionItem(Role.USER if prompts else Role.TOOL, text, ENGINE, data)
+
+
+def _named(part: Any) -> Any:
+    """Return a part of a response; in place of a file, a text that says that one was there."""
+    return TextPart(f"[{kind_of(part.content.media_type)}]") if isinstance(part, FilePart) else part
 
 
 def _without_files(part: Any) -> Any:

@@ -101,9 +101,9 @@ class AgentAnswer:
                 journal=turn.journal,
             )
             turn.slot.free()  # the platform sets the pace at which the status is removed
-        text = _with_ambiguous(run.text.strip() or NO_ANSWER, turn.journal)
-        text = "\n\n".join((text, *run.unread))
-        return TurnOutcome(text, list(run.items), private=run.private)
+        text = _with_ambiguous(run.text.strip() or ("" if run.files else NO_ANSWER), turn.journal)
+        text = "\n\n".join(filter(None, (text, *run.unread)))
+        return TurnOutcome(text, list(run.items), run.files, private=run.private)
 
 
 def _failed(turn: Turn, sentence: str, error: str) -> TurnOutcome:
