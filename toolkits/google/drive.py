@@ -11,7 +11,7 @@ from toolkits.context import TurnContext
 from toolkits.errors import ToolError
 from toolkits.function import tool
 from toolkits.google.mail import addresses
-from toolkits.google.service import GoogleToolkit, not_readable, shortened
+from toolkits.google.service import SENT_TO_CHAT, GoogleToolkit, not_readable, shortened
 
 READ = "https://www.googleapis.com/auth/drive.readonly"
 CREATE = "https://www.googleapis.com/auth/drive.file"
@@ -19,6 +19,7 @@ SHARE = "https://www.googleapis.com/auth/drive"
 
 MOST_FILES = 50  # in one answer
 MOST_BYTES = 5_000_000  # of a file that is read
+MOST_SENT_BYTES = 50 * 2**20  # of a file that is sent to the chat
 MOST_CHARACTERS = 40_000  # of a file that is read
 MOST_UPLOADED_CHARACTERS = 20_000  # the person reads all of them before they approve
 FIELDS = "id, name, mimeType, modifiedTime, size, owners(emailAddress), webViewLink"
@@ -30,6 +31,16 @@ EXPORTS = {
     "application/vnd.google-apps.spreadsheet": "text/csv",
     "application/vnd.google-apps.presentation": "text/plain",
     "application/vnd.google-apps.script": "application/vnd.google-apps.script+json",
+}
+GOOGLE_TYPE = "application/vnd.google-apps."
+PDF = "application/pdf"
+# In which form a document is sent, if not as PDF.
+SENT_AS = {
+    "application/vnd.google-apps.spreadsheet": (
+        "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+        ".xlsx",
+    ),
+    "application/vnd.google-apps.script": ("application/vnd.google-apps.script+json", ".json"),
 }
 TEXTS = ("application/json", "application/xml", "application/x-yaml", "application/javascript")
 
@@ -117,6 +128,32 @@ class Drive(GoogleToolkit):
             )
         text = content.decode("utf-8", errors="replace") if isinstance(content, bytes) else str(content)
         return shortened(markdownify(text) if kind == "text/html" else text, MOST_CHARACTERS)
+
+    @tool(read_only=True)
+    async def send_file_to_chat(self, context: TurnContext, file_id: str) -> str:
+        """Send one of the user's files to the user, in this chat: documents and presentations as PDF.
+
+        Args:
+            file_id: the file's id, from search_files.
+        """
+        found = await self._get(context, file_id)
+        kind, name = found.get("mimeType", ""), found.get("name", "")
+        if int(found.get("size", 0)) > MOST_SENT_BYTES:
+            raise ToolError(f"{name} has {found['size']} bytes, but only {MOST_SENT_BYTES} can be sent.")
+        if kind.startswith(GOOGLE_TYPE):
+            kind, ending = SENT_AS.get(kind, (PDF, ".pdf"))
+            name += ending
+
+        def request(drive: Any) -> Any:
+            files = drive.files()
+            is_document = found.get("mimeType", "").startswith(GOOGLE_TYPE)
+            return files.export(fileId=file_id, mimeType=kind) if is_document else files.get_media(fileId=file_id)
+
+        content = await self.execute(context, request, scope=READ, missing=NO_FILE)
+        data = content if isinstance(content, bytes) else str(content).encode()
+        key = f"{context.reference}/drive/{file_id}"  # once, if the turn is played again
+        await context.send_file(data, name=name, media_type=kind, key=key)
+        return SENT_TO_CHAT
 
     async def _uploading(
         self,

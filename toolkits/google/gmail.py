@@ -1,8 +1,10 @@
 """Gmail, through its REST API: https://developers.google.com/workspace/gmail/api/reference/rest"""
 
 import asyncio
+import base64
 from typing import Any
 
+from googleapiclient.http import MediaInMemoryUpload
 from markdownify import markdownify
 from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
@@ -10,9 +12,9 @@ from toolkits import preview
 from toolkits.context import TurnContext
 from toolkits.errors import ToolError
 from toolkits.function import tool
-from toolkits.google.mail import REPLY_HEADERS, Mail, new_mail, reply_to
+from toolkits.google.mail import REPLY_HEADERS, Mail, attached, new_mail, reply_to
 from toolkits.google.message import HEADERS, MailMessage, Summary, decoded, files, read, summarize
-from toolkits.google.service import GoogleToolkit, not_readable, shortened
+from toolkits.google.service import SENT_TO_CHAT, GoogleToolkit, not_readable, shortened
 
 READ = "https://www.googleapis.com/auth/gmail.readonly"
 COMPOSE = "https://www.googleapis.com/auth/gmail.compose"
@@ -20,7 +22,8 @@ MODIFY = "https://www.googleapis.com/auth/gmail.modify"
 
 MOST_MESSAGES = 25  # in one answer
 MOST_BODY_CHARACTERS = 20_000  # of a mail, or of all mails of a thread
-MOST_ATTACHMENT_BYTES = 5_000_000
+MOST_ATTACHMENT_BYTES = 5_000_000  # of one that is read
+MOST_INLINE_BYTES = 3_500_000  # of a mail that is sent in the request itself, which may have 5 MB
 
 NO_MESSAGE = "The user has no message with that id."
 NO_THREAD = "The user has no thread with that id."
@@ -123,22 +126,26 @@ class Gmail(GoogleToolkit):
             message_id: the id of the mail that has the attachment.
             attachment_id: the attachment's id, from read_message.
         """
-        message = await self.execute(
-            context,
-            lambda gmail: gmail.users().messages().get(userId="me", id=message_id, format="full"),
-            scope=READ,
-            missing=NO_MESSAGE,
-        )
-        part = next((part for part in files(message["payload"]) if part["partId"] == attachment_id), None)
-        if part is None:
-            raise ToolError(NO_ATTACHMENT)
-        kind, body = part.get("mimeType", ""), part["body"]
-        if not kind.startswith("text/") or body.get("size", 0) > MOST_ATTACHMENT_BYTES:
-            raise not_readable(part["filename"], kind, body.get("size", 0))
-        if "data" not in body:
-            body = await self._attachment(context, message_id, body["attachmentId"])
-        text = decoded(body["data"])
+        part = await self._part(context, message_id, attachment_id)
+        kind, size = part.get("mimeType", ""), part["body"].get("size", 0)
+        if not kind.startswith("text/") or size > MOST_ATTACHMENT_BYTES:
+            raise not_readable(part["filename"], kind, size)
+        text = (await self._content(context, message_id, part)).decode(errors="replace")
         return shortened(markdownify(text) if kind == "text/html" else text, MOST_BODY_CHARACTERS)
+
+    @tool(read_only=True)
+    async def send_attachment_to_chat(self, context: TurnContext, message_id: str, attachment_id: str) -> str:
+        """Send an attachment of one of the user's mails to the user, in this chat.
+
+        Args:
+            message_id: the id of the mail that has the attachment.
+            attachment_id: the attachment's id, from read_message.
+        """
+        part = await self._part(context, message_id, attachment_id)
+        content = await self._content(context, message_id, part)
+        key = f"{context.reference}/gmail/{message_id}/{attachment_id}"  # once, if the turn is played again
+        await context.send_file(content, name=part["filename"], media_type=part.get("mimeType", ""), key=key)
+        return SENT_TO_CHAT
 
     @tool(read_only=True)
     async def list_labels(self, context: TurnContext) -> list[Label]:
@@ -146,9 +153,10 @@ class Gmail(GoogleToolkit):
         found = await self.execute(context, lambda gmail: gmail.users().labels().list(userId="me"), scope=READ)
         return [{"id": label["id"], "name": label["name"]} for label in found.get("labels", [])]
 
-    async def _sending(self, context: TurnContext, **mail: Any) -> str:
+    async def _sending(self, context: TurnContext, attachments: list[str] | None = None, **mail: Any) -> str:
         await self.check_permission(context, COMPOSE)
-        return f"Send this mail:\n\n{new_mail(**mail).shown()}"
+        files = attached(context.message.attachments, attachments)
+        return f"Send this mail:\n\n{new_mail(**mail, attachments=files).shown()}"
 
     @tool(approval=_sending)
     async def send_message(
@@ -159,6 +167,7 @@ class Gmail(GoogleToolkit):
         body: str,
         cc: list[str] | None = None,
         bcc: list[str] | None = None,
+        attachments: list[str] | None = None,
     ) -> SentMessage:
         """Send a new mail as the user. To answer a mail, use reply_to_message.
 
@@ -168,16 +177,23 @@ class Gmail(GoogleToolkit):
             body: the text, plain, as the user would sign it.
             cc: addresses of people who get a copy.
             bcc: addresses of people who get a copy that the others do not see.
+            attachments: the names of files to attach, which the user sent with the message that you answer.
         """
-        return await self._send(context, new_mail(to, subject, body, cc, bcc))
+        files = attached(context.message.attachments, attachments)
+        return await self._send(context, new_mail(to, subject, body, cc, bcc, files))
 
-    async def _replying(self, context: TurnContext, message_id: str, body: str, reply_all: bool = False) -> str:
+    async def _replying(self, context: TurnContext, **reply: Any) -> str:
         await self.check_permission(context, COMPOSE)
-        return f"Send this answer:\n\n{(await self._reply(context, message_id, body, to_all=reply_all)).shown()}"
+        return f"Send this answer:\n\n{(await self._reply(context, **reply)).shown()}"
 
     @tool(approval=_replying)
     async def reply_to_message(
-        self, context: TurnContext, message_id: str, body: str, reply_all: bool = False
+        self,
+        context: TurnContext,
+        message_id: str,
+        body: str,
+        reply_all: bool = False,
+        attachments: list[str] | None = None,
     ) -> SentMessage:
         """Answer one of the user's mails, in its thread.
 
@@ -185,12 +201,14 @@ class Gmail(GoogleToolkit):
             message_id: the id of the mail to answer, from search_messages.
             body: the text, plain, as the user would sign it.
             reply_all: true to answer everybody who got the mail, false to answer only its sender.
+            attachments: the names of files to attach, which the user sent with the message that you answer.
         """
-        return await self._send(context, await self._reply(context, message_id, body, to_all=reply_all))
+        return await self._send(context, await self._reply(context, message_id, body, reply_all, attachments))
 
-    async def _drafting(self, context: TurnContext, **mail: Any) -> str:
+    async def _drafting(self, context: TurnContext, attachments: list[str] | None = None, **mail: Any) -> str:
         await self.check_permission(context, COMPOSE)
-        return f"Save this as a draft:\n\n{new_mail(**mail).shown()}"
+        files = attached(context.message.attachments, attachments)
+        return f"Save this as a draft:\n\n{new_mail(**mail, attachments=files).shown()}"
 
     @tool(approval=_drafting)
     async def draft_message(
@@ -201,6 +219,7 @@ class Gmail(GoogleToolkit):
         body: str,
         cc: list[str] | None = None,
         bcc: list[str] | None = None,
+        attachments: list[str] | None = None,
     ) -> Draft:
         """Save a new mail in the user's drafts, without sending it.
 
@@ -210,24 +229,33 @@ class Gmail(GoogleToolkit):
             body: the text, plain, as the user would sign it.
             cc: addresses of people who get a copy.
             bcc: addresses of people who get a copy that the others do not see.
+            attachments: the names of files to attach, which the user sent with the message that you answer.
         """
-        return await self._draft(context, new_mail(to, subject, body, cc, bcc))
+        files = attached(context.message.attachments, attachments)
+        return await self._draft(context, new_mail(to, subject, body, cc, bcc, files))
 
-    async def _drafting_reply(self, context: TurnContext, message_id: str, body: str, reply_all: bool = False) -> str:
+    async def _drafting_reply(self, context: TurnContext, **reply: Any) -> str:
         await self.check_permission(context, COMPOSE)
-        mail = await self._reply(context, message_id, body, to_all=reply_all)
-        return f"Save this answer as a draft:\n\n{mail.shown()}"
+        return f"Save this answer as a draft:\n\n{(await self._reply(context, **reply)).shown()}"
 
     @tool(approval=_drafting_reply)
-    async def draft_reply(self, context: TurnContext, message_id: str, body: str, reply_all: bool = False) -> Draft:
+    async def draft_reply(
+        self,
+        context: TurnContext,
+        message_id: str,
+        body: str,
+        reply_all: bool = False,
+        attachments: list[str] | None = None,
+    ) -> Draft:
         """Save an answer to one of the user's mails in their drafts, without sending it.
 
         Args:
             message_id: the id of the mail to answer, from search_messages.
             body: the text, plain, as the user would sign it.
             reply_all: true to answer everybody who got the mail, false to answer only its sender.
+            attachments: the names of files to attach, which the user sent with the message that you answer.
         """
-        return await self._draft(context, await self._reply(context, message_id, body, to_all=reply_all))
+        return await self._draft(context, await self._reply(context, message_id, body, reply_all, attachments))
 
     async def _labelling(
         self,
@@ -285,28 +313,42 @@ class Gmail(GoogleToolkit):
         return await self._modify(context, message_ids, addLabelIds=["TRASH"], removeLabelIds=["INBOX"])
 
     async def _send(self, context: TurnContext, mail: Mail) -> SentMessage:
-        body = mail.resource()
+        message, upload = await _encoded(mail)
         sent = await self.execute(
-            context, lambda gmail: gmail.users().messages().send(userId="me", body=body), scope=COMPOSE, writes=True
+            context,
+            lambda gmail: gmail.users().messages().send(userId="me", body=message, media_body=upload),
+            scope=COMPOSE,
+            writes=True,
         )
         return {"id": sent["id"], "thread_id": sent["threadId"]}
 
     async def _draft(self, context: TurnContext, mail: Mail) -> Draft:
-        body = {"message": mail.resource()}
+        message, upload = await _encoded(mail)
         kept = await self.execute(
-            context, lambda gmail: gmail.users().drafts().create(userId="me", body=body), scope=COMPOSE, writes=True
+            context,
+            lambda gmail: gmail.users().drafts().create(userId="me", body={"message": message}, media_body=upload),
+            scope=COMPOSE,
+            writes=True,
         )
         return {"draft_id": kept["id"]}
 
-    async def _reply(self, context: TurnContext, message_id: str, body: str, *, to_all: bool) -> Mail:
+    async def _reply(
+        self,
+        context: TurnContext,
+        message_id: str,
+        body: str,
+        reply_all: bool = False,
+        attachments: list[str] | None = None,
+    ) -> Mail:
+        files = attached(context.message.attachments, attachments)
         message = await self._metadata(context, message_id, REPLY_HEADERS)
         own: list[str] = []
-        if to_all:
+        if reply_all:
             found = await self.execute(
                 context, lambda gmail: gmail.users().settings().sendAs().list(userId="me"), scope=READ
             )
             own = [alias["sendAsEmail"] for alias in found.get("sendAs", [])]
-        return reply_to(message, body, to_all=to_all, own=own)
+        return reply_to(message, body, to_all=reply_all, own=own, attachments=files)
 
     async def _modify(self, context: TurnContext, message_ids: list[str], **labels: list[str]) -> str:
         body = {"ids": _checked(message_ids), **labels}
@@ -340,6 +382,26 @@ class Gmail(GoogleToolkit):
         messages = await asyncio.gather(*(self._summary(context, identifier) for identifier in _checked(message_ids)))
         return "\n".join(f"- {preview.line(_described(message))}" for message in messages)
 
+    async def _part(self, context: TurnContext, message_id: str, attachment_id: str) -> dict[str, Any]:
+        """Return the part of a mail that is an attachment."""
+        message = await self.execute(
+            context,
+            lambda gmail: gmail.users().messages().get(userId="me", id=message_id, format="full"),
+            scope=READ,
+            missing=NO_MESSAGE,
+        )
+        part = next((part for part in files(message["payload"]) if part["partId"] == attachment_id), None)
+        if part is None:
+            raise ToolError(NO_ATTACHMENT)
+        return part
+
+    async def _content(self, context: TurnContext, message_id: str, part: dict[str, Any]) -> bytes:
+        """Return the content of a part of a mail."""
+        body = part["body"]
+        if "data" not in body:
+            body = await self._attachment(context, message_id, body["attachmentId"])
+        return decoded(body["data"])
+
     async def _attachment(self, context: TurnContext, message_id: str, attachment_id: str) -> dict[str, str]:
         """Return the content of an attachment.
 
@@ -366,6 +428,17 @@ class Gmail(GoogleToolkit):
             missing=NO_MESSAGE,
         )
         return message
+
+
+async def _encoded(mail: Mail) -> tuple[dict[str, Any], MediaInMemoryUpload | None]:
+    """Return a mail as Gmail takes it: with its content, or a large content apart, which is uploaded.
+
+    https://developers.google.com/workspace/gmail/api/guides/uploads
+    """
+    content = await mail.content()
+    if len(content) > MOST_INLINE_BYTES:
+        return mail.resource, MediaInMemoryUpload(content, mimetype="message/rfc822", resumable=True)
+    return {**mail.resource, "raw": base64.urlsafe_b64encode(content).decode()}, None
 
 
 def _checked(message_ids: list[str]) -> list[str]:

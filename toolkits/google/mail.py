@@ -1,6 +1,5 @@
 """Mails to send: https://developers.google.com/workspace/gmail/api/guides/sending"""
 
-import base64
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,9 +11,12 @@ from email.utils import getaddresses
 from typing import Any
 
 from toolkits import preview
+from toolkits.attachment import Attachment
 from toolkits.errors import ToolError
 
 MOST_RECIPIENTS = 50
+MOST_ATTACHED_BYTES = 18_000_000  # Gmail takes mails of 25 MB, in which attachments need a third more
+UNKNOWN_TYPE = "application/octet-stream"
 MOST_CHARACTERS = 20_000  # of a body: the person reads all of it before they approve
 REPLY_HEADERS = ["From", "Reply-To", "To", "Cc", "Subject", "Message-ID", "References"]
 
@@ -26,6 +28,7 @@ class Mail:
     Args:
         in_reply_to, references: the headers of an answer (RFC 5322, section 3.6.4).
         thread_id: Gmail's id of the thread of an answer.
+        attachments: files that the person sent in the chat.
     """
 
     to: Sequence[Address]
@@ -36,6 +39,7 @@ class Mail:
     in_reply_to: str = ""
     references: str = ""
     thread_id: str | None = None
+    attachments: Sequence[Attachment] = ()
 
     def check(self) -> None:
         """Check that the mail can be sent.
@@ -54,10 +58,27 @@ class Mail:
         """Return the whole mail as markdown, for the person who sends it."""
         fields = {"To": self.to, "Cc": self.cc, "Bcc": self.bcc}
         lines = [f"- {name}: {preview.line(_joined(people))}" for name, people in fields.items() if people]
-        return "\n".join((*lines, f"- Subject: {preview.line(self.subject)}", "", preview.block(self.body)))
+        lines.append(f"- Subject: {preview.line(self.subject)}")
+        lines += [f"- Attachment: {preview.line(attachment.title)}" for attachment in self.attachments]
+        return "\n".join((*lines, "", preview.block(self.body)))
 
+    @property
     def resource(self) -> dict[str, Any]:
-        """Return the mail for Gmail: https://developers.google.com/workspace/gmail/api/reference/rest/v1/users.messages"""
+        """What Gmail is told of the mail besides its content.
+
+        https://developers.google.com/workspace/gmail/api/reference/rest/v1/users.messages
+        """
+        return {} if self.thread_id is None else {"threadId": self.thread_id}
+
+    async def content(self) -> bytes:
+        """Read the attachments, and return the mail as it is sent.
+
+        Raises:
+            ToolError: if an attachment cannot be read, or they are too large together.
+        """
+        attached = [(each, await each.read()) for each in self.attachments]
+        if sum(len(data) for _, data in attached) > MOST_ATTACHED_BYTES:
+            raise ToolError(f"The attachments may have {MOST_ATTACHED_BYTES // 10**6} MB together at most.")
         message = EmailMessage(policy=SMTP)
         for name, people in (("To", self.to), ("Cc", self.cc), ("Bcc", self.bcc)):
             if people:
@@ -66,8 +87,12 @@ class Mail:
         if self.in_reply_to:
             message["In-Reply-To"], message["References"] = self.in_reply_to, self.references
         message.set_content(self.body)
-        resource: dict[str, Any] = {"raw": base64.urlsafe_b64encode(message.as_bytes()).decode()}
-        return resource if self.thread_id is None else {**resource, "threadId": self.thread_id}
+        for attachment, data in attached:
+            main, _, sub = (attachment.media_type or UNKNOWN_TYPE).partition("/")
+            message.add_attachment(
+                data, maintype=main, subtype=sub or "octet-stream", filename=attachment.name or str(attachment.kind)
+            )
+        return message.as_bytes()
 
 
 def new_mail(
@@ -76,18 +101,27 @@ def new_mail(
     body: str,
     cc: Sequence[str] | None = None,
     bcc: Sequence[str] | None = None,
+    attachments: Sequence[Attachment] = (),
 ) -> Mail:
     """Return a mail that is not an answer.
 
     Raises:
         ToolError: saying why it cannot be sent.
     """
-    mail = Mail(addresses(to), _in_one_line(subject), body, addresses(cc or ()), addresses(bcc or ()))
+    people = (addresses(to), addresses(cc or ()), addresses(bcc or ()))
+    mail = Mail(people[0], _in_one_line(subject), body, *people[1:], attachments=attachments)
     mail.check()
     return mail
 
 
-def reply_to(message: Mapping[str, Any], body: str, *, to_all: bool, own: Sequence[str]) -> Mail:
+def reply_to(
+    message: Mapping[str, Any],
+    body: str,
+    *,
+    to_all: bool,
+    own: Sequence[str],
+    attachments: Sequence[Attachment] = (),
+) -> Mail:
     """Return an answer to a message, in its thread.
 
     https://developers.google.com/workspace/gmail/api/guides/threads
@@ -114,9 +148,28 @@ def reply_to(message: Mapping[str, Any], body: str, *, to_all: bool, own: Sequen
         in_reply_to=identifier,
         references=_in_one_line(f"{headers.get('references', '')} {identifier}"),
         thread_id=message["threadId"],
+        attachments=attachments,
     )
     mail.check()
     return mail
+
+
+def attached(sent: Sequence[Attachment], names: Sequence[str] | None) -> list[Attachment]:
+    """Return the attachments of a message that are named.
+
+    Args:
+        sent: what the person sent with the message.
+        names: the name of each, or its kind if it has no name.
+
+    Raises:
+        ToolError: naming what there is, if one is not there.
+    """
+    by_name = {title: each for each in sent if each.fetch is not None for title in (each.title, each.name) if title}
+    unknown = [name for name in names or () if name not in by_name]
+    if unknown:
+        there = ", ".join(repr(each.name or each.title) for each in sent if each.fetch is not None) or "no file"
+        raise ToolError(f"The user's message has no file {unknown[0]!r}. It has {there}.")
+    return [by_name[name] for name in names or ()]
 
 
 def addresses(texts: Sequence[str]) -> Sequence[Address]:

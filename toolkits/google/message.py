@@ -77,7 +77,7 @@ def _texts(part: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield from _texts(child)
     data = part.get("body", {}).get("data")
     if data and not part.get("filename"):
-        yield part.get("mimeType", ""), decoded(data)
+        yield part.get("mimeType", ""), decoded(data).decode(errors="replace")
 
 
 def files(part: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -88,7 +88,6 @@ def files(part: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield part
 
 
-def decoded(data: str) -> str:
-    """Decode the text of a part."""
-    padded = data + "=" * (-len(data) % 4)
-    return base64.urlsafe_b64decode(padded).decode("utf-8", errors="replace")
+def decoded(data: str) -> bytes:
+    """Decode the content of a part."""
+    return base64.urlsafe_b64decode(data + "=" * (-len(data) % 4))

@@ -26,6 +26,7 @@ from toolkits.toolkit import Toolkit
 REQUEST_TIMEOUT = 20  # seconds for one request to Google
 RETRIES = 2
 
+SENT_TO_CHAT = "It was sent to the user in this chat."
 UNKNOWN = "Google did not answer properly, so it is not known whether that was done. Check before you try again."
 
 BuildRequest = Callable[[Any], Any]

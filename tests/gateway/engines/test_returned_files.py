@@ -106,5 +106,5 @@ async def test_an_image_that_the_platform_does_not_take_is_named_in_the_answer(t
 
 
 def test_a_recorded_answer_of_a_call_in_a_flow_keeps_its_files() -> None:
-    adapter, answer = TypeAdapter(Answer), Answer("A cat.", [], files=[File(PNG, name="cat.png")])
+    adapter, answer = TypeAdapter(Answer), Answer("A cat.", [], [], [File(PNG, name="cat.png")])
     assert adapter.validate_json(adapter.dump_json(answer)) == answer

@@ -2,6 +2,8 @@
 
 import asyncio
 import base64
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from typing import Any
@@ -10,11 +12,11 @@ import httpx
 from peers import seed
 from peers.emulate.server import Emulate
 
-from gateway import Conversation, Identity, Message, TurnContext
+from gateway import Conversation, File, Identity, Message, TurnContext
 from oauth import Token
 from oauth.google import GoogleAuth
 from support.consent.pages import authorization_code
-from toolkits import Toolkit
+from toolkits import Attachment, Toolkit
 
 CALLBACK = "https://bot.test/oauth/google/callback"
 VERIFIER = "v" * 64
@@ -50,13 +52,42 @@ async def connected(google: GoogleAuth, emulate: Emulate, person: seed.Person) -
     return OneToken(google, await google.exchange(code=code, verifier=VERIFIER, redirect_uri=CALLBACK))
 
 
-def turn_of(source: OneToken) -> TurnContext:
-    """Return the context of a turn with these credentials."""
+@dataclass
+class SentToChat:
+    """Keeps the files that tools send to the chat, by their names, and the keys under which they were sent."""
+
+    files: dict[str, bytes] = field(default_factory=dict)
+    keys: list[str | None] = field(default_factory=list)
+
+    async def send(
+        self,
+        conversation: Conversation,
+        text: str,
+        *,
+        files: Sequence[File] = (),
+        at: datetime | None = None,
+        key: str | None = None,
+    ) -> str | None:
+        self.files |= {file.name: b"".join([chunk async for chunk in file.chunks()]) for file in files}
+        self.keys.append(key)
+        return "r"
+
+
+def turn_of(source: OneToken, attachments: Sequence[Attachment] = (), sent: SentToChat | None = None) -> TurnContext:
+    """Return the context of a turn with these credentials, whose message has attachments."""
     identity, place = Identity("stage", "T1", "alice"), Conversation("stage", "T1", "dm", shared=False)
     return TurnContext(
         identity=identity,
         conversation=place,
-        message=Message(id="1", text="", sender=identity, sender_name="Alice", conversation=place),
+        message=Message(
+            id="1",
+            text="",
+            sender=identity,
+            sender_name="Alice",
+            conversation=place,
+            attachments=tuple(attachments),
+        ),
+        message_sender=sent,
         deadline=datetime.now(UTC) + timedelta(minutes=5),
         reference="r",
         credential_source=source,

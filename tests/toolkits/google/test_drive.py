@@ -4,7 +4,7 @@ import httpx
 import pytest
 from peers import seed
 from peers.emulate.server import Emulate
-from support.turns.google import shown
+from support.turns.google import OneToken, SentToChat, shown, turn_of
 
 from gateway import TurnContext
 from oauth.google import GoogleAuth
@@ -39,6 +39,28 @@ async def test_a_google_document_is_exported_and_what_is_no_text_is_not_read(
     emulate.google.fail(path, 200, body={"id": "f1", "name": "film.mp4", "mimeType": "video/mp4", "size": "99"})
     with pytest.raises(ToolError, match=r"film\.mp4 cannot be read as text"):
         await drive.read_file(context, "f1")
+
+
+async def test_a_file_is_sent_to_the_chat_and_a_document_as_pdf(
+    google: GoogleAuth, emulate: Emulate, source: OneToken
+) -> None:
+    drive, chat = Drive(google), SentToChat()
+    context = turn_of(source, sent=chat)
+    made = await drive.upload_file(context, "plan.md", "# Plan", "text/markdown")
+    await drive.send_file_to_chat(context, made["id"])
+    assert chat.files == {"plan.md": b"# Plan"}
+    path, document = (
+        "/drive/v3/files/f1",
+        {"id": "f1", "name": "Plan", "mimeType": "application/vnd.google-apps.document"},
+    )
+    emulate.google.fail(path, 200, body=document)
+    emulate.google.fail(f"{path}/export", 200, body="%PDF-1.7")
+    await drive.send_file_to_chat(context, "f1")
+    assert chat.files["Plan.pdf"] == b"%PDF-1.7"
+    assert httpx.QueryParams(emulate.google.calls("/export")[0].query)["mimeType"] == "application/pdf"
+    emulate.google.fail(path, 200, body={**document, "mimeType": "video/mp4", "size": str(51 * 2**20)})
+    with pytest.raises(ToolError, match="can be sent"):
+        await drive.send_file_to_chat(context, "f1")
 
 
 async def test_a_file_is_made_and_shared(google: GoogleAuth, context: TurnContext, emulate: Emulate) -> None:

@@ -4,17 +4,19 @@ import asyncio
 import base64
 import email
 import email.policy
+from collections.abc import AsyncGenerator
 from email.message import EmailMessage
 from typing import Any
 
 import pytest
 from peers import seed
 from peers.emulate.server import Emulate
-from support.turns.google import OneToken, insert, shown
+from support.files import PNG
+from support.turns.google import OneToken, SentToChat, insert, shown, turn_of
 
 from gateway import TurnContext
 from oauth.google import GoogleAuth
-from toolkits import ToolError
+from toolkits import Attachment, AttachmentKind, ToolError
 from toolkits.google import Gmail
 
 ALICE, BOB = seed.ALICE, seed.BOB
@@ -64,6 +66,69 @@ async def test_an_attachment_that_is_text_is_read(
         await gmail.read_attachment(context, identifier, files["cat.png"]["id"])
     with pytest.raises(ToolError, match="no attachment with that id"):
         await gmail.read_attachment(context, identifier, "99")
+
+
+async def test_an_attachment_is_sent_to_the_chat_once_in_a_turn(
+    google: GoogleAuth, emulate: Emulate, source: OneToken
+) -> None:
+    mail = EmailMessage()
+    mail["From"], mail["To"], mail["Subject"] = "a@example.com", ALICE.email, "with a picture"
+    mail.set_content("see the picture")
+    mail.add_attachment(PNG, maintype="image", subtype="png", filename="cat.png")
+    identifier = await asyncio.to_thread(insert, emulate, source, mail)
+    chat, gmail = SentToChat(), Gmail(google)
+    context = turn_of(source, sent=chat)
+    (file,) = (await gmail.read_message(context, identifier))["attachments"]
+    await gmail.send_attachment_to_chat(context, identifier, file["id"])
+    assert chat.files == {"cat.png": PNG}
+    assert chat.keys == [f"r/gmail/{identifier}/{file['id']}"]
+    with pytest.raises(ToolError, match="no attachment with that id"):
+        await gmail.send_attachment_to_chat(context, identifier, "99")
+
+
+async def _content(data: bytes) -> AsyncGenerator[bytes, None]:
+    yield data
+
+
+async def test_a_mail_has_the_files_that_the_user_sent_in_the_chat(
+    google: GoogleAuth, emulate: Emulate, source: OneToken, question: str
+) -> None:
+    sent = [
+        Attachment(AttachmentKind.IMAGE, name="cat.png", media_type="image/png", fetch=lambda: _content(PNG)),
+        Attachment(AttachmentKind.VOICE, media_type="audio/ogg", fetch=lambda: _content(b"OggS")),
+        Attachment(AttachmentKind.LOCATION, text="52.5, 13.4"),
+    ]
+    gmail, context = Gmail(google), turn_of(source, sent)
+    mail: dict[str, Any] = {"to": [BOB.email], "subject": "Look", "body": "a cat", "attachments": ["cat.png", "voice"]}
+    asked = await shown(gmail, "send_message", context, **mail)
+    assert "- Attachment: `image 'cat.png'`\n- Attachment: `voice`" in asked
+    await gmail.send_message(context, **mail)
+    await gmail.reply_to_message(context, question, "a cat", attachments=["cat.png"])
+    new, answer = sent_mails(emulate)
+    found = [(part.get_content_type(), part.get_filename(), part.get_content()) for part in new.iter_attachments()]
+    assert found == [("image/png", "cat.png", PNG), ("audio/ogg", "voice", b"OggS")]
+    assert [part.get_content() for part in answer.iter_attachments()] == [PNG]
+    assert answer["Subject"] == "Re: Noon?"
+    with pytest.raises(ToolError, match=r"has no file 'dog\.png'\. It has 'cat\.png', 'voice'\."):
+        await gmail.draft_message(context, [BOB.email], "Look", "a dog", attachments=["dog.png"])
+
+
+async def test_a_large_mail_is_uploaded_and_a_huge_one_refused(
+    google: GoogleAuth, emulate: Emulate, source: OneToken
+) -> None:
+    upload = f"{emulate.google_url}/upload/session"
+    large = Attachment(AttachmentKind.DOCUMENT, name="a.bin", fetch=lambda: _content(bytes(4_000_000)))
+    huge = Attachment(AttachmentKind.DOCUMENT, name="b.bin", fetch=lambda: _content(bytes(19_000_000)))
+    gmail, context = Gmail(google), turn_of(source, [large, huge])
+    path = "/upload/gmail/v1/users/me/messages/send"
+    emulate.google.fail(path, 200, headers={"Location": upload}, body="")
+    emulate.google.fail("/upload/session", 200, body={"id": "m1", "threadId": "t1"})
+    sent = await gmail.send_message(context, [BOB.email], "Look", "large", attachments=["a.bin"])
+    assert sent == {"id": "m1", "thread_id": "t1"}
+    begun = emulate.google.calls(path)[0]
+    assert "uploadType=resumable" in begun.query
+    with pytest.raises(ToolError, match="18 MB together"):
+        await gmail.send_message(context, [BOB.email], "Look", "huge", attachments=["b.bin"])
 
 
 async def test_a_mail_is_shown_and_sent(google: GoogleAuth, context: TurnContext, emulate: Emulate) -> None:
