@@ -148,6 +148,19 @@ async def test_a_pause_and_an_ambiguous_send_are_handled_as_for_texts(tmp_path: 
     assert sent.text != "here"  # it has a mark that it may have been sent before
 
 
+async def test_a_file_that_was_not_delivered_is_delivered_by_the_next_process(
+    tmp_path: Path, database_url: str
+) -> None:
+    first, second = stage(tmp_path, database=database_url), stage(tmp_path, database=database_url)
+    async with first.open():
+        first.channel.presenter.failures = [ConnectionError("down")] * 100
+        await first.gateway.send(place("dm-alice"), "here", files=[File(LARGE, name="a.bin")])
+        await first.wait_until_rows("SELECT count(*) FROM outbox WHERE status = 'retrying'", 1)
+    async with second.open():
+        await second.wait_for(1)
+    assert [(sent.text, sent.files) for sent in second.sent] == [("here", {"a.bin": LARGE})]
+
+
 async def test_files_are_exported_erased_and_removed_with_what_they_belong_to(tmp_path: Path, vault: Vault) -> None:
     scene = stage(tmp_path, toolkits=[Painter(tmp_path), vault])
     async with scene.open():
