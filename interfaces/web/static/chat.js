@@ -4,6 +4,7 @@ const messages = document.getElementById("messages");
 const form = document.getElementById("form");
 const text = document.getElementById("text");
 const files = document.getElementById("files");
+const attach = document.getElementById("attach");
 const state = document.getElementById("state");
 let writing = null; // the answer that is being written, not yet in the transcript
 
@@ -137,6 +138,13 @@ async function upload(file) {
   return response?.ok ? (await response.json()).id : null;
 }
 
+function showChosen() {
+  const names = [...files.files].map((file) => file.name);
+  attach.textContent = names.join(", ") || "Attach";
+}
+
+files.addEventListener("change", showChosen);
+
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
   const written = text.value.trim();
@@ -156,6 +164,7 @@ form.addEventListener("submit", async (event) => {
   }).then((response) => response.ok, () => false);
   if (sent) {
     files.value = "";
+    showChosen();
   } else {
     add("tool", refused.length
       ? `${refused.map((file) => file.name).join(", ")} could not be uploaded: too large, or the connection broke.`

@@ -137,3 +137,18 @@ def test_with_the_settings_of_google_people_connect_their_mail(tmp_path: Path, e
             assert seed.CANARY not in answer
     finally:
         dev.stop()
+
+
+def test_a_file_is_uploaded_and_named_in_the_chat(dev: Dev, chromium: Browser, tmp_path: Path) -> None:
+    note = tmp_path / "note.txt"
+    note.write_text("remember the milk")
+    with chromium.new_context() as context:
+        page = context.new_page()
+        page.goto(dev.address)
+        alice = open_window(page, "Alice")
+        alice.locator("#files").set_input_files(note)
+        expect(alice.locator("#attach")).to_have_text("note.txt")
+        alice.get_by_role("button", name="Send").click()
+        expect(alice.locator(".person-said")).to_have_text("document 'note.txt'")
+        expect(alice.locator(".agent-said")).to_be_visible()
+        expect(alice.locator("#attach")).to_have_text("Attach")
