@@ -1,4 +1,6 @@
-"""Serve the recipes of the three channels unchanged, with their settings in the environment."""
+"""Serve recipes unchanged, with their settings in the environment."""
+
+from base64 import b64encode
 
 import pytest
 from e2e.conftest import Serve
@@ -8,8 +10,10 @@ from peers import aimock as scripted
 from peers import seed
 from peers.aimock import Aimock
 from peers.emulate.server import Emulate
+from peers.telegram import updates
 from peers.telegram.server import TelegramServer
 from peers.wait import wait_until
+from support.files import PNG
 
 
 @pytest.mark.parametrize("channel", CHANNELS)
@@ -35,3 +39,33 @@ def test_a_recipe_answers_with_the_mail_of_the_person_who_asks(
     told = str(aimock.requests()[-1])
     assert seed.ALICE.marker("MAIL", 1) in told
     assert seed.CANARY not in told
+
+
+def test_a_photo_of_a_receipt_becomes_a_table_and_a_file(
+    serve: Serve, telegram: TelegramServer, aimock: Aimock
+) -> None:
+    receipt = {"day": "2026-11-30", "shop": "Bakery", "amount": 4.5, "currency": "EUR"}
+    aimock.load(
+        [
+            scripted.calls_tool("as a file", "send_table", {"receipts": [receipt]}, hasToolResult=False),
+            scripted.says("as a file", "There it is.", hasToolResult=True),
+            scripted.says("how much", "| day | shop | amount |\n|---|---|---|\n| 2026-11-30 | Bakery | 4.50 EUR |"),
+        ]
+    )
+    serve(
+        ROOT / "cookbook" / "receipts" / "receipts_bot.py",
+        UNDERSTUDY_MODEL="openai-chat:gpt-5.2",
+        OPENAI_API_KEY="none",
+        OPENAI_BASE_URL=aimock.base_url,
+    )
+    alice = seed.ALICE.telegram_id
+    telegram.add_file("photo-1", PNG)
+    photo = [{"file_id": "photo-1", "file_unique_id": "u", "width": 1, "height": 1, "file_size": len(PNG)}]
+    telegram.deliver(updates.attached("how much is it?", photo=photo))
+    wait_until(lambda: telegram.said(alice), what="the table")
+    assert "Bakery" in telegram.said(alice)[0]
+    assert b64encode(PNG).decode() in str(aimock.requests()[0])
+    telegram.deliver(updates.private_message("as a file, please"))
+    wait_until(lambda: len(telegram.said(alice)) == 3, what="the file and the answer")
+    table = b"day,shop,amount,currency\r\n2026-11-30,Bakery,4.5,EUR\r\n"
+    assert telegram.sent_files(alice) == [("document", "receipts.csv", table)]
