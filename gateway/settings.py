@@ -117,3 +117,13 @@ class ModelSettings(Settings):
     model: str = Field(
         description="It is a provider and a model, like openai:gpt-5.2; or give Agent(model=…) in the code."
     )
+
+
+class TranscriptionSettings(Settings):
+    """The model that transcribes recordings for an agent that has no transcriber."""
+
+    model_config = SettingsConfigDict(env_prefix="UNDERSTUDY_")
+
+    transcription_model: str | None = Field(
+        default=None, description="It is a model of OpenAI, like openai:gpt-4o-mini-transcribe."
+    )

@@ -1,7 +1,7 @@
 """Toolkits: groups of tools with state, of which every turn gets a clone."""
 
 from oauth import Identity
-from toolkits.attachment import Attachment, AttachmentError, AttachmentKind, kind_of, safe_name
+from toolkits.attachment import Attachment, AttachmentError, AttachmentKind, Transcriber, kind_of, safe_name
 from toolkits.cloning import CloneError
 from toolkits.context import Conversation, Message, TurnContext
 from toolkits.errors import ToolError
@@ -22,6 +22,7 @@ __all__ = [
     "Message",
     "ToolError",
     "Toolkit",
+    "Transcriber",
     "TurnContext",
     "kind_of",
     "needs_sign_in",

@@ -5,11 +5,12 @@ import io
 import os
 import tempfile
 import unicodedata
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import KW_ONLY, dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from typing import Protocol
 
 from toolkits.errors import ToolError
 from toolkits.text import storable
@@ -112,6 +113,23 @@ class Attachment:
         if self.fetch is None:
             raise AttachmentError(f"The {self.title} is not a file.")
         return self.fetch()
+
+
+class Transcriber(Protocol):
+    """Transcribes recordings: an async function, or an object that can be called like one."""
+
+    def __call__(self, data: bytes, name: str, media_type: str, /) -> Awaitable[str]:
+        """Return what is said in a recording.
+
+        Args:
+            data: the file, as it was sent. It may be a video.
+            name: the name of the file, empty if it has none.
+            media_type: what its first bytes say it is; if they say nothing, what the platform says, or empty.
+
+        Raises:
+            AttachmentError: with a sentence for the person that says why it cannot be transcribed.
+        """
+        ...
 
 
 def kind_of(media_type: str) -> AttachmentKind:

@@ -8,9 +8,9 @@ from weakref import WeakSet
 from gateway.agents.flow_members import values_named_in
 from gateway.runs.agent_call import AgentCall, call_agent
 from gateway.runs.native import engine_of, name_of
-from gateway.settings import ModelSettings, WhenBusy
+from gateway.settings import ModelSettings, TranscriptionSettings, WhenBusy
 from oauth import SettingError
-from toolkits import Function, Message, Toolkit, TurnContext
+from toolkits import Function, Message, Toolkit, Transcriber, TurnContext
 from toolkits.cloning import check_names, check_nothing_shared, clone_attributes
 from toolkits.mcp import MCPServer
 
@@ -19,7 +19,7 @@ DEFAULT_NAME = "assistant"
 FLOW = "flow"
 
 _SHARED = ("native", "model", "instructions", "name", "description", "engine", "auth", "scopes", "make_context",
-           "mcp_servers", "when_busy", "summarizer")  # fmt: skip
+           "mcp_servers", "when_busy", "summarizer", "transcriber")  # fmt: skip
 # What a copy makes for itself when it is first used, and the catalog, which it shares with its template.
 _OWN = ("_toolkits", "_members", "_template", "_clones", "catalog")
 _KNOWN = frozenset((*_SHARED, *_OWN))
@@ -56,10 +56,13 @@ class Agent:
             "interrupt": cancel the running turn if it is the same person's, and answer both messages together.
         summarizer: the agent that summarizes the old part of a long conversation; unless given, one with this agent's
             model. A native agent and a flow have no such model: without a summarizer, the old part is left out.
+        transcriber: transcribes the recordings that people send: an async function of the bytes, the name and the media
+            type, which all copies share, or a model like "openai:gpt-4o-mini-transcribe"; unless given,
+            UNDERSTUDY_TRANSCRIPTION_MODEL.
 
     Raises:
-        SettingError: if no model is given and UNDERSTUDY_MODEL is not set, if no engine runs `native`, or if an
-            argument is given that a native agent has itself.
+        SettingError: if no model is given and UNDERSTUDY_MODEL is not set, if no engine runs `native`, if the model for
+            transcriptions cannot be used, or if an argument is given that a native agent has itself.
     """
 
     _clone_shared_attrs: ClassVar[Collection[str]] = _SHARED
@@ -81,6 +84,7 @@ class Agent:
         make_context: Callable[[TurnContext], Any] | None = None,
         when_busy: str = "queue",
         summarizer: "Agent | None" = None,
+        transcriber: Transcriber | str | None = None,
     ) -> None:
         if native is not None:
             engine = _check_native(native, model=model, instructions=instructions, engine=engine, members=members)
@@ -101,6 +105,7 @@ class Agent:
         self.make_context = make_context
         self.when_busy = _when_busy(when_busy)
         self.summarizer = summarizer
+        self.transcriber = _transcriber(transcriber)
         self._toolkits: list[Toolkit] | None = toolkits if isinstance(toolkits, list) else list(toolkits)
         self._members: list[Agent] | None = list(members)
         self._template: Self | None = None
@@ -248,6 +253,16 @@ def _when_busy(value: str) -> WhenBusy:
         raise SettingError(
             f"Agent(when_busy={value!r}) is not known. It takes one of these: {', '.join(WhenBusy)}."
         ) from None
+
+
+def _transcriber(given: Transcriber | str | None) -> Transcriber | None:
+    chosen = given or TranscriptionSettings().transcription_model
+    if not isinstance(chosen, str):
+        return chosen
+    # Imported where it is used: that takes a second.
+    from gateway.attachments.openai_transcriber import OpenAITranscriber
+
+    return OpenAITranscriber(chosen)
 
 
 def _agents_named_in(flow: Any) -> list[Agent]:

@@ -1,24 +1,49 @@
 """Tell what a file is by its first bytes: names and declared types are what somebody sent."""
 
-from toolkits import Attachment
+from toolkits import Attachment, AttachmentKind
 
 PDF = "application/pdf"
 
-# https://mimesniff.spec.whatwg.org/#matching-an-image-type-pattern and …#matching-an-archive-type-pattern
+# https://mimesniff.spec.whatwg.org/#matching-an-image-type-pattern, and the sections after it
 _SIGNATURES = (
-    (b"\x89PNG\r\n\x1a\n", "image/png"),
-    (b"\xff\xd8\xff", "image/jpeg"),
-    (b"GIF87a", "image/gif"),
-    (b"GIF89a", "image/gif"),
-    (b"%PDF-", PDF),
+    (0, b"\x89PNG\r\n\x1a\n", "image/png"),
+    (0, b"\xff\xd8\xff", "image/jpeg"),
+    (0, b"GIF87a", "image/gif"),
+    (0, b"GIF89a", "image/gif"),
+    (8, b"WEBPVP", "image/webp"),
+    (0, b"%PDF-", PDF),
+    (0, b"OggS\0", "audio/ogg"),
+    (0, b"fLaC\0", "audio/flac"),
+    (8, b"WAVEfmt ", "audio/wave"),
+    *((0, b"ID3" + bytes([version]), "audio/mpeg") for version in (2, 3, 4)),
+    *((0, b"\xff" + bytes([second]), "audio/mpeg") for second in (0xE2, 0xE3, 0xF2, 0xF3, 0xFA, 0xFB)),  # layer III
 )
+_CONTAINER = b"ftyp"  # of ISO media: https://mimesniff.spec.whatwg.org/#signature-for-mp4
+_BRANDS = {b"M4A ": "audio/mp4", b"M4B ": "audio/mp4", b"qt  ": "video/quicktime"}
+_PICTURE_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1", b"avif", b"avis")
+_EBML = b"\x1a\x45\xdf\xa3"  # https://mimesniff.spec.whatwg.org/#signature-for-webm
 
 
-def media_type_of(data: bytes, attachment: Attachment) -> str | None:
-    """Return the media type of an image that models take, or of a PDF; `None` for everything else.
+def media_type_of(data: bytes) -> str | None:
+    """Return the media type of an image that models take, of a PDF, or of a recording; `None` for everything else.
 
     An SVG is no image here: it is a program of its own.
     """
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return "image/webp"
-    return next((media_type for signature, media_type in _SIGNATURES if data.startswith(signature)), None)
+    if data[4:8] == _CONTAINER and data[8:12] not in _PICTURE_BRANDS:
+        return _BRANDS.get(data[8:12], "video/mp4")
+    if data.startswith(_EBML):
+        return "video/webm" if b"webm" in data[:64] else "video/x-matroska"
+    found = (media_type for start, signature, media_type in _SIGNATURES if data.startswith(signature, start))
+    return next(found, None)
+
+
+def is_recording(attachment: Attachment, media_type: str | None) -> bool:
+    """Return whether something can be heard in a file.
+
+    Args:
+        media_type: what its first bytes say it is.
+    """
+    if attachment.kind is AttachmentKind.STICKER:
+        return False
+    is_sound = media_type is not None and media_type.startswith(("audio/", "video/"))
+    return is_sound or attachment.kind in (AttachmentKind.VOICE, AttachmentKind.AUDIO, AttachmentKind.VIDEO)

@@ -3,13 +3,15 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from gateway.attachments.media import media_type_of
-from gateway.attachments.texts import NotTextError, text_of
-from toolkits import Attachment, AttachmentError
+from gateway.attachments.media import is_recording, media_type_of
+from gateway.attachments.texts import NotTextError, shortened, text_of
+from gateway.attachments.transcription import transcript_of
+from toolkits import Attachment, AttachmentError, Transcriber
 
 MOST_FILES = 10  # of one message that a model is given
 MOST_BYTES = 20 * 2**20  # of all files of one message that a model is given as they are
 EMPTY = "It is empty."
+TRANSCRIPT = "Transcript: {text}"
 
 Takes = Callable[[str], bool]
 """Tells whether a model takes files of a media type as they are."""
@@ -43,10 +45,15 @@ class Prompt:
     unread: Sequence[str] = ()
 
 
-async def read_prompt(text: str, attachments: Sequence[Attachment], takes: Takes) -> Prompt:
+async def read_prompt(
+    text: str, attachments: Sequence[Attachment], takes: Takes, transcriber: Transcriber | None = None
+) -> Prompt:
     """Fetch the attachments of a message, and return the prompt for a model.
 
     An attachment that cannot be read does not keep the rest from being answered.
+
+    Args:
+        transcriber: transcribes recordings; `None` if nothing does.
     """
     sections, files, unread = [text] if text else [], list[ModelFile](), list[str]()
 
@@ -57,7 +64,7 @@ async def read_prompt(text: str, attachments: Sequence[Attachment], takes: Takes
     for attachment in attachments[:MOST_FILES]:
         room = MOST_BYTES - sum(len(file.data) for file in files)
         try:
-            found = await _read(attachment, takes, room)
+            found = await _read(attachment, takes, room, transcriber)
         except AttachmentError as error:
             leave_out(attachment, error)
             continue
@@ -71,7 +78,7 @@ async def read_prompt(text: str, attachments: Sequence[Attachment], takes: Takes
     return Prompt("\n\n".join(sections), files, unread)
 
 
-async def _read(attachment: Attachment, takes: Takes, room: int) -> ModelFile | str:
+async def _read(attachment: Attachment, takes: Takes, room: int, transcriber: Transcriber | None) -> ModelFile | str:
     """Return an attachment as the model gets it: as a file, or as text.
 
     Args:
@@ -87,7 +94,10 @@ async def _read(attachment: Attachment, takes: Takes, room: int) -> ModelFile | 
     data = await attachment.read()
     if not data:
         raise AttachmentError(EMPTY)
-    media_type = media_type_of(data, attachment)
+    media_type = media_type_of(data)
+    if is_recording(attachment, media_type):
+        said = await transcript_of(data, attachment, media_type, transcriber)
+        return shortened(TRANSCRIPT.format(text=said))
     if media_type is not None and takes(media_type):
         if len(data) > room:
             raise AttachmentError(f"I read files of {MOST_BYTES // 2**20} MB in one message.")

@@ -39,6 +39,11 @@ async def text_of(data: bytes, attachment: Attachment, media_type: str | None) -
         text = _decoded(data)
     else:
         raise NotTextError
+    return shortened(text)
+
+
+def shortened(text: str) -> str:
+    """Return a text as it can be stored, up to what a model is given."""
     text = storable(text)
     if len(text) > MOST_CHARACTERS:
         return f"{text[:MOST_CHARACTERS]}\n[{len(text) - MOST_CHARACTERS} more characters are left out]"

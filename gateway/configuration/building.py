@@ -177,6 +177,7 @@ class _Builder:
             "mcp_servers": [server for server in servers if server is not None],
             "when_busy": config.when_busy,
             "summarizer": summarizer,
+            "transcriber": config.transcriber,
         }
         if isinstance(native, Agent):
             if more := [key for key in config.model_fields_set if key != "use"]:

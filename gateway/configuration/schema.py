@@ -76,6 +76,8 @@ class AgentConfig(Section):
     when_busy: WhenBusy = WhenBusy.QUEUE
     summarizer: str | None = None
     """The name of the agent that summarizes the older part of a conversation."""
+    transcriber: str | None = None
+    """The model that transcribes recordings, like openai:whisper-1. Default: UNDERSTUDY_TRANSCRIPTION_MODEL."""
 
 
 class RouteConfig(Section):

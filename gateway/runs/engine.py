@@ -23,7 +23,7 @@ from gateway.runs.journal import NO_JOURNAL, EngineJournal
 from gateway.runs.native import ENGINES
 from oauth import SettingError
 from oauth.errors import UnderstudyError
-from toolkits import Attachment, File, Function, Toolkit, TurnContext
+from toolkits import Attachment, File, Function, Toolkit, Transcriber, TurnContext
 from toolkits.mcp import MCPServer
 
 
@@ -49,6 +49,7 @@ class RunnableAgent(Protocol):
         mcp_servers: the servers whose tools it may call, besides those of its toolkits.
         make_context: makes the object that a native agent's tools are given of the `TurnContext`; if it is `None`, they
             are given the `TurnContext`.
+        transcriber: transcribes recordings that come with a message; `None` if nothing does.
         catalog: the tools of its toolkits by name, each with the index of its toolkit in `toolkits`.
     """
 
@@ -60,6 +61,7 @@ class RunnableAgent(Protocol):
     engine: str
     mcp_servers: tuple[MCPServer, ...]
     make_context: Callable[[TurnContext], Any] | None
+    transcriber: Transcriber | None
     catalog: Mapping[str, tuple[int, Function]]
 
     @property

@@ -4,6 +4,9 @@ from base64 import b64decode
 
 PNG = b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==")
 JPEG = b"\xff\xd8\xff\xe0\0\x10JFIF\0" + bytes(64)
+OGG = b"OggS\0\x02" + bytes(22) + b"OpusHead"  # the beginning of a voice note
+MP3 = b"ID3\x04" + bytes(64)
+MP4 = b"\0\0\0\x18ftypisom" + bytes(64)
 
 
 def make_pdf(text: str) -> bytes:

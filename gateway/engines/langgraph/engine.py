@@ -78,7 +78,7 @@ class LangGraphEngine:
             callbacks = [watch := NativeToolWatch(run)]
             context = replace(context, credential_source=CallCredentials(context.credential_source, watch.current_call))
         model = _model(agent.model) if agent.native is None else None
-        prompt = await read_prompt(text, attachments, partial(_takes, model))
+        prompt = await read_prompt(text, attachments, partial(_takes, model), agent.transcriber)
         said = [*to_messages(history), HumanMessage(to_content(prompt))]
         for message in said:
             message.id = message.id or str(uuid4())

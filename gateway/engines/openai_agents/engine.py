@@ -66,7 +66,7 @@ class OpenAIAgentsEngine:
         run = SDKRun(agent, context, handler, journal, replay=Replay(journal, handler))
         watch = NativeToolWatch(run)
         config = RunConfig(tracing_disabled=True, tool_error_formatter=watch.note_error)
-        prompt = await read_prompt(text, attachments, _takes)
+        prompt = await read_prompt(text, attachments, _takes, agent.transcriber)
         said: list[Any] = [*to_messages(history), {"role": "user", "content": to_content(prompt)}]
         sdk_context: Any = run if agent.native is None else native_context(agent, context)
         sdk_agent = run.replay.wrap(await self._agent(run))

@@ -72,7 +72,7 @@ class PydanticAIEngine:
 
         run = EngineRun(agent, context, handler, journal)
         model = _model(agent.model) if agent.native is None else agent.native.model
-        prompt = await read_prompt(text, attachments, partial(_takes, model))
+        prompt = await read_prompt(text, attachments, partial(_takes, model), agent.transcriber)
         asked, messages = to_user_content(prompt), to_messages(history)
         limits = UsageLimits(request_limit=max_turns) if max_turns is not None else None
         try:

@@ -11,6 +11,7 @@ from support.stage import StageChannel, obey, place
 from typer.testing import CliRunner
 
 from gateway import Gateway, Identity, Message, SettingError
+from gateway.attachments.openai_transcriber import OpenAITranscriber
 from gateway.cli.main import app
 from gateway.configuration import load
 from gateway.request_context import request_context
@@ -28,6 +29,21 @@ def obeying(gateway: Gateway) -> Gateway:
         if agent.native is None:
             agent.model = FunctionModel(obey)
     return gateway
+
+
+TRANSCRIBING = """
+agents: {{notes: {{model: openai:gpt-5.2, transcriber: '{model}'}}}}
+interfaces: {{telegram: {{bot_token: 12:x, webhook_secret: secret}}}}
+"""
+
+
+def test_an_agent_may_have_a_model_that_transcribes(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "any")
+    agent = load(write(TRANSCRIBING.format(model="whisper-1"))).agent
+    assert isinstance(agent.transcriber, OpenAITranscriber)
+    assert agent.deep_copy().transcriber is agent.transcriber
+    with pytest.raises(SettingError, match="groq:whisper"):
+        load(write(TRANSCRIBING.format(model="groq:whisper")))
 
 
 async def test_a_gateway_is_made_of_a_file(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:

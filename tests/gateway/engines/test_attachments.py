@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 from peers.aimock import Aimock, calls_tool, says
+from peers.transcription import TranscriptionServer
 from support.agents.engines import ENGINES, Safe, model
-from support.files import PDF, PNG
+from support.files import OGG, PDF, PNG
 from support.stage import FakeProvider, Stage, stage
 
 from gateway import Agent, Message, TurnContext
@@ -33,6 +34,7 @@ def on_stage(directory: Path, agent: Agent) -> tuple[Stage, list[str]]:
     scene.channel.attachments = {
         "photo": Attachment(AttachmentKind.IMAGE, name="photo.png", fetch=partial(_content, fetched, "photo", PNG)),
         "bill": Attachment(AttachmentKind.DOCUMENT, name="bill.pdf", fetch=partial(_content, fetched, "bill", PDF)),
+        "voice": Attachment(AttachmentKind.VOICE, fetch=partial(_content, fetched, "voice", OGG)),
         "video": Attachment(AttachmentKind.VIDEO, name="a.mp4", fetch=_gone),
     }
     return scene, fetched
@@ -74,6 +76,41 @@ async def test_the_history_says_what_was_sent_and_holds_no_files(engine: str, ai
     assert b64encode(PNG).decode() not in said
     stored = scene.rows("SELECT text, data FROM session_items")
     assert b64encode(PNG).decode() not in str(stored)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+async def test_what_is_said_in_a_voice_note_reaches_the_model_and_stays_in_the_history(
+    engine: str, aimock: Aimock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    aimock.load([says("Buy milk", "bought"), says("and now", "milk, as you said")])
+    with TranscriptionServer("Buy milk.") as endpoint:
+        monkeypatch.setenv("OPENAI_BASE_URL", endpoint.base_url)
+        monkeypatch.setenv("OPENAI_API_KEY", "any")
+        agent = Agent(model=model(engine, aimock), engine=engine, transcriber="openai:gpt-4o-mini-transcribe")
+        scene, fetched = on_stage(tmp_path, agent)
+        async with scene.open():
+            assert await scene.ask("alice", "", attachments=["voice"]) == "bought"
+            assert await scene.ask("alice", "and now?") == "milk, as you said"
+        assert [(each.name, each.data) for each in endpoint.recordings] == [("recording.ogg", OGG)]
+    first, second = aimock.requests()
+    said = "[voice]\nTranscript: Buy milk.\n[end of voice]"
+    assert first["messages"][-1]["content"] == said
+    assert said in [message["content"] for message in second["messages"]]
+    assert fetched == ["voice"]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+async def test_a_voice_note_that_cannot_be_transcribed_does_not_keep_the_rest_from_being_answered(
+    engine: str, aimock: Aimock, tmp_path: Path
+) -> None:
+    async def refuse(data: bytes, name: str, media_type: str) -> str:
+        raise AttachmentError("I speak no French.")
+
+    aimock.load([says("what is it", "a dot")])
+    scene, _ = on_stage(tmp_path, Agent(model=model(engine, aimock), engine=engine, transcriber=refuse))
+    async with scene.open():
+        answer = await scene.ask("alice", "what is it?", attachments=["photo", "voice"])
+    assert answer == "a dot\n\nI could not read the voice: I speak no French."
 
 
 class Reading(Toolkit):

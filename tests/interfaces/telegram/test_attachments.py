@@ -40,28 +40,33 @@ async def test_a_document_has_its_name(run: Run, bot: Telegram, telegram: Telegr
         assert running.files == [(PDF, "application/pdf")]
 
 
+NO_SOUND = "I cannot listen to recordings."
 SQUARE = {"width": 10, "height": 10}
 
 
 @pytest.mark.parametrize(
-    ("fields", "title"),
+    ("fields", "title", "reason"),
     [
-        ({"voice": file(duration=3, mime_type="audio/ogg")}, "voice"),
-        ({"audio": file(duration=3, file_name="song.mp3")}, "audio 'song.mp3'"),
-        ({"video": file(duration=3, **SQUARE)}, "video"),
-        ({"video_note": file(duration=3, length=10)}, "video"),
-        ({"animation": file(duration=3, **SQUARE), "document": file()}, "video"),
-        ({"sticker": file(type="regular", is_animated=True, is_video=False, emoji="🎉", **SQUARE)}, "sticker"),
+        ({"voice": file(duration=3, mime_type="audio/ogg")}, "voice", NO_SOUND),
+        ({"audio": file(duration=3, file_name="song.mp3")}, "audio 'song.mp3'", NO_SOUND),
+        ({"video": file(duration=3, **SQUARE)}, "video", NO_SOUND),
+        ({"video_note": file(duration=3, length=10)}, "video", NO_SOUND),
+        ({"animation": file(duration=3, **SQUARE), "document": file()}, "video", NO_SOUND),
+        (
+            {"sticker": file(type="regular", is_animated=True, is_video=False, emoji="🎉", **SQUARE)},
+            "sticker",
+            "I cannot read files of that type.",
+        ),
     ],
     ids=lambda fields: next(iter(fields)) if isinstance(fields, dict) else "",
 )
 async def test_a_file_that_the_model_does_not_take_is_named_in_the_answer(
-    run: Run, bot: Telegram, telegram: TelegramServer, fields: dict[str, Any], title: str
+    run: Run, bot: Telegram, telegram: TelegramServer, fields: dict[str, Any], title: str, reason: str
 ) -> None:
     telegram.add_file("f1", b"\x1f\x8b\0\xff")
     async with run(bot) as running:
         await post(running, telegram, updates.attached(**fields))
-        unread = f"I could not read the {title}: I cannot read files of that type."
+        unread = f"I could not read the {title}: {reason}"
         assert await said(telegram, ALICE) == [f"heard\n\n{unread}"]
 
 
