@@ -41,7 +41,7 @@ lock: .venv/dev.stamp
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-annotate --no-header \
 	  --group build pyproject.toml -o requirements.txt
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-annotate --no-header \
-	  --group build --group dev --extra langgraph --extra openai-agents --extra openai-chatkit -c requirements.txt pyproject.toml \
+	  --group build --group dev --extra documents --extra langgraph --extra openai-agents --extra openai-chatkit -c requirements.txt pyproject.toml \
 	  -o requirements-dev.txt
 
 clean:

@@ -3,6 +3,7 @@
 from toolkits import Attachment, AttachmentKind
 
 PDF = "application/pdf"
+ZIP = "application/zip"
 
 # https://mimesniff.spec.whatwg.org/#matching-an-image-type-pattern, and the sections after it
 _SIGNATURES = (
@@ -12,6 +13,7 @@ _SIGNATURES = (
     (0, b"GIF89a", "image/gif"),
     (8, b"WEBPVP", "image/webp"),
     (0, b"%PDF-", PDF),
+    (0, b"PK\x03\x04", ZIP),
     (0, b"OggS\0", "audio/ogg"),
     (0, b"fLaC\0", "audio/flac"),
     (8, b"WAVEfmt ", "audio/wave"),
@@ -25,7 +27,7 @@ _EBML = b"\x1a\x45\xdf\xa3"  # https://mimesniff.spec.whatwg.org/#signature-for-
 
 
 def media_type_of(data: bytes) -> str | None:
-    """Return the media type of an image that models take, of a PDF, or of a recording; `None` for everything else.
+    """Return the media type of an image that models take, a PDF, a ZIP archive or a recording; else `None`.
 
     An SVG is no image here: it is a program of its own.
     """
@@ -35,6 +37,11 @@ def media_type_of(data: bytes) -> str | None:
         return "video/webm" if b"webm" in data[:64] else "video/x-matroska"
     found = (media_type for start, signature, media_type in _SIGNATURES if data.startswith(signature, start))
     return next(found, None)
+
+
+def is_for_models(media_type: str | None) -> bool:
+    """Return whether there are models that read files of a type themselves."""
+    return media_type is not None and (media_type == PDF or media_type.startswith("image/"))
 
 
 def is_recording(attachment: Attachment, media_type: str | None) -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from gateway.attachments.media import is_recording, media_type_of
+from gateway.attachments.media import is_for_models, is_recording, media_type_of
 from gateway.attachments.texts import NotTextError, shortened, text_of
 from gateway.attachments.transcription import transcript_of
 from toolkits import Attachment, AttachmentError, Transcriber
@@ -98,7 +98,7 @@ async def _read(attachment: Attachment, takes: Takes, room: int, transcriber: Tr
     if is_recording(attachment, media_type):
         said = await transcript_of(data, attachment, media_type, transcriber)
         return shortened(TRANSCRIPT.format(text=said))
-    if media_type is not None and takes(media_type):
+    if media_type is not None and is_for_models(media_type) and takes(media_type):
         if len(data) > room:
             raise AttachmentError(f"I read files of {MOST_BYTES // 2**20} MB in one message.")
         return ModelFile(data, media_type, attachment.name or str(attachment.kind))

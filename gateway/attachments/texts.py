@@ -3,16 +3,19 @@
 import asyncio
 import logging
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
-from gateway.attachments.media import PDF
+from gateway.attachments import extract
+from gateway.attachments.extract import ANOTHER_TYPE
+from gateway.attachments.media import PDF, ZIP
 from toolkits import Attachment, AttachmentError
 from toolkits.text import storable
 
 MOST_CHARACTERS = 60_000  # of one attachment that a model is given
-MOST_PAGES = 500  # of a PDF
-PDF_TIMEOUT = 30.0  # seconds
-EXTRACT_PDF = Path(__file__).with_name("extract_pdf.py")
+EXTRACT_TIMEOUT = 30.0  # seconds
+EXTRACT = Path(extract.__file__)
+OFFICE_LIBRARIES = ("docx", "openpyxl", "pptx")
 
 log = logging.getLogger(__name__)
 
@@ -32,9 +35,13 @@ async def text_of(data: bytes, attachment: Attachment, media_type: str | None) -
         AttachmentError: if it should be readable, and is not.
     """
     if media_type == PDF:
-        text = await _text_of_pdf(data)
+        text = await _extracted(data, "pdf")
         if not text:
             raise AttachmentError("It has pictures of pages, and no text.")
+    elif media_type == ZIP and _reads_office():
+        text = await _extracted(data, "office")
+        if not text:
+            raise AttachmentError("It has no text.")
     elif media_type is None:
         text = _decoded(data)
     else:
@@ -66,17 +73,21 @@ def _decoded(data: bytes) -> str:
     return text
 
 
-async def _text_of_pdf(data: bytes) -> str:
-    """Return the text of a PDF, up to what a model is given.
+async def _extracted(data: bytes, kind: str) -> str:
+    """Return the text of a document, up to what a model is given.
+
+    Args:
+        kind: see `gateway.attachments.extract`.
 
     Raises:
+        NotTextError: if it is no such document.
         AttachmentError: if it is broken, needs a password, or takes too long.
     """
-    arguments = [sys.executable, "-I", str(EXTRACT_PDF), str(MOST_CHARACTERS), str(MOST_PAGES)]
+    arguments = [sys.executable, "-I", str(EXTRACT), kind, str(MOST_CHARACTERS)]
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(*arguments, stdin=pipe, stdout=pipe, stderr=pipe)
     try:
-        async with asyncio.timeout(PDF_TIMEOUT):
+        async with asyncio.timeout(EXTRACT_TIMEOUT):
             printed, errors = await process.communicate(data)
     except TimeoutError:
         raise AttachmentError("It takes too long to read.") from None
@@ -84,9 +95,19 @@ async def _text_of_pdf(data: bytes) -> str:
         if process.returncode is None:
             process.kill()
             await process.wait()
+    if process.returncode == ANOTHER_TYPE:
+        raise NotTextError
     if process.returncode != 0:
         # The name of the exception alone: its message may quote the file.
         last = errors.decode(errors="replace").strip().rpartition("\n")[2]
-        log.info("a PDF could not be read: %s", last.partition(":")[0])
-        raise AttachmentError("It is broken, or needs a password.")
+        log.info("a document could not be read: %s", last.partition(":")[0])
+        raise AttachmentError("It is broken, too large, or needs a password.")
     return printed.decode().strip()
+
+
+def _reads_office() -> bool:
+    """Return whether the libraries for office documents are installed; the log names them if they are not."""
+    if all(find_spec(name) for name in OFFICE_LIBRARIES):
+        return True
+    log.warning("an office document is not read, as that needs an extra: pip install 'understudy[documents]'")
+    return False

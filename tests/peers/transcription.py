@@ -53,11 +53,11 @@ class TranscriptionServer(ThreadServer):
     async def _transcribe(self, request: Request) -> Response:
         if not request.headers.get("content-type", "").startswith("multipart/form-data"):
             return _error(415, "Unsupported content type. This API method only accepts 'multipart/form-data' requests.")
-        form = await request.form()
-        file, model = form.get("file"), form.get("model")
-        if not isinstance(file, UploadFile) or not isinstance(model, str):
-            return _error(400, "You must provide a file and a model.")
-        name, data = file.filename or "", await file.read()
+        async with request.form() as form:
+            file, model = form.get("file"), form.get("model")
+            if not isinstance(file, UploadFile) or not isinstance(model, str):
+                return _error(400, "You must provide a file and a model.")
+            name, data = file.filename or "", await file.read()
         self.recordings.append(Recording(name, data, model, request.headers.get("authorization", "")))
         if self.failures:
             return _error(self.failures.pop(0), "scripted failure", {"Retry-After": "0.01"})
