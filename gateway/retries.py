@@ -2,7 +2,9 @@
 
 import math
 import random
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 
 # Bounds of the seconds for which the gateway sends nothing to a platform that asks it to wait.
 SHORTEST_WAIT = 1.0
@@ -48,3 +50,21 @@ def bounded_wait(seconds: float) -> float:
     """Return the seconds that a platform asks the gateway to wait, bounded to between a second and an hour."""
     bounded = min(max(seconds, SHORTEST_WAIT), LONGEST_WAIT)
     return UNKNOWN_WAIT if math.isnan(bounded) else bounded
+
+
+def retry_after(headers: Mapping[str, str]) -> float:
+    """Return the seconds that `Retry-After` asks to wait for, as a number or a date (RFC 9110, section 10.2.3).
+
+    They are at least one and at most an hour; five where the header is missing or makes no sense.
+    """
+    given = next((value for name, value in headers.items() if name.lower() == "retry-after"), "")
+    try:
+        return bounded_wait(float(given))
+    except ValueError:
+        pass
+    try:
+        until = parsedate_to_datetime(given)
+    except (ValueError, OverflowError):
+        return UNKNOWN_WAIT
+    until = until.replace(tzinfo=UTC) if until.tzinfo is None else until
+    return bounded_wait((until - datetime.now(UTC)).total_seconds())

@@ -2,23 +2,52 @@
 
 import ipaddress
 import socket
-from collections.abc import AsyncGenerator, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterator, Mapping
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from typing import TypeVar
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import DefaultResolver
+from tenacity import (
+    AsyncRetrying,
+    RetryCallState,
+    retry_if_exception_type,
+    stop_after_attempt,
+    stop_after_delay,
+    wait_exponential_jitter,
+)
 from yarl import URL
 
+from gateway.retries import retry_after
 from toolkits.attachment import Attachment, AttachmentError
 
 MEBIBYTE = 2**20  # bytes
 CHUNK = 64 * 1024  # bytes
 MOST_REDIRECTS = 5
 TIMEOUT = aiohttp.ClientTimeout(total=120, sock_connect=10, sock_read=20)  # seconds
+TRIES = 3
+FIRST_PAUSE = 0.5  # seconds before the second try
+LONGEST_PAUSE = 10.0  # seconds that a platform may ask to wait before the next try
+LAST_TRY = 30.0  # seconds after the first try
 HTML = ("text/html", "application/xhtml+xml")
+
+
+T = TypeVar("T")
+
+
+class UnavailableError(AttachmentError):
+    """A platform does not give out a file at the moment, and may do so soon.
+
+    Args:
+        pause: the seconds that the platform asks to wait.
+    """
+
+    def __init__(self, message: str, pause: float = 0.0) -> None:
+        super().__init__(message)
+        self.pause = pause
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +80,12 @@ class FileFetcher:
 
     Args:
         most_bytes: the size of the largest file that is fetched. It is counted while reading, whatever headers say.
+        first_pause: the seconds before the second try, which grow with each.
     """
 
-    def __init__(self, most_bytes: int) -> None:
+    def __init__(self, most_bytes: int, first_pause: float = FIRST_PAUSE) -> None:
         self._most = most_bytes
+        self._growing = wait_exponential_jitter(first_pause, max=LONGEST_PAUSE, jitter=first_pause)
         self._sessions: dict[bool, aiohttp.ClientSession] = {}
 
     async def close(self) -> None:
@@ -64,7 +95,7 @@ class FileFetcher:
         self._sessions.clear()
 
     async def fetch(self, file: RemoteFile) -> AsyncGenerator[bytes, None]:
-        """Yield the content of a file in chunks.
+        """Yield the content of a file in chunks. Until the first byte is there, it is tried a few times.
 
         Redirects are followed to hosts of the platform, and credentials are not taken along. Outside the operator's own
         `origin` an address has to be public and encrypted.
@@ -72,6 +103,33 @@ class FileFetcher:
         Raises:
             AttachmentError: saying why the file cannot be read.
         """
+
+        async def begin() -> tuple[bytes, AsyncGenerator[bytes, None]]:
+            chunks = self._chunks(file)
+            return await anext(chunks, b""), chunks
+
+        first, chunks = await self.retry(begin)
+        async with aclosing(chunks):
+            if first:
+                yield first
+            async for chunk in chunks:
+                yield chunk
+
+    async def retry(self, call: Callable[[], Awaitable[T]]) -> T:
+        """Make a call, and a few times again while it raises an `UnavailableError`."""
+        retrying = AsyncRetrying(
+            retry=retry_if_exception_type(UnavailableError),
+            stop=stop_after_attempt(TRIES) | stop_after_delay(LAST_TRY),
+            wait=self._pause,
+            reraise=True,
+        )
+        return await retrying(call)
+
+    def _pause(self, state: RetryCallState) -> float:
+        error = state.outcome.exception() if state.outcome is not None else None
+        return max(error.pause if isinstance(error, UnavailableError) else 0.0, self._growing(state))
+
+    async def _chunks(self, file: RemoteFile) -> AsyncGenerator[bytes, None]:
         url, headers = URL(file.url), file.headers
         with _sentences(file):
             for _ in range(MOST_REDIRECTS + 1):
@@ -121,7 +179,12 @@ class FileFetcher:
         if answer.status in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE):
             raise AttachmentError(f"The {file.title} is no longer at {file.platform}.")
         if answer.status != HTTPStatus.OK:
-            raise AttachmentError(f"{file.platform} does not give out the {file.title} (status {answer.status}).")
+            sentence = f"{file.platform} does not give out the {file.title} (status {answer.status})."
+            pause = retry_after(answer.headers) if "Retry-After" in answer.headers else 0.0
+            may_help = answer.status == HTTPStatus.TOO_MANY_REQUESTS or answer.status >= 500
+            if may_help and pause <= LONGEST_PAUSE:
+                raise UnavailableError(sentence, pause)
+            raise AttachmentError(sentence)
         if answer.content_type in HTML and file.attachment.media_type not in HTML:  # it asks for a sign-in
             raise AttachmentError(f"{file.platform} does not give out the {file.title}: it shows a web page instead.")
         if answer.headers.get("Content-Encoding", "identity").lower() != "identity":
@@ -167,4 +230,4 @@ def _sentences(file: RemoteFile) -> Iterator[None]:
     try:
         yield
     except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-        raise AttachmentError(f"The {file.title} cannot be fetched from {file.platform} at the moment.") from error
+        raise UnavailableError(f"The {file.title} cannot be fetched from {file.platform} at the moment.") from error

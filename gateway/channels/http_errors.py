@@ -1,15 +1,13 @@
 """Translate the errors of the HTTP clients that channels use, aiohttp and httpx, into delivery errors."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 
 import aiohttp
 import httpx
 
 from gateway.channels.errors import DeliveryAmbiguousError, DeliveryError
-from gateway.retries import UNKNOWN_WAIT, bounded_wait
+from gateway.retries import retry_after as retry_after
 
 NOT_CONNECTED = (
     aiohttp.ClientConnectorError,
@@ -49,21 +47,3 @@ def _translated(platform: str, meaning: Meaning, error: Exception) -> Exception:
         return ConnectionError(f"{platform} cannot be reached: {error}")
     lost = DeliveryAmbiguousError(f"{platform}'s answer was lost or cannot be read: {error!r}")
     return meaning(error) or lost
-
-
-def retry_after(headers: Mapping[str, str]) -> float:
-    """Return the seconds that `Retry-After` asks to wait for, as a number or a date (RFC 9110, section 10.2.3).
-
-    They are at least one and at most an hour; five where the header is missing or makes no sense.
-    """
-    given = next((value for name, value in headers.items() if name.lower() == "retry-after"), "")
-    try:
-        return bounded_wait(float(given))
-    except ValueError:
-        pass
-    try:
-        until = parsedate_to_datetime(given)
-    except (ValueError, OverflowError):
-        return UNKNOWN_WAIT
-    until = until.replace(tzinfo=UTC) if until.tzinfo is None else until
-    return bounded_wait((until - datetime.now(UTC)).total_seconds())

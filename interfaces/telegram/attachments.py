@@ -3,11 +3,13 @@
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import replace
+from functools import partial
 
 import telegram
-from telegram.error import BadRequest, TelegramError
+from telegram.error import BadRequest, NetworkError, RetryAfter, TelegramError
 
-from gateway.attachments.fetching import FileFetcher, RemoteFile
+from gateway.attachments.fetching import LONGEST_PAUSE, FileFetcher, RemoteFile, UnavailableError
+from interfaces.telegram.errors import wait_of
 from interfaces.telegram.schema import UNREADABLE
 from toolkits import Attachment, AttachmentError, AttachmentKind
 
@@ -100,16 +102,23 @@ class TelegramFiles:
         """
         assert self.fetcher is not None, "the channel has not been started"
         self.fetcher.check_size(attachment)
-        try:
-            found = await self._client.get_file(file_id)
-        except BadRequest as error:
-            raise AttachmentError(f"Telegram does not give out the {attachment.title}: {error.message}.") from error
-        except (TelegramError, *UNREADABLE) as error:
-            raise AttachmentError(f"The {attachment.title} cannot be fetched from Telegram at the moment.") from error
+        found = await self.fetcher.retry(partial(self._find, attachment, file_id))
         file = RemoteFile(found.file_path or "", PLATFORM, (HOST,), attachment, self._api_url)
         async with aclosing(self.fetcher.fetch(file)) as chunks:
             async for chunk in chunks:
                 yield chunk
+
+    async def _find(self, attachment: Attachment, file_id: str) -> telegram.File:
+        try:
+            return await self._client.get_file(file_id)
+        except BadRequest as error:
+            raise AttachmentError(f"Telegram does not give out the {attachment.title}: {error.message}.") from error
+        except (TelegramError, *UNREADABLE) as error:
+            sentence = f"The {attachment.title} cannot be fetched from Telegram at the moment."
+            pause = wait_of(error) if isinstance(error, RetryAfter) else 0.0
+            if isinstance(error, (NetworkError, RetryAfter)) and pause <= LONGEST_PAUSE:
+                raise UnavailableError(sentence, pause) from error
+            raise AttachmentError(sentence) from error
 
 
 def has(message: telegram.Message, name: str) -> bool:

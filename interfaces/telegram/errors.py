@@ -22,7 +22,7 @@ def _meaning(error: Exception) -> Exception | None:
     """
     match error:
         case RetryAfter():
-            return RetryLaterError(_seconds(error))
+            return RetryLaterError(wait_of(error))
         case BadRequest() | Forbidden() | InvalidToken() | Conflict() if error.__cause__ is not None:
             return ConnectionError(f"a proxy refused it: {error.message}")
         case Forbidden():
@@ -36,6 +36,7 @@ def _meaning(error: Exception) -> Exception | None:
     return None
 
 
-def _seconds(error: RetryAfter) -> float:
+def wait_of(error: RetryAfter) -> float:
+    """Return the seconds that Telegram asks to wait."""
     after = error.retry_after
     return float(after) if isinstance(after, (int, float)) else after.total_seconds()

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from gateway.attachments.fetching import MEBIBYTE, FileFetcher, RemoteFile
+from gateway.attachments.fetching import MEBIBYTE, TRIES, FileFetcher, RemoteFile
 from toolkits import Attachment, AttachmentError, AttachmentKind
 
 LIMIT = MEBIBYTE
@@ -55,7 +55,7 @@ def answering(status: str, body: bytes = b"", **headers: str) -> Handler:
 
 
 async def fetch(url: str, origin: str | None, attachment: Attachment = PICTURE) -> bytes:
-    fetcher = FileFetcher(LIMIT)
+    fetcher = FileFetcher(LIMIT, first_pause=0.01)
     file = RemoteFile(url, "Slack", (".slack.com", "files.test"), attachment, origin, {"Authorization": SECRET})
     try:
         async with aclosing(fetcher.fetch(file)) as chunks:
@@ -121,7 +121,7 @@ async def test_an_address_that_the_platform_does_not_document_is_not_asked(url: 
 
 
 async def test_a_documented_name_that_leads_into_our_own_network_is_refused() -> None:
-    fetcher = FileFetcher(LIMIT)
+    fetcher = FileFetcher(LIMIT, first_pause=0.01)
     file = RemoteFile("https://localhost/a.png", "Slack", ("localhost",), PICTURE)
     with pytest.raises(AttachmentError, match="cannot be fetched") as raised:
         await anext(fetcher.fetch(file))
@@ -166,3 +166,64 @@ async def test_a_file_of_no_bytes_is_a_file() -> None:
 async def test_a_size_that_the_platform_names_is_refused_before_it_is_asked() -> None:
     with pytest.raises(AttachmentError, match="is larger than 1 MB"):
         FileFetcher(LIMIT).check_size(Attachment(AttachmentKind.VIDEO, size=LIMIT + 1))
+
+
+async def dropped(writer: asyncio.StreamWriter) -> None:
+    """Close the connection without an answer."""
+
+
+PIXELS = answering("200 OK", b"pixels", Content_Type="image/png")
+
+
+@asynccontextmanager
+async def recovering(*answers: Handler) -> AsyncIterator[Platform]:
+    """Run a platform that gives these answers, and then the file."""
+
+    async def answer(writer: asyncio.StreamWriter) -> None:
+        number = len(slack.requests)
+        await (answers[number - 1] if number <= len(answers) else PIXELS)(writer)
+
+    async with platform(answer) as slack:
+        yield slack
+
+
+@pytest.mark.parametrize(
+    "failures",
+    [
+        (dropped,),
+        (answering("500 Oops"),),
+        (answering("429 Too Many Requests"), answering("503 Service Unavailable")),
+        (answering("429 Too Many Requests", Retry_After="1"),),
+        (
+            answering("200 OK", Content_Type="image/png", Content_Length="6"),
+        ),  # the connection is lost after the headers
+    ],
+)
+async def test_a_file_that_fails_before_its_first_byte_is_tried_again(failures: tuple[Handler, ...]) -> None:
+    async with recovering(*failures) as slack:
+        assert await fetch(f"{slack.origin}/a.png", slack.origin) == b"pixels"
+    assert len(slack.requests) == len(failures) + 1
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        answering("404 Not Found"),
+        answering("403 Forbidden"),
+        answering("200 OK", b"<html>", Content_Type="text/html"),
+        answering("429 Too Many Requests", Retry_After="3600"),
+        answering("200 OK", b"pix", Content_Type="image/png", Content_Length="6"),
+    ],
+)
+async def test_a_refusal_and_a_file_of_which_a_part_came_are_not_tried_again(failure: Handler) -> None:
+    async with recovering(failure) as slack:
+        with pytest.raises(AttachmentError):
+            await fetch(f"{slack.origin}/a.png", slack.origin)
+    assert len(slack.requests) == 1
+
+
+async def test_a_platform_that_stays_away_is_given_up() -> None:
+    async with recovering(*[answering("500 Oops")] * 9) as slack:
+        with pytest.raises(AttachmentError, match="status 500"):
+            await fetch(f"{slack.origin}/a.png", slack.origin)
+    assert len(slack.requests) == TRIES

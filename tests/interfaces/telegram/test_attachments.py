@@ -127,6 +127,19 @@ async def test_a_file_that_telegram_does_not_give_out_is_named(
         assert telegram.token not in answer
 
 
+@pytest.mark.parametrize("failure", [{"code": 502}, {"retry_after": 1}], ids=str)
+async def test_telegram_is_asked_again_for_a_file(
+    run: Run, bot: Telegram, telegram: TelegramServer, failure: dict[str, Any]
+) -> None:
+    telegram.add_file("f1", b"milk, eggs")
+    telegram.fail("getFile", **failure)
+    async with run(bot) as running:
+        await post(running, telegram, updates.attached("read", document=file(file_name="a.txt")))
+        assert await said(telegram, ALICE) == ["heard"]
+        assert "milk, eggs" in running.prompts[0]
+        assert len(telegram.called("getFile")) == 2
+
+
 @pytest.mark.parametrize(
     "fields",
     [{"photo": [{"file_id": 5}]}, {"document": "x"}, {"voice": file(file_size="1")}, {"location": {}}],
