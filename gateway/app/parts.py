@@ -36,6 +36,7 @@ from gateway.turns.replies.agent_answer import AgentAnswer, RequestValues
 from gateway.turns.replies.approval import ApprovalReply
 from gateway.turns.replies.commands import CommandReply
 from gateway.turns.replies.denial import DenialNotice
+from gateway.turns.replies.earlier_files import EarlierFiles
 from gateway.turns.replies.greeting import GreetingReply
 from gateway.turns.replies.sign_in_code import SignInCodeReply
 from gateway.turns.runner import CopyRunner
@@ -181,10 +182,15 @@ class Parts:
         return SummarizedHistory(self.sessions, self._setup.router.agents, self._settings.session_tokens, self._timings)
 
     @cached_property
+    def reader(self) -> MessageReader:
+        return MessageReader(self._setup.interfaces, self._setup.router, self._timings)
+
+    @cached_property
     def replies(self) -> list[Reply]:
         """The ways in which a message may be answered, in the order in which they are tried."""
+        files = EarlierFiles(self.inbox, self.reader)
         agent_answer = AgentAnswer(
-            self.runner, self.history, self._setup.request_values, self._settings.turn_tries, self._timings
+            self.runner, self.history, files, self._setup.request_values, self._settings.turn_tries, self._timings
         )
         return [
             *([ApprovalReply(self.approvals)] if self.approvals is not None else []),
@@ -196,11 +202,10 @@ class Parts:
 
     @cached_property
     def player(self) -> TurnPlayer:
-        reader = MessageReader(self._setup.interfaces, self._setup.router, self._timings)
-        joiner = MessageJoiner(self.inbox, reader, self.approvals, self._timings)
+        joiner = MessageJoiner(self.inbox, self.reader, self.approvals, self._timings)
         settings = self._settings
         ending = Ending(self.stores, self.approvals, settings.private_answers, settings.turn_tries, self._timings)
-        return TurnPlayer(self.backend.database, reader, joiner, self.replies, ending)
+        return TurnPlayer(self.backend.database, self.reader, joiner, self.replies, ending)
 
     @cached_property
     def drain(self) -> Drain:

@@ -1,9 +1,12 @@
 """Make a prompt of a message: its text, and what was sent with it."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import TypeVar
 
-from gateway.attachments.media import is_for_models, is_recording, media_type_of
+from gateway.attachments.earlier import NOTHING, SentEarlier
+from gateway.attachments.files import ModelFile, Takes, model_file
+from gateway.attachments.media import is_recording, media_type_of
 from gateway.attachments.texts import NotTextError, shortened, text_of
 from gateway.attachments.transcription import transcript_of
 from toolkits import Attachment, AttachmentError, Transcriber
@@ -13,21 +16,7 @@ MOST_BYTES = 20 * 2**20  # of all files of one message that a model is given as 
 EMPTY = "It is empty."
 TRANSCRIPT = "Transcript: {text}"
 
-Takes = Callable[[str], bool]
-"""Tells whether a model takes files of a media type as they are."""
-
-
-@dataclass(frozen=True, slots=True)
-class ModelFile:
-    """A file that the model reads itself."""
-
-    data: bytes = field(repr=False)
-    media_type: str
-    name: str
-
-    @property
-    def is_image(self) -> bool:
-        return self.media_type.startswith("image/")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +27,33 @@ class Prompt:
         text: the message, and below it a section for each attachment: its text, or that the model has it as a file.
         files: those files, in the order of their sections.
         unread: a sentence for the person about each attachment that the model does not get.
+        earlier: the files of earlier messages, which come after its own.
     """
 
     text: str
     files: Sequence[ModelFile] = ()
     unread: Sequence[str] = ()
+    earlier: SentEarlier = NOTHING
+
+    @property
+    def is_text(self) -> bool:
+        """Whether there is nothing but the text."""
+        return not self.files and not self.earlier.text
+
+    @property
+    def room(self) -> int:
+        """How many bytes the model may still be given as files."""
+        return MOST_BYTES - sum(len(file.data) for file in self.files)
+
+    def content(self, text: Callable[[str], T], file: Callable[[ModelFile], T]) -> list[T]:
+        """Return the parts of the prompt, in the form of an engine. The first is the message, which is what is stored.
+
+        Args:
+            text: makes a part of a text.
+            file: makes a part of a file.
+        """
+        parts = [text(self.text), *map(file, self.files)]
+        return [*parts, text(self.earlier.text), *map(file, self.earlier.files)] if self.earlier.text else parts
 
 
 async def read_prompt(
@@ -98,10 +109,10 @@ async def _read(attachment: Attachment, takes: Takes, room: int, transcriber: Tr
     if is_recording(attachment, media_type):
         said = await transcript_of(data, attachment, media_type, transcriber)
         return shortened(TRANSCRIPT.format(text=said))
-    if media_type is not None and is_for_models(media_type) and takes(media_type):
+    if (file := model_file(data, attachment, takes)) is not None:
         if len(data) > room:
             raise AttachmentError(f"I read files of {MOST_BYTES // 2**20} MB in one message.")
-        return ModelFile(data, media_type, attachment.name or str(attachment.kind))
+        return file
     try:
         return await text_of(data, attachment, media_type)
     except NotTextError:

@@ -1,6 +1,6 @@
 """The history of conversations, as turns read and write it."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -46,7 +46,7 @@ class Sessions:
         """Return what a turn of `reader` may read of a conversation, oldest first, after the summary if there is one.
 
         The reader's own items are complete. Of other people's turns it has the messages and the answers as text, but
-        neither what their tools returned nor an answer that is private.
+        neither what their tools returned nor an answer that is private, and of a turn with a private answer no files.
         """
         here = {"conversation_id": conversation_id, "tenant": reader.tenant, "user_id": reader.user_id}
 
@@ -61,7 +61,8 @@ class Sessions:
                 await self.add(connection, conversation_id, rows[-1].inbox_id, reader, "", new, private=False)
             return []
         summary_first = sorted(rows, key=lambda row: row.role != Role.SUMMARY)
-        items = (_item_for(reader, row) for row in summary_first)
+        private = {row.inbox_id for row in rows if row.private}
+        items = (_item_for(reader, row, private) for row in summary_first)
         return [item for item in items if item is not None]
 
     async def add_summary(
@@ -106,6 +107,7 @@ class Sessions:
                 "private": private and item.role is not Role.USER,
                 "engine": item.engine,
                 "data": item.data,
+                "has_files": item.has_files,
                 "created_at": datetime.now(UTC),
                 "summary_until": summary_until,
             }
@@ -115,15 +117,22 @@ class Sessions:
             await connection.execute(_ADD, rows)
 
 
-def _item_for(reader: Identity, row: Row[Any]) -> SessionItem | None:
-    """Return an item as `reader` may read it; `None` if they may not."""
+def _item_for(reader: Identity, row: Row[Any], private: Collection[int]) -> SessionItem | None:
+    """Return an item as `reader` may read it; `None` if they may not.
+
+    Args:
+        private: the turns of which something is for their person alone.
+    """
     where = {"id": row.id, "turn_id": row.inbox_id}
     if row.role == Role.SUMMARY:
         return replace(read_summary(row.text, private=row.private), id=row.summary_until) if row.text else None
     if (row.owner_tenant, row.owner_user_id) == (reader.tenant, reader.user_id):
-        return SessionItem(Role(row.role), row.text, row.engine, row.data, private=row.private, **where)
+        return SessionItem(
+            Role(row.role), row.text, row.engine, row.data, private=row.private, has_files=row.has_files, **where
+        )
     if row.role == Role.USER:
-        return SessionItem(Role.USER, row.text, speaker=row.owner_name, **where)
+        has_files = row.has_files and row.inbox_id not in private
+        return SessionItem(Role.USER, row.text, speaker=row.owner_name, has_files=has_files, **where)
     if row.role == Role.ASSISTANT and not row.private:
         return SessionItem(Role.ASSISTANT, row.text, **where)
     return None

@@ -1,5 +1,6 @@
 """The inbox: the messages that platforms were told "200" for, until they are answered or given up."""
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -37,6 +38,14 @@ _WAITING_IN_CONVERSATION = _message.where(
     inbox.c.conversation_id == bindparam("conversation_id"), is_any(inbox.c.status, InboxStatus.WAITING)
 ).limit(MAX_JOINED)
 _JOINED_TO = _message.where(inbox.c.turn_id == bindparam("row_id"), is_any(inbox.c.status, InboxStatus.JOINED))
+_OF_TURNS = (
+    select(inbox.c.id, inbox.c.turn_id, inbox.c.payload)
+    .where(
+        inbox.c.id.in_(bindparam("turn_ids", expanding=True))
+        | inbox.c.turn_id.in_(bindparam("turn_ids", expanding=True))
+    )
+    .order_by(inbox.c.place)
+)
 _COUNT_WAITING = select(func.count()).select_from(inbox).where(is_any(inbox.c.status, InboxStatus.WAITING))
 _DUE = (
     select(inbox.c.id, inbox.c.conversation_id)
@@ -232,6 +241,14 @@ class Inbox:
     async def joined(self, row: ClaimedMessage) -> list[WaitingMessage]:
         """Return the messages that are joined to a turn, in order."""
         return await self._load(_JOINED_TO, row_id=row.id)
+
+    async def payloads(self, turn_ids: Sequence[int]) -> dict[int, list[str]]:
+        """Return the messages that turns have answered, in order, by turn. Those that were removed are left out."""
+        found: dict[int, list[str]] = defaultdict(list)
+        async with self._database.read() as connection:
+            for row in await connection.execute(_OF_TURNS, {"turn_ids": turn_ids}):
+                found[row.turn_id or row.id].append(row.payload)
+        return found
 
     async def join(self, row: ClaimedMessage, others: Sequence[WaitingMessage]) -> None:
         """Join messages to a turn, which answers them, and with which they end.

@@ -1,7 +1,10 @@
 """The items of a conversation's history."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
+
+from toolkits import Attachment
 
 SUMMARY = "What was said before, in short: {text}"  # for the model
 
@@ -26,6 +29,9 @@ class SessionItem:
         engine: the engine that wrote `data`; empty if the item has only its text.
         data: the item in a form that only this engine reads.
         private: whether only its owner may read it. An answer that is based on a private item is private, too.
+        has_files: whether the model was given files with it.
+        attachments: what was sent with it, to be fetched again; empty if that is not stored any more, and `None` if it
+            is not to be given again.
         id, turn_id: where the item is stored; 0 if it is not.
     """
 
@@ -35,6 +41,8 @@ class SessionItem:
     data: str = ""
     speaker: str | None = None
     private: bool = False
+    has_files: bool = False
+    attachments: Sequence[Attachment] | None = field(default=None, repr=False, compare=False)
     id: int = 0
     turn_id: int = 0
 

@@ -187,7 +187,7 @@ Index("inbox_running", inbox.c.conversation_id, unique=True, **_partial(is_any(i
 Index("inbox_parked", inbox.c.provider, inbox.c.sender_tenant, inbox.c.sender_user_id,
       **_partial(is_any(inbox.c.status, InboxStatus.PARKED)))  # fmt: skip
 
-Index("inbox_joined", inbox.c.turn_id, **_partial(is_any(inbox.c.status, InboxStatus.JOINED)))
+Index("inbox_joined", inbox.c.turn_id, **_partial(inbox.c.turn_id.is_not(None)))
 Index("inbox_due", inbox.c.due_at, **_partial(is_any(inbox.c.status, InboxStatus.RETRYING)))
 Index("inbox_done", inbox.c.accepted_at, **_partial(is_any(inbox.c.status, InboxStatus.DONE, InboxStatus.DROPPED)))
 Index("inbox_dead", inbox.c.id, **_partial(is_any(inbox.c.status, InboxStatus.DEAD, InboxStatus.EXPIRED)))
@@ -347,6 +347,8 @@ session_items = Table(
     Column("engine", String, nullable=False),
     Column("data", Text, nullable=False),
     Column("created_at", Timestamp, nullable=False),
+    # Whether the model was given files with the message.
+    Column("has_files", Boolean, nullable=False, server_default=false()),
     # Of a summary: the last item that it replaces for its owner.
     Column("summary_until", Id),
 )

@@ -1,15 +1,19 @@
 """Read stored events as messages."""
 
 import asyncio
-from collections.abc import Mapping
+import logging
+from collections.abc import Mapping, Sequence
 
 from gateway.agents.agent import Agent
 from gateway.agents.routing import Router
 from gateway.cancellation import exits_contained
 from gateway.channels.interface import Interface
 from gateway.inbox.claims import ClaimedMessage
+from gateway.logs import describe
 from gateway.timings import Timings
-from toolkits import Message
+from toolkits import Attachment, Message
+
+log = logging.getLogger(__name__)
 
 
 class MessageReader:
@@ -38,7 +42,19 @@ class MessageReader:
             Exception: whatever the parser of the channel raises.
             TimeoutError: if it takes too long.
         """
+        message = await self._parse(interface, payload)
+        return self._router.select(message) if message is not None else None
+
+    async def attachments(self, interface: Interface, payload: str) -> Sequence[Attachment]:
+        """Return what was sent with a stored event; nothing if the channel cannot read it any more."""
+        try:
+            message = await self._parse(interface, payload)
+        except Exception as error:  # noqa: BLE001 - whatever a channel's parser raises
+            log.warning("the attachments of an earlier message cannot be read: %s", describe(error))
+            return ()
+        return message.attachments if message is not None else ()
+
+    async def _parse(self, interface: Interface, payload: str) -> Message | None:
         with exits_contained("the parser"):
             async with asyncio.timeout(self._timings.parse):
-                message = await interface.parse(payload)
-        return self._router.select(message) if message is not None else None
+                return await interface.parse(payload)

@@ -113,7 +113,13 @@ class SummarizedHistory:
 def _summarizer_of(agent: Agent) -> Agent | None:
     if agent.native is not None:
         return None
-    return Agent(model=agent.model, engine=agent.engine, instructions=INSTRUCTIONS, name="summarizer")
+    return Agent(
+        model=agent.model,
+        engine=agent.engine,
+        instructions=INSTRUCTIONS,
+        name="summarizer",
+        transcriber=agent.transcriber,
+    )
 
 
 def _tokens(items: Sequence[SessionItem]) -> float:

@@ -151,7 +151,7 @@ class Checkpoints(InMemorySaver):
             await self._keep()
 
     async def _keep(self) -> None:
-        writes, blobs = self._with_prompt(self.prompt.text) if self.prompt.files else (self.writes, self.blobs)
+        writes, blobs = (self.writes, self.blobs) if self.prompt.is_text else self._with_prompt(self.prompt.text)
         state = {
             "history": self.history,
             "prompt_id": self.prompt_id,

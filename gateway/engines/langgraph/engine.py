@@ -17,11 +17,12 @@ from langgraph.constants import CONFIG_KEY_CHECKPOINTER
 from langgraph.errors import GraphRecursionError
 from langgraph.pregel import Pregel
 
-from gateway.attachments.prompt import Prompt, read_prompt
+from gateway.attachments.prompt import Prompt
 from gateway.engines.langgraph.checkpoints import THREAD, Checkpoints
 from gateway.engines.langgraph.history import to_content, to_files, to_item, to_messages
 from gateway.engines.langgraph.native_tools import NativeToolWatch
 from gateway.engines.langgraph.tools import RUN, LangChainTool
+from gateway.engines.prompts import answer_to, prompt_for
 from gateway.engines.remote_tools import remote_tools
 from gateway.engines.tools import AgentTool, EngineRun, native_context, own_tools
 from gateway.runs.calls import CallCredentials
@@ -78,7 +79,7 @@ class LangGraphEngine:
             callbacks = [watch := NativeToolWatch(run)]
             context = replace(context, credential_source=CallCredentials(context.credential_source, watch.current_call))
         model = _model(agent.model) if agent.native is None else None
-        prompt = await read_prompt(text, attachments, partial(_takes, model), agent.transcriber)
+        prompt = await prompt_for(agent, text, attachments, history, partial(_takes, model))
         said = [*to_messages(history), HumanMessage(to_content(prompt))]
         for message in said:
             message.id = message.id or str(uuid4())
@@ -169,4 +170,4 @@ def _text_delta(message: BaseMessage) -> str:
 def _answer(history: Sequence[str], messages: Sequence[BaseMessage], prompt: Prompt) -> Answer:
     added = [message for message in messages if message.id not in history]
     text = next((message.text for message in reversed(added) if isinstance(message, AIMessage)), "")
-    return Answer(text, [to_item(message) for message in added], prompt.unread, to_files(added))
+    return answer_to(prompt, text, [to_item(message) for message in added], to_files(added))

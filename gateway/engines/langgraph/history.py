@@ -14,7 +14,8 @@ from langchain_core.messages import (
 )
 from pydantic import TypeAdapter
 
-from gateway.attachments.prompt import ModelFile, Prompt
+from gateway.attachments.files import ModelFile
+from gateway.attachments.prompt import Prompt
 from gateway.runs.items import Role, SessionItem
 from toolkits import File
 from toolkits.text import storable_json
@@ -41,12 +42,14 @@ def to_messages(history: Sequence[SessionItem]) -> list[AnyMessage]:
 
 def to_content(prompt: Prompt) -> str | list[str | dict[str, Any]]:
     """Return a prompt as the content of a message: https://docs.langchain.com/oss/python/langchain/messages#multimodal"""
-    if not prompt.files:
-        return prompt.text
-    return [{"type": "text", "text": prompt.text}, *map(_block, prompt.files)]
+    return prompt.text if prompt.is_text else prompt.content(_text_block, _file_block)
 
 
-def _block(file: ModelFile) -> dict[str, Any]:
+def _text_block(text: str) -> str | dict[str, Any]:
+    return {"type": "text", "text": text}
+
+
+def _file_block(file: ModelFile) -> str | dict[str, Any]:
     block = {"base64": b64encode(file.data).decode(), "mime_type": file.media_type}
     return {"type": "image", **block} if file.is_image else {"type": "file", "filename": file.name, **block}
 
@@ -62,8 +65,11 @@ def to_files(messages: Sequence[BaseMessage]) -> list[File]:
 
 
 def without_files(message: HumanMessage) -> HumanMessage:
-    """Return a message with its text alone, which says what files were there."""
-    return message if isinstance(message.content, str) else message.model_copy(update={"content": message.text})
+    """Return a message with its first text alone, which says what files were there."""
+    if isinstance(message.content, str):
+        return message
+    first = next((each for each in message.content if isinstance(each, str) or each.get("type") == "text"), "")
+    return message.model_copy(update={"content": first if isinstance(first, str) else first["text"]})
 
 
 def _named(message: AIMessage) -> AIMessage:

@@ -17,11 +17,11 @@ from agents.models.multi_provider import MultiProvider
 from agents.run import DEFAULT_MAX_TURNS
 from openai import OpenAIError
 
-from gateway.attachments.prompt import read_prompt
 from gateway.engines.openai_agents.history import ENGINE, to_content, to_files, to_item, to_messages
 from gateway.engines.openai_agents.native_tools import NativeToolWatch
 from gateway.engines.openai_agents.replay import Replay
 from gateway.engines.openai_agents.tools import SDKRun, to_sdk_tool
+from gateway.engines.prompts import answer_to, prompt_for
 from gateway.engines.remote_tools import remote_tools
 from gateway.engines.tools import AgentTool, native_context, own_tools
 from gateway.runs.engine import Answer, MaxTurnsExceededError, RunnableAgent
@@ -66,7 +66,7 @@ class OpenAIAgentsEngine:
         run = SDKRun(agent, context, handler, journal, replay=Replay(journal, handler))
         watch = NativeToolWatch(run)
         config = RunConfig(tracing_disabled=True, tool_error_formatter=watch.note_error)
-        prompt = await read_prompt(text, attachments, _takes, agent.transcriber)
+        prompt = await prompt_for(agent, text, attachments, history, _takes)
         said: list[Any] = [*to_messages(history), {"role": "user", "content": to_content(prompt)}]
         sdk_context: Any = run if agent.native is None else native_context(agent, context)
         sdk_agent = run.replay.wrap(await self._agent(run))
@@ -93,7 +93,7 @@ class OpenAIAgentsEngine:
             )
         added = [said[-1], *result.to_input_list()[len(said) :]]
         items = [to_item(dict(item)) for item in added]
-        return Answer(_text(result.final_output), items, prompt.unread, to_files(added))
+        return answer_to(prompt, _text(result.final_output), items, to_files(added))
 
     async def _agent(self, run: SDKRun) -> SDKAgent[Any]:
         agent, remote = run.agent, list[AgentTool]()

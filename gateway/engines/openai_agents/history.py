@@ -6,7 +6,8 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from gateway.attachments.prompt import ModelFile, Prompt
+from gateway.attachments.files import ModelFile
+from gateway.attachments.prompt import Prompt
 from gateway.runs.items import Role, SessionItem
 from toolkits import AttachmentKind, File
 from toolkits.text import storable_json
@@ -33,12 +34,14 @@ def to_messages(history: Sequence[SessionItem]) -> list[dict[str, Any]]:
 
 def to_content(prompt: Prompt) -> str | list[dict[str, Any]]:
     """Return a prompt as the content of an input item: https://platform.openai.com/docs/guides/pdf-files"""
-    if not prompt.files:
-        return prompt.text
-    return [{"type": "input_text", "text": prompt.text}, *map(_part, prompt.files)]
+    return prompt.text if prompt.is_text else prompt.content(_text_part, _file_part)
 
 
-def _part(file: ModelFile) -> dict[str, Any]:
+def _text_part(text: str) -> dict[str, Any]:
+    return {"type": "input_text", "text": text}
+
+
+def _file_part(file: ModelFile) -> dict[str, Any]:
     url = f"data:{file.media_type};base64,{b64encode(file.data).decode()}"
     if file.is_image:
         return {"type": "input_image", "image_url": url, "detail": "auto"}
@@ -56,7 +59,8 @@ def to_item(message: dict[str, Any]) -> SessionItem:
     if message.get("type") == IMAGE:
         message = {"role": "assistant", "content": f"[{AttachmentKind.IMAGE}]"}
     if message.get("role") == "user" and not isinstance(message["content"], str):
-        message = {**message, "content": "".join(part.get("text", "") for part in message["content"])}
+        texts = (part["text"] for part in message["content"] if part.get("type") == "input_text")
+        message = {**message, "content": next(texts, "")}
     data = storable_json(message)
     role = {"user": Role.USER, "assistant": Role.ASSISTANT}.get(message.get("role", ""), Role.TOOL)
     content = message.get("content", "") if role is not Role.TOOL else ""

@@ -22,7 +22,7 @@ from pydantic_ai.models import Model, infer_model
 from pydantic_ai.models.function import FunctionModel
 from pydantic_ai.usage import UsageLimits
 
-from gateway.attachments.prompt import read_prompt
+from gateway.engines.prompts import answer_to, prompt_for
 from gateway.engines.pydantic_ai.history import to_files, to_item, to_messages, to_user_content
 from gateway.engines.pydantic_ai.native_tools import NativeToolWatch
 from gateway.engines.pydantic_ai.replay import Replay
@@ -72,7 +72,7 @@ class PydanticAIEngine:
 
         run = EngineRun(agent, context, handler, journal)
         model = _model(agent.model) if agent.native is None else agent.native.model
-        prompt = await read_prompt(text, attachments, partial(_takes, model), agent.transcriber)
+        prompt = await prompt_for(agent, text, attachments, history, partial(_takes, model))
         asked, messages = to_user_content(prompt), to_messages(history)
         limits = UsageLimits(request_limit=max_turns) if max_turns is not None else None
         try:
@@ -93,7 +93,7 @@ class PydanticAIEngine:
                 raise
             raise MaxTurnsExceededError(agent, max_turns) from error
         added = result.new_messages()
-        return Answer(_text(result.output), [to_item(each) for each in added], prompt.unread, to_files(added))
+        return answer_to(prompt, _text(result.output), [to_item(each) for each in added], to_files(added))
 
     async def _run_native(
         self,

@@ -38,9 +38,9 @@ def to_messages(history: Sequence[SessionItem]) -> list[ModelMessage]:
 
 def to_user_content(prompt: Prompt) -> str | list[UserContent]:
     """Return a prompt as pydantic-ai takes it."""
-    if not prompt.files:
+    if prompt.is_text:
         return prompt.text
-    return [prompt.text, *(BinaryContent(file.data, media_type=file.media_type) for file in prompt.files)]
+    return prompt.content(str, lambda file: BinaryContent(file.data, media_type=file.media_type))
 
 
 def to_files(messages: Sequence[ModelMessage]) -> list[File]:
@@ -70,7 +70,7 @@ def _named(part: Any) -> Any:
 
 
 def _without_files(part: Any) -> Any:
-    """Return a part of a request; of a prompt, its text alone, which says what files were there."""
+    """Return a part of a request; of a prompt, the message alone, which says what files were there."""
     if not isinstance(part, UserPromptPart) or isinstance(part.content, str):
         return part
-    return replace(part, content="\n".join(each for each in part.content if isinstance(each, str)))
+    return replace(part, content=next((each for each in part.content if isinstance(each, str)), ""))

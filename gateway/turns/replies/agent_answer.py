@@ -16,6 +16,7 @@ from gateway.storage.database import DatabaseUnavailableError
 from gateway.storage.tables import InboxStatus
 from gateway.timings import Timings
 from gateway.turns.journal import TurnJournal
+from gateway.turns.replies.earlier_files import EarlierFiles
 from gateway.turns.replies.sentences import FAILED, INTERRUPTED, NO_ANSWER, TOO_SLOW
 from gateway.turns.runner import CopyRunner
 from gateway.turns.summaries import SummarizedHistory
@@ -41,12 +42,14 @@ class AgentAnswer:
         self,
         runner: CopyRunner,
         history: SummarizedHistory,
+        files: EarlierFiles,
         request_values: RequestValues,
         tries: int,
         timings: Timings,
     ) -> None:
         self._runner = runner
         self._history = history
+        self._files = files
         self._request_values = request_values
         self._tries = tries
         self._timings = timings
@@ -84,6 +87,7 @@ class AgentAnswer:
         await turn.slot.take()  # a run that was interrupted has freed it
         set_request_context({**self._request_values(message), **get_request_context()})
         history = await self._history.load(turn.row, message, turn.agent)
+        history = await self._files.attach(turn, history)
         await turn.journal.load()
         async with shown_live(presenter.live_view(message), self._timings) as steps:
 

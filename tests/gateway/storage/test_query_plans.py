@@ -2,17 +2,22 @@
 
 import asyncio
 import sqlite3
+from collections.abc import AsyncGenerator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import event
+from support.files import PNG
 from support.stage import place, stage
+
+from toolkits import Attachment, AttachmentKind
 
 
 async def test_no_statement_of_a_turn_reads_a_whole_table(tmp_path: Path) -> None:
     """As SQLite's planner says it, of each statement that accepting, playing and sending a message makes."""
     scene = stage(tmp_path)
+    scene.channel.attachments["photo"] = Attachment(AttachmentKind.IMAGE, fetch=_picture)
     seen: dict[str, object] = {}
 
     def note(_: object, __: object, statement: str, parameters: Any, ___: object, many: bool) -> None:
@@ -22,14 +27,20 @@ async def test_no_statement_of_a_turn_reads_a_whole_table(tmp_path: Path) -> Non
         for engine in (scene.gateway.parts.backend.database._writer, scene.gateway.parts.backend.database._readers):
             assert engine is not None
             event.listen(engine.sync_engine, "before_cursor_execute", note)
-        await scene.ask("alice", "one")
-        await scene.gateway.send(place("dm-alice"), "two")
-        await scene.wait_for(2)
+        await scene.ask("alice", "one", attachments=["photo"])
+        await scene.ask("alice", "two")  # which reads the picture again
+        await scene.gateway.send(place("dm-alice"), "three")
+        await scene.wait_for(3)
         await scene.gateway.parts.inbox.resume_due()
         await scene.gateway.parts.outbox.resume_due()
         plans = await asyncio.to_thread(_plans, tmp_path / "stage.db", seen)
     assert len(plans) > 10
+    assert any("inbox.turn_id IN" in statement for statement in plans)
     assert {statement: plan for statement, plan in plans.items() if any(_is_scan(line) for line in plan)} == {}
+
+
+async def _picture() -> AsyncGenerator[bytes, None]:
+    yield PNG
 
 
 def _plans(path: Path, statements: dict[str, object]) -> dict[str, list[str]]:

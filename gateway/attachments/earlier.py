@@ -1,0 +1,85 @@
+"""Read the pictures and PDFs of earlier messages again, for questions about them."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gateway.attachments.files import ModelFile, Takes, model_file
+from toolkits import Attachment, AttachmentError, AttachmentKind
+
+MOST_FILES = 5  # of earlier messages
+MOST_BYTES = 10 * 2**20  # of all of them
+MOST_CHARACTERS = 80  # of an earlier message, by which the model knows it
+# Of other kinds the history has the text already.
+KINDS = (AttachmentKind.IMAGE, AttachmentKind.STICKER, AttachmentKind.DOCUMENT)
+INTRODUCTION = "[Sent earlier in this conversation:]"
+GONE = "no longer available"
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierMessage:
+    """A message that the model was given files with.
+
+    Args:
+        attachments: empty if it is not stored any more.
+    """
+
+    text: str
+    attachments: Sequence[Attachment]
+
+    @property
+    def quoted(self) -> str:
+        """The beginning of the message."""
+        line = " ".join(self.text.split())
+        return repr(f"{line[:MOST_CHARACTERS]}…" if len(line) > MOST_CHARACTERS else line)
+
+
+@dataclass(frozen=True, slots=True)
+class SentEarlier:
+    """The files of earlier messages.
+
+    Args:
+        text: names them, in their order, and those that are no longer available; empty if there are none.
+    """
+
+    text: str = ""
+    files: Sequence[ModelFile] = ()
+
+
+NOTHING = SentEarlier()
+
+
+async def read_earlier(messages: Sequence[EarlierMessage], takes: Takes, room: int) -> SentEarlier:
+    """Fetch the last files of earlier messages, all at once, and return those that the model takes.
+
+    Args:
+        messages: oldest first.
+        room: how many bytes the model may still be given as files.
+    """
+    room = min(room, MOST_BYTES)
+    sent = [
+        (message, attachment)
+        for message in messages
+        for attachment in message.attachments
+        if attachment.kind in KINDS and attachment.fetch is not None and (attachment.size or 0) <= room
+    ][-MOST_FILES:]
+    read = await asyncio.gather(*(_read(attachment, takes) for _, attachment in sent))
+    lines = [f"[files, with {message.quoted}: {GONE}]" for message in messages if not message.attachments]
+    files = list[ModelFile]()
+    for (message, attachment), found in zip(sent, read, strict=True):
+        label = f"{attachment.title}, with {message.quoted}"
+        if isinstance(found, AttachmentError):
+            lines.append(f"[{label}: {GONE}]")
+        elif found is not None and len(found.data) <= room:
+            room -= len(found.data)
+            files.append(found)
+            lines.append(f"[{label}]")
+    return SentEarlier("\n".join((INTRODUCTION, *lines)), files) if lines else NOTHING
+
+
+async def _read(attachment: Attachment, takes: Takes) -> ModelFile | AttachmentError | None:
+    """Return a file for the model, or why it cannot be fetched; `None` if the model takes none of its type."""
+    try:
+        return model_file(await attachment.read(), attachment, takes)
+    except AttachmentError as error:
+        return error
