@@ -141,14 +141,14 @@ async def test_files_of_joined_messages_and_of_the_last_three_messages_are_given
     aimock: Aimock, tmp_path: Path
 ) -> None:
     aimock.load([says("", "seen")])
-    gate = asyncio.Event()
+    begun, gate = asyncio.Event(), asyncio.Event()
     scene, _ = on_stage(tmp_path, Agent(model=model("pydantic-ai", aimock), when_busy="collect"))
     for number in range(5):
-        held = partial(_held, gate) if number == 0 else partial(_content, [], "", PNG)
+        held = partial(_held, begun, gate) if number == 0 else partial(_content, [], "", PNG)
         scene.channel.attachments[f"p{number}"] = Attachment(AttachmentKind.IMAGE, name=f"{number}.png", fetch=held)
     async with scene.open():
         await scene.write("alice", "zero", attachments=["p0"])
-        await scene.wait_until_rows("SELECT count(*) FROM inbox WHERE status = 'running'", 1)
+        await begun.wait()  # from here on nothing joins this turn
         for number in (1, 2):
             await scene.write("alice", f"collected {number}", attachments=[f"p{number}"])
         gate.set()
@@ -166,6 +166,7 @@ async def test_files_of_joined_messages_and_of_the_last_three_messages_are_given
     assert len(files) == 4
 
 
-async def _held(gate: asyncio.Event) -> AsyncGenerator[bytes, None]:
+async def _held(begun: asyncio.Event, gate: asyncio.Event) -> AsyncGenerator[bytes, None]:
+    begun.set()
     await gate.wait()
     yield PNG
