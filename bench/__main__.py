@@ -11,6 +11,7 @@ from rich.table import Table
 
 from bench.measurements.accepting import measure_accepting
 from bench.measurements.answering import measure_answering
+from bench.measurements.attachments import measure_attachments
 from bench.measurements.copies import measure_copies
 from bench.measurements.growth import measure_growth
 from bench.measurements.scaling import measure_scaling
@@ -32,6 +33,7 @@ def main() -> None:
         *measure_scaling(),
         *measure_waiting(),
         *measure_growth(),
+        *measure_attachments(),
     ]
     title = f"Measured on {datetime.now(UTC):%Y-%m-%d}, {machine}"
     table = Table("operation", "time, rate or memory", "compared with", "ratio", title=title)

@@ -1,5 +1,6 @@
 """Transcribe recordings at OpenAI: https://platform.openai.com/docs/guides/speech-to-text"""
 
+import io
 import logging
 
 from openai import APIStatusError, AsyncOpenAI, OpenAIError
@@ -58,7 +59,8 @@ class OpenAITranscriber:
             raise AttachmentError(UNKNOWN_FORMAT)
         if len(data) > MOST_BYTES:
             raise AttachmentError(TOO_LARGE)
-        file = (f"recording.{ending}", data, media_type)
+        # Of a file object, the client sends one piece after the other; bytes it would copy whole.
+        file = (f"recording.{ending}", io.BytesIO(data), media_type)
         try:
             answer = await self._client.audio.transcriptions.create(file=file, model=self._model)
         except APIStatusError as error:
