@@ -1,9 +1,13 @@
 """Files in the database: what agents send, and what people upload, until a platform or a turn has read it."""
 
+import asyncio
 import secrets
+import tempfile
 from collections.abc import AsyncIterable, AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
+from typing import IO
 from urllib.parse import quote
 
 from itsdangerous import BadSignature, TimestampSigner
@@ -73,6 +77,15 @@ class StoredFile:
     async def read(self) -> bytes:
         """Return the content."""
         return b"".join([chunk async for chunk in self.chunks()])
+
+    @asynccontextmanager
+    async def spooled(self) -> AsyncIterator[IO[bytes]]:
+        """Yield the content as an open temporary file, at its beginning."""
+        with tempfile.TemporaryFile() as file:
+            async for chunk in self.chunks():
+                await asyncio.to_thread(file.write, chunk)
+            file.seek(0)
+            yield file
 
 
 class FileStore:

@@ -1,6 +1,7 @@
 """Send files to chats: https://core.telegram.org/bots/api#sending-files"""
 
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from enum import StrEnum
 from itertools import groupby
 from typing import Any
@@ -102,31 +103,27 @@ async def send_files(bot: Bot, files: Sequence[StoredFile], chat_id: int, captio
     Raises:
         TelegramError: if Telegram does not take them.
     """
-    contents = [await file.read() for file in files]
     options |= {"caption": caption or None, "parse_mode": ParseMode.HTML, "read_timeout": READ_TIMEOUT}
     try:
-        await _send(bot, [kind_of(file) for file in files], files, contents, chat_id, options)
+        await _send(bot, [kind_of(file) for file in files], files, chat_id, options)
     except BadRequest as error:
         if not any(reason in error.message.upper() for reason in NOT_A_PHOTO):
             raise
-        await _send(bot, [MediaKind.DOCUMENT] * len(files), files, contents, chat_id, options)
+        await _send(bot, [MediaKind.DOCUMENT] * len(files), files, chat_id, options)
 
 
 async def _send(
-    bot: Bot,
-    kinds: Sequence[MediaKind],
-    files: Sequence[StoredFile],
-    contents: Sequence[bytes],
-    chat_id: int,
-    options: dict[str, Any],
+    bot: Bot, kinds: Sequence[MediaKind], files: Sequence[StoredFile], chat_id: int, options: dict[str, Any]
 ) -> None:
-    if len(files) > 1:
-        media = [
-            _INPUT_MEDIA[kind](content, filename=file.name)
-            for kind, file, content in zip(kinds, files, contents, strict=True)
+    async with AsyncExitStack() as stack:
+        contents = [await stack.enter_async_context(file.spooled()) for file in files]
+        # An attached file is a part of the request of its own, which is sent from the disk.
+        inputs = [
+            InputFile(content, filename=file.name, attach=len(files) > 1, read_file_handle=False)
+            for file, content in zip(files, contents, strict=True)
         ]
-        await bot.send_media_group(chat_id, media, **options)
-        return
-    (kind,), (file,), (content,) = kinds, files, contents
-    send = getattr(bot, f"send_{kind}")
-    await send(chat_id, InputFile(content, filename=file.name), **options)
+        if len(files) > 1:
+            media = [_INPUT_MEDIA[kind](each) for kind, each in zip(kinds, inputs, strict=True)]
+            await bot.send_media_group(chat_id, media, **options)
+        else:
+            await getattr(bot, f"send_{kinds[0]}")(chat_id, inputs[0], **options)
