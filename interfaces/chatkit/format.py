@@ -7,12 +7,13 @@ from urllib.parse import urlsplit
 
 from markdown_it.token import Token
 
-from interfaces.markdown_parser import Parser, TooComplexError, is_allowed, parse
+from interfaces.markdown.parser import Parser, TooComplexError, is_allowed, parse
 from toolkits.text import storable
 
 _PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
 
-_parser = Parser(takes=lambda _: True)  # every address is checked below
+# Every address is checked below, and also where ChatKit may take a footnote for a link.
+_parser = Parser(takes=lambda _: True, footnotes=False)
 
 log = logging.getLogger(__name__)
 

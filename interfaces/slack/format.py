@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 
 from interfaces.markdown import MarkRenderer
+from interfaces.markdown.marks import ZERO_WIDTH_SPACE
 
 LIMIT = 4000  # characters that Slack advises for a message; it takes some 40,000, so that marks have room
 
@@ -49,7 +50,13 @@ def _written(control: str) -> str:
 
 
 class MrkdwnRenderer(MarkRenderer):
-    """Renders markdown as mrkdwn."""
+    """Renders markdown as mrkdwn.
+
+    Slack shows a mark inside a word as it is, and so in text without spaces between words. A zero-width space parts
+    them.
+    """
+
+    joiner = ZERO_WIDTH_SPACE
 
     def __init__(self) -> None:
         super().__init__(LIMIT)

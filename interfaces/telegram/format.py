@@ -1,18 +1,31 @@
 """Render markdown as Telegram's HTML: https://core.telegram.org/bots/api#html-style"""
 
-from html import escape
+import re
+from html import escape, unescape
 
 from gateway.channels.presenter import MARK_LENGTH
 from interfaces.markdown import Renderer
 
-LIMIT = 4096 - MARK_LENGTH  # characters of one message
+LIMIT = 4096 - MARK_LENGTH  # UTF-16 code units of one message, "after entities parsing"
+
+_LINK = re.compile(r'<a href="([^"]*)">(.*?)</a>', re.DOTALL)
+_TAG = re.compile(r"<[^>]*>")
+
+
+def plain(html: str) -> str:
+    """Return what `HtmlRenderer` rendered as plain text, with the addresses of links."""
+    return unescape(_TAG.sub("", _LINK.sub(r"\2 (\1)", html)))
 
 
 class HtmlRenderer(Renderer):
-    """Renders markdown as HTML. The limit includes its tags and entities, though Telegram counts neither."""
+    """Renders markdown as HTML."""
 
     def __init__(self) -> None:
         super().__init__(LIMIT)
+
+    def size(self, text: str) -> int:
+        """Return the length of the plain text, which has to fit into a message, too, if Telegram refuses the HTML."""
+        return super().size(plain(text) if "<" in text or "&" in text else text)
 
     def escape(self, text: str) -> str:
         return escape(text, quote=False)

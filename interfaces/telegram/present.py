@@ -1,5 +1,6 @@
 """Send answers as messages: https://core.telegram.org/bots/api#sendmessage"""
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,16 +12,19 @@ from gateway.channels import LiveView, Presenter, SignIn, StoredFile
 from gateway.channels.presenter import HELD_ANSWER
 from gateway.channels.sentences import SIGN_IN_TERMS, answer_held, answered_in, sign_in_button, sign_in_request
 from interfaces.telegram.errors import telegram_errors
-from interfaces.telegram.format import HtmlRenderer
+from interfaces.telegram.format import HtmlRenderer, plain
 from interfaces.telegram.live import TelegramLiveView
 from interfaces.telegram.uploads import LONGEST_CAPTION, check_file, grouped, send_files
 from oauth import Identity
 from toolkits import Conversation, Message
 
 TOPIC_GONE = ("message thread not found", "topic_deleted")
+HTML_REFUSED = "can't parse entities"
 
 ANSWERED = answered_in("our private chat")
 ANSWER_HELD = answer_held("Press the button, then Start, and I will send it to you there.")
+
+log = logging.getLogger(__name__)
 
 
 class TelegramPresenter(Presenter):
@@ -124,14 +128,22 @@ class TelegramPresenter(Presenter):
                 # The topic was deleted. Whoever could read it can read the whole group.
                 await self._send_message(chat_id, text, **{**options, "message_thread_id": None})
 
-    async def _send_message(self, chat_id: int, text: str, *, files: Sequence[StoredFile] = (), **options: Any) -> None:
+    async def _send_message(self, chat_id: int, text: str, **options: Any) -> None:
+        """Send HTML; as plain text, if Telegram cannot parse it, and so has sent nothing."""
+        try:
+            await self._send_as(ParseMode.HTML, chat_id, text, **options)
+        except BadRequest as error:
+            if error.__cause__ is not None or HTML_REFUSED not in error.message.lower():
+                raise
+            log.warning("Telegram refuses the format of a message, which is sent as plain text: %s", error.message)
+            await self._send_as(None, chat_id, plain(text), **options)
+
+    async def _send_as(
+        self, parse_mode: str | None, chat_id: int, text: str, *, files: Sequence[StoredFile] = (), **options: Any
+    ) -> None:
+        options["parse_mode"] = parse_mode
         if files:
             await send_files(self._bot, files, chat_id, text, **options)
-            return
-        await self._bot.send_message(
-            chat_id=chat_id,
-            text=text,
-            parse_mode=ParseMode.HTML,
-            link_preview_options=LinkPreviewOptions(is_disabled=True),
-            **options,
-        )
+        else:
+            options["link_preview_options"] = LinkPreviewOptions(is_disabled=True)
+            await self._bot.send_message(chat_id=chat_id, text=text, **options)

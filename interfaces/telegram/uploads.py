@@ -14,7 +14,6 @@ from telegram import (
     InputMediaPhoto,
     InputMediaVideo,
 )
-from telegram.constants import ParseMode
 from telegram.error import BadRequest
 
 from gateway.channels import DeliveryRefusedError, StoredFile
@@ -103,7 +102,7 @@ async def send_files(bot: Bot, files: Sequence[StoredFile], chat_id: int, captio
     Raises:
         TelegramError: if Telegram does not take them.
     """
-    options |= {"caption": caption or None, "parse_mode": ParseMode.HTML, "read_timeout": READ_TIMEOUT}
+    options |= {"caption": caption or None, "read_timeout": READ_TIMEOUT}
     try:
         await _send(bot, [kind_of(file) for file in files], files, chat_id, options)
     except BadRequest as error:

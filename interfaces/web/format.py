@@ -3,7 +3,7 @@
 import logging
 from html import escape
 
-from interfaces.markdown_parser import Parser, TooComplexError, is_allowed, parse
+from interfaces.markdown.parser import Parser, TooComplexError, is_allowed, parse
 from toolkits.text import storable
 
 # A model's text is not trusted: its HTML is shown as text, and so is a link that does not lead to a web page.

@@ -7,7 +7,12 @@ LIMIT = 1600 - MARK_LENGTH  # characters of one message: https://www.twilio.com/
 
 
 class WhatsAppRenderer(MarkRenderer):
-    """Renders markdown with the marks of WhatsApp, which has no escapes and no links with a text."""
+    """Renders markdown with the marks of WhatsApp, which has no escapes and no links with a text.
+
+    Tables are lists, as monospaced text breaks in lines on a phone.
+    """
+
+    table_width = 0
 
     def __init__(self) -> None:
         super().__init__(LIMIT)
@@ -16,7 +21,7 @@ class WhatsAppRenderer(MarkRenderer):
         return text
 
     def code_block(self, text: str, language: str) -> str:
-        return f"```{text}```"
+        return f"```\n{text}\n```" if "`" in (text[:1], text[-1:]) else f"```{text}```"
 
     def link(self, text: str, address: str) -> str:
         return address if text in (address, address.removeprefix("mailto:")) else f"{text} ({address})"

@@ -22,14 +22,12 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from peers.telegram import updates as telegram
 from peers.webhooks import slack_events, twilio_webhook
+from support.channels.renderers import RENDERERS, check_rendering
 
 from gateway import Identity
 from gateway.channels.commands import command_in
-from interfaces.markdown import Renderer
-from interfaces.slack.format import MrkdwnRenderer, unescape, without_mention
-from interfaces.telegram.format import HtmlRenderer
+from interfaces.slack.format import unescape, without_mention
 from interfaces.web.format import to_html
-from interfaces.whatsapp.format import WhatsAppRenderer
 from toolkits import preview
 from toolkits.text import storable
 
@@ -219,22 +217,11 @@ def test_callbacks_with_a_valid_state_and_random_parameters_cause_no_error(targe
     test()
 
 
-RENDERERS: dict[str, tuple[Renderer, Callable[[str], int]]] = {
-    "slack": (MrkdwnRenderer(), len),
-    "telegram": (HtmlRenderer(), lambda text: len(text.encode("utf-16-le")) // 2),
-    "whatsapp": (WhatsAppRenderer(), len),
-}
-
-
 @pytest.mark.parametrize("name", RENDERERS)
-def test_every_rendered_part_fits_the_limit_of_the_platform(name: str) -> None:
-    renderer, units = RENDERERS[name]
-
+def test_every_platform_takes_every_rendered_part_and_nothing_is_lost(name: str) -> None:
     @fuzz(pieces=st.lists(strategies.markdown.map(storable), max_size=4), times=st.sampled_from([1, 1, 1, 40]))
     def test(pieces: list[str], times: int) -> None:
-        for part in renderer.render("\n".join(pieces * times)):
-            part.encode()
-            assert 0 < units(part) <= renderer._limit
+        check_rendering(name, "\n".join(pieces * times))
 
     test()
 

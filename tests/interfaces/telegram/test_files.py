@@ -99,3 +99,13 @@ async def test_a_flood_is_waited_for(run: Run, bot: Telegram, telegram: Telegram
         telegram.fail("sendPhoto", retry_after=1)
         assert len(await sent(running, telegram, "", File(PNG, name="cat.png"), count=1)) == 1
         await wait_until_async(lambda: len(telegram.called("sendPhoto")) == 2, what="the second try")
+
+
+async def test_a_caption_that_telegram_cannot_parse_is_sent_as_plain_text(
+    run: Run, bot: Telegram, telegram: TelegramServer
+) -> None:
+    async with run(bot) as running:
+        telegram.fail("sendPhoto", 400, description="Bad Request: can't parse entities: Unsupported start tag")
+        assert len(await sent(running, telegram, "**a** cat", File(PNG, name="cat.png"), count=1)) == 1
+        assert [call.get("parse_mode") for call in telegram.called("sendPhoto")] == ["HTML", None]
+        assert telegram.said(ALICE)[-1] == "a cat"

@@ -14,10 +14,10 @@ from interfaces.telegram import Telegram
 
 async def test_a_long_answer_comes_in_parts_in_order(run: Run, bot: Telegram, telegram: TelegramServer) -> None:
     async with run(bot) as running:
-        running.answers.append(" ".join(f"**{number}** <&>" for number in range(2000)))
+        running.answers.append(" ".join(f"**{number}** <&>" for number in range(1000)))
         await post(running, telegram, updates.private_message("count"))
-        await wait_until_async(lambda: any("1999" in text for text in telegram.said(ALICE)[-1:]), what="the last part")
-        assert " ".join(telegram.said(ALICE)) == " ".join(f"{number} <&>" for number in range(2000))
+        await wait_until_async(lambda: any("999" in text for text in telegram.said(ALICE)[-1:]), what="the last part")
+        assert " ".join(telegram.said(ALICE)) == " ".join(f"{number} <&>" for number in range(1000))
 
 
 @pytest.mark.parametrize(
@@ -42,6 +42,40 @@ async def test_telegram_accepts_whatever_a_model_writes(
         await post(running, telegram, updates.private_message("next"))
         await wait_until_async(lambda: telegram.said(ALICE)[-1] == "heard", what="the next answer")
         assert {call.status for call in telegram.calls if call.method == "sendMessage"} == {200}
+
+
+async def test_an_answer_that_telegram_cannot_parse_is_sent_as_plain_text_at_once(
+    run: Run, bot: Telegram, telegram: TelegramServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with run(bot) as running:
+        running.answers.append("**bold** <secret> [link](https://a.test/?x=1&y=2)")
+        reason = 'can\'t parse entities: Unsupported start tag "b" at byte offset 0'
+        telegram.fail("sendMessage", 400, description=f"Bad Request: {reason}")
+        await post(running, telegram, updates.group_mention("hello"))
+        assert await said(telegram, updates.GROUP["id"]) == ["bold <secret> link (https://a.test/?x=1&y=2)"]
+        refused, sent = [call for call in telegram.calls if call.method == "sendMessage"]
+        assert (refused.status, sent.status) == (400, 200)
+        assert "parse_mode" not in sent.params
+        unlike = {"text", "parse_mode"}
+        assert {name: value for name, value in refused.params.items() if name not in unlike} == {
+            name: value for name, value in sent.params.items() if name not in unlike
+        }
+    [record] = [record for record in caplog.records if record.name == "interfaces.telegram.present"]
+    assert record.levelname == "WARNING"
+    assert "Can't parse entities" in record.getMessage()
+    assert "secret" not in record.getMessage()
+
+
+async def test_an_answer_that_telegram_takes_as_plain_text_alone_and_not_now_is_tried_again(
+    run: Run, bot: Telegram, telegram: TelegramServer
+) -> None:
+    async with run(bot) as running:
+        telegram.fail("sendMessage", 400, description="Bad Request: can't parse entities: Unclosed start tag")
+        telegram.fail("sendMessage", retry_after=1)
+        await post(running, telegram, updates.private_message("hello"))
+        assert await said(telegram, ALICE) == ["heard"]
+        statuses = [call.status for call in telegram.calls if call.method == "sendMessage"]
+        assert statuses == [400, 429, 200]
 
 
 async def test_an_answer_to_a_group_goes_to_the_supergroup_that_it_became(

@@ -12,6 +12,6 @@ def test_everything_that_is_rendered() -> None:
         "• one\n• two\n    1. nested\n    2. again\n\n"
         "> quoted\n> twice\n\n"
         "```if a < b: pass```\n\n"
-        "```a | b\n--+---\n1 | 22```\n\n"
+        "• *a:* 1\n    *b:* 22\n\n"
         "———"
     ]

@@ -6,6 +6,7 @@ from importlib.resources import files
 from typing import Any
 
 from peers import seed
+from peers.telegram import html as telegram_html
 from peers.telegram import updates as telegram
 from peers.webhooks import slack_events, twilio_webhook
 from starlette.requests import Request
@@ -204,7 +205,7 @@ CONTRACTS: Sequence[Contract] = (
         # https://core.telegram.org/bots/api#sendmessage
         Platform(
             limit=4096,
-            length=utf16_length,
+            length=lambda part: utf16_length(telegram_html.parse(part)[0]),
             signs_body=False,
             answer=telegram_answer,
             failures=tuple(telegram_failures()),

@@ -1,0 +1,6 @@
+"""Markdown as the text of a platform: it is parsed once to a tree, and each channel renders the tree."""
+
+from interfaces.markdown.marks import MarkRenderer
+from interfaces.markdown.renderer import Renderer
+
+__all__ = ["MarkRenderer", "Renderer"]
