@@ -7,11 +7,23 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 
 from gateway.channels.host import Host
-from gateway.storage.files import FileTooLargeError, StoredFile
+from gateway.storage.files import FileStore, FileTooLargeError, StoredFile
 from oauth import Identity
-from toolkits import Attachment, AttachmentError, kind_of
+from toolkits import Attachment, AttachmentError, kind_of, safe_name
+from toolkits.text import storable
 
+LONGEST_TYPE = 127  # characters: https://www.rfc-editor.org/rfc/rfc6838#section-4.2
 GONE = "It is not there any more."
+
+
+async def reserve(store: FileStore, name: str, media_type: str, owner: Identity) -> StoredFile:
+    """Reserve a file that a person is to upload: see `FileStore.reserve`.
+
+    Args:
+        name, media_type: as the person's browser says, which may be anything.
+    """
+    known = storable(media_type).partition(";")[0].strip().lower()[:LONGEST_TYPE]
+    return await store.reserve(safe_name(name), known, owner)
 
 
 async def receive(request: Request, file: StoredFile, most: int) -> StoredFile:

@@ -11,9 +11,9 @@ from chatkit.types import (
 from pydantic import AnyUrl
 
 from gateway.channels import FileStore, StoredFile
+from gateway.channels.uploads import reserve
 from interfaces.chatkit.parse import UPLOADS
 from interfaces.chatkit.state import RequestState
-from toolkits import safe_name
 
 
 class Uploads(AttachmentStore[RequestState]):
@@ -29,8 +29,7 @@ class Uploads(AttachmentStore[RequestState]):
         self._address = address
 
     async def create_attachment(self, input: AttachmentCreateParams, context: RequestState) -> Attachment:  # noqa: A002
-        name, media_type = safe_name(input.name), input.mime_type.partition(";")[0].strip().lower()
-        file = await self._files.reserve(name, media_type, context.person.identity)
+        file = await reserve(self._files, input.name, input.mime_type, context.person.identity)
         address = AnyUrl(f"{context.base_url}{self._address}{UPLOADS}/{file.token}")
         upload = AttachmentUploadDescriptor(url=address, method="PUT")
         return to_attachment(file, context).model_copy(update={"upload_descriptor": upload})

@@ -20,12 +20,12 @@ from starlette.staticfiles import StaticFiles
 
 from gateway.channels import Interface, TranscriptEntry
 from gateway.channels.requests import parse_json, read_body
-from gateway.channels.uploads import receive
+from gateway.channels.uploads import receive, reserve
 from interfaces.web import parse
 from interfaces.web.loopback import LoopbackOnly
 from interfaces.web.present import WebPresenter
 from oauth import SettingError
-from toolkits import Message, safe_name
+from toolkits import Message
 
 COOKIE = "understudy_person"
 STATIC = Path(str(files("interfaces.web"))) / "static"
@@ -130,9 +130,8 @@ class Web(Interface):
     async def _upload(self, request: Request) -> Response:
         """Store a file, whose name is in the query, and return its id."""
         person, host = self._person(request), self.host
-        name, media_type = safe_name(request.query_params.get("name", "")), request.headers.get("content-type", "")
-        media_type = media_type.partition(";")[0].strip().lower()
-        file = await host.stored_files.reserve(name, media_type, parse.identity_of(person))
+        name, media_type = request.query_params.get("name", ""), request.headers.get("content-type", "")
+        file = await reserve(host.stored_files, name, media_type, parse.identity_of(person))
         file = await receive(request, file, host.most_upload_bytes)
         return JSONResponse({"id": file.id}, status_code=201, headers=HEADERS)
 
