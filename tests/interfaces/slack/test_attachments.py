@@ -39,6 +39,16 @@ async def test_a_file_reaches_the_model_byte_for_byte(run: Run, slack: Slack, em
         assert running.files == [(PNG, "image/png")]
 
 
+async def test_a_later_message_reaches_the_model_with_the_file(run: Run, slack: Slack, emulate: Emulate) -> None:
+    url = await uploaded(emulate, "photo.png", PNG)
+    async with run(slack) as running:
+        await post(running, shared(emulate, url, name="photo.png", mimetype="image/png"))
+        await said(emulate, emulate.slack_dm("alice"), 1)
+        await post(running, events.message("and now?", channel=emulate.slack_dm("alice"), channel_type="im"))
+        await said(emulate, emulate.slack_dm("alice"), 2)
+        assert running.files == [(PNG, "image/png")] * 2
+
+
 async def test_a_text_file_reaches_the_model_as_text(run: Run, slack: Slack, emulate: Emulate) -> None:
     url = await uploaded(emulate, "notes.txt", b"milk, eggs")
     async with run(slack) as running:

@@ -30,6 +30,18 @@ async def test_the_largest_size_of_a_photo_reaches_the_model_byte_for_byte(
         assert running.files == [(PNG, "image/png")]
 
 
+async def test_a_later_message_reaches_the_model_with_the_photo(
+    run: Run, bot: Telegram, telegram: TelegramServer
+) -> None:
+    telegram.add_file("photo-file", PNG)
+    async with run(bot) as running:
+        await post(running, telegram, updates.photo("what is it?"))
+        await said(telegram, ALICE)
+        await post(running, telegram, updates.private_message("and now?"))
+        await said(telegram, ALICE, 2)
+        assert running.files == [(PNG, "image/png")] * 2
+
+
 async def test_a_document_has_its_name(run: Run, bot: Telegram, telegram: TelegramServer) -> None:
     telegram.add_file("f1", PDF)
     document = file(file_name="../bill.pdf", mime_type="application/pdf")

@@ -7,6 +7,7 @@ from peers.emulate.server import Emulate
 from peers.webhooks import twilio_webhook as webhook
 from support.channels.running import Run
 from support.channels.whatsapp import post, said
+from support.files import PDF
 
 from interfaces.whatsapp import WhatsApp
 
@@ -28,6 +29,19 @@ async def test_a_document_is_fetched_with_the_credentials_of_the_account(
         assert running.prompts == ["what to buy?\n\n[document]\nmilk, eggs\n[end of document]"]
     basic = b64encode(f"{emulate.account_sid}:{emulate.auth_token}".encode()).decode()
     assert [call.authorization for call in emulate.twilio.calls("/media/1")] == [f"Basic {basic}"]
+
+
+async def test_a_later_message_reaches_the_model_with_the_document(
+    run: Run, whatsapp: WhatsApp, emulate: Emulate
+) -> None:
+    headers = {"Content-Type": "application/pdf"}
+    emulate.twilio.fail("/media/1", 200, headers=headers, body=PDF.decode(), times=2)
+    async with run(whatsapp) as running:
+        await post(running, webhook.inbound("how much?", media=media(emulate, "application/pdf")))
+        await said(emulate)
+        await post(running, webhook.inbound("and now?"))
+        await said(emulate, 2)
+        assert running.files == [(PDF, "application/pdf")] * 2
 
 
 async def test_all_media_of_a_message_are_one_message(run: Run, whatsapp: WhatsApp, emulate: Emulate) -> None:
