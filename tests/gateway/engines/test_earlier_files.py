@@ -148,7 +148,7 @@ async def test_files_of_joined_messages_and_of_the_last_three_messages_are_given
         scene.channel.attachments[f"p{number}"] = Attachment(AttachmentKind.IMAGE, name=f"{number}.png", fetch=held)
     async with scene.open():
         await scene.write("alice", "zero", attachments=["p0"])
-        await begun.wait()  # from here on nothing joins this turn
+        await asyncio.wait_for(begun.wait(), 20)
         for number in (1, 2):
             await scene.write("alice", f"collected {number}", attachments=[f"p{number}"])
         gate.set()
