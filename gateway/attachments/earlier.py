@@ -64,17 +64,19 @@ async def read_earlier(messages: Sequence[EarlierMessage], takes: Takes, room: i
         if attachment.kind in KINDS and attachment.fetch is not None and (attachment.size or 0) <= room
     ][-MOST_FILES:]
     read = await asyncio.gather(*(_read(attachment, takes) for _, attachment in sent))
-    lines = [f"[files, with {message.quoted}: {GONE}]" for message in messages if not message.attachments]
-    files = list[ModelFile]()
-    for (message, attachment), found in zip(sent, read, strict=True):
+    kept = list[ModelFile]()
+    lines = list[str]()
+    for (message, attachment), found in reversed(list(zip(sent, read, strict=True))):  # the last ones have room first
         label = f"{attachment.title}, with {message.quoted}"
         if isinstance(found, AttachmentError):
-            lines.append(f"[{label}: {GONE}]")
+            lines.insert(0, f"[{label}: {GONE}]")
         elif found is not None and len(found.data) <= room:
             room -= len(found.data)
-            files.append(found)
-            lines.append(f"[{label}]")
-    return SentEarlier("\n".join((INTRODUCTION, *lines)), files) if lines else NOTHING
+            kept.insert(0, found)
+            lines.insert(0, f"[{label}]")
+    removed = [f"[files, with {message.quoted}: {GONE}]" for message in messages if not message.attachments]
+    lines = [*removed, *lines]
+    return SentEarlier("\n".join((INTRODUCTION, *lines)), kept) if lines else NOTHING
 
 
 async def _read(attachment: Attachment, takes: Takes) -> ModelFile | AttachmentError | None:
