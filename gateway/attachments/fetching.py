@@ -14,7 +14,7 @@ from aiohttp.resolver import DefaultResolver
 from tenacity import (
     AsyncRetrying,
     RetryCallState,
-    retry_if_exception_type,
+    retry_if_exception,
     stop_after_attempt,
     stop_after_delay,
     wait_exponential_jitter,
@@ -116,9 +116,9 @@ class FileFetcher:
                 yield chunk
 
     async def retry(self, call: Callable[[], Awaitable[T]]) -> T:
-        """Make a call, and a few times again while it raises an `UnavailableError`."""
+        """Make a call, and a few times again while it raises an `UnavailableError` with a short pause."""
         retrying = AsyncRetrying(
-            retry=retry_if_exception_type(UnavailableError),
+            retry=retry_if_exception(_may_be_tried_again),
             stop=stop_after_attempt(TRIES) | stop_after_delay(LAST_TRY),
             wait=self._pause,
             reraise=True,
@@ -181,8 +181,7 @@ class FileFetcher:
         if answer.status != HTTPStatus.OK:
             sentence = f"{file.platform} does not give out the {file.title} (status {answer.status})."
             pause = retry_after(answer.headers) if "Retry-After" in answer.headers else 0.0
-            may_help = answer.status == HTTPStatus.TOO_MANY_REQUESTS or answer.status >= 500
-            if may_help and pause <= LONGEST_PAUSE:
+            if answer.status == HTTPStatus.TOO_MANY_REQUESTS or answer.status >= 500:
                 raise UnavailableError(sentence, pause)
             raise AttachmentError(sentence)
         if answer.content_type in HTML and file.attachment.media_type not in HTML:  # it asks for a sign-in
@@ -213,6 +212,10 @@ class _PublicResolver(AbstractResolver):
 
     async def close(self) -> None:
         await self._resolver.close()
+
+
+def _may_be_tried_again(error: BaseException) -> bool:
+    return isinstance(error, UnavailableError) and error.pause <= LONGEST_PAUSE
 
 
 def _origin(url: URL) -> tuple[str, str | None, int | None]:

@@ -3,10 +3,11 @@
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
-from gateway.attachments.fetching import FileFetcher, RemoteFile
-from gateway.channels import DeliveryError
+from gateway.attachments.fetching import FileFetcher, RemoteFile, UnavailableError
+from gateway.channels import DeliveryError, DeliveryRefusedError, RetryLaterError
 from interfaces.slack.errors import slack_errors
 from interfaces.slack.workspaces import ManyWorkspaces, OneWorkspace
 from toolkits import Attachment, AttachmentError, AttachmentKind, kind_of
@@ -55,18 +56,26 @@ class SlackFiles:
         if file.get("mode") in NOT_THERE:
             raise AttachmentError(f"The {attachment.title} is no longer at Slack.")
         self.fetcher.check_size(attachment)
+        url, token = await self.fetcher.retry(partial(self._find, attachment, file, tenant))
+        headers = {"Authorization": f"Bearer {token}"}
+        remote = RemoteFile(url, PLATFORM, HOSTS, attachment, self._api_url, headers)
+        async with aclosing(self.fetcher.fetch(remote)) as chunks:
+            async for chunk in chunks:
+                yield chunk
+
+    async def _find(self, attachment: Attachment, file: File, tenant: str) -> tuple[str, str | None]:
+        """Return the address of a file, and the token of the bot."""
         try:
             with slack_errors():
                 client = await self._workspaces.client(tenant)
                 if not _url(file):  # in a channel that another organization shares, an event names the file alone
                     file = (await client.files_info(file=str(file.get("id")))).get("file") or {}
         except (DeliveryError, ConnectionError) as error:
-            raise AttachmentError(f"Slack does not give out the {attachment.title}: {error}.") from error
-        headers = {"Authorization": f"Bearer {client.token}"}
-        remote = RemoteFile(_url(file), PLATFORM, HOSTS, attachment, self._api_url, headers)
-        async with aclosing(self.fetcher.fetch(remote)) as chunks:
-            async for chunk in chunks:
-                yield chunk
+            sentence = f"Slack does not give out the {attachment.title}: {error}."
+            if isinstance(error, DeliveryRefusedError):
+                raise AttachmentError(sentence) from error
+            raise UnavailableError(sentence, error.seconds if isinstance(error, RetryLaterError) else 0.0) from error
+        return _url(file), client.token
 
 
 def _url(file: File) -> str:

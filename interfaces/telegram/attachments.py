@@ -8,7 +8,7 @@ from functools import partial
 import telegram
 from telegram.error import BadRequest, NetworkError, RetryAfter, TelegramError
 
-from gateway.attachments.fetching import LONGEST_PAUSE, FileFetcher, RemoteFile, UnavailableError
+from gateway.attachments.fetching import FileFetcher, RemoteFile, UnavailableError
 from interfaces.telegram.errors import wait_of
 from interfaces.telegram.schema import UNREADABLE
 from toolkits import Attachment, AttachmentError, AttachmentKind
@@ -116,7 +116,7 @@ class TelegramFiles:
         except (TelegramError, *UNREADABLE) as error:
             sentence = f"The {attachment.title} cannot be fetched from Telegram at the moment."
             pause = wait_of(error) if isinstance(error, RetryAfter) else 0.0
-            if isinstance(error, (NetworkError, RetryAfter)) and pause <= LONGEST_PAUSE:
+            if isinstance(error, (NetworkError, RetryAfter)):
                 raise UnavailableError(sentence, pause) from error
             raise AttachmentError(sentence) from error
 

@@ -86,6 +86,17 @@ async def test_a_file_that_cannot_be_read_is_named(
     assert sentence in answer
 
 
+async def test_slack_is_asked_again_for_the_address_of_a_file(run: Run, slack: Slack, emulate: Emulate) -> None:
+    """In a channel that another organization shares, an event names the file alone."""
+    url = await uploaded(emulate, "notes.txt", b"milk, eggs")
+    emulate.slack.fail("/api/files.info", 503)
+    emulate.slack.fail("/api/files.info", 200, body={"ok": True, "file": {"url_private": url}})
+    async with run(slack) as running:
+        await post(running, shared(emulate, url, name="notes.txt", url_private=None, url_private_download=None))
+        assert await said(emulate, emulate.slack_dm("alice"), 1) == ["heard"]
+        assert "milk, eggs" in running.prompts[0]
+
+
 async def test_of_a_file_in_another_service_the_link_reaches_the_model(
     run: Run, slack: Slack, emulate: Emulate
 ) -> None:
