@@ -29,9 +29,9 @@ async def _gone() -> AsyncGenerator[bytes, None]:
     yield b""
 
 
-def on_stage(directory: Path, agent: Agent) -> tuple[Stage, list[str]]:
+def on_stage(directory: Path, agent: Agent, database: str | None = None) -> tuple[Stage, list[str]]:
     """Return a stage on which people have a picture and a bill, and what is fetched of them."""
-    scene, fetched = stage(directory, agent=agent), list[str]()
+    scene, fetched = stage(directory, agent=agent, database=database), list[str]()
     scene.channel.attachments = {
         "photo": Attachment(AttachmentKind.IMAGE, name="photo.png", fetch=partial(_content, fetched, "photo", PNG)),
         "bill": Attachment(AttachmentKind.DOCUMENT, name="bill.pdf", fetch=partial(_content, fetched, "bill", PDF)),
@@ -138,11 +138,11 @@ async def test_files_of_another_persons_private_turn_are_not_given(engine: str, 
 
 
 async def test_files_of_joined_messages_and_of_the_last_three_messages_are_given_again(
-    aimock: Aimock, tmp_path: Path
+    aimock: Aimock, tmp_path: Path, database_url: str
 ) -> None:
     aimock.load([says("", "seen")])
     begun, gate = asyncio.Event(), asyncio.Event()
-    scene, _ = on_stage(tmp_path, Agent(model=model("pydantic-ai", aimock), when_busy="collect"))
+    scene, _ = on_stage(tmp_path, Agent(model=model("pydantic-ai", aimock), when_busy="collect"), database_url)
     for number in range(5):
         held = partial(_held, begun, gate) if number == 0 else partial(_content, [], "", PNG)
         scene.channel.attachments[f"p{number}"] = Attachment(AttachmentKind.IMAGE, name=f"{number}.png", fetch=held)
