@@ -55,7 +55,7 @@ class FileChannel(BenchChannel):
 
     async def parse(self, payload: str) -> Message:
         number, size = json.loads(payload)["number"], json.loads(payload)["size"]
-        attachment = Attachment(WAYS[self._way], name="file")
+        attachment = Attachment(WAYS[self._way], name="file", size=size)
         file = RemoteFile(f"{self._url}/{self._way}/{size}", "Bench", (), attachment, self._url)
         message = await super().parse(payload)
         return replace(message, attachments=(replace(attachment, fetch=lambda: self._fetch(file)),), id=str(number))

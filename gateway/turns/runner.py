@@ -3,12 +3,13 @@
 import asyncio
 import time
 from collections.abc import Coroutine, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from gateway.agents.agent import Agent
+from gateway.attachments.budget import FileBudget
 from gateway.cancellation import cancel_and_wait, exits_contained
 from gateway.executor import tool_threads
 from gateway.outbox.sender import Sender, TurnSender, current_turn_sender
@@ -30,7 +31,7 @@ from gateway.turns.audit import Audit, AuditTrail
 from gateway.turns.credentials import TurnCredentials
 from gateway.turns.journal import TurnJournal
 from oauth import ConsentRequiredError, OAuthCoordinator
-from toolkits import File, Message, TurnContext
+from toolkits import Attachment, File, Message, TurnContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,7 @@ class CopyRunner:
         self._audit = audit
         self._sender = sender
         self._private_answers = private_answers
+        self._files = FileBudget()
 
     async def run(
         self,
@@ -146,8 +148,11 @@ class CopyRunner:
             attachments=message.attachments,
             journal=EngineJournal(journal),
         )
+        files = [*message.attachments, *(each for item in history for each in item.attachments or ())]
         try:
-            answer = await _finish(_contained(run, agent, sender), source, stopped, reference, self._timings)
+            answer = await _finish(
+                self._contained(run, agent, sender, files), source, stopped, reference, self._timings
+            )
         except ConsentRequiredError as needed:
             await handler(SignInNeeded(needed.provider))
             raise
@@ -160,6 +165,21 @@ class CopyRunner:
             await trail.close()
         await handler(Answered(answer.text))
         return RunOutcome(answer.text, answer.items, is_private(), answer.unread, answer.files)
+
+    async def _contained(
+        self, run: Coroutine[Any, Any, Answer], agent: Agent, sender: TurnSender, files: Sequence[Attachment]
+    ) -> Answer:
+        """Await a run in the context of its own task.
+
+        Args:
+            files: what the run may read.
+        """
+        current_turn_sender.set(sender)
+        # Of an agent that is written for a framework, work in threads is taken for work of its tools.
+        threads = tool_threads() if agent.native is not None else nullcontext()
+        with closing(run), exits_contained("the agent"), threads:
+            async with self._files.room_for(files):
+                return await run
 
 
 async def _finish(
@@ -207,10 +227,3 @@ async def _end_calls(running: asyncio.Task[Answer], source: TurnCredentials, tim
     await asyncio.wait({running}, timeout=timings.run_end_grace)
     while not running.done() and source.open_calls and time.monotonic() < deadline:
         await asyncio.wait({running}, timeout=timings.run_end_grace)
-
-
-async def _contained(run: Coroutine[Any, Any, Answer], agent: Agent, sender: TurnSender) -> Answer:
-    current_turn_sender.set(sender)  # in the context of the run's own task alone
-    # Of an agent that is written for a framework, work in threads is taken for work of its tools.
-    with exits_contained("the agent"), tool_threads() if agent.native is not None else nullcontext():
-        return await run

@@ -12,6 +12,7 @@ from gateway.turns.turn import Turn
 from toolkits import Attachment, AttachmentError
 
 MOST_MESSAGES = 3  # the last ones with files, whose files are given again
+MOST_TURNS = 10  # of the conversation, in which they may be: each later turn fetches them and asks with them
 
 
 class EarlierFiles:
@@ -30,7 +31,9 @@ class EarlierFiles:
 
         Each is fetched when it is read first, and once in a turn.
         """
-        by_turn = {item.turn_id: item for item in history if item.has_files}  # of a flow, several may be of one turn
+        turns = list(dict.fromkeys(item.turn_id for item in history))[-MOST_TURNS:]
+        # Of a flow, several items may be of one turn.
+        by_turn = {item.turn_id: item for item in history if item.has_files and item.turn_id in turns}
         recent = list(by_turn)[-MOST_MESSAGES:]
         if not recent:
             return history

@@ -166,6 +166,17 @@ async def test_files_of_joined_messages_and_of_the_last_three_messages_are_given
     assert len(files) == 4
 
 
+async def test_a_file_is_not_given_again_for_ever(aimock: Aimock, tmp_path: Path) -> None:
+    aimock.load([says("", "seen")])
+    scene, _ = on_stage(tmp_path, Agent(model=model("pydantic-ai", aimock)))
+    async with scene.open():
+        await scene.ask("alice", "what is it?", attachments=["photo"])
+        for number in range(11):
+            await scene.ask("alice", f"talk {number}")
+    picture = b64encode(PNG).decode()
+    assert [picture in said_and_seen(request) for request in aimock.requests()] == [True] * 11 + [False]
+
+
 async def _held(begun: asyncio.Event, gate: asyncio.Event) -> AsyncGenerator[bytes, None]:
     begun.set()
     await gate.wait()
