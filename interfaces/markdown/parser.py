@@ -14,9 +14,9 @@ from interfaces.markdown.emphasis import InlineParser
 from oauth.errors import UnderstudyError
 
 MOST_CHARACTERS = 100_000  # of a text that is parsed
-MOST_STEPS = 12_000  # of the parser, each of which takes some microseconds
-BLOCK_STEPS = 5  # that a block counts for, beside its text
-LINK_STEPS = 3  # that what may begin a link counts for
+MOST_STEPS = 10_000  # of the parser, each of which takes some microseconds
+BLOCK_STEPS = 3  # that a block counts for, beside its lines and its text
+LINK_STEPS = 5  # that what may begin a link counts for
 CELL_STEPS = 4  # that a cell of a table counts for, beside its text
 MOST_NESTED = 20  # blocks in blocks, or formats in formats
 
@@ -57,7 +57,9 @@ class Parser(MarkdownIt):
             self.inline.ruler.before("link", "footnote", _footnote)
         if not images:
             self.disable("image")
-        self.block.ruler.before("table", "count", _count_block)
+        self.block.ruler.before(
+            "table", "count", _count_block, {"alt": ["paragraph", "reference", "blockquote", "list"]}
+        )
         self.inline.ruler.before("text", "count", _count_inline)
         self.parse("a")  # compiles the rules now, as two threads must not do so at once
 
@@ -95,8 +97,8 @@ def _count(state: StateBlock | StateInline, steps: int) -> None:
 
 
 def _count_block(state: StateBlock, start: int, end: int, silent: bool) -> bool:
-    """Count a block, as the first of the rules, and leave it to the others."""
-    _count(state, BLOCK_STEPS)
+    """Count a block, or the line of one that another may end, as the first of the rules; leave it to the others."""
+    _count(state, 1 if silent else BLOCK_STEPS)
     return False
 
 

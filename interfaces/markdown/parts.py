@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Protocol
 
 
@@ -12,12 +13,14 @@ class Line:
     Args:
         prefix: the marks of the lists that it is in.
         gap: whether an empty line comes before it.
+        continues: whether it is the rest of the line before it, which was too long for a part.
     """
 
     text: str
     prefix: str = ""
     quoted: bool = False
     gap: bool = False
+    continues: bool = False
 
 
 class Marks(Protocol):
@@ -39,22 +42,24 @@ def joined(marks: Marks, limit: int, lines: Iterable[Line]) -> list[str]:
             taken = 0
         taken += size + 2 if parts[-1] else size
         parts[-1].append(line)
-    texts = ("".join(_texts(marks, part)).strip("\n") for part in parts)
-    return [text for text in texts if text.strip()]
+    texts = ("".join(_texts(marks, part)).lstrip("\n").rstrip() for part in parts)
+    return [text for text in texts if text]
 
 
 def _texts(marks: Marks, lines: list[Line]) -> Iterator[str]:
     """Yield the text of lines; those of a quote together."""
-    quote: list[str] = []
-    for number, line in enumerate(lines):
-        if quote and (line.gap or not line.quoted):
-            yield marks.quote("\n".join(quote))
-            quote = []
-        if not quote:
-            yield "" if not number else "\n\n" if line.gap else "\n"
-        if line.quoted:
-            quote.append(line.prefix + line.text)
-        else:
-            yield line.prefix + line.text
-    if quote:
-        yield marks.quote("\n".join(quote))
+    for (_, quoted), group in groupby(_numbered(lines), key=lambda numbered: numbered[0]):
+        inner = [line for _, line in group]
+        first, *others = inner
+        text = first.prefix + first.text
+        text += "".join(line.text if line.continues else f"\n{line.prefix}{line.text}" for line in others)
+        between = "" if first is lines[0] else "\n\n" if first.gap else "\n"
+        yield between + (marks.quote(text) if quoted else text)
+
+
+def _numbered(lines: list[Line]) -> Iterator[tuple[tuple[int, bool], Line]]:
+    """Yield each line with the number of its block, and whether it is quoted."""
+    number = 0
+    for line in lines:
+        number += line.gap
+        yield (number, line.quoted), line

@@ -198,14 +198,14 @@ class Renderer(ABC):
             yield Line(whole, quoted=quoted)
             return
         fitting: list[Span] = []
-        taken = 0
+        taken, continues = 0, False
         for span, size in self._pieces(line, room):
             if taken + size > room:
-                yield Line(self._rendered(fitting), quoted=quoted)
-                fitting, taken = [], 0
+                yield Line(self._rendered(fitting), quoted=quoted, continues=continues)
+                fitting, taken, continues = [], 0, True
             fitting.append(span)
             taken += size
-        yield Line(self._rendered(fitting), quoted=quoted)
+        yield Line(self._rendered(fitting), quoted=quoted, continues=continues)
 
     def _pieces(self, line: list[Span], room: int) -> Iterator[tuple[Span, int]]:
         """Yield words, code and links, each with the most that it takes. One that does not fit is text, in pieces."""
@@ -226,7 +226,7 @@ class Renderer(ABC):
         return self.size(self._styled([span])) + 2  # for a joiner on each side
 
     def _rendered(self, line: list[Span]) -> str:
-        return self._styled(self.prepared(line)).rstrip()
+        return self._styled(self.prepared(line))
 
     def _styled(self, found: Sequence[Span], formats: tuple[str, ...] = ("bold", "italic", "strikethrough")) -> str:
         if not any(span.formats for span in found):

@@ -190,9 +190,9 @@ def test_a_format_goes_on_in_each_part(name: str, markdown: str) -> None:
 
 @pytest.mark.parametrize("name", RENDERERS)
 def test_a_list_of_thousands_of_items_is_a_list(name: str) -> None:
-    parts = RENDERERS[name][0].render("".join(f"- item {number}\n" for number in range(1500)))
+    parts = RENDERERS[name][0].render("".join(f"- item {number}\n" for number in range(1200)))
     items = "\n".join(parts).split("\n")
-    assert items == [f"• item {number}" for number in range(1500)]
+    assert items == [f"• item {number}" for number in range(1200)]
 
 
 def test_telegrams_limit_counts_what_is_seen() -> None:
@@ -207,3 +207,10 @@ def test_the_plain_form_of_telegrams_html_has_all_that_is_seen_and_the_addresses
     [part] = HtmlRenderer().render("# a **b** <c> & `d`\n\n> [e](https://a.test/?x=1&y=2)\n\n```py\n1 < 2\n```")
     assert plain(part) == "a b <c> & d\n\ne (https://a.test/?x=1&y=2)\n\n1 < 2"
     assert html.unescape(plain(part)) == plain(part)
+
+
+@pytest.mark.parametrize("name", RENDERERS)
+def test_a_long_paragraph_has_no_line_break_inside_a_part(name: str) -> None:
+    parts = RENDERERS[name][0].render("**bold** and *slanted* words, " * 400)
+    assert len(parts) > 1
+    assert not any("\n" in part for part in parts)
