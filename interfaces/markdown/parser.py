@@ -104,7 +104,7 @@ def _count_block(state: StateBlock, start: int, end: int, silent: bool) -> bool:
 
 def _count_inline(state: StateInline, silent: bool) -> bool:
     """Count a piece of text, as the first of the rules, and leave it to the others."""
-    _count(state, LINK_STEPS if not silent and state.src[state.pos] in "[<" else 1)
+    _count(state, LINK_STEPS if not silent and state.src[state.pos] in "[<!" else 1)
     return False
 
 

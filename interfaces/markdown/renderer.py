@@ -102,7 +102,7 @@ class Renderer(ABC):
         together: list[str] = []
         taken = 0
         for row in text.splitlines():
-            if taken + len(row) > room:
+            if together and taken + len(row) > room:
                 yield Line(self.escape("\n".join(together)))
                 together, taken = [], 0
             if len(row) > room:
@@ -110,7 +110,8 @@ class Renderer(ABC):
             else:
                 together.append(row)
                 taken += len(row) + 1
-        yield Line(self.escape("\n".join(together)))
+        if together:
+            yield Line(self.escape("\n".join(together)))
 
     def _blocks(self, parent: SyntaxTreeNode, quoted: bool) -> Iterator[Line]:
         for node in parent.children:
