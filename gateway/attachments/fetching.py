@@ -85,7 +85,7 @@ class FileFetcher:
 
     def __init__(self, most_bytes: int, first_pause: float = FIRST_PAUSE) -> None:
         self._most = most_bytes
-        self._growing = wait_exponential_jitter(first_pause, max=LONGEST_PAUSE, jitter=first_pause)
+        self._growing = wait_exponential_jitter(multiplier=first_pause, max=LONGEST_PAUSE, jitter=first_pause)
         self._sessions: dict[bool, aiohttp.ClientSession] = {}
 
     async def close(self) -> None:
