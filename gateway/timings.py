@@ -13,6 +13,7 @@ class Timings:
         accept: the limit for committing an event; after it the webhook is refused. Slack waits three seconds
             (https://docs.slack.dev/apis/events-api/#responding), other platforms ten and more.
         parse: the limit for a channel to read a stored event, requests to the platform included.
+        quoted: the limit for a channel to read what a message refers to.
         turn: the limit for one turn.
         summary: the limit for the summary of a history.
         delivery: the limit for one delivery.
@@ -40,6 +41,7 @@ class Timings:
 
     accept: float = 2.5
     parse: float = 30.0
+    quoted: float = 15.0
     turn: float = 300.0
     summary: float = 60.0
     delivery: float = 60.0

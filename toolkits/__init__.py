@@ -7,6 +7,7 @@ from toolkits.context import Conversation, Message, TurnContext
 from toolkits.errors import ToolError
 from toolkits.file import File
 from toolkits.function import Function, tool
+from toolkits.quoted import QuotedKind, QuotedMessage
 from toolkits.sign_in import needs_sign_in
 from toolkits.toolkit import Toolkit
 
@@ -20,6 +21,8 @@ __all__ = [
     "Function",
     "Identity",
     "Message",
+    "QuotedKind",
+    "QuotedMessage",
     "ToolError",
     "Toolkit",
     "Transcriber",

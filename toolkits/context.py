@@ -11,6 +11,7 @@ from typing import Any, NoReturn, Protocol, Self, SupportsIndex, runtime_checkab
 from oauth import Identity
 from toolkits.attachment import Attachment
 from toolkits.file import File
+from toolkits.quoted import QuotedMessage
 from toolkits.text import storable
 
 
@@ -38,6 +39,7 @@ class Message:
         sender: who wrote it, from the signed payload.
         sender_name: what the channel shows for the sender.
         attachments: what they sent with the text.
+        quoted: what the message refers to, oldest first: words of other people as a rule, and no part of `text`.
         anonymous: whether several people share `sender`. The turn may then use nobody's account.
         command: a bot command (`start`, `help`, `new`) that the gateway answers itself.
         argument: what followed the command.
@@ -52,6 +54,7 @@ class Message:
     sender_name: str
     conversation: Conversation
     attachments: tuple[Attachment, ...] = ()
+    quoted: tuple[QuotedMessage, ...] = ()
     anonymous: bool = False
     command: str | None = None
     argument: str = ""

@@ -1,1 +1,1 @@
-"""Attachments as models read them: the files that a model takes, and texts for all else."""
+"""Messages as models read them: the files that a model takes, texts for all else, and what a message refers to."""

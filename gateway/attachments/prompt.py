@@ -1,4 +1,4 @@
-"""Make a prompt of a message: its text, and what was sent with it."""
+"""Make a prompt of a message: what it refers to, its text, and what was sent with it."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -7,9 +7,10 @@ from typing import TypeVar
 from gateway.attachments.earlier import NOTHING, SentEarlier
 from gateway.attachments.files import ModelFile, Takes, model_file
 from gateway.attachments.media import is_recording, media_type_of
+from gateway.attachments.quoting import quotation
 from gateway.attachments.texts import NotTextError, shortened, text_of
 from gateway.attachments.transcription import transcript_of
-from toolkits import Attachment, AttachmentError, Transcriber
+from toolkits import Attachment, AttachmentError, QuotedMessage, Transcriber
 
 MOST_FILES = 10  # of one message that a model is given
 MOST_BYTES = 20 * 2**20  # of all files of one message that a model is given as they are
@@ -24,16 +25,21 @@ class Prompt:
     """What a model is asked.
 
     Args:
-        text: the message, and below it a section for each attachment: its text, or that the model has it as a file.
+        text: `quotation`, the message, and below it a section for each attachment: its text, or that the model has it
+            as a file.
         files: those files, in the order of their sections.
         unread: a sentence for the person about each attachment that the model does not get.
         earlier: the files of earlier messages, which come after its own.
+        quotation: what the message refers to: see `gateway.attachments.quoting`.
+        quoted_until: the last `QuotedMessage.id` in it, if any.
     """
 
     text: str
     files: Sequence[ModelFile] = ()
     unread: Sequence[str] = ()
     earlier: SentEarlier = NOTHING
+    quotation: str = ""
+    quoted_until: str = ""
 
     @property
     def is_text(self) -> bool:
@@ -57,7 +63,11 @@ class Prompt:
 
 
 async def read_prompt(
-    text: str, attachments: Sequence[Attachment], takes: Takes, transcriber: Transcriber | None = None
+    text: str,
+    attachments: Sequence[Attachment],
+    takes: Takes,
+    transcriber: Transcriber | None = None,
+    quoted: Sequence[QuotedMessage] = (),
 ) -> Prompt:
     """Fetch the attachments of a message, and return the prompt for a model.
 
@@ -65,8 +75,10 @@ async def read_prompt(
 
     Args:
         transcriber: transcribes recordings; `None` if nothing does.
+        quoted: what the message refers to.
     """
-    sections, files, unread = [text] if text else [], list[ModelFile](), list[str]()
+    quotes = quotation(quoted)
+    sections, files, unread = [each for each in (quotes, text) if each], list[ModelFile](), list[str]()
 
     def leave_out(attachment: Attachment, reason: object) -> None:
         unread.append(f"I could not read the {attachment.title}: {reason}")
@@ -86,7 +98,8 @@ async def read_prompt(
             sections.append(f"[{attachment.title}]\n{found}\n[end of {attachment.title}]")
     for attachment in attachments[MOST_FILES:]:
         leave_out(attachment, f"I read {MOST_FILES} attachments of one message.")
-    return Prompt("\n\n".join(sections), files, unread)
+    until = next((each.id for each in reversed(quoted) if each.id), "")
+    return Prompt("\n\n".join(sections), files, unread, quotation=quotes, quoted_until=until)
 
 
 async def _read(attachment: Attachment, takes: Takes, room: int, transcriber: Transcriber | None) -> ModelFile | str:

@@ -11,7 +11,7 @@ from gateway.channels.host import Host
 from gateway.channels.presenter import Presenter
 from gateway.retries import UNKNOWN_WAIT
 from oauth.settings import Settings
-from toolkits import Message
+from toolkits import Message, QuotedMessage
 
 
 class Interface(ABC):
@@ -87,3 +87,15 @@ class Interface(ABC):
         Raises:
             Exception: if the payload cannot be read now. It is tried again, and becomes a dead letter in the end.
         """
+
+    async def read_quoted(self, message: Message, read_until: str) -> Sequence[QuotedMessage]:
+        """Return what a message refers to, oldest first, where the platform has to be asked for it.
+
+        It runs in the turn, when an agent is about to answer. What cannot be read is left out, and logged: the message
+        is answered without it.
+
+        Args:
+            message: as `parse` returned it, or several that are answered together.
+            read_until: the last `QuotedMessage.id` that the history of the conversation has; empty if it has none.
+        """
+        return message.quoted

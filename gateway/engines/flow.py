@@ -12,7 +12,7 @@ from gateway.runs.items import Role, SessionItem
 from gateway.runs.journal import NO_JOURNAL, EngineJournal
 from gateway.runs.session import Session
 from oauth import SettingError
-from toolkits import Attachment, Message, TurnContext
+from toolkits import Attachment, Message, QuotedMessage, TurnContext
 
 
 class FlowEngine:
@@ -35,12 +35,13 @@ class FlowEngine:
         *,
         stream: bool,
         attachments: Sequence[Attachment] = (),
+        quoted: Sequence[QuotedMessage] = (),
         journal: EngineJournal = NO_JOURNAL,
         max_turns: int | None = None,
     ) -> Answer:
         if max_turns is not None:
             raise ValueError(f"{agent.name} is a flow, which asks no model itself: set max_turns on the calls in it")
-        message = replace(context.message, text=text, attachments=tuple(attachments))
+        message = replace(context.message, text=text, attachments=tuple(attachments), quoted=tuple(quoted))
         session, team = Session(history), list(agent.template.team())
         turn = FlowTurn(context, handler, journal, streams=stream, team=team)
         answer = await play_flow(agent.native, message, turn, session)

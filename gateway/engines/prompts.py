@@ -6,20 +6,22 @@ from dataclasses import replace
 from gateway.attachments.earlier import EarlierMessage, read_earlier
 from gateway.attachments.files import Takes
 from gateway.attachments.prompt import Prompt, read_prompt
+from gateway.engines.quoted import with_quoted
 from gateway.runs.engine import Answer, RunnableAgent
 from gateway.runs.items import SessionItem
-from toolkits import Attachment, File
+from toolkits import Attachment, File, QuotedMessage
 
 
 async def prompt_for(
     agent: RunnableAgent,
     text: str,
     attachments: Sequence[Attachment],
+    quoted: Sequence[QuotedMessage],
     history: Sequence[SessionItem],
     takes: Takes,
 ) -> Prompt:
-    """Return what an agent is asked: a message with its attachments, and the files of earlier messages."""
-    prompt = await read_prompt(text, attachments, takes, agent.transcriber)
+    """Return what an agent is asked: a message, what it refers to, its attachments, and the files of earlier ones."""
+    prompt = await read_prompt(text, attachments, takes, agent.transcriber, quoted)
     earlier = [
         EarlierMessage(item.attributed_text, item.attachments) for item in history if item.attachments is not None
     ]
@@ -33,4 +35,5 @@ def answer_to(prompt: Prompt, text: str, items: Sequence[SessionItem], files: Se
         items: the first is the message, which later turns read the files of again.
         files: those that the model returned.
     """
-    return Answer(text, [replace(items[0], has_files=bool(prompt.files)), *items[1:]], prompt.unread, files)
+    kept = with_quoted([replace(items[0], has_files=bool(prompt.files)), *items[1:]], prompt)
+    return Answer(text, kept, prompt.unread, files)

@@ -27,6 +27,7 @@ def _select_history() -> Select[Any]:
     return select(table).where(here, table.c.id > began, is_item | is_summary).order_by(table.c.id)
 
 
+_SEEN_BY_ALL = (Role.USER, Role.QUOTED)  # in the conversation, whatever came of the turn
 _HISTORY = _select_history()
 _ADD = insert(session_items)
 
@@ -104,7 +105,7 @@ class Sessions:
                 "owner_name": storable(owner_name),
                 "role": item.role,
                 "text": storable(item.text),
-                "private": private and item.role is not Role.USER,
+                "private": private and item.role not in _SEEN_BY_ALL,
                 "engine": item.engine,
                 "data": item.data,
                 "has_files": item.has_files,
@@ -130,6 +131,8 @@ def _item_for(reader: Identity, row: Row[Any], private: Collection[int]) -> Sess
         return SessionItem(
             Role(row.role), row.text, row.engine, row.data, private=row.private, has_files=row.has_files, **where
         )
+    if row.role == Role.QUOTED:
+        return SessionItem(Role.QUOTED, row.text, data=row.data, **where)
     if row.role == Role.USER:
         has_files = row.has_files and row.inbox_id not in private
         return SessionItem(Role.USER, row.text, speaker=row.owner_name, has_files=has_files, **where)

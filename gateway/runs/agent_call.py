@@ -17,7 +17,7 @@ from gateway.runs.items import SessionItem
 from gateway.runs.journal import NO_JOURNAL, EngineJournal
 from gateway.timings import DEFAULT_TIMINGS
 from oauth import SettingError
-from toolkits import Attachment, Message
+from toolkits import Attachment, Message, QuotedMessage
 
 _ANSWER = -1  # the number under which a call's whole answer is in its journal
 _ANSWER_ADAPTER = TypeAdapter(Answer)
@@ -48,6 +48,7 @@ class AgentCall(Coroutine[Any, Any, str]):
     agent: RunnableAgent
     text: str
     attachments: Sequence[Attachment]
+    quoted: Sequence[QuotedMessage]
     turn: FlowTurn | None
     history: HistoryAccess
     options: CallOptions = CallOptions()
@@ -158,6 +159,7 @@ class AgentCall(Coroutine[Any, Any, str]):
                 history,
                 handler,
                 attachments=self.attachments,
+                quoted=self.quoted,
                 stream=options.streams and not options.is_silent and turn is not None and turn.streams,
                 journal=journal,
                 max_turns=options.max_turns,
@@ -174,5 +176,5 @@ def call_limit(turn: FlowTurn | None) -> float:
 def call_agent(agent: RunnableAgent, message: Message | str) -> AgentCall:
     """Return a call of an agent in the turn and the phase that the code runs in."""
     if isinstance(message, str):
-        return AgentCall(agent, message, (), running_turn(), history_access())
-    return AgentCall(agent, message.text, message.attachments, running_turn(), history_access())
+        return AgentCall(agent, message, (), (), running_turn(), history_access())
+    return AgentCall(agent, message.text, message.attachments, message.quoted, running_turn(), history_access())

@@ -23,7 +23,7 @@ from gateway.runs.journal import NO_JOURNAL, EngineJournal
 from gateway.runs.native import ENGINES
 from oauth import SettingError
 from oauth.errors import UnderstudyError
-from toolkits import Attachment, File, Function, Toolkit, Transcriber, TurnContext
+from toolkits import Attachment, File, Function, QuotedMessage, Toolkit, Transcriber, TurnContext
 from toolkits.mcp import MCPServer
 
 
@@ -166,6 +166,7 @@ class Engine(Protocol):
         *,
         stream: bool,
         attachments: Sequence[Attachment] = (),
+        quoted: Sequence[QuotedMessage] = (),
         journal: EngineJournal = NO_JOURNAL,
         max_turns: int | None = None,
     ) -> Answer:
@@ -181,11 +182,12 @@ class Engine(Protocol):
                 `TextDelta` for each piece of text.
             stream: whether the handler wants the text as it is written.
             attachments: what was sent with the message: see `gateway.attachments.prompt.read_prompt`.
+            quoted: what the message refers to. `read_prompt` marks it, and `gateway.engines.quoted` keeps it apart.
             journal: what earlier runs of the turn have done. The run goes on there: see `EngineJournal`.
             max_turns: how often the model is asked at most; the framework's own limit unless given.
 
         Returns:
-            The answer. Its items begin with the message itself, and each holds the form that this engine reads.
+            The answer. Its items begin with what was quoted, if anything was, and the message itself.
 
         Raises:
             ConsentRequiredError: if a tool needs an account that the person has not connected. Where a framework

@@ -11,6 +11,8 @@ SUMMARY = "What was said before, in short: {text}"  # for the model
 
 class Role(StrEnum):
     USER = "user"
+    #: What a message referred to, as the model was told. Everybody in the conversation has seen it there.
+    QUOTED = "quoted"
     ASSISTANT = "assistant"
     #: A tool call or its result.
     TOOL = "tool"
@@ -27,7 +29,7 @@ class SessionItem:
     Args:
         speaker: the name of the person who said it, if that is not the reader.
         engine: the engine that wrote `data`; empty if the item has only its text.
-        data: the item in a form that only this engine reads.
+        data: the item in a form that only this engine reads. Of a thread that was quoted, the id of its last message.
         private: whether only its owner may read it. An answer that is based on a private item is private, too.
         has_files: whether the model was given files with it.
         attachments: what was sent with it, to be fetched again; empty if that is not stored any more, and `None` if it

@@ -9,7 +9,7 @@ from starlette.routing import BaseRoute
 from gateway.channels import DeliveryRefusedError, Interface, Presenter, SignIn, StoredFile
 from gateway.runs.events import TurnEvent
 from oauth import Identity
-from toolkits import Attachment, Conversation, Message
+from toolkits import Attachment, Conversation, Message, QuotedKind, QuotedMessage
 
 CHANNEL = "stage"
 TENANT = "T1"
@@ -154,6 +154,7 @@ class StageChannel(Interface):
             sender_name=fields["person"].capitalize(),
             conversation=place(fields["place"], fields["tenant"]),
             attachments=tuple(self.attachments[name] for name in fields.get("attachments", ())),
+            quoted=tuple(QuotedMessage(QuotedKind(kind), **each) for kind, each in fields.get("quoted", ())),
             command=fields.get("command"),
             argument=fields.get("argument", ""),
             anonymous=fields.get("anonymous", False),

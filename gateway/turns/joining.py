@@ -133,4 +133,5 @@ def _combined(messages: Sequence[Message]) -> Message:
         messages[-1],
         text="\n\n".join(message.text for message in messages if message.text),
         attachments=tuple(attachment for message in messages for attachment in message.attachments),
+        quoted=tuple(quoted for message in messages for quoted in message.quoted),
     )

@@ -146,6 +146,7 @@ class CopyRunner:
             handle,
             stream=stream,
             attachments=message.attachments,
+            quoted=message.quoted,
             journal=EngineJournal(journal),
         )
         files = [*message.attachments, *(each for item in history for each in item.attachments or ())]

@@ -31,7 +31,7 @@ from gateway.runs.events import EventHandler, TextDelta
 from gateway.runs.items import SessionItem
 from gateway.runs.journal import NO_JOURNAL, EngineJournal
 from oauth import SettingError
-from toolkits import Attachment, TurnContext
+from toolkits import Attachment, QuotedMessage, TurnContext
 
 TURN_CONTEXT = "turn_context"  # a key of config["configurable"], for the operator's own nodes and tools
 
@@ -70,6 +70,7 @@ class LangGraphEngine:
         *,
         stream: bool,
         attachments: Sequence[Attachment] = (),
+        quoted: Sequence[QuotedMessage] = (),
         journal: EngineJournal = NO_JOURNAL,
         max_turns: int | None = None,
     ) -> Answer:
@@ -79,7 +80,7 @@ class LangGraphEngine:
             callbacks = [watch := NativeToolWatch(run)]
             context = replace(context, credential_source=CallCredentials(context.credential_source, watch.current_call))
         model = _model(agent.model) if agent.native is None else None
-        prompt = await prompt_for(agent, text, attachments, history, partial(_takes, model))
+        prompt = await prompt_for(agent, text, attachments, quoted, history, partial(_takes, model))
         said = [*to_messages(history), HumanMessage(to_content(prompt))]
         for message in said:
             message.id = message.id or str(uuid4())

@@ -33,7 +33,7 @@ def to_messages(history: Sequence[SessionItem]) -> list[AnyMessage]:
     for item in history:
         if item.engine == ENGINE:
             messages += messages_from_dict([_STORED.validate_json(item.data)])
-        elif item.role is Role.USER:
+        elif item.role in (Role.USER, Role.QUOTED):
             messages.append(HumanMessage(item.attributed_text))
         elif item.role is Role.ASSISTANT:
             messages.append(AIMessage(item.text))

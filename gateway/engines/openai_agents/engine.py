@@ -29,7 +29,7 @@ from gateway.runs.events import EventHandler, TextDelta
 from gateway.runs.items import SessionItem
 from gateway.runs.journal import NO_JOURNAL, EngineJournal
 from oauth import SettingError
-from toolkits import Attachment, TurnContext
+from toolkits import Attachment, QuotedMessage, TurnContext
 from toolkits.text import storable_json
 
 OPENAI = "openai:"  # the prefix of OpenAI's models in pydantic-ai and LangChain; the SDK has none
@@ -60,13 +60,14 @@ class OpenAIAgentsEngine:
         *,
         stream: bool,
         attachments: Sequence[Attachment] = (),
+        quoted: Sequence[QuotedMessage] = (),
         journal: EngineJournal = NO_JOURNAL,
         max_turns: int | None = None,
     ) -> Answer:
         run = SDKRun(agent, context, handler, journal, replay=Replay(journal, handler))
         watch = NativeToolWatch(run)
         config = RunConfig(tracing_disabled=True, tool_error_formatter=watch.note_error)
-        prompt = await prompt_for(agent, text, attachments, history, _takes)
+        prompt = await prompt_for(agent, text, attachments, quoted, history, _takes)
         said: list[Any] = [*to_messages(history), {"role": "user", "content": to_content(prompt)}]
         sdk_context: Any = run if agent.native is None else native_context(agent, context)
         sdk_agent = run.replay.wrap(await self._agent(run))

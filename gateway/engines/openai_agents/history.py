@@ -25,7 +25,7 @@ def to_messages(history: Sequence[SessionItem]) -> list[dict[str, Any]]:
     for item in history:
         if item.engine == ENGINE:
             messages.append(_STORED.validate_json(item.data))
-        elif item.role is Role.USER:
+        elif item.role in (Role.USER, Role.QUOTED):
             messages.append({"role": "user", "content": item.attributed_text})
         elif item.role is Role.ASSISTANT:
             messages.append({"role": "assistant", "content": item.text})

@@ -34,7 +34,7 @@ from gateway.runs.events import EventHandler, TextDelta
 from gateway.runs.items import SessionItem
 from gateway.runs.journal import NO_JOURNAL, EngineJournal
 from oauth import SettingError
-from toolkits import Attachment, TurnContext
+from toolkits import Attachment, QuotedMessage, TurnContext
 from toolkits.text import storable_json
 
 
@@ -62,6 +62,7 @@ class PydanticAIEngine:
         *,
         stream: bool,
         attachments: Sequence[Attachment] = (),
+        quoted: Sequence[QuotedMessage] = (),
         journal: EngineJournal = NO_JOURNAL,
         max_turns: int | None = None,
     ) -> Answer:
@@ -72,7 +73,7 @@ class PydanticAIEngine:
 
         run = EngineRun(agent, context, handler, journal)
         model = _model(agent.model) if agent.native is None else agent.native.model
-        prompt = await prompt_for(agent, text, attachments, history, partial(_takes, model))
+        prompt = await prompt_for(agent, text, attachments, quoted, history, partial(_takes, model))
         asked, messages = to_user_content(prompt), to_messages(history)
         limits = UsageLimits(request_limit=max_turns) if max_turns is not None else None
         try:

@@ -29,7 +29,7 @@ def to_messages(history: Sequence[SessionItem]) -> list[ModelMessage]:
     for item in history:
         if item.engine == ENGINE:
             messages += ModelMessagesTypeAdapter.validate_json(item.data)
-        elif item.role is Role.USER:
+        elif item.role in (Role.USER, Role.QUOTED):
             messages.append(ModelRequest([UserPromptPart(item.attributed_text)]))
         elif item.role is Role.ASSISTANT:
             messages.append(ModelResponse([TextPart(item.text)]))

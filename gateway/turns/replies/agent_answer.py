@@ -1,7 +1,9 @@
 """Have a fresh copy of the agent answer a message."""
 
+import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from gateway.channels.live import shown_live
@@ -11,6 +13,7 @@ from gateway.request_context import get_request_context, set_request_context
 from gateway.retries import is_transient
 from gateway.runs.engine import TurnTimeoutError
 from gateway.runs.events import TurnEvent
+from gateway.runs.items import Role, SessionItem
 from gateway.runs.journal import ApprovalRequiredError, CallNotRepeatedError
 from gateway.storage.database import DatabaseUnavailableError
 from gateway.storage.tables import InboxStatus
@@ -22,7 +25,7 @@ from gateway.turns.runner import CopyRunner
 from gateway.turns.summaries import SummarizedHistory
 from gateway.turns.turn import Turn, TurnOutcome
 from oauth import ConsentRequiredError, CredentialsRefusedError
-from toolkits import Message
+from toolkits import Message, QuotedMessage
 
 RequestValues = Callable[[Message], Mapping[str, Any]]
 """Returns values of a message that a host application adds to the request context."""
@@ -88,6 +91,7 @@ class AgentAnswer:
         set_request_context({**self._request_values(message), **get_request_context()})
         history = await self._history.load(turn.row, message, turn.agent)
         history = await self._files.attach(turn, history)
+        message = replace(message, quoted=tuple(await self._quoted(turn, history)))
         await turn.journal.load()
         async with shown_live(presenter.live_view(message), self._timings) as steps:
 
@@ -108,6 +112,16 @@ class AgentAnswer:
         text = _with_ambiguous(run.text.strip() or ("" if run.files else NO_ANSWER), turn.journal)
         text = "\n\n".join(filter(None, (text, *run.unread)))
         return TurnOutcome(text, list(run.items), run.files, private=run.private)
+
+    async def _quoted(self, turn: Turn, history: Sequence[SessionItem]) -> Sequence[QuotedMessage]:
+        """Return what the message of a turn refers to."""
+        quoted_before = (item.data for item in reversed(history) if item.role is Role.QUOTED and item.data)
+        try:
+            async with asyncio.timeout(self._timings.quoted):
+                return await turn.interface.read_quoted(turn.message, next(quoted_before, ""))
+        except TimeoutError:
+            log.warning("what the message refers to was not read within %g s", self._timings.quoted)
+            return turn.message.quoted
 
 
 def _failed(turn: Turn, sentence: str, error: str) -> TurnOutcome:
