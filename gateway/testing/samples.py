@@ -55,6 +55,7 @@ class ExpectedMessage:
         sender: `TENANT/USER_ID`.
         conversation: `TENANT/ID`. If it ends with `*`, it is its beginning: the channel makes up the rest.
         attachments: their kinds.
+        quoted: what it refers to, each as `AUTHOR: TEXT`.
     """
 
     text: str
@@ -65,6 +66,7 @@ class ExpectedMessage:
     argument: str = ""
     anonymous: bool = False
     attachments: tuple[str, ...] = ()
+    quoted: tuple[str, ...] = ()
 
     def differences(self, message: Message) -> Iterator[str]:
         """Name each field in which a message is not what was expected."""
@@ -80,6 +82,7 @@ class ExpectedMessage:
             "argument": message.argument,
             "anonymous": message.anonymous,
             "attachments": tuple(attachment.kind for attachment in message.attachments),
+            "quoted": tuple(f"{quoted.author}: {quoted.text}" for quoted in message.quoted),
         }
         for name, value in found.items():
             if value != getattr(self, name):
@@ -208,7 +211,8 @@ def _expected(name: str, paragraph: str) -> Expected:
     if found := _MESSAGE.fullmatch(paragraph.removeprefix("Expected:").strip()):
         try:
             fields = json.loads(found[1])
-            return ExpectedMessage(**{**fields, "attachments": tuple(fields.get("attachments", ()))})
+            lists = {name: tuple(fields.get(name, ())) for name in ("attachments", "quoted")}
+            return ExpectedMessage(**{**fields, **lists})
         except (ValueError, TypeError, AttributeError) as error:
             raise SampleError(f"What is expected of the sample {name!r} cannot be read: {error}.") from None
     raise SampleError(

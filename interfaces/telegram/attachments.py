@@ -52,7 +52,7 @@ class TelegramFiles:
         self._api_url = api_url
         self.fetcher: FileFetcher | None = None
 
-    def attachments_of(self, message: telegram.Message) -> tuple[Attachment, ...]:
+    def attachments_of(self, message: telegram.Message | telegram.ExternalReplyInfo) -> tuple[Attachment, ...]:
         """Return what came with a message: Telegram sends at most one thing with each."""
         if message.photo:
             largest = max(message.photo, key=lambda size: size.width * size.height)
@@ -121,7 +121,7 @@ class TelegramFiles:
             raise AttachmentError(sentence) from error
 
 
-def has(message: telegram.Message, name: str) -> bool:
+def has(message: telegram.Message | telegram.ExternalReplyInfo, name: str) -> bool:
     """Return whether a message has a field, also one that the library does not know yet."""
     return bool(getattr(message, name, None) or message.api_kwargs.get(name))
 

@@ -23,6 +23,7 @@ from gateway.logs import describe
 from interfaces.telegram import parse
 from interfaces.telegram.attachments import TelegramFiles
 from interfaces.telegram.present import TelegramPresenter
+from interfaces.telegram.quoted import replied_to
 from interfaces.telegram.request import TelegramRequest
 from interfaces.telegram.schema import to_update
 from oauth import SettingError
@@ -131,9 +132,16 @@ class Telegram(Interface):
     async def parse(self, payload: str) -> Message | None:
         update = to_update(json.loads(payload), self._client)
         await self._know_the_bot()
-        if update.message is None:
+        if (message := update.message) is None:
             return None
-        return parse.to_message(self._bot, update.message, payload, self._files.attachments_of(update.message))
+        replied = replied_to(message) or message.external_reply
+        return parse.to_message(
+            self._bot,
+            message,
+            payload,
+            self._files.attachments_of(message),
+            self._files.attachments_of(replied) if replied is not None else (),
+        )
 
     async def _receive(self, request: Request) -> Response:
         given = request.headers.get(SECRET_HEADER, "")

@@ -10,8 +10,9 @@ from telegram.constants import ChatType
 from gateway.channels import Event
 from gateway.channels.commands import COMMANDS, Command, parse_command
 from interfaces.telegram.attachments import OTHER_KINDS, has
+from interfaces.telegram.quoted import quoted_in, replied_to
 from oauth import Identity
-from toolkits import Attachment, Conversation, Message
+from toolkits import Attachment, AttachmentKind, Conversation, Message
 
 CHANNEL = "telegram"
 
@@ -36,6 +37,8 @@ def is_for(bot: Bot, update: Update) -> bool:
         return False
     if message.sender_chat is None and (message.from_user is None or message.from_user.is_bot):
         return False
+    if message.forward_origin is not None:  # whom its author called
+        return message.chat.type == ChatType.PRIVATE
     if command := _command(message):
         return bot.is_called(command.bot)
     return message.chat.type == ChatType.PRIVATE or _is_reply_to(bot, message) or bool(_mentions(bot, message))
@@ -73,10 +76,23 @@ def migration(bot: Bot, message: telegram.Message) -> tuple[Conversation, str] |
     return Conversation(CHANNEL, bot.tenant, str(old), shared=True), str(new)
 
 
-def to_message(bot: Bot, message: telegram.Message, raw: str, attachments: Sequence[Attachment]) -> Message:
-    """Return a message to the bot in channel-neutral form."""
+def to_message(
+    bot: Bot,
+    message: telegram.Message,
+    raw: str,
+    attachments: Sequence[Attachment],
+    replied: Sequence[Attachment],
+) -> Message:
+    """Return a message to the bot in channel-neutral form.
+
+    Args:
+        attachments: what came with it.
+        replied: what came with the message that it replies to. Its pictures are shown to the model, too.
+    """
     text, command, argument = _without_mentions(bot, message), None, ""
-    if found := _command(message):
+    if message.forward_origin is not None:
+        text = ""  # which its author wrote
+    elif found := _command(message):
         if found.name in COMMANDS:
             command, argument = found.name, found.argument
         elif found.bot:
@@ -95,7 +111,8 @@ def to_message(bot: Bot, message: telegram.Message, raw: str, attachments: Seque
         sender=Identity(CHANNEL, bot.tenant, sender),
         sender_name=name,
         conversation=conversation_of(bot, message),
-        attachments=tuple(attachments),
+        attachments=(*attachments, *(each for each in replied if each.kind is AttachmentKind.IMAGE)),
+        quoted=quoted_in(message, bot.id, attachments, replied),
         anonymous=chat is not None,
         command=command,
         argument=argument,
@@ -122,10 +139,8 @@ def _command(message: telegram.Message) -> Command | None:
 
 
 def _is_reply_to(bot: Bot, message: telegram.Message) -> bool:
-    # In a topic, a message that replies to nothing else comes as a reply to the message that opened the topic.
-    replied = message.reply_to_message
-    opener = replied is not None and replied.forum_topic_created is not None
-    return replied is not None and not opener and replied.from_user is not None and replied.from_user.id == bot.id
+    replied = replied_to(message)
+    return replied is not None and replied.from_user is not None and replied.from_user.id == bot.id
 
 
 def _mentions(bot: Bot, message: telegram.Message) -> list[MessageEntity]:

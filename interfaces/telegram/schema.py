@@ -92,6 +92,23 @@ class _Contact(_Fields):
     last_name: str | None = None
 
 
+class _Origin(_Fields):
+    """https://core.telegram.org/bots/api#messageorigin"""
+
+    type: str
+    date: Time
+    sender_user: _User | None = None
+    sender_user_name: str | None = None
+    sender_chat: _Chat | None = None
+    chat: _Chat | None = None
+    message_id: Number | None = None
+
+
+class _Quote(_Fields):
+    text: str
+    position: Unit
+
+
 class _Message(_Fields):
     message_id: Number
     date: Time
@@ -108,6 +125,8 @@ class _Message(_Fields):
     media_group_id: str | None = None
     migrate_to_chat_id: Number | None = None
     forum_topic_created: _TopicCreated | None = None
+    forward_origin: _Origin | None = None
+    quote: _Quote | None = None
     reply_to_message: Optional["_Message"] = None
 
 
@@ -116,7 +135,7 @@ class _Update(_Fields):
     message: _Message | None = None
 
 
-class _MessageWithFiles(_Message):
+class _Files(_Fields):
     photo: list[_Photo] | None = None
     animation: _File | None = None
     audio: _File | None = None
@@ -128,6 +147,17 @@ class _MessageWithFiles(_Message):
     venue: _Venue | None = None
     location: _Location | None = None
     contact: _Contact | None = None
+
+
+class _ExternalReply(_Files):
+    """https://core.telegram.org/bots/api#externalreplyinfo"""
+
+    origin: _Origin
+
+
+class _MessageWithFiles(_Message, _Files):
+    reply_to_message: Optional["_MessageWithFiles"] = None
+    external_reply: _ExternalReply | None = None
 
 
 class _UpdateWithFiles(_Update):

@@ -76,7 +76,9 @@ async def test_a_reply_to_the_bot_is_for_it(run: Run, bot: Telegram, telegram: T
         await said(telegram, GROUP)
         await post(running, telegram, updates.reply("and?", telegram.messages(GROUP)[0]))
         await said(telegram, GROUP, 2)
-        assert running.prompts == ["hello", "and?"]
+        assert running.prompts[0] == "hello"
+        assert running.prompts[1].startswith("<quoted>")
+        assert running.prompts[1].endswith("> heard\n</quoted>\n\nand?")
 
 
 async def test_an_update_that_is_no_new_message_to_the_bot_starts_no_turn(
