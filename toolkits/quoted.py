@@ -24,7 +24,8 @@ class QuotedMessage:
         text: what it says. Where the channel knows of files, a line like "[image]" stands for each.
         part: the part of it that the person marked, if they marked one.
         is_own: whether the bot wrote it.
-        id: the platform's id of a message of a thread. The thread has been read up to the last id that is quoted.
+        id: the platform's id of the message, where the channel needs it: `Interface.read_quoted` is told the last one
+            that the history of the conversation has.
     """
 
     kind: QuotedKind

@@ -20,9 +20,10 @@ from interfaces.whatsapp import parse
 from interfaces.whatsapp.attachments import TwilioMedia
 from interfaces.whatsapp.errors import PausingHttpClient
 from interfaces.whatsapp.present import WhatsAppPresenter
+from interfaces.whatsapp.quoted import with_texts
 from oauth import SettingError
 from oauth.settings import ServiceUrl, Settings
-from toolkits import Message
+from toolkits import Message, QuotedMessage
 
 SIGNATURE_HEADER = "x-twilio-signature"
 SIGNATURE = re.compile("[A-Za-z0-9+/]{27}=")  # of the 20 bytes of a SHA-1
@@ -111,6 +112,12 @@ class WhatsApp(Interface):
     async def parse(self, payload: str) -> Message | None:
         form = parse_form(payload)
         return parse.to_message(form, payload, self._media.attachments_of(form))
+
+    async def read_quoted(self, message: Message, read_until: str) -> Sequence[QuotedMessage]:
+        conversation = message.conversation
+        addresses = {parse.PREFIX + conversation.tenant, parse.PREFIX + conversation.id}
+        assert self.presenter.client is not None, "the channel is not started"
+        return await with_texts(message.quoted, conversation, addresses, self.presenter.client)
 
     async def _receive(self, request: Request) -> Response:
         with self._refusals.refusals_logged():

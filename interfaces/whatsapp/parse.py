@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from gateway.channels import Event
 from gateway.channels.commands import command_in
 from interfaces.whatsapp.attachments import has_location, media_count
+from interfaces.whatsapp.quoted import is_forwarded, quoted_in
 from oauth import Identity
 from toolkits import Attachment, Conversation, Message
 
@@ -44,7 +45,7 @@ def to_event(form: Form, payload: str) -> Event:
 
 def to_message(form: Form, payload: str, attachments: Sequence[Attachment]) -> Message:
     """Return a message in channel-neutral form."""
-    text = form.get("Body", "").strip()
+    text = "" if is_forwarded(form) else form.get("Body", "").strip()
     command, argument = command_in(text)
     return Message(
         id=form["MessageSid"],
@@ -53,6 +54,7 @@ def to_message(form: Form, payload: str, attachments: Sequence[Attachment]) -> M
         sender_name=form.get("ProfileName") or number(form["From"]),
         conversation=conversation_of(form),
         attachments=tuple(attachments),
+        quoted=quoted_in(form),
         command=command,
         argument=argument,
         raw=payload,
