@@ -3,7 +3,7 @@
 import logging
 import re
 
-from gateway.request_context import get_request_context
+from gateway.request_context import PERSONAL, get_request_context
 from oauth.masking import mask
 from toolkits.text import storable
 
@@ -38,7 +38,8 @@ class RedactingFormatter(logging.Formatter):
     """
 
     def format(self, record: logging.LogRecord) -> str:
-        values = " ".join(f"{name}={value}" for name, value in get_request_context().items())
+        shown = ((name, value) for name, value in get_request_context().items() if name not in PERSONAL)
+        values = " ".join(f"{name}={value}" for name, value in shown)
         record.request = f" [{values}]" if values else ""
         return redact(_shorten(mask(super().format(record))))
 

@@ -16,6 +16,10 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
+PERSONAL = frozenset({"USER_NAME", "LOCALE", "TIMEZONE"})
+"""Values that describe a person, which the log leaves out."""
+
+
 class _Scope:
     """A `request_context` block. When it is over, its values are gone for the tasks that it started, too."""
 

@@ -2,11 +2,13 @@
 
 import asyncio
 import os
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn, Protocol, Self, SupportsIndex, runtime_checkable
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from oauth import Identity
 from toolkits.attachment import Attachment
@@ -41,6 +43,8 @@ class Message:
         attachments: what they sent with the text.
         quoted: what the message refers to, oldest first: words of other people as a rule, and no part of `text`.
         anonymous: whether several people share `sender`. The turn may then use nobody's account.
+        locale: the sender's language, as a tag like "en-US"; empty where the channel does not tell.
+        timezone: the sender's, as an IANA name like "Europe/Berlin"; empty where the channel does not tell.
         command: a bot command (`start`, `help`, `new`) that the gateway answers itself.
         argument: what followed the command.
         raw: the payload as it came.
@@ -56,6 +60,8 @@ class Message:
     attachments: tuple[Attachment, ...] = ()
     quoted: tuple[QuotedMessage, ...] = ()
     anonymous: bool = False
+    locale: str = ""
+    timezone: str = ""
     command: str | None = None
     argument: str = ""
     raw: str = field(default="", repr=False)
@@ -63,9 +69,24 @@ class Message:
     def __post_init__(self) -> None:
         for name in ("text", "sender_name", "argument"):
             object.__setattr__(self, name, storable(getattr(self, name)))
+        object.__setattr__(self, "locale", self.locale if _LOCALE.fullmatch(self.locale) else "")
+        object.__setattr__(self, "timezone", self.timezone if _is_timezone(self.timezone) else "")
 
     def __str__(self) -> str:
         return self.text
+
+
+_LOCALE = re.compile(r"[A-Za-z]{2,8}([-_][A-Za-z0-9]{1,8})*")  # https://www.rfc-editor.org/info/bcp47
+
+
+def _is_timezone(name: str) -> bool:
+    if not name:
+        return False
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # OSError for names of folders, like "Europe"
+        return False
+    return True
 
 
 @runtime_checkable  # for frameworks that make a schema of a tool's arguments
@@ -126,6 +147,16 @@ class TurnContext:
     credential_source: CredentialSource = field(repr=False)
     message_sender: MessageSender | None = field(default=None, repr=False)
     process_id: int = field(default_factory=os.getpid, repr=False)
+
+    @property
+    def locale(self) -> str:
+        """The language of the person, as a tag like "en-US"; empty where the channel does not tell."""
+        return self.message.locale
+
+    @property
+    def timezone(self) -> str:
+        """The time zone of the person, as an IANA name like "Europe/Berlin"; empty where the channel does not tell."""
+        return self.message.timezone
 
     def __copy__(self) -> Self:
         return self

@@ -33,6 +33,7 @@ from gateway.runs.events import EventHandler, TurnEvent
 from gateway.settings import GatewaySettings
 from gateway.storage.database import DatabaseUnavailableError, origin_clause
 from gateway.timings import DEFAULT_TIMINGS, Timings
+from gateway.turns.reading import values_of_person
 from gateway.turns.replies.agent_answer import RequestValues
 from oauth import Identity, SettingError
 from oauth.consent.routes import callback_routes
@@ -335,7 +336,7 @@ def _values_of(message: Message, reference: str) -> Mapping[str, str]:
         "CHANNEL": message.conversation.channel,
         "TENANT": message.conversation.tenant,
         "CONVERSATION_ID": message.conversation.id,
-        "USER_ID": message.sender.user_id,
+        **values_of_person(message),
     }
 
 

@@ -158,6 +158,8 @@ class StageChannel(Interface):
             command=fields.get("command"),
             argument=fields.get("argument", ""),
             anonymous=fields.get("anonymous", False),
+            locale=fields.get("locale", ""),
+            timezone=fields.get("timezone", ""),
         )
 
 

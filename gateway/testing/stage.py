@@ -65,8 +65,9 @@ class Stage:
 
         Args:
             place_name: the conversation; else the direct one of the person, `dm-PERSON`.
-            fields: of the payload: `id`, `tenant`, `command`, `argument`, `anonymous`, `attachments`, by their names in
-                `StageChannel.attachments`, and `quoted`, each as a `QuotedKind` and the other fields.
+            fields: of the payload: `id`, `tenant`, `command`, `argument`, `anonymous`, `locale`, `timezone`,
+                `attachments`, by their names in `StageChannel.attachments`, and `quoted`, each as a `QuotedKind` and
+                the other fields.
 
         Returns:
             Whether the gateway took it for a new message.

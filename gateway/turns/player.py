@@ -12,7 +12,7 @@ from gateway.storage.database import Database, DatabaseUnavailableError
 from gateway.turns.ending import Ending
 from gateway.turns.joining import MessageJoiner
 from gateway.turns.journal import TurnJournal
-from gateway.turns.reading import MessageReader
+from gateway.turns.reading import MessageReader, values_of_person
 from gateway.turns.replies import Reply
 from gateway.turns.turn import Turn, TurnOutcome
 
@@ -77,7 +77,7 @@ class TurnPlayer:
             await self._ending.ignore(row)
             return None
         agent, message = read
-        update_request_context(USER_ID=message.sender.user_id)
+        update_request_context(**values_of_person(message))
         turn = Turn(row, message, agent, interface, TurnJournal(self._database, row), slot)
         turn, outcome = await self._joiner.answer(turn, self._reply)
         return await self._ending.write(turn, outcome)

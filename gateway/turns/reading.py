@@ -15,6 +15,8 @@ from toolkits import Attachment, Message
 
 log = logging.getLogger(__name__)
 
+LONGEST_NAME = 80  # characters of a name that instructions may have in them
+
 
 class MessageReader:
     """Reads a stored event with the parser of its channel, and chooses the agent that answers it.
@@ -58,3 +60,10 @@ class MessageReader:
         with exits_contained("the parser"):
             async with asyncio.timeout(self._timings.parse):
                 return await interface.parse(payload)
+
+
+def values_of_person(message: Message) -> dict[str, str]:
+    """Return what the request context has of the person who wrote a message. What is not known is left out."""
+    name = " ".join(message.sender_name.split())[:LONGEST_NAME]
+    known = {"USER_NAME": name, "LOCALE": message.locale, "TIMEZONE": message.timezone}
+    return {"USER_ID": message.sender.user_id, **{key: value for key, value in known.items() if value}}

@@ -10,6 +10,7 @@ LIMIT = 4000  # characters that Slack advises for a message; it takes some 40,00
 
 _ESCAPES: Mapping[str, str] = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 _CONTROL = re.compile(r"<([^<>]*)>")
+_MENTION = re.compile(r"<@([UW][A-Z0-9]+)[|>]")
 
 
 def escape(text: str) -> str:
@@ -17,9 +18,13 @@ def escape(text: str) -> str:
     return re.sub("[&<>]", lambda match: _ESCAPES[match[0]], text)
 
 
-def unescape(text: str) -> str:
-    """Return a message's text as the person wrote it, without Slack's marks for links, channels and `&`."""
-    written = _CONTROL.sub(lambda match: _written(match[1]), text)
+def unescape(text: str, names: Mapping[str, str] | None = None) -> str:
+    """Return a message's text as the person saw it, without Slack's marks for people, links, channels and `&`.
+
+    Args:
+        names: of the people whom it mentions, by their ids.
+    """
+    written = _CONTROL.sub(lambda match: _written(match[1], names or {}), text)
     return written.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
 
 
@@ -28,14 +33,19 @@ def without_mention(text: str, user_id: str) -> str:
     return re.sub(rf"<@{re.escape(user_id)}(\|[^<>]*)?>[ \t]*", "", text).strip()
 
 
+def mentioned_in(text: str) -> list[str]:
+    """Return the ids of the people whom a text mentions."""
+    return _MENTION.findall(text)
+
+
 def link(text: str, address: str) -> str:
     """Return a link. Characters that would end it are encoded in the address; `&` stays, as Slack takes it there."""
     safe = address.replace("<", "%3C").replace(">", "%3E").replace("|", "%7C").replace(" ", "%20")
     return f"<{safe}|{text}>"
 
 
-def _written(control: str) -> str:
-    """Return what a person wrote for a mark: the text between `<` and `>`."""
+def _written(control: str, names: Mapping[str, str]) -> str:
+    """Return what a person saw for a mark: the text between `<` and `>`."""
     target, _, label = control.partition("|")
     match target[:1]:
         case "#":
@@ -43,7 +53,8 @@ def _written(control: str) -> str:
         case "!":
             return label or f"@{target[1:]}"
         case "@":
-            return f"&lt;{target}&gt;"
+            name = names.get(target[1:]) or label.removeprefix("@")
+            return f"@{escape(name) if target[1:] in names else name}" if name else f"&lt;{target}&gt;"
     if not label or target.endswith(label):  # Slack linked it by itself: "example.com", an e-mail address
         return label or target
     return f"[{label}]({target})"

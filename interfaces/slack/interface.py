@@ -20,6 +20,7 @@ from interfaces.slack import parse
 from interfaces.slack.attachments import SlackFiles
 from interfaces.slack.errors import slack_errors
 from interfaces.slack.present import SlackPresenter
+from interfaces.slack.reading.people import People
 from interfaces.slack.schema import check_event
 from interfaces.slack.settings import ManyWorkspacesSettings, OneWorkspaceSettings, load_settings
 from interfaces.slack.signature import SignatureCheck
@@ -89,6 +90,7 @@ class Slack(Interface):
             self._workspaces = ManyWorkspaces(settings, self._make_client)
         else:
             self._workspaces = OneWorkspace(self._make_client(settings.bot_token.get_secret_value()))
+        self._people = People(self._workspaces)
         self._files = SlackFiles(self._workspaces, settings.api_url)
         self._signature = SignatureCheck(settings.signing_secret.get_secret_value())
         self._answer_in_joined_threads = answer_in_joined_threads
@@ -147,8 +149,10 @@ class Slack(Interface):
         if not parse.is_message(body):
             raise ValueError("The stored payload is neither a message, a mention nor a slash command of Slack's.")
         tenant = parse.tenant_of(body)
-        attachments = self._files.attachments_of(parse.files(body), tenant) if tenant is not None else []
-        return parse.to_message(body, await self._bot_user(body), attachments)
+        assert tenant is not None, "an event of no workspace is not accepted"
+        attachments = self._files.attachments_of(parse.files(body), tenant)
+        people = await self._people.find(tenant, parse.people_in(body))
+        return parse.to_message(body, await self._bot_user(body), attachments, people)
 
     async def _bot_user(self, body: dict[str, Any]) -> str | None:
         return parse.bot_user(body) or await self._workspaces.bot_user(body)

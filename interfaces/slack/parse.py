@@ -3,15 +3,17 @@
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from gateway.channels import Event
 from gateway.channels.commands import COMMANDS, command_in
-from interfaces.slack.format import unescape, without_mention
+from interfaces.slack.format import mentioned_in, unescape, without_mention
 from oauth import Identity
-from toolkits import Attachment, AttachmentKind, Conversation, Message
+from toolkits import Attachment, AttachmentKind, Conversation, Message, QuotedKind, QuotedMessage
 
 CHANNEL = "slack"
+MOST_NAMES = 20  # of people whom one message mentions
 
 # The subtypes of messages that people write. The others are edits, joins, messages of bots and the like.
 WRITTEN_BY_PEOPLE = (None, "file_share", "me_message", "thread_broadcast")
@@ -19,6 +21,20 @@ WRITTEN_BY_PEOPLE = (None, "file_share", "me_message", "thread_broadcast")
 SYSTEM_USERS = ("USLACK", "USLACKBOT")  # authors of Slack's own notices, which have no subtype
 
 Body = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A person, as Slack describes them.
+
+    Args:
+        locale: like "en-US", empty if it is not known.
+        timezone: the IANA name, like "Europe/Berlin", empty if it is not known.
+    """
+
+    name: str
+    locale: str = ""
+    timezone: str = ""
 
 
 def bot_user(body: Body) -> str | None:
@@ -100,35 +116,47 @@ def to_event(body: Body, payload: str) -> Event:
     )
 
 
-def to_message(body: Body, bot: str | None, attachments: Sequence[Attachment]) -> Message:
+def to_message(body: Body, bot: str | None, attachments: Sequence[Attachment], people: Mapping[str, Person]) -> Message:
     """Return the message of a stored event.
 
     Args:
         bot: the bot's user id, whose mentions are left out; `None` if it is not known.
         attachments: its `files`.
+        people: those of `people_in` who are known, by their ids.
     """
     event = body["event"]
     text = event.get("text") or ""
     team = _team_of_writer(body)
-    written = unescape(without_mention(text, bot) if bot else text)
+    names, sender = {user_id: person.name for user_id, person in people.items()}, people.get(event["user"])
+    written = unescape(without_mention(text, bot) if bot else text, names)
     # Slack takes messages that begin with a slash for itself, so that commands have none here.
     command, argument = command_in(written, plain=True)
     forwarded = _forwarded(event)
-    quoted = [_quoted(each) for each in forwarded if each.get("text")]
+    quoted = [_quoted(each, names) for each in forwarded if _content(each, names)]
     if forwarded and not (quoted or attachments):
         attachments = [Attachment(AttachmentKind.OTHER, name="forwarded message")]
     return Message(
         id=event["ts"],
-        text="\n\n".join(filter(None, (written, *quoted))),
+        text=written,
         sender=Identity(CHANNEL, team or _tenant(body), event["user"]),
-        sender_name=event["user"],
+        sender_name=sender.name if sender is not None else event["user"],
         conversation=conversation_of(body),
         attachments=tuple(attachments),
+        quoted=tuple(quoted),
+        locale=sender.locale if sender is not None else "",
+        timezone=sender.timezone if sender is not None else "",
         anonymous=team is None,
         command=command,
         argument=argument,
         raw=json.dumps(body, ensure_ascii=False),
     )
+
+
+def people_in(body: Body) -> list[str]:
+    """Return the ids of the people whose names a message needs: its writer, and those whom it mentions."""
+    event = body["event"]
+    texts = (event.get("text") or "", *(text_of(each, "text") for each in _forwarded(event)))
+    return [event["user"], *(user_id for text in texts for user_id in mentioned_in(text))][:MOST_NAMES]
 
 
 def files(body: Body) -> list[Mapping[str, Any]]:
@@ -167,16 +195,27 @@ def to_command_message(body: Body, payload: str) -> Message:
 
 
 def _forwarded(event: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    return [each for each in event.get("attachments") or () if each.get("is_share")]
-
-
-def _quoted(share: Mapping[str, Any]) -> str:
-    """Return a forwarded message, with its author: it is no yes and no command of the person who forwarded it.
+    """Return the messages that a message forwards or links to, and without a text of its own whatever it shows.
 
     https://docs.slack.dev/reference/messaging/attachments
     """
-    author = share.get("author_name") or share.get("author_id") or "somebody"
-    return f"Forwarded message of {author}:\n{unescape(share['text'])}"
+    shown = event.get("attachments") or ()
+    return [each for each in shown if each.get("is_share") or each.get("is_msg_unfurl") or not event.get("text")]
+
+
+def _quoted(share: Mapping[str, Any], names: Mapping[str, str]) -> QuotedMessage:
+    author = next(filter(None, (text_of(share, name) for name in ("author_name", "author_id", "service_name"))), "")
+    return QuotedMessage(QuotedKind.FORWARDED, author, _content(share, names))
+
+
+def _content(share: Mapping[str, Any], names: Mapping[str, str]) -> str:
+    return unescape("\n".join(filter(None, (text_of(share, name) for name in ("pretext", "title", "text")))), names)
+
+
+def text_of(fields: Mapping[str, Any], name: str) -> str:
+    """Return a field that holds a text; an empty text for whatever else is there."""
+    value = fields.get(name)
+    return value if isinstance(value, str) else ""
 
 
 def _authorization(body: Body) -> Body:

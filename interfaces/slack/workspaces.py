@@ -35,8 +35,9 @@ SCOPES = (
     "im:write",
     "mpim:history",  # group conversations
     "mpim:read",
+    "users:read",  # the names of people
 )
-ADDRESS_SCOPES = ("users:read", "users:read.email")  # where members of the operator's own workspaces need no code
+ADDRESS_SCOPES = ("users:read.email",)  # where members of the operator's own workspaces need no code
 INSTALL_ADDRESS = "/slack/install"
 REDIRECT_ADDRESS = "/slack/oauth_redirect"
 

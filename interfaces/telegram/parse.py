@@ -114,6 +114,7 @@ def to_message(
         attachments=(*attachments, *(each for each in replied if each.kind is AttachmentKind.IMAGE)),
         quoted=quoted_in(message, bot.id, attachments, replied),
         anonymous=chat is not None,
+        locale=(user.language_code or "") if chat is None and user is not None else "",
         command=command,
         argument=argument,
         raw=raw,

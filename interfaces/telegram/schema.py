@@ -34,6 +34,7 @@ class _User(_Fields):
     first_name: str
     last_name: str | None = None
     username: str | None = None
+    language_code: str | None = None
 
 
 class _Chat(_Fields):

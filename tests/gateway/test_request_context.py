@@ -23,7 +23,7 @@ from gateway.request_context import (
 )
 from toolkits import Toolkit, tool
 
-NAMES = ["REQUEST_ID", "CHANNEL", "TENANT", "CONVERSATION_ID", "SESSION_ID", "USER_ID"]
+NAMES = ["REQUEST_ID", "CHANNEL", "TENANT", "CONVERSATION_ID", "SESSION_ID", "USER_ID", "USER_NAME"]
 
 
 def test_values_are_set_read_added_and_removed() -> None:
@@ -139,7 +139,7 @@ async def test_the_gateway_sets_the_values_of_each_turn(tmp_path: Path, call: st
         with request_context({"HOST": "someone's"}):
             answer = await scene.ask("alice", f"call {call}")
         reference, conversation = scene.rows("SELECT reference, conversation_id FROM inbox")[0]
-        seen = f'["{reference}","stage","T1","dm-alice","{conversation}","alice"]'
+        seen = f'["{reference}","stage","T1","dm-alice","{conversation}","alice","Alice"]'
         assert answer == seen
         assert "alice" in await scene.ask("alice", f"call {call}")
         async with asyncio.timeout(10):

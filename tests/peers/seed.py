@@ -194,6 +194,8 @@ def _slack(redirect_uris: list[str]) -> Json:
                 "name": person.name,
                 "real_name": person.name.capitalize(),
                 "email": person.email,
+                "tz": "Europe/Berlin",
+                "locale": "de-DE",
             }
             for person in people
         ],

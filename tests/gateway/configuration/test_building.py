@@ -1,13 +1,15 @@
 """The gateway that a YAML file describes."""
 
 import asyncio
+from pathlib import Path
 
 import pytest
 from peers.aimock import Aimock, says
-from pydantic_ai.models.function import FunctionModel
+from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart
+from pydantic_ai.models.function import AgentInfo, FunctionModel
 from support.agents.engines import ENGINES, model
 from support.gateway_files import WHOLE, Write
-from support.stage import StageChannel, obey, place
+from support.stage import StageChannel, obey, place, stage
 from typer.testing import CliRunner
 
 from gateway import Gateway, Identity, Message, SettingError
@@ -116,6 +118,23 @@ def test_instructions_are_those_of_the_request(write: Write, monkeypatch: pytest
     assert agent.instructions == "You keep the notes of ${USER_ID} in ${REGION}.".replace("${REGION}", "eu")
     with request_context({"OTHER": 1}), pytest.raises(SettingError, match=r"\$\{USER_ID\} is used in"):
         agent.deep_copy()
+
+
+async def test_instructions_have_the_name_and_the_time_zone_of_the_person(write: Write, tmp_path: Path) -> None:
+    told: list[str | None] = []
+
+    async def answer(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
+        told.append(info.instructions)
+        return ModelResponse([TextPart("heard")])
+
+    where = "You help ${USER_NAME:somebody}, in ${TIMEZONE:UTC} and ${LOCALE:English}."
+    agent = load(write(f"agents: {{a: {{instructions: '{where}'}}}}\ninterfaces: {{web: {{}}}}")).agent
+    agent.model = FunctionModel(answer)
+    scene = stage(tmp_path, agent=agent)
+    async with scene.open():
+        await scene.ask("alice", "hello", locale="de-DE", timezone="Europe/Berlin")
+        await scene.ask("bob", "hello", timezone="Mars/Crater", locale="</x>")
+    assert told == ["You help Alice, in Europe/Berlin and de-DE.", "You help Bob, in UTC and English."]
 
 
 @pytest.mark.parametrize("engine", ENGINES)

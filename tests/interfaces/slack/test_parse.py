@@ -73,7 +73,9 @@ async def test_a_mention_of_somebody_whose_id_begins_like_the_bots_is_not_for_it
             "see example.com and https://a.test/x?y=1&z=2",
         ),
         ("<mailto:a@b.test|a@b.test> in <#C0GENERAL|general> <!here>", "a@b.test in #general @here"),
-        ("ask <@U0BOBBY01>,\n  please", "ask <@U0BOBBY01>,\n  please"),
+        ("ask <@U0BOBBY01>,\n  please", "ask @Bob,\n  please"),
+        ("ask <@U0NOBODY1|eve> or <@U0NOBODY1>", "ask @eve or <@U0NOBODY1>"),
+        ("<!subteam^S01|@admins> in <#C0GENERAL>", "@admins in <#C0GENERAL>"),
         (f"hey {BOT} you", "hey you"),
         (f"{BOT}\nline one\n\n  line two", "line one\n\n  line two"),
     ],
@@ -101,18 +103,20 @@ async def test_a_file_whose_text_is_null_is_not_an_error(run: Run, slack: Slack,
 
 
 @pytest.mark.parametrize(
-    ("comment", "prompt"),
+    ("comment", "words"),
     [
-        ("", "Forwarded message of Bob:\nlunch at <noon>?"),
-        ("is that so?", "is that so?\n\nForwarded message of Bob:\nlunch at <noon>?"),
+        ("", ""),
+        ("is that so?", "is that so?"),
     ],
 )
-async def test_a_forwarded_message_is_read(run: Run, slack: Slack, emulate: Emulate, comment: str, prompt: str) -> None:
+async def test_a_forwarded_message_is_read(run: Run, slack: Slack, emulate: Emulate, comment: str, words: str) -> None:
     async with run(slack) as running:
         channel = emulate.slack_dm("alice")
         assert await post(running, events.forward(comment, "lunch at &lt;noon&gt;?", channel=channel)) == 200
         assert await said(emulate, channel, 1) == ["heard"]
-        assert running.prompts == [prompt]
+        block, _, own = running.prompts[0].partition("\n</quoted>")
+        assert block.endswith('"Bob" wrote, in a message that the person sent on:\n> lunch at <noon>?')
+        assert own.strip() == words
 
 
 async def test_a_forwarded_message_is_no_command_of_who_forwards_it(run: Run, slack: Slack, emulate: Emulate) -> None:

@@ -301,8 +301,8 @@ async def test_a_workspace_installs_the_app_and_is_answered_with_its_own_token(r
             page = await browser.get("/slack/install")
             link = re.findall(r'href="([^"]+oauth/v2/authorize[^"]*)"', page.text)[0].replace("&amp;", "&")
             asked = parse_qs(urlsplit(link).query)
-            histories = {"channels:history", "groups:history", "im:history", "mpim:history"}
-            assert histories <= set(asked["scope"][0].split(","))
+            needed = {"channels:history", "groups:history", "im:history", "mpim:history", "users:read"}
+            assert needed <= set(asked["scope"][0].split(","))
             state = asked["state"][0]
             code = await asyncio.to_thread(authorization_code, emulate, link, seed.ALICE.email)
             answer = {"code": code, "state": state}

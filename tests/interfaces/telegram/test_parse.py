@@ -7,10 +7,11 @@ from peers import seed
 from peers.telegram import updates
 from peers.telegram.server import TelegramServer
 from peers.wait import wait_until_async
+from pydantic_ai.models.function import FunctionModel
 from support.channels.running import Run
 from support.channels.telegram import ALICE, AT, GROUP, post, said
 from support.files import PNG
-from support.stage import FakeProvider
+from support.stage import FakeProvider, obey
 
 from gateway import TurnContext
 from interfaces.telegram import Telegram
@@ -116,6 +117,19 @@ async def test_a_forum_topic_is_answered_in_the_topic(run: Run, bot: Telegram, t
         await said(telegram, updates.FORUM["id"])
         assert telegram.called("sendMessage")[0]["message_thread_id"] == 7
         assert running.prompts == ["hello"]
+
+
+class Tongue(Toolkit):
+    @tool
+    async def which(self, context: TurnContext) -> str:
+        """Say the language of the person."""
+        return f"{context.message.sender_name}: {context.locale or 'unknown'}"
+
+
+async def test_a_tool_knows_the_language_of_the_person(run: Run, bot: Telegram, telegram: TelegramServer) -> None:
+    async with run(bot, [Tongue()], model=FunctionModel(obey)) as running:
+        await post(running, telegram, updates.private_message("call which"))
+        assert await said(telegram, ALICE) == ["Alice: en"]
 
 
 async def test_commands(run: Run, bot: Telegram, telegram: TelegramServer) -> None:

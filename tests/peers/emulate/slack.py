@@ -93,6 +93,13 @@ class EmulatedSlack:
         messages = self.slack_messages(channel, thread_ts)
         return [message["text"] for message in messages if message.get("user") == self.slack_bot_user_id]
 
+    def slack_distribute(self, *, marketplace: bool) -> None:
+        """Distribute the app in the Marketplace, or outside of it, where Slack limits `conversations.replies`.
+
+        See https://docs.slack.dev/apis/web-api/rate-limits. The app of the seed is not distributed, and not limited.
+        """
+        self.slack.post("distribution", marketplace=marketplace)
+
     def slack_ephemerals(self, user: str | None = None, channel: str | None = None) -> list[Json]:
         """Return the ephemeral messages, of one person or channel if given, oldest first.
 

@@ -3,6 +3,7 @@
 
 import { randomUUID } from "node:crypto";
 
+import { completed, distribute } from "./slack_answers.mjs";
 import { addMethods } from "./slack_methods.mjs";
 
 const SUBSCRIBED = ["message", "app_mention", "member_joined_channel"];
@@ -20,10 +21,10 @@ function seed(store, { team, users, channels, oauth_apps: [app] }) {
   const { teams, users: people, channels: rooms } = tables(store);
   const now = Math.floor(Date.now() / 1000);
   teams.insert({ team_id: team.id, name: team.name, domain: team.domain });
-  for (const { id, name, real_name, email } of users) {
+  for (const { id, name, real_name, email, tz, locale } of users) {
     const names = { display_name: name, display_name_normalized: name, real_name, real_name_normalized: real_name };
     people.insert({
-      user_id: id, team_id: team.id, name, real_name, email, is_admin: false, is_bot: false, deleted: false,
+      user_id: id, team_id: team.id, name, real_name, email, tz, locale, is_admin: false, is_bot: false, deleted: false,
       profile: { ...names, email, status_text: "", status_emoji: "", status_emoji_display_info: [], status_expiration: 0 },
       presence: "active", manual_presence: "auto", connection_count: 1, last_activity: now,
     });
@@ -56,7 +57,7 @@ function register({ app, store, webhooks }) {
   addMethods(app, store);
 
   const answer = app.fetch;
-  app.fetch = async (request) => answer(await asFormPost(request));
+  app.fetch = async (request) => completed(await asFormPost(request), store, answer);
 }
 
 function subscribe(webhooks, url) {
@@ -67,12 +68,14 @@ function subscribe(webhooks, url) {
 
 function reset({ webhooks }) {
   epoch += 1;
+  distribute({ marketplace: true });
   webhooks.deliveries.length = 0;
 }
 
 function control({ store, webhooks }) {
   return {
     "POST events-url": ({ url }) => subscribe(webhooks, url),
+    "POST distribution": distribute,
     "GET deliveries": () => webhooks.getDeliveries(),
     "GET ephemeral": () => tables(store).ephemeral.all(),
   };
