@@ -39,14 +39,7 @@ class SlackFiles:
         return [self._attachment(file, tenant) for file in files]
 
     def _attachment(self, file: File, tenant: str) -> Attachment:
-        media_type = file.get("mimetype") or ""
-        is_recorded = file.get("subtype") == "slack_audio"
-        attachment = Attachment(
-            AttachmentKind.VOICE if is_recorded else kind_of(media_type),
-            name=file.get("name") or file.get("title") or "",
-            media_type=media_type,
-            size=file.get("size"),
-        )
+        attachment = described(file)
         if file.get("is_external"):  # Slack has no more of it than the link
             return replace(attachment, text=file.get("url_private") or file.get("permalink") or "")
         return replace(attachment, fetch=lambda: self._fetch(attachment, file, tenant))
@@ -76,6 +69,18 @@ class SlackFiles:
                 raise AttachmentError(sentence) from error
             raise UnavailableError(sentence, error.seconds if isinstance(error, RetryLaterError) else 0.0) from error
         return _url(file), client.token
+
+
+def described(file: File) -> Attachment:
+    """Return a file as Slack describes it, without its content."""
+    media_type = file.get("mimetype") or ""
+    is_recorded = file.get("subtype") == "slack_audio"
+    return Attachment(
+        AttachmentKind.VOICE if is_recorded else kind_of(media_type),
+        name=file.get("name") or file.get("title") or "",
+        media_type=media_type,
+        size=file.get("size"),
+    )
 
 
 def _url(file: File) -> str:

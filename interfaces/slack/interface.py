@@ -21,12 +21,13 @@ from interfaces.slack.attachments import SlackFiles
 from interfaces.slack.errors import slack_errors
 from interfaces.slack.present import SlackPresenter
 from interfaces.slack.reading.people import People
+from interfaces.slack.reading.threads import ThreadReader
 from interfaces.slack.schema import check_event
 from interfaces.slack.settings import ManyWorkspacesSettings, OneWorkspaceSettings, load_settings
 from interfaces.slack.signature import SignatureCheck
 from interfaces.slack.workspaces import ManyWorkspaces, OneWorkspace
 from oauth import SettingError
-from toolkits import Message
+from toolkits import Message, QuotedMessage
 
 CALL_TIMEOUT = 15  # seconds for one call of the Web API
 REJECTED_TOKEN = ("account_inactive", "invalid_auth", "not_authed", "token_expired", "token_revoked")
@@ -91,6 +92,7 @@ class Slack(Interface):
         else:
             self._workspaces = OneWorkspace(self._make_client(settings.bot_token.get_secret_value()))
         self._people = People(self._workspaces)
+        self._threads = ThreadReader(self._workspaces, self._people)
         self._files = SlackFiles(self._workspaces, settings.api_url)
         self._signature = SignatureCheck(settings.signing_secret.get_secret_value())
         self._answer_in_joined_threads = answer_in_joined_threads
@@ -153,6 +155,16 @@ class Slack(Interface):
         attachments = self._files.attachments_of(parse.files(body), tenant)
         people = await self._people.find(tenant, parse.people_in(body))
         return parse.to_message(body, await self._bot_user(body), attachments, people)
+
+    async def read_quoted(self, message: Message, read_until: str) -> Sequence[QuotedMessage]:
+        if not parse.is_in_thread(message):
+            return message.quoted
+        entries = await self.host.transcript(message.conversation)
+        heard = {parse.id_in(entry.payload) for entry in entries if entry.payload is not None} - {message.id}
+        if self._answer_in_joined_threads and heard:  # then the bot hears whatever people say there
+            return message.quoted
+        bot = await self._bot_user(json.loads(message.raw))
+        return [*await self._threads.read(message, bot, heard, read_until), *message.quoted]
 
     async def _bot_user(self, body: dict[str, Any]) -> str | None:
         return parse.bot_user(body) or await self._workspaces.bot_user(body)

@@ -131,8 +131,8 @@ def to_message(body: Body, bot: str | None, attachments: Sequence[Attachment], p
     written = unescape(without_mention(text, bot) if bot else text, names)
     # Slack takes messages that begin with a slash for itself, so that commands have none here.
     command, argument = command_in(written, plain=True)
-    forwarded = _forwarded(event)
-    quoted = [_quoted(each, names) for each in forwarded if _content(each, names)]
+    forwarded = forwarded_by(event)
+    quoted = [_quoted(each, names) for each in forwarded if content_of(each, names)]
     if forwarded and not (quoted or attachments):
         attachments = [Attachment(AttachmentKind.OTHER, name="forwarded message")]
     return Message(
@@ -152,16 +152,27 @@ def to_message(body: Body, bot: str | None, attachments: Sequence[Attachment], p
     )
 
 
+def is_in_thread(message: Message) -> bool:
+    """Return whether a message is an answer in a thread that several people read."""
+    thread = message.conversation.id.partition("/")[2]
+    return message.conversation.shared and thread not in ("", message.id)
+
+
+def id_in(payload: str) -> str:
+    """Return the id of the message in a stored event."""
+    return str(json.loads(payload)["event"]["ts"])
+
+
 def people_in(body: Body) -> list[str]:
     """Return the ids of the people whose names a message needs: its writer, and those whom it mentions."""
     event = body["event"]
-    texts = (event.get("text") or "", *(text_of(each, "text") for each in _forwarded(event)))
+    texts = (event.get("text") or "", *(text_of(each, "text") for each in forwarded_by(event)))
     return [event["user"], *(user_id for text in texts for user_id in mentioned_in(text))][:MOST_NAMES]
 
 
 def files(body: Body) -> list[Mapping[str, Any]]:
     """Return the files of a message and of the messages that it forwards."""
-    return [file for each in (body["event"], *_forwarded(body["event"])) for file in each.get("files") or ()]
+    return [file for each in (body["event"], *forwarded_by(body["event"])) for file in each.get("files") or ()]
 
 
 def to_command_event(form: Body, channel: str) -> Event:
@@ -194,7 +205,7 @@ def to_command_message(body: Body, payload: str) -> Message:
     )
 
 
-def _forwarded(event: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+def forwarded_by(event: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """Return the messages that a message forwards or links to, and without a text of its own whatever it shows.
 
     https://docs.slack.dev/reference/messaging/attachments
@@ -205,10 +216,10 @@ def _forwarded(event: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 def _quoted(share: Mapping[str, Any], names: Mapping[str, str]) -> QuotedMessage:
     author = next(filter(None, (text_of(share, name) for name in ("author_name", "author_id", "service_name"))), "")
-    return QuotedMessage(QuotedKind.FORWARDED, author, _content(share, names))
+    return QuotedMessage(QuotedKind.FORWARDED, author, content_of(share, names))
 
 
-def _content(share: Mapping[str, Any], names: Mapping[str, str]) -> str:
+def content_of(share: Mapping[str, Any], names: Mapping[str, str]) -> str:
     return unescape("\n".join(filter(None, (text_of(share, name) for name in ("pretext", "title", "text")))), names)
 
 

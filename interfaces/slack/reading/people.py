@@ -11,6 +11,7 @@ from gateway.channels import DeliveryError, RetryLaterError
 from gateway.logs import describe
 from interfaces.slack.errors import slack_errors
 from interfaces.slack.parse import Person
+from interfaces.slack.reading.pauses import WITHOUT_SCOPE, Pauses
 from interfaces.slack.workspaces import Workspaces
 
 CALL_TIMEOUT = 3.0  # seconds for one call: a turn waits no longer for a name
@@ -39,8 +40,7 @@ class People:
         self._most = most
         self._known: OrderedDict[Key, tuple[float, Person | None]] = OrderedDict()
         self._asked: dict[Key, asyncio.Task[Person | None]] = {}
-        self._pauses: dict[str, float] = {}
-        self._without_scope: set[str] = set()
+        self._pauses = Pauses()
         self._calls = asyncio.Semaphore(MOST_CALLS)
 
     async def find(self, tenant: str, user_ids: Collection[str]) -> Mapping[str, Person]:
@@ -51,7 +51,7 @@ class People:
 
     async def _find(self, key: Key) -> Person | None:
         until, person = self._known.get(key, (0.0, None))
-        if until > time.monotonic() or self._pauses.get(key[0], 0.0) > time.monotonic():
+        if until > time.monotonic() or self._pauses.hold(key[0], _without_scope(key[0])):
             return person
         if key not in self._asked:
             self._asked[key] = asyncio.create_task(self._ask(key, person))
@@ -71,7 +71,7 @@ class People:
             if isinstance(user, dict) and (found := _person(user)) is not None:
                 person, known_for = found, KNOWN_FOR
         except RetryLaterError as limit:
-            self._pauses[tenant] = time.monotonic() + limit.seconds
+            self._pauses.begin(tenant, limit.seconds)
             return person
         except (DeliveryError, ConnectionError, TimeoutError) as error:
             self._note(tenant, user_id, error)
@@ -84,13 +84,14 @@ class People:
     def _note(self, tenant: str, user_id: str, error: Exception) -> None:
         if str(error) != "missing_scope":
             log.info("Slack does not say who %s/%s is: %s", tenant, user_id, describe(error))
-            return
-        self._pauses[tenant] = time.monotonic() + UNKNOWN_FOR
-        if tenant not in self._without_scope:
-            self._without_scope.add(tenant)
+        elif self._pauses.begin(_without_scope(tenant), WITHOUT_SCOPE):
             log.warning(
                 "people of the workspace %s are called by their ids: the app lacks the scope users:read there", tenant
             )
+
+
+def _without_scope(tenant: str) -> str:
+    return f"{tenant}/users:read"
 
 
 def _person(user: Mapping[str, Any]) -> Person | None:

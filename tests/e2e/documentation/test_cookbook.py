@@ -69,3 +69,23 @@ def test_a_photo_of_a_receipt_becomes_a_table_and_a_file(
     wait_until(lambda: len(telegram.said(alice)) == 3, what="the file and the answer")
     table = b"day,shop,amount,currency\r\n2026-11-30,Bakery,4.5,EUR\r\n"
     assert telegram.sent_files(alice) == [("document", "receipts.csv", table)]
+
+
+def test_the_recipe_for_threads_sums_up_what_was_said(serve: Serve, emulate: Emulate, aimock: Aimock) -> None:
+    aimock.load([scripted.says("sum this thread up", "They ship **today**.")])
+    serve(
+        ROOT / "cookbook" / "slack" / "thread_bot.py",
+        UNDERSTUDY_MODEL="openai-chat:gpt-5.2",
+        OPENAI_API_KEY="none",
+        OPENAI_BASE_URL=aimock.base_url,
+    )
+    channel = emulate.slack_channel_id
+    thread = emulate.slack_post("bob", channel, "Do we ship today?")
+    emulate.slack_post("carol", channel, f"Yes, <@{seed.BOB.slack_id}>.", thread)
+    emulate.slack_post("alice", channel, f"{emulate.slack_mention} can you sum this thread up?", thread)
+    wait_until(lambda: emulate.slack_said(channel, thread), what="the thread is summed up")
+    assert emulate.slack_said(channel, thread) == ["They ship *today*."]
+    asked = aimock.requests()[0]["messages"][-1]["content"]
+    assert '"Bob" wrote, earlier in this thread:\n> Do we ship today?\n' in asked
+    assert '"Carol" wrote, earlier in this thread:\n> Yes, @Bob.\n' in asked
+    assert asked.endswith("can you sum this thread up?")
