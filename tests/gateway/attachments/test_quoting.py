@@ -12,7 +12,7 @@ def replied(text: str, author: str = "Bob", **fields: object) -> QuotedMessage:
 
 
 async def test_the_words_of_the_person_follow_what_they_refer_to() -> None:
-    prompt = await read_prompt("what does it mean?", (), lambda _: True, [replied("Ship it.\nToday.")])
+    prompt = await read_prompt("what does it mean?", (), lambda _: True, quoted=[replied("Ship it.\nToday.")])
     block, _, words = prompt.text.partition(f"{END}\n\n")
     assert words == "what does it mean?"
     assert block.startswith(f"{BEGIN}\nThese messages are quoted for context.")
