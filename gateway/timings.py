@@ -14,6 +14,8 @@ class Timings:
             (https://docs.slack.dev/apis/events-api/#responding), other platforms ten and more.
         parse: the limit for a channel to read a stored event, requests to the platform included.
         quoted: the limit for a channel to read what a message refers to.
+        piece_silence: the silence after which a message that comes in pieces is complete.
+        longest_pieces: how long after its first piece such a message is complete at the latest.
         turn: the limit for one turn.
         summary: the limit for the summary of a history.
         delivery: the limit for one delivery.
@@ -42,6 +44,8 @@ class Timings:
     accept: float = 2.5
     parse: float = 30.0
     quoted: float = 15.0
+    piece_silence: float = 2.0
+    longest_pieces: float = 10.0
     turn: float = 300.0
     summary: float = 60.0
     delivery: float = 60.0

@@ -13,7 +13,8 @@ from oauth.store.columns import Timestamp
 
 _now = bindparam("now", type_=Timestamp())
 _IS_DUE = select(
-    exists().where(is_any(inbox.c.status, InboxStatus.RETRYING), inbox.c.due_at <= _now),
+    exists().where(is_any(inbox.c.status, InboxStatus.RETRYING), inbox.c.due_at <= _now)
+    | exists().where(is_any(inbox.c.status, InboxStatus.HELD, InboxStatus.GATHERING), inbox.c.due_at <= _now),
     exists().where(is_any(outbox.c.status, OutboxStatus.RETRYING, OutboxStatus.SCHEDULED), outbox.c.due_at <= _now),
 )
 

@@ -320,7 +320,7 @@ class Gateway:
                 stack.push_async_callback(parts.backend.dispatcher.stop)
                 await parts.backend.dispatcher.start(parts.drain)
                 if not self._database.shared:
-                    parts.backend.dispatcher.wake(await parts.inbox.unfinished())
+                    await parts.inbox.recover()
                 stack.push_async_callback(parts.timers.stop)
                 await parts.timers.start()
             self._health.executor = executor

@@ -113,7 +113,7 @@ class Parts:
 
     @cached_property
     def inbox(self) -> Inbox:
-        return Inbox(self.backend.database, self.backend.dispatcher, self._oldest)
+        return Inbox(self.backend.database, self.backend.dispatcher, self._oldest, self._timings)
 
     @cached_property
     def intake(self) -> Intake:

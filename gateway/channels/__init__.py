@@ -14,7 +14,7 @@ from gateway.channels.errors import (
     RecipientUnreachableError,
     RetryLaterError,
 )
-from gateway.channels.event import Event, MalformedEventError, check_id
+from gateway.channels.event import Event, MalformedEventError, Piece, check_id
 from gateway.channels.host import Host
 from gateway.channels.interface import Interface
 from gateway.channels.live import LiveView, MessageView, Step, Steps
@@ -37,6 +37,7 @@ __all__ = [
     "LiveView",
     "MalformedEventError",
     "MessageView",
+    "Piece",
     "Presenter",
     "RecipientUnreachableError",
     "RetryLaterError",

@@ -37,6 +37,29 @@ def check_id(name: str, value: object) -> None:
 
 
 @dataclass(frozen=True, slots=True)
+class Piece:
+    """What an event is a piece of, if the platform delivers one message as several events, like the photos of an album.
+
+    The message is complete once no piece has come for `Timings.piece_silence`.
+
+    Args:
+        group: the platform's id of the whole message, unique in the tenant.
+        number: the position among the pieces: smaller numbers come first. No two pieces have the same.
+
+    Raises:
+        MalformedEventError: if the group does not fit `check_id`, or the number does not fit 64 bits.
+    """
+
+    group: str
+    number: int
+
+    def __post_init__(self) -> None:
+        check_id("the piece's group", self.group)
+        if not -(2**63) <= self.number < 2**63:
+            raise MalformedEventError(f"the piece's number is too large: {self.number}")
+
+
+@dataclass(frozen=True, slots=True)
 class Event:
     """A verified webhook that is for the bot: what is stored of it, and the keys that recognize a second delivery.
 
@@ -47,18 +70,21 @@ class Event:
             anything into the id, which may be composed, like `C012AB3CD/1718000000.000100`.
         payload: the body as it came, for `Interface.parse`.
         message_key: the id of the message, where the platform may report one message as several events.
-        claims: a message key that this event takes without being a duplicate where it is taken: later events with that
-            `message_key` are duplicates of this one.
+        piece: what the event is a piece of; `None` if it is a whole message.
+        addressed: whether the event shows that it is for the bot. A piece that does not is answered together with one
+            that does, and is removed if none comes.
 
     Raises:
         MalformedEventError: if an id does not fit `check_id`, or the payload cannot be stored.
+        ValueError: if a whole message is not for the bot.
     """
 
     id: str
     conversation: Conversation
     payload: str
     message_key: str | None = None
-    claims: str | None = None
+    piece: Piece | None = None
+    addressed: bool = True
 
     def __post_init__(self) -> None:
         check_id("the event's id", self.id)
@@ -66,7 +92,7 @@ class Event:
         check_id("the conversation's id", self.conversation.id)
         if self.message_key is not None:
             check_id("the message's key", self.message_key)
-        if self.claims is not None:
-            check_id("the key that the event claims", self.claims)
         if not isinstance(self.payload, str) or _UNSTORABLE.search(self.payload):
             raise MalformedEventError("the payload is not text that can be stored")
+        if self.piece is None and not self.addressed:
+            raise ValueError("an event that is not for the bot is not accepted, unless it is a piece of a message")

@@ -11,6 +11,7 @@ from sqlalchemy import Row, bindparam, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.channels.event import Event
+from gateway.inbox.pieces import Pieces, group_key
 from gateway.storage.database import Database
 from gateway.storage.tables import InboxStatus
 from oauth.store.columns import Timestamp
@@ -47,9 +48,14 @@ def new_reference() -> str:
 
 
 class EventWriter:
-    """Writes events to the inbox, many in one transaction."""
+    """Writes events to the inbox, many in one transaction.
 
-    def __init__(self, database: Database) -> None:
+    Args:
+        pieces: takes the events that are pieces of a message.
+    """
+
+    def __init__(self, database: Database, pieces: Pieces) -> None:
+        self._pieces = pieces
         now = bindparam("now", type_=Timestamp())
         self._insert_keys, self._take_next_places, self._insert_messages = (
             text(statement.format(*database.json_items, rows=database.json_rows)).bindparams(now)
@@ -60,32 +66,46 @@ class EventWriter:
         """Add the messages of events, in their order, except those that were accepted before.
 
         Returns:
-            For each event whether it is new, and the ids of the conversations that got messages.
+            For each event whether it is new, and the ids of the conversations that got messages to play.
         """
-        new = await self._add_keys(connection, events)
-        added = [event for event, is_new in zip(events, new, strict=True) if is_new]
+        taken = await self._take_keys(connection, events)
+        new = [keys.issuperset(_required_keys(event)) for event, keys in zip(events, taken, strict=True)]
+        added = [
+            (event, _group_key(event) in keys) for event, keys, is_new in zip(events, taken, new, strict=True) if is_new
+        ]
         return new, await self._add_messages(connection, added) if added else []
 
-    async def _add_keys(self, connection: AsyncConnection, events: Sequence[Event]) -> list[bool]:
-        required = [_required_keys(event) for event in events]
-        claimed = [_claimed_keys(event) for event in events]
+    async def _take_keys(self, connection: AsyncConnection, events: Sequence[Event]) -> list[set[Key]]:
+        """Take the keys of events; return for each event those that were free."""
+        wanted = [_keys(event) for event in events]
         # Sorted, so that two processes which add the same keys at once do not deadlock.
-        rows = sorted({key for keys in (*required, *claimed) for key in keys})
+        rows = sorted({key for keys in wanted for key in keys})
         added = await connection.execute(self._insert_keys, {"rows": json.dumps(rows), "now": datetime.now(UTC)})
         free: set[Key] = {(channel, tenant, key) for channel, tenant, key in added}
-        new = []
-        for required_keys, claimed_keys in zip(required, claimed, strict=True):
-            new.append(free.issuperset(required_keys))
-            free.difference_update(required_keys, claimed_keys)
-        return new
+        taken = []
+        for keys in wanted:
+            taken.append(free.intersection(keys))
+            free.difference_update(keys)
+        return taken
 
-    async def _add_messages(self, connection: AsyncConnection, events: Sequence[Event]) -> list[int]:
-        places = await self._take_places(connection, [event.conversation for event in events])
-        rows = [
-            (*next(places[_conversation_key(event.conversation)]), event.payload, new_reference(), InboxStatus.WAITING)
-            for event in events
-        ]
-        await connection.execute(self._insert_messages, {"rows": json.dumps(rows), "now": datetime.now(UTC)})
+    async def _add_messages(self, connection: AsyncConnection, events: Sequence[tuple[Event, bool]]) -> list[int]:
+        """Add the messages of new events.
+
+        Args:
+            events: each with whether it is the first of its group that is for the bot.
+        """
+        places = await self._take_places(connection, [event.conversation for event, _ in events])
+        rows, pieces = [], []
+        for event, is_first in events:
+            row = (*next(places[_conversation_key(event.conversation)]), event.payload, new_reference())
+            if event.piece is None:
+                rows.append((*row, InboxStatus.WAITING))
+            else:
+                pieces.append((event, row, is_first))
+        if rows:
+            await connection.execute(self._insert_messages, {"rows": json.dumps(rows), "now": datetime.now(UTC)})
+        for event, row, is_first in pieces:
+            await self._pieces.add(connection, event, row, is_first=is_first)
         return list(dict.fromkeys(row[0] for row in rows))
 
     async def _take_places(
@@ -105,16 +125,24 @@ class EventWriter:
 
 
 def _required_keys(event: Event) -> list[Key]:
-    """Return the keys that must all be free for an event to be new."""
+    """Return the keys that must all be free for an event to be new: none for one that may not be for the bot."""
+    if not event.addressed:
+        return []
     channel, tenant, _ = _conversation_key(event.conversation)
     keys = [f"event:{event.id}"] + ([f"message:{event.message_key}"] if event.message_key else [])
     return [(channel, tenant, key) for key in keys]
 
 
-def _claimed_keys(event: Event) -> list[Key]:
-    """Return the keys that an event takes, but that need not be free for it to be new."""
-    channel, tenant, _ = _conversation_key(event.conversation)
-    return [(channel, tenant, f"message:{event.claims}")] if event.claims else []
+def _keys(event: Event) -> list[Key]:
+    """Return the keys that an event takes."""
+    group = _group_key(event)
+    return _required_keys(event) + ([group] if group is not None and event.addressed else [])
+
+
+def _group_key(event: Event) -> Key | None:
+    if event.piece is None:
+        return None
+    return (event.conversation.channel, event.conversation.tenant, group_key(event.piece))
 
 
 def _conversation_key(conversation: Conversation) -> Key:

@@ -11,6 +11,7 @@ from sqlalchemy import Row, String, bindparam, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.inbox.dispatch import Dispatcher
+from gateway.inbox.pieces import payloads_of
 from gateway.storage.database import Database
 from gateway.storage.tables import InboxStatus, conversations, inbox, is_any, is_unsent, outbox
 from oauth import Identity
@@ -23,11 +24,9 @@ log = logging.getLogger(__name__)
 
 _in_conversation = inbox.c.conversation_id == bindparam("conversation_id")
 _running = select(inbox.c.id).where(_in_conversation, is_any(inbox.c.status, InboxStatus.RUNNING))
-_first_waiting = (
-    select(inbox.c.id)
-    .where(_in_conversation, is_any(inbox.c.status, InboxStatus.WAITING))
-    .order_by(inbox.c.place)
-    .limit(1)
+_first_waiting, _first_gathering = (
+    select(inbox.c.id).where(_in_conversation, is_any(inbox.c.status, status)).order_by(inbox.c.place).limit(1)
+    for status in (InboxStatus.WAITING, InboxStatus.GATHERING)
 )
 _is_claimed = (
     (inbox.c.id == bindparam("row_id"))
@@ -39,7 +38,8 @@ _is_joined = (inbox.c.turn_id == bindparam("row_id")) & is_any(inbox.c.status, I
 _NEXT = (
     select(inbox, conversations.c.channel, conversations.c.tenant, conversations.c.key, conversations.c.shared)
     .join(conversations, conversations.c.id == inbox.c.conversation_id)
-    .where(inbox.c.id.in_([_running.scalar_subquery(), _first_waiting.scalar_subquery()]))
+    .where(inbox.c.id.in_([each.scalar_subquery() for each in (_running, _first_waiting, _first_gathering)]))
+    .order_by(inbox.c.place)
 )
 _FIRST_UNSENT = select(outbox.c.id).where(outbox.c.conversation_id == bindparam("conversation_id"), is_unsent).limit(1)
 _CLAIM = (
@@ -91,6 +91,7 @@ class ClaimedMessage:
     """An accepted message that this process has claimed to play it.
 
     Args:
+        payloads: of its event; of a message that came in pieces, of each of them, in order.
         attempts: how often it was claimed, this time included, except where a turn was stopped through no fault of it.
         lease: the number of this claim. Each later claim has a higher one, and with it ends this one.
         reference: the id that its sender is told if something goes wrong.
@@ -99,7 +100,7 @@ class ClaimedMessage:
     id: int
     conversation_id: int
     conversation: Conversation
-    payload: str
+    payloads: tuple[str, ...]
     attempts: int
     lease: int
     reference: str
@@ -175,7 +176,7 @@ class Claims:
             id=found.id,
             conversation_id=conversation_id,
             conversation=Conversation(found.channel, found.tenant, found.key, found.shared),
-            payload=found.payload,
+            payloads=(await payloads_of(connection, [found]))[0],
             attempts=attempts,
             lease=found.lease + 1,
             reference=found.reference,
@@ -184,12 +185,16 @@ class Claims:
         return Claim(claimed, unsent)
 
     async def _next(self, connection: AsyncConnection, here: Mapping[str, int]) -> Row[Any] | None:
-        """Return the message that a dead worker left running in a conversation, else the first that waits there."""
+        """Return the message that a dead worker left running in a conversation, else the first that waits there.
+
+        Nothing is played before a message of which more pieces may come.
+        """
         rows = (await connection.execute(_NEXT, here)).all()
         running = next((row for row in rows if row.status == InboxStatus.RUNNING), None)
         if running is not None and await self._is_played(connection, running):
             raise ConversationBusyError
-        return running or next(iter(rows), None)
+        first = running or next(iter(rows), None)
+        return None if first is not None and first.status == InboxStatus.GATHERING else first
 
     async def _is_played(self, connection: AsyncConnection, row: Row[Any]) -> bool:
         if row.owner == self._dispatcher.owner:

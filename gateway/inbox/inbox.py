@@ -13,6 +13,7 @@ from gateway.channels.event import Event
 from gateway.inbox.accepting import EventWriter
 from gateway.inbox.claims import Claim, ClaimedMessage, Claims, end_claimed, end_joined, expire, update_claimed
 from gateway.inbox.dispatch import Dispatcher
+from gateway.inbox.pieces import Pieces, complete_due, payloads_of
 from gateway.storage.database import Database
 from gateway.storage.tables import (
     InboxStatus,
@@ -24,6 +25,7 @@ from gateway.storage.tables import (
     is_unsent,
     outbox,
 )
+from gateway.timings import DEFAULT_TIMINGS, Timings
 from oauth import ConsentRequiredError, Grant, Identity
 from oauth.store.columns import Timestamp
 from toolkits import Conversation
@@ -33,13 +35,19 @@ MAX_JOINED = 100  # messages that one turn answers
 MAX_DUE = 500  # messages that go on in one transaction
 CONSENTED_TOO_LATE = "Its sender connected their account more than a day later."
 
-_message = select(inbox.c.id, inbox.c.payload, inbox.c.lease).order_by(inbox.c.place)
+_message = select(inbox.c.id, inbox.c.payload, inbox.c.lease, inbox.c.group_key, inbox.c.piece).order_by(inbox.c.place)
+_in_conversation = inbox.c.conversation_id == bindparam("conversation_id")
+_first_gathering = (
+    select(func.min(inbox.c.place)).where(_in_conversation, is_any(inbox.c.status, InboxStatus.GATHERING))
+).scalar_subquery()
 _WAITING_IN_CONVERSATION = _message.where(
-    inbox.c.conversation_id == bindparam("conversation_id"), is_any(inbox.c.status, InboxStatus.WAITING)
+    _in_conversation,
+    is_any(inbox.c.status, InboxStatus.WAITING),
+    inbox.c.place < func.coalesce(_first_gathering, inbox.c.place + 1),
 ).limit(MAX_JOINED)
 _JOINED_TO = _message.where(inbox.c.turn_id == bindparam("row_id"), is_any(inbox.c.status, InboxStatus.JOINED))
 _OF_TURNS = (
-    select(inbox.c.id, inbox.c.turn_id, inbox.c.payload)
+    select(inbox.c.id, inbox.c.turn_id, inbox.c.payload, inbox.c.group_key, inbox.c.piece)
     .where(
         inbox.c.id.in_(bindparam("turn_ids", expanding=True))
         | inbox.c.turn_id.in_(bindparam("turn_ids", expanding=True))
@@ -85,11 +93,12 @@ class WaitingMessage:
     """A message that waits, or that is joined to a turn.
 
     Args:
+        payloads: as those of `ClaimedMessage`.
         was_claimed: whether a turn of its own has begun before, which may have left a journal.
     """
 
     id: int
-    payload: str
+    payloads: tuple[str, ...]
     was_claimed: bool
 
 
@@ -103,10 +112,13 @@ class Inbox:
         oldest: how old a message may be that is still answered.
     """
 
-    def __init__(self, database: Database, dispatcher: Dispatcher, oldest: timedelta) -> None:
+    def __init__(
+        self, database: Database, dispatcher: Dispatcher, oldest: timedelta, timings: Timings = DEFAULT_TIMINGS
+    ) -> None:
         self._database = database
         self._dispatcher = dispatcher
-        self._events = EventWriter(database)
+        self._pieces = Pieces(database, timings)
+        self._events = EventWriter(database, self._pieces)
         self._claims = Claims(database, dispatcher, oldest)
 
     async def accept(self, events: Sequence[Event]) -> list[bool]:
@@ -144,8 +156,10 @@ class Inbox:
             return (await connection.execute(find_conversation(conversation))).first() is not None
 
     async def is_busy(self, conversation: Conversation) -> bool:
-        """Return whether a message of a conversation is being played, waits, or is to be tried again."""
-        is_unfinished = is_any(inbox.c.status, InboxStatus.WAITING, InboxStatus.RUNNING, InboxStatus.RETRYING)
+        """Return whether a message of a conversation comes in, waits, is being played, or is to be tried again."""
+        is_unfinished = is_any(
+            inbox.c.status, InboxStatus.GATHERING, InboxStatus.WAITING, InboxStatus.RUNNING, InboxStatus.RETRYING
+        )
         here = inbox.c.conversation_id.in_(find_conversation(conversation))
         async with self._database.read() as connection:
             found = await connection.execute(select(inbox.c.id).where(here, is_unfinished).limit(1))
@@ -235,7 +249,7 @@ class Inbox:
             await update_claimed(connection, row, **values)
 
     async def waiting_next(self, row: ClaimedMessage) -> list[WaitingMessage]:
-        """Return the messages that wait in the conversation of a turn, in order."""
+        """Return the messages that wait in the conversation of a turn, in order, up to one that is not complete."""
         return await self._load(_WAITING_IN_CONVERSATION, conversation_id=row.conversation_id)
 
     async def joined(self, row: ClaimedMessage) -> list[WaitingMessage]:
@@ -246,8 +260,9 @@ class Inbox:
         """Return the messages that turns have answered, in order, by turn. Those that were removed are left out."""
         found: dict[int, list[str]] = defaultdict(list)
         async with self._database.read() as connection:
-            for row in await connection.execute(_OF_TURNS, {"turn_ids": turn_ids}):
-                found[row.turn_id or row.id].append(row.payload)
+            rows: Sequence[Row[Any]] = (await connection.execute(_OF_TURNS, {"turn_ids": turn_ids})).all()
+            for row, payloads in zip(rows, await payloads_of(connection, rows), strict=True):
+                found[row.turn_id or row.id] += payloads
         return found
 
     async def join(self, row: ClaimedMessage, others: Sequence[WaitingMessage]) -> None:
@@ -301,9 +316,9 @@ class Inbox:
         return await self.resume(connection, resumed)
 
     async def resume_due(self) -> None:
-        """Resume the messages whose time to be tried again has come."""
+        """Resume the messages whose time to be tried again has come, and those that are complete now."""
         async with self._database.write() as connection:
-            resumed = []
+            resumed = await complete_due(connection)
             for row in (await connection.execute(_DUE, {"now": datetime.now(UTC)})).all():
                 await self._wait_again(connection, row.id, row.conversation_id)
                 resumed.append(row.conversation_id)
@@ -318,6 +333,12 @@ class Inbox:
         """
         await self._dispatcher.defer(connection, conversation_ids)
         return lambda: self._dispatcher.wake(conversation_ids)
+
+    async def recover(self) -> None:
+        """Have what a process left that was alone and has ended go on in this one."""
+        async with self._database.write() as connection:
+            await self._pieces.wait_again(connection)
+        self._dispatcher.wake(await self.unfinished())
 
     async def unfinished(self) -> list[int]:
         """Return the ids of the conversations that have something to do: see the function of this name."""
@@ -350,8 +371,9 @@ class Inbox:
 
     async def _load(self, statement: Select[Any], **of: int) -> list[WaitingMessage]:
         async with self._database.read() as connection:
-            found = await connection.execute(statement, of)
-            return [WaitingMessage(row.id, row.payload, row.lease > 0) for row in found]
+            rows = (await connection.execute(statement, of)).all()
+            payloads = await payloads_of(connection, rows)
+            return [WaitingMessage(row.id, each, row.lease > 0) for row, each in zip(rows, payloads, strict=True)]
 
     async def _wait_again(self, connection: AsyncConnection, row_id: int, conversation_id: int, **values: Any) -> None:
         taken = await connection.execute(_NEXT_PLACE, {"conversation_id": conversation_id})

@@ -17,6 +17,7 @@ from gateway.storage.tables import (
     files,
     inbox,
     outbox,
+    pieces,
     session_items,
     threads,
     tool_calls,
@@ -44,6 +45,7 @@ class PersonalData:
             found = {
                 "conversations": await _rows(connection, conversations, conversations.c.id.in_(direct)),
                 "messages": await _rows(connection, inbox, inbox.c.id.in_(messages)),
+                "pieces": await _rows(connection, pieces, pieces.c.inbox_id.in_(messages)),
                 "answers": await _rows(connection, outbox, _answers(identity, direct)),
                 "files": await _files(connection, _sent_or_uploaded(identity, direct)),
                 "history": await _rows(connection, session_items, _owned(identity, direct)),
@@ -70,6 +72,7 @@ class PersonalData:
                 "threads": await _remove(connection, threads, is_of(threads, identity)),
                 "files": await remove_files(connection, _sent_or_uploaded(identity, direct)),
                 "answers": await _remove(connection, outbox, _answers(identity, direct)),
+                "pieces": await _remove(connection, pieces, pieces.c.inbox_id.in_(messages)),
                 "messages": await _remove(connection, inbox, inbox.c.id.in_(messages)),
                 "history": await _remove(connection, session_items, _owned(identity, direct)),
                 "conversations": await _remove(connection, conversations, conversations.c.id.in_(direct)),

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import delete, select
 
+from gateway.inbox.pieces import remove
 from gateway.storage.database import Database
 from gateway.storage.files import remove_files
 from gateway.storage.tables import InboxStatus, OutboxStatus, files, inbox, is_any, outbox
@@ -76,5 +77,5 @@ class Retention:
         async with self._database.write() as connection:
             ids = list((await connection.execute(old.with_for_update(skip_locked=True))).scalars())
             await connection.execute(delete(outbox).where(outbox.c.inbox_id.in_(ids)))
-            await connection.execute(delete(inbox).where(inbox.c.id.in_(ids)))
+            await remove(connection, ids)
         return len(ids)

@@ -44,6 +44,10 @@ def is_any(column: ColumnElement[str], *values: StrEnum) -> ColumnElement[bool]:
 
 
 class InboxStatus(StrEnum):
+    #: A piece of a message of which no piece is for the bot yet. It is removed at `due_at`.
+    HELD = "held"
+    #: A message of which more pieces may come until `due_at`; what follows in its conversation waits.
+    GATHERING = "gathering"
     #: Accepted, or resumed, and to be played next.
     WAITING = "waiting"
     #: A turn is playing it.
@@ -165,8 +169,11 @@ inbox = Table(
     Column("owner", BigInteger),
     Column("reference", String, nullable=False),
     Column("accepted_at", Timestamp, nullable=False),
-    # When it is tried again.
+    # When it is tried again, or complete.
     Column("due_at", Timestamp),
+    # Of a message that comes in pieces: the platform's id of all of it, and the number of the piece in `payload`.
+    Column("group_key", String),
+    Column("piece", BigInteger),
     # When a consent or an operator resumed it: its age is counted from then.
     Column("renewed_at", Timestamp),
     # The error of the last try.
@@ -189,8 +196,21 @@ Index("inbox_parked", inbox.c.provider, inbox.c.sender_tenant, inbox.c.sender_us
 
 Index("inbox_joined", inbox.c.turn_id, **_partial(inbox.c.turn_id.is_not(None)))
 Index("inbox_due", inbox.c.due_at, **_partial(is_any(inbox.c.status, InboxStatus.RETRYING)))
+Index("inbox_gathering", inbox.c.conversation_id, inbox.c.place,
+      **_partial(is_any(inbox.c.status, InboxStatus.GATHERING)))  # fmt: skip
+Index("inbox_incomplete", inbox.c.due_at, **_partial(is_any(inbox.c.status, InboxStatus.HELD, InboxStatus.GATHERING)))
+Index("inbox_group", inbox.c.group_key, **_partial(inbox.c.group_key.is_not(None)))
 Index("inbox_done", inbox.c.accepted_at, **_partial(is_any(inbox.c.status, InboxStatus.DONE, InboxStatus.DROPPED)))
 Index("inbox_dead", inbox.c.id, **_partial(is_any(inbox.c.status, InboxStatus.DEAD, InboxStatus.EXPIRED)))
+
+# The pieces of messages, except the first piece of each that came.
+pieces = Table(
+    "pieces",
+    metadata,
+    Column("inbox_id", Id, primary_key=True, autoincrement=False),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("payload", Text, nullable=False),
+)
 
 outbox = Table(
     "outbox",

@@ -23,7 +23,7 @@ from gateway.testing.waiting import wait_until
 from oauth import Keyring
 
 ANSWER = "heard"  # of the agent, to every message
-UNFINISHED = (InboxStatus.WAITING, InboxStatus.RUNNING, InboxStatus.RETRYING)
+UNFINISHED = (InboxStatus.GATHERING, InboxStatus.WAITING, InboxStatus.RUNNING, InboxStatus.RETRYING)
 UNSENT = (OutboxStatus.WAITING, OutboxStatus.SENDING, OutboxStatus.RETRYING)
 TIMINGS = replace(STAGE_TIMINGS, longest_pause=0.01, due_interval=0.02)  # what failed is tried again at once
 
@@ -63,8 +63,8 @@ class Running:
             return database.execute(statement).fetchall()
 
     def payloads(self) -> list[str]:
-        """Return the payloads of the inbox, oldest first."""
-        return [payload for (payload,) in self.rows("SELECT payload FROM inbox ORDER BY id")]
+        """Return the payloads of the inbox, oldest first: of what came in pieces, the first one that came."""
+        return [payload for (payload,) in self.rows("SELECT payload FROM inbox WHERE status <> 'held' ORDER BY id")]
 
     def counts(self) -> dict[str, int]:
         """Return the number of rows of each table."""

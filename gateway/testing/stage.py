@@ -23,7 +23,9 @@ from gateway.timings import Timings
 from oauth import Keyring
 
 # Longer than in production, for busy machines: a commit, and the calls beside one that was refused a credential.
-STAGE_TIMINGS = Timings(accept=20.0, calls_grace=10.0, clean_up_interval=0.05, due_interval=0.05)
+STAGE_TIMINGS = Timings(
+    accept=20.0, calls_grace=10.0, clean_up_interval=0.05, due_interval=0.05, piece_silence=1.0, longest_pieces=5.0
+)
 
 
 def stage_timings(**changed: Any) -> Timings:
@@ -67,7 +69,7 @@ class Stage:
             place_name: the conversation; else the direct one of the person, `dm-PERSON`.
             fields: of the payload: `id`, `tenant`, `command`, `argument`, `anonymous`, `locale`, `timezone`,
                 `attachments`, by their names in `StageChannel.attachments`, and `quoted`, each as a `QuotedKind` and
-                the other fields.
+                the other fields; `piece` and `addressed` of the event.
 
         Returns:
             Whether the gateway took it for a new message.
@@ -75,9 +77,11 @@ class Stage:
         self._number += 1
         identifier = fields.pop("id", f"m{self._number}")
         tenant = fields.pop("tenant", TENANT)
+        of_event = {name: fields.pop(name) for name in ("piece", "addressed") if name in fields}
         where = place_name or f"dm-{person}"
         payload = {"id": identifier, "text": text, "person": person, "place": where, "tenant": tenant, **fields}
-        return await self.gateway.host.accept(Event(identifier, place(where, tenant), json.dumps(payload)))
+        event = Event(identifier, place(where, tenant), json.dumps(payload), **of_event)
+        return await self.gateway.host.accept(event)
 
     async def ask(self, person: str, text: str, place_name: str | None = None, **fields: Any) -> str:
         """Write a message and return the answer. Nobody else may write at the same time."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +10,7 @@ from gateway.inbox.inbox import Inbox, WaitingMessage
 from gateway.settings import WhenBusy
 from gateway.timings import Timings
 from gateway.turns.approvals import Approvals
-from gateway.turns.reading import MessageReader
+from gateway.turns.reading import MessageReader, combined
 from gateway.turns.turn import Turn, TurnOutcome
 from oauth.store.pending import code_in
 from toolkits import Message
@@ -70,7 +70,7 @@ class MessageJoiner:
         if following:
             await self._inbox.join(turn.row, [waiting for waiting, _ in following])
             messages += [message for _, message in following]
-        return _combined(messages)
+        return combined(messages, messages[-1])
 
     async def _interruption(self, turn: Turn) -> None:
         """Return when a message waits that belongs to a turn which runs."""
@@ -98,7 +98,7 @@ class MessageJoiner:
     async def _read(self, turn: Turn, waiting: WaitingMessage) -> Message | None:
         """Return a message that waits; `None` if another agent answers it or it cannot be read."""
         try:
-            read = await self._reader.read(turn.interface, waiting.payload)
+            read = await self._reader.read(turn.interface, waiting.payloads)
         except Exception:  # noqa: BLE001 - whatever a channel's parser raises
             log.warning("message %s cannot be read, and is a turn of its own", waiting.id)
             return None
@@ -123,15 +123,3 @@ async def _unless(outcome: Coroutine[Any, Any, TurnOutcome], interruption: Await
         for task in (running, interrupting):
             task.cancel()
         await asyncio.gather(running, interrupting, return_exceptions=True)
-
-
-def _combined(messages: Sequence[Message]) -> Message:
-    """Return messages as one, which has the place of the last of them."""
-    if len(messages) == 1:
-        return messages[0]
-    return replace(
-        messages[-1],
-        text="\n\n".join(message.text for message in messages if message.text),
-        attachments=tuple(attachment for message in messages for attachment in message.attachments),
-        quoted=tuple(quoted for message in messages for quoted in message.quoted),
-    )

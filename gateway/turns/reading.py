@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from gateway.agents.agent import Agent
 from gateway.agents.routing import Router
@@ -34,32 +35,40 @@ class MessageReader:
         """Return the interface of a message's channel; `None` if that channel is not configured."""
         return self._interfaces.get(row.conversation.channel)
 
-    async def read(self, interface: Interface, payload: str) -> tuple[Agent, Message] | None:
-        """Return a stored event as a message, without the command that chose its agent, and that agent.
+    async def read(self, interface: Interface, payloads: Sequence[str]) -> tuple[Agent, Message] | None:
+        """Return a stored message, without the command that chose its agent, and that agent.
+
+        Args:
+            payloads: of its event, or of each of its pieces, in order. Pieces are read as one message, which has the
+                place of the first one with a text.
 
         Returns:
-            `None` if there is nothing to answer in the event.
+            `None` if there is nothing to answer in it.
 
         Raises:
             Exception: whatever the parser of the channel raises.
             TimeoutError: if it takes too long.
         """
-        message = await self._parse(interface, payload)
-        return self._router.select(message) if message is not None else None
+        messages = await self._parse(interface, payloads)
+        if not messages:
+            return None
+        base = next((message for message in messages if message.text), messages[0])
+        return self._router.select(combined(messages, base))
 
-    async def attachments(self, interface: Interface, payload: str) -> Sequence[Attachment]:
-        """Return what was sent with a stored event; nothing if the channel cannot read it any more."""
+    async def attachments(self, interface: Interface, payloads: Sequence[str]) -> Sequence[Attachment]:
+        """Return what was sent with stored events; nothing if the channel cannot read them any more."""
         try:
-            message = await self._parse(interface, payload)
+            messages = await self._parse(interface, payloads)
         except Exception as error:  # noqa: BLE001 - whatever a channel's parser raises
             log.warning("the attachments of an earlier message cannot be read: %s", describe(error))
             return ()
-        return message.attachments if message is not None else ()
+        return [attachment for message in messages for attachment in message.attachments]
 
-    async def _parse(self, interface: Interface, payload: str) -> Message | None:
+    async def _parse(self, interface: Interface, payloads: Sequence[str]) -> list[Message]:
         with exits_contained("the parser"):
             async with asyncio.timeout(self._timings.parse):
-                return await interface.parse(payload)
+                parsed = [await interface.parse(payload) for payload in payloads]
+        return [message for message in parsed if message is not None]
 
 
 def values_of_person(message: Message) -> dict[str, str]:
@@ -67,3 +76,19 @@ def values_of_person(message: Message) -> dict[str, str]:
     name = " ".join(message.sender_name.split())[:LONGEST_NAME]
     known = {"USER_NAME": name, "LOCALE": message.locale, "TIMEZONE": message.timezone}
     return {"USER_ID": message.sender.user_id, **{key: value for key, value in known.items() if value}}
+
+
+def combined(messages: Sequence[Message], base: Message) -> Message:
+    """Return messages as one.
+
+    Args:
+        base: the one that has everything but the text, the attachments and what they refer to.
+    """
+    if len(messages) == 1:
+        return messages[0]
+    return replace(
+        base,
+        text="\n\n".join(message.text for message in messages if message.text),
+        attachments=tuple(attachment for message in messages for attachment in message.attachments),
+        quoted=tuple(dict.fromkeys(quoted for message in messages for quoted in message.quoted)),
+    )

@@ -66,7 +66,7 @@ class Telegram(Interface):
     """Telegram, by the webhook of its Bot API.
 
     The bot answers every message in a private chat. In a group it answers messages that mention it, reply to it or are
-    commands.
+    commands. An album is one message, and for the bot if one of its captions is.
 
     Args:
         bot_token: else TELEGRAM_BOT_TOKEN.
@@ -162,7 +162,7 @@ class Telegram(Interface):
             raise EventNotAcceptedError() from None
         if update.message is not None and (moved := parse.migration(self._bot, update.message)):
             await self.host.move(*moved)
-        elif update.message is not None and parse.is_for(self._bot, update):
+        elif update.message is not None and parse.may_be_for(self._bot, update.message):
             await self.host.accept(parse.to_event(self._bot, update.update_id, update.message, payload))
         return Response(status_code=200)
 

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import telegram
-from telegram import MessageEntity, Update
+from telegram import MessageEntity
 from telegram.constants import ChatType
 
-from gateway.channels import Event
+from gateway.channels import Event, Piece
 from gateway.channels.commands import COMMANDS, Command, parse_command
 from interfaces.telegram.attachments import OTHER_KINDS, has
 from interfaces.telegram.quoted import quoted_in, replied_to
@@ -30,13 +30,17 @@ class Bot:
         return name is None or (self.username is not None and name.lower() == self.username.lower())
 
 
-def is_for(bot: Bot, update: Update) -> bool:
-    """Return whether an update is a new message to the bot: in private, by mention, by reply or by command."""
-    message = update.message
-    if message is None or message.is_automatic_forward or not (_text(message) or _has_attachment(message)):
+def may_be_for(bot: Bot, message: telegram.Message) -> bool:
+    """Return whether a person wrote a message, and it is for the bot or is in an album, which may be for the bot."""
+    if message.is_automatic_forward or not (_text(message) or _has_attachment(message)):
         return False
     if message.sender_chat is None and (message.from_user is None or message.from_user.is_bot):
         return False
+    return message.media_group_id is not None or is_addressed(bot, message)
+
+
+def is_addressed(bot: Bot, message: telegram.Message) -> bool:
+    """Return whether a message is for the bot: in private, by mention, by reply or by command."""
     if message.forward_origin is not None:  # whom its author called
         return message.chat.type == ChatType.PRIVATE
     if command := _command(message):
@@ -51,15 +55,15 @@ def conversation_of(bot: Bot, message: telegram.Message) -> Conversation:
 
 
 def to_event(bot: Bot, update_id: int, message: telegram.Message, payload: str) -> Event:
-    """Return a message as an event.
-
-    Each item of an album is a message. Those without a text count as one message, whichever comes first.
-    """
-    event = Event(str(update_id), conversation_of(bot, message), payload)
-    if message.media_group_id is None:
-        return event
-    album = f"album:{message.chat.id}:{message.media_group_id}"
-    return replace(event, claims=album) if _text(message) else replace(event, message_key=album)
+    """Return a message as an event: each photo, video or file of an album is a message, and a piece of the album."""
+    album = message.media_group_id
+    return Event(
+        id=str(update_id),
+        conversation=conversation_of(bot, message),
+        payload=payload,
+        piece=Piece(f"{message.chat.id}:{album}", message.message_id) if album is not None else None,
+        addressed=is_addressed(bot, message),
+    )
 
 
 def migration(bot: Bot, message: telegram.Message) -> tuple[Conversation, str] | None:

@@ -45,8 +45,7 @@ class EarlierFiles:
         return [replace(item, attachments=found[item.id]) if item.id in found else item for item in history]
 
     async def _attachments(self, interface: Interface, payloads: Sequence[str]) -> Sequence[Attachment]:
-        found = [await self._reader.attachments(interface, payload) for payload in payloads]
-        return [_read_once(attachment) for attachments in found for attachment in attachments]
+        return [_read_once(attachment) for attachment in await self._reader.attachments(interface, payloads)]
 
 
 def _read_once(attachment: Attachment) -> Attachment:

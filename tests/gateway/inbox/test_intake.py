@@ -51,10 +51,8 @@ async def test_an_event_that_the_database_does_not_take_spoils_no_other(
 ) -> None:
     scene = stage(tmp_path, database=database_url)
     writer = scene.gateway.parts.inbox._events
-    real = writer._add_messages
-    monkeypatch.setattr(
-        writer, "_add_messages", lambda connection, events: real(connection, list(map(_spoilt, events)))
-    )
+    real = writer.add
+    monkeypatch.setattr(writer, "add", lambda connection, events: real(connection, list(map(_spoilt, events))))
     async with scene.open():
         results = await asyncio.gather(
             *(scene.gateway.host.accept(an_event(n)) for n in range(5)), return_exceptions=True

@@ -11,6 +11,7 @@ from sqlalchemy import event
 from support.files import PNG
 from support.stage import place, stage
 
+from gateway.channels import Piece
 from toolkits import Attachment, AttachmentKind
 
 
@@ -30,6 +31,9 @@ async def test_no_statement_of_a_turn_reads_a_whole_table(tmp_path: Path) -> Non
         await scene.ask("alice", "one", attachments=["photo"])
         await scene.ask("alice", "two")  # which reads the picture again
         await scene.gateway.send(place("dm-alice"), "three")
+        for number in (1, 2):
+            await scene.write("alice", "three", piece=Piece("album", number))
+            await scene.write("alice", "of nobody", piece=Piece("other", number), addressed=False)
         await scene.wait_for(3)
         await scene.gateway.parts.inbox.resume_due()
         await scene.gateway.parts.outbox.resume_due()

@@ -57,6 +57,24 @@ async def test_a_text_file_reaches_the_model_as_text(run: Run, slack: Slack, emu
         assert running.prompts == ["[document 'notes.txt']\nmilk, eggs\n[end of document 'notes.txt']"]
 
 
+async def test_all_files_of_a_message_are_one_message(run: Run, slack: Slack, emulate: Emulate) -> None:
+    urls = [await uploaded(emulate, f"{text}.txt", text.encode()) for text in ("one", "two", "three")]
+    payload = shared(emulate, urls[0], name="one.txt")
+    file = payload["event"]["files"][0]
+    others = [
+        {**file, "id": f"F{text}", "name": f"{text}.txt", "url_private": url, "url_private_download": url}
+        for text, url in zip(("two", "three"), urls[1:], strict=True)
+    ]
+    payload["event"]["files"] += others
+    async with run(slack) as running:
+        await post(running, payload)
+        assert await said(emulate, emulate.slack_dm("alice"), 1) == ["heard"]
+        documents = [
+            f"[document '{text}.txt']\n{text}\n[end of document '{text}.txt']" for text in ("one", "two", "three")
+        ]
+        assert running.prompts == ["\n\n".join(["what is it?", *documents])]
+
+
 async def test_the_page_of_a_sign_in_is_no_file(run: Run, slack: Slack, emulate: Emulate) -> None:
     """Slack answers so, with status 200, without the scope `files:read`."""
     url = f"{emulate.slack_url.removesuffix('/api/')}/files-pri/notes.txt"

@@ -234,26 +234,43 @@ async def test_new_ends_the_history_of_its_own_chat_alone(run: Run, bot: Telegra
 
 
 @pytest.mark.parametrize(
-    ("captions", "prompts"),
+    ("captions", "text"),
     [
-        ([None, None, None], ["[image]"]),
-        (["look", None, None], ["look\n\n[image]"]),
-        ([None, "look", None], ["[image]", "look\n\n[image]"]),
-        (["one", "two", None], ["one\n\n[image]", "two\n\n[image]"]),
+        ([None, None, None], ""),
+        (["look", None, None], "look\n\n"),
+        ([None, "look", None], "look\n\n"),
+        (["one", "two", None], "one\n\ntwo\n\n"),
     ],
     ids=["no caption", "caption", "later caption", "captions"],
 )
-async def test_an_album_is_answered_once_and_each_of_its_captions(
-    run: Run, bot: Telegram, telegram: TelegramServer, captions: list[str | None], prompts: list[str]
+async def test_an_album_is_one_message_in_whatever_order_its_items_come(
+    run: Run, bot: Telegram, telegram: TelegramServer, captions: list[str | None], text: str
 ) -> None:
     for number in range(3):
         telegram.add_file(f"photo-{number}", PNG)
     async with run(bot) as running:
         album = updates.album(*captions)
-        for update in (*album, *album, *updates.album("next")):
+        for update in (*reversed(album), *album, *updates.album("next"), updates.private_message("after")):
             assert await post(running, telegram, update) == 200
-        assert await said(telegram, ALICE, len(prompts) + 1) == ["heard"] * (len(prompts) + 1)
-        assert running.prompts == [*prompts, "next\n\n[image]"]
+        assert await said(telegram, ALICE, 3) == ["heard"] * 3
+        assert running.prompts == [f"{text}[image]\n\n[image]\n\n[image]", "next\n\n[image]", "after"]
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 0, 2)], ids=str)
+async def test_an_album_in_a_group_is_for_the_bot_if_one_of_its_captions_is(
+    run: Run, bot: Telegram, telegram: TelegramServer, order: tuple[int, ...]
+) -> None:
+    for number in range(3):
+        telegram.add_file(f"photo-{number}", PNG)
+    async with run(bot) as running:
+        album = updates.album(None, f"{AT} which is best?", "the last", chat=updates.GROUP)
+        for number in order:
+            assert await post(running, telegram, album[number]) == 200
+        for update in updates.album("for all of us", None, chat=updates.GROUP):
+            assert await post(running, telegram, update) == 200
+        await post(running, telegram, updates.group_mention("after"))
+        assert await said(telegram, GROUP, 2) == ["heard"] * 2
+        assert running.prompts == ["which is best?\n\nthe last\n\n[image]\n\n[image]\n\n[image]", "after"]
 
 
 @pytest.mark.parametrize(
