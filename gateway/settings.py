@@ -104,6 +104,7 @@ class GatewaySettings(Settings):
         description="It is the number of seconds without a heartbeat after which a worker's turns are taken over.",
     )
     audit_content: bool = Field(default=False, description="It is true or false.")
+    answer_edits: bool = Field(default=False, description="It is true or false.")
     max_attachment_mb: float = Field(
         default=20, gt=0, description="It is the size in megabytes of the largest file that is read from a chat."
     )

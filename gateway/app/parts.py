@@ -113,7 +113,8 @@ class Parts:
 
     @cached_property
     def inbox(self) -> Inbox:
-        return Inbox(self.backend.database, self.backend.dispatcher, self._oldest, self._timings)
+        backend, answer_edits = self.backend, self._settings.answer_edits
+        return Inbox(backend.database, backend.dispatcher, self._oldest, self._timings, answer_edits=answer_edits)
 
     @cached_property
     def intake(self) -> Intake:

@@ -14,7 +14,7 @@ from gateway.channels.errors import (
     RecipientUnreachableError,
     RetryLaterError,
 )
-from gateway.channels.event import Event, MalformedEventError, Piece, check_id
+from gateway.channels.event import Change, Event, MalformedEventError, Piece, check_id, digest
 from gateway.channels.host import Host
 from gateway.channels.interface import Interface
 from gateway.channels.live import LiveView, MessageView, Step, Steps
@@ -24,6 +24,7 @@ from gateway.history.transcript import TranscriptEntry
 from gateway.storage.files import FileStore, FileTooLargeError, StoredFile
 
 __all__ = [
+    "Change",
     "Delivery",
     "DeliveryAmbiguousError",
     "DeliveryError",
@@ -49,4 +50,5 @@ __all__ = [
     "ThreadStore",
     "TranscriptEntry",
     "check_id",
+    "digest",
 ]

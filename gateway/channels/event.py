@@ -1,7 +1,10 @@
 """A verified event as a channel hands it to the gateway, and what its ids may contain."""
 
+import hashlib
+import json
 import re
 from dataclasses import dataclass
+from enum import StrEnum
 
 from oauth.errors import UnderstudyError
 from toolkits import Conversation
@@ -34,6 +37,24 @@ def check_id(name: str, value: object) -> None:
         raise MalformedEventError(f"{name} is empty")
     if len(value) > LONGEST_ID or _NOT_IN_IDS.search(value) or len(value.encode()) > LONGEST_ID:
         raise MalformedEventError(f"{name} is too long for an id, or has characters that no id has: {value[:40]!r}")
+
+
+def digest(*content: object) -> str:
+    """Return a digest of what a person wrote, for `Event.content`.
+
+    Args:
+        content: whatever JSON has a form for: the text, and ids of the files.
+    """
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:32]
+
+
+class Change(StrEnum):
+    """What became of a message that was written before."""
+
+    #: The event has the message as it reads now.
+    EDITED = "edited"
+    #: The event says that the message is gone.
+    DELETED = "deleted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +90,18 @@ class Event:
             conversation, and are never given to another one: history and order hang on them. Only the channel reads
             anything into the id, which may be composed, like `C012AB3CD/1718000000.000100`.
         payload: the body as it came, for `Interface.parse`.
-        message_key: the id of the message, where the platform may report one message as several events.
+        message_key: the id of the message, where the platform may report one message as several events, or as changed.
         piece: what the event is a piece of; `None` if it is a whole message.
         addressed: whether the event shows that it is for the bot. A piece that does not is answered together with one
-            that does, and is removed if none comes.
+            that does, and is removed if none comes. A change that does not is of account only for a message that was.
+        author: the platform's id of who wrote the message. Only they can edit it.
+        content: a `digest` of what they wrote: an edit that changes nothing of it is none.
+        change: what became of the message `message_key`; `None` if the event has a new message.
+        revision: the number of an edit: later edits of the message have larger ones.
 
     Raises:
         MalformedEventError: if an id does not fit `check_id`, or the payload cannot be stored.
-        ValueError: if a whole message is not for the bot.
+        ValueError: if a new message is not for the bot, or a change is one of no message.
     """
 
     id: str
@@ -85,6 +110,10 @@ class Event:
     message_key: str | None = None
     piece: Piece | None = None
     addressed: bool = True
+    author: str | None = None
+    content: str | None = None
+    change: Change | None = None
+    revision: int = 0
 
     def __post_init__(self) -> None:
         check_id("the event's id", self.id)
@@ -94,5 +123,11 @@ class Event:
             check_id("the message's key", self.message_key)
         if not isinstance(self.payload, str) or _UNSTORABLE.search(self.payload):
             raise MalformedEventError("the payload is not text that can be stored")
-        if self.piece is None and not self.addressed:
-            raise ValueError("an event that is not for the bot is not accepted, unless it is a piece of a message")
+        if self.author is not None:
+            check_id("the author", self.author)
+        if not 0 <= self.revision < 2**63:
+            raise MalformedEventError(f"the edit's number is too large: {self.revision}")
+        if self.change is not None and self.message_key is None:
+            raise ValueError("a change has to name the message that changed")
+        if self.change is None and self.piece is None and not self.addressed:
+            raise ValueError("a message that is not for the bot is not accepted, unless it is a piece of one")

@@ -50,7 +50,9 @@ def load(path: str | Path, **options: Any) -> Gateway:
     default, routes = builder.routes(agents)
     document.check()
     assert default is not None
-    settings = {name: getattr(config, name) for name in ("private_answers", "sign_in_code", "ambiguous_sends")}
+    settings = {
+        name: getattr(config, name) for name in ("private_answers", "sign_in_code", "ambiguous_sends", "answer_edits")
+    }
     settings |= config.limits.model_dump(exclude={"max_concurrent_turns"})
     settings |= {"session_tokens": config.sessions.tokens, "session_idle_hours": config.sessions.idle_hours}
     private_answers = settings.pop("private_answers")

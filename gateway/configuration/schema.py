@@ -131,5 +131,6 @@ class GatewayConfig(Section):
     sign_in_code: SignInCode | None = None
     ambiguous_sends: AmbiguousSends | None = None
     audit_content: bool | None = None
+    answer_edits: bool | None = None
     sessions: SessionsConfig = SessionsConfig()
     limits: LimitsConfig = LimitsConfig()

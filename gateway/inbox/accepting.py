@@ -4,14 +4,16 @@ import json
 import secrets
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Row, bindparam, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from gateway.channels.event import Event
-from gateway.inbox.pieces import Pieces, group_key
+from gateway.channels.event import Change, Event
+from gateway.inbox.changes import Changes
+from gateway.inbox.pieces import NewRow, Pieces
 from gateway.storage.database import Database
 from gateway.storage.tables import InboxStatus
 from oauth.store.columns import Timestamp
@@ -36,8 +38,10 @@ _TAKE_NEXT_PLACES = """
     RETURNING id, channel, tenant, key, last_place
 """
 _INSERT_MESSAGES = """
-    INSERT INTO inbox (conversation_id, place, payload, reference, status, attempts, accepted_at)
-    SELECT CAST({0} AS bigint), CAST({1} AS bigint), {2}, {3}, {4}, 0, :now
+    INSERT INTO inbox (
+        conversation_id, place, payload, reference, status, message_key, author, content, attempts, accepted_at
+    )
+    SELECT CAST({0} AS bigint), CAST({1} AS bigint), {2}, {3}, {4}, {5}, {6}, {7}, 0, :now
     FROM {rows} WHERE TRUE
 """
 
@@ -47,15 +51,46 @@ def new_reference() -> str:
     return secrets.token_hex(4)
 
 
+@dataclass(frozen=True, slots=True)
+class _Arrival:
+    """An event, and those of its keys that were free."""
+
+    event: Event
+    taken: set[Key]
+
+    @property
+    def is_new(self) -> bool:
+        """Whether the event was not accepted before, nor another one with its message."""
+        return self.taken.issuperset(_required_keys(self.event))
+
+    @property
+    def is_first(self) -> bool:
+        """Whether the message that the event changes did not come before, nor another change of it."""
+        claimed = _claimed_keys(self.event)
+        return bool(claimed) and self.taken.issuperset(claimed)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the event is a message: no change and no piece of one."""
+        return self.event.change is None and self.event.piece is None
+
+    @property
+    def is_reported_again(self) -> bool:
+        """Whether the event is new, but not its message."""
+        return self.is_whole and _key(self.event, f"event:{self.event.id}") in self.taken
+
+
 class EventWriter:
     """Writes events to the inbox, many in one transaction.
 
     Args:
         pieces: takes the events that are pieces of a message.
+        changes: takes the edits and deletions of messages.
     """
 
-    def __init__(self, database: Database, pieces: Pieces) -> None:
+    def __init__(self, database: Database, pieces: Pieces, changes: Changes) -> None:
         self._pieces = pieces
+        self._changes = changes
         now = bindparam("now", type_=Timestamp())
         self._insert_keys, self._take_next_places, self._insert_messages = (
             text(statement.format(*database.json_items, rows=database.json_rows)).bindparams(now)
@@ -66,47 +101,82 @@ class EventWriter:
         """Add the messages of events, in their order, except those that were accepted before.
 
         Returns:
-            For each event whether it is new, and the ids of the conversations that got messages to play.
+            For each event whether it is a new message, and the ids of the conversations that got messages to play.
         """
-        taken = await self._take_keys(connection, events)
-        new = [keys.issuperset(_required_keys(event)) for event, keys in zip(events, taken, strict=True)]
-        added = [
-            (event, _group_key(event) in keys) for event, keys, is_new in zip(events, taken, new, strict=True) if is_new
+        arrivals = await self._take_keys(connection, events)
+        rows = await self._new_rows(connection, arrivals)
+        messages = [
+            (*row, InboxStatus.WAITING, arrival.event.message_key, arrival.event.author, arrival.event.content)
+            for arrival, row in zip(arrivals, rows, strict=True)
+            if row is not None and arrival.is_whole
         ]
-        return new, await self._add_messages(connection, added) if added else []
+        if messages:
+            await connection.execute(self._insert_messages, {"rows": json.dumps(messages), "now": datetime.now(UTC)})
+        new: list[bool] = []
+        going_on: list[int] = []
+        for arrival, row in zip(arrivals, rows, strict=True):
+            is_new, conversation_ids = await self._take(connection, arrival, row)
+            new.append(is_new)
+            going_on += conversation_ids
+        return new, list(dict.fromkeys(going_on))
 
-    async def _take_keys(self, connection: AsyncConnection, events: Sequence[Event]) -> list[set[Key]]:
-        """Take the keys of events; return for each event those that were free."""
-        wanted = [_keys(event) for event in events]
+    async def _take(
+        self, connection: AsyncConnection, arrival: _Arrival, row: NewRow | None
+    ) -> tuple[bool, Sequence[int]]:
+        """Take an event that is no new message by itself; whole messages are stored already.
+
+        Returns:
+            Whether it is a new message, and the ids of the conversations that go on.
+        """
+        event = arrival.event
+        if not arrival.is_new:
+            going_on = await self._changes.release(connection, event) if arrival.is_reported_again else []
+            return bool(going_on), going_on
+        match event.change:
+            case Change.EDITED:
+                going_on = await self._changes.edit(connection, event, row, is_first=arrival.is_first)
+                return bool(going_on), going_on
+            case Change.DELETED:
+                return False, await self._changes.delete(connection, event)
+        assert row is not None
+        if event.piece is None:
+            return True, [row[0]]
+        await self._pieces.add(connection, event, row)
+        return True, []
+
+    async def _take_keys(self, connection: AsyncConnection, events: Sequence[Event]) -> list[_Arrival]:
+        """Take the keys of events."""
+        wanted = [_required_keys(event) + _claimed_keys(event) for event in events]
         # Sorted, so that two processes which add the same keys at once do not deadlock.
         rows = sorted({key for keys in wanted for key in keys})
         added = await connection.execute(self._insert_keys, {"rows": json.dumps(rows), "now": datetime.now(UTC)})
         free: set[Key] = {(channel, tenant, key) for channel, tenant, key in added}
-        taken = []
-        for keys in wanted:
-            taken.append(free.intersection(keys))
+        arrivals = []
+        for event, keys in zip(events, wanted, strict=True):
+            arrivals.append(_Arrival(event, free.intersection(keys)))
             free.difference_update(keys)
-        return taken
+        return arrivals
 
-    async def _add_messages(self, connection: AsyncConnection, events: Sequence[tuple[Event, bool]]) -> list[int]:
-        """Add the messages of new events.
+    async def _new_rows(self, connection: AsyncConnection, arrivals: Sequence[_Arrival]) -> list[NewRow | None]:
+        """Return for each event what is stored of it if it is a new message; `None` if it cannot be one."""
+        may_be_new = [self._may_be_new(arrival) for arrival in arrivals]
+        if not any(may_be_new):
+            return [None] * len(arrivals)
+        wanted = [arrival.event.conversation for arrival, may_be in zip(arrivals, may_be_new, strict=True) if may_be]
+        places = await self._take_places(connection, wanted)
+        return [
+            (*next(places[_conversation_key(arrival.event.conversation)]), arrival.event.payload, new_reference())
+            if may_be
+            else None
+            for arrival, may_be in zip(arrivals, may_be_new, strict=True)
+        ]
 
-        Args:
-            events: each with whether it is the first of its group that is for the bot.
-        """
-        places = await self._take_places(connection, [event.conversation for event, _ in events])
-        rows, pieces = [], []
-        for event, is_first in events:
-            row = (*next(places[_conversation_key(event.conversation)]), event.payload, new_reference())
-            if event.piece is None:
-                rows.append((*row, InboxStatus.WAITING))
-            else:
-                pieces.append((event, row, is_first))
-        if rows:
-            await connection.execute(self._insert_messages, {"rows": json.dumps(rows), "now": datetime.now(UTC)})
-        for event, row, is_first in pieces:
-            await self._pieces.add(connection, event, row, is_first=is_first)
-        return list(dict.fromkeys(row[0] for row in rows))
+    def _may_be_new(self, arrival: _Arrival) -> bool:
+        event = arrival.event
+        if event.change is None or not arrival.is_new:
+            return arrival.is_new
+        is_edit = event.change is Change.EDITED and event.addressed
+        return is_edit and (arrival.is_first or self._changes.answer_edits)
 
     async def _take_places(
         self, connection: AsyncConnection, wanted: Sequence[Conversation]
@@ -128,21 +198,19 @@ def _required_keys(event: Event) -> list[Key]:
     """Return the keys that must all be free for an event to be new: none for one that may not be for the bot."""
     if not event.addressed:
         return []
-    channel, tenant, _ = _conversation_key(event.conversation)
-    keys = [f"event:{event.id}"] + ([f"message:{event.message_key}"] if event.message_key else [])
-    return [(channel, tenant, key) for key in keys]
+    is_message = event.message_key is not None and event.change is None
+    return [_key(event, f"event:{event.id}")] + ([_key(event, f"message:{event.message_key}")] if is_message else [])
 
 
-def _keys(event: Event) -> list[Key]:
-    """Return the keys that an event takes."""
-    group = _group_key(event)
-    return _required_keys(event) + ([group] if group is not None and event.addressed else [])
+def _claimed_keys(event: Event) -> list[Key]:
+    """Return the keys that an event takes, but that need not be free for it to be new."""
+    # An edit of a piece takes none, as it cannot stand for the whole message.
+    is_of_whole = event.addressed and event.change is not None and event.piece is None
+    return [_key(event, f"message:{event.message_key}")] if is_of_whole else []
 
 
-def _group_key(event: Event) -> Key | None:
-    if event.piece is None:
-        return None
-    return (event.conversation.channel, event.conversation.tenant, group_key(event.piece))
+def _key(event: Event, key: str) -> Key:
+    return (event.conversation.channel, event.conversation.tenant, key)
 
 
 def _conversation_key(conversation: Conversation) -> Key:

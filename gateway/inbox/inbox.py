@@ -6,11 +6,12 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Select, bindparam, func, select, update
+from sqlalchemy import Row, Select, bindparam, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.channels.event import Event
 from gateway.inbox.accepting import EventWriter
+from gateway.inbox.changes import Changes
 from gateway.inbox.claims import Claim, ClaimedMessage, Claims, end_claimed, end_joined, expire, update_claimed
 from gateway.inbox.dispatch import Dispatcher
 from gateway.inbox.pieces import Pieces, complete_due, payloads_of
@@ -110,22 +111,29 @@ class Inbox:
 
     Args:
         oldest: how old a message may be that is still answered.
+        answer_edits: whether the edit of an answered message is a new message.
     """
 
     def __init__(
-        self, database: Database, dispatcher: Dispatcher, oldest: timedelta, timings: Timings = DEFAULT_TIMINGS
+        self,
+        database: Database,
+        dispatcher: Dispatcher,
+        oldest: timedelta,
+        timings: Timings = DEFAULT_TIMINGS,
+        *,
+        answer_edits: bool = False,
     ) -> None:
         self._database = database
         self._dispatcher = dispatcher
         self._pieces = Pieces(database, timings)
-        self._events = EventWriter(database, self._pieces)
+        self._events = EventWriter(database, self._pieces, Changes(self._pieces, oldest, answer_edits=answer_edits))
         self._claims = Claims(database, dispatcher, oldest)
 
     async def accept(self, events: Sequence[Event]) -> list[bool]:
         """Commit events, in their order, in one transaction.
 
         Returns:
-            For each event whether it is new. Of one that was accepted before, nothing is stored.
+            For each event whether it is a new message. Of one that was accepted before, nothing is stored.
         """
 
         async def work(connection: AsyncConnection) -> tuple[list[bool], list[int]]:

@@ -26,7 +26,7 @@ _WHOLE = (
     .where(inbox.c.group_key == bindparam("group"), _of_tenant)
     .with_for_update(of=inbox)  # no turn begins meanwhile
 )
-_IS_KNOWN = select(dedupe_keys.c.key).where(
+_IS_TAKEN = select(dedupe_keys.c.key).where(
     dedupe_keys.c.channel == bindparam("channel"),
     dedupe_keys.c.tenant == bindparam("tenant"),
     dedupe_keys.c.key == bindparam("key"),
@@ -46,11 +46,6 @@ NewRow = tuple[int, int, str, str]
 """A conversation's id, a place in it, a payload and a reference."""
 
 
-def group_key(piece: Piece) -> str:
-    """Return the dedupe key of the whole message. The first piece that is for the bot takes it."""
-    return f"pieces:{piece.group}"
-
-
 class Pieces:
     """Gathers the pieces of messages.
 
@@ -64,20 +59,22 @@ class Pieces:
         self._silence = timedelta(seconds=timings.piece_silence)
         self._longest = timedelta(seconds=timings.longest_pieces)
 
-    async def add(self, connection: AsyncConnection, event: Event, row: NewRow, *, is_first: bool) -> None:
+    async def add(self, connection: AsyncConnection, event: Event, row: NewRow) -> None:
         """Add a piece to its message. One that comes after the message's turn began is dropped.
 
         Args:
             row: what is stored of the message if this is its first piece.
-            is_first: whether no piece that is for the bot was accepted before.
         """
         assert event.piece is not None
-        tenant = {"channel": event.conversation.channel, "tenant": event.conversation.tenant}
-        whole: Any = (await connection.execute(_WHOLE, {"group": event.piece.group, **tenant})).first()
+        where = {"channel": event.conversation.channel, "tenant": event.conversation.tenant}
+        whole: Any = (await connection.execute(_WHOLE, {"group": event.piece.group, **where})).first()
         if whole is not None and _is_open(whole):
             await self._add_to(connection, whole, event, event.piece)
-        elif whole is None and (is_first if event.addressed else not await _is_known(connection, event.piece, tenant)):
-            await self._begin(connection, event, event.piece, row)
+        elif whole is None and await self._is_first(connection, event, event.piece):
+            status = InboxStatus.GATHERING if event.addressed else InboxStatus.HELD
+            wait = self._silence if event.addressed else self._longest
+            of_piece = {"group_key": event.piece.group, "piece": event.piece.number}
+            await insert_message(connection, event, row, status, wait, **of_piece)
         else:
             log.warning("piece %s of a message came after the turn of the message began, and is dropped", event.id)
 
@@ -87,34 +84,69 @@ class Pieces:
         gathering = update(inbox).where(is_any(inbox.c.status, InboxStatus.GATHERING), inbox.c.due_at < due_at)
         await connection.execute(gathering.values(due_at=due_at))
 
-    async def _begin(self, connection: AsyncConnection, event: Event, piece: Piece, row: NewRow) -> None:
-        conversation_id, place, payload, reference = row
-        now = datetime.now(UTC)
-        status, wait = (InboxStatus.GATHERING, self._silence) if event.addressed else (InboxStatus.HELD, self._longest)
-        await connection.execute(
-            insert(inbox).values(
-                conversation_id=conversation_id,
-                place=place,
-                payload=payload,
-                reference=reference,
-                status=status,
-                attempts=0,
-                accepted_at=now,
-                due_at=now + wait,
-                group_key=piece.group,
-                piece=piece.number,
-            )
-        )
+    async def show_addressed(self, connection: AsyncConnection, event: Event, row_id: int, due_at: datetime) -> None:
+        """Note that a message is for the bot of which this was not known.
 
-    async def _add_to(self, connection: AsyncConnection, whole: Row[Any], event: Event, piece: Piece) -> None:
+        Args:
+            event: a piece that shows it.
+            due_at: when the message is complete, unless more pieces come.
+        """
+        assert event.piece is not None
+        await self._take_key(connection, event, event.piece)
+        await _gather(connection, row_id, due_at)
+
+    async def _add_to(self, connection: AsyncConnection, whole: Any, event: Event, piece: Piece) -> None:
         if piece.number != whole.piece:
-            added = self._database.upsert(pieces).values(inbox_id=whole.id, number=piece.number, payload=event.payload)
+            added = self._database.upsert(pieces).values(
+                inbox_id=whole.id, number=piece.number, payload=event.payload, **version_of(event)
+            )
             await connection.execute(added.on_conflict_do_nothing())
-        is_gathering = whole.status == InboxStatus.GATHERING or (whole.status == InboxStatus.HELD and event.addressed)
-        if is_gathering:
-            due_at = min(datetime.now(UTC) + self._silence, whole.accepted_at + self._longest)
-            changed = update(inbox).where(inbox.c.id == whole.id)
-            await connection.execute(changed.values(status=InboxStatus.GATHERING, due_at=due_at))
+        due_at = min(datetime.now(UTC) + self._silence, whole.accepted_at + self._longest)
+        if whole.status == InboxStatus.GATHERING:
+            await _gather(connection, whole.id, due_at)
+        elif whole.status == InboxStatus.HELD and event.addressed:
+            await self.show_addressed(connection, event, whole.id, due_at)
+
+    async def _is_first(self, connection: AsyncConnection, event: Event, piece: Piece) -> bool:
+        """Return whether no piece that is for the bot came before. The message of one that did may be gone."""
+        if event.addressed:
+            return await self._take_key(connection, event, piece)
+        return (await connection.execute(_IS_TAKEN, _key(event, piece))).first() is None
+
+    async def _take_key(self, connection: AsyncConnection, event: Event, piece: Piece) -> bool:
+        """Take the key of a message that is for the bot; return whether it was free."""
+        taken = self._database.upsert(dedupe_keys).values(**_key(event, piece), accepted_at=datetime.now(UTC))
+        added = await connection.execute(taken.on_conflict_do_nothing().returning(dedupe_keys.c.key))
+        return added.first() is not None
+
+
+def version_of(event: Event) -> dict[str, Any]:
+    """Return the columns by which a later edit finds what it replaces."""
+    revision = event.revision if event.change is not None else None
+    return {"message_key": event.message_key, "author": event.author, "content": event.content, "revision": revision}
+
+
+async def insert_message(
+    connection: AsyncConnection,
+    event: Event,
+    row: NewRow,
+    status: InboxStatus,
+    wait: timedelta | None = None,
+    **values: Any,
+) -> None:
+    """Insert a message.
+
+    Args:
+        wait: the time until it is due.
+        values: of other columns.
+    """
+    conversation_id, place, payload, reference = row
+    now = datetime.now(UTC)
+    message = insert(inbox).values(
+        conversation_id=conversation_id, place=place, payload=payload, reference=reference, status=status, attempts=0
+    )
+    due_at = now + wait if wait is not None else None
+    await connection.execute(message.values(accepted_at=now, due_at=due_at, **version_of(event), **values))
 
 
 async def complete_due(connection: AsyncConnection) -> list[int]:
@@ -148,11 +180,17 @@ async def payloads_of(connection: AsyncConnection, rows: Sequence[Row[Any]]) -> 
     return [tuple(payload for _, payload in sorted(numbered[row.id])) for row in rows]
 
 
-def _is_open(whole: Row[Any]) -> bool:
+def _is_open(whole: Any) -> bool:
     """Return whether no turn of a message has begun, so that pieces may be added to it."""
     return whole.status in (InboxStatus.HELD, InboxStatus.GATHERING, InboxStatus.WAITING) and whole.lease == 0
 
 
-async def _is_known(connection: AsyncConnection, piece: Piece, tenant: dict[str, str]) -> bool:
-    """Return whether a piece of the message was for the bot. The row of the message may be gone."""
-    return (await connection.execute(_IS_KNOWN, {"key": group_key(piece), **tenant})).first() is not None
+async def _gather(connection: AsyncConnection, row_id: int, due_at: datetime) -> None:
+    gathering = update(inbox).where(inbox.c.id == row_id)
+    await connection.execute(gathering.values(status=InboxStatus.GATHERING, due_at=due_at))
+
+
+def _key(event: Event, piece: Piece) -> dict[str, str]:
+    """Return the dedupe key of a whole message."""
+    conversation = event.conversation
+    return {"channel": conversation.channel, "tenant": conversation.tenant, "key": f"pieces:{piece.group}"}

@@ -55,7 +55,7 @@ class Database(ABC):
     shared: bool
     #: The FROM item that turns a JSON array, the parameter `:rows`, into rows.
     json_rows: str
-    #: The expressions for the first five items of such a row, which is a JSON array itself.
+    #: The expressions for the first eight items of such a row, which is a JSON array itself.
     json_items: Sequence[str]
 
     @abstractmethod

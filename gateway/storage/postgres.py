@@ -53,7 +53,7 @@ class PostgresDatabase(Database):
 
     shared = True
     json_rows = "json_array_elements(CAST(:rows AS json))"
-    json_items = tuple(f"value ->> {index}" for index in range(5))
+    json_items = tuple(f"value ->> {index}" for index in range(8))
 
     def __init__(self, url: URL, answer_timeout: float = ANSWER_TIMEOUT, idle_timeout: float = IDLE_TIMEOUT) -> None:
         self.answer_timeout = answer_timeout

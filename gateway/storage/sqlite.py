@@ -40,7 +40,7 @@ class SQLiteDatabase(Database):
 
     shared = False
     json_rows = "json_each(:rows)"
-    json_items = tuple(f"json_extract(value, '$[{index}]')" for index in range(5))
+    json_items = tuple(f"json_extract(value, '$[{index}]')" for index in range(8))
 
     def __init__(self, url: URL) -> None:
         if url.database in (None, "", ":memory:"):

@@ -44,7 +44,8 @@ def is_any(column: ColumnElement[str], *values: StrEnum) -> ColumnElement[bool]:
 
 
 class InboxStatus(StrEnum):
-    #: A piece of a message of which no piece is for the bot yet. It is removed at `due_at`.
+    #: A piece of a message of which no piece is for the bot yet, or an edit that came before its message. It is removed
+    #: at `due_at`.
     HELD = "held"
     #: A message of which more pieces may come until `due_at`; what follows in its conversation waits.
     GATHERING = "gathering"
@@ -66,7 +67,7 @@ class InboxStatus(StrEnum):
     DEAD = "dead"
     #: A dead letter: it waited so long that nobody expects an answer any more.
     EXPIRED = "expired"
-    #: A dead letter that an operator dropped.
+    #: A dead letter that an operator dropped, or a message that was deleted before its turn.
     DROPPED = "dropped"
 
 
@@ -154,6 +155,21 @@ dedupe_keys = Table(
     Column("accepted_at", Timestamp, nullable=False),
 )
 
+
+def _version_columns() -> list[Column[Any]]:
+    """Return the columns by which an edit finds what it replaces."""
+    return [
+        # The platform's id of the message, unique in the tenant.
+        Column("message_key", String),
+        # The platform's id of who wrote it.
+        Column("author", String),
+        # A digest of what they wrote.
+        Column("content", String),
+        # The number of the last edit.
+        Column("revision", BigInteger),
+    ]
+
+
 inbox = Table(
     "inbox",
     metadata,
@@ -174,6 +190,7 @@ inbox = Table(
     # Of a message that comes in pieces: the platform's id of all of it, and the number of the piece in `payload`.
     Column("group_key", String),
     Column("piece", BigInteger),
+    *_version_columns(),
     # When a consent or an operator resumed it: its age is counted from then.
     Column("renewed_at", Timestamp),
     # The error of the last try.
@@ -200,6 +217,7 @@ Index("inbox_gathering", inbox.c.conversation_id, inbox.c.place,
       **_partial(is_any(inbox.c.status, InboxStatus.GATHERING)))  # fmt: skip
 Index("inbox_incomplete", inbox.c.due_at, **_partial(is_any(inbox.c.status, InboxStatus.HELD, InboxStatus.GATHERING)))
 Index("inbox_group", inbox.c.group_key, **_partial(inbox.c.group_key.is_not(None)))
+Index("inbox_message", inbox.c.message_key, **_partial(inbox.c.message_key.is_not(None)))
 Index("inbox_done", inbox.c.accepted_at, **_partial(is_any(inbox.c.status, InboxStatus.DONE, InboxStatus.DROPPED)))
 Index("inbox_dead", inbox.c.id, **_partial(is_any(inbox.c.status, InboxStatus.DEAD, InboxStatus.EXPIRED)))
 
@@ -210,7 +228,9 @@ pieces = Table(
     Column("inbox_id", Id, primary_key=True, autoincrement=False),
     Column("number", BigInteger, primary_key=True, autoincrement=False),
     Column("payload", Text, nullable=False),
+    *_version_columns(),
 )
+Index("pieces_message", pieces.c.message_key, **_partial(pieces.c.message_key.is_not(None)))
 
 outbox = Table(
     "outbox",

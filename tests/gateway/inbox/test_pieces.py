@@ -2,16 +2,17 @@
 
 import asyncio
 import itertools
+import json
 from pathlib import Path
 
 import pytest
 from peers.postgres import PostgresServer
 from pydantic_ai.models.function import FunctionModel
 from support.gate import Gate
-from support.stage import Stage, stage, stage_timings
+from support.stage import Stage, place, stage, stage_timings
 
 from gateway import Agent
-from gateway.channels import Piece
+from gateway.channels import Event, Piece
 from toolkits import Attachment, AttachmentKind
 
 PATIENT = stage_timings(piece_silence=3600.0, longest_pieces=3600.0)
@@ -120,6 +121,23 @@ async def test_an_album_is_for_the_bot_if_one_of_its_pieces_is_whichever_comes_f
     assert answers(scene) == ["heard: 0\n\n1\n\n2", "heard: after"]
 
 
+@pytest.mark.parametrize("addressed", [0, 1, 2])
+async def test_pieces_in_one_transaction_are_one_message_if_one_is_for_the_bot(
+    tmp_path: Path, database_url: str, addressed: int
+) -> None:
+    scene = stage(tmp_path, database=database_url)
+    async with scene.open():
+        events = []
+        for number in range(3):
+            payload = {"id": str(number), "text": str(number), "person": "alice", "place": "group", "tenant": "T1"}
+            piece = Piece("album", number)
+            is_addressed = number == addressed
+            events.append(Event(f"E{number}", place("group"), json.dumps(payload), piece=piece, addressed=is_addressed))
+        await scene.gateway.parts.inbox.accept(events)
+        await scene.wait_for(1)
+    assert answers(scene) == ["heard: 0\n\n1\n\n2"]
+
+
 async def test_pieces_for_nobody_hold_nothing_up_and_leave_nothing(tmp_path: Path, database_url: str) -> None:
     scene = stage(tmp_path, database=database_url, timings=stage_timings(longest_pieces=0.5))
     async with scene.open():
@@ -216,8 +234,7 @@ async def test_a_message_in_pieces_is_joined_as_a_whole(tmp_path: Path, database
         await scene.write("alice", "after")
         await scene.wait_until_rows("SELECT count(*) FROM inbox WHERE status IN ('waiting', 'joined')", 2)
         gate.opened.set()
-        await scene.wait_for(1 if when_busy == "interrupt" else 2)
-    assert "\n\n".join(answers(scene)).endswith("one\n\ntwo\n\nafter")
+        await scene.wait_until(lambda: "\n\n".join(answers(scene)).endswith("one\n\ntwo\n\nafter"))
 
 
 async def test_old_messages_are_removed_with_their_pieces(tmp_path: Path, database_url: str) -> None:

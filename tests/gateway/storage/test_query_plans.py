@@ -11,7 +11,7 @@ from sqlalchemy import event
 from support.files import PNG
 from support.stage import place, stage
 
-from gateway.channels import Piece
+from gateway.channels import Change, Piece
 from toolkits import Attachment, AttachmentKind
 
 
@@ -34,6 +34,8 @@ async def test_no_statement_of_a_turn_reads_a_whole_table(tmp_path: Path) -> Non
         for number in (1, 2):
             await scene.write("alice", "three", piece=Piece("album", number))
             await scene.write("alice", "of nobody", piece=Piece("other", number), addressed=False)
+            await scene.write("alice", "four", message_key="M", change=Change.EDITED, revision=number)
+            await scene.write("alice", "", message_key="M", change=Change.DELETED)
         await scene.wait_for(3)
         await scene.gateway.parts.inbox.resume_due()
         await scene.gateway.parts.outbox.resume_due()
