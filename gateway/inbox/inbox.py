@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, Select, bindparam, func, select, update
+from sqlalchemy import Select, bindparam, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.channels.event import Event
@@ -268,7 +268,7 @@ class Inbox:
         """Return the messages that turns have answered, in order, by turn. Those that were removed are left out."""
         found: dict[int, list[str]] = defaultdict(list)
         async with self._database.read() as connection:
-            rows: Sequence[Row[Any]] = (await connection.execute(_OF_TURNS, {"turn_ids": turn_ids})).all()
+            rows: Any = (await connection.execute(_OF_TURNS, {"turn_ids": turn_ids})).all()
             for row, payloads in zip(rows, await payloads_of(connection, rows), strict=True):
                 found[row.turn_id or row.id] += payloads
         return found

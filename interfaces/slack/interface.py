@@ -11,14 +11,15 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from gateway.channels import DeliveryError, DeliveryRefusedError, Host, Interface, check_id
+from gateway.channels import Change, DeliveryError, DeliveryRefusedError, Event, Host, Interface, check_id
 from gateway.channels.refusals import RefusalLog
 from gateway.channels.requests import parse_form, parse_json, read_body, read_form
 from gateway.channels.sentences import COMMAND_NOT_TAKEN, COMMAND_TAKEN
 from gateway.logs import describe
-from interfaces.slack import parse
+from interfaces.slack import changes, parse
 from interfaces.slack.attachments import SlackFiles
 from interfaces.slack.errors import slack_errors
+from interfaces.slack.parse import Body
 from interfaces.slack.present import SlackPresenter
 from interfaces.slack.reading.people import People
 from interfaces.slack.reading.threads import ThreadReader
@@ -145,7 +146,7 @@ class Slack(Interface):
         return client
 
     async def parse(self, payload: str) -> Message | None:
-        body = json.loads(payload)
+        body = changes.as_written(json.loads(payload))
         if "slash_command" in body:
             return parse.to_command_message(body, payload)
         if not parse.is_message(body):
@@ -166,7 +167,7 @@ class Slack(Interface):
         bot = await self._bot_user(json.loads(message.raw))
         return [*await self._threads.read(message, bot, heard, read_until), *message.quoted]
 
-    async def _bot_user(self, body: dict[str, Any]) -> str | None:
+    async def _bot_user(self, body: Body) -> str | None:
         return parse.bot_user(body) or await self._workspaces.bot_user(body)
 
     async def _receive(self, request: Request) -> Response:
@@ -185,18 +186,35 @@ class Slack(Interface):
     async def _receive_event(self, body: dict[str, Any], raw: str) -> None:
         if body["event"].get("type") in UNINSTALLED:
             await self._workspaces.forget(body)
-        elif await self._is_for_bot(body):
+        elif (event := await self._to_event(body, raw)) is not None:
             if await self._workspaces.is_installed(body):
-                await self.host.accept(parse.to_event(body, raw))
+                await self.host.accept(event)
             else:
                 log.warning("an event was ignored: it came from a workspace in which the app is not installed")
 
-    async def _is_for_bot(self, body: dict[str, Any]) -> bool:
-        if not parse.is_written(body):
-            return False
+    async def _to_event(self, body: Body, raw: str) -> Event | None:
+        """Return a message to the bot, or what became of a message, as an event; `None` if it is neither."""
+        change = None
+        if changes.is_deletion(body):
+            change, written = Change.DELETED, changes.as_it_was(body)
+        elif changes.is_edit(body):
+            change, written = Change.EDITED, changes.as_written(body)
+        else:
+            written = body
+        if change is Change.DELETED and parse.is_unknown(written):
+            return parse.to_event(written, raw, change=change, addressed=False)
+        if not parse.is_written(written):
+            return None
         bot = await self._bot_user(body)
-        if body["event"]["user"] == bot:
-            return False
+        if written["event"]["user"] == bot:
+            return None
+        addressed = await self._is_for_bot(written, bot)
+        if change is None:
+            return parse.to_event(written, raw) if addressed else None
+        revision = changes.revision(body) if change is Change.EDITED else 0
+        return parse.to_event(written, raw, change=change, addressed=addressed, revision=revision)
+
+    async def _is_for_bot(self, body: Body, bot: str | None) -> bool:
         if parse.is_addressed(body, bot):
             return True
         if not self._answer_in_joined_threads or "thread_ts" not in body["event"]:

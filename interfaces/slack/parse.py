@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.channels import Event
+from gateway.channels import Event, digest
 from gateway.channels.commands import COMMANDS, command_in
 from interfaces.slack.format import mentioned_in, unescape, without_mention
 from oauth import Identity
@@ -97,6 +97,13 @@ def is_written(body: Body) -> bool:
     )
 
 
+def is_unknown(body: Body) -> bool:
+    """Return whether of a message only its place is known, as Slack may leave out what a deleted message was."""
+    event = body["event"]
+    has_place = tenant_of(body) is not None and bool(event.get("channel") and event.get("ts"))
+    return has_place and not event.get("user") and not event.get("bot_id")
+
+
 def is_addressed(body: Body, bot: str | None) -> bool:
     """Return whether a message is a direct message or mentions the bot."""
     event = body["event"]
@@ -104,8 +111,12 @@ def is_addressed(body: Body, bot: str | None) -> bool:
     return event["type"] == "app_mention" or _is_direct(event) or mentioned
 
 
-def to_event(body: Body, payload: str) -> Event:
-    """Return the event of a message: see `is_written`."""
+def to_event(body: Body, payload: str, **fields: Any) -> Event:
+    """Return the event of a message: see `is_written`.
+
+    Args:
+        fields: of the event, if the message is not new.
+    """
     event = body["event"]
     return Event(
         id=body.get("event_id") or "",
@@ -113,6 +124,13 @@ def to_event(body: Body, payload: str) -> Event:
         payload=payload,
         # A mention in a channel is reported as `app_mention` and as `message`, with two event ids.
         message_key=f"{event['channel']}:{event['ts']}",
+        author=event.get("user"),
+        content=digest(
+            event.get("text") or "",
+            [file.get("id") for file in files(body)],
+            [share.get("text") for share in _forwarded(event)],
+        ),
+        **fields,
     )
 
 

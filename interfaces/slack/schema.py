@@ -62,7 +62,7 @@ class _Installed(_Fields):
     team_ids: list[Annotated[str, AfterValidator(_is_id)]] | None = None
 
 
-class _Message(_Fields):
+class _Written(_Fields):
     """https://docs.slack.dev/reference/events/message and …/app_mention"""
 
     subtype: str | None = None
@@ -77,6 +77,22 @@ class _Message(_Fields):
     text: str | None = None
     files: list[_File] | None = None
     attachments: list[_Share] | None = None
+
+
+class _Edited(_Fields):
+    user: Id = None
+
+
+class _Version(_Written):
+    edited: _Edited | None = None
+
+
+class _Message(_Written):
+    """A message, or what became of one: …/message/message_changed and …/message/message_deleted"""
+
+    message: _Version | None = None
+    previous_message: _Written | None = None
+    deleted_ts: Id = None
 
 
 class _Authorization(_Fields):

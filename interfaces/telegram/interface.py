@@ -132,7 +132,8 @@ class Telegram(Interface):
     async def parse(self, payload: str) -> Message | None:
         update = to_update(json.loads(payload), self._client)
         await self._know_the_bot()
-        if (message := update.message) is None:
+        message = update.message or update.edited_message
+        if message is None:
             return None
         replied = replied_to(message) or message.external_reply
         return parse.to_message(
@@ -162,8 +163,8 @@ class Telegram(Interface):
             raise EventNotAcceptedError() from None
         if update.message is not None and (moved := parse.migration(self._bot, update.message)):
             await self.host.move(*moved)
-        elif update.message is not None and parse.may_be_for(self._bot, update.message):
-            await self.host.accept(parse.to_event(self._bot, update.update_id, update.message, payload))
+        elif (event := parse.to_event(self._bot, update, payload)) is not None:
+            await self.host.accept(event)
         return Response(status_code=200)
 
     async def _know_the_bot(self) -> None:
@@ -183,7 +184,9 @@ class Telegram(Interface):
         """
         try:
             await self._client.set_webhook(
-                f"{base_url}{self.address}", secret_token=self._secret, allowed_updates=[Update.MESSAGE]
+                f"{base_url}{self.address}",
+                secret_token=self._secret,
+                allowed_updates=[Update.MESSAGE, Update.EDITED_MESSAGE],
             )
         except BadRequest as error:
             if is_loopback(base_url):  # which Telegram cannot reach, but something on this machine may stand in for it

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import telegram
-from telegram import MessageEntity
+from telegram import MessageEntity, Update
 from telegram.constants import ChatType
 
-from gateway.channels import Event, Piece
+from gateway.channels import Change, Event, Piece, digest
 from gateway.channels.commands import COMMANDS, Command, parse_command
 from interfaces.telegram.attachments import OTHER_KINDS, has
 from interfaces.telegram.quoted import quoted_in, replied_to
@@ -30,13 +30,13 @@ class Bot:
         return name is None or (self.username is not None and name.lower() == self.username.lower())
 
 
-def may_be_for(bot: Bot, message: telegram.Message) -> bool:
-    """Return whether a person wrote a message, and it is for the bot or is in an album, which may be for the bot."""
+def is_written(message: telegram.Message) -> bool:
+    """Return whether a message was written by a person, and says something."""
     if message.is_automatic_forward or not (_text(message) or _has_attachment(message)):
         return False
-    if message.sender_chat is None and (message.from_user is None or message.from_user.is_bot):
-        return False
-    return message.media_group_id is not None or is_addressed(bot, message)
+    if message.sender_chat is not None:
+        return True
+    return message.from_user is not None and not message.from_user.is_bot
 
 
 def is_addressed(bot: Bot, message: telegram.Message) -> bool:
@@ -54,15 +54,31 @@ def conversation_of(bot: Bot, message: telegram.Message) -> Conversation:
     return Conversation(CHANNEL, bot.tenant, f"{message.chat.id}{topic}", message.chat.type != ChatType.PRIVATE)
 
 
-def to_event(bot: Bot, update_id: int, message: telegram.Message, payload: str) -> Event:
-    """Return a message as an event: each photo, video or file of an album is a message, and a piece of the album."""
-    album = message.media_group_id
+def to_event(bot: Bot, update: Update, payload: str) -> Event | None:
+    """Return a message to the bot, or an edit of one, as an event; `None` if the update is neither.
+
+    Each photo, video or file of an album is a message, and a piece of the album. Telegram also reports as an edit what
+    nobody wrote, such as a reaction (https://core.telegram.org/bots/api#update), and each step of a live location.
+    """
+    message = update.message or update.edited_message
+    if message is None or not is_written(message):
+        return None
+    is_edit, album, addressed = update.message is None, message.media_group_id, is_addressed(bot, message)
+    if is_edit and message.location is not None:
+        return None
+    if not (addressed or is_edit or album is not None):
+        return None
     return Event(
-        id=str(update_id),
+        id=str(update.update_id),
         conversation=conversation_of(bot, message),
         payload=payload,
+        message_key=f"{message.chat.id}:{message.message_id}",
         piece=Piece(f"{message.chat.id}:{album}", message.message_id) if album is not None else None,
-        addressed=is_addressed(bot, message),
+        addressed=addressed,
+        author=_sender(message),
+        content=digest(_text(message), _file(message)),
+        change=Change.EDITED if is_edit else None,
+        revision=update.update_id if is_edit else 0,  # update ids grow
     )
 
 
@@ -101,19 +117,13 @@ def to_message(
             command, argument = found.name, found.argument
         elif found.bot:
             text = text.replace(f"@{found.bot}", "", 1)
-    # All anonymous admins have one user id, and so have all who write as a channel.
-    # https://core.telegram.org/bots/api#message, `sender_chat`
     chat, user = message.sender_chat, message.from_user
-    if chat is not None:
-        sender, name = f"chat:{chat.id}", chat.effective_name or ""
-    else:
-        assert user is not None
-        sender, name = str(user.id), user.full_name or ""
+    name = chat.effective_name if chat is not None else user and user.full_name
     return Message(
         id=str(message.message_id),
         text=text,
-        sender=Identity(CHANNEL, bot.tenant, sender),
-        sender_name=name,
+        sender=Identity(CHANNEL, bot.tenant, _sender(message)),
+        sender_name=name or "",
         conversation=conversation_of(bot, message),
         attachments=(*attachments, *(each for each in replied if each.kind is AttachmentKind.IMAGE)),
         quoted=quoted_in(message, bot.id, attachments, replied),
@@ -125,12 +135,28 @@ def to_message(
     )
 
 
+def _sender(message: telegram.Message) -> str:
+    # All anonymous admins have one user id, and so have all who write as a channel.
+    # https://core.telegram.org/bots/api#message, `sender_chat`
+    if message.sender_chat is not None:
+        return f"chat:{message.sender_chat.id}"
+    assert message.from_user is not None
+    return str(message.from_user.id)
+
+
 def _text(message: telegram.Message) -> str:
     return message.text or message.caption or ""
 
 
 def _has_attachment(message: telegram.Message) -> bool:
     return bool(message.effective_attachment) or any(has(message, name) for name in OTHER_KINDS)
+
+
+def _file(message: telegram.Message) -> str:
+    """Return the id of the file of a message: the same whoever gets it, and empty if there is none."""
+    file = message.effective_attachment
+    largest = file[-1] if isinstance(file, Sequence) and file else file
+    return str(getattr(largest, "file_unique_id", ""))
 
 
 def _command(message: telegram.Message) -> Command | None:

@@ -134,6 +134,7 @@ class _Message(_Fields):
 class _Update(_Fields):
     update_id: Number
     message: _Message | None = None
+    edited_message: _Message | None = None
 
 
 class _Files(_Fields):
@@ -163,6 +164,7 @@ class _MessageWithFiles(_Message, _Files):
 
 class _UpdateWithFiles(_Update):
     message: _MessageWithFiles | None = None
+    edited_message: _MessageWithFiles | None = None
 
 
 def to_update(fields: Mapping[str, Any], bot: Bot) -> Update:

@@ -238,6 +238,8 @@ async def test_what_is_asked_when_the_gateway_is_updated_can_be_answered(
         "DROP INDEX inbox_gathering",
         "DROP INDEX inbox_incomplete",
         "DROP INDEX inbox_group",
+        "DROP INDEX inbox_message",
+        *(f"ALTER TABLE inbox DROP COLUMN {name}" for name in ("message_key", "author", "content", "revision")),
         "ALTER TABLE inbox DROP COLUMN group_key",
         "ALTER TABLE inbox DROP COLUMN piece",
         "DROP TABLE pieces",

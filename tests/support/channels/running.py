@@ -79,9 +79,9 @@ class Running:
         await wait_until_async(none_left, what="every message is stored as sent")
 
     def inbox(self) -> list[tuple[Any, ...]]:
-        """Return the status of each row of the inbox."""
+        """Return the status of each message in the inbox, without those that are for the bot only if another one is."""
         with sqlite3.connect(self.directory / "understudy.db") as database:
-            return database.execute("SELECT status FROM inbox").fetchall()
+            return database.execute("SELECT status FROM inbox WHERE status <> 'held'").fetchall()
 
     def pauses(self) -> list[tuple[Any, ...]]:
         """Return the times until which the platform has asked to send nothing to a tenant."""
