@@ -63,13 +63,11 @@ class MessageJoiner:
     async def _collect(self, turn: Turn, lead: Message) -> Message:
         """Join what waits to a turn; return the message that the turn is about now."""
         messages = [lead]
-        for waiting in await self._inbox.joined(turn.row):
+        if _is_open(turn) and (following := await self._following(turn)):
+            await self._inbox.join(turn.row, following)
+        for waiting in await self._inbox.joined(turn.row):  # read once more: one may have been edited or deleted
             if (message := await self._read(turn, waiting)) is not None:
                 messages.append(message)
-        following = await self._following(turn) if _is_open(turn) else []
-        if following:
-            await self._inbox.join(turn.row, [waiting for waiting, _ in following])
-            messages += [message for _, message in following]
         return combined(messages, messages[-1])
 
     async def _interruption(self, turn: Turn) -> None:
@@ -77,7 +75,7 @@ class MessageJoiner:
         while not await self._following(turn):  # noqa: ASYNC110 - another process may have accepted it
             await asyncio.sleep(self._timings.interruption_interval)
 
-    async def _following(self, turn: Turn) -> list[tuple[WaitingMessage, Message]]:
+    async def _following(self, turn: Turn) -> list[WaitingMessage]:
         """Return the next messages in the conversation that may be joined to a turn."""
         following = []
         for waiting in await self._inbox.waiting_next(turn.row):
@@ -86,7 +84,7 @@ class MessageJoiner:
                 break
             if not await self._may_be_joined(turn, message):
                 break
-            following.append((waiting, message))
+            following.append(waiting)
         return following
 
     async def _may_be_joined(self, turn: Turn, message: Message) -> bool:
