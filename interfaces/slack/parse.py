@@ -128,7 +128,8 @@ def to_event(body: Body, payload: str, **fields: Any) -> Event:
         content=digest(
             event.get("text") or "",
             [file.get("id") for file in files(body)],
-            [share.get("text") for share in _forwarded(event)],
+            # What Slack shows of links is added to the message later, and is no edit.
+            [text_of(share, "text") for share in event.get("attachments") or () if share.get("is_share")],
         ),
         **fields,
     )
