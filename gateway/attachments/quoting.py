@@ -23,15 +23,16 @@ _MARK = re.compile(r"<(?=\s*/?\s*quoted)", re.IGNORECASE)  # of something that l
 
 
 def quotation(quoted: Sequence[QuotedMessage]) -> str:
-    """Return a marked block with all messages that are quoted; an empty text if there is none.
+    """Return a marked block with all messages that are quoted; an empty text if nothing is known of any.
 
     Each of their lines begins with `> `, and none contains the marks of the block: what is quoted cannot end it. Longer
     messages are cut, so that the block has a limit.
     """
-    if not quoted:
+    shown = [each for each in quoted if each.text or each.part]
+    if not shown:
         return ""
-    most = MOST_CHARACTERS // len(quoted)
-    return "\n".join((BEGIN, NOTE, *(line for each in quoted for line in _lines(each, most)), END))
+    most = MOST_CHARACTERS // len(shown)
+    return "\n".join((BEGIN, NOTE, *(line for each in shown for line in _lines(each, most)), END))
 
 
 def _lines(message: QuotedMessage, most: int) -> Iterable[str]:

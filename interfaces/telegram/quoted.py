@@ -16,17 +16,24 @@ def quoted_in(
         sent: what came with the message.
         replied: what came with the message that it replies to.
     """
+    found = _quoted(message, bot_id, sent, replied)
+    return (found,) if found is not None and (found.text or found.part) else ()
+
+
+def _quoted(
+    message: telegram.Message, bot_id: int, sent: Sequence[Attachment], replied: Sequence[Attachment]
+) -> QuotedMessage | None:
     if message.forward_origin is not None:
         author, is_own = _author(message.forward_origin, bot_id)
-        return (QuotedMessage(QuotedKind.FORWARDED, author, _content(message, sent), is_own=is_own),)
+        return QuotedMessage(QuotedKind.FORWARDED, author, _content(message, sent), is_own=is_own)
     part = message.quote.text if message.quote is not None else ""
     if (original := replied_to(message)) is not None:
         author, is_own = _writer(original, bot_id)
-        return (QuotedMessage(QuotedKind.REPLIED, author, _content(original, replied), part=part, is_own=is_own),)
+        return QuotedMessage(QuotedKind.REPLIED, author, _content(original, replied), part=part, is_own=is_own)
     if (external := message.external_reply) is not None:  # of another chat, whose text only a quote has
         author, is_own = _author(external.origin, bot_id)
-        return (QuotedMessage(QuotedKind.REPLIED, author, _marks(replied), part=part, is_own=is_own),)
-    return ()
+        return QuotedMessage(QuotedKind.REPLIED, author, _marks(replied), part=part, is_own=is_own)
+    return None
 
 
 def replied_to(message: telegram.Message) -> telegram.Message | None:

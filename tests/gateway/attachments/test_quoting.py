@@ -53,6 +53,6 @@ def test_what_is_quoted_has_a_limit() -> None:
     assert max(len(one), len(many)) < MOST_CHARACTERS + 5_000
 
 
-def test_a_message_without_a_text_or_an_author_is_still_mentioned() -> None:
-    assert "Somebody wrote, in the message that is replied to:\n</quoted>" in quotation([replied("", "")])
-    assert quotation([]) == ""
+def test_a_message_of_nobody_known_is_somebodys_and_one_without_a_text_is_left_out() -> None:
+    assert "Somebody wrote, in the message that is replied to:\n> hello\n" in quotation([replied("hello", "")])
+    assert quotation([replied("")]) == quotation([]) == ""
