@@ -55,7 +55,7 @@ _CLAIM = (
         lease=inbox.c.lease + 1,
         owner=bindparam("new_owner"),
     )
-    .returning(inbox.c.id)
+    .returning(inbox.c.id, inbox.c.payload, inbox.c.group_key, inbox.c.piece)  # it may have been edited since
 )
 _UPDATE_CLAIMED = update(inbox).where(_is_claimed).returning(inbox.c.id)
 _END_CLAIMED = (
@@ -170,19 +170,21 @@ class Claims:
         known = {"row_id": found.id, "known_status": found.status, "known_lease": found.lease}
         attempts = found.attempts if found.id in self._uncounted else found.attempts + 1
         new = {"new_owner": self._dispatcher.owner, "new_attempts": attempts}
-        if (await connection.execute(_CLAIM, known | new)).first() is None:
+        claimed = (await connection.execute(_CLAIM, known | new)).all()
+        if not claimed:
             raise ConversationBusyError
-        claimed = ClaimedMessage(
+        (payloads,) = await payloads_of(connection, claimed)
+        message = ClaimedMessage(
             id=found.id,
             conversation_id=conversation_id,
             conversation=Conversation(found.channel, found.tenant, found.key, found.shared),
-            payloads=(await payloads_of(connection, [found]))[0],
+            payloads=payloads,
             attempts=attempts,
             lease=found.lease + 1,
             reference=found.reference,
             accepted_at=found.accepted_at,
         )
-        return Claim(claimed, unsent)
+        return Claim(message, unsent)
 
     async def _next(self, connection: AsyncConnection, here: Mapping[str, int]) -> Row[Any] | None:
         """Return the message that a dead worker left running in a conversation, else the first that waits there.

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from peers.postgres import PostgresServer
 from pydantic_ai.exceptions import ModelHTTPError
 from pydantic_ai.messages import ModelMessage, ModelResponse
 from pydantic_ai.models.function import AgentInfo, FunctionModel
@@ -343,3 +344,21 @@ async def test_messages_and_their_changes_in_one_transaction(tmp_path: Path, dat
         await scene.wait_for(2)
         assert await scene.ask("alice", "after") == "heard: after"
     assert answers(scene) == ["heard: hello", "heard: edited", "heard: after"]
+
+
+@pytest.mark.processes
+async def test_a_message_that_is_claimed_while_it_is_edited_is_played_as_edited(
+    tmp_path: Path, postgres: PostgresServer
+) -> None:
+    scene = stage(tmp_path, database=postgres.make())
+    database, inbox = scene.gateway.parts.backend.database, scene.gateway.parts.inbox
+    async with scene.gateway.lifespan():
+        await write(scene, "M1", "helo")
+        ((conversation_id,),) = scene.rows("SELECT conversation_id FROM inbox")
+        async with database.write() as connection:
+            await inbox._events.add(connection, [an_event("M1", "hello", change=Change.EDITED, revision=1)])
+            claiming = asyncio.create_task(inbox.claim(conversation_id))
+            await scene.wait_until_rows("SELECT count(*) FROM pg_locks WHERE NOT granted", 1)
+        claimed = (await claiming).message
+    assert claimed is not None
+    assert json.loads(claimed.payloads[0])["text"] == "hello"
