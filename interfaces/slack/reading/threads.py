@@ -17,7 +17,7 @@ from interfaces.slack.workspaces import Workspaces
 from toolkits import Message, QuotedKind, QuotedMessage
 
 CALL_TIMEOUT = 5.0  # seconds for one call
-PAGE = 200  # messages; Slack advises no more, and gives some apps no more than 15
+PAGE = 999  # messages: the latest are on the last page. Slack takes no more, and gives some apps 15.
 MOST_PAGES = 3
 MOST_QUOTED = 20  # messages of a thread: the one that began it, and the last ones
 MOST_NAMES = 40  # of people who wrote them or are mentioned in them

@@ -18,6 +18,8 @@ from interfaces.slack.reading import people
 from interfaces.slack.workspaces import OneWorkspace
 from toolkits import Toolkit, tool
 
+pytestmark = pytest.mark.long
+
 USERS_INFO = "/api/users.info"
 TEAM = seed.SLACK_TEAM_ID
 ALICE, BOB = seed.ALICE.slack_id, seed.BOB.slack_id

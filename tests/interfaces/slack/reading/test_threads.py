@@ -14,6 +14,8 @@ from support.channels.slack import BOT, post, said
 
 from interfaces.slack import Slack
 
+pytestmark = pytest.mark.long
+
 CHANNEL = seed.SLACK_CHANNEL_ID
 REPLIES = "/api/conversations.replies"
 LIMITED = {"ok": False, "error": "ratelimited"}
