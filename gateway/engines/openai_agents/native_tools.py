@@ -1,5 +1,6 @@
 """The reporting of the tools that a native SDK agent has of its own."""
 
+from contextlib import ExitStack
 from typing import Any
 
 from agents import RunContextWrapper, RunHooks
@@ -19,7 +20,7 @@ class NativeToolWatch(RunHooks[Any]):
     def __init__(self, run: SDKRun) -> None:
         self._run = run
         self._failed: dict[str, ToolOutcome] = {}
-        self._reported: set[str] = set()
+        self._reported: dict[str, ExitStack] = {}  # what is left when the call has ended
 
     def note_error(self, failure: ToolErrorFormatterArgs[Any]) -> None:
         """Note that a tool raised. The SDK then words an error for the model, and reports a normal end."""
@@ -31,7 +32,9 @@ class NativeToolWatch(RunHooks[Any]):
             return  # tools of ours report their calls themselves
         key = self._run.replay.key(context)
         if not self._run.journal.was_called(key):
-            self._reported.add(key)
+            # It counts as running from here on: the SDK cancels it if a call beside it raises before it is made.
+            self._reported[key] = running = ExitStack()
+            running.enter_context(self._run.journal.running(key))
             call = ToolStarted(key, tool.name, {"arguments": context.tool_arguments})
             await report_start(self._run.handler, call)
 
@@ -39,4 +42,5 @@ class NativeToolWatch(RunHooks[Any]):
         if isinstance(context, ToolContext) and (key := self._run.replay.key(context)) in self._reported:
             outcome = self._failed.get(context.tool_call_id, ToolOutcome.OK)
             error = str(result) if outcome is ToolOutcome.ERROR else None
-            await self._run.handler(ToolEnded(key, tool.name, outcome, result, error))
+            with self._reported.pop(key):
+                await self._run.handler(ToolEnded(key, tool.name, outcome, result, error))
