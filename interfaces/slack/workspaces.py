@@ -30,6 +30,8 @@ SCOPES = (
     "channels:history",
     "chat:write",
     "commands",
+    "files:read",  # what people send
+    "files:write",  # what the agent sends
     "groups:history",  # private channels
     "im:history",
     "im:write",
