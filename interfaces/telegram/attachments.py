@@ -1,6 +1,6 @@
 """Read what comes with Telegram's messages: https://core.telegram.org/bots/api#message"""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
@@ -16,6 +16,7 @@ from toolkits import Attachment, AttachmentError, AttachmentKind
 PLATFORM = "Telegram"
 HOST = "api.telegram.org"
 OTHER_KINDS = ("checklist", "dice", "game", "invoice", "poll", "rich_message", "story")
+DEEPEST_BLOCK = 20  # levels of blocks in the blocks of a rich message
 
 # Fields with a file, and what it is if the field names no type. An animation comes as a document, too.
 FILES = {
@@ -74,7 +75,9 @@ class TelegramFiles:
             choices = ", ".join(str(option.text) for option in message.poll.options)
             return (Attachment(AttachmentKind.OTHER, name="poll", text=f"{message.poll.question} ({choices})"),)
         return tuple(
-            Attachment(AttachmentKind.OTHER, name=name.replace("_", " ")) for name in OTHER_KINDS if has(message, name)
+            Attachment(AttachmentKind.OTHER, name=name.replace("_", " "), text=_text_of(message, name))
+            for name in OTHER_KINDS
+            if has(message, name)
         )[:1]
 
     def _file(self, kind: AttachmentKind, file: TelegramFile, media_type: str) -> Attachment:
@@ -124,6 +127,36 @@ class TelegramFiles:
 def has(message: telegram.Message | telegram.ExternalReplyInfo, name: str) -> bool:
     """Return whether a message has a field, also one that the library does not know yet."""
     return bool(getattr(message, name, None) or message.api_kwargs.get(name))
+
+
+def _text_of(message: telegram.Message | telegram.ExternalReplyInfo, name: str) -> str:
+    """Return what something says that is no file; an empty text if it says nothing.
+
+    https://core.telegram.org/bots/api#checklist, https://core.telegram.org/bots/api#richmessage
+    """
+    match name:
+        case "checklist" if message.checklist is not None:
+            return "\n".join((message.checklist.title, *(f"- {task.text}" for task in message.checklist.tasks)))
+        case "dice" if message.dice is not None:
+            return f"{message.dice.emoji} {message.dice.value}"
+        case "rich_message":
+            return "\n".join(_texts_in(message.api_kwargs[name]))
+    return ""
+
+
+def _texts_in(block: object, depth: int = 0) -> Iterator[str]:
+    """Yield the texts of a block of a rich message, which may be blocks themselves, in their order."""
+    if depth > DEEPEST_BLOCK:
+        return
+    if isinstance(block, str):
+        yield block
+    elif isinstance(block, list):
+        for each in block:
+            yield from _texts_in(each, depth + 1)
+    elif isinstance(block, dict):
+        for name, value in block.items():
+            if isinstance(value, (list, dict)) or name == "text":
+                yield from _texts_in(value, depth + 1)
 
 
 def _coordinates(location: telegram.Location) -> str:

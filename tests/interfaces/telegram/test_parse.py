@@ -274,16 +274,27 @@ async def test_an_album_in_a_group_is_for_the_bot_if_one_of_its_captions_is(
 
 
 @pytest.mark.parametrize(
-    ("update", "name"),
-    [(updates.checklist(), "checklist"), (updates.rich_message(), "rich message")],
-    ids=["checklist", "rich message"],
+    ("update", "prompt"),
+    [
+        (updates.checklist(), "[checklist]\nShopping\n- milk\n- bread\n[end of checklist]"),
+        (updates.rich_message(), "[rich message]\nhello\n[end of rich message]"),
+        (updates.attached(dice={"emoji": "🎲", "value": 3}), "[dice]\n🎲 3\n[end of dice]"),
+    ],
+    ids=["checklist", "rich message", "dice"],
 )
-async def test_an_attachment_that_the_library_does_not_know_is_named_as_unread(
-    run: Run, bot: Telegram, telegram: TelegramServer, update: dict[str, Any], name: str
+async def test_what_is_no_file_reaches_the_model_as_text(
+    run: Run, bot: Telegram, telegram: TelegramServer, update: dict[str, Any], prompt: str
 ) -> None:
     async with run(bot) as running:
         assert await post(running, telegram, update) == 200
-        unread = f"I could not read the {name}: I cannot read that kind of message."
+        assert await said(telegram, ALICE) == ["heard"]
+        assert running.prompts == [prompt]
+
+
+async def test_a_story_is_named_as_unread(run: Run, bot: Telegram, telegram: TelegramServer) -> None:
+    async with run(bot) as running:
+        assert await post(running, telegram, updates.attached(story={"chat": updates.GROUP, "id": 1})) == 200
+        unread = "I could not read the story: I cannot read that kind of message."
         assert await said(telegram, ALICE) == [f"heard\n\n{unread}"]
 
 
