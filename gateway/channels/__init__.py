@@ -18,7 +18,7 @@ from gateway.channels.event import Change, Event, MalformedEventError, Piece, ch
 from gateway.channels.host import Host
 from gateway.channels.interface import Interface
 from gateway.channels.live import LiveView, MessageView, Step, Steps
-from gateway.channels.presenter import Delivery, Presenter, SignIn
+from gateway.channels.presenter import Delivery, Presenter, SignIn, TranscriptPresenter
 from gateway.history.threads import Thread, ThreadStore
 from gateway.history.transcript import TranscriptEntry
 from gateway.storage.files import FileStore, FileTooLargeError, StoredFile
@@ -49,6 +49,7 @@ __all__ = [
     "Thread",
     "ThreadStore",
     "TranscriptEntry",
+    "TranscriptPresenter",
     "check_id",
     "digest",
 ]

@@ -1,5 +1,6 @@
 """How a channel shows turns and delivers answers: what it implements, and what the outbox does with its errors."""
 
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -257,3 +258,19 @@ class Presenter(ABC):
         Raises:
             DeliveryError: see the class.
         """
+
+
+class TranscriptPresenter(Presenter):
+    """Shows turns in a channel without a platform, whose pages read answers and files in the transcript."""
+
+    def check_file(self, file: StoredFile) -> None:
+        """Accept every file: a page has its address."""
+
+    def grouped(self, files: Sequence[StoredFile]) -> list[Sequence[StoredFile]]:
+        return [files]
+
+    def longest_caption(self, files: Sequence[StoredFile]) -> int:
+        return sys.maxsize  # text and files are one entry of the transcript
+
+    async def was_sent(self, delivery: Delivery) -> bool | None:
+        return True  # it is in the transcript, whether a page was told or not

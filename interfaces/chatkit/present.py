@@ -1,10 +1,9 @@
 """Publish what happens in a turn to the processes that have a stream open."""
 
 import json
-import sys
 from collections.abc import Iterator, Sequence
 
-from gateway.channels import Delivery, Host, Presenter, SignIn, StoredFile
+from gateway.channels import Host, SignIn, StoredFile, TranscriptPresenter
 from gateway.runs.events import PhaseEnded, PhaseStarted, TextDelta, ToolEnded, ToolStarted, TurnEvent
 from interfaces.chatkit.format import to_markdown
 from toolkits import Conversation, Message
@@ -25,7 +24,7 @@ _SHOWN: dict[type[TurnEvent], tuple[str, ...]] = {
 _BY_NAME = {kind.__name__: kind for kind in _SHOWN}
 
 
-class ChatKitPresenter(Presenter):
+class ChatKitPresenter(TranscriptPresenter):
     """Publishes what happens to the open streams of a thread, which read answers in the transcript.
 
     Attributes:
@@ -47,22 +46,10 @@ class ChatKitPresenter(Presenter):
     async def send_text(self, conversation: Conversation, text: str, reply_to: str, *, key: str) -> None:
         await self._publish(conversation, TRANSCRIPT_CHANGED)
 
-    def check_file(self, file: StoredFile) -> None:
-        """Accept every file: the thread has a link to it."""
-
-    def grouped(self, files: Sequence[StoredFile]) -> list[Sequence[StoredFile]]:
-        return [files]
-
-    def longest_caption(self, files: Sequence[StoredFile]) -> int:
-        return sys.maxsize  # text and links are one item of the thread
-
     async def send_files(
         self, conversation: Conversation, files: Sequence[StoredFile], caption: str, reply_to: str, *, key: str
     ) -> None:
         await self._publish(conversation, TRANSCRIPT_CHANGED)
-
-    async def was_sent(self, delivery: Delivery) -> bool | None:
-        return True  # it is in the transcript, whether a stream was open or not
 
     async def send_sign_in(self, sign_in: SignIn) -> None:
         await self._publish(

@@ -1,9 +1,8 @@
 """Tell the windows of the web chat what happens."""
 
-import sys
 from collections.abc import AsyncIterator, Sequence
 
-from gateway.channels import Delivery, Presenter, SignIn, StoredFile
+from gateway.channels import SignIn, StoredFile, TranscriptPresenter
 from gateway.pubsub.pubsub import Listeners
 from gateway.runs.events import TurnEvent
 from interfaces.web.format import to_html
@@ -11,7 +10,7 @@ from interfaces.web.live import Update, to_update
 from toolkits import Conversation, Message
 
 
-class WebPresenter(Presenter):
+class WebPresenter(TranscriptPresenter):
     """Tells the open windows of a person what happens. They read answers in the transcript when it has changed."""
 
     streams = True
@@ -29,22 +28,10 @@ class WebPresenter(Presenter):
     async def send_text(self, conversation: Conversation, text: str, reply_to: str, *, key: str) -> None:
         self._windows.tell(conversation.id, {"type": "changed"})
 
-    def check_file(self, file: StoredFile) -> None:
-        """Accept every file: a window offers it for download."""
-
-    def grouped(self, files: Sequence[StoredFile]) -> list[Sequence[StoredFile]]:
-        return [files]
-
-    def longest_caption(self, files: Sequence[StoredFile]) -> int:
-        return sys.maxsize  # text and files are one entry of the transcript
-
     async def send_files(
         self, conversation: Conversation, files: Sequence[StoredFile], caption: str, reply_to: str, *, key: str
     ) -> None:
         self._windows.tell(conversation.id, {"type": "changed"})
-
-    async def was_sent(self, delivery: Delivery) -> bool | None:
-        return True  # it is in the transcript, whether a window was told or not
 
     async def send_sign_in(self, sign_in: SignIn) -> None:
         # The window shows a button that asks for the link: see `Web._sign_in`.

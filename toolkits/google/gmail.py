@@ -94,13 +94,7 @@ class Gmail(GoogleToolkit):
         Args:
             message_id: the mail's id, from search_messages.
         """
-        message = await self.execute(
-            context,
-            lambda gmail: gmail.users().messages().get(userId="me", id=message_id, format="full"),
-            scope=READ,
-            missing=NO_MESSAGE,
-        )
-        return read(message, MOST_BODY_CHARACTERS)
+        return read(await self._message(context, message_id), MOST_BODY_CHARACTERS)
 
     @tool(read_only=True)
     async def read_thread(self, context: TurnContext, thread_id: str) -> list[MailMessage]:
@@ -382,14 +376,19 @@ class Gmail(GoogleToolkit):
         messages = await asyncio.gather(*(self._summary(context, identifier) for identifier in _checked(message_ids)))
         return "\n".join(f"- {preview.line(_described(message))}" for message in messages)
 
-    async def _part(self, context: TurnContext, message_id: str, attachment_id: str) -> dict[str, Any]:
-        """Return the part of a mail that is an attachment."""
-        message = await self.execute(
+    async def _message(self, context: TurnContext, message_id: str) -> dict[str, Any]:
+        """Return a mail in full."""
+        message: dict[str, Any] = await self.execute(
             context,
             lambda gmail: gmail.users().messages().get(userId="me", id=message_id, format="full"),
             scope=READ,
             missing=NO_MESSAGE,
         )
+        return message
+
+    async def _part(self, context: TurnContext, message_id: str, attachment_id: str) -> dict[str, Any]:
+        """Return the part of a mail that is an attachment."""
+        message = await self._message(context, message_id)
         part = next((part for part in files(message["payload"]) if part["partId"] == attachment_id), None)
         if part is None:
             raise ToolError(NO_ATTACHMENT)
