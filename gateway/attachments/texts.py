@@ -1,6 +1,7 @@
 """Read files as text."""
 
 import asyncio
+import codecs
 import logging
 import sys
 from importlib.util import find_spec
@@ -13,6 +14,7 @@ from toolkits import Attachment, AttachmentError
 from toolkits.text import storable
 
 MOST_CHARACTERS = 60_000  # of one attachment that a model is given
+CHUNK = 2**16  # bytes that are decoded at once
 EXTRACT_TIMEOUT = 30.0  # seconds
 EXTRACT = Path(extract.__file__)
 OFFICE_LIBRARIES = ("docx", "openpyxl", "pptx")
@@ -43,7 +45,7 @@ async def text_of(data: bytes, attachment: Attachment, media_type: str | None) -
         if not text:
             raise AttachmentError("It has no text.")
     elif media_type is None:
-        text = _decoded(data)
+        return _decoded(data)
     else:
         raise NotTextError
     return shortened(text)
@@ -51,26 +53,40 @@ async def text_of(data: bytes, attachment: Attachment, media_type: str | None) -
 
 def shortened(text: str) -> str:
     """Return a text as it can be stored, up to what a model is given."""
-    text = storable(text)
-    if len(text) > MOST_CHARACTERS:
-        return f"{text[:MOST_CHARACTERS]}\n[{len(text) - MOST_CHARACTERS} more characters are left out]"
-    return text
+    return _with_note(text[:MOST_CHARACTERS], len(text))
+
+
+def _with_note(beginning: str, length: int) -> str:
+    """Return the beginning of a text as it can be stored, with a note of what is left out of it.
+
+    Args:
+        length: of the whole text, in characters.
+    """
+    beginning, left_out = storable(beginning), length - len(beginning)
+    return f"{beginning}\n[{left_out} more characters are left out]" if left_out else beginning
 
 
 def _decoded(data: bytes) -> str:
-    """Return a text in UTF-8, or in UTF-16 with a byte order mark.
+    """Return a text in UTF-8, or in UTF-16 with a byte order mark, up to what a model is given.
+
+    It is decoded piece by piece: the whole of it may take four times as much memory as its bytes.
 
     Raises:
         NotTextError: if it is neither.
     """
     encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
-    try:
-        text = data.decode(encoding)
-    except UnicodeDecodeError:
-        raise NotTextError from None
-    if "\0" in text:
-        raise NotTextError
-    return text
+    decoder = codecs.getincrementaldecoder(encoding)()
+    beginning, length = "", 0
+    for start in range(0, len(data), CHUNK):
+        try:
+            piece = decoder.decode(data[start : start + CHUNK], final=start + CHUNK >= len(data))
+        except UnicodeDecodeError:
+            raise NotTextError from None
+        if "\0" in piece:
+            raise NotTextError
+        length += len(piece)
+        beginning += piece[: MOST_CHARACTERS - len(beginning)]
+    return _with_note(beginning, length)
 
 
 async def _extracted(data: bytes, kind: str) -> str:
