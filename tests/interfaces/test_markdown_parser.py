@@ -95,7 +95,7 @@ def test_the_work_grows_with_the_text_and_not_with_its_square(name: str, kind: s
             sys.settrace(before)
         return executed
 
-    assert lines(800) < 8 * lines(200) + 40_000  # more than a part takes another way
+    assert lines(400) < 8 * lines(100) + 20_000  # more than a part takes another way
 
 
 @pytest.mark.parametrize("name", PLAIN)
