@@ -12,7 +12,7 @@ from peers.emulate.server import Emulate
 from peers.postgres import PostgresServer
 from peers.telegram.server import TelegramServer
 
-SECONDS = float(os.environ.get("CHAOS_SECONDS", "8"))
+SECONDS = float(os.environ.get("CHAOS_SECONDS", "6"))
 SEED = int(os.environ.get("CHAOS_SEED", "1"))
 KILL_EVERY = 3.0  # seconds
 TAKEOVER = "2"  # seconds

@@ -74,7 +74,7 @@ def test_whatever_is_written_comes_out_whole_and_within_the_limit(name: str, kin
         assert sum(map(units, parts)) < 8 * len(markdown) + 150_000
 
 
-@pytest.mark.parametrize("name", PLAIN)
+@pytest.mark.parametrize("name", ["slack", "telegram", "web"])  # WhatsApp renders as Slack, and ChatKit only parses
 @pytest.mark.parametrize("kind", HOSTILE)
 def test_the_work_grows_with_the_text_and_not_with_its_square(name: str, kind: str) -> None:
     """Four times the text takes four times the lines of Python, not sixteen."""
