@@ -108,7 +108,7 @@ class Parts:
 
     @property
     def most_attachment_bytes(self) -> int:
-        """How large a file may be that somebody sends."""
+        """The largest size of a file that somebody sends, in bytes."""
         return round(self._settings.max_attachment_mb * MEBIBYTE)
 
     @cached_property

@@ -38,7 +38,7 @@ class Host(Protocol):
 
     @property
     def most_upload_bytes(self) -> int:
-        """How large a file may be that somebody uploads."""
+        """The largest size of a file that somebody uploads, in bytes."""
         ...
 
     @property

@@ -1,5 +1,6 @@
 """Files that people upload to the gateway itself, in channels without a platform that keeps them."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ from oauth import Identity
 from toolkits import Attachment, AttachmentError, kind_of, safe_name
 from toolkits.text import storable
 
+UPLOAD_TIMEOUT = 300.0  # seconds
 LONGEST_TYPE = 127  # characters: https://www.rfc-editor.org/rfc/rfc6838#section-4.2
 GONE = "It is not there any more."
 
@@ -34,10 +36,13 @@ async def receive(request: Request, file: StoredFile, most: int) -> StoredFile:
         most: how many bytes it may have.
 
     Raises:
-        HTTPException: 413 if it is larger, 400 if the upload was broken off or the file has its content already.
+        HTTPException: 413 if it is larger, 408 if it takes too long, 400 if the upload was broken off.
     """
     try:
-        return await file.store.fill(file, request.stream(), most)
+        async with asyncio.timeout(UPLOAD_TIMEOUT):
+            return await file.store.fill(file, request.stream(), most)
+    except TimeoutError:
+        raise HTTPException(408) from None
     except FileTooLargeError as error:
         raise HTTPException(413, str(error)) from None
     except ClientDisconnect:

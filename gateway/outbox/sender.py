@@ -10,7 +10,7 @@ from gateway.inbox.inbox import Inbox
 from gateway.outbox.composing import composed, stored
 from gateway.outbox.outbox import Outbox
 from gateway.storage.database import Database
-from gateway.storage.files import FileStore
+from gateway.storage.files import FileStore, are, remove_files
 from oauth import SettingError
 from toolkits import Conversation, File, Message, ToolError
 from toolkits.text import storable
@@ -92,6 +92,7 @@ class Sender:
             raise ValueError("send(): the text has nothing that can be seen")
         async with self._database.write() as connection:
             if key is not None and not await self._inbox.take_key(connection, conversation, f"send:{key}"):
+                await remove_files(connection, are(kept))
                 return None
             conversation_id = await self._inbox.conversation_id(connection, conversation)
             reference = await self._outbox.add_message(connection, conversation_id, parts, at, alone)

@@ -175,7 +175,7 @@ class FileStore:
     async def remove(self, unsent: Sequence[StoredFile]) -> None:
         """Remove files."""
         async with self._database.write() as connection:
-            await remove_files(connection, files.c.id.in_([file.id for file in unsent]))
+            await remove_files(connection, are(unsent))
 
     async def load_sent(self, connection: AsyncConnection, outbox_ids: Sequence[int]) -> dict[int, list[StoredFile]]:
         """Return the files that rows of the outbox send, in their order."""
@@ -210,6 +210,11 @@ async def _merged(chunks: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
             merged.clear()
     if merged:
         yield bytes(merged)
+
+
+def are(kept: Sequence[StoredFile]) -> ColumnElement[bool]:
+    """Return the condition that a file is one of these."""
+    return files.c.id.in_([file.id for file in kept])
 
 
 def is_owned(owner: Identity) -> ColumnElement[bool]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from itsdangerous import TimestampSigner
 from support.files import PNG
 from support.stage import Stage, Vault, place, stage
 
@@ -13,6 +14,7 @@ from gateway import File, Identity, TurnContext
 from gateway.channels import DeliveryAmbiguousError, RetryLaterError
 from gateway.operations.personal_data import PersonalData
 from gateway.operations.retention import Retention
+from gateway.storage.files import ADDRESS_LIFETIME, SALT
 from gateway.testing.channel import REFUSED_TYPE, TENANT
 from toolkits import Toolkit, tool
 
@@ -111,6 +113,7 @@ async def test_a_key_sends_a_file_once(tmp_path: Path) -> None:
         sent = [await send(place("dm-alice"), "", files=[File(b"1", name="1.txt")], key="monday") for _ in range(2)]
         await scene.wait_for(1)
         assert await scene.ask("alice", "hello") == "heard: hello"
+        assert scene.rows("SELECT count(*) FROM files") == [(1,)]
     assert (sent[0] is None, sent[1]) == (False, None)
     assert [list(each.files) for each in scene.sent] == [["1.txt"], []]
 
@@ -199,6 +202,19 @@ async def test_an_address_of_a_file_works_for_a_while_and_for_that_file_alone(tm
     assert (head.content, head.headers["content-length"]) == (b"", str(len(LARGE)))
     assert (forged.status_code, changed.status_code) == (404, 404)
     assert not file.signed(other.token)
+
+
+async def test_an_address_of_a_file_expires(tmp_path: Path) -> None:
+    scene = stage(tmp_path)
+    async with scene.open():
+        file = await scene.gateway.parts.stored_files.add(File(b"x", name="a").chunks(), "a.txt", "text/plain")
+
+    class AnHourAgo(TimestampSigner):
+        def get_timestamp(self) -> int:
+            return super().get_timestamp() - ADDRESS_LIFETIME - 1
+
+    assert file.signed(file.token)
+    assert not file.signed(AnHourAgo(file.secret, SALT).sign(file.id).decode())
 
 
 async def test_a_concurrent_reader_waits_for_no_file(tmp_path: Path) -> None:
