@@ -1,4 +1,4 @@
-"""A filter that keeps the secrets of OAuth callbacks out of the access log of any server."""
+"""A filter that keeps the secrets in addresses out of the access log of any server."""
 
 import copy
 import logging
@@ -6,11 +6,11 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-_SECRET = re.compile(r"(?<![\w-])((?:code|state)=)[^&\s\"']+")
+_SECRET = re.compile(r"((?<![\w-])(?:code|state)=)[^&\s\"']+|(/(?:files|uploads)/)[^/?\s\"']+")
 
 
 class CallbackFilter(logging.Filter):
-    """A filter that masks the code and the state of OAuth callbacks in a server's access log.
+    """A filter that masks the code and the state of OAuth callbacks, and the signatures of files, in an access log.
 
     Add it to the logger of the server that an application runs itself, like `uvicorn.access`, `gunicorn.access` or
     `hypercorn.access`.
@@ -28,4 +28,4 @@ class CallbackFilter(logging.Filter):
 
 
 def _without_secrets(value: Any) -> Any:
-    return _SECRET.sub(r"\1***", value) if isinstance(value, str) else value
+    return _SECRET.sub(r"\1\2***", value) if isinstance(value, str) else value

@@ -25,6 +25,15 @@ def test_an_access_log_with_the_filter_has_no_code_and_no_state(message: str, ar
     assert isinstance(record.args, type(args))
 
 
+@pytest.mark.parametrize("path", ["/files/{}/cat.png", "/chatkit/uploads/{}"])
+def test_an_access_log_with_the_filter_has_no_signature_of_a_file(path: str) -> None:
+    args = ("127.0.0.1:5", "GET", path.format("SECRET.aSdF-_.x1"), "1.1", 200)
+    record = logging.LogRecord("uvicorn.access", logging.INFO, "x", 1, '%s - "%s %s HTTP/%s" %d', args, None)
+    CallbackFilter().filter(record)
+    assert path.format("***") in record.getMessage()
+    assert "SECRET" not in record.getMessage()
+
+
 def test_other_lines_stay_as_they_are() -> None:
     args = ("127.0.0.1:5", "GET", "/orders?postcode=1&estate=2&barcode=3", "1.1", 200)
     record = logging.LogRecord("uvicorn.access", logging.INFO, "x", 1, '%s - "%s %s HTTP/%s" %d', args, None)
