@@ -71,7 +71,7 @@ class RemoteFile:
 
     @property
     def title(self) -> str:
-        """What errors call the file, like "image 'receipt.png'"."""
+        """The name of the file in errors, like "image 'receipt.png'"."""
         return self.attachment.title
 
 

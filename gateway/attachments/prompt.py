@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """What a model is asked.
+    """A question to a model.
 
     Args:
         text: `quotation`, the message, and below it a section for each attachment: its text, or that the model has it
@@ -43,12 +43,12 @@ class Prompt:
 
     @property
     def is_text(self) -> bool:
-        """Whether there is nothing but the text."""
+        """True if the prompt has a text and no files."""
         return not self.files and not self.earlier.text
 
     @property
     def room(self) -> int:
-        """How many bytes the model may still be given as files."""
+        """The bytes of files that the model may still be given."""
         return MOST_BYTES - sum(len(file.data) for file in self.files)
 
     def content(self, text: Callable[[str], T], file: Callable[[ModelFile], T]) -> list[T]:

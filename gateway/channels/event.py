@@ -49,7 +49,7 @@ def digest(*content: object) -> str:
 
 
 class Change(StrEnum):
-    """What became of a message that was written before."""
+    """A change of a message that was sent before."""
 
     #: The event has the message as it reads now.
     EDITED = "edited"
@@ -59,7 +59,7 @@ class Change(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """What an event is a piece of, if the platform delivers one message as several events, like the photos of an album.
+    """The place of an event in a message that the platform delivers as several events, like the photos of an album.
 
     The message is complete once no piece has come for `Timings.piece_silence`.
 
