@@ -198,6 +198,16 @@ class Agent:
         has_account = self.auth is not None or any(toolkit.auth is not None for toolkit in self.toolkits)
         return asks or has_account or bool(self.mcp_servers)
 
+    @property
+    def may_be_private(self) -> bool:
+        """Whether an answer may be for its person alone: an agent of the team has a private tool or uses accounts."""
+        return any(
+            agent.auth is not None
+            or any(toolkit.private or toolkit.auth is not None for toolkit in agent.toolkits)
+            or any(server.private for server in agent.mcp_servers)
+            for agent in self.team()
+        )
+
     def check(self) -> None:
         """Check at start-up that copies of the team share nothing that could hold a person's data.
 

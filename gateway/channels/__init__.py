@@ -11,13 +11,14 @@ from gateway.channels.errors import (
     DeliveryError,
     DeliveryRefusedError,
     EventNotAcceptedError,
+    PreviewGoneError,
     RecipientUnreachableError,
     RetryLaterError,
 )
 from gateway.channels.event import Change, Event, MalformedEventError, Piece, check_id, digest
 from gateway.channels.host import Host
 from gateway.channels.interface import Interface
-from gateway.channels.live import LiveView, MessageView, Step, Steps
+from gateway.channels.live import LiveView, MessageView, Progress, Step, Steps
 from gateway.channels.presenter import Delivery, Presenter, SignIn, TranscriptPresenter
 from gateway.history.threads import Thread, ThreadStore
 from gateway.history.transcript import TranscriptEntry
@@ -40,6 +41,8 @@ __all__ = [
     "MessageView",
     "Piece",
     "Presenter",
+    "PreviewGoneError",
+    "Progress",
     "RecipientUnreachableError",
     "RetryLaterError",
     "SignIn",

@@ -7,7 +7,7 @@ RETRY_AFTER = 5  # seconds, where the database cannot be used
 
 
 class DeliveryError(UnderstudyError):
-    """The platform did not confirm a message. A channel raises one of the four errors below."""
+    """The platform did not confirm a message. A channel raises one of the errors below."""
 
 
 class DeliveryRefusedError(DeliveryError):
@@ -37,15 +37,24 @@ class DeliveryAmbiguousError(DeliveryError):
 class RetryLaterError(DeliveryError):
     """The platform did not take the message, and asks to be sent nothing for a while: a rate limit.
 
-    The outbox sends nothing to the whole tenant until then. The attempt does not count.
+    The outbox sends nothing to the conversation until then. The attempt does not count.
 
     Args:
         seconds: to wait. Less than a second is taken for a second, and more than an hour for an hour.
+        is_for_tenant: whether the limit is one of the whole tenant: then nothing is sent to any of its conversations.
     """
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, *, is_for_tenant: bool = False) -> None:
         self.seconds = bounded_wait(seconds)
+        self.is_for_tenant = is_for_tenant
         super().__init__(f"in {self.seconds} seconds")
+
+
+class PreviewGoneError(DeliveryError):
+    """The message that showed a running turn cannot be replaced by the answer: it was deleted, or is too old.
+
+    The outbox sends the answer as a new message.
+    """
 
 
 class EventNotAcceptedError(UnderstudyError):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import ClassVar
 
-from gateway.channels.errors import DeliveryRefusedError
+from gateway.channels.errors import DeliveryRefusedError, PreviewGoneError
 from gateway.channels.live import LiveView
 from gateway.channels.sentences import SENT_AGAIN
 from gateway.runs.events import TurnEvent
@@ -72,8 +72,8 @@ class Presenter(ABC):
       in the conversation says that something could not be delivered. What `send_private_text` sends is held instead,
       until the person writes directly.
     - `RecipientUnreachableError`: nothing can be delivered there any more. As above, without the sentence.
-    - `RetryLaterError`: the platform took nothing and asks for a pause. Nothing is sent to the tenant until then, and
-      the attempt does not count.
+    - `RetryLaterError`: the platform took nothing and asks for a pause. Nothing is sent to the conversation until then,
+      or to the whole tenant if the error says so, and the attempt does not count.
     - `DeliveryAmbiguousError`: the platform may have taken the message. The outbox waits, asks `was_sent` and goes by
       what it says. `TimeoutError` is treated in the same way.
 
@@ -135,6 +135,38 @@ class Presenter(ABC):
         Raises:
             DeliveryError: see the class.
         """
+
+    async def complete_preview(self, conversation: Conversation, platform_id: str, text: str, *, key: str) -> str:
+        """Replace a message that showed the running turn by one part of its answer: see `MessageView`.
+
+        It may be called again with the same text, as the outbox does when the platform's answer was lost.
+
+        Args:
+            platform_id: as `MessageView.post` returned it.
+            text: as `parts` returned it.
+            key: as for `send_text`.
+
+        Returns:
+            The platform's id of the message, as `send_text` returns it.
+
+        Raises:
+            PreviewGoneError: if that message cannot be replaced. The text is sent as a new one.
+            DeliveryError: see the class.
+        """
+        raise PreviewGoneError
+
+    async def remove_preview(self, conversation: Conversation, platform_id: str | None, since: datetime) -> None:
+        """Remove a message that showed the running turn, and is no part of its answer. One that is gone is removed.
+
+        Args:
+            platform_id: as for `complete_preview`; `None` if the process died before it was known. Then the message is
+                looked for where the platform allows that.
+            since: when it was about to be posted; aware, in UTC.
+
+        Raises:
+            DeliveryError: see the class.
+        """
+        return
 
     async def was_sent(self, delivery: Delivery) -> bool | None:
         """Return whether the platform has a text of which that is not known; `None` if it cannot be looked up.

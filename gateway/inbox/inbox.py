@@ -241,7 +241,9 @@ class Inbox:
             connection, row, status=InboxStatus.ASKED, sender_tenant=sender.tenant, sender_user_id=sender.user_id
         )
 
-    async def retry(self, row: ClaimedMessage, sender: Identity | None, error: str, due_at: datetime) -> None:
+    async def retry(
+        self, connection: AsyncConnection, row: ClaimedMessage, sender: Identity | None, error: str, due_at: datetime
+    ) -> None:
         """Have a message whose turn failed tried again later, while its conversation goes on.
 
         Args:
@@ -253,8 +255,7 @@ class Inbox:
         values: dict[str, Any] = {"status": InboxStatus.RETRYING, "error": error, "due_at": due_at}
         if sender is not None:
             values |= {"sender_tenant": sender.tenant, "sender_user_id": sender.user_id}
-        async with self._database.write() as connection:
-            await update_claimed(connection, row, **values)
+        await update_claimed(connection, row, **values)
 
     async def waiting_next(self, row: ClaimedMessage) -> list[WaitingMessage]:
         """Return the messages that wait in the conversation of a turn, in order, up to one that is not complete."""

@@ -16,6 +16,7 @@ from gateway.cancellation import StrayExitError, exits_contained
 from gateway.channels.errors import (
     DeliveryAmbiguousError,
     DeliveryRefusedError,
+    PreviewGoneError,
     RecipientUnreachableError,
     RetryLaterError,
 )
@@ -187,8 +188,8 @@ class Deliverer:
 
     async def _was_sent(self, row: Row[Any], destination: Destination) -> bool | None:
         """Return whether a row arrived at the platform; `None` if that cannot be told and it matters."""
-        if row.kind not in _SEEN_TWICE:
-            return False  # a link or a note that comes twice does no harm
+        if row.kind not in _SEEN_TWICE or "completes" in json.loads(row.body):
+            return False  # a link or a note that comes twice does no harm, nor a message that is completed twice
         conversation = destination.conversation
         identity = _recipient(row, conversation) if row.kind in _PRIVATE else None
         text, since = json.loads(row.body)["text"], row.renewed_at or row.created_at
@@ -205,6 +206,10 @@ class Deliverer:
         """Decide what becomes of a row that could not be sent. Return whether the next may follow."""
         channel = destination.conversation.channel
         if isinstance(error, DeliveryRefusedError):
+            if row.kind == OutboxKind.REMOVAL:
+                log.info("%s does not remove a preview (outbox row %s): %s", channel, row.id, error)
+                await self._outbox.mark(row, OutboxStatus.SENT, sent_at=datetime.now(UTC))
+                return True
             if row.kind in _PRIVATE:
                 log.info("outbox row %s is held until its person writes directly: %s", row.id, error)
                 await self._outbox.mark(row, OutboxStatus.HELD)
@@ -214,9 +219,9 @@ class Deliverer:
             return await self._give_up(row, destination, f"{channel} refused it: {error}", notice=notice)
         if isinstance(error, RetryLaterError):
             until = datetime.now(UTC) + timedelta(seconds=error.seconds)
-            tenant = destination.conversation.tenant
-            log.info("%s asks to send nothing for tenant %s for %s s", channel, tenant, error.seconds)
-            await self._outbox.pause(destination.conversation, until)
+            place = destination.conversation if not error.is_for_tenant else destination.conversation.tenant
+            log.info("%s asks to send nothing to %s for %s s", channel, place, error.seconds)
+            await self._outbox.pause(destination.conversation, until, is_for_tenant=error.is_for_tenant)
             return await self._retry(row, until, describe(error), row.attempts - 1)  # it does not count as a try
         ambiguous = row.ambiguous or isinstance(error, (DeliveryAmbiguousError, TimeoutError, StrayExitError))
         if isinstance(error, AssertionError) or row.attempts >= self._policy.tries:
@@ -251,7 +256,7 @@ class Deliverer:
             notice: whether people are told in the conversation that something could not be delivered.
         """
         parts: Sequence[str] = ()
-        if notice and row.kind != OutboxKind.NOTICE:
+        if notice and row.kind not in (OutboxKind.NOTICE, OutboxKind.REMOVAL):
             text = UNDELIVERED.format(reference=row.reference)
             parts = self._presenters[destination.conversation.channel].parts(text)
         await self._outbox.give_up(row, reason, parts, **values)
@@ -271,11 +276,20 @@ class Deliverer:
                 return await presenter.send_files(conversation, files, text, body["reply_to"], key=key)
             to = (_recipient(row, conversation), conversation)
             return await presenter.send_private_files(*to, files, text, first=body["first"], key=key)
+        if (completes := body.get("completes")) is not None:
+            try:
+                return await presenter.complete_preview(conversation, completes, text, key=key)
+            except PreviewGoneError:
+                del body["completes"]  # before it is sent as a new message, which is not to be sent twice
+                await self._outbox.mark(row, OutboxStatus.SENDING, body=json.dumps(body, ensure_ascii=False))
         if row.kind in (OutboxKind.TEXT, OutboxKind.NOTICE):
             return await presenter.send_text(conversation, text, body["reply_to"], key=key)
         if row.kind == OutboxKind.PRIVATE_TEXT:
             identity = _recipient(row, conversation)
             return await presenter.send_private_text(identity, conversation, text, first=body["first"], key=key)
+        if row.kind == OutboxKind.REMOVAL:
+            await presenter.remove_preview(conversation, body["removes"], datetime.fromisoformat(body["since"]))
+            return None
         if row.kind == OutboxKind.PRIVATE_NOTE:
             identity, reached = _recipient(row, conversation), not await self._outbox.is_held(row)
             await presenter.send_private_note(identity, conversation, body["reply_to"], reached=reached)

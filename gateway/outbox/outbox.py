@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from sqlalchemy import Row, bindparam, case, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from gateway.channels.live import Preview, PreviewKind
 from gateway.inbox.accepting import new_reference
 from gateway.inbox.claims import LeaseLostError
 from gateway.inbox.inbox import MAX_DUE, Inbox
@@ -26,6 +27,15 @@ _is_due = is_any(outbox.c.status, OutboxStatus.RETRYING, OutboxStatus.SCHEDULED)
 _due = select(outbox.c.id).where(_is_due).order_by(outbox.c.due_at).limit(MAX_DUE).with_for_update(skip_locked=True)
 
 _ADD = insert(outbox)
+_paused_until = (
+    select(func.max(pauses.c.until))
+    .where(
+        pauses.c.channel == conversations.c.channel,
+        pauses.c.tenant == conversations.c.tenant,
+        pauses.c.key.in_(("", conversations.c.key)),
+    )
+    .scalar_subquery()
+)
 _UNSENT = (
     select(
         outbox,
@@ -34,10 +44,9 @@ _UNSENT = (
         conversations.c.key,
         conversations.c.shared,
         conversations.c.last_accepted_at,
-        pauses.c.until,
+        _paused_until.label("paused_until"),
     )
     .join(conversations, conversations.c.id == outbox.c.conversation_id)
-    .outerjoin(pauses, (pauses.c.channel == conversations.c.channel) & (pauses.c.tenant == conversations.c.tenant))
     .where(outbox.c.conversation_id == bindparam("conversation_id"), is_unsent)
     .order_by(outbox.c.id)
 )
@@ -124,7 +133,7 @@ class Destination:
 
     Args:
         last_accepted_at: when somebody last wrote there, if anybody did.
-        paused_until: until when the platform asked to send nothing for the tenant, if it did.
+        paused_until: until when the platform asked to send nothing there, if it did.
     """
 
     conversation: Conversation
@@ -157,8 +166,10 @@ class Outbox:
     A row's body is JSON. By kind it has:
 
     - text, files and notice: `text` and `reply_to`, the id of the message that it replies to, or an empty string;
+      a text may have the id of the preview that it `completes`;
     - private text and private files: `text`, and whether it is the `first` part;
     - private note: `reply_to`;
+    - removal: the platform's id of the message that it `removes`, or null, and `since` when there may be one;
     - sign-in: the `tenant`, `user_id` and `name` of the person, the `provider`, and `reply_to`.
     """
 
@@ -168,11 +179,34 @@ class Outbox:
         self._files = files
 
     async def add_parts(
-        self, connection: AsyncConnection, answered: InboxRow, parts: Sequence[Part], reply_to: str
+        self,
+        connection: AsyncConnection,
+        answered: InboxRow,
+        parts: Sequence[Part],
+        reply_to: str,
+        previews: Sequence[Preview] = (),
     ) -> None:
-        """Add the parts of an answer in the transaction that ends its turn."""
+        """Add the parts of an answer in the transaction that ends its turn.
+
+        Args:
+            previews: the messages that have shown the turn. The parts take the place of those that showed the answer,
+                and the others are removed.
+        """
+        left = list(previews)
         for part in parts:
-            await self._add_answer(connection, answered, *_public(part, reply_to), part=part)
+            kind, body = _public(part, reply_to)
+            shown = next((each for each in left if each.kind is PreviewKind.ANSWER and each.platform_id), None)
+            if kind is OutboxKind.TEXT and shown is not None:
+                body["completes"] = shown.platform_id
+                left.remove(shown)
+            await self._add_answer(connection, answered, kind, body, part=part)
+        await self.add_removals(connection, answered, left)
+
+    async def add_removals(self, connection: AsyncConnection, answered: InboxRow, previews: Sequence[Preview]) -> None:
+        """Add the removal of messages that have shown a turn."""
+        for each in previews:
+            body = {"removes": each.platform_id, "since": each.began_at.isoformat()}
+            await self._add_answer(connection, answered, OutboxKind.REMOVAL, body)
 
     async def add_private_parts(
         self,
@@ -275,7 +309,7 @@ class Outbox:
             return []
         first = rows[0]
         conversation = Conversation(first.channel, first.tenant, first.key, first.shared)
-        destination = Destination(conversation, first.last_accepted_at, first.until)
+        destination = Destination(conversation, first.last_accepted_at, first.paused_until)
         return [PendingDelivery(row, destination) for row in rows]
 
     async def files(self, row: Row[Any]) -> list[StoredFile]:
@@ -325,14 +359,13 @@ class Outbox:
             committed = await self._inbox.resume(connection, [row.conversation_id] if notice else [])
         committed()
 
-    async def pause(self, conversation: Conversation, until: datetime) -> None:
-        """Have nothing sent for the tenant of a conversation until a time."""
-        tenant = {"channel": conversation.channel, "tenant": conversation.tenant}
-        upsert = self._database.upsert(pauses).values(**tenant, until=until)
+    async def pause(self, conversation: Conversation, until: datetime, *, is_for_tenant: bool) -> None:
+        """Have nothing sent to a conversation, or to its whole tenant, until a time."""
+        place = {"channel": conversation.channel, "tenant": conversation.tenant}
+        place["key"] = "" if is_for_tenant else conversation.id
+        upsert = self._database.upsert(pauses).values(**place, until=until)
         async with self._database.write() as connection:
-            await connection.execute(
-                upsert.on_conflict_do_update(index_elements=["channel", "tenant"], set_={"until": until})
-            )
+            await connection.execute(upsert.on_conflict_do_update(index_elements=[*place], set_={"until": until}))
 
     async def is_held(self, note: Row[Any]) -> bool:
         """Return whether the private text that a note stands for is held until its person writes."""
@@ -381,7 +414,7 @@ class Outbox:
             await attach_files(connection, added.inserted_primary_key[0], part.files)
 
 
-def _public(part: Part, reply_to: str) -> tuple[OutboxKind, object]:
+def _public(part: Part, reply_to: str) -> tuple[OutboxKind, dict[str, Any]]:
     """Return the kind and the body of a row that everybody in the conversation reads."""
     kind, text = (OutboxKind.FILES, part.caption) if isinstance(part, FilePart) else (OutboxKind.TEXT, part)
     return kind, {"text": text, "reply_to": reply_to}

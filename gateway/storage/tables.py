@@ -116,6 +116,8 @@ class OutboxKind(StrEnum):
     NOTICE = "notice"
     #: A sign-in link, which is made when it is sent, so that none is stored.
     SIGN_IN = "sign_in"
+    #: The removal of a message that showed a turn while it ran.
+    REMOVAL = "removal"
 
 
 conversations = Table(
@@ -361,12 +363,27 @@ Index("approvals_asked", approvals.c.channel, approvals.c.tenant, approvals.c.us
       approvals.c.place_key, unique=True,
       **_partial(is_any(approvals.c.status, ApprovalStatus.ASKED)))  # fmt: skip
 
-# Until when nothing is sent to a tenant whose platform asked the gateway to wait.
+# The messages that show turns while they run, until the turn has ended.
+previews = Table(
+    "previews",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("inbox_id", Id, nullable=False),
+    Column("kind", String, nullable=False),
+    # The platform's id of the message. Null until it is known.
+    Column("platform_id", String),
+    Column("began_at", Timestamp, nullable=False),
+)
+Index("previews_inbox", previews.c.inbox_id)
+
+# Until when nothing is sent to a conversation whose platform asked the gateway to wait.
 pauses = Table(
     "pauses",
     metadata,
     Column("channel", String, primary_key=True),
     Column("tenant", String, primary_key=True),
+    # The conversation's id. Empty if nothing is sent to the whole tenant.
+    Column("key", String, primary_key=True, server_default=""),
     Column("until", Timestamp, nullable=False),
 )
 

@@ -7,10 +7,12 @@ from datetime import UTC, datetime
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.channels.interface import Interface
+from gateway.channels.live import Preview
 from gateway.channels.presenter import HELD_ANSWER
 from gateway.inbox.claims import ClaimedMessage
 from gateway.outbox.composing import composed, stored
 from gateway.outbox.outbox import Part, PendingDelivery
+from gateway.outbox.previews import take_previews
 from gateway.retries import next_try
 from gateway.runs.journal import ApprovalRequiredError
 from gateway.settings import PrivateAnswers
@@ -61,7 +63,7 @@ class Ending:
             LeaseLostError: if another worker has taken the turn over. Then nothing is written.
         """
         if outcome.retry:
-            await self._stores.inbox.retry(turn.row, turn.message.sender, outcome.error, self._next_try(turn.row))
+            await self._retry(turn.row, turn.message.sender, outcome.error)
             return None
         is_for_sender = outcome.alone or (outcome.private and self._private_answers is PrivateAnswers.ALONE)
         is_for_sender = is_for_sender and turn.message.conversation.shared
@@ -82,7 +84,8 @@ class Ending:
                 outcome.items,
                 private=outcome.private,
             )
-            await self._add_answer(connection, turn, parts, is_for_sender=is_for_sender)
+            previews = await take_previews(connection, turn.row.id) if turn.previews.may_exist else ()
+            await self._add_answer(connection, turn, parts, previews, is_for_sender=is_for_sender)
             if outcome.answers is not None and self._approvals is not None:
                 resumed += await self._approvals.take(connection, *outcome.answers)
             if outcome.sign_in is not None:
@@ -106,7 +109,7 @@ class Ending:
         """Retry a message later that cannot be read, and make it a dead letter after its last try."""
         if row.attempts < self._tries:
             log.warning("the message is tried again: %s", reason)
-            await self._stores.inbox.retry(row, None, reason, self._next_try(row))
+            await self._retry(row, None, reason)
         else:
             log.error("given up after %s tries: %s", row.attempts, reason, exc_info=error)
             await self._end_unread(row, InboxStatus.DEAD, reason)
@@ -129,7 +132,8 @@ class Ending:
 
         async def work(connection: AsyncConnection) -> list[PendingDelivery]:
             await self._stores.inbox.end(connection, row, None, InboxStatus.DEAD, reason)
-            await self._stores.outbox.add_parts(connection, row, parts, "")
+            previews = await take_previews(connection, row.id)
+            await self._stores.outbox.add_parts(connection, row, parts, "", previews)
             return await self._stores.deliverer.begin(connection, row.conversation_id)
 
         return await self._stores.database.run_write(work)
@@ -162,13 +166,20 @@ class Ending:
         return text, kept
 
     async def _add_answer(
-        self, connection: AsyncConnection, turn: Turn, parts: Sequence[Part], *, is_for_sender: bool
+        self,
+        connection: AsyncConnection,
+        turn: Turn,
+        parts: Sequence[Part],
+        previews: Sequence[Preview],
+        *,
+        is_for_sender: bool,
     ) -> None:
         outbox, message = self._stores.outbox, turn.message
         if is_for_sender and not message.anonymous:
             await outbox.add_private_parts(connection, turn.row, message.sender, parts, message.id)
+            await outbox.add_removals(connection, turn.row, previews)
         else:
-            await outbox.add_parts(connection, turn.row, parts, message.id)
+            await outbox.add_parts(connection, turn.row, parts, message.id, previews)
 
     async def _add_sign_in(self, connection: AsyncConnection, turn: Turn, provider: str) -> None:
         message = turn.message
@@ -190,6 +201,13 @@ class Ending:
     async def _end_unread(self, row: ClaimedMessage, status: InboxStatus, error: str = "") -> None:
         async with self._stores.database.write() as connection:
             await self._stores.inbox.end(connection, row, None, status, error)
+            await self._stores.outbox.add_removals(connection, row, await take_previews(connection, row.id))
+
+    async def _retry(self, row: ClaimedMessage, sender: Identity | None, error: str) -> None:
+        """Have a message tried again later. Meanwhile nothing is shown of its turn."""
+        async with self._stores.database.write() as connection:
+            await self._stores.inbox.retry(connection, row, sender, error, self._next_try(row))
+            await self._stores.outbox.add_removals(connection, row, await take_previews(connection, row.id))
 
     def _next_try(self, row: ClaimedMessage) -> datetime:
         return next_try(row.attempts, self._timings.longest_pause)

@@ -7,6 +7,7 @@ from gateway.inbox.claims import ClaimedMessage, LeaseLostError
 from gateway.inbox.dispatch import TurnSlot
 from gateway.logs import describe
 from gateway.outbox.outbox import PendingDelivery
+from gateway.outbox.previews import TurnPreviews
 from gateway.request_context import update_request_context
 from gateway.storage.database import Database, DatabaseUnavailableError
 from gateway.turns.ending import Ending
@@ -78,7 +79,8 @@ class TurnPlayer:
             return None
         agent, message = read
         update_request_context(**values_of_person(message))
-        turn = Turn(row, message, agent, interface, TurnJournal(self._database, row), slot)
+        journal, previews = TurnJournal(self._database, row), TurnPreviews(self._database, row)
+        turn = Turn(row, message, agent, interface, journal, previews, slot)
         turn, outcome = await self._joiner.answer(turn, self._reply)
         return await self._ending.write(turn, outcome)
 

@@ -59,6 +59,9 @@ class CopyRunner:
     Args:
         oauth: `None` where no toolkit needs an account.
         private_answers: where a private answer goes that was asked for in a shared conversation.
+
+    Attributes:
+        private_answers: as above.
     """
 
     def __init__(
@@ -73,7 +76,7 @@ class CopyRunner:
         self._oauth = oauth
         self._audit = audit
         self._sender = sender
-        self._private_answers = private_answers
+        self.private_answers = private_answers
         self._files = FileBudget()
 
     async def run(
@@ -114,7 +117,7 @@ class CopyRunner:
             return private or bool(source.uses)
 
         def sends_alone() -> bool:
-            return is_private() and self._private_answers is PrivateAnswers.ALONE
+            return is_private() and self.private_answers is PrivateAnswers.ALONE
 
         sender = TurnSender(self._sender, message, sends_alone)
         if journal is not None:

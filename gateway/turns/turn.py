@@ -8,6 +8,7 @@ from gateway.channels.interface import Interface
 from gateway.channels.presenter import Presenter
 from gateway.inbox.claims import ClaimedMessage
 from gateway.inbox.dispatch import TurnSlot
+from gateway.outbox.previews import TurnPreviews
 from gateway.runs.items import SessionItem
 from gateway.runs.journal import ApprovalRequiredError
 from gateway.storage.tables import InboxStatus
@@ -26,6 +27,7 @@ class Turn:
         message: the message as the channel reads it, without the command that chose the agent.
         agent: the template of which a copy answers.
         journal: what earlier runs of this turn have done.
+        previews: the messages that show it while it runs.
         slot: the place among the turns that run at once. It is freed as soon as the agent has answered.
     """
 
@@ -34,6 +36,7 @@ class Turn:
     agent: Agent
     interface: Interface
     journal: TurnJournal
+    previews: TurnPreviews
     slot: TurnSlot
 
     @property

@@ -1,121 +1,144 @@
-"""What a thread in Slack shows of a turn while it runs."""
+"""What a conversation in Slack shows of a turn while it runs."""
 
+import re
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
-from slack_sdk.errors import SlackApiError
-from slack_sdk.web.async_client import AsyncWebClient
-
-from gateway.channels import MessageView, Step, Steps
-from gateway.channels.live import timed
-from interfaces.slack.errors import reason_of
+from gateway.channels import DeliveryRefusedError
+from gateway.channels.live import UNFINISHED, Call, MessageView, PreviewKind, Progress, Step, timed
+from interfaces.slack.errors import slack_errors
 from interfaces.slack.format import escape
-from interfaces.slack.workspaces import Workspaces
+from interfaces.slack.posting.messages import PREVIEW, STREAM, Poster
 from toolkits import Message
 
 MOST_CARDS = 40  # in a message, of the fifty blocks that Slack takes
 LONGEST_TITLE = 200  # characters
+LONGEST_CHUNK = 12_000  # characters of one call: https://docs.slack.dev/reference/methods/chat.appendStream
 
 
-class SlackLiveView(MessageView[tuple[str, str]]):
-    """Shows a turn in a thread: phases of a flow as task cards, anything else that takes time as the app's status.
+class SlackLiveView(MessageView):
+    """Shows a turn: the app's status, phases of a flow as task cards, and the answer as a stream.
 
-    Where Slack refuses both to the app, and outside threads, the phases are an ordinary message.
+    All of that is for threads. Outside of threads, and where Slack refuses them to the app, the view posts messages and
+    edits them.
 
     https://docs.slack.dev/reference/methods/chat.startStream
     https://docs.slack.dev/reference/methods/assistant.threads.setStatus
     """
 
-    interval = 3.0  # https://docs.slack.dev/apis/web-api/rate-limits: about one message a second in a channel
+    refresh = 90.0  # Slack takes a status away after two minutes
+    streams = True
 
-    def __init__(self, workspaces: Workspaces, message: Message) -> None:
+    def __init__(self, poster: Poster, message: Message) -> None:
         super().__init__()
-        self._workspaces = workspaces
+        self._poster = poster
+        self._message = message
         self._tenant = message.conversation.tenant
         self._channel, _, self._thread = message.conversation.id.partition("/")
-        self._sender = message.sender
-        self._takes_cards = self._takes_status = bool(self._thread)
+        self._takes_status = bool(self._thread)
+        self._shown_status = ""
+        self._progress = Progress()
         self._cards: list[dict[str, Any]] = []  # as Slack shows them
-        self._status = ""
+        self._stream: str | None = None  # the preview that is an open stream of the answer
+        self._streamed = ""  # what it has
 
-    async def update(self, steps: Steps) -> None:
-        if steps.has_phases and self._takes_cards and await self._show_cards(steps):
-            return
-        running = [step.label for step in steps.latest if not step.is_over]
-        status = f"is at {running[-1]}…" if running else "is thinking…"
-        if self._takes_status and await self._set_status(status):
-            return
-        await super().update(steps)
+    async def indicate(self, progress: Progress) -> None:
+        self._progress = progress
+        if self._takes_status and not (progress.text and progress.shows_text):
+            await self._set_status(
+                f"is working: {progress.steps.running}…" if progress.steps.running else "is thinking…"
+            )
 
     async def close(self) -> None:
-        await super().close()
-        if self._status:  # an answer in the thread clears it, but the answer may go to its person alone
+        if self._shown_status:  # an answer in the thread clears it, but the answer may go to its person alone
             await self._set_status("")
+
+    async def ready(self) -> None:
+        await self._poster.ready_for_preview(self._tenant, self._channel, self._method())
+
+    def hold(self, seconds: float) -> None:
+        self._poster.hold_previews(self._tenant, self._channel, seconds)
+
+    async def plan(self, progress: Progress) -> Call | None:
+        self._progress = progress
+        return await super().plan(progress)
+
+    def placeholder(self, progress: Progress) -> Sequence[str]:
+        if self._takes_status or progress.steps.has_phases:
+            return []
+        return [f"_{escape(progress.steps.running or 'Thinking')}…_"]
 
     def escape(self, text: str) -> str:
         return escape(text)
 
-    async def post(self, text: str) -> tuple[str, str]:
-        """Post the message; return its channel and its `ts`."""
-        client = await self._client()
-        sent = await client.chat_postMessage(channel=self._channel, thread_ts=self._thread or None, text=text)
-        return str(sent["channel"]), str(sent["ts"])
+    async def post(self, text: str, kind: PreviewKind) -> str:
+        is_beginning = kind is PreviewKind.STATUS or (not self._answer and text.endswith(UNFINISHED))
+        if is_beginning and self._may_stream():
+            with suppress(DeliveryRefusedError):  # the poster has logged it, and an ordinary message does
+                return await self._start(kind)
+        metadata = {"event_type": PREVIEW, "event_payload": {"key": self._message.id}}
+        return await self._poster.post(self._tenant, self._channel, self._thread, text, metadata=metadata)
 
-    async def edit(self, posted: tuple[str, str], text: str) -> None:
-        channel, ts = posted
-        await (await self._client()).chat_update(channel=channel, ts=ts, text=text)
+    async def edit(self, platform_id: str, text: str) -> None:
+        if platform_id == self._stream:
+            written = _safe(self._progress.text)
+            added = written.removeprefix(self._streamed)
+            goes_on = written.startswith(self._streamed) and len(added) <= LONGEST_CHUNK and text.endswith(UNFINISHED)
+            if goes_on and (not added or await self._append(platform_id, markdown_text=added)):
+                self._streamed = written
+                return
+            self._stream = None  # from now on the message is edited
+        elif platform_id.startswith(STREAM) and self._cards:
+            cards = self._new_cards()
+            changed = [card for card in cards if card not in self._cards]
+            if not changed or await self._append(platform_id, chunks=changed):
+                self._cards = cards
+            return
+        await self._poster.edit(self._tenant, self._channel, platform_id, text)
 
-    async def delete(self, posted: tuple[str, str]) -> None:
-        client, (channel, ts) = await self._client(), posted
-        if self._cards:
-            await _stop_stream(client, channel, ts)
-        await client.chat_delete(channel=channel, ts=ts)
+    async def delete(self, platform_id: str) -> None:
+        await self._poster.delete(self._tenant, self._channel, platform_id)
 
-    async def _client(self) -> AsyncWebClient:
-        return await self._workspaces.client(self._tenant)
+    def _may_stream(self) -> bool:
+        return bool(self._thread) and self._poster.may_stream(self._tenant)
 
-    async def _show_cards(self, steps: Steps) -> bool:
-        """Show the steps as task cards of a stream; return whether Slack lets the app stream."""
-        client = await self._client()
-        cards = [_card(number, step) for number, step in enumerate(steps.all[:MOST_CARDS])]
-        changed = [card for card in cards if card not in self._cards]
-        if self.posted is not None:
-            channel, ts = self.posted
-            if changed:
-                await client.chat_appendStream(channel=channel, ts=ts, chunks=changed)
-            self._cards = cards
-            return True
+    def _method(self) -> str:
+        """Return the method of the Web API that the next call will probably use."""
+        if self._stream is not None:
+            return "chat.appendStream"
+        if not self._answer and self._may_stream():
+            return "chat.startStream"
+        return "chat.update" if self._answer else "chat.postMessage"
+
+    async def _start(self, kind: PreviewKind) -> str:
+        """Start a stream; return its id as a preview."""
+        place = (self._tenant, self._channel, self._thread, self._message.sender)
+        if kind is PreviewKind.STATUS:
+            self._cards = self._new_cards()
+            return STREAM + await self._poster.start_stream(*place, task_display_mode="timeline", chunks=self._cards)
+        self._streamed = _safe(self._progress.text)[:LONGEST_CHUNK]
+        self._stream = STREAM + await self._poster.start_stream(*place, markdown_text=self._streamed)
+        return self._stream
+
+    async def _append(self, platform_id: str, **content: Any) -> bool:
+        return await self._poster.append(self._tenant, self._channel, platform_id.removeprefix(STREAM), **content)
+
+    def _new_cards(self) -> list[dict[str, Any]]:
+        return [_card(number, step) for number, step in enumerate(self._progress.steps.all[:MOST_CARDS])]
+
+    async def _set_status(self, status: str) -> None:
+        """Set the app's status in the thread, unless Slack takes none."""
+        client = await self._poster.client(self._tenant)
         try:
-            started = await client.chat_startStream(
-                channel=self._channel,
-                thread_ts=self._thread,
-                recipient_team_id=self._sender.tenant,
-                recipient_user_id=self._sender.user_id,
-                task_display_mode="timeline",
-                chunks=changed,
-            )
-        except SlackApiError:
-            self._takes_cards = False
-            return False
-        self.posted, self._cards = (str(started["channel"]), str(started["ts"])), cards
-        return True
-
-    async def _set_status(self, status: str) -> bool:
-        """Set the app's status in the thread; return whether Slack takes one."""
-        client = await self._client()
-        try:
-            await client.assistant_threads_setStatus(channel_id=self._channel, thread_ts=self._thread, status=status)
-            self._status = status
-        except SlackApiError:
+            with slack_errors():
+                await client.assistant_threads_setStatus(
+                    channel_id=self._channel, thread_ts=self._thread, status=status
+                )
+            self._shown_status = status
+        except DeliveryRefusedError:
             self._takes_status = False
-        return self._takes_status
-
-
-async def _stop_stream(client: AsyncWebClient, channel: str, ts: str) -> None:
-    try:
-        await client.chat_stopStream(channel=channel, ts=ts)
-    except SlackApiError as error:
-        if reason_of(error) != "message_not_in_streaming_state":  # Slack may end a stream by itself
-            raise
+            self._progress.changed.set()  # a message takes the place of the status
 
 
 def _card(number: int, step: Step) -> dict[str, Any]:
@@ -126,3 +149,11 @@ def _card(number: int, step: Step) -> dict[str, Any]:
         "title": timed(step.label[:LONGEST_TITLE], step.elapsed_ms),
         "status": "complete" if step.is_over else "in_progress",
     }
+
+
+def _safe(markdown: str) -> str:
+    """Return the beginning of an answer as a stream takes it, so that it calls nobody: `<!channel>` and the like."""
+    return _CALL.sub("&lt;", markdown.removesuffix("<"))  # what follows a last `<` is not known yet
+
+
+_CALL = re.compile("<(?=[@!#])")

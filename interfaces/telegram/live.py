@@ -2,44 +2,63 @@
 
 from html import escape
 
-from telegram import Bot
-from telegram.constants import ChatAction, ParseMode
+from telegram import Bot, InlineKeyboardButton, InlineKeyboardMarkup
+from telegram.constants import ChatAction
 
-from gateway.channels import MessageView, Steps
-from toolkits import Conversation
+from gateway.channels.live import MessageView, PreviewKind, Progress
+from interfaces.telegram.errors import telegram_errors
+from interfaces.telegram.posting import Poster, place_of
+from toolkits import Message
+
+STOP = "stop"  # the data of the button that stops a turn
 
 
-class TelegramLiveView(MessageView[int]):
-    """Shows that the bot is typing, and the phases of a flow as a message.
+class TelegramLiveView(MessageView):
+    """Shows that the bot is typing, the phases of a flow as a message, and the answer as messages that are edited.
 
-    https://core.telegram.org/bots/api#sendchataction
+    Edits do better than `sendMessageDraft`, which many clients redraw from the beginning at each change and some leave
+    standing beside the answer: https://github.com/vercel/chat/pull/822,
+    https://github.com/NousResearch/hermes-agent/issues/26157
+
+    https://core.telegram.org/bots/api#sendchataction, https://core.telegram.org/bots/api#editmessagetext
     """
 
-    interval = 4.0  # an action is shown for five seconds; a group takes 20 messages a minute
+    refresh = 4.0  # an action is shown for five seconds
+    streams = True
 
-    def __init__(self, bot: Bot, conversation: Conversation) -> None:
+    def __init__(self, bot: Bot, poster: Poster, message: Message) -> None:
         super().__init__()
-        chat, _, topic = conversation.id.partition("/")
         self._bot = bot
-        self._chat = int(chat)
-        self._topic = int(topic) if topic else None
+        self._poster = poster
+        self._message = message
 
-    async def update(self, steps: Steps) -> None:
-        await self._bot.send_chat_action(self._chat, ChatAction.TYPING, message_thread_id=self._topic)
-        await super().update(steps)
+    async def indicate(self, progress: Progress) -> None:
+        chat, topic = place_of(self._message.conversation)
+        with telegram_errors():
+            await self._bot.send_chat_action(chat, ChatAction.TYPING, message_thread_id=topic)
+
+    async def ready(self) -> None:
+        await self._poster.ready_for_preview(self._message.conversation)
+
+    def hold(self, seconds: float) -> None:
+        self._poster.hold_previews(self._message.conversation, seconds)
 
     def escape(self, text: str) -> str:
         return escape(text, quote=False)
 
-    async def post(self, text: str) -> int:
-        """Post the message; return its id."""
-        sent = await self._bot.send_message(
-            self._chat, text, ParseMode.HTML, message_thread_id=self._topic, disable_notification=True
+    async def post(self, text: str, kind: PreviewKind) -> str:
+        # People are told of the answer when it begins, and of no status.
+        is_status = kind is PreviewKind.STATUS
+        reply_to = "" if is_status else self._message.id
+        return await self._poster.post(
+            self._message.conversation, text, reply_to, reply_markup=_BUTTON, disable_notification=is_status
         )
-        return sent.message_id
 
-    async def edit(self, posted: int, text: str) -> None:
-        await self._bot.edit_message_text(text, self._chat, posted, parse_mode=ParseMode.HTML)
+    async def edit(self, platform_id: str, text: str) -> None:
+        await self._poster.edit(self._message.conversation, platform_id, text, reply_markup=_BUTTON)
 
-    async def delete(self, posted: int) -> None:
-        await self._bot.delete_message(self._chat, posted)
+    async def delete(self, platform_id: str) -> None:
+        await self._poster.delete(self._message.conversation, platform_id)
+
+
+_BUTTON = InlineKeyboardMarkup.from_button(InlineKeyboardButton("Stop", callback_data=STOP))

@@ -13,6 +13,7 @@ from telegram import (
     InputMediaDocument,
     InputMediaPhoto,
     InputMediaVideo,
+    Message,
 )
 from telegram.error import BadRequest
 
@@ -96,24 +97,27 @@ def grouped(files: Sequence[StoredFile]) -> list[Sequence[StoredFile]]:
     return groups
 
 
-async def send_files(bot: Bot, files: Sequence[StoredFile], chat_id: int, caption: str, **options: Any) -> None:
+async def send_files(bot: Bot, files: Sequence[StoredFile], chat_id: int, caption: str, **options: Any) -> Message:
     """Send files of one group as one message. A picture that Telegram does not take as a photo is sent as a document.
+
+    Returns:
+        The message; of an album, its first one.
 
     Raises:
         TelegramError: if Telegram does not take them.
     """
     options |= {"caption": caption or None, "read_timeout": READ_TIMEOUT}
     try:
-        await _send(bot, [kind_of(file) for file in files], files, chat_id, options)
+        return await _send(bot, [kind_of(file) for file in files], files, chat_id, options)
     except BadRequest as error:
         if not any(reason in error.message.upper() for reason in NOT_A_PHOTO):
             raise
-        await _send(bot, [MediaKind.DOCUMENT] * len(files), files, chat_id, options)
+        return await _send(bot, [MediaKind.DOCUMENT] * len(files), files, chat_id, options)
 
 
 async def _send(
     bot: Bot, kinds: Sequence[MediaKind], files: Sequence[StoredFile], chat_id: int, options: dict[str, Any]
-) -> None:
+) -> Message:
     async with AsyncExitStack() as stack:
         contents = [await stack.enter_async_context(file.spooled()) for file in files]
         # An attached file is a part of the request of its own, which is sent from the disk.
@@ -123,6 +127,6 @@ async def _send(
         ]
         if len(files) > 1:
             media = [_INPUT_MEDIA[kind](each) for kind, each in zip(kinds, inputs, strict=True)]
-            await bot.send_media_group(chat_id, media, **options)
-        else:
-            await getattr(bot, f"send_{kinds[0]}")(chat_id, inputs[0], **options)
+            return (await bot.send_media_group(chat_id, media, **options))[0]
+        sent: Message = await getattr(bot, f"send_{kinds[0]}")(chat_id, inputs[0], **options)
+        return sent

@@ -41,5 +41,5 @@ class PausingHttpClient(AsyncTwilioHttpClient):  # type: ignore[misc]
     async def request(self, *args: Any, **options: Any) -> Response:
         response = await super().request(*args, **options)
         if response.status_code == 429:
-            raise RetryLaterError(retry_after(response.headers or {}))
+            raise RetryLaterError(retry_after(response.headers or {}), is_for_tenant=True)
         return response

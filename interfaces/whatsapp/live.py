@@ -2,17 +2,17 @@
 
 from twilio.rest import Client
 
-from gateway.channels import LiveView, Steps
+from gateway.channels import LiveView, Progress
 
 
 class TypingIndicator(LiveView):
     """Shows that the bot is typing: https://www.twilio.com/docs/whatsapp/api/typing-indicators-resource"""
 
-    interval = 20.0  # it is shown for 25 seconds
+    refresh = 20.0  # it is shown for 25 seconds
 
     def __init__(self, client: Client, message_id: str) -> None:
         self._client = client
         self._message_id = message_id
 
-    async def update(self, steps: Steps) -> None:
+    async def indicate(self, progress: Progress) -> None:
         await self._client.messaging.v2.typing_indicator.create_async(channel="whatsapp", message_id=self._message_id)

@@ -4,17 +4,20 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from gateway.channels.live import shown_live
 from gateway.inbox.claims import LeaseLostError
 from gateway.logs import describe
+from gateway.outbox.rendering import rendered
 from gateway.request_context import get_request_context, set_request_context
 from gateway.retries import is_transient
 from gateway.runs.engine import TurnTimeoutError
-from gateway.runs.events import TurnEvent
+from gateway.runs.events import ToolStarted, TurnEvent
 from gateway.runs.items import Role, SessionItem
 from gateway.runs.journal import ApprovalRequiredError, CallNotRepeatedError
+from gateway.settings import PrivateAnswers
 from gateway.storage.database import DatabaseUnavailableError
 from gateway.storage.tables import InboxStatus
 from gateway.timings import Timings
@@ -93,10 +96,15 @@ class AgentAnswer:
         history = await self._files.attach(turn, history)
         message = replace(message, quoted=tuple(await self._quoted(turn, history)))
         await turn.journal.load()
-        async with shown_live(presenter.live_view(message), self._timings) as steps:
+        view, may_be_read = presenter.live_view(message), self._may_be_read_by_all(turn, history)
+        if view is not None:
+            await view.begin(turn.previews, partial(rendered, presenter))
+        async with shown_live(view, self._timings, shows_text=may_be_read) as progress:
 
             async def show(event: TurnEvent) -> None:
-                steps.note(event)
+                if isinstance(event, ToolStarted) and event.private and self._hides_private(message):
+                    progress.hide_text()
+                progress.note(event)
                 await presenter.show(message, event)
 
             run = await self._runner.run(
@@ -105,13 +113,22 @@ class AgentAnswer:
                 turn.row.reference,
                 history,
                 show,
-                stream=presenter.streams,
+                stream=presenter.streams or (view is not None and view.streams and may_be_read),
                 journal=turn.journal,
             )
             turn.slot.free()  # the platform sets the pace at which the status is removed
         text = _with_ambiguous(run.text.strip() or ("" if run.files else NO_ANSWER), turn.journal)
         text = "\n\n".join(filter(None, (text, *run.unread)))
         return TurnOutcome(text, list(run.items), run.files, private=run.private)
+
+    def _may_be_read_by_all(self, turn: Turn, history: Sequence[SessionItem]) -> bool:
+        """Return whether everybody in the conversation may read the answer, whatever tools the agent will call."""
+        is_private = turn.agent.may_be_private or turn.journal.private or any(item.private for item in history)
+        return not (is_private and self._hides_private(turn.message))
+
+    def _hides_private(self, message: Message) -> bool:
+        """Return whether a private answer is hidden from others in the conversation of a message."""
+        return message.conversation.shared and self._runner.private_answers is PrivateAnswers.ALONE
 
     async def _quoted(self, turn: Turn, history: Sequence[SessionItem]) -> Sequence[QuotedMessage]:
         """Return what the message of a turn refers to."""

@@ -1,10 +1,14 @@
 """What is shown of a turn while it runs: in time, not too often, taken away at the end, and never in the turn's way."""
 
 import asyncio
+import itertools
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from peers.wait import wait_until_async
 from support.stage import RecordingPresenter, Stage, Vault, stage, stage_timings
 
 from gateway import (
@@ -15,16 +19,27 @@ from gateway import (
     PhaseEnded,
     PhaseStarted,
     SignInNeeded,
+    TextDelta,
     ToolEnded,
     ToolStarted,
     phase,
 )
-from gateway.channels.live import LiveView, MessageView, Steps
+from gateway.channels import DeliveryAmbiguousError, DeliveryRefusedError, RetryLaterError
+from gateway.channels.live import (
+    UNFINISHED,
+    LiveView,
+    MessageView,
+    Preview,
+    PreviewKind,
+    Progress,
+    Steps,
+    shown_live,
+)
 from toolkits import Toolkit, tool
 
 
 class View(LiveView):
-    interval = 0.05
+    refresh = 0.05
 
     def __init__(self) -> None:
         self.shown: list[str] = []
@@ -32,14 +47,35 @@ class View(LiveView):
         self.fails: Exception | None = None
         self.takes = 0.0
 
-    async def update(self, steps: Steps) -> None:
+    async def indicate(self, progress: Progress) -> None:
         await asyncio.sleep(self.takes)
         if self.fails is not None:
             raise self.fails
-        self.shown.append(steps.text())
+        self.shown.append(progress.steps.text())
 
     async def close(self) -> None:
         self.closed += 1
+
+
+class RecordedPreviews:
+    """A record of previews in memory."""
+
+    def __init__(self, *left: Preview) -> None:
+        self.all = list(left)
+        self._ids = itertools.count(100)
+
+    async def load(self) -> list[Preview]:
+        return list(self.all)
+
+    async def begin(self, kind: PreviewKind) -> int:
+        self.all.append(Preview(next(self._ids), kind, None, datetime.now(UTC)))
+        return self.all[-1].id
+
+    async def posted(self, preview_id: int, platform_id: str) -> None:
+        self.all = [replace(each, platform_id=platform_id) if each.id == preview_id else each for each in self.all]
+
+    async def forget(self, preview_id: int) -> None:
+        self.all = [each for each in self.all if each.id != preview_id]
 
 
 class Gated:
@@ -116,48 +152,138 @@ async def test_a_turn_that_is_over_at_once_shows_nothing(tmp_path: Path, gated: 
     assert gated.view.shown == []
 
 
-class PostedView(MessageView[int]):
-    interval = 1.0
+class PostedView(MessageView):
+    """A view whose messages are in `there`, by their ids."""
 
-    def __init__(self) -> None:
+    refresh = 60.0
+    streams = True
+
+    def __init__(self, previews: RecordedPreviews | None = None) -> None:
         super().__init__()
-        self.calls: list[tuple[str, int, str]] = []
+        self.there: dict[str, str] = {}
+        self.calls: list[str] = []
+        self.fails: list[Exception] = []
+        self.log = previews or RecordedPreviews()
+        self._ids = itertools.count(1)
+
+    async def indicate(self, progress: Progress) -> None:
+        return
 
     def escape(self, text: str) -> str:
         return text.replace("&", "&amp;")
 
-    async def post(self, text: str) -> int:
-        self.calls.append(("post", 7, text))
-        return 7
+    async def post(self, text: str, kind: PreviewKind) -> str:
+        self.calls.append(f"post {text}")
+        if self.fails:
+            raise self.fails.pop(0)
+        platform_id = f"p{next(self._ids)}"
+        self.there[platform_id] = text
+        return platform_id
 
-    async def edit(self, posted: int, text: str) -> None:
-        self.calls.append(("edit", posted, text))
+    async def edit(self, platform_id: str, text: str) -> None:
+        self.calls.append(f"edit {text}")
+        self.there[platform_id] = text
 
-    async def delete(self, posted: int) -> None:
-        self.calls.append(("delete", posted, ""))
+    async def delete(self, platform_id: str) -> None:
+        del self.there[platform_id]
 
-
-async def test_a_message_is_posted_edited_where_something_is_new_and_deleted() -> None:
-    view, steps = PostedView(), Steps()
-    steps.note(PhaseStarted("Search & read"))
-    await view.update(steps)
-    await view.update(steps)
-    steps.note(PhaseEnded("Search & read", 1000))
-    await view.update(steps)
-    await view.close()
-    assert view.calls == [
-        ("post", 7, "… Search &amp; read"),
-        ("edit", 7, "✓ Search &amp; read (1.0 s)"),
-        ("delete", 7, ""),
-    ]
+    async def show(self, progress: Progress) -> None:
+        """Make all calls that the progress asks for."""
+        while (call := await self.plan(progress)) is not None:
+            await call()
 
 
-async def test_a_turn_without_phases_posts_no_message() -> None:
-    view, steps = PostedView(), Steps()
-    steps.note(ToolStarted("1", "look"))
-    await view.update(steps)
-    await view.close()
+async def in_tens(markdown: str) -> list[str]:
+    """Render a text as parts of ten characters."""
+    return [markdown[start : start + 10] for start in range(0, len(markdown), 10)]
+
+
+async def test_phases_are_one_message_that_is_edited_where_something_is_new() -> None:
+    view, progress = PostedView(), Progress()
+    await view.begin(view.log, in_tens)
+    progress.note(PhaseStarted("Search & read"))
+    await view.show(progress)
+    await view.show(progress)
+    progress.note(PhaseEnded("Search & read", 1000))
+    await view.show(progress)
+    assert view.calls == ["post … Search &amp; read", "edit ✓ Search &amp; read (1.0 s)"]
+    assert [(each.kind, each.platform_id) for each in view.log.all] == [(PreviewKind.STATUS, "p1")]
+
+
+async def test_a_turn_without_phases_and_text_posts_no_message() -> None:
+    view, progress = PostedView(), Progress()
+    await view.begin(view.log, in_tens)
+    progress.note(ToolStarted("1", "look"))
+    await view.show(progress)
     assert view.calls == []
+
+
+async def test_a_text_rolls_over_into_the_next_message_while_it_is_written() -> None:
+    view, progress = PostedView(), Progress()
+    await view.begin(view.log, in_tens)
+    for text in ("abc", "defghijkl", "mnopqrstuvwxyz"):
+        progress.note(TextDelta(text))
+        await view.show(progress)
+    assert view.there == {"p1": "abcdefghij", "p2": "klmnopqrst", "p3": f"uvwxyz{UNFINISHED}"}
+    assert [each.platform_id for each in view.log.all] == ["p1", "p2", "p3"]
+
+
+async def test_what_a_model_writes_before_it_calls_a_tool_gives_way_to_its_answer() -> None:
+    view, progress = PostedView(), Progress()
+    await view.begin(view.log, in_tens)
+    progress.note(TextDelta("Let me look it up for you."))
+    await view.show(progress)
+    progress.note(ToolStarted("1", "look"))
+    await view.show(progress)
+    assert len(view.there) == 3
+    progress.note(TextDelta("42"))
+    await view.show(progress)
+    assert view.there == {"p1": f"42{UNFINISHED}"}
+
+
+async def test_a_text_that_becomes_private_is_taken_away() -> None:
+    view, progress = PostedView(), Progress()
+    await view.begin(view.log, in_tens)
+    progress.note(TextDelta("I will look into your mails"))
+    await view.show(progress)
+    progress.hide_text()
+    progress.note(TextDelta("secret"))
+    await view.show(progress)
+    assert (view.there, view.log.all) == ({}, [])
+
+
+async def test_messages_of_an_earlier_run_of_the_turn_are_edited() -> None:
+    before = datetime.now(UTC)
+    left = RecordedPreviews(Preview(7, PreviewKind.ANSWER, "p7", before), Preview(8, PreviewKind.ANSWER, None, before))
+    view, progress = PostedView(left), Progress()
+    view.there["p7"] = "half of it"
+    await view.begin(left, in_tens)
+    progress.note(TextDelta("new"))
+    await view.show(progress)
+    assert view.there == {"p7": f"new{UNFINISHED}"}
+
+
+@pytest.mark.parametrize(
+    ("error", "is_kept"), [(DeliveryAmbiguousError("lost"), True), (DeliveryRefusedError("no"), False)]
+)
+async def test_a_message_that_may_have_been_posted_stays_in_the_record(error: Exception, is_kept: bool) -> None:
+    view, progress = PostedView(), Progress()
+    view.fails.append(error)
+    await view.begin(view.log, in_tens)
+    progress.note(TextDelta("hello"))
+    with pytest.raises(type(error)):
+        await view.show(progress)
+    assert [each.platform_id for each in view.log.all] == ([None] if is_kept else [])
+
+
+async def test_a_view_goes_on_after_the_pause_that_the_platform_asked_for() -> None:
+    view = PostedView()
+    view.fails.append(RetryLaterError(1))
+    await view.begin(view.log, in_tens)
+    async with shown_live(view, stage_timings(first_status=0.0)) as progress:
+        progress.note(TextDelta("hello"))
+        await wait_until_async(lambda: view.there, what="the message")
+    assert view.calls == [f"post hello{UNFINISHED}"] * 2
 
 
 def test_steps_are_lines() -> None:

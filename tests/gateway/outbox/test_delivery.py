@@ -70,7 +70,7 @@ async def test_a_pause_that_a_platform_asks_for_is_kept_for_that_tenant_alone(
     tmp_path: Path, database_url: str
 ) -> None:
     scene = stage(tmp_path, database=database_url)
-    scene.channel.presenter.failures.append(RetryLaterError(3600))
+    scene.channel.presenter.failures.append(RetryLaterError(3600, is_for_tenant=True))
     async with scene.open():
         await scene.write("alice", "first")
         await scene.wait_until_rows("SELECT count(*) FROM outbox WHERE status = 'retrying'", 1)
@@ -83,6 +83,18 @@ async def test_a_pause_that_a_platform_asks_for_is_kept_for_that_tenant_alone(
         await scene.wait_for(3)
     # The pause counts as no try.
     assert sorted(scene.rows("SELECT attempts FROM outbox")) == [(1,), (1,), (1,)]
+
+
+async def test_a_pause_for_one_conversation_holds_no_other_up(tmp_path: Path, database_url: str) -> None:
+    scene = stage(tmp_path, database=database_url)
+    scene.channel.presenter.failures.append(RetryLaterError(3600))
+    async with scene.open():
+        await scene.write("alice", "first")
+        await scene.wait_until_rows("SELECT count(*) FROM outbox WHERE status = 'retrying'", 1)
+        assert await scene.ask("bob", "of the same tenant") == "heard: of the same tenant"
+        await scene.write("alice", "second")
+        await scene.wait_until_rows("SELECT count(*) FROM outbox WHERE status = 'waiting'", 1)
+        assert texts(scene) == ["heard: of the same tenant"]
 
 
 @pytest.mark.parametrize(

@@ -239,6 +239,7 @@ async def test_what_is_asked_when_the_gateway_is_updated_can_be_answered(
         "ALTER TABLE approvals DROP COLUMN place_key",
         "ALTER TABLE outbox DROP COLUMN platform_id",
         "ALTER TABLE session_items DROP COLUMN has_files",
+        "DROP TABLE previews",
         "DROP TABLE file_chunks",
         "DROP TABLE files",
         "CREATE UNIQUE INDEX approvals_asked ON approvals (channel, tenant, user_id) WHERE status = 'asked'",

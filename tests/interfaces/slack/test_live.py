@@ -1,62 +1,193 @@
-"""What a thread in Slack shows of a turn that runs."""
+"""What a conversation in Slack shows of a turn that runs."""
 
 import json
+from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 from peers import seed
 from peers.emulate.server import Emulate
+from peers.emulate.slack import is_preview
+from peers.wait import wait_until_async
+from peers.webhooks import slack_events as events
+from support.agents.writer import Writer
 from support.channels.running import Run
+from support.channels.slack import BOT, dm, post, said
 
-from gateway import (
-    Conversation,
-    Identity,
-    Message,
-    PhaseEnded,
-    PhaseStarted,
-    ToolEnded,
-    ToolStarted,
-)
-from gateway.channels.live import Steps
+from gateway import Conversation, Identity, Message, PhaseEnded, PhaseStarted, TextDelta, ToolEnded, ToolStarted
+from gateway.channels.live import MessageView, Progress
+from gateway.channels.live.previews import NoPreviewLog
 from interfaces.slack import Slack
+from toolkits import Toolkit, tool
+
+STREAM_METHODS = ("chat.startStream", "chat.appendStream", "chat.stopStream")
+
+
+class Vault(Toolkit):
+    private = True
+
+    @tool
+    async def secret(self) -> str:
+        """Read a secret."""
+        return "the secret"
+
+
+def message_in(channel: str, thread: str) -> Message:
+    where = Conversation("slack", seed.SLACK_TEAM_ID, f"{channel}/{thread}", shared=True)
+    sender = Identity("slack", seed.SLACK_TEAM_ID, "U1")
+    return Message(id=thread, text="", sender=sender, sender_name="", conversation=where)
+
+
+async def show(view: MessageView, progress: Progress) -> None:
+    while (call := await view.plan(progress)) is not None:
+        await call()
+
+
+async def as_it_is(text: str) -> list[str]:
+    return [text]
+
+
+def methods(emulate: Emulate) -> list[str]:
+    """Return the methods by which the bot has shown something, in order."""
+    own = [call for call in emulate.slack.calls() if call.person == emulate.slack_bot_user_id]
+    called = [call.path.removeprefix("/api/") for call in own]
+    return [method for method in called if method.startswith("chat.")]
+
+
+async def shown(emulate: Emulate, channel: str, thread: str, until: Callable[[list[Any]], bool]) -> list[Any]:
+    """Wait until the bot's messages in a thread are as wanted, and return them."""
+
+    def own() -> list[Any]:
+        found = emulate.slack_messages(channel, thread)
+        return [message for message in found if message.get("user") == emulate.slack_bot_user_id]
+
+    await wait_until_async(lambda: until(own()), what="what is shown")
+    return own()
+
+
+async def test_an_answer_is_streamed_in_a_thread_and_completed(run: Run, slack: Slack, emulate: Emulate) -> None:
+    writer, channel = Writer(), emulate.slack_channel_id
+    thread = emulate.slack_post("alice", channel, f"{BOT} hello")
+    async with run(slack, model=writer.model) as running:
+        await post(running, events.app_mention(f"{BOT} hello", ts=thread))
+        writer.write("**Hello**, ", "<!channel> this is")
+        (preview,) = await shown(
+            emulate, channel, thread, lambda found: any("this is" in each["text"] for each in found)
+        )
+        assert preview["text"] == "**Hello**, &lt;!channel> this is"
+        writer.write(" the answer.")
+        await shown(emulate, channel, thread, lambda found: "the answer" in found[0]["text"])
+        writer.end()
+        assert await said(emulate, channel, 1, thread) == ["*Hello*, &lt;!channel&gt; this is the answer."]
+        await running.delivered()
+    (message,) = await shown(emulate, channel, thread, lambda found: len(found) == 1)
+    assert (message["ts"], is_preview(message)) == (preview["ts"], False)
+    called = methods(emulate)
+    assert called[0] == "chat.startStream"
+    assert called[-2:] == ["chat.stopStream", "chat.update"]
+    started = emulate.slack.calls("chat.startStream")[0].params
+    assert started["recipient_team_id"], started["recipient_user_id"]
+
+
+async def test_a_workspace_that_refuses_streams_gets_edits_and_is_asked_once(
+    run: Run, slack: Slack, emulate: Emulate
+) -> None:
+    writer, channel = Writer(), emulate.slack_channel_id
+    emulate.slack.fail("/api/chat.startStream", 200, times=9, body={"ok": False, "error": "unknown_method"})
+    async with run(slack, model=writer.model) as running:
+        for number in (1, 2):
+            thread = emulate.slack_post("alice", channel, f"{BOT} hello")
+            await post(running, events.app_mention(f"{BOT} hello", ts=thread))
+            writer.write("Half of ")
+            await shown(emulate, channel, thread, lambda found: any("Half of" in each["text"] for each in found))
+            writer.write("the answer")
+            writer.end()
+            assert await said(emulate, channel, 1, thread) == ["Half of the answer"], number
+        await running.delivered()
+    assert methods(emulate).count("chat.startStream") == 1
+    assert methods(emulate).count("chat.postMessage") == 2
+
+
+async def test_a_stream_that_slack_ends_is_completed_all_the_same(run: Run, slack: Slack, emulate: Emulate) -> None:
+    writer, channel = Writer(), emulate.slack_channel_id
+    thread = emulate.slack_post("alice", channel, f"{BOT} hello")
+    async with run(slack, model=writer.model) as running:
+        await post(running, events.app_mention(f"{BOT} hello", ts=thread))
+        writer.write("Half of ")
+        (preview,) = await shown(emulate, channel, thread, lambda found: len(found) == 1)
+        emulate.slack_call("chat.stopStream", channel=channel, ts=preview["ts"])
+        writer.write("the answer")
+        await shown(emulate, channel, thread, lambda found: "the answer" in found[0]["text"])
+        writer.end()
+        await shown(emulate, channel, thread, lambda found: [each["text"] for each in found] == ["Half of the answer"])
+        await running.delivered()
+
+
+async def test_a_direct_message_shows_at_once_that_it_is_being_answered(
+    run: Run, slack: Slack, emulate: Emulate
+) -> None:
+    writer, channel = Writer(), emulate.slack_dm("alice")
+    async with run(slack, model=writer.model) as running:
+        await post(running, dm(emulate, "hello"))
+
+        def texts() -> list[str]:
+            own = [each for each in emulate.slack_messages(channel) if each["user"] == emulate.slack_bot_user_id]
+            return [each["text"] for each in own]
+
+        await wait_until_async(lambda: texts() == ["_Thinking…_"], what="a sign")
+        writer.write("Half of ")
+        await wait_until_async(lambda: texts() == ["Half of …"], what="the beginning")
+        writer.write("the answer")
+        writer.end()
+        assert await said(emulate, channel, 1) == ["Half of the answer"]
+        await running.delivered()
+        assert texts() == ["Half of the answer"]
+
+
+async def test_nothing_is_streamed_in_a_channel_of_an_answer_that_may_be_private(
+    run: Run, slack: Slack, emulate: Emulate
+) -> None:
+    writer, channel = Writer(), emulate.slack_channel_id
+    thread = emulate.slack_post("alice", channel, f"{BOT} hello")
+    async with run(slack, [Vault()], model=writer.model) as running:
+        await post(running, events.app_mention(f"{BOT} hello", ts=thread))
+        await wait_until_async(lambda: writer.asked, what="the model")
+        writer.write("I will look. ")
+        writer.end()
+        assert await said(emulate, channel, 1, thread) == ["I will look."]
+        await running.delivered()
+    assert not set(methods(emulate)) & {*STREAM_METHODS, "chat.update"}
 
 
 async def test_phases_are_task_cards_in_a_thread_where_the_app_has_them(
     run: Run, slack: Slack, emulate: Emulate
 ) -> None:
-    """The server knows no streams: what is asked of it is as Slack documents it."""
-    methods = ("chat.startStream", "chat.appendStream", "chat.stopStream", "chat.delete")
-    stream = {"channel": emulate.slack_channel_id, "ts": "2.5"}
-    for method in methods:
-        emulate.slack.fail(f"/api/{method}", 200, times=9, body={"ok": True, **stream})
+    channel = emulate.slack_channel_id
+    thread = emulate.slack_post("alice", channel, "hello")
     async with run(slack):
-        where = Conversation("slack", seed.SLACK_TEAM_ID, f"{emulate.slack_channel_id}/1.5", shared=True)
-        sender = Identity("slack", "T9", "U1")
-        message = Message(id="1.5", text="", sender=sender, sender_name="", conversation=where)
-        view, steps = slack.presenter.live_view(message), Steps()
-        steps.note(PhaseStarted("Search"))
-        await view.update(steps)
-        await view.update(steps)  # nothing is new
-        steps.note(ToolStarted("c1", "look"))
-        await view.update(steps)
-        steps.note(ToolEnded("c1", "look"))
-        steps.note(PhaseEnded("Search", 1234))
-        await view.update(steps)
-        await view.close()
-    started, first, second, stopped, deleted = [
-        call for call in emulate.slack.calls() if call.path.removeprefix("/api/") in methods
+        view, progress = slack.presenter.live_view(message_in(channel, thread)), Progress()
+        assert isinstance(view, MessageView)
+        progress.note(PhaseStarted("Search"))
+        await show(view, progress)
+        await show(view, progress)  # nothing is new
+        progress.note(ToolStarted("c1", "look"))
+        await show(view, progress)
+        progress.note(ToolEnded("c1", "look"))
+        progress.note(PhaseEnded("Search", 1234))
+        await show(view, progress)
+    started, first, second = [
+        call for call in emulate.slack.calls() if call.path.removeprefix("/api/") in STREAM_METHODS
     ]
-    assert (started.params["thread_ts"], started.params["channel"]) == ("1.5", emulate.slack_channel_id)
-    assert (started.params["recipient_team_id"], started.params["recipient_user_id"]) == ("T9", "U1")
-    shown = [
+    assert (started.params["thread_ts"], started.params["channel"]) == (thread, channel)
+    assert (started.params["recipient_team_id"], started.params["recipient_user_id"]) == (seed.SLACK_TEAM_ID, "U1")
+    cards = [
         [(card["id"], card["title"], card["status"]) for card in chunks(call)] for call in (started, first, second)
     ]
-    assert shown == [
+    assert cards == [
         [("0", "Search", "in_progress")],
         [("1", "look", "in_progress")],
         [("0", "Search (1.2 s)", "complete"), ("1", "look", "complete")],
     ]
-    for call in (first, second, stopped, deleted):
-        assert (call.params["channel"], call.params["ts"]) == (stream["channel"], stream["ts"])
 
 
 def chunks(call: Any) -> list[dict[str, Any]]:
@@ -67,20 +198,36 @@ def chunks(call: Any) -> list[dict[str, Any]]:
 async def test_the_assistants_status_is_shown_in_a_thread_and_taken_away(
     run: Run, slack: Slack, emulate: Emulate
 ) -> None:
-    """The server knows no assistants: what is asked of it is as Slack documents it."""
-    path = "/api/assistant.threads.setStatus"
-    emulate.slack.fail(path, 200, times=3, body={"ok": True})
+    channel = emulate.slack_channel_id
     async with run(slack):
-        where = Conversation("slack", seed.SLACK_TEAM_ID, f"{emulate.slack_channel_id}/1.5", shared=True)
-        sender = Identity("slack", seed.SLACK_TEAM_ID, "U1")
-        message = Message(id="1.5", text="", sender=sender, sender_name="", conversation=where)
-        view, steps = slack.presenter.live_view(message), Steps()
-        assert view is not None
-        await view.update(steps)
-        steps.note(PhaseStarted("Search"))
-        await view.update(steps)
+        view, progress = slack.presenter.live_view(message_in(channel, "1.5")), Progress()
+        await view.indicate(progress)
+        progress.note(PhaseStarted("Search"))
+        await view.indicate(progress)
         await view.close()
-        calls = [call.params for call in emulate.slack.calls(path)]
-        assert [call["status"] for call in calls] == ["is thinking…", "is at Search…", ""]
-        assert {(call["channel_id"], call["thread_ts"]) for call in calls} == {(emulate.slack_channel_id, "1.5")}
-        assert emulate.slack_said(emulate.slack_channel_id) == []
+    calls = [call.params for call in emulate.slack.calls("/api/assistant.threads.setStatus")]
+    assert [call["status"] for call in calls] == ["is thinking…", "is working: Search…", ""]
+    assert {(call["channel_id"], call["thread_ts"]) for call in calls} == {(channel, "1.5")}
+    assert emulate.slack_said(channel) == []
+
+
+async def test_previews_of_which_the_id_was_lost_are_found_and_removed(
+    run: Run, slack: Slack, emulate: Emulate
+) -> None:
+    channel = emulate.slack_channel_id
+    thread = emulate.slack_post("alice", channel, "hello")
+    async with run(slack):
+        message = message_in(channel, thread)
+        await slack.presenter.send_text(message.conversation, "an earlier answer", "", key="k1")
+        since = datetime.now(UTC)
+        for streams in (True, False):
+            view, progress = slack.presenter.live_view(message), Progress()
+            assert isinstance(view, MessageView)
+            await view.begin(NoPreviewLog(), as_it_is)
+            progress.note(TextDelta("half of it"))
+            if not streams:
+                slack.presenter._poster._without_streams.add(seed.SLACK_TEAM_ID)
+            await show(view, progress)
+        assert len(emulate.slack_messages(channel, thread)) == 4
+        await slack.presenter.remove_preview(message.conversation, None, since)
+        assert [each["text"] for each in emulate.slack_messages(channel, thread)] == ["hello", "an earlier answer"]

@@ -6,7 +6,7 @@ from peers.emulate.server import Emulate
 from peers.webhooks import twilio_webhook as webhook
 from support.channels.running import Run
 
-from gateway.channels.live import Steps
+from gateway.channels.live import Progress
 from interfaces.whatsapp import WhatsApp
 
 
@@ -20,7 +20,7 @@ async def test_the_person_sees_that_the_bot_types(run: Run, whatsapp: WhatsApp, 
         assert message is not None
         view = whatsapp.presenter.live_view(message)
         assert view is not None
-        await view.update(Steps())
+        await view.indicate(Progress())
         await view.close()
         (call,) = emulate.twilio.calls(path)
         assert call.params == {"channel": "whatsapp", "messageId": form["MessageSid"]}

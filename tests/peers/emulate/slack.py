@@ -89,9 +89,10 @@ class EmulatedSlack:
         return [found[ts] for ts in sorted(found)]
 
     def slack_said(self, channel: str, thread_ts: str | None = None) -> list[str]:
-        """Return the texts of the bot's messages in a conversation, or in one of its threads."""
+        """Return the texts of the bot's messages in a conversation, or in one of its threads, without previews."""
         messages = self.slack_messages(channel, thread_ts)
-        return [message["text"] for message in messages if message.get("user") == self.slack_bot_user_id]
+        own = [message for message in messages if message.get("user") == self.slack_bot_user_id]
+        return [message["text"] for message in own if not is_preview(message)]
 
     def slack_distribute(self, *, marketplace: bool) -> None:
         """Distribute the app in the Marketplace, or outside of it, where Slack limits `conversations.replies`.
@@ -137,3 +138,9 @@ class EmulatedSlack:
         payloads = [each["payload"] for each in self.slack_deliveries()]
         payload: Mapping[str, Any] = next(each for each in reversed(payloads) if event_id in (None, each["event_id"]))
         return slack_events.post(self.slack_events_url, payload, retry=retry)
+
+
+def is_preview(message: Json) -> bool:
+    """Return whether a message shows a turn that still runs."""
+    metadata = message.get("metadata") or {}
+    return message.get("streaming_state") == "in_progress" or metadata.get("event_type") == "understudy_preview"

@@ -124,8 +124,9 @@ class TelegramServer(ThreadServer):
         return [message for message in found if message.get("from") == updates.BOT]
 
     def said(self, chat_id: int) -> list[str]:
-        """Return the texts of the bot's messages in a chat, and of files the captions."""
-        return [message.get("text", message.get("caption", "")) for message in self.messages(chat_id)]
+        """Return the texts of the bot's messages in a chat, and of files the captions, without previews."""
+        whole = [message for message in self.messages(chat_id) if not is_preview(message)]
+        return [message.get("text", message.get("caption", "")) for message in whole]
 
     def sent_files(self, chat_id: int) -> list[tuple[str, str, bytes]]:
         """Return the files that the bot sent in a chat: the kind, the name and the content of each."""
@@ -261,3 +262,9 @@ def _decoded(name: str, value: Any) -> Any:
         return json.loads(value)
     except ValueError:
         return value
+
+
+def is_preview(message: Json) -> bool:
+    """Return whether a message shows a turn that still runs, which its person may stop."""
+    rows = message.get("reply_markup", {}).get("inline_keyboard", [])
+    return any(button.get("callback_data") == "stop" for row in rows for button in row)

@@ -1,11 +1,17 @@
 // What emulate leaves out of its answers:
 //
+// - conversations.history and conversations.replies: `streaming_state` of messages that were streamed, which emulate's
+//   types do not have (https://docs.slack.dev/reference/methods/chat.stopStream)
+// - chat.update: it refuses a message that is still streamed (`streaming_state_conflict`)
 // - users.info: `tz`, and `locale` with `include_locale` (https://docs.slack.dev/reference/methods/users.info)
 // - conversations.replies: the pages, and `oldest`, `latest` and `inclusive`
 //   (https://docs.slack.dev/reference/methods/conversations.replies). The earliest messages come first, and before them
 //   the parent of the thread. For apps that are distributed outside of the Marketplace a page has 15 messages at most,
 //   and a second call within a minute is refused (https://docs.slack.dev/apis/web-api/rate-limits).
 
+import { streams } from "./slack_methods.mjs";
+
+const COMPLETED = ["users.info", "conversations.replies", "conversations.history", "chat.update"];
 const MOST = 1000; // messages of a page
 const MOST_OUTSIDE = 15;
 const MINUTE = 60_000; // milliseconds
@@ -20,8 +26,12 @@ export function distribute({ marketplace }) {
 
 export async function completed(request, store, carryOut) {
   const method = new URL(request.url).pathname.replace("/api/", "");
-  if (method !== "users.info" && method !== "conversations.replies") return carryOut(request);
+  if (!COMPLETED.includes(method)) return carryOut(request);
   const args = await parameters(request.clone());
+  if (method === "chat.update") {
+    if (streams.get(args.ts) === "in_progress") return Response.json({ ok: false, error: "streaming_state_conflict" });
+    return carryOut(request);
+  }
   if (method === "conversations.replies" && outside) {
     if (Date.now() - lastCall < MINUTE) {
       const headers = { "Retry-After": String(Math.ceil((lastCall + MINUTE - Date.now()) / 1000)) };
@@ -31,7 +41,11 @@ export async function completed(request, store, carryOut) {
   }
   const answer = await (await carryOut(request)).json();
   if (!answer.ok) return Response.json(answer);
-  return Response.json(method === "users.info" ? described(answer, args, store) : page(answer, args));
+  if (method === "users.info") return Response.json(described(answer, args, store));
+  answer.messages = answer.messages.map((each) =>
+    streams.has(each.ts) ? { ...each, streaming_state: streams.get(each.ts) } : each,
+  );
+  return Response.json(method === "conversations.replies" ? page(answer, args) : answer);
 }
 
 function described(answer, { include_locale }, store) {

@@ -5,10 +5,11 @@
 
 const MARKDOWN_MAX = 12_000; // characters
 
+export const streams = new Map(); // the state of each message that was streamed, by its ts
+
 export function addMethods(app, store) {
   const channels = () => store.collection("slack.channels");
   const messages = () => store.collection("slack.messages");
-  const streams = new Set();
   let counter = 0;
 
   const method = (name, handler) =>
@@ -37,7 +38,7 @@ export function addMethods(app, store) {
     });
     const reply_users = [...new Set([...parent.reply_users, user.login])];
     messages().update(parent.id, { reply_count: parent.reply_count + 1, reply_users });
-    streams.add(ts);
+    streams.set(ts, "in_progress");
     return { channel: channel.channel_id, ts };
   });
 
@@ -45,7 +46,7 @@ export function addMethods(app, store) {
     const message = messages().findBy("ts", args.ts ?? "").find((m) => m.channel_id === args.channel);
     if (!message) return "message_not_found";
     if (message.user !== user.login) return "message_not_owned_by_app";
-    if (!streams.has(message.ts)) return "message_not_in_streaming_state";
+    if (streams.get(message.ts) !== "in_progress") return "message_not_in_streaming_state";
     const text = markdown(args);
     if (text.length > MARKDOWN_MAX) return "msg_too_long";
     return update(messages().update(message.id, { text: message.text + text }));
@@ -58,7 +59,7 @@ export function addMethods(app, store) {
 
   method("chat.stopStream", (args, user) =>
     continued(args, user, (message) => {
-      streams.delete(message.ts);
+      streams.set(message.ts, "completed");
       const { id, channel_id, ts, text, thread_ts } = message;
       const blocks = parsed(args.blocks);
       if (blocks) messages().update(id, { blocks });

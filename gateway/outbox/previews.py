@@ -1,0 +1,80 @@
+"""Record the messages that show a turn, so that whoever ends it completes or removes them."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Select, delete, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from gateway.channels.live import Preview, PreviewKind
+from gateway.inbox.claims import ClaimedMessage, LeaseLostError, update_claimed
+from gateway.storage.database import Database
+from gateway.storage.tables import InboxStatus, previews
+
+
+class TurnPreviews:
+    """The record of the messages that show one turn. It is written while this process holds the turn's lease.
+
+    Attributes:
+        may_exist: whether there may be any, from this run of the turn or an earlier one.
+    """
+
+    def __init__(self, database: Database, row: ClaimedMessage) -> None:
+        self._database = database
+        self._row = row
+        self.may_exist = row.lease > 1
+
+    async def load(self) -> list[Preview]:
+        """Return the messages that an earlier run of the turn has left, in order."""
+        if not self.may_exist:
+            return []
+        async with self._database.read() as connection:
+            found = await connection.execute(_of(self._row.id))
+        return [Preview(row.id, PreviewKind(row.kind), row.platform_id, row.began_at) for row in found]
+
+    async def begin(self, kind: PreviewKind) -> int:
+        """Record that a message is about to be posted, and return its id in the record.
+
+        Raises:
+            LeaseLostError: if another worker has taken the turn over.
+        """
+        values = {"inbox_id": self._row.id, "kind": kind, "began_at": datetime.now(UTC)}
+        self.may_exist = True
+        async with self._database.write() as connection:
+            await update_claimed(connection, self._row, status=InboxStatus.RUNNING)
+            added = await connection.execute(insert(previews).values(values).returning(previews.c.id))
+            return int(added.scalar_one())
+
+    async def posted(self, preview_id: int, platform_id: str) -> None:
+        """Record the platform's id of a message.
+
+        Raises:
+            LeaseLostError: if the turn was ended by another worker, which did not know of the message.
+        """
+        async with self._database.write() as connection:
+            known = await connection.execute(
+                update(previews)
+                .where(previews.c.id == preview_id)
+                .values(platform_id=platform_id)
+                .returning(previews.c.id)
+            )
+            if known.first() is None:
+                raise LeaseLostError
+
+    async def forget(self, preview_id: int) -> None:
+        """Record that there is no such message: it was not posted, or is deleted."""
+        async with self._database.write() as connection:
+            await connection.execute(delete(previews).where(previews.c.id == preview_id))
+
+
+async def take_previews(connection: AsyncConnection, inbox_id: int) -> Sequence[Preview]:
+    """Remove the record of a turn, in the transaction that ends it; return its messages, in order."""
+    found = (await connection.execute(_of(inbox_id))).all()
+    if found:
+        await connection.execute(delete(previews).where(previews.c.inbox_id == inbox_id))
+    return [Preview(row.id, PreviewKind(row.kind), row.platform_id, row.began_at) for row in found]
+
+
+def _of(inbox_id: int) -> Select[Any]:
+    return select(previews).where(previews.c.inbox_id == inbox_id).order_by(previews.c.id)

@@ -1,0 +1,257 @@
+"""Post, edit, stream and delete messages, within Slack's limits: https://docs.slack.dev/messaging"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from slack_sdk.web.async_client import AsyncWebClient
+
+from gateway.channels import DeliveryAmbiguousError, DeliveryRefusedError, PreviewGoneError, RecipientUnreachableError
+from gateway.channels.live import Key, Limit, Pacer
+from interfaces.slack.errors import slack_errors
+from interfaces.slack.workspaces import Workspaces
+from oauth import Identity
+
+METADATA = "understudy_delivery"  # the type of the metadata that holds the key of a delivery
+PREVIEW = "understudy_preview"  # … that holds the id of the message whose turn is shown
+PEOPLE = ("U", "W")  # the first letters of user ids
+STREAM = "stream/"  # begins the id of a preview that is a stream
+CLOCK_SKEW = timedelta(minutes=1)  # between Slack and us, at the most
+MOST_SEARCHED = 15  # messages: apps outside the Marketplace get no more
+
+# https://docs.slack.dev/apis/web-api/rate-limits: a message a second in a channel, and the tier of each method
+LIMITS = {
+    "channel": Limit(most=1, seconds=1.1),  # of previews and the edits that complete them
+    "chat.startStream": Limit(most=20, seconds=60.0, previews=18),
+    "chat.appendStream": Limit(most=100, seconds=60.0, previews=90),
+    "chat.update": Limit(most=50, seconds=60.0, previews=25),
+}
+# https://docs.slack.dev/reference/methods/chat.update#errors
+NOT_THERE = frozenset({"message_not_found", "cant_update_message", "cant_delete_message", "edit_window_closed"})
+NOT_STREAMING = "message_not_in_streaming_state"  # Slack ends a stream by itself after some minutes
+
+log = logging.getLogger(__name__)
+
+
+class Poster:
+    """Posts, edits, streams and deletes the bot's messages, with the token of each workspace."""
+
+    def __init__(self, workspaces: Workspaces) -> None:
+        self._workspaces = workspaces
+        self._pacer = Pacer(LIMITS)
+        self._without_streams: set[str] = set()  # the tenants that refuse streams to the app
+
+    async def client(self, tenant: str) -> AsyncWebClient:
+        """Return a client of the Web API with a workspace's token."""
+        return await self._workspaces.client(tenant)
+
+    def may_stream(self, tenant: str) -> bool:
+        """Return whether Slack has refused no stream in a workspace."""
+        return tenant not in self._without_streams
+
+    async def ready_for_preview(self, tenant: str, channel: str, method: str) -> None:
+        """Return when a preview may be shown in a channel by a method of the Web API."""
+        keys: list[Key] = [("channel", f"{tenant}/{channel}")]
+        await self._pacer.preview(*keys, *([(method, tenant)] if method in LIMITS else []))
+
+    def hold_previews(self, tenant: str, channel: str, seconds: float) -> None:
+        """Show no previews in a channel for a time."""
+        self._pacer.hold(("channel", f"{tenant}/{channel}"), seconds)
+
+    async def post(
+        self,
+        tenant: str,
+        channel: str,
+        thread: str,
+        text: str,
+        *,
+        metadata: dict[str, Any] | None = None,
+        **options: Any,
+    ) -> str:
+        """Post a message; return its `ts`.
+
+        Args:
+            channel: the id of a channel, or of a person for their direct conversation.
+            thread: the `ts` of the thread; empty if it is in none.
+        """
+        client = await self.client(tenant)
+        channel = await resolved(client, channel)
+        with slack_errors():
+            posted = await client.chat_postMessage(
+                channel=channel,
+                thread_ts=thread or None,
+                text=text,
+                metadata=metadata,
+                unfurl_links=False,
+                unfurl_media=False,
+                **options,
+            )
+            if not posted.get("ts"):
+                raise ValueError("no message in the answer")
+        return str(posted["ts"])
+
+    async def start_stream(self, tenant: str, channel: str, thread: str, recipient: Identity, **content: Any) -> str:
+        """Start a stream in a thread; return its `ts`. A workspace that refuses it once is not asked again.
+
+        https://docs.slack.dev/reference/methods/chat.startStream
+
+        Args:
+            recipient: the person whom it answers, which Slack wants to know in channels.
+
+        Raises:
+            DeliveryRefusedError: if Slack refuses it.
+        """
+        client = await self.client(tenant)
+        try:
+            with slack_errors():
+                started = await client.chat_startStream(
+                    channel=channel,
+                    thread_ts=thread,
+                    recipient_team_id=recipient.tenant,
+                    recipient_user_id=recipient.user_id,
+                    **content,
+                )
+                return str(started["ts"])
+        except RecipientUnreachableError:
+            raise
+        except DeliveryRefusedError as refusal:
+            self._without_streams.add(tenant)
+            log.info("Slack lets the app not stream in workspace %s, where messages are edited: %s", tenant, refusal)
+            raise
+
+    async def append(self, tenant: str, channel: str, ts: str, **content: Any) -> bool:
+        """Append to a stream; return `False` if Slack has ended it: https://docs.slack.dev/reference/methods/chat.appendStream"""
+        client = await self.client(tenant)
+        try:
+            with slack_errors():
+                await client.chat_appendStream(channel=channel, ts=ts, **content)
+        except DeliveryRefusedError as refusal:
+            if str(refusal) != NOT_STREAMING:
+                raise
+            return False
+        return True
+
+    async def stop(self, tenant: str, channel: str, ts: str) -> None:
+        """Stop a stream, unless it has ended: https://docs.slack.dev/reference/methods/chat.stopStream
+
+        Raises:
+            PreviewGoneError: if there is no such message.
+        """
+        client = await self.client(tenant)
+        try:
+            with slack_errors():
+                await client.chat_stopStream(channel=channel, ts=ts)
+        except DeliveryRefusedError as refusal:
+            if str(refusal) in NOT_THERE:
+                raise PreviewGoneError(str(refusal)) from refusal
+            if str(refusal) != NOT_STREAMING:
+                raise
+
+    async def complete(self, tenant: str, channel: str, preview: str, text: str, key: str) -> str:
+        """Replace a preview by a part of the answer, in its place among other messages; return its `ts`.
+
+        Raises:
+            PreviewGoneError: if it cannot be replaced.
+        """
+        await self._pacer.answer(("channel", f"{tenant}/{channel}"), ("chat.update", tenant))
+        await self.edit(tenant, channel, preview, text, metadata=keyed(key))
+        return preview.removeprefix(STREAM)
+
+    async def edit(
+        self, tenant: str, channel: str, preview: str, text: str, *, metadata: dict[str, Any] | None = None
+    ) -> None:
+        """Replace the text of a message. A stream is stopped first: https://docs.slack.dev/reference/methods/chat.update
+
+        Raises:
+            PreviewGoneError: if there is no such message, or it cannot be changed.
+        """
+        ts = preview.removeprefix(STREAM)
+        if preview != ts:
+            await self.stop(tenant, channel, ts)
+        client = await self.client(tenant)
+        try:
+            with slack_errors():  # without blocks, those of a stream would stay
+                await client.chat_update(
+                    channel=channel, ts=ts, text=text, blocks=[], metadata=metadata and dict(metadata)
+                )
+        except DeliveryRefusedError as refusal:
+            if str(refusal) in NOT_THERE:
+                raise PreviewGoneError(str(refusal)) from refusal
+            raise
+
+    async def delete(self, tenant: str, channel: str, preview: str) -> None:
+        """Delete a message, unless it is gone. A stream is stopped first."""
+        ts = preview.removeprefix(STREAM)
+        client = await self.client(tenant)
+        try:
+            if preview != ts:
+                await self.stop(tenant, channel, ts)
+            with slack_errors():
+                await client.chat_delete(channel=channel, ts=ts)
+        except PreviewGoneError:
+            return
+        except DeliveryRefusedError as refusal:
+            if str(refusal) not in NOT_THERE:
+                raise
+
+    async def lost_previews(self, tenant: str, channel: str, thread: str, since: datetime) -> list[str]:
+        """Return the previews that were posted about a time, of which the ids were not recorded."""
+        client = await self.client(tenant)
+        own = await own_user(client)
+        messages, _ = await self.recent(client, channel, thread, since)
+        latest = (since + CLOCK_SKEW).timestamp()
+        return [
+            (STREAM if "streaming_state" in message else "") + message["ts"]
+            for message in messages
+            if message.get("user") == own and _is_preview(message) and float(message["ts"]) <= latest
+        ]
+
+    async def recent(
+        self, client: AsyncWebClient, channel: str, thread: str, since: datetime
+    ) -> tuple[Sequence[Mapping[str, Any]], bool]:
+        """Return messages of a channel or a thread since a time, and whether there are more than are looked through.
+
+        https://docs.slack.dev/messaging/message-metadata
+        """
+        oldest = str((since - CLOCK_SKEW).timestamp())
+        options: dict[str, Any] = {"oldest": oldest, "limit": MOST_SEARCHED, "include_all_metadata": True}
+        with slack_errors():
+            if thread:
+                found = await client.conversations_replies(channel=channel, ts=thread, **options)
+            else:
+                found = await client.conversations_history(channel=channel, **options)
+        return found["messages"], bool(found.get("has_more"))
+
+
+async def resolved(client: AsyncWebClient, channel: str) -> str:
+    """Return the id of a channel; for the id of a person, that of their direct channel."""
+    if not channel.startswith(PEOPLE):
+        return channel
+    try:
+        with slack_errors():
+            return str((await client.conversations_open(users=channel))["channel"]["id"])
+    except DeliveryAmbiguousError as error:  # this call sends nothing
+        raise ConnectionError(f"the direct conversation was not opened: {error}") from error
+
+
+async def own_user(client: AsyncWebClient) -> str:
+    """Return the bot's user id: https://docs.slack.dev/reference/methods/auth.test"""
+    with slack_errors():
+        return str((await client.auth_test())["user_id"])
+
+
+def keyed(key: str) -> dict[str, Any]:
+    """Return the metadata of a delivery."""
+    return {"event_type": METADATA, "event_payload": {"key": key}}
+
+
+def key_of(message: Mapping[str, Any]) -> str | None:
+    """Return the key of the delivery that a message is; `None` if it is none."""
+    metadata = message.get("metadata") or {}
+    return metadata.get("event_payload", {}).get("key") if metadata.get("event_type") == METADATA else None
+
+
+def _is_preview(message: Mapping[str, Any]) -> bool:
+    metadata = message.get("metadata") or {}
+    return metadata.get("event_type") == PREVIEW or ("streaming_state" in message and key_of(message) is None)
