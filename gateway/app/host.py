@@ -8,6 +8,8 @@ from contextlib import AbstractContextManager
 from gateway.app.parts import Parts
 from gateway.attachments.fetching import FileFetcher
 from gateway.channels.event import Event
+from gateway.channels.question import Press, PressOutcome, PressResult
+from gateway.channels.sentences import QUESTION_CLOSED
 from gateway.history.threads import ThreadStore
 from gateway.history.transcript import TranscriptEntry, load_transcript
 from gateway.storage.files import FileStore
@@ -48,6 +50,9 @@ class ChannelHost:
 
     async def accept(self, event: Event) -> bool:
         return await self._parts.intake.accept(event)
+
+    async def press(self, press: Press) -> PressResult:
+        return PressResult(PressOutcome.CLOSED, QUESTION_CLOSED)  # nothing is asked with buttons yet
 
     async def has_answered_in(self, conversation: Conversation) -> bool:
         return await self._parts.inbox.knows(conversation)

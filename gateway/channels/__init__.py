@@ -20,12 +20,15 @@ from gateway.channels.host import Host
 from gateway.channels.interface import Interface
 from gateway.channels.live import LiveView, MessageView, Progress, Step, Steps
 from gateway.channels.presenter import Delivery, Presenter, SignIn, TranscriptPresenter
+from gateway.channels.question import Choice, ChoiceStyle, Press, PressOutcome, PressResult, QuestionCard
 from gateway.history.threads import Thread, ThreadStore
 from gateway.history.transcript import TranscriptEntry
 from gateway.storage.files import FileStore, FileTooLargeError, StoredFile
 
 __all__ = [
     "Change",
+    "Choice",
+    "ChoiceStyle",
     "Delivery",
     "DeliveryAmbiguousError",
     "DeliveryError",
@@ -41,8 +44,12 @@ __all__ = [
     "MessageView",
     "Piece",
     "Presenter",
+    "Press",
+    "PressOutcome",
+    "PressResult",
     "PreviewGoneError",
     "Progress",
+    "QuestionCard",
     "RecipientUnreachableError",
     "RetryLaterError",
     "SignIn",

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from gateway.attachments.fetching import FileFetcher
 from gateway.channels.event import Event
+from gateway.channels.question import Press, PressResult
 from gateway.history.threads import ThreadStore
 from gateway.history.transcript import TranscriptEntry
 from gateway.storage.files import FileStore
@@ -58,6 +59,14 @@ class Host(Protocol):
                 gateway takes them once all channels are started. A route lets the error pass, so that the webhook is
                 answered 503 and the platform delivers the event again. A channel that reads events from a socket
                 waits for `retry_after` seconds and calls `accept` again.
+        """
+        ...
+
+    async def press(self, press: Press) -> PressResult:
+        """Take the press of a question's button, in one committed transaction. The channel acknowledges it after that.
+
+        Raises:
+            SQLAlchemyError, OSError, TimeoutError: if it was not committed. It may be delivered again.
         """
         ...
 

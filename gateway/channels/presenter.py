@@ -9,6 +9,7 @@ from typing import ClassVar
 
 from gateway.channels.errors import DeliveryRefusedError, PreviewGoneError
 from gateway.channels.live import LiveView
+from gateway.channels.question import QuestionCard, in_words
 from gateway.channels.sentences import SENT_AGAIN
 from gateway.runs.events import TurnEvent
 from gateway.storage.files import StoredFile
@@ -216,6 +217,50 @@ class Presenter(ABC):
             DeliveryError: see the class.
         """
         raise DeliveryRefusedError("this channel sends nothing to one person alone")
+
+    async def send_question(
+        self, conversation: Conversation, card: QuestionCard, reply_to: str, *, key: str
+    ) -> str | None:
+        """Send a question with its choices as buttons, in one platform call. Default: the choices are words to type.
+
+        A button carries the id of the card and the place of its choice: `q:{id}:{place}` where the platform has one
+        string for it. The channel hands a press of it to `Host.press` and acknowledges it after that.
+
+        Args:
+            reply_to: as for `send_text`, like `key`.
+
+        Returns:
+            The platform's id of the message, by which `close_question` finds it.
+
+        Raises:
+            DeliveryError: see the class.
+        """
+        return await self.send_text(conversation, self._in_words(card), reply_to, key=key)
+
+    async def send_private_question(
+        self, identity: Identity, conversation: Conversation, card: QuestionCard, *, first: bool, key: str
+    ) -> str | None:
+        """Send a question to one person alone: see `send_question` and `send_private_text`."""
+        return await self.send_private_text(identity, conversation, self._in_words(card), first=first, key=key)
+
+    async def close_question(
+        self, conversation: Conversation, identity: Identity | None, platform_id: str, text: str
+    ) -> None:
+        """Replace a question that was sent by what was decided, without buttons. Default: it stays as it is.
+
+        Args:
+            conversation: as for the method that sent the question.
+            identity: whose direct conversation the message is in; `None` if it is in the conversation itself.
+            platform_id: what that method returned.
+            text: the question, and what was decided, by whom and when, as one of the `parts`.
+
+        Raises:
+            DeliveryError: see the class.
+        """
+        return
+
+    def _in_words(self, card: QuestionCard) -> str:
+        return "\n\n".join((card.text, *self.parts(in_words(card.choices))))
 
     def is_direct(self, identity: Identity, conversation: Conversation) -> bool:
         """Return whether a conversation is the one in which a person reads what `send_private_text` sends.

@@ -4,6 +4,9 @@ SENT_AGAIN = "(Sent again: I cannot tell whether it reached you before.)"
 
 NOT_RENDERED = "Sorry, I have an answer, but this channel could not show it."
 
+QUESTION_CLOSED = "This question is closed."
+"""The answer to a press of a question that is not open."""
+
 SIGN_IN_TERMS = (
     "The link is for you alone and works for ten minutes. Sign in, and if the page then shows a code, send it to me "
     "here, and I will answer."
