@@ -3,9 +3,9 @@
 import os
 
 from gateway.app.gateway import Gateway
-from gateway.channels.discovery import load_interface
 from gateway.cli.options import LOOPBACK, Port
 from gateway.cli.terminal import say
+from gateway.configuration.discovery import load_interface
 from gateway.logs import configure_logging
 from gateway.settings import DEV_DATABASE, DEV_DIRECTORY
 from oauth import Keyring, SettingError

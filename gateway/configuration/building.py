@@ -14,9 +14,9 @@ from pydantic import ValidationError
 from gateway.agents.agent import Agent
 from gateway.agents.routing import Route
 from gateway.app.gateway import MAX_CONCURRENT_TURNS, Gateway
-from gateway.channels.discovery import configured_interfaces, load_interface
 from gateway.channels.interface import Interface
 from gateway.configuration.arguments import Parameters, per_request
+from gateway.configuration.discovery import configured_interfaces, load_interface
 from gateway.configuration.expansion import expanded, is_open
 from gateway.configuration.parsing import note_error, parse, place_of
 from gateway.configuration.reading import KEY, Document, Place

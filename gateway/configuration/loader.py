@@ -11,8 +11,8 @@ from typing import Any
 
 from gateway.agents.agent import FLOW, Agent
 from gateway.app.gateway import Gateway
-from gateway.channels.discovery import configured_interfaces
 from gateway.configuration.building import load
+from gateway.configuration.discovery import configured_interfaces
 from gateway.configuration.shadowing import explain
 from gateway.runs.native import engine_of
 from oauth import SettingError

@@ -16,7 +16,7 @@ from standardwebhooks import Webhook as StandardWebhook
 from understudy_webhook import Webhook
 
 from gateway import Agent, Gateway, SettingError, TurnContext
-from gateway.channels.discovery import configured_interfaces, load_interface
+from gateway.configuration.discovery import configured_interfaces, load_interface
 from gateway.testing import Answer, Call, Failure, FakeProvider, StandIn, obey, stage_timings, wait_until
 from oauth import Keyring
 from toolkits import Toolkit, tool

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.channels.discovery import configured_interfaces, load_interface
+from gateway.configuration.discovery import configured_interfaces, load_interface
 from interfaces.slack import Slack
 from interfaces.telegram import Telegram
 from oauth import SettingError
