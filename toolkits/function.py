@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, get_type_hints, overlo
 
 from toolkits import preview
 from toolkits.context import TurnContext
+from toolkits.text import readable
 
 if TYPE_CHECKING:
     from pydantic_ai import Tool
@@ -27,6 +28,7 @@ def tool(
     *,
     name: str | None = None,
     description: str | None = None,
+    label: str | None = None,
     read_only: bool = False,
     approval: Approval = False,
 ) -> Callable[[Method], Method]: ...
@@ -36,6 +38,7 @@ def tool(
     *,
     name: str | None = None,
     description: str | None = None,
+    label: str | None = None,
     read_only: bool = False,
     approval: Approval = False,
 ) -> Any:
@@ -48,6 +51,7 @@ def tool(
     Args:
         name: what the model calls the tool. Default: the method's name.
         description: what the model is told about the tool. Default: the docstring's.
+        label: what people are shown while a call runs, like "Searching your mail". Default: the name in words.
         read_only: whether the tool changes nothing. Such a call is repeated when an interrupted turn is resumed. A call
             of any other tool that began and did not end is not repeated, and the person is told so.
         approval: whether the person whose turn it is has to approve each call in the chat. They are shown the tool's
@@ -57,7 +61,10 @@ def tool(
     """
 
     def mark(function: Method) -> Method:
-        definition = ToolDefinition(function, name or function.__name__, description, read_only, approval)
+        called = name or function.__name__
+        definition = ToolDefinition(
+            function, called, description, label=label or readable(called), read_only=read_only, approval=approval
+        )
         setattr(function, MARK, definition)
         return function
 
@@ -68,10 +75,18 @@ class ToolDefinition:
     """The part of a tool that is the same for everybody: name, schema, validator. All clones share it."""
 
     def __init__(
-        self, function: Callable[..., Any], name: str, description: str | None, read_only: bool, approval: Approval
+        self,
+        function: Callable[..., Any],
+        name: str,
+        description: str | None,
+        *,
+        label: str,
+        read_only: bool,
+        approval: Approval,
     ) -> None:
         self.function = function
         self.name = name
+        self.label = label
         self.read_only = read_only
         self.approval = approval
         self._description = description

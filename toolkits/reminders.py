@@ -11,7 +11,7 @@ from toolkits.toolkit import Toolkit
 class Reminders(Toolkit):
     """A tool with which the agent writes to its conversation at a later time."""
 
-    @tool
+    @tool(label="Setting a reminder")
     async def remind(self, context: TurnContext, text: str, at: datetime) -> str:
         """Send a text to this conversation at a later time.
 

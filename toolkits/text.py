@@ -1,9 +1,12 @@
-"""Make texts that came from outside fit to be stored and sent."""
+"""Make texts that came from outside fit to be stored, sent and read."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from pydantic_core import PydanticSerializationError, to_json
+
+_BETWEEN_WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[\W_]+")
 
 
 def storable(text: str) -> str:
@@ -40,3 +43,9 @@ def storable_value(value: Any) -> Any:
     except (PydanticSerializationError, UnicodeEncodeError):
         return storable(str(value))
     return value
+
+
+def readable(name: str) -> str:
+    """Return a name from code as people read it: `list_events` and `listEvents` become "List events"."""
+    words = " ".join(word if word.isupper() else word.lower() for word in _BETWEEN_WORDS.sub(" ", name).split())
+    return f"{words[:1].upper()}{words[1:]}" or name

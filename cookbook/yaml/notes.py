@@ -20,7 +20,7 @@ class Notes(Toolkit):
         self.directory = directory
         self.namespace = namespace
 
-    @tool
+    @tool(label="Keeping a note")
     def add_note(self, text: str) -> str:
         """Keep a note."""
         path = self._path()
@@ -29,7 +29,7 @@ class Notes(Toolkit):
             file.write(f"{' '.join(text.split())}\n")
         return "The note is kept."
 
-    @tool(read_only=True)
+    @tool(label="Looking through your notes", read_only=True)
     def list_notes(self) -> list[str]:
         """List all notes."""
         path = self._path()

@@ -19,7 +19,7 @@ class Notes(Toolkit):
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    @tool
+    @tool(label="Saving a note")
     def save_note(self, context: TurnContext, text: str) -> str:
         """Save a note for the user: something to remember, store, keep or write down, like a fact or a secret.
 
@@ -30,7 +30,7 @@ class Notes(Toolkit):
             database.execute("INSERT INTO notes VALUES (?, ?, ?, ?)", (*_owner(context.identity), text))
         return f"Saved: {text}"
 
-    @tool(read_only=True)
+    @tool(label="Looking through your notes", read_only=True)
     def list_notes(self, context: TurnContext) -> list[str]:
         """List the user's notes: what they saved before, what there is to recall or show."""
         with closing(self._open()) as database:
@@ -39,7 +39,7 @@ class Notes(Toolkit):
             )
             return [text for (text,) in rows]
 
-    @tool
+    @tool(label="Deleting your notes")
     def delete_notes(self, context: TurnContext) -> str:
         """Delete all of the user's notes: forget, clear or remove them."""
         with closing(self._open()) as database, database:

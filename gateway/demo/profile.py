@@ -6,7 +6,7 @@ from toolkits import Toolkit, TurnContext, tool
 class Profile(Toolkit):
     """What the agent knows about the person that it talks to."""
 
-    @tool(read_only=True)
+    @tool(label="Looking up who you are", read_only=True)
     def who_am_i(self, context: TurnContext) -> dict[str, str]:
         """Tell the user who they are to the agent: name, channel, tenant and user id."""
         return {

@@ -30,6 +30,7 @@ class RemoteTool(AgentTool):
                 provider=auth.name if auth is not None else None,
                 read_only=tool.read_only,
                 needs_approval=tool.server.approval and not tool.read_only,
+                label=tool.label,
             )
         )
         self._tool = tool

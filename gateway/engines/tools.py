@@ -53,6 +53,7 @@ class ToolSpec:
         provider: the provider whose account the tool uses, if that is known beforehand.
         read_only: whether the tool changes nothing, so that a call may be repeated.
         needs_approval: whether the turn's person has to approve a call before it is made.
+        label: what people are shown while a call runs.
     """
 
     name: str
@@ -63,6 +64,7 @@ class ToolSpec:
     provider: str | None = None
     read_only: bool = False
     needs_approval: bool = False
+    label: str = ""
 
 
 class AgentTool(ABC):
@@ -96,7 +98,7 @@ class AgentTool(ABC):
             ToolError: if the tool could not do what it was asked. The message is for the model.
         """
         spec, key = self.spec, run.journal.key(call_id or token_hex(8))
-        call = ToolStarted(key, self.name, arguments, spec.private, spec.provider, spec.read_only)
+        call = ToolStarted(key, self.name, arguments, spec.private, spec.provider, spec.read_only, spec.label)
 
         async def make() -> Any:
             if spec.needs_approval and not run.journal.is_approved(key, self.name, as_json := storable_json(arguments)):
@@ -164,6 +166,7 @@ class FunctionTool(AgentTool):
                 provider=auth.name if isinstance(auth, OAuthProvider) else None,
                 read_only=function.definition.read_only,
                 needs_approval=function.needs_approval,
+                label=function.definition.label,
             )
         )
 
@@ -194,7 +197,10 @@ class MemberTool(AgentTool):
 
     def __init__(self, index: int, member: RunnableAgent) -> None:
         # Asked again, a member continues its own recorded run, where its writing calls are not repeated.
-        super().__init__(ToolSpec(member.tool_name, member.description, _TASK_SCHEMA, _TASK_VALIDATOR, read_only=True))
+        label = f"Asking {member.name}"
+        super().__init__(
+            ToolSpec(member.tool_name, member.description, _TASK_SCHEMA, _TASK_VALIDATOR, read_only=True, label=label)
+        )
         self._index = index
 
     async def _call(self, run: EngineRun, arguments: Mapping[str, Any], key: str) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from toolkits.text import storable
+from toolkits.text import readable, storable
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,8 @@ class ToolStarted:
         private: whether the result is for the sender alone.
         provider: the provider whose account the tool uses, if its toolkit names one.
         read_only: whether the tool changes nothing, so that the call may be repeated.
+        label: what people are shown of the call. They see neither its arguments nor its result. Default: the name of
+            the tool in words.
     """
 
     call_id: str
@@ -54,6 +56,10 @@ class ToolStarted:
     private: bool = False
     provider: str | None = None
     read_only: bool = False
+    label: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "label", self.label or readable(self.tool))
 
 
 @dataclass(frozen=True, slots=True)

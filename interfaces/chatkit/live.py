@@ -57,14 +57,14 @@ class LiveItems:
                     yield from self._end_task(label, took)
                 elif label == self._phase:
                     yield from self._end(took)
-            case ToolStarted(call_id, tool):
+            case ToolStarted(call_id, label=label):
                 yield from self.drop_draft()
                 if self._workflow is None:
-                    yield ProgressUpdateEvent(text=f"Calling {tool}")
+                    yield ProgressUpdateEvent(text=label)
                 else:
-                    yield from self._add_task(call_id, tool)
-            case ToolEnded(call_id, tool):
-                yield from self._end_task(call_id, tool)
+                    yield from self._add_task(call_id, label)
+            case ToolEnded(call_id):
+                yield from self._end_task(call_id, None)
 
     def done(self, item: AssistantMessageItem) -> Iterator[ThreadStreamEvent]:
         """Yield the answer, in the place of the text so far."""

@@ -18,7 +18,7 @@ _SHOWN: dict[type[TurnEvent], tuple[str, ...]] = {
     TextDelta: ("text",),
     PhaseStarted: ("label",),
     PhaseEnded: ("label", "elapsed_ms"),
-    ToolStarted: ("call_id", "tool"),
+    ToolStarted: ("call_id", "tool", "label"),
     ToolEnded: ("call_id", "tool"),
 }
 _BY_NAME = {kind.__name__: kind for kind in _SHOWN}

@@ -13,8 +13,8 @@ def to_update(event: TurnEvent) -> Update | None:
     match event:
         case TextDelta(text):
             return {"type": "delta", "text": text}
-        case ToolStarted(tool=tool):
-            return {"type": "tool", "name": tool}
+        case ToolStarted(label=label):
+            return {"type": "tool", "label": label}
         case PhaseStarted(label):
             return {"type": "phase", "label": label}
         case PhaseEnded(label, elapsed_ms):

@@ -75,7 +75,7 @@ def identity_app(calls: Calls, *, accepted: set[str] | None = None) -> ASGIApp:
     """
     server = MCPServer("identity")
 
-    @server.tool()
+    @server.tool(title="Asking who  you are")
     async def whoami(ctx: Context[Any, Any], word: str = "") -> str:
         """Report the metadata and the token of this call."""
         request = ctx.request_context.request

@@ -1,6 +1,8 @@
 """Texts that a database can store."""
 
-from toolkits.text import storable, storable_json
+import pytest
+
+from toolkits.text import readable, storable, storable_json
 
 HALVES = "\ud83d\ude00"  # of one character, as two chunks of JSON may have them
 
@@ -17,3 +19,11 @@ def test_any_value_is_made_json() -> None:
 
     assert storable_json({"a": ["\ud800", 1]}) == '{"a":["\ufffd",1]}'
     assert storable_json({"\ud800": Odd(), "b": (None, 1.5)}) == '{"\ufffd":"odd \ufffd","b":[null,1.5]}'
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("list_events", "List events"), ("listEvents", "List events"), ("read-PDF.page2", "Read PDF page2"), ("_", "_")],
+)
+def test_a_name_from_code_is_made_readable(name: str, words: str) -> None:
+    assert readable(name) == words

@@ -47,7 +47,7 @@ class Calendar(GoogleToolkit):
     read_scopes = frozenset({READ, FREE_BUSY})
     write_scopes = frozenset({WRITE})
 
-    @tool(read_only=True)
+    @tool(label="Looking at your calendar", read_only=True)
     async def list_events(
         self,
         context: TurnContext,
@@ -88,7 +88,7 @@ class Calendar(GoogleToolkit):
             "next_page": found.get("nextPageToken"),
         }
 
-    @tool(read_only=True)
+    @tool(label="Reading an event", read_only=True)
     async def get_event(self, context: TurnContext, event_id: str) -> Event:
         """Read one event of the user's calendar.
 
@@ -97,7 +97,7 @@ class Calendar(GoogleToolkit):
         """
         return read(await self._get(context, event_id))
 
-    @tool(read_only=True)
+    @tool(label="Looking for free time", read_only=True)
     async def find_busy_times(
         self, context: TurnContext, start: datetime, end: datetime, people: list[str] | None = None
     ) -> dict[str, list[Busy] | str]:
@@ -123,7 +123,7 @@ class Calendar(GoogleToolkit):
         await self.check_permission(context, WRITE)
         return f"Create this event, and invite its guests:\n\n{shown(await self._new(context, **event))}"
 
-    @tool(approval=_creating)
+    @tool(label="Adding an event to your calendar", approval=_creating)
     async def create_event(
         self,
         context: TurnContext,
@@ -159,7 +159,7 @@ class Calendar(GoogleToolkit):
         await self.check_permission(context, WRITE)
         return f"Create an event from this text, as Google understands it:\n\n{preview.block(_short(text))}"
 
-    @tool(approval=_adding)
+    @tool(label="Adding an event to your calendar", approval=_adding)
     async def quick_add(self, context: TurnContext, text: str) -> Event:
         """Create an event in the user's calendar from a sentence, like "Lunch with Bob tomorrow at noon".
 
@@ -180,7 +180,7 @@ class Calendar(GoogleToolkit):
         changed = shown(await self._changes(context, event, **changes))
         return f"Change this event, and tell its guests:\n\n{shown(event)}\n\nThis will change:\n\n{changed}"
 
-    @tool(approval=_changing)
+    @tool(label="Changing an event", approval=_changing)
     async def change_event(
         self,
         context: TurnContext,
@@ -226,7 +226,7 @@ class Calendar(GoogleToolkit):
         await self.check_permission(context, WRITE)
         return f"Delete this event, and tell its guests:\n\n{shown(await self._get(context, event_id))}"
 
-    @tool(approval=_deleting)
+    @tool(label="Deleting an event", approval=_deleting)
     async def delete_event(self, context: TurnContext, event_id: str) -> str:
         """Delete an event from the user's calendar. Its guests get an e-mail.
 

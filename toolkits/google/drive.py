@@ -77,7 +77,7 @@ class Drive(GoogleToolkit):
     read_scopes = frozenset({READ})
     write_scopes = frozenset({CREATE, SHARE})
 
-    @tool(read_only=True)
+    @tool(label="Searching your files", read_only=True)
     async def search_files(
         self, context: TurnContext, words: str = "", limit: int = 10, page: str | None = None
     ) -> FilePage:
@@ -104,7 +104,7 @@ class Drive(GoogleToolkit):
         )
         return {"files": [_file(item) for item in found.get("files", [])], "next_page": found.get("nextPageToken")}
 
-    @tool(read_only=True)
+    @tool(label="Reading a file", read_only=True)
     async def read_file(self, context: TurnContext, file_id: str) -> str:
         """Read one of the user's files as text: a document as markdown, the first sheet of a spreadsheet as CSV.
 
@@ -129,7 +129,7 @@ class Drive(GoogleToolkit):
         text = content.decode("utf-8", errors="replace") if isinstance(content, bytes) else str(content)
         return shortened(markdownify(text) if kind == "text/html" else text, MOST_CHARACTERS)
 
-    @tool(read_only=True)
+    @tool(label="Fetching a file", read_only=True)
     async def send_file_to_chat(self, context: TurnContext, file_id: str) -> str:
         """Send one of the user's files to the user, in this chat: documents and presentations as PDF.
 
@@ -170,7 +170,7 @@ class Drive(GoogleToolkit):
             place = f" in the folder {preview.line((await self._get(context, folder_id)).get('name', ''))}"
         return f"Create the file {preview.line(name)} ({mime_type}){place}:\n\n{preview.block(text)}"
 
-    @tool(approval=_uploading)
+    @tool(label="Uploading a file", approval=_uploading)
     async def upload_file(
         self,
         context: TurnContext,
@@ -207,7 +207,7 @@ class Drive(GoogleToolkit):
             f"Share the file {shown} with {preview.line(person)}, who may then {MAY[role]} it, and tell them by e-mail."
         )
 
-    @tool(approval=_sharing)
+    @tool(label="Sharing a file", approval=_sharing)
     async def share_file(self, context: TurnContext, file_id: str, email: str, role: Role = "reader") -> str:
         """Share one of the user's files with another person, who gets an e-mail.
 

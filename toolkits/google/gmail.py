@@ -65,7 +65,7 @@ class Gmail(GoogleToolkit):
     read_scopes = frozenset({READ})
     write_scopes = frozenset({COMPOSE, MODIFY})
 
-    @tool(read_only=True)
+    @tool(label="Searching your mail", read_only=True)
     async def search_messages(
         self, context: TurnContext, query: str = "", limit: int = 10, page: str | None = None
     ) -> MessagePage:
@@ -87,7 +87,7 @@ class Gmail(GoogleToolkit):
         messages = await asyncio.gather(*(self._summary(context, identifier) for identifier in identifiers))
         return {"messages": list(messages), "next_page": found.get("nextPageToken")}
 
-    @tool(read_only=True)
+    @tool(label="Reading a mail", read_only=True)
     async def read_message(self, context: TurnContext, message_id: str) -> MailMessage:
         """Read one of the user's mails in full.
 
@@ -96,7 +96,7 @@ class Gmail(GoogleToolkit):
         """
         return read(await self._message(context, message_id), MOST_BODY_CHARACTERS)
 
-    @tool(read_only=True)
+    @tool(label="Reading a thread of mails", read_only=True)
     async def read_thread(self, context: TurnContext, thread_id: str) -> list[MailMessage]:
         """Read all mails of a thread, oldest first.
 
@@ -112,7 +112,7 @@ class Gmail(GoogleToolkit):
         messages = thread.get("messages", [])[-MOST_MESSAGES:]
         return [read(message, MOST_BODY_CHARACTERS // len(messages)) for message in messages]
 
-    @tool(read_only=True)
+    @tool(label="Reading an attachment", read_only=True)
     async def read_attachment(self, context: TurnContext, message_id: str, attachment_id: str) -> str:
         """Read an attachment that is text.
 
@@ -127,7 +127,7 @@ class Gmail(GoogleToolkit):
         text = (await self._content(context, message_id, part)).decode(errors="replace")
         return shortened(markdownify(text) if kind == "text/html" else text, MOST_BODY_CHARACTERS)
 
-    @tool(read_only=True)
+    @tool(label="Fetching an attachment", read_only=True)
     async def send_attachment_to_chat(self, context: TurnContext, message_id: str, attachment_id: str) -> str:
         """Send an attachment of one of the user's mails to the user, in this chat.
 
@@ -141,7 +141,7 @@ class Gmail(GoogleToolkit):
         await context.send_file(content, name=part["filename"], media_type=part.get("mimeType", ""), key=key)
         return SENT_TO_CHAT
 
-    @tool(read_only=True)
+    @tool(label="Looking at your labels", read_only=True)
     async def list_labels(self, context: TurnContext) -> list[Label]:
         """List the labels of the user's mail. A search takes them as "label:NAME"."""
         found = await self.execute(context, lambda gmail: gmail.users().labels().list(userId="me"), scope=READ)
@@ -152,7 +152,7 @@ class Gmail(GoogleToolkit):
         files = attached(context.message.attachments, attachments)
         return f"Send this mail:\n\n{new_mail(**mail, attachments=files).shown()}"
 
-    @tool(approval=_sending)
+    @tool(label="Sending a mail", approval=_sending)
     async def send_message(
         self,
         context: TurnContext,
@@ -180,7 +180,7 @@ class Gmail(GoogleToolkit):
         await self.check_permission(context, COMPOSE)
         return f"Send this answer:\n\n{(await self._reply(context, **reply)).shown()}"
 
-    @tool(approval=_replying)
+    @tool(label="Replying to a mail", approval=_replying)
     async def reply_to_message(
         self,
         context: TurnContext,
@@ -204,7 +204,7 @@ class Gmail(GoogleToolkit):
         files = attached(context.message.attachments, attachments)
         return f"Save this as a draft:\n\n{new_mail(**mail, attachments=files).shown()}"
 
-    @tool(approval=_drafting)
+    @tool(label="Drafting a mail", approval=_drafting)
     async def draft_message(
         self,
         context: TurnContext,
@@ -232,7 +232,7 @@ class Gmail(GoogleToolkit):
         await self.check_permission(context, COMPOSE)
         return f"Save this answer as a draft:\n\n{(await self._reply(context, **reply)).shown()}"
 
-    @tool(approval=_drafting_reply)
+    @tool(label="Drafting a reply", approval=_drafting_reply)
     async def draft_reply(
         self,
         context: TurnContext,
@@ -263,7 +263,7 @@ class Gmail(GoogleToolkit):
         changes += [f"remove {preview.line(label)}" for label in remove or ()]
         return f"Change labels ({', '.join(changes)}) of these mails:\n\n{await self._listed(context, message_ids)}"
 
-    @tool(approval=_labelling)
+    @tool(label="Labelling mails", approval=_labelling)
     async def label_messages(
         self,
         context: TurnContext,
@@ -284,7 +284,7 @@ class Gmail(GoogleToolkit):
     async def _archiving(self, context: TurnContext, message_ids: list[str]) -> str:
         return f"Archive these mails:\n\n{await self._listed(context, message_ids)}"
 
-    @tool(approval=_archiving)
+    @tool(label="Archiving mails", approval=_archiving)
     async def archive_messages(self, context: TurnContext, message_ids: list[str]) -> str:
         """Archive mails: take them out of the user's inbox, and keep them in All Mail.
 
@@ -297,7 +297,7 @@ class Gmail(GoogleToolkit):
         mails = await self._listed(context, message_ids)
         return f"Move these mails to the trash, where Gmail deletes them after 30 days:\n\n{mails}"
 
-    @tool(approval=_trashing)
+    @tool(label="Moving mails to the trash", approval=_trashing)
     async def trash_messages(self, context: TurnContext, message_ids: list[str]) -> str:
         """Move the user's mails to the trash, where they are deleted after 30 days.
 

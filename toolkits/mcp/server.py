@@ -12,6 +12,7 @@ from oauth.settings import is_loopback
 from toolkits.context import TurnContext
 from toolkits.errors import ToolError
 from toolkits.mcp.timings import DEFAULT_MCP_TIMINGS, MCPTimings
+from toolkits.text import readable, storable
 
 if TYPE_CHECKING:
     from mcp_types import CallToolResult, Tool
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from toolkits.mcp.pool import ConnectionPool
 
 MAX_CONNECTIONS = 32
+LONGEST_LABEL = 80  # characters of a title that a server gives
 IDENTITY = "understudy/identity"
 """The key in the metadata (`_meta`) of each call under which the server finds whose turn it is. It has a prefix and a
 name, as https://modelcontextprotocol.io/specification/2025-06-18/basic/index#meta requires."""
@@ -32,6 +34,7 @@ class MCPTool:
     Args:
         parameters: JSON Schema of the arguments.
         read_only: whether the server says that it changes nothing (`readOnlyHint`).
+        label: what people are shown while a call runs: the title that the server gives it, else its name in words.
     """
 
     name: str
@@ -39,6 +42,7 @@ class MCPTool:
     parameters: dict[str, Any] = field(repr=False)
     server: "MCPServer"
     read_only: bool = False
+    label: str = ""
 
     async def call(self, arguments: Mapping[str, Any], context: TurnContext) -> str:
         """Call the tool for the sender of the turn's message; return text for the model.
@@ -228,7 +232,11 @@ class MCPServer:
 
     def _tool(self, tool: "Tool") -> MCPTool:
         read_only = tool.annotations is not None and bool(tool.annotations.read_only_hint)
-        return MCPTool(tool.name, tool.description or tool.title or "", dict(tool.input_schema), self, read_only)
+        # https://modelcontextprotocol.io/specification/2025-06-18/schema#tool: the order in which titles count
+        title = tool.title or (tool.annotations.title if tool.annotations is not None else None) or readable(tool.name)
+        label = " ".join(storable(title).split())[:LONGEST_LABEL]
+        description = tool.description or tool.title or ""
+        return MCPTool(tool.name, description, dict(tool.input_schema), self, read_only, label)
 
     @property
     def _sign_in_name(self) -> str:
@@ -240,7 +248,9 @@ class MCPServer:
             f"Connect the user's {self.auth.label} account, which the tools of {self.name} need. "
             f"Call this when the user asks for something that {self.name} can do."
         )
-        return MCPTool(self._sign_in_name, description, {"type": "object", "properties": {}}, self, read_only=True)
+        label = f"Connecting your {self.auth.label} account"
+        parameters = {"type": "object", "properties": {}}
+        return MCPTool(self._sign_in_name, description, parameters, self, read_only=True, label=label)
 
 
 def _checked(url: str, *, with_token: bool) -> str:

@@ -45,7 +45,7 @@ class Steps:
                 self._steps[place] = replace(self._steps[place], is_over=True, elapsed_ms=event.elapsed_ms)
         elif isinstance(event, ToolStarted):
             self._calls[event.call_id] = len(self._steps)
-            self._steps.append(Step(event.tool, False, len(self._phases)))
+            self._steps.append(Step(event.label, False, len(self._phases)))
         elif isinstance(event, ToolEnded) and event.call_id in self._calls:
             place = self._calls.pop(event.call_id)
             self._steps[place] = replace(self._steps[place], is_over=True)

@@ -114,7 +114,7 @@ function listen() {
       write(update.text);
     } else if (update.type === "tool") {
       writing = null;
-      add("tool", `uses ${update.name}`);
+      add("tool", update.label);
     } else if (update.type === "phase") {
       beginPhase(update.label);
     } else if (update.type === "phase_ended") {

@@ -284,6 +284,12 @@ async def test_a_view_goes_on_after_the_pause_that_the_platform_asked_for() -> N
         progress.note(TextDelta("hello"))
         await wait_until_async(lambda: view.there, what="the message")
     assert view.calls == [f"post hello{UNFINISHED}"] * 2
+def test_a_call_is_shown_by_its_label_without_its_arguments() -> None:
+    steps = Steps()
+    steps.note(ToolStarted("1", "search_messages", {"query": "divorce"}, label="Searching your mail"))
+    steps.note(ToolStarted("2", "list_events", {"day": "friday"}))
+    steps.note(ToolEnded("1", "search_messages", result="a secret"))
+    assert steps.text() == "✓ Searching your mail\n… List events"
 
 
 def test_steps_are_lines() -> None:
@@ -301,7 +307,7 @@ def test_steps_are_lines() -> None:
     ):
         steps.note(event)
     assert steps.has_phases
-    assert steps.text() == "✓ first\n… A\n  ✓ B (1.2 s)\n    … second"
+    assert steps.text() == "✓ First\n… A\n  ✓ B (1.2 s)\n    … Second"
 
 
 async def test_a_handler_is_told_of_what_the_turn_waits_for_and_its_answer(tmp_path: Path, vault: Vault) -> None:

@@ -105,9 +105,10 @@ async def test_tools_and_then_text_are_shown_while_the_turn_runs(
     deltas = [event.text for event in events if isinstance(event, TextDelta)]
     assert "".join(deltas).strip() == ("word " * 50).strip()
     assert len(deltas) > 2
-    started, ended = (next(event for event in events if isinstance(event, kind)) for kind in (ToolStarted, ToolEnded))
+    started, ended = (next(event for event in events if isinstance(event, each)) for each in (ToolStarted, ToolEnded))
     assert (started.tool, ended.tool, ended.outcome) == ("open_async", "open_async", ToolOutcome.OK)
     assert started.call_id == ended.call_id
+    assert started.label == {"own": "Opening the safe", "native": "Open async"}[kind]
     assert (
         events.index(started) < events.index(ended) < events.index(next(e for e in events if isinstance(e, TextDelta)))
     )

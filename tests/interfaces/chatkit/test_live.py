@@ -54,7 +54,7 @@ def test_phases_are_workflows_and_their_calls_are_tasks(tmp_path: Path, database
         search = done[1].workflow
         assert search.summary.title.startswith("Search (")
         assert [(task.title.partition(" (")[0], task.status_indicator) for task in search.tasks] == [
-            ("search", "complete"),
+            ("Search", "complete"),
             ("Read", "complete"),
         ]
         updates = [event.update for event in told if event.type == "thread.item.updated"]
@@ -68,7 +68,7 @@ def test_phases_are_workflows_and_their_calls_are_tasks(tmp_path: Path, database
 
 def test_text_before_a_call_is_removed_and_the_call_is_progress(tmp_path: Path) -> None:
     class Clock(Toolkit):
-        @tool
+        @tool(label="Looking at the clock")
         def now(self) -> str:
             """Tells the time."""
             return "noon"
@@ -85,5 +85,5 @@ def test_text_before_a_call_is_removed_and_the_call_is_progress(tmp_path: Path) 
         _, events = page("alice").begin("what time is it")
         kinds = [event.type for event in events]
         assert kinds.index("thread.item.removed") < kinds.index("progress_update")
-        assert [event.text for event in events if event.type == "progress_update"] == ["Calling now"]
+        assert [event.text for event in events if event.type == "progress_update"] == ["Looking at the clock"]
         assert answers(events) == ["It is noon."]

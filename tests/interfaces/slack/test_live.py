@@ -185,8 +185,8 @@ async def test_phases_are_task_cards_in_a_thread_where_the_app_has_them(
     ]
     assert cards == [
         [("0", "Search", "in_progress")],
-        [("1", "look", "in_progress")],
-        [("0", "Search (1.2 s)", "complete"), ("1", "look", "complete")],
+        [("1", "Look", "in_progress")],
+        [("0", "Search (1.2 s)", "complete"), ("1", "Look", "complete")],
     ]
 
 

@@ -79,7 +79,7 @@ class Safe(Toolkit):
         self.held = value
         return value
 
-    @tool
+    @tool(label="Opening the safe")
     async def open_async(self, context: TurnContext) -> str:
         """Open the safe."""
         return self._keep(await found(context, "open_async"))

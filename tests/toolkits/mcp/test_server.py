@@ -33,6 +33,12 @@ async def test_each_call_tells_whose_turn_it_is(telling: str) -> None:
         assert (found["word"], found["token"]) == (str(number // 2), "ours")
 
 
+async def test_a_tool_is_labelled_with_its_title_or_its_name(telling: str) -> None:
+    async with opened(MCPServer(telling)) as server:
+        labels = {each.name: each.label for each in server.shared_tools}
+    assert (labels["whoami"], labels["linger"]) == ("Asking who you are", "Linger")
+
+
 @pytest.mark.processes
 async def test_a_server_that_is_not_there_stops_the_start() -> None:
     for server in (
