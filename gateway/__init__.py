@@ -4,6 +4,8 @@ from gateway.agents.agent import Agent
 from gateway.agents.routing import Route
 from gateway.agents.runner import Runner
 from gateway.app.gateway import Gateway
+from gateway.channels.event import Rating
+from gateway.operations.feedback import FeedbackRecord
 from gateway.runs.agent_call import AgentCall
 from gateway.runs.engine import MaxTurnsExceededError
 from gateway.runs.events import (
@@ -33,6 +35,7 @@ __all__ = [
     "ApprovalNeeded",
     "CloneError",
     "Conversation",
+    "FeedbackRecord",
     "File",
     "Gateway",
     "Identity",
@@ -42,6 +45,7 @@ __all__ = [
     "PhaseEnded",
     "PhaseSession",
     "PhaseStarted",
+    "Rating",
     "Route",
     "Runner",
     "Session",

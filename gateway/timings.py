@@ -36,6 +36,7 @@ class Timings:
             unless given.
         reconnect: the pause before a lost connection to the database is made again.
         listen_check: how long a listening connection may be silent before it is checked.
+        feedback_hook: the limit for one call of the operator's feedback hook.
         first_status: how long a turn runs before its status is shown.
         status_update: the limit for one update of a status.
         oauth: the timings of sign-ins, refreshes and revocations.
@@ -65,6 +66,7 @@ class Timings:
     sweep_interval: float | None = None
     reconnect: float = 1.0
     listen_check: float = 10.0
+    feedback_hook: float = 10.0
     first_status: float = 1.0
     status_update: float = 5.0
     oauth: OAuthTimings = DEFAULT_OAUTH_TIMINGS

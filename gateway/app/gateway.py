@@ -17,6 +17,7 @@ from starlette.routing import BaseRoute
 from gateway.agents.agent import Agent
 from gateway.agents.routing import Route, Router
 from gateway.app.downloads import Downloads
+from gateway.app.feedback_hook import OnFeedback
 from gateway.app.health import Health
 from gateway.app.host import ChannelHost
 from gateway.app.parts import Parts, Setup
@@ -65,6 +66,8 @@ class Gateway:
             docs/isolation.md; else UNDERSTUDY_PRIVATE_ANSWERS.
         audit_content: whether the audit records the arguments and results of tools; else UNDERSTUDY_AUDIT_CONTENT.
         request_values: returns values of a message that are added to the request context of its turn.
+        on_feedback: an async function that is called with each change of what people think of answers, see
+            docs/feedback.md.
         settings: other settings of docs/settings.md, by their names without UNDERSTUDY_, instead of the environment.
         timings: shorter waits and intervals, for tests.
 
@@ -91,6 +94,7 @@ class Gateway:
         private_answers: str | None = None,
         audit_content: bool | None = None,
         request_values: RequestValues = _no_values,
+        on_feedback: OnFeedback | None = None,
         settings: Mapping[str, Any] = MappingProxyType({}),
         timings: Timings = DEFAULT_TIMINGS,
     ) -> None:
@@ -117,7 +121,9 @@ class Gateway:
             twice = ", ".join(channel for channel, number in channels.items() if number > 1)
             raise SettingError(f"Gateway(interfaces=…) has more than one interface for {twice}: keep one of them.")
         self._request_values = request_values
-        self._setup = Setup(self._router, self.interfaces, known, request_values, max_concurrent_turns, timings)
+        self._setup = Setup(
+            self._router, self.interfaces, known, request_values, max_concurrent_turns, timings, on_feedback
+        )
         self._check_agents()
         self.parts = Parts(self._setup)
         self.parts.build()
@@ -307,6 +313,8 @@ class Gateway:
             if parts.keyring is not None:
                 await check_keys(self._database, parts.keyring)
             stack.push_async_callback(parts.files.close)
+            stack.push_async_callback(parts.feedback_hook.stop)
+            await parts.feedback_hook.start()
             for server in dict.fromkeys(server for agent in self._setup.team() for server in agent.mcp_servers):
                 stack.push_async_callback(server.stop)
                 await server.start()

@@ -2,12 +2,12 @@
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 
 from gateway.app.parts import Parts
 from gateway.attachments.fetching import FileFetcher
-from gateway.channels.event import Event
+from gateway.channels.event import Event, Feedback, Rating
 from gateway.channels.question import Press, PressOutcome, PressResult
 from gateway.channels.sentences import QUESTION_CLOSED
 from gateway.history.threads import ThreadStore
@@ -53,6 +53,12 @@ class ChannelHost:
 
     async def press(self, press: Press) -> PressResult:
         return PressResult(PressOutcome.CLOSED, QUESTION_CLOSED)  # nothing is asked with buttons yet
+
+    async def rate(self, feedback: Feedback) -> bool:
+        return await self._parts.feedback.rate(feedback)
+
+    async def ratings(self, identity: Identity, conversation: Conversation) -> Mapping[str, Rating]:
+        return await self._parts.feedback.ratings(identity, conversation)
 
     async def has_answered_in(self, conversation: Conversation) -> bool:
         return await self._parts.inbox.knows(conversation)

@@ -10,6 +10,7 @@ from gateway.agents.agent import Agent
 from gateway.agents.routing import Router
 from gateway.app.backend import Backend, connect
 from gateway.app.due import DueWork
+from gateway.app.feedback_hook import FeedbackHook, OnFeedback
 from gateway.app.timers import Timer, Timers
 from gateway.attachments.fetching import MEBIBYTE, FileFetcher
 from gateway.channels.interface import Interface
@@ -17,6 +18,7 @@ from gateway.channels.presenter import Presenter
 from gateway.history.sessions import Sessions
 from gateway.inbox.inbox import Inbox
 from gateway.inbox.intake import Intake
+from gateway.operations.feedback import FeedbackStore
 from gateway.operations.retention import Retention
 from gateway.outbox.delivery import Deliverer, DeliveryPolicy
 from gateway.outbox.outbox import Outbox
@@ -53,6 +55,7 @@ class Setup:
         interfaces: by channel.
         request_values: returns values of a message that are added to the request context of its turn.
         max_concurrent_turns: how many turns run at once in this process.
+        on_feedback: is called with each change of a rating; `None` for nothing.
     """
 
     router: Router
@@ -61,6 +64,7 @@ class Setup:
     request_values: RequestValues
     max_concurrent_turns: int
     timings: Timings
+    on_feedback: OnFeedback | None = None
 
     def team(self) -> Iterator[Agent]:
         """Yield all agents, their members and theirs."""
@@ -177,6 +181,14 @@ class Parts:
     @cached_property
     def runner(self) -> CopyRunner:
         return CopyRunner(self.oauth, self.audit, self.sender, self._settings.private_answers, self._timings)
+
+    @cached_property
+    def feedback_hook(self) -> FeedbackHook:
+        return FeedbackHook(self._setup.on_feedback, self._timings)
+
+    @cached_property
+    def feedback(self) -> FeedbackStore:
+        return FeedbackStore(self.backend.database, self.presenters, self.feedback_hook.tell)
 
     @cached_property
     def history(self) -> SummarizedHistory:

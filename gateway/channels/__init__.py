@@ -15,7 +15,7 @@ from gateway.channels.errors import (
     RecipientUnreachableError,
     RetryLaterError,
 )
-from gateway.channels.event import Change, Event, MalformedEventError, Piece, check_id, digest
+from gateway.channels.event import Change, Event, Feedback, MalformedEventError, Piece, Rating, check_id, digest
 from gateway.channels.host import Host
 from gateway.channels.interface import Interface
 from gateway.channels.live import LiveView, MessageView, Progress, Step, Steps
@@ -35,6 +35,7 @@ __all__ = [
     "DeliveryRefusedError",
     "Event",
     "EventNotAcceptedError",
+    "Feedback",
     "FileStore",
     "FileTooLargeError",
     "Host",
@@ -50,6 +51,7 @@ __all__ = [
     "PreviewGoneError",
     "Progress",
     "QuestionCard",
+    "Rating",
     "RecipientUnreachableError",
     "RetryLaterError",
     "SignIn",

@@ -1,4 +1,4 @@
-"""A verified event as a channel hands it to the gateway, and what its ids may contain."""
+"""Verified events and ratings as a channel hands them to the gateway, and what their ids may contain."""
 
 import hashlib
 import json
@@ -6,9 +6,12 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
+from oauth import Identity
 from oauth.errors import UnderstudyError
 from toolkits import Conversation
+from toolkits.text import storable
 
+LONGEST_COMMENT = 4000  # characters
 LONGEST_ID = 512  # bytes of UTF-8: three ids make one key of a PostgreSQL index, which takes 2,700
 
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
@@ -131,3 +134,47 @@ class Event:
             raise ValueError("a change has to name the message that changed")
         if self.change is None and self.piece is None and not self.addressed:
             raise ValueError("a message that is not for the bot is not accepted, unless it is a piece of one")
+
+
+class Rating(StrEnum):
+    """What a person thinks of an answer."""
+
+    #: Thumbs up.
+    UP = "up"
+    #: Thumbs down.
+    DOWN = "down"
+
+
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    """A person's rating of an answer, which is named by its reference or by the platform's id of one of its messages.
+
+    Args:
+        identity: who rates it, from the signed payload.
+        conversation: where they saw it. With a platform's id it may also be the place that the answer's conversation
+            belongs to, like `C012AB3CD` for `C012AB3CD/1718000000.000100`: reactions come without their thread.
+        reference: of the answer's turn.
+        platform_id: as `Presenter.send_text` returned it.
+        comment: what they write about it. Longer ones are cut.
+        taken_back: whether they take this rating back. Another rating of theirs stays.
+
+    Raises:
+        MalformedEventError: if an id does not fit `check_id`.
+        ValueError: if there is not exactly one of `reference` and `platform_id`.
+    """
+
+    identity: Identity
+    conversation: Conversation
+    rating: Rating
+    reference: str | None = None
+    platform_id: str | None = None
+    comment: str = ""
+    taken_back: bool = False
+
+    def __post_init__(self) -> None:
+        if (self.reference is None) == (self.platform_id is None):
+            raise ValueError("an answer is named by its reference or by the platform's id of it")
+        check_id("the person", self.identity.user_id)
+        check_id("the conversation's id", self.conversation.id)
+        check_id("the name of the answer", self.platform_id if self.reference is None else self.reference)
+        object.__setattr__(self, "comment", storable(self.comment)[:LONGEST_COMMENT])

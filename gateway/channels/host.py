@@ -1,12 +1,12 @@
 """What the gateway does for its channels."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
 from gateway.attachments.fetching import FileFetcher
-from gateway.channels.event import Event
+from gateway.channels.event import Event, Feedback, Rating
 from gateway.channels.question import Press, PressResult
 from gateway.history.threads import ThreadStore
 from gateway.history.transcript import TranscriptEntry
@@ -68,6 +68,17 @@ class Host(Protocol):
         Raises:
             SQLAlchemyError, OSError, TimeoutError: if it was not committed. It may be delivered again.
         """
+        ...
+
+    async def rate(self, feedback: Feedback) -> bool:
+        """Commit what a person thinks of an answer; return whether there is such an answer that they can see.
+
+        Their last rating of an answer counts. The operator's hook is called only if it changes.
+        """
+        ...
+
+    async def ratings(self, identity: Identity, conversation: Conversation) -> Mapping[str, Rating]:
+        """Return the ratings that a person gave in a conversation, by the references of the answers."""
         ...
 
     async def has_answered_in(self, conversation: Conversation) -> bool:

@@ -130,8 +130,8 @@ class Presenter(ABC):
             key: identifies this part among all others. A platform that keeps it can be asked for it in `was_sent`.
 
         Returns:
-            The platform's id of the message, where people can reply to it in a conversation of its own (see
-            `thread_root`); else `None`.
+            The platform's id of the message, by which people rate it (see `Host.rate`) and reply to it in a
+            conversation of its own (see `thread_root`); `None` if the platform gives it none.
 
         Raises:
             DeliveryError: see the class.

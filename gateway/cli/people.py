@@ -1,4 +1,4 @@
-"""`understudy accounts …` and `understudy person …`: what people have connected, and what is stored about them."""
+"""`understudy accounts …`, `person …` and `feedback`: what people have connected, what is stored, what they think."""
 
 import asyncio
 import json
@@ -8,9 +8,22 @@ from typing import Annotated
 
 import typer
 
+from gateway.channels.event import Rating
 from gateway.cli.keys import read_keyring
-from gateway.cli.options import AsJson, Channel, OfChannel, OfTenant, OfUser, Provider, Tenant, User
+from gateway.cli.options import (
+    AsJson,
+    Channel,
+    Limit,
+    OfChannel,
+    OfTenant,
+    OfUser,
+    Provider,
+    Tenant,
+    User,
+    in_utc,
+)
 from gateway.cli.terminal import open_database, print_json, print_table, say
+from gateway.operations.feedback import FeedbackRecord, FeedbackStore
 from gateway.operations.personal_data import PersonalData
 from gateway.storage.database import Database
 from oauth import Identity, OAuthCoordinator, SettingError
@@ -60,6 +73,21 @@ def erase(
     asyncio.run(_erase(identity))
 
 
+def feedback(
+    channel: OfChannel = None,
+    tenant: OfTenant = None,
+    user: OfUser = None,
+    conversation: Annotated[str | None, typer.Option(help="Only ratings in the conversation with this id.")] = None,
+    rating: Annotated[Rating | None, typer.Option(help="Only these ratings.")] = None,
+    since: Annotated[datetime | None, typer.Option(help="Only ratings of this time or later, in UTC.")] = None,
+    limit: Limit = 100,
+    as_json: AsJson = False,
+) -> None:
+    """List what people think of answers, newest first. `understudy audit --trace` has the tool calls of an answer."""
+    wanted = {"channel": channel, "tenant": tenant, "user_id": user, "conversation": conversation, "rating": rating}
+    asyncio.run(_print_feedback(wanted, in_utc(since), limit, as_json=as_json))
+
+
 async def _print_accounts(wanted: Mapping[str, str | None], *, as_json: bool) -> None:
     async with open_database() as database, database.read() as connection:
         found = await list_accounts(connection, **wanted)
@@ -67,6 +95,17 @@ async def _print_accounts(wanted: Mapping[str, str | None], *, as_json: bool) ->
         print_json(found)
     else:
         print_table([_row(each) for each in found], "No connected account matches.")
+
+
+async def _print_feedback(
+    wanted: Mapping[str, str | None], since: datetime | None, limit: int, *, as_json: bool
+) -> None:
+    async with open_database() as database:
+        records = await FeedbackStore(database, {}).find(since=since, limit=limit, **wanted)
+    if as_json:
+        print_json(records)
+    else:
+        print_table([_rating_row(record) for record in records], "No rating matches.")
 
 
 async def _revoke(identity: Identity, provider: str) -> None:
@@ -101,4 +140,15 @@ def _row(found: AccountRecord) -> dict[str, str]:
         "account": found.account or "-",
         "connected (UTC)": f"{found.connected_at:%Y-%m-%d %H:%M}" if found.connected_at is not None else "-",
         "refreshed (UTC)": f"{found.updated_at:%Y-%m-%d %H:%M}",
+    }
+
+
+def _rating_row(record: FeedbackRecord) -> dict[str, str]:
+    return {
+        "rated (UTC)": f"{record.rated_at:%Y-%m-%d %H:%M:%S}",
+        "person": f"{record.channel} {record.tenant} {record.user_id}",
+        "rating": str(record.rating),
+        "conversation": record.conversation,
+        "reference": record.reference,
+        "comment": record.comment or "-",
     }

@@ -14,6 +14,7 @@ from gateway.storage.tables import (
     audit,
     audit_erasures,
     conversations,
+    feedback,
     files,
     inbox,
     outbox,
@@ -53,6 +54,7 @@ class PersonalData:
                 "model_responses": await _rows(connection, turn_responses, turn_responses.c.inbox_id.in_(messages)),
                 "approvals": await _rows(connection, approvals, is_of(approvals, identity)),
                 "threads": await _rows(connection, threads, is_of(threads, identity)),
+                "feedback": await _rows(connection, feedback, is_of(feedback, identity)),
                 "audit": await _rows(connection, audit, is_of(audit, identity)),
             }
         return {"identity": asdict(identity), "accounts": accounts, **found}
@@ -70,6 +72,7 @@ class PersonalData:
                 "model responses": await _remove(connection, turn_responses, turn_responses.c.inbox_id.in_(messages)),
                 "approvals": await _remove(connection, approvals, is_of(approvals, identity)),
                 "threads": await _remove(connection, threads, is_of(threads, identity)),
+                "feedback": await _remove(connection, feedback, is_of(feedback, identity)),
                 "files": await remove_files(connection, _sent_or_uploaded(identity, direct)),
                 "answers": await _remove(connection, outbox, _answers(identity, direct)),
                 "pieces": await _remove(connection, pieces, pieces.c.inbox_id.in_(messages)),

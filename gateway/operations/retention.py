@@ -9,7 +9,7 @@ from sqlalchemy import delete, select
 from gateway.inbox.pieces import remove
 from gateway.storage.database import Database
 from gateway.storage.files import remove_files
-from gateway.storage.tables import InboxStatus, OutboxStatus, files, inbox, is_any, outbox
+from gateway.storage.tables import InboxStatus, OutboxStatus, feedback, files, inbox, is_any, outbox
 
 BATCH = 500  # messages that one transaction removes
 PAUSE = 0.05  # seconds between two transactions, in which others can write
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 
 class Retention:
-    """Removes answered messages, the answers to them, and files, once they are old.
+    """Removes answered messages, the answers to them, what people think of them, and files, once they are old.
 
     Their dedupe keys stay, so that an old webhook is still recognized if it is repeated; so do the histories of
     conversations and the audit.
@@ -44,8 +44,18 @@ class Retention:
             await asyncio.sleep(PAUSE)
         if removed:
             log.info("removed %s messages that were older than %s", removed, self._keep)
+        await self._remove_feedback()
         await self._remove_files()
         return removed
+
+    async def _remove_feedback(self) -> None:
+        old = feedback.c.rated_at < datetime.now(UTC) - self._keep
+        async with self._database.read() as connection:
+            if (await connection.execute(select(feedback.c.id).where(old).limit(1))).first() is None:
+                return
+        async with self._database.write() as connection:
+            removed = await connection.execute(delete(feedback).where(old))
+        log.info("removed %s ratings that were older than %s", removed.rowcount, self._keep)
 
     async def _remove_files(self) -> None:
         """Remove the old files that wait for no delivery."""

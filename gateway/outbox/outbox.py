@@ -166,7 +166,8 @@ class Outbox:
     A row's body is JSON. By kind it has:
 
     - text, files and notice: `text` and `reply_to`, the id of the message that it replies to, or an empty string;
-      a text may have the id of the preview that it `completes`;
+      a text may have the id of the preview that it `completes`; `rated`, if it ends an agent's answer, which people
+      may rate;
     - private text and private files: `text`, and whether it is the `first` part;
     - private note: `reply_to`;
     - removal: the platform's id of the message that it `removes`, or null, and `since` when there may be one;
@@ -185,20 +186,25 @@ class Outbox:
         parts: Sequence[Part],
         reply_to: str,
         previews: Sequence[Preview] = (),
+        *,
+        by_agent: bool = False,
     ) -> None:
         """Add the parts of an answer in the transaction that ends its turn.
 
         Args:
             previews: the messages that have shown the turn. The parts take the place of those that showed the answer,
                 and the others are removed.
+            by_agent: whether an agent wrote it, so that people may rate it.
         """
         left = list(previews)
-        for part in parts:
+        for place, part in enumerate(parts, 1):
             kind, body = _public(part, reply_to)
             shown = next((each for each in left if each.kind is PreviewKind.ANSWER and each.platform_id), None)
             if kind is OutboxKind.TEXT and shown is not None:
                 body["completes"] = shown.platform_id
                 left.remove(shown)
+            if by_agent and place == len(parts):
+                body["rated"] = True
             await self._add_answer(connection, answered, kind, body, part=part)
         await self.add_removals(connection, answered, left)
 

@@ -256,7 +256,7 @@ outbox = Table(
     Column("renewed_at", Timestamp),
     # When the platform took it.
     Column("sent_at", Timestamp),
-    # The platform's id of the message, where a reply to it begins a conversation.
+    # The platform's id of the message.
     Column("platform_id", String),
     # Whether the platform may have taken it though the gateway got no answer.
     Column("ambiguous", Boolean, nullable=False, server_default=false()),
@@ -273,6 +273,25 @@ Index("outbox_due", outbox.c.due_at,
 Index("outbox_dead", outbox.c.id, **_partial(is_any(outbox.c.status, OutboxStatus.DEAD)))
 Index("outbox_inbox", outbox.c.inbox_id)
 Index("outbox_conversation", outbox.c.conversation_id, outbox.c.id)
+Index("outbox_platform", outbox.c.platform_id, **_partial(outbox.c.platform_id.is_not(None)))
+
+# What people think of answers: the last rating of each person.
+feedback = Table(
+    "feedback",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("channel", String, nullable=False),
+    Column("tenant", String, nullable=False),
+    Column("user_id", String, nullable=False),
+    # The key of the answer's conversation, and the reference of its turn. Their rows may be gone.
+    Column("conversation", String, nullable=False),
+    Column("reference", String, nullable=False),
+    Column("rating", String, nullable=False),
+    Column("comment", Text),
+    Column("rated_at", Timestamp, nullable=False),
+    UniqueConstraint("channel", "tenant", "user_id", "reference"),
+)
+Index("feedback_rated", feedback.c.rated_at)
 
 # The files that agents send and that people upload.
 files = Table(

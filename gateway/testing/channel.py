@@ -45,7 +45,7 @@ class RecordingPresenter(Presenter):
         streams: whether turns stream their text, so that `shown` has text deltas.
 
     Attributes:
-        sent: what was sent, oldest first.
+        sent: what was sent, oldest first. The platform's id of a text is `p` and its number in this list, like `p1`.
         failures: errors that the next calls of `send_text` raise, one each.
         notes: private notes: the conversation's id, the user id, and whether the person was reached.
         unreachable: the user ids of people to whom nothing can be sent directly.
@@ -71,17 +71,19 @@ class RecordingPresenter(Presenter):
     def parts(self, markdown: str) -> list[str]:
         return [markdown]
 
-    async def send_text(self, conversation: Conversation, text: str, reply_to: str, *, key: str) -> None:
+    async def send_text(self, conversation: Conversation, text: str, reply_to: str, *, key: str) -> str:
         if self.failures:
             raise self.failures.pop(0)
         self.sent.append(Sent(conversation.id, text))
+        return f"p{len(self.sent)}"
 
     async def send_private_text(
         self, identity: Identity, conversation: Conversation, text: str, *, first: bool, key: str
-    ) -> None:
+    ) -> str:
         if identity.user_id in self.unreachable:
             raise DeliveryRefusedError("never wrote to the bot")
         self.sent.append(Sent(conversation.id, text, alone=identity.user_id))
+        return f"p{len(self.sent)}"
 
     def check_file(self, file: StoredFile) -> None:
         if file.media_type == REFUSED_TYPE:

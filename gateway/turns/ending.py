@@ -85,7 +85,7 @@ class Ending:
                 private=outcome.private,
             )
             previews = await take_previews(connection, turn.row.id) if turn.previews.may_exist else ()
-            await self._add_answer(connection, turn, parts, previews, is_for_sender=is_for_sender)
+            await self._add_answer(connection, turn, outcome, parts, previews, is_for_sender=is_for_sender)
             if outcome.answers is not None and self._approvals is not None:
                 resumed += await self._approvals.take(connection, *outcome.answers)
             if outcome.sign_in is not None:
@@ -169,6 +169,7 @@ class Ending:
         self,
         connection: AsyncConnection,
         turn: Turn,
+        outcome: TurnOutcome,
         parts: Sequence[Part],
         previews: Sequence[Preview],
         *,
@@ -179,7 +180,7 @@ class Ending:
             await outbox.add_private_parts(connection, turn.row, message.sender, parts, message.id)
             await outbox.add_removals(connection, turn.row, previews)
         else:
-            await outbox.add_parts(connection, turn.row, parts, message.id, previews)
+            await outbox.add_parts(connection, turn.row, parts, message.id, previews, by_agent=outcome.by_agent)
 
     async def _add_sign_in(self, connection: AsyncConnection, turn: Turn, provider: str) -> None:
         message = turn.message

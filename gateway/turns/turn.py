@@ -57,6 +57,7 @@ class TurnOutcome:
         text: what is said, in markdown.
         items: what is added to the session.
         files: are sent with the text.
+        by_agent: whether the text and the files are an agent's, which people may rate.
         private: whether the text, the files and the items are for the sender alone.
         alone: whether the text goes to the sender alone even where private answers are posted openly.
         sign_in: the provider that a sign-in link is sent for.
@@ -70,6 +71,7 @@ class TurnOutcome:
     text: str = ""
     items: list[SessionItem] = field(default_factory=list)
     files: Sequence[File] = ()
+    by_agent: bool = False
     private: bool = False
     alone: bool = False
     sign_in: str | None = None

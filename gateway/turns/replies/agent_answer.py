@@ -119,7 +119,7 @@ class AgentAnswer:
             turn.slot.free()  # the platform sets the pace at which the status is removed
         text = _with_ambiguous(run.text.strip() or ("" if run.files else NO_ANSWER), turn.journal)
         text = "\n\n".join(filter(None, (text, *run.unread)))
-        return TurnOutcome(text, list(run.items), run.files, private=run.private)
+        return TurnOutcome(text, list(run.items), run.files, by_agent=True, private=run.private)
 
     def _may_be_read_by_all(self, turn: Turn, history: Sequence[SessionItem]) -> bool:
         """Return whether everybody in the conversation may read the answer, whatever tools the agent will call."""

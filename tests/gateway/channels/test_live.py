@@ -284,6 +284,8 @@ async def test_a_view_goes_on_after_the_pause_that_the_platform_asked_for() -> N
         progress.note(TextDelta("hello"))
         await wait_until_async(lambda: view.there, what="the message")
     assert view.calls == [f"post hello{UNFINISHED}"] * 2
+
+
 def test_a_call_is_shown_by_its_label_without_its_arguments() -> None:
     steps = Steps()
     steps.note(ToolStarted("1", "search_messages", {"query": "divorce"}, label="Searching your mail"))

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy.exc import DBAPIError
-from support.stage import Stage, Vault, stage
+from support.stage import Stage, Vault, place, stage
 from typer.testing import CliRunner
 
+from gateway import Rating
+from gateway.channels import Feedback
 from gateway.cli.main import app
 from gateway.operations.copying import TABLES
 from oauth import Identity, Keyring
@@ -41,6 +43,8 @@ async def live(scene: Stage, person: str) -> None:
     await scene.ask(person, "", command="accounts")
     await scene.gateway.host.threads.create(Identity("stage", "T1", person), f"a thread of {person}", "holidays")
     await scene.wait_until_rows("SELECT count(*) FROM outbox WHERE status <> 'sent'", 0)
+    rated = Feedback(Identity("stage", "T1", person), place(f"dm-{person}"), Rating.UP, platform_id=f"p{before + 2}")
+    assert await scene.gateway.host.rate(rated)
     await scene.wait_until_rows("SELECT count(*) FROM inbox WHERE status <> 'done'", 0)
 
 
@@ -57,7 +61,8 @@ async def test_what_is_exported_is_all_of_one_person_and_nothing_of_another(scen
     assert found["identity"] == {"channel": "stage", "tenant": "T1", "user_id": "alice"}
     assert [account["account"] for account in found["accounts"]] == ["alice"]
     assert {
-        len(found[name]) > 0 for name in ("conversations", "messages", "answers", "history", "threads", "audit")
+        len(found[name]) > 0
+        for name in ("conversations", "messages", "answers", "history", "feedback", "threads", "audit")
     } == {True}
     assert len(found["messages"]) == 4
     assert "this is alice" in exported

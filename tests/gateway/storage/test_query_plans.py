@@ -11,8 +11,11 @@ from sqlalchemy import event
 from support.files import PNG
 from support.stage import place, stage
 
-from gateway.channels import Change, Piece
+from gateway.channels import Change, Feedback, Piece, Rating
+from oauth import Identity
 from toolkits import Attachment, AttachmentKind
+
+ALICE = Identity("stage", "T1", "alice")
 
 
 async def test_no_statement_of_a_turn_reads_a_whole_table(tmp_path: Path) -> None:
@@ -31,6 +34,11 @@ async def test_no_statement_of_a_turn_reads_a_whole_table(tmp_path: Path) -> Non
         await scene.ask("alice", "one", attachments=["photo"])
         await scene.ask("alice", "two")  # which reads the picture again
         await scene.gateway.send(place("dm-alice"), "three")
+        (reference,) = scene.rows("SELECT reference FROM outbox ORDER BY id LIMIT 1")[0]
+        for names in ({"platform_id": "p1"}, {"reference": reference}):
+            await scene.gateway.host.rate(Feedback(ALICE, place("dm-alice"), Rating.UP, **names))
+            await scene.gateway.host.rate(Feedback(ALICE, place("dm-alice"), Rating.UP, **names, taken_back=True))
+        await scene.gateway.host.ratings(ALICE, place("dm-alice"))
         for number in (1, 2):
             await scene.write("alice", "three", piece=Piece("album", number))
             await scene.write("alice", "of nobody", piece=Piece("other", number), addressed=False)

@@ -228,6 +228,8 @@ async def test_what_is_asked_when_the_gateway_is_updated_can_be_answered(
         await scene.ask("D1", f"call {SEND}", "dm-of-slack")
         await scene.ask("7", f"call {SEND}", "dm-7")
     for statement in (
+        "DROP TABLE feedback",
+        "DROP INDEX outbox_platform",
         "DROP TABLE pieces",
         *(f"DROP INDEX inbox_{name}" for name in ("gathering", "incomplete", "group", "message")),
         *(
