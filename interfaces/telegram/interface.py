@@ -66,7 +66,8 @@ class Telegram(Interface):
     """Telegram, by the webhook of its Bot API.
 
     The bot answers every message in a private chat. In a group it answers messages that mention it, reply to it or are
-    commands. An album is one message, and for the bot if one of its captions is.
+    commands. An album is one message, and for the bot if one of its captions is. A thumb up or down as a reaction
+    is a rating of the answer.
 
     Args:
         bot_token: else TELEGRAM_BOT_TOKEN.
@@ -161,7 +162,9 @@ class Telegram(Interface):
         except TelegramError as error:
             log.warning("an update was put off until Telegram says who the bot is: %s", describe(error))
             raise EventNotAcceptedError() from None
-        if update.message is not None and (moved := parse.migration(self._bot, update.message)):
+        if (feedback := parse.to_feedback(self._bot, update)) is not None:
+            await self.host.rate(feedback)
+        elif update.message is not None and (moved := parse.migration(self._bot, update.message)):
             await self.host.move(*moved)
         elif (event := parse.to_event(self._bot, update, payload)) is not None:
             await self.host.accept(event)
@@ -186,7 +189,7 @@ class Telegram(Interface):
             await self._client.set_webhook(
                 f"{base_url}{self.address}",
                 secret_token=self._secret,
-                allowed_updates=[Update.MESSAGE, Update.EDITED_MESSAGE],
+                allowed_updates=[Update.MESSAGE, Update.EDITED_MESSAGE, Update.MESSAGE_REACTION],
             )
         except BadRequest as error:
             if is_loopback(base_url):  # which Telegram cannot reach, but something on this machine may stand in for it

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import telegram
-from telegram import MessageEntity, Update
+from telegram import MessageEntity, ReactionTypeEmoji, Update
 from telegram.constants import ChatType
 
-from gateway.channels import Change, Event, Piece, digest
+from gateway.channels import Change, Event, Feedback, Piece, Rating, digest
 from gateway.channels.commands import COMMANDS, Command, parse_command
 from interfaces.telegram.attachments import OTHER_KINDS, has
 from interfaces.telegram.quoted import quoted_in, replied_to
@@ -15,6 +15,7 @@ from oauth import Identity
 from toolkits import Attachment, AttachmentKind, Conversation, Message
 
 CHANNEL = "telegram"
+THUMBS = {"👍": Rating.UP, "👎": Rating.DOWN}
 
 
 class Bot:
@@ -82,6 +83,29 @@ def to_event(bot: Bot, update: Update, payload: str) -> Event | None:
     )
 
 
+def to_feedback(bot: Bot, update: Update) -> Feedback | None:
+    """Return a thumb that a person gave a message or took back; `None` if the update is none.
+
+    https://core.telegram.org/bots/api#messagereactionupdated names the chat, but not the topic of a forum. Reactions of
+    anonymous admins and of channels are nobody's.
+    """
+    reaction = update.message_reaction
+    if reaction is None or reaction.user is None or reaction.actor_chat is not None:
+        return None
+    before, after = _thumbs(reaction.old_reaction), _thumbs(reaction.new_reaction)
+    given = [thumb for thumb in after if thumb not in before] or after
+    if before == after or not (given or before):
+        return None
+    chat = reaction.chat
+    return Feedback(
+        identity=Identity(CHANNEL, bot.tenant, str(reaction.user.id)),
+        conversation=Conversation(CHANNEL, bot.tenant, str(chat.id), chat.type != ChatType.PRIVATE),
+        rating=(given or before)[-1],
+        platform_id=str(reaction.message_id),
+        taken_back=not given,
+    )
+
+
 def migration(bot: Bot, message: telegram.Message) -> tuple[Conversation, str] | None:
     """Return the conversation of a group that became a supergroup, and its new id; `None` for any other message.
 
@@ -133,6 +157,11 @@ def to_message(
         argument=argument,
         raw=raw,
     )
+
+
+def _thumbs(reactions: Sequence[telegram.ReactionType]) -> list[Rating]:
+    emojis = (reaction.emoji for reaction in reactions if isinstance(reaction, ReactionTypeEmoji))
+    return [THUMBS[emoji] for emoji in emojis if emoji in THUMBS]
 
 
 def _sender(message: telegram.Message) -> str:

@@ -131,10 +131,30 @@ class _Message(_Fields):
     reply_to_message: Optional["_Message"] = None
 
 
+class _ReactionType(_Fields):
+    """https://core.telegram.org/bots/api#reactiontype"""
+
+    type: str
+    emoji: str | None = None
+
+
+class _Reaction(_Fields):
+    """https://core.telegram.org/bots/api#messagereactionupdated"""
+
+    chat: _Chat
+    message_id: Number
+    date: Time
+    user: _User | None = None
+    actor_chat: _Chat | None = None
+    old_reaction: list[_ReactionType]
+    new_reaction: list[_ReactionType]
+
+
 class _Update(_Fields):
     update_id: Number
     message: _Message | None = None
     edited_message: _Message | None = None
+    message_reaction: _Reaction | None = None
 
 
 class _Files(_Fields):

@@ -55,6 +55,8 @@ class Chats:
             self._queries.add(update["callback_query"]["id"])
             return
         kind = next(name for name in update if name != "update_id")
+        if kind == "message_reaction":
+            return  # it lets the bot write to nobody
         content = update[kind]
         chat = content["chat"]
         self.chats[chat["id"]] = chat

@@ -233,6 +233,28 @@ def callback_query(data: str, message: Mapping[str, Any], person: seed.Person = 
     return {"update_id": number, "callback_query": query}
 
 
+def reaction(
+    message: Mapping[str, Any], new: str, old: str = "", person: seed.Person = seed.ALICE, **fields: Any
+) -> Json:
+    """Build the update that follows when a person changes their reactions to a message.
+
+    In a group, only a bot that is an administrator gets it.
+
+    Args:
+        message: as the bot got it from sendMessage.
+        new: the emojis that the person reacts with now.
+        old: those before.
+        fields: of the change: `actor_chat` instead of `user`, if it is anonymous.
+    """
+    kinds = {
+        name: [{"type": "emoji", "emoji": emoji} for emoji in emojis]
+        for name, emojis in (("old_reaction", old), ("new_reaction", new))
+    }
+    who = {} if "actor_chat" in fields else {"user": user(person)}
+    change = {"chat": message["chat"], "message_id": message["message_id"], "date": int(time.time())}
+    return _update("message_reaction", {**change, **who, **kinds, **fields})
+
+
 def my_chat_member(chat: Json, old: str, new: str, by: seed.Person = seed.ALICE) -> Json:
     """Build the update that follows when the bot's own status in a chat changes.
 
