@@ -186,6 +186,8 @@ class Slack(Interface):
     async def _receive_event(self, body: dict[str, Any], raw: str) -> None:
         if body["event"].get("type") in UNINSTALLED:
             await self._workspaces.forget(body)
+        elif (feedback := parse.to_feedback(body)) is not None:
+            await self.host.rate(feedback)
         elif (event := await self._to_event(body, raw)) is not None:
             if await self._workspaces.is_installed(body):
                 await self.host.accept(event)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.channels import Event, digest
+from gateway.channels import Event, Feedback, Rating, digest
 from gateway.channels.commands import COMMANDS, command_in
 from interfaces.slack.format import mentioned_in, unescape, without_mention
 from oauth import Identity
@@ -19,6 +19,9 @@ MOST_NAMES = 20  # of people whom one message mentions
 WRITTEN_BY_PEOPLE = (None, "file_share", "me_message", "thread_broadcast")
 
 SYSTEM_USERS = ("USLACK", "USLACKBOT")  # authors of Slack's own notices, which have no subtype
+
+# The names of reactions, without the tone of the skin. Slack's documentation has one, its client sends the other.
+THUMBS = {"+1": Rating.UP, "thumbsup": Rating.UP, "-1": Rating.DOWN, "thumbsdown": Rating.DOWN}
 
 Body = Mapping[str, Any]
 
@@ -168,6 +171,28 @@ def to_message(body: Body, bot: str | None, attachments: Sequence[Attachment], p
         command=command,
         argument=argument,
         raw=json.dumps(body, ensure_ascii=False),
+    )
+
+
+def to_feedback(body: Body) -> Feedback | None:
+    """Return a thumb that a person gave a message or took back; `None` if an event is none.
+
+    https://docs.slack.dev/reference/events/reaction_added names the channel, but not the thread. In a channel that is
+    shared with another organization it does not say which workspace the person belongs to.
+    """
+    event, tenant = body["event"], tenant_of(body)
+    if event.get("type") not in ("reaction_added", "reaction_removed") or tenant is None:
+        return None
+    item, rating = event.get("item") or {}, THUMBS.get((event.get("reaction") or "").partition("::")[0])
+    is_whole = all((event.get("user"), item.get("type") == "message", item.get("channel"), item.get("ts")))
+    if rating is None or not is_whole or body.get("is_ext_shared_channel"):
+        return None
+    return Feedback(
+        identity=Identity(CHANNEL, tenant, event["user"]),
+        conversation=Conversation(CHANNEL, tenant, item["channel"], not _is_direct(item)),
+        rating=rating,
+        platform_id=item["ts"],
+        taken_back=event["type"] == "reaction_removed",
     )
 
 

@@ -95,6 +95,20 @@ class _Message(_Written):
     deleted_ts: Id = None
 
 
+class _Item(_Typed):
+    channel: Id = None
+    channel_type: str | None = None
+    ts: Id = None
+
+
+class _Reaction(_Fields):
+    """https://docs.slack.dev/reference/events/reaction_added and …/reaction_removed"""
+
+    user: Id = None
+    reaction: str | None = None
+    item: _Item | None = None
+
+
 class _Authorization(_Fields):
     team_id: Id = None
     enterprise_id: Id = None
@@ -119,6 +133,8 @@ class _Envelope(_Fields):
 _EVENTS: Mapping[str | None, type[_Fields]] = {
     "app_mention": _Message,
     "message": _Message,
+    "reaction_added": _Reaction,
+    "reaction_removed": _Reaction,
     "app_uninstalled": _Installed,
     "tokens_revoked": _Installed,
     "team_access_granted": _Installed,

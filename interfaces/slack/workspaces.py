@@ -37,6 +37,7 @@ SCOPES = (
     "im:write",
     "mpim:history",  # group conversations
     "mpim:read",
+    "reactions:read",  # thumbs
     "users:read",  # the names of people
 )
 ADDRESS_SCOPES = ("users:read.email",)  # where members of the operator's own workspaces need no code

@@ -338,6 +338,16 @@ def member_joined_channel(user: str = seed.BOB.slack_id, channel: str = seed.SLA
     return envelope({**event, "team": seed.SLACK_TEAM_ID, "event_ts": ts(), **fields})
 
 
+def reaction(name: str, user: str, channel: str, message_ts: str, *, added: bool = True) -> Json:
+    """Build the event of a reaction to a message of the bot.
+
+    https://docs.slack.dev/reference/events/reaction_added and https://docs.slack.dev/reference/events/reaction_removed
+    """
+    item = {"type": "message", "channel": channel, "ts": message_ts}
+    fields = {"user": user, "reaction": name, "item_user": seed.SLACK_BOT_USER_ID, "item": item, "event_ts": ts()}
+    return envelope({"type": "reaction_added" if added else "reaction_removed", **fields})
+
+
 def app_uninstalled(team_id: str = seed.SLACK_TEAM_ID) -> Json:
     """Build the event of an uninstallation: https://docs.slack.dev/reference/events/app_uninstalled"""
     return envelope({"type": "app_uninstalled"}, team_id)
