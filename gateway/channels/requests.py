@@ -113,15 +113,18 @@ def parse_json(body: bytes) -> tuple[dict[str, Any], str]:
     return fields, body.decode()
 
 
-async def read_form(request: Request) -> str:
+async def read_form(request: Request, most: int = MOST_FORM_BYTES) -> str:
     """Read the body of a form that nobody has verified yet, for `parse_form`.
+
+    Args:
+        most: how many bytes it may have.
 
     Raises:
         HTTPException: 415 if it is no form; else as `read_body`.
     """
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != FORM:
         raise HTTPException(415)
-    return (await read_body(request, MOST_FORM_BYTES)).decode(errors="replace")
+    return (await read_body(request, most)).decode(errors="replace")
 
 
 def parse_form(payload: str) -> dict[str, str]:

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from slack_sdk.web.async_client import AsyncWebClient
@@ -19,6 +19,7 @@ from gateway.logs import describe
 from interfaces.slack import changes, parse
 from interfaces.slack.attachments import SlackFiles
 from interfaces.slack.errors import slack_errors
+from interfaces.slack.interactivity.webhook import Handler, Interactivity
 from interfaces.slack.parse import Body
 from interfaces.slack.present import SlackPresenter
 from interfaces.slack.reading.people import People
@@ -98,14 +99,20 @@ class Slack(Interface):
         self._signature = SignatureCheck(settings.signing_secret.get_secret_value())
         self._answer_in_joined_threads = answer_in_joined_threads
         self._refusals = RefusalLog(self.channel)
+        self._interactivity = Interactivity(self._signature, self._refusals, settings.api_url, self._buttons())
         self.presenter = SlackPresenter(self._workspaces, settings.own_workspace_ids)
 
     def routes(self) -> Sequence[BaseRoute]:
         return [
             Route(self.address, self._receive, methods=["POST"]),
             Route(COMMAND_ADDRESS, self._receive_command, methods=["POST"]),
+            self._interactivity.route(),
             *self._workspaces.routes(),
         ]
+
+    def _buttons(self) -> Mapping[str, Handler]:
+        """Return what takes a press of each of our buttons, by the first word of its `action_id`."""
+        return {}
 
     async def start(self, host: Host) -> None:
         await super().start(host)

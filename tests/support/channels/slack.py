@@ -8,6 +8,7 @@ from peers import seed
 from peers.emulate.server import Emulate
 from peers.wait import wait_until_async
 from peers.webhooks import slack_events as events
+from peers.webhooks import slack_interactions as interactions
 
 from interfaces.slack import Slack
 from support.channels.running import Running
@@ -38,3 +39,15 @@ async def said(emulate: Emulate, channel: str, count: int, thread: str | None = 
 def dm(emulate: Emulate, text: str, **fields: Any) -> dict[str, Any]:
     """Build the event of a direct message of Alice."""
     return events.direct_message(text, channel=emulate.slack_dm("alice"), **fields)
+
+
+def answer_address(emulate: Emulate, channel: str, person: seed.Person = seed.ALICE) -> str:
+    """Return a new `response_url`."""
+    return f"{emulate.slack.url}/actions/{channel}/{person.slack_id}/{events.ts()}"
+
+
+async def press(running: Running, payload: dict[str, Any], **signing: Any) -> int:
+    """Post what somebody pressed, and return the status. `signing` are arguments of `slack_events.headers`."""
+    body = interactions.body_of(payload)
+    headers = interactions.headers(body, **signing)
+    return (await running.client.post("/slack/interactivity", content=body, headers=headers)).status_code

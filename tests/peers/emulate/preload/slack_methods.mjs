@@ -2,6 +2,9 @@
 // https://docs.slack.dev/reference/methods/chat.startStream (appendStream, stopStream) and
 // https://docs.slack.dev/reference/methods/assistant.threads.setStatus. The answer to any other unknown method is
 // `unknown_method`, as at Slack. The `text` of a streamed message is the Markdown received so far.
+//
+// It also takes messages at a `response_url`: `/actions/CHANNEL/USER/NAME`, which works five times
+// (https://docs.slack.dev/interactivity/handling-user-interaction#message_responses).
 
 const MARKDOWN_MAX = 12_000; // characters
 
@@ -72,6 +75,17 @@ export function addMethods(app, store) {
       channels().findOneBy("channel_id", channel_id ?? "") ? {} : "channel_not_found",
     );
   }
+  const uses = new Map();
+  app.post("/actions/:channel/:user/:name", async (c) => {
+    const { channel, user, name } = c.req.param();
+    uses.set(name, (uses.get(name) ?? 0) + 1);
+    if (uses.get(name) > 5) return c.json({ ok: false, error: "used_url" }, 404);
+    const { text, blocks, thread_ts, response_type, replace_original } = await c.req.json();
+    if (!text && !blocks) return c.json({ ok: false, error: "no_text" }, 500);
+    if (response_type !== "ephemeral" || replace_original) throw new Error("the stand-in takes ephemeral messages alone");
+    store.collection("slack.ephemeral_messages").insert({ channel_id: channel, target_user: user, text, blocks, thread_ts });
+    return c.text("ok");
+  });
   app.post("/api/:method", (c) => c.json({ ok: false, error: "unknown_method", req_method: c.req.param("method") }));
 }
 

@@ -1,0 +1,107 @@
+"""The webhook that Slack calls when somebody presses a button: `/slack/interactivity`."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from urllib.parse import urlsplit
+
+from slack_sdk.webhook.async_client import AsyncWebhookClient
+from starlette.background import BackgroundTasks
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from gateway.channels import DeliveryError
+from gateway.channels.http_errors import delivery_errors
+from gateway.channels.refusals import RefusalLog
+from gateway.channels.requests import MOST_BYTES, parse_form, parse_json, read_form
+from gateway.logs import describe
+from interfaces.slack.format import escape
+from interfaces.slack.interactivity.press import BLOCK_ACTIONS, ButtonPress, presses_in
+from interfaces.slack.signature import SignatureCheck
+
+ADDRESS = "/slack/interactivity"
+TAKEN_WITHIN = 2.5  # of the three seconds in which Slack wants an answer
+CALL_TIMEOUT = 15  # seconds for a message to the person
+
+Handler = Callable[[ButtonPress], Awaitable[str | None]]
+"""Commits what a press says; returns a sentence for the person who pressed alone, or `None`.
+
+It has less than three seconds: the request is acknowledged after it, and the sentence is sent after that.
+"""
+
+log = logging.getLogger(__name__)
+
+
+class Interactivity:
+    """Takes what people press, and hands it to whoever made the button.
+
+    https://docs.slack.dev/interactivity/handling-user-interaction
+
+    Args:
+        api_url: of the Web API. A message to a person goes to an address at the same domain alone.
+        handlers: by the first word of the `action_id` of their buttons.
+        within: seconds in which they have to take a press.
+    """
+
+    def __init__(
+        self,
+        signature: SignatureCheck,
+        refusals: RefusalLog,
+        api_url: str,
+        handlers: Mapping[str, Handler],
+        within: float = TAKEN_WITHIN,
+    ) -> None:
+        self._signature = signature
+        self._refusals = refusals
+        self._api = urlsplit(api_url)
+        self._handlers = handlers
+        self._within = within
+
+    def route(self) -> Route:
+        return Route(ADDRESS, self._receive, methods=["POST"])
+
+    async def _receive(self, request: Request) -> Response:
+        """Take a press. Whatever is not one of our buttons is acknowledged and ignored."""
+        with self._refusals.refusals_logged():
+            self._signature.check_headers(request)
+            raw = await read_form(request, MOST_BYTES)  # it has the whole message
+            self._signature.check(raw.encode(), request)
+            body, _ = parse_json(parse_form(raw).get("payload", "").encode())
+        answers = BackgroundTasks()
+        if body.get("type") != BLOCK_ACTIONS:
+            return Response(status_code=200)
+        try:
+            async with asyncio.timeout(self._within):
+                for press in presses_in(body):
+                    if (handler := self._handlers.get(press.kind)) and (sentence := await handler(press)):
+                        answers.add_task(self._answer, press, sentence)
+        except TimeoutError:
+            log.warning("a press of a button was not taken in time: Slack shows the person that it failed")
+            return Response(status_code=503)
+        return Response(status_code=200, background=answers)
+
+    async def _answer(self, press: ButtonPress, sentence: str) -> None:
+        """Say something to the person who pressed, and to nobody else."""
+        if not self._is_slacks(press.answer_address):
+            log.warning("somebody who pressed a button is told nothing: the request has no response_url of Slack's")
+            return
+        client = AsyncWebhookClient(press.answer_address, timeout=CALL_TIMEOUT, retry_handlers=[])
+        message = {"response_type": "ephemeral", "replace_original": False, "text": escape(sentence)}
+        try:
+            with delivery_errors("Slack", lambda error: None):
+                answer = await client.send_dict(message | ({"thread_ts": press.thread} if press.thread else {}))
+        except (DeliveryError, ConnectionError) as error:
+            log.warning("somebody who pressed a button was told nothing: %s", describe(error))
+            return
+        if answer.status_code != 200:
+            log.warning("somebody who pressed a button was told nothing: Slack answered %s", answer.status_code)
+
+    def _is_slacks(self, address: str) -> bool:
+        """Return whether an address is at the domain of the Web API, like hooks.slack.com."""
+        try:
+            found = urlsplit(address)
+        except ValueError:
+            return False
+        domain = self._api.netloc
+        return found.scheme == self._api.scheme and found.netloc in (domain, f"hooks.{domain}")
