@@ -11,7 +11,17 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from gateway.channels import Change, DeliveryError, DeliveryRefusedError, Event, Host, Interface, check_id
+from gateway.channels import (
+    Change,
+    DeliveryError,
+    DeliveryRefusedError,
+    Event,
+    Host,
+    Interface,
+    Press,
+    PressOutcome,
+    check_id,
+)
 from gateway.channels.refusals import RefusalLog
 from gateway.channels.requests import parse_form, parse_json, read_body, read_form
 from gateway.channels.sentences import COMMAND_NOT_TAKEN, COMMAND_TAKEN
@@ -19,6 +29,8 @@ from gateway.logs import describe
 from interfaces.slack import changes, parse
 from interfaces.slack.attachments import SlackFiles
 from interfaces.slack.errors import slack_errors
+from interfaces.slack.interactivity.blocks import QUESTION, chosen
+from interfaces.slack.interactivity.press import ButtonPress
 from interfaces.slack.interactivity.webhook import Handler, Interactivity
 from interfaces.slack.parse import Body
 from interfaces.slack.present import SlackPresenter
@@ -112,7 +124,13 @@ class Slack(Interface):
 
     def _buttons(self) -> Mapping[str, Handler]:
         """Return what takes a press of each of our buttons, by the first word of its `action_id`."""
-        return {}
+        return {QUESTION: self._take_choice}
+
+    async def _take_choice(self, press: ButtonPress) -> str | None:
+        """Hand the choice of an answer to the gateway, and return why it does not count, if it does not."""
+        question_id, place = chosen(press)
+        result = await self.host.press(Press(question_id, place, press.identity, press.name))
+        return None if result.outcome is PressOutcome.TAKEN else result.text
 
     async def start(self, host: Host) -> None:
         await super().start(host)

@@ -2,14 +2,25 @@
 
 import logging
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from gateway.channels import Delivery, DeliveryError, LiveView, Presenter, SignIn, StoredFile
+from gateway.channels import (
+    Delivery,
+    DeliveryError,
+    DeliveryRefusedError,
+    LiveView,
+    Presenter,
+    QuestionCard,
+    SignIn,
+    StoredFile,
+)
 from gateway.channels.sentences import SIGN_IN_TERMS, answer_held, answered_in, sign_in_button, sign_in_request
 from gateway.logs import describe
 from interfaces.slack.errors import slack_errors
 from interfaces.slack.format import LIMIT, MrkdwnRenderer, escape, link
+from interfaces.slack.interactivity import blocks
 from interfaces.slack.live import SlackLiveView
 from interfaces.slack.posting.messages import Poster, key_of, keyed, own_user, resolved
 from interfaces.slack.posting.uploads import upload
@@ -18,6 +29,7 @@ from oauth import Identity
 from toolkits import Conversation, Message
 
 MOST_FILES = 10  # of one message: https://slack.com/help/articles/201330736-Add-files-to-Slack
+BLOCKS_REFUSED = ("invalid_blocks", "invalid_blocks_format")
 
 ANSWERED = answered_in("a direct message")
 ANSWER_HELD = answer_held("Write to me in a direct message, and I will send it there.")
@@ -162,6 +174,47 @@ class SlackPresenter(Presenter):
         note = f"<@{identity.user_id}> {ANSWERED if reached else ANSWER_HELD}"
         await self._poster.post(conversation.tenant, channel, thread, note)
 
+    async def send_question(
+        self, conversation: Conversation, card: QuestionCard, reply_to: str, *, key: str
+    ) -> str | None:
+        channel, _, thread = conversation.id.partition("/")
+        return await self._ask(conversation.tenant, channel, thread, card, key)
+
+    async def send_private_question(
+        self, identity: Identity, conversation: Conversation, card: QuestionCard, *, first: bool, key: str
+    ) -> str | None:
+        card = replace(card, text=_heading(conversation, first=first) + card.text)
+        return await self._ask(conversation.tenant, identity.user_id, "", card, key)
+
+    async def close_question(
+        self, conversation: Conversation, identity: Identity | None, platform_id: str, text: str
+    ) -> None:
+        """https://docs.slack.dev/reference/methods/chat.update
+
+        A message that is gone, or that nobody may edit any more, stays as it is.
+        """
+        client = await self._workspaces.client(conversation.tenant)
+        place = conversation.id.partition("/")[0] if identity is None else identity.user_id
+        channel = await resolved(client, place)
+        try:
+            with slack_errors():
+                await client.chat_update(channel=channel, ts=platform_id, text=text, blocks=blocks.sections(text))
+        except DeliveryRefusedError as refusal:
+            log.info("the question %s in %s keeps its buttons: %s", platform_id, channel, refusal)
+
+    async def _ask(self, tenant: str, channel: str, thread: str, card: QuestionCard, key: str) -> str | None:
+        """Post a question with buttons; with the choices as words to type, if Slack takes no such message."""
+        if len(card.choices) <= blocks.MOST_OPTIONS:
+            try:
+                return await self._poster.post(
+                    tenant, channel, thread, card.text, metadata=keyed(key), blocks=blocks.question(card)
+                )
+            except DeliveryRefusedError as refusal:
+                if str(refusal) not in BLOCKS_REFUSED:
+                    raise
+                log.warning("Slack refuses the buttons of a question, which is sent as text: %s", refusal)
+        return await self._poster.post(tenant, channel, thread, self._in_words(card), metadata=keyed(key))
+
     def is_direct(self, identity: Identity, conversation: Conversation) -> bool:
         """Return whether it is the person's direct conversation and none of its threads, which are not read with it."""
         return not conversation.shared and self.thread_root(conversation) is None
@@ -175,9 +228,10 @@ class SlackPresenter(Presenter):
         if sign_in.conversation.shared:
             asked = f"what you wrote in <#{channel}>"
             channel, thread = sign_in.identity.user_id, ""
-        button = link(sign_in_button(label), await sign_in.link())
-        text = f"{sign_in_request(label, asked)}: {button}. {SIGN_IN_TERMS}"
-        await self._poster.post(sign_in.conversation.tenant, channel, thread, text)
+        address, request = await sign_in.link(), sign_in_request(label, asked)
+        text = f"{request}: {link(sign_in_button(label), address)}. {SIGN_IN_TERMS}"  # for notifications
+        button = blocks.link_button(f"{request}. {SIGN_IN_TERMS}", sign_in_button(sign_in.label), address)
+        await self._poster.post(sign_in.conversation.tenant, channel, thread, text, blocks=button)
 
 
 def _heading(conversation: Conversation, *, first: bool) -> str:

@@ -4,6 +4,7 @@
 import { randomUUID } from "node:crypto";
 
 import { completed, distribute } from "./slack_answers.mjs";
+import { blocksRefused } from "./slack_blocks.mjs";
 import { addMethods } from "./slack_methods.mjs";
 
 const SUBSCRIBED = ["message", "app_mention", "member_joined_channel"];
@@ -57,7 +58,10 @@ function register({ app, store, webhooks }) {
   addMethods(app, store);
 
   const answer = app.fetch;
-  app.fetch = async (request) => completed(await asFormPost(request), store, answer);
+  app.fetch = async (request) => {
+    const post = await asFormPost(request);
+    return (await blocksRefused(post.clone())) ?? completed(post, store, answer);
+  };
 }
 
 function subscribe(webhooks, url) {
