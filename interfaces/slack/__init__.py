@@ -1,5 +1,6 @@
 """The Slack channel."""
 
+from interfaces.slack.bolt.listeners import authorize
 from interfaces.slack.interface import Slack
 
-__all__ = ["Slack"]
+__all__ = ["Slack", "authorize"]

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from slack_bolt.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -22,12 +23,14 @@ from gateway.channels import (
     PressOutcome,
     check_id,
 )
+from gateway.channels.commands import COMMANDS
 from gateway.channels.refusals import RefusalLog
 from gateway.channels.requests import parse_form, parse_json, read_body, read_form
 from gateway.channels.sentences import COMMAND_NOT_TAKEN, COMMAND_TAKEN
 from gateway.logs import describe
 from interfaces.slack import changes, parse
 from interfaces.slack.attachments import SlackFiles
+from interfaces.slack.bolt.listeners import BoltListeners
 from interfaces.slack.errors import slack_errors
 from interfaces.slack.interactivity.blocks import QUESTION, chosen
 from interfaces.slack.interactivity.press import ButtonPress
@@ -70,6 +73,7 @@ class Slack(Interface):
             the scopes `users:read` and `users:read.email`.
         answer_in_joined_threads: whether every message of a thread in which the bot was mentioned before is for the
             bot, and not only those that mention it again.
+        app: the operator's own app of Bolt, whose listeners get what starts no turn.
 
     Raises:
         SettingError: naming what is missing.
@@ -90,6 +94,7 @@ class Slack(Interface):
         client_secret: str | None = None,
         own_workspaces: Sequence[str] = (),
         answer_in_joined_threads: bool = False,
+        app: AsyncApp | None = None,
     ) -> None:
         settings = load_settings(
             bot_token,
@@ -110,6 +115,7 @@ class Slack(Interface):
         self._files = SlackFiles(self._workspaces, settings.api_url)
         self._signature = SignatureCheck(settings.signing_secret.get_secret_value())
         self._answer_in_joined_threads = answer_in_joined_threads
+        self._listeners = BoltListeners(app, self._workspaces) if app is not None else None
         self._refusals = RefusalLog(self.channel)
         self._interactivity = Interactivity(self._signature, self._refusals, settings.api_url, self._buttons())
         self.presenter = SlackPresenter(self._workspaces, settings.own_workspace_ids)
@@ -135,6 +141,8 @@ class Slack(Interface):
     async def start(self, host: Host) -> None:
         await super().start(host)
         self._files.fetcher = host.files
+        if self._listeners is not None:
+            self._listeners.open()
         if isinstance(self._workspaces, OneWorkspace):
             self._workspaces.bot = await self._find_bot(await self._workspaces.client(""))
         elif host.base_url is None:
@@ -205,19 +213,23 @@ class Slack(Interface):
             return JSONResponse({"challenge": str(body.get("challenge"))})
         if body.get("type") == "event_callback":
             check_event(body)
-            await self._receive_event(body, raw)
+            if not await self._receive_event(body, raw) and self._listeners is not None:
+                return await self._listeners.take_event(request, body)
         return Response(status_code=200)
 
-    async def _receive_event(self, body: dict[str, Any], raw: str) -> None:
+    async def _receive_event(self, body: dict[str, Any], raw: str) -> bool:
+        """Take an event; return whether it is a message to the bot, which nobody else gets."""
         if body["event"].get("type") in UNINSTALLED:
             await self._workspaces.forget(body)
         elif (feedback := parse.to_feedback(body)) is not None:
             await self.host.rate(feedback)
         elif (event := await self._to_event(body, raw)) is not None:
-            if await self._workspaces.is_installed(body):
-                await self.host.accept(event)
-            else:
+            if not await self._workspaces.is_installed(body):
                 log.warning("an event was ignored: it came from a workspace in which the app is not installed")
+                return True
+            await self.host.accept(event)
+            return event.addressed
+        return False
 
     async def _to_event(self, body: Body, raw: str) -> Event | None:
         """Return a message to the bot, or what became of a message, as an event; `None` if it is neither."""
@@ -260,6 +272,8 @@ class Slack(Interface):
             return Response(status_code=400)
         for name in ("team_id", "user_id", "trigger_id"):
             check_id(name, form[name])
+        if (answer := await self._listeners_answer(request, form)) is not None:
+            return answer
         try:
             async with asyncio.timeout(COMMAND_TIMEOUT):
                 await self._workspaces.is_installed(form)  # adds a workspace of an organization that sent nothing yet
@@ -269,3 +283,9 @@ class Slack(Interface):
             return JSONResponse({"response_type": "ephemeral", "text": COMMAND_NOT_TAKEN})
         await self.host.accept(parse.to_command_event(form, channel))
         return JSONResponse({"response_type": "ephemeral", "text": COMMAND_TAKEN})
+
+    async def _listeners_answer(self, request: Request, form: Body) -> Response | None:
+        """Return what the operator's own listeners answer to a slash command; `None` if the bot is to answer it."""
+        if self._listeners is None or form["command"].removeprefix("/").lower() in COMMANDS:
+            return None
+        return await self._listeners.take_command(request, form)

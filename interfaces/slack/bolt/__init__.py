@@ -1,0 +1,1 @@
+"""Operators' own listeners of Bolt: https://docs.slack.dev/tools/bolt-python"""
