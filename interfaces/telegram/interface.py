@@ -22,6 +22,7 @@ from gateway.channels.requests import parse_json, read_body
 from gateway.logs import describe
 from interfaces.telegram import parse
 from interfaces.telegram.attachments import TelegramFiles
+from interfaces.telegram.handlers import AnyApplication, OwnHandlers, check_updates
 from interfaces.telegram.present import TelegramPresenter
 from interfaces.telegram.quoted import replied_to
 from interfaces.telegram.request import TelegramRequest
@@ -32,6 +33,8 @@ from toolkits import Message
 
 CALL_TIMEOUT = 15.0  # seconds for one call of the Bot API
 SECRET_HEADER = "X-Telegram-Bot-Api-Secret-Token"  # noqa: S105 - its name
+
+OWN_UPDATES = (Update.MESSAGE, Update.EDITED_MESSAGE, Update.MESSAGE_REACTION)
 
 log = logging.getLogger(__name__)
 
@@ -73,6 +76,8 @@ class Telegram(Interface):
         bot_token: else TELEGRAM_BOT_TOKEN.
         webhook_secret: else TELEGRAM_WEBHOOK_SECRET.
         api_url: else TELEGRAM_API_URL.
+        application: the operator's own application of python-telegram-bot, whose handlers get what starts no turn.
+        updates: the kinds of updates that its handlers want besides messages, like "callback_query".
 
     Raises:
         SettingError: naming what is missing or malformed.
@@ -83,7 +88,13 @@ class Telegram(Interface):
     address = "/telegram/webhook"
 
     def __init__(
-        self, bot_token: str | None = None, webhook_secret: str | None = None, api_url: str | None = None
+        self,
+        bot_token: str | None = None,
+        webhook_secret: str | None = None,
+        api_url: str | None = None,
+        *,
+        application: AnyApplication | None = None,
+        updates: Sequence[str] = (),
     ) -> None:
         settings = TelegramSettings(bot_token=bot_token, webhook_secret=webhook_secret, api_url=api_url)
         token = settings.bot_token.get_secret_value()
@@ -103,6 +114,9 @@ class Telegram(Interface):
         self._files = TelegramFiles(self._client, settings.api_url)
         self._bot = parse.Bot(int(token.partition(":")[0]), None)
         self._refusals = RefusalLog(self.channel)
+        self._handlers = OwnHandlers(application, token) if application is not None else None
+        check_updates(updates)
+        self._updates = list(dict.fromkeys((*OWN_UPDATES, *updates)))
         self.presenter = TelegramPresenter(self._client)
 
     def routes(self) -> Sequence[BaseRoute]:
@@ -123,11 +137,15 @@ class Telegram(Interface):
             log.warning(
                 "Telegram did not say who the bot is, and is asked again for the next update: %s", error.message
             )
+        if self._handlers is not None and host.takes_events:
+            await self._handlers.start()
         if host.base_url is not None:
             await self._set_webhook(host.base_url)
 
     async def stop(self) -> None:
         await super().stop()
+        if self._handlers is not None:
+            await self._handlers.stop()
         await self._client.shutdown()
 
     async def parse(self, payload: str) -> Message | None:
@@ -168,6 +186,10 @@ class Telegram(Interface):
             await self.host.move(*moved)
         elif (event := parse.to_event(self._bot, update, payload)) is not None:
             await self.host.accept(event)
+            if event.addressed or event.piece is not None:
+                return Response(status_code=200)
+        if self._handlers is not None and not self._handlers.take(fields):
+            raise EventNotAcceptedError()
         return Response(status_code=200)
 
     async def _know_the_bot(self) -> None:
@@ -189,7 +211,7 @@ class Telegram(Interface):
             await self._client.set_webhook(
                 f"{base_url}{self.address}",
                 secret_token=self._secret,
-                allowed_updates=[Update.MESSAGE, Update.EDITED_MESSAGE, Update.MESSAGE_REACTION],
+                allowed_updates=self._updates,
             )
         except BadRequest as error:
             if is_loopback(base_url):  # which Telegram cannot reach, but something on this machine may stand in for it
