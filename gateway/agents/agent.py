@@ -19,7 +19,7 @@ DEFAULT_NAME = "assistant"
 FLOW = "flow"
 
 _SHARED = ("native", "model", "instructions", "name", "description", "engine", "auth", "scopes", "make_context",
-           "mcp_servers", "when_busy", "summarizer", "transcriber")  # fmt: skip
+           "mcp_servers", "when_busy", "summarizer", "transcriber", "prompts")  # fmt: skip
 # What a copy makes for itself when it is first used, and the catalog, which it shares with its template.
 _OWN = ("_toolkits", "_members", "_template", "_clones", "catalog")
 _KNOWN = frozenset((*_SHARED, *_OWN))
@@ -59,6 +59,7 @@ class Agent:
         transcriber: transcribes the recordings that people send: an async function of the bytes, the name and the media
             type, which all copies share, or a model like "openai:gpt-4o-mini-transcribe"; unless given,
             UNDERSTUDY_TRANSCRIPTION_MODEL.
+        prompts: suggestions for a first message, which a channel shows where it can.
 
     Raises:
         SettingError: if no model is given and UNDERSTUDY_MODEL is not set, if no engine runs `native`, if the model for
@@ -85,6 +86,7 @@ class Agent:
         when_busy: str = "queue",
         summarizer: "Agent | None" = None,
         transcriber: Transcriber | str | None = None,
+        prompts: Sequence[str] = (),
     ) -> None:
         if native is not None:
             engine = _check_native(native, model=model, instructions=instructions, engine=engine, members=members)
@@ -106,6 +108,7 @@ class Agent:
         self.when_busy = _when_busy(when_busy)
         self.summarizer = summarizer
         self.transcriber = _transcriber(transcriber)
+        self.prompts = tuple(filter(str.strip, prompts))
         self._toolkits: list[Toolkit] | None = toolkits if isinstance(toolkits, list) else list(toolkits)
         self._members: list[Agent] | None = list(members)
         self._template: Self | None = None

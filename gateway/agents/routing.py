@@ -72,18 +72,27 @@ class Router:
 
     def select(self, message: Message) -> tuple[Agent, Message]:
         """Return the agent that answers a message, and the message without the command that chose the agent."""
-        found = parse_command(message.text)
-        command = found.name if found is not None else None
-        where = (message.conversation.tenant, message.conversation.channel)
-        for route in self._routes:
-            wanted_command, *wanted = route.key
-            if wanted_command not in (None, command):
-                continue
-            if all(value in (None, actual) for value, actual in zip(wanted, where, strict=True)):
-                if wanted_command is not None and found is not None:
-                    message = replace(message, text=found.argument)
-                return route.agent, message
-        return self.default, message
+        found, where = parse_command(message.text), message.conversation
+        route = self._route(found.name if found is not None else None, where.tenant, where.channel)
+        if route is None:
+            return self.default, message
+        if route.command is not None and found is not None:
+            message = replace(message, text=found.argument)
+        return route.agent, message
+
+    def agent_of(self, channel: str, workspace: str) -> Agent:
+        """Return the agent that answers messages of a workspace that begin with no command."""
+        route = self._route(None, workspace, channel)
+        return self.default if route is None else route.agent
+
+    def _route(self, *given: str | None) -> Route | None:
+        """Return the first route that fits what a `Route.key` has; `None` if none does."""
+        fitting = (
+            route
+            for route in self._routes
+            if all(wanted in (None, actual) for wanted, actual in zip(route.key, given, strict=True))
+        )
+        return next(fitting, None)
 
 
 def _described(key: tuple[str | None, ...]) -> str:

@@ -83,6 +83,9 @@ class ChannelHost:
         async with self._database.read() as connection:
             return await load_transcript(connection, conversation, self._parts.stored_files)
 
+    def prompts(self, channel: str, tenant: str) -> Sequence[str]:
+        return self._parts.router.agent_of(channel, tenant).prompts
+
     def provider_label(self, provider: str) -> str:
         return provider if self._parts.oauth is None else self._parts.oauth.label(provider)
 

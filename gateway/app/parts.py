@@ -102,6 +102,10 @@ class Parts:
     def presenters(self) -> Mapping[str, Presenter]:
         return {channel: interface.presenter for channel, interface in self._setup.interfaces.items()}
 
+    @property
+    def router(self) -> Router:
+        return self._setup.router
+
     @cached_property
     def stored_files(self) -> FileStore:
         return FileStore(self.backend.database)

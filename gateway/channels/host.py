@@ -113,6 +113,10 @@ class Host(Protocol):
         """Return what was said in a conversation, oldest first."""
         ...
 
+    def prompts(self, channel: str, tenant: str) -> Sequence[str]:
+        """Return suggestions for a first message, from the agent that answers in a tenant of a channel."""
+        ...
+
     def provider_label(self, provider: str) -> str:
         """Return what people call a provider."""
         ...

@@ -180,6 +180,7 @@ class _Builder:
             "when_busy": config.when_busy,
             "summarizer": summarizer,
             "transcriber": config.transcriber,
+            "prompts": config.prompts,
         }
         if isinstance(native, Agent):
             if more := [key for key in config.model_fields_set if key != "use"]:

@@ -78,6 +78,8 @@ class AgentConfig(Section):
     """The name of the agent that summarizes the older part of a conversation."""
     transcriber: str | None = None
     """The model that transcribes recordings, like openai:whisper-1. Default: UNDERSTUDY_TRANSCRIPTION_MODEL."""
+    prompts: list[str] = []
+    """Suggestions for a first message, which Slack shows."""
 
 
 class RouteConfig(Section):

@@ -29,6 +29,7 @@ from gateway.channels.requests import parse_form, parse_json, read_body, read_fo
 from gateway.channels.sentences import COMMAND_NOT_TAKEN, COMMAND_TAKEN
 from gateway.logs import describe
 from interfaces.slack import changes, parse
+from interfaces.slack.agent.titles import Titles, title_of
 from interfaces.slack.attachments import SlackFiles
 from interfaces.slack.bolt.listeners import BoltListeners
 from interfaces.slack.errors import slack_errors
@@ -43,11 +44,13 @@ from interfaces.slack.schema import check_event
 from interfaces.slack.settings import ManyWorkspacesSettings, OneWorkspaceSettings, load_settings
 from interfaces.slack.signature import SignatureCheck
 from interfaces.slack.workspaces import ManyWorkspaces, OneWorkspace
+from interfaces.tasks import OwnedTasks
 from oauth import SettingError
 from toolkits import Message, QuotedMessage
 
 CALL_TIMEOUT = 15  # seconds for one call of the Web API
 REJECTED_TOKEN = ("account_inactive", "invalid_auth", "not_authed", "token_expired", "token_revoked")
+OPENED = "app_home_opened"
 UNINSTALLED = ("app_uninstalled", "tokens_revoked", "team_access_revoked")
 COMMAND_ADDRESS = "/slack/commands"
 COMMAND_FIELDS = ("team_id", "user_id", "command", "trigger_id")
@@ -73,6 +76,8 @@ class Slack(Interface):
             the scopes `users:read` and `users:read.email`.
         answer_in_joined_threads: whether every message of a thread in which the bot was mentioned before is for the
             bot, and not only those that mention it again.
+        agent_view: whether the app has Slack's agent view, in which each message at the top of a direct conversation
+            begins a thread, and each thread is a conversation of its own.
         app: the operator's own app of Bolt, whose listeners get what starts no turn.
 
     Raises:
@@ -94,6 +99,7 @@ class Slack(Interface):
         client_secret: str | None = None,
         own_workspaces: Sequence[str] = (),
         answer_in_joined_threads: bool = False,
+        agent_view: bool = False,
         app: AsyncApp | None = None,
     ) -> None:
         settings = load_settings(
@@ -107,7 +113,7 @@ class Slack(Interface):
         self._api_url = settings.api_url
         self._workspaces: OneWorkspace | ManyWorkspaces
         if isinstance(settings, ManyWorkspacesSettings):
-            self._workspaces = ManyWorkspaces(settings, self._make_client)
+            self._workspaces = ManyWorkspaces(settings, self._make_client, is_agent=agent_view)
         else:
             self._workspaces = OneWorkspace(self._make_client(settings.bot_token.get_secret_value()))
         self._people = People(self._workspaces)
@@ -115,6 +121,9 @@ class Slack(Interface):
         self._files = SlackFiles(self._workspaces, settings.api_url)
         self._signature = SignatureCheck(settings.signing_secret.get_secret_value())
         self._answer_in_joined_threads = answer_in_joined_threads
+        self._agent_view = agent_view
+        self._titles = Titles(self._workspaces)
+        self._tasks = OwnedTasks()
         self._listeners = BoltListeners(app, self._workspaces) if app is not None else None
         self._refusals = RefusalLog(self.channel)
         self._interactivity = Interactivity(self._signature, self._refusals, settings.api_url, self._buttons())
@@ -153,6 +162,10 @@ class Slack(Interface):
         else:
             self._workspaces.open(host.installations, host.base_url)
 
+    async def stop(self) -> None:
+        await super().stop()
+        await self._tasks.stop()
+
     async def _find_bot(self, client: AsyncWebClient) -> str | None:
         """Return the bot's user id; `None` if Slack does not say it now. Most events name it, too.
 
@@ -179,7 +192,7 @@ class Slack(Interface):
         return client
 
     async def parse(self, payload: str) -> Message | None:
-        body = changes.as_written(json.loads(payload))
+        body = self._placed(changes.as_written(json.loads(payload)))
         if "slash_command" in body:
             return parse.to_command_message(body, payload)
         if not parse.is_message(body):
@@ -219,17 +232,37 @@ class Slack(Interface):
 
     async def _receive_event(self, body: dict[str, Any], raw: str) -> bool:
         """Take an event; return whether it is a message to the bot, which nobody else gets."""
-        if body["event"].get("type") in UNINSTALLED:
+        kind = body["event"].get("type")
+        if kind in UNINSTALLED:
             await self._workspaces.forget(body)
         elif (feedback := parse.to_feedback(body)) is not None:
             await self.host.rate(feedback)
+        elif kind == OPENED:
+            await self._receive_opened(body)
         elif (event := await self._to_event(body, raw)) is not None:
             if not await self._workspaces.is_installed(body):
                 log.warning("an event was ignored: it came from a workspace in which the app is not installed")
                 return True
-            await self.host.accept(event)
+            await self._accept(event, body)
             return event.addressed
         return False
+
+    async def _accept(self, event: Event, body: Body) -> None:
+        """Accept a message, and give the thread of a direct conversation that it begins a title."""
+        where = event.conversation
+        is_first = parse.is_direct_thread(where) and event.change is None and not await self.host.has_answered_in(where)
+        if await self.host.accept(event) and is_first and (title := title_of(parse.text_in(body))):
+            self._tasks.start("the title of a thread", self._titles.name(where, title), CALL_TIMEOUT)
+
+    async def _receive_opened(self, body: Body) -> None:
+        """Show somebody what they open: https://docs.slack.dev/reference/events/app_home_opened"""
+        event, tenant = body["event"], parse.tenant_of(body)
+        if tenant is None or not await self._workspaces.is_installed(body):
+            return
+        prompts = self.host.prompts(self.channel, tenant)
+        if event.get("tab") == "messages" and event.get("channel") and prompts:
+            showing = self._titles.suggest(tenant, event["channel"], prompts)
+            self._tasks.start("the suggested prompts", showing, CALL_TIMEOUT)
 
     async def _to_event(self, body: Body, raw: str) -> Event | None:
         """Return a message to the bot, or what became of a message, as an event; `None` if it is neither."""
@@ -240,6 +273,7 @@ class Slack(Interface):
             change, written = Change.EDITED, changes.as_written(body)
         else:
             written = body
+        written = self._placed(written)
         if change is Change.DELETED and parse.is_unknown(written):
             return parse.to_event(written, raw, change=change, addressed=False)
         if not parse.is_written(written):
@@ -252,6 +286,10 @@ class Slack(Interface):
             return parse.to_event(written, raw) if addressed else None
         revision = changes.revision(body) if change is Change.EDITED else 0
         return parse.to_event(written, raw, change=change, addressed=addressed, revision=revision)
+
+    def _placed(self, body: Body) -> Body:
+        """Return an event with the thread that it belongs to."""
+        return parse.in_own_thread(body) if self._agent_view and "event" in body else body
 
     async def _is_for_bot(self, body: Body, bot: str | None) -> bool:
         if parse.is_addressed(body, bot):

@@ -81,6 +81,17 @@ def conversation_of(body: Body) -> Conversation:
     return Conversation(CHANNEL, _tenant(body), f"{channel}/{thread}" if thread else channel, not _is_direct(event))
 
 
+def in_own_thread(body: Body) -> Body:
+    """Return the event of a message at the top of a direct conversation as that of the first one of a thread.
+
+    Slack names no thread for it, or the message itself. Any other event is returned unchanged.
+    """
+    event = body["event"]
+    if not is_message(body) or event.get("thread_ts") or not (event.get("channel") and event.get("ts")):
+        return body
+    return {**body, "event": {**event, "thread_ts": event["ts"]}} if _is_direct(event) else body
+
+
 def is_message(body: Body) -> bool:
     """Return whether an event is a message or a mention, whatever its subtype."""
     event = body.get("event")
@@ -196,10 +207,20 @@ def to_feedback(body: Body) -> Feedback | None:
     )
 
 
+def is_direct_thread(conversation: Conversation) -> bool:
+    """Return whether a conversation is a thread of a direct conversation."""
+    return not conversation.shared and "/" in conversation.id
+
+
 def is_in_thread(message: Message) -> bool:
     """Return whether a message is an answer in a thread that several people read."""
     thread = message.conversation.id.partition("/")[2]
     return message.conversation.shared and thread not in ("", message.id)
+
+
+def text_in(body: Body) -> str:
+    """Return what a message says, without Slack's marks."""
+    return unescape(text_of(body["event"], "text"))
 
 
 def id_in(payload: str) -> str:

@@ -109,6 +109,14 @@ class _Reaction(_Fields):
     item: _Item | None = None
 
 
+class _Opened(_Fields):
+    """https://docs.slack.dev/reference/events/app_home_opened"""
+
+    user: Id = None
+    channel: Id = None
+    tab: str | None = None
+
+
 class _Authorization(_Fields):
     team_id: Id = None
     enterprise_id: Id = None
@@ -135,6 +143,7 @@ _EVENTS: Mapping[str | None, type[_Fields]] = {
     "message": _Message,
     "reaction_added": _Reaction,
     "reaction_removed": _Reaction,
+    "app_home_opened": _Opened,
     "app_uninstalled": _Installed,
     "tokens_revoked": _Installed,
     "team_access_granted": _Installed,

@@ -40,6 +40,7 @@ SCOPES = (
     "reactions:read",  # thumbs
     "users:read",  # the names of people
 )
+AGENT_SCOPES = ("assistant:write",)
 ADDRESS_SCOPES = ("users:read.email",)  # where members of the operator's own workspaces need no code
 INSTALL_ADDRESS = "/slack/install"
 REDIRECT_ADDRESS = "/slack/oauth_redirect"
@@ -115,10 +116,17 @@ class OneWorkspace:
 
 
 class ManyWorkspaces:
-    """All workspaces that install the app at `/slack/install`, each with a bot token of its own."""
+    """All workspaces that install the app at `/slack/install`, each with a bot token of its own.
 
-    def __init__(self, settings: ManyWorkspacesSettings, make_client: MakeClient) -> None:
+    Args:
+        is_agent: whether the app has Slack's agent view, which takes a scope of its own.
+    """
+
+    def __init__(self, settings: ManyWorkspacesSettings, make_client: MakeClient, *, is_agent: bool = False) -> None:
         self._settings = settings
+        self._scopes = [*SCOPES, *(AGENT_SCOPES if is_agent else ())]
+        if settings.own_workspace_ids:
+            self._scopes += ADDRESS_SCOPES
         self._make_client = make_client
         self._store: InstallationStore | None = None
         self._flow: AsyncOAuthFlow | None = None
@@ -135,7 +143,7 @@ class ManyWorkspaces:
             settings=AsyncOAuthSettings(
                 client_id=self._settings.client_id,
                 client_secret=self._settings.client_secret.get_secret_value(),
-                scopes=[*SCOPES, *(ADDRESS_SCOPES if self._settings.own_workspace_ids else ())],
+                scopes=self._scopes,
                 authorization_url=f"{self._settings.api_url.removesuffix('/api')}/oauth/v2/authorize",
                 redirect_uri=f"{base_url}{REDIRECT_ADDRESS}",
                 install_path=INSTALL_ADDRESS,

@@ -48,6 +48,17 @@ def test_an_agent_may_have_a_model_that_transcribes(write: Write, monkeypatch: p
         load(write(TRANSCRIBING.format(model="groq:whisper")))
 
 
+AGENT_VIEW = """
+agents: {notes: {model: openai:gpt-5.2, prompts: ['What is new?', 'What is due today?']}}
+interfaces: {slack: {bot_token: xoxb-1, signing_secret: secret, agent_view: true}}
+"""
+
+
+def test_an_agent_may_suggest_first_messages(write: Write) -> None:
+    agent = load(write(AGENT_VIEW)).agent
+    assert agent.prompts == agent.deep_copy().prompts == ("What is new?", "What is due today?")
+
+
 async def test_a_gateway_is_made_of_a_file(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REGION", "eu")
     gateway = obeying(load(write(WHOLE)))

@@ -291,6 +291,15 @@ async def test_a_channel_shared_with_another_organization_is_answered_by_the_wor
         assert len(running.inbox()) == 2
 
 
+@pytest.mark.parametrize("agent_view", [True, False])
+async def test_an_agent_asks_for_the_scope_of_agents(run: Run, emulate: Emulate, agent_view: bool) -> None:
+    ids = {"client_id": emulate.slack_client_id, "client_secret": emulate.slack_client_secret}
+    slack = Slack(signing_secret=SECRET, api_url=emulate.slack_url, agent_view=agent_view, **ids)
+    async with run(slack, base_url=BASE) as running:
+        page = await running.client.get("/slack/install")
+        assert ("assistant:write" in page.text) == agent_view
+
+
 async def test_a_workspace_installs_the_app_and_is_answered_with_its_own_token(run: Run, emulate: Emulate) -> None:
     app = {"client_id": emulate.slack_client_id, "client_secret": emulate.slack_client_secret}
     slack = Slack(signing_secret=emulate.signing_secret, api_url=emulate.slack_url, **app)

@@ -1,0 +1,1 @@
+"""Slack's agent view: https://docs.slack.dev/ai/developing-agents"""

@@ -1,0 +1,58 @@
+"""The status of a thread, where the app has agent sessions and where it has none."""
+
+import pytest
+from peers import seed
+from peers.emulate.server import Emulate
+from slack_sdk.errors import SlackApiError
+from support.channels.running import Run
+
+from gateway import Conversation
+from interfaces.slack import Slack
+from interfaces.slack.agent.sessions import AgentSessions, SessionStatus
+
+SESSION, ASSISTANT = "/api/agents.sessions.setStatus", "/api/assistant.threads.setStatus"
+
+
+@pytest.fixture
+def thread(emulate: Emulate) -> Conversation:
+    return Conversation("slack", seed.SLACK_TEAM_ID, f"{emulate.slack_channel_id}/1.5", shared=True)
+
+
+async def test_an_agent_has_the_status_of_a_session(
+    run: Run, slack: Slack, emulate: Emulate, thread: Conversation
+) -> None:
+    emulate.slack.fail(SESSION, 200, times=2, body={"ok": True})
+    async with run(slack):
+        sessions = AgentSessions(slack._workspaces)
+        await sessions.set(thread, SessionStatus.PROCESSING, "is thinking…", "What is new?")
+        await sessions.set(thread, SessionStatus.ACTIVE)
+        first, second = (call.params for call in emulate.slack.calls(SESSION))
+        assert emulate.slack.calls(ASSISTANT) == []
+    where = {"channel_id": emulate.slack_channel_id, "thread_ts": "1.5"}
+    assert first == {**where, "status": "processing", "title": "What is new?"}
+    assert second == {**where, "status": "active"}
+
+
+async def test_an_app_without_sessions_has_the_status_of_an_assistant_and_is_not_asked_again(
+    run: Run, slack: Slack, emulate: Emulate, thread: Conversation
+) -> None:
+    async with run(slack):  # the server knows no sessions
+        sessions = AgentSessions(slack._workspaces)
+        await sessions.set(thread, SessionStatus.PROCESSING, "is thinking…")
+        await sessions.set(thread, SessionStatus.ACTIVE)
+        assert len(emulate.slack.calls(SESSION)) == 1
+        assert [call.params["status"] for call in emulate.slack.calls(ASSISTANT)] == ["is thinking…", ""]
+
+
+async def test_a_refusal_that_says_nothing_about_sessions_is_none_for_the_next_thread(
+    run: Run, slack: Slack, emulate: Emulate, thread: Conversation
+) -> None:
+    emulate.slack.fail(SESSION, 200, body={"ok": False, "error": "channel_not_found"})
+    async with run(slack):
+        sessions = AgentSessions(slack._workspaces)
+        with pytest.raises(SlackApiError, match="channel_not_found"):
+            await sessions.set(thread, SessionStatus.PROCESSING)
+        emulate.slack.fail(SESSION, 200, body={"ok": True})
+        await sessions.set(thread, SessionStatus.PROCESSING)
+        assert len(emulate.slack.calls(SESSION)) == 2
+        assert emulate.slack.calls(ASSISTANT) == []
