@@ -33,8 +33,8 @@ from interfaces.slack.agent.titles import Titles, title_of
 from interfaces.slack.attachments import SlackFiles
 from interfaces.slack.bolt.listeners import BoltListeners
 from interfaces.slack.errors import slack_errors
-from interfaces.slack.interactivity.blocks import QUESTION, chosen
-from interfaces.slack.interactivity.press import ButtonPress
+from interfaces.slack.interactivity.blocks import QUESTION, SIGN_IN, chosen
+from interfaces.slack.interactivity.press import ButtonPress, acknowledge
 from interfaces.slack.interactivity.webhook import Handler, Interactivity
 from interfaces.slack.parse import Body
 from interfaces.slack.present import SlackPresenter
@@ -126,7 +126,13 @@ class Slack(Interface):
         self._tasks = OwnedTasks()
         self._listeners = BoltListeners(app, self._workspaces) if app is not None else None
         self._refusals = RefusalLog(self.channel)
-        self._interactivity = Interactivity(self._signature, self._refusals, settings.api_url, self._buttons())
+        self._interactivity = Interactivity(
+            self._signature,
+            self._refusals,
+            settings.api_url,
+            self._buttons(),
+            self._listeners.take_interaction if self._listeners is not None else None,
+        )
         self.presenter = SlackPresenter(self._workspaces, settings.own_workspace_ids)
 
     def routes(self) -> Sequence[BaseRoute]:
@@ -139,7 +145,7 @@ class Slack(Interface):
 
     def _buttons(self) -> Mapping[str, Handler]:
         """Return what takes a press of each of our buttons, by the first word of its `action_id`."""
-        return {QUESTION: self._take_choice}
+        return {QUESTION: self._take_choice, SIGN_IN: acknowledge}
 
     async def _take_choice(self, press: ButtonPress) -> str | None:
         """Hand the choice of an answer to the gateway, and return why it does not count, if it does not."""

@@ -9,6 +9,7 @@ from typing import Any
 from slack_bolt.async_app import AsyncApp, AsyncBoltRequest
 from slack_bolt.authorization import AuthorizeResult
 from slack_bolt.response import BoltResponse
+from slack_sdk.web.async_client import AsyncWebClient
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -39,22 +40,26 @@ class HandedOn:
 
 
 async def authorize(
-    handed_on: HandedOn, enterprise_id: str | None, team_id: str | None, user_id: str | None
+    handed_on: HandedOn, client: AsyncWebClient, enterprise_id: str | None, team_id: str | None, user_id: str | None
 ) -> AuthorizeResult | None:
     """Return the bot token of the workspace that a request comes from: `AsyncApp(authorize=authorize)`.
 
     https://docs.slack.dev/tools/bolt-python/concepts/authorization
+
+    Args:
+        client: the listener's, which calls the same address as the channel.
     """
     for tenant in filter(None, (team_id, enterprise_id)):
         try:
-            client = await handed_on.workspaces.client(tenant)
+            own = await handed_on.workspaces.client(tenant)
         except RecipientUnreachableError:
             continue  # the organization may have installed the app as a whole
+        client.base_url = own.base_url
         return AuthorizeResult(
             enterprise_id=enterprise_id,
             team_id=team_id,
             user_id=user_id,
-            bot_token=client.token,
+            bot_token=own.token,
             bot_user_id=await handed_on.workspaces.bot_user({"team_id": tenant}),
         )
     return None

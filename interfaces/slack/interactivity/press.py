@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
@@ -25,6 +25,9 @@ RequiredId = Annotated[str, AfterValidator(_is_id)]
 
 class _Fields(BaseModel):
     model_config = ConfigDict(strict=True)
+
+
+F = TypeVar("F", bound=_Fields)
 
 
 class _User(_Fields):
@@ -57,6 +60,14 @@ class _Action(_Fields):
     action_id: str
     value: str | None = None
     selected_option: _Option | None = None
+
+
+class _Named(_Fields):
+    action_id: str
+
+
+class _Pressed(_Fields):
+    actions: list[_Named]
 
 
 class _Payload(_Fields):
@@ -96,17 +107,22 @@ class ButtonPress:
     answer_address: str
 
 
+def kinds_in(body: Mapping[str, Any]) -> set[str]:
+    """Return the first words of the `action_id`s of a `block_actions` payload, which say whose buttons were pressed.
+
+    Raises:
+        MalformedEventError: as `presses_in`.
+    """
+    return {action.action_id.partition(".")[0] for action in _validated(_Pressed, body).actions}
+
+
 def presses_in(body: Mapping[str, Any]) -> Iterator[ButtonPress]:
     """Yield what was pressed by a `block_actions` payload.
 
     Raises:
         MalformedEventError: if a field is of another type than Slack documents, or names nobody.
     """
-    try:
-        payload = _Payload.model_validate(body)
-    except ValidationError as error:
-        wrong = error.errors(include_input=False, include_url=False, include_context=False)[0]
-        raise MalformedEventError(f"{'.'.join(map(str, wrong['loc']))} of {BLOCK_ACTIONS}: {wrong['msg']}") from None
+    payload = _validated(_Payload, body)
     tenant, user, message = _tenant(payload), payload.user, payload.message or _Message()
     for action in payload.actions:
         kind, _, argument = action.action_id.partition(".")
@@ -122,6 +138,18 @@ def presses_in(body: Mapping[str, Any]) -> Iterator[ButtonPress]:
             thread=message.thread_ts or "",
             answer_address=payload.response_url or "",
         )
+
+
+def _validated(model: type[F], body: Mapping[str, Any]) -> F:
+    try:
+        return model.model_validate(body)
+    except ValidationError as error:
+        wrong = error.errors(include_input=False, include_url=False, include_context=False)[0]
+        raise MalformedEventError(f"{'.'.join(map(str, wrong['loc']))} of {BLOCK_ACTIONS}: {wrong['msg']}") from None
+
+
+async def acknowledge(press: ButtonPress) -> None:
+    """Take the press of a button that opens a page, of which Slack tells, too."""
 
 
 def _tenant(payload: _Payload) -> str:

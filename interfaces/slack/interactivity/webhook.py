@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 from urllib.parse import urlsplit
 
 from slack_sdk.webhook.async_client import AsyncWebhookClient
@@ -17,7 +18,7 @@ from gateway.channels.refusals import RefusalLog
 from gateway.channels.requests import MOST_BYTES, parse_form, parse_json, read_form
 from gateway.logs import describe
 from interfaces.slack.format import escape
-from interfaces.slack.interactivity.press import BLOCK_ACTIONS, ButtonPress, presses_in
+from interfaces.slack.interactivity.press import BLOCK_ACTIONS, ButtonPress, kinds_in, presses_in
 from interfaces.slack.signature import SignatureCheck
 
 ADDRESS = "/slack/interactivity"
@@ -30,6 +31,9 @@ Handler = Callable[[ButtonPress], Awaitable[str | None]]
 It has less than three seconds: the request is acknowledged after it, and the sentence is sent after that.
 """
 
+Fallback = Callable[[Request, Mapping[str, Any]], Awaitable[Response]]
+"""Answers a payload that is about none of our buttons."""
+
 log = logging.getLogger(__name__)
 
 
@@ -41,6 +45,7 @@ class Interactivity:
     Args:
         api_url: of the Web API. A message to a person goes to an address at the same domain alone.
         handlers: by the first word of the `action_id` of their buttons.
+        fallback: for whatever is none of our buttons; acknowledged and ignored unless given.
         within: seconds in which they have to take a press.
     """
 
@@ -50,27 +55,29 @@ class Interactivity:
         refusals: RefusalLog,
         api_url: str,
         handlers: Mapping[str, Handler],
+        fallback: Fallback | None = None,
         within: float = TAKEN_WITHIN,
     ) -> None:
         self._signature = signature
         self._refusals = refusals
         self._api = urlsplit(api_url)
         self._handlers = handlers
+        self._fallback = fallback or _acknowledge
         self._within = within
 
     def route(self) -> Route:
         return Route(ADDRESS, self._receive, methods=["POST"])
 
     async def _receive(self, request: Request) -> Response:
-        """Take a press. Whatever is not one of our buttons is acknowledged and ignored."""
+        """Take a press of one of our buttons, and hand on whatever else people do."""
         with self._refusals.refusals_logged():
             self._signature.check_headers(request)
             raw = await read_form(request, MOST_BYTES)  # it has the whole message
             self._signature.check(raw.encode(), request)
             body, _ = parse_json(parse_form(raw).get("payload", "").encode())
         answers = BackgroundTasks()
-        if body.get("type") != BLOCK_ACTIONS:
-            return Response(status_code=200)
+        if body.get("type") != BLOCK_ACTIONS or kinds_in(body).isdisjoint(self._handlers):
+            return await self._fallback(request, body)
         try:
             async with asyncio.timeout(self._within):
                 for press in presses_in(body):
@@ -105,3 +112,7 @@ class Interactivity:
             return False
         domain = self._api.netloc
         return found.scheme == self._api.scheme and found.netloc in (domain, f"hooks.{domain}")
+
+
+async def _acknowledge(request: Request, payload: Mapping[str, Any]) -> Response:
+    return Response(status_code=200)

@@ -2,6 +2,7 @@
 
 from base64 import b64encode
 
+import httpx
 import pytest
 from e2e.conftest import Serve
 from e2e.people import CHANNELS, sign_in
@@ -13,6 +14,7 @@ from peers.emulate.server import Emulate
 from peers.telegram import updates
 from peers.telegram.server import TelegramServer
 from peers.wait import wait_until
+from peers.webhooks import slack_interactions as interactions
 from support.files import PNG
 
 
@@ -89,3 +91,36 @@ def test_the_recipe_for_threads_sums_up_what_was_said(serve: Serve, emulate: Emu
     assert '"Bob" wrote, earlier in this thread:\n> Do we ship today?\n' in asked
     assert '"Carol" wrote, earlier in this thread:\n> Yes, @Bob.\n' in asked
     assert asked.endswith("can you sum this thread up?")
+
+
+def test_the_recipe_with_a_modal_takes_a_ticket_once_and_answers_in_a_thread(
+    serve: Serve, emulate: Emulate, aimock: Aimock
+) -> None:
+    aimock.load([scripted.says("which ticket", "The one about the **lamp**.")])
+    served = serve(
+        ROOT / "cookbook" / "slack" / "ticket_bot.py",
+        UNDERSTUDY_MODEL="openai-chat:gpt-5.2",
+        OPENAI_API_KEY="none",
+        OPENAI_BASE_URL=aimock.base_url,
+    )
+    channel = emulate.slack_dm("alice")
+    state = {"values": {"problem": {"text": {"type": "plain_text_input", "value": "The lamp is broken."}}}}
+    body = interactions.body_of(
+        {
+            "type": "view_submission",
+            "team": {"id": seed.SLACK_TEAM_ID},
+            "user": {"id": seed.ALICE.slack_id, "team_id": seed.SLACK_TEAM_ID},
+            "view": {"id": "V1", "type": "modal", "callback_id": "ticket", "state": state},
+        }
+    )
+    for _ in range(2):  # Slack delivers it twice
+        answer = httpx.post(
+            f"{served.url}/slack/interactivity", content=body, headers=interactions.headers(body), trust_env=False
+        )
+        assert (answer.status_code, answer.text) == (200, "")
+    wait_until(lambda: emulate.slack_said(channel), what="the confirmation")
+    assert emulate.slack_said(channel) == ["Your ticket is noted:\n\n> The lamp is broken."]
+    root = emulate.slack_post("alice", channel, "Which ticket did I send?")
+    wait_until(lambda: emulate.slack_said(channel, root), what="the answer in the thread")
+    assert emulate.slack_said(channel, root) == ["The one about the *lamp*."]
+    wait_until(lambda: emulate.slack.calls("/api/assistant.threads.setTitle"), what="the title")

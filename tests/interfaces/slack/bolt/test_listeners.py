@@ -1,7 +1,9 @@
 """An operator's own listeners of Bolt get what starts no turn."""
 
 import asyncio
+import json
 import logging
+import re
 from typing import Any
 from urllib.parse import urlencode
 
@@ -11,6 +13,7 @@ from peers import seed
 from peers.emulate.server import Emulate
 from peers.wait import wait_until_async
 from peers.webhooks import slack_events as events
+from peers.webhooks import slack_interactions as interactions
 from slack_bolt.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 from support.channels.running import Run, Running
@@ -20,10 +23,17 @@ from interfaces.slack import Slack, authorize
 from oauth.store.installations import Installation
 
 
-@pytest.fixture
-def app(emulate: Emulate) -> AsyncApp:
-    """An operator's app, which has neither a token nor a signing secret of its own."""
-    return AsyncApp(client=AsyncWebClient(base_url=f"{emulate.slack_url}/"), authorize=authorize)
+@pytest.fixture(params=["one workspace", "many workspaces"])
+def app(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> AsyncApp:
+    """An operator's app, made where Bolt finds the settings of the channel in the environment."""
+    if request.param == "one workspace":
+        monkeypatch.setenv("SLACK_BOT_TOKEN", "xoxb-unused")
+    else:
+        monkeypatch.setenv("SLACK_CLIENT_ID", "1.2")
+        monkeypatch.setenv("SLACK_CLIENT_SECRET", "unused")
+    app = AsyncApp(authorize=authorize)
+    monkeypatch.undo()
+    return app
 
 
 @pytest.fixture
@@ -216,3 +226,116 @@ async def test_each_workspace_is_called_with_its_own_token(run: Run, app: AsyncA
             assert await post(running, payload) == 200
         await wait_until_async(lambda: len(tokens) == 3, what="the listeners of three workspaces")
         assert [token for _, token in tokens] == ["xoxb-T1", "xoxb-T2", "xoxb-E1"]  # the app is not in T3
+
+
+def shortcut(callback_id: str) -> dict[str, Any]:
+    """Build a global shortcut: https://docs.slack.dev/reference/interaction-payloads/shortcuts-interaction-payload"""
+    return {
+        "type": "shortcut",
+        "token": "verification-token",
+        "action_ts": events.ts(),
+        "team": {"id": seed.SLACK_TEAM_ID, "domain": "peers"},
+        "user": {"id": seed.ALICE.slack_id, "username": "alice", "team_id": seed.SLACK_TEAM_ID},
+        "is_enterprise_install": False,
+        "enterprise": None,
+        "callback_id": callback_id,
+        "trigger_id": "1.2.3",
+    }
+
+
+def submission(callback_id: str, title: str) -> dict[str, Any]:
+    """Build a submitted modal: https://docs.slack.dev/reference/interaction-payloads/view-interactions-payload"""
+    state = {"values": {"title": {"title": {"type": "plain_text_input", "value": title}}}}
+    return {
+        **{name: value for name, value in shortcut(callback_id).items() if name not in ("callback_id", "action_ts")},
+        "type": "view_submission",
+        "api_app_id": seed.SLACK_APP_ID,
+        "view": {"id": "V1", "type": "modal", "callback_id": callback_id, "state": state, "private_metadata": ""},
+        "response_urls": [],
+    }
+
+
+async def interact(running: Running, payload: dict[str, Any], **signing: Any) -> httpx.Response:
+    return await post_form(running, "/slack/interactivity", {"payload": json.dumps(payload)}, **signing)
+
+
+async def test_a_shortcut_opens_a_modal_and_the_modal_is_submitted(
+    run: Run, slack: Slack, app: AsyncApp, emulate: Emulate
+) -> None:
+    emulate.slack.fail("/api/views.open", 200, body={"ok": True})
+    submitted: list[str] = []
+
+    @app.shortcut("new_ticket")
+    async def ask(ack: Any, shortcut: dict[str, Any], client: AsyncWebClient) -> None:
+        await ack()
+        await client.views_open(trigger_id=shortcut["trigger_id"], view={"type": "modal", "callback_id": "ticket"})
+
+    @app.view("ticket")
+    async def take(ack: Any, view: dict[str, Any]) -> None:
+        title = view["state"]["values"]["title"]["title"]["value"]
+        if not title:
+            await ack(response_action="errors", errors={"title": "Say what it is about."})
+            return
+        await ack()
+        submitted.append(title)
+
+    async with run(slack) as running:
+        assert (await interact(running, shortcut("new_ticket"))).status_code == 200
+        await wait_until_async(lambda: emulate.slack.calls("/api/views.open"), what="the modal")
+        assert emulate.slack.calls("/api/views.open")[0].params["trigger_id"] == "1.2.3"
+        refused = await interact(running, submission("ticket", ""))
+        assert refused.json() == {"response_action": "errors", "errors": {"title": "Say what it is about."}}
+        assert (await interact(running, submission("ticket", "a lamp"))).text == ""
+        await wait_until_async(lambda: submitted == ["a lamp"], what="the modal is taken")
+        assert running.inbox() == []
+
+
+async def test_a_press_of_the_operators_own_button_reaches_its_listener_and_one_of_ours_does_not(
+    run: Run, slack: Slack, app: AsyncApp
+) -> None:
+    pressed: list[str] = []
+
+    @app.action(re.compile(""))
+    async def note(ack: Any, action: dict[str, Any]) -> None:
+        await ack()
+        pressed.append(action["action_id"])
+
+    async with run(slack) as running:
+        for action_id, value in (("vote", "tea"), ("sign_in", "x"), ("question.0", "Zm9vYmFyLWZvb2Jhci1mbw")):
+            payload = interactions.block_actions(interactions.button(action_id, value))
+            assert (await interact(running, payload)).status_code == 200
+        await wait_until_async(lambda: pressed == ["vote"], what="the listener")
+
+
+async def test_options_of_a_menu_are_the_listeners(run: Run, slack: Slack, app: AsyncApp) -> None:
+    found = [{"text": {"type": "plain_text", "text": "Lamp"}, "value": "lamp"}]
+
+    @app.options("things")
+    async def options(ack: Any) -> None:
+        await ack(options=found)
+
+    payload = {**shortcut(""), "type": "block_suggestion", "action_id": "things", "block_id": "b", "value": "la"}
+    async with run(slack) as running:
+        assert (await interact(running, payload)).json() == {"options": found}
+
+
+async def test_a_forged_interaction_reaches_no_listener(run: Run, slack: Slack, app: AsyncApp) -> None:
+    @app.middleware
+    async def fail() -> None:
+        pytest.fail("it was handed on")
+
+    async with run(slack) as running:
+        assert (await interact(running, shortcut("new_ticket"), secret="another")).status_code == 401
+
+
+async def test_an_interaction_that_no_listener_acknowledges_is_answered_as_bolt_answers(
+    run: Run, slack: Slack, app: AsyncApp, caplog: pytest.LogCaptureFixture
+) -> None:
+    @app.shortcut("broken")
+    async def fail() -> None:
+        raise ValueError("no lamp")
+
+    async with run(slack) as running:
+        assert (await interact(running, shortcut("nobodys"))).status_code == 404
+        assert (await interact(running, shortcut("broken"))).status_code == 500
+    assert "no lamp" in caplog.text
