@@ -6,11 +6,11 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-_SECRET = re.compile(r"((?<![\w-])(?:code|state)=)[^&\s\"']+|(/(?:files|uploads)/)[^/?\s\"']+")
+_SECRET = re.compile(r"((?<![\w-])(?:code|state)=)[^&\s\"']+|(/(?:files|uploads|sign-in)/)[^/?\s\"']+")
 
 
 class CallbackFilter(logging.Filter):
-    """A filter that masks the code and the state of OAuth callbacks, and the signatures of files, in an access log.
+    """A filter that masks secrets in an access log: of sign-in links, of their callbacks, and of files.
 
     Add it to the logger of the server that an application runs itself, like `uvicorn.access`, `gunicorn.access` or
     `hypercorn.access`.

@@ -37,7 +37,7 @@ from gateway.timings import DEFAULT_TIMINGS, Timings
 from gateway.turns.reading import values_of_person
 from gateway.turns.replies.agent_answer import RequestValues
 from oauth import Identity, SettingError
-from oauth.consent.routes import callback_routes
+from oauth.consent.routes import consent_routes
 from oauth.store.rotation import check_keys
 from toolkits import Conversation, File, Message
 
@@ -143,7 +143,7 @@ class Gateway:
         """
         routes: list[BaseRoute] = [*self._health.routes(), *Downloads(self.parts.stored_files).routes()]
         if self.parts.oauth is not None:
-            routes += callback_routes(self.parts.oauth)
+            routes += consent_routes(self.parts.oauth)
         for interface in self.interfaces.values():
             routes += interface.routes()
         return Starlette(

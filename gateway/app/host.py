@@ -92,7 +92,7 @@ class ChannelHost:
     async def sign_in_link(self, identity: Identity, name: str, provider: str) -> str:
         if self._parts.oauth is None:
             raise SettingError(f"There is no sign-in link for {provider!r}: no toolkit of the agent needs an account.")
-        return await self._parts.oauth.authorization_url(identity, provider, name)
+        return await self._parts.oauth.sign_in_link(identity, provider, name)
 
 
 def _topic(conversation: Conversation) -> str:

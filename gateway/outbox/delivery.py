@@ -306,7 +306,7 @@ class Deliverer:
             conversation=conversation,
             reply_to=body["reply_to"],
             label=oauth.label(provider),
-            link=lambda: oauth.authorization_url(identity, provider, body.get("name", "")),
+            link=lambda: oauth.sign_in_link(identity, provider, body.get("name", "")),
             ticket=oauth.ticket(identity, provider),
         )
 

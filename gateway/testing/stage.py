@@ -93,9 +93,10 @@ class Stage:
 
     async def connect(self, link: str, account: str, provider: str = "fake") -> None:
         """Sign in at a provider with an account, as a browser does that follows a sign-in link."""
-        state = link.partition("state=")[2].partition("&")[0]
         coordinator = self.gateway.parts.oauth
         assert coordinator is not None, "no toolkit needs an account"
+        request = await coordinator.authorization_url(link.rpartition("/")[2])
+        state = request.partition("state=")[2].partition("&")[0]
         await coordinator.complete(provider, state, f"of-{account}")
 
     async def wait_for(self, count: int, timeout: float = TIMEOUT) -> list[Sent]:

@@ -63,8 +63,8 @@ class OAuthCoordinator:
         """Return the address to which a provider sends people back."""
         return self._providers.redirect_uri(provider)
 
-    async def authorization_url(self, identity: Identity, provider: str, name: str) -> str:
-        """Return a sign-in link for one person, good once and for ten minutes. It must reach nobody else.
+    async def sign_in_link(self, identity: Identity, provider: str, name: str) -> str:
+        """Return a short sign-in link for one person, good once and for ten minutes. It must reach nobody else.
 
         Args:
             name: what the channel shows for the person.
@@ -73,6 +73,14 @@ class OAuthCoordinator:
             SettingError: if the provider is not registered.
         """
         return await self._sign_in.link(identity, provider, name)
+
+    async def authorization_url(self, token: str) -> str:
+        """Return the address of the provider's page to which the sign-in link with this token leads.
+
+        Raises:
+            AuthorizationFailedError: if the link has expired or was used.
+        """
+        return await self._sign_in.authorization_url(token)
 
     def ticket(self, identity: Identity, provider: str) -> str:
         """Return a ticket that everybody may see and that gives a sign-in link to `identity` alone.

@@ -55,3 +55,7 @@ class ProviderRegistry:
     def redirect_uri(self, name: str) -> str:
         """Return the address to which a provider sends people back."""
         return f"{self._base_url}/oauth/{name}/callback"
+
+    def sign_in_address(self, token: str) -> str:
+        """Return the gateway's own short link to a provider's page."""
+        return f"{self._base_url}/sign-in/{token}"

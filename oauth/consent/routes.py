@@ -1,10 +1,10 @@
-"""The callback address, and the pages that a person reads there after a sign-in."""
+"""Sign-in links, the callback address, and the pages that a person reads there after a sign-in."""
 
 from html import escape
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
-from starlette.responses import HTMLResponse
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from oauth.consent.coordinator import OAuthCoordinator
@@ -15,7 +15,7 @@ from oauth.visible import visible
 COOKIE = "understudy_consent"
 LONGEST_COOKIE = 3800  # bytes: browsers keep 4096, name and attributes included (RFC 6265, section 6.1)
 
-# The address holds a code: browsers must neither store it nor pass it on.
+# The addresses hold secrets: browsers must neither store them nor pass them on.
 HEADERS = {
     "Cache-Control": "no-store",
     "Referrer-Policy": "no-referrer",
@@ -39,8 +39,15 @@ strong {{ overflow-wrap: anywhere; }}
 """
 
 
-def callback_routes(coordinator: OAuthCoordinator) -> list[Route]:
-    """Return the route to which a provider sends people back (RFC 6749, section 4.1.2)."""
+def consent_routes(coordinator: OAuthCoordinator) -> list[Route]:
+    """Return the routes of sign-in links, and of what providers send people back to (RFC 6749, section 4.1.2)."""
+
+    async def sign_in(request: Request) -> Response:
+        try:
+            address = await coordinator.authorization_url(request.path_params["token"])
+        except AuthorizationFailedError as error:
+            return _failed(error)
+        return RedirectResponse(address, status_code=303, headers=HEADERS)
 
     async def callback(request: Request) -> HTMLResponse:
         provider, query = request.path_params["provider"], request.query_params
@@ -54,7 +61,7 @@ def callback_routes(coordinator: OAuthCoordinator) -> list[Route]:
             known = coordinator.cookies.open(provider, state, request.cookies.get(COOKIE, ""))
             if known is not None:  # the browser has loaded the page again
                 return _consent_page(known)
-            return _page("That did not work", _paragraph(str(error)), status=400)
+            return _failed(error)
         page, cookie = _consent_page(consent), coordinator.cookies.seal(provider, state, consent)
         if len(cookie) <= LONGEST_COOKIE:
             address = urlsplit(coordinator.redirect_uri(provider))
@@ -69,7 +76,14 @@ def callback_routes(coordinator: OAuthCoordinator) -> list[Route]:
             )
         return page
 
-    return [Route("/oauth/{provider}/callback", callback, methods=["GET"])]
+    return [
+        Route("/sign-in/{token}", sign_in, methods=["GET"]),
+        Route("/oauth/{provider}/callback", callback, methods=["GET"]),
+    ]
+
+
+def _failed(error: AuthorizationFailedError) -> HTMLResponse:
+    return _page("That did not work", _paragraph(str(error)), status=400)
 
 
 def _consent_page(consent: Consent) -> HTMLResponse:

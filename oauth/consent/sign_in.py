@@ -59,9 +59,10 @@ class SignIn:
         self._on_denial = on_denial
 
     async def link(self, identity: Identity, provider: str, name: str) -> str:
-        """Return a sign-in link for one person, good once and for ten minutes. It must reach nobody else.
+        """Return a short sign-in link for one person, good once and for ten minutes. It must reach nobody else.
 
-        The link asks for all scopes; or, where a later consent adds to an earlier one, for those not granted yet.
+        It leads to the provider's page, which asks for all scopes; or, where a later consent adds to an earlier one,
+        for those not granted yet.
 
         Args:
             name: what the channel shows for the person.
@@ -77,9 +78,31 @@ class SignIn:
             stored = await self._stores.tokens.load_usable(identity, provider)
             granted = stored.token.scopes if stored is not None else frozenset()
             scopes = (scopes - granted) or scopes
-        state, verifier = await self._stores.authorizations.begin(identity, provider, name, scopes)
-        redirect_uri = self._providers.redirect_uri(provider)
-        return known.authorization_url(state=state, verifier=verifier, redirect_uri=redirect_uri, scopes=scopes)
+        return self._providers.sign_in_address(
+            await self._stores.authorizations.begin(identity, provider, name, scopes)
+        )
+
+    async def authorization_url(self, token: str) -> str:
+        """Return the address of the provider's page to which a sign-in link leads.
+
+        Looking it up uses nothing up: chat platforms fetch links to show a preview of them.
+
+        Args:
+            token: of the sign-in link.
+
+        Raises:
+            AuthorizationFailedError: if the link has expired or was used.
+        """
+        authorization = await self._stores.authorizations.find(token)
+        known = self._providers.get(authorization.provider)
+        if known is None:
+            raise AuthorizationFailedError(UNKNOWN_PROVIDER)
+        return known.authorization_url(
+            state=self._stores.authorizations.state(token),
+            verifier=authorization.verifier,
+            redirect_uri=self._providers.redirect_uri(authorization.provider),
+            scopes=authorization.scopes,
+        )
 
     async def complete(self, provider: str, state: str, code: str) -> Consent:
         """Exchange the code of a callback for a token, and connect the account or ask its person for a code.

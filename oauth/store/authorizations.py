@@ -1,11 +1,13 @@
 """Sign-ins that have begun: the states and PKCE verifiers of authorization requests."""
 
 import secrets
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from typing import Any
 
 from itsdangerous import BadData, URLSafeTimedSerializer
-from sqlalchemy import and_, delete, insert, select
+from sqlalchemy import Row, and_, delete, insert, select
 
 from oauth.errors import AuthorizationFailedError
 from oauth.identity import Identity
@@ -14,6 +16,7 @@ from oauth.store.keyring import DecryptionError, Keyring
 from oauth.store.tables import associated, oauth_authorizations
 
 AUTHORIZATION_LIFETIME = timedelta(minutes=10)
+LINK_TOKEN_BYTES = 16  # 128 bits, which nobody guesses in ten minutes
 MOST_OPEN = 20  # sign-ins of one person at one provider: each link that is shown begins one
 
 EXPIRED = "This sign-in link has expired or was used before. Write to the bot again to get a new one."
@@ -33,24 +36,28 @@ class Authorization:
     provider: str
     name: str
     scopes: frozenset[str]
-    verifier: str
+    verifier: str = field(repr=False)
 
 
 class AuthorizationStore:
-    """States: signed, single-use, bound to one person, good for ten minutes (RFC 6749, section 10.12)."""
+    """Sign-ins that have begun: good for ten minutes, for one person and one provider.
+
+    Each has a token. The short link holds it, and the state of the authorization request holds it signed (RFC 6749,
+    section 10.12). The database has its digest alone, so that whoever reads the database can open no link.
+    """
 
     def __init__(self, database: Database, keyring: Keyring) -> None:
         self._database = database
         self._keyring = keyring
         self._serializer = URLSafeTimedSerializer(keyring.signing_keys(), salt="oauth state")
 
-    async def begin(self, identity: Identity, provider: str, name: str, scopes: frozenset[str]) -> tuple[str, str]:
-        """Return the state for an authorization request, and the PKCE verifier that is stored with it.
+    async def begin(self, identity: Identity, provider: str, name: str, scopes: frozenset[str]) -> str:
+        """Store an authorization that begins, and return its token: 22 letters, digits, `-` and `_`.
 
-        The oldest states are removed, where a person has more than twenty for one provider.
+        The oldest ones are removed, where a person has more than twenty for one provider.
         """
-        key, verifier = secrets.token_urlsafe(24), secrets.token_urlsafe(64)
-        row = {"id": key, "provider": provider, **asdict(identity)}
+        token, verifier = secrets.token_urlsafe(LINK_TOKEN_BYTES), secrets.token_urlsafe(64)
+        row = {"id": _digest(token), "provider": provider, **asdict(identity)}
         sealed = self._keyring.encrypt(verifier.encode(), *associated(oauth_authorizations, row))
         now, table = datetime.now(UTC), oauth_authorizations
         of_person = and_(*(table.c[name] == value for name, value in row.items() if name != "id"))
@@ -67,7 +74,22 @@ class AuthorizationStore:
                     expires_at=now + AUTHORIZATION_LIFETIME,
                 )
             )
-        return self._serializer.dumps(key), verifier
+        return token
+
+    async def find(self, token: str) -> Authorization:
+        """Return the authorization of a token, which goes on. Any number of look-ups use nothing up.
+
+        Raises:
+            AuthorizationFailedError: if it has expired or ended, or never was.
+        """
+        async with self._database.read() as connection:
+            table = oauth_authorizations
+            row = (await connection.execute(select(table).where(table.c.id == _digest(token)))).first()
+        return self._opened(row)
+
+    def state(self, token: str) -> str:
+        """Return the state for the authorization request of a token."""
+        return self._serializer.dumps(token)
 
     async def take(self, state: str, provider: str) -> Authorization:
         """End the authorization that a state stands for, and return it.
@@ -76,21 +98,28 @@ class AuthorizationStore:
             AuthorizationFailedError: if the state is forged, expired, used before, or of another provider.
         """
         try:
-            key = self._serializer.loads(state, max_age=int(AUTHORIZATION_LIFETIME.total_seconds()))
+            token = self._serializer.loads(state, max_age=int(AUTHORIZATION_LIFETIME.total_seconds()))
         except BadData:
             raise AuthorizationFailedError(EXPIRED) from None
         table = oauth_authorizations
         async with self._database.write() as connection:
             taken = await connection.execute(
-                delete(table).where(table.c.id == key, table.c.provider == provider).returning(table)
+                delete(table).where(table.c.id == _digest(token), table.c.provider == provider).returning(table)
             )
             row = taken.first()
+        return self._opened(row)
+
+    def _opened(self, row: Row[Any] | None) -> Authorization:
         if row is None or row.expires_at < datetime.now(UTC):
             raise AuthorizationFailedError(EXPIRED)
         identity = Identity(row.channel, row.tenant, row.user_id)
         try:
-            verifier = self._keyring.decrypt(row.verifier_ciphertext, *associated(table, row._asdict()))
+            verifier = self._keyring.decrypt(row.verifier_ciphertext, *associated(oauth_authorizations, row._asdict()))
         except DecryptionError:
             raise AuthorizationFailedError(EXPIRED) from None
         scopes = frozenset(row.scopes.split())
-        return Authorization(identity, provider, row.name, scopes, verifier.decode())
+        return Authorization(identity, row.provider, row.name, scopes, verifier.decode())
+
+
+def _digest(token: str) -> str:
+    return sha256(token.encode()).hexdigest()

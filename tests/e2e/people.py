@@ -82,7 +82,7 @@ CHANNELS = {"slack": OnSlack, "telegram": OnTelegram, "whatsapp": OnWhatsApp}
 
 def link_in(text: str) -> str:
     """Return the URL of the sign-in link in a message."""
-    found = re.search(r"https?://[^\s|>\"]+/o/oauth2/[^\s|>\"]+", html.unescape(text))
+    found = re.search(r"https?://[^\s|>\"]+/sign-in/[^\s|>\"]+", html.unescape(text))
     assert found, f"no link in {text!r}"
     return found[0]
 
@@ -91,7 +91,7 @@ def wait_for_link(person: ChannelPerson) -> str:
     """Wait until the bot has sent a sign-in link, and return the newest."""
 
     def last() -> str | None:
-        links = [text for text in person.seen() if "/o/oauth2/" in text]
+        links = [text for text in person.seen() if "/sign-in/" in text]
         return links[-1] if links else None
 
     return link_in(str(wait_until(last, what=f"{person.person.name} is sent a sign-in link")))

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import urlencode
 
 import hypothesis
 import pytest
@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 from peers.telegram import updates as telegram
 from peers.webhooks import slack_events, twilio_webhook
 from support.channels.renderers import RENDERERS, check_rendering
+from support.consent.sign_ins import state_of
 
 from gateway import Identity
 from gateway.channels.commands import command_in
@@ -207,7 +208,7 @@ def test_callbacks_with_a_valid_state_and_random_parameters_cause_no_error(targe
     def test(query: dict[str, str], provider: str) -> None:
         encoded = {name: value.encode(errors="replace") for name, value in query.items()}
         link = target.run(target.gateway.sign_in_link(alice, "Alice", "fake"))
-        state = parse_qs(urlsplit(link).query)["state"][0]
+        state = target.run(state_of(target.gateway, link))
         target.request("GET", f"/oauth/{provider}/callback?{urlencode({'state': state, **encoded})}")
         begun = target.request("GET", "/slack/install")
         cookie = begun.headers["set-cookie"].partition(";")[0]

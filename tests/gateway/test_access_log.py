@@ -25,8 +25,8 @@ def test_an_access_log_with_the_filter_has_no_code_and_no_state(message: str, ar
     assert isinstance(record.args, type(args))
 
 
-@pytest.mark.parametrize("path", ["/files/{}/cat.png", "/chatkit/uploads/{}"])
-def test_an_access_log_with_the_filter_has_no_signature_of_a_file(path: str) -> None:
+@pytest.mark.parametrize("path", ["/files/{}/cat.png", "/chatkit/uploads/{}", "/bot/sign-in/{}"])
+def test_an_access_log_with_the_filter_has_no_signature_of_a_file_and_no_sign_in_link(path: str) -> None:
     args = ("127.0.0.1:5", "GET", path.format("SECRET.aSdF-_.x1"), "1.1", 200)
     record = logging.LogRecord("uvicorn.access", logging.INFO, "x", 1, '%s - "%s %s HTTP/%s" %d', args, None)
     CallbackFilter().filter(record)

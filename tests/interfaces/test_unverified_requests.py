@@ -12,6 +12,7 @@ from peers.webhooks import slack_events as events
 from peers.webhooks import twilio_webhook
 from starlette.types import Message as ASGIMessage
 from support.channels.running import URL, Run, Running
+from support.consent.sign_ins import state_of
 from support.stage import Vault
 
 from gateway import Identity
@@ -153,7 +154,7 @@ async def test_the_last_few_sign_ins_of_a_person_are_kept(run: Run, slack: Slack
         assert tables(running) == {"oauth_authorizations": 21}
         oauth: Any = running.gateway.parts.oauth
         for link in (of_bob, links[-1], links[-20]):
-            await oauth.complete("fake", link.partition("state=")[2].partition("&")[0], "of-alice")
+            await oauth.complete("fake", await state_of(running.gateway, link), "of-alice")
 
 
 def tables(running: Running) -> dict[str, int]:

@@ -101,10 +101,11 @@ async def test_an_operators_own_toolkit_acts_at_github_as_who_asks(
             sign_in = (await scene.wait_for(3 * number + 1))[3 * number]
             assert sign_in.sign_in is not None
             assert sign_in.sign_in.label == "GitHub"
-            state = parse_qs(urlsplit(sign_in.link).query)["state"][0]
-            taken = await asyncio.to_thread(authorization_code, emulate, sign_in.link, person.email)
             coordinator = scene.gateway.parts.oauth
             assert coordinator is not None
+            request = await coordinator.authorization_url(sign_in.link.rpartition("/")[2])
+            state = parse_qs(urlsplit(request).query)["state"][0]
+            taken = await asyncio.to_thread(authorization_code, emulate, request, person.email)
             consent = await coordinator.complete("github", state, taken)
             assert consent.code is not None  # GitHub is no authority for anybody's address
             assert consent.permissions == ["read your profile"]

@@ -126,9 +126,11 @@ async def test_a_private_answer_and_its_sign_in_link_do_not_go_to_the_room(tmp_p
         assert (sign_in["type"], sign_in["only_for"], sign_in["conversation"]) == ("sign_in", "u1", "u1")
         assert (sign_in["shared"], sign_in["asked_in"]) == (False, "room-7")
         assert sign_in["link"] in sign_in["text"]
-        state = sign_in["link"].partition("state=")[2].partition("&")[0]
-        assert host.gateway.parts.oauth is not None
-        consent = await host.gateway.parts.oauth.complete("fake", state, "of-alice")
+        oauth = host.gateway.parts.oauth
+        assert oauth is not None
+        request = await oauth.authorization_url(sign_in["link"].rpartition("/")[2])
+        state = request.partition("state=")[2].partition("&")[0]
+        consent = await oauth.complete("fake", state, "of-alice")
         await host.post({**DIRECT, "text": consent.code})
         answers = await host.got(4)
     (private,) = [answer for answer in answers if "SECRET-alice" in answer["text"]]

@@ -3,6 +3,7 @@
 import re
 from concurrent.futures import ThreadPoolExecutor
 
+import httpx
 import pytest
 from e2e.conftest import Serve
 from e2e.people import CHANNELS, ChannelPerson, link_in, sign_in, wait_for_link, wait_for_mail
@@ -11,6 +12,7 @@ from peers import seed
 from peers.emulate.server import Emulate
 from peers.telegram import updates
 from peers.wait import wait_until
+from support.consent.pages import authorization_url
 
 ROUNDS = 50
 
@@ -71,9 +73,11 @@ def test_a_sign_in_link_works_only_once(channel: str, serve: Serve, emulate: Emu
     served = serve(CHANNEL=channel)
     alice.write("what is new in my mail?")
     link = wait_for_link(alice)
+    address = authorization_url(link)
     sign_in(alice, emulate, link)
     wait_for_mail(alice)
-    assert emulate.consent(link, seed.BOB.email).status_code == 400
+    assert emulate.consent(address, seed.BOB.email).status_code == 400
+    assert httpx.get(link, trust_env=False).status_code == 400
     alice.write("and now?")
     assert_only_mail_of(seed.ALICE, wait_for_mail(alice, 2))
     assert len(served.rows("SELECT * FROM oauth_tokens")) == 1
@@ -120,10 +124,10 @@ def test_after_a_revocation_at_google_the_person_is_asked_for_consent_again(
     wait_for_mail(alice)
     emulate.google.post("reset")  # Google forgets every grant
     emulate.connect([f"{served.url}/oauth/google/callback"])
-    links = sum("/o/oauth2/" in text for text in alice.seen())
+    links = sum("/sign-in/" in text for text in alice.seen())
     alice.write("and now?")
-    wait_until(lambda: sum("/o/oauth2/" in text for text in alice.seen()) > links, what="a second link is sent")
-    newest = [text for text in alice.seen() if "/o/oauth2/" in text][-1]
+    wait_until(lambda: sum("/sign-in/" in text for text in alice.seen()) > links, what="a second link is sent")
+    newest = [text for text in alice.seen() if "/sign-in/" in text][-1]
     sign_in(alice, emulate, link_in(newest))
     assert_only_mail_of(seed.ALICE, wait_for_mail(alice, 2))
 
@@ -139,7 +143,7 @@ def test_a_refused_access_token_is_renewed_without_asking_the_person(
     emulate.revoke(access_token)
     alice.write("and now?")
     assert_only_mail_of(seed.ALICE, wait_for_mail(alice, 2))
-    assert sum("/o/oauth2/" in text for text in alice.seen()) == 1
+    assert sum("/sign-in/" in text for text in alice.seen()) == 1
 
 
 @ON_EACH
@@ -161,4 +165,4 @@ def test_a_person_lists_and_disconnects_their_account(
     assert refresh_token.startswith("token=google_refresh_")
     assert "google_refresh_" not in served.output()
     alice.write("and now?")
-    wait_until(lambda: sum("/o/oauth2/" in text for text in alice.seen()) == 2, what="alice gets a second link")
+    wait_until(lambda: sum("/sign-in/" in text for text in alice.seen()) == 2, what="alice gets a second link")

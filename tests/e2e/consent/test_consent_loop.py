@@ -1,7 +1,5 @@
 """The whole consent loop in real browsers: sign in, get the answer, disconnect. Also with two people, and refusals."""
 
-from urllib.parse import parse_qs, urlsplit
-
 import httpx
 import pytest
 from e2e.conftest import Serve
@@ -11,7 +9,7 @@ from peers import seed
 from peers.emulate.server import Emulate
 from peers.wait import wait_until
 from playwright.sync_api import Browser, Page
-from support.consent.pages import authorization_code
+from support.consent.pages import authorization_code, authorization_url, state_of
 
 MAIL = "https://www.googleapis.com/auth/gmail.readonly"
 
@@ -37,10 +35,6 @@ def consent(page: Page, person: ChannelPerson) -> str:
 
 def callback(served: Served, **query: str) -> httpx.Response:
     return httpx.get(f"{served.url}/oauth/google/callback", params=query, trust_env=False)
-
-
-def state_of(link: str) -> str:
-    return parse_qs(urlsplit(link).query)["state"][0]
 
 
 @pytest.mark.parametrize("channel", CHANNELS)
@@ -94,7 +88,7 @@ def test_a_person_who_refuses_consent_is_not_connected_and_can_try_again(
     assert served.rows("SELECT * FROM oauth_tokens") == []
     wait_until(lambda: any("was not connected" in text for text in alice.seen()), what="alice is told of it")
     alice.write("and now?")
-    wait_until(lambda: sum("/o/oauth2/" in text for text in alice.seen()) == 2, what="alice gets a second link")
+    wait_until(lambda: sum("/sign-in/" in text for text in alice.seen()) == 2, what="alice gets a second link")
     sign_in(alice, emulate)
     assert len(wait_for_mail(alice, 2)) == 2  # the answer to the first message is one of them
 
@@ -123,11 +117,12 @@ def test_the_state_of_another_person_and_an_altered_state_are_refused(
 ) -> None:
     alice.write("what is new in my mail?")
     bob.write("what is new in my mail?")
-    hers, his = wait_for_link(alice), wait_for_link(bob)
-    code = authorization_code(emulate, his, seed.BOB.email)
+    link = wait_for_link(bob)
+    hers, his = state_of(wait_for_link(alice)), state_of(link)
+    code = authorization_code(emulate, authorization_url(link), seed.BOB.email)
     # PKCE: the code belongs to the verifier of his state.
-    assert callback(served, state=state_of(hers), code=code).status_code == 400
-    for state in (state_of(his)[:-1], f"{state_of(his)}x", state_of(hers).partition(".")[0], ""):
+    assert callback(served, state=hers, code=code).status_code == 400
+    for state in (his[:-1], f"{his}x", hers.partition(".")[0], ""):
         assert callback(served, state=state, code=code).status_code == 400
     assert served.rows("SELECT * FROM oauth_tokens") == []
     assert served.rows("SELECT * FROM oauth_pending") == []

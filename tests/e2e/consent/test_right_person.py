@@ -33,12 +33,12 @@ def test_a_forwarded_link_connects_nobody_to_the_account_of_the_person_who_opens
     assert all(words in text for words in (seed.BOB.email, identity, "read your mail", "give the code to nobody"))
     assert served.rows("SELECT * FROM oauth_tokens") == []
     bob.write(code)  # Bob consented, but the link was made for Alice
-    wait_until(lambda: any("/o/oauth2/" in said for said in bob.seen()), what="bob is asked to sign in himself")
+    wait_until(lambda: any("/sign-in/" in said for said in bob.seen()), what="bob is asked to sign in himself")
     for _ in range(5):
         alice.write("0000 0000")
     wait_until(lambda: any("nothing was connected" in said for said in alice.seen()), what="alice has no try left")
     alice.write(code)
-    wait_until(lambda: sum("/o/oauth2/" in said for said in alice.seen()) == 2, what="alice is asked to sign in again")
+    wait_until(lambda: sum("/sign-in/" in said for said in alice.seen()) == 2, what="alice is asked to sign in again")
     assert served.rows("SELECT * FROM oauth_tokens") == []
     wait_until(lambda: served.rows("SELECT count(*) FROM oauth_revocations") == [(0,)], what="the grant is revoked")
     revoked = emulate.google.calls("/oauth2/revoke")

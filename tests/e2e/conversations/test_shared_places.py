@@ -35,7 +35,7 @@ def test_each_person_in_a_slack_thread_gets_their_own_link_and_mail_in_private(
     )
     assert f"<#{channel}>" in wait_for_mail(alice)[0]
     assert found(emulate.slack_said(channel, thread)) == []
-    assert not any("/o/oauth2/" in text for text in emulate.slack_said(channel))
+    assert not any("/sign-in/" in text for text in emulate.slack_said(channel))
 
 
 def test_with_open_private_answers_the_answer_is_posted_in_the_slack_thread(
@@ -68,7 +68,7 @@ def test_the_sign_in_button_in_a_telegram_group_works_only_for_its_person(
 
     telegram.deliver(updates.command("start", ticket, seed.BOB))
     wait_until(bob.seen, what="bob is answered")
-    assert "/o/oauth2/" not in bob.seen()[0]
+    assert "/sign-in/" not in bob.seen()[0]
 
     telegram.deliver(updates.command("start", ticket, seed.ALICE))
     sign_in(alice, emulate)

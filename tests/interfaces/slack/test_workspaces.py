@@ -17,6 +17,7 @@ from peers.webhooks import slack_events as events
 from starlette.responses import JSONResponse, Response
 from support.channels.running import Run, Running
 from support.consent.pages import authorization_code
+from support.consent.sign_ins import state_of
 from support.stage import Vault
 
 from interfaces.slack import Slack
@@ -112,7 +113,7 @@ async def test_an_account_is_connected_in_one_workspace_alone(run: Run, slack: S
         from oauth import Identity
 
         link = await running.gateway.sign_in_link(Identity("slack", "T1", seed.ALICE.slack_id), "Alice", "fake")
-        consent = await oauth.complete("fake", parse_qs(urlsplit(link).query)["state"][0], "of-alice")
+        consent = await oauth.complete("fake", await state_of(running.gateway, link), "of-alice")
         assert consent.code is not None
         await post(running, events.direct_message(consent.code, team_id="T2"))  # the same id, but somebody else
         await wait_until_async(lambda: api.said("xoxb-T2")[-1:] == ["heard"], what="it is no code there")

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from support.channels.running import Run
+from support.channels.running import URL, Run
 from support.channels.web import LOCAL, open_window, transcript, transcript_status, write
 from support.stage import FakeProvider
 
@@ -116,7 +116,7 @@ async def test_a_sign_in_link_is_made_for_the_person_of_the_window_alone(run: Ru
             assert (await running.client.get("/web/alice/sign-in/fake", headers=headers)).status_code == 401
         link = await running.client.get("/web/alice/sign-in/fake", headers=alice)
         assert link.status_code == 303
-        assert link.headers["location"].startswith("https://fake.test/authorize?state=")
+        assert link.headers["location"].startswith(f"{URL}/sign-in/")
 
 
 async def test_a_text_that_is_too_long_is_refused(run: Run) -> None:

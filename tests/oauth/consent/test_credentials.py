@@ -38,4 +38,4 @@ async def test_who_grants_less_uses_the_rest_and_is_told_what_is_missing(
         assert "without this permission" in both
         assert "I may read things." in await scene.ask("alice", "", command="accounts")
         await scene.ask("alice", "", command="disconnect")
-        assert asked_for(await link_for(scene, call="write_file")) == {"read", "write"}
+        assert await asked_for(scene, await link_for(scene, call="write_file")) == {"read", "write"}

@@ -21,7 +21,7 @@ def scene(tmp_path: Path, database_url: str, vault: Vault) -> Stage:
 
 async def test_the_code_is_shown_again_to_the_browser_that_signed_in_and_to_no_other(scene: Stage) -> None:
     async with scene.open(), browser(scene) as hers, browser(scene) as other:
-        address = callback(await link_for(scene, "alice"), code="of-alice")
+        address = await callback(scene, await link_for(scene, "alice"), code="of-alice")
         page = await hers.get(address)
         again = await hers.get(address)
         assert (again.status_code, code_on(again.text)) == (200, code_on(page.text))
@@ -37,9 +37,9 @@ async def test_the_code_is_shown_again_to_the_browser_that_signed_in_and_to_no_o
 async def test_a_page_is_shown_again_only_for_the_state_that_it_came_from(scene: Stage) -> None:
     """Otherwise, somebody could forward their link and read the code of the person who opened it."""
     async with scene.open(), browser(scene) as mallorys, browser(scene) as victims:
-        first = callback(await link_for(scene, "alice"), code="of-mallory")
+        first = await callback(scene, await link_for(scene, "alice"), code="of-mallory")
         await mallorys.get(first)
-        second = callback(await link_for(scene, "alice"), code="of-victim")
+        second = await callback(scene, await link_for(scene, "alice"), code="of-victim")
         code = code_on((await victims.get(second)).text)
         assert (await mallorys.get(second)).status_code == 400
         assert code_on((await mallorys.get(first)).text) != code
@@ -49,7 +49,7 @@ async def test_a_page_is_shown_again_only_for_the_state_that_it_came_from(scene:
 async def test_who_is_vouched_for_sees_again_that_they_are_connected(scene: Stage) -> None:
     scene.channel.presenter.emails["alice"] = "alice@fake.test"
     async with scene.open(), browser(scene) as hers:
-        address = callback(await link_for(scene, "alice"), code="of-alice")
+        address = await callback(scene, await link_for(scene, "alice"), code="of-alice")
         pages = [await hers.get(address), await hers.get(address)]
     assert [page.status_code for page in pages] == [200, 200]
     assert all("is connected" in page.text for page in pages)
@@ -58,18 +58,20 @@ async def test_who_is_vouched_for_sees_again_that_they_are_connected(scene: Stag
 @pytest.mark.parametrize("where", [None, "thread"])
 async def test_a_denial_is_told_to_its_person_alone_and_the_message_waits_on(scene: Stage, where: str | None) -> None:
     async with scene.open(), browser(scene) as hers:
-        page = await hers.get(callback(await link_for(scene, "alice", where), error="access_denied"))
+        page = await hers.get(await callback(scene, await link_for(scene, "alice", where), error="access_denied"))
         assert "Nothing was connected" in page.text
         sent = (await scene.wait_for(2))[1]
         assert (sent.text, sent.alone) == (DENIED, "alice" if where else None)
-        await hers.get(callback(await link_for(scene, "alice", where), code="of-alice"))
+        await hers.get(await callback(scene, await link_for(scene, "alice", where), code="of-alice"))
         assert scene.rows("SELECT count(*) FROM inbox WHERE status = 'parked'") == [(2,)]
 
 
 async def test_who_grants_nothing_is_told_in_the_chat(scene: Stage, vault: Vault) -> None:
     vault.auth.granted = frozenset({"other"})
     async with scene.open(), browser(scene) as hers:
-        assert (await hers.get(callback(await link_for(scene, "alice"), code="of-alice"))).status_code == 400
+        assert (
+            await hers.get(await callback(scene, await link_for(scene, "alice"), code="of-alice"))
+        ).status_code == 400
         assert (await scene.wait_for(2))[1].text == DENIED
 
 
@@ -91,8 +93,8 @@ async def test_a_name_neither_hides_nor_reorders_what_the_page_says(scene: Stage
         await scene.wait_for(1)
         coordinator = scene.gateway.parts.oauth
         assert coordinator is not None
-        link = await coordinator.authorization_url(Identity("stage", "T1", "alice"), "fake", name)
-        page = await hers.get(callback(link, code="of-al\u202eice"))
+        link = await coordinator.sign_in_link(Identity("stage", "T1", "alice"), "fake", name)
+        page = await hers.get(await callback(scene, link, code="of-al\u202eice"))
     assert "<bdi>bob\\u202e)1B lcals(\\u2066\\u3164\\u200b &lt;b&gt; (stage alice)</bdi>" in page.text
     assert "<bdi>al\\u202eice</bdi>" in page.text
     assert not any(character in page.text for character in "\u202e\u2066\u3164\u200b")

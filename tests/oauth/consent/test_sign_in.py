@@ -1,10 +1,11 @@
 """Sign-in links: bound to one person, good once, and asking for what is needed."""
 
+import re
 from pathlib import Path
 
 import httpx
 import pytest
-from support.consent.sign_ins import Files, Pens, asked_for, browser, link_for, state_of, tokens
+from support.consent.sign_ins import Files, Pens, asked_for, browser, link_for, sign_in, state_of, tokens
 from support.stage import FakeProvider, Stage, Vault, stage
 
 from oauth import AuthorizationFailedError, Keyring
@@ -32,13 +33,42 @@ async def test_the_callback_answers_the_parked_message_and_shows_the_account(sce
     scene.channel.presenter.emails["alice"] = "<b>alice</b>@fake.test"
     async with scene.open():
         link = await link_for(scene)
-        page = await call_back(scene, state=state_of(link), code="of-<b>alice</b>")
+        page = await call_back(scene, state=await state_of(scene.gateway, link), code="of-<b>alice</b>")
         assert page.status_code == 200
         assert "&lt;b&gt;alice&lt;/b&gt;" in page.text
         assert "read things" in page.text
         assert page.headers["cache-control"] == "no-store"
         assert page.headers["referrer-policy"] == "no-referrer"
         assert (await scene.wait_for(2))[1].text == "SECRET-<b>alice</b>"
+
+
+async def test_a_link_is_short_and_survives_the_preview_of_a_chat_platform(scene: Stage) -> None:
+    async with scene.open(), browser(scene) as previewer:
+        link = await link_for(scene)
+        assert re.fullmatch(r"https://bot\.test/sign-in/[\w-]{22}", link)
+        for method in ("HEAD", "GET", "GET"):
+            preview = await previewer.request(method, link)
+            assert preview.status_code == 303
+            assert preview.headers["location"].startswith("https://fake.test/authorize?")
+            assert (preview.headers["referrer-policy"], preview.headers["cache-control"]) == ("no-referrer", "no-store")
+        assert scene.rows(f"SELECT count(*) FROM oauth_authorizations WHERE id = '{link[-22:]}'") == [(0,)]
+        await sign_in(scene, link, "alice")
+        assert tokens(scene) == [("alice", "alice")]
+
+
+@pytest.mark.parametrize("ended", ["used", "expired", "unknown"])
+async def test_a_link_that_is_over_leads_nowhere_and_says_so(scene: Stage, ended: str) -> None:
+    async with scene.open(), browser(scene) as client:
+        link = await link_for(scene)
+        if ended == "used":
+            await sign_in(scene, link, "alice")
+        elif ended == "expired":
+            await scene.change("UPDATE oauth_authorizations SET expires_at = '2020-01-01 00:00:00.000000'")
+        else:
+            link = link[:-1] + ("A" if link[-1] != "A" else "B")
+        page = await client.get(link)
+        assert page.status_code == 400
+        assert "has expired or was used before" in page.text
 
 
 async def test_a_parked_message_does_not_hold_up_its_conversation_and_is_resumed_after_a_restart(
@@ -51,7 +81,7 @@ async def test_a_parked_message_does_not_hold_up_its_conversation_and_is_resumed
         assert await first.ask("alice", "meanwhile") == "heard: meanwhile"
     second = stage(tmp_path, [vault], key=key)
     async with second.open():
-        assert (await call_back(second, state=state_of(link), code="of-alice")).status_code == 200
+        assert (await call_back(second, state=await state_of(second.gateway, link), code="of-alice")).status_code == 200
         assert (await second.wait_for(1))[0].text == "SECRET-alice"
 
 
@@ -69,7 +99,7 @@ async def test_a_bad_state_connects_nothing(
     scene: Stage, change: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with scene.open():
-        state = state_of(await link_for(scene))
+        state = await state_of(scene.gateway, await link_for(scene))
         if change == "used":
             assert (await call_back(scene, state=state, error="access_denied")).status_code == 200
         elif change == "tampered":
@@ -90,7 +120,7 @@ async def test_a_bad_state_connects_nothing(
 
 async def test_a_state_is_of_its_provider_alone(scene: Stage) -> None:
     async with scene.open():
-        state = state_of(await link_for(scene))
+        state = await state_of(scene.gateway, await link_for(scene))
         coordinator = scene.gateway.parts.oauth
         assert coordinator is not None
         with pytest.raises(AuthorizationFailedError):
@@ -100,7 +130,7 @@ async def test_a_state_is_of_its_provider_alone(scene: Stage) -> None:
 async def test_a_consent_that_grants_nothing_stores_nothing(scene: Stage, tmp_path: Path, vault: Vault) -> None:
     vault.auth.granted = frozenset()
     async with scene.open():
-        page = await call_back(scene, state=state_of(await link_for(scene)), code="of-alice")
+        page = await call_back(scene, state=await state_of(scene.gateway, await link_for(scene)), code="of-alice")
         assert page.status_code == 400
         assert "permission" in page.text
         assert tokens(scene) == []
@@ -112,7 +142,7 @@ async def test_one_consent_asks_for_what_all_toolkits_need(tmp_path: Path, provi
     scene = stage(tmp_path, [Files(provider), Pens(provider)])
     async with scene.open():
         link = await link_for(scene, call="read_file")
-        assert asked_for(link) == {"read", "write"}
+        assert await asked_for(scene, link) == {"read", "write"}
         await scene.connect(link, "alice")
         await scene.wait_for(2)
         assert await scene.ask("alice", "call write_file") == "SECRET-alice"
@@ -128,7 +158,7 @@ async def test_a_toolkit_that_is_added_later_asks_for_the_rest_alone(tmp_path: P
     async with second.open():
         assert await second.ask("alice", "call read_file") == "SECRET-alice"
         link = await link_for(second, call="write_file")
-        assert asked_for(link) == {"write"}
+        assert await asked_for(second, link) == {"write"}
         provider.granted = frozenset({"write"})
         await second.connect(link, "alice")
         await second.wait_for(3)
@@ -146,4 +176,4 @@ async def test_a_provider_that_does_not_add_up_is_asked_for_everything_anew(
         await first.wait_for(2)
     second = stage(tmp_path, [Files(provider), Pens(provider)], key=key, written=10)
     async with second.open():
-        assert asked_for(await link_for(second, call="write_file")) == {"read", "write"}
+        assert await asked_for(second, await link_for(second, call="write_file")) == {"read", "write"}

@@ -3,6 +3,7 @@
 import re
 from urllib.parse import parse_qs, urlsplit
 
+import httpx
 from peers.emulate import browser
 from peers.emulate.server import Emulate
 
@@ -14,8 +15,24 @@ def code_on(page: str) -> str:
     return found[1]
 
 
+def authorization_url(link: str) -> str:
+    """Return the address of the provider's page to which a sign-in link leads."""
+    answer = httpx.get(link, trust_env=False)
+    assert answer.status_code == 303, answer.text
+    return answer.headers["location"]
+
+
+def state_of(link: str) -> str:
+    """Return the state of the authorization request to which a sign-in link leads."""
+    return parse_qs(urlsplit(authorization_url(link)).query)["state"][0]
+
+
 def authorization_code(emulate: Emulate, link: str, email: str, scope: str | None = None) -> str:
-    """Consent, and return the authorization code with which the provider redirects to the gateway. Do not follow it."""
+    """Consent, and return the authorization code with which the provider redirects to the gateway. Do not follow it.
+
+    Args:
+        link: the address of the provider's page.
+    """
     with browser.browser() as client:
         client.follow_redirects = False
         answer = emulate.consent(link, email, scope, client)

@@ -2,11 +2,11 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import httpx
 
-from gateway import TurnContext
+from gateway import Gateway, TurnContext
 from support.stage import FakeProvider, Stage
 from toolkits import Toolkit, tool
 
@@ -48,19 +48,26 @@ async def link_for(scene: Stage, person: str = "alice", where: str | None = None
     return (await scene.wait_for(before + 1))[before].link
 
 
-def state_of(link: str) -> str:
-    """Return the state of an authorization request."""
-    return link.partition("state=")[2].partition("&")[0]
+async def request_of(gateway: Gateway, link: str) -> dict[str, str]:
+    """Return the parameters of the authorization request to which a sign-in link leads."""
+    coordinator = gateway.parts.oauth
+    assert coordinator is not None
+    return dict(parse_qsl(urlsplit(await coordinator.authorization_url(link.rpartition("/")[2])).query))
 
 
-def asked_for(link: str) -> set[str]:
+async def state_of(gateway: Gateway, link: str) -> str:
+    """Return the state of the authorization request to which a sign-in link leads."""
+    return (await request_of(gateway, link))["state"]
+
+
+async def asked_for(scene: Stage, link: str) -> set[str]:
     """Return the scopes that a link asks for."""
-    return set(parse_qs(urlsplit(link).query)["scope"][0].split())
+    return set((await request_of(scene.gateway, link))["scope"].split())
 
 
-def callback(link: str, **query: str) -> str:
+async def callback(scene: Stage, link: str, **query: str) -> str:
     """Return the address to which the provider redirects a browser after the sign-in page of a link."""
-    return str(httpx.URL("/oauth/fake/callback", params={"state": state_of(link), **query}))
+    return str(httpx.URL("/oauth/fake/callback", params={"state": await state_of(scene.gateway, link), **query}))
 
 
 @asynccontextmanager
@@ -74,7 +81,7 @@ async def browser(scene: Stage) -> AsyncIterator[httpx.AsyncClient]:
 async def sign_in(scene: Stage, link: str, account: str) -> httpx.Response:
     """Open a link in a new browser and consent with an account; return the page that follows."""
     async with browser(scene) as client:
-        return await client.get(callback(link, code=f"of-{account}"))
+        return await client.get(await callback(scene, link, code=f"of-{account}"))
 
 
 def tokens(scene: Stage) -> list[tuple[str, ...]]:
