@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -66,6 +66,21 @@ async def uninterrupted(step: Awaitable[T]) -> T:
             raise asyncio.CancelledError from task.exception()
         raise asyncio.CancelledError
     return task.result()
+
+
+async def unless(step: Coroutine[Any, Any, T], interruption: Awaitable[object]) -> T | None:
+    """Return the result of a step; `None` if it is interrupted, which cancels it."""
+    running, interrupting = asyncio.create_task(step), asyncio.ensure_future(interruption)
+    try:
+        await asyncio.wait((running, interrupting), return_when=asyncio.FIRST_COMPLETED)
+        if running.done():
+            return running.result()
+        interrupting.result()
+        return None
+    finally:
+        for task in (running, interrupting):
+            task.cancel()
+        await asyncio.gather(running, interrupting, return_exceptions=True)
 
 
 async def cancel_and_wait(task: "asyncio.Task[Any]", grace: float) -> bool:

@@ -27,6 +27,7 @@ class Timings:
         due_interval: how often the gateway looks for messages and deliveries that are due.
         removal_interval: how often it removes old rows.
         clean_up_interval: how often it cleans up sign-ins and revocations.
+        stop_interval: how often a process looks for running turns that another one has stopped.
         interruption_interval: how often a running turn looks for a message that interrupts it.
         longest_pause: the longest pause between two tries.
         drain_retry: the pause before a conversation whose drain failed is tried again.
@@ -58,6 +59,7 @@ class Timings:
     due_interval: float = 1.0
     removal_interval: float = 60.0
     clean_up_interval: float = 5.0
+    stop_interval: float = 0.5
     interruption_interval: float = 0.3
     longest_pause: float = 300.0
     drain_retry: float = 5.0

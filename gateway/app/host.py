@@ -60,6 +60,12 @@ class ChannelHost:
     async def ratings(self, identity: Identity, conversation: Conversation) -> Mapping[str, Rating]:
         return await self._parts.feedback.ratings(identity, conversation)
 
+    async def stop(self, conversation: Conversation, author: str) -> bool:
+        return await self._parts.inbox.stops.stop(conversation, author)
+
+    async def played_for(self, channel: str, tenant: str, author: str) -> Sequence[Conversation]:
+        return await self._parts.inbox.stops.played_for(channel, tenant, author)
+
     async def has_answered_in(self, conversation: Conversation) -> bool:
         return await self._parts.inbox.knows(conversation)
 

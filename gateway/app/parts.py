@@ -41,6 +41,7 @@ from gateway.turns.replies.denial import DenialNotice
 from gateway.turns.replies.earlier_files import EarlierFiles
 from gateway.turns.replies.greeting import GreetingReply
 from gateway.turns.replies.sign_in_code import SignInCodeReply
+from gateway.turns.replies.stopped import StoppableAnswer
 from gateway.turns.runner import CopyRunner
 from gateway.turns.stores import Stores
 from gateway.turns.summaries import SummarizedHistory
@@ -214,7 +215,7 @@ class Parts:
             CommandReply(self.oauth),
             *([SignInCodeReply(self.oauth)] if self.oauth is not None else []),
             GreetingReply(),
-            agent_answer,
+            StoppableAnswer(agent_answer, self.inbox.stops),
         ]
 
     @cached_property
@@ -231,7 +232,10 @@ class Parts:
     @cached_property
     def timers(self) -> Timers:
         due = DueWork(self.backend.database, self.inbox, self.outbox)
-        timers = [Timer("the search for messages and deliveries that are due", self._timings.due_interval, due.resume)]
+        timers = [
+            Timer("the search for messages and deliveries that are due", self._timings.due_interval, due.resume),
+            Timer("the search for turns that were stopped", self._timings.stop_interval, self.inbox.stops.look),
+        ]
         if self._settings.keep_days is not None:
             retention = Retention(self.backend.database, timedelta(days=self._settings.keep_days))
             timers.append(Timer("the removal of old rows", self._timings.removal_interval, retention.remove))

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-COMMANDS = ("start", "help", "new", "accounts", "disconnect")
+COMMANDS = ("start", "help", "new", "stop", "accounts", "disconnect")
 """The commands that the gateway answers itself."""
 
 _COMMAND = re.compile(r"(?P<slash>/)?(?P<name>[\w-]+)(?:@(?P<bot>\w+))?(?:\s+(?P<argument>.*))?", re.DOTALL)
@@ -42,7 +42,7 @@ def command_in(text: str, *, plain: bool = False) -> tuple[str | None, str]:
     """Return the name and the argument of a command that the gateway answers itself; `None` and "" for other texts.
 
     Args:
-        plain: whether `new`, `accounts` and `disconnect NAME` are commands without a slash, too.
+        plain: whether `new`, `stop`, `accounts` and `disconnect NAME` are commands without a slash, too.
     """
     command = parse_command(text, plain=plain)
     if command is None or command.bot is not None or command.name not in COMMANDS:
@@ -52,8 +52,17 @@ def command_in(text: str, *, plain: bool = False) -> tuple[str | None, str]:
     return command.name, command.argument
 
 
+def is_stop(text: str, *, plain: bool = False) -> bool:
+    """Return whether a text is the command to stop what its author asked for before.
+
+    Args:
+        plain: whether the word `stop` alone is the command, too.
+    """
+    return command_in(text, plain=plain)[0] == "stop"
+
+
 def _is_plain(command: Command) -> bool:
     """Return whether a command needs no slash, rather than being the first word of a sentence."""
-    if command.name == "new":
+    if command.name in ("new", "stop"):
         return not command.argument
     return command.name in ("accounts", "disconnect") and len(command.argument.split()) <= 1

@@ -97,14 +97,17 @@ class Event:
         piece: what the event is a piece of; `None` if it is a whole message.
         addressed: whether the event shows that it is for the bot. A piece that does not is answered together with one
             that does, and is removed if none comes. A change that does not is of account only for a message that was.
-        author: the platform's id of who wrote the message. Only they can edit it.
+        author: the platform's id of who wrote the message. Only they can edit it, and stop its turn.
         content: a `digest` of what they wrote: an edit that changes nothing of it is none.
         change: what became of the message `message_key`; `None` if the event has a new message.
         revision: the number of an edit: later edits of the message have larger ones.
+        stops: whether the message asks to stop what its author asked for before: see `is_stop` in
+            `gateway.channels.commands`.
 
     Raises:
         MalformedEventError: if an id does not fit `check_id`, or the payload cannot be stored.
-        ValueError: if a new message is not for the bot, or a change is one of no message.
+        ValueError: if a new message is not for the bot, a change is one of no message, or a message that stops is a
+            change, a piece or of no author.
     """
 
     id: str
@@ -117,6 +120,7 @@ class Event:
     content: str | None = None
     change: Change | None = None
     revision: int = 0
+    stops: bool = False
 
     def __post_init__(self) -> None:
         check_id("the event's id", self.id)
@@ -134,6 +138,8 @@ class Event:
             raise ValueError("a change has to name the message that changed")
         if self.change is None and self.piece is None and not self.addressed:
             raise ValueError("a message that is not for the bot is not accepted, unless it is a piece of one")
+        if self.stops and (self.author is None or self.change is not None or self.piece is not None):
+            raise ValueError("only a whole new message of a known author stops a turn")
 
 
 class Rating(StrEnum):

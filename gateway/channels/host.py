@@ -81,6 +81,25 @@ class Host(Protocol):
         """Return the ratings that a person gave in a conversation, by the references of the answers."""
         ...
 
+    async def stop(self, conversation: Conversation, author: str) -> bool:
+        """Ask the turn of a person in a conversation to stop; return whether there was one.
+
+        It is the turn that answers them now, else the first of theirs that waits. A message that asks for it
+        (`Event.stops`) does the same.
+
+        Args:
+            author: the platform's id of the person, as in `Event.author`.
+        """
+        ...
+
+    async def played_for(self, channel: str, tenant: str, author: str) -> Sequence[Conversation]:
+        """Return the conversations of a tenant in which a message of a person is being answered.
+
+        Args:
+            author: as for `stop`.
+        """
+        ...
+
     async def has_answered_in(self, conversation: Conversation) -> bool:
         """Return whether a message of this conversation was accepted before."""
         ...

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from gateway.channels.event import Change, Event
 from gateway.inbox.changes import Changes
 from gateway.inbox.pieces import NewRow, Pieces
+from gateway.inbox.stopping import Stops
 from gateway.storage.database import Database
 from gateway.storage.tables import InboxStatus
 from oauth.store.columns import Timestamp
@@ -80,15 +81,32 @@ class _Arrival:
         return self.is_whole and _key(self.event, f"event:{self.event.id}") in self.taken
 
 
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What became of events.
+
+    Args:
+        new: for each event whether it is a new message.
+        going_on: the ids of the conversations that got messages to play.
+        stopped: the ids of the messages whose turns are to stop: see `Stops.tell`.
+    """
+
+    new: list[bool]
+    going_on: list[int]
+    stopped: list[int]
+
+
 class EventWriter:
     """Writes events to the inbox, many in one transaction.
 
     Args:
         pieces: takes the events that are pieces of a message.
         changes: takes the edits and deletions of messages.
+        stops: takes the messages that ask to stop.
     """
 
-    def __init__(self, database: Database, pieces: Pieces, changes: Changes) -> None:
+    def __init__(self, database: Database, pieces: Pieces, changes: Changes, stops: Stops) -> None:
+        self._stops = stops
         self._pieces = pieces
         self._changes = changes
         now = bindparam("now", type_=Timestamp())
@@ -97,12 +115,8 @@ class EventWriter:
             for statement in (_INSERT_KEYS, _TAKE_NEXT_PLACES, _INSERT_MESSAGES)
         )
 
-    async def add(self, connection: AsyncConnection, events: Sequence[Event]) -> tuple[list[bool], list[int]]:
-        """Add the messages of events, in their order, except those that were accepted before.
-
-        Returns:
-            For each event whether it is a new message, and the ids of the conversations that got messages to play.
-        """
+    async def add(self, connection: AsyncConnection, events: Sequence[Event]) -> Written:
+        """Add the messages of events, in their order, except those that were accepted before."""
         arrivals = await self._take_keys(connection, events)
         rows = await self._new_rows(connection, arrivals)
         messages = [
@@ -118,7 +132,7 @@ class EventWriter:
             is_new, conversation_ids = await self._take(connection, arrival, row)
             new.append(is_new)
             going_on += conversation_ids
-        return new, list(dict.fromkeys(going_on))
+        return Written(new, list(dict.fromkeys(going_on)), await self._stop(connection, arrivals, rows))
 
     async def _take(
         self, connection: AsyncConnection, arrival: _Arrival, row: NewRow | None
@@ -143,6 +157,18 @@ class EventWriter:
             return True, [row[0]]
         await self._pieces.add(connection, event, row)
         return True, []
+
+    async def _stop(
+        self, connection: AsyncConnection, arrivals: Sequence[_Arrival], rows: Sequence[NewRow | None]
+    ) -> list[int]:
+        """Take the stored messages that ask to stop; return the ids of the messages whose turns are to stop."""
+        stopped = list[int]()
+        for arrival, row in zip(arrivals, rows, strict=True):
+            if row is not None and arrival.event.stops:
+                assert arrival.event.author is not None
+                found = await self._stops.take(connection, row[0], row[1], arrival.event.author)
+                stopped += [found] if found is not None else []
+        return stopped
 
     async def _take_keys(self, connection: AsyncConnection, events: Sequence[Event]) -> list[_Arrival]:
         """Take the keys of events."""

@@ -55,8 +55,10 @@ _CLAIM = (
         lease=inbox.c.lease + 1,
         owner=bindparam("new_owner"),
     )
-    .returning(inbox.c.id, inbox.c.payload, inbox.c.group_key, inbox.c.piece)  # it may have been edited since
+    # It may have been edited or stopped since.
+    .returning(inbox.c.id, inbox.c.payload, inbox.c.group_key, inbox.c.piece, inbox.c.stopped_at)
 )
+_CLAIMED = select(inbox.c.stopped_at).where(_is_claimed)
 _UPDATE_CLAIMED = update(inbox).where(_is_claimed).returning(inbox.c.id)
 _END_CLAIMED = (
     update(inbox)
@@ -82,6 +84,20 @@ class LeaseLostError(UnderstudyError):
     """Another worker has taken this row over: nothing of this turn may be written."""
 
 
+class TurnStoppedError(UnderstudyError):
+    """The person whose turn it is, or an operator, has stopped it.
+
+    Attributes:
+        text: what was said so far, in markdown.
+        private: whether that is for the sender alone.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("the turn was stopped")
+        self.text = ""
+        self.private = False
+
+
 class ConversationBusyError(UnderstudyError):
     """A message of the conversation is being played elsewhere, or its worker is not known to be dead yet."""
 
@@ -95,6 +111,7 @@ class ClaimedMessage:
         attempts: how often it was claimed, this time included, except where a turn was stopped through no fault of it.
         lease: the number of this claim. Each later claim has a higher one, and with it ends this one.
         reference: the id that its sender is told if something goes wrong.
+        is_stopped: whether its turn was stopped before this claim.
     """
 
     id: int
@@ -105,6 +122,7 @@ class ClaimedMessage:
     lease: int
     reference: str
     accepted_at: datetime
+    is_stopped: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +201,7 @@ class Claims:
             lease=found.lease + 1,
             reference=found.reference,
             accepted_at=found.accepted_at,
+            is_stopped=claimed[0].stopped_at is not None,
         )
         return Claim(message, unsent)
 
@@ -206,6 +225,24 @@ class Claims:
     def _is_too_old(self, row: Row[Any]) -> bool:
         since: datetime = row.renewed_at or row.accepted_at
         return row.status == InboxStatus.WAITING and datetime.now(UTC) - since > self._oldest
+
+
+async def check_claimed(connection: AsyncConnection, row: ClaimedMessage, *, shared: bool = False) -> None:
+    """Check that the claim on a message is good and its turn was not stopped. Both stay so until the transaction ends.
+
+    Args:
+        shared: whether others may check the same meanwhile, so that nothing of the row may be changed here.
+
+    Raises:
+        LeaseLostError: if another worker has taken the turn over.
+        TurnStoppedError: if the turn was stopped.
+    """
+    fence = {"row_id": row.id, "known_lease": row.lease}
+    found = (await connection.execute(_CLAIMED.with_for_update(read=shared), fence)).first()
+    if found is None:
+        raise LeaseLostError
+    if found.stopped_at is not None:
+        raise TurnStoppedError
 
 
 async def update_claimed(connection: AsyncConnection, row: ClaimedMessage, **values: object) -> None:

@@ -10,11 +10,21 @@ from sqlalchemy import Select, bindparam, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.channels.event import Event
-from gateway.inbox.accepting import EventWriter
+from gateway.inbox.accepting import EventWriter, Written
 from gateway.inbox.changes import Changes
-from gateway.inbox.claims import Claim, ClaimedMessage, Claims, end_claimed, end_joined, expire, update_claimed
+from gateway.inbox.claims import (
+    Claim,
+    ClaimedMessage,
+    Claims,
+    check_claimed,
+    end_claimed,
+    end_joined,
+    expire,
+    update_claimed,
+)
 from gateway.inbox.dispatch import Dispatcher
 from gateway.inbox.pieces import Pieces, complete_due, payloads_of
+from gateway.inbox.stopping import Stops
 from gateway.storage.database import Database
 from gateway.storage.tables import (
     InboxStatus,
@@ -109,6 +119,9 @@ class Inbox:
     Each conversation has its messages in the order of their places. A message that is resumed takes a new place, behind
     what was written meanwhile.
 
+    Attributes:
+        stops: stops the turns of messages.
+
     Args:
         oldest: how old a message may be that is still answered.
         answer_edits: whether the edit of an answered message is a new message.
@@ -125,8 +138,10 @@ class Inbox:
     ) -> None:
         self._database = database
         self._dispatcher = dispatcher
+        self.stops = Stops(database)
         self._pieces = Pieces(database, timings)
-        self._events = EventWriter(database, self._pieces, Changes(self._pieces, oldest, answer_edits=answer_edits))
+        changes = Changes(self._pieces, oldest, answer_edits=answer_edits)
+        self._events = EventWriter(database, self._pieces, changes, self.stops)
         self._claims = Claims(database, dispatcher, oldest)
 
     async def accept(self, events: Sequence[Event]) -> list[bool]:
@@ -136,14 +151,15 @@ class Inbox:
             For each event whether it is a new message. Of one that was accepted before, nothing is stored.
         """
 
-        async def work(connection: AsyncConnection) -> tuple[list[bool], list[int]]:
-            new, conversation_ids = await self._events.add(connection, events)
-            await self._dispatcher.defer(connection, conversation_ids)
-            return new, conversation_ids
+        async def work(connection: AsyncConnection) -> Written:
+            written = await self._events.add(connection, events)
+            await self._dispatcher.defer(connection, written.going_on)
+            return written
 
-        new, conversation_ids = await self._database.run_write(work)
-        self._dispatcher.wake(conversation_ids)
-        return new
+        written = await self._database.run_write(work)
+        self._dispatcher.wake(written.going_on)
+        self.stops.tell(written.stopped)
+        return written.new
 
     async def count_waiting(self) -> int:
         """Return how many messages wait to be played, in all conversations."""
@@ -220,7 +236,9 @@ class Inbox:
 
         Raises:
             LeaseLostError: as `end`.
+            TurnStoppedError: if the turn was stopped; likewise.
         """
+        await check_claimed(connection, row)
         await update_claimed(
             connection,
             row,
@@ -236,7 +254,9 @@ class Inbox:
 
         Raises:
             LeaseLostError: as `end`.
+            TurnStoppedError: if the turn was stopped; likewise.
         """
+        await check_claimed(connection, row)
         await update_claimed(
             connection, row, status=InboxStatus.ASKED, sender_tenant=sender.tenant, sender_user_id=sender.user_id
         )
@@ -250,7 +270,7 @@ class Inbox:
             sender: who wrote the message, if that is known.
 
         Raises:
-            LeaseLostError: if the claim is no longer good.
+            LeaseLostError: as `end`.
         """
         values: dict[str, Any] = {"status": InboxStatus.RETRYING, "error": error, "due_at": due_at}
         if sender is not None:
@@ -279,9 +299,10 @@ class Inbox:
 
         Raises:
             LeaseLostError: if the claim on the turn's message is no longer good.
+            TurnStoppedError: if the turn was stopped: what came since is not meant.
         """
         async with self._database.write() as connection:
-            await update_claimed(connection, row, status=InboxStatus.RUNNING)
+            await check_claimed(connection, row)
             await connection.execute(
                 update(inbox)
                 .where(inbox.c.id.in_([other.id for other in others]), is_any(inbox.c.status, InboxStatus.WAITING))

@@ -144,5 +144,23 @@ class TurnHandler:
         await self._show(event)
 
 
+class TextSoFar:
+    """The text that a running turn has shown of its answer. What came before a call or a phase was not the answer."""
+
+    def __init__(self) -> None:
+        self._pieces: list[str] = []
+
+    def note(self, event: TurnEvent) -> None:
+        """Add the text of an event, or begin anew."""
+        if isinstance(event, TextDelta):
+            self._pieces.append(event.text)
+        elif isinstance(event, (ToolStarted, PhaseStarted)):
+            self._pieces.clear()
+
+    @property
+    def text(self) -> str:
+        return "".join(self._pieces)
+
+
 async def ignore(_: TurnEvent) -> None:
     """Handle an event by doing nothing."""

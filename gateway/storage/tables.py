@@ -195,6 +195,8 @@ inbox = Table(
     *_version_columns(),
     # When a consent or an operator resumed it: its age is counted from then.
     Column("renewed_at", Timestamp),
+    # When its person or an operator asked to stop its turn.
+    Column("stopped_at", Timestamp),
     # The error of the last try.
     Column("error", Text),
     # Of a joined row: the row whose turn answers it.
@@ -210,6 +212,8 @@ inbox = Table(
 Index("inbox_waiting", inbox.c.conversation_id, inbox.c.place,
       **_partial(is_any(inbox.c.status, InboxStatus.WAITING)))  # fmt: skip
 Index("inbox_running", inbox.c.conversation_id, unique=True, **_partial(is_any(inbox.c.status, InboxStatus.RUNNING)))
+Index("inbox_stopped", inbox.c.id,
+      **_partial(is_any(inbox.c.status, InboxStatus.RUNNING) & inbox.c.stopped_at.is_not(None)))  # fmt: skip
 Index("inbox_parked", inbox.c.provider, inbox.c.sender_tenant, inbox.c.sender_user_id,
       **_partial(is_any(inbox.c.status, InboxStatus.PARKED)))  # fmt: skip
 

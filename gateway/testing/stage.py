@@ -69,8 +69,8 @@ class Stage:
             place_name: the conversation; else the direct one of the person, `dm-PERSON`.
             fields: of the payload: `id`, `tenant`, `command`, `argument`, `anonymous`, `locale`, `timezone`,
                 `attachments`, by their names in `StageChannel.attachments`, and `quoted`, each as a `QuotedKind` and
-                the other fields; `piece`, `addressed`, `message_key`, `content`, `change` and `revision` of the event.
-                Its author is the person.
+                the other fields; `piece`, `addressed`, `message_key`, `content`, `change`, `revision` and `stops` of
+                the event. Its author is the person.
 
         Returns:
             Whether the gateway took it for a new message.
@@ -78,7 +78,7 @@ class Stage:
         self._number += 1
         identifier = fields.pop("id", f"m{self._number}")
         tenant = fields.pop("tenant", TENANT)
-        names = ("piece", "addressed", "message_key", "content", "change", "revision")
+        names = ("piece", "addressed", "message_key", "content", "change", "revision", "stops")
         of_event = {"author": person} | {name: fields.pop(name) for name in names if name in fields}
         where = place_name or f"dm-{person}"
         payload = {"id": identifier, "text": text, "person": person, "place": where, "tenant": tenant, **fields}

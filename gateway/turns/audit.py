@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from gateway.inbox.claims import TurnStoppedError
 from gateway.runs.calls import with_outer
 from gateway.runs.events import ToolEnded, ToolOutcome, ToolStarted, TurnEvent
 from gateway.runs.journal import ApprovalRequiredError
@@ -21,8 +22,8 @@ from oauth import ConsentRequiredError
 from toolkits import Message
 from toolkits.text import storable_json
 
-# Reasons for which a turn stops and goes on later. A call that was under way has then only been cut off.
-_WAITS_FOR = (ConsentRequiredError, ApprovalRequiredError)
+# Reasons for which a turn stops though no call of it failed. A call that was under way has then only been cut off.
+_CUTS_OFF = (ConsentRequiredError, ApprovalRequiredError, TurnStoppedError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +142,7 @@ class AuditTrail:
     async def close(self) -> None:
         """Record the calls whose end the engine did not tell, and wait until all records are written."""
         stopped = self._credentials.stopped
-        outcome = ToolOutcome.CANCELLED if stopped is None or isinstance(stopped, _WAITS_FOR) else ToolOutcome.ERROR
+        outcome = ToolOutcome.CANCELLED if stopped is None or isinstance(stopped, _CUTS_OFF) else ToolOutcome.ERROR
         for call_id, call in list(self._calls.items()):
             is_begun = call_id in self._begun
             ended = ToolEnded(call_id, call.event.tool, outcome if is_begun else ToolOutcome.NOT_BEGUN)

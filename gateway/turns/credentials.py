@@ -49,7 +49,8 @@ class TurnCredentials:
         refused: the ids of the calls that were refused a credential until their person has signed in, whatever a tool
             or an engine makes of the exception.
         stopped: why the turn cannot go on, whatever a tool or an engine makes of the exception:
-            `ConsentRequiredError`, `CredentialsRefusedError`, `LeaseLostError` or `DatabaseUnavailableError`.
+            `ConsentRequiredError`, `ApprovalRequiredError`, `CredentialsRefusedError`, `TurnStoppedError`,
+            `LeaseLostError` or `DatabaseUnavailableError`.
 
     Args:
         oauth: `None` where no toolkit needs an account.

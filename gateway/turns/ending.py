@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from gateway.channels.interface import Interface
 from gateway.channels.live import Preview
 from gateway.channels.presenter import HELD_ANSWER
-from gateway.inbox.claims import ClaimedMessage
+from gateway.inbox.claims import ClaimedMessage, TurnStoppedError, check_claimed
 from gateway.outbox.composing import composed, stored
 from gateway.outbox.outbox import Part, PendingDelivery
 from gateway.outbox.previews import take_previews
@@ -21,6 +21,7 @@ from gateway.storage.tables import InboxStatus
 from gateway.timings import Timings
 from gateway.turns.approvals import Approvals
 from gateway.turns.replies.sentences import FAILED, NO_ANSWER, NOBODY_ALONE, NOTHING_HELD
+from gateway.turns.replies.stopped import stopped_outcome
 from gateway.turns.stores import Stores
 from gateway.turns.turn import Turn, TurnOutcome
 from oauth import Identity
@@ -54,7 +55,7 @@ class Ending:
         self._timings = timings
 
     async def write(self, turn: Turn, outcome: TurnOutcome) -> list[PendingDelivery] | None:
-        """Write what a turn comes to.
+        """Write what a turn comes to. One that was stopped and would go on later ends as stopped.
 
         Returns:
             What is to be sent now; `None` if that is not known.
@@ -62,8 +63,14 @@ class Ending:
         Raises:
             LeaseLostError: if another worker has taken the turn over. Then nothing is written.
         """
+        try:
+            return await self._write(turn, outcome)
+        except TurnStoppedError as reason:
+            return await self._write(turn, await stopped_outcome(turn, reason))
+
+    async def _write(self, turn: Turn, outcome: TurnOutcome) -> list[PendingDelivery] | None:
         if outcome.retry:
-            await self._retry(turn.row, turn.message.sender, outcome.error)
+            await self._retry(turn.row, turn.message.sender, outcome.error, unless_stopped=True)
             return None
         is_for_sender = outcome.alone or (outcome.private and self._private_answers is PrivateAnswers.ALONE)
         is_for_sender = is_for_sender and turn.message.conversation.shared
@@ -204,9 +211,17 @@ class Ending:
             await self._stores.inbox.end(connection, row, None, status, error)
             await self._stores.outbox.add_removals(connection, row, await take_previews(connection, row.id))
 
-    async def _retry(self, row: ClaimedMessage, sender: Identity | None, error: str) -> None:
-        """Have a message tried again later. Meanwhile nothing is shown of its turn."""
+    async def _retry(
+        self, row: ClaimedMessage, sender: Identity | None, error: str, *, unless_stopped: bool = False
+    ) -> None:
+        """Have a message tried again later. Meanwhile nothing is shown of its turn.
+
+        Raises:
+            TurnStoppedError: if `unless_stopped` is set, and the turn was stopped.
+        """
         async with self._stores.database.write() as connection:
+            if unless_stopped:
+                await check_claimed(connection, row)
             await self._stores.inbox.retry(connection, row, sender, error, self._next_try(row))
             await self._stores.outbox.add_removals(connection, row, await take_previews(connection, row.id))
 

@@ -2,10 +2,12 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Any
 
+from gateway.cancellation import unless
+from gateway.inbox.claims import TurnStoppedError
 from gateway.inbox.inbox import Inbox, WaitingMessage
 from gateway.settings import WhenBusy
 from gateway.timings import Timings
@@ -48,14 +50,19 @@ class MessageJoiner:
             LeaseLostError: if another worker has taken the turn over.
         """
         when_busy = turn.agent.when_busy
-        if when_busy is WhenBusy.QUEUE or not await self._may_be_joined(turn, turn.message):
+        is_alone = when_busy is WhenBusy.QUEUE or turn.row.is_stopped
+        if is_alone or not await self._may_be_joined(turn, turn.message):
             return turn, await answer(turn)
         lead = turn.message
         while True:
-            turn = turn.about(await self._collect(turn, lead))
+            try:
+                turn = turn.about(await self._collect(turn, lead))
+            except TurnStoppedError:  # what was written since is a turn of its own
+                turn = replace(turn, row=replace(turn.row, is_stopped=True))
+                return turn, await answer(turn)
             if when_busy is WhenBusy.COLLECT or not _is_open(turn):
                 return turn, await answer(turn)
-            if (outcome := await _unless(answer(turn), self._interruption(turn))) is not None:
+            if (outcome := await unless(answer(turn), self._interruption(turn))) is not None:
                 return turn, outcome
             log.info("%s wrote more, and is answered together", turn.message.sender)
             turn = replace(turn, journal=turn.journal.rerun())
@@ -66,13 +73,14 @@ class MessageJoiner:
         if _is_open(turn) and (following := await self._following(turn)):
             await self._inbox.join(turn.row, following)
         for waiting in await self._inbox.joined(turn.row):  # read once more: one may have been edited or deleted
-            if (message := await self._read(turn, waiting)) is not None:
+            message = await self._read(turn, waiting)
+            if message is not None and message.command is None:  # a command that is joined has stopped the turn
                 messages.append(message)
         return combined(messages, messages[-1])
 
     async def _interruption(self, turn: Turn) -> None:
         """Return when a message waits that belongs to a turn which runs."""
-        while not await self._following(turn):  # noqa: ASYNC110 - another process may have accepted it
+        while _is_stopping(turn) or not await self._following(turn):  # noqa: ASYNC110 - another process may accept it
             await asyncio.sleep(self._timings.interruption_interval)
 
     async def _following(self, turn: Turn) -> list[WaitingMessage]:
@@ -108,16 +116,5 @@ def _is_open(turn: Turn) -> bool:
     return turn.row.lease == 1
 
 
-async def _unless(outcome: Coroutine[Any, Any, TurnOutcome], interruption: Awaitable[None]) -> TurnOutcome | None:
-    """Return what a turn comes to; `None` if it is interrupted, which cancels it."""
-    running, interrupting = asyncio.create_task(outcome), asyncio.ensure_future(interruption)
-    try:
-        await asyncio.wait((running, interrupting), return_when=asyncio.FIRST_COMPLETED)
-        if running.done():
-            return running.result()
-        interrupting.result()
-        return None
-    finally:
-        for task in (running, interrupting):
-            task.cancel()
-        await asyncio.gather(running, interrupting, return_exceptions=True)
+def _is_stopping(turn: Turn) -> bool:
+    return isinstance(turn.journal.stopped(), TurnStoppedError)

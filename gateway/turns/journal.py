@@ -2,22 +2,28 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any, TypeVar
 
 from pydantic_core import from_json
 from sqlalchemy import Executable, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from gateway.inbox.claims import ClaimedMessage, LeaseLostError
+from gateway.cancellation import unless
+from gateway.inbox.claims import ClaimedMessage, LeaseLostError, TurnStoppedError, check_claimed
 from gateway.runs.calls import with_outer
 from gateway.runs.events import ToolEnded, ToolOutcome, ToolStarted
 from gateway.runs.journal import RAISED, RecordedCall
 from gateway.storage.database import Database, DatabaseUnavailableError
-from gateway.storage.tables import ApprovalStatus, InboxStatus, approvals, inbox, is_any, tool_calls, turn_responses
+from gateway.storage.tables import ApprovalStatus, approvals, tool_calls, turn_responses
 from toolkits.text import storable, storable_json
+
+MOST_RESULT_CHARACTERS = 300  # of what a call returned, in the history of a turn that was not played to its end
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +47,8 @@ class TurnJournal:
     Attributes:
         private: whether a call of an earlier run returned something for the sender alone.
         ambiguous: the tools of which it is not known whether a call of theirs was done.
-        stop: ends the run of the turn for a reason, whatever its engine makes of it.
+        stop: ends the run of the turn for a reason, whatever its engine makes of it; before the run, it ends what
+            prepares the run: see `unless_stopped`.
         stopped: returns the reason for which the run was ended, if it was. From then on no call begins and no answer of
             a model is recorded: the model may have been told of an error that is gone when the turn is played again.
         calls: the calls that run now.
@@ -61,8 +68,10 @@ class TurnJournal:
         self._read_only: set[str] = set()
         self._made: set[str] = set()  # the keys of the calls that may have done something
         self._made_since: dict[tuple[str, int], set[str]] = {}  # … after each response of this run
-        self.stop: Callable[[Exception], object] = lambda _: None
-        self.stopped: Callable[[], Exception | None] = lambda: None
+        self._reason: Exception | None = None
+        self._is_stopping = asyncio.Event()
+        self.stop: Callable[[Exception], object] = self._stop_before_run
+        self.stopped: Callable[[], Exception | None] = lambda: self._reason
         self.calls = CallsInFlight()
         self.private = False
         self.ambiguous: list[str] = []
@@ -77,7 +86,8 @@ class TurnJournal:
         if not self._written:
             return
         async with self._database.read() as connection:
-            calls = await connection.execute(select(tool_calls).where(tool_calls.c.inbox_id == self._row.id))
+            of_turn = tool_calls.c.inbox_id == self._row.id
+            calls = await connection.execute(select(tool_calls).where(of_turn).order_by(tool_calls.c.began_at))
             for row in calls:
                 outcome = ToolOutcome(row.outcome) if row.outcome is not None else None
                 result = from_json(row.result) if row.result is not None else None
@@ -91,6 +101,26 @@ class TurnJournal:
                 self._responses[row.scope, row.number] = row.data
             for row in await connection.execute(select(approvals).where(approvals.c.inbox_id == self._row.id)):
                 self._approvals[row.key] = RecordedApproval(row.tool, row.arguments, ApprovalStatus(row.status))
+
+    @property
+    def recorded(self) -> Sequence[RecordedCall]:
+        """The calls of earlier runs, in the order in which they began."""
+        return list(self._calls.values())
+
+    async def unless_stopped(self, step: Coroutine[Any, Any, T]) -> T:
+        """Return the result of a step that prepares the run. It is cancelled if the turn is stopped meanwhile.
+
+        Raises:
+            Exception: the reason, if the turn was stopped.
+        """
+        result = await unless(step, self._is_stopping.wait())
+        self._check_not_stopped()
+        assert result is not None
+        return result
+
+    def _stop_before_run(self, reason: Exception) -> None:
+        self._reason = self._reason or reason
+        self._is_stopping.set()
 
     def call(self, key: str) -> RecordedCall | None:
         return self._calls.get(key)
@@ -226,20 +256,17 @@ class TurnJournal:
 
         Raises:
             LeaseLostError: if another worker has taken the turn over.
+            TurnStoppedError: if the turn was stopped.
         """
         self._written = True
-        held = select(inbox.c.id).where(
-            inbox.c.id == self._row.id, is_any(inbox.c.status, InboxStatus.RUNNING), inbox.c.lease == self._row.lease
-        )
 
         async def work(connection: AsyncConnection) -> None:
-            if (await connection.execute(held.with_for_update(read=True))).first() is None:
-                raise LeaseLostError
+            await check_claimed(connection, self._row, shared=True)
             await connection.execute(statement)
 
         try:
             await self._database.run_write(work)
-        except (LeaseLostError, DatabaseUnavailableError) as reason:
+        except (LeaseLostError, TurnStoppedError, DatabaseUnavailableError) as reason:
             self.stop(reason)
             raise
 
@@ -273,6 +300,16 @@ class CallsInFlight:
         waits = {outer for key in self._stopping for outer in with_outer(key)}
         if self._stopping and self._running <= waits:
             self._alone.set()
+
+
+def calls_made(recorded: Sequence[RecordedCall]) -> list[str]:
+    """Return what the history of a turn that was not played to its end says of each call that has ended."""
+    ended = [call for call in recorded if call.outcome in (ToolOutcome.OK, ToolOutcome.ERROR)]
+    return [f"I called {call.tool}: {_told(call)[:MOST_RESULT_CHARACTERS]}" for call in ended]
+
+
+def _told(call: RecordedCall) -> str:
+    return call.error if call.error is not None else storable_json(call.result)
 
 
 async def forget(connection: AsyncConnection, inbox_id: int) -> None:

@@ -12,6 +12,7 @@ from gateway.agents.agent import Agent
 from gateway.attachments.budget import FileBudget
 from gateway.cancellation import cancel_and_wait, exits_contained
 from gateway.executor import tool_threads
+from gateway.inbox.claims import TurnStoppedError
 from gateway.outbox.sender import Sender, TurnSender, current_turn_sender
 from gateway.runs.engine import Answer, TurnTimeoutError, load_engine
 from gateway.runs.events import (
@@ -19,6 +20,7 @@ from gateway.runs.events import (
     ApprovalNeeded,
     EventHandler,
     SignInNeeded,
+    TextSoFar,
     ToolStarted,
     TurnEvent,
     TurnHandler,
@@ -106,6 +108,7 @@ class CopyRunner:
             ConsentRequiredError: if the sender has to connect an account first.
             CredentialsRefusedError: if the turn may use nobody's account.
             LeaseLostError: if another worker has taken the turn over.
+            TurnStoppedError: if the turn was stopped, with what was said so far.
             TurnTimeoutError: after `Timings.turn`.
         """
         agent, stopped = template.deep_copy(), asyncio.Event()
@@ -121,6 +124,8 @@ class CopyRunner:
 
         sender = TurnSender(self._sender, message, sends_alone)
         if journal is not None:
+            if (reason := journal.stopped()) is not None:
+                source.stop(reason)
             journal.stop, journal.stopped = source.stop, lambda: source.stopped
             private = private or journal.private
 
@@ -129,7 +134,13 @@ class CopyRunner:
             private = private or (isinstance(event, ToolStarted) and event.private)
             await trail.note(event)
 
-        handle = TurnHandler(note, handler)
+        said = TextSoFar()
+
+        async def show(event: TurnEvent) -> None:
+            said.note(event)
+            await handler(event)
+
+        handle = TurnHandler(note, show)
 
         context = TurnContext(
             identity=message.sender,
@@ -163,6 +174,9 @@ class CopyRunner:
         except ApprovalRequiredError as needed:
             needed.accounts = source.accounts(needed.key)
             await handler(ApprovalNeeded(needed.tool, needed.action))
+            raise
+        except TurnStoppedError as cut:
+            cut.text, cut.private = said.text, is_private()
             raise
         finally:
             source.end()
@@ -213,8 +227,9 @@ async def _finish(
         if late:
             await cancel_and_wait(running, timings.cancel_grace)
     if source.stopped is not None:
-        if not running.cancelled() and running.done():
-            running.exception()  # marked as retrieved: the reason for the stop is what is raised
+        has_failed = not running.done() or running.cancelled() or running.exception() is not None
+        if isinstance(source.stopped, TurnStoppedError) and not has_failed:
+            return running.result()  # it was ready before it could be stopped
         raise source.stopped
     if late:
         raise TurnTimeoutError

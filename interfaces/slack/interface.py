@@ -289,7 +289,8 @@ class Slack(Interface):
             return None
         addressed = await self._is_for_bot(written, bot)
         if change is None:
-            return parse.to_event(written, raw) if addressed else None
+            stops = parse.asks_to_stop(written, bot)
+            return parse.to_event(written, raw, stops=stops) if addressed else None
         revision = changes.revision(body) if change is Change.EDITED else 0
         return parse.to_event(written, raw, change=change, addressed=addressed, revision=revision)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.channels import Event, Feedback, Rating, digest
-from gateway.channels.commands import COMMANDS, command_in
+from gateway.channels.commands import COMMANDS, command_in, is_stop
 from interfaces.slack.format import mentioned_in, unescape, without_mention
 from oauth import Identity
 from toolkits import Attachment, AttachmentKind, Conversation, Message, QuotedKind, QuotedMessage
@@ -129,7 +129,7 @@ def to_event(body: Body, payload: str, **fields: Any) -> Event:
     """Return the event of a message: see `is_written`.
 
     Args:
-        fields: of the event, if the message is not new.
+        fields: others of the event.
     """
     event = body["event"]
     return Event(
@@ -149,6 +149,15 @@ def to_event(body: Body, payload: str, **fields: Any) -> Event:
     )
 
 
+def asks_to_stop(body: Body, bot: str | None) -> bool:
+    """Return whether a message asks to stop what its writer asked for before.
+
+    Args:
+        bot: as for `to_message`.
+    """
+    return is_stop(_written(body["event"], bot, {}), plain=True)
+
+
 def to_message(body: Body, bot: str | None, attachments: Sequence[Attachment], people: Mapping[str, Person]) -> Message:
     """Return the message of a stored event.
 
@@ -158,10 +167,9 @@ def to_message(body: Body, bot: str | None, attachments: Sequence[Attachment], p
         people: those of `people_in` who are known, by their ids.
     """
     event = body["event"]
-    text = event.get("text") or ""
     team = _team_of_writer(body)
     names, sender = {user_id: person.name for user_id, person in people.items()}, people.get(event["user"])
-    written = unescape(without_mention(text, bot) if bot else text, names)
+    written = _written(event, bot, names)
     # Slack takes messages that begin with a slash for itself, so that commands have none here.
     command, argument = command_in(written, plain=True)
     forwarded = forwarded_by(event)
@@ -210,6 +218,11 @@ def to_feedback(body: Body) -> Feedback | None:
 def is_direct_thread(conversation: Conversation) -> bool:
     """Return whether a conversation is a thread of a direct conversation."""
     return not conversation.shared and "/" in conversation.id
+
+
+def _written(event: Mapping[str, Any], bot: str | None, names: Mapping[str, str]) -> str:
+    text = event.get("text") or ""
+    return unescape(without_mention(text, bot) if bot else text, names)
 
 
 def is_in_thread(message: Message) -> bool:

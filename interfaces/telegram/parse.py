@@ -80,6 +80,7 @@ def to_event(bot: Bot, update: Update, payload: str) -> Event | None:
         content=digest(_text(message), _file(message)),
         change=Change.EDITED if is_edit else None,
         revision=update.update_id if is_edit else 0,  # update ids grow
+        stops=addressed and not is_edit and _is_stop(message),
     )
 
 
@@ -196,6 +197,11 @@ def _command(message: telegram.Message) -> Command | None:
     text = message.text or ""
     command = parse_command(text[: mark.length])  # of ASCII, so that UTF-16 code units are characters
     return None if command is None else replace(command, argument=text[mark.length :].strip())
+
+
+def _is_stop(message: telegram.Message) -> bool:
+    command = _command(message)
+    return message.forward_origin is None and command is not None and command.name == "stop"
 
 
 def _is_reply_to(bot: Bot, message: telegram.Message) -> bool:

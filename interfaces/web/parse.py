@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pydantic import BaseModel, Field
 
 from gateway.channels import Event, Host, StoredFile
-from gateway.channels.commands import command_in
+from gateway.channels.commands import command_in, is_stop
 from gateway.channels.uploads import described, to_attachments
 from oauth import Identity
 from toolkits import Conversation, Message
@@ -46,7 +46,8 @@ def to_event(person: str, submission: Submission, files: Sequence[StoredFile]) -
     """
     fields = {"person": person, **submission.model_dump(), "files": described(files)}
     payload = json.dumps(fields, ensure_ascii=False)
-    return Event(f"{person}/{submission.id}", conversation_of(person), payload)
+    event_id, stops = f"{person}/{submission.id}", is_stop(submission.text)
+    return Event(event_id, conversation_of(person), payload, author=person, stops=stops)
 
 
 def to_message(payload: str, names: dict[str, str], host: Callable[[], Host]) -> Message:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from gateway.channels import Event
-from gateway.channels.commands import command_in
+from gateway.channels.commands import command_in, is_stop
 from interfaces.whatsapp.attachments import has_location, media_count
 from interfaces.whatsapp.quoted import is_forwarded, quoted_in
 from oauth import Identity
@@ -39,8 +39,13 @@ def conversation_of(form: Form) -> Conversation:
 
 
 def to_event(form: Form, payload: str) -> Event:
-    """Return a message as an event."""
-    return Event(form["MessageSid"], conversation_of(form), payload)
+    """Return a message as an event.
+
+    The word STOP alone is no command here: people opt out of messages with it.
+    https://help.twilio.com/articles/223134027-Twilio-support-for-opt-out-keywords-SMS-STOP-filtering-
+    """
+    where, stops = conversation_of(form), is_stop("" if is_forwarded(form) else form.get("Body", ""))
+    return Event(form["MessageSid"], where, payload, author=number(form["From"]), stops=stops)
 
 
 def to_message(form: Form, payload: str, attachments: Sequence[Attachment]) -> Message:

@@ -6,7 +6,7 @@ from urllib.parse import quote, unquote
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from gateway.channels import Event, MalformedEventError, check_id
-from gateway.channels.commands import command_in
+from gateway.channels.commands import command_in, is_stop
 from oauth import Identity
 from toolkits import Attachment, Conversation, Message, kind_of
 
@@ -73,7 +73,8 @@ def is_message(fields: dict[str, Any]) -> bool:
 def to_event(fields: dict[str, Any], payload: str) -> Event:
     """Return a message for the inbox."""
     posted = _checked(fields)
-    return Event(posted.id, _conversation_of(posted), payload)
+    stops = is_stop(posted.text)
+    return Event(posted.id, _conversation_of(posted), payload, author=posted.sender.id, stops=stops)
 
 
 def to_message(payload: str) -> Message:

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from gateway.channels.live import shown_live
-from gateway.inbox.claims import LeaseLostError
+from gateway.inbox.claims import LeaseLostError, TurnStoppedError
 from gateway.logs import describe
 from gateway.outbox.rendering import rendered
 from gateway.request_context import get_request_context, set_request_context
@@ -21,9 +21,8 @@ from gateway.settings import PrivateAnswers
 from gateway.storage.database import DatabaseUnavailableError
 from gateway.storage.tables import InboxStatus
 from gateway.timings import Timings
-from gateway.turns.journal import TurnJournal
 from gateway.turns.replies.earlier_files import EarlierFiles
-from gateway.turns.replies.sentences import FAILED, INTERRUPTED, NO_ANSWER, TOO_SLOW
+from gateway.turns.replies.sentences import FAILED, NO_ANSWER, TOO_SLOW, with_interrupted
 from gateway.turns.runner import CopyRunner
 from gateway.turns.summaries import SummarizedHistory
 from gateway.turns.turn import Turn, TurnOutcome
@@ -70,7 +69,7 @@ class AgentAnswer:
         except ApprovalRequiredError as needed:
             log.info("parked until %s has approved or declined a call of %s", turn.message.sender, needed.tool)
             return TurnOutcome(parked=needed)
-        except (LeaseLostError, DatabaseUnavailableError):
+        except (LeaseLostError, TurnStoppedError, DatabaseUnavailableError):
             raise
         except CredentialsRefusedError as refusal:
             return TurnOutcome(str(refusal))
@@ -92,10 +91,7 @@ class AgentAnswer:
         message, presenter = turn.message, turn.presenter
         await turn.slot.take()  # a run that was interrupted has freed it
         set_request_context({**self._request_values(message), **get_request_context()})
-        history = await self._history.load(turn.row, message, turn.agent)
-        history = await self._files.attach(turn, history)
-        message = replace(message, quoted=tuple(await self._quoted(turn, history)))
-        await turn.journal.load()
+        history, message = await turn.journal.unless_stopped(self._prepare(turn))
         view, may_be_read = presenter.live_view(message), self._may_be_read_by_all(turn, history)
         if view is not None:
             await view.begin(turn.previews, partial(rendered, presenter))
@@ -117,9 +113,17 @@ class AgentAnswer:
                 journal=turn.journal,
             )
             turn.slot.free()  # the platform sets the pace at which the status is removed
-        text = _with_ambiguous(run.text.strip() or ("" if run.files else NO_ANSWER), turn.journal)
+        text = with_interrupted(run.text.strip() or ("" if run.files else NO_ANSWER), turn.journal.ambiguous)
         text = "\n\n".join(filter(None, (text, *run.unread)))
         return TurnOutcome(text, list(run.items), run.files, by_agent=True, private=run.private)
+
+    async def _prepare(self, turn: Turn) -> tuple[Sequence[SessionItem], Message]:
+        """Return the history that the agent reads, and the message with what it refers to."""
+        history = await self._history.load(turn.row, turn.message, turn.agent)
+        history = await self._files.attach(turn, history)
+        quoted = tuple(await self._quoted(turn, history))
+        await turn.journal.load()
+        return history, replace(turn.message, quoted=quoted)
 
     def _may_be_read_by_all(self, turn: Turn, history: Sequence[SessionItem]) -> bool:
         """Return whether everybody in the conversation may read the answer, whatever tools the agent will call."""
@@ -142,11 +146,5 @@ class AgentAnswer:
 
 
 def _failed(turn: Turn, sentence: str, error: str) -> TurnOutcome:
-    text = _with_ambiguous(sentence.format(reference=turn.row.reference), turn.journal)
+    text = with_interrupted(sentence.format(reference=turn.row.reference), turn.journal.ambiguous)
     return TurnOutcome(text, status=InboxStatus.DEAD, error=error)
-
-
-def _with_ambiguous(text: str, journal: TurnJournal) -> str:
-    """Add to a text which tool calls may or may not have been done."""
-    tools = " and ".join(dict.fromkeys(f"`{tool}`" for tool in journal.ambiguous))
-    return f"{text}\n\n{INTERRUPTED.format(tools=tools)}" if tools else text

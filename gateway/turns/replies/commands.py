@@ -1,4 +1,4 @@
-"""Answer the commands that every bot has: /start, /help, /new, /accounts and /disconnect."""
+"""Answer the commands that every bot has: /start, /help, /new, /stop, /accounts and /disconnect."""
 
 from gateway.channels.presenter import HELD_ANSWER
 from gateway.runs.items import Role, SessionItem
@@ -25,6 +25,8 @@ class CommandReply:
                 return None
             case "new":
                 return TurnOutcome(sentences.NEW_SESSION, [SessionItem(Role.NEW, "")])
+            case "stop":  # it would have ended with the turn that it stops
+                return TurnOutcome(sentences.NOTHING_TO_STOP)
             case "help":
                 return TurnOutcome(sentences.usage(agent))
             case "accounts" | "disconnect":

@@ -17,7 +17,26 @@ NEW_SESSION = "A new conversation begins: I no longer see what was said before."
 NO_ACCOUNT = "You have connected no account. I ask you to when I need one."
 CODE_IN_PRIVATE = "Send me that code in a direct message, where you got the link."
 ANSWER_IN_PRIVATE = "Answer that in a direct message, where I asked you."
+STOPPED = "Stopped."
+NOTHING_TO_STOP = "There is nothing to stop."
 NOT_YOURS = "This button was made for somebody else. Write to me yourself to get your own."
+
+
+def with_interrupted(text: str, tools: Sequence[str]) -> str:
+    """Add to a text which tools were cut off, so that their calls may or may not have been done."""
+    names = " and ".join(dict.fromkeys(f"`{tool}`" for tool in tools))
+    return f"{text}\n\n{INTERRUPTED.format(tools=names)}" if names else text
+
+
+def stopped(text: str) -> str:
+    """Return what was said before a turn was stopped, with a mark that it was; a block of code that is open is closed.
+
+    Args:
+        text: in markdown; empty if nothing was said.
+    """
+    fences = sum(line.lstrip().startswith("```") for line in text.splitlines())
+    said = f"{text.strip()}\n```" if fences % 2 else text.strip()
+    return f"{said}\n\n({STOPPED})" if said else STOPPED
 
 
 def entered(code: CodeEntry, label: str) -> str:
@@ -40,7 +59,10 @@ def greeting(agent: Agent) -> str:
 
 def usage(agent: Agent) -> str:
     """Return the answer to /help."""
-    return f"{_purpose(agent)} Send /new to begin a new conversation, and /accounts to see what you have connected."
+    return (
+        f"{_purpose(agent)} Send /new to begin a new conversation, /stop to stop what I am doing, and /accounts to see "
+        "what you have connected."
+    )
 
 
 def accounts(connected: Sequence[Account]) -> str:

@@ -6,7 +6,7 @@ import pytest
 from support.stage import place
 
 from gateway import Conversation
-from gateway.channels.event import Event, MalformedEventError
+from gateway.channels.event import Change, Event, MalformedEventError, Piece
 
 
 @pytest.mark.parametrize("hostile", ["e\0", "\ud83d", "", 5, None, "x" * 600], ids=ascii)
@@ -22,3 +22,11 @@ def test_every_id_of_an_event_and_its_payload_are_checked(hostile: Any) -> None:
     for payload in ("\0", "\udfff", None, b"{}"):
         with pytest.raises(MalformedEventError):
             Event("e1", here, payload)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "of_event", [{}, {"author": "u1", "piece": Piece("album", 1)}, {"author": "u1", "change": Change.EDITED}]
+)
+def test_only_a_whole_new_message_of_a_known_author_stops_a_turn(of_event: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="stops a turn"):
+        Event("e1", place("dm-alice"), "{}", "m1", stops=True, **of_event)

@@ -44,6 +44,11 @@ async def test_no_statement_of_a_turn_reads_a_whole_table(tmp_path: Path) -> Non
             await scene.write("alice", "of nobody", piece=Piece("other", number), addressed=False)
             await scene.write("alice", "four", message_key="M", change=Change.EDITED, revision=number)
             await scene.write("alice", "", message_key="M", change=Change.DELETED)
+        await scene.write("alice", "/stop", command="stop", stops=True)
+        await scene.gateway.host.stop(place("dm-alice"), "alice")
+        await scene.gateway.host.played_for("stage", "T1", "alice")
+        with scene.gateway.parts.inbox.stops.told(0, lambda: None):
+            await scene.gateway.parts.inbox.stops.look()
         await scene.wait_for(3)
         await scene.gateway.parts.inbox.resume_due()
         await scene.gateway.parts.outbox.resume_due()

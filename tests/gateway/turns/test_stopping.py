@@ -1,0 +1,337 @@
+"""Turns that their person stops: what was done stays, nothing new begins, and no process goes on with them."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart, ToolCallPart, UserPromptPart
+from pydantic_ai.models.function import AgentInfo, FunctionModel
+from support.stage import CANCEL, IMPATIENT, Orders, Stage, Vault, obey, place, stage, stage_timings
+
+from gateway import Agent, Message, phase
+from gateway.runs.events import TextDelta
+from toolkits import Toolkit, tool
+
+MARK = "UPDATE inbox SET stopped_at = accepted_at WHERE status = 'running'"
+
+
+class Gated(Toolkit):
+    """Tools that wait until they are let go."""
+
+    _clone_shared_attrs = ("gate", "begun", "ended")
+
+    def __init__(self) -> None:
+        self.gate = asyncio.Event()
+        self.begun: list[str] = []
+        self.ended: list[str] = []
+
+    @tool
+    async def write(self, what: str = "it") -> str:
+        """Writes something."""
+        self.begun.append(what)
+        await self.gate.wait()
+        self.ended.append(what)
+        return f"wrote {what}"
+
+    @tool(read_only=True)
+    async def read(self) -> str:
+        """Reads something."""
+        self.begun.append("read")
+        await self.gate.wait()
+        return "read"
+
+
+async def one_by_one(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
+    """Call the tools that the last message names, like `read, write one`, one after the other."""
+    at = next(place for place, each in reversed(list(enumerate(messages))) if _asked(each) is not None)
+    calls, made = str(_asked(messages[at])).split(", "), len(messages) // 2 - at // 2
+    if made == len(calls):
+        return ModelResponse([TextPart("done")])
+    name, _, what = calls[made].partition(" ")
+    if name not in ("read", "write"):
+        return ModelResponse([TextPart(f"heard: {messages}")])
+    return ModelResponse([ToolCallPart(name, {"what": what} if what else {})])
+
+
+def _asked(message: ModelMessage) -> str | None:
+    return next((str(part.content) for part in message.parts if isinstance(part, UserPromptPart)), None)
+
+
+async def begun(scene: Stage, kit: Gated, text: str, **where: Any) -> None:
+    """Write a message and wait until the tool that it calls runs."""
+    before = len(kit.begun)
+    await scene.write("alice", text, **where)
+    await scene.wait_until(lambda: len(kit.begun) > before)
+
+
+async def stop(scene: Stage, person: str = "alice", place_name: str | None = None) -> None:
+    await scene.write(person, "/stop", place_name, command="stop", stops=True)
+
+
+async def test_a_stopped_turn_keeps_the_text_so_far_with_a_mark(tmp_path: Path, database_url: str) -> None:
+    async def write(messages: list[ModelMessage], info: AgentInfo) -> AsyncIterator[str]:
+        if "go on" in str(messages[-1]):
+            yield str(messages)
+        else:
+            yield "Once upon "
+            yield "a time"
+            await asyncio.Event().wait()
+
+    agent = Agent(model=FunctionModel(stream_function=write))
+    scene = stage(tmp_path, agent=agent, database=database_url, streams=True)
+    async with scene.open():
+        await scene.write("alice", "tell me a story")
+        shown = scene.channel.presenter.shown
+        await scene.wait_until(lambda: sum(isinstance(event, TextDelta) for _, event in shown) == 2)
+        await stop(scene)
+        assert [sent.text for sent in await scene.wait_for(1)] == ["Once upon a time\n\n(Stopped.)"]
+        history = await scene.ask("alice", "go on")
+    assert "tell me a story" in history
+    assert "Once upon a time" in history
+    assert "/stop" not in history
+    assert scene.rows("SELECT status FROM inbox ORDER BY id") == [("done",), ("done",), ("done",)]
+
+
+async def test_a_call_that_is_cut_off_is_reported_and_a_finished_one_is_remembered(
+    tmp_path: Path, database_url: str
+) -> None:
+    kit = Gated()
+    scene = stage(tmp_path, [kit], one_by_one, database=database_url, timings=stage_timings(calls_grace=0.1))
+    async with scene.open():
+        await begun(scene, kit, "write one, write two")
+        kit.gate.set()
+        kit.gate.clear()
+        await scene.wait_until(lambda: kit.begun == ["one", "two"])
+        await stop(scene)
+        (sent,) = await scene.wait_for(1)
+        assert sent.text.startswith("Stopped.\n\nI was interrupted while I used `write`")
+        assert 'I called write: "wrote one"' in await scene.ask("alice", "and?")
+    assert scene.rows("SELECT tool, outcome FROM audit ORDER BY id") == [("write", "ok"), ("write", "cancelled")]
+    assert kit.ended == ["one"]
+
+
+async def test_nothing_new_begins_in_a_turn_that_is_stopped(tmp_path: Path, database_url: str) -> None:
+    kit = Gated()
+    scene = stage(tmp_path, [kit], one_by_one, database=database_url)
+    async with scene.open():
+        await begun(scene, kit, "write one, write two")
+        await stop(scene)
+        kit.gate.set()  # the running call ends in its time of grace
+        assert (await scene.wait_for(1))[0].text == "Stopped."
+    assert kit.begun == kit.ended == ["one"]
+
+
+async def test_a_reading_call_that_is_cut_off_is_not_reported(tmp_path: Path, database_url: str) -> None:
+    kit = Gated()
+    timings = stage_timings(calls_grace=0.1)
+    scene = stage(tmp_path, [kit], one_by_one, database=database_url, timings=timings)
+    async with scene.open():
+        await begun(scene, kit, "read")
+        await stop(scene)
+        assert (await scene.wait_for(1))[0].text == "Stopped."
+
+
+async def test_only_the_own_turn_is_stopped(tmp_path: Path, database_url: str) -> None:
+    kit = Gated()
+    scene = stage(tmp_path, [kit], one_by_one, database=database_url)
+    async with scene.open():
+        await begun(scene, kit, "write it", place_name="room")
+        assert await scene.gateway.host.stop(place("room"), "bob") is False
+        await stop(scene, "bob", "room")
+        await stop(scene, "alice", "dm-alice")  # another conversation of hers
+        assert (await scene.wait_for(1))[0].text == "There is nothing to stop."
+        kit.gate.set()
+        texts = [sent.text for sent in await scene.wait_for(3)]
+    assert texts == ["There is nothing to stop.", "done", "There is nothing to stop."]
+
+
+async def test_a_message_that_waits_is_stopped_before_its_turn(tmp_path: Path, database_url: str) -> None:
+    kit = Gated()
+    scene = stage(tmp_path, [kit], one_by_one, database=database_url)
+    async with scene.open():
+        await begun(scene, kit, "write it", place_name="room")
+        await scene.write("bob", "write bob", "room")
+        await stop(scene, "bob", "room")
+        kit.gate.set()
+        assert [sent.text for sent in await scene.wait_for(2)] == ["done", "Stopped."]
+    assert kit.begun == ["it"]
+
+
+async def test_an_answer_that_is_ready_wins(tmp_path: Path, database_url: str) -> None:
+    kit = Gated()
+    scene = stage(tmp_path, [kit], one_by_one, database=database_url, timings=stage_timings(stop_interval=3600.0))
+    async with scene.open():
+        await begun(scene, kit, "read")
+        await scene.change(MARK)  # which this process is not told of
+        kit.gate.set()
+        assert (await scene.wait_for(1))[0].text == "done"
+        assert (await scene.ask("alice", "hello")).startswith("heard")
+
+
+async def test_a_mark_of_another_process_is_seen(tmp_path: Path, database_url: str) -> None:
+    kit = Gated()
+    scene = stage(
+        tmp_path, [kit], one_by_one, database=database_url, timings=stage_timings(stop_interval=0.05, calls_grace=0.1)
+    )
+    async with scene.open():
+        await begun(scene, kit, "read")
+        await scene.change(MARK)
+        assert (await scene.wait_for(1))[0].text == "Stopped."
+
+
+async def test_a_mark_that_nobody_told_of_is_seen_before_the_next_call(tmp_path: Path, database_url: str) -> None:
+    kit = Gated()
+    scene = stage(tmp_path, [kit], one_by_one, database=database_url, timings=stage_timings(stop_interval=3600.0))
+    async with scene.open():
+        await begun(scene, kit, "read, write two")
+        await scene.change(MARK)
+        kit.gate.set()
+        assert (await scene.wait_for(1))[0].text == "Stopped."
+    assert kit.begun == ["read"]
+
+
+async def test_a_button_stops_a_turn_and_a_second_press_changes_nothing(tmp_path: Path, database_url: str) -> None:
+    kit = Gated()
+    scene = stage(tmp_path, [kit], one_by_one, database=database_url, timings=stage_timings(calls_grace=0.1))
+    async with scene.open():
+        await begun(scene, kit, "read")
+        host, here = scene.gateway.host, place("dm-alice")
+        assert await host.played_for("stage", "T1", "alice") == [here]
+        assert await asyncio.gather(host.stop(here, "alice"), host.stop(here, "alice")) == [True, True]
+        assert (await scene.wait_for(1))[0].text == "Stopped."
+        assert await host.played_for("stage", "T1", "alice") == []
+        assert await host.stop(here, "alice") is False
+
+
+async def test_a_stopped_turn_that_is_taken_over_ends_without_running(tmp_path: Path, database_url: str) -> None:
+    kit = Gated()
+    scene = stage(tmp_path, [kit], one_by_one, database=database_url, timings=stage_timings(stop_interval=3600.0))
+    async with scene.open():
+        await begun(scene, kit, "write one, write two")
+        await scene.change("UPDATE inbox SET stopped_at = accepted_at, lease = lease + 1, owner = NULL")
+        kit.gate.set()
+        await scene.wait_until(lambda: kit.ended == ["one"])
+    again = stage(tmp_path, [kit], one_by_one, database=database_url, written=1)
+    async with again.open():
+        assert (await again.wait_for(1))[0].text == "Stopped."
+        assert "I called write" in await again.ask("alice", "and?")
+    assert kit.begun == ["one"]
+
+
+@pytest.mark.parametrize("waits_for", ["sign-in", "approval"])
+async def test_a_turn_that_is_stopped_as_it_is_parked_asks_for_nothing(
+    tmp_path: Path, database_url: str, waits_for: str
+) -> None:
+    vault, orders, scenes = Vault(), Orders(), list[Stage]()
+
+    async def marks(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
+        if len(messages) == 1:
+            await scenes[0].change(MARK)
+        return await obey(messages, info)
+
+    timings = stage_timings(stop_interval=3600.0)
+    scenes.append(stage(tmp_path, [vault, orders], marks, database=database_url, timings=timings))
+    async with scenes[0].open():
+        text = "call open_vault" if waits_for == "sign-in" else CANCEL
+        assert await scenes[0].ask("alice", text) == "Stopped."
+        assert await scenes[0].ask("alice", "hello") == "heard: hello"
+    assert scenes[0].rows("SELECT count(*) FROM approvals") == [(0,)]
+
+
+async def test_a_turn_that_is_stopped_is_not_tried_again(tmp_path: Path, database_url: str) -> None:
+    scenes = list[Stage]()
+
+    async def fails(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
+        await scenes[0].change(MARK)
+        raise ConnectionError("the model is away")
+
+    timings = replace(IMPATIENT, stop_interval=3600.0)
+    scenes.append(stage(tmp_path, model=fails, database=database_url, timings=timings))
+    async with scenes[0].open():
+        assert await scenes[0].ask("alice", "hello") == "Stopped."
+    assert scenes[0].rows("SELECT status, attempts FROM inbox") == [("done", 1)]
+
+
+async def test_a_private_text_of_a_stopped_turn_goes_to_its_person_alone(tmp_path: Path, database_url: str) -> None:
+    kit, vault = Gated(), Vault()
+    scene = stage(tmp_path, [kit, vault], database=database_url, timings=stage_timings(calls_grace=0.1))
+    async with scene.open():
+        await scene.write("alice", "call open_vault")
+        await scene.connect((await scene.wait_for(1))[0].link, "alice")
+        await scene.wait_for(2)
+        await begun(scene, kit, "call open_vault read", place_name="room")
+        await stop(scene, "alice", "room")
+        sent = (await scene.wait_for(3))[2]
+    assert (sent.text, sent.alone) == ("Stopped.", "alice")
+
+
+async def test_a_tool_that_ignores_its_cancellation_does_not_hold_the_stop_up(
+    tmp_path: Path, database_url: str
+) -> None:
+    class Stubborn(Toolkit):
+        _clone_shared_attrs = ("released", "begun")
+
+        def __init__(self) -> None:
+            self.released, self.begun = asyncio.Event(), asyncio.Event()
+
+        @tool
+        async def cling(self) -> str:
+            """Does not end."""
+            self.begun.set()
+            while not self.released.is_set():
+                try:
+                    await self.released.wait()
+                except asyncio.CancelledError:
+                    continue
+            return "at last"
+
+    kit = Stubborn()
+    timings = stage_timings(calls_grace=0.1, cancel_grace=0.1)
+    scene = stage(tmp_path, [kit], database=database_url, timings=timings)
+    async with scene.open():
+        await scene.write("alice", "call cling")
+        await kit.begun.wait()
+        await stop(scene)
+        assert (await scene.wait_for(1))[0].text.startswith("Stopped.")
+        assert await scene.ask("alice", "hello") == "heard: hello"
+        kit.released.set()
+
+
+@pytest.mark.parametrize("when_busy", ["collect", "interrupt"])
+async def test_what_is_written_after_a_stop_is_a_turn_of_its_own(
+    tmp_path: Path, database_url: str, when_busy: str
+) -> None:
+    kit = Gated()
+    agent = Agent(model=FunctionModel(one_by_one), toolkits=[kit], when_busy=when_busy)
+    timings = stage_timings(calls_grace=0.5, interruption_interval=0.02)
+    scene = stage(tmp_path, agent=agent, database=database_url, timings=timings)
+    async with scene.open():
+        await begun(scene, kit, "write one")
+        await stop(scene)
+        await scene.write("alice", "hello")
+        first, second = [sent.text for sent in await scene.wait_for(2)]
+    assert first.startswith("Stopped.")
+    assert second.startswith("heard")
+    assert kit.begun == ["one"]
+
+
+async def test_a_stopped_flow_ends_in_its_phase(tmp_path: Path, database_url: str) -> None:
+    kit = Gated()
+    writer = Agent(model=FunctionModel(one_by_one), toolkits=[kit], name="writer")
+
+    async def flow(message: Message) -> str:
+        async with phase("First"):
+            await writer("read")
+        async with phase("Second"):
+            return await writer("write never")
+
+    scene = stage(tmp_path, agent=Agent(flow), database=database_url, timings=stage_timings(calls_grace=0.1))
+    async with scene.open():
+        await begun(scene, kit, "go")
+        await stop(scene)
+        assert (await scene.wait_for(1))[0].text == "Stopped."
+        kit.gate.set()
+    assert kit.begun == ["read"]
