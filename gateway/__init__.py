@@ -7,9 +7,11 @@ from gateway.app.gateway import Gateway
 from gateway.channels.event import Rating
 from gateway.operations.feedback import FeedbackRecord
 from gateway.runs.agent_call import AgentCall
+from gateway.runs.asking import ask
 from gateway.runs.engine import MaxTurnsExceededError
 from gateway.runs.events import (
     Answered,
+    AnswerNeeded,
     ApprovalNeeded,
     PhaseEnded,
     PhaseStarted,
@@ -31,6 +33,7 @@ MaxTurnsExceeded = MaxTurnsExceededError  # the name of this exception before it
 __all__ = [
     "Agent",
     "AgentCall",
+    "AnswerNeeded",
     "Answered",
     "ApprovalNeeded",
     "CloneError",
@@ -58,6 +61,7 @@ __all__ = [
     "TurnContext",
     "TurnEvent",
     "UnderstudyError",
+    "ask",
     "current_handler",
     "current_in_phase",
     "current_phase_session",

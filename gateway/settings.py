@@ -2,10 +2,12 @@
 
 from enum import StrEnum
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field, SecretStr
-from pydantic_settings import SettingsConfigDict
+from pydantic import BeforeValidator, Field, SecretStr
+from pydantic_settings import NoDecode, SettingsConfigDict
 
+from oauth.identity import Identity
 from oauth.settings import ServiceUrl, Settings
 
 DEFAULT_DATABASE_URL = "sqlite:///understudy.db"
@@ -48,6 +50,16 @@ class WhenBusy(StrEnum):
     COLLECT = "collect"
     #: Cancel the running turn of the same person, and answer both messages together.
     INTERRUPT = "interrupt"
+
+
+def _identities(given: object) -> object:
+    """Return the identities that a text names."""
+    if not isinstance(given, str):
+        return given
+    named = [each.strip().split("/", 2) for each in given.split(",") if each.strip()]
+    if any(len(parts) < 3 or not all(parts) for parts in named):
+        raise ValueError("an identity is CHANNEL/TENANT/USER_ID")
+    return tuple(Identity(*parts) for parts in named)
 
 
 class GatewaySettings(Settings):
@@ -102,6 +114,9 @@ class GatewaySettings(Settings):
         default=10,
         ge=1,
         description="It is the number of seconds without a heartbeat after which a worker's turns are taken over.",
+    )
+    approvers: Annotated[tuple[Identity, ...], NoDecode, BeforeValidator(_identities)] = Field(
+        default=(), description="It is CHANNEL/TENANT/USER_ID of each person, with commas between them."
     )
     audit_content: bool = Field(default=False, description="It is true or false.")
     answer_edits: bool = Field(default=False, description="It is true or false.")

@@ -4,7 +4,7 @@ from oauth import Identity
 from toolkits.attachment import Attachment, AttachmentError, AttachmentKind, Transcriber, kind_of, safe_name
 from toolkits.cloning import CloneError
 from toolkits.context import Conversation, Message, TurnContext
-from toolkits.errors import ToolError
+from toolkits.errors import NoAnswerError, ToolError
 from toolkits.file import File
 from toolkits.function import Function, tool
 from toolkits.quoted import QuotedKind, QuotedMessage
@@ -21,6 +21,7 @@ __all__ = [
     "Function",
     "Identity",
     "Message",
+    "NoAnswerError",
     "QuotedKind",
     "QuotedMessage",
     "ToolError",

@@ -5,13 +5,14 @@ import os
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NoReturn, Protocol, Self, SupportsIndex, runtime_checkable
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from oauth import Identity
 from toolkits.attachment import Attachment
+from toolkits.errors import ToolError
 from toolkits.file import File
 from toolkits.quoted import QuotedMessage
 from toolkits.text import storable
@@ -123,6 +124,24 @@ class MessageSender(Protocol):
         ...
 
 
+@runtime_checkable
+class QuestionSource(Protocol):
+    """Asks the person of one turn, while the turn lasts."""
+
+    async def ask(self, question: str, choices: Sequence[str], *, free_text: bool, within: timedelta) -> str:
+        """Return the person's answer: see `TurnContext.ask`."""
+        ...
+
+    def ask_sync(
+        self, question: str, choices: Sequence[str], *, free_text: bool, within: timedelta, timeout: float
+    ) -> str:
+        """Return the person's answer in a thread: see `TurnContext.ask_sync`."""
+        ...
+
+
+NOBODY_TO_ASK = "Nobody can be asked here."
+ONE_DAY = timedelta(days=1)
+
 _HAND_OVER = "get the credentials before you start another process, and give it what it needs of them."
 
 
@@ -146,6 +165,7 @@ class TurnContext:
     reference: str
     credential_source: CredentialSource = field(repr=False)
     message_sender: MessageSender | None = field(default=None, repr=False)
+    question_source: QuestionSource | None = field(default=None, repr=False)
     process_id: int = field(default_factory=os.getpid, repr=False)
 
     @property
@@ -220,6 +240,63 @@ class TurnContext:
         file = File(data if isinstance(data, bytes) else Path(data), name=name, media_type=media_type)
         return await self.send(caption, files=[file], at=at, key=key)
 
+    async def ask(
+        self,
+        question: str,
+        choices: Sequence[str] = (),
+        *,
+        free_text: bool | None = None,
+        within: timedelta = ONE_DAY,
+    ) -> str:
+        """Ask the turn's person, and return their answer.
+
+        The turn ends here, and is played again when they have answered: the tool then runs again from its beginning up
+        to this call, which returns. So do nothing before it that must not be done twice. Several questions of one call
+        are told apart by their order. Other tool calls that run end first.
+
+        In a shared conversation everybody reads the question, unless the turn has read something private; nobody else
+        can answer it.
+
+        Args:
+            question: markdown.
+            choices: what they may choose from, shown as buttons where the channel has them. At most 10, of 75
+                characters.
+            free_text: whether any text is an answer; unless given, it is if there are no choices.
+            within: how long they have.
+
+        Returns:
+            One of the choices, or what they wrote.
+
+        Raises:
+            NoAnswerError: if they did not answer in time.
+            ToolError: if nobody can be asked, as in `Gateway.run`, or the question cannot be shown.
+            RuntimeError: if the turn runs in another process.
+        """
+        self._check_process()
+        if self.question_source is None:
+            raise ToolError(NOBODY_TO_ASK)
+        is_free = not choices if free_text is None else free_text
+        return await self.question_source.ask(question, choices, free_text=is_free, within=within)
+
+    def ask_sync(
+        self,
+        question: str,
+        choices: Sequence[str] = (),
+        *,
+        free_text: bool | None = None,
+        within: timedelta = ONE_DAY,
+    ) -> str:
+        """As `ask`, for a tool that runs in a thread, which it blocks.
+
+        Raises:
+            RuntimeError: if it is called in a coroutine, or the turn runs in another process.
+        """
+        remaining = self._remaining_in_thread("ask_sync() blocks the event loop in a coroutine: await ask() instead")
+        if self.question_source is None:
+            raise ToolError(NOBODY_TO_ASK)
+        is_free = not choices if free_text is None else free_text
+        return self.question_source.ask_sync(question, choices, free_text=is_free, within=within, timeout=remaining)
+
     async def credentials(self, provider: str, scopes: Iterable[str] = (), *, renew: bool = False) -> Any:
         """Load the sender's own credentials from the store. Keep them only on the cloned toolkit.
 
@@ -253,10 +330,20 @@ class TurnContext:
             RuntimeError: if it is called in a coroutine, or the turn runs in another process.
             TimeoutError: if there are no credentials at the turn's deadline.
         """
+        remaining = self._remaining_in_thread(
+            "credentials_sync() blocks the event loop in a coroutine: await credentials() instead"
+        )
+        return self.credential_source.credentials_sync(provider, scopes, renew=renew, timeout=remaining)
+
+    def _remaining_in_thread(self, in_coroutine: str) -> float:
+        """Return the seconds until the deadline, to a thread.
+
+        Raises:
+            RuntimeError: `in_coroutine`, if a loop runs in this thread; or if the turn runs in another process.
+        """
         self._check_process()
         try:
             asyncio.get_running_loop()
         except RuntimeError:
-            remaining = (self.deadline - datetime.now(UTC)).total_seconds()
-            return self.credential_source.credentials_sync(provider, scopes, renew=renew, timeout=remaining)
-        raise RuntimeError("credentials_sync() blocks the event loop in a coroutine: await credentials() instead")
+            return (self.deadline - datetime.now(UTC)).total_seconds()
+        raise RuntimeError(in_coroutine)

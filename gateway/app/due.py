@@ -1,5 +1,6 @@
-"""Resume messages and deliveries that wait for a time."""
+"""Resume messages and deliveries that wait for a time, and close questions whose time is over."""
 
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 
 from sqlalchemy import bindparam, exists, select
@@ -8,7 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from gateway.inbox.inbox import Inbox
 from gateway.outbox.outbox import Outbox
 from gateway.storage.database import Database
-from gateway.storage.tables import InboxStatus, OutboxStatus, inbox, is_any, outbox
+from gateway.storage.tables import InboxStatus, OutboxStatus, QuestionStatus, inbox, is_any, outbox, questions
+from gateway.turns.questions.deciding import Deciding
 from oauth.store.columns import Timestamp
 
 _now = bindparam("now", type_=Timestamp())
@@ -16,28 +18,31 @@ _IS_DUE = select(
     exists().where(is_any(inbox.c.status, InboxStatus.RETRYING), inbox.c.due_at <= _now)
     | exists().where(is_any(inbox.c.status, InboxStatus.HELD, InboxStatus.GATHERING), inbox.c.due_at <= _now),
     exists().where(is_any(outbox.c.status, OutboxStatus.RETRYING, OutboxStatus.SCHEDULED), outbox.c.due_at <= _now),
+    exists().where(is_any(questions.c.status, QuestionStatus.QUEUED, QuestionStatus.ASKED), questions.c.until <= _now),
 )
 
 
 class DueWork:
-    """Resumes messages and deliveries whose time has come, in every process that plays turns."""
+    """Resumes messages and deliveries whose time has come, and closes questions, in every process that plays turns."""
 
-    def __init__(self, database: Database, inbox: Inbox, outbox: Outbox) -> None:
+    def __init__(self, database: Database, inbox: Inbox, outbox: Outbox, deciding: Deciding) -> None:
         self._database = database
         self._inbox = inbox
         self._outbox = outbox
+        self._deciding = deciding
 
     async def resume(self) -> None:
         """Resume what is due. One statement tells whether anything is, which is cheap enough for every second."""
-        messages, deliveries = await self._database.run_read(_is_due)
-        try:
-            if messages:
-                await self._inbox.resume_due()
-        finally:
+        messages, deliveries, questions_late = await self._database.run_read(_is_due)
+        async with AsyncExitStack() as stack:  # one that fails keeps none of the others from being done
+            if questions_late:
+                stack.push_async_callback(self._deciding.expire)
             if deliveries:
-                await self._outbox.resume_due()
+                stack.push_async_callback(self._outbox.resume_due)
+            if messages:
+                stack.push_async_callback(self._inbox.resume_due)
 
 
-async def _is_due(connection: AsyncConnection) -> tuple[bool, bool]:
-    messages, deliveries = (await connection.execute(_IS_DUE, {"now": datetime.now(UTC)})).one()
-    return messages, deliveries
+async def _is_due(connection: AsyncConnection) -> tuple[bool, bool, bool]:
+    messages, deliveries, questions_late = (await connection.execute(_IS_DUE, {"now": datetime.now(UTC)})).one()
+    return messages, deliveries, questions_late

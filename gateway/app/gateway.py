@@ -64,6 +64,8 @@ class Gateway:
         max_concurrent_turns: how many turns run at once, in each process that plays them.
         private_answers: "alone" or "open": where a private answer goes that was asked for in a shared conversation, see
             docs/isolation.md; else UNDERSTUDY_PRIVATE_ANSWERS.
+        approvers: who may decide approvals besides the person whose turn it is, see docs/approvals.md; else
+            UNDERSTUDY_APPROVERS.
         audit_content: whether the audit records the arguments and results of tools; else UNDERSTUDY_AUDIT_CONTENT.
         request_values: returns values of a message that are added to the request context of its turn.
         on_feedback: an async function that is called with each change of what people think of answers, see
@@ -92,6 +94,7 @@ class Gateway:
         secret_key: str | None = None,
         max_concurrent_turns: int = MAX_CONCURRENT_TURNS,
         private_answers: str | None = None,
+        approvers: Sequence[Identity] | None = None,
         audit_content: bool | None = None,
         request_values: RequestValues = _no_values,
         on_feedback: OnFeedback | None = None,
@@ -103,6 +106,7 @@ class Gateway:
             "base_url": base_url,
             "secret_key": secret_key,
             "private_answers": private_answers,
+            "approvers": approvers,
             "audit_content": audit_content,
         }
         if unknown := settings.keys() - GatewaySettings.model_fields:

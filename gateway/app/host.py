@@ -8,8 +8,7 @@ from contextlib import AbstractContextManager
 from gateway.app.parts import Parts
 from gateway.attachments.fetching import FileFetcher
 from gateway.channels.event import Event, Feedback, Rating
-from gateway.channels.question import Press, PressOutcome, PressResult
-from gateway.channels.sentences import QUESTION_CLOSED
+from gateway.channels.question import Press, PressResult
 from gateway.history.threads import ThreadStore
 from gateway.history.transcript import TranscriptEntry, load_transcript
 from gateway.storage.files import FileStore
@@ -52,7 +51,7 @@ class ChannelHost:
         return await self._parts.intake.accept(event)
 
     async def press(self, press: Press) -> PressResult:
-        return PressResult(PressOutcome.CLOSED, QUESTION_CLOSED)  # nothing is asked with buttons yet
+        return await self._parts.deciding.press(press)
 
     async def rate(self, feedback: Feedback) -> bool:
         return await self._parts.feedback.rate(feedback)

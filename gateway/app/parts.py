@@ -26,20 +26,22 @@ from gateway.outbox.sender import Sender
 from gateway.settings import GatewaySettings, SignInCode
 from gateway.storage.files import FileStore
 from gateway.timings import Timings
-from gateway.turns.approvals import Approvals
 from gateway.turns.audit import Audit
 from gateway.turns.drain import Drain
 from gateway.turns.ending import Ending
 from gateway.turns.joining import MessageJoiner
 from gateway.turns.player import TurnPlayer
+from gateway.turns.questions.asking import Asking
+from gateway.turns.questions.deciding import Deciding
+from gateway.turns.questions.reading import OpenQuestions
 from gateway.turns.reading import MessageReader
 from gateway.turns.replies import Reply
 from gateway.turns.replies.agent_answer import AgentAnswer, RequestValues
-from gateway.turns.replies.approval import ApprovalReply
 from gateway.turns.replies.commands import CommandReply
 from gateway.turns.replies.denial import DenialNotice
 from gateway.turns.replies.earlier_files import EarlierFiles
 from gateway.turns.replies.greeting import GreetingReply
+from gateway.turns.replies.question import QuestionReply
 from gateway.turns.replies.sign_in_code import SignInCodeReply
 from gateway.turns.replies.stopped import StoppableAnswer
 from gateway.turns.runner import CopyRunner
@@ -171,13 +173,16 @@ class Parts:
         return Audit(self.backend.database, content=self._settings.audit_content)
 
     @cached_property
-    def approvals(self) -> Approvals | None:
-        """The part that asks people before tools do something; `None` where no tool wants that."""
-        team = list(self._setup.team())
-        asks = any(function.needs_approval for agent in team for _, function in agent.catalog.values())
-        if not asks and not any(server.approval for agent in team for server in agent.mcp_servers):
-            return None
-        return Approvals(self.stores, self.presenters)
+    def open_questions(self) -> OpenQuestions:
+        return OpenQuestions(self.backend.database, self.presenters)
+
+    @cached_property
+    def asking(self) -> Asking:
+        return Asking(self.stores, self.presenters, self.open_questions, self._settings.approvers)
+
+    @cached_property
+    def deciding(self) -> Deciding:
+        return Deciding(self.stores, self.presenters, self.asking, self._settings.approvers)
 
     @cached_property
     def denials(self) -> DenialNotice:
@@ -211,7 +216,7 @@ class Parts:
             self.runner, self.history, files, self._setup.request_values, self._settings.turn_tries, self._timings
         )
         return [
-            *([ApprovalReply(self.approvals)] if self.approvals is not None else []),
+            QuestionReply(self.open_questions, self.deciding),
             CommandReply(self.oauth),
             *([SignInCodeReply(self.oauth)] if self.oauth is not None else []),
             GreetingReply(),
@@ -220,9 +225,11 @@ class Parts:
 
     @cached_property
     def player(self) -> TurnPlayer:
-        joiner = MessageJoiner(self.inbox, self.reader, self.approvals, self._timings)
+        joiner = MessageJoiner(self.inbox, self.reader, self.open_questions, self._timings)
         settings = self._settings
-        ending = Ending(self.stores, self.approvals, settings.private_answers, settings.turn_tries, self._timings)
+        ending = Ending(
+            self.stores, self.asking, self.deciding, settings.private_answers, settings.turn_tries, self._timings
+        )
         return TurnPlayer(self.backend.database, self.reader, joiner, self.replies, ending)
 
     @cached_property
@@ -231,7 +238,7 @@ class Parts:
 
     @cached_property
     def timers(self) -> Timers:
-        due = DueWork(self.backend.database, self.inbox, self.outbox)
+        due = DueWork(self.backend.database, self.inbox, self.outbox, self.deciding)
         timers = [
             Timer("the search for messages and deliveries that are due", self._timings.due_interval, due.resume),
             Timer("the search for turns that were stopped", self._timings.stop_interval, self.inbox.stops.look),

@@ -51,6 +51,7 @@ class Delivery:
         identity: the only person that it was for, if it was for one person alone.
         since: when it was made; it was not sent before. Aware, in UTC.
         files: the files; empty if it is a text alone.
+        card: the question, if it is one; `text` is that of the card.
     """
 
     key: str
@@ -59,15 +60,16 @@ class Delivery:
     identity: Identity | None
     since: datetime
     files: Sequence[StoredFile] = ()
+    card: QuestionCard | None = None
 
 
 class Presenter(ABC):
     """Shows turns in a channel: turn events and answers come in, platform calls go out.
 
-    The gateway stores what is to be sent in the outbox, and calls `send_text`, `send_files`, their private forms,
-    `send_private_note` and `send_sign_in` in order, one call at a time in a conversation. Each shows people one message
-    and returns once the platform has confirmed it. It retries nothing itself: a retry without the outbox may send a
-    message twice. It reports a failure by one of these errors:
+    The gateway stores what is to be sent in the outbox, and calls `send_text`, `send_files`, `send_question`, their
+    private forms, `close_question`, `send_private_note` and `send_sign_in` in order, one call at a time in a
+    conversation. Each shows people one message and returns once the platform has confirmed it. It retries nothing
+    itself: a retry without the outbox may send a message twice. It reports a failure by one of these errors:
 
     - `DeliveryRefusedError`: the platform refuses the message and always will. It becomes a dead letter, and a sentence
       in the conversation says that something could not be delivered. What `send_private_text` sends is held instead,
@@ -235,13 +237,13 @@ class Presenter(ABC):
         Raises:
             DeliveryError: see the class.
         """
-        return await self.send_text(conversation, self._in_words(card), reply_to, key=key)
+        return await self.send_text(conversation, self.in_words(card), reply_to, key=key)
 
     async def send_private_question(
         self, identity: Identity, conversation: Conversation, card: QuestionCard, *, first: bool, key: str
     ) -> str | None:
         """Send a question to one person alone: see `send_question` and `send_private_text`."""
-        return await self.send_private_text(identity, conversation, self._in_words(card), first=first, key=key)
+        return await self.send_private_text(identity, conversation, self.in_words(card), first=first, key=key)
 
     async def close_question(
         self, conversation: Conversation, identity: Identity | None, platform_id: str, text: str
@@ -259,7 +261,8 @@ class Presenter(ABC):
         """
         return
 
-    def _in_words(self, card: QuestionCard) -> str:
+    def in_words(self, card: QuestionCard) -> str:
+        """Return the text of a question with its choices as words to type, as the platform takes it."""
         return "\n\n".join((card.text, *self.parts(in_words(card.choices))))
 
     def is_direct(self, identity: Identity, conversation: Conversation) -> bool:

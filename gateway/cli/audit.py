@@ -52,6 +52,7 @@ def _row(record: AuditRecord) -> dict[str, str]:
         "acted as": record.account or "-",
         "tool": record.tool,
         "outcome": record.outcome,
+        "decided by": record.decided_by or "-",
         "ms": str(record.duration_ms),
         "conversation": record.conversation,
         "trace": record.trace_id,

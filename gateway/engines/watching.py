@@ -9,7 +9,7 @@ from gateway.cancellation import exits_contained
 from gateway.executor import tool_threads
 from gateway.runs.calls import in_call
 from gateway.runs.events import EventHandler, ToolEnded, ToolOutcome, ToolStarted
-from gateway.runs.journal import ApprovalRequiredError
+from gateway.runs.journal import AnswerRequiredError
 from oauth import ConsentRequiredError
 from toolkits import ToolError
 
@@ -40,11 +40,8 @@ async def watched(handler: EventHandler, call: ToolStarted) -> AsyncIterator[Wat
         with exits_contained(call.tool), tool_threads(), in_call(call.call_id):
             yield watch
         outcome = ToolOutcome.OK
-    except ConsentRequiredError:
-        outcome = ToolOutcome.SIGN_IN
-        raise
-    except ApprovalRequiredError:
-        outcome = ToolOutcome.ASKED
+    except (ConsentRequiredError, AnswerRequiredError) as waiting:
+        outcome = outcome_of(waiting)
         raise
     except CancelledError:
         outcome = ToolOutcome.CANCELLED
@@ -55,6 +52,13 @@ async def watched(handler: EventHandler, call: ToolStarted) -> AsyncIterator[Wat
         raise
     finally:
         await handler(ToolEnded(call.call_id, call.tool, outcome, watch.result, error))
+
+
+def outcome_of(error: BaseException | None) -> ToolOutcome:
+    """Return how a call ended that raised."""
+    if isinstance(error, ConsentRequiredError):
+        return ToolOutcome.SIGN_IN
+    return ToolOutcome.ASKED if isinstance(error, AnswerRequiredError) else ToolOutcome.ERROR
 
 
 async def report_start(handler: EventHandler, call: ToolStarted) -> None:

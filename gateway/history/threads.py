@@ -8,11 +8,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.storage.database import Database
 from gateway.storage.tables import (
-    approvals,
     conversations,
     find_conversation,
     inbox,
     outbox,
+    questions,
     session_items,
     threads,
     tool_calls,
@@ -94,7 +94,7 @@ async def _forget(connection: AsyncConnection, conversation: Conversation) -> No
     """Remove a conversation and every row that belongs to it."""
     here = (await connection.execute(find_conversation(conversation))).scalar()
     messages = select(inbox.c.id).where(inbox.c.conversation_id == here)
-    for table in (tool_calls, turn_responses, approvals):
+    for table in (tool_calls, turn_responses, questions):
         await connection.execute(delete(table).where(table.c.inbox_id.in_(messages)))
     for table in (session_items, outbox, inbox):
         await connection.execute(delete(table).where(table.c.conversation_id == here))

@@ -12,11 +12,11 @@ from gateway.channels.event import Event
 from gateway.inbox.pieces import NewRow, Pieces, insert_message
 from gateway.storage.tables import (
     InboxStatus,
-    approvals,
     conversations,
     inbox,
     is_any,
     pieces,
+    questions,
     tool_calls,
     turn_responses,
 )
@@ -52,7 +52,7 @@ _TURN = select(inbox).where(inbox.c.id == bindparam("turn_id")).with_for_update(
 _HAS_JOURNAL = select(
     *(
         select(table.c.inbox_id).where(table.c.inbox_id == bindparam("turn_id")).exists()
-        for table in (tool_calls, turn_responses, approvals)
+        for table in (tool_calls, turn_responses, questions)
     )
 )
 

@@ -10,7 +10,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from gateway.storage.database import Database
 from gateway.storage.files import is_owned, remove_files
 from gateway.storage.tables import (
-    approvals,
     audit,
     audit_erasures,
     conversations,
@@ -19,6 +18,7 @@ from gateway.storage.tables import (
     inbox,
     outbox,
     pieces,
+    questions,
     session_items,
     threads,
     tool_calls,
@@ -52,7 +52,7 @@ class PersonalData:
                 "history": await _rows(connection, session_items, _owned(identity, direct)),
                 "tool_calls": await _rows(connection, tool_calls, tool_calls.c.inbox_id.in_(messages)),
                 "model_responses": await _rows(connection, turn_responses, turn_responses.c.inbox_id.in_(messages)),
-                "approvals": await _rows(connection, approvals, is_of(approvals, identity)),
+                "questions": await _rows(connection, questions, is_of(questions, identity)),
                 "threads": await _rows(connection, threads, is_of(threads, identity)),
                 "feedback": await _rows(connection, feedback, is_of(feedback, identity)),
                 "audit": await _rows(connection, audit, is_of(audit, identity)),
@@ -70,7 +70,7 @@ class PersonalData:
                 "sign-ins": await _remove(connection, oauth_authorizations, is_of(oauth_authorizations, identity)),
                 "tool calls": await _remove(connection, tool_calls, tool_calls.c.inbox_id.in_(messages)),
                 "model responses": await _remove(connection, turn_responses, turn_responses.c.inbox_id.in_(messages)),
-                "approvals": await _remove(connection, approvals, is_of(approvals, identity)),
+                "questions": await _remove(connection, questions, is_of(questions, identity)),
                 "threads": await _remove(connection, threads, is_of(threads, identity)),
                 "feedback": await _remove(connection, feedback, is_of(feedback, identity)),
                 "files": await remove_files(connection, _sent_or_uploaded(identity, direct)),

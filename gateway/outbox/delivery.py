@@ -23,6 +23,7 @@ from gateway.channels.errors import (
 from gateway.channels.presenter import Delivery, Presenter, SignIn
 from gateway.inbox.claims import TOO_OLD, LeaseLostError
 from gateway.logs import describe
+from gateway.outbox.cards import card_of, close_card, recipient, send_card
 from gateway.outbox.outbox import Destination, Outbox, PendingDelivery
 from gateway.retries import next_try
 from gateway.settings import AmbiguousSends
@@ -36,8 +37,9 @@ DROPPED_AMBIGUOUS = "It is not known whether it arrived, and UNDERSTUDY_AMBIGUOU
 
 MAX_REPORTED = 1000  # messages of which it is remembered that the failure of a part was logged
 
-_PRIVATE = (OutboxKind.PRIVATE_TEXT, OutboxKind.PRIVATE_FILES)
-_SEEN_TWICE = (OutboxKind.TEXT, OutboxKind.FILES, OutboxKind.NOTICE, *_PRIVATE)
+_QUESTIONS = (OutboxKind.QUESTION, OutboxKind.PRIVATE_QUESTION)
+_PRIVATE = (OutboxKind.PRIVATE_TEXT, OutboxKind.PRIVATE_FILES, OutboxKind.PRIVATE_QUESTION)
+_SEEN_TWICE = (OutboxKind.TEXT, OutboxKind.FILES, OutboxKind.NOTICE, OutboxKind.QUESTION, *_PRIVATE)
 _FILES = (OutboxKind.FILES, OutboxKind.PRIVATE_FILES)
 
 log = logging.getLogger(__name__)
@@ -191,10 +193,11 @@ class Deliverer:
         if row.kind not in _SEEN_TWICE or "completes" in json.loads(row.body):
             return False  # a link or a note that comes twice does no harm, nor a message that is completed twice
         conversation = destination.conversation
-        identity = _recipient(row, conversation) if row.kind in _PRIVATE else None
+        identity = recipient(row, conversation) if row.kind in _PRIVATE else None
         text, since = json.loads(row.body)["text"], row.renewed_at or row.created_at
         files = await self._outbox.files(row) if row.kind in _FILES else ()
-        delivery = Delivery(_delivery_key(row), conversation, text, identity, since, files)
+        card = card_of(row, text) if row.kind in _QUESTIONS else None
+        delivery = Delivery(_delivery_key(row), conversation, text, identity, since, files, card)
         try:
             async with asyncio.timeout(self._timings.delivery):
                 return await self._presenters[conversation.channel].was_sent(delivery)
@@ -209,6 +212,10 @@ class Deliverer:
             if row.kind == OutboxKind.REMOVAL:
                 log.info("%s does not remove a preview (outbox row %s): %s", channel, row.id, error)
                 await self._outbox.mark(row, OutboxStatus.SENT, sent_at=datetime.now(UTC))
+                return True
+            if row.kind == OutboxKind.CLOSED_QUESTION:  # a press of what stays there is still told what was decided
+                log.info("%s does not let the card of outbox row %s be replaced: %s", channel, row.id, error)
+                await self._outbox.mark(row, OutboxStatus.DROPPED, error=describe(error))
                 return True
             if row.kind in _PRIVATE:
                 log.info("outbox row %s is held until its person writes directly: %s", row.id, error)
@@ -274,7 +281,7 @@ class Deliverer:
                 raise DeliveryRefusedError("the files are not in the database any more")
             if row.kind == OutboxKind.FILES:
                 return await presenter.send_files(conversation, files, text, body["reply_to"], key=key)
-            to = (_recipient(row, conversation), conversation)
+            to = (recipient(row, conversation), conversation)
             return await presenter.send_private_files(*to, files, text, first=body["first"], key=key)
         if (completes := body.get("completes")) is not None:
             try:
@@ -285,13 +292,17 @@ class Deliverer:
         if row.kind in (OutboxKind.TEXT, OutboxKind.NOTICE):
             return await presenter.send_text(conversation, text, body["reply_to"], key=key)
         if row.kind == OutboxKind.PRIVATE_TEXT:
-            identity = _recipient(row, conversation)
+            identity = recipient(row, conversation)
             return await presenter.send_private_text(identity, conversation, text, first=body["first"], key=key)
         if row.kind == OutboxKind.REMOVAL:
             await presenter.remove_preview(conversation, body["removes"], datetime.fromisoformat(body["since"]))
             return None
-        if row.kind == OutboxKind.PRIVATE_NOTE:
-            identity, reached = _recipient(row, conversation), not await self._outbox.is_held(row)
+        if row.kind in _QUESTIONS:
+            return await send_card(presenter, row, conversation, text, key)
+        if row.kind == OutboxKind.CLOSED_QUESTION:
+            await close_card(presenter, await self._outbox.card(body["card"]), conversation, text)
+        elif row.kind == OutboxKind.PRIVATE_NOTE:
+            identity, reached = recipient(row, conversation), not await self._outbox.is_held(row)
             await presenter.send_private_note(identity, conversation, body["reply_to"], reached=reached)
         else:
             await presenter.send_sign_in(self._sign_in(body, conversation))
@@ -313,7 +324,3 @@ class Deliverer:
 
 def _delivery_key(row: Row[Any]) -> str:
     return f"{row.reference}-{row.id}"
-
-
-def _recipient(row: Row[Any], conversation: Conversation) -> Identity:
-    return Identity(conversation.channel, row.recipient_tenant, row.recipient_user_id)

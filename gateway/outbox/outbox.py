@@ -1,8 +1,8 @@
 """The outbox: what is to be sent, as rows that a transaction adds and that deliveries mark."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
@@ -10,15 +10,19 @@ from sqlalchemy import Row, bindparam, case, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.channels.live import Preview, PreviewKind
+from gateway.channels.question import QuestionCard
 from gateway.inbox.accepting import new_reference
 from gateway.inbox.claims import LeaseLostError
 from gateway.inbox.inbox import MAX_DUE, Inbox
+from gateway.outbox.cards import card_body
 from gateway.storage.database import Database
 from gateway.storage.files import FileStore, StoredFile, attach_files
 from gateway.storage.tables import OutboxKind, OutboxStatus, conversations, is_any, is_unsent, outbox, pauses
 from oauth import Identity
 from oauth.store.columns import Timestamp
 from toolkits import Conversation, Message
+
+CLOSED_BEFORE = "The question was closed before it was sent."
 
 HELD_FOR = timedelta(days=1)  # a person who writes later does not expect the answer any more
 
@@ -100,6 +104,20 @@ _HELD_FOR_NOTE = (
 )
 
 
+_NOT_SENT = (OutboxStatus.WAITING, OutboxStatus.RETRYING, OutboxStatus.HELD)
+_MAYBE_SENT = (OutboxStatus.SENDING, OutboxStatus.SENT)
+_CARDS = (
+    select(outbox, conversations.c.channel)
+    .join(conversations, conversations.c.id == outbox.c.conversation_id)
+    .where(
+        outbox.c.question_id == bindparam("of_question"),
+        is_any(outbox.c.kind, OutboxKind.QUESTION, OutboxKind.PRIVATE_QUESTION),
+    )
+    .order_by(outbox.c.id)
+    .with_for_update(of=outbox)  # one that is being sent is marked as sent before or after this
+)
+
+
 class InboxRow(Protocol):
     """What the outbox stores of the message that something answers."""
 
@@ -169,6 +187,9 @@ class Outbox:
       a text may have the id of the preview that it `completes`; `rated`, if it ends an agent's answer, which people
       may rate;
     - private text and private files: `text`, and whether it is the `first` part;
+    - question and private question: as a text and a private text, the `choices`, each with its label and its style, and
+      `until`, when it closes;
+    - closed question: `text`, and the id of the row that sent the `card` which it replaces;
     - private note: `reply_to`;
     - removal: the platform's id of the message that it `removes`, or null, and `since` when there may be one;
     - sign-in: the `tenant`, `user_id` and `name` of the person, the `provider`, and `reply_to`.
@@ -225,7 +246,67 @@ class Outbox:
         """Add the parts of an answer that is for one person alone, and a note where they asked."""
         for place, part in enumerate(parts):
             await self._add_answer(connection, answered, *_private(part, place), identity, part=part)
+        await self.add_private_note(connection, answered, identity, reply_to)
+
+    async def add_private_note(
+        self, connection: AsyncConnection, answered: InboxRow, identity: Identity, reply_to: str
+    ) -> None:
+        """Add a note that something went to one person alone, where they asked."""
         await self._add_answer(connection, answered, OutboxKind.PRIVATE_NOTE, {"reply_to": reply_to}, identity)
+
+    async def add_question(
+        self,
+        connection: AsyncConnection,
+        answered: InboxRow,
+        card: QuestionCard,
+        parts: Sequence[str],
+        reply_to: str,
+        identity: Identity | None = None,
+    ) -> None:
+        """Add a question, for one person alone if `identity` is given.
+
+        Args:
+            parts: its text. The last one is the card's.
+        """
+        *before, last = parts
+        for place, part in enumerate(before):
+            kind, body = _public(part, reply_to) if identity is None else _private(part, place)
+            await self._add_answer(connection, answered, kind, body, identity, question_id=card.id)
+        body = card_body(replace(card, text=last))
+        if identity is None:
+            kind, body = OutboxKind.QUESTION, {**body, "reply_to": reply_to}
+        else:
+            kind, body = OutboxKind.PRIVATE_QUESTION, {**body, "first": not before}
+        await self._add_answer(connection, answered, kind, body, identity, question_id=card.id)
+
+    async def close_question(
+        self, connection: AsyncConnection, question_id: str, text_in: Callable[[str], str | None]
+    ) -> list[int]:
+        """Have every card of a question replaced, and those that were not sent yet never sent.
+
+        Args:
+            text_in: returns what replaces a card in a channel; `None` if nothing can be sent there.
+
+        Returns:
+            The ids of the conversations that have something to send for it.
+        """
+        found = await connection.execute(_CARDS, {"of_question": question_id})
+        going_on = []
+        for card in found.all():
+            if card.status in _NOT_SENT:
+                await self.mark_in(connection, card, OutboxStatus.DROPPED, error=CLOSED_BEFORE)
+            elif card.status in _MAYBE_SENT and (text := text_in(card.channel)) is not None:
+                body = {"text": text, "card": card.id}
+                place = (card.conversation_id, card.inbox_id)
+                values = {"reference": card.reference, "question_id": question_id}
+                await self._add(connection, *place, OutboxKind.CLOSED_QUESTION, body, **values)
+            going_on.append(card.conversation_id)
+        return list(dict.fromkeys(going_on))
+
+    async def card(self, row_id: int) -> Row[Any] | None:
+        """Return the row that sent a card; `None` if it is gone."""
+        async with self._database.read() as connection:
+            return (await connection.execute(select(outbox).where(outbox.c.id == row_id))).first()
 
     async def add_sign_in(
         self,
@@ -387,9 +468,10 @@ class Outbox:
         body: object,
         recipient: Identity | None = None,
         part: Part = "",
+        **values: Any,
     ) -> None:
         place = (answered.conversation_id, answered.id)
-        await self._add(connection, *place, kind, body, recipient, part=part, reference=answered.reference)
+        await self._add(connection, *place, kind, body, recipient, part=part, reference=answered.reference, **values)
 
     async def _add(
         self,

@@ -17,10 +17,15 @@ async def rendered(presenter: Presenter, markdown: str) -> list[str]:
     A text that the presenter cannot render is replaced by a sentence that says so. Trying again would fail again, and
     keep the conversation waiting.
     """
+    if len(markdown) <= MOST_ON_LOOP:
+        return rendered_at_once(presenter, markdown)
+    return await asyncio.to_thread(rendered_at_once, presenter, markdown)
+
+
+def rendered_at_once(presenter: Presenter, markdown: str) -> list[str]:
+    """Do the same as `rendered` in the thread of the caller, for a text that a transaction makes."""
     try:
-        if len(markdown) <= MOST_ON_LOOP:
-            return presenter.parts(markdown)
-        return await asyncio.to_thread(presenter.parts, markdown)
+        return presenter.parts(markdown)
     except Exception:  # whatever a channel raises
         log.exception(
             "%s cannot render a text of %s characters; the conversation is told so",

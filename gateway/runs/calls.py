@@ -1,12 +1,13 @@
 """The tool call that is running: how it is known, and the credentials of a call that only its framework can tell."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
 
-from toolkits.context import CredentialSource
+from toolkits.context import CredentialSource, QuestionSource, TurnContext
 
 calling: ContextVar[str | None] = ContextVar("calling", default=None)
 """The call_id of the running tool call. The audit uses it, and so does the turn, to know which call was refused a
@@ -47,16 +48,49 @@ class CallCredentials:
     call_id: Callable[[], str | None]
 
     async def credentials(self, provider: str, scopes: Iterable[str], *, renew: bool) -> Any:
-        with self._in_call():
+        with _in_call_of(self.call_id):
             return await self.source.credentials(provider, scopes, renew=renew)
 
     def credentials_sync(self, provider: str, scopes: Iterable[str], *, renew: bool, timeout: float) -> Any:
-        with self._in_call():
+        with _in_call_of(self.call_id):
             return self.source.credentials_sync(provider, scopes, renew=renew, timeout=timeout)
 
     async def is_connected(self, provider: str, scopes: Iterable[str]) -> bool:
         return await self.source.is_connected(provider, scopes)
 
-    def _in_call(self) -> AbstractContextManager[None]:
-        call_id = self.call_id()
-        return in_call(call_id) if call_id is not None else nullcontext()
+
+@dataclass(frozen=True, slots=True)
+class CallQuestions:
+    """The questions of a turn, as `CallCredentials` are its credentials."""
+
+    source: QuestionSource
+    call_id: Callable[[], str | None]
+
+    async def ask(self, question: str, choices: Sequence[str], *, free_text: bool, within: timedelta) -> str:
+        with _in_call_of(self.call_id):
+            return await self.source.ask(question, choices, free_text=free_text, within=within)
+
+    def ask_sync(
+        self, question: str, choices: Sequence[str], *, free_text: bool, within: timedelta, timeout: float
+    ) -> str:
+        with _in_call_of(self.call_id):
+            return self.source.ask_sync(question, choices, free_text=free_text, within=within, timeout=timeout)
+
+
+def in_calls(context: TurnContext, call_id: Callable[[], str | None]) -> TurnContext:
+    """Return a context for tools of which the framework knows which call is running.
+
+    Args:
+        call_id: as for `CallCredentials`.
+    """
+    questions = context.question_source
+    return replace(
+        context,
+        credential_source=CallCredentials(context.credential_source, call_id),
+        question_source=CallQuestions(questions, call_id) if questions is not None else None,
+    )
+
+
+def _in_call_of(call_id: Callable[[], str | None]) -> AbstractContextManager[None]:
+    found = call_id()
+    return in_call(found) if found is not None else nullcontext()

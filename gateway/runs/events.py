@@ -24,7 +24,7 @@ class ToolOutcome(StrEnum):
     ERROR = "error"
     #: The tool needs an account that the person has not connected.
     SIGN_IN = "sign_in"
-    #: The call waits for the person's approval, and has done nothing.
+    #: The call waits for the person's approval, and has done nothing; or for their answer, and begins again with it.
     ASKED = "asked"
     #: The person did not approve the call: it has done nothing.
     DENIED = "denied"
@@ -116,13 +116,30 @@ class ApprovalNeeded:
 
 
 @dataclass(frozen=True, slots=True)
+class AnswerNeeded:
+    """The turn waits for its person to answer a question, in markdown."""
+
+    question: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Answered:
     """The turn has its answer, in markdown."""
 
     text: str = field(repr=False)
 
 
-TurnEvent = TextDelta | ToolStarted | ToolEnded | PhaseStarted | PhaseEnded | SignInNeeded | ApprovalNeeded | Answered
+TurnEvent = (
+    TextDelta
+    | ToolStarted
+    | ToolEnded
+    | PhaseStarted
+    | PhaseEnded
+    | SignInNeeded
+    | ApprovalNeeded
+    | AnswerNeeded
+    | Answered
+)
 
 EventHandler = Callable[[TurnEvent], Coroutine[Any, Any, None]]
 

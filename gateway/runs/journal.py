@@ -1,6 +1,6 @@
 """What an engine knows of earlier runs of the same turn, so that it goes on there and repeats nothing.
 
-A turn runs again after a crash, a sign-in or an approval. Its journal holds what the models answered and how the tool
+A turn runs again after a crash, a sign-in or an answer. Its journal holds what the models answered and how the tool
 calls ended.
 """
 
@@ -8,6 +8,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, NoReturn, Protocol
 
 from gateway.runs.events import EventHandler, ToolEnded, ToolOutcome, ToolStarted
@@ -25,6 +26,22 @@ AMBIGUOUS = (
 RAISED = "It failed, and was not repeated."  # for the model; stored, and looked for in the stored journal
 
 
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What a person is asked: see `TurnContext.ask`.
+
+    Args:
+        question: in markdown.
+        free_text: whether any text is an answer.
+        within: how long they have.
+    """
+
+    question: str
+    choices: tuple[str, ...]
+    free_text: bool
+    within: timedelta
+
+
 class CallNotRepeatedError(UnderstudyError):
     """An earlier run of the turn made this call, and the framework can neither repeat it nor take its recorded result.
 
@@ -35,11 +52,22 @@ class CallNotRepeatedError(UnderstudyError):
         super().__init__(f"{tool} was called in an earlier run of this turn, and is not called again")
 
 
-class ApprovalRequiredError(UnderstudyError):
-    """A call waits for the approval of the turn's person. The turn ends, and runs again when they have answered.
+class AnswerRequiredError(UnderstudyError):
+    """The turn waits for its person's answer to a question. It ends, and runs again when they have answered.
 
     Args:
-        key: the key of the call: see `EngineJournal.key`.
+        key: the key of the call that asks (see `EngineJournal.key`); empty if no call does.
+    """
+
+    def __init__(self, key: str, reason: str) -> None:
+        super().__init__(reason)
+        self.key = key
+
+
+class ApprovalRequiredError(AnswerRequiredError):
+    """A call waits for the approval of the turn's person.
+
+    Args:
         arguments: as JSON.
         action: what the call is about to do, in markdown, for the person to read.
 
@@ -48,12 +76,32 @@ class ApprovalRequiredError(UnderstudyError):
     """
 
     def __init__(self, key: str, tool: str, arguments: str, action: str) -> None:
-        super().__init__(f"{tool} waits for an approval")
-        self.key = key
+        super().__init__(key, f"{tool} waits for an approval")
         self.tool = tool
         self.arguments = arguments
         self.action = action
         self.accounts: Sequence[str] = ()
+
+
+class AskRequiredError(AnswerRequiredError):
+    """A tool, a flow or a command waits for what the turn's person answers to its question.
+
+    Args:
+        ask: the question.
+        number: tells the questions of one call apart.
+        private: whether nobody else may read the question.
+    """
+
+    def __init__(self, key: str, ask: Ask, *, number: int = 1, private: bool = False) -> None:
+        super().__init__(key, "a question waits for its answer")
+        self.ask = ask
+        self.question_key = ask_key(key, number)
+        self.private = private
+
+
+def ask_key(key: str, number: int) -> str:
+    """Return the key of a question: see `AskRequiredError`."""
+    return f"{key}?{number}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,7 +59,7 @@ class InboxStatus(StrEnum):
     JOINED = "joined"
     #: Waits for its sender's consent; its conversation goes on meanwhile.
     PARKED = "parked"
-    #: Waits for its sender's approval of a tool call; its conversation goes on meanwhile.
+    #: Waits for the answer to a question; its conversation goes on meanwhile.
     ASKED = "asked"
     #: Answered.
     DONE = "done"
@@ -71,15 +71,26 @@ class InboxStatus(StrEnum):
     DROPPED = "dropped"
 
 
-class ApprovalStatus(StrEnum):
+class QuestionKind(StrEnum):
+    #: Whether a tool may do something in the person's name.
+    APPROVAL = "approval"
+    #: What a tool, a flow or a command wants to know. The turn goes on with the answer.
+    ASK = "ask"
+    #: Whether an answer that went to its person alone is posted in the conversation. Only a press answers it.
+    POST_HERE = "post_here"
+
+
+class QuestionStatus(StrEnum):
     #: To be asked when the person has answered the question before.
     QUEUED = "queued"
     #: Asked, and not answered yet.
     ASKED = "asked"
-    #: Answered with yes.
-    APPROVED = "approved"
-    #: Answered with no.
-    DENIED = "denied"
+    #: Answered, which is never changed.
+    ANSWERED = "answered"
+    #: Taken back, because the person wrote something else or could not be asked.
+    WITHDRAWN = "withdrawn"
+    #: Not answered in time.
+    EXPIRED = "expired"
 
 
 class OutboxStatus(StrEnum):
@@ -112,6 +123,12 @@ class OutboxKind(StrEnum):
     PRIVATE_FILES = "private_files"
     #: A note in a shared conversation that an answer went to one person.
     PRIVATE_NOTE = "private_note"
+    #: A question, with its choices: the last part of its text.
+    QUESTION = "question"
+    #: A question to one person.
+    PRIVATE_QUESTION = "private_question"
+    #: What was decided, in place of a question.
+    CLOSED_QUESTION = "closed_question"
     #: A notice that something could not be delivered.
     NOTICE = "notice"
     #: A sign-in link, which is made when it is sent, so that none is stored.
@@ -262,6 +279,8 @@ outbox = Table(
     Column("sent_at", Timestamp),
     # The platform's id of the message.
     Column("platform_id", String),
+    # The question that it is a part or the end of.
+    Column("question_id", String),
     # Whether the platform may have taken it though the gateway got no answer.
     Column("ambiguous", Boolean, nullable=False, server_default=false()),
     Column("reference", String),
@@ -276,6 +295,7 @@ Index("outbox_due", outbox.c.due_at,
       **_partial(is_any(outbox.c.status, OutboxStatus.RETRYING, OutboxStatus.SCHEDULED)))  # fmt: skip
 Index("outbox_dead", outbox.c.id, **_partial(is_any(outbox.c.status, OutboxStatus.DEAD)))
 Index("outbox_inbox", outbox.c.inbox_id)
+Index("outbox_question", outbox.c.question_id, **_partial(outbox.c.question_id.is_not(None)))
 Index("outbox_conversation", outbox.c.conversation_id, outbox.c.id)
 Index("outbox_platform", outbox.c.platform_id, **_partial(outbox.c.platform_id.is_not(None)))
 
@@ -355,36 +375,60 @@ turn_responses = Table(
     Column("data", Text, nullable=False),
 )
 
-# The tool calls that need the approval of the turn's person, until the turn ends.
-approvals = Table(
-    "approvals",
+# What people are to decide.
+questions = Table(
+    "questions",
     metadata,
-    Column("inbox_id", Id, primary_key=True, autoincrement=False),
-    # The key of the call in tool_calls.
-    Column("key", String, primary_key=True),
+    # Buttons carry it, so that nobody can guess it.
+    Column("id", String, primary_key=True),
+    Column("kind", String, nullable=False),
+    # The message whose turn asks, and where it came from.
+    Column("inbox_id", Id, nullable=False),
+    Column("conversation_id", Id, nullable=False),
+    Column("reference", String, nullable=False),
+    Column("message_id", String, nullable=False),
+    Column("message_text", Text, nullable=False),
+    # Tells the questions of a turn apart. Of an approval: the key of the call in tool_calls.
+    Column("key", String, nullable=False),
+    # Who is asked, and the name that the channel shows for them.
     Column("channel", String, nullable=False),
     Column("tenant", String, nullable=False),
     Column("user_id", String, nullable=False),
-    # The conversation in which the person is asked; the key is empty for their direct conversation with the bot.
-    Column("place_tenant", String, nullable=False),
-    Column("place_key", String, nullable=False),
-    # The message of the turn, as the agent read it.
-    Column("message_id", String, nullable=False),
-    Column("message_text", Text, nullable=False),
-    Column("tool", String, nullable=False),
-    # JSON. A yes holds for these arguments alone.
-    Column("arguments", Text, nullable=False),
-    # The accounts that the call is to act as.
-    Column("accounts", String, nullable=False),
-    # What the call is to do, in markdown, as the person is told.
-    Column("action", Text, nullable=False),
+    Column("name", String, nullable=False, server_default=""),
+    # The conversation in which the person is asked; the key is empty for their direct conversation with the bot. Both
+    # are null if no message can answer.
+    Column("place_tenant", String),
+    Column("place_key", String),
+    # Of an approval: the tool, the arguments as JSON, for which alone a yes holds, and the accounts that it acts as.
+    Column("tool", String, nullable=False, server_default=""),
+    Column("arguments", Text, nullable=False, server_default=""),
+    Column("accounts", String, nullable=False, server_default=""),
+    # What is asked, in markdown; of an approval, what the call is to do.
+    Column("prompt", Text, nullable=False),
+    # JSON: the label and the style of each.
+    Column("choices", Text, nullable=False),
+    # Whether any text is an answer.
+    Column("free_text", Boolean, nullable=False),
     Column("status", String, nullable=False),
     Column("asked_at", Timestamp),
+    Column("until", Timestamp, nullable=False),
+    # The choice by its place, null for a text, and what it says.
+    Column("choice", Integer),
+    Column("answer", Text),
+    # Who answered it, who need not be the one who was asked, and when.
+    Column("decided_by", String),
+    Column("decided_at", Timestamp),
+    # A sentence about that, for people.
+    Column("decision", Text),
+    UniqueConstraint("inbox_id", "key"),
 )
-# A person is asked one question at a time in one place, so that it is clear what a yes answers.
-Index("approvals_asked", approvals.c.channel, approvals.c.tenant, approvals.c.user_id, approvals.c.place_tenant,
-      approvals.c.place_key, unique=True,
-      **_partial(is_any(approvals.c.status, ApprovalStatus.ASKED)))  # fmt: skip
+# A person is asked one question at a time in one place, so that it is clear what a message answers.
+Index("questions_asked", questions.c.channel, questions.c.tenant, questions.c.user_id, questions.c.place_tenant,
+      questions.c.place_key, unique=True,
+      **_partial(is_any(questions.c.status, QuestionStatus.ASKED)))  # fmt: skip
+Index("questions_queued", questions.c.user_id, **_partial(is_any(questions.c.status, QuestionStatus.QUEUED)))
+Index("questions_until", questions.c.until,
+      **_partial(is_any(questions.c.status, QuestionStatus.QUEUED, QuestionStatus.ASKED)))  # fmt: skip
 
 # The messages that show turns while they run, until the turn has ended.
 previews = Table(
@@ -464,6 +508,8 @@ audit = Table(
     Column("outcome", String, nullable=False),
     Column("duration_ms", Integer, nullable=False),
     Column("trace_id", String, nullable=False),
+    # Who approved or declined the call, as channel, tenant and user id.
+    Column("decided_by", String),
     Column("arguments", Text),
     Column("result", Text),
 )

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from starlette.routing import BaseRoute
 
-from gateway.channels import DeliveryRefusedError, Interface, Presenter, SignIn, StoredFile
+from gateway.channels import DeliveryRefusedError, Interface, Presenter, QuestionCard, SignIn, StoredFile
 from gateway.runs.events import TurnEvent
 from oauth import Identity
 from toolkits import Attachment, Conversation, Message, QuotedKind, QuotedMessage
@@ -28,6 +28,7 @@ class Sent:
         link: the sign-in link itself.
         alone: the user id of the person whom alone it was sent to, if it was.
         files: the content of each file that went with the text, by its name.
+        card: the question, if it is one; `text` is that of the card.
     """
 
     conversation: str
@@ -36,6 +37,7 @@ class Sent:
     link: str = ""
     alone: str | None = None
     files: dict[str, bytes] = field(default_factory=dict)
+    card: QuestionCard | None = None
 
 
 class RecordingPresenter(Presenter):
@@ -47,6 +49,7 @@ class RecordingPresenter(Presenter):
     Attributes:
         sent: what was sent, oldest first. The platform's id of a text is `p` and its number in this list, like `p1`.
         failures: errors that the next calls of `send_text` raise, one each.
+        closed: what replaced each question, by the platform's id of its message: `q0` for the first one that was sent.
         notes: private notes: the conversation's id, the user id, and whether the person was reached.
         unreachable: the user ids of people to whom nothing can be sent directly.
         emails: by user id, the address that the platform vouches for, if it is not `USER_ID@fake.test`.
@@ -57,6 +60,7 @@ class RecordingPresenter(Presenter):
         self.streams = streams  # type: ignore[misc]
         self.sent: list[Sent] = []
         self.failures: list[Exception] = []
+        self.closed: dict[str, str] = {}
         self.notes: list[tuple[str, str, bool]] = []
         self.unreachable: set[str] = set()
         self.emails: dict[str, str | None] = {}
@@ -76,6 +80,30 @@ class RecordingPresenter(Presenter):
             raise self.failures.pop(0)
         self.sent.append(Sent(conversation.id, text))
         return f"p{len(self.sent)}"
+
+    async def send_question(
+        self, conversation: Conversation, card: QuestionCard, reply_to: str, *, key: str
+    ) -> str | None:
+        if self.failures:
+            raise self.failures.pop(0)
+        return self._sent_card(Sent(conversation.id, card.text, card=card))
+
+    async def send_private_question(
+        self, identity: Identity, conversation: Conversation, card: QuestionCard, *, first: bool, key: str
+    ) -> str | None:
+        if identity.user_id in self.unreachable:
+            raise DeliveryRefusedError("never wrote to the bot")
+        return self._sent_card(Sent(conversation.id, card.text, alone=identity.user_id, card=card))
+
+    def _sent_card(self, sent: Sent) -> str:
+        platform_id = f"q{sum(each.card is not None for each in self.sent)}"
+        self.sent.append(sent)
+        return platform_id
+
+    async def close_question(
+        self, conversation: Conversation, identity: Identity | None, platform_id: str, text: str
+    ) -> None:
+        self.closed[platform_id] = text
 
     async def send_private_text(
         self, identity: Identity, conversation: Conversation, text: str, *, first: bool, key: str

@@ -14,13 +14,13 @@ from sqlalchemy import create_engine, text
 
 from gateway.agents.agent import Agent
 from gateway.app.gateway import Gateway
-from gateway.channels import Event
-from gateway.testing.channel import TENANT, Sent, StageChannel, place
+from gateway.channels import Event, Press, PressResult, QuestionCard
+from gateway.testing.channel import CHANNEL, TENANT, Sent, StageChannel, place
 from gateway.testing.databases import make_migrated
 from gateway.testing.model import obey
 from gateway.testing.waiting import TIMEOUT, wait_until
 from gateway.timings import Timings
-from oauth import Keyring
+from oauth import Identity, Keyring
 
 # Longer than in production, for busy machines: a commit, and the calls beside one that was refused a credential.
 STAGE_TIMINGS = Timings(
@@ -90,6 +90,12 @@ class Stage:
         before = len(self.sent)
         await self.write(person, text, place_name, **fields)
         return (await self.wait_for(before + 1))[before].text
+
+    async def press(self, person: str, card: QuestionCard, label: str, tenant: str = TENANT) -> PressResult:
+        """Press a button of a question in the name of a person."""
+        place_of = [choice.label for choice in card.choices].index(label)
+        pressed = Press(card.id, place_of, Identity(CHANNEL, tenant, person), person.capitalize())
+        return await self.gateway.host.press(pressed)
 
     async def connect(self, link: str, account: str, provider: str = "fake") -> None:
         """Sign in at a provider with an account, as a browser does that follows a sign-in link."""

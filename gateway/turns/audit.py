@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from gateway.inbox.claims import TurnStoppedError
 from gateway.runs.calls import with_outer
 from gateway.runs.events import ToolEnded, ToolOutcome, ToolStarted, TurnEvent
-from gateway.runs.journal import ApprovalRequiredError
+from gateway.runs.journal import AnswerRequiredError
 from gateway.storage.database import Database
 from gateway.storage.tables import audit
 from gateway.turns.credentials import TurnCredentials
@@ -23,7 +23,7 @@ from toolkits import Message
 from toolkits.text import storable_json
 
 # Reasons for which a turn stops though no call of it failed. A call that was under way has then only been cut off.
-_CUTS_OFF = (ConsentRequiredError, ApprovalRequiredError, TurnStoppedError)
+_CUTS_OFF = (ConsentRequiredError, AnswerRequiredError, TurnStoppedError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,7 @@ class AuditRecord:
             its toolkit has from an earlier call of the turn.
         duration_ms: milliseconds.
         trace_id: the reference of the turn, which the log has, too.
+        decided_by: who approved or declined the call, as CHANNEL/TENANT/USER_ID; `None` if nobody was asked.
         arguments, result: JSON, if the operator wants them recorded.
     """
 
@@ -50,6 +51,7 @@ class AuditRecord:
     outcome: str
     duration_ms: int
     trace_id: str
+    decided_by: str | None = None
     arguments: str | None = field(default=None, repr=False)
     result: str | None = field(default=None, repr=False)
 
@@ -157,7 +159,7 @@ class AuditTrail:
         stopped, outcome = self._credentials.stopped, None
         if ended.call_id in self._credentials.refused:
             outcome = ToolOutcome.SIGN_IN
-        elif isinstance(stopped, ApprovalRequiredError) and ended.call_id in with_outer(stopped.key):
+        elif isinstance(stopped, AnswerRequiredError) and ended.call_id in with_outer(stopped.key):
             outcome = ToolOutcome.ASKED
         return ToolEnded(ended.call_id, ended.tool, outcome) if outcome is not None else ended
 
@@ -181,6 +183,7 @@ class AuditTrail:
             outcome=outcome,
             duration_ms=round((time.monotonic() - call.began) * 1000),
             trace_id=self._trace_id,
+            decided_by=self._journal.decided_by(call.event.call_id) if self._journal is not None else None,
             arguments=_json(call.event.arguments) if content else None,
             result=_json(result) if content else None,
         )

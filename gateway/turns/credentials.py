@@ -4,24 +4,25 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
-from gateway.runs.calls import calling, with_outer
+from gateway.runs.calls import NO_CALL, calling, with_outer
 from gateway.storage.database import DatabaseUnavailableError
 from gateway.timings import DEFAULT_TIMINGS, Timings
 from oauth import ConsentRequiredError, CredentialsRefusedError, OAuthCoordinator, PermissionDeclinedError
 from toolkits import Message, ToolError
 
 LOOP_BLOCKED = (
-    "credentials_sync() waits for the event loop, which a coroutine has blocked. A coroutine that waits for a thread "
+    "A thread of a tool waits for the event loop, which a coroutine has blocked. A coroutine that waits for a thread "
     "has to await it (asyncio.to_thread); a `with ThreadPoolExecutor()` in a coroutine blocks the loop when it ends."
 )
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
 
 GIVEN = "given with the request"  # in place of an account, where a host application passed the credential in
 
@@ -49,7 +50,7 @@ class TurnCredentials:
         refused: the ids of the calls that were refused a credential until their person has signed in, whatever a tool
             or an engine makes of the exception.
         stopped: why the turn cannot go on, whatever a tool or an engine makes of the exception:
-            `ConsentRequiredError`, `ApprovalRequiredError`, `CredentialsRefusedError`, `TurnStoppedError`,
+            `ConsentRequiredError`, `AnswerRequiredError`, `CredentialsRefusedError`, `TurnStoppedError`,
             `LeaseLostError` or `DatabaseUnavailableError`.
 
     Args:
@@ -110,11 +111,25 @@ class TurnCredentials:
         """Return credentials to a thread, which waits for them until the turn is stopped or over.
 
         Raises:
-            RuntimeError: if the event loop is blocked, so that no credentials can be loaded.
-            TimeoutError: if there are none after `timeout` seconds.
+            RuntimeError, TimeoutError: as `wait_in_thread`.
         """
-        if not self._ended.done():
-            coroutine = self.credentials(provider, scopes, renew=renew)
+        try:
+            return self.wait_in_thread(self.credentials(provider, scopes, renew=renew), timeout)
+        except ConsentRequiredError:
+            self._note_refused()
+            raise
+
+    def wait_in_thread(self, coroutine: Coroutine[Any, Any, T], timeout: float) -> T:
+        """Run a coroutine in the turn's loop and wait for it in a thread, until the turn is stopped or over.
+
+        Raises:
+            RuntimeError: if the event loop is blocked.
+            TimeoutError: if it has not ended after `timeout` seconds.
+            Exception: what it raises, or the reason for which the turn was stopped.
+        """
+        if self._ended.done():
+            coroutine.close()
+        else:
             asked = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
             try:
                 self._wait(asked, timeout)
@@ -123,8 +138,6 @@ class TurnCredentials:
                 raise
             if asked.done():
                 return asked.result()
-        if isinstance(self.stopped, ConsentRequiredError):
-            self._note_refused()
         raise self.stopped or CredentialsRefusedError("This turn is over.")
 
     def _wait(self, asked: Future[Any], timeout: float) -> None:
@@ -137,21 +150,25 @@ class TurnCredentials:
             if done:
                 return
             if remaining <= self._timings.loop_blocked:
-                raise TimeoutError("There were no credentials until the turn's deadline.")
+                raise TimeoutError("The turn's deadline came before there was an answer.")
             if not is_alive.is_set():
                 raise RuntimeError(LOOP_BLOCKED)
 
     def _note_refused(self) -> None:
-        """Note that the current call is refused a credential until its person has signed in.
+        """Note that the current call is refused a credential until its person has signed in."""
+        if call_id := self.current_call():
+            self.refused.update(with_outer(call_id))
 
-        The current call may not be known where a tool asks in a thread that it started itself. Then it is the call
-        that is under way, if only one is, apart from the calls that it was made in.
+    def current_call(self) -> str | None:
+        """Return the id of the call that runs where this is called, `NO_CALL` if none does; `None` if it is not known.
+
+        It may not be known where a tool asks in a thread that it started itself. Then it is the call that is under way,
+        if only one is, apart from the calls that it was made in.
         """
         call_id, under_way = calling.get(), set(self.open_calls)
-        if call_id is None:
-            call_id = next((each for each in under_way if under_way <= set(with_outer(each))), None)
         if call_id is not None:
-            self.refused.update(with_outer(call_id))
+            return call_id
+        return next((each for each in under_way if under_way <= set(with_outer(each))), None if under_way else NO_CALL)
 
     def _end_waiting(self) -> None:
         if not self._ended.done():

@@ -14,12 +14,13 @@ from gateway.outbox.composing import composed, stored
 from gateway.outbox.outbox import Part, PendingDelivery
 from gateway.outbox.previews import take_previews
 from gateway.retries import next_try
-from gateway.runs.journal import ApprovalRequiredError
+from gateway.runs.journal import AnswerRequiredError
 from gateway.settings import PrivateAnswers
 from gateway.storage.files import StoredFile
 from gateway.storage.tables import InboxStatus
 from gateway.timings import Timings
-from gateway.turns.approvals import Approvals
+from gateway.turns.questions.asking import Asking
+from gateway.turns.questions.deciding import Deciding
 from gateway.turns.replies.sentences import FAILED, NO_ANSWER, NOBODY_ALONE, NOTHING_HELD
 from gateway.turns.replies.stopped import stopped_outcome
 from gateway.turns.stores import Stores
@@ -35,7 +36,7 @@ class Ending:
     """Writes how turns end.
 
     Args:
-        approvals: asks people before tools do something; `None` where no tool wants that.
+        asking, deciding: ask people, and take their answers.
         private_answers: where a private answer goes that was asked for in a shared conversation.
         tries: how often a message is tried.
     """
@@ -43,13 +44,15 @@ class Ending:
     def __init__(
         self,
         stores: Stores,
-        approvals: Approvals | None,
+        asking: Asking,
+        deciding: Deciding,
         private_answers: PrivateAnswers,
         tries: int,
         timings: Timings,
     ) -> None:
         self._stores = stores
-        self._approvals = approvals
+        self._asking = asking
+        self._deciding = deciding
         self._private_answers = private_answers
         self._tries = tries
         self._timings = timings
@@ -93,8 +96,8 @@ class Ending:
             )
             previews = await take_previews(connection, turn.row.id) if turn.previews.may_exist else ()
             await self._add_answer(connection, turn, outcome, parts, previews, is_for_sender=is_for_sender)
-            if outcome.answers is not None and self._approvals is not None:
-                resumed += await self._approvals.take(connection, *outcome.answers)
+            if outcome.answers is not None:
+                resumed += await self._deciding.take(connection, *outcome.answers, turn.message.sender_name)
             if outcome.sign_in is not None:
                 await self._add_sign_in(connection, turn, outcome.sign_in)
             resumed += await self._release(connection, turn)
@@ -148,10 +151,9 @@ class Ending:
     async def _end(self, connection: AsyncConnection, turn: Turn, outcome: TurnOutcome) -> list[int]:
         """End or park the message's row; return the conversations that go on."""
         inbox, sender = self._stores.inbox, turn.message.sender
-        if isinstance(outcome.parked, ApprovalRequiredError):
-            assert self._approvals is not None
+        if isinstance(outcome.parked, AnswerRequiredError):
             await inbox.park_for_answer(connection, turn.row, sender)
-            return await self._approvals.add(connection, turn.row, turn.message, outcome.parked)
+            return await self._asking.add(connection, turn.row, turn.message, outcome.parked)
         if outcome.parked is not None:
             await inbox.park(connection, turn.row, sender, outcome.parked)
             return []

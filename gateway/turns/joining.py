@@ -11,7 +11,7 @@ from gateway.inbox.claims import TurnStoppedError
 from gateway.inbox.inbox import Inbox, WaitingMessage
 from gateway.settings import WhenBusy
 from gateway.timings import Timings
-from gateway.turns.approvals import Approvals
+from gateway.turns.questions.reading import OpenQuestions
 from gateway.turns.reading import MessageReader, combined
 from gateway.turns.turn import Turn, TurnOutcome
 from oauth.store.pending import code_in
@@ -30,14 +30,12 @@ class MessageJoiner:
     one person. So is a message that was claimed before: its own journal has what its turn did, and another turn would
     do it again.
 
-    Args:
-        approvals: asks people before tools do something; `None` where no tool wants that.
     """
 
-    def __init__(self, inbox: Inbox, reader: MessageReader, approvals: Approvals | None, timings: Timings) -> None:
+    def __init__(self, inbox: Inbox, reader: MessageReader, questions: OpenQuestions, timings: Timings) -> None:
         self._inbox = inbox
         self._reader = reader
-        self._approvals = approvals
+        self._questions = questions
         self._timings = timings
 
     async def answer(self, turn: Turn, answer: Answer) -> tuple[Turn, TurnOutcome]:
@@ -98,8 +96,7 @@ class MessageJoiner:
     async def _may_be_joined(self, turn: Turn, message: Message) -> bool:
         if message.command is not None or message.anonymous or code_in(message.text) is not None:
             return False
-        approvals = self._approvals
-        return approvals is None or not await approvals.is_answer(message, turn.row.conversation_id)
+        return not await self._questions.is_answer(message, turn.row.conversation_id)
 
     async def _read(self, turn: Turn, waiting: WaitingMessage) -> Message | None:
         """Return a message that waits; `None` if another agent answers it or it cannot be read."""

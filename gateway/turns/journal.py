@@ -1,6 +1,7 @@
 """Record what a turn has done until it ends, so that a turn that is run again does nothing twice."""
 
 import asyncio
+import json
 import logging
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -9,16 +10,16 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from pydantic_core import from_json
-from sqlalchemy import Executable, delete, select, update
+from sqlalchemy import Executable, Row, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.cancellation import unless
 from gateway.inbox.claims import ClaimedMessage, LeaseLostError, TurnStoppedError, check_claimed
 from gateway.runs.calls import with_outer
 from gateway.runs.events import ToolEnded, ToolOutcome, ToolStarted
-from gateway.runs.journal import RAISED, RecordedCall
+from gateway.runs.journal import RAISED, Ask, RecordedCall
 from gateway.storage.database import Database, DatabaseUnavailableError
-from gateway.storage.tables import ApprovalStatus, approvals, tool_calls, turn_responses
+from gateway.storage.tables import QuestionKind, QuestionStatus, questions, tool_calls, turn_responses
 from toolkits.text import storable, storable_json
 
 MOST_RESULT_CHARACTERS = 300  # of what a call returned, in the history of a turn that was not played to its end
@@ -29,16 +30,21 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class RecordedApproval:
-    """What a person answered when they were asked about a call.
+class RecordedQuestion:
+    """What a person answered to a question of the turn.
 
     Args:
-        arguments: of the call, as JSON.
+        asked: what they were asked: of an approval, the tool and its arguments as JSON.
+        choice: the place of the choice that they made.
+        decided_by: who decided it: see the table.
     """
 
-    tool: str
-    arguments: str = field(repr=False)
-    status: ApprovalStatus
+    kind: QuestionKind
+    asked: tuple[object, ...] = field(repr=False)
+    status: QuestionStatus
+    choice: int | None
+    answer: str | None = field(repr=False)
+    decided_by: str | None
 
 
 class TurnJournal:
@@ -62,7 +68,7 @@ class TurnJournal:
         self._database = database
         self._row = row
         self._calls: dict[str, RecordedCall] = {}
-        self._approvals: dict[str, RecordedApproval] = {}
+        self._questions: dict[str, RecordedQuestion] = {}
         self._responses: dict[tuple[str, int], str] = {}
         self._written = is_rerun or row.lease > 1
         self._read_only: set[str] = set()
@@ -99,8 +105,8 @@ class TurnJournal:
             )
             for row in responses:
                 self._responses[row.scope, row.number] = row.data
-            for row in await connection.execute(select(approvals).where(approvals.c.inbox_id == self._row.id)):
-                self._approvals[row.key] = RecordedApproval(row.tool, row.arguments, ApprovalStatus(row.status))
+            for row in await connection.execute(select(questions).where(questions.c.inbox_id == self._row.id)):
+                self._questions[row.key] = _recorded(row)
 
     @property
     def recorded(self) -> Sequence[RecordedCall]:
@@ -130,10 +136,22 @@ class TurnJournal:
 
     def is_approved(self, key: str, tool: str, arguments: str) -> bool | None:
         """Return whether the person approved a call with exactly these arguments; `None` if they have not decided."""
-        recorded = self._approvals.get(key)
-        if recorded is None or (recorded.tool, recorded.arguments) != (tool, arguments):
+        recorded = self._questions.get(key)
+        if recorded is None or recorded.asked != (tool, arguments) or recorded.status is not QuestionStatus.ANSWERED:
             return None
-        return {ApprovalStatus.APPROVED: True, ApprovalStatus.DENIED: False}.get(recorded.status)
+        return recorded.choice == 0
+
+    def answer(self, key: str, ask: Ask) -> RecordedQuestion | None:
+        """Return what became of a question that was asked under a key; `None` if it is open, or was another one."""
+        recorded = self._questions.get(key)
+        if recorded is None or recorded.asked != (ask.question, ask.choices, ask.free_text):
+            return None
+        return None if recorded.status in (QuestionStatus.QUEUED, QuestionStatus.ASKED) else recorded
+
+    def decided_by(self, key: str) -> str | None:
+        """Return who approved or declined a call; `None` if nobody was asked."""
+        recorded = self._questions.get(key)
+        return recorded.decided_by if recorded is not None and recorded.kind is QuestionKind.APPROVAL else None
 
     def running(self, key: str) -> AbstractContextManager[None]:
         return self.calls.running(key)
@@ -316,4 +334,15 @@ async def forget(connection: AsyncConnection, inbox_id: int) -> None:
     """Remove the journal of a turn."""
     await connection.execute(delete(tool_calls).where(tool_calls.c.inbox_id == inbox_id))
     await connection.execute(delete(turn_responses).where(turn_responses.c.inbox_id == inbox_id))
-    await connection.execute(delete(approvals).where(approvals.c.inbox_id == inbox_id))
+    # The rest tells whoever presses a button later what was decided.
+    asked = update(questions).where(questions.c.inbox_id == inbox_id)
+    await connection.execute(asked.values(message_text="", arguments="", answer=None))
+
+
+def _recorded(row: Row[Any]) -> RecordedQuestion:
+    kind, choices = QuestionKind(row.kind), json.loads(row.choices)
+    is_approval = kind is QuestionKind.APPROVAL
+    asked = (
+        (row.tool, row.arguments) if is_approval else (row.prompt, tuple(label for label, _ in choices), row.free_text)
+    )
+    return RecordedQuestion(kind, asked, QuestionStatus(row.status), row.choice, row.answer, row.decided_by)

@@ -17,6 +17,7 @@ from gateway.outbox.sender import Sender, TurnSender, current_turn_sender
 from gateway.runs.engine import Answer, TurnTimeoutError, load_engine
 from gateway.runs.events import (
     Answered,
+    AnswerNeeded,
     ApprovalNeeded,
     EventHandler,
     SignInNeeded,
@@ -26,12 +27,13 @@ from gateway.runs.events import (
     TurnHandler,
 )
 from gateway.runs.items import SessionItem
-from gateway.runs.journal import ApprovalRequiredError, EngineJournal
+from gateway.runs.journal import ApprovalRequiredError, AskRequiredError, EngineJournal
 from gateway.settings import PrivateAnswers
 from gateway.timings import DEFAULT_TIMINGS, Timings
 from gateway.turns.audit import Audit, AuditTrail
 from gateway.turns.credentials import TurnCredentials
 from gateway.turns.journal import TurnJournal
+from gateway.turns.questions.tools import TurnQuestions
 from oauth import ConsentRequiredError, OAuthCoordinator
 from toolkits import Attachment, File, Message, TurnContext
 
@@ -106,6 +108,7 @@ class CopyRunner:
 
         Raises:
             ConsentRequiredError: if the sender has to connect an account first.
+            AnswerRequiredError: if the sender has to answer a question first.
             CredentialsRefusedError: if the turn may use nobody's account.
             LeaseLostError: if another worker has taken the turn over.
             TurnStoppedError: if the turn was stopped, with what was said so far.
@@ -150,6 +153,7 @@ class CopyRunner:
             reference=reference,
             credential_source=source,
             message_sender=sender,
+            question_source=TurnQuestions(journal, source, message, sends_alone) if journal is not None else None,
         )
         engine = load_engine(agent.engine)
         run = engine.run(
@@ -174,6 +178,9 @@ class CopyRunner:
         except ApprovalRequiredError as needed:
             needed.accounts = source.accounts(needed.key)
             await handler(ApprovalNeeded(needed.tool, needed.action))
+            raise
+        except AskRequiredError as needed:
+            await handler(AnswerNeeded(needed.ask.question))
             raise
         except TurnStoppedError as cut:
             cut.text, cut.private = said.text, is_private()

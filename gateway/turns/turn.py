@@ -10,10 +10,10 @@ from gateway.inbox.claims import ClaimedMessage
 from gateway.inbox.dispatch import TurnSlot
 from gateway.outbox.previews import TurnPreviews
 from gateway.runs.items import SessionItem
-from gateway.runs.journal import ApprovalRequiredError
+from gateway.runs.journal import AnswerRequiredError
 from gateway.storage.tables import InboxStatus
-from gateway.turns.approvals import Question
 from gateway.turns.journal import TurnJournal
+from gateway.turns.questions.question import GivenAnswer, Question
 from oauth import ConsentRequiredError
 from toolkits import File, Message
 
@@ -75,8 +75,8 @@ class TurnOutcome:
     private: bool = False
     alone: bool = False
     sign_in: str | None = None
-    parked: ConsentRequiredError | ApprovalRequiredError | None = None
-    answers: tuple[Question, bool | None] | None = None
+    parked: ConsentRequiredError | AnswerRequiredError | None = None
+    answers: tuple[Question, GivenAnswer | None] | None = None
     status: InboxStatus = InboxStatus.DONE
     retry: bool = False
     error: str = ""

@@ -213,7 +213,7 @@ class SlackPresenter(Presenter):
                 if str(refusal) not in BLOCKS_REFUSED:
                     raise
                 log.warning("Slack refuses the buttons of a question, which is sent as text: %s", refusal)
-        return await self._poster.post(tenant, channel, thread, self._in_words(card), metadata=keyed(key))
+        return await self._poster.post(tenant, channel, thread, self.in_words(card), metadata=keyed(key))
 
     def is_direct(self, identity: Identity, conversation: Conversation) -> bool:
         """Return whether it is the person's direct conversation and none of its threads, which are not read with it."""

@@ -105,7 +105,8 @@ class WhatsAppPresenter(Presenter):
             found = await client.messages.list_async(
                 from_=PREFIX + conversation.tenant, to=PREFIX + conversation.id, limit=MOST_FOUND
             )
-        texts, media = (delivery.text, self.mark_repeated(delivery.text).strip()), str(len(delivery.files))
+        text = delivery.text if delivery.card is None else self.in_words(delivery.card)
+        texts, media = (text, self.mark_repeated(text).strip()), str(len(delivery.files))
         was_sent = any(
             (message.body or "") in texts and str(message.num_media or 0) == media
             for message in found

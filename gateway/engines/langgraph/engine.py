@@ -1,7 +1,6 @@
 """The engine that runs LangGraph's graphs, and agents of ours as LangChain's `create_agent` builds them."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import cache, partial
 from typing import Any
 from uuid import uuid4
@@ -25,7 +24,7 @@ from gateway.engines.langgraph.tools import RUN, LangChainTool
 from gateway.engines.prompts import answer_to, prompt_for
 from gateway.engines.remote_tools import remote_tools
 from gateway.engines.tools import AgentTool, EngineRun, native_context, own_tools
-from gateway.runs.calls import CallCredentials
+from gateway.runs.calls import in_calls
 from gateway.runs.engine import Answer, MaxTurnsExceededError, RunnableAgent
 from gateway.runs.events import EventHandler, TextDelta
 from gateway.runs.items import SessionItem
@@ -78,7 +77,7 @@ class LangGraphEngine:
         callbacks: list[BaseCallbackHandler] = []
         if agent.native is not None:
             callbacks = [watch := NativeToolWatch(run)]
-            context = replace(context, credential_source=CallCredentials(context.credential_source, watch.current_call))
+            context = in_calls(context, watch.current_call)
         model = _model(agent.model) if agent.native is None else None
         prompt = await prompt_for(agent, text, attachments, quoted, history, partial(_takes, model))
         said = [*to_messages(history), HumanMessage(to_content(prompt))]

@@ -12,10 +12,9 @@ from langchain_core.runnables.config import var_child_runnable_config
 
 from gateway.engines.langgraph.tools import call_id_of
 from gateway.engines.tools import EngineRun
-from gateway.engines.watching import report_start
+from gateway.engines.watching import outcome_of, report_start
 from gateway.runs.events import ToolEnded, ToolOutcome, ToolStarted
 from gateway.runs.journal import CallNotRepeatedError
-from oauth import ConsentRequiredError
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +89,7 @@ class NativeToolWatch(AsyncCallbackHandler):
         await self._end(run_id, ToolOutcome.ERROR if failed else ToolOutcome.OK, getattr(output, "content", output))
 
     async def on_tool_error(self, error: BaseException, *, run_id: UUID, **_: Any) -> None:
-        await self._end(run_id, ToolOutcome.SIGN_IN if isinstance(error, ConsentRequiredError) else ToolOutcome.ERROR)
+        await self._end(run_id, outcome_of(error))
 
     async def _begin(self, run_id: UUID, key: str, name: str, arguments: dict[str, Any]) -> None:
         journal, handler = self._run.journal, self._run.handler

@@ -9,9 +9,8 @@ from agents.tool_context import ToolContext
 
 from gateway.engines.openai_agents.replay import OwnTool
 from gateway.engines.openai_agents.tools import SDKRun
-from gateway.engines.watching import report_start
+from gateway.engines.watching import outcome_of, report_start
 from gateway.runs.events import ToolEnded, ToolOutcome, ToolStarted
-from oauth import ConsentRequiredError
 
 
 class NativeToolWatch(RunHooks[Any]):
@@ -24,8 +23,7 @@ class NativeToolWatch(RunHooks[Any]):
 
     def note_error(self, failure: ToolErrorFormatterArgs[Any]) -> None:
         """Note that a tool raised. The SDK then words an error for the model, and reports a normal end."""
-        needs_consent = isinstance(failure.error, ConsentRequiredError)
-        self._failed[failure.call_id] = ToolOutcome.SIGN_IN if needs_consent else ToolOutcome.ERROR
+        self._failed[failure.call_id] = outcome_of(failure.error)
 
     async def on_tool_start(self, context: RunContextWrapper[Any], agent: Any, tool: Any) -> None:
         if isinstance(tool, OwnTool) or not isinstance(context, ToolContext):

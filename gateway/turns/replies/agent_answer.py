@@ -16,7 +16,7 @@ from gateway.retries import is_transient
 from gateway.runs.engine import TurnTimeoutError
 from gateway.runs.events import ToolStarted, TurnEvent
 from gateway.runs.items import Role, SessionItem
-from gateway.runs.journal import ApprovalRequiredError, CallNotRepeatedError
+from gateway.runs.journal import AnswerRequiredError, CallNotRepeatedError
 from gateway.settings import PrivateAnswers
 from gateway.storage.database import DatabaseUnavailableError
 from gateway.storage.tables import InboxStatus
@@ -66,8 +66,8 @@ class AgentAnswer:
             log.info("parked until %s has connected %s", turn.message.sender, needed.provider)
             await turn.journal.retract()
             return TurnOutcome(sign_in=needed.provider, parked=needed)
-        except ApprovalRequiredError as needed:
-            log.info("parked until %s has approved or declined a call of %s", turn.message.sender, needed.tool)
+        except AnswerRequiredError as needed:
+            log.info("parked until %s has answered: %s", turn.message.sender, needed)
             return TurnOutcome(parked=needed)
         except (LeaseLostError, TurnStoppedError, DatabaseUnavailableError):
             raise

@@ -26,9 +26,7 @@ Send to `carol@example.com`:
 
 ```
 hello
-```
-
-Answer **yes** and I do it. If you answer anything else, I do not."""
+```"""
 
 
 class Mail(Toolkit):
@@ -90,7 +88,7 @@ async def test_what_is_to_be_done_is_shown_and_done_once_after_a_yes(
         assert mail.mails == [("alice", "carol@example.com", "hello")]
         assert await scene.ask("alice", "yes") == "heard: yes"
         assert len(mail.mails) == 1
-    assert scene.rows("SELECT count(*) FROM approvals") == [(0,)]
+    assert scene.rows("SELECT status, answer, arguments FROM questions") == [("answered", None, "")]
     outcomes = [row[0] for row in scene.rows("SELECT outcome FROM audit ORDER BY id")]
     assert outcomes == ["asked", "ok"]
 
@@ -230,13 +228,19 @@ async def test_what_is_asked_when_the_gateway_is_updated_can_be_answered(
     for statement in (
         "DROP TABLE feedback",
         "DROP INDEX outbox_platform",
+        "CREATE TABLE approvals AS SELECT inbox_id, key, channel, tenant, user_id, place_tenant, place_key, "
+        "message_id, message_text, tool, arguments, accounts, prompt AS action, status, asked_at FROM questions",
+        "DROP TABLE questions",
+        "DROP INDEX outbox_question",
+        "UPDATE outbox SET kind = replace(kind, 'question', 'text')",
+        "ALTER TABLE outbox DROP COLUMN question_id",
+        "ALTER TABLE audit DROP COLUMN decided_by",
         "DROP TABLE pieces",
         *(f"DROP INDEX inbox_{name}" for name in ("gathering", "incomplete", "group", "message")),
         *(
             f"ALTER TABLE inbox DROP COLUMN {name}"
             for name in ("group_key", "piece", "message_key", "author", "content", "revision")
         ),
-        "DROP INDEX approvals_asked",
         "ALTER TABLE approvals DROP COLUMN place_tenant",
         "ALTER TABLE approvals DROP COLUMN place_key",
         "ALTER TABLE outbox DROP COLUMN platform_id",
@@ -255,7 +259,7 @@ async def test_what_is_asked_when_the_gateway_is_updated_can_be_answered(
         for function in ("notify_job_ready", "job_unlocked", "job_retried"):
             scene.rows(f"DROP FUNCTION understudy_{function} CASCADE")
     await connect(database_url).upgrade()
-    places = scene.rows("SELECT user_id, place_tenant, place_key FROM approvals ORDER BY user_id")
+    places = scene.rows("SELECT user_id, place_tenant, place_key FROM questions ORDER BY user_id")
     assert places == [("7", "T1", ""), ("D1", "T1", ""), ("alice", "T1", "dm-alice/a"), ("bob", "T1", "")]
     again = stage(tmp_path, [mail], database=database_url, written=10)
     async with again.open():
@@ -330,7 +334,7 @@ async def test_what_nobody_would_read_is_not_asked(tmp_path: Path, mail: Mail) -
         body = "x" * 20_000
         answer = await scene.ask("alice", f'call send_mail {{"to":"carol@example.com","body":"{body}"}}')
         assert "too long for the user to read" in answer
-        assert scene.rows("SELECT count(*) FROM approvals") == [(0,)]
+        assert scene.rows("SELECT count(*) FROM questions") == [(0,)]
 
 
 async def test_a_tool_that_cannot_do_it_asks_nothing(tmp_path: Path, mail: Mail) -> None:
@@ -440,7 +444,7 @@ async def test_after_a_day_no_answer_is_taken(tmp_path: Path, mail: Mail) -> Non
     scene = stage(tmp_path, [mail])
     async with scene.open():
         await scene.ask("alice", f"call {SEND}")
-        await scene.change("UPDATE approvals SET asked_at = '2026-01-01 00:00:00.000000'")
+        await scene.change("UPDATE questions SET until = '2026-01-01 00:00:00.000000'")
         assert await scene.ask("alice", "yes") == "heard: yes"
         assert mail.mails == []
 
@@ -462,9 +466,9 @@ async def test_what_waits_is_handed_out_and_erased_with_the_rest_of_a_person(tmp
         coordinator = OAuthCoordinator(database, Keyring.parse(Keyring.generate()), "")
         data = PersonalData(database, coordinator)
         alice = Identity("stage", "T1", "alice")
-        (waiting,) = (await data.export(alice))["approvals"]
-        assert "carol@example.com" in waiting["action"]
-        assert (await data.erase(alice))["approvals"] == 1
+        (waiting,) = (await data.export(alice))["questions"]
+        assert "carol@example.com" in waiting["prompt"]
+        assert (await data.erase(alice))["questions"] == 1
         assert await scene.ask("alice", "yes") == "heard: yes"
         assert await scene.ask("bob", "yes") == "sent to carol@example.com"
         assert mail.mails == [("bob", "carol@example.com", "hello")]

@@ -312,13 +312,13 @@ async def test_an_answer_interrupts_no_turn_and_is_not_lost_in_it(
 
     scene = scene_of(tmp_path, "interrupt", model, toolkits=[post])
     looks = Looks(scene, monkeypatch)
-    send_text = scene.channel.presenter.send_text
+    send_question = scene.channel.presenter.send_question
 
-    async def send_late(*args: Any, **options: Any) -> None:
+    async def send_late(*args: Any, **options: Any) -> str | None:
         await delivering.wait()
-        await send_text(*args, **options)
+        return await send_question(*args, **options)
 
-    monkeypatch.setattr(scene.channel.presenter, "send_text", send_late)
+    monkeypatch.setattr(scene.channel.presenter, "send_question", send_late)
     async with scene.open():
         await scene.write("alice", POST)
         await scene.wait_until_rows("SELECT count(*) FROM outbox WHERE status = 'sending'", 1)

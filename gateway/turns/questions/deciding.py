@@ -1,0 +1,214 @@
+"""Decide questions: by a press, by a message, or because nobody answered."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from gateway.channels.presenter import Presenter
+from gateway.channels.question import Press, PressOutcome, PressResult
+from gateway.channels.sentences import QUESTION_CLOSED
+from gateway.outbox.rendering import rendered_at_once
+from gateway.runs.items import Role, SessionItem
+from gateway.storage.tables import QuestionKind, QuestionStatus, is_any, questions, tool_calls
+from gateway.turns.journal import forget
+from gateway.turns.questions import sentences
+from gateway.turns.questions.asking import Asking, lock
+from gateway.turns.questions.question import GivenAnswer, Question, choices_of
+from gateway.turns.stores import Stores
+from oauth import Identity
+from toolkits.text import storable
+
+MOST_EXPIRED = 100  # questions that one look closes
+MOST_RESULT_CHARACTERS = 300  # of what a call returned, in the note on a turn that was not ended
+NOT_DONE = "They did not say yes, so it was not done."
+
+_is_open = is_any(questions.c.status, QuestionStatus.QUEUED, QuestionStatus.ASKED)
+
+
+class Deciding:
+    """Takes answers. A question is decided once, whoever answers first.
+
+    Args:
+        presenters: by channel.
+        approvers: who may decide approvals besides the person whose turn it is.
+    """
+
+    def __init__(
+        self, stores: Stores, presenters: Mapping[str, Presenter], asking: Asking, approvers: Sequence[Identity]
+    ) -> None:
+        self._database = stores.database
+        self._inbox = stores.inbox
+        self._outbox = stores.outbox
+        self._sessions = stores.sessions
+        self._presenters = presenters
+        self._asking = asking
+        self._approvers = frozenset(approvers)
+
+    async def press(self, press: Press) -> PressResult:
+        """Take a press: see `Host.press`."""
+        async with self._database.write() as connection:
+            result, committed = await self._press(connection, press)
+        committed()
+        return result
+
+    async def take(
+        self, connection: AsyncConnection, question: Question, answer: GivenAnswer | None, name: str
+    ) -> list[int]:
+        """Take an answer, in the transaction that ends the turn of the message that gave it.
+
+        Args:
+            answer: `None` if the message may answer something else: then the question is asked once more.
+            name: what the channel shows for the person.
+
+        Returns:
+            The ids of the conversations that go on.
+        """
+        await lock(connection, question.identity)
+        if answer is not None:
+            return await self._close(connection, question.id, question.identity, name, answer) or []
+        again = update(questions).where(questions.c.id == question.id, _is_open).values(status=QuestionStatus.QUEUED)
+        await connection.execute(again)
+        return await self._asking.ask_next(connection, question.identity)
+
+    async def withdraw(self, question: Question) -> None:
+        """Take a question back that its person answered with something else, or was not asked."""
+        async with self._database.write() as connection:
+            await lock(connection, question.identity)
+            going_on = await self._give_up(connection, question.id, QuestionStatus.WITHDRAWN, sentences.WITHDRAWN)
+            committed = await self._inbox.resume(connection, going_on)
+        committed()
+
+    async def expire(self) -> None:
+        """Close the questions that nobody answered in time."""
+        due = questions.c.until <= datetime.now(UTC)
+        found = select(questions).where(_is_open, due).order_by(questions.c.until).limit(MOST_EXPIRED)
+        async with self._database.read() as connection:
+            rows = (await connection.execute(found)).all()
+        for row in rows:
+            async with self._database.write() as connection:
+                await lock(connection, _identity(row))
+                going_on = await self._give_up(connection, row.id, QuestionStatus.EXPIRED, sentences.EXPIRED)
+                committed = await self._inbox.resume(connection, going_on)
+            committed()
+
+    async def _press(self, connection: AsyncConnection, press: Press) -> tuple[PressResult, Callable[[], None]]:
+        found = select(questions).where(questions.c.id == press.question_id)
+        row = (await connection.execute(found)).first()
+        if row is not None:
+            await lock(connection, _identity(row))
+            row = (await connection.execute(found)).first()  # as the transaction left it that held the lock
+        if row is None:
+            return PressResult(PressOutcome.CLOSED, QUESTION_CLOSED), _nothing
+        if press.identity not in self._deciders(row):
+            return PressResult(PressOutcome.NOT_YOURS, sentences.NOT_YOURS), _nothing
+        if row.status == QuestionStatus.ANSWERED:
+            return PressResult(PressOutcome.DECIDED, row.decision or QUESTION_CLOSED), _nothing
+        choices = choices_of(row)
+        if row.until <= datetime.now(UTC) or not 0 <= press.choice < len(choices):
+            return PressResult(PressOutcome.CLOSED, QUESTION_CLOSED), _nothing
+        answer = GivenAnswer(choices[press.choice].label, press.choice)
+        going_on = await self._close(connection, row.id, press.identity, press.name, answer)
+        if going_on is None:
+            return PressResult(PressOutcome.CLOSED, QUESTION_CLOSED), _nothing
+        committed = await self._inbox.resume(connection, list(dict.fromkeys(going_on)))
+        return PressResult(PressOutcome.TAKEN, sentences.taken(row.kind, press.choice)), committed
+
+    def _deciders(self, row: Row[Any]) -> frozenset[Identity]:
+        mine = frozenset({_identity(row)})
+        return mine | self._approvers if row.kind == QuestionKind.APPROVAL else mine
+
+    async def _close(
+        self, connection: AsyncConnection, question_id: str, by: Identity, name: str, answer: GivenAnswer
+    ) -> list[int] | None:
+        """Answer a question; return the ids of the conversations that go on, and `None` if it is closed already."""
+        now = datetime.now(UTC)
+        decided = {
+            "choice": answer.choice,
+            "answer": storable(answer.text),
+            "decided_by": decider(by),
+            "decided_at": now,
+        }
+        row = await _end(connection, question_id, QuestionStatus.ANSWERED, questions.c.until > now, **decided)
+        if row is None:
+            return None
+        choice = choices_of(row)[answer.choice] if answer.choice is not None else None
+        decision = sentences.decision(row.kind, choice, storable(name), now)
+        going_on = await self._replace_cards(connection, row, decision)
+        await self._inbox.go_on(connection, row.inbox_id, row.conversation_id)
+        return [*going_on, row.conversation_id, *await self._asking.ask_next(connection, _identity(row))]
+
+    async def _give_up(
+        self, connection: AsyncConnection, question_id: str, status: QuestionStatus, decision: str
+    ) -> list[int]:
+        """Close a question without an answer; return the ids of the conversations that go on.
+
+        An approval ends its turn without the call, and the history says so. Any other question lets its turn go on.
+        """
+        row = await _end(connection, question_id, status)
+        if row is None:
+            return []
+        going_on = await self._replace_cards(connection, row, decision)
+        if row.kind == QuestionKind.APPROVAL:
+            await self._end_turn(connection, row)
+        else:
+            await self._inbox.go_on(connection, row.inbox_id, row.conversation_id)
+        return [*going_on, row.conversation_id, *await self._asking.ask_next(connection, _identity(row))]
+
+    async def _end_turn(self, connection: AsyncConnection, row: Row[Any]) -> None:
+        done = await connection.execute(
+            select(tool_calls).where(tool_calls.c.inbox_id == row.inbox_id).order_by(tool_calls.c.began_at)
+        )
+        items = [
+            SessionItem(Role.USER, row.message_text),
+            SessionItem(Role.ASSISTANT, _note(done.all(), row.prompt)),
+        ]
+        place = (row.conversation_id, row.inbox_id)
+        await self._sessions.add(connection, *place, _identity(row), row.name, items, private=True)
+        await self._inbox.end_parked(connection, row.inbox_id)
+        await forget(connection, row.inbox_id)
+
+    async def _replace_cards(self, connection: AsyncConnection, row: Row[Any], decision: str) -> list[int]:
+        await connection.execute(update(questions).where(questions.c.id == row.id).values(decision=decision))
+        markdown = storable(f"{sentences.asked(row)}\n\n{sentences.escaped(decision)}")
+
+        def text_in(channel: str) -> str | None:
+            presenter = self._presenters.get(channel)
+            return rendered_at_once(presenter, markdown)[-1] if presenter is not None else None
+
+        return await self._outbox.close_question(connection, row.id, text_in)
+
+
+def decider(identity: Identity) -> str:
+    """Return who decided a question, as it is stored."""
+    return f"{identity.channel}/{identity.tenant}/{identity.user_id}"
+
+
+async def _end(
+    connection: AsyncConnection,
+    question_id: str,
+    status: QuestionStatus,
+    *conditions: ColumnElement[bool],
+    **values: object,
+) -> Row[Any] | None:
+    """Close a question; return its row, and `None` if it is closed already."""
+    ended = update(questions).where(questions.c.id == question_id, _is_open, *conditions)
+    found = await connection.execute(ended.values(status=status, **values).returning(questions))
+    row: Row[Any] | None = found.first()
+    return row
+
+
+def _identity(row: Row[Any]) -> Identity:
+    return Identity(row.channel, row.tenant, row.user_id)
+
+
+def _note(calls: Sequence[Row[Any]], action: str) -> str:
+    """Return what the history says of a turn that was not played to its end: what it did, and what it did not do."""
+    done = [f"I called {call.tool}: {(call.error or call.result or '')[:MOST_RESULT_CHARACTERS]}" for call in calls]
+    return "\n\n".join((*done, f"I asked whether I may do this:\n\n{action}", NOT_DONE))
+
+
+def _nothing() -> None:
+    return

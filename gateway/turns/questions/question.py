@@ -1,0 +1,84 @@
+"""A question that waits for its person, and what counts as an answer to it."""
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row
+
+from gateway.channels.question import Choice, ChoiceStyle
+from gateway.storage.tables import QuestionKind
+from oauth import Identity
+
+_YES = re.compile(r"(yes|y|yes,? please)[.!]*", re.IGNORECASE)
+_NO = re.compile(r"(no|n|no,? thanks|no,? thank you)[.!]*", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class GivenAnswer:
+    """An answer to a question.
+
+    Args:
+        text: the label of the choice, or what the person wrote.
+        choice: the place of the choice; `None` for a text of their own.
+    """
+
+    text: str
+    choice: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question that a person was asked and has not answered.
+
+    Args:
+        inbox_id: the id of the message whose turn waits for the answer.
+        conversation_id: the id of that message's conversation.
+        is_here: whether the question was asked in the conversation that the person writes in. An answer counts only
+            there.
+        read_since: when all parts of the question had been sent; `None` if they have not.
+        is_last: whether nothing else was sent to the person since, where the question was asked.
+        is_lost: whether the question will never be sent, or is too old to be answered.
+    """
+
+    id: str
+    kind: QuestionKind
+    inbox_id: int
+    conversation_id: int
+    identity: Identity
+    message_text: str
+    choices: Sequence[Choice]
+    free_text: bool
+    is_here: bool
+    read_since: datetime | None
+    is_last: bool
+    is_lost: bool
+
+    def answer_in(self, text: str) -> GivenAnswer | None:
+        """Return the answer that a text is: a choice by its label or its number, or any text if that is one."""
+        text = text.strip()
+        if self.kind is QuestionKind.APPROVAL and (_YES.fullmatch(text) or _NO.fullmatch(text)):
+            return self._chosen(0 if _YES.fullmatch(text) else 1)
+        named = text.rstrip(".!").casefold()
+        labels = [choice.label.casefold() for choice in self.choices]
+        numbers = [str(number) for number in range(1, len(labels) + 1)]
+        for names in (labels, numbers):
+            if named in names:
+                return self._chosen(names.index(named))
+        return GivenAnswer(text) if self.free_text and text else None
+
+    def _chosen(self, place: int) -> GivenAnswer:
+        return GivenAnswer(self.choices[place].label, place)
+
+
+def choices_of(row: Row[Any]) -> list[Choice]:
+    """Return the choices of a stored question."""
+    return [Choice(label, ChoiceStyle(style)) for label, style in json.loads(row.choices)]
+
+
+def stored_choices(choices: Sequence[Choice]) -> str:
+    """Return choices as they are stored."""
+    return json.dumps([[choice.label, choice.style] for choice in choices], ensure_ascii=False)

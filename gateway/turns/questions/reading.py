@@ -1,0 +1,164 @@
+"""Find the questions that a message may answer."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Row, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from gateway.channels.presenter import Presenter
+from gateway.storage.database import Database
+from gateway.storage.tables import (
+    OutboxKind,
+    OutboxStatus,
+    QuestionKind,
+    QuestionStatus,
+    is_any,
+    outbox,
+    questions,
+)
+from gateway.turns.questions.question import Question, choices_of
+from oauth import Identity
+from oauth.store.pending import code_in
+from oauth.store.tables import is_of
+from toolkits import Message
+
+_IS_TEXT = is_any(
+    outbox.c.kind, OutboxKind.TEXT, OutboxKind.PRIVATE_TEXT, OutboxKind.QUESTION, OutboxKind.PRIVATE_QUESTION
+)
+_TO_PERSON = is_any(
+    outbox.c.kind,
+    OutboxKind.PRIVATE_TEXT,
+    OutboxKind.PRIVATE_FILES,
+    OutboxKind.PRIVATE_QUESTION,
+    OutboxKind.SIGN_IN,
+)
+
+
+class OpenQuestions:
+    """Finds the questions that people were asked and have not answered.
+
+    The place of a question is the conversation in which it is asked: that of the message that waits; where others read
+    that one and not the question, the person's direct conversation with the bot.
+
+    Args:
+        presenters: by channel.
+    """
+
+    def __init__(self, database: Database, presenters: Mapping[str, Presenter]) -> None:
+        self._database = database
+        self._presenters = presenters
+
+    async def of(self, message: Message, conversation_id: int) -> list[Question]:
+        """Return the questions that the sender of a message was asked, in any place, and has not answered.
+
+        Args:
+            conversation_id: the id of the message's conversation.
+        """
+        identity, here = message.sender, self.place(message)
+        root = None
+        if not message.conversation.shared:
+            root = self._presenters[identity.channel].thread_root(message.conversation)
+        asked = (
+            select(questions)
+            .where(
+                is_of(questions, identity),
+                is_any(questions.c.status, QuestionStatus.ASKED),
+                questions.c.place_key.is_not(None),
+            )
+            .order_by(questions.c.inbox_id)
+        )
+
+        async def work(connection: AsyncConnection) -> list[Question]:
+            rows = (await connection.execute(asked)).all()
+            return [await _question(connection, row, identity, here, root, conversation_id) for row in rows]
+
+        return await self._database.run_read(work)
+
+    async def is_answer(self, message: Message, conversation_id: int) -> bool:
+        """Return whether a message answers a question where its sender was asked it.
+
+        Args:
+            conversation_id: the id of the message's conversation.
+        """
+        if message.anonymous or message.command is not None or code_in(message.text) is not None:
+            return False
+        found = await self.of(message, conversation_id)
+        return any(question.is_here and question.answer_in(message.text) is not None for question in found)
+
+    def place(self, message: Message, *, private: bool = False) -> tuple[str, str]:
+        """Return the tenant and the key of a place: where the sender of a message writes, or is asked.
+
+        The key is empty for their direct conversation with the bot.
+
+        Args:
+            private: whether the place may be no conversation that others read.
+        """
+        conversation, presenter = message.conversation, self._presenters[message.sender.channel]
+        if conversation.shared:
+            return conversation.tenant, "" if private else conversation.id
+        return conversation.tenant, "" if presenter.is_direct(message.sender, conversation) else conversation.id
+
+
+async def _question(
+    connection: AsyncConnection,
+    row: Row[Any],
+    identity: Identity,
+    here: tuple[str, str],
+    root: str | None,
+    conversation_id: int,
+) -> Question:
+    """Return a question as it looks from the conversation that its person writes in.
+
+    Args:
+        here: the place that this conversation is.
+        root: the platform's id of the message that this conversation replies to; `None` if it replies to none.
+    """
+    same = (outbox.c.recipient_tenant == identity.tenant) & (outbox.c.recipient_user_id == identity.user_id)
+    to_them = outbox.c.recipient_user_id.is_(None) | same
+    of_question = (outbox.c.question_id == row.id, _IS_TEXT, to_them)
+    parts = (await connection.execute(select(outbox).where(*of_question))).all()
+    place = (row.place_tenant, row.place_key)
+    is_in_place, read_since, is_last = place == here, None, False
+    is_reply = root is not None and here[0] == row.place_tenant and root in {part.platform_id for part in parts}
+    if parts and all(part.status == OutboxStatus.SENT for part in parts):
+        read_since = max(part.sent_at or part.created_at for part in parts)
+        has_more = is_in_place and not row.place_key
+        is_last = await _is_last(connection, row, identity if has_more else None, conversation_id, read_since)
+    return Question(
+        id=row.id,
+        kind=QuestionKind(row.kind),
+        inbox_id=row.inbox_id,
+        conversation_id=row.conversation_id,
+        identity=identity,
+        message_text=row.message_text,
+        choices=choices_of(row),
+        free_text=row.free_text,
+        is_here=is_in_place or is_reply,
+        read_since=read_since,
+        is_last=is_last,
+        is_lost=row.until <= datetime.now(UTC)
+        or any(part.status in (OutboxStatus.DEAD, OutboxStatus.DROPPED) for part in parts),
+    )
+
+
+async def _is_last(
+    connection: AsyncConnection, row: Row[Any], person: Identity | None, conversation_id: int, read_since: datetime
+) -> bool:
+    """Return whether nothing else was sent in a conversation since a question could be read.
+
+    Args:
+        person: whose direct conversation it is. Private texts of other conversations are sent there, too.
+    """
+    sent_here = outbox.c.conversation_id == conversation_id
+    if person is not None:
+        to_person = (outbox.c.recipient_tenant == person.tenant) & (outbox.c.recipient_user_id == person.user_id)
+        sent_here |= to_person & _TO_PERSON
+    sent_since = select(outbox.c.id).where(
+        sent_here,
+        outbox.c.inbox_id.is_distinct_from(row.inbox_id),
+        outbox.c.kind != OutboxKind.CLOSED_QUESTION,
+        outbox.c.sent_at >= read_since,
+    )
+    return (await connection.execute(sent_since.limit(1))).first() is None
