@@ -2,7 +2,7 @@
 
 from contextlib import AbstractContextManager
 
-from telegram.error import BadRequest, Conflict, Forbidden, InvalidToken, NetworkError, RetryAfter
+from telegram.error import BadRequest, ChatMigrated, Conflict, Forbidden, InvalidToken, NetworkError, RetryAfter
 
 from gateway.channels import DeliveryRefusedError, RecipientUnreachableError, RetryLaterError
 from gateway.channels.http_errors import delivery_errors
@@ -25,6 +25,8 @@ def _meaning(error: Exception) -> Exception | None:
             return RetryLaterError(wait_of(error))
         case BadRequest() | Forbidden() | InvalidToken() | Conflict() if error.__cause__ is not None:
             return ConnectionError(f"a proxy refused it: {error.message}")
+        case ChatMigrated():
+            return DeliveryRefusedError(error.message)
         case Forbidden():
             return RecipientUnreachableError(error.message)
         case BadRequest():

@@ -10,18 +10,21 @@ from typing import Annotated
 import telegram
 from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import SettingsConfigDict
+from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from telegram import Update
 from telegram.error import BadRequest, InvalidToken, TelegramError
 
-from gateway.channels import EventNotAcceptedError, Host, Interface
+from gateway.channels import EventNotAcceptedError, Host, Interface, Press, PressOutcome
 from gateway.channels.refusals import RefusalLog, WebhookRefusedError
 from gateway.channels.requests import parse_json, read_body
+from gateway.channels.sentences import QUESTION_CLOSED
 from gateway.logs import describe
 from interfaces.telegram import parse
 from interfaces.telegram.attachments import TelegramFiles
+from interfaces.telegram.buttons import QUESTION, ButtonPress, Buttons, Notice, chosen
 from interfaces.telegram.handlers import AnyApplication, OwnHandlers, check_updates
 from interfaces.telegram.present import TelegramPresenter
 from interfaces.telegram.quoted import replied_to
@@ -34,7 +37,7 @@ from toolkits import Message
 CALL_TIMEOUT = 15.0  # seconds for one call of the Bot API
 SECRET_HEADER = "X-Telegram-Bot-Api-Secret-Token"  # noqa: S105 - its name
 
-OWN_UPDATES = (Update.MESSAGE, Update.EDITED_MESSAGE, Update.MESSAGE_REACTION)
+OWN_UPDATES = (Update.MESSAGE, Update.EDITED_MESSAGE, Update.CALLBACK_QUERY, Update.MESSAGE_REACTION)
 
 log = logging.getLogger(__name__)
 
@@ -117,6 +120,7 @@ class Telegram(Interface):
         self._handlers = OwnHandlers(application, token) if application is not None else None
         check_updates(updates)
         self._updates = list(dict.fromkeys((*OWN_UPDATES, *updates)))
+        self._buttons = Buttons(self._client, self._bot, {QUESTION: self._take_choice})
         self.presenter = TelegramPresenter(self._client)
 
     def routes(self) -> Sequence[BaseRoute]:
@@ -175,6 +179,9 @@ class Telegram(Interface):
                 )
             fields, payload = parse_json(await read_body(request))
             update = to_update(fields, self._client)
+        if (query := update.callback_query) is not None:
+            notice = await self._buttons.take(query)
+            return Response(status_code=200, background=BackgroundTask(self._buttons.answer, query, notice))
         try:
             await self._know_the_bot()
         except TelegramError as error:
@@ -191,6 +198,13 @@ class Telegram(Interface):
         if self._handlers is not None and not self._handlers.take(fields):
             raise EventNotAcceptedError()
         return Response(status_code=200)
+
+    async def _take_choice(self, press: ButtonPress) -> Notice:
+        """Hand the choice of an answer to the gateway."""
+        if (choice := chosen(press.argument)) is None:
+            return Notice(QUESTION_CLOSED, is_refusal=True)
+        result = await self.host.press(Press(*choice, press.identity, press.name))
+        return Notice(result.text, is_refusal=result.outcome is not PressOutcome.TAKEN)
 
     async def _know_the_bot(self) -> None:
         """Ask for the bot's username, unless it is known.

@@ -7,7 +7,7 @@ from telegram.constants import ChatAction
 
 from gateway.channels.live import MessageView, PreviewKind, Progress
 from interfaces.telegram.errors import telegram_errors
-from interfaces.telegram.posting import Poster, place_of
+from interfaces.telegram.posting.messages import Poster, place_of
 from toolkits import Message
 
 STOP = "stop"  # the data of the button that stops a turn
@@ -55,7 +55,8 @@ class TelegramLiveView(MessageView):
         )
 
     async def edit(self, platform_id: str, text: str) -> None:
-        await self._poster.edit(self._message.conversation, platform_id, text, reply_markup=_BUTTON)
+        chat, _ = place_of(self._message.conversation)
+        await self._poster.edit(chat, platform_id, text, reply_markup=_BUTTON)
 
     async def delete(self, platform_id: str) -> None:
         await self._poster.delete(self._message.conversation, platform_id)

@@ -1,20 +1,32 @@
 """Send answers as messages: https://core.telegram.org/bots/api#sendmessage"""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
+from functools import partial
 
 from telegram import Bot, InlineKeyboardButton, InlineKeyboardMarkup
 
-from gateway.channels import LiveView, Presenter, SignIn, StoredFile
+from gateway.channels import (
+    DeliveryRefusedError,
+    LiveView,
+    Presenter,
+    PreviewGoneError,
+    QuestionCard,
+    SignIn,
+    StoredFile,
+)
 from gateway.channels.presenter import HELD_ANSWER
 from gateway.channels.sentences import SIGN_IN_TERMS, answer_held, answered_in, sign_in_button, sign_in_request
+from interfaces.telegram.buttons import keyboard
 from interfaces.telegram.format import HtmlRenderer
 from interfaces.telegram.live import TelegramLiveView
-from interfaces.telegram.posting import Poster
-from interfaces.telegram.uploads import LONGEST_CAPTION, check_file, grouped
+from interfaces.telegram.posting.messages import Poster, place_of
+from interfaces.telegram.posting.uploads import LONGEST_CAPTION, check_file, grouped
 from oauth import Identity
 from toolkits import Conversation, Message
+
+KEYBOARD_REFUSED = ("BUTTON_", "REPLY_MARKUP_")  # what the names of such errors have
 
 ANSWERED = answered_in("our private chat")
 ANSWER_HELD = answer_held("Press the button, then Start, and I will send it to you there.")
@@ -88,6 +100,40 @@ class TelegramPresenter(Presenter):
         button = InlineKeyboardButton("Get the answer", url=await self._start_link(HELD_ANSWER))
         markup = InlineKeyboardMarkup.from_button(button)
         await self._poster.send(conversation, ANSWER_HELD, reply_to, reply_markup=markup)
+
+    async def send_question(
+        self, conversation: Conversation, card: QuestionCard, reply_to: str, *, key: str
+    ) -> str | None:
+        return await self._ask(card, partial(self._poster.send, conversation, reply_to=reply_to))
+
+    async def send_private_question(
+        self, identity: Identity, conversation: Conversation, card: QuestionCard, *, first: bool, key: str
+    ) -> str | None:
+        return await self._ask(card, partial(self._poster.post_to, int(identity.user_id)))
+
+    async def close_question(
+        self, conversation: Conversation, identity: Identity | None, platform_id: str, text: str
+    ) -> None:
+        """https://core.telegram.org/bots/api#editmessagetext
+
+        A message that is gone, or that is too old to be edited, stays as it is.
+        """
+        chat = int(identity.user_id) if identity is not None else place_of(conversation)[0]
+        try:
+            await self._poster.edit(chat, platform_id, text)
+        except (PreviewGoneError, DeliveryRefusedError) as refusal:
+            log.info("the question %s in %s keeps its buttons: %s", platform_id, chat, refusal)
+
+    async def _ask(self, card: QuestionCard, send: Callable[..., Awaitable[str]]) -> str:
+        """Send a question with buttons; with the choices as words to type, if Telegram takes no such buttons."""
+        if (markup := keyboard(card)) is not None:
+            try:
+                return await send(text=card.text, reply_markup=markup)
+            except DeliveryRefusedError as refusal:
+                if not any(name in str(refusal).upper() for name in KEYBOARD_REFUSED):
+                    raise
+                log.warning("Telegram refuses the buttons of a question, which is sent as text: %s", refusal)
+        return await send(text=self.in_words(card))
 
     def is_direct(self, identity: Identity, conversation: Conversation) -> bool:
         return conversation.id == identity.user_id

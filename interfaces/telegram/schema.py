@@ -150,8 +150,29 @@ class _Reaction(_Fields):
     new_reaction: list[_ReactionType]
 
 
+class _PressedMessage(_Fields):
+    """https://core.telegram.org/bots/api#maybeinaccessiblemessage"""
+
+    message_id: Number
+    date: Time
+    chat: _Chat
+    is_topic_message: bool | None = None
+    message_thread_id: Number | None = None
+
+
+class _CallbackQuery(_Fields):
+    """https://core.telegram.org/bots/api#callbackquery"""
+
+    id: str
+    sender: _User = Field(alias="from")
+    chat_instance: str
+    message: _PressedMessage | None = None
+    data: str | None = None
+
+
 class _Update(_Fields):
     update_id: Number
+    callback_query: _CallbackQuery | None = None
     message: _Message | None = None
     edited_message: _Message | None = None
     message_reaction: _Reaction | None = None

@@ -60,7 +60,7 @@ async def test_an_answer_that_telegram_cannot_parse_is_sent_as_plain_text_at_onc
         assert {name: value for name, value in refused.params.items() if name not in unlike} == {
             name: value for name, value in sent.params.items() if name not in unlike
         }
-    [record] = [record for record in caplog.records if record.name == "interfaces.telegram.posting"]
+    [record] = [record for record in caplog.records if record.name == "interfaces.telegram.posting.messages"]
     assert record.levelname == "WARNING"
     assert "Can't parse entities" in record.getMessage()
     assert "secret" not in record.getMessage()

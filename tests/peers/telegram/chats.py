@@ -10,6 +10,8 @@ from peers.telegram.updates import BOT, FORUM, GROUP
 
 TEXT_MAX = 4096  # UTF-16 code units, after entity parsing
 BUTTON_DATA_MAX = 64  # bytes
+BUTTONS_MAX = 100  # undocumented: python-telegram-bot's InlineKeyboardMarkupLimit has it
+NOTICE_MAX = 200  # characters of the answer to a press
 SAME = (
     "message is not modified: specified new message content and reply markup are exactly the same as a "
     "current content and reply markup of the message"
@@ -73,6 +75,10 @@ class Chats:
             self._members[chat["id"], sender["id"]] = sender
         if topic := content.get("message_thread_id"):
             self._topics.add((chat["id"], topic))
+
+    def expire_queries(self) -> None:
+        """Take no answer to the presses so far, as Telegram does some seconds after each."""
+        self._queries.clear()
 
     def delete_topic(self, chat_id: int, thread_id: int) -> None:
         """Delete a topic of a forum."""
@@ -146,8 +152,15 @@ class Chats:
 def reply_markup(params: Json) -> Json:
     """Check the buttons under a message, and return them as a field of the message."""
     markup = params.get("reply_markup")
-    for row in (markup or {}).get("inline_keyboard", []):
+    rows = (markup or {}).get("inline_keyboard", [])
+    if sum(map(len, rows)) > BUTTONS_MAX:
+        raise bad_request("REPLY_MARKUP_TOO_LONG")
+    for row in rows:
         for button in row:
+            if not button.get("text", "").strip():
+                raise bad_request("can't parse inline keyboard button: text is empty")
+            if button.get("style") not in (None, "danger", "success", "primary"):
+                raise bad_request("BUTTON_STYLE_INVALID")
             if len(button.get("callback_data", "x").encode()) not in range(1, BUTTON_DATA_MAX + 1):
                 raise bad_request("BUTTON_DATA_INVALID")
     return {"reply_markup": markup} if markup and "inline_keyboard" in markup else {}

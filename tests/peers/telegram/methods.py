@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from peers.emulate.control import Json
-from peers.telegram.chats import ApiError, bad_request, reply_markup
+from peers.telegram.chats import NOTICE_MAX, ApiError, bad_request, reply_markup
 from peers.telegram.media import Media
 from peers.telegram.updates import BOT, message_ids
 
@@ -126,6 +126,8 @@ class BotApi(Media):
     def answer_callback_query(self, params: Json) -> bool:
         if params.get("callback_query_id") not in self._queries:
             raise bad_request("query is too old and response timeout expired or query ID is invalid")
+        if len(params.get("text", "")) > NOTICE_MAX:
+            raise bad_request("MESSAGE_TOO_LONG")
         self._queries.remove(params["callback_query_id"])
         return True
 

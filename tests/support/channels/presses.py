@@ -22,11 +22,13 @@ class Pressed:
     Attributes:
         presses: those so far.
         outcome: of the next ones.
+        sentence: that is said to them; by default, what their outcome is.
     """
 
     host: Any
     presses: list[Press] = field(default_factory=list)
     outcome: PressOutcome = PressOutcome.TAKEN
+    sentence: str = ""
 
     @classmethod
     async def between(cls, interface: Interface) -> "Pressed":
@@ -40,4 +42,4 @@ class Pressed:
 
     async def press(self, press: Press) -> PressResult:
         self.presses.append(press)
-        return PressResult(self.outcome, f"It is {self.outcome}.")
+        return PressResult(self.outcome, self.sentence or f"It is {self.outcome}.")

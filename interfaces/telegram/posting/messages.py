@@ -14,7 +14,7 @@ from gateway.channels import PreviewGoneError, StoredFile
 from gateway.channels.live import Key, Limit, Pacer
 from interfaces.telegram.errors import telegram_errors
 from interfaces.telegram.format import plain
-from interfaces.telegram.uploads import send_files
+from interfaces.telegram.posting.uploads import send_files
 from toolkits import Conversation
 
 TOPIC_GONE = ("message thread not found", "topic_deleted")
@@ -99,17 +99,20 @@ class Poster:
             DeliveryError: see `Presenter`.
         """
         await self._pacer.answer(("chat", str(place_of(conversation)[0])), *_shared_keys(conversation))
-        await self.edit(conversation, message_id, text)
+        await self.edit(place_of(conversation)[0], message_id, text)
 
-    async def edit(self, conversation: Conversation, message_id: str, text: str, **options: Any) -> None:
-        """Replace the text of a message. Buttons go unless `options` have them."""
-        chat, _ = place_of(conversation)
+    async def edit(self, chat_id: int, message_id: str, text: str, **options: Any) -> None:
+        """Replace the text of a message. Buttons go unless `options` have them.
+
+        Raises:
+            PreviewGoneError: if it is gone, or cannot be edited any more.
+        """
         with telegram_errors():
             try:
                 await _in_html(
                     self._bot.edit_message_text,
                     text,
-                    chat_id=chat,
+                    chat_id=chat_id,
                     message_id=int(message_id),
                     link_preview_options=NO_PREVIEW,
                     **options,

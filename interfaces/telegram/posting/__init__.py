@@ -1,0 +1,1 @@
+"""Post, edit and delete messages, and upload files."""
