@@ -1,5 +1,6 @@
 """Translate failed calls of Twilio's REST API into the delivery errors of the gateway."""
 
+import json
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -36,9 +37,13 @@ class PausingHttpClient(AsyncTwilioHttpClient):  # type: ignore[misc]
     """The library's client, which raises `RetryLaterError` itself: the library's exceptions have no headers.
 
     https://www.twilio.com/docs/usage/rate-limits-and-request-queuing
+
+    It also sends as JSON what the library encodes as a form (https://github.com/twilio/twilio-python/issues/932).
     """
 
     async def request(self, *args: Any, **options: Any) -> Response:
+        if (options.get("headers") or {}).get("Content-Type") == "application/json":
+            options["data"] = json.dumps(options["data"])
         response = await super().request(*args, **options)
         if response.status_code == 429:
             raise RetryLaterError(retry_after(response.headers or {}), is_for_tenant=True)

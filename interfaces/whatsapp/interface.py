@@ -13,13 +13,14 @@ from twilio.request_validator import RequestValidator
 from twilio.rest import Client
 from twilio.twiml.messaging_response import MessagingResponse
 
-from gateway.channels import Host, Interface
+from gateway.channels import Host, Interface, Press, PressOutcome
 from gateway.channels.refusals import RefusalLog, WebhookRefusedError
 from gateway.channels.requests import parse_form, read_form
 from interfaces.whatsapp import parse
 from interfaces.whatsapp.attachments import TwilioMedia
 from interfaces.whatsapp.errors import PausingHttpClient
 from interfaces.whatsapp.present import WhatsAppPresenter
+from interfaces.whatsapp.quick_replies import chosen
 from interfaces.whatsapp.quoted import with_texts
 from oauth import SettingError
 from oauth.settings import ServiceUrl, Settings
@@ -100,7 +101,7 @@ class WhatsApp(Interface):
             self._settings.account_sid, self._settings.auth_token.get_secret_value(), http_client=self._http
         )
         if self._settings.api_url is not None:
-            client.api.base_url = client.messaging.base_url = self._settings.api_url
+            client.api.base_url = client.messaging.base_url = client.content.base_url = self._settings.api_url
         self.presenter.client = client
 
     async def stop(self) -> None:
@@ -126,9 +127,16 @@ class WhatsApp(Interface):
             payload = await read_form(request)
             form = parse_form(payload)
             self._check_signature(form, request)
+        answer = MessagingResponse()  # empty, as answers go out by the REST API
         if parse.is_for(self._settings.whatsapp_from, form):
-            await self.host.accept(parse.to_event(form, payload))
-        return Response(str(MessagingResponse()), media_type="text/xml")  # answers go out by the REST API
+            event = parse.to_event(form, payload)
+            if (choice := chosen(form.get("ButtonPayload", ""))) is None:
+                await self.host.accept(event)
+            else:
+                result = await self.host.press(Press(*choice, parse.sender_of(form), parse.name_of(form)))
+                if result.outcome is not PressOutcome.TAKEN:
+                    answer.message(result.text)
+        return Response(str(answer), media_type="text/xml")
 
     def _check_signature(self, form: dict[str, str], request: Request) -> None:
         """Check the signature of a webhook: https://www.twilio.com/docs/usage/webhooks/webhooks-security

@@ -8,6 +8,7 @@ from interfaces.whatsapp.attachments import has_location, media_count
 from interfaces.whatsapp.quoted import is_forwarded, quoted_in
 from oauth import Identity
 from toolkits import Attachment, Conversation, Message
+from toolkits.text import storable
 
 CHANNEL = "whatsapp"
 PREFIX = "whatsapp:"
@@ -38,6 +39,16 @@ def conversation_of(form: Form) -> Conversation:
     return Conversation(CHANNEL, number(form["To"]), number(form["From"]), shared=False)
 
 
+def sender_of(form: Form) -> Identity:
+    """Return who wrote a message or pressed a button."""
+    return Identity(CHANNEL, number(form["To"]), number(form["From"]))
+
+
+def name_of(form: Form) -> str:
+    """Return what WhatsApp shows for them."""
+    return storable(form.get("ProfileName", "")) or number(form["From"])
+
+
 def to_event(form: Form, payload: str) -> Event:
     """Return a message as an event.
 
@@ -55,8 +66,8 @@ def to_message(form: Form, payload: str, attachments: Sequence[Attachment]) -> M
     return Message(
         id=form["MessageSid"],
         text=text,
-        sender=Identity(CHANNEL, number(form["To"]), number(form["From"])),
-        sender_name=form.get("ProfileName") or number(form["From"]),
+        sender=sender_of(form),
+        sender_name=name_of(form),
         conversation=conversation_of(form),
         attachments=tuple(attachments),
         quoted=quoted_in(form),

@@ -1,6 +1,7 @@
 """Send answers as messages: https://www.twilio.com/docs/messaging/api/message-resource"""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -8,13 +9,24 @@ from typing import Any
 
 from twilio.rest import Client
 
-from gateway.channels import Delivery, DeliveryRefusedError, LiveView, Presenter, SignIn, StoredFile
+from gateway.channels import (
+    Choice,
+    Delivery,
+    DeliveryRefusedError,
+    LiveView,
+    Presenter,
+    QuestionCard,
+    RecipientUnreachableError,
+    SignIn,
+    StoredFile,
+)
 from gateway.channels.presenter import MARK_LENGTH
 from gateway.channels.sentences import SIGN_IN_TERMS, sign_in_request
 from interfaces.whatsapp.errors import twilio_errors
-from interfaces.whatsapp.format import WhatsAppRenderer
+from interfaces.whatsapp.format import LIMIT, WhatsAppRenderer
 from interfaces.whatsapp.live import TypingIndicator
 from interfaces.whatsapp.parse import PREFIX
+from interfaces.whatsapp.quick_replies import QuickReplies, are_short
 from toolkits import Conversation, Message
 
 CALL_TIMEOUT = 15.0  # seconds for one call of the REST API
@@ -47,6 +59,9 @@ TAKEN_TYPES = frozenset(
 )
 
 
+log = logging.getLogger(__name__)
+
+
 class WhatsAppPresenter(Presenter):
     """Sends answers to chats of WhatsApp.
 
@@ -60,6 +75,7 @@ class WhatsAppPresenter(Presenter):
 
     def __init__(self) -> None:
         self._renderer = WhatsAppRenderer()
+        self._quick_replies = QuickReplies()
         self.client: Client | None = None
         self.base_url = ""
 
@@ -68,6 +84,31 @@ class WhatsAppPresenter(Presenter):
 
     async def send_text(self, conversation: Conversation, text: str, reply_to: str, *, key: str) -> None:
         await self._create(conversation, body=text)
+
+    async def send_question(self, conversation: Conversation, card: QuestionCard, reply_to: str, *, key: str) -> None:
+        """Send a question with up to three buttons; with choices to type, where WhatsApp shows no such buttons."""
+        assert self.client is not None, "the channel is not started"
+        content = await self._quick_replies.content(self.client, card)
+        if content is not None:
+            try:
+                return await self._create(conversation, **content)
+            except RecipientUnreachableError:
+                raise
+            except DeliveryRefusedError as refusal:
+                log.warning("Twilio refuses the buttons of a question, which is sent as text: %s", refusal)
+                self._quick_replies.forget(content)
+        if are_short(card.choices):
+            await super().send_question(conversation, card, reply_to, key=key)
+        else:
+            await self._send_numbered(conversation, card)
+        return None
+
+    async def _send_numbered(self, conversation: Conversation, card: QuestionCard) -> None:
+        """Send a question with a number before each choice, in two messages if it is too long for one."""
+        choices = numbered(card.choices)
+        whole = "\n\n".join(filter(None, (card.text, choices)))
+        for text in [whole] if self._renderer.size(whole) <= LIMIT + MARK_LENGTH else [card.text, choices]:
+            await self._create(conversation, body=text)
 
     def check_file(self, file: StoredFile) -> None:
         """https://www.twilio.com/docs/whatsapp/guidance-whatsapp-media-messages"""
@@ -133,3 +174,9 @@ class WhatsAppPresenter(Presenter):
         with twilio_errors():
             async with asyncio.timeout(CALL_TIMEOUT):
                 yield self.client
+
+
+def numbered(choices: Sequence[Choice]) -> str:
+    """Return choices as a list to answer with a number; empty if there are none."""
+    lines = [f"{number}. {choice.label}" for number, choice in enumerate(choices, 1)]
+    return "\n".join((*lines, "", "Answer with a number.")) if lines else ""

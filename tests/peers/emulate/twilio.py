@@ -40,6 +40,14 @@ class EmulatedTwilio:
         found = self._twilio("GET", f"{self._account}/Messages.json", params=query)["messages"]
         return [message for message in reversed(found) if message["direction"] == "outbound-api"]
 
+    def whatsapp_buttons(self) -> list[Json]:
+        """Return the messages with quick replies, oldest first: the `sid` of each, and its `actions`."""
+        return self.twilio.get("buttons")
+
+    def twilio_forget_contents(self) -> None:
+        """Delete all content templates, as somebody may do in Twilio's console."""
+        self.twilio.post("forget-contents")
+
     def whatsapp_status(self, sid: str, status: str) -> None:
         """Set the status of a message: `sent`, `delivered`, `read`, `failed` or `undelivered`.
 

@@ -5,14 +5,16 @@
 // - There is no hourly rate limit.
 // - Routes under /_peers give a journal, scripted failures and a reset (control.mjs).
 // - Slack has fixed ids, complete events (slack.mjs) and the Web API methods that emulate lacks (slack_methods.mjs).
+// - Twilio has content templates (twilio.mjs).
 
 import { readdirSync } from "node:fs";
 
 import "../../leash.mjs";
 import { addControl } from "./control.mjs";
 import { slack } from "./slack.mjs";
+import { twilio } from "./twilio.mjs";
 
-const ADDITIONS = { slack, twilio: { control: twilioControl } };
+const ADDITIONS = { slack, twilio };
 const OAUTH_CLIENTS = { google: "google.oauth_clients", slack: "slack.oauth_apps", github: "github.oauth_apps" };
 
 for (const [name, entry] of Object.entries(await serviceRegistry())) {
@@ -81,8 +83,4 @@ function redirectUris(store, table) {
     for (const { id } of clients.all()) clients.update(id, { redirect_uris: uris });
   };
   return { "POST redirect-uris": set };
-}
-
-function twilioControl({ store }) {
-  return { "GET deliveries": () => store.collection("twilio.webhook_deliveries").all() };
 }
