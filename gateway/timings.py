@@ -19,6 +19,7 @@ class Timings:
         turn: the limit for one turn.
         summary: the limit for the summary of a history.
         delivery: the limit for one delivery.
+        return_link: the limit for a channel to say how the sign-in page leads back to it.
         cancel_grace: how long a cancelled task may take to end before it is abandoned.
         calls_grace: how long the other tool calls of a run may take to end after one was refused a credential.
         run_end_grace: how long a run may take to end by itself after it was refused a credential.
@@ -51,6 +52,7 @@ class Timings:
     turn: float = 300.0
     summary: float = 60.0
     delivery: float = 60.0
+    return_link: float = 5.0
     cancel_grace: float = 5.0
     calls_grace: float = 2.0
     run_end_grace: float = 0.2

@@ -1,5 +1,7 @@
 """Build the parts of a gateway."""
 
+import asyncio
+import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -18,6 +20,7 @@ from gateway.channels.presenter import Presenter
 from gateway.history.sessions import Sessions
 from gateway.inbox.inbox import Inbox
 from gateway.inbox.intake import Intake
+from gateway.logs import describe
 from gateway.operations.feedback import FeedbackStore
 from gateway.operations.retention import Retention
 from gateway.outbox.delivery import Deliverer, DeliveryPolicy
@@ -48,6 +51,9 @@ from gateway.turns.runner import CopyRunner
 from gateway.turns.stores import Stores
 from gateway.turns.summaries import SummarizedHistory
 from oauth import ConsentHooks, Identity, Keyring, OAuthCoordinator, OAuthProvider, SettingError
+from oauth.consent.hooks import ReturnLink
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +150,7 @@ class Parts:
             return None
         keyring, base_url = self._required_for_accounts(owners)
         vouch = self._vouched_email if self._settings.sign_in_code is SignInCode.UNLESS_VOUCHED else None
-        hooks = ConsentHooks(self.inbox.unpark, vouch, self._tell_of_denial)
+        hooks = ConsentHooks(self.inbox.unpark, vouch, self._tell_of_denial, self._return_link)
         coordinator = OAuthCoordinator(self.backend.database, keyring, base_url, hooks, self._timings.oauth)
         for owner in owners:
             coordinator.register(owner.auth, owner.scopes)
@@ -217,8 +223,8 @@ class Parts:
         )
         return [
             QuestionReply(self.open_questions, self.deciding),
-            CommandReply(self.oauth),
             *([SignInCodeReply(self.oauth)] if self.oauth is not None else []),
+            CommandReply(self.oauth),
             GreetingReply(),
             StoppableAnswer(agent_answer, self.inbox.stops),
         ]
@@ -281,6 +287,17 @@ class Parts:
     async def _vouched_email(self, identity: Identity) -> str | None:
         presenter = self.presenters.get(identity.channel)
         return None if presenter is None else await presenter.vouched_email(identity)
+
+    async def _return_link(self, identity: Identity, code: str | None) -> ReturnLink | None:
+        presenter = self.presenters.get(identity.channel)
+        if presenter is None:
+            return None
+        try:
+            async with asyncio.timeout(self._timings.return_link):
+                return await presenter.return_link(identity, code)
+        except Exception as error:  # noqa: BLE001 - whatever the platform's library raises: the person has the code
+            log.warning("the sign-in page has no way back to %s: %s", identity.channel, describe(error))
+            return None
 
     async def _tell_of_denial(self, identity: Identity, provider: str) -> None:
         assert self.oauth is not None

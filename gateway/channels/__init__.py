@@ -24,6 +24,7 @@ from gateway.channels.question import Choice, ChoiceStyle, Press, PressOutcome, 
 from gateway.history.threads import Thread, ThreadStore
 from gateway.history.transcript import TranscriptEntry
 from gateway.storage.files import FileStore, FileTooLargeError, StoredFile
+from oauth.consent.hooks import ReturnLink
 
 __all__ = [
     "Change",
@@ -54,6 +55,7 @@ __all__ = [
     "Rating",
     "RecipientUnreachableError",
     "RetryLaterError",
+    "ReturnLink",
     "SignIn",
     "Step",
     "Steps",

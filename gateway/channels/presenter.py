@@ -14,6 +14,7 @@ from gateway.channels.sentences import SENT_AGAIN
 from gateway.runs.events import TurnEvent
 from gateway.storage.files import StoredFile
 from oauth import Identity
+from oauth.consent.hooks import ReturnLink
 from toolkits import Conversation, Message
 
 HELD_ANSWER = "answer"
@@ -108,6 +109,18 @@ class Presenter(ABC):
         """Return the e-mail address that the platform vouches for as this person's, if the operator trusts it in that.
 
         A person who signs in with the account of that address needs no code.
+        """
+        return None
+
+    async def return_link(self, identity: Identity, code: str | None) -> ReturnLink | None:
+        """Return the way from the browser back to the conversation with a person; `None` if the channel knows none.
+
+        The page that follows a sign-in shows it as a button. A forwarded sign-in link must connect nobody, so the code
+        has to come back in a message of whoever pressed the button, as the platform signs it. A button in the chat, or
+        anything else that does not pass the code on from the browser, proves nothing.
+
+        Args:
+            code: what the person has to send; `None` if nothing is left to confirm.
         """
         return None
 

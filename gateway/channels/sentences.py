@@ -8,8 +8,8 @@ QUESTION_CLOSED = "This question is closed."
 """The answer to a press of a question that is not open."""
 
 SIGN_IN_TERMS = (
-    "The link is for you alone and works for ten minutes. Sign in, and if the page then shows a code, send it to me "
-    "here, and I will answer."
+    "The link is for you alone and works for ten minutes. After you sign in, the page may ask you to confirm here that "
+    "it was you: use its button, or send me the code that it shows. Then I answer."
 )
 """What stands beside a sign-in link."""
 

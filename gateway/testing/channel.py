@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from starlette.routing import BaseRoute
 
-from gateway.channels import DeliveryRefusedError, Interface, Presenter, QuestionCard, SignIn, StoredFile
+from gateway.channels import DeliveryRefusedError, Interface, Presenter, QuestionCard, ReturnLink, SignIn, StoredFile
 from gateway.runs.events import TurnEvent
 from oauth import Identity
 from toolkits import Attachment, Conversation, Message, QuotedKind, QuotedMessage
@@ -68,6 +68,10 @@ class RecordingPresenter(Presenter):
 
     async def vouched_email(self, identity: Identity) -> str | None:
         return self.emails.get(identity.user_id, f"{identity.user_id}@fake.test")
+
+    async def return_link(self, identity: Identity, code: str | None) -> ReturnLink | None:
+        address = f"https://stage.test/{identity.user_id}"
+        return ReturnLink(address if code is None else f"{address}?start={code}", "the stage", brings_code=True)
 
     async def show(self, message: Message, event: TurnEvent) -> None:
         self.shown.append((message.id, event))

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from inspect import iscoroutinefunction
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -52,16 +53,19 @@ class ChatKit(Interface):
     Args:
         authenticate: an async function that returns the person that a request comes from, or its place, as
             `package.module:function`. A request has the cookies and headers that the page's `fetch` gives it.
+        page: the address of the page with the chat, to which people go back after a sign-in. The page has to send the
+            code that is then behind its `#`: see docs/chatkit.md.
 
     Raises:
-        SettingError: if there is no such function, or the extra `openai-chatkit` is not installed.
+        SettingError: if there is no such function, `page` is no address, or the extra `openai-chatkit` is not
+            installed.
     """
 
     channel = parse.CHANNEL
     address = "/chatkit"
     presenter: ChatKitPresenter
 
-    def __init__(self, authenticate: Authenticate | str) -> None:
+    def __init__(self, authenticate: Authenticate | str, page: str | None = None) -> None:
         self._authenticate = _resolved(authenticate) if isinstance(authenticate, str) else authenticate
         if not iscoroutinefunction(self._authenticate) and not iscoroutinefunction(type(self._authenticate).__call__):
             raise SettingError(
@@ -74,8 +78,13 @@ class ChatKit(Interface):
             raise SettingError(
                 f"ChatKit needs {error.name}, which is not installed: pip install 'understudy[openai-chatkit]'."
             ) from None
+        if page is not None and ("#" in page or urlsplit(page).scheme not in ("http", "https")):
+            raise SettingError(
+                f"ChatKit(page={page!r}) is no address of a page. Give it one like https://app.example.com/chat, "
+                "without a #."
+            )
         self._server: GatewayChatKitServer | None = None
-        self.presenter = ChatKitPresenter()
+        self.presenter = ChatKitPresenter(page)
 
     def routes(self) -> Sequence[BaseRoute]:
         # ChatKit uploads from a page of its own site, without a session: the address is signed.

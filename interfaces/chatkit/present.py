@@ -3,9 +3,10 @@
 import json
 from collections.abc import Iterator, Sequence
 
-from gateway.channels import Host, SignIn, StoredFile, TranscriptPresenter
+from gateway.channels import Host, ReturnLink, SignIn, StoredFile, TranscriptPresenter
 from gateway.runs.events import PhaseEnded, PhaseStarted, TextDelta, ToolEnded, ToolStarted, TurnEvent
 from interfaces.chatkit.format import to_markdown
+from oauth import Identity
 from toolkits import Conversation, Message
 
 TRANSCRIPT_CHANGED = json.dumps(["Said"])
@@ -27,13 +28,17 @@ _BY_NAME = {kind.__name__: kind for kind in _SHOWN}
 class ChatKitPresenter(TranscriptPresenter):
     """Publishes what happens to the open streams of a thread, which read answers in the transcript.
 
+    Args:
+        page: the address of the host application's page with the chat, if it is known.
+
     Attributes:
         host: the gateway, while the channel runs.
     """
 
     streams = True
 
-    def __init__(self) -> None:
+    def __init__(self, page: str | None = None) -> None:
+        self._page = page
         self.host: Host | None = None
 
     async def show(self, message: Message, event: TurnEvent) -> None:
@@ -55,6 +60,12 @@ class ChatKitPresenter(TranscriptPresenter):
         await self._publish(
             sign_in.conversation, TRANSCRIPT_CHANGED
         )  # the link is made when its person reads the transcript
+
+    async def return_link(self, identity: Identity, code: str | None) -> ReturnLink | None:
+        if self._page is None:
+            return None
+        # Browsers keep what follows `#` from servers. The page sends the code in its person's session.
+        return ReturnLink(self._page if code is None else f"{self._page}#confirm={code}", "the chat", brings_code=True)
 
     async def _publish(self, conversation: Conversation, message: str) -> None:
         if self.host is not None:

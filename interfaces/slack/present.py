@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlencode
 
 from gateway.channels import (
     Delivery,
@@ -13,6 +14,7 @@ from gateway.channels import (
     LiveView,
     Presenter,
     QuestionCard,
+    ReturnLink,
     SignIn,
     StoredFile,
 )
@@ -232,6 +234,14 @@ class SlackPresenter(Presenter):
         text = f"{request}: {link(sign_in_button(label), address)}. {SIGN_IN_TERMS}"  # for notifications
         button = blocks.link_button(f"{request}. {SIGN_IN_TERMS}", sign_in_button(sign_in.label), address)
         await self._poster.post(sign_in.conversation.tenant, channel, thread, text, blocks=button)
+
+    async def return_link(self, identity: Identity, code: str | None) -> ReturnLink | None:
+        # Slack's links to a conversation bring no text, so that the person pastes the code.
+        # https://docs.slack.dev/interactivity/deep-linking
+        client = await self._workspaces.client(identity.tenant)
+        query = urlencode({"channel": await resolved(client, identity.user_id), "team": identity.tenant})
+        site = client.base_url.removesuffix("/").removesuffix("/api")
+        return ReturnLink(f"{site}/app_redirect?{query}", "Slack", "Paste it there." if code else "")
 
 
 def _heading(conversation: Conversation, *, first: bool) -> str:

@@ -13,6 +13,7 @@ from gateway.channels import (
     Presenter,
     PreviewGoneError,
     QuestionCard,
+    ReturnLink,
     SignIn,
     StoredFile,
 )
@@ -154,9 +155,18 @@ class TelegramPresenter(Presenter):
         markup = InlineKeyboardMarkup.from_button(button)
         await self._poster.send(sign_in.conversation, text, sign_in.reply_to, reply_markup=markup)
 
+    async def return_link(self, identity: Identity, code: str | None) -> ReturnLink | None:
+        # Telegram shows the button Start also to people who have started the bot before.
+        # https://core.telegram.org/bots/features#deep-linking
+        if code is None:
+            return ReturnLink(await self._bot_link(), "Telegram")
+        return ReturnLink(await self._start_link(code), "Telegram", "Press Start there.", brings_code=True)
+
     def live_view(self, message: Message) -> LiveView:
         return TelegramLiveView(self._bot, self._poster, message)
 
     async def _start_link(self, parameter: str) -> str:
-        me = await self._bot.get_me()
-        return f"https://t.me/{me.username}?start={parameter}"
+        return f"{await self._bot_link()}?start={parameter}"
+
+    async def _bot_link(self) -> str:
+        return f"https://t.me/{(await self._bot.get_me()).username}"

@@ -18,7 +18,7 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from gateway.channels import Interface, TranscriptEntry
+from gateway.channels import Host, Interface, TranscriptEntry
 from gateway.channels.requests import parse_json, read_body
 from gateway.channels.uploads import receive, reserve
 from interfaces.web import parse
@@ -71,6 +71,10 @@ class Web(Interface):
             Mount("/web/static", StaticFiles(directory=STATIC), middleware=own),
             Mount("/web/{person}", routes=person, middleware=own),
         ]
+
+    async def start(self, host: Host) -> None:
+        await super().start(host)
+        self.presenter.base_url = host.base_url
 
     async def stop(self) -> None:
         self.presenter.close()

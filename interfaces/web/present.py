@@ -1,22 +1,29 @@
 """Tell the windows of the web chat what happens."""
 
 from collections.abc import AsyncIterator, Sequence
+from urllib.parse import quote
 
-from gateway.channels import SignIn, StoredFile, TranscriptPresenter
+from gateway.channels import ReturnLink, SignIn, StoredFile, TranscriptPresenter
 from gateway.pubsub.pubsub import Listeners
 from gateway.runs.events import TurnEvent
 from interfaces.web.format import to_html
 from interfaces.web.live import Update, to_update
+from oauth import Identity
 from toolkits import Conversation, Message
 
 
 class WebPresenter(TranscriptPresenter):
-    """Tells the open windows of a person what happens. They read answers in the transcript when it has changed."""
+    """Tells the open windows of a person what happens. They read answers in the transcript when it has changed.
+
+    Attributes:
+        base_url: the gateway's public address, while the channel runs, if the operator set one.
+    """
 
     streams = True
 
     def __init__(self) -> None:
         self._windows = Listeners[str, Update]()
+        self.base_url: str | None = None
 
     async def show(self, message: Message, event: TurnEvent) -> None:
         if (update := to_update(event)) is not None:
@@ -36,6 +43,13 @@ class WebPresenter(TranscriptPresenter):
     async def send_sign_in(self, sign_in: SignIn) -> None:
         # The window shows a button that asks for the link: see `Web._sign_in`.
         self._windows.tell(sign_in.conversation.id, {"type": "changed"})
+
+    async def return_link(self, identity: Identity, code: str | None) -> ReturnLink | None:
+        if self.base_url is None:
+            return None
+        page = f"{self.base_url}/web/{quote(identity.user_id)}/"
+        # Browsers keep what follows `#` from servers. The page sends the code in the name of its person.
+        return ReturnLink(page if code is None else f"{page}#confirm={code}", "the chat", brings_code=True)
 
     async def updates(self, person: str) -> AsyncIterator[Update]:
         """Yield what one window is told, until it is closed."""

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
+from urllib.parse import quote
 
 from twilio.rest import Client
 
@@ -17,6 +18,7 @@ from gateway.channels import (
     Presenter,
     QuestionCard,
     RecipientUnreachableError,
+    ReturnLink,
     SignIn,
     StoredFile,
 )
@@ -27,6 +29,8 @@ from interfaces.whatsapp.format import LIMIT, WhatsAppRenderer
 from interfaces.whatsapp.live import TypingIndicator
 from interfaces.whatsapp.parse import PREFIX
 from interfaces.whatsapp.quick_replies import QuickReplies, are_short
+from oauth import Identity
+from oauth.store.pending import confirmation
 from toolkits import Conversation, Message
 
 CALL_TIMEOUT = 15.0  # seconds for one call of the REST API
@@ -158,6 +162,14 @@ class WhatsAppPresenter(Presenter):
     async def send_sign_in(self, sign_in: SignIn) -> None:
         text = f"{sign_in_request(sign_in.label)}:\n{await sign_in.link()}\n{SIGN_IN_TERMS}"
         await self.send_text(sign_in.conversation, text, sign_in.reply_to, key="")
+
+    async def return_link(self, identity: Identity, code: str | None) -> ReturnLink | None:
+        # https://faq.whatsapp.com/5913398998672934, "Create your own link with a pre-filled message"
+        address = f"https://wa.me/{identity.tenant.removeprefix('+')}"
+        if code is None:
+            return ReturnLink(address, "WhatsApp")
+        then = "Send the message that is written there."
+        return ReturnLink(f"{address}?text={quote(confirmation(code))}", "WhatsApp", then, brings_code=True)
 
     async def _create(self, conversation: Conversation, **content: Any) -> None:
         async with self._client() as client:

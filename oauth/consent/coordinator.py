@@ -6,7 +6,7 @@ from oauth.consent.accounts import Account, ConnectedAccounts
 from oauth.consent.confirmation import AccountConfirmation
 from oauth.consent.cookies import ConsentCookies
 from oauth.consent.credentials import AccountCredentials, CredentialLoader
-from oauth.consent.hooks import ConsentHooks
+from oauth.consent.hooks import ConsentHooks, ReturnLink
 from oauth.consent.providers import ProviderRegistry
 from oauth.consent.renewal import TokenRenewal
 from oauth.consent.revoking import TokenRevoker
@@ -45,7 +45,7 @@ class OAuthCoordinator:
         self._providers = ProviderRegistry(base_url)
         self._tickets = SignInTickets(keyring, self._providers)
         self._confirmation = AccountConfirmation(stores, self._providers, hooks)
-        self._sign_in = SignIn(stores, self._providers, self._confirmation, hooks.on_denial)
+        self._sign_in = SignIn(stores, self._providers, self._confirmation, hooks)
         self._credentials = CredentialLoader(stores.tokens, self._providers, TokenRenewal(stores.tokens, timings))
         self._accounts = ConnectedAccounts(stores, self._providers)
         self._revoker = TokenRevoker(stores, self._providers, timings.revocation_attempts)
@@ -104,13 +104,13 @@ class OAuthCoordinator:
         """
         return await self._sign_in.complete(provider, state, code)
 
-    async def refuse(self, provider: str, state: str) -> None:
-        """End an authorization that the person declined.
+    async def refuse(self, provider: str, state: str) -> ReturnLink | None:
+        """End an authorization that the person declined, and return the way back to the chat, if there is one.
 
         Raises:
             AuthorizationFailedError: if the state is not good.
         """
-        await self._sign_in.refuse(provider, state)
+        return await self._sign_in.refuse(provider, state)
 
     async def awaits_code(self, identity: Identity) -> bool:
         """Return whether a person has to send a code."""

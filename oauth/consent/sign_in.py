@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from oauth.consent.confirmation import AccountConfirmation
-from oauth.consent.hooks import DenialHook
+from oauth.consent.hooks import ConsentHooks, ReturnLink
 from oauth.consent.providers import ProviderRegistry
 from oauth.errors import AuthorizationFailedError
 from oauth.identity import Identity
@@ -33,6 +33,7 @@ class Consent:
         identity: the person in the chat.
         permissions: what the agent may do, in words.
         code: what to send in the chat, which shows that both are one person; `None` if the account is connected.
+        way_back: leads to the chat, if there is a way.
     """
 
     label: str
@@ -41,6 +42,7 @@ class Consent:
     identity: Identity
     permissions: Sequence[str]
     code: str | None = field(repr=False)
+    way_back: ReturnLink | None = None
 
 
 class SignIn:
@@ -51,12 +53,12 @@ class SignIn:
         stores: ConsentStores,
         providers: ProviderRegistry,
         confirmation: AccountConfirmation,
-        on_denial: DenialHook,
+        hooks: ConsentHooks,
     ) -> None:
         self._stores = stores
         self._providers = providers
         self._confirmation = confirmation
-        self._on_denial = on_denial
+        self._hooks = hooks
 
     async def link(self, identity: Identity, provider: str, name: str) -> str:
         """Return a short sign-in link for one person, good once and for ten minutes. It must reach nobody else.
@@ -124,25 +126,29 @@ class SignIn:
             await self._deny(authorization)
             raise AuthorizationFailedError(NOTHING_GRANTED)
         token = replace(token, declined=authorization.scopes - token.scopes)
+        confirmation = await self._confirmation.connect_or_ask(authorization, token)
         return Consent(
             label=known.label,
             account=token.account,
             name=authorization.name,
             identity=authorization.identity,
             permissions=self._providers.permissions(provider, token),
-            code=await self._confirmation.connect_or_ask(authorization, token),
+            code=confirmation,
+            way_back=await self._hooks.return_link(authorization.identity, confirmation),
         )
 
-    async def refuse(self, provider: str, state: str) -> None:
-        """End an authorization that the person declined.
+    async def refuse(self, provider: str, state: str) -> ReturnLink | None:
+        """End an authorization that the person declined, and return the way back to the chat, if there is one.
 
         Raises:
             AuthorizationFailedError: if the state is not good.
         """
         if self._providers.get(provider) is None:
             raise AuthorizationFailedError(UNKNOWN_PROVIDER)
-        await self._deny(await self._stores.authorizations.take(state, provider))
+        authorization = await self._stores.authorizations.take(state, provider)
+        await self._deny(authorization)
+        return await self._hooks.return_link(authorization.identity, None)
 
     async def _deny(self, authorization: Authorization) -> None:
         log.info("%s did not connect %s", authorization.identity, authorization.provider)
-        await self._on_denial(authorization.identity, authorization.provider)
+        await self._hooks.on_denial(authorization.identity, authorization.provider)

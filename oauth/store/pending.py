@@ -24,13 +24,18 @@ MOST_AT_ONCE = 100  # rows that one transaction removes
 
 log = logging.getLogger(__name__)
 
-_CODE = re.compile(r"(\d{4})[ -]?(\d{4})")
+_CODE = re.compile(r"(?:confirm +)?(\d{4})[ -]?(\d{4})", re.IGNORECASE)
 
 
 def code_in(text: str) -> str | None:
-    """Return the eight digits of a text that is a code and nothing else; `None` if it is not."""
+    """Return the eight digits of a text that is a code, or a `confirmation`, and nothing else; `None` if it is not."""
     found = _CODE.fullmatch(text.strip())
     return found[1] + found[2] if found is not None and found[0].isascii() else None
+
+
+def confirmation(code: str) -> str:
+    """Return the text of a message that can mean nothing but a code."""
+    return f"Confirm {code[:4]} {code[4:]}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 import html
 import re
 from typing import Any, Protocol
+from urllib.parse import unquote, urlsplit
 
 from peers import seed
 from peers.emulate.server import Emulate
@@ -23,6 +24,15 @@ class ChannelPerson(Protocol):
         """Give a command as people do in this channel."""
         ...
 
+    def follow(self, address: str, copied: str) -> None:
+        """Do in the platform's app what the button of the sign-in page asks for.
+
+        Args:
+            address: where the button leads.
+            copied: what the button has put on the clipboard.
+        """
+        ...
+
     def seen(self) -> list[str]:
         """Return the texts of everything that the bot has sent them, links included."""
         ...
@@ -40,6 +50,10 @@ class OnSlack:
     def command(self, name: str) -> None:
         self.write(name)
 
+    def follow(self, address: str, copied: str) -> None:
+        assert urlsplit(address).path == "/app_redirect"
+        self.write(copied)
+
     def seen(self) -> list[str]:
         return self._emulate.slack_said(self._channel)
 
@@ -55,6 +69,11 @@ class OnTelegram:
 
     def command(self, name: str) -> None:
         self._telegram.deliver(updates.command(name, "", self.person))
+
+    def follow(self, address: str, copied: str) -> None:
+        link, _, code = address.partition("?start=")
+        assert link == f"https://t.me/{updates.BOT_USERNAME}"
+        self._telegram.deliver(updates.command("start", code, self.person))
 
     def seen(self) -> list[str]:
         return [
@@ -72,6 +91,11 @@ class OnWhatsApp:
 
     def command(self, name: str) -> None:
         self.write(f"/{name}")
+
+    def follow(self, address: str, copied: str) -> None:
+        link, _, text = address.partition("?text=")
+        assert link == f"https://wa.me/{seed.WHATSAPP_NUMBER.removeprefix('whatsapp:+')}"
+        self.write(unquote(text))
 
     def seen(self) -> list[str]:
         return [message["body"] for message in self._emulate.whatsapp_messages(self.person.name)]

@@ -7,20 +7,25 @@ from oauth.store.pending import code_in
 
 
 class SignInCodeReply:
-    """Connects an account when its person sends the code of the sign-in page, in a direct conversation."""
+    """Connects an account when its person sends the code of the sign-in page, in a direct conversation.
+
+    The code is the text; or it comes with `/start` from the button of the page, as in Telegram.
+    """
 
     def __init__(self, oauth: OAuthCoordinator) -> None:
         self._oauth = oauth
 
     async def reply(self, turn: Turn) -> TurnOutcome | None:
         message = turn.message
-        if message.anonymous or code_in(message.text) is None:
+        given = message.argument if message.command == "start" else message.text
+        code = code_in(given)
+        if message.anonymous or code is None:
             return None
         if message.conversation.shared:
             is_expected = await self._oauth.awaits_code(message.sender)
             return TurnOutcome(sentences.CODE_IN_PRIVATE) if is_expected else None
-        entry = await self._oauth.confirm(message.sender, message.text)
-        if entry is None:
-            return None
+        entry = await self._oauth.confirm(message.sender, code)
+        if entry is None:  # eight digits alone may mean anything
+            return None if given.strip()[0].isdigit() and message.command is None else TurnOutcome(sentences.NO_SIGN_IN)
         label = self._oauth.label(entry.provider) if entry.provider is not None else ""
         return TurnOutcome(sentences.entered(entry, label))

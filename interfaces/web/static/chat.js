@@ -32,7 +32,7 @@ function show(entry) {
     link.rel = "noopener";
     link.textContent = `Connect ${entry.label}`;
     element.append("To answer that, I need an account of yours: ", link);
-    element.append(". If the page then shows a code, send it to me here, and I will answer.");
+    element.append(". After you sign in, the page may ask you to confirm here that it was you. Then I answer.");
   } else {
     element.innerHTML = entry.html; // made by the server from markdown, in which HTML is text
     entry.files.forEach((file) => element.append(download(file)));
@@ -180,4 +180,16 @@ text.addEventListener("keydown", (event) => {
   }
 });
 
+// The button of the sign-in page leads here with the code, which is good once.
+function confirm() {
+  const code = /^#confirm=(\d{8})$/.exec(location.hash)?.[1];
+  if (code) {
+    history.replaceState(null, "", location.pathname);
+    text.value = `Confirm ${code.slice(0, 4)} ${code.slice(4)}`;
+    form.requestSubmit();
+  }
+}
+
+window.addEventListener("hashchange", confirm);
+confirm();
 listen();

@@ -43,7 +43,7 @@ def test_a_person_connects_is_answered_and_disconnects(served: Served, alice: Ch
     with chromium.new_context() as context:
         page = context.new_page()
         page.goto(wait_for_link(alice))
-        assert any("if the page then shows a code, send it to me" in text for text in alice.seen())
+        assert any("the page may ask you to confirm here" in text for text in alice.seen())
         code = consent(page, alice)
         assert served.rows("SELECT * FROM oauth_tokens") == []
         alice.write(code)
@@ -79,6 +79,7 @@ def test_two_people_who_consent_in_reverse_order_each_see_their_own_mail(
         assert_only_mail_of(person.person, wait_for_mail(person))
 
 
+@pytest.mark.parametrize("channel", CHANNELS)
 def test_a_person_who_refuses_consent_is_not_connected_and_can_try_again(
     served: Served, emulate: Emulate, alice: ChannelPerson
 ) -> None:

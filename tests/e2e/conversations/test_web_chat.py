@@ -1,5 +1,6 @@
 """`understudy dev` in a real browser, with a window for each of two people."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -112,7 +113,8 @@ def test_a_window_reconnects_after_a_restart_of_the_server(dev: Dev, chromium: B
         expect(alice.get_by_role("status")).to_have_text("connected")
 
 
-def test_with_the_settings_of_google_people_connect_their_mail(tmp_path: Path, emulate: Emulate) -> None:
+@pytest.fixture
+def dev_with_google(tmp_path: Path, emulate: Emulate) -> Iterator[Dev]:
     google = {
         "GOOGLE_CLIENT_ID": emulate.client_id,
         "GOOGLE_CLIENT_SECRET": emulate.client_secret,
@@ -121,22 +123,51 @@ def test_with_the_settings_of_google_people_connect_their_mail(tmp_path: Path, e
     dev = Dev(tmp_path, **google)
     emulate.connect([f"{dev.address}/oauth/google/callback"])
     dev.start()
-    try:
-        with httpx.Client(base_url=f"{dev.address}/web/bob", trust_env=False) as bob:
-            bob.get("/")
-            bob.post("/messages", json={"id": "1", "text": "Search my mail"})
-            wait_until(lambda: len(bob.get("/transcript").json()) == 2, what="bob gets a sign-in button")
-            assert bob.get("/transcript").json()[1]["signIn"] == "google"
-            link = bob.get("/sign-in/google").headers["location"]
-            page = emulate.consent(link, seed.BOB.email)
-            bob.post("/messages", json={"id": "2", "text": code_on(page.text)})
-            wait_until(lambda: len(bob.get("/transcript").json()) == 5, what="bob is answered")
-            answer = " ".join(entry.get("html") or "" for entry in bob.get("/transcript").json())
-            assert seed.BOB.marker("MAIL", 1) in answer
-            assert "ALICE" not in answer
-            assert seed.CANARY not in answer
-    finally:
-        dev.stop()
+    yield dev
+    dev.stop()
+
+
+def test_with_the_settings_of_google_people_connect_their_mail(dev_with_google: Dev, emulate: Emulate) -> None:
+    with httpx.Client(base_url=f"{dev_with_google.address}/web/bob", trust_env=False) as bob:
+        bob.get("/")
+        bob.post("/messages", json={"id": "1", "text": "Search my mail"})
+        wait_until(lambda: len(bob.get("/transcript").json()) == 2, what="bob gets a sign-in button")
+        assert bob.get("/transcript").json()[1]["signIn"] == "google"
+        link = bob.get("/sign-in/google").headers["location"]
+        page = emulate.consent(link, seed.BOB.email)
+        bob.post("/messages", json={"id": "2", "text": code_on(page.text)})
+        wait_until(lambda: len(bob.get("/transcript").json()) == 5, what="bob is answered")
+        answer = " ".join(entry.get("html") or "" for entry in bob.get("/transcript").json())
+        assert seed.BOB.marker("MAIL", 1) in answer
+        assert "ALICE" not in answer
+        assert seed.CANARY not in answer
+
+
+def test_the_sign_in_page_leads_back_to_the_chat_and_confirms_there(dev_with_google: Dev, chromium: Browser) -> None:
+    with chromium.new_context() as context:
+        page = context.new_page()
+        page.goto(dev_with_google.address)
+        bob = open_window(page, "Bob")
+        write(bob, "Search my mail")
+        with context.expect_page() as opened:
+            bob.get_by_role("link", name="Connect Google").click()
+        sign_in = opened.value
+        sign_in.get_by_role("button", name=seed.BOB.email).click()
+        sign_in.get_by_role("link", name="Confirm in the chat").click()
+        expect(sign_in.locator(".person-said").last).to_have_text(re.compile(r"Confirm \d{4} \d{4}"))
+        expect(sign_in.locator(".agent-said").last).to_contain_text(seed.BOB.marker("MAIL", 1))
+        assert sign_in.url == f"{dev_with_google.address}/web/bob/"  # no reload sends the code again
+
+
+def test_a_denial_is_told_in_the_window(dev_with_google: Dev, emulate: Emulate) -> None:
+    with httpx.Client(base_url=f"{dev_with_google.address}/web/bob", trust_env=False) as bob:
+        bob.get("/")
+        bob.post("/messages", json={"id": "1", "text": "Search my mail"})
+        wait_until(lambda: len(bob.get("/transcript").json()) == 2, what="bob gets a sign-in button")
+        page = emulate.deny(bob.get("/sign-in/google").headers["location"])
+        assert f'href="{dev_with_google.address}/web/bob/"' in page.text
+        wait_until(lambda: len(bob.get("/transcript").json()) == 3, what="bob is told")
+        assert "was not connected" in bob.get("/transcript").json()[2]["html"]
 
 
 def test_a_file_is_uploaded_and_named_in_the_chat(dev: Dev, chromium: Browser, tmp_path: Path) -> None:

@@ -58,6 +58,15 @@ def test_a_host_application_names_its_people_by_its_own_session(heard: Agent, tm
         assert answers(page.begin("hello")[1]) == ["heard: hello"]
 
 
+@pytest.mark.parametrize("page", ["app.example.com/chat", "javascript:alert(1)", "https://app.example.com/#/chat"])
+def test_a_page_that_nobody_can_go_back_to_is_refused(page: str) -> None:
+    async def nobody(_: Request) -> Person | None:
+        return None
+
+    with pytest.raises(SettingError, match="is no address of a page"):
+        ChatKit(nobody, page)
+
+
 @pytest.mark.parametrize(
     ("authenticate", "reason"),
     [

@@ -12,7 +12,7 @@ from peers.wait import wait_until
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart
 from pydantic_ai.models.function import AgentInfo, FunctionModel
 from support.channels.chatkit import answers, serving, written
-from support.consent.pages import code_on
+from support.consent.pages import code_on, way_back_on
 from support.stage import Orders, Vault, obey
 
 from gateway import Agent
@@ -112,6 +112,31 @@ def test_a_sign_in_is_a_link_and_the_code_brings_the_answer(tmp_path: Path) -> N
         told = answers(alice.write(thread, code))
         assert told == ["Your Fake account alice is connected.", "SECRET-alice"]
         assert "/sign-in/" not in str(alice.said(thread))  # it is no use any more
+
+
+def test_the_sign_in_page_leads_back_to_the_page_of_the_host_application(tmp_path: Path) -> None:
+    agent = Agent(model=FunctionModel(obey), toolkits=[Vault()])
+    with serving(agent, tmp_path, page="https://app.test/chat") as page:
+        alice, bob = page("alice"), page("bob")
+        thread, events = alice.begin("call open_vault")
+        link = answers(events)[0].partition("[Connect Fake](")[2].partition(")")[0]
+        state = parse_qs(urlsplit(alice.client.get(urlsplit(link).path).headers["location"]).query)["state"][0]
+        done = alice.client.get("/oauth/fake/callback", params={"state": state, "code": "of-alice"})
+        address, _, code = way_back_on(done.text).partition("#confirm=")
+        assert (address, code) == ("https://app.test/chat", code_on(done.text).replace(" ", ""))
+        assert "No sign-in of yours" in answers(bob.begin(f"Confirm {code}")[1])[0]
+        told = answers(alice.write(thread, f"Confirm {code}"))
+        assert told == ["Your Fake account alice is connected.", "SECRET-alice"]
+
+
+def test_a_denial_is_told_in_the_thread(tmp_path: Path) -> None:
+    with serving(Agent(model=FunctionModel(obey), toolkits=[Vault()]), tmp_path) as page:
+        alice = page("alice")
+        thread, events = alice.begin("call open_vault")
+        link = answers(events)[0].partition("[Connect Fake](")[2].partition(")")[0]
+        state = parse_qs(urlsplit(alice.client.get(urlsplit(link).path).headers["location"]).query)["state"][0]
+        alice.client.get("/oauth/fake/callback", params={"state": state, "error": "access_denied"})
+        wait_until(lambda: "Fake was not connected" in alice.said(thread)[-1][1], what="alice is told")
 
 
 def test_a_retry_is_a_new_message(heard: Agent, tmp_path: Path) -> None:

@@ -2,9 +2,10 @@
 
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from support.consent.pages import code_on
+from support.consent.pages import code_on, way_back_on
 from support.consent.sign_ins import link_for, sign_in, tokens
 from support.stage import TENANT, Stage, Vault, stage
 
@@ -19,7 +20,6 @@ async def test_a_forwarded_link_connects_nothing_until_its_person_has_sent_the_c
         page = await sign_in(scene, await link_for(scene, "alice"), "bob")
         assert page.status_code == 200
         assert all(word in page.text for word in ("bob", "Alice (stage alice)", "read things"))
-        assert "script" not in page.text
         assert tokens(scene) == []
         await scene.write("alice", "call open_vault")
         assert (await scene.wait_for(2))[1].link
@@ -35,6 +35,64 @@ async def test_a_code_is_good_for_its_person_alone(scene: Stage, where: str) -> 
         assert await scene.ask("bob", code, where) == f"heard: {code}"
         assert tokens(scene) == []
         assert "is connected" in await scene.ask("alice", code.replace(" ", ""))
+
+
+NO_SIGN_IN = "No sign-in of yours waits for that code."
+
+
+async def press(scene: Stage, person: str, page: str, where: str | None = None) -> str:
+    """Press the button of a page as a person in their own chat does; return what they are answered."""
+    code = parse_qs(urlsplit(way_back_on(page)).query)["start"][0]
+    return await scene.ask(person, f"/start {code}", where, command="start", argument=code)
+
+
+async def test_the_button_of_the_page_confirms_the_person_who_was_asked(scene: Stage) -> None:
+    async with scene.open():
+        page = await sign_in(scene, await link_for(scene, "alice"), "mallory")
+        assert tokens(scene) == []
+        assert await press(scene, "alice", page.text) == "Your Fake account mallory is connected."
+        assert (await scene.wait_for(3))[2].text == "SECRET-mallory"
+        assert tokens(scene) == [("alice", "mallory")]
+
+
+async def test_who_opens_a_forwarded_link_and_presses_the_button_connects_nobody(scene: Stage) -> None:
+    """The victim signs in by the attacker's link, and presses what the page offers: in their own chat."""
+    async with scene.open():
+        page = await sign_in(scene, await link_for(scene, "mallory"), "victim")
+        assert (await press(scene, "victim", page.text)).startswith(NO_SIGN_IN)
+        assert (await scene.ask("victim", f"Confirm {code_on(page.text)}")).startswith(NO_SIGN_IN)
+        assert (await scene.ask("mallory", "Confirm")) == "heard: Confirm"
+        assert tokens(scene) == []
+
+
+async def test_an_attacker_whose_own_page_is_forwarded_connects_their_account_to_nobody_else(scene: Stage) -> None:
+    scene.channel.presenter.emails = {"mallory": None, "victim": None}
+    async with scene.open():
+        page = await sign_in(scene, await link_for(scene, "mallory"), "mallory")
+        assert (await press(scene, "victim", page.text)).startswith(NO_SIGN_IN)
+        hers = await sign_in(scene, await link_for(scene, "victim"), "victim")
+        assert await press(scene, "victim", page.text) == "That is not the code. Tries left: 4."
+        assert await press(scene, "victim", hers.text) == "Your Fake account victim is connected."
+        assert tokens(scene) == [("victim", "victim")]
+
+
+async def test_a_button_counts_as_a_try_and_is_good_once(scene: Stage, vault: Vault) -> None:
+    async with scene.open():
+        page = await sign_in(scene, await link_for(scene, "alice"), "mallory")
+        for left in (4, 3, 2, 1):
+            given = {"command": "start", "argument": "00000000"}
+            assert await scene.ask("alice", "/start", **given) == f"That is not the code. Tries left: {left}."
+        assert "nothing was connected" in await scene.ask("alice", "Confirm 0000 0000")
+        assert (await press(scene, "alice", page.text)).startswith(NO_SIGN_IN)
+        await scene.wait_until(lambda: vault.auth.revocations == ["SECRET-mallory"])
+        assert tokens(scene) == []
+
+
+async def test_a_button_that_is_pressed_where_others_read_confirms_nothing(scene: Stage) -> None:
+    async with scene.open():
+        page = await sign_in(scene, await link_for(scene, "alice"), "mallory")
+        assert "direct message" in await press(scene, "alice", page.text, "thread")
+        assert tokens(scene) == []
 
 
 async def test_a_code_that_others_can_read_is_not_taken(scene: Stage) -> None:

@@ -1,10 +1,13 @@
 """The pages that a person reads after a sign-in, and what they are told in the chat."""
 
+import base64
+import hashlib
+import re
 from pathlib import Path
 
 import pytest
-from support.consent.pages import code_on
-from support.consent.sign_ins import browser, callback, link_for
+from support.consent.pages import code_on, way_back_on
+from support.consent.sign_ins import browser, callback, link_for, sign_in
 from support.stage import Stage, Vault, stage
 
 from oauth import Identity
@@ -73,6 +76,48 @@ async def test_who_grants_nothing_is_told_in_the_chat(scene: Stage, vault: Vault
             await hers.get(await callback(scene, await link_for(scene, "alice"), code="of-alice"))
         ).status_code == 400
         assert (await scene.wait_for(2))[1].text == DENIED
+
+
+async def test_a_page_leads_back_to_the_chat_whatever_the_person_decided(scene: Stage) -> None:
+    scene.channel.presenter.emails["bob"] = "bob@fake.test"
+    async with scene.open(), browser(scene) as client:
+        denied = await client.get(await callback(scene, await link_for(scene, "alice"), error="access_denied"))
+        assert way_back_on(denied.text) == "https://stage.test/alice"
+        await scene.wait_for(2)
+        connected = await client.get(await callback(scene, await link_for(scene, "bob"), code="of-bob"))
+        assert way_back_on(connected.text) == "https://stage.test/bob"
+        await scene.wait_for(4)
+        address = await callback(scene, await link_for(scene, "alice"), code="of-alice")
+        for page in (await client.get(address), await client.get(address)):  # loaded again, too
+            code = code_on(page.text).replace(" ", "")
+            assert way_back_on(page.text) == f"https://stage.test/alice?start={code}"
+            assert page.headers["referrer-policy"] == "no-referrer"
+
+
+@pytest.mark.parametrize("failure", [ConnectionError("the platform is down"), TimeoutError()])
+async def test_a_channel_that_does_not_say_the_way_back_leaves_the_code(
+    scene: Stage, failure: Exception, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def fail(*_: object) -> None:
+        raise failure
+
+    monkeypatch.setattr(scene.channel.presenter, "return_link", fail)
+    async with scene.open():
+        page = await sign_in(scene, await link_for(scene, "alice"), "alice")
+        assert "<a " not in page.text
+        assert "is connected" in await scene.ask("alice", code_on(page.text))
+    assert "the sign-in page has no way back to stage" in caplog.text
+
+
+async def test_a_page_runs_our_script_alone_and_loads_nothing(scene: Stage) -> None:
+    async with scene.open():
+        page = await sign_in(scene, await link_for(scene, "alice"), "<script>alert(1)</script>")
+    (script,) = re.findall(r"<script>(.*?)</script>", page.text, re.DOTALL)
+    policy = dict(each.split(" ", 1) for each in page.headers["content-security-policy"].split("; "))
+    assert policy["default-src"] == "'none'"
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert policy["script-src"] == f"'sha256-{digest}'"
+    assert "unsafe" not in page.headers["content-security-policy"]
 
 
 async def test_a_forged_denial_tells_nobody_anything(scene: Stage) -> None:

@@ -78,14 +78,20 @@ def opened(url: str, person: str) -> ChatKitPage:
 
 
 @contextmanager
-def serving(agent: Any, directory: Path, database: str | None = None) -> Iterator[Callable[[str], ChatKitPage]]:
-    """Serve ChatKit, with PostgreSQL also a worker, and yield a function that opens the page of a person."""
+def serving(
+    agent: Any, directory: Path, database: str | None = None, page: str | None = None
+) -> Iterator[Callable[[str], ChatKitPage]]:
+    """Serve ChatKit, with PostgreSQL also a worker, and yield a function that opens the page of a person.
+
+    Args:
+        page: the address of the host application's page.
+    """
     database = database or f"sqlite:///{directory}/chatkit.db"
     options = {"base_url": "https://bot.test", "secret_key": Keyring.generate()}
-    gateway = Gateway(agent, [ChatKit(by_header)], database, **options)
+    gateway = Gateway(agent, [ChatKit(by_header, page)], database, **options)
     with ExitStack() as stack:
         if gateway.needs_workers:
-            worker = Gateway(agent, [ChatKit(by_header)], database, **options)
+            worker = Gateway(agent, [ChatKit(by_header, page)], database, **options)
             stack.enter_context(ThreadServer(Starlette(lifespan=lambda _: worker.worker())))
         server = stack.enter_context(ThreadServer(gateway.asgi()))
         yield lambda person: opened(server.url, person)

@@ -1,5 +1,6 @@
 """Read the gateway's page that follows a consent, and consent without that page."""
 
+import html
 import re
 from urllib.parse import parse_qs, urlsplit
 
@@ -13,6 +14,13 @@ def code_on(page: str) -> str:
     found = re.search(r'<p class="code">(\d{4} \d{4})</p>', page)
     assert found is not None, page
     return found[1]
+
+
+def way_back_on(page: str) -> str:
+    """Return the address of the page's button that leads back to the chat."""
+    found = re.search(r'<a class="action" href="([^"]+)"', page)
+    assert found is not None, page
+    return html.unescape(found[1])
 
 
 def authorization_url(link: str) -> str:
