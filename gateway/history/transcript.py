@@ -23,6 +23,7 @@ class TranscriptEntry:
     Args:
         at: when the message was accepted or the part was written; aware, in UTC.
         files: go with the text.
+        answers: the id of the entry of the message that it answers, if it answers one.
         rated: the reference of the agent's answer that it ends, by which people rate it.
     """
 
@@ -32,6 +33,7 @@ class TranscriptEntry:
     text: str | None = None
     provider: str | None = None
     files: Sequence[StoredFile] = ()
+    answers: str | None = None
     rated: str | None = None
 
 
@@ -71,5 +73,12 @@ async def load_transcript(
 def _sent(row: Row[Any], answered_at: datetime | None, files: Sequence[StoredFile]) -> TranscriptEntry:
     body, at = json.loads(row.body), row.renewed_at or row.created_at
     at = max(at, answered_at) if answered_at is not None else at
-    said = {"text": body.get("text"), "provider": body.get("provider"), "files": files}
-    return TranscriptEntry(f"out-{row.id}", at, **said, rated=row.reference if body.get("rated") else None)
+    return TranscriptEntry(
+        f"out-{row.id}",
+        at,
+        text=body.get("text"),
+        provider=body.get("provider"),
+        files=files,
+        answers=None if row.inbox_id is None else f"in-{row.inbox_id}",
+        rated=row.reference if body.get("rated") else None,
+    )

@@ -2,14 +2,14 @@
 
 import json
 import secrets
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from html import escape
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from itsdangerous import BadSignature, Signer
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from sse_starlette import EventSourceResponse
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -18,7 +18,7 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from gateway.channels import Host, Interface, TranscriptEntry
+from gateway.channels import Host, Interface, Rating, TranscriptEntry
 from gateway.channels.requests import parse_json, read_body
 from gateway.channels.uploads import receive, reserve
 from interfaces.web import parse
@@ -29,12 +29,15 @@ from toolkits import Message
 
 COOKIE = "understudy_person"
 STATIC = Path(str(files("interfaces.web"))) / "static"
+RUNNING = "Understudy-Running"  # the header that says whether a message is being answered, or waits for that
 HEADERS = {
     "Content-Security-Policy": "default-src 'self'; frame-ancestors 'none'; base-uri 'none'",
     "Cache-Control": "no-store",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
+
+Posted = TypeVar("Posted", bound=BaseModel)
 
 
 class Web(Interface):
@@ -63,6 +66,7 @@ class Web(Interface):
             Route("/transcript", self._transcript, methods=["GET"]),
             Route("/updates", self._updates, methods=["GET"]),
             Route("/messages", self._receive, methods=["POST"]),
+            Route("/feedback", self._rate, methods=["POST"]),
             Route("/files", self._upload, methods=["POST"]),
             Route("/sign-in/{provider}", self._sign_in, methods=["GET"]),
         ]
@@ -104,8 +108,12 @@ class Web(Interface):
 
     async def _transcript(self, request: Request) -> Response:
         person, host = self._person(request), self.host
-        entries = await host.transcript(parse.conversation_of(person))
-        return JSONResponse([self._entry(entry) for entry in entries], headers=HEADERS)
+        conversation = parse.conversation_of(person)
+        # Read first: what ends meanwhile is in the transcript, and the window asks again as long as something runs.
+        is_running = await host.is_busy(conversation)
+        ratings = await host.ratings(parse.identity_of(person), conversation)
+        entries = [self._entry(entry, ratings) for entry in await host.transcript(conversation)]
+        return JSONResponse(entries, headers={**HEADERS, RUNNING: str(is_running).lower()})
 
     async def _updates(self, request: Request) -> Response:
         person = self._person(request)
@@ -119,17 +127,19 @@ class Web(Interface):
 
     async def _receive(self, request: Request) -> Response:
         person, host = self._person(request), self.host
-        try:
-            fields, _ = parse_json(await read_body(request))
-            submission = parse.Submission.model_validate(fields)
-        except ValidationError:
-            raise HTTPException(422) from None
+        submission = await _read(request, parse.Submission)
         files = [await host.stored_files.load_own(each, parse.identity_of(person)) for each in submission.files]
         found = [file for file in files if file is not None]
         if len(found) < len(files) or not (submission.text.strip() or found):
             raise HTTPException(422)
         await host.accept(parse.to_event(person, submission, found))
         return Response(status_code=202)
+
+    async def _rate(self, request: Request) -> Response:
+        person, host = self._person(request), self.host
+        given = await _read(request, parse.GivenRating)
+        is_seen = await host.rate(parse.to_feedback(person, given))
+        return Response(status_code=204 if is_seen else 404, headers=HEADERS)
 
     async def _upload(self, request: Request) -> Response:
         """Store a file, whose name is in the query, and return its id."""
@@ -162,13 +172,28 @@ class Web(Interface):
             raise HTTPException(401)
         return person
 
-    def _entry(self, entry: TranscriptEntry) -> dict[str, Any]:
-        """Return an entry of the transcript as `static/chat.js` reads it."""
+    def _entry(self, entry: TranscriptEntry, ratings: Mapping[str, Rating]) -> dict[str, Any]:
+        """Return an entry of the transcript as `static/log.js` reads it."""
         if entry.payload is not None:
             message = parse.to_message(entry.payload, self._people, lambda: self.host)
             names = [each.title for each in message.attachments]
-            return {"id": entry.id, "from": "person", "text": message.text, "files": names}
+            return {"id": entry.id, "message": message.id, "from": "person", "text": message.text, "files": names}
         label = self.host.provider_label(entry.provider) if entry.provider is not None else None
         files = [{"name": file.name, "type": file.media_type, "address": file.path} for file in entry.files]
-        agent = {"id": entry.id, "from": "agent", "html": entry.text, "files": files}
+        agent = {"id": entry.id, "answers": entry.answers, "from": "agent", "html": entry.text, "files": files}
+        agent |= {"rated": entry.rated, "rating": ratings.get(entry.rated or "")}
         return {**agent, "signIn": entry.provider, "label": label}
+
+
+async def _read(request: Request, kind: type[Posted]) -> Posted:
+    """Return what the page posts.
+
+    Raises:
+        HTTPException: 422 if it is something else.
+        MalformedEventError: if it is no JSON object.
+    """
+    fields, _ = parse_json(await read_body(request))
+    try:
+        return kind.model_validate(fields)
+    except ValidationError:
+        raise HTTPException(422) from None

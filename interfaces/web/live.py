@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from gateway.runs.events import PhaseEnded, PhaseStarted, TextDelta, ToolStarted, TurnEvent
+from gateway.runs.events import PhaseEnded, PhaseStarted, TextDelta, ToolEnded, ToolStarted, TurnEvent
 
 Update = dict[str, Any]
-"""A message to a window: see `static/chat.js`."""
+"""A message to a window: see `static/live.js`."""
 
 
 def to_update(event: TurnEvent) -> Update | None:
@@ -13,8 +13,10 @@ def to_update(event: TurnEvent) -> Update | None:
     match event:
         case TextDelta(text):
             return {"type": "delta", "text": text}
-        case ToolStarted(label=label):
-            return {"type": "tool", "label": label}
+        case ToolStarted(call_id=call_id, label=label):
+            return {"type": "tool", "id": call_id, "label": label}
+        case ToolEnded(call_id=call_id):
+            return {"type": "tool_ended", "id": call_id}
         case PhaseStarted(label):
             return {"type": "phase", "label": label}
         case PhaseEnded(label, elapsed_ms):

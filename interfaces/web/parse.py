@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 from pydantic import BaseModel, Field
 
-from gateway.channels import Event, Host, StoredFile
+from gateway.channels import Event, Feedback, Host, Rating, StoredFile
 from gateway.channels.commands import command_in, is_stop
 from gateway.channels.uploads import described, to_attachments
 from oauth import Identity
@@ -28,6 +28,15 @@ class Submission(BaseModel):
     files: list[str] = Field(default=[], max_length=MOST_FILES)
 
 
+class GivenRating(BaseModel):
+    """A thumb that the page posts."""
+
+    reference: str = Field(min_length=1, max_length=64)
+    rating: Rating
+    taken_back: bool = Field(default=False, alias="takenBack")
+    comment: str = Field(default="", max_length=20_000)
+
+
 def identity_of(person: str) -> Identity:
     """Return the identity of a person."""
     return Identity(CHANNEL, TENANT, person)
@@ -48,6 +57,18 @@ def to_event(person: str, submission: Submission, files: Sequence[StoredFile]) -
     payload = json.dumps(fields, ensure_ascii=False)
     event_id, stops = f"{person}/{submission.id}", is_stop(submission.text)
     return Event(event_id, conversation_of(person), payload, author=person, stops=stops)
+
+
+def to_feedback(person: str, given: GivenRating) -> Feedback:
+    """Return what a person thinks of an answer."""
+    return Feedback(
+        identity_of(person),
+        conversation_of(person),
+        given.rating,
+        reference=given.reference,
+        comment=given.comment,
+        taken_back=given.taken_back,
+    )
 
 
 def to_message(payload: str, names: dict[str, str], host: Callable[[], Host]) -> Message:

@@ -1,146 +1,109 @@
-"use strict";
+// The window of a person: it listens to what happens, and sends what they write and press.
 
-const messages = document.getElementById("messages");
+import * as live from "./live.js";
+import * as log from "./log.js";
+import { post, request, upload } from "./request.js";
+import { keepingPlace, toEnd } from "./scroll.js";
+
+const POLL = 3000; // milliseconds between two looks at the transcript while a turn runs: an update may get lost
+
 const form = document.getElementById("form");
 const text = document.getElementById("text");
 const files = document.getElementById("files");
 const attach = document.getElementById("attach");
 const state = document.getElementById("state");
-let writing = null; // the answer that is being written, not yet in the transcript
+const stop = document.getElementById("stop");
 
-const phases = []; // those that run, the innermost last
+let isConnected = false;
+let isRunning = false;
+let polling = null;
+let refreshing = null; // the refresh that runs
+let isStale = false; // whether something changed since it began
 
-function add(className, content) {
-  const element = document.createElement("div");
-  element.className = className;
-  element.textContent = content;
-  (phases.at(-1) ?? messages).append(element);
-  messages.scrollTop = messages.scrollHeight;
-  return element;
+function showState() {
+  const words = isRunning ? "answering…" : "connected";
+  state.textContent = isConnected ? words : "connecting…";
+  if (!isRunning && document.activeElement === stop) {
+    text.focus();
+  }
+  stop.hidden = !isRunning;
 }
 
-function show(entry) {
-  if (entry.from === "person") {
-    add("message person-said", [entry.text, ...entry.files].filter(Boolean).join("\n"));
+function setRunning(running) {
+  isRunning = running;
+  clearInterval(polling);
+  polling = running ? setInterval(refresh, POLL) : null;
+  if (running && !live.shown().length) {
+    live.waitForText();
+  }
+  showState();
+}
+
+async function readTranscript() {
+  const before = live.shown(); // what is shown later may be of a turn that this transcript does not know
+  const response = await request("transcript").catch(() => null);
+  if (!response?.ok) {
     return;
   }
-  const element = add("message agent-said", "");
-  if (entry.signIn) {
-    const link = document.createElement("a");
-    link.href = `sign-in/${encodeURIComponent(entry.signIn)}`;
-    link.target = "_blank";
-    link.rel = "noopener";
-    link.textContent = `Connect ${entry.label}`;
-    element.append("To answer that, I need an account of yours: ", link);
-    element.append(". After you sign in, the page may ask you to confirm here that it was you. Then I answer.");
-  } else {
-    element.innerHTML = entry.html; // made by the server from markdown, in which HTML is text
-    entry.files.forEach((file) => element.append(download(file)));
-  }
+  const transcript = await response.json();
+  keepingPlace(() => {
+    const running = response.headers.get("Understudy-Running") === "true";
+    if (log.show(transcript, refresh) || !running) {
+      live.remove(before);
+    }
+    setRunning(running);
+  });
 }
 
-function download(file) {
-  const link = document.createElement("a");
-  link.className = "file";
-  link.href = file.address;
-  link.download = file.name;
-  if (/^image\/(png|jpeg|gif|webp)$/.test(file.type)) {
-    const image = document.createElement("img");
-    image.src = file.address;
-    image.alt = file.name;
-    link.append(image);
-  } else {
-    link.textContent = file.name;
-  }
-  return link;
-}
-
-// A server that was started anew signs anew: the page, asked for again, brings the cookie that it takes.
-async function request(path, options) {
-  const response = await fetch(path, options);
-  if (response.status !== 401) {
-    return response;
-  }
-  await fetch("./");
-  return fetch(path, options);
-}
-
-async function refresh() {
-  const response = await request("transcript");
-  if (!response.ok) {
-    return;
-  }
-  const entries = await response.json();
-  messages.replaceChildren();
-  phases.length = 0;
-  writing = null;
-  entries.forEach(show);
-  messages.scrollTop = messages.scrollHeight;
-}
-
-function beginPhase(label) {
-  const phase = document.createElement("details");
-  phase.className = "phase";
-  phase.open = true;
-  phase.append(document.createElement("summary"));
-  phase.firstChild.textContent = label;
-  (phases.at(-1) ?? messages).append(phase);
-  phases.push(phase);
-  writing = null;
-}
-
-function endPhase(label, elapsed) {
-  const place = phases.findLastIndex((phase) => phase.firstChild.textContent === label);
-  if (place >= 0) {
-    const [phase] = phases.splice(place, 1);
-    phase.firstChild.textContent = `${label} (${(elapsed / 1000).toFixed(1)} s)`;
-    phase.open = false;
-    writing = null;
-  }
-}
-
-function write(delta) {
-  writing ??= add("message agent-said writing", "");
-  writing.textContent += delta;
-  messages.scrollTop = messages.scrollHeight;
+function refresh() {
+  isStale = true;
+  refreshing ??= (async () => {
+    while (isStale) {
+      isStale = false;
+      await readTranscript();
+    }
+    refreshing = null;
+  })();
+  return refreshing;
 }
 
 function listen() {
   const updates = new EventSource("updates");
-  updates.onopen = () => { state.textContent = "connected"; };
+  updates.onopen = () => {
+    isConnected = true;
+    showState();
+  };
   updates.onmessage = (event) => {
     const update = JSON.parse(event.data);
-    if (update.type === "delta") {
-      write(update.text);
-    } else if (update.type === "tool") {
-      writing = null;
-      add("tool", update.label);
-    } else if (update.type === "phase") {
-      beginPhase(update.label);
-    } else if (update.type === "phase_ended") {
-      endPhase(update.label, update.elapsed);
-    } else {
+    if (update.type === "changed") {
       refresh();
+    } else {
+      keepingPlace(() => live.show(update));
     }
   };
   updates.onerror = () => {
-    state.textContent = "connecting…";
+    isConnected = false;
+    showState();
     if (updates.readyState === EventSource.CLOSED) { // refused, not interrupted
       setTimeout(() => fetch("./").catch(() => null).then(listen), 1000);
     }
   };
 }
 
-// Returns the id of an uploaded file; null if it was not taken.
-async function upload(file) {
-  const options = { method: "POST", headers: { "Content-Type": file.type }, body: file };
-  const response = await request(`files?name=${encodeURIComponent(file.name)}`, options).catch(() => null);
-  return response?.ok ? (await response.json()).id : null;
-}
-
 function showChosen() {
   const names = [...files.files].map((file) => file.name);
   attach.textContent = names.join(", ") || "Attach";
+}
+
+// Returns why a message was not sent; null if it was.
+async function send(key, written, chosen) {
+  const uploaded = await Promise.all(chosen.map(upload));
+  const refused = chosen.filter((_, place) => uploaded[place] === null).map((file) => file.name);
+  if (refused.length) {
+    return `${refused.join(", ")} could not be uploaded: too large, or the connection broke.`;
+  }
+  const response = await post("messages", { id: key, text: written, files: uploaded });
+  return response?.ok ? null : "That was not sent. Please try again.";
 }
 
 files.addEventListener("change", showChosen);
@@ -152,25 +115,21 @@ form.addEventListener("submit", async (event) => {
   if (!written && !chosen.length) {
     return;
   }
+  const key = crypto.randomUUID();
   text.value = "";
-  writing = null;
-  add("message person-said", [written, ...chosen.map((file) => file.name)].filter(Boolean).join("\n"));
-  const uploaded = await Promise.all(chosen.map(upload));
-  const refused = chosen.filter((_, place) => uploaded[place] === null);
-  const sent = refused.length === 0 && await request("messages", {
-    method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify({ id: crypto.randomUUID(), text: written, files: uploaded }),
-  }).then((response) => response.ok, () => false);
-  if (sent) {
+  log.addOwn(key, [written, ...chosen.map((file) => file.name)].filter(Boolean).join("\n"));
+  live.waitForText();
+  toEnd();
+  const failure = await send(key, written, chosen);
+  if (failure === null) {
     files.value = "";
     showChosen();
   } else {
-    add("tool", refused.length
-      ? `${refused.map((file) => file.name).join(", ")} could not be uploaded: too large, or the connection broke.`
-      : "That was not sent. Please try again.");
+    log.remove(key);
+    keepingPlace(() => log.note(failure));
     text.value = written;
   }
+  refresh();
 });
 
 text.addEventListener("keydown", (event) => {
@@ -180,16 +139,17 @@ text.addEventListener("keydown", (event) => {
   }
 });
 
-// The button of the sign-in page leads here with the code, which is good once.
-function confirm() {
-  const code = /^#confirm=(\d{8})$/.exec(location.hash)?.[1];
-  if (code) {
-    history.replaceState(null, "", location.pathname);
-    text.value = `Confirm ${code.slice(0, 4)} ${code.slice(4)}`;
-    form.requestSubmit();
-  }
+async function stopTurn() {
+  await post("stop", {});
+  refresh();
 }
 
-window.addEventListener("hashchange", confirm);
-confirm();
+stop.addEventListener("click", stopTurn);
+
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape" && !event.isComposing && isRunning) {
+    stopTurn();
+  }
+});
+
 listen();

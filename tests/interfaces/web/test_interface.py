@@ -84,6 +84,34 @@ async def test_after_a_restart_a_new_window_has_the_transcript_and_the_old_cooki
         assert running.prompts == ["more"]
 
 
+async def test_a_person_rates_an_answer_in_their_own_window_and_nobody_elses(run: Run) -> None:
+    async with run(Web()) as running:
+        alice, bob = await open_window(running, "alice"), await open_window(running, "bob")
+        await write(running, "alice", "hello", alice)
+        _, answer = await transcript(running, "alice", alice, 2)
+        good = {"reference": answer["rated"], "rating": "up"}
+
+        async def rate(person: str, headers: dict[str, str], given: dict[str, object]) -> int:
+            path = f"/web/{person}/feedback"
+            return (await running.client.post(path, json=given, headers=headers)).status_code
+
+        assert await rate("bob", bob, good) == 404
+        assert await rate("alice", bob, good) == 401
+        assert await rate("alice", alice, {**good, "rating": "best"}) == 422
+        assert await rate("alice", alice, {"rating": "up"}) == 422
+        assert await rate("alice", alice, good) == 204
+        assert (await transcript(running, "alice", alice, 2))[1]["rating"] == "up"
+        assert await rate("alice", alice, {**good, "takenBack": True}) == 204
+        assert (await transcript(running, "alice", alice, 2))[1]["rating"] is None
+
+
+async def test_what_is_no_answer_of_an_agent_has_no_thumbs(run: Run) -> None:
+    async with run(Web()) as running:
+        alice = await open_window(running, "alice")
+        await write(running, "alice", "/help", alice)
+        assert (await transcript(running, "alice", alice, 2))[1]["rated"] is None
+
+
 async def test_two_people_may_use_one_message_id(run: Run) -> None:
     async with run(Web()) as running:
         for person in ("alice", "bob"):

@@ -1,0 +1,86 @@
+// The turn that runs: the text so far, the tools and the phases. It is a preview, which the answer in the log replaces.
+//
+// A screen reader does not read it: the answer is read once, when it is complete.
+
+const live = document.getElementById("live");
+const phases = []; // those that run, the innermost last
+const tools = new Map(); // the lines of calls that run, by the ids of the calls
+let writing = null; // the text that is being written
+
+function add(element, className, content) {
+  element.className = className;
+  element.textContent = content;
+  (phases.at(-1) ?? live).append(element);
+  return element;
+}
+
+function endText() {
+  if (writing?.textContent === "") {
+    writing.remove();
+  }
+  writing = null;
+}
+
+function beginPhase(label) {
+  endText();
+  const phase = add(document.createElement("details"), "phase", "");
+  phase.open = true;
+  phase.append(document.createElement("summary"));
+  phase.firstChild.textContent = label;
+  phases.push(phase);
+}
+
+function endPhase(label, elapsed) {
+  const place = phases.findLastIndex((phase) => phase.firstChild.textContent === label);
+  if (place >= 0) {
+    endText();
+    const [phase] = phases.splice(place, 1);
+    phase.firstChild.textContent = `${label} (${(elapsed / 1000).toFixed(1)} s)`;
+    phase.open = false;
+  }
+}
+
+function endTool(id) {
+  const line = tools.get(id);
+  if (line) {
+    line.prepend("✓ ");
+    tools.delete(id);
+  }
+}
+
+// Show that an answer is on its way, before anything is known of it.
+export function waitForText() {
+  writing ??= add(document.createElement("div"), "message agent-said writing", "");
+}
+
+// Show an update of the turn.
+export function show(update) {
+  if (update.type === "delta") {
+    waitForText();
+    writing.textContent += update.text;
+  } else if (update.type === "tool") {
+    endText();
+    tools.set(update.id, add(document.createElement("div"), "tool", update.label));
+  } else if (update.type === "tool_ended") {
+    endTool(update.id);
+  } else if (update.type === "phase") {
+    beginPhase(update.label);
+  } else if (update.type === "phase_ended") {
+    endPhase(update.label, update.elapsed);
+  }
+}
+
+// Return what is shown now, for `remove`.
+export function shown() {
+  return [...live.children];
+}
+
+// Remove what belongs to a turn that is over.
+export function remove(elements) {
+  elements.forEach((element) => element.remove());
+  if (!writing?.isConnected) {
+    writing = null;
+  }
+  phases.splice(0, phases.length, ...phases.filter((phase) => phase.isConnected));
+  tools.forEach((line, id) => line.isConnected || tools.delete(id));
+}

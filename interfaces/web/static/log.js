@@ -1,0 +1,163 @@
+// What was said. An entry is added once, and changed in place, so that a screen reader reads what is new and nothing else.
+
+import { post } from "./request.js";
+
+const log = document.getElementById("log");
+const entries = new Map(); // the element and the data of each entry, by its key
+
+function make(tag, className, ...content) {
+  const element = document.createElement(tag);
+  element.className = className;
+  element.append(...content);
+  return element;
+}
+
+function download(file) {
+  const link = make("a", "file");
+  link.href = file.address;
+  link.download = file.name;
+  if (/^image\/(png|jpeg|gif|webp)$/.test(file.type)) {
+    const image = document.createElement("img");
+    image.src = file.address;
+    image.alt = file.name;
+    link.append(image);
+  } else {
+    link.textContent = file.name;
+  }
+  return link;
+}
+
+function signIn(entry) {
+  const link = make("a", "", `Connect ${entry.label}`);
+  link.href = `sign-in/${encodeURIComponent(entry.signIn)}`;
+  link.target = "_blank";
+  link.rel = "noopener";
+  const after = ". After you sign in, the page may ask you to confirm here that it was you. Then I answer.";
+  return ["To answer that, I need an account of yours: ", link, after];
+}
+
+// The text of an entry. The server makes its HTML from markdown, in which HTML is text.
+function said(entry) {
+  if (entry.from === "person") {
+    return [[entry.text, ...entry.files].filter(Boolean).join("\n")];
+  }
+  if (entry.signIn) {
+    return signIn(entry);
+  }
+  const text = document.createElement("template");
+  text.innerHTML = entry.html;
+  return [text.content, ...entry.files.map(download)];
+}
+
+// The choices of a question, or what was decided. The focus stays in the question when the buttons go.
+function choices(question, changed) {
+  if (question.decided !== null) {
+    const decided = make("p", "decided", question.decided);
+    decided.tabIndex = -1;
+    return [decided];
+  }
+  return question.choices.map((choice, place) => {
+    const button = make("button", `choice ${choice.style}`, choice.label);
+    button.type = "button";
+    button.addEventListener("click", async () => {
+      const response = await post("press", { question: question.id, choice: place });
+      const said = response?.ok ? (await response.json()).text : "That was not sent. Please try again.";
+      button.closest(".entry").querySelector(".outcome").textContent = said;
+      changed();
+    });
+    return button;
+  });
+}
+
+function thumbs(entry, changed) {
+  return [["up", "👍", "Good answer"], ["down", "👎", "Bad answer"]].map(([rating, sign, label]) => {
+    const button = make("button", "thumb", sign);
+    button.type = "button";
+    button.setAttribute("aria-label", label);
+    button.dataset.rating = rating;
+    button.addEventListener("click", async () => {
+      const takenBack = button.getAttribute("aria-pressed") === "true";
+      await post("feedback", { reference: entry.rated, rating, takenBack });
+      changed();
+    });
+    return button;
+  });
+}
+
+// Put what differs from before into the element of an entry.
+function update(element, entry, before, changed) {
+  const differs = (name) => JSON.stringify(entry[name]) !== JSON.stringify(before?.[name]);
+  if (["text", "html", "files", "signIn"].some(differs)) {
+    element.querySelector(".said").replaceChildren(...said(entry));
+  }
+  if (entry.question && differs("question")) {
+    const place = element.querySelector(".choices");
+    const hadFocus = place.contains(document.activeElement);
+    place.replaceChildren(...choices(entry.question, changed));
+    if (hadFocus) {
+      place.querySelector(".decided, button").focus();
+    }
+  }
+  element.querySelectorAll(".thumb").forEach((button) => {
+    button.setAttribute("aria-pressed", String(button.dataset.rating === entry.rating));
+  });
+}
+
+function create(entry, changed) {
+  const element = make("div", "entry", make("div", `message ${entry.from}-said said`));
+  if (entry.question) {
+    const place = make("div", "choices");
+    place.setAttribute("role", "group");
+    place.setAttribute("aria-label", "Choices");
+    const outcome = make("p", "outcome");
+    outcome.setAttribute("role", "alert");
+    element.append(place, outcome);
+  }
+  if (entry.rated) {
+    const place = make("div", "thumbs", ...thumbs(entry, changed));
+    place.setAttribute("aria-live", "off");
+    element.append(place);
+  }
+  return element;
+}
+
+// Show the entries of the transcript, in their order; return whether one of those that are new is an answer.
+//
+// `changed` is called when the person has pressed a button.
+export function show(transcript, changed) {
+  let last = null;
+  let isAnswered = false;
+  for (const entry of transcript) {
+    const key = entry.message ?? entry.id;
+    const known = entries.get(key);
+    const element = known?.element ?? create(entry, changed);
+    update(element, entry, known?.entry, changed);
+    if (!known) {
+      last ? last.after(element) : log.append(element);
+      isAnswered ||= Boolean(entry.answers);
+    }
+    entries.set(key, { element, entry });
+    last = element;
+  }
+  log.setAttribute("aria-busy", "false");
+  return isAnswered;
+}
+
+// Show a message before the server has taken it. It becomes the entry with the same key.
+export function addOwn(key, text) {
+  const entry = { from: "person", text, files: [] };
+  const element = create(entry);
+  update(element, entry);
+  log.append(element);
+  entries.set(key, { element, entry });
+}
+
+// Say something that is not in the transcript.
+export function note(text) {
+  log.append(make("div", "tool", text));
+}
+
+export function remove(key) {
+  entries.get(key)?.element.remove();
+  entries.delete(key);
+}

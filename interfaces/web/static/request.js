@@ -1,0 +1,24 @@
+// Requests to the server.
+
+// A server that was started anew signs anew: the page, asked for again, brings the cookie that it takes.
+export async function request(path, options) {
+  const response = await fetch(path, options);
+  if (response.status !== 401) {
+    return response;
+  }
+  await fetch("./");
+  return fetch(path, options);
+}
+
+// Returns the response; null if there was none.
+export function post(path, body) {
+  const headers = { "Content-Type": "application/json" };
+  return request(path, { method: "POST", headers, body: JSON.stringify(body) }).catch(() => null);
+}
+
+// Returns the id of an uploaded file; null if it was not taken.
+export async function upload(file) {
+  const options = { method: "POST", headers: { "Content-Type": file.type }, body: file };
+  const response = await request(`files?name=${encodeURIComponent(file.name)}`, options).catch(() => null);
+  return response?.ok ? (await response.json()).id : null;
+}

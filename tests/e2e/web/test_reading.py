@@ -1,0 +1,173 @@
+"""Who reads the web chat is not taken away from what they read, with eyes or with a screen reader."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from e2e.web.conftest import Open, Speaker, write
+from playwright.sync_api import Page, expect
+from pydantic_ai.messages import ModelMessage, ToolReturnPart
+from pydantic_ai.models.function import AgentInfo, DeltaToolCall, DeltaToolCalls, FunctionModel
+
+from gateway import Agent
+from toolkits import Toolkit, tool
+
+LINES = "\n\n".join(f"line {number}" for number in range(60))
+PLACE = 120  # pixels from the top
+
+# Record what is added to the log and removed from it, and whether its entries stay the same objects.
+WATCH = """() => {
+    const log = document.getElementById("log");
+    window.kept = [...log.children];
+    window.added = [];
+    window.others = [];
+    new MutationObserver((changes) => changes.forEach((change) => {
+        const isAddition = change.target === log && change.removedNodes.length === 0;
+        isAddition ? added.push(...change.addedNodes) : others.push(change.target.outerHTML);
+    })).observe(log, { childList: true, characterData: true, subtree: true });
+}"""
+STILL_THERE = """() => {
+    const now = [...document.getElementById("log").children];
+    return kept.length > 0 && kept.every((entry, place) => entry === now[place]);
+}"""
+
+
+def place(page: Page) -> int:
+    return int(page.evaluate("document.getElementById('scroll').scrollTop"))
+
+
+def distance_to_end(page: Page) -> int:
+    return int(
+        page.evaluate(
+            "(s => Math.round(s.scrollHeight - s.scrollTop - s.clientHeight))(document.getElementById('scroll'))"
+        )
+    )
+
+
+def test_a_reader_who_scrolled_up_stays_there_while_text_streams_and_when_it_ends(
+    open_window: Open, speaker: Speaker
+) -> None:
+    with open_window() as page:
+        write(page, "hello")
+        speaker.say(LINES)
+        expect(page.locator(".writing")).to_contain_text("line 59")
+        page.evaluate(f"document.getElementById('scroll').scrollTop = {PLACE}")
+        for number in range(3):
+            speaker.say(f"\n\nmore {number}\n\n{LINES}")
+            expect(page.locator(".writing")).to_contain_text(f"more {number}")
+            assert place(page) == PLACE
+        speaker.end()
+        expect(page.get_by_role("log")).to_contain_text("more 2")
+        expect(page.locator(".writing")).to_have_count(0)
+        assert place(page) == PLACE
+
+
+def test_a_reader_at_the_end_stays_at_the_end(open_window: Open, speaker: Speaker) -> None:
+    with open_window() as page:
+        write(page, "hello")
+        for number in range(3):
+            speaker.say(f"\n\nmore {number}\n\n{LINES}")
+            expect(page.locator(".writing")).to_contain_text(f"more {number}")
+            assert distance_to_end(page) <= 1
+        speaker.end()
+        expect(page.get_by_role("log")).to_contain_text("more 2")
+        assert distance_to_end(page) <= 1
+        page.evaluate("document.getElementById('scroll').scrollTop = 0")
+        write(page, "and then?")  # whoever writes wants to see it
+        expect(page.locator(".person-said").last).to_have_text("and then?")
+        assert distance_to_end(page) <= 1
+
+
+def test_the_live_region_is_only_added_to_and_gets_an_answer_once_it_is_complete(
+    open_window: Open, speaker: Speaker
+) -> None:
+    with open_window() as page:
+        write(page, "one")
+        speaker.say("the first answer")
+        speaker.end()
+        expect(page.get_by_role("log")).to_contain_text("the first answer")
+        expect(page.get_by_role("status")).to_have_text("connected")
+        page.evaluate(WATCH)
+        write(page, "two")
+        speaker.say("the second ")
+        expect(page.locator("#live")).to_contain_text("the second")
+        speaker.say("answer")
+        expect(page.locator("#live")).to_contain_text("the second answer")
+        expect(page.get_by_role("log")).not_to_contain_text("second")
+        assert page.evaluate("added.map((entry) => entry.textContent.trim())") == ["two"]
+        speaker.end()
+        expect(page.get_by_role("log")).to_contain_text("the second answer")
+        expect(page.get_by_role("status")).to_have_text("connected")
+        assert page.evaluate("added.map((entry) => entry.querySelector('.said').textContent.trim())") == [
+            "two",
+            "the second answer",
+        ]
+        assert page.evaluate("others") == []
+        assert page.evaluate(STILL_THERE)
+        assert page.get_by_role("log").get_attribute("aria-busy") == "false"
+        assert page.locator("#live").get_attribute("aria-live") == "off"
+
+
+def test_a_running_turn_is_shown_at_once_and_no_longer_than_it_runs(open_window: Open, speaker: Speaker) -> None:
+    with open_window() as page:
+        write(page, "hello")
+        assert page.locator(".writing").count() == 1  # before the server has said anything
+        expect(page.get_by_role("status")).to_have_text("answering…")
+        page.reload()
+        expect(page.get_by_role("status")).to_have_text("answering…")
+        expect(page.locator(".writing")).to_have_count(1)
+        speaker.say("done")
+        speaker.end()
+        expect(page.get_by_role("log")).to_contain_text("done")
+        expect(page.get_by_role("status")).to_have_text("connected")
+        expect(page.locator("#live > *")).to_have_count(0)
+
+
+class Desk(Toolkit):
+    @tool
+    def look(self) -> str:
+        """Looks into the drawer."""
+        return "a pen"
+
+
+def test_a_tool_that_has_ended_is_not_shown_as_running(open_window: Open, speaker: Speaker) -> None:
+    async def look_first(messages: list[ModelMessage], info: AgentInfo) -> AsyncIterator[str | DeltaToolCalls]:
+        if not any(isinstance(part, ToolReturnPart) for part in messages[-1].parts):
+            yield {0: DeltaToolCall("look", "{}", tool_call_id="1")}
+            return
+        async for words in speaker.stream(messages, info):
+            yield words
+
+    with open_window(Agent(model=FunctionModel(stream_function=look_first), toolkits=[Desk()])) as page:
+        write(page, "what is there?")
+        expect(page.locator(".tool")).to_have_text("✓ Look")
+        speaker.end()
+
+
+def test_what_is_not_sent_is_taken_back_and_stays_in_the_field(open_window: Open, speaker: Speaker) -> None:
+    with open_window() as page:
+        page.route("**/messages", lambda route: route.abort())
+        write(page, "hello")
+        expect(page.get_by_role("log")).to_have_text("That was not sent. Please try again.")
+        expect(page.get_by_label("Your message")).to_have_value("hello")
+        expect(page.locator("#live > *")).to_have_count(0)
+
+
+@pytest.mark.parametrize("key", ["Enter", "Space"])
+def test_a_thumb_is_pressed_by_keyboard_keeps_the_focus_and_is_there_after_a_reload(
+    open_window: Open, speaker: Speaker, key: str
+) -> None:
+    with open_window() as page:
+        write(page, "hello")
+        speaker.say("here it is")
+        speaker.end()
+        good, bad = page.get_by_role("button", name="Good answer"), page.get_by_role("button", name="Bad answer")
+        good.focus()
+        good.press(key)
+        expect(good).to_have_attribute("aria-pressed", "true")
+        expect(good).to_be_focused()
+        bad.press(key)
+        expect(good).to_have_attribute("aria-pressed", "false")
+        page.reload()
+        expect(bad).to_have_attribute("aria-pressed", "true")
+        bad.press(key)
+        expect(bad).to_have_attribute("aria-pressed", "false")
