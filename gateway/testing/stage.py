@@ -143,6 +143,7 @@ def stage(
     members: Sequence[Agent] = (),
     database: str | None = None,
     streams: bool = False,
+    channel: StageChannel | None = None,
     written: int = 0,
     **options: Any,
 ) -> Stage:
@@ -156,11 +157,12 @@ def stage(
         agent: instead of one made of `toolkits`, `model` and `members`.
         database: the address of another database. On PostgreSQL a worker in the same process plays the turns.
         streams: whether turns stream their text.
+        channel: instead of one that records what is sent.
         written: the number of the last message of an earlier stage with this database.
         options: others of `Gateway`.
     """
     agent = agent or Agent(model=FunctionModel(model), toolkits=toolkits, members=members)
-    channel = StageChannel(streams=streams)
+    channel = channel or StageChannel(streams=streams)
     database = database or f"sqlite:///{directory}/stage.db"
     if database.startswith("sqlite:///"):
         make_migrated(Path(database.removeprefix("sqlite:///")))

@@ -112,16 +112,18 @@ class MessageView(LiveView):
 
     async def plan(self, progress: Progress) -> Call | None:
         for kind in PreviewKind:
-            if (call := self._plan(kind, await self._texts(kind, progress))) is not None:
+            texts = await self._texts(kind, progress)
+            if texts is not None and (call := self._plan(kind, texts)) is not None:
                 return call
         return None
 
-    async def _texts(self, kind: PreviewKind, progress: Progress) -> Sequence[str]:
-        """Return the texts of the messages of a kind, as they should be."""
+    async def _texts(self, kind: PreviewKind, progress: Progress) -> Sequence[str] | None:
+        """Return the texts of the messages of a kind, as they should be; `None` if they may stay as they are."""
         if kind is PreviewKind.STATUS:
             return [self.escape(progress.steps.text())] if progress.steps.has_phases else []
         if not (progress.text and progress.shows_text):
-            return self.placeholder(progress)
+            # What an earlier run of the turn has written stays until this one writes something.
+            return self.placeholder(progress) or (None if progress.shows_text else [])
         assert self._render is not None, "update() comes after begin()"
         *whole, last = await self._render(progress.text) or [""]
         return [*whole, last + UNFINISHED] if last else []

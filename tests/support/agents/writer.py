@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 
-from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse, TextPart, ToolReturnPart
+from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse, TextPart, ToolCallPart, ToolReturnPart
 from pydantic_ai.models.function import AgentInfo, DeltaToolCall, DeltaToolCalls, FunctionModel
 
 
@@ -45,4 +45,6 @@ class Writer:
         if isinstance(last, ModelRequest) and isinstance(last.parts[-1], ToolReturnPart):
             return ModelResponse([TextPart(str(last.parts[-1].content))])
         pieces = [piece async for piece in self._write(messages, info)]
-        return ModelResponse([TextPart("".join(piece for piece in pieces if isinstance(piece, str)))])
+        calls = [call for piece in pieces if isinstance(piece, dict) for call in piece.values()]
+        parts = [ToolCallPart(str(call.name), call.json_args, str(call.tool_call_id)) for call in calls]
+        return ModelResponse([TextPart("".join(piece for piece in pieces if isinstance(piece, str))), *parts])
