@@ -22,7 +22,7 @@ from gateway.channels.live import LiveView, MessageView, Progress, Step, Steps
 from gateway.channels.presenter import Delivery, Presenter, SignIn, TranscriptPresenter
 from gateway.channels.question import Choice, ChoiceStyle, Press, PressOutcome, PressResult, QuestionCard
 from gateway.history.threads import Thread, ThreadStore
-from gateway.history.transcript import TranscriptEntry
+from gateway.history.transcript import TranscriptEntry, TranscriptQuestion
 from gateway.storage.files import FileStore, FileTooLargeError, StoredFile
 from oauth.consent.hooks import ReturnLink
 
@@ -64,6 +64,7 @@ __all__ = [
     "ThreadStore",
     "TranscriptEntry",
     "TranscriptPresenter",
+    "TranscriptQuestion",
     "check_id",
     "digest",
 ]

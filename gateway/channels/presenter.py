@@ -365,5 +365,22 @@ class TranscriptPresenter(Presenter):
     def longest_caption(self, files: Sequence[StoredFile]) -> int:
         return sys.maxsize  # text and files are one entry of the transcript
 
+    async def send_question(
+        self, conversation: Conversation, card: QuestionCard, reply_to: str, *, key: str
+    ) -> str | None:
+        """Tell the pages. Like every text, the question is in the transcript, with its choices."""
+        await self.send_text(conversation, card.text, reply_to, key=key)
+        return key  # so that the pages are told when it is closed
+
+    async def send_private_question(
+        self, identity: Identity, conversation: Conversation, card: QuestionCard, *, first: bool, key: str
+    ) -> str | None:
+        return await self.send_question(conversation, card, "", key=key)
+
+    async def close_question(
+        self, conversation: Conversation, identity: Identity | None, platform_id: str, text: str
+    ) -> None:
+        await self.send_text(conversation, text, "", key=platform_id)
+
     async def was_sent(self, delivery: Delivery) -> bool | None:
         return True  # it is in the transcript, whether a page was told or not

@@ -1,7 +1,7 @@
 """The transcript of a conversation, for a channel that shows the conversation again."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,10 +10,36 @@ from sqlalchemy import Row, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.storage.files import FileStore, StoredFile
-from gateway.storage.tables import OutboxKind, OutboxStatus, conversations, inbox, outbox
+from gateway.storage.tables import (
+    OutboxKind,
+    OutboxStatus,
+    QuestionStatus,
+    conversations,
+    inbox,
+    is_any,
+    outbox,
+    questions,
+)
 from toolkits import Conversation
 
 MAX_MESSAGES = 50  # and twice as many parts of answers
+
+_QUESTIONS = (OutboxKind.QUESTION, OutboxKind.PRIVATE_QUESTION)
+
+
+@dataclass(frozen=True, slots=True)
+class TranscriptQuestion:
+    """A question in a transcript.
+
+    Args:
+        id: see `QuestionCard`.
+        choices: the label and the style of each.
+        decided: a sentence that says what was decided; `None` while the question is open.
+    """
+
+    id: str
+    choices: Sequence[tuple[str, str]]
+    decided: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +51,7 @@ class TranscriptEntry:
         files: go with the text.
         answers: the id of the entry of the message that it answers, if it answers one.
         rated: the reference of the agent's answer that it ends, by which people rate it.
+        question: what the text asks, if it is a question.
     """
 
     id: str
@@ -35,6 +62,7 @@ class TranscriptEntry:
     files: Sequence[StoredFile] = ()
     answers: str | None = None
     rated: str | None = None
+    question: TranscriptQuestion | None = None
 
 
 async def load_transcript(
@@ -57,7 +85,7 @@ async def load_transcript(
     answers = (
         select(outbox)
         .join(conversations, conversations.c.id == outbox.c.conversation_id)
-        .where(*where, outbox.c.status != OutboxStatus.SCHEDULED)
+        .where(*where, outbox.c.status != OutboxStatus.SCHEDULED, outbox.c.kind != OutboxKind.CLOSED_QUESTION)
         .order_by(outbox.c.id.desc())
         .limit(2 * MAX_MESSAGES)
     )
@@ -65,14 +93,32 @@ async def load_transcript(
     accepted_at = {row.id: row.accepted_at for row in received}
     entries = [TranscriptEntry(f"in-{row.id}", row.accepted_at, payload=row.payload) for row in reversed(received)]
     files = await store.load_sent(connection, [row.id for row in sent if row.kind == OutboxKind.FILES])
+    decided = await _decided(connection, [row.question_id for row in sent if row.kind in _QUESTIONS])
     # The clocks of two processes differ: place no answer before its message.
-    entries += [_sent(row, accepted_at.get(row.inbox_id), files.get(row.id, ())) for row in reversed(sent)]
+    entries += [_sent(row, accepted_at.get(row.inbox_id), files.get(row.id, ()), decided) for row in reversed(sent)]
     return sorted(entries, key=lambda entry: entry.at)
 
 
-def _sent(row: Row[Any], answered_at: datetime | None, files: Sequence[StoredFile]) -> TranscriptEntry:
+async def _decided(connection: AsyncConnection, question_ids: Sequence[str]) -> dict[str, str | None]:
+    """Return what was decided of questions, by their ids; `None` of those that are open."""
+    if not question_ids:
+        return {}
+    is_open = is_any(questions.c.status, QuestionStatus.QUEUED, QuestionStatus.ASKED)
+    found = await connection.execute(
+        select(questions.c.id, questions.c.decision, is_open.label("is_open")).where(questions.c.id.in_(question_ids))
+    )
+    return {row.id: None if row.is_open else row.decision or "" for row in found}
+
+
+def _sent(
+    row: Row[Any], answered_at: datetime | None, files: Sequence[StoredFile], decided: Mapping[str, str | None]
+) -> TranscriptEntry:
     body, at = json.loads(row.body), row.renewed_at or row.created_at
     at = max(at, answered_at) if answered_at is not None else at
+    question = None
+    if row.kind in _QUESTIONS:
+        choices = [(label, style) for label, style in body["choices"]]
+        question = TranscriptQuestion(row.question_id, choices, decided.get(row.question_id, ""))
     return TranscriptEntry(
         f"out-{row.id}",
         at,
@@ -81,4 +127,5 @@ def _sent(row: Row[Any], answered_at: datetime | None, files: Sequence[StoredFil
         files=files,
         answers=None if row.inbox_id is None else f"in-{row.inbox_id}",
         rated=row.reference if body.get("rated") else None,
+        question=question,
     )

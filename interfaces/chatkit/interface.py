@@ -36,6 +36,7 @@ SUPPORTED = frozenset(
         "items.list",
         "threads.add_user_message",
         "threads.create",
+        "threads.custom_action",
         "threads.delete",
         "threads.get_by_id",
         "threads.list",

@@ -17,6 +17,7 @@ from chatkit.types import (
     ThreadItemRemovedEvent,
     ThreadItemUpdatedEvent,
     ThreadStreamEvent,
+    WidgetItem,
     Workflow,
     WorkflowItem,
     WorkflowTaskAdded,
@@ -66,9 +67,11 @@ class LiveItems:
             case ToolEnded(call_id):
                 yield from self._end_task(call_id, None)
 
-    def done(self, item: AssistantMessageItem) -> Iterator[ThreadStreamEvent]:
-        """Yield the answer, in the place of the text so far."""
-        if self._draft is not None:
+    def done(self, item: AssistantMessageItem | WidgetItem) -> Iterator[ThreadStreamEvent]:
+        """Yield the answer, in the place of the text so far; or a question, after which there is none."""
+        if isinstance(item, WidgetItem):
+            yield from self.drop_draft()
+        elif self._draft is not None:
             item, self._draft = item.model_copy(update={"id": self._draft.id}), None
         yield ThreadItemDoneEvent(item=item)
 

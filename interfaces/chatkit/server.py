@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any
 from uuid import uuid4
 
+from chatkit.actions import Action
 from chatkit.server import ChatKitServer, NonStreamingResult
 from chatkit.store import NotFoundError, Store, StoreItemType
 from chatkit.types import (
@@ -19,15 +20,17 @@ from chatkit.types import (
     Page,
     StreamOptions,
     ThreadItem,
+    ThreadItemReplacedEvent,
     ThreadMetadata,
     ThreadStreamEvent,
     UserMessageItem,
     UserMessageTextContent,
+    WidgetItem,
 )
 from starlette.exceptions import HTTPException
 from starlette.responses import Response, StreamingResponse
 
-from gateway.channels import EventNotAcceptedError, Host, MalformedEventError, Thread, TranscriptEntry
+from gateway.channels import EventNotAcceptedError, Host, MalformedEventError, PressOutcome, Thread, TranscriptEntry
 from gateway.channels.sentences import SIGN_IN_TERMS, sign_in_button, sign_in_request
 from gateway.logs import describe
 from interfaces.chatkit import parse
@@ -36,6 +39,7 @@ from interfaces.chatkit.format import escape
 from interfaces.chatkit.live import LiveItems
 from interfaces.chatkit.parse import Person
 from interfaces.chatkit.present import TRANSCRIPT_CHANGED, decoded
+from interfaces.chatkit.questions import to_press, to_widget
 from interfaces.chatkit.state import RequestState
 
 POLL_INTERVAL = 1.0  # seconds between two looks at the transcript: what is published may be lost
@@ -49,6 +53,7 @@ NO_IMAGES: list[str] = []
 
 NOT_ACCEPTED = "I could not take your message just now. Please send it again."
 LATER = "This takes a while. You will find the answer here when it is ready."
+NO_BUTTON = "There is no such button here."
 ASKED_TO_SIGN_IN = "You were asked to connect an account here."
 
 log = logging.getLogger(__name__)
@@ -154,14 +159,18 @@ class TranscriptStore(Store[RequestState]):
         """
         text = _text(item)
         files = [await load_uploaded(self._host.stored_files, each.id, context) for each in item.attachments]
-        conversation = parse.conversation_of(context.person, thread_id)
         thread = await self.load_thread(thread_id, context)
         if thread.title is None:
             title = text or ", ".join(file.name for file in files)
             await self._host.threads.rename(context.person.identity, thread_id, _shortened(title))
+        await self.follow(thread_id, context)
+        await self._host.accept(parse.to_event(context.person, thread_id, message_id, text, files))
+
+    async def follow(self, thread_id: str, context: RequestState) -> None:
+        """Subscribe to the updates of a thread, from which on the page is told what is new in it."""
+        conversation = parse.conversation_of(context.person, thread_id)
         context.known = {entry.id for entry in await self._host.transcript(conversation)}
         context.updates = context.stack.enter_context(await self._host.subscribe(conversation))
-        await self._host.accept(parse.to_event(context.person, thread_id, message_id, text, files))
 
     async def items(self, thread_id: str, context: RequestState) -> list[ThreadItem]:
         """Return the items of a thread, oldest first."""
@@ -184,6 +193,8 @@ class TranscriptStore(Store[RequestState]):
                 attachments=[to_attachment(file, context) for file in uploaded if file is not None],
                 inference_options=InferenceOptions(),
             )
+        if entry.question is not None and (entry.question.choices or entry.question.decided):
+            return to_widget(entry, thread_id)
         text = ASKED_TO_SIGN_IN if entry.provider is not None else entry.text or ""
         links = [f"[{escape(file.name)}]({context.base_url}{file.path})" for file in entry.files]
         text = "\n\n".join(filter(None, [text, *links]))
@@ -240,9 +251,9 @@ class GatewayChatKitServer(ChatKitServer[RequestState]):
     async def respond(
         self, thread: ThreadMetadata, input_user_message: UserMessageItem | None, context: RequestState
     ) -> AsyncIterator[ThreadStreamEvent]:
-        """Yield what happens in a thread until nothing in it is being answered any more.
+        """Yield what follows a message.
 
-        A message may bring several answers: the code that ends a sign-in lets the message before it go on.
+        It may bring several answers: the code that ends a sign-in lets the message before it go on.
         """
         if context.updates is None and input_user_message is not None:  # a retry
             message_id = self.store.generate_item_id("message", thread, context)
@@ -252,6 +263,27 @@ class GatewayChatKitServer(ChatKitServer[RequestState]):
         if thread.title is None and input_user_message is not None:
             names = ", ".join(each.name for each in input_user_message.attachments)
             thread.title = _shortened(_text(input_user_message) or names)
+        async for event in self._follow(thread, context):
+            yield event
+
+    async def action(
+        self, thread: ThreadMetadata, action: Action[str, Any], sender: WidgetItem | None, context: RequestState
+    ) -> AsyncIterator[ThreadStreamEvent]:
+        """Take the press of a question's button, and yield what follows from it."""
+        if sender is None or (press := to_press(action, context.person)) is None:
+            yield ErrorEvent(message=NO_BUTTON, allow_retry=False)
+            return
+        await self.store.follow(thread.id, context)
+        result = await self._host.press(press)
+        yield ThreadItemReplacedEvent(item=await self.store.load_item(thread.id, sender.id, context))
+        if result.outcome is not PressOutcome.TAKEN:
+            yield NoticeEvent(level="info", message=result.text)
+            return
+        async for event in self._follow(thread, context):
+            yield event
+
+    async def _follow(self, thread: ThreadMetadata, context: RequestState) -> AsyncIterator[ThreadStreamEvent]:
+        """Yield what happens in a thread until nothing in it is being answered any more."""
         live, until = LiveItems(thread.id), time.monotonic() + LONGEST_STREAM
         is_busy = True
         while is_busy and time.monotonic() < until:
@@ -271,14 +303,14 @@ class GatewayChatKitServer(ChatKitServer[RequestState]):
         if is_busy:
             yield NoticeEvent(level="info", message=LATER)
 
-    async def _new_answers(self, thread_id: str, context: RequestState) -> Sequence[AssistantMessageItem]:
+    async def _new_answers(self, thread_id: str, context: RequestState) -> Sequence[AssistantMessageItem | WidgetItem]:
         entries = await self._host.transcript(parse.conversation_of(context.person, thread_id))
         new = [entry for entry in entries if entry.id not in context.known]
         context.known.update(entry.id for entry in new)
         items = [
             await self.store.item(entry, thread_id, context, is_last=True) for entry in new if entry.payload is None
         ]
-        return [item for item in items if isinstance(item, AssistantMessageItem)]
+        return [item for item in items if isinstance(item, (AssistantMessageItem, WidgetItem))]
 
 
 async def _stream(first: bytes, rest: AsyncIterator[bytes], state: RequestState) -> AsyncIterator[bytes]:

@@ -18,7 +18,7 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from gateway.channels import Host, Interface, Rating, TranscriptEntry
+from gateway.channels import Host, Interface, Press, Rating, TranscriptEntry, TranscriptQuestion
 from gateway.channels.requests import parse_json, read_body
 from gateway.channels.uploads import receive, reserve
 from interfaces.web import parse
@@ -67,6 +67,7 @@ class Web(Interface):
             Route("/updates", self._updates, methods=["GET"]),
             Route("/messages", self._receive, methods=["POST"]),
             Route("/feedback", self._rate, methods=["POST"]),
+            Route("/press", self._press, methods=["POST"]),
             Route("/files", self._upload, methods=["POST"]),
             Route("/sign-in/{provider}", self._sign_in, methods=["GET"]),
         ]
@@ -141,6 +142,14 @@ class Web(Interface):
         is_seen = await host.rate(parse.to_feedback(person, given))
         return Response(status_code=204 if is_seen else 404, headers=HEADERS)
 
+    async def _press(self, request: Request) -> Response:
+        """Take the press of a question's button; return what became of it."""
+        person, host = self._person(request), self.host
+        pressed = await _read(request, parse.PressedButton)
+        identity = parse.identity_of(person)
+        result = await host.press(Press(pressed.question, pressed.choice, identity, self._people[person]))
+        return JSONResponse({"outcome": result.outcome, "text": result.text}, headers=HEADERS)
+
     async def _upload(self, request: Request) -> Response:
         """Store a file, whose name is in the query, and return its id."""
         person, host = self._person(request), self.host
@@ -182,7 +191,7 @@ class Web(Interface):
         files = [{"name": file.name, "type": file.media_type, "address": file.path} for file in entry.files]
         agent = {"id": entry.id, "answers": entry.answers, "from": "agent", "html": entry.text, "files": files}
         agent |= {"rated": entry.rated, "rating": ratings.get(entry.rated or "")}
-        return {**agent, "signIn": entry.provider, "label": label}
+        return {**agent, "signIn": entry.provider, "label": label, "question": _question(entry.question)}
 
 
 async def _read(request: Request, kind: type[Posted]) -> Posted:
@@ -197,3 +206,11 @@ async def _read(request: Request, kind: type[Posted]) -> Posted:
         return kind.model_validate(fields)
     except ValidationError:
         raise HTTPException(422) from None
+
+
+def _question(question: TranscriptQuestion | None) -> dict[str, Any] | None:
+    """Return a question as `static/chat.js` reads it."""
+    if question is None:
+        return None
+    choices = [{"label": label, "style": style} for label, style in question.choices]
+    return {"id": question.id, "choices": choices, "decided": question.decided}

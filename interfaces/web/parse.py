@@ -14,6 +14,7 @@ from toolkits import Conversation, Message
 CHANNEL = "web"
 TENANT = "dev"
 MOST_FILES = 10  # of one message
+MOST_CHOICES = 100  # of a question
 
 
 class Submission(BaseModel):
@@ -35,6 +36,13 @@ class GivenRating(BaseModel):
     rating: Rating
     taken_back: bool = Field(default=False, alias="takenBack")
     comment: str = Field(default="", max_length=20_000)
+
+
+class PressedButton(BaseModel):
+    """The button of a question, by the place of its choice."""
+
+    question: str = Field(min_length=1, max_length=64)
+    choice: int = Field(ge=0, le=MOST_CHOICES)
 
 
 def identity_of(person: str) -> Identity:

@@ -61,7 +61,13 @@ class ChatKitPage:
 
     def said(self, thread_id: str) -> list[tuple[str, str]]:
         items = self.items(thread_id, order="asc", limit=100).data
-        return [(item.type.partition("_")[0], item.content[0].text) for item in items]
+        return [(item.type.partition("_")[0], text_of(item)) for item in items]
+
+    def press(self, thread_id: str, item: Any, label: str) -> list[Any]:
+        """Press a button of a widget; return the events that follow."""
+        (button,) = [each for each in buttons(item) if each.label == label]
+        action = button.onClickAction.model_dump(include={"type", "payload"})
+        return list(self.events("threads.custom_action", thread_id=thread_id, item_id=item.id, action=action))
 
 
 def written(text: str, **fields: Any) -> dict[str, Any]:
@@ -70,7 +76,15 @@ def written(text: str, **fields: Any) -> dict[str, Any]:
 
 def answers(events: list[Any]) -> list[str]:
     done = [event.item for event in events if event.type == "thread.item.done"]
-    return [item.content[0].text for item in done if item.type == "assistant_message"]
+    return [text_of(item) for item in done if item.type in ("assistant_message", "widget")]
+
+
+def text_of(item: Any) -> str:
+    return str(item.copy_text if item.type == "widget" else item.content[0].text)
+
+
+def buttons(item: Any) -> list[Any]:
+    return [button for part in item.widget.children if part.type == "Row" for button in part.children]
 
 
 def opened(url: str, person: str) -> ChatKitPage:
