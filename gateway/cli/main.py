@@ -6,10 +6,11 @@ from typing import NoReturn
 
 import typer
 
-from gateway.cli import config, database, dead_letters, keys, people, sessions
-from gateway.cli.audit import audit
+from gateway.cli import config, database, keys
 from gateway.cli.check import check
 from gateway.cli.dev import dev
+from gateway.cli.records import dead_letters, people, sessions, turns
+from gateway.cli.records.audit import audit
 from gateway.cli.serve import send, serve, worker
 from gateway.cli.terminal import console
 from oauth import SettingError
@@ -26,6 +27,7 @@ app.command()(people.feedback)
 app.add_typer(config.app, name="config")
 app.add_typer(keys.app, name="keys")
 app.add_typer(database.app, name="db")
+app.add_typer(turns.app, name="turns")
 app.add_typer(dead_letters.app, name="deadletters")
 app.add_typer(sessions.app, name="sessions")
 app.add_typer(people.accounts, name="accounts")

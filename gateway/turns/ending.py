@@ -98,6 +98,8 @@ class Ending:
             await self._add_answer(connection, turn, outcome, parts, previews, is_for_sender=is_for_sender)
             if outcome.answers is not None:
                 resumed += await self._deciding.take(connection, *outcome.answers, turn.message.sender_name)
+            if turn.row.is_stopped:  # it may have waited for an answer
+                resumed += await self._deciding.stop(connection, turn.row.id, turn.message.sender)
             if outcome.sign_in is not None:
                 await self._add_sign_in(connection, turn, outcome.sign_in)
             resumed += await self._release(connection, turn)

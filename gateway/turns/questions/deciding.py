@@ -81,6 +81,23 @@ class Deciding:
             committed = await self._inbox.resume(connection, going_on)
         committed()
 
+    async def stop(self, connection: AsyncConnection, inbox_id: int, identity: Identity) -> list[int]:
+        """Take back what a turn asks, in the transaction that ends it as stopped.
+
+        Args:
+            identity: whose turn it is.
+
+        Returns:
+            The ids of the conversations that go on.
+        """
+        await lock(connection, identity)
+        going_on = list[int]()
+        asked = select(questions.c.id).where(questions.c.inbox_id == inbox_id, _is_open)
+        for question_id in (await connection.execute(asked)).scalars().all():
+            if (row := await _end(connection, question_id, QuestionStatus.WITHDRAWN)) is not None:
+                going_on += await self._replace_cards(connection, row, sentences.STOPPED)
+        return [*going_on, *await self._asking.ask_next(connection, identity)]
+
     async def expire(self) -> None:
         """Close the questions that nobody answered in time."""
         due = questions.c.until <= datetime.now(UTC)

@@ -15,6 +15,7 @@ POST_HERE = Choice("Post it here")
 CARD_OF_LONG_TEXT = "Please answer:"
 NOT_YOURS = "Somebody else is asked this."
 EXPIRED = "Nobody answered in time."
+STOPPED = "The message that this is about was stopped."
 WITHDRAWN = "This was not done, because something else was written instead."
 TAKEN = {
     QuestionKind.APPROVAL: ("Thank you, I do it.", "I do not do it."),

@@ -1,0 +1,1 @@
+"""Commands about what is stored: turns, dead letters, the audit, sessions, people."""
