@@ -69,6 +69,7 @@ class Web(Interface):
             Route("/feedback", self._rate, methods=["POST"]),
             Route("/press", self._press, methods=["POST"]),
             Route("/files", self._upload, methods=["POST"]),
+            Route("/stop", self._stop, methods=["POST"]),
             Route("/sign-in/{provider}", self._sign_in, methods=["GET"]),
         ]
         return [
@@ -149,6 +150,11 @@ class Web(Interface):
         identity = parse.identity_of(person)
         result = await host.press(Press(pressed.question, pressed.choice, identity, self._people[person]))
         return JSONResponse({"outcome": result.outcome, "text": result.text}, headers=HEADERS)
+
+    async def _stop(self, request: Request) -> Response:
+        person = self._person(request)
+        is_stopped = await self.host.stop(parse.conversation_of(person), person)
+        return Response(status_code=204 if is_stopped else 404, headers=HEADERS)
 
     async def _upload(self, request: Request) -> Response:
         """Store a file, whose name is in the query, and return its id."""

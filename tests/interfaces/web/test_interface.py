@@ -3,8 +3,10 @@
 import json
 
 import pytest
+from pydantic_ai.models.function import FunctionModel
 from support.channels.running import URL, Run
 from support.channels.web import LOCAL, open_window, transcript, transcript_status, write
+from support.gate import Gate
 from support.stage import FakeProvider
 
 from gateway import TurnContext
@@ -103,6 +105,23 @@ async def test_a_person_rates_an_answer_in_their_own_window_and_nobody_elses(run
         assert (await transcript(running, "alice", alice, 2))[1]["rating"] == "up"
         assert await rate("alice", alice, {**good, "takenBack": True}) == 204
         assert (await transcript(running, "alice", alice, 2))[1]["rating"] is None
+
+
+async def test_a_person_stops_their_own_turn_alone(run: Run) -> None:
+    gate = Gate()
+    async with run(Web(), model=FunctionModel(gate.model)) as running:
+        alice, bob = await open_window(running, "alice"), await open_window(running, "bob")
+        await write(running, "alice", "hello", alice)
+        await gate.holds(1)
+
+        async def stop(person: str, headers: dict[str, str]) -> int:
+            return (await running.client.post(f"/web/{person}/stop", headers=headers)).status_code
+
+        assert await stop("alice", bob) == 401
+        assert await stop("bob", bob) == 404
+        assert await stop("alice", alice) == 204
+        await transcript(running, "alice", alice, 2)
+        assert await stop("alice", alice) == 404
 
 
 async def test_what_is_no_answer_of_an_agent_has_no_thumbs(run: Run) -> None:
