@@ -8,11 +8,11 @@ from contextlib import AbstractContextManager
 from gateway.app.parts import Parts
 from gateway.attachments.fetching import FileFetcher
 from gateway.channels.event import Event, Feedback, Rating
-from gateway.channels.question import Press, PressResult
+from gateway.channels.question import Press, PressResult, QuestionCard
 from gateway.history.threads import ThreadStore
 from gateway.history.transcript import TranscriptEntry, load_transcript
 from gateway.storage.files import FileStore
-from oauth import Identity, SettingError
+from oauth import Account, Identity, SettingError
 from oauth.store.installations import InstallationStore
 from toolkits import Conversation
 
@@ -90,6 +90,20 @@ class ChannelHost:
 
     def prompts(self, channel: str, tenant: str) -> Sequence[str]:
         return self._parts.router.agent_of(channel, tenant).prompts
+
+    @property
+    def providers(self) -> Sequence[str]:
+        return [] if self._parts.oauth is None else self._parts.oauth.providers
+
+    async def accounts(self, identity: Identity) -> Sequence[Account]:
+        return [] if self._parts.oauth is None else await self._parts.oauth.accounts(identity)
+
+    async def disconnect(self, identity: Identity, provider: str) -> None:
+        if self._parts.oauth is not None:
+            await self._parts.oauth.disconnect(identity, provider)
+
+    async def open_questions(self, identity: Identity) -> Sequence[QuestionCard]:
+        return []  # nothing is asked with buttons yet
 
     def provider_label(self, provider: str) -> str:
         return provider if self._parts.oauth is None else self._parts.oauth.label(provider)

@@ -7,11 +7,11 @@ from typing import Protocol
 
 from gateway.attachments.fetching import FileFetcher
 from gateway.channels.event import Event, Feedback, Rating
-from gateway.channels.question import Press, PressResult
+from gateway.channels.question import Press, PressResult, QuestionCard
 from gateway.history.threads import ThreadStore
 from gateway.history.transcript import TranscriptEntry
 from gateway.storage.files import FileStore
-from oauth import Identity
+from oauth import Account, Identity
 from oauth.store.installations import InstallationStore
 from toolkits import Conversation
 
@@ -134,6 +134,23 @@ class Host(Protocol):
 
     def prompts(self, channel: str, tenant: str) -> Sequence[str]:
         """Return suggestions for a first message, from the agent that answers in a tenant of a channel."""
+        ...
+
+    @property
+    def providers(self) -> Sequence[str]:
+        """The providers of which the agents' tools need an account of each person."""
+        ...
+
+    async def accounts(self, identity: Identity) -> Sequence[Account]:
+        """Return the accounts that a person has connected, for nobody but them."""
+        ...
+
+    async def disconnect(self, identity: Identity, provider: str) -> None:
+        """End the connection of a person's account, at that person's own request."""
+        ...
+
+    async def open_questions(self, identity: Identity) -> Sequence[QuestionCard]:
+        """Return the questions that wait for a person's answer, oldest first, for nobody but them."""
         ...
 
     def provider_label(self, provider: str) -> str:

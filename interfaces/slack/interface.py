@@ -29,6 +29,7 @@ from gateway.channels.requests import parse_form, parse_json, read_body, read_fo
 from gateway.channels.sentences import COMMAND_NOT_TAKEN, COMMAND_TAKEN
 from gateway.logs import describe
 from interfaces.slack import changes, parse
+from interfaces.slack.agent.home import HOME, AppHome
 from interfaces.slack.agent.titles import Titles, title_of
 from interfaces.slack.attachments import SlackFiles
 from interfaces.slack.bolt.listeners import BoltListeners
@@ -45,7 +46,7 @@ from interfaces.slack.settings import ManyWorkspacesSettings, OneWorkspaceSettin
 from interfaces.slack.signature import SignatureCheck
 from interfaces.slack.workspaces import ManyWorkspaces, OneWorkspace
 from interfaces.tasks import OwnedTasks
-from oauth import SettingError
+from oauth import Identity, SettingError
 from toolkits import Message, QuotedMessage
 
 CALL_TIMEOUT = 15  # seconds for one call of the Web API
@@ -78,6 +79,8 @@ class Slack(Interface):
             bot, and not only those that mention it again.
         agent_view: whether the app has Slack's agent view, in which each message at the top of a direct conversation
             begins a thread, and each thread is a conversation of its own.
+        app_home: whether people see their accounts and what waits for them in the App Home. An app that publishes a
+            home of its own sets it to false.
         app: the operator's own app of Bolt, whose listeners get what starts no turn.
 
     Raises:
@@ -100,6 +103,7 @@ class Slack(Interface):
         own_workspaces: Sequence[str] = (),
         answer_in_joined_threads: bool = False,
         agent_view: bool = False,
+        app_home: bool = True,
         app: AsyncApp | None = None,
     ) -> None:
         settings = load_settings(
@@ -123,6 +127,7 @@ class Slack(Interface):
         self._answer_in_joined_threads = answer_in_joined_threads
         self._agent_view = agent_view
         self._titles = Titles(self._workspaces)
+        self._home = AppHome(self._workspaces) if app_home else None
         self._tasks = OwnedTasks()
         self._listeners = BoltListeners(app, self._workspaces) if app is not None else None
         self._refusals = RefusalLog(self.channel)
@@ -145,13 +150,24 @@ class Slack(Interface):
 
     def _buttons(self) -> Mapping[str, Handler]:
         """Return what takes a press of each of our buttons, by the first word of its `action_id`."""
-        return {QUESTION: self._take_choice, SIGN_IN: acknowledge}
+        return {QUESTION: self._take_choice, HOME: self._take_at_home, SIGN_IN: acknowledge}
 
     async def _take_choice(self, press: ButtonPress) -> str | None:
         """Hand the choice of an answer to the gateway, and return why it does not count, if it does not."""
         question_id, place = chosen(press)
         result = await self.host.press(Press(question_id, place, press.identity, press.name))
+        if press.conversation is None:
+            self._show_home(press.identity)
+            return None
         return None if result.outcome is PressOutcome.TAKEN else result.text
+
+    async def _take_at_home(self, press: ButtonPress) -> None:
+        if self._home is not None and await self._home.take(self.host, press):
+            self._show_home(press.identity)
+
+    def _show_home(self, identity: Identity) -> None:
+        if self._home is not None:
+            self._tasks.start("an App Home", self._home.show(self.host, identity), CALL_TIMEOUT)
 
     async def start(self, host: Host) -> None:
         await super().start(host)
@@ -264,6 +280,10 @@ class Slack(Interface):
         """Show somebody what they open: https://docs.slack.dev/reference/events/app_home_opened"""
         event, tenant = body["event"], parse.tenant_of(body)
         if tenant is None or not await self._workspaces.is_installed(body):
+            return
+        if event.get("tab") == "home":
+            if event.get("user") and not body.get("is_ext_shared_channel"):  # it does not say whose member that is
+                self._show_home(Identity(self.channel, tenant, event["user"]))
             return
         prompts = self.host.prompts(self.channel, tenant)
         if event.get("tab") == "messages" and event.get("channel") and prompts:

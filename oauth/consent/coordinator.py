@@ -55,6 +55,11 @@ class OAuthCoordinator:
         """Add a provider, or more scopes to one: a single consent covers all that were registered."""
         self._providers.register(provider, scopes)
 
+    @property
+    def providers(self) -> list[str]:
+        """The names of the providers that are registered, sorted."""
+        return self._providers.names()
+
     def label(self, provider: str) -> str:
         """Return what people call a provider."""
         return self._providers.label(provider)

@@ -78,6 +78,7 @@ class _Payload(_Fields):
     message: _Message | None = None
     actions: list[_Action]
     response_url: str | None = None
+    trigger_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +94,7 @@ class ButtonPress:
         conversation: where the message is; `None` if the button is not in a message.
         message: the `ts` of the message, empty if there is none.
         thread: the `ts` of the thread that it is in, empty if it is in none.
+        trigger: allows to open a modal within three seconds, empty if it does not.
         answer_address: where a message to the person can be posted (`response_url`), empty if there is none.
     """
 
@@ -104,6 +106,7 @@ class ButtonPress:
     conversation: Conversation | None
     message: str
     thread: str
+    trigger: str
     answer_address: str
 
 
@@ -136,6 +139,7 @@ def presses_in(body: Mapping[str, Any]) -> Iterator[ButtonPress]:
             conversation=_conversation(payload, tenant),
             message=message.ts or "",
             thread=message.thread_ts or "",
+            trigger=payload.trigger_id or "",
             answer_address=payload.response_url or "",
         )
 
