@@ -103,7 +103,7 @@ class ChannelHost:
             await self._parts.oauth.disconnect(identity, provider)
 
     async def open_questions(self, identity: Identity) -> Sequence[QuestionCard]:
-        return []  # nothing is asked with buttons yet
+        return await self._parts.waiting_questions.of(identity)
 
     def provider_label(self, provider: str) -> str:
         return provider if self._parts.oauth is None else self._parts.oauth.label(provider)

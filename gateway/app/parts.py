@@ -37,6 +37,7 @@ from gateway.turns.player import TurnPlayer
 from gateway.turns.questions.asking import Asking
 from gateway.turns.questions.deciding import Deciding
 from gateway.turns.questions.reading import OpenQuestions
+from gateway.turns.questions.waiting import WaitingQuestions
 from gateway.turns.reading import MessageReader
 from gateway.turns.replies import Reply
 from gateway.turns.replies.agent_answer import AgentAnswer, RequestValues
@@ -185,6 +186,10 @@ class Parts:
     @cached_property
     def asking(self) -> Asking:
         return Asking(self.stores, self.presenters, self.open_questions, self._settings.approvers)
+
+    @cached_property
+    def waiting_questions(self) -> WaitingQuestions:
+        return WaitingQuestions(self.backend.database, self.presenters, self._settings.approvers)
 
     @cached_property
     def deciding(self) -> Deciding:

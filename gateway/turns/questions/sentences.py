@@ -13,6 +13,7 @@ APPROVE, DECLINE = Choice("Approve", ChoiceStyle.PRIMARY), Choice("Decline", Cho
 POST_HERE = Choice("Post it here")
 
 CARD_OF_LONG_TEXT = "Please answer:"
+REST_IS_ELSEWHERE = "There is more to it: please answer in our conversation."
 NOT_YOURS = "Somebody else is asked this."
 EXPIRED = "Nobody answered in time."
 STOPPED = "The message that this is about was stopped."

@@ -11,16 +11,19 @@ from peers.emulate.server import Emulate
 from peers.wait import wait_until_async
 from peers.webhooks import slack_events as events
 from peers.webhooks import slack_interactions as interactions
+from pydantic_ai.models.function import FunctionModel
 from support.channels.presses import CARD_ID, Pressed, card
 from support.channels.running import Run, Running
-from support.channels.slack import post, press
-from support.stage import Vault
+from support.channels.slack import dm, post, press, said
+from support.stage import CANCEL, Orders, Vault, obey
 
+from gateway import TurnContext
 from gateway.channels import QuestionCard
 from interfaces.slack import Slack
 from interfaces.slack.agent.home import MOST_BLOCKS, home_blocks
 from oauth import Account, Identity, Token
 from oauth.store.tokens import TokenStore
+from toolkits import Toolkit, preview, tool
 
 PUBLISH, OPEN = "/api/views.publish", "/api/views.open"
 ALICE, BOB = (Identity("slack", seed.SLACK_TEAM_ID, person.slack_id) for person in (seed.ALICE, seed.BOB))
@@ -140,6 +143,46 @@ async def test_what_waits_for_a_person_is_decided_there(run: Run, slack: Slack, 
         assert await press(running, pressed_at_home("question.0", CARD_ID)) == 200
         assert [(each.question_id, each.choice, each.identity) for each in asking.presses] == [(CARD_ID, 0, ALICE)]
         assert "May I send it?" not in (await published(emulate, 3))[-1][1]
+
+
+class Letters(Toolkit):
+    """Asks about something that takes more than one message to show."""
+
+    async def _letter(self, context: TurnContext) -> str:
+        return preview.block("word " * 2000)
+
+    @tool(approval=_letter)
+    async def send(self, context: TurnContext) -> str:
+        """Send a letter."""
+        return "sent"
+
+
+async def test_an_approval_is_given_at_home_and_the_turn_goes_on(run: Run, slack: Slack, emulate: Emulate) -> None:
+    orders, channel = Orders(), emulate.slack_dm("alice")
+    async with run(slack, [orders], model=FunctionModel(obey)) as running:
+        assert await post(running, dm(emulate, CANCEL)) == 200
+        await said(emulate, channel, 1)
+        assert await post(running, opened(seed.ALICE)) == 200
+        ((_, blocks),) = await published(emulate, 1)
+        buttons = next(block["elements"] for block in json.loads(blocks) if block["type"] == "actions")
+        approve = {button["text"]["text"]: button for button in buttons}["Approve"]
+        assert await press(running, pressed_at_home(approve["action_id"], approve["value"], seed.BOB)) == 200
+        assert orders.cancelled == []
+        assert await press(running, pressed_at_home(approve["action_id"], approve["value"], seed.ALICE)) == 200
+        await wait_until_async(lambda: "cancelled 4711" in emulate.slack_said(channel), what="the turn goes on")
+        assert "Nothing waits" in (await published(emulate, 3))[-1][1]
+
+
+async def test_an_approval_that_is_too_long_to_be_shown_whole_is_not_given_at_home(
+    run: Run, slack: Slack, emulate: Emulate
+) -> None:
+    async with run(slack, [Letters()], model=FunctionModel(obey)) as running:
+        assert await post(running, dm(emulate, "call send")) == 200
+        await said(emulate, emulate.slack_dm("alice"), 3)
+        assert await post(running, opened(seed.ALICE)) == 200
+        ((_, blocks),) = await published(emulate, 1)
+    assert "answer in our conversation" in blocks
+    assert '"question.' not in blocks
 
 
 async def test_somebody_in_a_shared_channel_of_whom_slack_does_not_say_whose_member_they_are_sees_nothing(
