@@ -17,13 +17,14 @@ class TurnPreviews:
     """The record of the messages that show one turn. It is written while this process holds the turn's lease.
 
     Attributes:
-        may_exist: whether there may be any, from this run of the turn or an earlier one.
+        is_resumed: whether the turn was claimed before.
+        may_exist: whether there may be any messages, from this run of the turn or an earlier one.
     """
 
     def __init__(self, database: Database, row: ClaimedMessage) -> None:
         self._database = database
         self._row = row
-        self.may_exist = row.lease > 1
+        self.is_resumed = self.may_exist = row.lease > 1
 
     async def load(self) -> list[Preview]:
         """Return the messages that an earlier run of the turn has left, in order."""

@@ -6,9 +6,21 @@ from contextlib import suppress
 from typing import Any
 
 from gateway.channels import DeliveryRefusedError
-from gateway.channels.live import UNFINISHED, Call, MessageView, PreviewKind, Progress, Step, timed
-from interfaces.slack.errors import slack_errors
+from gateway.channels.live import (
+    UNFINISHED,
+    Call,
+    MessageView,
+    PreviewKind,
+    PreviewLog,
+    Progress,
+    Render,
+    Step,
+    timed,
+)
+from interfaces.slack.agent.sessions import AgentSessions, SessionStatus
+from interfaces.slack.agent.titles import title_of
 from interfaces.slack.format import escape
+from interfaces.slack.interactivity.blocks import stoppable
 from interfaces.slack.posting.messages import PREVIEW, STREAM, Poster
 from toolkits import Message
 
@@ -30,29 +42,37 @@ class SlackLiveView(MessageView):
     refresh = 90.0  # Slack takes a status away after two minutes
     streams = True
 
-    def __init__(self, poster: Poster, message: Message) -> None:
+    def __init__(self, poster: Poster, sessions: AgentSessions, message: Message) -> None:
         super().__init__()
         self._poster = poster
+        self._sessions = sessions
         self._message = message
         self._tenant = message.conversation.tenant
         self._channel, _, self._thread = message.conversation.id.partition("/")
         self._takes_status = bool(self._thread)
-        self._shown_status = ""
+        self._has_status = False
         self._progress = Progress()
         self._cards: list[dict[str, Any]] = []  # as Slack shows them
         self._stream: str | None = None  # the preview that is an open stream of the answer
         self._streamed = ""  # what it has
 
+    async def begin(self, previews: PreviewLog, render: Render) -> None:
+        await super().begin(previews, render)
+        self._has_status = previews.is_resumed and self._takes_status  # which an earlier run may have left
+
     async def indicate(self, progress: Progress) -> None:
         self._progress = progress
-        if self._takes_status and not (progress.text and progress.shows_text):
-            await self._set_status(
-                f"is working: {progress.steps.running}…" if progress.steps.running else "is thinking…"
-            )
+        if not self._takes_status or (self._has_status and progress.text and progress.shows_text):
+            return
+        running = progress.steps.running
+        words = f"is working: {running}…" if running else "is thinking…"
+        self._has_status = self._takes_status = await self._set_status(SessionStatus.PROCESSING, words)
+        if not self._takes_status:
+            progress.changed.set()  # a message takes the place of the status
 
     async def close(self) -> None:
-        if self._shown_status:  # an answer in the thread clears it, but the answer may go to its person alone
-            await self._set_status("")
+        if self._has_status:  # an answer in the thread clears it, but the answer may go to its person alone
+            await self._set_status(SessionStatus.ACTIVE)
 
     async def ready(self) -> None:
         await self._poster.ready_for_preview(self._tenant, self._channel, self._method())
@@ -78,7 +98,9 @@ class SlackLiveView(MessageView):
             with suppress(DeliveryRefusedError):  # the poster has logged it, and an ordinary message does
                 return await self._start(kind)
         metadata = {"event_type": PREVIEW, "event_payload": {"key": self._message.id}}
-        return await self._poster.post(self._tenant, self._channel, self._thread, text, metadata=metadata)
+        return await self._poster.post(
+            self._tenant, self._channel, self._thread, text, metadata=metadata, blocks=stoppable(text)
+        )
 
     async def edit(self, platform_id: str, text: str) -> None:
         if platform_id == self._stream:
@@ -95,7 +117,7 @@ class SlackLiveView(MessageView):
             if not changed or await self._append(platform_id, chunks=changed):
                 self._cards = cards
             return
-        await self._poster.edit(self._tenant, self._channel, platform_id, text)
+        await self._poster.edit(self._tenant, self._channel, platform_id, text, blocks=stoppable(text))
 
     async def delete(self, platform_id: str) -> None:
         await self._poster.delete(self._tenant, self._channel, platform_id)
@@ -127,18 +149,8 @@ class SlackLiveView(MessageView):
     def _new_cards(self) -> list[dict[str, Any]]:
         return [_card(number, step) for number, step in enumerate(self._progress.steps.all[:MOST_CARDS])]
 
-    async def _set_status(self, status: str) -> None:
-        """Set the app's status in the thread, unless Slack takes none."""
-        client = await self._poster.client(self._tenant)
-        try:
-            with slack_errors():
-                await client.assistant_threads_setStatus(
-                    channel_id=self._channel, thread_ts=self._thread, status=status
-                )
-            self._shown_status = status
-        except DeliveryRefusedError:
-            self._takes_status = False
-            self._progress.changed.set()  # a message takes the place of the status
+    async def _set_status(self, status: SessionStatus, words: str = "") -> bool:
+        return await self._sessions.set(self._message.conversation, status, words, title_of(self._message.text))
 
 
 def _card(number: int, step: Step) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from gateway.channels import (
 )
 from gateway.channels.sentences import SIGN_IN_TERMS, answer_held, answered_in, sign_in_button, sign_in_request
 from gateway.logs import describe
+from interfaces.slack.agent.sessions import AgentSessions
 from interfaces.slack.errors import slack_errors
 from interfaces.slack.format import LIMIT, MrkdwnRenderer, escape, link
 from interfaces.slack.interactivity import blocks
@@ -49,6 +50,7 @@ class SlackPresenter(Presenter):
     def __init__(self, workspaces: Workspaces, own_workspaces: Collection[str]) -> None:
         self._workspaces = workspaces
         self._poster = Poster(workspaces)
+        self._sessions = AgentSessions(workspaces)
         self._own_workspaces = own_workspaces
         self._renderer = MrkdwnRenderer()
 
@@ -82,7 +84,7 @@ class SlackPresenter(Presenter):
         return await resolved(await self._workspaces.client(tenant), user_id)
 
     def live_view(self, message: Message) -> LiveView:
-        return SlackLiveView(self._poster, message)
+        return SlackLiveView(self._poster, self._sessions, message)
 
     def parts(self, markdown: str) -> list[str]:
         return self._renderer.render(markdown)

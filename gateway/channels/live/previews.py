@@ -29,7 +29,13 @@ class Preview:
 
 
 class PreviewLog(Protocol):
-    """The record of the messages that show a turn: whoever ends the turn completes or removes them."""
+    """The record of the messages that show a turn: whoever ends the turn completes or removes them.
+
+    Attributes:
+        is_resumed: whether the turn goes on that another run of it began.
+    """
+
+    is_resumed: bool
 
     async def load(self) -> list[Preview]:
         """Return those that an earlier run of the turn has left, in order."""
@@ -54,6 +60,8 @@ class PreviewLog(Protocol):
 
 class NoPreviewLog:
     """The record of a turn that nobody takes over."""
+
+    is_resumed = False
 
     async def load(self) -> list[Preview]:
         return []

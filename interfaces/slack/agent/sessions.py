@@ -1,11 +1,13 @@
 """Say in a thread that the agent works: https://docs.slack.dev/ai/agent-sessions"""
 
+from collections.abc import Awaitable, Callable, MutableSet
 from enum import StrEnum
+from functools import partial
+from typing import Any
 
-from slack_sdk.errors import SlackApiError
-
+from gateway.channels import DeliveryRefusedError
 from interfaces.slack.agent.refusals import NO_AGENT
-from interfaces.slack.errors import reason_of
+from interfaces.slack.errors import slack_errors
 from interfaces.slack.workspaces import Workspaces
 from toolkits import Conversation
 
@@ -18,9 +20,9 @@ class SessionStatus(StrEnum):
 
 
 class AgentSessions:
-    """Sets the status of threads, in one of two ways: as that of an agent's session, or as that of an assistant.
+    """Shows in threads that the agent works: by the status of its session, and in words by that of an assistant.
 
-    Where an app has no sessions, is noted for each workspace as long as the process lasts.
+    Which of the two a workspace refuses to the app is noted as long as the process lasts.
 
     https://docs.slack.dev/reference/methods/agents.sessions.setStatus
     https://docs.slack.dev/reference/methods/assistant.threads.setStatus
@@ -29,29 +31,37 @@ class AgentSessions:
     def __init__(self, workspaces: Workspaces) -> None:
         self._workspaces = workspaces
         self._without_sessions: set[str] = set()
+        self._without_words: set[str] = set()
 
-    async def set(self, thread: Conversation, status: SessionStatus, words: str = "", title: str = "") -> None:
-        """Set the status of a thread.
+    async def set(self, thread: Conversation, status: SessionStatus, words: str = "", title: str = "") -> bool:
+        """Set the status of a thread; return whether Slack takes one from the app.
 
         Args:
-            words: what the agent is doing, like "is thinking…". An agent's session shows none.
+            words: what the agent is doing, like "is thinking…".
             title: of the session, if this call creates it: see `titles.title_of`.
 
         Raises:
-            SlackApiError: if Slack takes neither, or not now.
+            DeliveryError, ConnectionError: if Slack does not take it now.
         """
         channel, _, root = thread.id.partition("/")
         client = await self._workspaces.client(thread.tenant)
-        if thread.tenant not in self._without_sessions:
-            try:
-                await client.agents_sessions_setStatus(
-                    channel_id=channel, thread_ts=root, status=status, title=title or None
-                )
-            except SlackApiError as error:
-                if reason_of(error) not in NO_AGENT:
-                    raise
-                self._without_sessions.add(thread.tenant)
-            else:
-                return
-        words = words if status is SessionStatus.PROCESSING else ""
-        await client.assistant_threads_setStatus(channel_id=channel, thread_ts=root, status=words)
+        session = partial(
+            client.agents_sessions_setStatus, channel_id=channel, thread_ts=root, status=status, title=title or None
+        )
+        assistant = partial(client.assistant_threads_setStatus, channel_id=channel, thread_ts=root, status=words)
+        has_session = await self._call(session, thread.tenant, self._without_sessions)
+        has_words = await self._call(assistant, thread.tenant, self._without_words)
+        return has_session or has_words
+
+    async def _call(self, call: Callable[[], Awaitable[Any]], tenant: str, without: MutableSet[str]) -> bool:
+        """Make a call unless the workspace refuses it to the app; return whether Slack took it."""
+        if tenant in without:
+            return False
+        try:
+            with slack_errors():
+                await call()
+        except DeliveryRefusedError as refusal:
+            if str(refusal) in NO_AGENT:
+                without.add(tenant)
+            return False
+        return True

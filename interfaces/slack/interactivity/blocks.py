@@ -8,6 +8,7 @@ from gateway.channels import ChoiceStyle, MalformedEventError, QuestionCard, che
 from interfaces.slack.interactivity.press import ButtonPress
 
 QUESTION = "question"  # the first word of the `action_id` of a choice
+STOP = "stop"  # of the button that stops a turn
 SIGN_IN = "sign_in"  # of the button with a sign-in link, a press of which is only acknowledged
 
 LONGEST_SECTION = 3000  # UTF-16 code units of the text of a section
@@ -45,6 +46,12 @@ def question(card: QuestionCard) -> list[Block]:
         elements = list(_buttons(card)) if fits else [_menu(card)]
         blocks.append({"type": "actions", "elements": elements})
     return blocks
+
+
+def stoppable(text: str) -> list[Block]:
+    """Return a text of a running turn with a button that stops it."""
+    button = {"type": "button", "action_id": STOP, "value": STOP, "text": _plain("Stop")}
+    return [*sections(text), {"type": "actions", "elements": [button]}]
 
 
 def link_button(text: str, label: str, address: str) -> list[Block]:

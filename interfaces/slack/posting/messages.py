@@ -159,7 +159,14 @@ class Poster:
         return preview.removeprefix(STREAM)
 
     async def edit(
-        self, tenant: str, channel: str, preview: str, text: str, *, metadata: dict[str, Any] | None = None
+        self,
+        tenant: str,
+        channel: str,
+        preview: str,
+        text: str,
+        *,
+        metadata: dict[str, Any] | None = None,
+        blocks: Sequence[Any] = (),
     ) -> None:
         """Replace the text of a message. A stream is stopped first: https://docs.slack.dev/reference/methods/chat.update
 

@@ -60,6 +60,8 @@ class View(LiveView):
 class RecordedPreviews:
     """A record of previews in memory."""
 
+    is_resumed = False
+
     def __init__(self, *left: Preview) -> None:
         self.all = list(left)
         self._ids = itertools.count(100)
