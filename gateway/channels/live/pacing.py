@@ -37,15 +37,24 @@ class _Place:
 
     def delay(self, limit: Limit, now: float, *, preview: bool) -> float:
         """Return the seconds until the next call is within the limit; 0 if it is now."""
-        for calls in (self.calls, self.previews):
-            while calls and calls[0] <= now - limit.seconds:
-                calls.popleft()
+        self._forget(limit, now)
         delay = self.held_until - now if preview else 0.0
         if len(self.calls) >= limit.most:
             delay = max(delay, self.calls[-limit.most] + limit.seconds - now)
         if preview and limit.previews is not None and len(self.previews) >= limit.previews:
             delay = max(delay, self.previews[-limit.previews] + limit.seconds - now)
         return max(delay, 0.0)
+
+    def count(self, limit: Limit, now: float, *, preview: bool) -> None:
+        self._forget(limit, now)
+        self.calls.append(now)
+        if preview:
+            self.previews.append(now)
+
+    def _forget(self, limit: Limit, now: float) -> None:
+        for calls in (self.calls, self.previews):
+            while calls and calls[0] <= now - limit.seconds:
+                calls.popleft()
 
 
 class Pacer:
@@ -83,6 +92,10 @@ class Pacer:
             await asyncio.sleep(delay)
         self._count(keys, preview=False)
 
+    def count(self, *keys: Key) -> None:
+        """Count an answer that need not wait, so that what follows keeps its distance."""
+        self._count(keys, preview=False)
+
     def hold(self, key: Key, seconds: float) -> None:
         """Show no previews in a place for a time, as the platform asks for that."""
         self._place(key).held_until = time.monotonic() + seconds
@@ -94,10 +107,7 @@ class Pacer:
     def _count(self, keys: tuple[Key, ...], *, preview: bool) -> None:
         now = time.monotonic()
         for key in keys:
-            place = self._place(key)
-            place.calls.append(now)
-            if preview:
-                place.previews.append(now)
+            self._place(key).count(self._limits[key[0]], now, preview=preview)
 
     def _place(self, key: Key) -> _Place:
         if key not in self._places:

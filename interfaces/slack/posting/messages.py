@@ -77,6 +77,7 @@ class Poster:
         """
         client = await self.client(tenant)
         channel = await resolved(client, channel)
+        self._pacer.count(("channel", f"{tenant}/{channel}"))
         with slack_errors():
             posted = await client.chat_postMessage(
                 channel=channel,

@@ -63,6 +63,7 @@ class Poster:
             DeliveryError: see `Presenter`.
         """
         await self._pacer.answer(*_shared_keys(conversation))
+        self._pacer.count(("chat", str(place_of(conversation)[0])))
         return await self.post(conversation, text, reply_to, **options)
 
     async def post(self, conversation: Conversation, text: str, reply_to: str, **options: Any) -> str:

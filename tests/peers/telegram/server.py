@@ -5,6 +5,7 @@ python-telegram-bot connects to it with `Bot(token, base_url=f"{url}/bot", base_
 
 import asyncio
 import json
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,6 +60,9 @@ DESCRIPTIONS = {
 }
 
 
+SHORTEST_GAP = 0.5  # seconds between an edit and the call before it: "about one a second"
+
+
 @dataclass(frozen=True)
 class Call:
     """A call of a method, with its decoded parameters and the HTTP status of the answer."""
@@ -78,6 +82,32 @@ class Failure:
     after: bool
     delay: float
     body: str | None
+
+
+class Limits:
+    """Telegram's limits on the messages of a bot: about one a second in a chat, and 20 a minute in a group.
+
+    Edits count, and short bursts of new messages pass:
+    https://core.telegram.org/bots/faq#my-bot-is-hitting-limits-how-do-i-avoid-this
+    """
+
+    def __init__(self) -> None:
+        self._calls: dict[int, list[float]] = {}
+
+    def check(self, method: str, params: Json) -> None:
+        """Count a call.
+
+        Raises:
+            ApiError: 429 if it is above the limits.
+        """
+        if method not in ("sendMessage", "editMessageText"):
+            return
+        now, chat = time.monotonic(), params["chat_id"]
+        calls = [at for at in self._calls.get(chat, []) if at > now - 60]
+        self._calls[chat] = [*calls, now]
+        is_too_fast = method == "editMessageText" and calls and now - calls[-1] < SHORTEST_GAP
+        if is_too_fast or (chat < 0 and len(calls) >= 20):
+            raise ApiError(429, "Too Many Requests: retry after 1", {"retry_after": 1})
 
 
 class TelegramServer(ThreadServer):
@@ -112,7 +142,12 @@ class TelegramServer(ThreadServer):
         """Forget all chats, calls and scripted failures, and the webhook."""
         self.api = BotApi()
         self.calls: list[Call] = []
+        self.limits: Limits | None = None
         self._failures: list[Failure] = []
+
+    def limit(self) -> None:
+        """Refuse the calls that are above Telegram's limits from now on."""
+        self.limits = Limits()
 
     def called(self, method: str) -> list[Json]:
         """Return the parameters of the calls of `method`, oldest first."""
@@ -210,6 +245,8 @@ class TelegramServer(ThreadServer):
         try:
             if failure and failure.error and not failure.after:
                 raise failure.error
+            if self.limits is not None:
+                self.limits.check(name, params)
             result = find(name)(self.api, params)
             if failure and failure.error:
                 raise failure.error

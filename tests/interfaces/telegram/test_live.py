@@ -1,0 +1,105 @@
+"""What a chat in Telegram shows of a turn while it runs."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+from peers.telegram import updates
+from peers.telegram.server import TelegramServer, is_preview
+from peers.wait import wait_until_async
+from pydantic_ai.messages import ModelMessage, UserPromptPart
+from pydantic_ai.models.function import AgentInfo, FunctionModel
+from support.agents.writer import Writer
+from support.channels.running import Run
+from support.channels.telegram import ALICE, post, said
+
+from gateway import Conversation
+from gateway.channels import RetryLaterError
+from interfaces.telegram import Telegram
+
+FORUM = updates.FORUM["id"]
+WORDS = 30  # of an answer that is written in three seconds
+
+
+async def write_slowly(messages: list[ModelMessage], _: AgentInfo) -> AsyncIterator[str]:
+    """Answer with words that are numbered, after the text of the message."""
+    prompt = next(part.content for part in messages[-1].parts if isinstance(part, UserPromptPart))
+    for number in range(WORDS):
+        yield f"{number or prompt} "
+        await asyncio.sleep(0.1)
+
+
+def answer_to(text: str) -> str:
+    return " ".join((text, *map(str, range(1, WORDS))))
+
+
+def texts(telegram: TelegramServer, chat: int) -> list[str]:
+    return [message["text"] for message in telegram.messages(chat)]
+
+
+async def test_an_answer_is_written_into_one_message_which_can_be_stopped(
+    run: Run, bot: Telegram, telegram: TelegramServer
+) -> None:
+    writer = Writer()
+    telegram.limit()
+    async with run(bot, model=writer.model) as running:
+        await post(running, telegram, updates.private_message("hello"))
+        writer.write("<b>Half", " **of** ")
+        await wait_until_async(lambda: texts(telegram, ALICE) == ["<b>Half of …"], what="the beginning")
+        (preview,) = telegram.messages(ALICE)
+        assert is_preview(preview)
+        writer.write("it")
+        writer.end()
+        assert await said(telegram, ALICE) == ["<b>Half of it"]
+        await running.delivered()
+        (message,) = telegram.messages(ALICE)
+        assert (message["message_id"], is_preview(message)) == (preview["message_id"], False)
+    assert telegram.called("sendChatAction")
+    assert [call.status for call in telegram.calls if call.status != 200] == []
+
+
+async def test_the_limits_of_a_group_are_kept_by_ten_streams_at_once_and_others_do_not_wait(
+    run: Run, bot: Telegram, telegram: TelegramServer
+) -> None:
+    telegram.limit()
+    async with run(bot, model=FunctionModel(stream_function=write_slowly)) as running:
+        for topic in range(101, 111):
+            update = updates.topic_message(f"@{updates.BOT_USERNAME} topic {topic}", thread_id=topic)
+            await post(running, telegram, update)
+        await post(running, telegram, updates.private_message("private"))
+        await wait_until_async(lambda: texts(telegram, ALICE), what="the beginning of the private answer")
+        assert is_preview(telegram.messages(ALICE)[0])
+        answers = await said(telegram, FORUM, 10)
+        assert sorted(answers) == [answer_to(f"topic {topic}") for topic in range(101, 111)]
+        assert await said(telegram, ALICE) == [answer_to("private")]
+        await running.delivered()
+    refused = [call for call in telegram.calls if call.status != 200]
+    assert refused == []
+    assert len(telegram.messages(FORUM)) == 10
+
+
+async def test_a_limit_of_one_group_holds_no_other_chat_up(run: Run, bot: Telegram, telegram: TelegramServer) -> None:
+    async with run(bot) as running:
+        telegram.fail("sendMessage", retry_after=3000)
+        await post(running, telegram, updates.group_mention("hello"))
+        await wait_until_async(running.pauses, what="the pause")
+        await post(running, telegram, updates.private_message("hello"))
+        assert await said(telegram, ALICE) == ["heard"]
+        assert texts(telegram, updates.GROUP["id"]) == []
+
+
+async def test_a_group_that_has_had_its_messages_of_a_minute_gets_the_next_one_later(
+    run: Run, bot: Telegram, telegram: TelegramServer
+) -> None:
+    telegram.limit()
+    where = Conversation("telegram", str(updates.BOT["id"]), str(updates.GROUP["id"]), shared=True)
+    async with run(bot):
+        for number in range(20):
+            await bot.presenter.send_text(where, f"message {number}", "", key=str(number))
+        waits: Any = None
+        try:
+            await bot.presenter.send_text(where, "one too many", "", key="20")
+        except RetryLaterError as error:
+            waits = error.seconds
+        assert 30 < waits <= 60
+    assert len(telegram.messages(updates.GROUP["id"])) == 20
