@@ -1,4 +1,4 @@
-"""A tool asks its person in every engine, be it a tool of a toolkit or of a framework's own agent; and so does a flow."""
+"""A tool asks its person in every engine, be it a toolkit's or that of a framework's own agent; so does a flow."""
 
 from pathlib import Path
 from typing import Any

@@ -235,7 +235,7 @@ async def test_a_turn_that_is_stopped_as_it_is_parked_asks_for_nothing(
         text = "call open_vault" if waits_for == "sign-in" else CANCEL
         assert await scenes[0].ask("alice", text) == "Stopped."
         assert await scenes[0].ask("alice", "hello") == "heard: hello"
-    assert scenes[0].rows("SELECT count(*) FROM approvals") == [(0,)]
+    assert scenes[0].rows("SELECT count(*) FROM questions") == [(0,)]
 
 
 async def test_a_turn_that_is_stopped_is_not_tried_again(tmp_path: Path, database_url: str) -> None:
