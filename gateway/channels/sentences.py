@@ -19,6 +19,12 @@ COMMAND_TAKEN = "I will answer you in a direct message."
 COMMAND_NOT_TAKEN = "I cannot send you a direct message right now, so I did nothing. Please try again in a moment."
 
 
+STOPPING = "I stop."
+"""The answer to whoever presses a button that stops what the agent does for them."""
+
+NOTHING_OF_YOURS = "There is nothing of yours to stop here."
+
+
 def sign_in_request(label: str, request: str = "that") -> str:
     """Return why a person has to sign in, without the full stop.
 

@@ -30,12 +30,14 @@ from gateway.channels.sentences import COMMAND_NOT_TAKEN, COMMAND_TAKEN
 from gateway.logs import describe
 from interfaces.slack import changes, parse
 from interfaces.slack.agent.home import HOME, AppHome
+from interfaces.slack.agent.sessions import AgentSessions, SessionStatus
 from interfaces.slack.agent.titles import Titles, title_of
 from interfaces.slack.attachments import SlackFiles
 from interfaces.slack.bolt.listeners import BoltListeners
 from interfaces.slack.errors import slack_errors
 from interfaces.slack.interactivity.blocks import QUESTION, SIGN_IN, chosen
 from interfaces.slack.interactivity.press import ButtonPress, acknowledge
+from interfaces.slack.interactivity.stopping import SESSION_STOPPED, STOP, Stopping
 from interfaces.slack.interactivity.webhook import Handler, Interactivity
 from interfaces.slack.parse import Body
 from interfaces.slack.present import SlackPresenter
@@ -128,6 +130,8 @@ class Slack(Interface):
         self._agent_view = agent_view
         self._titles = Titles(self._workspaces)
         self._home = AppHome(self._workspaces) if app_home else None
+        self._sessions = AgentSessions(self._workspaces)
+        self._stopping = Stopping(lambda: self.host)
         self._tasks = OwnedTasks()
         self._listeners = BoltListeners(app, self._workspaces) if app is not None else None
         self._refusals = RefusalLog(self.channel)
@@ -150,7 +154,12 @@ class Slack(Interface):
 
     def _buttons(self) -> Mapping[str, Handler]:
         """Return what takes a press of each of our buttons, by the first word of its `action_id`."""
-        return {QUESTION: self._take_choice, HOME: self._take_at_home, SIGN_IN: acknowledge}
+        return {
+            QUESTION: self._take_choice,
+            HOME: self._take_at_home,
+            STOP: self._stopping.press,
+            SIGN_IN: acknowledge,
+        }
 
     async def _take_choice(self, press: ButtonPress) -> str | None:
         """Hand the choice of an answer to the gateway, and return why it does not count, if it does not."""
@@ -259,6 +268,8 @@ class Slack(Interface):
             await self._workspaces.forget(body)
         elif (feedback := parse.to_feedback(body)) is not None:
             await self.host.rate(feedback)
+        elif kind == SESSION_STOPPED:
+            await self._receive_stopped(body)
         elif kind == OPENED:
             await self._receive_opened(body)
         elif (event := await self._to_event(body, raw)) is not None:
@@ -275,6 +286,12 @@ class Slack(Interface):
         is_first = parse.is_direct_thread(where) and event.change is None and not await self.host.has_answered_in(where)
         if await self.host.accept(event) and is_first and (title := title_of(parse.text_in(body))):
             self._tasks.start("the title of a thread", self._titles.name(where, title), CALL_TIMEOUT)
+
+    async def _receive_stopped(self, body: Body) -> None:
+        """Stop the turn of an agent's session, and move the session on: Slack does not do that by itself."""
+        if (thread := await self._stopping.session(body)) is not None:
+            moving_on = self._sessions.set(thread, SessionStatus.ACTIVE)
+            self._tasks.start("the status of a stopped session", moving_on, CALL_TIMEOUT)
 
     async def _receive_opened(self, body: Body) -> None:
         """Show somebody what they open: https://docs.slack.dev/reference/events/app_home_opened"""
@@ -339,6 +356,10 @@ class Slack(Interface):
             check_id(name, form[name])
         if (answer := await self._listeners_answer(request, form)) is not None:
             return answer
+        if parse.command_of(form)[0] == "stop" and (channel := form.get("channel_id")):
+            check_id("channel_id", channel)  # its threads have no slash commands: all turns in it are meant
+            told = await self._stopping.in_channel(form["team_id"], channel, form["user_id"])
+            return JSONResponse({"response_type": "ephemeral", "text": told})
         try:
             async with asyncio.timeout(COMMAND_TIMEOUT):
                 await self._workspaces.is_installed(form)  # adds a workspace of an organization that sent nothing yet

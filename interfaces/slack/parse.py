@@ -268,9 +268,8 @@ def to_command_event(form: Body, channel: str) -> Event:
 def to_command_message(body: Body, payload: str) -> Message:
     """Return the message of a stored slash command: see `to_command_event`."""
     form = body["slash_command"]
-    name, text = form["command"].removeprefix("/").lower(), form.get("text", "").strip()
-    # An operator may name the commands otherwise, like `/bot accounts`, and have others, which agents answer.
-    command, argument = (name, text) if name in COMMANDS else command_in(f"/{text}")
+    name, text = _slash_command(form)
+    command, argument = command_of(form)
     return Message(
         id="",
         text=f"/{name} {text}".strip(),
@@ -281,6 +280,19 @@ def to_command_message(body: Body, payload: str) -> Message:
         argument=argument,
         raw=payload,
     )
+
+
+def command_of(form: Body) -> tuple[str | None, str]:
+    """Return the command of ours that a slash command is, and its argument; `None` and "" if it is none.
+
+    An operator may name the commands otherwise, like `/bot accounts`, and have others, which agents answer.
+    """
+    name, text = _slash_command(form)
+    return (name, text) if name in COMMANDS else command_in(f"/{text}")
+
+
+def _slash_command(form: Body) -> tuple[str, str]:
+    return form["command"].removeprefix("/").lower(), form.get("text", "").strip()
 
 
 def forwarded_by(event: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -117,6 +117,14 @@ class _Opened(_Fields):
     tab: str | None = None
 
 
+class _SessionStopped(_Fields):
+    """https://docs.slack.dev/reference/events/agent_session_stopped"""
+
+    user: Id = None
+    channel: Id = None
+    thread_ts: Id = None
+
+
 class _Authorization(_Fields):
     team_id: Id = None
     enterprise_id: Id = None
@@ -144,6 +152,7 @@ _EVENTS: Mapping[str | None, type[_Fields]] = {
     "reaction_added": _Reaction,
     "reaction_removed": _Reaction,
     "app_home_opened": _Opened,
+    "agent_session_stopped": _SessionStopped,
     "app_uninstalled": _Installed,
     "tokens_revoked": _Installed,
     "team_access_granted": _Installed,

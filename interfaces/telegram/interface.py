@@ -20,12 +20,13 @@ from telegram.error import BadRequest, InvalidToken, TelegramError
 from gateway.channels import EventNotAcceptedError, Host, Interface, Press, PressOutcome
 from gateway.channels.refusals import RefusalLog, WebhookRefusedError
 from gateway.channels.requests import parse_json, read_body
-from gateway.channels.sentences import QUESTION_CLOSED
+from gateway.channels.sentences import NOTHING_OF_YOURS, QUESTION_CLOSED, STOPPING
 from gateway.logs import describe
 from interfaces.telegram import parse
 from interfaces.telegram.attachments import TelegramFiles
 from interfaces.telegram.buttons import QUESTION, ButtonPress, Buttons, Notice, chosen
 from interfaces.telegram.handlers import AnyApplication, OwnHandlers, check_updates
+from interfaces.telegram.live import STOP
 from interfaces.telegram.present import TelegramPresenter
 from interfaces.telegram.quoted import replied_to
 from interfaces.telegram.request import TelegramRequest
@@ -37,7 +38,13 @@ from toolkits import Message
 CALL_TIMEOUT = 15.0  # seconds for one call of the Bot API
 SECRET_HEADER = "X-Telegram-Bot-Api-Secret-Token"  # noqa: S105 - its name
 
-OWN_UPDATES = (Update.MESSAGE, Update.EDITED_MESSAGE, Update.CALLBACK_QUERY, Update.MESSAGE_REACTION)
+OWN_UPDATES = (
+    Update.MESSAGE,
+    Update.EDITED_MESSAGE,
+    Update.CALLBACK_QUERY,
+    Update.MESSAGE_REACTION,
+    parse.GENERATION_STOPPED,
+)
 
 log = logging.getLogger(__name__)
 
@@ -120,7 +127,7 @@ class Telegram(Interface):
         self._handlers = OwnHandlers(application, token) if application is not None else None
         check_updates(updates)
         self._updates = list(dict.fromkeys((*OWN_UPDATES, *updates)))
-        self._buttons = Buttons(self._client, self._bot, {QUESTION: self._take_choice})
+        self._buttons = Buttons(self._client, self._bot, {QUESTION: self._take_choice, STOP: self._take_stop})
         self.presenter = TelegramPresenter(self._client)
 
     def routes(self) -> Sequence[BaseRoute]:
@@ -189,6 +196,8 @@ class Telegram(Interface):
             raise EventNotAcceptedError() from None
         if (feedback := parse.to_feedback(self._bot, update)) is not None:
             await self.host.rate(feedback)
+        elif (stopped := parse.generation_stopped(self._bot, fields)) is not None:
+            await self.host.stop(*stopped)
         elif update.message is not None and (moved := parse.migration(self._bot, update.message)):
             await self.host.move(*moved)
         elif (event := parse.to_event(self._bot, update, payload)) is not None:
@@ -205,6 +214,12 @@ class Telegram(Interface):
             return Notice(QUESTION_CLOSED, is_refusal=True)
         result = await self.host.press(Press(*choice, press.identity, press.name))
         return Notice(result.text, is_refusal=result.outcome is not PressOutcome.TAKEN)
+
+    async def _take_stop(self, press: ButtonPress) -> Notice:
+        """Stop what the person who pressed has asked for in the conversation of the message."""
+        place = press.conversation
+        is_theirs = place is not None and await self.host.stop(place, press.identity.user_id)
+        return Notice(STOPPING) if is_theirs else Notice(NOTHING_OF_YOURS, is_refusal=True)
 
     async def _know_the_bot(self) -> None:
         """Ask for the bot's username, unless it is known.

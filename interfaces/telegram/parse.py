@@ -1,7 +1,8 @@
 """Read Telegram's updates: https://core.telegram.org/bots/api#update"""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import telegram
 from telegram import MessageEntity, ReactionTypeEmoji, Update
@@ -15,6 +16,7 @@ from oauth import Identity
 from toolkits import Attachment, AttachmentKind, Conversation, Message
 
 CHANNEL = "telegram"
+GENERATION_STOPPED = "stopped_message_generation"  # a kind of update
 THUMBS = {"👍": Rating.UP, "👎": Rating.DOWN}
 
 
@@ -119,6 +121,22 @@ def migration(bot: Bot, message: telegram.Message) -> tuple[Conversation, str] |
     else:
         return None
     return Conversation(CHANNEL, bot.tenant, str(old), shared=True), str(new)
+
+
+def generation_stopped(bot: Bot, fields: Mapping[str, Any]) -> tuple[Conversation, str] | None:
+    """Return where somebody has stopped the draft of an answer, and who; `None` for any other update.
+
+    Drafts are of private chats, whose id is that of the person. python-telegram-bot does not know this kind of update.
+    https://core.telegram.org/bots/api#messagegenerationstopped
+
+    Args:
+        fields: the update as it came, checked.
+    """
+    stopped = fields.get(GENERATION_STOPPED)
+    if stopped is None or stopped["chat"]["type"] != ChatType.PRIVATE:
+        return None
+    person, topic = str(stopped["chat"]["id"]), stopped.get("message_thread_id")
+    return Conversation(CHANNEL, bot.tenant, f"{person}/{topic}" if topic else person, shared=False), person
 
 
 def to_message(

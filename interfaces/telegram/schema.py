@@ -170,12 +170,20 @@ class _CallbackQuery(_Fields):
     data: str | None = None
 
 
+class _GenerationStopped(_Fields):
+    """https://core.telegram.org/bots/api#messagegenerationstopped"""
+
+    chat: _Chat
+    message_thread_id: Number | None = None
+
+
 class _Update(_Fields):
     update_id: Number
     callback_query: _CallbackQuery | None = None
     message: _Message | None = None
     edited_message: _Message | None = None
     message_reaction: _Reaction | None = None
+    stopped_message_generation: _GenerationStopped | None = None
 
 
 class _Files(_Fields):

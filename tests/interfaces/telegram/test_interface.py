@@ -15,7 +15,13 @@ async def test_the_webhook_is_set_at_the_start(run: Run, bot: Telegram, telegram
         call = telegram.called("setWebhook")[0]
     assert call["url"] == "https://bot.example.com/telegram/webhook"
     assert call["secret_token"] == updates.SECRET_TOKEN
-    assert call["allowed_updates"] == ["message", "edited_message", "callback_query", "message_reaction"]
+    assert call["allowed_updates"] == [
+        "message",
+        "edited_message",
+        "callback_query",
+        "message_reaction",
+        "stopped_message_generation",
+    ]
 
 
 @pytest.mark.parametrize("secret", [None, "", "forged", "ä"])

@@ -57,7 +57,7 @@ class Chats:
             self._queries.add(update["callback_query"]["id"])
             return
         kind = next(name for name in update if name != "update_id")
-        if kind == "message_reaction":
+        if kind in ("message_reaction", "stopped_message_generation"):
             return  # it lets the bot write to nobody
         content = update[kind]
         chat = content["chat"]

@@ -233,6 +233,15 @@ def callback_query(data: str, message: Mapping[str, Any], person: seed.Person = 
     return {"update_id": number, "callback_query": query}
 
 
+def generation_stopped(person: seed.Person = seed.ALICE) -> Json:
+    """Build the update that follows when a person stops a draft of the bot.
+
+    https://core.telegram.org/bots/api#messagegenerationstopped
+    """
+    chat = private_message("", person)["message"]["chat"]
+    return {"update_id": next(_update_ids), "stopped_message_generation": {"chat": chat, "draft_id": 1}}
+
+
 def reaction(
     message: Mapping[str, Any], new: str, old: str = "", person: seed.Person = seed.ALICE, **fields: Any
 ) -> Json:

@@ -348,6 +348,12 @@ def reaction(name: str, user: str, channel: str, message_ts: str, *, added: bool
     return envelope({"type": "reaction_added" if added else "reaction_removed", **fields})
 
 
+def agent_session_stopped(thread_ts: str, channel: str, user: str = seed.ALICE.slack_id) -> Json:
+    """Build the event of Slack's own stop button: https://docs.slack.dev/reference/events/agent_session_stopped"""
+    event = {"type": "agent_session_stopped", "channel": channel, "thread_ts": thread_ts, "user": user}
+    return envelope({**event, "streaming_message_ts": [], "event_ts": ts()})
+
+
 def app_uninstalled(team_id: str = seed.SLACK_TEAM_ID) -> Json:
     """Build the event of an uninstallation: https://docs.slack.dev/reference/events/app_uninstalled"""
     return envelope({"type": "app_uninstalled"}, team_id)

@@ -1,0 +1,55 @@
+"""Stop what the agent does for somebody: by a button, by Slack's own stop button, by a slash command."""
+
+from collections.abc import Callable
+
+from gateway.channels import Host
+from gateway.channels.sentences import NOTHING_OF_YOURS, STOPPING
+from interfaces.slack.interactivity.press import ButtonPress
+from interfaces.slack.parse import CHANNEL, Body, tenant_of
+from toolkits import Conversation
+
+STOP = "stop"  # the `action_id` of a button that stops a turn
+SESSION_STOPPED = "agent_session_stopped"
+
+
+class Stopping:
+    """Stops the turns of whoever wants it, and of nobody else.
+
+    Args:
+        host: returns the gateway.
+    """
+
+    def __init__(self, host: Callable[[], Host]) -> None:
+        self._host = host
+
+    async def press(self, press: ButtonPress) -> str:
+        """Stop the turn that a message with a button shows; return what the person is told."""
+        if press.conversation is None:
+            return NOTHING_OF_YOURS
+        channel, _, thread = press.conversation.id.partition("/")
+        return await self.in_channel(press.conversation.tenant, channel, press.identity.user_id, thread)
+
+    async def session(self, body: Body) -> Conversation | None:
+        """Stop the turn of an agent's session; return its thread, whose status is still `processing`.
+
+        https://docs.slack.dev/reference/events/agent_session_stopped
+        """
+        event, tenant = body["event"], tenant_of(body)
+        channel, thread, user = event.get("channel"), event.get("thread_ts"), event.get("user")
+        if tenant is None or not (channel and thread and user):
+            return None
+        await self.in_channel(tenant, channel, user, thread)
+        return Conversation(CHANNEL, tenant, f"{channel}/{thread}", not channel.startswith("D"))
+
+    async def in_channel(self, tenant: str, channel: str, user: str, thread: str = "") -> str:
+        """Stop the turns of a person in a channel; return what they are told.
+
+        Args:
+            thread: stops only the one in this thread. The turn of a direct conversation without threads is in each.
+        """
+        stopped = False
+        for each in await self._host().played_for(CHANNEL, tenant, user):
+            where, _, root = each.id.partition("/")
+            if where == channel and (not thread or root in ("", thread)):
+                stopped = await self._host().stop(each, user) or stopped
+        return STOPPING if stopped else NOTHING_OF_YOURS

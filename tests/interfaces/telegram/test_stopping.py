@@ -1,0 +1,59 @@
+"""A turn in Telegram is stopped by a command, by the button of what is shown of it, and by Telegram's own button."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from peers import seed
+from peers.telegram import updates
+from peers.telegram.server import TelegramServer
+from pydantic_ai.messages import ModelMessage, ModelResponse
+from pydantic_ai.models.function import AgentInfo, FunctionModel
+from support.channels.running import Run, Running
+from support.channels.telegram import ALICE, AT, GROUP, post, said
+
+from interfaces.telegram import Telegram
+from toolkits import Conversation
+
+
+class Held:
+    """A model that does not answer."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+        self.model = FunctionModel(self.answer)
+
+    async def answer(self, messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
+        self.asked.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+
+async def begin(running: Running, telegram: TelegramServer, held: Held, update: dict[str, Any]) -> None:
+    await post(running, telegram, update)
+    await held.asked.wait()
+
+
+@pytest.mark.parametrize("of_telegram", [False, True])
+async def test_a_turn_in_a_private_chat_is_stopped(
+    run: Run, bot: Telegram, telegram: TelegramServer, of_telegram: bool
+) -> None:
+    held = Held()
+    async with run(bot, model=held.model) as running:
+        await begin(running, telegram, held, updates.private_message("tell me"))
+        update = updates.generation_stopped() if of_telegram else updates.command("stop")
+        assert await post(running, telegram, update) == 200
+        assert await said(telegram, ALICE, 1) == ["Stopped."]
+
+
+async def test_only_whoever_asked_can_press_the_button(run: Run, bot: Telegram, telegram: TelegramServer) -> None:
+    held, in_group = Held(), Conversation("telegram", str(updates.BOT_ID), str(GROUP), shared=True)
+    async with run(bot, model=held.model) as running:
+        await begin(running, telegram, held, updates.group_message(f"{AT} tell me"))
+        await bot.presenter.send_text(in_group, "Looking…", "", key="k")
+        shown = telegram.messages(GROUP)[-1]
+        for person in (seed.BOB, seed.ALICE):
+            assert await post(running, telegram, updates.callback_query("stop", shown, person)) == 200
+        assert (await said(telegram, GROUP, 2))[-1] == "Stopped."
+        told = [call["text"] for call in telegram.called("answerCallbackQuery")]
+    assert told == ["There is nothing of yours to stop here.", "I stop."]
