@@ -7,8 +7,10 @@ import pytest
 from peers import seed
 from peers.telegram import updates
 from peers.telegram.server import TelegramServer
+from peers.wait import wait_until_async
 from pydantic_ai.messages import ModelMessage, ModelResponse
 from pydantic_ai.models.function import AgentInfo, FunctionModel
+from support.agents.writer import Writer
 from support.channels.running import Run, Running
 from support.channels.telegram import ALICE, AT, GROUP, post, said
 
@@ -57,3 +59,19 @@ async def test_only_whoever_asked_can_press_the_button(run: Run, bot: Telegram, 
         assert (await said(telegram, GROUP, 2))[-1] == "Stopped."
         told = [call["text"] for call in telegram.called("answerCallbackQuery")]
     assert told == ["There is nothing of yours to stop here.", "I stop."]
+
+
+async def test_of_a_streamed_answer_one_message_remains_with_a_mark(
+    run: Run, bot: Telegram, telegram: TelegramServer
+) -> None:
+    writer = Writer()
+    async with run(bot, model=writer.model) as running:
+        await post(running, telegram, updates.private_message("tell me a story"))
+        writer.write("Once upon", " a time")
+        shown = await wait_until_async(lambda: telegram.messages(ALICE), what="the text is shown")
+        assert await post(running, telegram, updates.callback_query("stop", shown[0])) == 200
+        await wait_until_async(
+            lambda: telegram.said(ALICE) == ["Once upon a time\n\n(Stopped.)"], what="the message is completed"
+        )
+        (message,) = telegram.messages(ALICE)
+        assert "reply_markup" not in message
