@@ -30,14 +30,12 @@ class ButtonPress:
     """A person pressed a button under a message of the bot.
 
     Args:
-        kind: the first word of its data, which says whose button it is: `q` of `q:Zm9v:0`.
-        argument: the rest of its data: `Zm9v:0`.
+        argument: what follows the first word of its data: `Zm9v:0` of `q:Zm9v:0`.
         identity: who pressed it.
         name: what Telegram shows for them.
         conversation: where the message is; `None` if it is too old for Telegram to say.
     """
 
-    kind: str
     argument: str
     identity: Identity
     name: str
@@ -72,11 +70,13 @@ class Buttons:
         self._bot = bot
         self._handlers = handlers
 
+    def are_own(self, query: telegram.CallbackQuery) -> bool:
+        """Return whether one of our buttons was pressed."""
+        return _kind(query) in self._handlers
+
     async def take(self, query: telegram.CallbackQuery) -> Notice:
         """Take a press; return what the person reads. What is not one of our buttons says nothing."""
-        kind, _, argument = (query.data or "").partition(":")
-        handler = self._handlers.get(kind)
-        if handler is None:
+        if (handler := self._handlers.get(_kind(query))) is None:
             return Notice()
         if query.message is None:  # the button came into another chat by inline mode
             return Notice(ELSEWHERE, is_refusal=True)
@@ -85,7 +85,8 @@ class Buttons:
         user, message = query.from_user, query.message
         identity = Identity(parse.CHANNEL, self._bot.tenant, str(user.id))
         place = parse.conversation_of(self._bot, message) if isinstance(message, telegram.Message) else None
-        return await handler(ButtonPress(kind, argument, identity, user.full_name, place))
+        _, _, argument = (query.data or "").partition(":")
+        return await handler(ButtonPress(argument, identity, user.full_name, place))
 
     async def answer(self, query: telegram.CallbackQuery, notice: Notice) -> None:
         """Answer a press, for which the button waits: https://core.telegram.org/bots/api#answercallbackquery
@@ -120,6 +121,11 @@ def chosen(argument: str) -> tuple[str, int] | None:
 
 def shortened(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def _kind(query: telegram.CallbackQuery) -> str:
+    """Return the first word of a button's data, which says whose it is."""
+    return (query.data or "").partition(":")[0]
 
 
 def _button(card_id: str, place: int, choice: Choice) -> InlineKeyboardButton:

@@ -186,7 +186,7 @@ class Telegram(Interface):
                 )
             fields, payload = parse_json(await read_body(request))
             update = to_update(fields, self._client)
-        if (query := update.callback_query) is not None:
+        if (query := update.callback_query) is not None and (self._handlers is None or self._buttons.are_own(query)):
             notice = await self._buttons.take(query)
             return Response(status_code=200, background=BackgroundTask(self._buttons.answer, query, notice))
         try:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
@@ -109,9 +110,9 @@ class WhatsAppPresenter(Presenter):
 
     async def _send_numbered(self, conversation: Conversation, card: QuestionCard) -> None:
         """Send a question with a number before each choice, in two messages if it is too long for one."""
-        choices = numbered(card.choices)
-        whole = "\n\n".join(filter(None, (card.text, choices)))
-        for text in [whole] if self._renderer.size(whole) <= LIMIT + MARK_LENGTH else [card.text, choices]:
+        whole = _in_numbers(card)
+        fits = self._renderer.size(whole) <= LIMIT + MARK_LENGTH
+        for text in [whole] if fits else [card.text, _numbered(card.choices)]:
             await self._create(conversation, body=text)
 
     def check_file(self, file: StoredFile) -> None:
@@ -150,14 +151,20 @@ class WhatsAppPresenter(Presenter):
             found = await client.messages.list_async(
                 from_=PREFIX + conversation.tenant, to=PREFIX + conversation.id, limit=MOST_FOUND
             )
-        text = delivery.text if delivery.card is None else self.in_words(delivery.card)
-        texts, media = (text, self.mark_repeated(text).strip()), str(len(delivery.files))
+        texts, media = self._sent_as(delivery), str(len(delivery.files))
         was_sent = any(
-            (message.body or "") in texts and str(message.num_media or 0) == media
+            (message.body or "").strip() in texts and str(message.num_media or 0) == media
             for message in found
             if message.status not in FAILED and (message.date_created is None or message.date_created >= since)
         )
         return None if was_sent and not delivery.text else was_sent  # a file without a caption may be another one
+
+    def _sent_as(self, delivery: Delivery) -> list[str]:
+        """Return the texts as which Twilio may have a delivery: a question is sent with or without its choices."""
+        texts = [delivery.text, self.mark_repeated(delivery.text)]
+        cards = [replace(delivery.card, text=text) for text in texts] if delivery.card is not None else []
+        forms = (form for card in cards for form in (self.in_words(card), _in_numbers(card)))
+        return [text.strip() for text in (*texts, *forms)]
 
     async def send_sign_in(self, sign_in: SignIn) -> None:
         text = f"{sign_in_request(sign_in.label)}:\n{await sign_in.link()}\n{SIGN_IN_TERMS}"
@@ -188,7 +195,12 @@ class WhatsAppPresenter(Presenter):
                 yield self.client
 
 
-def numbered(choices: Sequence[Choice]) -> str:
+def _in_numbers(card: QuestionCard) -> str:
+    """Return the text of a question with its choices as a list to answer with a number."""
+    return "\n\n".join(filter(None, (card.text, _numbered(card.choices))))
+
+
+def _numbered(choices: Sequence[Choice]) -> str:
     """Return choices as a list to answer with a number; empty if there are none."""
     lines = [f"{number}. {choice.label}" for number, choice in enumerate(choices, 1)]
     return "\n".join((*lines, "", "Answer with a number.")) if lines else ""

@@ -8,6 +8,7 @@ from peers import seed
 from peers.telegram import updates
 from peers.telegram.server import TelegramServer
 from peers.wait import wait_until_async
+from support.channels.presses import CARD_ID, Pressed
 from support.channels.running import Run
 from support.channels.telegram import ALICE, GROUP, post, said
 from telegram import Update
@@ -42,7 +43,9 @@ def bot(telegram: TelegramServer, application: AnyApplication) -> Telegram:
 async def test_the_webhook_asks_for_what_the_handlers_want(run: Run, bot: Telegram, telegram: TelegramServer) -> None:
     async with run(bot, base_url="https://bot.example.com"):
         call = telegram.called("setWebhook")[0]
-    assert {"message", "callback_query", "my_chat_member"} <= set(call["allowed_updates"])
+    asked_for = call["allowed_updates"]
+    assert {"message", "edited_message", "callback_query", "my_chat_member"} <= set(asked_for)
+    assert len(asked_for) == len(set(asked_for))
 
 
 def test_a_kind_of_update_that_telegram_does_not_send_is_named(telegram: TelegramServer) -> None:
@@ -73,6 +76,26 @@ async def test_a_press_of_the_operators_own_button_reaches_its_handler(
         await wait_until_async(lambda: telegram.called("answerCallbackQuery"), what="the answer to the press")
         assert telegram.called("answerCallbackQuery")[0]["text"] == "you chose tea"
         assert len(running.inbox()) == 1
+
+
+async def test_a_press_of_a_question_does_not_reach_the_handlers(
+    run: Run, bot: Telegram, application: AnyApplication, telegram: TelegramServer
+) -> None:
+    reached = []
+
+    async def pressed(update: Update, context: Context) -> None:
+        reached.append(update)
+
+    application.add_handler(CallbackQueryHandler(pressed))
+    async with run(bot) as running:
+        await post(running, telegram, updates.private_message("hello"))
+        await said(telegram, ALICE)
+        gateway = await Pressed.between(bot)
+        press = updates.callback_query(f"q:{CARD_ID}:0", telegram.messages(ALICE)[0])
+        assert await post(running, telegram, press) == 200
+        assert len(gateway.presses) == 1
+        assert telegram.called("answerCallbackQuery")[0]["text"] == "It is taken."
+    assert reached == []
 
 
 async def test_an_update_that_starts_a_turn_does_not_reach_the_handlers(
