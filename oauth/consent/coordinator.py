@@ -109,6 +109,18 @@ class OAuthCoordinator:
         """
         return await self._sign_in.complete(provider, state, code)
 
+    async def recall(self, provider: str, state: str, cookie: str) -> Consent | None:
+        """Return the consent of a callback, for the browser that loads its page again.
+
+        Args:
+            cookie: what `cookies` sealed of the callback.
+
+        Returns:
+            The consent as it is by now; `None` if the cookie is not good, or the code has expired or was replaced.
+        """
+        consent = self.cookies.open(provider, state, cookie)
+        return None if consent is None else await self._sign_in.renew(provider, consent)
+
     async def refuse(self, provider: str, state: str) -> ReturnLink | None:
         """End an authorization that the person declined, and return the way back to the chat, if there is one.
 

@@ -32,9 +32,8 @@ def consent_routes(coordinator: OAuthCoordinator) -> list[Route]:
                 return denial_page(await coordinator.refuse(provider, state))
             consent = await coordinator.complete(provider, state, code)
         except AuthorizationFailedError as error:
-            known = coordinator.cookies.open(provider, state, request.cookies.get(COOKIE, ""))
-            # It is known where the browser has loaded the page again.
-            return error_page(str(error)) if known is None else consent_page(known)
+            recalled = await coordinator.recall(provider, state, request.cookies.get(COOKIE, ""))
+            return error_page(str(error)) if recalled is None else consent_page(recalled)
         page, cookie = consent_page(consent), coordinator.cookies.seal(provider, state, consent)
         if len(cookie) <= LONGEST_COOKIE:
             address = urlsplit(coordinator.redirect_uri(provider))

@@ -12,6 +12,7 @@ from oauth.identity import Identity
 from oauth.settings import SettingError
 from oauth.store.authorizations import Authorization
 from oauth.store.stores import ConsentStores
+from oauth.store.tables import PendingStatus
 
 UNKNOWN_PROVIDER = "The bot does not connect accounts of this kind. Write to the bot to get a link."
 NOTHING_GRANTED = (
@@ -136,6 +137,17 @@ class SignIn:
             code=confirmation,
             way_back=await self._hooks.return_link(authorization.identity, confirmation),
         )
+
+    async def renew(self, provider: str, consent: Consent) -> Consent | None:
+        """Return a consent as it is by now; `None` if its code is good for nothing any more."""
+        if consent.code is None:
+            return consent
+        match await self._stores.pending.status(consent.identity, provider, consent.code):
+            case PendingStatus.WAITING:
+                return consent
+            case PendingStatus.CONFIRMED:
+                return replace(consent, code=None, way_back=await self._hooks.return_link(consent.identity, None))
+        return None
 
     async def refuse(self, provider: str, state: str) -> ReturnLink | None:
         """End an authorization that the person declined, and return the way back to the chat, if there is one.

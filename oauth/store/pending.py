@@ -118,6 +118,14 @@ class PendingStore:
         async with self._database.read() as connection:
             return (await connection.execute(waiting.limit(1))).first() is not None
 
+    async def status(self, identity: Identity, provider: str, code: str) -> PendingStatus | None:
+        """Return what has become of a code; `None` if it is good for nothing any more."""
+        expected = _expected(identity).where(oauth_pending.c.provider == provider)
+        async with self._database.read() as connection:
+            row = (await connection.execute(expected)).first()
+        is_current = row is not None and compare_digest(self._opened(row).code, code)
+        return PendingStatus(row.status) if row is not None and is_current else None
+
     async def enter(self, connection: AsyncConnection, identity: Identity, code: str) -> CodeEntry | None:
         """Check a code that a person sent, and count a wrong one; `None` if no code is expected of this person."""
         rows = (await connection.execute(_expected(identity).with_for_update())).all()

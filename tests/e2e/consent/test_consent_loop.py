@@ -46,11 +46,13 @@ def test_a_person_connects_is_answered_and_disconnects(served: Served, alice: Ch
         assert any("the page may ask you to confirm here" in text for text in alice.seen())
         code = consent(page, alice)
         assert served.rows("SELECT * FROM oauth_tokens") == []
-        alice.write(code)
-        assert_only_mail_of(seed.ALICE, wait_for_mail(alice))
         page.reload()
         page.get_by_role("heading", name="One more step").wait_for()
         page.get_by_text(code).wait_for()
+        alice.write(code)
+        assert_only_mail_of(seed.ALICE, wait_for_mail(alice))
+        page.reload()
+        page.get_by_role("heading", name="Google is connected").wait_for()
         with chromium.new_context() as another:
             elsewhere = another.new_page()
             elsewhere.goto(page.url)

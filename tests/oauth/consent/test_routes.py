@@ -45,8 +45,32 @@ async def test_a_page_is_shown_again_only_for_the_state_that_it_came_from(scene:
         second = await callback(scene, await link_for(scene, "alice"), code="of-victim")
         code = code_on((await victims.get(second)).text)
         assert (await mallorys.get(second)).status_code == 400
-        assert code_on((await mallorys.get(first)).text) != code
+        assert code not in (await mallorys.get(first)).text
         assert (await mallorys.get("/oauth/fake/callback")).status_code == 400
+
+
+async def test_a_page_that_is_loaded_again_says_what_has_become_of_the_code(scene: Stage) -> None:
+    async with scene.open(), browser(scene) as hers:
+        replaced = await callback(scene, await link_for(scene, "alice"), code="of-other")
+        await hers.get(replaced)
+        address = await callback(scene, await link_for(scene, "alice"), code="of-alice")
+        code = code_on((await hers.get(address)).text)
+        assert (await hers.get(replaced)).status_code == 400
+        assert code_on((await hers.get(address)).text) == code
+        await scene.ask("alice", code)
+        confirmed = await hers.get(address)
+        assert (confirmed.status_code, way_back_on(confirmed.text)) == (200, "https://stage.test/alice")
+        assert "Fake is connected" in confirmed.text
+        assert code not in confirmed.text
+
+
+async def test_a_page_whose_code_was_guessed_at_too_often_is_over(scene: Stage) -> None:
+    async with scene.open(), browser(scene) as hers:
+        address = await callback(scene, await link_for(scene, "alice"), code="of-alice")
+        await hers.get(address)
+        for _ in range(5):
+            await scene.ask("alice", "0000 0000")
+        assert (await hers.get(address)).status_code == 400
 
 
 async def test_who_is_vouched_for_sees_again_that_they_are_connected(scene: Stage) -> None:
