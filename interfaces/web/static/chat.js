@@ -152,4 +152,16 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
+// The button of the sign-in page leads here with the code, which is good once.
+function confirm() {
+  const code = /^#confirm=(\d{8})$/.exec(location.hash)?.[1];
+  if (code) {
+    history.replaceState(null, "", location.pathname);
+    text.value = `Confirm ${code.slice(0, 4)} ${code.slice(4)}`;
+    form.requestSubmit();
+  }
+}
+
+window.addEventListener("hashchange", confirm);
+confirm();
 listen();
