@@ -171,6 +171,17 @@ class Presenter(ABC):
         """
         raise PreviewGoneError
 
+    async def send_rated_text(self, conversation: Conversation, text: str, reply_to: str, *, key: str) -> str | None:
+        """Send the last part of an agent's answer, with buttons to rate it, if the channel has such buttons.
+
+        See `send_text`, and `Host.rate` for a press.
+        """
+        return await self.send_text(conversation, text, reply_to, key=key)
+
+    async def complete_rated_preview(self, conversation: Conversation, platform_id: str, text: str, *, key: str) -> str:
+        """Replace a preview by the last part of an agent's answer: see `complete_preview` and `send_rated_text`."""
+        return await self.complete_preview(conversation, platform_id, text, key=key)
+
     async def remove_preview(self, conversation: Conversation, platform_id: str | None, since: datetime) -> None:
         """Remove a message that showed the running turn, and is no part of its answer. One that is gone is removed.
 

@@ -4,6 +4,7 @@ SENT_AGAIN = "(Sent again: I cannot tell whether it reached you before.)"
 
 NOT_RENDERED = "Sorry, I have an answer, but this channel could not show it."
 
+NOT_RATED = "This answer cannot be rated any more."
 QUESTION_CLOSED = "This question is closed."
 """The answer to a press of a question that is not open."""
 

@@ -283,14 +283,17 @@ class Deliverer:
                 return await presenter.send_files(conversation, files, text, body["reply_to"], key=key)
             to = (recipient(row, conversation), conversation)
             return await presenter.send_private_files(*to, files, text, first=body["first"], key=key)
+        rated = body.get("rated", False)
         if (completes := body.get("completes")) is not None:
+            complete = presenter.complete_rated_preview if rated else presenter.complete_preview
             try:
-                return await presenter.complete_preview(conversation, completes, text, key=key)
+                return await complete(conversation, completes, text, key=key)
             except PreviewGoneError:
                 del body["completes"]  # before it is sent as a new message, which is not to be sent twice
                 await self._outbox.mark(row, OutboxStatus.SENDING, body=json.dumps(body, ensure_ascii=False))
         if row.kind in (OutboxKind.TEXT, OutboxKind.NOTICE):
-            return await presenter.send_text(conversation, text, body["reply_to"], key=key)
+            send = presenter.send_rated_text if rated else presenter.send_text
+            return await send(conversation, text, body["reply_to"], key=key)
         if row.kind == OutboxKind.PRIVATE_TEXT:
             identity = recipient(row, conversation)
             return await presenter.send_private_text(identity, conversation, text, first=body["first"], key=key)

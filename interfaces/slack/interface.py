@@ -26,7 +26,7 @@ from gateway.channels import (
 from gateway.channels.commands import COMMANDS
 from gateway.channels.refusals import RefusalLog
 from gateway.channels.requests import parse_form, parse_json, read_body, read_form
-from gateway.channels.sentences import COMMAND_NOT_TAKEN, COMMAND_TAKEN
+from gateway.channels.sentences import COMMAND_NOT_TAKEN, COMMAND_TAKEN, NOT_RATED
 from gateway.logs import describe
 from interfaces.slack import changes, parse
 from interfaces.slack.agent.home import HOME, AppHome
@@ -35,9 +35,9 @@ from interfaces.slack.agent.titles import Titles, title_of
 from interfaces.slack.attachments import SlackFiles
 from interfaces.slack.bolt.listeners import BoltListeners
 from interfaces.slack.errors import slack_errors
-from interfaces.slack.interactivity.blocks import QUESTION, SIGN_IN, chosen
+from interfaces.slack.interactivity.blocks import FEEDBACK, QUESTION, SIGN_IN, STOP, chosen, given_rating
 from interfaces.slack.interactivity.press import ButtonPress, acknowledge
-from interfaces.slack.interactivity.stopping import SESSION_STOPPED, STOP, Stopping
+from interfaces.slack.interactivity.stopping import SESSION_STOPPED, Stopping
 from interfaces.slack.interactivity.webhook import Handler, Interactivity
 from interfaces.slack.parse import Body
 from interfaces.slack.present import SlackPresenter
@@ -83,6 +83,7 @@ class Slack(Interface):
             begins a thread, and each thread is a conversation of its own.
         app_home: whether people see their accounts and what waits for them in the App Home. An app that publishes a
             home of its own sets it to false.
+        feedback_buttons: whether answers have thumbs below them. It takes the request URL of *Interactivity*.
         app: the operator's own app of Bolt, whose listeners get what starts no turn.
 
     Raises:
@@ -106,6 +107,7 @@ class Slack(Interface):
         answer_in_joined_threads: bool = False,
         agent_view: bool = False,
         app_home: bool = True,
+        feedback_buttons: bool = False,
         app: AsyncApp | None = None,
     ) -> None:
         settings = load_settings(
@@ -142,7 +144,7 @@ class Slack(Interface):
             self._buttons(),
             self._listeners.take_interaction if self._listeners is not None else None,
         )
-        self.presenter = SlackPresenter(self._workspaces, settings.own_workspace_ids)
+        self.presenter = SlackPresenter(self._workspaces, settings.own_workspace_ids, has_thumbs=feedback_buttons)
 
     def routes(self) -> Sequence[BaseRoute]:
         return [
@@ -156,6 +158,7 @@ class Slack(Interface):
         """Return what takes a press of each of our buttons, by the first word of its `action_id`."""
         return {
             QUESTION: self._take_choice,
+            FEEDBACK: self._take_rating,
             HOME: self._take_at_home,
             STOP: self._stopping.press,
             SIGN_IN: acknowledge,
@@ -177,6 +180,11 @@ class Slack(Interface):
     def _show_home(self, identity: Identity) -> None:
         if self._home is not None:
             self._tasks.start("an App Home", self._home.show(self.host, identity), CALL_TIMEOUT)
+
+    async def _take_rating(self, press: ButtonPress) -> str | None:
+        """Hand a thumb to the gateway, and say so if the answer is not there any more."""
+        feedback = given_rating(press)
+        return None if feedback is None or await self.host.rate(feedback) else NOT_RATED
 
     async def start(self, host: Host) -> None:
         await super().start(host)

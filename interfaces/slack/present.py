@@ -1,7 +1,8 @@
 """Deliver answers as messages: https://docs.slack.dev/reference/methods/chat.postMessage"""
 
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -45,10 +46,12 @@ class SlackPresenter(Presenter):
 
     Args:
         own_workspaces: the ids of the workspaces whose e-mail addresses the operator trusts.
+        has_thumbs: whether answers have buttons to rate them.
     """
 
-    def __init__(self, workspaces: Workspaces, own_workspaces: Collection[str]) -> None:
+    def __init__(self, workspaces: Workspaces, own_workspaces: Collection[str], *, has_thumbs: bool = False) -> None:
         self._workspaces = workspaces
+        self._has_thumbs = has_thumbs
         self._poster = Poster(workspaces)
         self._sessions = AgentSessions(workspaces)
         self._own_workspaces = own_workspaces
@@ -96,6 +99,22 @@ class SlackPresenter(Presenter):
     async def complete_preview(self, conversation: Conversation, platform_id: str, text: str, *, key: str) -> str:
         channel, _, _ = conversation.id.partition("/")
         return await self._poster.complete(conversation.tenant, channel, platform_id, text, key)
+
+    async def send_rated_text(self, conversation: Conversation, text: str, reply_to: str, *, key: str) -> str | None:
+        channel, _, thread = conversation.id.partition("/")
+        place = (conversation.tenant, channel, thread, text)
+        if self._has_thumbs:
+            with _blocks_refused("thumbs of an answer"):
+                return await self._poster.post(*place, metadata=keyed(key), blocks=blocks.rated(text))
+        return await self._poster.post(*place, metadata=keyed(key))
+
+    async def complete_rated_preview(self, conversation: Conversation, platform_id: str, text: str, *, key: str) -> str:
+        channel, _, _ = conversation.id.partition("/")
+        place = (conversation.tenant, channel, platform_id, text, key)
+        if self._has_thumbs:
+            with _blocks_refused("thumbs of an answer"):
+                return await self._poster.complete(*place, blocks.rated(text))
+        return await self._poster.complete(*place)
 
     async def remove_preview(self, conversation: Conversation, platform_id: str | None, since: datetime) -> None:
         tenant, (channel, _, thread) = conversation.tenant, conversation.id.partition("/")
@@ -209,14 +228,10 @@ class SlackPresenter(Presenter):
     async def _ask(self, tenant: str, channel: str, thread: str, card: QuestionCard, key: str) -> str | None:
         """Post a question with buttons; with the choices as words to type, if Slack takes no such message."""
         if len(card.choices) <= blocks.MOST_OPTIONS:
-            try:
+            with _blocks_refused("buttons of a question"):
                 return await self._poster.post(
                     tenant, channel, thread, card.text, metadata=keyed(key), blocks=blocks.question(card)
                 )
-            except DeliveryRefusedError as refusal:
-                if str(refusal) not in BLOCKS_REFUSED:
-                    raise
-                log.warning("Slack refuses the buttons of a question, which is sent as text: %s", refusal)
         return await self._poster.post(tenant, channel, thread, self.in_words(card), metadata=keyed(key))
 
     def is_direct(self, identity: Identity, conversation: Conversation) -> bool:
@@ -244,6 +259,17 @@ class SlackPresenter(Presenter):
         query = urlencode({"channel": await resolved(client, identity.user_id), "team": identity.tenant})
         site = client.base_url.removesuffix("/").removesuffix("/api")
         return ReturnLink(f"{site}/app_redirect?{query}", "Slack", "Paste it there." if code else "")
+
+
+@contextmanager
+def _blocks_refused(what: str) -> Iterator[None]:
+    """Go on after the block, which returns what it sends, if Slack refuses the blocks of the message."""
+    try:
+        yield
+    except DeliveryRefusedError as refusal:
+        if str(refusal) not in BLOCKS_REFUSED:
+            raise
+        log.warning("Slack refuses the %s, which is sent as text: %s", what, refusal)
 
 
 def _heading(conversation: Conversation, *, first: bool) -> str:

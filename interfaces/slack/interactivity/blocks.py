@@ -4,11 +4,12 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from gateway.channels import ChoiceStyle, MalformedEventError, QuestionCard, check_id
+from gateway.channels import ChoiceStyle, Feedback, MalformedEventError, QuestionCard, Rating, check_id
 from interfaces.slack.interactivity.press import ButtonPress
 
 QUESTION = "question"  # the first word of the `action_id` of a choice
 STOP = "stop"  # of the button that stops a turn
+FEEDBACK = "feedback"  # the `action_id` of the thumbs below an answer
 SIGN_IN = "sign_in"  # of the button with a sign-in link, a press of which is only acknowledged
 
 LONGEST_SECTION = 3000  # UTF-16 code units of the text of a section
@@ -61,6 +62,32 @@ def link_button(text: str, label: str, address: str) -> list[Block]:
     """
     button = {"type": "button", "action_id": SIGN_IN, "text": _plain(label), "url": address, "style": "primary"}
     return [*sections(text), {"type": "actions", "elements": [button]}]
+
+
+def rated(text: str) -> list[Block]:
+    """Return an answer with thumbs: https://docs.slack.dev/reference/block-kit/block-elements/feedback-buttons-element"""
+    thumbs = {
+        "type": "feedback_buttons",
+        "action_id": FEEDBACK,
+        "positive_button": {"text": _plain("Good answer"), "value": str(Rating.UP)},
+        "negative_button": {"text": _plain("Bad answer"), "value": str(Rating.DOWN)},
+    }
+    return [*sections(text), {"type": "context_actions", "elements": [thumbs]}]
+
+
+def given_rating(press: ButtonPress) -> Feedback | None:
+    """Return the rating that a press of a thumb gives; `None` if it is a press of no message of a conversation.
+
+    Raises:
+        MalformedEventError: if it is not one of our thumbs.
+    """
+    if press.conversation is None or not press.message:
+        return None
+    try:
+        rating = Rating(press.value)
+    except ValueError:
+        raise MalformedEventError(f"a rating is {press.value[:40]!r}") from None
+    return Feedback(press.identity, press.conversation, rating, platform_id=press.message)
 
 
 def chosen(press: ButtonPress) -> tuple[str, int]:

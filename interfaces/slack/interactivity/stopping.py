@@ -8,7 +8,6 @@ from interfaces.slack.interactivity.press import ButtonPress
 from interfaces.slack.parse import CHANNEL, Body, tenant_of
 from toolkits import Conversation
 
-STOP = "stop"  # the `action_id` of a button that stops a turn
 SESSION_STOPPED = "agent_session_stopped"
 
 

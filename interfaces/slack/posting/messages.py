@@ -149,14 +149,16 @@ class Poster:
             if str(refusal) != NOT_STREAMING:
                 raise
 
-    async def complete(self, tenant: str, channel: str, preview: str, text: str, key: str) -> str:
+    async def complete(
+        self, tenant: str, channel: str, preview: str, text: str, key: str, blocks: Sequence[Any] = ()
+    ) -> str:
         """Replace a preview by a part of the answer, in its place among other messages; return its `ts`.
 
         Raises:
             PreviewGoneError: if it cannot be replaced.
         """
         await self._pacer.answer(("channel", f"{tenant}/{channel}"), ("chat.update", tenant))
-        await self.edit(tenant, channel, preview, text, metadata=keyed(key))
+        await self.edit(tenant, channel, preview, text, metadata=keyed(key), blocks=blocks)
         return preview.removeprefix(STREAM)
 
     async def edit(
@@ -181,7 +183,7 @@ class Poster:
         try:
             with slack_errors():  # without blocks, those of a stream would stay
                 await client.chat_update(
-                    channel=channel, ts=ts, text=text, blocks=[], metadata=metadata and dict(metadata)
+                    channel=channel, ts=ts, text=text, blocks=blocks, metadata=metadata and dict(metadata)
                 )
         except DeliveryRefusedError as refusal:
             if str(refusal) in NOT_THERE:

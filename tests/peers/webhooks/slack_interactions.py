@@ -37,6 +37,16 @@ def choice(action_id: str, value: str, text: str = "Yes") -> Json:
     }
 
 
+def thumb(action_id: str, value: str) -> Json:
+    """Build the action of a thumb.
+
+    https://docs.slack.dev/tools/bolt-js/reference/interfaces/FeedbackButtonsAction
+    """
+    text = {"type": "plain_text", "text": "Good answer", "emoji": True}
+    ids = {"action_id": action_id, "block_id": "b1", "action_ts": slack_events.ts()}
+    return {"type": "feedback_buttons", **ids, "text": text, "value": value}
+
+
 def block_actions(
     *actions: Mapping[str, Any],
     person: seed.Person = seed.ALICE,

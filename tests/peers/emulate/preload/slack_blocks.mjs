@@ -1,6 +1,7 @@
 // Slack refuses messages whose blocks are not as documented, with `invalid_blocks`; emulate takes any. The limits are
-// those of https://docs.slack.dev/reference/block-kit/blocks/section-block and …/actions-block, and of
-// https://docs.slack.dev/reference/block-kit/block-elements/button-element and …/select-menu-element.
+// those of https://docs.slack.dev/reference/block-kit/blocks/section-block, …/actions-block and …/context-actions-block,
+// and of https://docs.slack.dev/reference/block-kit/block-elements/button-element, …/select-menu-element and
+// …/feedback-buttons-element.
 
 const METHODS = ["chat.postMessage", "chat.update", "chat.postEphemeral"];
 
@@ -23,14 +24,19 @@ const isPlain = (value, most) => value?.type === "plain_text" && isText(value.te
 function isBlock({ type, text, elements }) {
   if (type === "section") return ["mrkdwn", "plain_text"].includes(text?.type) && isText(text.text, 3000);
   if (type === "actions") return elements?.length >= 1 && elements.length <= 25 && elements.every(isElement);
+  if (type === "context_actions") return elements?.length >= 1 && elements.length <= 5 && elements.every(isElement);
   return true; // blocks that no test sends
 }
 
-function isElement({ type, action_id, text, value, url, style, options, placeholder }) {
+function isElement(element) {
+  const { type, action_id, text, value, url, style, options, placeholder, positive_button, negative_button } = element;
   if (!isText(action_id, 255)) return false;
   if (type === "button") {
     const rest = (value === undefined || isText(value, 2000)) && (url === undefined || isText(url, 3000));
     return isPlain(text, 75) && rest && [undefined, "primary", "danger"].includes(style);
+  }
+  if (type === "feedback_buttons") {
+    return [positive_button, negative_button].every((each) => isPlain(each?.text, 75) && isText(each.value, 2000));
   }
   if (type === "static_select") {
     const isOption = (option) => isPlain(option.text, 75) && isText(option.value, 150);
