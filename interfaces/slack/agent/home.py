@@ -23,8 +23,8 @@ MOST_BLOCKS = 100  # of a view: https://docs.slack.dev/reference/views
 NO_ACCOUNTS = "I need none of your accounts."
 NOTHING_WAITS = "Nothing waits for your answer."
 TERMS = (
-    "The link is for you alone and works for ten minutes. If the page then shows a code, send it to me in a direct "
-    "message."
+    "The link is for you alone and works for ten minutes. After you sign in, the page may ask you to confirm that it "
+    "was you: use its button, or send me the code that it shows in a direct message."
 )
 
 log = logging.getLogger(__name__)
