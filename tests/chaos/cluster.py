@@ -67,6 +67,10 @@ class Cluster:
     def output(self) -> str:
         return "".join(path.read_text()[-5000:] for path in sorted(self._directory.glob("log-*.txt")))
 
+    def said(self, words: str) -> int:
+        """Return how often the processes have logged something."""
+        return sum(path.read_text().count(words) for path in self._directory.glob("log-*.txt"))
+
     def is_up(self) -> bool:
         return all(map(self._has_come_up, range(len(self._children))))
 

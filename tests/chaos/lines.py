@@ -1,17 +1,20 @@
 """Conversations on the three channels: deliver events as the platform does, and read the bot's answers."""
 
+import json
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import httpx
 from peers import seed
 from peers.emulate.control import TIMEOUT
 from peers.emulate.server import Emulate
+from peers.emulate.slack import is_preview as is_slack_preview
 from peers.telegram import updates
 from peers.telegram.server import TelegramServer
-from peers.webhooks import slack_events, twilio_webhook
+from peers.telegram.server import is_preview as is_telegram_preview
+from peers.webhooks import slack_events, slack_interactions, twilio_webhook
 from twilio.request_validator import RequestValidator
 
 REDELIVERY = 0.5  # seconds until the retry of a failed delivery
@@ -36,10 +39,32 @@ class Line(ABC):
     def read(self) -> list[str]:
         """Return the bot's messages, oldest first."""
 
+    @abstractmethod
+    def previews(self) -> int:
+        """Return how many messages show a turn that seems to run still."""
+
+    @abstractmethod
+    def approvals(self, token: str) -> list[Any]:
+        """Return the presses by which people approve what the bot asks about: a stranger's first, if there can be one.
+
+        It is empty while the bot does not ask.
+        """
+
+    def press(self, url: str, press: Any) -> httpx.Response:
+        """Deliver a press."""
+        return self.post(url, press)
+
     def deliver(self, event: Any, chance: random.Random) -> bool:
         """Deliver an event to one of the web processes; return whether it was accepted."""
+        return self._delivered(self.post, event, chance)
+
+    def deliver_press(self, press: Any, chance: random.Random) -> bool:
+        """Deliver a press to one of the web processes; return whether it was accepted."""
+        return self._delivered(self.press, press, chance)
+
+    def _delivered(self, post: Callable[[str, Any], httpx.Response], content: Any, chance: random.Random) -> bool:
         try:
-            return self.post(chance.choice(self._urls), event).status_code == 200
+            return post(chance.choice(self._urls), content).status_code == 200
         except httpx.TransportError:
             return False
 
@@ -62,6 +87,33 @@ class SlackThread(Line):
     def read(self) -> list[str]:
         return self._emulate.slack_said(self._channel, self._thread)
 
+    def previews(self) -> int:
+        return sum(map(is_slack_preview, self._emulate.slack_messages(self._channel, self._thread)))
+
+    def approvals(self, token: str) -> list[Any]:
+        buttons = [
+            button
+            for message in self._emulate.slack_messages(self._channel, self._thread)
+            if token in message["text"] or token in json.dumps(message.get("blocks"))
+            for block in message.get("blocks") or []
+            for button in block.get("elements", [])
+            if button.get("action_id") == "question.0"
+        ]
+        others = [person for person in seed.PEOPLE.values() if person != self._person]
+        return [self._press(button, person) for button in buttons[-1:] for person in (others[0], self._person)]
+
+    def _press(self, button: Any, person: seed.Person) -> Any:
+        action = slack_interactions.button(button["action_id"], button["value"])
+        answer = f"{self._emulate.slack_url.removesuffix('/api')}/actions/{self._channel}/{person.slack_id}/1"
+        return slack_interactions.block_actions(
+            action, person=person, channel=self._channel, thread_ts=self._thread, response_url=answer
+        )
+
+    def press(self, url: str, press: Any) -> httpx.Response:
+        body = slack_interactions.body_of(press)
+        headers = slack_interactions.headers(body)
+        return httpx.post(f"{url}/slack/interactivity", content=body, headers=headers, timeout=TIMEOUT, trust_env=False)
+
 
 class TelegramChat(Line):
     def __init__(self, number: int, urls: Sequence[str], telegram: TelegramServer) -> None:
@@ -80,6 +132,28 @@ class TelegramChat(Line):
 
     def read(self) -> list[str]:
         return self._telegram.said(self._person.telegram_id)
+
+    def previews(self) -> int:
+        return sum(map(is_telegram_preview, self._telegram.messages(self._person.telegram_id)))
+
+    def approvals(self, token: str) -> list[Any]:
+        pressed = [
+            (button["callback_data"], message)
+            for message in self._telegram.messages(self._person.telegram_id)
+            if token in message["text"]
+            for row in message.get("reply_markup", {}).get("inline_keyboard", [])
+            for button in row
+            if button.get("callback_data", "").startswith("q:") and button["callback_data"].endswith(":0")
+        ]
+        return [
+            updates.callback_query(data, message, person)
+            for data, message in pressed[-1:]
+            for person in (seed.BOB, self._person)
+        ]
+
+    def press(self, url: str, press: Any) -> httpx.Response:
+        self._telegram.api.took(press)
+        return self.post(url, press)
 
 
 class WhatsAppNumber(Line):
@@ -102,3 +176,11 @@ class WhatsAppNumber(Line):
     def read(self) -> list[str]:
         to = f"whatsapp:{self._person.phone}"
         return [message["body"] for message in self._emulate.whatsapp_messages(to=to)]
+
+    def previews(self) -> int:
+        return 0  # WhatsApp shows that the bot is typing, and no text
+
+    def approvals(self, token: str) -> list[Any]:
+        to = f"whatsapp:{self._person.phone}"
+        has_asked = any(token in message["body"] for message in self._emulate.whatsapp_messages(to=to))
+        return [twilio_webhook.inbound("yes", self._person)] if has_asked else []

@@ -21,7 +21,10 @@ from gateway.channels.sentences import SENT_AGAIN
 KILLED_AT_START = 0.02  # the chance, ten times a second, that a process is killed while others still start
 LINES = 4  # conversations on each channel
 SETTLE = 120.0  # seconds after the last message until everything has to be answered
-TOKEN = re.compile(r"answer to (\w+-\d+)")
+ANSWER = re.compile(r"answer to (\w+-\d+)")
+WHOLE = re.compile(r"answer to \w+-\d+( \d+)*\.")
+KINDS = ("n", "m", "m", "p")  # the first letters of tokens: with a tool, without, and with one to be approved
+DECIDED_WITHIN = 60.0  # seconds until a question has to be asked, and then to be answered
 
 
 @dataclass
@@ -36,7 +39,9 @@ class Report:
         killed: processes that were killed.
         database_restarts: restarts of the database server.
         failures: scripted failures of the platforms.
+        approved: tool calls that people have approved.
         answered: accepted messages that were answered.
+        left: messages that show a turn, though all turns have ended.
         ambiguous: sends of which the gateway could not know whether they had succeeded.
         sent_again: answers with the mark that people may have read them before.
         ambiguous_calls: tool calls of which the gateway could not know whether they had been made.
@@ -50,7 +55,9 @@ class Report:
     killed: int = 0
     database_restarts: int = 0
     failures: int = 0
+    approved: int = 0
     answered: int = 0
+    left: int = 0
     ambiguous: int = 0
     sent_again: int = 0
     ambiguous_calls: int = 0
@@ -128,7 +135,7 @@ class Scenario:
         chance = random.Random(self._seed * 1000 + number)
         sequence = 0
         while not self._over.is_set():
-            token = f"{line.name}-{sequence}"
+            token = f"{KINDS[sequence % len(KINDS)]}{line.name}-{sequence}"
             sequence += 1
             event = line.event(token)
             while not line.deliver(event, chance):
@@ -139,7 +146,29 @@ class Scenario:
             if chance.random() < DUPLICATES:
                 with self._lock:
                     self.report.duplicates += line.deliver(event, chance)
+            if token[0] == "p":
+                self._approve(line, token, chance)
             time.sleep(chance.uniform(0.1, 0.6))
+
+    def _approve(self, line: Line, token: str, chance: random.Random) -> None:
+        """Wait until the bot asks, and approve it: after a stranger, and sometimes twice."""
+        deadline = time.monotonic() + DECIDED_WITHIN
+        while not (presses := line.approvals(token)):
+            if time.monotonic() > deadline:
+                self.report.wrong.append(f"nobody was asked about {token}")
+                return
+            time.sleep(0.1)
+        for press in [*presses, *([presses[-1]] if chance.random() < DUPLICATES else [])]:
+            while not line.deliver_press(press, chance):
+                with self._lock:
+                    self.report.refused += 1
+                time.sleep(REDELIVERY)
+        with self._lock:
+            self.report.approved += 1
+        while token not in {match[1] for said in line.read() for match in ANSWER.finditer(said)}:
+            if time.monotonic() > deadline + DECIDED_WITHIN:
+                return  # the check says what became of it
+            time.sleep(0.2)
 
     def _kill(self) -> None:
         """Kill one process after the other, usually once all of them run, and sometimes before that."""
@@ -183,7 +212,10 @@ class Scenario:
         report = self.report
         for line in self._lines:
             said = line.read()
-            found = [(match[1], SENT_AGAIN in words) for words in said for match in TOKEN.finditer(words)]
+            found = [(match[1], SENT_AGAIN in words) for words in said for match in ANSWER.finditer(words)]
+            whole = [words.replace(SENT_AGAIN, "").strip() for words in said if ANSWER.search(words)]
+            report.wrong += [f"{words!r} is no whole answer" for words in whole if not WHOLE.fullmatch(words)]
+            report.left += line.previews()
             count = Counter(token for token, _ in found)
             again = Counter(token for token, is_marked in found if is_marked)
             accepted = self._accepted[line.name]
@@ -204,6 +236,10 @@ class Scenario:
             report.wrong.append(f"a message is {status}: {error}")
         for status, error in self._rows("SELECT status, error FROM outbox WHERE status <> 'sent'"):
             report.wrong.append(f"a delivery is {status}: {error}")
+
+        # Where a process dies between the call that posts and the record of its answer, Telegram tells nobody the id.
+        if report.left > self._cluster.said("a preview may stay in"):
+            report.wrong.append(f"{report.left} messages still show a turn")
 
     def _rows(self, statement: str) -> list[tuple[object, ...]]:
         engine = create_engine(self._database.replace("postgresql:", "postgresql+psycopg:"))
