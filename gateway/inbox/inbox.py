@@ -314,6 +314,11 @@ class Inbox:
         now = datetime.now(UTC)
         await self._wait_again(connection, row_id, conversation_id, attempts=0, renewed_at=now)
 
+    async def heard(self, connection: AsyncConnection, conversation_id: int) -> None:
+        """Note that a person pressed a button, which lets a platform take messages to them as after a message."""
+        found = update(conversations).where(conversations.c.id == conversation_id)
+        await connection.execute(found.values(last_accepted_at=datetime.now(UTC)))
+
     async def end_parked(self, connection: AsyncConnection, row_id: int) -> None:
         """End a message that was parked, and those that are joined to it."""
         await connection.execute(update(inbox).where(inbox.c.id == row_id).values(status=InboxStatus.DONE))

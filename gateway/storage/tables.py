@@ -146,7 +146,7 @@ conversations = Table(
     Column("key", String, nullable=False),
     Column("shared", Boolean, nullable=False),
     Column("last_place", BigInteger, nullable=False),
-    # When the last message was accepted.
+    # When the last message, or press of a button, was accepted.
     Column("last_accepted_at", Timestamp),
     UniqueConstraint("channel", "tenant", "key"),
 )

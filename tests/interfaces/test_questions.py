@@ -1,7 +1,8 @@
 """Questions from the tool that asks to the button that answers, in each channel with buttons."""
 
 import asyncio
-from datetime import timedelta
+import sqlite3
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from peers import seed
@@ -188,3 +189,17 @@ async def test_a_question_that_twilio_did_not_acknowledge_is_not_sent_twice(run:
         assert len(people.said()) == 1
         await people.press(approve)
         await waited(people, "cancelled 4711")
+
+
+@pytest.mark.processes
+async def test_a_press_in_whatsapp_lets_the_bot_write_for_another_day(run: Run, emulate: Emulate) -> None:
+    """https://www.twilio.com/docs/whatsapp/key-concepts#the-24-hour-window"""
+    people = OnWhatsApp(emulate)
+    async with run(people.channel(), [Dates()], model=OBEY) as people.running:
+        await people.write("call add_date")
+        work, _ = await people.asked()
+        with sqlite3.connect(people.running.directory / "understudy.db") as database:
+            long_ago = datetime.now(UTC) - timedelta(hours=25)
+            database.execute("UPDATE conversations SET last_accepted_at = ?", [f"{long_ago:%Y-%m-%d %H:%M:%S.%f}"])
+        await people.press(work)
+        await waited(people, "added to Work")

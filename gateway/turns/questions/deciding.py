@@ -130,6 +130,8 @@ class Deciding:
         going_on = await self._close(connection, row.id, press.identity, press.name, answer)
         if going_on is None:
             return PressResult(PressOutcome.CLOSED, QUESTION_CLOSED), _nothing
+        if press.identity == _identity(row):
+            await self._inbox.heard(connection, row.conversation_id)
         committed = await self._inbox.resume(connection, list(dict.fromkeys(going_on)))
         return PressResult(PressOutcome.TAKEN, sentences.taken(row.kind, press.choice)), committed
 
