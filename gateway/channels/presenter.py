@@ -231,13 +231,24 @@ class Presenter(ABC):
         raise DeliveryRefusedError("this channel sends nothing to one person alone")
 
     async def send_private_note(
-        self, identity: Identity, conversation: Conversation, reply_to: str, *, reached: bool
-    ) -> None:
+        self,
+        identity: Identity,
+        conversation: Conversation,
+        reply_to: str,
+        *,
+        reached: bool,
+        card: QuestionCard | None = None,
+    ) -> str | None:
         """Say in a shared conversation that an answer went to one person alone, or waits until they write directly.
 
         Args:
             reached: whether the answer could be sent to them. If not, it is sent when they next write to the bot
                 directly, if only `/start answer` (see `HELD_ANSWER`).
+            card: has a button by which that person has the answer posted there for everybody, and the text of the note
+                is the channel's own. A channel without buttons leaves it out.
+
+        Returns:
+            The platform's id of the message, by which `close_question` finds it.
 
         Raises:
             DeliveryError: see the class.

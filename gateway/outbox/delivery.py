@@ -306,7 +306,10 @@ class Deliverer:
             await close_card(presenter, await self._outbox.card(body["card"]), conversation, text)
         elif row.kind == OutboxKind.PRIVATE_NOTE:
             identity, reached = recipient(row, conversation), not await self._outbox.is_held(row)
-            await presenter.send_private_note(identity, conversation, body["reply_to"], reached=reached)
+            card = card_of(row) if row.question_id is not None else None
+            return await presenter.send_private_note(
+                identity, conversation, body["reply_to"], reached=reached, card=card
+            )
         else:
             await presenter.send_sign_in(self._sign_in(body, conversation))
         return None

@@ -22,6 +22,7 @@ from oauth import Identity
 from oauth.store.columns import Timestamp
 from toolkits import Conversation, Message
 
+POSTED = "Its person had it posted in the conversation."
 CLOSED_BEFORE = "The question was closed before it was sent."
 
 HELD_FOR = timedelta(days=1)  # a person who writes later does not expect the answer any more
@@ -111,7 +112,7 @@ _CARDS = (
     .join(conversations, conversations.c.id == outbox.c.conversation_id)
     .where(
         outbox.c.question_id == bindparam("of_question"),
-        is_any(outbox.c.kind, OutboxKind.QUESTION, OutboxKind.PRIVATE_QUESTION),
+        is_any(outbox.c.kind, OutboxKind.QUESTION, OutboxKind.PRIVATE_QUESTION, OutboxKind.PRIVATE_NOTE),
     )
     .order_by(outbox.c.id)
     .with_for_update(of=outbox)  # one that is being sent is marked as sent before or after this
@@ -190,7 +191,7 @@ class Outbox:
     - question and private question: as a text and a private text, the `choices`, each with its label and its style, and
       `until`, when it closes;
     - closed question: `text`, and the id of the row that sent the `card` which it replaces;
-    - private note: `reply_to`;
+    - private note: `reply_to`, and what a question has, if it has a button;
     - removal: the platform's id of the message that it `removes`, or null, and `since` when there may be one;
     - sign-in: the `tenant`, `user_id` and `name` of the person, the `provider`, and `reply_to`.
     """
@@ -242,17 +243,40 @@ class Outbox:
         identity: Identity,
         parts: Sequence[Part],
         reply_to: str,
+        card: QuestionCard | None = None,
     ) -> None:
-        """Add the parts of an answer that is for one person alone, and a note where they asked."""
+        """Add the parts of an answer that is for one person alone, and a note where they asked.
+
+        Args:
+            card: the button of the note, if it has one.
+        """
         for place, part in enumerate(parts):
             await self._add_answer(connection, answered, *_private(part, place), identity, part=part)
-        await self.add_private_note(connection, answered, identity, reply_to)
+        await self.add_private_note(connection, answered, identity, reply_to, card)
 
     async def add_private_note(
-        self, connection: AsyncConnection, answered: InboxRow, identity: Identity, reply_to: str
+        self,
+        connection: AsyncConnection,
+        answered: InboxRow,
+        identity: Identity,
+        reply_to: str,
+        card: QuestionCard | None = None,
     ) -> None:
         """Add a note that something went to one person alone, where they asked."""
-        await self._add_answer(connection, answered, OutboxKind.PRIVATE_NOTE, {"reply_to": reply_to}, identity)
+        body: dict[str, Any] = {"reply_to": reply_to}
+        values: dict[str, Any] = {}
+        if card is not None:
+            body, values = body | card_body(card), {"question_id": card.id}
+        await self._add_answer(connection, answered, OutboxKind.PRIVATE_NOTE, body, identity, **values)
+
+    async def post_openly(self, connection: AsyncConnection, answered: InboxRow, reply_to: str) -> None:
+        """Add the texts that were for one person alone as texts for everybody in the conversation."""
+        private = (outbox.c.inbox_id == answered.id, is_any(outbox.c.kind, OutboxKind.PRIVATE_TEXT))
+        found = select(outbox).where(*private, outbox.c.question_id.is_(None)).order_by(outbox.c.id).with_for_update()
+        for row in (await connection.execute(found)).all():
+            if row.status == OutboxStatus.HELD:
+                await self.mark_in(connection, row, OutboxStatus.DROPPED, error=POSTED)
+            await self._add_answer(connection, answered, *_public(json.loads(row.body)["text"], reply_to))
 
     async def add_question(
         self,

@@ -49,8 +49,10 @@ class RecordingPresenter(Presenter):
     Attributes:
         sent: what was sent, oldest first. The platform's id of a text is `p` and its number in this list, like `p1`.
         failures: errors that the next calls of `send_text` raise, one each.
-        closed: what replaced each question, by the platform's id of its message: `q0` for the first one that was sent.
+        closed: what replaced each question, by the platform's id of its message: `q0` for the first one that was sent,
+            `n0` for the first note.
         notes: private notes: the conversation's id, the user id, and whether the person was reached.
+        note_cards: the buttons of private notes that have one.
         unreachable: the user ids of people to whom nothing can be sent directly.
         emails: by user id, the address that the platform vouches for, if it is not `USER_ID@fake.test`.
         shown: message ids with the events of their turns.
@@ -61,6 +63,7 @@ class RecordingPresenter(Presenter):
         self.sent: list[Sent] = []
         self.failures: list[Exception] = []
         self.closed: dict[str, str] = {}
+        self.note_cards: list[QuestionCard] = []
         self.notes: list[tuple[str, str, bool]] = []
         self.unreachable: set[str] = set()
         self.emails: dict[str, str | None] = {}
@@ -146,9 +149,18 @@ class RecordingPresenter(Presenter):
         self.sent.append(Sent(conversation.id, caption, alone=identity.user_id, files=await _read(files)))
 
     async def send_private_note(
-        self, identity: Identity, conversation: Conversation, reply_to: str, *, reached: bool
-    ) -> None:
+        self,
+        identity: Identity,
+        conversation: Conversation,
+        reply_to: str,
+        *,
+        reached: bool,
+        card: QuestionCard | None = None,
+    ) -> str | None:
         self.notes.append((conversation.id, identity.user_id, reached))
+        if card is not None:
+            self.note_cards.append(card)
+        return f"n{len(self.notes) - 1}"
 
     def is_direct(self, identity: Identity, conversation: Conversation) -> bool:
         return conversation.id == f"dm-{identity.user_id}"

@@ -188,7 +188,9 @@ class Ending:
     ) -> None:
         outbox, message = self._stores.outbox, turn.message
         if is_for_sender and not message.anonymous:
-            await outbox.add_private_parts(connection, turn.row, message.sender, parts, message.id)
+            may_be_posted = not outcome.alone and all(isinstance(part, str) for part in parts)
+            card = await self._asking.offer_to_post(connection, turn.row, message) if may_be_posted and parts else None
+            await outbox.add_private_parts(connection, turn.row, message.sender, parts, message.id, card)
             await outbox.add_removals(connection, turn.row, previews)
         else:
             await outbox.add_parts(connection, turn.row, parts, message.id, previews, by_agent=outcome.by_agent)

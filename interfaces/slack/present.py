@@ -191,11 +191,18 @@ class SlackPresenter(Presenter):
         return await self._poster.post(conversation.tenant, identity.user_id, "", text, metadata=keyed(key))
 
     async def send_private_note(
-        self, identity: Identity, conversation: Conversation, reply_to: str, *, reached: bool
-    ) -> None:
+        self,
+        identity: Identity,
+        conversation: Conversation,
+        reply_to: str,
+        *,
+        reached: bool,
+        card: QuestionCard | None = None,
+    ) -> str | None:
         channel, _, thread = conversation.id.partition("/")
         note = f"<@{identity.user_id}> {ANSWERED if reached else ANSWER_HELD}"
-        await self._poster.post(conversation.tenant, channel, thread, note)
+        buttons = blocks.question(replace(card, text=note)) if card is not None else None
+        return await self._poster.post(conversation.tenant, channel, thread, note, blocks=buttons)
 
     async def send_question(
         self, conversation: Conversation, card: QuestionCard, reply_to: str, *, key: str

@@ -93,14 +93,22 @@ class TelegramPresenter(Presenter):
         return await self._poster.post_to(int(identity.user_id), caption, files=files)
 
     async def send_private_note(
-        self, identity: Identity, conversation: Conversation, reply_to: str, *, reached: bool
-    ) -> None:
-        if reached:
-            await self._poster.send(conversation, ANSWERED, reply_to)
-            return
-        button = InlineKeyboardButton("Get the answer", url=await self._start_link(HELD_ANSWER))
-        markup = InlineKeyboardMarkup.from_button(button)
-        await self._poster.send(conversation, ANSWER_HELD, reply_to, reply_markup=markup)
+        self,
+        identity: Identity,
+        conversation: Conversation,
+        reply_to: str,
+        *,
+        reached: bool,
+        card: QuestionCard | None = None,
+    ) -> str | None:
+        markup = keyboard(card) if card is not None else None
+        rows = list(markup.inline_keyboard) if markup is not None else []
+        if not reached:
+            rows = [(InlineKeyboardButton("Get the answer", url=await self._start_link(HELD_ANSWER)),), *rows]
+        note = ANSWERED if reached else ANSWER_HELD
+        return await self._poster.send(
+            conversation, note, reply_to, reply_markup=InlineKeyboardMarkup(rows) if rows else None
+        )
 
     async def send_question(
         self, conversation: Conversation, card: QuestionCard, reply_to: str, *, key: str

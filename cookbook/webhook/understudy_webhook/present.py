@@ -8,7 +8,7 @@ from uuid import NAMESPACE_URL, uuid5
 import httpx
 from standardwebhooks import Webhook
 
-from gateway.channels import Delivery, Presenter, SignIn
+from gateway.channels import Delivery, Presenter, QuestionCard, SignIn
 from gateway.channels.http_errors import delivery_errors
 from gateway.channels.sentences import SIGN_IN_TERMS, answer_held, answered_in, sign_in_button, sign_in_request
 from oauth import Identity
@@ -61,7 +61,13 @@ class WebhookPresenter(Presenter):
         await self._post(key, conversation_with(identity), type="answer", text=text, asked_in=asked_in)
 
     async def send_private_note(
-        self, identity: Identity, conversation: Conversation, reply_to: str, *, reached: bool
+        self,
+        identity: Identity,
+        conversation: Conversation,
+        reply_to: str,
+        *,
+        reached: bool,
+        card: QuestionCard | None = None,
     ) -> None:
         about = json.dumps([identity.tenant, conversation.id, identity.user_id, reply_to, reached])
         text = ANSWERED if reached else ANSWER_HELD

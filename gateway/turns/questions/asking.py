@@ -13,22 +13,25 @@ from gateway.channels.presenter import Presenter
 from gateway.channels.question import Choice, QuestionCard, in_words
 from gateway.inbox.claims import ClaimedMessage
 from gateway.inbox.inbox import RESUMABLE_FOR
+from gateway.outbox.outbox import HELD_FOR
 from gateway.outbox.rendering import rendered_at_once
 from gateway.runs.journal import AnswerRequiredError, ApprovalRequiredError, AskRequiredError
 from gateway.storage.tables import QuestionKind, QuestionStatus, conversations, is_any, questions
 from gateway.turns.questions.question import choices_of, stored_choices
 from gateway.turns.questions.reading import OpenQuestions
-from gateway.turns.questions.sentences import APPROVE, CARD_OF_LONG_TEXT, DECLINE, asked
+from gateway.turns.questions.sentences import APPROVE, CARD_OF_LONG_TEXT, DECLINE, POST_HERE, asked
 from gateway.turns.stores import Stores
 from oauth import Identity
 from oauth.store.tables import is_of
 from toolkits import Conversation, Message
 from toolkits.text import storable
 
+POST_KEY = "post"  # of the question whether a turn's answer is posted
+
 
 @dataclass(frozen=True, slots=True)
-class _Place:
-    """The row of the outbox's conversation in which somebody is asked, for the message that waits."""
+class Place:
+    """The conversation of the outbox in which something is sent, for the message that it is about."""
 
     id: int
     conversation_id: int
@@ -77,23 +80,38 @@ class Asking:
         await connection.execute(
             questions.insert().values(
                 id=token_urlsafe(16),
-                inbox_id=row.id,
-                conversation_id=row.conversation_id,
-                reference=row.reference,
-                message_id=message.id,
                 message_text=message.text,
-                channel=message.sender.channel,
-                tenant=message.sender.tenant,
-                user_id=message.sender.user_id,
-                name=message.sender_name,
                 place_tenant=place_tenant,
                 place_key=place_key,
                 status=QuestionStatus.QUEUED,
+                **_about(row, message),
                 **asked_for,
             )
         )
         await lock(connection, message.sender)
         return await self.ask_next(connection, message.sender)
+
+    async def offer_to_post(self, connection: AsyncConnection, row: ClaimedMessage, message: Message) -> QuestionCard:
+        """Offer the sender of a message to have its private answer posted in the conversation, where they asked.
+
+        Returns:
+            The card for the note that stands there. Only a press answers it.
+        """
+        card = QuestionCard(token_urlsafe(16), "", [POST_HERE], datetime.now(UTC) + HELD_FOR)
+        offered = {
+            "id": card.id,
+            "kind": QuestionKind.POST_HERE,
+            "key": POST_KEY,
+            "prompt": "",
+            "message_text": "",
+            "choices": stored_choices(card.choices),
+            "free_text": False,
+            "status": QuestionStatus.ASKED,
+            "asked_at": datetime.now(UTC),
+            "until": card.until,
+        }
+        await connection.execute(questions.insert().values(**_about(row, message), **offered))
+        return card
 
     async def ask_next(self, connection: AsyncConnection, identity: Identity) -> list[int]:
         """Ask the next question in each place that has none open; return the ids of the conversations that go on."""
@@ -108,7 +126,7 @@ class Asking:
     async def _ask(self, connection: AsyncConnection, row: Row[Any], identity: Identity) -> list[int]:
         asking = update(questions).where(questions.c.id == row.id)
         await connection.execute(asking.values(status=QuestionStatus.ASKED, asked_at=datetime.now(UTC)))
-        place = _Place(row.inbox_id, row.conversation_id, row.reference)
+        place = Place(row.inbox_id, row.conversation_id, row.reference)
         alone = identity if row.shared and not row.place_key else None
         await self._add_card(connection, row, place, identity.channel, asked(row), alone)
         if alone is not None:
@@ -125,7 +143,7 @@ class Asking:
                 continue
             # Only the order of what is sent is that of this conversation: the channel finds the person's own.
             direct = Conversation(approver.channel, approver.tenant, approver.user_id, shared=False)
-            place = _Place(row.inbox_id, await self._inbox.conversation_id(connection, direct), row.reference)
+            place = Place(row.inbox_id, await self._inbox.conversation_id(connection, direct), row.reference)
             await self._add_card(connection, row, place, approver.channel, asked(row, of_other=True), approver)
             going_on.append(place.conversation_id)
         return going_on
@@ -134,7 +152,7 @@ class Asking:
         self,
         connection: AsyncConnection,
         row: Row[Any],
-        place: _Place,
+        place: Place,
         channel: str,
         markdown: str,
         alone: Identity | None,
@@ -150,6 +168,20 @@ async def lock(connection: AsyncConnection, identity: Identity) -> None:
     is_open = is_any(questions.c.status, QuestionStatus.QUEUED, QuestionStatus.ASKED)
     mine = select(questions.c.id).where(is_of(questions, identity), is_open).order_by(questions.c.id)
     await connection.execute(mine.with_for_update())
+
+
+def _about(row: ClaimedMessage, message: Message) -> dict[str, Any]:
+    """Return the columns of a question that say who is asked, and about which message."""
+    return {
+        "inbox_id": row.id,
+        "conversation_id": row.conversation_id,
+        "reference": row.reference,
+        "message_id": message.id,
+        "channel": message.sender.channel,
+        "tenant": message.sender.tenant,
+        "user_id": message.sender.user_id,
+        "name": message.sender_name,
+    }
 
 
 def _values(required: AnswerRequiredError) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from gateway.runs.items import Role, SessionItem
 from gateway.storage.tables import QuestionKind, QuestionStatus, is_any, questions, tool_calls
 from gateway.turns.journal import forget
 from gateway.turns.questions import sentences
-from gateway.turns.questions.asking import Asking, lock
+from gateway.turns.questions.asking import Asking, Place, lock
 from gateway.turns.questions.question import GivenAnswer, Question, choices_of
 from gateway.turns.stores import Stores
 from oauth import Identity
@@ -156,6 +156,10 @@ class Deciding:
         choice = choices_of(row)[answer.choice] if answer.choice is not None else None
         decision = sentences.decision(row.kind, choice, storable(name), now)
         going_on = await self._replace_cards(connection, row, decision)
+        if row.kind == QuestionKind.POST_HERE:
+            place = Place(row.inbox_id, row.conversation_id, row.reference)
+            await self._outbox.post_openly(connection, place, row.message_id)
+            return [*going_on, row.conversation_id]
         await self._inbox.go_on(connection, row.inbox_id, row.conversation_id)
         return [*going_on, row.conversation_id, *await self._asking.ask_next(connection, _identity(row))]
 
@@ -164,7 +168,7 @@ class Deciding:
     ) -> list[int]:
         """Close a question without an answer; return the ids of the conversations that go on.
 
-        An approval ends its turn without the call, and the history says so. Any other question lets its turn go on.
+        An approval ends its turn without the call, and the history says so. A question of a tool lets its turn go on.
         """
         row = await _end(connection, question_id, status)
         if row is None:
@@ -172,7 +176,7 @@ class Deciding:
         going_on = await self._replace_cards(connection, row, decision)
         if row.kind == QuestionKind.APPROVAL:
             await self._end_turn(connection, row)
-        else:
+        elif row.kind == QuestionKind.ASK:
             await self._inbox.go_on(connection, row.inbox_id, row.conversation_id)
         return [*going_on, row.conversation_id, *await self._asking.ask_next(connection, _identity(row))]
 

@@ -2,10 +2,12 @@
 
 from gateway.channels.presenter import HELD_ANSWER
 from gateway.runs.items import Role, SessionItem
+from gateway.runs.journal import Ask, AskRequiredError, ask_key
 from gateway.turns.replies import sentences
 from gateway.turns.turn import Turn, TurnOutcome
-from oauth import OAuthCoordinator
+from oauth import Account, OAuthCoordinator
 from toolkits import Message
+from toolkits.context import ONE_DAY
 
 
 class CommandReply:
@@ -29,8 +31,10 @@ class CommandReply:
                 return TurnOutcome(sentences.NOTHING_TO_STOP)
             case "help":
                 return TurnOutcome(sentences.usage(agent))
-            case "accounts" | "disconnect":
-                return TurnOutcome(await self._accounts(message), alone=True)
+            case "accounts":
+                return TurnOutcome(sentences.accounts(await self._connected(message)), alone=True)
+            case "disconnect":
+                return await self._disconnect(turn)
         if message.argument == HELD_ANSWER:
             return TurnOutcome()  # the end of the turn releases the answer
         if message.argument and self._oauth is not None:
@@ -38,16 +42,26 @@ class CommandReply:
             return TurnOutcome(sentences.NOT_YOURS) if provider is None else TurnOutcome(sign_in=provider)
         return TurnOutcome(sentences.greeting(agent))
 
-    async def _accounts(self, message: Message) -> str:
-        """List the accounts of the sender, or disconnect one."""
-        connected = [] if self._oauth is None or message.anonymous else await self._oauth.accounts(message.sender)
-        if message.command == "accounts":
-            return sentences.accounts(connected)
+    async def _connected(self, message: Message) -> list[Account]:
+        return [] if self._oauth is None or message.anonymous else await self._oauth.accounts(message.sender)
+
+    async def _disconnect(self, turn: Turn) -> TurnOutcome:
+        """Disconnect the account that the sender names, or their only one. If there are several, ask which."""
+        message, connected = turn.message, await self._connected(turn.message)
         wanted = message.argument.casefold()
         chosen = [account for account in connected if wanted in (account.provider, account.label.casefold())]
         if not wanted and len(connected) == 1:
             chosen = connected
+        elif not wanted and connected:
+            await turn.journal.load()
+            ask = Ask(sentences.WHICH_ACCOUNT, tuple(map(sentences.named, connected)), False, ONE_DAY)
+            answered = turn.journal.answer(ask_key("", 1), ask)
+            if answered is None:
+                return TurnOutcome(parked=AskRequiredError("", ask, private=True))
+            if answered.choice is None:
+                return TurnOutcome()  # nobody has answered in time, and nobody waits for this any more
+            chosen = [connected[answered.choice]]
         if not chosen or self._oauth is None:
-            return sentences.which(connected)
+            return TurnOutcome(sentences.which(connected), alone=True)
         await self._oauth.disconnect(message.sender, chosen[0].provider)
-        return sentences.disconnected(chosen[0].label, chosen[0].account)
+        return TurnOutcome(sentences.disconnected(chosen[0].label, chosen[0].account), alone=True)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from gateway.agents.agent import Agent
+from gateway.turns.questions.tools import LONGEST_CHOICE
 from oauth import Account, CodeEntry
 
 NO_ANSWER = "I have no answer to that."
@@ -14,6 +15,7 @@ FAILED = "Sorry, something went wrong and I could not answer that (reference {re
 INTERRUPTED = "I was interrupted while I used {tools}: I cannot tell whether that was done, and did not repeat it."
 TOO_SLOW = "Sorry, that took too long and I gave up (reference {reference})."
 NEW_SESSION = "A new conversation begins: I no longer see what was said before."
+WHICH_ACCOUNT = "Which account shall I disconnect?"
 NO_ACCOUNT = "You have connected no account. I ask you to when I need one."
 CODE_IN_PRIVATE = "Send me that code in a direct message, where you got the link."
 NO_SIGN_IN = "No sign-in of yours waits for that code. It may be somebody else's, or it has expired."
@@ -74,8 +76,13 @@ def accounts(connected: Sequence[Account]) -> str:
     return "\n".join(("You have connected:\n", *lines, "", f"To end that, send /disconnect {connected[0].provider}."))
 
 
+def named(account: Account) -> str:
+    """Return an account as a choice, in plain text."""
+    return f"{account.label}: {account.account}"[:LONGEST_CHOICE]
+
+
 def which(connected: Sequence[Account]) -> str:
-    """Return the answer to /disconnect where it does not name one of the person's accounts."""
+    """Return the answer to /disconnect where it names an account that the person does not have."""
     names = " or ".join(f"/disconnect {account.provider}" for account in connected)
     return f"Which one? Send {names}." if connected else NO_ACCOUNT
 

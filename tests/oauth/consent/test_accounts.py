@@ -6,7 +6,10 @@ import pytest
 from support.stage import FakeProvider, Stage, Vault, stage
 
 from gateway import TurnContext
+from gateway.channels import PressOutcome
 from toolkits import Toolkit, tool
+
+DELETED = "I have deleted what I could use it with."
 
 
 class OtherProvider(FakeProvider):
@@ -80,10 +83,34 @@ async def test_who_has_several_accounts_says_which(tmp_path: Path, vault: Vault)
     async with scene.open():
         await connect(scene, "alice")
         await connect(scene, "alice", call="open_other")
-        assert await command(scene, "alice", "disconnect") == "Which one? Send /disconnect fake or /disconnect other."
         assert "Which one?" in await command(scene, "alice", "disconnect", "third")
         assert "Other account alice is disconnected" in await command(scene, "alice", "disconnect", "other")
         assert "**Fake**" in await command(scene, "alice", "accounts")
+
+
+async def test_who_has_several_accounts_chooses_one(tmp_path: Path, database_url: str, vault: Vault) -> None:
+    scene = stage(tmp_path, [vault, OtherVault()], database=database_url)
+    async with scene.open():
+        await connect(scene, "alice")
+        await connect(scene, "alice", call="open_other")
+        before = len(scene.sent)
+        assert await command(scene, "alice", "disconnect", where="room") == "Which account shall I disconnect?"
+        asked = scene.sent[before]
+        assert asked.card is not None
+        assert asked.alone == "alice"
+        assert [choice.label for choice in asked.card.choices] == ["Fake: alice", "Other: alice"]
+        assert (await scene.press("alice", asked.card, "Other: alice")).outcome is PressOutcome.TAKEN
+        assert "Other account alice is disconnected" in (await scene.wait_for(before + 2))[before + 1].text
+        assert await command(scene, "alice", "disconnect") == "Your Fake account alice is disconnected: " + DELETED
+
+
+async def test_which_account_is_typed_as_well(tmp_path: Path, vault: Vault) -> None:
+    scene = stage(tmp_path, [vault, OtherVault()])
+    async with scene.open():
+        await connect(scene, "alice")
+        await connect(scene, "alice", call="open_other")
+        await command(scene, "alice", "disconnect")
+        assert "Fake account alice is disconnected" in await scene.ask("alice", "1")
 
 
 async def test_in_a_shared_place_the_list_goes_to_its_person_alone(tmp_path: Path, vault: Vault) -> None:

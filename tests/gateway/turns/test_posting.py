@@ -1,0 +1,72 @@
+"""A private answer to what was asked in a shared conversation is posted there if its person presses for it."""
+
+from pathlib import Path
+
+import pytest
+from support.stage import Sent, Stage, stage
+
+from gateway.channels import PressOutcome, QuestionCard
+from toolkits import Toolkit, tool
+
+
+class Diary(Toolkit):
+    private = True
+
+    @tool
+    async def read_page(self) -> str:
+        """Reads a page."""
+        return "dear diary"
+
+
+async def offered(scene: Stage, *, reached: bool) -> QuestionCard:
+    await scene.wait_until(lambda: scene.channel.presenter.notes == [("room", "alice", reached)])
+    (card,) = scene.channel.presenter.note_cards
+    return card
+
+
+async def test_its_person_has_a_private_answer_posted(tmp_path: Path, database_url: str) -> None:
+    scene = stage(tmp_path, [Diary()], database=database_url)
+    async with scene.open():
+        assert await scene.ask("alice", "call read_page", "room") == "dear diary"
+        card = await offered(scene, reached=True)
+        assert (await scene.press("bob", card, "Post it here")).outcome is PressOutcome.NOT_YOURS
+        assert len(scene.sent) == 1
+        assert (await scene.press("alice", card, "Post it here")).outcome is PressOutcome.TAKEN
+        assert (await scene.wait_for(2))[1] == Sent("room", "dear diary")
+        await scene.wait_until(lambda: "Posted here by Alice" in scene.channel.presenter.closed.get("n0", ""))
+        assert (await scene.press("alice", card, "Post it here")).outcome is PressOutcome.DECIDED
+        assert await scene.ask("alice", "post it here", "room") == "heard: post it here"
+        assert len(scene.sent) == 3
+
+
+async def test_an_answer_that_is_held_is_posted_and_not_sent_again(tmp_path: Path, database_url: str) -> None:
+    scene = stage(tmp_path, [Diary()], database=database_url)
+    scene.channel.presenter.unreachable.add("alice")
+    async with scene.open():
+        await scene.write("alice", "call read_page", "room")
+        card = await offered(scene, reached=False)
+        await scene.press("alice", card, "Post it here")
+        assert (await scene.wait_for(1))[0] == Sent("room", "dear diary")
+        scene.channel.presenter.unreachable.clear()
+        assert await scene.ask("alice", "hello") == "heard: hello"
+        assert await scene.ask("alice", "again") == "heard: again"
+
+
+async def test_an_offer_that_nobody_took_ends(tmp_path: Path) -> None:
+    scene = stage(tmp_path, [Diary()])
+    async with scene.open():
+        await scene.ask("alice", "call read_page", "room")
+        card = await offered(scene, reached=True)
+        await scene.change("UPDATE questions SET until = '2026-01-01 00:00:00.000000'")
+        await scene.wait_until_rows("SELECT count(*) FROM questions WHERE status = 'expired'", 1)
+        assert (await scene.press("alice", card, "Post it here")).outcome is PressOutcome.CLOSED
+        assert len(scene.sent) == 1
+
+
+@pytest.mark.parametrize("command", ["accounts", "disconnect"])
+async def test_an_answer_to_a_command_is_not_offered(tmp_path: Path, command: str) -> None:
+    scene = stage(tmp_path, [Diary()])
+    async with scene.open():
+        await scene.ask("alice", "", "room", command=command)
+        await scene.wait_until(lambda: len(scene.channel.presenter.notes) == 1)
+        assert scene.channel.presenter.note_cards == []
