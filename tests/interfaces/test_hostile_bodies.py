@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from peers import seed
@@ -12,6 +13,7 @@ from peers.telegram import updates
 from peers.telegram.server import TelegramServer
 from peers.wait import wait_until_async
 from peers.webhooks import slack_events as events
+from peers.webhooks import slack_interactions as interactions
 from peers.webhooks import twilio_webhook
 from support.channels.running import URL, Run, Running
 
@@ -113,6 +115,55 @@ async def test_a_slack_event_with_a_wrong_field_fails_nothing(run: Run, emulate:
             answer = await running.client.post("/slack/events", content=body, headers=events.headers(body))
             assert answer.status_code in (200, 400), value
         await nothing_is_left(running)
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["type", "user", "user.id", "user.team_id", "user.name", "team", "team.id", "enterprise", "channel", "channel.id",
+     "message", "message.ts", "message.thread_ts", "actions", "actions.0", "actions.0.action_id", "actions.0.value",
+     "actions.0.type", "response_url"],
+)  # fmt: skip
+async def test_a_press_in_slack_with_a_wrong_field_fails_nothing(run: Run, emulate: Emulate, path: str) -> None:
+    async with run(Slack(emulate.bot_token, emulate.signing_secret, emulate.slack_url)) as running:
+        good = interactions.block_actions(interactions.button("question.0", "abc"), thread_ts="1.1")
+        for value in WRONG:
+            if path == "actions.0":
+                payload = changed(good, "actions", [value] if value is not ... else [])
+            else:
+                payload = changed(good, path, value)
+            body = interactions.body_of(payload)
+            answer = await running.client.post("/slack/interactivity", content=body, headers=interactions.headers(body))
+            assert answer.status_code in (200, 400), value
+
+
+async def test_a_payload_of_slack_that_is_no_json_object_is_refused(run: Run, emulate: Emulate) -> None:
+    async with run(Slack(emulate.bot_token, emulate.signing_secret, emulate.slack_url)) as running:
+        for name, broken in BROKEN.items():
+            body = urlencode({"payload": broken}).encode()
+            answer = await running.client.post("/slack/interactivity", content=body, headers=interactions.headers(body))
+            # In a form, what is no UTF-8 is decoded with replacement characters, and then is JSON.
+            assert answer.status_code == (200 if name == "no UTF-8" else 400), name
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["id", "from", "from.id", "from.is_bot", "from.first_name", "message", "message.message_id", "message.chat",
+     "message.chat.id", "message.date", "message.is_topic_message", "message.message_thread_id", "data",
+     "chat_instance", "inline_message_id"],
+)  # fmt: skip
+async def test_a_press_in_telegram_with_a_wrong_field_fails_nothing(
+    run: Run, telegram: TelegramServer, path: str
+) -> None:
+    async with run(Telegram(telegram.token, updates.SECRET_TOKEN, telegram.url)) as running:
+        message = updates.group_message("May I?")["message"]
+        good = updates.callback_query("q:abc:0", message | {"is_topic_message": True, "message_thread_id": 1})
+        good["callback_query"]["inline_message_id"] = "1"
+        for value in WRONG:
+            body = json.dumps(changed(good, f"callback_query.{path}", value)).encode()
+            answer = await running.client.post(
+                "/telegram/webhook", content=body, headers=signed(body)["/telegram/webhook"]
+            )
+            assert answer.status_code in (200, 400), value
 
 
 @pytest.mark.parametrize(

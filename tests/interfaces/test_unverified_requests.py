@@ -85,7 +85,7 @@ async def test_a_form_is_refused_for_its_size_its_type_and_its_fields(run: Run, 
         assert (await running.client.post(address, data=form, headers=headers)).status_code == 200
 
 
-@pytest.mark.parametrize("route", ["/slack/events", "/slack/commands"])
+@pytest.mark.parametrize("route", ["/slack/events", "/slack/commands", "/slack/interactivity"])
 @pytest.mark.parametrize(
     ("name", "value"),
     [
