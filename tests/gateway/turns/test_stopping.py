@@ -332,3 +332,22 @@ async def test_a_stopped_flow_ends_in_its_phase(tmp_path: Path, database_url: st
         assert (await scene.wait_for(1))[0].text == "Stopped."
         kit.gate.set()
     assert kit.begun == ["read"]
+
+
+async def test_a_turn_is_stopped_while_it_still_reads_what_its_message_refers_to(
+    tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reading = asyncio.Event()
+
+    async def read_quoted(*_: object) -> tuple[()]:
+        reading.set()
+        await asyncio.Event().wait()
+        return ()
+
+    scene = stage(tmp_path, database=database_url, timings=stage_timings(quoted=3600.0))
+    monkeypatch.setattr(scene.channel, "read_quoted", read_quoted)
+    async with scene.open():
+        await scene.write("alice", "hello")
+        await reading.wait()
+        await stop(scene)
+        assert (await scene.wait_for(1))[0].text == "Stopped."
