@@ -30,7 +30,7 @@ from gateway.channels.sentences import COMMAND_NOT_TAKEN, COMMAND_TAKEN, NOT_RAT
 from gateway.logs import describe
 from interfaces.slack import changes, parse
 from interfaces.slack.agent.home import HOME, AppHome
-from interfaces.slack.agent.sessions import AgentSessions, SessionStatus
+from interfaces.slack.agent.sessions import SessionStatus
 from interfaces.slack.agent.titles import Titles, title_of
 from interfaces.slack.attachments import SlackFiles
 from interfaces.slack.bolt.listeners import BoltListeners
@@ -132,7 +132,6 @@ class Slack(Interface):
         self._agent_view = agent_view
         self._titles = Titles(self._workspaces)
         self._home = AppHome(self._workspaces) if app_home else None
-        self._sessions = AgentSessions(self._workspaces)
         self._stopping = Stopping(lambda: self.host)
         self._tasks = OwnedTasks()
         self._listeners = BoltListeners(app, self._workspaces) if app is not None else None
@@ -298,7 +297,7 @@ class Slack(Interface):
     async def _receive_stopped(self, body: Body) -> None:
         """Stop the turn of an agent's session, and move the session on: Slack does not do that by itself."""
         if (thread := await self._stopping.session(body)) is not None:
-            moving_on = self._sessions.set(thread, SessionStatus.ACTIVE)
+            moving_on = self.presenter.sessions.set(thread, SessionStatus.ACTIVE)
             self._tasks.start("the status of a stopped session", moving_on, CALL_TIMEOUT)
 
     async def _receive_opened(self, body: Body) -> None:

@@ -44,6 +44,9 @@ log = logging.getLogger(__name__)
 class SlackPresenter(Presenter):
     """Posts answers as messages, each workspace's with its own token.
 
+    Attributes:
+        sessions: sets the status of threads.
+
     Args:
         own_workspaces: the ids of the workspaces whose e-mail addresses the operator trusts.
         has_thumbs: whether answers have buttons to rate them.
@@ -53,7 +56,7 @@ class SlackPresenter(Presenter):
         self._workspaces = workspaces
         self._has_thumbs = has_thumbs
         self._poster = Poster(workspaces)
-        self._sessions = AgentSessions(workspaces)
+        self.sessions = AgentSessions(workspaces)
         self._own_workspaces = own_workspaces
         self._renderer = MrkdwnRenderer()
 
@@ -87,7 +90,7 @@ class SlackPresenter(Presenter):
         return await resolved(await self._workspaces.client(tenant), user_id)
 
     def live_view(self, message: Message) -> LiveView:
-        return SlackLiveView(self._poster, self._sessions, message)
+        return SlackLiveView(self._poster, self.sessions, message)
 
     def parts(self, markdown: str) -> list[str]:
         return self._renderer.render(markdown)
