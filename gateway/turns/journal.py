@@ -95,9 +95,7 @@ class TurnJournal:
             of_turn = tool_calls.c.inbox_id == self._row.id
             calls = await connection.execute(select(tool_calls).where(of_turn).order_by(tool_calls.c.began_at))
             for row in calls:
-                outcome = ToolOutcome(row.outcome) if row.outcome is not None else None
-                result = from_json(row.result) if row.result is not None else None
-                self._calls[row.key] = RecordedCall(row.tool, outcome, result, row.error)
+                self._calls[row.key] = to_call(row)
                 self.private = self.private or row.private
                 self._made.add(row.key)
             responses = await connection.execute(
@@ -320,9 +318,16 @@ class CallsInFlight:
             self._alone.set()
 
 
+def to_call(row: Row[Any]) -> RecordedCall:
+    """Return a call as it is stored in `tool_calls`."""
+    outcome = ToolOutcome(row.outcome) if row.outcome is not None else None
+    result = from_json(row.result) if row.result is not None else None
+    return RecordedCall(row.tool, outcome, result, row.error)
+
+
 def calls_made(recorded: Sequence[RecordedCall]) -> list[str]:
     """Return what the history of a turn that was not played to its end says of each call that has ended."""
-    ended = [call for call in recorded if call.outcome in (ToolOutcome.OK, ToolOutcome.ERROR)]
+    ended = [call for call in recorded if call.outcome is not None]
     return [f"I called {call.tool}: {_told(call)[:MOST_RESULT_CHARACTERS]}" for call in ended]
 
 

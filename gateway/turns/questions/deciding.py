@@ -13,7 +13,7 @@ from gateway.channels.sentences import QUESTION_CLOSED
 from gateway.outbox.rendering import rendered_at_once
 from gateway.runs.items import Role, SessionItem
 from gateway.storage.tables import QuestionKind, QuestionStatus, is_any, questions, tool_calls
-from gateway.turns.journal import forget
+from gateway.turns.journal import calls_made, forget, to_call
 from gateway.turns.questions import sentences
 from gateway.turns.questions.asking import Asking, Place, lock
 from gateway.turns.questions.question import GivenAnswer, Question, choices_of
@@ -22,7 +22,6 @@ from oauth import Identity
 from toolkits.text import storable
 
 MOST_EXPIRED = 100  # questions that one look closes
-MOST_RESULT_CHARACTERS = 300  # of what a call returned, in the note on a turn that was not ended
 NOT_DONE = "They did not say yes, so it was not done."
 
 _is_open = is_any(questions.c.status, QuestionStatus.QUEUED, QuestionStatus.ASKED)
@@ -184,10 +183,9 @@ class Deciding:
         done = await connection.execute(
             select(tool_calls).where(tool_calls.c.inbox_id == row.inbox_id).order_by(tool_calls.c.began_at)
         )
-        items = [
-            SessionItem(Role.USER, row.message_text),
-            SessionItem(Role.ASSISTANT, _note(done.all(), row.prompt)),
-        ]
+        asked = f"I asked whether I may do this:\n\n{row.prompt}"
+        said = (*calls_made([to_call(call) for call in done]), asked, NOT_DONE)
+        items = [SessionItem(Role.USER, row.message_text), SessionItem(Role.ASSISTANT, "\n\n".join(said))]
         place = (row.conversation_id, row.inbox_id)
         await self._sessions.add(connection, *place, _identity(row), row.name, items, private=True)
         await self._inbox.end_parked(connection, row.inbox_id)
@@ -225,12 +223,6 @@ async def _end(
 
 def _identity(row: Row[Any]) -> Identity:
     return Identity(row.channel, row.tenant, row.user_id)
-
-
-def _note(calls: Sequence[Row[Any]], action: str) -> str:
-    """Return what the history says of a turn that was not played to its end: what it did, and what it did not do."""
-    done = [f"I called {call.tool}: {(call.error or call.result or '')[:MOST_RESULT_CHARACTERS]}" for call in calls]
-    return "\n\n".join((*done, f"I asked whether I may do this:\n\n{action}", NOT_DONE))
 
 
 def _nothing() -> None:

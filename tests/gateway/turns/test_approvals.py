@@ -236,10 +236,10 @@ async def test_what_is_asked_when_the_gateway_is_updated_can_be_answered(
         "ALTER TABLE outbox DROP COLUMN question_id",
         "ALTER TABLE audit DROP COLUMN decided_by",
         "DROP TABLE pieces",
-        *(f"DROP INDEX inbox_{name}" for name in ("gathering", "incomplete", "group", "message")),
+        *(f"DROP INDEX inbox_{name}" for name in ("gathering", "incomplete", "group", "message", "stopped")),
         *(
             f"ALTER TABLE inbox DROP COLUMN {name}"
-            for name in ("group_key", "piece", "message_key", "author", "content", "revision")
+            for name in ("group_key", "piece", "message_key", "author", "content", "revision", "stopped_at")
         ),
         "ALTER TABLE approvals DROP COLUMN place_tenant",
         "ALTER TABLE approvals DROP COLUMN place_key",
