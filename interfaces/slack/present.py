@@ -268,7 +268,7 @@ class SlackPresenter(Presenter):
         client = await self._workspaces.client(identity.tenant)
         query = urlencode({"channel": await resolved(client, identity.user_id), "team": identity.tenant})
         site = client.base_url.removesuffix("/").removesuffix("/api")
-        return ReturnLink(f"{site}/app_redirect?{query}", "Slack", "Paste it there." if code else "")
+        return ReturnLink(f"{site}/app_redirect?{query}", "Slack")
 
 
 @contextmanager

@@ -127,17 +127,17 @@ def _unconfirmed(consent: Consent, code: str) -> str:
 
 def _confirmation(way_back: ReturnLink | None) -> str:
     """Return what the person is to do with the code, which follows."""
-    typed = "send this code to the bot, in the chat where you got the link:"
+    typed = "send this code to the bot, in the chat where you got the link"
     if way_back is None:
-        return f"<p>If it is you, {typed}</p>"
+        return f"<p>If it is you, {typed}:</p>"
     place, then = escape(way_back.place), escape(way_back.then)
     if way_back.brings_code:
         action = f'<a class="action" href="{escape(way_back.address)}">Confirm in {place}</a>'
-        return f"<p>If it is you, confirm it in the chat. {then}</p><p>{action}</p><p>Or {typed}</p>"
+        return f"<p>If it is you, confirm it in the chat. {then}</p><p>{action}</p><p>Or {typed}:</p>"
     # In a window of its own, so that this page stays and has the time to copy.
     copies = f'data-copies="Copy the code and open {place}" target="_blank" rel="noopener noreferrer"'
     action = f'<a class="action" href="{escape(way_back.address)}" {copies}>Open {place}</a>'
-    return f"<p>If it is you, {typed} {then}</p><p>{action}</p>"
+    return f"<p>If it is you, {typed}. {then}</p><p>{action}</p>"
 
 
 def _way_back(way_back: ReturnLink | None) -> str:

@@ -21,6 +21,7 @@ from support.consent.sign_ins import state_of
 from support.stage import Vault
 
 from interfaces.slack import Slack
+from oauth import Identity
 from oauth.store.installations import Installation
 
 pytestmark = pytest.mark.long
@@ -38,7 +39,7 @@ class SlackApi(Receiver):
         self.answer = self._answer
 
     def _answer(self, received: Received) -> Response:
-        opened = {"id": f"D-{received.form.get('users', '')}"}
+        opened = {"id": f"D-{received.query.get('users', '')}"}
         return JSONResponse({"ok": True, "ts": "1.1", "user_id": seed.SLACK_BOT_USER_ID, "channel": opened})
 
     def said(self, token: str) -> list[str]:
@@ -102,6 +103,27 @@ async def test_two_workspaces_with_the_same_ids_share_nothing(run: Run, slack: S
     assert set(api.said("xoxb-T1")) & set(api.said("xoxb-T2")) == set()
 
 
+async def test_the_sign_in_page_leads_to_the_direct_conversation_in_the_persons_own_workspace(
+    run: Run, slack: Slack, api: SlackApi, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with run(slack, [Vault()], base_url=BASE) as running:
+        await install(running, "T1", "T2")
+        oauth = running.gateway.parts.oauth
+        assert oauth is not None
+        for tenant in ("T1", "T2"):
+            link = await running.gateway.sign_in_link(Identity("slack", tenant, "U1"), "Alice", "fake")
+            consent = await oauth.complete("fake", await state_of(running.gateway, link), "of-alice")
+            assert consent.code is not None
+            assert consent.way_back is not None
+            assert consent.way_back.address == f"{api.url}/app_redirect?channel=D-U1&team={tenant}"
+            assert not consent.way_back.brings_code
+        link = await running.gateway.sign_in_link(Identity("slack", "T-elsewhere", "U1"), "Alice", "fake")
+        consent = await oauth.complete("fake", await state_of(running.gateway, link), "of-alice")
+        assert consent.code is not None
+        assert consent.way_back is None
+    assert "the app is not installed in the workspace T-elsewhere" in caplog.text
+
+
 async def test_an_account_is_connected_in_one_workspace_alone(run: Run, slack: Slack, api: SlackApi) -> None:
     vault = Vault()
     async with run(slack, [vault], base_url=BASE) as running:
@@ -110,8 +132,6 @@ async def test_an_account_is_connected_in_one_workspace_alone(run: Run, slack: S
             await post(running, events.direct_message("accounts", team_id=tenant))
         oauth = running.gateway.parts.oauth
         assert oauth is not None
-        from oauth import Identity
-
         link = await running.gateway.sign_in_link(Identity("slack", "T1", seed.ALICE.slack_id), "Alice", "fake")
         consent = await oauth.complete("fake", await state_of(running.gateway, link), "of-alice")
         assert consent.code is not None

@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from support.consent.pages import code_on, way_back_on
 from support.consent.sign_ins import link_for, sign_in, tokens
-from support.stage import TENANT, Stage, Vault, stage
+from support.stage import CANCEL, TENANT, Orders, Stage, Vault, stage
 
 from gateway import Identity
 from oauth import Token
@@ -86,6 +86,21 @@ async def test_a_button_counts_as_a_try_and_is_good_once(scene: Stage, vault: Va
         assert (await press(scene, "alice", page.text)).startswith(NO_SIGN_IN)
         await scene.wait_until(lambda: vault.auth.revocations == ["SECRET-mallory"])
         assert tokens(scene) == []
+
+
+@pytest.mark.parametrize("text", ["/start {}", "Confirm {}"])
+async def test_a_confirmation_leaves_an_open_question_open(tmp_path: Path, vault: Vault, text: str) -> None:
+    orders = Orders()
+    scene = stage(tmp_path, [vault, orders])
+    async with scene.open():
+        assert "May I do this?" in await scene.ask("alice", CANCEL)
+        link = await scene.gateway.sign_in_link(Identity("stage", TENANT, "alice"), "Alice", "fake")
+        code = code_on((await sign_in(scene, link, "other")).text).replace(" ", "")
+        command = {"command": "start", "argument": code} if text.startswith("/") else {}
+        assert "is connected" in await scene.ask("alice", text.format(code), **command)
+        assert "May I do this?" in await scene.ask("alice", "yes")  # the question is not the last that they read
+        assert await scene.ask("alice", "yes") == "cancelled 4711"
+    assert orders.cancelled == ["4711"]
 
 
 async def test_a_button_that_is_pressed_where_others_read_confirms_nothing(scene: Stage) -> None:
