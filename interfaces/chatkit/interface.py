@@ -33,6 +33,7 @@ SUPPORTED = frozenset(
     {
         "attachments.create",
         "attachments.delete",
+        "items.feedback",
         "items.list",
         "threads.add_user_message",
         "threads.create",

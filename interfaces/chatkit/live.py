@@ -68,11 +68,11 @@ class LiveItems:
                 yield from self._end_task(call_id, None)
 
     def done(self, item: AssistantMessageItem | WidgetItem) -> Iterator[ThreadStreamEvent]:
-        """Yield the answer, in the place of the text so far; or a question, after which there is none."""
-        if isinstance(item, WidgetItem):
-            yield from self.drop_draft()
-        elif self._draft is not None:
-            item, self._draft = item.model_copy(update={"id": self._draft.id}), None
+        """Yield the answer or a question, instead of the text so far.
+
+        It has the id that it has whenever it is read again, by which the page rates it.
+        """
+        yield from self.drop_draft()
         yield ThreadItemDoneEvent(item=item)
 
     def close(self) -> Iterator[ThreadStreamEvent]:

@@ -15,6 +15,7 @@ from chatkit.types import (
     AssistantMessageItem,
     Attachment,
     ErrorEvent,
+    FeedbackKind,
     InferenceOptions,
     NoticeEvent,
     Page,
@@ -30,7 +31,16 @@ from chatkit.types import (
 from starlette.exceptions import HTTPException
 from starlette.responses import Response, StreamingResponse
 
-from gateway.channels import EventNotAcceptedError, Host, MalformedEventError, PressOutcome, Thread, TranscriptEntry
+from gateway.channels import (
+    EventNotAcceptedError,
+    Feedback,
+    Host,
+    MalformedEventError,
+    PressOutcome,
+    Rating,
+    Thread,
+    TranscriptEntry,
+)
 from gateway.channels.sentences import SIGN_IN_TERMS, sign_in_button, sign_in_request
 from gateway.logs import describe
 from interfaces.chatkit import parse
@@ -281,6 +291,27 @@ class GatewayChatKitServer(ChatKitServer[RequestState]):
             return
         async for event in self._follow(thread, context):
             yield event
+
+    async def add_feedback(
+        self, thread_id: str, item_ids: list[str], feedback: FeedbackKind, context: RequestState
+    ) -> None:
+        """Take what a person thinks of an answer: https://openai.github.io/chatkit-python/guides/handle-feedback
+
+        Args:
+            item_ids: the answer, and what else is shown with it, like its workflows.
+
+        Raises:
+            NotFoundError: if none of them is an answer of an agent.
+        """
+        await self.store.load_thread(thread_id, context)
+        conversation = parse.conversation_of(context.person, thread_id)
+        entries = await self._host.transcript(conversation)
+        rated = [entry.rated for entry in entries if entry.rated is not None and entry.id in item_ids]
+        if not rated:
+            raise NotFoundError("none of these is an answer that can be rated")
+        rating = Rating.UP if feedback == "positive" else Rating.DOWN
+        for reference in rated:
+            await self._host.rate(Feedback(context.person.identity, conversation, rating, reference=reference))
 
     async def _follow(self, thread: ThreadMetadata, context: RequestState) -> AsyncIterator[ThreadStreamEvent]:
         """Yield what happens in a thread until nothing in it is being answered any more."""

@@ -62,7 +62,9 @@ def test_phases_are_workflows_and_their_calls_are_tasks(tmp_path: Path, database
         deltas = [update.delta for update in updates if update.type.endswith("text_delta")]
         assert deltas == ["this ", "is it"]
         drafted = [event.item.id for event in told if event.type == "thread.item.added"][-1]
-        assert (done[-1].id, done[-1].content[0].text) == (drafted, "this is it")
+        assert [event.item_id for event in told if event.type == "thread.item.removed"][-1] == drafted
+        read = alice.items(thread, order="desc", limit=1).data[0]
+        assert (done[-1].id, done[-1].content[0].text) == (read.id, "this is it")
         assert alice.said(thread) == [("user", "tell me"), ("assistant", "this is it")]
 
 

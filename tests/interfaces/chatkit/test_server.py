@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 import threading
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -11,7 +12,7 @@ from chatkit.types import Thread
 from peers.wait import wait_until
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart
 from pydantic_ai.models.function import AgentInfo, FunctionModel
-from support.channels.chatkit import answers, serving, written
+from support.channels.chatkit import ChatKitPage, answers, serving, written
 from support.consent.pages import code_on, way_back_on
 from support.stage import Orders, Vault, obey
 
@@ -41,6 +42,27 @@ def test_a_thread_begins_goes_on_and_is_read_again(heard: Agent, tmp_path: Path)
         assert (whole.title, len(whole.items.data)) == ("hello there", 4)
         assert whole.allowed_image_domains == []
         assert whole.items.data[0].id == message.id
+
+
+def test_a_person_rates_the_answers_of_their_own_threads(heard: Agent, tmp_path: Path) -> None:
+    with serving(heard, tmp_path) as page:
+        alice, bob = page("alice"), page("bob")
+        thread, events = alice.begin("hello")
+        (answer,) = [
+            each.item.id for each in events if each.type == "thread.item.done" and each.item.type == "assistant_message"
+        ]
+
+        def rate(by: ChatKitPage, kind: str, *items: str) -> int:
+            return by.request("items.feedback", thread_id=thread, item_ids=list(items), kind=kind).status_code
+
+        assert rate(bob, "positive", answer) == 404
+        assert rate(alice, "positive", events[0].item.id) == 404
+        assert rate(alice, "positive", "workflow_1", answer) == 200
+        assert rate(alice, "negative", answer) == 200
+        with closing(sqlite3.connect(tmp_path / "chatkit.db")) as database:
+            assert database.execute("SELECT user_id, conversation, rating FROM feedback").fetchall() == [
+                ("alice", thread, "down")
+            ]
 
 
 def test_the_items_of_a_thread_are_read_in_pages(heard: Agent, tmp_path: Path) -> None:

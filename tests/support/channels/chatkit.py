@@ -36,7 +36,7 @@ class ChatKitPage:
 
     client: httpx.Client
 
-    def request(self, kind: str, **params: Any) -> httpx.Response:
+    def request(self, kind: str, /, **params: Any) -> httpx.Response:
         return self.client.post("/chatkit", json={"type": kind, "params": params})
 
     def events(self, kind: str, **params: Any) -> Iterator[Any]:
