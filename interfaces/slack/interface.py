@@ -289,10 +289,21 @@ class Slack(Interface):
 
     async def _accept(self, event: Event, body: Body) -> None:
         """Accept a message, and give the thread of a direct conversation that it begins a title."""
-        where = event.conversation
-        is_first = parse.is_direct_thread(where) and event.change is None and not await self.host.has_answered_in(where)
-        if await self.host.accept(event) and is_first and (title := title_of(parse.text_in(body))):
-            self._tasks.start("the title of a thread", self._titles.name(where, title), CALL_TIMEOUT)
+        begins = await self._begins_thread(event, body)
+        if await self.host.accept(event) and begins and (title := title_of(parse.text_in(body))):
+            self._tasks.start("the title of a thread", self._titles.name(event.conversation, title), CALL_TIMEOUT)
+
+    async def _begins_thread(self, event: Event, body: Body) -> bool:
+        """Return whether a message is the first of a person's in a thread of their direct conversation.
+
+        In the agent view a thread begins with a person's message; what they write below one of the bot's, such as an
+        answer to a question, says nothing about it. Older assistants begin every thread with a message of the bot.
+        """
+        if event.change is not None or not parse.is_direct_thread(event.conversation):
+            return False
+        if parse.is_root(self._placed(body)):
+            return True
+        return not self._agent_view and not await self.host.has_answered_in(event.conversation)
 
     async def _receive_stopped(self, body: Body) -> None:
         """Stop the turn of an agent's session, and move the session on: Slack does not do that by itself."""

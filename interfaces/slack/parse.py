@@ -225,6 +225,12 @@ def _written(event: Mapping[str, Any], bot: str | None, names: Mapping[str, str]
     return unescape(without_mention(text, bot) if bot else text, names)
 
 
+def is_root(body: Body) -> bool:
+    """Return whether a message is the first one of the thread that it names."""
+    event = body["event"]
+    return bool(event.get("thread_ts")) and event["thread_ts"] == event.get("ts")
+
+
 def is_in_thread(message: Message) -> bool:
     """Return whether a message is an answer in a thread that several people read."""
     thread = message.conversation.id.partition("/")[2]

@@ -100,6 +100,17 @@ async def test_a_thread_gets_a_title_from_its_first_message_once(run: Run, slack
     ]
 
 
+async def test_an_answer_below_a_message_of_the_bot_is_no_title(run: Run, slack: Slack, emulate: Emulate) -> None:
+    channel = emulate.slack_dm("alice")
+    async with run(slack) as running:
+        asked = emulate.slack_call("chat.postMessage", channel=channel, text="May I?")["ts"]
+        await write(running, emulate, "not yet", asked)
+        await said(emulate, channel, 2, asked)
+        await write(running, emulate, "something else")
+        await wait_until_async(lambda: emulate.slack.calls(SET_TITLE), what="a title")
+        assert [call.params["title"] for call in emulate.slack.calls(SET_TITLE)] == ["something else"]
+
+
 async def test_a_thread_without_the_agent_view_gets_a_title_and_the_top_gets_none(run: Run, emulate: Emulate) -> None:
     slack = Slack(emulate.bot_token, emulate.signing_secret, emulate.slack_url)
     async with run(slack) as running:
