@@ -4,13 +4,18 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Select, delete, insert, select, update
+from sqlalchemy import Select, bindparam, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from gateway.channels.errors import RetryLaterError
 from gateway.channels.live import Preview, PreviewKind
 from gateway.inbox.claims import ClaimedMessage, LeaseLostError, update_claimed
 from gateway.storage.database import Database
-from gateway.storage.tables import InboxStatus, previews
+from gateway.storage.tables import InboxStatus, is_unsent, outbox, previews
+
+WAIT = 1.0  # seconds until it is looked again whether earlier answers are sent
+
+_UNSENT = select(outbox.c.id).where(outbox.c.conversation_id == bindparam("conversation_id"), is_unsent).limit(1)
 
 
 class TurnPreviews:
@@ -39,11 +44,14 @@ class TurnPreviews:
 
         Raises:
             LeaseLostError: if another worker has taken the turn over.
+            RetryLaterError: if an earlier answer is not sent yet, before which the message would stand.
         """
         values = {"inbox_id": self._row.id, "kind": kind, "began_at": datetime.now(UTC)}
         self.may_exist = True
         async with self._database.write() as connection:
             await update_claimed(connection, self._row, status=InboxStatus.RUNNING)
+            if (await connection.execute(_UNSENT, {"conversation_id": self._row.conversation_id})).first() is not None:
+                raise RetryLaterError(WAIT)
             added = await connection.execute(insert(previews).values(values).returning(previews.c.id))
             return int(added.scalar_one())
 

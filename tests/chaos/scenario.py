@@ -24,7 +24,9 @@ SETTLE = 120.0  # seconds after the last message until everything has to be answ
 ANSWER = re.compile(r"answer to (\w+-\d+)")
 WHOLE = re.compile(r"answer to \w+-\d+( \d+)*\.")
 KINDS = ("n", "m", "m", "p")  # the first letters of tokens: with a tool, without, and with one to be approved
-DECIDED_WITHIN = 60.0  # seconds until a question has to be asked, and then to be answered
+INTERRUPTED = re.compile(r"\s*I was interrupted while I used .*", re.DOTALL)
+DECIDED_WITHIN = 90.0  # seconds until a question has to be asked and answered
+PATIENCE = 2.0  # seconds after which people press a button again
 
 
 @dataclass
@@ -151,24 +153,25 @@ class Scenario:
             time.sleep(chance.uniform(0.1, 0.6))
 
     def _approve(self, line: Line, token: str, chance: random.Random) -> None:
-        """Wait until the bot asks, and approve it: after a stranger, and sometimes twice."""
+        """Wait until the bot asks, and approve it, after a stranger, until it is answered."""
         deadline = time.monotonic() + DECIDED_WITHIN
-        while not (presses := line.approvals(token)):
-            if time.monotonic() > deadline:
-                self.report.wrong.append(f"nobody was asked about {token}")
-                return
-            time.sleep(0.1)
-        for press in [*presses, *([presses[-1]] if chance.random() < DUPLICATES else [])]:
-            while not line.deliver_press(press, chance):
-                with self._lock:
-                    self.report.refused += 1
-                time.sleep(REDELIVERY)
+        has_pressed = False
+        while not self._is_answered(line, token) and time.monotonic() < deadline:
+            presses = line.approvals(token)
+            for press in presses:
+                while not line.deliver_press(press, chance):
+                    with self._lock:
+                        self.report.refused += 1
+                    time.sleep(REDELIVERY)
+            has_pressed = has_pressed or bool(presses)
+            time.sleep(PATIENCE if presses else 0.1)
         with self._lock:
-            self.report.approved += 1
-        while token not in {match[1] for said in line.read() for match in ANSWER.finditer(said)}:
-            if time.monotonic() > deadline + DECIDED_WITHIN:
-                return  # the check says what became of it
-            time.sleep(0.2)
+            self.report.approved += has_pressed
+        if not has_pressed:
+            self.report.wrong.append(f"nobody was asked about {token}")
+
+    def _is_answered(self, line: Line, token: str) -> bool:
+        return token in {match[1] for said in line.read() for match in ANSWER.finditer(said)}
 
     def _kill(self) -> None:
         """Kill one process after the other, usually once all of them run, and sometimes before that."""
@@ -213,7 +216,9 @@ class Scenario:
         for line in self._lines:
             said = line.read()
             found = [(match[1], SENT_AGAIN in words) for words in said for match in ANSWER.finditer(words)]
-            whole = [words.replace(SENT_AGAIN, "").strip() for words in said if ANSWER.search(words)]
+            whole = [
+                INTERRUPTED.sub("", words.replace(SENT_AGAIN, "")).strip() for words in said if ANSWER.search(words)
+            ]
             report.wrong += [f"{words!r} is no whole answer" for words in whole if not WHOLE.fullmatch(words)]
             report.left += line.previews()
             count = Counter(token for token, _ in found)

@@ -46,6 +46,7 @@ class PreviewLog(Protocol):
 
         Raises:
             LeaseLostError: if another worker has taken the turn over.
+            RetryLaterError: if the message has to wait, as an earlier answer is not sent yet.
         """
         ...
 

@@ -11,7 +11,7 @@ from support.channels.live import LiveChannel
 from support.stage import IMPATIENT, Stage, Vault, stage, stage_timings
 
 from gateway import Agent, Message, phase
-from gateway.channels import DeliveryAmbiguousError, DeliveryRefusedError
+from gateway.channels import DeliveryAmbiguousError, DeliveryRefusedError, RetryLaterError
 from gateway.timings import Timings
 from toolkits import Toolkit, tool
 
@@ -239,3 +239,20 @@ async def test_a_turn_whose_preview_is_refused_is_answered(tmp_path: Path, write
         await shows(scene, channel, "dm-alice", "Half of it")
         await scene.wait_until_rows("SELECT count(*) FROM outbox WHERE status = 'sent'", 1)
     assert scene.rows("SELECT kind FROM outbox") == [("text",)]
+
+
+async def test_nothing_is_shown_before_an_earlier_answer_that_is_not_sent_yet(tmp_path: Path, writer: Writer) -> None:
+    scene, channel = live_stage(tmp_path, writer)
+    channel.presenter.failures.append(RetryLaterError(3600))
+    async with scene.open():
+        await scene.write("alice", "first", command="help")
+        await scene.wait_until_rows("SELECT count(*) FROM outbox WHERE status = 'retrying'", 1)
+        await scene.write("alice", "second")
+        writer.write("Half of it")
+        await scene.wait_until(lambda: writer.asked == 1)
+        await scene.change("UPDATE pauses SET until = '2000-01-01 00:00:00.000000'")
+        await scene.change("UPDATE outbox SET due_at = '2000-01-01 00:00:00.000000' WHERE status = 'retrying'")
+        assert channel.presenter.said("dm-alice") == []
+        writer.end()
+        await scene.wait_until(lambda: "Half of it" in channel.presenter.said("dm-alice"))
+        assert channel.presenter.said("dm-alice")[-1] == "Half of it"
