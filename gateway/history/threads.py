@@ -96,6 +96,8 @@ async def _forget(connection: AsyncConnection, conversation: Conversation) -> No
     messages = select(inbox.c.id).where(inbox.c.conversation_id == here)
     for table in (tool_calls, turn_responses, questions):
         await connection.execute(delete(table).where(table.c.inbox_id.in_(messages)))
+    # What was sent about these messages elsewhere, like the card of an approver.
+    await connection.execute(delete(outbox).where(outbox.c.inbox_id.in_(messages)))
     for table in (session_items, outbox, inbox):
         await connection.execute(delete(table).where(table.c.conversation_id == here))
     await connection.execute(delete(conversations).where(conversations.c.id == here))

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Table, and_, delete, insert, or_, select
+from sqlalchemy import ColumnElement, Select, Table, and_, delete, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.storage.database import Database
@@ -13,6 +13,7 @@ from gateway.storage.tables import (
     audit,
     audit_erasures,
     conversations,
+    decider,
     feedback,
     files,
     inbox,
@@ -26,6 +27,8 @@ from gateway.storage.tables import (
 )
 from oauth import Identity, OAuthCoordinator
 from oauth.store.tables import is_of, oauth_authorizations
+
+DECIDED = "Somebody else decided this."  # in place of who did, and when
 
 Rows = list[dict[str, Any]]
 
@@ -66,6 +69,9 @@ class PersonalData:
             direct = await _direct(connection, identity)
             messages = _messages(identity, direct)
             await connection.execute(insert(audit_erasures).values(asdict(identity)))
+            # What they decided for others stays decided.
+            decided = update(questions).where(questions.c.decided_by == decider(identity))
+            await connection.execute(decided.values(decided_by=None, decision=DECIDED))
             removed = {
                 "sign-ins": await _remove(connection, oauth_authorizations, is_of(oauth_authorizations, identity)),
                 "tool calls": await _remove(connection, tool_calls, tool_calls.c.inbox_id.in_(messages)),

@@ -9,7 +9,7 @@ from sqlalchemy import delete, select
 from gateway.inbox.pieces import remove
 from gateway.storage.database import Database
 from gateway.storage.files import remove_files
-from gateway.storage.tables import InboxStatus, OutboxStatus, feedback, files, inbox, is_any, outbox
+from gateway.storage.tables import InboxStatus, OutboxStatus, feedback, files, inbox, is_any, outbox, questions
 
 BATCH = 500  # messages that one transaction removes
 PAUSE = 0.05  # seconds between two transactions, in which others can write
@@ -87,5 +87,6 @@ class Retention:
         async with self._database.write() as connection:
             ids = list((await connection.execute(old.with_for_update(skip_locked=True))).scalars())
             await connection.execute(delete(outbox).where(outbox.c.inbox_id.in_(ids)))
+            await connection.execute(delete(questions).where(questions.c.inbox_id.in_(ids)))
             await remove(connection, ids)
         return len(ids)

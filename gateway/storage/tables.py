@@ -24,6 +24,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.elements import ColumnElement
 
+from oauth import Identity
 from oauth.store.columns import Timestamp
 from toolkits import Conversation
 
@@ -150,6 +151,11 @@ conversations = Table(
     Column("last_accepted_at", Timestamp),
     UniqueConstraint("channel", "tenant", "key"),
 )
+
+
+def decider(identity: Identity) -> str:
+    """Return a person as they are stored who decided a question."""
+    return f"{identity.channel}/{identity.tenant}/{identity.user_id}"
 
 
 def find_conversation(conversation: Conversation) -> Select[int]:

@@ -13,12 +13,18 @@ import tempfile
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from secrets import token_urlsafe
+from urllib.parse import unquote_plus
 
 from gateway.channels import (
+    Choice,
+    ChoiceStyle,
     DeliveryAmbiguousError,
     DeliveryRefusedError,
     Interface,
+    QuestionCard,
     RecipientUnreachableError,
     RetryLaterError,
 )
@@ -92,6 +98,7 @@ def channel_contract(
     if platform.redelivers:
         checks.append(Check("a second delivery is answered once", contract.check_redelivery))
     if platform.answer is not None:
+        checks.append(Check("questions are asked and closed", contract.check_questions))
         checks.append(Check("delivery errors are translated", contract.check_errors))
     return checks
 
@@ -238,6 +245,35 @@ class _Contract:
             marked = max((self._platform.length(presenter.mark_repeated(part)) for part in parts), default=0)
             if marked > limit:
                 problems.append(f"{name}: a part that is marked as sent again has {marked} of {limit}")
+        return problems
+
+    async def check_questions(self, directory: Path) -> list[str]:
+        """Check that a question reaches the platform with its text and its choices, and what was decided after it."""
+        problems: list[str] = []
+        async with self._running(directory) as scene:
+            await scene.post(self._messages[0])
+            message = await scene.interface.parse(scene.payloads()[0])
+            assert message is not None, f"{self._messages[0].name} is no message"
+            await scene.settle()
+            presenter, calls = scene.interface.presenter, scene.stand_in.calls
+
+            def untold(words: Sequence[str], since: int) -> list[str]:
+                told = unquote_plus(" ".join(call.body.decode(errors="replace") for call in calls[since:]))
+                return [word for word in words if word not in told]
+
+            (text,) = presenter.parts("Which colour shall it have?")
+            choices = [Choice("Cyan", ChoiceStyle.PRIMARY), Choice("Magenta", ChoiceStyle.DANGER), Choice("Yellow")]
+            card = QuestionCard(token_urlsafe(16), text, choices, datetime.now(UTC) + timedelta(days=1))
+            began = len(calls)
+            sent = await presenter.send_question(message.conversation, card, message.id, key="contract")
+            if missing := untold(["Which", "colour", *(choice.label for choice in choices)], began):
+                problems.append(f"a question was sent without {', '.join(missing)}")
+            if sent is not None:
+                began = len(calls)
+                (text,) = presenter.parts("Cyan was chosen")
+                await presenter.close_question(message.conversation, None, sent, text)
+                if missing := untold(["Cyan", "chosen"], began):
+                    problems.append(f"a question was closed without {', '.join(missing)}")
         return problems
 
     async def check_errors(self, directory: Path) -> list[str]:

@@ -12,7 +12,7 @@ from gateway.channels.question import Press, PressOutcome, PressResult
 from gateway.channels.sentences import QUESTION_CLOSED
 from gateway.outbox.rendering import rendered_at_once
 from gateway.runs.items import Role, SessionItem
-from gateway.storage.tables import QuestionKind, QuestionStatus, is_any, questions, tool_calls
+from gateway.storage.tables import QuestionKind, QuestionStatus, decider, is_any, questions, tool_calls
 from gateway.turns.journal import calls_made, forget, to_call
 from gateway.turns.questions import sentences
 from gateway.turns.questions.asking import Asking, Place, lock
@@ -200,11 +200,6 @@ class Deciding:
             return rendered_at_once(presenter, markdown)[-1] if presenter is not None else None
 
         return await self._outbox.close_question(connection, row.id, text_in)
-
-
-def decider(identity: Identity) -> str:
-    """Return who decided a question, as it is stored."""
-    return f"{identity.channel}/{identity.tenant}/{identity.user_id}"
 
 
 async def _end(

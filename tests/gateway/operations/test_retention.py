@@ -3,7 +3,7 @@
 from datetime import timedelta
 from pathlib import Path
 
-from support.stage import stage
+from support.stage import CANCEL, Orders, stage
 
 from gateway.operations.retention import Retention
 from gateway.storage.connect import connect
@@ -28,3 +28,18 @@ async def test_what_is_old_and_done_is_removed_and_its_keys_are_kept(tmp_path: P
     assert scene.rows("SELECT status FROM inbox ORDER BY id") == [("dead",), ("done",), ("done",), ("done",)]
     assert scene.rows("SELECT count(*) FROM outbox") == [(4,)]
     assert scene.rows("SELECT count(*) FROM session_items") == [(22,)]
+
+
+async def test_questions_are_removed_with_their_messages(tmp_path: Path, database_url: str) -> None:
+    scene = stage(tmp_path, [Orders()], database=database_url)
+    async with scene.open():
+        for _ in range(2):
+            await scene.ask("alice", CANCEL)
+            assert await scene.ask("alice", "yes") == "cancelled 4711"
+        await scene.wait_until_rows("SELECT count(*) FROM outbox WHERE status <> 'sent'", 0)
+        await scene.change(f"UPDATE inbox SET accepted_at = {OLD} WHERE id = (SELECT min(id) FROM inbox)")
+        database = connect(database_url)
+        await database.open_alongside()
+        assert await Retention(database, timedelta(days=30)).remove() == 1
+        await database.close()
+    assert scene.rows("SELECT count(*) FROM questions") == [(1,)]

@@ -15,7 +15,13 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.channels import DeliveryAmbiguousError, DeliveryRefusedError, RecipientUnreachableError, RetryLaterError
+from gateway.channels import (
+    DeliveryAmbiguousError,
+    DeliveryRefusedError,
+    QuestionCard,
+    RecipientUnreachableError,
+    RetryLaterError,
+)
 from gateway.channels.requests import parse_json, read_body
 from gateway.testing import (
     Answer,
@@ -168,7 +174,15 @@ async def send_nothing(self: PostboxPresenter, *_: object, **__: object) -> None
     return
 
 
+async def send_with_id(
+    self: PostboxPresenter, conversation: Conversation, card: QuestionCard, reply_to: str, *, key: str
+) -> str:
+    await self.send_text(conversation, self.in_words(card), reply_to, key=key)
+    return key
+
+
 CLASSIFIED, FORGED = "samples are classified", "forged requests leave no trace"
+QUESTIONS = "questions are asked and closed"
 TWICE, PARTS, ERRORS = "a second delivery is answered once", "parts keep the limit", "delivery errors are translated"
 
 BROKEN = [
@@ -196,6 +210,9 @@ BROKEN = [
     (PARTS, presenting(parts=cut_anywhere), "words are lost"),
     (PARTS, presenting(parts=lambda self, markdown: [markdown[:900]]), "words: 218 words are lost"),
     (PARTS, presenting(parts=lambda self, markdown: []), "a part is empty"),
+    (QUESTIONS, presenting(in_words=lambda self, card: card.text), "a question was sent without Cyan, Magenta, Yellow"),
+    (QUESTIONS, presenting(send_question=send_nothing), "a question was sent without Which, colour, Cyan"),
+    (QUESTIONS, presenting(send_question=send_with_id), "a question was closed without Cyan, chosen"),
     (ERRORS, presenting(send_text=send_nothing), "too many letters: send_text raises nothing"),
     (ERRORS, presenting(meaning=lambda self, answer: RetryLaterError(3)), "a message that the platform takes raises"),
     (ERRORS, presenting(meaning=lambda self, answer: RetryLaterError(3)), "it waits for 3 seconds instead of 7"),
@@ -239,4 +256,4 @@ def test_a_row_that_a_refused_request_leaves_is_told() -> None:
 
 
 def test_a_platform_that_is_not_called_and_does_not_repeat_itself_has_fewer_checks() -> None:
-    assert contract().keys() - contract(answer=None, redelivers=False).keys() == {TWICE, ERRORS}
+    assert contract().keys() - contract(answer=None, redelivers=False).keys() == {TWICE, QUESTIONS, ERRORS}

@@ -9,8 +9,9 @@ from support.stage import CANCEL, Orders, Stage, stage
 
 from gateway import Identity, TurnContext
 from gateway.channels import DeliveryAmbiguousError, Press, PressOutcome, QuestionCard
+from gateway.operations.personal_data import PersonalData
 from gateway.settings import GatewaySettings
-from oauth import SettingError
+from oauth import Keyring, OAuthCoordinator, SettingError
 from toolkits import NoAnswerError, Toolkit, tool
 
 PIZZA = "call order_pizza"
@@ -223,6 +224,36 @@ async def test_an_approver_decides_and_is_named(tmp_path: Path, database_url: st
         assert (await scene.press("alice", own.card, "Decline")).text.startswith("Approved by Boss on ")
         await scene.wait_until(lambda: len(scene.channel.presenter.closed) == 2)
     assert scene.rows("SELECT user_id, decided_by FROM audit WHERE outcome = 'ok'") == [("alice", "stage/T1/boss")]
+
+
+async def test_an_approver_who_is_erased_is_named_no_more(tmp_path: Path, database_url: str, orders: Orders) -> None:
+    boss = Identity("stage", "T1", "boss")
+    scene = stage(tmp_path, [orders], database=database_url, approvers=[boss])
+    async with scene.open():
+        await scene.write("alice", CANCEL)
+        card = await card_of(scene, 2)
+        await scene.press("boss", card, "Approve")
+        await scene.wait_for(3)
+        database = scene.gateway.parts.backend.database
+        data = PersonalData(database, OAuthCoordinator(database, Keyring.parse(Keyring.generate()), ""))
+        await data.erase(boss)
+        assert (await scene.press("alice", card, "Approve")).text == "Somebody else decided this."
+    assert scene.rows("SELECT decided_by FROM questions") == [(None,)]
+
+
+async def test_a_deleted_thread_takes_the_cards_of_approvers_along(
+    tmp_path: Path, database_url: str, orders: Orders
+) -> None:
+    boss, alice = Identity("stage", "T1", "boss"), Identity("stage", "T1", "alice")
+    scene = stage(tmp_path, [orders], database=database_url, approvers=[boss])
+    async with scene.open():
+        await scene.gateway.host.threads.create(alice, "dm-alice/a", "")
+        await scene.write("alice", CANCEL, "dm-alice/a")
+        card = await card_of(scene, 2)
+        await scene.wait_until_rows("SELECT count(*) FROM outbox WHERE status <> 'sent'", 0)
+        await scene.gateway.host.threads.delete(alice, "dm-alice/a")
+        assert (await scene.press("boss", card, "Approve")).outcome is PressOutcome.CLOSED
+    assert scene.rows("SELECT count(*) FROM outbox") == [(0,)]
 
 
 async def test_an_approver_answers_no_question_of_a_tool(tmp_path: Path, kitchen: Kitchen) -> None:
