@@ -55,8 +55,9 @@ class TurnJournal:
         ambiguous: the tools of which it is not known whether a call of theirs was done.
         stop: ends the run of the turn for a reason, whatever its engine makes of it; before the run, it ends what
             prepares the run: see `unless_stopped`.
-        stopped: returns the reason for which the run was ended, if it was. From then on no call begins and no answer of
-            a model is recorded: the model may have been told of an error that is gone when the turn is played again.
+        stopped: returns the reason for which the run was ended, if it was. From then on no call begins, no model is
+            asked and no answer of a model is recorded: the model may have been told of an error that is gone when the
+            turn is played again.
         calls: the calls that run now.
         tool_raised: whether a tool that is not read-only raised in this run: running the turn again would not help.
 
@@ -130,6 +131,12 @@ class TurnJournal:
         return self._calls.get(key)
 
     def response(self, scope: str, number: int) -> str | None:
+        """Return what was recorded under a number, which is looked up before a model is asked.
+
+        Raises:
+            Exception: the reason, if the run was stopped: then no model is asked.
+        """
+        self._check_not_stopped()
         return self._responses.get((scope, number))
 
     def is_approved(self, key: str, tool: str, arguments: str) -> bool | None:

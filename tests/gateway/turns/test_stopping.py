@@ -114,14 +114,21 @@ async def test_a_call_that_is_cut_off_is_reported_and_a_finished_one_is_remember
 
 
 async def test_nothing_new_begins_in_a_turn_that_is_stopped(tmp_path: Path, database_url: str) -> None:
-    kit = Gated()
-    scene = stage(tmp_path, [kit], one_by_one, database=database_url)
+    kit, asked = Gated(), list[int]()
+
+    async def count(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
+        asked.append(len(messages))
+        return await one_by_one(messages, info)
+
+    scene = stage(tmp_path, [kit], count, database=database_url)
     async with scene.open():
         await begun(scene, kit, "write one, write two")
         await stop(scene)
+        await (scene.worker or scene.gateway).parts.inbox.stops.look()  # as twice a second
         kit.gate.set()  # the running call ends in its time of grace
         assert (await scene.wait_for(1))[0].text == "Stopped."
     assert kit.begun == kit.ended == ["one"]
+    assert asked == [1]
 
 
 async def test_a_reading_call_that_is_cut_off_is_not_reported(tmp_path: Path, database_url: str) -> None:
