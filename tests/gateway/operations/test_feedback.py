@@ -76,6 +76,21 @@ async def test_the_last_rating_of_each_person_counts_until_they_take_it_back(tmp
     }
 
 
+async def test_a_thumb_that_comes_many_times_at_once_is_one_change(tmp_path: Path, database_url: str) -> None:
+    changes: list[Rating | None] = []
+
+    async def on_feedback(change: FeedbackRecord) -> None:
+        changes.append(change.rating)
+
+    scene = stage(tmp_path, database=database_url, on_feedback=on_feedback)
+    async with scene.open():
+        await answered(scene, "alice", "hello")
+        for taken_back in (False, True):
+            thumb = feedback("alice", "dm-alice", UP, platform_id="p1", taken_back=taken_back)
+            assert await asyncio.gather(*(scene.gateway.host.rate(thumb) for _ in range(8))) == [True] * 8
+    assert changes == [UP, None]
+
+
 async def test_an_answer_is_rated_only_where_its_person_can_see_it(tmp_path: Path, vault: Vault) -> None:
     scene = stage(tmp_path, [vault])
     async with scene.open():
