@@ -96,7 +96,7 @@ def test_the_recipe_for_threads_sums_up_what_was_said(serve: Serve, emulate: Emu
 def test_the_recipe_with_a_modal_takes_a_ticket_once_and_answers_in_a_thread(
     serve: Serve, emulate: Emulate, aimock: Aimock
 ) -> None:
-    aimock.load([scripted.says("which ticket", "The one about the **lamp**.")])
+    aimock.load([scripted.says("ticket did I send", "The one about the **lamp**.")])
     served = serve(
         ROOT / "cookbook" / "slack" / "ticket_bot.py",
         UNDERSTUDY_MODEL="openai-chat:gpt-5.2",
