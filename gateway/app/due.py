@@ -1,5 +1,6 @@
-"""Resume messages and deliveries that wait for a time, and close questions whose time is over."""
+"""Resume messages and deliveries that wait for a time, and close or remove what nobody waits for any more."""
 
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 
@@ -8,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.inbox.inbox import Inbox
 from gateway.outbox.outbox import Outbox
+from gateway.outbox.previews import LeftPreviews, are_left
 from gateway.storage.database import Database
 from gateway.storage.tables import InboxStatus, OutboxStatus, QuestionStatus, inbox, is_any, outbox, questions
 from gateway.turns.questions.deciding import Deciding
@@ -19,22 +21,29 @@ _IS_DUE = select(
     | exists().where(is_any(inbox.c.status, InboxStatus.HELD, InboxStatus.GATHERING), inbox.c.due_at <= _now),
     exists().where(is_any(outbox.c.status, OutboxStatus.RETRYING, OutboxStatus.SCHEDULED), outbox.c.due_at <= _now),
     exists().where(is_any(questions.c.status, QuestionStatus.QUEUED, QuestionStatus.ASKED), questions.c.until <= _now),
+    are_left,
 )
 
 
 class DueWork:
-    """Resumes messages and deliveries whose time has come, and closes questions, in every process that plays turns."""
+    """Resumes messages and deliveries whose time has come, closes questions, and removes previews that were left.
+
+    It does so in every process that plays turns.
+    """
 
     def __init__(self, database: Database, inbox: Inbox, outbox: Outbox, deciding: Deciding) -> None:
         self._database = database
         self._inbox = inbox
         self._outbox = outbox
         self._deciding = deciding
+        self._previews = LeftPreviews(database, inbox, outbox)
 
     async def resume(self) -> None:
         """Resume what is due. One statement tells whether anything is, which is cheap enough for every second."""
-        messages, deliveries, questions_late = await self._database.run_read(_is_due)
+        messages, deliveries, questions_late, previews_left = await self._database.run_read(_is_due)
         async with AsyncExitStack() as stack:  # one that fails keeps none of the others from being done
+            if previews_left:
+                stack.push_async_callback(self._previews.remove)
             if questions_late:
                 stack.push_async_callback(self._deciding.expire)
             if deliveries:
@@ -43,6 +52,5 @@ class DueWork:
                 stack.push_async_callback(self._inbox.resume_due)
 
 
-async def _is_due(connection: AsyncConnection) -> tuple[bool, bool, bool]:
-    messages, deliveries, questions_late = (await connection.execute(_IS_DUE, {"now": datetime.now(UTC)})).one()
-    return messages, deliveries, questions_late
+async def _is_due(connection: AsyncConnection) -> Sequence[bool]:
+    return (await connection.execute(_IS_DUE, {"now": datetime.now(UTC)})).one()

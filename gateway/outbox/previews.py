@@ -4,16 +4,29 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Select, bindparam, delete, insert, select, update
+from sqlalchemy import Select, bindparam, delete, exists, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.channels.errors import RetryLaterError
 from gateway.channels.live import Preview, PreviewKind
 from gateway.inbox.claims import ClaimedMessage, LeaseLostError, update_claimed
+from gateway.inbox.inbox import Inbox
+from gateway.outbox.outbox import Outbox
 from gateway.storage.database import Database
-from gateway.storage.tables import InboxStatus, is_unsent, outbox, previews
+from gateway.storage.tables import InboxStatus, inbox, is_any, is_unsent, outbox, previews
 
 WAIT = 1.0  # seconds until it is looked again whether earlier answers are sent
+
+_is_left = inbox.c.id.is_(None) | ~is_any(inbox.c.status, InboxStatus.WAITING, InboxStatus.RUNNING)
+_LEFT = (
+    select(previews.c.inbox_id.label("turn_id"), inbox.c.id, inbox.c.conversation_id, inbox.c.reference)
+    .distinct()
+    .select_from(previews)
+    .outerjoin(inbox, inbox.c.id == previews.c.inbox_id)
+    .where(_is_left)
+)
+are_left = exists(_LEFT)
+"""Whether there are previews that no turn will end."""
 
 _UNSENT = select(outbox.c.id).where(outbox.c.conversation_id == bindparam("conversation_id"), is_unsent).limit(1)
 
@@ -75,6 +88,28 @@ class TurnPreviews:
         """Record that there is no such message: it was not posted, or is deleted."""
         async with self._database.write() as connection:
             await connection.execute(delete(previews).where(previews.c.id == preview_id))
+
+
+class LeftPreviews:
+    """Removes the messages that show turns which no process plays and none will play: they were given up unread."""
+
+    def __init__(self, database: Database, inbox: Inbox, outbox: Outbox) -> None:
+        self._database = database
+        self._inbox = inbox
+        self._outbox = outbox
+
+    async def remove(self) -> None:
+        """Remove those that there are."""
+        async with self._database.write() as connection:
+            left = (await connection.execute(_LEFT)).all()
+            conversation_ids = set[int]()
+            for row in left:
+                shown = await take_previews(connection, row.turn_id)
+                if row.id is not None:  # else the message was removed, and nobody knows where it was
+                    await self._outbox.add_removals(connection, row, shown)
+                    conversation_ids.add(row.conversation_id)
+            committed = await self._inbox.resume(connection, list(conversation_ids))
+        committed()
 
 
 async def take_previews(connection: AsyncConnection, inbox_id: int) -> Sequence[Preview]:

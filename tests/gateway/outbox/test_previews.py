@@ -256,3 +256,23 @@ async def test_nothing_is_shown_before_an_earlier_answer_that_is_not_sent_yet(tm
         writer.end()
         await scene.wait_until(lambda: "Half of it" in channel.presenter.said("dm-alice"))
         assert channel.presenter.said("dm-alice")[-1] == "Half of it"
+
+
+@pytest.mark.parametrize(
+    "given_up", ["UPDATE inbox SET status = 'expired'", "DELETE FROM inbox"], ids=["expired", "removed"]
+)
+async def test_what_is_left_of_a_turn_that_nobody_will_end_is_removed(
+    tmp_path: Path, database_url: str, writer: Writer, given_up: str
+) -> None:
+    scene, channel = live_stage(tmp_path, writer, database=database_url)
+    async with scene.open():
+        await scene.write("alice", "hello")
+        writer.write("Half of it")
+        await shows(scene, channel, "dm-alice", "Half of it …")
+    await scene.change(given_up)
+    after, other = live_stage(tmp_path, Writer(), database=database_url)
+    other.presenter.there = channel.presenter.there
+    async with after.open():
+        await after.wait_until_rows("SELECT count(*) FROM previews", 0)
+        if "DELETE" not in given_up:
+            await shows(after, other, "dm-alice")
