@@ -150,6 +150,8 @@ class _Contract:
                 status = await scene.post(sample)
                 new = scene.payloads()[before:]
                 problems += [f"{sample.name}: {each}" for each in await _misread(scene, sample, status, new)]
+            if unknown := scene.rows("SELECT count(*) FROM inbox WHERE author IS NULL")[0][0]:
+                problems.append(f"{unknown} events name no author, so nobody can stop their turns")
             await scene.settle()
         return problems
 

@@ -268,7 +268,8 @@ def to_command_event(form: Body, channel: str) -> Event:
         channel: the channel of the direct conversation.
     """
     payload = json.dumps({"slash_command": form, "direct_channel": channel})
-    return Event(f"command:{form['trigger_id']}", Conversation(CHANNEL, form["team_id"], channel, False), payload)
+    where = Conversation(CHANNEL, form["team_id"], channel, False)
+    return Event(f"command:{form['trigger_id']}", where, payload, author=form["user_id"])
 
 
 def to_command_message(body: Body, payload: str) -> Message:

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from gateway.channels import Event, MalformedEventError
-from gateway.channels.commands import command_in
+from gateway.channels.commands import command_in, is_stop
 from oauth import Identity
 from toolkits import Conversation, Message
 
@@ -27,7 +27,8 @@ def is_letter(fields: dict[str, Any]) -> bool:
 
 
 def to_event(fields: dict[str, Any], payload: str) -> Event:
-    return Event(fields["id"], conversation_of(fields), payload)
+    author, stops = fields["from"], is_stop(fields["text"])
+    return Event(fields["id"], conversation_of(fields), payload, author=author, stops=stops)
 
 
 def conversation_of(fields: dict[str, Any]) -> Conversation:

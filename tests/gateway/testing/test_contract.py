@@ -118,6 +118,16 @@ class IdsOfItsOwn(Postbox):
         return Response()
 
 
+class OfNobody(Postbox):
+    async def receive(self, request: Request) -> Response:
+        body = await read_body(request)
+        self.verify(request, body)
+        fields, payload = parse_json(body)
+        if parse.is_letter(fields):
+            await self.host.accept(replace(parse.to_event(fields, payload), author=None, stops=False))
+        return Response()
+
+
 class Forgetful(Postbox):
     """Answers a webhook before it is committed."""
 
@@ -193,6 +203,7 @@ BROKEN = [
     (CLASSIFIED, changed(anonymous=True), "anonymous is True"),
     (CLASSIFIED, TakesAnything, "A letter without a sender: it is answered 200 instead of 400"),
     (CLASSIFIED, IdsOfItsOwn, "The first letter, forwarded: it starts a turn"),
+    (CLASSIFIED, OfNobody, "events name no author"),
     (FORGED, WithoutSignature, "A letter, unsigned: the answer is 200"),
     (FORGED, AnySignature, f"A letter, with another {HEADER}: the answer is 200"),
     (FORGED, SignatureOfNoBody, "A letter, with another body: the answer is 200"),
