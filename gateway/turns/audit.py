@@ -129,6 +129,8 @@ class AuditTrail:
             uses = len(self._credentials.uses)
             self._calls[event.call_id] = _Call(event, datetime.now(UTC), time.monotonic(), uses)
             self._credentials.open_calls.add(event.call_id)
+            if event.read_only:
+                self._credentials.reading_calls.add(event.call_id)
             try:
                 if self._journal is not None:
                     await self._journal.begin(event)

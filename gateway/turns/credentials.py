@@ -47,6 +47,7 @@ class TurnCredentials:
     Attributes:
         uses: the credentials that were given, in order. The answer of a turn that used one is private.
         open_calls: the ids of the tool calls that are under way.
+        reading_calls: the ids of the calls that change nothing, so that they may be cut off.
         refused: the ids of the calls that were refused a credential until their person has signed in, whatever a tool
             or an engine makes of the exception.
         stopped: why the turn cannot go on, whatever a tool or an engine makes of the exception:
@@ -77,6 +78,7 @@ class TurnCredentials:
         self._ended = Future[None]()  # done when the turn is stopped or over; threads wait for it
         self.uses: list[CredentialUse] = []
         self.open_calls: set[str] = set()
+        self.reading_calls: set[str] = set()
         self.refused: set[str] = set()
         self.stopped: Exception | None = None
 

@@ -247,9 +247,11 @@ async def _finish(
 async def _end_calls(running: asyncio.Task[Answer], source: TurnCredentials, timings: Timings) -> None:
     """Wait a moment for a stopped run to end by itself, and longer while tool calls are under way.
 
-    A call that is cancelled half-way is ambiguous, so a call that runs beside the refused one is given time to end.
+    A call that is cancelled half-way is ambiguous, so it is given time to end. If somebody has stopped the turn, calls
+    that only read are not.
     """
+    may_be_cut = source.reading_calls if isinstance(source.stopped, TurnStoppedError) else frozenset[str]()
     deadline = time.monotonic() + timings.calls_grace
     await asyncio.wait({running}, timeout=timings.run_end_grace)
-    while not running.done() and source.open_calls and time.monotonic() < deadline:
+    while not running.done() and source.open_calls - may_be_cut and time.monotonic() < deadline:
         await asyncio.wait({running}, timeout=timings.run_end_grace)

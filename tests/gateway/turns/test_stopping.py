@@ -131,9 +131,9 @@ async def test_nothing_new_begins_in_a_turn_that_is_stopped(tmp_path: Path, data
     assert asked == [1]
 
 
-async def test_a_reading_call_that_is_cut_off_is_not_reported(tmp_path: Path, database_url: str) -> None:
+async def test_a_reading_call_is_cut_off_at_once_and_not_reported(tmp_path: Path, database_url: str) -> None:
     kit = Gated()
-    timings = stage_timings(calls_grace=0.1)
+    timings = stage_timings(calls_grace=3600.0)
     scene = stage(tmp_path, [kit], one_by_one, database=database_url, timings=timings)
     async with scene.open():
         await begun(scene, kit, "read")
