@@ -33,6 +33,15 @@ class Dates(Toolkit):
         return await context.ask("Which calendar?", choices=["Work", "Home"], within=timedelta(seconds=0.5))
 
 
+class Diary(Toolkit):
+    private = True
+
+    @tool
+    async def read_page(self) -> str:
+        """Read a page."""
+        return "dear diary"
+
+
 @pytest.fixture(
     params=[
         pytest.param("slack", marks=pytest.mark.processes),
@@ -159,6 +168,22 @@ async def test_an_approval_that_came_up_in_a_group_is_decided_by_its_person_alon
         assert await group.press(approve) == ""
         await wait_until_async(lambda: orders.cancelled == ["4711"], what="it is done")
         await wait_until_async(lambda: group.buttons() == [], what="the buttons are gone")
+
+
+async def test_a_private_answer_is_posted_in_the_group_for_its_person_alone(run: Run, group: People) -> None:
+    async with run(group.channel(), [Diary()], model=OBEY) as group.running:
+        await group.write("hello")
+        await waited(group, "heard")
+        await group.write("call read_page", shared=True)
+        await waited(group, "dear diary")
+        await wait_until_async(lambda: len(group.buttons(shared=True)) == 1, what="the note has a button")
+        (post,) = group.buttons(shared=True)
+        assert await group.press(post, seed.BOB, shared=True) == "Somebody else is asked this."
+        assert "dear diary" not in group.said(shared=True)
+        assert await group.press(post, shared=True) == ""
+        await waited(group, "dear diary", shared=True)
+        await waited(group, "Posted here by", shared=True)
+        await wait_until_async(lambda: group.buttons(shared=True) == [], what="the button is gone")
 
 
 async def test_many_choices_are_answered_with_a_number_in_whatsapp(run: Run, emulate: Emulate) -> None:

@@ -5,6 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from peers.postgres import PostgresServer
 from support.stage import CANCEL, Orders, Stage, stage
 
 from gateway import Identity, TurnContext
@@ -204,6 +205,27 @@ async def test_a_gateway_that_stops_between_the_press_and_the_turn_does_what_was
     again = stage(tmp_path, [orders], database=database_url, written=10)
     async with again.open():
         await again.wait_until_rows("SELECT count(*) FROM inbox WHERE status = 'done'", 1)
+    assert orders.cancelled == ["4711"]
+
+
+@pytest.mark.processes
+async def test_a_press_on_a_process_without_workers_is_played_by_one_that_comes_later(
+    tmp_path: Path, postgres: PostgresServer, orders: Orders
+) -> None:
+    url = postgres.make()
+    scene = stage(tmp_path, [orders], database=url)
+    async with scene.open():
+        await scene.write("alice", CANCEL)
+        card = await card_of(scene)
+    serving = stage(tmp_path, [orders], database=url, written=10)
+    async with serving.gateway.lifespan():
+        assert (await serving.press("alice", card, "Approve")).outcome is PressOutcome.TAKEN
+    assert serving.rows("SELECT status FROM inbox") == [("waiting",)]
+    assert orders.cancelled == []
+    later = stage(tmp_path, [orders], database=url, written=10)
+    async with later.open():
+        await later.wait_until_rows("SELECT count(*) FROM inbox WHERE status = 'done'", 1)
+        assert (await later.press("alice", card, "Decline")).outcome is PressOutcome.DECIDED
     assert orders.cancelled == ["4711"]
 
 
