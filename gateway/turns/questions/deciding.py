@@ -73,10 +73,13 @@ class Deciding:
         return await self._asking.ask_next(connection, question.identity)
 
     async def withdraw(self, question: Question) -> None:
-        """Take a question back that its person answered with something else, or was not asked."""
+        """Close a question that its person answered with something else, or cannot answer any more."""
+        closed = (QuestionStatus.WITHDRAWN, sentences.WITHDRAWN)
+        if question.is_lost:
+            closed = (QuestionStatus.EXPIRED, sentences.EXPIRED)
         async with self._database.write() as connection:
             await lock(connection, question.identity)
-            going_on = await self._give_up(connection, question.id, QuestionStatus.WITHDRAWN, sentences.WITHDRAWN)
+            going_on = await self._give_up(connection, question.id, *closed)
             committed = await self._inbox.resume(connection, going_on)
         committed()
 
