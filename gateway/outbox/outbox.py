@@ -269,14 +269,24 @@ class Outbox:
             body, values = body | card_body(card), {"question_id": card.id}
         await self._add_answer(connection, answered, OutboxKind.PRIVATE_NOTE, body, identity, **values)
 
-    async def post_openly(self, connection: AsyncConnection, answered: InboxRow, reply_to: str) -> None:
-        """Add the texts that were for one person alone as texts for everybody in the conversation."""
-        private = (outbox.c.inbox_id == answered.id, is_any(outbox.c.kind, OutboxKind.PRIVATE_TEXT))
-        found = select(outbox).where(*private, outbox.c.question_id.is_(None)).order_by(outbox.c.id).with_for_update()
+    async def post_openly(
+        self, connection: AsyncConnection, answered: InboxRow, reply_to: str, since: datetime
+    ) -> None:
+        """Add what was for one person alone, so that everybody in the conversation reads it.
+
+        Args:
+            since: when the answer was added; what was added before for that message is not posted.
+        """
+        is_private = is_any(outbox.c.kind, OutboxKind.PRIVATE_TEXT, OutboxKind.PRIVATE_FILES)
+        of_answer = (outbox.c.inbox_id == answered.id, is_private, outbox.c.created_at >= since)
+        found = select(outbox).where(*of_answer).order_by(outbox.c.id).with_for_update()
         for row in (await connection.execute(found)).all():
+            part: Part = json.loads(row.body)["text"]
+            if row.kind == OutboxKind.PRIVATE_FILES:
+                part = FilePart(await self._files.copy_sent(connection, row.id), str(part))
             if row.status == OutboxStatus.HELD:
                 await self.mark_in(connection, row, OutboxStatus.DROPPED, error=POSTED)
-            await self._add_answer(connection, answered, *_public(json.loads(row.body)["text"], reply_to))
+            await self._add_answer(connection, answered, *_public(part, reply_to), part=part)
 
     async def add_question(
         self,

@@ -11,7 +11,7 @@ from typing import IO
 from urllib.parse import quote
 
 from itsdangerous import BadSignature, TimestampSigner
-from sqlalchemy import ColumnElement, Row, delete, insert, select, update
+from sqlalchemy import ColumnElement, Row, delete, insert, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.storage.database import Database
@@ -184,6 +184,19 @@ class FileStore:
         for row in await connection.execute(found.order_by(files.c.place)):
             sent.setdefault(row.outbox_id, []).append(self._stored(row))
         return sent
+
+    async def copy_sent(self, connection: AsyncConnection, outbox_id: int) -> list[StoredFile]:
+        """Return copies of the files that a row of the outbox sends, which are no person's own."""
+        copies = []
+        for file in (await self.load_sent(connection, [outbox_id])).get(outbox_id, []):
+            copy = replace(file, id=secrets.token_urlsafe(16), secret=secrets.token_bytes(32))
+            row = {"id": copy.id, "name": copy.name, "media_type": copy.media_type, "secret": copy.secret}
+            await connection.execute(insert(files).values(**row, size=copy.size, created_at=datetime.now(UTC)))
+            chunks = select(literal(copy.id), file_chunks.c.number, file_chunks.c.data)
+            of_file = chunks.where(file_chunks.c.file_id == file.id)
+            await connection.execute(insert(file_chunks).from_select(["file_id", "number", "data"], of_file))
+            copies.append(copy)
+        return copies
 
     async def chunk(self, file_id: str, number: int) -> bytes | None:
         """Return a chunk of a file; `None` after the last one."""

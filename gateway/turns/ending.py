@@ -188,8 +188,8 @@ class Ending:
     ) -> None:
         outbox, message = self._stores.outbox, turn.message
         if is_for_sender and not message.anonymous:
-            may_be_posted = not outcome.alone and all(isinstance(part, str) for part in parts)
-            card = await self._asking.offer_to_post(connection, turn.row, message) if may_be_posted and parts else None
+            may_be_posted = parts and not outcome.alone
+            card = await self._asking.offer_to_post(connection, turn.row, message) if may_be_posted else None
             await outbox.add_private_parts(connection, turn.row, message.sender, parts, message.id, card)
             await outbox.add_removals(connection, turn.row, previews)
         else:

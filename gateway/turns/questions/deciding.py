@@ -160,7 +160,7 @@ class Deciding:
         going_on = await self._replace_cards(connection, row, decision)
         if row.kind == QuestionKind.POST_HERE:
             place = Place(row.inbox_id, row.conversation_id, row.reference)
-            await self._outbox.post_openly(connection, place, row.message_id)
+            await self._outbox.post_openly(connection, place, row.message_id, row.asked_at)
             return [*going_on, row.conversation_id]
         await self._inbox.go_on(connection, row.inbox_id, row.conversation_id)
         return [*going_on, row.conversation_id, *await self._asking.ask_next(connection, _identity(row))]

@@ -3,8 +3,12 @@
 from pathlib import Path
 
 import pytest
-from support.stage import Sent, Stage, stage
+from pydantic_ai.messages import BinaryContent, FilePart, ModelMessage, ModelResponse, TextPart
+from pydantic_ai.models.function import AgentInfo
+from support.files import PNG
+from support.stage import Sent, Stage, obey, stage
 
+from gateway import TurnContext
 from gateway.channels import PressOutcome, QuestionCard
 from toolkits import Toolkit, tool
 
@@ -15,6 +19,12 @@ class Diary(Toolkit):
     @tool
     async def read_page(self) -> str:
         """Reads a page."""
+        return "dear diary"
+
+    @tool
+    async def send_page(self, context: TurnContext) -> str:
+        """Sends a page as a file."""
+        await context.send("here it comes")
         return "dear diary"
 
 
@@ -50,6 +60,38 @@ async def test_an_answer_that_is_held_is_posted_and_not_sent_again(tmp_path: Pat
         scene.channel.presenter.unreachable.clear()
         assert await scene.ask("alice", "hello") == "heard: hello"
         assert await scene.ask("alice", "again") == "heard: again"
+
+
+async def returns_a_file(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
+    if len(messages) > 1:
+        return ModelResponse([TextPart("my page"), FilePart(BinaryContent(PNG, media_type="image/png"))])
+    return await obey(messages, info)
+
+
+async def test_the_files_of_an_answer_are_posted_with_it(tmp_path: Path, database_url: str) -> None:
+    scene = stage(tmp_path, [Diary()], returns_a_file, database=database_url)
+    async with scene.open():
+        await scene.write("alice", "call read_page", "room")
+        card = await offered(scene, reached=True)
+        assert scene.sent[0].alone == "alice"
+        await scene.press("alice", card, "Post it here")
+        posted = (await scene.wait_for(2))[1]
+        assert (posted.conversation, posted.text, posted.alone) == ("room", "my page", None)
+        assert posted.files == scene.sent[0].files
+        assert list(posted.files.values()) == [PNG]
+
+
+async def test_the_answer_alone_is_posted(tmp_path: Path) -> None:
+    scene = stage(tmp_path, [Diary()])
+    async with scene.open():
+        await scene.write("alice", "call send_page", "room")
+        await scene.wait_for(2)
+        await scene.wait_until(lambda: len(scene.channel.presenter.note_cards) == 1)
+        (card,) = scene.channel.presenter.note_cards
+        await scene.press("alice", card, "Post it here")
+        assert (await scene.wait_for(3))[2] == Sent("room", "dear diary")
+        assert await scene.ask("alice", "hello") == "heard: hello"
+        assert len(scene.sent) == 4
 
 
 async def test_an_offer_that_nobody_took_ends(tmp_path: Path) -> None:
