@@ -213,10 +213,6 @@ class Deliverer:
                 log.info("%s does not remove a preview (outbox row %s): %s", channel, row.id, error)
                 await self._outbox.mark(row, OutboxStatus.SENT, sent_at=datetime.now(UTC))
                 return True
-            if row.kind == OutboxKind.CLOSED_QUESTION:  # a press of what stays there is still told what was decided
-                log.info("%s does not let the card of outbox row %s be replaced: %s", channel, row.id, error)
-                await self._outbox.mark(row, OutboxStatus.DROPPED, error=describe(error))
-                return True
             if row.kind in _PRIVATE:
                 log.info("outbox row %s is held until its person writes directly: %s", row.id, error)
                 await self._outbox.mark(row, OutboxStatus.HELD)
@@ -262,6 +258,9 @@ class Deliverer:
         Args:
             notice: whether people are told in the conversation that something could not be delivered.
         """
+        if row.kind == OutboxKind.CLOSED_QUESTION:  # a press of the card that stays is told what was decided
+            await self._outbox.mark(row, OutboxStatus.DROPPED, error=reason, **values)
+            return True
         parts: Sequence[str] = ()
         if notice and row.kind not in (OutboxKind.NOTICE, OutboxKind.REMOVAL):
             text = UNDELIVERED.format(reference=row.reference)

@@ -106,7 +106,6 @@ _HELD_FOR_NOTE = (
 
 
 _NOT_SENT = (OutboxStatus.WAITING, OutboxStatus.RETRYING, OutboxStatus.HELD)
-_MAYBE_SENT = (OutboxStatus.SENDING, OutboxStatus.SENT)
 _CARDS = (
     select(outbox, conversations.c.channel)
     .join(conversations, conversations.c.id == outbox.c.conversation_id)
@@ -329,7 +328,7 @@ class Outbox:
         for card in found.all():
             if card.status in _NOT_SENT:
                 await self.mark_in(connection, card, OutboxStatus.DROPPED, error=CLOSED_BEFORE)
-            elif card.status in _MAYBE_SENT and (text := text_in(card.channel)) is not None:
+            elif _may_be_closed(card) and (text := text_in(card.channel)) is not None:
                 body = {"text": text, "card": card.id}
                 place = (card.conversation_id, card.inbox_id)
                 values = {"reference": card.reference, "question_id": question_id}
@@ -534,6 +533,11 @@ class Outbox:
         if isinstance(part, FilePart):
             assert added.inserted_primary_key is not None
             await attach_files(connection, added.inserted_primary_key[0], part.files)
+
+
+def _may_be_closed(card: Row[Any]) -> bool:
+    """Return whether a card may be replaced: the platform has given its message an id, or may do so now."""
+    return card.status == OutboxStatus.SENDING or (card.status == OutboxStatus.SENT and card.platform_id is not None)
 
 
 def _public(part: Part, reply_to: str) -> tuple[OutboxKind, dict[str, Any]]:
