@@ -124,6 +124,9 @@ class Gateway:
             channels = Counter(interface.channel for interface in interfaces)
             twice = ", ".join(channel for channel, number in channels.items() if number > 1)
             raise SettingError(f"Gateway(interfaces=…) has more than one interface for {twice}: keep one of them.")
+        for approver in known.approvers:
+            if approver.channel not in self.interfaces:
+                log.warning("%s can approve nothing: there is no channel %r here", approver, approver.channel)
         self._request_values = request_values
         self._setup = Setup(
             self._router, self.interfaces, known, request_values, max_concurrent_turns, timings, on_feedback

@@ -295,6 +295,17 @@ def test_approvers_are_read_from_the_environment(monkeypatch: pytest.MonkeyPatch
         GatewaySettings()
 
 
+async def test_an_approver_of_a_channel_that_is_not_there_is_named_in_the_log(
+    tmp_path: Path, orders: Orders, caplog: pytest.LogCaptureFixture
+) -> None:
+    scene = stage(tmp_path, [orders], approvers=[Identity("slack", "T1", "U1")])
+    assert "there is no channel 'slack' here" in caplog.text
+    async with scene.open():
+        await scene.write("alice", CANCEL)
+        await scene.press("alice", await card_of(scene), "Approve")
+        assert (await scene.wait_for(2))[1].text == "cancelled 4711"
+
+
 async def test_a_card_that_may_have_been_sent_is_sent_again_and_either_copy_works(
     tmp_path: Path, database_url: str, orders: Orders
 ) -> None:
