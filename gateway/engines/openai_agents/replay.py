@@ -114,22 +114,33 @@ class _ReplayedModel(Model):
     async def stream_response(self, *args: Any, **options: Any) -> AsyncIterator[TResponseStreamEvent]:
         number, recorded = self._replay.next_request()
         if recorded is not None:
-            yield ResponseCompletedEvent(type="response.completed", sequence_number=0, response=_response(recorded))
+            yield _completed(recorded)
             return
-        async for event in self._model.stream_response(*args, **options):
-            if isinstance(event, ResponseCompletedEvent):
-                await self._replay.record(number, list(event.response.output))
-            yield event
+        has_begun = False
+        try:
+            async for event in self._model.stream_response(*args, **options):
+                has_begun = True
+                if isinstance(event, ResponseCompletedEvent):
+                    await self._replay.record(number, list(event.response.output))
+                yield event
+        except NotImplementedError:  # a model that answers at once alone
+            if has_begun:
+                raise
+            response = await self._model.get_response(*args, **options)
+            await self._replay.record(number, response.output)
+            yield _completed(response.output)
 
 
-def _response(output: list[TResponseOutputItem]) -> Response:
-    return Response(
-        id="recorded",
+def _completed(output: list[TResponseOutputItem]) -> ResponseCompletedEvent:
+    """Return the event that ends a streamed response, for one that was not streamed."""
+    response = Response(
+        id="whole",
         created_at=0,
-        model="recorded",
+        model="whole",
         object="response",
         output=output,
         parallel_tool_calls=True,
         tool_choice="auto",
         tools=[],
     )
+    return ResponseCompletedEvent(type="response.completed", sequence_number=0, response=response)

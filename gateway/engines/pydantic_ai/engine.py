@@ -19,7 +19,9 @@ from pydantic_ai.messages import (
     UserContent,
 )
 from pydantic_ai.models import Model, infer_model
+from pydantic_ai.models.fallback import FallbackModel
 from pydantic_ai.models.function import FunctionModel
+from pydantic_ai.models.wrapper import WrapperModel
 from pydantic_ai.usage import UsageLimits
 
 from gateway.engines.prompts import answer_to, prompt_for
@@ -155,7 +157,17 @@ def _takes(model: Any, media_type: str) -> bool:
 
 
 def _can_stream(model: Any) -> bool:
-    return not isinstance(model, FunctionModel) or model.stream_function is not None
+    """Return whether a model implements streaming, which a model of one's own need not."""
+    match model:
+        case FunctionModel():
+            return model.stream_function is not None
+        case WrapperModel():
+            return _can_stream(model.wrapped)
+        case FallbackModel():
+            return all(map(_can_stream, model.models))
+        case Model():
+            return type(model).request_stream is not Model.request_stream
+    return True
 
 
 def _text(output: Any) -> str:

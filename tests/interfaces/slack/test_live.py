@@ -20,6 +20,7 @@ from gateway.channels.live.previews import NoPreviewLog
 from interfaces.slack import Slack
 from toolkits import Toolkit, tool
 
+STREAMING = "in_progress"  # the state of a stream
 STREAM_METHODS = ("chat.startStream", "chat.appendStream", "chat.stopStream")
 
 
@@ -121,6 +122,27 @@ async def test_a_stream_that_slack_ends_is_completed_all_the_same(run: Run, slac
         writer.end()
         await shown(emulate, channel, thread, lambda found: [each["text"] for each in found] == ["Half of the answer"])
         await running.delivered()
+
+
+async def test_a_long_answer_goes_on_in_the_next_message_while_it_is_written(
+    run: Run, slack: Slack, emulate: Emulate
+) -> None:
+    writer, channel = Writer(), emulate.slack_channel_id
+    thread = emulate.slack_post("alice", channel, f"{BOT} hello")
+    paragraphs = [f"Paragraph {number}: {'word ' * 150}".strip() for number in range(20)]
+    async with run(slack, model=writer.model) as running:
+        await post(running, events.app_mention(f"{BOT} hello", ts=thread))
+        writer.write(*(f"{paragraph}\n\n" for paragraph in paragraphs[:2]))
+        await shown(
+            emulate, channel, thread, lambda found: [each.get("streaming_state") for each in found] == [STREAMING]
+        )
+        writer.write(*(f"{paragraph}\n\n" for paragraph in paragraphs[2:]))
+        await shown(emulate, channel, thread, lambda found: len(found) > 1)
+        writer.end()
+        parts = slack.presenter.parts("\n\n".join(paragraphs))
+        assert await said(emulate, channel, len(parts), thread) == parts
+        await running.delivered()
+    assert len(await shown(emulate, channel, thread, bool)) == len(parts)
 
 
 async def test_a_direct_message_shows_at_once_that_it_is_being_answered(

@@ -103,3 +103,21 @@ async def test_a_group_that_has_had_its_messages_of_a_minute_gets_the_next_one_l
             waits = error.seconds
         assert 30 < waits <= 60
     assert len(telegram.messages(updates.GROUP["id"])) == 20
+
+
+async def test_a_long_answer_goes_on_in_the_next_message_while_it_is_written(
+    run: Run, bot: Telegram, telegram: TelegramServer
+) -> None:
+    writer, paragraphs = Writer(), [f"Paragraph {number}: {'word ' * 150}".strip() for number in range(12)]
+    async with run(bot, model=writer.model) as running:
+        await post(running, telegram, updates.private_message("hello"))
+        writer.write(*(f"{paragraph}\n\n" for paragraph in paragraphs[:8]))
+        await wait_until_async(lambda: len(telegram.messages(ALICE)) == 2, what="the second message")
+        assert [is_preview(message) for message in telegram.messages(ALICE)] == [True, True]
+        writer.write(*(f"{paragraph}\n\n" for paragraph in paragraphs[8:]))
+        writer.end()
+        answer = "\n\n".join(paragraphs)
+        assert await said(telegram, ALICE, 3) == bot.presenter.parts(answer)
+        await running.delivered()
+        assert len(telegram.messages(ALICE)) == 3
+    assert [call.status for call in telegram.calls if call.status != 200] == []
