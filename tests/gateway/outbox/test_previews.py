@@ -15,7 +15,7 @@ from gateway.channels import DeliveryAmbiguousError, DeliveryRefusedError, Retry
 from gateway.timings import Timings
 from toolkits import Toolkit, tool
 
-AT_ONCE = stage_timings(first_status=0.0)
+AT_ONCE = stage_timings(first_status=0.0, shutdown_grace=0.1)
 
 
 class Diary(Toolkit):
