@@ -37,6 +37,10 @@ class ChannelPerson(Protocol):
         """Return the texts of everything that the bot has sent them, links included."""
         ...
 
+    def shown(self) -> list[str]:
+        """Return the same, and what shows a turn that still runs."""
+        ...
+
 
 class OnSlack:
     def __init__(self, person: seed.Person, emulate: Emulate, telegram: TelegramServer) -> None:
@@ -56,6 +60,10 @@ class OnSlack:
 
     def seen(self) -> list[str]:
         return self._emulate.slack_said(self._channel)
+
+    def shown(self) -> list[str]:
+        messages = self._emulate.slack_messages(self._channel)
+        return [message["text"] for message in messages if message.get("user") == self._emulate.slack_bot_user_id]
 
 
 class OnTelegram:
@@ -80,6 +88,9 @@ class OnTelegram:
             f"{message['text']} {_buttons(message)}" for message in self._telegram.messages(self.person.telegram_id)
         ]
 
+    def shown(self) -> list[str]:
+        return self.seen()
+
 
 class OnWhatsApp:
     def __init__(self, person: seed.Person, emulate: Emulate, telegram: TelegramServer) -> None:
@@ -99,6 +110,9 @@ class OnWhatsApp:
 
     def seen(self) -> list[str]:
         return [message["body"] for message in self._emulate.whatsapp_messages(self.person.name)]
+
+    def shown(self) -> list[str]:
+        return self.seen()
 
 
 CHANNELS = {"slack": OnSlack, "telegram": OnTelegram, "whatsapp": OnWhatsApp}

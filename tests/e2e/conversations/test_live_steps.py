@@ -29,12 +29,12 @@ def test_a_running_flow_shows_its_steps_in_a_message_that_is_gone_afterwards(
     served.gate.touch()
     alice.write("tell me")
     wait_until(
-        lambda: any("✓ Search" in text and "… Write" in text for text in alice.seen()), what="the steps are shown"
+        lambda: any("✓ Search" in text and "… Write" in text for text in alice.shown()), what="the steps are shown"
     )
     if channel == "telegram":
         assert any(call.method == "sendChatAction" for call in telegram.calls)
     served.gate.unlink()
-    wait_until(lambda: ["tell me" in text for text in alice.seen()] == [True], what="only the answer is left")
+    wait_until(lambda: ["tell me" in text for text in alice.shown()] == [True], what="only the answer is left")
     assert served.rows("SELECT role, text FROM session_items ORDER BY id") == HISTORY
 
 
