@@ -29,7 +29,7 @@ from gateway.runs.events import ToolOutcome
 from gateway.turns.audit import AuditRecord
 from toolkits import ToolError, Toolkit, needs_sign_in, tool
 
-TURNS = int(os.environ.get("STRESS_TURNS", "120"))
+TURNS = int(os.environ.get("STRESS_TURNS", "60"))
 PEOPLE = [f"person{number:02}" for number in range(50)]
 READ = frozenset({"read"})
 SEED = 20261121

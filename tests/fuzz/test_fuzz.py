@@ -34,7 +34,7 @@ from toolkits.text import storable
 
 SECONDS = float(os.environ.get("FUZZ_SECONDS", "0"))
 SEED = int(os.environ.get("FUZZ_SEED", "0")) or time.time_ns() % 2**32
-EXAMPLES = 50 if SECONDS else 20  # of one run
+EXAMPLES = 50 if SECONDS else 10  # of one run
 GROWTH = 1.1  # the largest allowed ratio of memory at the end of a long run to memory in its middle
 
 Test = Callable[[], None]

@@ -62,7 +62,7 @@ HOSTILE: dict[str, Callable[[int], str]] = {
 
 @pytest.mark.parametrize("name", PLAIN)
 @pytest.mark.parametrize("kind", HOSTILE)
-@pytest.mark.parametrize("count", [300, 4000])
+@pytest.mark.parametrize("count", [300, 1500])
 def test_whatever_is_written_comes_out_whole_and_within_the_limit(name: str, kind: str, count: int) -> None:
     markdown = HOSTILE[kind](count)
     parts = PLAIN[name](markdown)
@@ -95,7 +95,7 @@ def test_the_work_grows_with_the_text_and_not_with_its_square(name: str, kind: s
             sys.settrace(before)
         return executed
 
-    assert lines(400) < 8 * lines(100) + 20_000  # more than a part takes another way
+    assert lines(240) < 8 * lines(60) + 20_000  # more than a part takes another way
 
 
 @pytest.mark.parametrize("name", PLAIN)

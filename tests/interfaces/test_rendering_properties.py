@@ -53,7 +53,7 @@ documents = st.builds(
 @pytest.mark.parametrize("name", RENDERERS)
 def test_any_document_comes_out_whole_in_parts_that_the_platform_takes(name: str) -> None:
     @settings(
-        max_examples=100,
+        max_examples=40,
         deadline=None,
         database=None,
         derandomize=True,

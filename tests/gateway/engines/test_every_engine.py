@@ -19,7 +19,7 @@ from gateway.runs.events import Answered, TextDelta, ToolEnded, ToolOutcome, Too
 from oauth import ConsentRequiredError, Keyring
 from toolkits import Toolkit, tool
 
-TURNS = 50
+TURNS = 20
 KINDS = ["own", "native"]
 READ = frozenset({"read"})
 
@@ -43,7 +43,7 @@ async def connect(scene: Stage, person: str) -> str:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("engine", ENGINES)
-async def test_fifty_concurrent_turns_of_two_people_each_use_the_credentials_of_their_person(
+async def test_twenty_concurrent_turns_of_two_people_each_use_the_credentials_of_their_person(
     engine: str, kind: str, model_server: Aimock, tmp_path: Path
 ) -> None:
     scene = scene_of(kind, engine, model_server, tmp_path)

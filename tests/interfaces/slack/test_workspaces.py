@@ -27,7 +27,7 @@ from oauth.store.installations import Installation
 pytestmark = pytest.mark.long
 
 SECRET = seed.SLACK_SIGNING_SECRET
-ROUNDS = 25  # messages in each workspace
+ROUNDS = 10  # messages in each workspace
 BASE = "https://bot.test"
 
 

@@ -10,7 +10,7 @@ from support.stage import FakeProvider, stage
 
 from gateway import Agent, Gateway, SettingError
 
-TURNS = 50
+TURNS = 20
 READ = frozenset({"read"})
 
 
