@@ -26,7 +26,7 @@ lint: .venv/dev.stamp
 	$(BIN)/lint-imports
 
 stress: .venv/dev.stamp
-	STRESS_TURNS=10000 $(BIN)/python -m pytest -q -s tests/test_stress.py
+	STRESS_TURNS=10000 ZOO=all $(BIN)/python -m pytest -q -s tests/test_stress.py tests/zoo
 
 chaos: .venv/dev.stamp
 	CHAOS_SECONDS=300 $(BIN)/python -m pytest -q -s tests/chaos

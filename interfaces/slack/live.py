@@ -55,6 +55,7 @@ class SlackLiveView(MessageView):
         self._cards: list[dict[str, Any]] = []  # as Slack shows them
         self._stream: str | None = None  # the preview that is an open stream of the answer
         self._streamed = ""  # what it has
+        self._stopped: set[str] = set()  # the previews whose streams are stopped
 
     async def begin(self, previews: PreviewLog, render: Render) -> None:
         await super().begin(previews, render)
@@ -117,7 +118,9 @@ class SlackLiveView(MessageView):
             if not changed or await self._append(platform_id, chunks=changed):
                 self._cards = cards
             return
-        await self._poster.edit(self._tenant, self._channel, platform_id, text, blocks=stoppable(text))
+        known = platform_id.removeprefix(STREAM) if platform_id in self._stopped else platform_id
+        await self._poster.edit(self._tenant, self._channel, known, text, blocks=stoppable(text))
+        self._stopped.add(platform_id)
 
     async def delete(self, platform_id: str) -> None:
         await self._poster.delete(self._tenant, self._channel, platform_id)

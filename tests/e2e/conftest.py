@@ -9,7 +9,7 @@ from e2e.served import AGENTS, Served
 from peers import seed
 from peers.emulate.server import Emulate
 from peers.telegram.server import TelegramServer
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 Serve = Callable[..., Served]
 
@@ -49,6 +49,7 @@ def chromium(processes: None) -> Iterator[Browser]:
     if not CHROMIUM.exists():
         pytest.skip(f"There is no browser at {CHROMIUM}. On Debian: apt-get install chromium")
     with sync_playwright() as playwright:
+        expect.set_options(timeout=20_000)  # milliseconds, for busy machines
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
         yield browser
         browser.close()

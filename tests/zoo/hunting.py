@@ -1,8 +1,11 @@
-"""Check all toolkits of a zoo for leaks, in a process of its own, since the check searches all memory of its process.
+"""Check the toolkits of a zoo for leaks, in a process of its own, since the check searches all memory of its process.
 
 Usage: hunting.py leaky|correct FILE. The program writes the pickled report to FILE.
+
+`make test` checks every third toolkit, and `make stress` all of them, with ZOO=all.
 """
 
+import os
 import pickle
 import sys
 from collections.abc import Mapping, Sequence
@@ -19,21 +22,24 @@ def _zoo(name: str) -> Any:
     return import_module(f"zoo.{name}")
 
 
-LEAKY: Mapping[type[Toolkit], str] = {
+ALL_LEAKY: Mapping[type[Toolkit], str] = {
     **_zoo("leaky").LEAKY,
     **_zoo("leaky_stores").LEAKY_STORES,
     **_zoo("leaky_hidden").LEAKY_HIDDEN,
 }
-CORRECT: Sequence[type[Toolkit]] = [
+ALL_CORRECT: Sequence[type[Toolkit]] = [
     *_zoo("correct").CORRECT,
     *_zoo("correct_stores").CORRECT_STORES,
     *_zoo("correct_values").CORRECT_VALUES,
 ]
+CHECKS_ALL = os.environ.get("ZOO") == "all"
+LEAKY = dict(list(ALL_LEAKY.items())[:: 1 if CHECKS_ALL else 3])
+CORRECT = ALL_CORRECT[:: 1 if CHECKS_ALL else 3]
 
 
 def main(zoo: str, target: str) -> None:
-    """Check all toolkits of a zoo at once. Each is the only toolkit of one member of a team."""
-    toolkits = {"leaky": LEAKY, "correct": CORRECT}[zoo]
+    """Check the toolkits of a zoo at once. Each is the only toolkit of one member of a team."""
+    toolkits = list(LEAKY) if zoo == "leaky" else CORRECT
     members = [Agent(model="test", toolkits=[toolkit()], name=toolkit.__name__) for toolkit in toolkits]
     report = hunt_and_wait(Agent(model="test", members=members))
     Path(target).write_bytes(pickle.dumps(report))

@@ -1,6 +1,6 @@
 """The leak check reports every toolkit that leaks, and no correct one.
 
-Each zoo is one test, because one hunt looks at all of its toolkits and takes half a minute.
+Each zoo is one test, because one hunt looks at its toolkits, and takes half a minute for all of them: see `hunting.py`.
 """
 
 import os
@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from zoo.hunting import CORRECT, LEAKY
+from zoo.hunting import ALL_CORRECT, ALL_LEAKY, CHECKS_ALL, LEAKY
 
 from gateway.check import Report
 
@@ -31,7 +31,7 @@ def hunt_in(zoo: str, folder: Path) -> Report:
 
 
 def test_every_leak_is_caught_and_named_by_its_toolkit_and_path(tmp_path: Path) -> None:
-    assert len(LEAKY) >= 30
+    assert len(ALL_LEAKY) >= 30
     leaks = hunt_in("leaky", tmp_path).leaks
     paths = {toolkit: " ".join(leak.path for leak in leaks if leak.toolkit == toolkit.__name__) for toolkit in LEAKY}
     assert [toolkit.__name__ for toolkit in LEAKY if not paths[toolkit]] == [], "not caught"
@@ -40,8 +40,11 @@ def test_every_leak_is_caught_and_named_by_its_toolkit_and_path(tmp_path: Path) 
 
 
 def test_no_correct_toolkit_is_accused_and_all_are_covered(tmp_path: Path) -> None:
-    assert len(CORRECT) >= 30
+    assert len(ALL_CORRECT) >= 30
     report = hunt_in("correct", tmp_path)
     assert list(map(str, report.leaks)) == []
     missing = [line for line in report.not_covered if not line.startswith("what ")]
-    assert missing == ["fail only until it raised ValueError"]
+    if CHECKS_ALL:
+        assert missing == ["fail only until it raised ValueError"]
+    else:
+        assert set(missing) <= {"fail only until it raised ValueError"}

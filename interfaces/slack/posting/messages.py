@@ -29,6 +29,7 @@ LIMITS = {
 }
 # https://docs.slack.dev/reference/methods/chat.update#errors
 NOT_THERE = frozenset({"message_not_found", "cant_update_message", "cant_delete_message", "edit_window_closed"})
+OF_THE_PLACE = frozenset({"channel_type_not_supported", "message_not_found", "thread_not_found"})  # not of the app
 NOT_STREAMING = "message_not_in_streaming_state"  # Slack ends a stream by itself after some minutes
 
 log = logging.getLogger(__name__)
@@ -117,8 +118,9 @@ class Poster:
         except RecipientUnreachableError:
             raise
         except DeliveryRefusedError as refusal:
-            self._without_streams.add(tenant)
-            log.info("Slack lets the app not stream in workspace %s, where messages are edited: %s", tenant, refusal)
+            if str(refusal) not in OF_THE_PLACE:
+                self._without_streams.add(tenant)
+                log.info("the app may not stream in Slack's workspace %s: messages are edited (%s)", tenant, refusal)
             raise
 
     async def append(self, tenant: str, channel: str, ts: str, **content: Any) -> bool:
