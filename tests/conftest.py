@@ -13,8 +13,8 @@ pytest_plugins = ["groups"]
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Return the number of cores and one more, since many tests wait for a process that starts."""
-    return (os.cpu_count() or 1) + 1
+    """Return the number of cores and two more, since many tests wait for a process or a platform."""
+    return (os.cpu_count() or 1) + 2
 
 
 MEMORY_DISK = Path("/dev/shm")
