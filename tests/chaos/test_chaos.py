@@ -14,7 +14,7 @@ from peers.telegram.server import TelegramServer
 
 SECONDS = float(os.environ.get("CHAOS_SECONDS", "6"))
 SEED = int(os.environ.get("CHAOS_SEED", "1"))
-KILL_EVERY = 3.0  # seconds
+KILL_EVERY = 4.0  # seconds: an answer that is streamed takes two
 TAKEOVER = "2"  # seconds
 
 
@@ -32,7 +32,7 @@ def run(
         "CHAOS_TRACE": str(trace),
         "UNDERSTUDY_DATABASE_URL": database,
         "UNDERSTUDY_TAKEOVER_SECONDS": TAKEOVER,
-        "UNDERSTUDY_TURN_TRIES": "10",  # the kills use up tries, though no message is at fault
+        "UNDERSTUDY_TURN_TRIES": "50",  # the kills use up tries, though no message is at fault
         **platform_environment(emulate, telegram),
     }
     cluster = Cluster(directory, env, webs, workers)
