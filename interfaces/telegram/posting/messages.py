@@ -30,6 +30,7 @@ LIMITS = {
     "all": Limit(most=30, seconds=1.0, previews=20),
 }
 
+ALL: Key = ("all", "")  # answers do not wait for it: an operator may have bought a higher limit
 NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
 
 log = logging.getLogger(__name__)
@@ -50,7 +51,8 @@ class Poster:
 
     async def ready_for_preview(self, conversation: Conversation) -> None:
         """Return when a preview may be shown in a chat."""
-        await self._pacer.preview(("chat", str(place_of(conversation)[0])), *_shared_keys(conversation))
+        chat = str(place_of(conversation)[0])
+        await self._pacer.preview(("chat", chat), ALL, *([("group", chat)] if conversation.shared else []))
 
     def hold_previews(self, conversation: Conversation, seconds: float) -> None:
         """Show no previews in a chat for a time."""
@@ -62,8 +64,10 @@ class Poster:
         Raises:
             DeliveryError: see `Presenter`.
         """
-        await self._pacer.answer(*_shared_keys(conversation))
-        self._pacer.count(("chat", str(place_of(conversation)[0])))
+        chat = str(place_of(conversation)[0])
+        if conversation.shared:
+            await self._pacer.answer(("group", chat))
+        self._pacer.count(("chat", chat), ALL)
         return await self.post(conversation, text, reply_to, **options)
 
     async def post(self, conversation: Conversation, text: str, reply_to: str, **options: Any) -> str:
@@ -99,7 +103,9 @@ class Poster:
             PreviewGoneError: if it cannot be edited any more.
             DeliveryError: see `Presenter`.
         """
-        await self._pacer.answer(("chat", str(place_of(conversation)[0])), *_shared_keys(conversation))
+        chat = str(place_of(conversation)[0])
+        await self._pacer.answer(("chat", chat), *([("group", chat)] if conversation.shared else []))
+        self._pacer.count(ALL)
         await self.edit(place_of(conversation)[0], message_id, text)
 
     async def edit(self, chat_id: int, message_id: str, text: str, **options: Any) -> None:
@@ -161,9 +167,3 @@ async def _in_html(call: Callable[..., Awaitable[Any]], text: str, **options: An
 
 async def _send_files(bot: Bot, files: Sequence[StoredFile], *, text: str, **options: Any) -> telegram.Message:
     return await send_files(bot, files, caption=text, **options)
-
-
-def _shared_keys(conversation: Conversation) -> list[Key]:
-    """Return the limits that hold for all messages to a chat, and to all chats."""
-    chat = str(place_of(conversation)[0])
-    return [("all", ""), *([("group", chat)] if conversation.shared else [])]
