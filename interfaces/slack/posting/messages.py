@@ -23,8 +23,9 @@ MOST_SEARCHED = 15  # messages: apps outside the Marketplace get no more
 # https://docs.slack.dev/apis/web-api/rate-limits: a message a second in a channel, and the tier of each method
 LIMITS = {
     "channel": Limit(most=1, seconds=1.1),  # of previews and the edits that complete them
-    "chat.startStream": Limit(most=20, seconds=60.0, previews=18),
+    "chat.startStream": Limit(most=20, seconds=60.0, previews=15),
     "chat.appendStream": Limit(most=100, seconds=60.0, previews=90),
+    "chat.postMessage": Limit(most=10, seconds=60.0),  # of previews: each takes a chat.update to complete
     "chat.update": Limit(most=50, seconds=60.0, previews=25),
 }
 # https://docs.slack.dev/reference/methods/chat.update#errors
