@@ -7,13 +7,22 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, String, bindparam, func, select, update
+from sqlalchemy import Row, String, bindparam, exists, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.inbox.dispatch import Dispatcher
 from gateway.inbox.pieces import payloads_of
 from gateway.storage.database import Database
-from gateway.storage.tables import InboxStatus, conversations, inbox, is_any, is_unsent, outbox
+from gateway.storage.tables import (
+    InboxStatus,
+    QuestionStatus,
+    conversations,
+    inbox,
+    is_any,
+    is_unsent,
+    outbox,
+    questions,
+)
 from oauth import Identity
 from oauth.errors import UnderstudyError
 from toolkits import Conversation
@@ -35,8 +44,21 @@ _is_claimed = (
 )
 _is_joined = (inbox.c.turn_id == bindparam("row_id")) & is_any(inbox.c.status, InboxStatus.JOINED)
 
+# Almost always nobody is. The claim finds that out at once, so that the turn need not ask the database again.
+_are_asked = (
+    exists()
+    .where(questions.c.channel == conversations.c.channel, is_any(questions.c.status, QuestionStatus.ASKED))
+    .label("are_asked")
+)
 _NEXT = (
-    select(inbox, conversations.c.channel, conversations.c.tenant, conversations.c.key, conversations.c.shared)
+    select(
+        inbox,
+        conversations.c.channel,
+        conversations.c.tenant,
+        conversations.c.key,
+        conversations.c.shared,
+        _are_asked,
+    )
     .join(conversations, conversations.c.id == inbox.c.conversation_id)
     .where(inbox.c.id.in_([each.scalar_subquery() for each in (_running, _first_waiting, _first_gathering)]))
     .order_by(inbox.c.place)
@@ -112,6 +134,7 @@ class ClaimedMessage:
         lease: the number of this claim. Each later claim has a higher one, and with it ends this one.
         reference: the id that its sender is told if something goes wrong.
         is_stopped: whether its turn was stopped before this claim.
+        may_be_asked: whether anybody in the channel has a question to answer. If not, this is no answer.
     """
 
     id: int
@@ -123,6 +146,7 @@ class ClaimedMessage:
     reference: str
     accepted_at: datetime
     is_stopped: bool = False
+    may_be_asked: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +226,7 @@ class Claims:
             reference=found.reference,
             accepted_at=found.accepted_at,
             is_stopped=claimed[0].stopped_at is not None,
+            may_be_asked=found.are_asked,
         )
         return Claim(message, unsent)
 

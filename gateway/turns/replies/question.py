@@ -18,7 +18,7 @@ class QuestionReply:
 
     async def reply(self, turn: Turn) -> TurnOutcome | None:
         message, row = turn.message, turn.row
-        if message.anonymous:
+        if message.anonymous or not row.may_be_asked:
             return None
         for question in await self._questions.of(message, row.conversation_id):
             was_read = question.read_since is not None and row.accepted_at > question.read_since
