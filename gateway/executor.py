@@ -56,7 +56,7 @@ class LoopExecutor(ThreadPoolExecutor):
 
     @property
     def is_exhausted(self) -> bool:
-        """Whether so many threads are abandoned that tools may have to wait for one."""
+        """Return whether so many threads are abandoned that tools may have to wait for one."""
         return self.abandoned > self._max_abandoned
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:

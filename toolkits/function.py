@@ -180,7 +180,7 @@ class Function:
 
     @property
     def needs_approval(self) -> bool:
-        """Whether the person whose turn it is has to approve each call."""
+        """Return whether the person whose turn it is has to approve each call."""
         return bool(self.definition.approval) and self.name not in self.toolkit.auto_approve
 
     async def preview(self, arguments: Mapping[str, Any], context: TurnContext) -> str:

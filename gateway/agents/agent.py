@@ -196,14 +196,14 @@ class Agent:
 
     @property
     def needs_gateway(self) -> bool:
-        """Whether the agent needs an account, an approval or a server, which only a gateway sets up."""
+        """Return whether the agent needs an account, an approval or a server, which only a gateway sets up."""
         asks = any(function.needs_approval for _, function in self.catalog.values())
         has_account = self.auth is not None or any(toolkit.auth is not None for toolkit in self.toolkits)
         return asks or has_account or bool(self.mcp_servers)
 
     @property
     def may_be_private(self) -> bool:
-        """Whether an answer may be for its person alone: an agent of the team has a private tool or uses accounts."""
+        """Return whether an agent of the team has a private tool or uses accounts, so that an answer may be private."""
         return any(
             agent.auth is not None
             or any(toolkit.private or toolkit.auth is not None for toolkit in agent.toolkits)

@@ -140,7 +140,7 @@ class Gateway:
 
     @property
     def needs_workers(self) -> bool:
-        """Whether the messages that this process accepts are played by worker processes."""
+        """Return whether the messages that this process accepts are played by worker processes."""
         return self._database.shared
 
     def asgi(self) -> Starlette:

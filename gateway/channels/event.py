@@ -143,7 +143,7 @@ class Event:
 
 
 class Rating(StrEnum):
-    """What a person thinks of an answer."""
+    """A person's rating of an answer."""
 
     #: Thumbs up.
     UP = "up"

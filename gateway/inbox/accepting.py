@@ -61,23 +61,23 @@ class _Arrival:
 
     @property
     def is_new(self) -> bool:
-        """Whether the event was not accepted before, nor another one with its message."""
+        """Return whether the event was not accepted before, nor another one with its message."""
         return self.taken.issuperset(_required_keys(self.event))
 
     @property
     def is_first(self) -> bool:
-        """Whether the message that the event changes did not come before, nor another change of it."""
+        """Return whether the message that the event changes did not come before, nor another change of it."""
         claimed = _claimed_keys(self.event)
         return bool(claimed) and self.taken.issuperset(claimed)
 
     @property
     def is_whole(self) -> bool:
-        """Whether the event is a message: no change and no piece of one."""
+        """Return whether the event is a message: no change and no piece of one."""
         return self.event.change is None and self.event.piece is None
 
     @property
     def is_reported_again(self) -> bool:
-        """Whether the event is new, but not its message."""
+        """Return whether the event is new, but not its message."""
         return self.is_whole and _key(self.event, f"event:{self.event.id}") in self.taken
 
 

@@ -86,7 +86,7 @@ class RunnableAgent(Protocol):
 
     @property
     def needs_gateway(self) -> bool:
-        """Whether the agent needs an account, an approval or a server, which only a gateway sets up."""
+        """Return whether the agent needs an account, an approval or a server, which only a gateway sets up."""
         ...
 
     def deep_copy(self) -> Self:

@@ -188,7 +188,7 @@ class EngineJournal:
 
     @property
     def is_kept(self) -> bool:
-        """Whether the run is recorded."""
+        """Return whether the run is recorded."""
         return self.turn is not None
 
     def key(self, call_id: str) -> str:

@@ -83,5 +83,5 @@ class TurnOutcome:
 
     @property
     def is_answered(self) -> bool:
-        """Whether the message ends here as answered: it did not fail and waits for nothing."""
+        """Return whether the message ends here as answered: it did not fail and waits for nothing."""
         return self.status is InboxStatus.DONE and self.parked is None

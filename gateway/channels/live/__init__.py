@@ -1,4 +1,4 @@
-"""What people see of a turn while it runs: indicators, its steps, and the answer as far as it is written.
+"""Show a turn while it runs: indicators, its steps, and the part of the answer that is written so far.
 
 All of it is a preview. The answer is what the turn commits: the outbox completes the messages that were a preview of
 it, and removes the others.

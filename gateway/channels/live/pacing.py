@@ -17,7 +17,7 @@ Key = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """How many calls a platform takes in a time.
+    """A platform's limit on the number of calls in a span of time.
 
     Args:
         most: calls in each span of `seconds`.

@@ -1,4 +1,4 @@
-"""How far a running turn is: its steps, and the answer as far as it is written."""
+"""Follow the progress of a running turn: its steps, and the part of the answer that is written so far."""
 
 import asyncio
 from collections.abc import Sequence
@@ -67,7 +67,7 @@ class Steps:
 
     @property
     def has_phases(self) -> bool:
-        """Whether there are phases, whose labels somebody wrote for people to read."""
+        """Return whether there are phases, whose labels somebody wrote for people to read."""
         return any(step.is_phase for step in self._steps)
 
     def text(self) -> str:
@@ -76,7 +76,7 @@ class Steps:
 
 
 class Progress:
-    """How far a turn is.
+    """The progress of a turn.
 
     Attributes:
         steps: its steps so far.

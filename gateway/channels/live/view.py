@@ -1,4 +1,4 @@
-"""How a channel shows a turn while it runs: what it implements."""
+"""Define what a channel implements to show a turn while it runs."""
 
 import asyncio
 from abc import ABC, abstractmethod

@@ -1,6 +1,5 @@
 """A turn in Telegram is stopped by a command, by the button of what is shown of it, and by Telegram's own button."""
 
-import asyncio
 from typing import Any
 
 import pytest
@@ -8,27 +7,13 @@ from peers import seed
 from peers.telegram import updates
 from peers.telegram.server import TelegramServer
 from peers.wait import wait_until_async
-from pydantic_ai.messages import ModelMessage, ModelResponse
-from pydantic_ai.models.function import AgentInfo, FunctionModel
+from support.agents.held import Held
 from support.agents.writer import Writer
 from support.channels.running import Run, Running
 from support.channels.telegram import ALICE, AT, GROUP, post, said
 
 from interfaces.telegram import Telegram
 from toolkits import Conversation
-
-
-class Held:
-    """A model that does not answer."""
-
-    def __init__(self) -> None:
-        self.asked = asyncio.Event()
-        self.model = FunctionModel(self.answer)
-
-    async def answer(self, messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
-        self.asked.set()
-        await asyncio.Event().wait()
-        raise AssertionError
 
 
 async def begin(running: Running, telegram: TelegramServer, held: Held, update: dict[str, Any]) -> None:

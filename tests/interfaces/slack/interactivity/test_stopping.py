@@ -1,6 +1,5 @@
 """A turn in Slack is stopped by a word, by a button, by the stop button of an agent's session, and by a command."""
 
-import asyncio
 from urllib.parse import urlencode
 
 import pytest
@@ -9,8 +8,7 @@ from peers.emulate.server import Emulate
 from peers.wait import wait_until_async
 from peers.webhooks import slack_events as events
 from peers.webhooks import slack_interactions as interactions
-from pydantic_ai.messages import ModelMessage, ModelResponse
-from pydantic_ai.models.function import AgentInfo, FunctionModel
+from support.agents.held import Held
 from support.channels.running import Run, Running
 from support.channels.slack import BOT, answer_address, dm, post, press, said
 
@@ -18,19 +16,6 @@ from interfaces.slack import Slack
 
 SESSION = "/api/agents.sessions.setStatus"
 NOTHING = "There is nothing of yours to stop here."
-
-
-class Held:
-    """A model that does not answer."""
-
-    def __init__(self) -> None:
-        self.asked = asyncio.Event()
-        self.model = FunctionModel(self.answer)
-
-    async def answer(self, messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
-        self.asked.set()
-        await asyncio.Event().wait()
-        raise AssertionError
 
 
 async def begin(running: Running, emulate: Emulate, held: Held) -> str:
