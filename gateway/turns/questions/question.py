@@ -62,11 +62,15 @@ class Question:
         text = text.strip()
         if self.kind is QuestionKind.APPROVAL and (_YES.fullmatch(text) or _NO.fullmatch(text)):
             return self._chosen(0 if _YES.fullmatch(text) else 1)
-        named = text.rstrip(".!").casefold()
+        said = " ".join(text.split()).casefold()
         labels = [choice.label.casefold() for choice in self.choices]
+        if said in labels:
+            return self._chosen(labels.index(said))
+        named = said.rstrip(".!")  # people end a sentence where the label has no mark, and leave out the mark it has
+        bare_labels = [label.rstrip(".!") for label in labels]
         numbers = [str(number) for number in range(1, len(labels) + 1)]
-        for names in (labels, numbers):
-            if named in names:
+        for names in (bare_labels, numbers):
+            if named and named in names:
                 return self._chosen(names.index(named))
         return GivenAnswer(text) if self.free_text and text else None
 

@@ -52,6 +52,11 @@ class Kitchen(Toolkit):
             return "too late"
 
     @tool
+    async def order_now(self, context: TurnContext) -> str:
+        """Orders when somebody says so."""
+        return f"chosen: {await context.ask('Now?', ['Go!', 'Go', 'Not at 5 p.m.'])}"
+
+    @tool
     async def order_nothing(self, context: TurnContext) -> str:
         """Asks what cannot be shown."""
         return await context.ask("Which?", ["A", "a"])
@@ -345,6 +350,25 @@ async def test_a_question_of_a_tool_is_answered_by_a_choice_or_its_number(tmp_pa
             await scene.ask("alice", PIZZA)
             assert await scene.ask("alice", word) == "What on it?"
             assert await scene.ask("alice", "ham") == f"{size} with ham"
+
+
+@pytest.mark.parametrize(
+    ("word", "choice"),
+    [
+        ("Go!", "Go!"),
+        ("go", "Go"),
+        ("2.", "Go"),
+        ("not at 5 p.m.", "Not at 5 p.m."),
+        ("Not at  5 p.m", "Not at 5 p.m."),
+    ],
+)
+async def test_a_choice_that_ends_in_a_mark_can_be_typed(
+    tmp_path: Path, kitchen: Kitchen, word: str, choice: str
+) -> None:
+    scene = stage(tmp_path, [kitchen])
+    async with scene.open():
+        await scene.ask("alice", "call order_now")
+        assert await scene.ask("alice", word) == f"chosen: {choice}"
 
 
 async def test_what_is_no_choice_is_an_ordinary_message_and_the_question_stays_open(
