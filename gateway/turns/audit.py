@@ -156,14 +156,23 @@ class AuditTrail:
     def _as_stopped(self, ended: ToolEnded) -> ToolEnded:
         """Return the end of a call as it is recorded: a call for which the turn stopped waits for its person.
 
-        A tool or an engine may have made something else of the exception.
+        So does one that asks beside it. A tool or an engine may have made something else of the exception, or have
+        cancelled the call before it was raised.
         """
-        stopped, outcome = self._credentials.stopped, None
-        if ended.call_id in self._credentials.refused:
+        call_id, outcome = ended.call_id, None
+        if call_id in self._credentials.refused:
             outcome = ToolOutcome.SIGN_IN
-        elif isinstance(stopped, AnswerRequiredError) and ended.call_id in with_outer(stopped.key):
+        elif self._is_asking(call_id):
             outcome = ToolOutcome.ASKED
-        return ToolEnded(ended.call_id, ended.tool, outcome) if outcome is not None else ended
+        return ToolEnded(call_id, ended.tool, outcome) if outcome is not None else ended
+
+    def _is_asking(self, call_id: str) -> bool:
+        """Return whether a call waits for an answer, and is made again when the turn is played again."""
+        stopped = self._credentials.stopped
+        if isinstance(stopped, AnswerRequiredError) and call_id in with_outer(stopped.key):
+            return True
+        is_waiting = isinstance(stopped, (AnswerRequiredError, ConsentRequiredError))
+        return is_waiting and call_id in self._credentials.asking
 
     def _write(self, ended: ToolEnded) -> asyncio.Task[None]:
         self._credentials.open_calls.discard(ended.call_id)

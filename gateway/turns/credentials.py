@@ -50,6 +50,7 @@ class TurnCredentials:
         reading_calls: the ids of the calls that change nothing, so that they may be cut off.
         refused: the ids of the calls that were refused a credential until their person has signed in, whatever a tool
             or an engine makes of the exception.
+        asking: the ids of the calls that wait for an answer, in the same way.
         stopped: why the turn cannot go on, whatever a tool or an engine makes of the exception:
             `ConsentRequiredError`, `AnswerRequiredError`, `CredentialsRefusedError`, `TurnStoppedError`,
             `LeaseLostError` or `DatabaseUnavailableError`.
@@ -80,6 +81,7 @@ class TurnCredentials:
         self.open_calls: set[str] = set()
         self.reading_calls: set[str] = set()
         self.refused: set[str] = set()
+        self.asking: set[str] = set()
         self.stopped: Exception | None = None
 
     async def credentials(self, provider: str, scopes: Iterable[str], *, renew: bool) -> Any:

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 
+from gateway.runs.calls import with_outer
 from gateway.runs.journal import Ask, AskRequiredError, ask_key
 from gateway.storage.tables import QuestionStatus
 from gateway.turns.credentials import TurnCredentials
@@ -62,6 +63,7 @@ class TurnQuestions:
         if answered is None:
             required = AskRequiredError(key, ask, number=number, private=self._is_private())
             if call is not None:
+                self._source.asking.update(with_outer(key))
                 await self._journal.others_ended(key)
             self._source.stop(required)
             raise required

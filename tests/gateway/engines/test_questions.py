@@ -1,5 +1,6 @@
 """A tool asks its person in every engine, be it a toolkit's or that of a framework's own agent; so does a flow."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,14 @@ class Kitchen(Toolkit):
     def order_drink(self, context: TurnContext) -> str:
         """Order a drink."""
         return f"ordered {context.ask_sync('Which drink?', ['Tea', 'Coffee'])}"
+
+    @tool
+    async def order_dessert(self, context: TurnContext) -> str:
+        """Order a dessert, from a menu that takes its time to close."""
+        try:
+            return f"ordered {await context.ask('Which dessert?', ['Cake', 'Fruit'])}"
+        finally:
+            await asyncio.sleep(0.2)
 
 
 def native(engine: str, chosen: Any) -> Any:
@@ -146,6 +155,18 @@ async def test_two_calls_of_one_answer_ask_one_after_the_other(tmp_path: Path, d
         assert first == "Which drink?"
         assert await scene.ask("alice", "tea") == "Which drink?"
         assert await scene.ask("alice", "coffee") in ("ordered Tea | ordered Coffee", "ordered Coffee | ordered Tea")
+
+
+@pytest.mark.parametrize("drink_first", [True, False])
+async def test_a_call_that_asks_beside_another_one_may_take_time_to_end(tmp_path: Path, *, drink_first: bool) -> None:
+    scene = stage(tmp_path, [Kitchen()])
+    answers = {"Which drink?": "tea", "Which dessert?": "cake"}
+    tools = ["order_drink", "order_dessert"] if drink_first else ["order_dessert", "order_drink"]
+    async with scene.open():
+        first = await scene.ask("alice", f"call {' '.join(tools)}")
+        second = await scene.ask("alice", answers.pop(first))
+        answer = await scene.ask("alice", answers.pop(second))
+        assert sorted(answer.split(" | ")) == ["ordered Cake", "ordered Tea"]
 
 
 CALLED: list[str] = []
