@@ -1,5 +1,6 @@
 """The version of the schema, and the migrations to the newest one."""
 
+from functools import cache
 from pathlib import Path
 
 from alembic import command
@@ -13,6 +14,8 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 
 def migrate(connection: Connection) -> None:
     """Bring the schema up to date."""
+    if is_current(connection):
+        return
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     config.attributes["connection"] = connection
@@ -26,5 +29,10 @@ def has_schema(connection: Connection) -> bool:
 
 def is_current(connection: Connection) -> bool:
     """Return whether the schema is that of this version."""
-    found = MigrationContext.configure(connection).get_current_revision()
-    return found == ScriptDirectory(str(MIGRATIONS)).get_current_head()
+    return MigrationContext.configure(connection).get_current_revision() == _newest()
+
+
+@cache
+def _newest() -> str | None:
+    """Return the newest revision, which is in the last of the migrations' files."""
+    return ScriptDirectory(str(MIGRATIONS)).get_current_head()

@@ -113,13 +113,8 @@ class Telegram(Interface):
             token,
             base_url=f"{settings.api_url}/bot",
             base_file_url=f"{settings.api_url}/file/bot",
-            request=TelegramRequest(
-                connection_pool_size=32,
-                connect_timeout=CALL_TIMEOUT,
-                read_timeout=CALL_TIMEOUT,
-                write_timeout=CALL_TIMEOUT,
-                pool_timeout=CALL_TIMEOUT,
-            ),
+            request=TelegramRequest(connections=32, timeout=CALL_TIMEOUT),
+            get_updates_request=TelegramRequest(connections=1, timeout=CALL_TIMEOUT),
         )
         self._files = TelegramFiles(self._client, settings.api_url)
         self._bot = parse.Bot(int(token.partition(":")[0]), None)

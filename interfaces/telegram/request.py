@@ -1,8 +1,11 @@
 """Call the Bot API over HTTP, whatever stands between it and us."""
 
 import json
+import ssl
+from functools import cache
 from typing import Any
 
+import httpx
 from telegram.error import TelegramError
 from telegram.request import HTTPXRequest
 
@@ -10,7 +13,22 @@ from gateway.retries import UNKNOWN_WAIT, bounded_wait
 
 
 class TelegramRequest(HTTPXRequest):
-    """The library's HTTP client, which only takes answers of the Bot API, and bounds their `retry_after`."""
+    """The library's HTTP client, which only takes answers of the Bot API, and bounds their `retry_after`.
+
+    Args:
+        connections: how many requests may run at once.
+        timeout: the seconds that connecting, reading, writing and waiting for a free connection may take, each.
+    """
+
+    def __init__(self, connections: int, timeout: float) -> None:
+        super().__init__(
+            connection_pool_size=connections,
+            connect_timeout=timeout,
+            read_timeout=timeout,
+            write_timeout=timeout,
+            pool_timeout=timeout,
+            httpx_kwargs={"verify": _tls_context()},
+        )
 
     async def do_request(self, *args: Any, **options: Any) -> tuple[int, bytes]:
         """Send a request. A body that is no answer of the Bot API is dropped, as the library would log it."""
@@ -34,6 +52,12 @@ class TelegramRequest(HTTPXRequest):
             asked = parameters["retry_after"]
             parameters["retry_after"] = bounded_wait(asked) if isinstance(asked, (int, float)) else UNKNOWN_WAIT
         return answer
+
+
+@cache
+def _tls_context() -> ssl.SSLContext:
+    """Return the TLS context that all clients share, since reading the certificates takes time and memory."""
+    return httpx.create_ssl_context()
 
 
 def _parsed(payload: bytes) -> dict[str, Any] | None:
