@@ -1,4 +1,4 @@
-"""A Slack agent beside a shortcut and a modal of the app's own. tickets.md in this folder explains the setup.
+"""A Slack agent in an app with its own shortcut and modal. tickets.md in this folder explains the setup.
 
 Run it with `understudy serve cookbook/slack/ticket_bot.py`.
 """
@@ -45,7 +45,7 @@ async def ask(ack: Any, shortcut: dict[str, Any], client: AsyncWebClient) -> Non
 
 @app.view("ticket")
 async def take(ack: Any, body: dict[str, Any], view: dict[str, Any], client: AsyncWebClient) -> None:
-    """Take what was submitted, and tell the person in a direct message."""
+    """Take a submitted ticket, and confirm it to the person in a direct message."""
     problem = view["state"]["values"]["problem"]["text"]["value"]
     if len(problem.split()) < 3:
         await ack(response_action="errors", errors={"problem": "Say a little more, please."})
