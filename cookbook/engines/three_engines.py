@@ -20,6 +20,6 @@ async def compare(message: Message) -> str:
     return "\n".join(f"- **{agent.name}**: {answer}" for agent, answer in zip(agents, answers, strict=True))
 
 
-# The gateway finds agents that a flow names itself, but not those in a list: `members` names them.
+# The gateway finds only the agents that a flow refers to by name: those in a list are named in `members`.
 flow = Agent(compare, members=agents, name="Three engines", description="I ask three agents at once.")
 gateway = Gateway(flow, [Slack()])

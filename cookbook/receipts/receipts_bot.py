@@ -18,8 +18,8 @@ class Receipt:
 
     Args:
         day: like 2026-11-30.
-        amount: with tax.
-        currency: a code of three letters.
+        amount: the total, with tax.
+        currency: its code of three letters, like EUR.
     """
 
     day: str
@@ -33,10 +33,10 @@ class Tables(Toolkit):
 
     @tool
     async def send_table(self, context: TurnContext, receipts: list[Receipt]) -> str:
-        """Send receipts to the user as a table that spreadsheets open.
+        """Send receipts to the user as a CSV file, which opens in a spreadsheet.
 
         Args:
-            receipts: all that the table has.
+            receipts: the rows of the table.
         """
         table = io.StringIO()
         writer = csv.DictWriter(table, [field.name for field in fields(Receipt)])

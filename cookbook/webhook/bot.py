@@ -1,4 +1,4 @@
-"""An agent behind your own host application. README.md in this folder explains the setup.
+"""An agent behind your own application. README.md in this folder explains the setup.
 
 Run it with `understudy serve cookbook/webhook/bot.py`.
 """

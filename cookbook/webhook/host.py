@@ -1,4 +1,4 @@
-"""A host application: it posts each line that you type as a message of Alice's, and prints what the agent says to her.
+"""A host application that posts each line that you type as a message from Alice, and prints the agent's answers.
 
 Run it with `python cookbook/webhook/host.py`.
 """
@@ -19,7 +19,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 GATEWAY = os.environ.get("GATEWAY", "http://127.0.0.1:8000")
 signer = Webhook(os.environ["WEBHOOK_SECRET"])
-shown: set[str] = set()  # a real host keeps them in its database
+shown: set[str] = set()  # the ids of answers; a real host keeps them in its database
 
 
 class Answers(BaseHTTPRequestHandler):
@@ -37,7 +37,7 @@ class Answers(BaseHTTPRequestHandler):
 
 
 def post(text: str) -> None:
-    """Post a message, again and again until the gateway has taken it."""
+    """Post a message, and repeat that until the gateway accepts it."""
     message = {"id": str(uuid.uuid4()), "conversation": "u1", "shared": False, "sender": {"id": "u1", "name": "Alice"}}
     body, taken = json.dumps({**message, "type": "message", "text": text}), False
     while not taken:

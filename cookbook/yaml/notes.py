@@ -1,4 +1,4 @@
-"""A toolkit that keeps each person's notes in a file of their own."""
+"""A toolkit that keeps the notes of each person in a separate file."""
 
 import re
 from pathlib import Path
@@ -11,7 +11,7 @@ class Notes(Toolkit):
 
     Args:
         directory: the folder of the files.
-        namespace: the name of the file, without .txt. gateway.yaml makes it up of the ids of the person who asks.
+        namespace: the name of the file, without .txt. gateway.yaml builds it from the ids of the person who asks.
     """
 
     private = True
