@@ -1,8 +1,8 @@
-# Everything lives in .venv. The locks pin versions and hashes; `make lock` makes them anew.
+# Everything is installed into .venv. requirements*.txt pin versions and hashes; `make lock` updates them.
 PYTHON ?= python3
 PORT ?= 8000
 BIN := .venv/bin
-# Python keeps what it has compiled: without that, each process compiles all tests anew.
+# Python has to cache bytecode: otherwise each process compiles all tests again.
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: run setup test test-fast lint stress chaos fuzz bench lock clean
@@ -15,7 +15,7 @@ setup: .venv/dev.stamp
 test: .venv/dev.stamp
 	$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
 
-# The tests that start no processes and take no seconds: to run while writing.
+# The tests without the markers `processes` and `long`: run them while you write.
 test-fast: .venv/dev.stamp
 	$(BIN)/python -m pytest -q -n auto --dist worksteal -m "not processes and not long" $(ARGS)
 

@@ -1,4 +1,4 @@
-"""The pytest plugin: the fixture `no_leaks`. pytest loads it in every environment that has Understudy installed."""
+"""The pytest plugin with the fixture `no_leaks`. pytest loads it wherever Understudy is installed."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,12 +10,12 @@ import pytest
 def no_leaks() -> Callable[[Any], None]:
     """Return a function that hunts for leaks in an agent: `def test_it(no_leaks): no_leaks(agent)`.
 
-    It takes an `Agent`, a `Gateway` or an agent of a framework. The test fails, with the report, if there is a leak or
-    if no tool could be called. In a coroutine, the function blocks the event loop.
+    The function takes an `Agent`, a `Gateway` or an agent of a framework. If it finds a leak, or can call no tool, the
+    test fails with the report. In a coroutine, the function blocks the event loop.
     """
 
     def check(agent: Any) -> None:
-        from gateway.agents.agent import Agent  # imported here, as most projects' tests never need them
+        from gateway.agents.agent import Agent  # imported here, because most tests do not need it
         from gateway.app.gateway import Gateway
         from gateway.check.blocking import hunt_and_wait
 

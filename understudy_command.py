@@ -1,7 +1,7 @@
-"""The command `understudy`. It says so if a folder or file of the operator's hides one of our packages.
+"""The command `understudy`, with an error that says which file or folder of the operator hides one of our packages.
 
-It imports nothing of ours before that, since any of ours may be hidden: by PYTHONPATH, or by `python -m`, which looks
-in the working directory first.
+The module imports none of our packages at its top, because any of them may be hidden: by PYTHONPATH, or by `python -m`,
+which searches the working directory first.
 """
 
 import sys
@@ -16,18 +16,18 @@ def main() -> None:
         from gateway.cli.main import main as run
     except ImportError as error:
         package = (error.name or "").partition(".")[0]
-        if (hiding := _hiding(package)) is None:
+        if (hiding := _path_that_hides(package)) is None:
             raise
         sys.stderr.write(
-            f"understudy: {hiding} hides Understudy's package {package!r}, as Python finds it first: "
-            f"rename yours, for example to my_{hiding.name}, or take its folder out of PYTHONPATH.\n"
+            f"understudy: {hiding} hides Understudy's package {package!r}, because Python finds it first: "
+            f"rename it, for example to my_{hiding.name}, or remove its folder from PYTHONPATH.\n"
         )
         sys.exit(2)
     run()
 
 
-def _hiding(package: str) -> Path | None:
-    """Return the folder or file that was loaded in the place of one of our packages."""
+def _path_that_hides(package: str) -> Path | None:
+    """Return the folder or file that Python loaded instead of one of our packages; `None` if there is none."""
     file = getattr(sys.modules.get(package), "__file__", None)
     if package not in PACKAGES or file is None:
         return None

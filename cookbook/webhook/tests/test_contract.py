@@ -1,4 +1,4 @@
-"""The channel keeps the contract of a channel."""
+"""The webhook channel keeps the contract of a channel."""
 
 from collections.abc import Mapping
 from importlib.resources import files

@@ -1,4 +1,4 @@
-"""What the host application sends and gets."""
+"""Messages from the host application, and answers to it."""
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -21,9 +21,9 @@ from gateway.testing import Answer, Call, Failure, FakeProvider, StandIn, obey, 
 from oauth import Keyring
 from toolkits import Toolkit, tool
 
-SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"  # the example of the specification
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"  # the example in the specification
 SIGNER = StandardWebhook(SECRET)
-TIMINGS = stage_timings(longest_pause=0.01, due_interval=0.02)  # what failed is tried again at once
+TIMINGS = stage_timings(longest_pause=0.01, due_interval=0.02)  # retries are made at once
 
 ALICE = {"id": "u1", "name": "Alice"}
 DIRECT = {"type": "message", "id": "m1", "conversation": "u1", "shared": False, "sender": ALICE, "text": "hello"}
@@ -48,14 +48,14 @@ class Notes(Toolkit):
 
 @dataclass
 class Host:
-    """A host application, and the gateway that it writes to."""
+    """A stand-in for a host application, and the gateway to which it posts."""
 
     stand_in: StandIn
     client: httpx.AsyncClient
     gateway: Gateway
 
     async def post(self, fields: Any, *, age: timedelta = timedelta(0), **headers: str) -> int:
-        """Post a signed message that is so old; return the status of the answer."""
+        """Post a message that was signed so long ago, and return the status of the response."""
         body, at = json.dumps(fields), datetime.now(UTC) - age
         signed = {
             "webhook-id": "msg_1",
@@ -66,7 +66,7 @@ class Host:
         return answer.status_code
 
     async def got(self, count: int) -> list[dict[str, Any]]:
-        """Wait for so many requests, check their signatures, and return their bodies."""
+        """Wait until the host has so many requests, check their signatures, and return their bodies."""
         await wait_until(lambda: len(self.stand_in.calls) >= count, what=f"{count} requests to the host")
         return [verified(call) for call in self.stand_in.calls]
 
@@ -112,7 +112,7 @@ async def test_an_answer_is_posted_to_the_conversation_in_which_the_message_was(
     }
 
 
-async def test_a_direct_answer_names_the_person_whom_alone_it_is_for(tmp_path: Path) -> None:
+async def test_a_direct_answer_names_the_only_person_who_may_see_it(tmp_path: Path) -> None:
     async with hosted(tmp_path) as host:
         await host.post(DIRECT)
         (answer,) = await host.got(1)
@@ -166,7 +166,9 @@ async def test_a_message_that_is_posted_twice_is_answered_once(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("shared", [True, False])
-async def test_what_one_person_wrote_directly_is_not_read_under_the_same_name(shared: bool, tmp_path: Path) -> None:
+async def test_a_conversation_with_the_same_id_does_not_read_what_another_person_wrote_directly(
+    shared: bool, tmp_path: Path
+) -> None:
     told: list[str] = []
 
     async def listen(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
@@ -183,12 +185,14 @@ async def test_what_one_person_wrote_directly_is_not_read_under_the_same_name(sh
 
 
 @pytest.mark.parametrize("minutes", [-5.1, 5.1, 60])
-async def test_a_message_is_refused_that_was_signed_at_another_time(minutes: float, tmp_path: Path) -> None:
+async def test_a_message_is_refused_if_its_signature_is_too_old_or_in_the_future(
+    minutes: float, tmp_path: Path
+) -> None:
     async with hosted(tmp_path) as host:
         assert await host.post(DIRECT, age=timedelta(minutes=minutes)) == 401
 
 
-async def test_a_message_is_taken_within_five_minutes(tmp_path: Path) -> None:
+async def test_a_message_is_accepted_within_five_minutes_of_its_signature(tmp_path: Path) -> None:
     async with hosted(tmp_path) as host:
         assert await host.post(DIRECT, age=timedelta(minutes=4.5)) == 204
 
@@ -200,7 +204,7 @@ async def test_a_malformed_signature_is_refused(signature: str, tmp_path: Path) 
         assert await host.post(DIRECT, **{"webhook-timestamp": "nan"}) == 401
 
 
-async def test_a_body_that_is_no_text_is_refused(tmp_path: Path) -> None:
+async def test_a_body_that_is_not_utf_8_is_refused(tmp_path: Path) -> None:
     async with hosted(tmp_path) as host:
         answer = await host.client.post(
             "/webhook/messages",
@@ -211,8 +215,8 @@ async def test_a_body_that_is_no_text_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("secret", ["secret", "whsec_", "whsec_c2hvcnQ=", "c2hvcnQ=", "whsec_####"])
-def test_a_secret_that_is_none_of_the_specification_is_named(secret: str) -> None:
-    with pytest.raises(SettingError, match="WEBHOOK_SECRET is malformed: it is the base64 of") as raised:
+def test_the_error_names_the_setting_of_a_malformed_secret_and_not_the_secret(secret: str) -> None:
+    with pytest.raises(SettingError, match="WEBHOOK_SECRET is malformed: it has to be the base64 of") as raised:
         Webhook(secret, "https://host.example.com/answers")
     assert "found" not in str(raised.value)
 

@@ -1,4 +1,4 @@
-"""Answers as the host application gets them: markdown (CommonMark), in one piece whatever its length."""
+"""The format of answers to the host application: markdown (CommonMark), in one piece of any length."""
 
 from toolkits.text import storable
 

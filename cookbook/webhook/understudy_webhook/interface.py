@@ -1,4 +1,4 @@
-"""The webhook that the host application calls, and the start of the channel."""
+"""The route that the host application calls, the settings of the channel, and its start and stop."""
 
 import base64
 from collections.abc import Sequence
@@ -25,13 +25,16 @@ KEY_LENGTHS = range(24, 65)  # bytes
 
 
 def _check_secret(secret: SecretStr) -> SecretStr:
-    """https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md#signature-scheme"""
+    """Check the length of a secret, as the specification prescribes it.
+
+    https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md#signature-scheme
+    """
     try:
         length = len(base64.b64decode(secret.get_secret_value().removeprefix(PREFIX), validate=True))
     except ValueError:
         length = 0
     if length not in KEY_LENGTHS:
-        raise ValueError(f"it is the base64 of 24 to 64 random bytes, with or without {PREFIX} before it")
+        raise ValueError(f"it has to be the base64 of 24 to 64 random bytes, with or without {PREFIX} before it")
     return secret
 
 
@@ -47,14 +50,14 @@ class WebhookSettings(Settings):
 
 
 class Webhook(Interface):
-    """A host application, by signed JSON in both directions: https://www.standardwebhooks.com
+    """The channel of a host application, with signed JSON in both directions: https://www.standardwebhooks.com
 
     Args:
-        secret: else WEBHOOK_SECRET.
-        url: else WEBHOOK_URL.
+        secret: the secret that signs requests in both directions; by default WEBHOOK_SECRET.
+        url: the address of the host to which answers are posted; by default WEBHOOK_URL.
 
     Raises:
-        SettingError: naming what is missing or malformed.
+        SettingError: if a setting is missing or malformed. The error names the setting.
     """
 
     channel = parse.CHANNEL

@@ -1,1 +1,1 @@
-"""Nothing is shown of a turn while it runs: the host application gets the answer when there is one."""
+"""Previews of running turns: this channel has none, and posts only the answer."""

@@ -1,4 +1,4 @@
-"""What the host application posts, as messages; and conversations, as the host calls them."""
+"""Messages from requests of the host application, and conversations in the terms of the host."""
 
 from typing import Annotated, Any, NamedTuple
 from urllib.parse import quote, unquote
@@ -11,7 +11,7 @@ from oauth import Identity
 from toolkits import Attachment, Conversation, Message, kind_of
 
 CHANNEL = "webhook"
-TENANT = "host"  # of a host application that has one customer, and names none
+TENANT = "host"  # unless the host names one, because it has several customers
 MESSAGE = "message"
 SHARED, DIRECT = "shared", "direct"
 
@@ -48,10 +48,11 @@ class _Posted(_Fields):
 
 
 class Place(NamedTuple):
-    """A conversation, as the host calls it.
+    """A conversation in the terms of the host.
 
     Args:
-        person: the only person who reads it; `None` if it is shared.
+        conversation: the id that the host gave the conversation.
+        person: the id of the only person who reads the conversation; `None` if it is shared.
     """
 
     conversation: str
@@ -59,10 +60,10 @@ class Place(NamedTuple):
 
 
 def is_message(fields: dict[str, Any]) -> bool:
-    """Return whether the host posts a message in which there is something to answer.
+    """Return whether a request is a message that has a text or attachments to answer.
 
     Raises:
-        MalformedEventError: if it is a message that lacks something, or has something of another type.
+        MalformedEventError: if a field of the message is missing, or has the wrong type.
     """
     if fields.get("type", MESSAGE) != MESSAGE:
         return False
@@ -71,7 +72,7 @@ def is_message(fields: dict[str, Any]) -> bool:
 
 
 def to_event(fields: dict[str, Any], payload: str) -> Event:
-    """Return a message for the inbox."""
+    """Return the event of a message, for the inbox."""
     posted = _checked(fields)
     stops = is_stop(posted.text)
     return Event(posted.id, _conversation_of(posted), payload, author=posted.sender.id, stops=stops)
@@ -98,12 +99,12 @@ def to_message(payload: str) -> Message:
 
 
 def conversation_with(identity: Identity) -> Conversation:
-    """Return the direct conversation with a person, which the host calls by the person's own id."""
+    """Return the direct conversation with a person: the one to which the host gives the person's own id."""
     return _direct(identity.tenant, identity.user_id, identity.user_id)
 
 
 def place_of(conversation: Conversation) -> Place:
-    """Return a conversation as the host calls it."""
+    """Translate a conversation into the terms of the host."""
     kind, _, rest = conversation.id.partition("/")
     name, _, person = rest.partition("/")
     return Place(unquote(name), unquote(person) if kind == DIRECT else None)
@@ -115,14 +116,17 @@ def _checked(fields: dict[str, Any]) -> _Posted:
     except ValidationError as error:
         wrong = error.errors(include_input=False, include_url=False, include_context=False)[0]
         where = ".".join(map(str, wrong["loc"]))
-        raise MalformedEventError(f"{where} of a message of the host application: {wrong['msg']}") from None
+        problem = wrong["msg"].removeprefix("Value error, ")
+        raise MalformedEventError(
+            f"the field {where} of a message of the host application is wrong: {problem}"
+        ) from None
 
 
 def _conversation_of(posted: _Posted) -> Conversation:
-    """Return where a message was written.
+    """Return the conversation in which a message was written.
 
-    The id says whether the conversation is shared, and whose it is if it is not. So one name that the host uses for
-    both, or for two people, never mixes what is private with what is not.
+    Its id contains whether the conversation is shared, and the id of its person if it is direct. So nothing private is
+    mixed up if the host uses one id for a shared and a direct conversation, or for the conversations of two people.
     """
     if posted.shared:
         return Conversation(CHANNEL, posted.tenant, f"{SHARED}/{_quoted(posted.conversation)}", shared=True)

@@ -1,4 +1,4 @@
-"""Answers as signed requests to the host application."""
+"""The presenter of the channel: it posts answers to the host application, as signed requests."""
 
 import json
 import secrets
@@ -13,7 +13,7 @@ from gateway.channels.http_errors import delivery_errors
 from gateway.channels.sentences import SIGN_IN_TERMS, answer_held, answered_in, sign_in_button, sign_in_request
 from oauth import Identity
 from toolkits import Conversation
-from understudy_webhook.errors import meaning
+from understudy_webhook.errors import delivery_error
 from understudy_webhook.format import to_markdown
 from understudy_webhook.parse import conversation_with, place_of
 from understudy_webhook.signature import sign
@@ -25,10 +25,10 @@ ANSWER_HELD = answer_held("Write to me in our direct conversation, and I will se
 
 
 class WebhookPresenter(Presenter):
-    """Posts what the agent says to the host application.
+    """Posts the agent's answers to the host application.
 
     Args:
-        url: the host's address.
+        url: the address of the host to which answers are posted.
         signer: signs each request.
     """
 
@@ -74,9 +74,9 @@ class WebhookPresenter(Presenter):
         await self._post(str(uuid5(NAMESPACE_URL, about)), conversation, type="answer", text=text, reply_to=reply_to)
 
     async def was_sent(self, delivery: Delivery) -> bool:
-        """Return `False`, so that a text of which nobody knows whether it arrived is sent again under its id.
+        """Return `False`, so that a text is sent again with the same id if nobody knows whether it arrived.
 
-        The host knows the id if the text did arrive, and shows it once.
+        If the first one arrived, the host recognizes the id and shows the text once.
         """
         return False
 
@@ -91,7 +91,7 @@ class WebhookPresenter(Presenter):
             conversation = conversation_with(sign_in.identity)
         ask = f"{sign_in_request(sign_in.label)}: [{sign_in_button(sign_in.label)}]({link})"
         await self._post(
-            secrets.token_hex(),  # each link is another one
+            secrets.token_hex(),  # every link is a new one, so every request has a new id
             conversation,
             type="sign_in",
             text=f"{ask}\n\n{SIGN_IN_TERMS}",
@@ -101,15 +101,21 @@ class WebhookPresenter(Presenter):
         )
 
     async def _post(self, identifier: str, conversation: Conversation, **fields: Any) -> None:
-        """Post one thing that the agent says, and return once the host has taken it.
+        """Post one request, and return when the host has accepted it.
+
+        Args:
+            identifier: the id of the request, the same each time that it is posted.
+            fields: the fields of the body besides the id and the conversation.
 
         Raises:
-            DeliveryRefusedError, DeliveryAmbiguousError, RetryLaterError: as the host answers.
-            ConnectionError: if the host cannot be reached.
+            DeliveryRefusedError, RecipientUnreachableError: if the host refuses it.
+            DeliveryAmbiguousError: if nobody knows whether the host accepted it.
+            RetryLaterError: if the host asks for a pause.
+            ConnectionError: if the host cannot be reached, or a proxy or a redirect answers in its place.
         """
         assert self._client is not None, "the channel is not started"
         place = place_of(conversation)
-        said = {
+        posted = {
             "id": identifier,
             "tenant": conversation.tenant,
             "conversation": place.conversation,
@@ -117,9 +123,9 @@ class WebhookPresenter(Presenter):
             "only_for": place.person,
             **fields,
         }
-        body = json.dumps(said, ensure_ascii=False)
+        body = json.dumps(posted, ensure_ascii=False)
         headers = {"content-type": "application/json", **sign(self._signer, identifier, body)}
         with delivery_errors("The host application", lambda _: None):
             answer = await self._client.post(self._url, content=body.encode(), headers=headers)
-        if (error := meaning(answer)) is not None:
+        if (error := delivery_error(answer)) is not None:
             raise error

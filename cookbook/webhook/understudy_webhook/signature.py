@@ -14,39 +14,41 @@ ID, TIMESTAMP, SIGNATURE = HEADERS = ("webhook-id", "webhook-timestamp", "webhoo
 
 
 def sign(signer: Webhook, identifier: str, body: str) -> dict[str, str]:
-    """Return the headers that prove who sent a body, and when.
+    """Sign a body, and return the headers that prove who sent it, and when.
 
     Args:
-        identifier: the same each time that the body is sent, so that its receiver can tell a second delivery.
+        identifier: the same each time that the body is sent, so that the receiver recognizes a repeated delivery.
     """
     now = datetime.now(UTC)
     return {ID: identifier, TIMESTAMP: str(int(now.timestamp())), SIGNATURE: signer.sign(identifier, now, body)}
 
 
 def check_headers(headers: Mapping[str, str]) -> None:
-    """Check that a request is signed at all, before its body is read.
+    """Check that a request has all headers of a signature, before its body is read.
 
     Raises:
-        WebhookRefusedError: if it is not.
+        WebhookRefusedError: with status 401, if a header is missing.
     """
     if missing := [name for name in HEADERS if not headers.get(name)]:
-        raise WebhookRefusedError(401, "it is not signed", f"It has no header {missing[0]}: the host has to sign it.")
+        raise WebhookRefusedError(
+            401, "it is not signed", f"It has no header {missing[0]}: the host application has to sign it."
+        )
 
 
 def check_signature(signer: Webhook, body: bytes, headers: Mapping[str, str]) -> None:
-    """Check that a request was signed with our secret, in the last five minutes.
+    """Check that a request was signed with WEBHOOK_SECRET, at most five minutes ago.
 
-    The library compares in constant time, and allows five minutes in both directions.
+    The library compares in constant time. It also accepts a time that is up to five minutes in the future.
 
     Raises:
-        WebhookRefusedError: if it was not.
+        WebhookRefusedError: with status 401, if the signature does not match or the time is another one.
     """
     try:
         signer.verify(body, {name: headers[name] for name in HEADERS}, json_parse=False)
-    except (WebhookVerificationError, ValueError):  # ValueError: what is malformed is no error of the library's own
+    except (WebhookVerificationError, ValueError):  # the library raises ValueError for a malformed header
         raise WebhookRefusedError(
             401,
-            "its signature does not fit, or is older than five minutes",
-            "If the host application sent it, it has another WEBHOOK_SECRET, signs another body than it sends, or the "
-            "clock of one of the two machines is wrong.",
+            "its signature does not match, or is older than five minutes",
+            "If the host application sent it, check that it has the same WEBHOOK_SECRET, that it signs the body as it "
+            "sends it, and that the clocks of both machines are right.",
         ) from None
