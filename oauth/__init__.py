@@ -19,7 +19,7 @@ from oauth.store.pending import CodeEntry
 from oauth.timings import OAuthTimings
 from oauth.token import Token
 
-# The names of these exceptions before they ended in Error.
+# The former names of these exceptions, for code that still imports them.
 AuthorizationFailed = AuthorizationFailedError
 ConsentRequired = ConsentRequiredError
 CredentialsRefused = CredentialsRefusedError

@@ -1,14 +1,14 @@
-"""The root of all exceptions, and those of the consent loop."""
+"""The base class of all exceptions, and the exceptions of the consent loop."""
 
 
 class UnderstudyError(Exception):
-    """The root of all exceptions that this project defines."""
+    """The base class of all exceptions that this project defines."""
 
 
 class ConsentRequiredError(UnderstudyError):
     """A tool needs an account that the person has not connected, or not with these permissions.
 
-    The turn is parked, and resumed by itself once the person has consented.
+    The turn is parked, and resumes when the person has consented.
     """
 
     def __init__(self, provider: str, scopes: frozenset[str]) -> None:
@@ -18,7 +18,7 @@ class ConsentRequiredError(UnderstudyError):
 
 
 class CredentialsRefusedError(UnderstudyError):
-    """This turn may use nobody's account. The message is one plain sentence for the person."""
+    """This turn may not use any account. The message is one plain sentence for the person."""
 
 
 class PermissionDeclinedError(UnderstudyError):
@@ -30,4 +30,4 @@ class GrantRevokedError(UnderstudyError):
 
 
 class AuthorizationFailedError(UnderstudyError):
-    """A sign-in did not bring a token. The message is one plain sentence for the person."""
+    """A sign-in failed. The message is one plain sentence for the person."""

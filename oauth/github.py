@@ -11,7 +11,7 @@ from oauth.oauth2 import CALL_TIMEOUT, OAuth2Provider
 from oauth.settings import ServiceUrl, Settings
 from oauth.token import Token
 
-OVER = (404, 422)  # GitHub's answers if a grant that is to be deleted has ended
+GRANT_ENDED = (404, 422)  # GitHub's status codes when the grant to delete has ended already
 
 # https://docs.github.com/en/apps/oauth-apps/building-oauth-apps/scopes-for-oauth-apps
 PERMISSIONS = {
@@ -25,7 +25,7 @@ PERMISSIONS = {
     "read:org": "see your organizations and teams",
     "workflow": "change GitHub Actions workflows",
 }
-# GitHub grants a scope instead of those that it includes.
+# GitHub's answer does not name the scopes that a granted scope includes.
 INCLUDED = {
     "repo": frozenset({"public_repo", "repo:status", "repo_deployment", "repo:invite", "security_events"}),
     "user": frozenset({"read:user", "user:email", "user:follow"}),
@@ -82,12 +82,12 @@ class GitHub(OAuth2Provider):
         self.api_url = settings.api_url
 
     def granted_scopes(self, answer: Mapping[str, Any]) -> frozenset[str]:
-        """Return the scopes of an answer, which GitHub separates by commas, with those that they include."""
+        """Return the scopes in an answer, which GitHub separates by commas, and the scopes that they include."""
         scopes = frozenset(str(answer.get("scope") or "").replace(",", " ").split())
         return scopes.union(*(INCLUDED.get(scope, frozenset()) for scope in scopes))
 
     def is_revoked(self, error: str) -> bool:
-        """Return whether an error means that the refresh token is no longer good: GitHub has an error of its own."""
+        """Return whether an error means that the refresh token is no longer valid; GitHub has its own error for it."""
         return error in ("bad_refresh_token", "invalid_grant")
 
     async def revoke(self, token: Token) -> None:
@@ -101,5 +101,5 @@ class GitHub(OAuth2Provider):
                 json={"access_token": token.access_token},
                 headers={"Accept": "application/vnd.github+json"},
             )
-        if answer.status_code not in OVER:
+        if answer.status_code not in GRANT_ENDED:
             answer.raise_for_status()

@@ -49,7 +49,7 @@ Result = TypeVar("Result")
 
 
 class GoogleSettings(Settings):
-    """The OAuth client at Google, and where Google is."""
+    """The OAuth client at Google, and the address of Google."""
 
     model_config = SettingsConfigDict(env_prefix="GOOGLE_")
 
@@ -90,17 +90,17 @@ class GoogleAuth:
         self._client_secret = settings.client_secret
         self.base_url = settings.base_url
         if self.base_url and self.base_url.startswith("http:"):
-            # oauthlib can be told in no other way. Only addresses of this machine pass the setting's check.
+            # oauthlib accepts plain http only with this variable. `ServiceUrl` allows it only for this machine.
             os.environ["OAUTHLIB_INSECURE_TRANSPORT"] = "1"
 
     @staticmethod
     def configured() -> bool:
-        """Return whether the environment names a client."""
+        """Return whether the environment has the ID or the secret of a client."""
         return GoogleSettings.mentioned()
 
     def authorization_url(self, *, state: str, verifier: str, redirect_uri: str, scopes: frozenset[str]) -> str:
         flow = self._flow(redirect_uri, verifier, sorted(scopes | ACCOUNT_SCOPES))
-        # `consent` makes Google give a refresh token every time, and not only at the first consent.
+        # `consent` makes Google issue a refresh token at every consent, not only at the first.
         url, _ = flow.authorization_url(
             state=state, access_type="offline", prompt="consent select_account", include_granted_scopes="true"
         )
@@ -110,12 +110,12 @@ class GoogleAuth:
         return await _in_own_thread(self._exchange, code, verifier, redirect_uri)
 
     def _exchange(self, code: str, verifier: str, redirect_uri: str) -> Token:
-        flow = self._flow(redirect_uri, verifier, scopes=None)  # takes whatever was granted; the caller compares
+        flow = self._flow(redirect_uri, verifier, scopes=None)  # accepts any granted scopes; the caller compares them
         try:
             answer = flow.fetch_token(code=code, include_client_id=True, timeout=CALL_TIMEOUT)
             person = self._person(answer["access_token"])
         except (OAuth2Error, requests.RequestException) as error:
-            # Only the error: its description may repeat what was sent.
+            # Log only the error code: the description may repeat what was sent.
             log.warning("Google gave no token: %s", getattr(error, "error", type(error).__name__))
             raise AuthorizationFailedError(NOT_CONNECTED) from None
         return Token(
@@ -224,7 +224,7 @@ def _words(scope: Any) -> list[str]:
 
 
 async def _in_own_thread(function: Callable[..., Result], *arguments: Any) -> Result:
-    """Call a function in a new thread. Tools that wait for the result may occupy all threads of the loop."""
+    """Call a function in a new thread: tools that wait for its result may occupy all threads of the event loop."""
     threads = ThreadPoolExecutor(1, thread_name_prefix="google-oauth")
     try:
         call = partial(copy_context().run, function, *arguments)

@@ -1,4 +1,4 @@
-"""Mask the secrets among the settings, wherever the log would show them."""
+"""Mask the secrets of settings in the log."""
 
 SHORTEST = 8  # characters: a shorter secret may be an ordinary word
 MASK = "***"
@@ -7,13 +7,13 @@ _secrets: set[str] = set()
 
 
 def mask_from_now_on(secret: str) -> None:
-    """Have `mask` mask a secret, as long as the process runs. It is for secrets of the operator, not of a person."""
+    """Make `mask` mask a secret until the process ends. It is for the operator's secrets, not for those of people."""
     if len(secret) >= SHORTEST:
         _secrets.add(secret)
 
 
 def mask(text: str) -> str:
-    """Return a text with `***` in the place of each secret."""
+    """Return a text in which `***` replaces each secret."""
     for secret in _secrets:
         if secret in text:
             text = text.replace(secret, MASK)

@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class BearerToken:
-    """The token with which a tool calls the provider's API (RFC 6750), and the account that it is of."""
+    """The token with which a tool calls the provider's API (RFC 6750), and the name of its account."""
 
     account: str
     access_token: str = field(repr=False)
@@ -36,17 +36,17 @@ class BearerToken:
 
 
 class OAuth2Provider:
-    """A provider that keeps to the standard. For one that does not, a subclass overrides the public methods.
+    """A provider that follows the standard. For one that differs, a subclass overrides the public methods.
 
     Args:
-        name: part of the callback address, `{UNDERSTUDY_BASE_URL}/oauth/{name}/callback`, and of the names of settings:
-            small letters and digits.
-        label: what people call the provider.
-        authorization_endpoint: where people consent.
-        token_endpoint: where a code is exchanged for a token.
-        account_endpoint: what answers, as JSON, whose a token is.
-        account_field: the field of that answer that names the account.
-        revocation_endpoint: where a token is revoked; `None` if the provider has no such address.
+        name: lower-case letters and digits. It is part of the callback address,
+            `{UNDERSTUDY_BASE_URL}/oauth/{name}/callback`, and of the names of settings.
+        label: the provider's name as people know it.
+        authorization_endpoint: the URL of the page where people consent.
+        token_endpoint: the URL that exchanges a code for a token.
+        account_endpoint: the URL that returns the account of a token, as JSON.
+        account_field: the field of that JSON object that names the account.
+        revocation_endpoint: the URL that revokes a token; `None` if the provider has none.
         permissions: what each scope allows, in words that people read, like "read your mail".
         client_id: Default: {NAME}_CLIENT_ID.
         client_secret: Default: {NAME}_CLIENT_SECRET.
@@ -79,8 +79,8 @@ class OAuth2Provider:
     ) -> None:
         if not (name.isascii() and name.isalnum() and name.islower()):
             raise SettingError(
-                f"OAuth2Provider({name!r}, …) needs another name: it is part of addresses and of names of settings, so "
-                "it may have only small letters and digits."
+                f"OAuth2Provider({name!r}, …) needs another name: the name is part of addresses and of settings, so it "
+                "may contain only lower-case letters and digits."
             )
         settings = _settings(name, label)(client_id=client_id, client_secret=client_secret)
         self.name = name
@@ -127,7 +127,7 @@ class OAuth2Provider:
                 account.raise_for_status()
             return self._granted(answer, account.json())
         except (OAuthError, httpx2.HTTPError, KeyError, ValueError) as error:
-            # Only the error: its description may repeat what was sent.
+            # Log only the error code: the description may repeat what was sent.
             log.warning("%s gave no token: %s", self.label, getattr(error, "error", type(error).__name__))
             raise AuthorizationFailedError(
                 f"{self.label} did not confirm the sign-in, so nothing was connected. To try again, write to the bot."
@@ -171,11 +171,11 @@ class OAuth2Provider:
         return frozenset(str(answer.get("scope") or "").split())
 
     def is_revoked(self, error: str) -> bool:
-        """Return whether an error of the token endpoint means that the refresh token is no longer good."""
+        """Return whether an error of the token endpoint means that the refresh token is no longer valid."""
         return error == "invalid_grant"
 
     def email(self, account: Mapping[str, Any]) -> str | None:
-        """Return the verified address of an account, if it is known that the provider is the authority for it."""
+        """Return the verified address of an account, if the provider is known to be the authority for it."""
         return None
 
     def _granted(self, answer: Mapping[str, Any], account: Mapping[str, Any]) -> Token:

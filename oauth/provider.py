@@ -1,4 +1,4 @@
-"""What the consent loop needs of a provider."""
+"""The contract between the consent loop and a provider."""
 
 from typing import Any, Protocol, runtime_checkable
 
@@ -7,15 +7,15 @@ from oauth.token import Token
 
 @runtime_checkable
 class OAuthProvider(Protocol):
-    """An authorization server at which people have the accounts that they connect.
+    """An authorization server, where people have the accounts that they connect.
 
-    Every copy of an agent shares it: it holds the client's registration and nobody's token.
+    All copies of an agent share it: it holds the client's registration, but no tokens.
     """
 
     name: str
     """The name in the callback address and in the store: `google`."""
     label: str
-    """What people call it: `Google`."""
+    """The provider's name as people know it: `Google`."""
     incremental: bool
     """Whether a later consent to other scopes adds to what was granted before."""
 
@@ -27,7 +27,7 @@ class OAuthProvider(Protocol):
         """Exchange an authorization code for a token.
 
         Raises:
-            AuthorizationFailedError: if the provider gives none.
+            AuthorizationFailedError: if the provider issues none.
         """
         ...
 
@@ -40,7 +40,7 @@ class OAuthProvider(Protocol):
         ...
 
     async def revoke(self, token: Token) -> None:
-        """End the grant at the provider (RFC 7009). It may have ended already."""
+        """End the grant at the provider (RFC 7009). A grant that has ended already is not an error."""
         ...
 
     def permission(self, scope: str) -> str:

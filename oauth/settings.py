@@ -32,7 +32,7 @@ def _check_url(url: str) -> str:
 
 
 ServiceUrl = Annotated[str, AfterValidator(_check_url)]
-"""The address of a service, without a slash at its end: https, or http on this machine."""
+"""The address of a service, without a trailing slash: https, or http on this machine."""
 
 
 class Settings(BaseSettings):

@@ -1,21 +1,22 @@
-"""How long codes are good, and how long refreshes and revocations take and wait."""
+"""The time limits of codes, token refreshes and revocations."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class OAuthTimings:
-    """The lifetimes, waits and intervals of the consent loop, in seconds. Tests give shorter ones.
+    """The lifetimes, waits and intervals of the consent loop, in seconds. Tests use shorter ones.
 
     Args:
-        code: for a code from the consent page to be sent in the chat.
-        refresh_margin: before a token expires, it is refreshed. Longer than a turn may take, so that no token expires
-            during one.
-        refresh_lease: for one process to refresh a token, while the others wait. Longer than a provider may take.
-        refresh_poll: between two looks at a token that another process refreshes.
-        refresh_wait: for a token to be refreshed, whoever does it.
-        revocation_retry: between two tries to revoke a token at a provider.
-        revocation_attempts: tries, after which a revocation is given up. The default makes a day of them.
+        code: how long a code from the consent page is valid.
+        refresh_margin: how long before its expiry a token is refreshed. Longer than a turn may take, so that no
+            token expires during one.
+        refresh_lease: how long one process may take to refresh a token, while others wait. Longer than a provider
+            may take.
+        refresh_poll: the interval at which a process looks whether another one has refreshed a token.
+        refresh_wait: how long a turn waits for a token to be refreshed, by this process or another.
+        revocation_retry: the wait between two attempts to revoke a token at a provider.
+        revocation_attempts: the number of attempts before a revocation is given up. The default lasts a day.
     """
 
     code: float = 600.0

@@ -1,4 +1,4 @@
-"""Tokens, as providers grant them."""
+"""Tokens, as providers issue them."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -11,9 +11,9 @@ class Token:
     """What a provider granted for one person: the answer of its token endpoint (RFC 6749, section 5.1).
 
     Args:
-        expires_at: aware, in UTC; `None` if the access token does not expire.
+        expires_at: an aware datetime in UTC; `None` if the access token does not expire.
         scopes: the scopes that were granted.
-        account: what the person calls the account; at Google, its e-mail address.
+        account: the account's name at the provider: at Google, its e-mail address.
         email: the account's verified address, if the provider is the authority for that address.
         declined: the scopes that were asked for and not granted.
     """

@@ -1,4 +1,4 @@
-"""Show characters that are invisible, or that reorder others."""
+"""Replace characters that are invisible, or that reorder others, with visible escapes."""
 
 import re
 import unicodedata
@@ -12,14 +12,14 @@ _BLANK = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U0001d159\U000e0000-\U000e0fff]"
 )
 
-# Joiners between letters of some languages or parts of an emoji, and the selector of an emoji's look after it.
+# Joiners between letters of some scripts or between parts of an emoji, and variation selectors after a character.
 _ORTHOGRAPHIC = re.compile(
     "(?<=[^\0-\x7f\u200c\u200d])[\u200c\u200d](?=[^\0-\x7f\u200c\u200d])|(?<=[^\0-\x7f\u200c\u200d\ufe0e\ufe0f])[\ufe0e\ufe0f]"
 )
 
 
 def visible(text: str) -> str:
-    """Return a text with each invisible character as an escape, like `\\u202e`. Line feeds and tabs stay."""
+    """Return a text in which an escape like `\\u202e` replaces each invisible character but line feeds and tabs."""
     text = text.replace("\r\n", "\n")
     kept = {found.start() for found in _ORTHOGRAPHIC.finditer(text)}
     return "".join(character if place in kept else _shown(character) for place, character in enumerate(text))

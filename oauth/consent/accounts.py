@@ -1,4 +1,4 @@
-"""The accounts that a person has connected, which are theirs to see and to disconnect."""
+"""List and disconnect the accounts that a person has connected."""
 
 import logging
 from collections.abc import Sequence
@@ -17,10 +17,11 @@ class Account:
     """An account that a person has connected, as they see it themselves.
 
     Args:
-        provider: the provider's name, and `label` what people call it.
-        account: what the person calls the account.
-        connected_at: aware, in UTC; `None` if an older version stored the token.
-        permissions: what the agent may do, in words.
+        provider: the name of the provider: `google`.
+        label: the provider's name as people know it: `Google`.
+        account: the account's name at the provider: at Google, an e-mail address.
+        connected_at: an aware datetime in UTC; `None` if an older version stored the token.
+        permissions: what the agent may do, in words that people read.
     """
 
     provider: str
@@ -31,7 +32,7 @@ class Account:
 
 
 class ConnectedAccounts:
-    """Lists and disconnects the accounts of one person."""
+    """Lists and disconnects a person's accounts."""
 
     def __init__(self, stores: ConsentStores, providers: ProviderRegistry) -> None:
         self._stores = stores

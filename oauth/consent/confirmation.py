@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 class AccountConfirmation:
-    """Connects an account at once where the person's platform vouches for its address, and else by a code.
+    """Connects an account at once if the chat platform vouches for its address, and otherwise once a code is sent.
 
     See `PendingStore` for why a code is needed.
     """
@@ -29,10 +29,10 @@ class AccountConfirmation:
         self._hooks = hooks
 
     async def connect_or_ask(self, authorization: Authorization, token: Token) -> str | None:
-        """Connect an account to its person, or keep its token apart until they have sent a code.
+        """Connect an account to its person, or store its token as pending until they send a code.
 
         Returns:
-            The code that they have to send; `None` if the account is connected.
+            The code that the person has to send; `None` if the account is connected.
         """
         identity, provider = authorization.identity, authorization.provider
         if not await self._is_vouched_for(identity, token):
@@ -50,13 +50,13 @@ class AccountConfirmation:
         return await self._stores.pending.waits(identity)
 
     async def confirm(self, identity: Identity, text: str) -> CodeEntry | None:
-        """Connect the account whose code a person sent, and resume what waits for it.
+        """Connect the account whose code a person sent, and resume the turns that wait for it.
 
         Args:
-            text: what the person wrote to the bot where nobody else reads it.
+            text: what the person wrote to the bot, in a place where nobody else reads it.
 
         Returns:
-            What came of it; `None` if the text is no code, or no code is expected of this person.
+            The result of checking the code; `None` if the text is not a code, or no code is expected from this person.
         """
         code = code_in(text)
         if code is None:
@@ -76,9 +76,10 @@ class AccountConfirmation:
     async def _connect(
         self, connection: AsyncConnection, identity: Identity, provider: str, token: Token
     ) -> Callable[[], None]:
-        """Store a token as its person's; return what to call after the commit.
+        """Store a person's token; return the function to call after the commit.
 
-        A token of another account is revoked. One of the same account is added to, where the provider does so.
+        If the person had connected another account, its token is revoked. If they had connected the same account and
+        the provider is incremental, the new token has the scopes of both consents.
         """
         stores = self._stores
         earlier = await stores.tokens.find_usable(connection, identity, provider)
@@ -100,8 +101,8 @@ class AccountConfirmation:
 
 
 def _is_same_address(one: str, other: str) -> bool:
-    """Return whether two e-mail addresses are the same. An address with other letters than ASCII's equals none.
+    """Return whether two e-mail addresses are the same. An address that is not ASCII equals no other.
 
-    Unicode has several letters for one lower-case letter, like the Kelvin sign for `k`: two mailboxes, not one.
+    Different Unicode letters, like `K` and the Kelvin sign, can have the same lower case: two mailboxes, not one.
     """
     return bool(one) and one.isascii() and other.isascii() and one.lower() == other.lower()

@@ -1,4 +1,4 @@
-"""A cookie with the result of a callback, so that the browser that made it can load its page again."""
+"""A cookie with the result of a callback, so that the browser can reload the page that follows it."""
 
 import base64
 import binascii
@@ -16,7 +16,7 @@ PURPOSE = "consent page"
 
 @dataclass(frozen=True, slots=True)
 class _Content:
-    """What the cookie holds: a consent, and the state of the callback that it came from."""
+    """The content of the cookie: a consent, and the state of the callback that it came from."""
 
     state: str = field(repr=False)
     consent: Consent
@@ -27,12 +27,12 @@ _adapter = TypeAdapter(_Content)
 
 
 class ConsentCookies:
-    """Encrypts consents for a cookie, and opens them again.
+    """Encrypts consents for a cookie, and decrypts them again.
 
-    The state of a callback still serves once. Only the browser that used it has the cookie.
+    A state can be used only once; the cookie shows the result again, but only in the browser that used the state.
 
     Args:
-        lifetime: seconds that a cookie is good: as long as the code in it.
+        lifetime: seconds for which a cookie is valid: as long as the code in it.
     """
 
     def __init__(self, keyring: Keyring, lifetime: float) -> None:
@@ -40,16 +40,13 @@ class ConsentCookies:
         self.lifetime = lifetime
 
     def seal(self, provider: str, state: str, consent: Consent) -> str:
-        """Return the value of a cookie."""
+        """Return the value of a cookie that holds a consent."""
         content = _Content(state, consent, datetime.now(UTC) + timedelta(seconds=self.lifetime))
         sealed = self._keyring.encrypt(_adapter.dump_json(content), PURPOSE, provider)
         return base64.urlsafe_b64encode(sealed).decode().rstrip("=")
 
     def open(self, provider: str, state: str, cookie: str) -> Consent | None:
-        """Return the consent that a state was used for.
-
-        `None` if the cookie is forged, expired, or of another state or provider.
-        """
+        """Return the consent in a cookie; `None` if it is forged, expired, or of another state or provider."""
         try:
             sealed = base64.urlsafe_b64decode(cookie + "=" * (-len(cookie) % 4))
             content = _adapter.validate_json(self._keyring.decrypt(sealed, PURPOSE, provider))

@@ -26,7 +26,7 @@ NO_HOOKS = ConsentHooks()
 class OAuthCoordinator:
     """Connects people's accounts, keeps their tokens and hands them to their turns.
 
-    One coordinator serves a whole process and is shared by every turn. It keeps nobody's token in memory.
+    One coordinator serves a whole process and is shared by every turn. It keeps no tokens in memory.
 
     Args:
         base_url: the public address of the gateway, to which providers send people back.
@@ -52,7 +52,7 @@ class OAuthCoordinator:
         self.cookies = ConsentCookies(keyring, timings.code)
 
     def register(self, provider: OAuthProvider, scopes: Iterable[str]) -> None:
-        """Add a provider, or more scopes to one: a single consent covers all that were registered."""
+        """Register a provider, or more scopes of one. A single consent covers all registered scopes of a provider."""
         self._providers.register(provider, scopes)
 
     @property
@@ -69,10 +69,10 @@ class OAuthCoordinator:
         return self._providers.redirect_uri(provider)
 
     async def sign_in_link(self, identity: Identity, provider: str, name: str) -> str:
-        """Return a short sign-in link for one person, good once and for ten minutes. It must reach nobody else.
+        """Return a short sign-in link for one person, valid once and for ten minutes. It must reach nobody else.
 
         Args:
-            name: what the channel shows for the person.
+            name: the person's name as the channel shows it.
 
         Raises:
             SettingError: if the provider is not registered.
@@ -88,9 +88,9 @@ class OAuthCoordinator:
         return await self._sign_in.authorization_url(token)
 
     def ticket(self, identity: Identity, provider: str) -> str:
-        """Return a ticket that everybody may see and that gives a sign-in link to `identity` alone.
+        """Return a ticket that anybody may see, but that only `identity` can exchange for a sign-in link.
 
-        It has letters, digits, `-` and `_`, at most 64 of them.
+        It has at most 64 characters: letters, digits, `-` and `_`.
         """
         return self._tickets.issue(identity, provider)
 
@@ -101,8 +101,8 @@ class OAuthCoordinator:
     async def complete(self, provider: str, state: str, code: str) -> Consent:
         """Exchange the code of a callback for a token.
 
-        Where the person's platform vouches for the account's address, the token is stored as theirs, and what waits
-        for it is resumed. Else it is nobody's until the person has sent a code in the chat: see `confirm`.
+        If the chat platform vouches for the account's address, the account is connected, and the turns that wait for
+        it resume. Otherwise the token stays pending until the person sends a code in the chat: see `confirm`.
 
         Raises:
             AuthorizationFailedError: with one plain sentence for the person in the browser.
@@ -110,13 +110,14 @@ class OAuthCoordinator:
         return await self._sign_in.complete(provider, state, code)
 
     async def recall(self, provider: str, state: str, cookie: str) -> Consent | None:
-        """Return the consent of a callback, for the browser that loads its page again.
+        """Return the consent of an earlier callback, for a browser that reloads the page.
 
         Args:
-            cookie: what `cookies` sealed of the callback.
+            cookie: what `cookies.seal` returned for the callback.
 
         Returns:
-            The consent as it is by now; `None` if the cookie is not good, or the code has expired or was replaced.
+            The consent in its current state; `None` if the cookie is not valid, or the code has expired or was
+            replaced.
         """
         consent = self.cookies.open(provider, state, cookie)
         return None if consent is None else await self._sign_in.renew(provider, consent)
@@ -125,7 +126,7 @@ class OAuthCoordinator:
         """End an authorization that the person declined, and return the way back to the chat, if there is one.
 
         Raises:
-            AuthorizationFailedError: if the state is not good.
+            AuthorizationFailedError: if the state is not valid.
         """
         return await self._sign_in.refuse(provider, state)
 
@@ -134,10 +135,10 @@ class OAuthCoordinator:
         return await self._confirmation.awaits_code(identity)
 
     async def confirm(self, identity: Identity, text: str) -> CodeEntry | None:
-        """Connect the account whose code a person sent to the bot directly, and resume what waits for it.
+        """Connect the account whose code a person sent to the bot privately, and resume the turns that wait for it.
 
         Returns:
-            What came of it; `None` if the text is no code, or no code is expected of this person.
+            The result of checking the code; `None` if the text is not a code, or no code is expected from this person.
         """
         return await self._confirmation.confirm(identity, text)
 
@@ -147,14 +148,14 @@ class OAuthCoordinator:
         """Return a person's credentials.
 
         Args:
-            scopes: what the caller needs. A token that covers less counts as none.
-            renew: refresh the token whatever its age, because the provider has just rejected it.
+            scopes: the scopes that the caller needs. A token that covers only some of them is not used.
+            renew: refresh the token even if it has not expired, because the provider has just rejected it.
 
         Raises:
             ConsentRequiredError: if the person has to sign in (again).
             PermissionDeclinedError: if the person was asked for one of the scopes and did not grant it.
             SettingError: if the provider is not registered.
-            TimeoutError: if another process began to refresh the token and did not end.
+            TimeoutError: if nobody refreshed the token in time (`OAuthTimings.refresh_wait`).
         """
         return await self._credentials.load(identity, provider, scopes, renew=renew)
 
@@ -167,10 +168,10 @@ class OAuthCoordinator:
         return await self._accounts.of(identity)
 
     async def disconnect(self, identity: Identity, provider: str) -> str | None:
-        """Delete a person's token. It is revoked soon after, if nobody else has connected the account.
+        """Delete a person's token. It is revoked soon after, unless somebody else has connected the same account.
 
         Returns:
-            The account; `None` if none was connected.
+            The account's name; `None` if no account was connected.
         """
         return await self._accounts.disconnect(identity, provider)
 

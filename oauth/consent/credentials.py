@@ -1,4 +1,4 @@
-"""A person's credentials, for the tools of their own turns."""
+"""Load a person's credentials for the tools of their turns."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -16,14 +16,14 @@ from oauth.token import Token
 
 @dataclass(frozen=True, slots=True)
 class AccountCredentials:
-    """Credentials, as the provider's client library takes them, and the account that they are of."""
+    """The name of an account, and its credentials in the form that the provider's client library takes."""
 
     account: str
     credentials: Any = field(repr=False)
 
 
 class CredentialLoader:
-    """Loads a person's token, refreshes it if need be, and checks that it covers what a tool needs."""
+    """Loads a person's token, refreshes it if necessary, and checks that it covers what a tool needs."""
 
     def __init__(self, tokens: TokenStore, providers: ProviderRegistry, renewal: TokenRenewal) -> None:
         self._tokens = tokens
@@ -37,8 +37,8 @@ class CredentialLoader:
         known = self._providers.get(provider)
         if known is None:
             raise SettingError(
-                f"A tool asks for credentials of {provider!r}, but no provider of that name is registered; there is "
-                f"{', '.join(self._providers.names()) or 'none'}. Give its toolkit, or Agent(auth=…), the provider."
+                f"A tool asks for credentials of {provider!r}, which is not a registered provider (registered: "
+                f"{', '.join(self._providers.names()) or 'none'}). Pass the provider to its toolkit or Agent(auth=…)."
             )
         token = await self._token(identity, known, frozenset(scopes), renew=renew)
         return AccountCredentials(token.account, known.credentials(token))
@@ -56,7 +56,7 @@ class CredentialLoader:
             raise ConsentRequiredError(provider.name, scopes)
         missing = scopes - stored.token.scopes
         if missing & stored.token.declined:
-            raise PermissionDeclinedError(_declined(provider, missing & stored.token.declined))
+            raise PermissionDeclinedError(_declined_message(provider, missing & stored.token.declined))
         if missing:
             raise ConsentRequiredError(provider.name, scopes)
         if not renew and self._renewal.is_fresh(stored.token):
@@ -67,7 +67,7 @@ class CredentialLoader:
             raise ConsentRequiredError(provider.name, self._providers.scopes(provider.name)) from None
 
 
-def _declined(provider: OAuthProvider, scopes: Iterable[str]) -> str:
+def _declined_message(provider: OAuthProvider, scopes: Iterable[str]) -> str:
     permissions = " and ".join(provider.permission(scope) for scope in sorted(scopes))
     return (
         f"The person connected {provider.label} without this permission: {permissions}. "

@@ -1,4 +1,4 @@
-"""What the consent loop calls in the gateway when a person consents or declines."""
+"""The hooks that the consent loop calls when a person consents or declines."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from oauth.identity import Identity
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """A person's answer to a consent page. Its `scopes` were granted or declined: they are not asked for again."""
+    """A person's answer to a consent page. It has the scopes that were granted or declined, so as not to ask again."""
 
     identity: Identity
     provider: str
@@ -19,13 +19,13 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class ReturnLink:
-    """A way from the page that follows a consent back to the chat.
+    """A link from the page that follows a consent back to the chat.
 
     Args:
-        address: where it leads. It may contain the code.
-        place: what people call the place that it leads to: `Telegram`.
+        address: the URL, which may contain the code.
+        place: the name of the place that the link leads to, as people know it: `Telegram`.
         then: one sentence that says what to do there; empty if nothing is left to do.
-        brings_code: whether the code comes along, so that the chat sends it in the name of whoever follows the link.
+        brings_code: whether the chat sends the code for the person who follows the link.
     """
 
     address: str = field(repr=False)
@@ -35,18 +35,18 @@ class ReturnLink:
 
 
 GrantHook = Callable[[AsyncConnection, Grant], Awaitable[Callable[[], None]]]
-"""Called inside the transaction that stores a token. What it returns is called after the commit."""
+"""Called inside the transaction that stores a token. Returns a function that is called after the commit."""
 
 DenialHook = Callable[[Identity, str], Awaitable[None]]
 """Called with a person and a provider, after the person declined to connect it."""
 
 ReturnLinks = Callable[[Identity, str | None], Awaitable[ReturnLink | None]]
-"""Returns the way back to the chat with a person; `None` if there is none.
+"""Returns the link back to the chat with a person; `None` if there is none.
 
-It is called with the code that the person has to send there, or with `None` if they have to send none."""
+The second argument is the code that the person has to send in the chat; `None` if they need no code."""
 
 Voucher = Callable[[Identity], Awaitable[str | None]]
-"""Returns the e-mail address of a person that their platform vouches for; `None` if it vouches for none."""
+"""Returns a person's e-mail address, if the chat platform vouches for it; `None` if it vouches for none."""
 
 
 async def _resume_nothing(_: AsyncConnection, __: Grant) -> Callable[[], None]:
@@ -63,13 +63,14 @@ async def _lead_nowhere(_: Identity, __: str | None) -> ReturnLink | None:
 
 @dataclass(frozen=True, slots=True)
 class ConsentHooks:
-    """The gateway's part in a consent.
+    """The hooks of the gateway in the consent loop.
 
     Args:
-        on_grant: resumes, in the transaction that stores a token, what waits for it.
-        vouch: gives the address by which a person needs no code. Without it everybody has to send one.
-        on_denial: tells a person what follows from their declining.
-        return_link: gives the page its way back to the chat.
+        on_grant: resumes the turns that wait for a token, in the transaction that stores it.
+        vouch: returns the address that the chat platform vouches for. An account with this address is connected
+            without a code. Without this hook, everybody has to send a code.
+        on_denial: tells a person what happens after they declined.
+        return_link: returns the link from the page back to the chat.
     """
 
     on_grant: GrantHook = _resume_nothing

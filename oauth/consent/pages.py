@@ -25,8 +25,8 @@ button.action { color: inherit; background: transparent; }
 [hidden] { display: none; }
 """
 
-# Copies the code, also when the person follows a link that does not bring it. Browsers give the clipboard to secure
-# pages alone: https://developer.mozilla.org/docs/Web/API/Clipboard/writeText
+# Copies the code, also when the person follows a link that does not bring it along. Browsers have a clipboard only for
+# pages in a secure context: https://developer.mozilla.org/docs/Web/API/Clipboard/writeText
 SCRIPT = """
 const code = document.querySelector(".code").textContent;
 const copied = document.getElementById("copied");
@@ -46,11 +46,11 @@ if (navigator.clipboard) {
 
 
 def _hash(text: str) -> str:
-    """Return what allows exactly this script or style: https://www.w3.org/TR/CSP3/#grammardef-hash-source"""
+    """Return the source that allows exactly this script or style: https://www.w3.org/TR/CSP3/#grammardef-hash-source"""
     return f"'sha256-{base64.b64encode(sha256(text.encode()).digest()).decode()}'"
 
 
-# The addresses hold secrets: browsers must neither store them nor pass them on.
+# The URLs of these pages contain secrets: browsers must neither store them nor pass them on.
 HEADERS = {
     "Cache-Control": "no-store",
     "Referrer-Policy": "no-referrer",
@@ -90,7 +90,7 @@ def denial_page(way_back: ReturnLink | None) -> HTMLResponse:
     """Return the page for a person who declined.
 
     Args:
-        way_back: to the chat, if there is one.
+        way_back: the link back to the chat, if there is one.
     """
     content = _paragraph("You can close this page and go back to the chat.")
     return _page("Nothing was connected", content + _way_back(way_back))
@@ -126,7 +126,7 @@ def _unconfirmed(consent: Consent, code: str) -> str:
 
 
 def _confirmation(way_back: ReturnLink | None) -> str:
-    """Return what the person is to do with the code, which follows."""
+    """Return what the person has to do with the code, which stands below."""
     typed = "send this code to the bot, in the chat where you got the link"
     if way_back is None:
         return f"<p>If it is you, {typed}:</p>"
@@ -134,7 +134,7 @@ def _confirmation(way_back: ReturnLink | None) -> str:
     if way_back.brings_code:
         action = f'<a class="action" href="{escape(way_back.address)}">Confirm in {place}</a>'
         return f"<p>If it is you, confirm it in the chat. {then}</p><p>{action}</p><p>Or {typed}:</p>"
-    # In a window of its own, so that this page stays and has the time to copy.
+    # Opens another window, so that this page stays and has time to copy the code.
     copies = f'data-copies="Copy the code and open {place}" target="_blank" rel="noopener noreferrer"'
     action = f'<a class="action" href="{escape(way_back.address)}" {copies}>Open {place}</a>'
     return f"<p>If it is you, {typed}. {then}</p><p>{action}</p>"
@@ -157,7 +157,7 @@ def _person(consent: Consent) -> str:
 
 
 def _strong(text: str) -> str:
-    """Return a text of somebody's choice as HTML, so that it hides nothing and reorders nothing around it."""
+    """Return an untrusted text as HTML that can neither hide nor reorder the text around it."""
     return f"<strong><bdi>{escape(' '.join(visible(text).split()))}</bdi></strong>"
 
 

@@ -1,4 +1,4 @@
-"""The providers that people can connect accounts of, and what is asked of each."""
+"""The registered providers, and the scopes that each is asked for."""
 
 from collections.abc import Iterable
 
@@ -7,7 +7,7 @@ from oauth.token import Token
 
 
 class ProviderRegistry:
-    """The providers that toolkits have registered, each with the scopes that they need together.
+    """The providers that toolkits have registered, each with the scopes that all toolkits need together.
 
     Args:
         base_url: the public address of the gateway, to which providers send people back.
@@ -46,7 +46,7 @@ class ProviderRegistry:
         return provider is not None and provider.incremental
 
     def permissions(self, name: str, token: Token) -> list[str]:
-        """Return what a token allows, in words, as far as a toolkit needs it; all of it for an unknown provider."""
+        """Return, in words, the registered scopes that a token has; all its scopes if the provider is unknown."""
         provider = self.get(name)
         if provider is None:
             return sorted(token.scopes)

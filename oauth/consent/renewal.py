@@ -1,4 +1,4 @@
-"""Refresh tokens before they expire, each once, for all turns and processes."""
+"""Refresh tokens before they expire, once for all turns and processes."""
 
 import asyncio
 import logging
@@ -16,9 +16,9 @@ log = logging.getLogger(__name__)
 
 
 class TokenRenewal:
-    """Refreshes a person's token once, for however many turns and processes ask at the same time.
+    """Refreshes a person's token once, however many turns and processes ask for it at the same time.
 
-    A provider that gives a new refresh token each time takes a second use of the old one for a theft
+    A provider that issues a new refresh token at every refresh treats a second use of the old one as theft
     (RFC 9700, section 4.14.2).
     """
 
@@ -28,7 +28,7 @@ class TokenRenewal:
         self._locks: WeakValueDictionary[tuple[Identity, str], asyncio.Lock] = WeakValueDictionary()
 
     def is_fresh(self, token: Token) -> bool:
-        """Return whether a token does not expire during a turn that begins now."""
+        """Return whether a token outlasts a turn that begins now."""
         margin = timedelta(seconds=self._timings.refresh_margin)
         return token.expires_at is None or token.expires_at - margin > datetime.now(UTC)
 
@@ -36,8 +36,8 @@ class TokenRenewal:
         """Return a token that is newer than `old`: refreshed here, or by another turn or process.
 
         Raises:
-            GrantRevokedError: if the provider gives none any more, or the person has disconnected the account.
-            TimeoutError: if another process began to refresh it and did not end.
+            GrantRevokedError: if the provider no longer grants access, or the person has disconnected the account.
+            TimeoutError: if nobody refreshed the token in time (`OAuthTimings.refresh_wait`).
         """
         lock = self._locks.setdefault((identity, provider.name), asyncio.Lock())
         lease = timedelta(seconds=self._timings.refresh_lease)

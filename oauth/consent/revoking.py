@@ -1,4 +1,4 @@
-"""Revoke, at their providers, the tokens that nobody uses any more."""
+"""Revoke tokens that nobody uses any more, at their providers."""
 
 import logging
 
@@ -11,20 +11,20 @@ log = logging.getLogger(__name__)
 
 
 class TokenRevoker:
-    """Drops sign-ins that were not confirmed in time, and revokes tokens until their provider has done so.
+    """Drops sign-ins that were not confirmed in time, and revokes tokens, with retries.
 
     Args:
-        attempts: tries, after which a revocation is given up.
+        attempts: how often to try a revocation before giving up.
     """
 
     def __init__(self, stores: ConsentStores, providers: ProviderRegistry, attempts: int) -> None:
         self._stores = stores
         self._providers = providers
         self._attempts = attempts
-        self._accounts_known = False  # whether every token has its account beside it
+        self._accounts_known = False  # whether `name_accounts` has nothing left to do
 
     async def run(self) -> None:
-        """Do once what is due."""
+        """Drop the sign-ins that have expired, and try the revocations that are due."""
         stores = self._stores
         self._accounts_known = self._accounts_known or not await stores.tokens.name_accounts()
         if await stores.pending.any_expired():
@@ -36,14 +36,14 @@ class TokenRevoker:
                 await stores.revocations.done(revocation)
 
     async def _is_in_use(self, revocation: Revocation) -> bool:
-        """Return whether somebody has connected the same account, or is about to: providers end all its tokens."""
+        """Return whether somebody has connected the same account, or is about to: they would lose access, too."""
         account = (revocation.provider, revocation.account)
         async with self._stores.database.read() as connection:
             tokens, pending = self._stores.tokens, self._stores.pending
             return await tokens.uses(connection, *account) or await pending.uses(connection, *account)
 
     async def _revoke(self, revocation: Revocation) -> bool:
-        """Revoke a token at its provider; return whether that is done, or given up."""
+        """Try to revoke a token at its provider; return whether it is revoked, or this was the last attempt."""
         is_last = revocation.attempts >= self._attempts
         provider = self._providers.get(revocation.provider)
         if provider is None:
@@ -54,7 +54,7 @@ class TokenRevoker:
         except DecryptionError:
             log.error("cannot revoke a token of %s: no key of UNDERSTUDY_SECRET_KEY opens it", revocation.provider)  # noqa: TRY400
             return is_last
-        except Exception as error:  # noqa: BLE001 - whatever a provider's library raises: it is tried again
+        except Exception as error:  # noqa: BLE001 - after any error of a provider's library it is retried
             log.warning("%s did not revoke a token: %s", revocation.provider, type(error).__name__)
             return is_last
         log.info("%s revoked a token", revocation.provider)

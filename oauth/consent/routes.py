@@ -1,4 +1,4 @@
-"""Sign-in links, and the callback address to which providers send people back."""
+"""The routes of sign-in links, and of the callback to which providers send people back."""
 
 from urllib.parse import urlsplit
 
@@ -15,7 +15,7 @@ LONGEST_COOKIE = 3800  # bytes: browsers keep 4096, name and attributes included
 
 
 def consent_routes(coordinator: OAuthCoordinator) -> list[Route]:
-    """Return the routes of sign-in links, and of what providers send people back to (RFC 6749, section 4.1.2)."""
+    """Return the routes of sign-in links, and of the callback of all providers (RFC 6749, section 4.1.2)."""
 
     async def sign_in(request: Request) -> Response:
         try:
@@ -44,7 +44,7 @@ def consent_routes(coordinator: OAuthCoordinator) -> list[Route]:
                 path=address.path,
                 secure=address.scheme == "https",
                 httponly=True,
-                samesite="lax",  # the provider's page leads here
+                samesite="lax",  # so that it is sent when the provider's page leads here
             )
         return page
 

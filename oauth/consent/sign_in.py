@@ -1,4 +1,4 @@
-"""Sign-in links, and what comes back to the callback address."""
+"""Make sign-in links, and handle the callbacks of providers."""
 
 import logging
 from collections.abc import Sequence
@@ -28,13 +28,14 @@ class Consent:
     """The result of a callback, for the page that the person in the browser reads.
 
     Args:
-        label: what people call the provider.
+        label: the provider's name as people know it.
         account: the account that the person signed in with.
-        name: what the channel shows for the person in the chat.
+        name: the name of the person in the chat, as the channel shows it.
         identity: the person in the chat.
         permissions: what the agent may do, in words.
-        code: what to send in the chat, which shows that both are one person; `None` if the account is connected.
-        way_back: leads to the chat, if there is a way.
+        code: the code to send in the chat, which proves that the person in the chat is the one in the browser; `None`
+            if the account is connected.
+        way_back: the link back to the chat, if there is one.
     """
 
     label: str
@@ -47,7 +48,7 @@ class Consent:
 
 
 class SignIn:
-    """Makes sign-in links, and turns what a provider sends back into a connected account."""
+    """Makes sign-in links, and turns the callback of a provider into a connected account."""
 
     def __init__(
         self,
@@ -62,13 +63,13 @@ class SignIn:
         self._hooks = hooks
 
     async def link(self, identity: Identity, provider: str, name: str) -> str:
-        """Return a short sign-in link for one person, good once and for ten minutes. It must reach nobody else.
+        """Return a short sign-in link for one person, valid once and for ten minutes. It must reach nobody else.
 
-        It leads to the provider's page, which asks for all scopes; or, where a later consent adds to an earlier one,
-        for those not granted yet.
+        It leads to the provider's page, which asks for all registered scopes or, if the provider is incremental, only
+        for those that are not granted yet.
 
         Args:
-            name: what the channel shows for the person.
+            name: the person's name as the channel shows it.
 
         Raises:
             SettingError: if the provider is not registered.
@@ -88,10 +89,10 @@ class SignIn:
     async def authorization_url(self, token: str) -> str:
         """Return the address of the provider's page to which a sign-in link leads.
 
-        Looking it up uses nothing up: chat platforms fetch links to show a preview of them.
+        A link may be opened any number of times before the sign-in ends: chat platforms fetch links to preview them.
 
         Args:
-            token: of the sign-in link.
+            token: the token in the sign-in link.
 
         Raises:
             AuthorizationFailedError: if the link has expired or was used.
@@ -139,7 +140,7 @@ class SignIn:
         )
 
     async def renew(self, provider: str, consent: Consent) -> Consent | None:
-        """Return a consent as it is by now; `None` if its code is good for nothing any more."""
+        """Return a consent in its current state; `None` if its code is no longer valid."""
         if consent.code is None:
             return consent
         match await self._stores.pending.status(consent.identity, provider, consent.code):
@@ -153,7 +154,7 @@ class SignIn:
         """End an authorization that the person declined, and return the way back to the chat, if there is one.
 
         Raises:
-            AuthorizationFailedError: if the state is not good.
+            AuthorizationFailedError: if the state is not valid.
         """
         if self._providers.get(provider) is None:
             raise AuthorizationFailedError(UNKNOWN_PROVIDER)

@@ -1,4 +1,4 @@
-"""Tickets for sign-in links, which buttons carry in places that several people read."""
+"""Tickets for sign-in links: buttons carry them in places that several people read."""
 
 from itsdangerous import Signer
 
@@ -8,16 +8,16 @@ from oauth.store.keyring import Keyring
 
 
 class SignInTickets:
-    """Signs tickets that everybody may see and that give a sign-in link to one person alone."""
+    """Signs tickets that anybody may see, but that only one person can exchange for a sign-in link."""
 
     def __init__(self, keyring: Keyring, providers: ProviderRegistry) -> None:
         self._signing_keys = keyring.signing_keys()
         self._providers = providers
 
     def issue(self, identity: Identity, provider: str) -> str:
-        """Return a ticket for a person: letters, digits, `-` and `_`, at most 64 of them.
+        """Return a ticket for a person: at most 64 letters, digits, `-` and `_`.
 
-        That is what a Telegram start parameter takes (https://core.telegram.org/bots/features#deep-linking).
+        A Telegram start parameter may contain no more (https://core.telegram.org/bots/features#deep-linking).
         """
         return f"{provider}-{self._signer(identity).get_signature(provider).decode()}"
 

@@ -17,7 +17,7 @@ from oauth.store.tables import associated, oauth_authorizations
 
 AUTHORIZATION_LIFETIME = timedelta(minutes=10)
 LINK_TOKEN_BYTES = 16  # 128 bits, which nobody guesses in ten minutes
-MOST_OPEN = 20  # sign-ins of one person at one provider: each link that is shown begins one
+MOST_OPEN = 20  # open sign-ins of one person at one provider; every link that is shown begins one
 
 EXPIRED = "This sign-in link has expired or was used before. Write to the bot again to get a new one."
 
@@ -27,8 +27,8 @@ class Authorization:
     """One attempt of one person to connect one provider.
 
     Args:
-        name: what the channel shows for the person.
-        scopes: what the person is asked for.
+        name: the person's name as the channel shows it.
+        scopes: the scopes that the person is asked for.
         verifier: the PKCE verifier (RFC 7636).
     """
 
@@ -40,10 +40,10 @@ class Authorization:
 
 
 class AuthorizationStore:
-    """Sign-ins that have begun: good for ten minutes, for one person and one provider.
+    """Sign-ins that have begun, each valid for ten minutes, for one person and one provider.
 
-    Each has a token. The short link holds it, and the state of the authorization request holds it signed (RFC 6749,
-    section 10.12). The database has its digest alone, so that whoever reads the database can open no link.
+    Each has a token. The short link contains it, and the state of the authorization request contains it with a
+    signature (RFC 6749, section 10.12). The database has only its digest, from which nobody can make a link.
     """
 
     def __init__(self, database: Database, keyring: Keyring) -> None:
@@ -52,9 +52,9 @@ class AuthorizationStore:
         self._serializer = URLSafeTimedSerializer(keyring.signing_keys(), salt="oauth state")
 
     async def begin(self, identity: Identity, provider: str, name: str, scopes: frozenset[str]) -> str:
-        """Store an authorization that begins, and return its token: 22 letters, digits, `-` and `_`.
+        """Store a new authorization, and return its token: 22 letters, digits, `-` and `_`.
 
-        The oldest ones are removed, where a person has more than twenty for one provider.
+        If a person has more than twenty for one provider, the oldest are removed.
         """
         token, verifier = secrets.token_urlsafe(LINK_TOKEN_BYTES), secrets.token_urlsafe(64)
         row = {"id": _digest(token), "provider": provider, **asdict(identity)}
@@ -77,10 +77,10 @@ class AuthorizationStore:
         return token
 
     async def find(self, token: str) -> Authorization:
-        """Return the authorization of a token, which goes on. Any number of look-ups use nothing up.
+        """Return the authorization of a token, without ending it.
 
         Raises:
-            AuthorizationFailedError: if it has expired or ended, or never was.
+            AuthorizationFailedError: if it has expired or ended, or never existed.
         """
         async with self._database.read() as connection:
             table = oauth_authorizations
@@ -92,7 +92,7 @@ class AuthorizationStore:
         return self._serializer.dumps(token)
 
     async def take(self, state: str, provider: str) -> Authorization:
-        """End the authorization that a state stands for, and return it.
+        """End the authorization that a state belongs to, and return it.
 
         Raises:
             AuthorizationFailedError: if the state is forged, expired, used before, or of another provider.

@@ -6,7 +6,7 @@ from sqlalchemy import DateTime, Dialect, TypeDecorator
 
 
 class Timestamp(TypeDecorator[datetime]):
-    """An aware datetime, in UTC, on every database. SQLite keeps no time zone."""
+    """An aware datetime in UTC on every database, although SQLite stores no time zone."""
 
     impl = DateTime(timezone=True)
     cache_ok = True

@@ -1,4 +1,4 @@
-"""What `oauth` needs of the database that the gateway opens."""
+"""The contract between `oauth` and the database that the gateway opens."""
 
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
@@ -11,11 +11,11 @@ class Database(Protocol):
     """A database with transactions. The gateway implements it, for SQLite and for PostgreSQL."""
 
     def read(self) -> AbstractAsyncContextManager[AsyncConnection]:
-        """Open a connection to read with."""
+        """Open a connection for reading."""
         ...
 
     def write(self) -> AbstractAsyncContextManager[AsyncConnection]:
-        """Open a writing transaction: committed when the block ends, rolled back when it raises."""
+        """Open a transaction for writing. It is committed when the block ends, and rolled back when it raises."""
         ...
 
     def upsert(self, table: Table) -> Any:

@@ -33,7 +33,7 @@ class Installation:
 
 
 class InstallationStore:
-    """The bot tokens of the workspaces that installed the app, encrypted, with the row's own keys as associated data.
+    """The bot tokens of the workspaces that installed the app, encrypted, with the row's key as associated data.
 
     A workspace whose organization installed the app as a whole uses the organization's token.
     """
@@ -43,9 +43,9 @@ class InstallationStore:
         self._keyring = keyring
 
     def new_state(self, channel: str) -> str:
-        """Return a state for an installation: signed, good for ten minutes, and stored nowhere.
+        """Return a state for an installation: signed, valid for ten minutes, and not stored.
 
-        Anybody may ask for one, so a cookie has to bind it to the browser that it was made for.
+        Anybody may ask for a state, so a cookie has to bind it to the browser that it was made for.
         """
         return self._serializer(channel).dumps(secrets.token_urlsafe(16))
 
@@ -84,7 +84,7 @@ class InstallationStore:
             await connection.execute(delete(oauth_installations).where(_is_of(channel, tenant)))
 
     async def revoke(self, channel: str, tenant: str) -> bool:
-        """Delete the installation that a workspace uses, also if it is its organization's.
+        """Delete the installation that a workspace uses, even if it is its organization's.
 
         Returns:
             Whether there was one.
@@ -93,7 +93,7 @@ class InstallationStore:
             try:
                 found = await self._content(connection, channel, tenant)
             except DecryptionError:
-                found = {}  # it is deleted like any other
+                found = {}  # the row is deleted like any other
             tenants = {tenant} if found is None else {tenant, found.get("organization", tenant)}
             for each in tenants:
                 await connection.execute(delete(oauth_installations).where(_is_of(channel, each)))

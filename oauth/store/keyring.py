@@ -68,7 +68,7 @@ class Keyring:
         return nonce + self._ciphers[0].encrypt(nonce, plaintext, _associated_data(associated))
 
     def decrypt(self, ciphertext: bytes, *associated: str) -> bytes:
-        """Decrypt what `encrypt` made, with whichever key fits.
+        """Decrypt what `encrypt` returned, with the key that fits.
 
         Raises:
             DecryptionError: if no key does, or the ciphertext was altered or moved to another row.
@@ -77,12 +77,12 @@ class Keyring:
         for cipher in self._ciphers:
             try:
                 return cipher.decrypt(nonce, sealed, _associated_data(associated))
-            except (InvalidTag, ValueError):  # ValueError: it is not even a nonce long
+            except (InvalidTag, ValueError):  # ValueError: it is shorter than a nonce
                 continue
         raise DecryptionError
 
     def rotate(self, ciphertext: bytes, *associated: str) -> bytes | None:
-        """Encrypt a ciphertext anew with the first key; return `None` if that was its key already.
+        """Encrypt a ciphertext anew with the first key; return `None` if it is encrypted with that key already.
 
         Raises:
             DecryptionError: as `decrypt`.
@@ -100,7 +100,7 @@ class Keyring:
         return True
 
     def signing_keys(self) -> list[bytes]:
-        """Return keys for itsdangerous, which signs with the last of its list and accepts all."""
+        """Return keys for itsdangerous, which signs with the last key of the list and accepts all keys."""
         return [_derive(key, b"understudy signing") for key in reversed(self._keys)]
 
 

@@ -1,4 +1,4 @@
-"""Tokens that wait for a code, which shows that the person in the browser is the person in the chat."""
+"""Tokens that wait for a code, which proves that the person in the browser is the person in the chat."""
 
 import logging
 import re
@@ -28,23 +28,23 @@ _CODE = re.compile(r"(?:confirm +)?(\d{4})[ -]?(\d{4})", re.IGNORECASE)
 
 
 def code_in(text: str) -> str | None:
-    """Return the eight digits of a text that is a code, or a `confirmation`, and nothing else; `None` if it is not."""
+    """Return the eight digits of a text that is only a code, or a `confirmation`; `None` for any other text."""
     found = _CODE.fullmatch(text.strip())
     return found[1] + found[2] if found is not None and found[0].isascii() else None
 
 
 def confirmation(code: str) -> str:
-    """Return the text of a message that can mean nothing but a code."""
+    """Return a message that sends a code, and that cannot be mistaken for anything else."""
     return f"Confirm {code[:4]} {code[4:]}"
 
 
 @dataclass(frozen=True, slots=True)
 class CodeEntry:
-    """What came of a code that a person sent.
+    """The result of checking a code that a person sent.
 
     Args:
         provider: the provider of the account that the code connects; `None` if the code is wrong.
-        account: what the person calls that account.
+        account: the name of that account.
         token: the account's token; `None` if the code is wrong, or was sent before.
         tries_left: how many more codes the person may send, if this one was wrong.
         dropped: the providers and tokens that are to be revoked, after too many wrong codes.
@@ -59,7 +59,7 @@ class CodeEntry:
 
 @dataclass(frozen=True, slots=True)
 class _Secrets:
-    """The encrypted part of a row. The token is there until the code has come."""
+    """The encrypted part of a row. The token is `None` once the person has sent the code."""
 
     code: str = field(repr=False)
     token: Token | None = field(repr=False)
@@ -69,13 +69,13 @@ _adapter = TypeAdapter(_Secrets)
 
 
 class PendingStore:
-    """Tokens that are nobody's until the person in the chat has sent the code that the browser showed.
+    """Tokens that belong to nobody until the person in the chat has sent the code that the browser showed.
 
-    A sign-in link may be forwarded, and whoever opens it signs in with their own account. The code keeps that account
-    from the person in the chat, unless its owner tells them the code.
+    A sign-in link may be forwarded, and another person may sign in with their own account. The person in the chat does
+    not get this account, unless its owner tells them the code.
 
     Args:
-        code_lifetime: seconds that a code is good.
+        code_lifetime: seconds for which a code is valid.
     """
 
     def __init__(self, database: Database, keyring: Keyring, code_lifetime: float) -> None:
@@ -84,7 +84,7 @@ class PendingStore:
         self._code_lifetime = timedelta(seconds=code_lifetime)
 
     async def add(self, connection: AsyncConnection, identity: Identity, provider: str, token: Token) -> str:
-        """Store a token, in place of one of the same provider; return the code that confirms it."""
+        """Store a token, in place of an earlier one of the same provider; return the code that confirms it."""
         code = f"{secrets.randbelow(10**8):08}"
         key = {**asdict(identity), "provider": provider}
         values = {
@@ -101,13 +101,13 @@ class PendingStore:
         return code
 
     async def take(self, connection: AsyncConnection, identity: Identity, provider: str) -> Token | None:
-        """Remove what is pending for a person; return the token, if it still waits for its code."""
+        """Remove a person's pending sign-in; return its token, if it still waits for the code."""
         taken = delete(oauth_pending).where(is_of(oauth_pending, identity), oauth_pending.c.provider == provider)
         row = (await connection.execute(taken.returning(oauth_pending))).first()
         return None if row is None else self._opened(row).token
 
     async def providers(self, identity: Identity) -> Sequence[str]:
-        """Return the names of the providers of which something is pending for a person."""
+        """Return the names of the providers for which a person has a pending sign-in."""
         mine = select(oauth_pending.c.provider).where(is_of(oauth_pending, identity))
         async with self._database.read() as connection:
             return (await connection.execute(mine)).scalars().all()
@@ -119,7 +119,7 @@ class PendingStore:
             return (await connection.execute(waiting.limit(1))).first() is not None
 
     async def status(self, identity: Identity, provider: str, code: str) -> PendingStatus | None:
-        """Return what has become of a code; `None` if it is good for nothing any more."""
+        """Return the status of a code; `None` if it is no longer valid."""
         expected = _expected(identity).where(oauth_pending.c.provider == provider)
         async with self._database.read() as connection:
             row = (await connection.execute(expected)).first()
@@ -127,7 +127,7 @@ class PendingStore:
         return PendingStatus(row.status) if row is not None and is_current else None
 
     async def enter(self, connection: AsyncConnection, identity: Identity, code: str) -> CodeEntry | None:
-        """Check a code that a person sent, and count a wrong one; `None` if no code is expected of this person."""
+        """Check a code that a person sent, and count a wrong one; `None` if no code is expected from this person."""
         rows = (await connection.execute(_expected(identity).with_for_update())).all()
         for row in rows:
             opened = self._opened(row)
@@ -153,7 +153,7 @@ class PendingStore:
             return (await connection.execute(_expired().limit(1))).first() is not None
 
     async def expire(self, connection: AsyncConnection) -> list[tuple[str, Token]]:
-        """Remove what was not confirmed in time; return the providers and tokens."""
+        """Remove sign-ins that were not confirmed in time, 100 at most; return their providers and tokens."""
         expired = []
         for row in (await connection.execute(_expired().with_for_update(skip_locked=True))).all():
             await connection.execute(delete(oauth_pending).where(is_row(oauth_pending, row)))
@@ -181,7 +181,7 @@ class PendingStore:
         return self._keyring.encrypt(_adapter.dump_json(content), *associated(oauth_pending, row))
 
     def _opened(self, row: Row[Any]) -> _Secrets:
-        """Return the secrets of a row; a code that nothing equals and no token, if the row's key is gone."""
+        """Return the secrets of a row; if no key decrypts them, no token and an empty code, which no code equals."""
         try:
             plaintext = self._keyring.decrypt(row.ciphertext, *associated(oauth_pending, row._asdict()))
         except DecryptionError:

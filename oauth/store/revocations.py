@@ -17,7 +17,7 @@ MOST_AT_ONCE = 20  # revocations that one process takes
 
 @dataclass(frozen=True, slots=True)
 class Revocation:
-    """A token that is to be revoked; `attempts` counts this one."""
+    """A token that is to be revoked. `attempts` includes the current attempt."""
 
     id: str
     provider: str
@@ -47,7 +47,7 @@ class RevocationStore:
         )
 
     async def take_due(self) -> list[Revocation]:
-        """Return the revocations that are due. Each process gets others; one that is not `done` is due again later."""
+        """Take revocations that are due, each for one process. One that does not become `done` is due again later."""
         now = datetime.now(UTC)
         due = select(oauth_revocations.c.id).where(oauth_revocations.c.due_at <= now).limit(MOST_AT_ONCE)
         async with self._database.read() as connection:
@@ -73,6 +73,6 @@ class RevocationStore:
         return Token.from_json(self._keyring.decrypt(revocation.ciphertext, *bound_to))
 
     async def done(self, revocation: Revocation) -> None:
-        """Remove a revocation that succeeded, is not wanted or is given up."""
+        """Remove a revocation that succeeded, is no longer wanted, or was given up."""
         async with self._database.write() as connection:
             await connection.execute(delete(oauth_revocations).where(oauth_revocations.c.id == revocation.id))

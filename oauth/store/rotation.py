@@ -1,4 +1,4 @@
-"""Change the key that everything stored is encrypted with, while the gateway runs."""
+"""Change the key that encrypts the stored secrets, while the gateway runs."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -46,10 +46,10 @@ async def check_keys(database: Database, keyring: Keyring) -> None:
 
 
 async def rotate_keys(database: Database, keyring: Keyring) -> tuple[Mapping[str, int], int]:
-    """Encrypt everything that is stored with the first key of the ring. An interrupted rotation can be run again.
+    """Encrypt all stored secrets anew with the first key of the ring. An interrupted rotation can be run again.
 
     Returns:
-        How many rows of each table were encrypted anew, and how many rows no key opens.
+        The number of rows of each table that were encrypted anew, and the number of rows that no key decrypts.
     """
     rotated, unreadable = {}, 0
     for table in SEALED:

@@ -17,7 +17,7 @@ from oauth.timings import OAuthTimings
 
 @dataclass(frozen=True, slots=True)
 class ConsentStores:
-    """Where a consent passes through: authorizations, pending tokens, tokens and revocations."""
+    """The stores that a consent passes through: authorizations, pending tokens, tokens and revocations."""
 
     database: Database
     authorizations: AuthorizationStore
@@ -37,7 +37,7 @@ class ConsentStores:
         )
 
     async def drop_pending(self, connection: AsyncConnection, identity: Identity, provider: str) -> None:
-        """Remove the token of a person that waits for its code, if there is one, and have it revoked."""
+        """Remove a person's token that waits for its code, if there is one, and have it revoked."""
         token = await self.pending.take(connection, identity, provider)
         if token is not None:
             await self.revocations.add(connection, provider, token)

@@ -1,4 +1,4 @@
-"""The tables of `oauth`, and what each of their ciphertexts is bound to."""
+"""The tables of `oauth`, and the columns that each ciphertext is bound to."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -18,7 +18,8 @@ class PendingStatus(StrEnum):
 
     #: The person in the chat has not sent the code yet.
     WAITING = "waiting"
-    #: They have, and the token is theirs. The row stays until it expires, so that the code may be sent twice.
+    #: The person has sent the code, and has the token. The row stays until it expires, so that a repeated code is no
+    #: wrong code.
     CONFIRMED = "confirmed"
 
 
@@ -34,11 +35,11 @@ oauth_tokens = Table(
     Column("account", String),
     Column("connected_at", Timestamp),
     Column("updated_at", Timestamp, nullable=False),
-    # The lease of the process that refreshes it.
+    # The end of the lease of the process that refreshes the token.
     Column("refreshing_until", Timestamp),
 )
 
-# Authorizations that have begun. The callback deletes the row, so that a state serves once.
+# Authorizations that have begun. The callback deletes the row, so that a state can be used only once.
 oauth_authorizations = Table(
     "oauth_authorizations",
     metadata,
@@ -47,15 +48,15 @@ oauth_authorizations = Table(
     Column("channel", String, nullable=False),
     Column("tenant", String, nullable=False),
     Column("user_id", String, nullable=False),
-    # What the channel shows for the person.
+    # The person's name as the channel shows it.
     Column("name", String, nullable=False, server_default=""),
-    # What the person is asked for.
+    # The scopes that the person is asked for.
     Column("scopes", Text, nullable=False, server_default=""),
     Column("verifier_ciphertext", LargeBinary, nullable=False),
     Column("expires_at", Timestamp, nullable=False, index=True),
 )
 
-# Tokens that nobody may use until the person in the chat has shown, by a code, that they are the one in the browser.
+# Tokens that nobody may use until a code has proved that the person in the chat is the person in the browser.
 oauth_pending = Table(
     "oauth_pending",
     metadata,
@@ -94,7 +95,7 @@ oauth_installations = Table(
     Column("installed_at", Timestamp, nullable=False),
 )
 
-# The column with the ciphertext, and the columns whose values it is bound to: moved to another row it does not decrypt.
+# The column with the ciphertext, and the columns that it is bound to: in another row, it cannot be decrypted.
 SEALED: Mapping[Table, tuple[str, tuple[str, ...]]] = {
     oauth_tokens: ("ciphertext", ("channel", "tenant", "user_id", "provider")),
     oauth_authorizations: ("verifier_ciphertext", ("id", "provider", "channel", "tenant", "user_id")),
@@ -111,10 +112,10 @@ def associated(table: Table, values: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def is_row(table: Table, row: Row[Any]) -> ColumnElement[bool]:
-    """Return the condition that a row is this one, by its primary key."""
+    """Return the condition that selects a row by its primary key."""
     return and_(*(key == row._asdict()[key.name] for key in table.primary_key))
 
 
 def is_of(table: Table, identity: Identity) -> ColumnElement[bool]:
-    """Return the condition that a row is a person's."""
+    """Return the condition that selects the rows of a person."""
     return and_(*(table.c[name] == value for name, value in asdict(identity).items()))

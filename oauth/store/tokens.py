@@ -16,14 +16,14 @@ from oauth.store.keyring import DecryptionError, Keyring
 from oauth.store.tables import associated, is_of, is_row, oauth_tokens
 from oauth.token import Token
 
-MOST_AT_ONCE = 100  # rows that `name_accounts` completes
+MOST_AT_ONCE = 100  # rows that one call of `name_accounts` fills in
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class StoredToken:
-    """A token as it was read. `ciphertext` tells whether its row is still the same."""
+    """A token as it was read from its row. `ciphertext` shows whether the row has changed since."""
 
     provider: str
     token: Token
@@ -32,7 +32,7 @@ class StoredToken:
 
 
 class TokenStore:
-    """Each person's tokens, encrypted, with the row's own keys as associated data."""
+    """Each person's tokens, encrypted, with the row's key as associated data."""
 
     def __init__(self, database: Database, keyring: Keyring) -> None:
         self._database = database
@@ -81,9 +81,9 @@ class TokenStore:
         )
 
     async def begin_refresh(self, identity: Identity, known: StoredToken, lease: timedelta) -> bool:
-        """Lease a token to this process, to refresh it; return whether it got the lease.
+        """Take the lease to refresh a token; return whether this process has got it.
 
-        It does not while another process has the lease, nor if the row is no longer as it was read.
+        It gets no lease while another process has it, or if the row has changed since it was read.
         """
         now = datetime.now(UTC)
         is_free = or_(oauth_tokens.c.refreshing_until.is_(None), oauth_tokens.c.refreshing_until < now)
@@ -92,19 +92,19 @@ class TokenStore:
             return (await connection.execute(begun.returning(oauth_tokens.c.provider))).first() is not None
 
     async def give_up_refresh(self, identity: Identity, known: StoredToken) -> None:
-        """End the lease of a refresh that failed."""
+        """Release the lease after a refresh that failed."""
         async with self._database.write() as connection:
             await connection.execute(update(oauth_tokens).where(_is(identity, known)).values(refreshing_until=None))
 
     async def replace(self, identity: Identity, known: StoredToken, renewed: Token) -> bool:
-        """Store a refreshed token; return whether the row was still as it was read, without which nothing is stored."""
+        """Store a refreshed token, unless the row has changed since it was read; return whether it was stored."""
         values = self._values(identity, known.provider, renewed) | {"updated_at": datetime.now(UTC)}
         replaced = update(oauth_tokens).where(_is(identity, known)).values(values).returning(oauth_tokens.c.provider)
         async with self._database.write() as connection:
             return (await connection.execute(replaced)).first() is not None
 
     async def forget(self, identity: Identity, known: StoredToken) -> None:
-        """Delete a token, unless the row is no longer as it was read."""
+        """Delete a token, unless the row has changed since it was read."""
         async with self._database.write() as connection:
             await connection.execute(delete(oauth_tokens).where(_is(identity, known)))
 
@@ -119,7 +119,7 @@ class TokenStore:
         return (await connection.execute(found)).first() is not None
 
     async def name_accounts(self) -> int:
-        """Fill in the accounts of tokens that an older version stored; return how many they were, 100 at most."""
+        """Fill in the accounts of tokens that an older version stored, 100 at most; return how many there were."""
         nameless = select(oauth_tokens).where(oauth_tokens.c.account.is_(None)).limit(MOST_AT_ONCE)
         async with self._database.read() as connection:
             rows = (await connection.execute(nameless)).all()
@@ -127,7 +127,7 @@ class TokenStore:
             try:
                 account = self._opened(row).token.account
             except DecryptionError:
-                account = ""  # it cannot be known
+                account = ""  # unknown: no key decrypts the token
             same = is_row(oauth_tokens, row)
             async with self._database.write() as connection:
                 await connection.execute(update(oauth_tokens).where(same).values(account=account))
@@ -168,7 +168,7 @@ async def list_accounts(connection: AsyncConnection, **wanted: str | None) -> li
     """Return the accounts that people have connected.
 
     Args:
-        wanted: values of `channel`, `tenant`, `user_id`, `provider` or `account`. `None` fits any.
+        wanted: values of `channel`, `tenant`, `user_id`, `provider` or `account`. `None` matches any value.
     """
     columns = [oauth_tokens.c[column.name] for column in fields(AccountRecord)]
     conditions = [oauth_tokens.c[name] == value for name, value in wanted.items() if value is not None]
