@@ -1,4 +1,4 @@
-"""Toolkits: groups of tools with state, of which every turn gets a clone."""
+"""Toolkits: groups of tools with state. Every turn gets a clone."""
 
 from oauth import Identity
 from toolkits.attachment import Attachment, AttachmentError, AttachmentKind, Transcriber, kind_of, safe_name

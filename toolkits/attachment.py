@@ -1,4 +1,4 @@
-"""Something that a person sent with a message, and how to read it."""
+"""Attachments: what people send with a message, and how to read it."""
 
 import asyncio
 import io
@@ -16,7 +16,7 @@ from toolkits.errors import ToolError
 from toolkits.text import storable
 
 LONGEST_NAME = 120  # characters
-LONGEST_ENDING = 10  # characters of a name, which are kept if it is too long
+LONGEST_ENDING = 10  # characters of an ending that is kept when a name is cut
 
 Fetch = Callable[[], AsyncGenerator[bytes, None]]
 """Fetches the content of an attachment, in chunks."""
@@ -33,7 +33,7 @@ class AttachmentKind(StrEnum):
     STICKER = "sticker"
     LOCATION = "location"
     CONTACT = "contact"
-    #: What no other kind fits, like a poll.
+    #: Anything else, like a poll.
     OTHER = "other"
 
 
@@ -45,14 +45,14 @@ class AttachmentError(ToolError):
 class Attachment:
     """Something that a person sent with a message.
 
-    The gateway fetches the content from the platform when it is read, in the turn, and again if the turn is played
-    again. Name, type and size are what the sender's device and the platform say: any of them may be wrong.
+    The gateway fetches the content from the platform when the turn reads it, and again if the turn is played again.
+    Name, type and size come from the sender's device and the platform, and may be wrong.
 
     Args:
         name: the name of the file, empty if it has none. It is made safe to show and to use as the last part of a path.
         media_type: like "image/png", empty if it is not known.
         size: in bytes, `None` if it is not known.
-        text: the content of an attachment that is no file, such as a location or a contact.
+        text: the content of an attachment that is not a file, such as a location or a contact.
         fetch: fetches the content; `None` if there is no file.
     """
 
@@ -71,7 +71,7 @@ class Attachment:
 
     @property
     def title(self) -> str:
-        """What people and the model call it: its kind, and its name if it has one."""
+        """The attachment's title for people and the model: its kind, and its name if it has one."""
         if self.kind is AttachmentKind.OTHER:
             return self.name or "attachment"
         return f"{self.kind} {self.name!r}" if self.name else str(self.kind)
@@ -80,7 +80,7 @@ class Attachment:
         """Return the content of the file.
 
         Raises:
-            AttachmentError: if it is no file, is larger than UNDERSTUDY_MAX_ATTACHMENT_MB, or cannot be fetched.
+            AttachmentError: if it is not a file, is larger than UNDERSTUDY_MAX_ATTACHMENT_MB, or cannot be fetched.
         """
         content = io.BytesIO()
         async with aclosing(self._chunks()) as chunks:
@@ -89,14 +89,14 @@ class Attachment:
         return content.getvalue()
 
     async def save(self, path: str | os.PathLike[str]) -> None:
-        """Save the file, without ever holding all of it in memory. A file that exists is replaced, and only at the end.
+        """Save the file, without holding all of it in memory. An existing file is replaced once all content is there.
 
         Args:
-            path: where to. Do not build it from `name` alone: two attachments may have the same one.
+            path: the path of the new file. Do not build it only from `name`: two attachments may have the same name.
 
         Raises:
             AttachmentError: as `read`.
-            OSError: if it cannot be written.
+            OSError: if the file cannot be written.
         """
         target = Path(path)
         part = await asyncio.to_thread(_make_part, target)
@@ -124,7 +124,7 @@ class Transcriber(Protocol):
         Args:
             data: the file, as it was sent. It may be a video.
             name: the name of the file, empty if it has none.
-            media_type: what its first bytes say it is; if they say nothing, what the platform says, or empty.
+            media_type: what the first bytes of the file show, or else what the platform says, which may be empty.
 
         Raises:
             AttachmentError: with a sentence for the person that says why it cannot be transcribed.
@@ -133,13 +133,13 @@ class Transcriber(Protocol):
 
 
 def kind_of(media_type: str) -> AttachmentKind:
-    """Return the kind of a file of a media type: image, audio or video, and otherwise document."""
+    """Return the kind of a file with a media type: image, audio or video, and otherwise document."""
     kinds = {"image": AttachmentKind.IMAGE, "audio": AttachmentKind.AUDIO, "video": AttachmentKind.VIDEO}
     return kinds.get(media_type.partition("/")[0].lower(), AttachmentKind.DOCUMENT)
 
 
 def safe_name(name: str) -> str:
-    """Return the name of a file as it can be shown: without folders, control characters and marks of direction."""
+    """Return a file name that is safe to show: without folders, control characters and direction marks, and short."""
     last = storable(name).replace("\\", "/").rpartition("/")[2]
     shown = "".join(each for each in last if unicodedata.category(each) not in ("Cc", "Cf", "Zl", "Zp")).strip()
     if len(shown) > LONGEST_NAME:

@@ -1,4 +1,4 @@
-"""What a tool is told about the turn that it runs in."""
+"""The context of a turn, which its tools receive."""
 
 import asyncio
 import os
@@ -40,15 +40,15 @@ class Message:
         id: the platform's own id of the message, which a reply may refer to.
         text: what the person wrote, without the mention of the bot.
         sender: who wrote it, from the signed payload.
-        sender_name: what the channel shows for the sender.
-        attachments: what they sent with the text.
-        quoted: what the message refers to, oldest first: words of other people as a rule, and no part of `text`.
-        anonymous: whether several people share `sender`. The turn may then use nobody's account.
-        locale: the sender's language, as a tag like "en-US"; empty where the channel does not tell.
-        timezone: the sender's, as an IANA name like "Europe/Berlin"; empty where the channel does not tell.
+        sender_name: the sender's name as the channel shows it.
+        attachments: files and other things that the sender sent with the text.
+        quoted: messages that the message refers to, oldest first: usually of other people, and not a part of `text`.
+        anonymous: whether several people share `sender`. The turn may then not use any account.
+        locale: the sender's language, as a tag like "en-US"; empty if the channel does not tell it.
+        timezone: the sender's time zone, as an IANA name like "Europe/Berlin"; empty if the channel does not tell it.
         command: a bot command (`start`, `help`, `new`) that the gateway answers itself.
-        argument: what followed the command.
-        raw: the payload as it came.
+        argument: the text after the command.
+        raw: the payload as the platform sent it.
 
     `str(message)` is its text, so that a message can be put into a prompt. `repr(message)` leaves out `raw`.
     """
@@ -92,14 +92,14 @@ def _is_timezone(name: str) -> bool:
 
 @runtime_checkable  # for frameworks that make a schema of a tool's arguments
 class CredentialSource(Protocol):
-    """The credentials of one turn's sender, while the turn lasts."""
+    """Loads the credentials of one turn's sender, while the turn lasts."""
 
     async def credentials(self, provider: str, scopes: Iterable[str], *, renew: bool) -> Any:
         """Return the sender's credentials: see `TurnContext.credentials`."""
         ...
 
     def credentials_sync(self, provider: str, scopes: Iterable[str], *, renew: bool, timeout: float) -> Any:
-        """Return the sender's credentials in a thread, after `timeout` seconds at most."""
+        """Return the sender's credentials to a thread, within `timeout` seconds."""
         ...
 
     async def is_connected(self, provider: str, scopes: Iterable[str]) -> bool:
@@ -109,7 +109,7 @@ class CredentialSource(Protocol):
 
 @runtime_checkable
 class MessageSender(Protocol):
-    """Writes to conversations, now or later."""
+    """Sends messages to conversations, now or later."""
 
     async def send(
         self,
@@ -135,25 +135,25 @@ class QuestionSource(Protocol):
     def ask_sync(
         self, question: str, choices: Sequence[str], *, free_text: bool, within: timedelta, timeout: float
     ) -> str:
-        """Return the person's answer in a thread: see `TurnContext.ask_sync`."""
+        """Return the person's answer to a thread: see `TurnContext.ask_sync`."""
         ...
 
 
 NOBODY_TO_ASK = "Nobody can be asked here."
 ONE_DAY = timedelta(days=1)
 
-_HAND_OVER = "get the credentials before you start another process, and give it what it needs of them."
+_ADVICE = "get the credentials before you start another process, and pass it what it needs of them."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TurnContext:
-    """What the tools of a turn are told about it. It is passed explicitly and holds no credential.
+    """The context of a turn, for its tools. It is passed explicitly and holds no credentials.
 
     Args:
-        identity: whose turn it is.
+        identity: the person whose turn it is.
         conversation: where the answer goes.
         message: what the person wrote.
-        deadline: when the turn is ended, aware, in UTC.
+        deadline: when the turn is stopped, as an aware datetime in UTC.
         reference: the turn's id, which is in the log and in sentences about errors.
         process_id: the process in which the turn runs.
     """
@@ -170,45 +170,46 @@ class TurnContext:
 
     @property
     def locale(self) -> str:
-        """The language of the person, as a tag like "en-US"; empty where the channel does not tell."""
+        """The language of the person, as a tag like "en-US"; empty if the channel does not tell it."""
         return self.message.locale
 
     @property
     def timezone(self) -> str:
-        """The time zone of the person, as an IANA name like "Europe/Berlin"; empty where the channel does not tell."""
+        """The time zone of the person, as an IANA name like "Europe/Berlin"; empty if the channel does not tell it."""
         return self.message.timezone
 
     def __copy__(self) -> Self:
         return self
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
-        raise TypeError(f"A TurnContext cannot be pickled or copied deeply: {_HAND_OVER}")
+        raise TypeError(f"A TurnContext cannot be pickled or copied deeply: {_ADVICE}")
 
     def _check_process(self) -> None:
-        """Raise in a forked process, where the event loop of the turn does not run."""
+        """Raise an error in a forked process, where the event loop of the turn does not run."""
         if os.getpid() != self.process_id:
-            raise RuntimeError(f"A TurnContext works only in the process of its turn: {_HAND_OVER}")
+            raise RuntimeError(f"A TurnContext works only in the process of its turn: {_ADVICE}")
 
     async def send(
         self, text: str, *, files: Sequence[File] = (), at: datetime | None = None, key: str | None = None
     ) -> str | None:
-        """Send a text to this conversation, besides the answer. Everybody in the conversation reads it.
+        """Send a text to this conversation, besides the answer. Everybody in the conversation can read it.
 
-        After the turn has read something private, the text goes to the turn's person alone, like a private answer.
+        After the turn has read something private, the text goes only to the turn's person, like a private answer.
 
         Args:
             text: markdown; it may be empty if there are files.
-            files: go with the text. They are stored before this method returns, and sent in order with other messages.
-            at: when to send it, aware. Default: now.
-            key: makes repeated calls send once: in a tenant, later calls with the same key do nothing.
+            files: files to send with the text. They are stored before this method returns, and sent in order with other
+                messages.
+            at: when to send it, as an aware datetime. Default: now.
+            key: an idempotency key: in a tenant, later calls with the same key do nothing.
 
         Returns:
             The text's reference; `None` if something was sent with that key before.
 
         Raises:
             RuntimeError: if the turn has no channel to send to, or runs in another process.
-            ToolError: if the text is for the turn's person alone, and several people share their id, or if the platform
-                does not take one of the files.
+            ToolError: if the text may go only to the turn's person, but several people share their id, or if the
+                platform does not accept one of the files.
             OSError: if a file cannot be read.
         """
         self._check_process()
@@ -230,7 +231,7 @@ class TurnContext:
 
         Args:
             data: the content, or the path of the file that has it.
-            name: what people see: see `File`.
+            name: the name that people see: see `File`.
             media_type: like "image/png": see `File`.
             caption: a text that goes with the file, in markdown.
 
@@ -250,25 +251,26 @@ class TurnContext:
     ) -> str:
         """Ask the turn's person, and return their answer.
 
-        The turn ends here, and is played again when they have answered: the tool then runs again from its beginning up
-        to this call, which returns. So do nothing before it that must not be done twice. Several questions of one call
-        are told apart by their order. Other tool calls that run end first.
+        The turn stops here, and is played again when the person has answered: the tool then runs again from its
+        beginning, and this call returns the answer. So do nothing before this call that must not be done twice. If a
+        tool asks several questions, their order assigns the answers to them. Other tool calls that are running finish
+        first.
 
-        In a shared conversation everybody reads the question, unless the turn has read something private; nobody else
-        can answer it.
+        In a shared conversation everybody can read the question, unless the turn has read something private; nobody
+        else can answer it.
 
         Args:
             question: markdown.
-            choices: what they may choose from, shown as buttons where the channel has them. At most 10, of 75
-                characters.
-            free_text: whether any text is an answer; unless given, it is if there are no choices.
-            within: how long they have.
+            choices: the answers to choose from, shown as buttons if the channel has them. At most 10, each of at most
+                75 characters.
+            free_text: whether any text is an answer. Default: only if there are no choices.
+            within: how long the person has to answer.
 
         Returns:
-            One of the choices, or what they wrote.
+            One of the choices, or what the person wrote.
 
         Raises:
-            NoAnswerError: if they did not answer in time.
+            NoAnswerError: if the person did not answer in time.
             ToolError: if nobody can be asked, as in `Gateway.run`, or the question cannot be shown.
             RuntimeError: if the turn runs in another process.
         """
@@ -286,7 +288,7 @@ class TurnContext:
         free_text: bool | None = None,
         within: timedelta = ONE_DAY,
     ) -> str:
-        """As `ask`, for a tool that runs in a thread, which it blocks.
+        """Ask the turn's person as `ask` does, from a tool that runs in a thread. The call blocks the thread.
 
         Raises:
             RuntimeError: if it is called in a coroutine, or the turn runs in another process.
@@ -303,32 +305,32 @@ class TurnContext:
         Args:
             provider: the provider's name, like `google`.
             scopes: the permissions that the tool needs.
-            renew: refresh the token whatever its age, because the provider has just rejected it.
+            renew: refresh the token even if it has not expired, because the provider has just rejected it.
 
         Returns:
-            What the provider's client library takes: for Google a `google.oauth2.credentials.Credentials`.
+            Credentials for the provider's client library: for Google a `google.oauth2.credentials.Credentials`.
 
         Raises:
-            ConsentRequiredError: if the person has not connected this account. The turn ends, and is played again after
-                they have.
+            ConsentRequiredError: if the person has not connected this account. The turn stops, and is played again when
+                they have connected it.
             ToolError: if the person connected the account without one of the permissions.
-            CredentialsRefusedError: if this turn may use nobody's account, or has ended.
+            CredentialsRefusedError: if this turn may not use any account, or has ended.
             RuntimeError: if the turn runs in another process.
         """
         self._check_process()
         return await self.credential_source.credentials(provider, scopes, renew=renew)
 
     async def is_connected(self, provider: str, scopes: Iterable[str] = ()) -> bool:
-        """Return whether `credentials` would return some without a sign-in."""
+        """Return whether `credentials` would succeed without a sign-in."""
         self._check_process()
         return await self.credential_source.is_connected(provider, scopes)
 
     def credentials_sync(self, provider: str, scopes: Iterable[str] = (), *, renew: bool = False) -> Any:
-        """As `credentials`, for a tool that runs in a thread, which it blocks.
+        """Load credentials as `credentials` does, from a tool that runs in a thread. The call blocks the thread.
 
         Raises:
             RuntimeError: if it is called in a coroutine, or the turn runs in another process.
-            TimeoutError: if there are no credentials at the turn's deadline.
+            TimeoutError: if there are no credentials by the turn's deadline.
         """
         remaining = self._remaining_in_thread(
             "credentials_sync() blocks the event loop in a coroutine: await credentials() instead"
@@ -336,10 +338,13 @@ class TurnContext:
         return self.credential_source.credentials_sync(provider, scopes, renew=renew, timeout=remaining)
 
     def _remaining_in_thread(self, in_coroutine: str) -> float:
-        """Return the seconds until the deadline, to a thread.
+        """Return the seconds until the deadline, for a call that may block this thread.
+
+        Args:
+            in_coroutine: the message of the error if an event loop runs in this thread.
 
         Raises:
-            RuntimeError: `in_coroutine`, if a loop runs in this thread; or if the turn runs in another process.
+            RuntimeError: if an event loop runs in this thread, or the turn runs in another process.
         """
         self._check_process()
         try:

@@ -18,9 +18,9 @@ class File:
     """A file to be sent to people.
 
     Args:
-        data: the content, or the path of the file that has it. A file is read when it is sent, and may go afterwards.
-        name: what people see. Default: the last part of the path, or `file` with the ending of the media type.
-        media_type: like "image/png". Default: what the ending of the name stands for.
+        data: the content, or the path of a file with it. The file is read when it is sent, and may be deleted then.
+        name: the name that people see. Default: the last part of the path, or `file` with the ending of the media type.
+        media_type: like "image/png". Default: guessed from the ending of the name.
     """
 
     data: bytes | Path = field(repr=False)

@@ -18,7 +18,7 @@ MARK = "__understudy_tool__"
 Method = TypeVar("Method", bound=Callable[..., Any])
 
 Approval = bool | Callable[..., Any]
-"""Whether a tool asks its person before it does something, or the method that tells them what: see `tool`."""
+"""Whether the person has to approve each call of a tool, or the method that shows them the call: see `tool`."""
 
 
 @overload
@@ -42,7 +42,7 @@ def tool(
     read_only: bool = False,
     approval: Approval = False,
 ) -> Any:
-    """Make a method of a toolkit a tool, which the model may call.
+    """Turn a method of a toolkit into a tool, which the model may call.
 
     The schema comes from the type hints and from the docstring, in Google's, NumPy's or Sphinx's style. A parameter
     annotated `TurnContext` receives the turn's context, and the model never sees it. A method that is not a coroutine
@@ -52,12 +52,12 @@ def tool(
         name: what the model calls the tool. Default: the method's name.
         description: what the model is told about the tool. Default: the docstring's.
         label: what people are shown while a call runs, like "Searching your mail". Default: the name in words.
-        read_only: whether the tool changes nothing. Such a call is repeated when an interrupted turn is resumed. A call
-            of any other tool that began and did not end is not repeated, and the person is told so.
+        read_only: whether the tool changes nothing. When an interrupted turn is resumed, an unfinished call of a
+            read-only tool is repeated. An unfinished call of any other tool is not, and the person is told so.
         approval: whether the person whose turn it is has to approve each call in the chat. They are shown the tool's
             name and arguments; or, if this is a method of the toolkit with the tool's own parameters, the markdown that
-            the method returns to say what the call will do (see `toolkits.preview`). The method may raise what a tool
-            may.
+            the method returns to say what the call will do (see `toolkits.preview`). The method may raise the same
+            errors as a tool.
     """
 
     def mark(function: Method) -> Method:
@@ -144,7 +144,7 @@ class ToolDefinition:
 
 
 class ToolOwner(Protocol):
-    """What a function, and the engine that calls it, need to know of a toolkit: see `Toolkit`."""
+    """The parts of a toolkit that a function, and the engine that calls it, use: see `Toolkit`."""
 
     private: bool
     auto_approve: Collection[str]
@@ -175,12 +175,12 @@ class Function:
         return self.definition.parameters
 
     def clone_for(self, toolkit: ToolOwner) -> "Function":
-        """Return the same tool of another instance of the toolkit. The definition is shared."""
+        """Return this tool, bound to another instance of the toolkit. The definition is shared."""
         return Function(self.definition, toolkit)
 
     @property
     def needs_approval(self) -> bool:
-        """Return whether the person whose turn it is has to approve each call."""
+        """Whether the person whose turn it is has to approve each call."""
         return bool(self.definition.approval) and self.name not in self.toolkit.auto_approve
 
     async def preview(self, arguments: Mapping[str, Any], context: TurnContext) -> str:
@@ -197,8 +197,8 @@ class Function:
         """Run the tool, in a thread if it is not a coroutine function.
 
         Args:
-            arguments: by name, validated.
-            context: the turn, for a tool that has a parameter for it.
+            arguments: the validated arguments, by name.
+            context: the context of the turn, for a tool that has a parameter for it.
         """
         return await self._run(self._method, arguments, context)
 

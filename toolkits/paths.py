@@ -1,4 +1,4 @@
-"""The path from an object to another that it holds, as an expression in Python."""
+"""The path from an object to another that it holds, as a Python expression."""
 
 import re
 from collections import deque
@@ -35,7 +35,7 @@ def path(name: str, chain: Sequence[Any]) -> str:
     """
     steps: list[Any] = list(chain[:1])
     for value, following in zip(chain[1:], [*chain[2:], MISSING], strict=False):
-        if not _holds(steps[-1], following):  # else `value` is its `__dict__`, or the mapping that it shows
+        if not _holds(steps[-1], following):  # otherwise `value` is its `__dict__`, or the mapping behind a view
             steps.append(value)
     return name + "".join(edge(owner, child) for owner, child in pairwise(steps))
 
@@ -68,6 +68,6 @@ def edge(owner: Any, child: Any) -> str:
 
 
 def short(key: Any) -> str:
-    """Return a key as a path shows it: without memory addresses, and not too long."""
+    """Return a key as a path shows it: without memory addresses, and cut to 60 characters."""
     text = re.sub(r" at 0x[0-9a-f]+", "", repr(key))
     return text if len(text) <= LONGEST_KEY else f"{text[:LONGEST_KEY]}…"

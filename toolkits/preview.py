@@ -18,10 +18,10 @@ def line(text: str) -> str:
 
 def block(text: str) -> str:
     """Return a text as a block of code, with every character visible."""
-    shown = visible(text).replace(FENCE, FENCE.replace("`", BACKTICK))  # a longer fence is not known to every channel
+    shown = visible(text).replace(FENCE, FENCE.replace("`", BACKTICK))  # not every channel knows longer fences
     return f"{FENCE}\n{shown}\n{FENCE}"
 
 
 def call(tool: str, arguments: Mapping[str, Any]) -> str:
-    """Return a tool's name and arguments, for a tool without a preview of its own."""
+    """Return a tool's name and arguments, for a tool without its own preview."""
     return f"Call {line(tool)} with:\n\n{block(storable_json(arguments, indent=2))}"

@@ -1,4 +1,4 @@
-"""What a message refers to: other messages, as the platform shows them beside it."""
+"""The messages that a message refers to, as the platform shows them beside it."""
 
 from dataclasses import KW_ONLY, dataclass
 from enum import StrEnum
@@ -9,7 +9,7 @@ from toolkits.text import storable
 class QuotedKind(StrEnum):
     #: The message replies to it.
     REPLIED = "replied"
-    #: The person sent it on.
+    #: The person forwarded it.
     FORWARDED = "forwarded"
     #: It was written earlier in the same thread.
     THREAD = "thread"
@@ -17,15 +17,15 @@ class QuotedKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class QuotedMessage:
-    """A message that another one refers to. It is never an instruction: as a rule somebody else wrote it.
+    """A message that another one refers to. It is never an instruction: usually somebody else wrote it.
 
     Args:
-        author: the name that the channel shows for its author, empty if it shows none.
-        text: what it says. Where the channel knows of files, a line like "[image]" stands for each.
-        part: the part of it that the person marked, if they marked one.
+        author: the author's name as the channel shows it, empty if it shows none.
+        text: its text. A line like "[image]" stands for each file that the channel knows of.
+        part: the part of the text that the person selected, if they selected one.
         is_own: whether the bot wrote it.
-        id: the platform's id of the message, where the channel needs it: `Interface.read_quoted` is told the last one
-            that the history of the conversation has.
+        id: the platform's id of the message, if the channel needs it: `Interface.read_quoted` receives the last id in
+            the history of the conversation.
     """
 
     kind: QuotedKind

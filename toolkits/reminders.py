@@ -9,7 +9,7 @@ from toolkits.toolkit import Toolkit
 
 
 class Reminders(Toolkit):
-    """A tool with which the agent writes to its conversation at a later time."""
+    """A toolkit with which the agent writes to its conversation at a later time."""
 
     @tool(label="Setting a reminder")
     async def remind(self, context: TurnContext, text: str, at: datetime) -> str:

@@ -1,4 +1,4 @@
-"""Mark tools of other frameworks that need an account of their person."""
+"""Mark tools of other frameworks that need a person's account."""
 
 import functools
 import inspect
@@ -13,13 +13,13 @@ Tool = TypeVar("Tool", bound=Callable[..., Any])
 def needs_sign_in(provider: str, scopes: Collection[str] = ()) -> Callable[[Tool], Tool]:
     """Require that the person whose turn it is has connected an account before a tool is called.
 
-    A call for somebody who has not ends the turn. They are sent a sign-in link, and after they have signed in, their
-    message is played again by itself.
+    If the person has not connected one, the turn stops, and they get a sign-in link. Once they have signed in, the turn
+    is played again.
 
-    Put it below the framework's own decorator for tools, on a function or a method with an argument that is the
-    `TurnContext` or has it: pydantic-ai's `RunContext`, LangGraph's `ToolRuntime` or `RunnableConfig`, the
-    `RunContextWrapper` of the OpenAI Agents SDK. The tool then gets the credentials from `TurnContext.credentials`, or
-    in a thread from `TurnContext.credentials_sync`.
+    Put this decorator below the framework's own decorator for tools, on a function or method that has the `TurnContext`
+    among its arguments, or an object that contains it: pydantic-ai's `RunContext`, LangGraph's `ToolRuntime` or
+    `RunnableConfig`, the `RunContextWrapper` of the OpenAI Agents SDK. The tool then gets the credentials from
+    `TurnContext.credentials`, or in a thread from `TurnContext.credentials_sync`.
 
     Args:
         provider: the provider's name, like `google`.

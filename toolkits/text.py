@@ -1,4 +1,4 @@
-"""Make texts that came from outside fit to be stored, sent and read."""
+"""Clean texts that came from outside, so that they can be stored, sent and read."""
 
 import re
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ _BETWEEN_WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[\W_]+")
 
 
 def storable(text: str) -> str:
-    """Return a text without what UTF-8 or PostgreSQL cannot hold.
+    """Return a text without the characters that UTF-8 or PostgreSQL cannot store.
 
     NULs are removed. A pair of surrogates becomes its character; a lone one becomes U+FFFD.
     """

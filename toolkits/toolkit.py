@@ -22,7 +22,7 @@ _FUNCTIONS, _INITIAL, _SPECIALS = INTERNAL
 
 
 class _ToolkitType(type):
-    """Notes, when `__init__` has returned, the initial values of the attributes that clones reset."""
+    """Records the initial values of the attributes that clones reset, once `__init__` has returned."""
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
         toolkit = super().__call__(*args, **kwargs)
@@ -41,13 +41,13 @@ class Toolkit(metaclass=_ToolkitType):
         _clone_reset_attrs: names of attributes that have their initial value in a clone: per-person credentials,
             clients and caches.
         _clone_shared_attrs: names of attributes that all clones share by reference, on purpose.
-        private: whether what its tools return is for the sender alone. It is then left out of what the model sees in
+        private: whether the results of its tools are only for the sender. The model does not see such results in
             another person's turn in the same conversation.
-        read_only: whether it has only those of its tools that change nothing.
-        auto_approve: names of tools that ask for approval and are nevertheless called without it.
-        auth: the OAuth provider that its tools need credentials of. Anything that is not a provider is the toolkit's
-            own affair.
-        scopes: the permissions that its tools need of that provider.
+        read_only: whether it has only the tools that change nothing.
+        auto_approve: names of tools with `approval` that are nevertheless called without it.
+        auth: the OAuth provider whose credentials its tools need. A value that is not a provider means something only
+            to the toolkit.
+        scopes: the permissions that its tools need from that provider.
     """
 
     _clone_reset_attrs: ClassVar[Collection[str]] = ()
@@ -69,7 +69,7 @@ class Toolkit(metaclass=_ToolkitType):
         return functions
 
     def clone(self) -> Self:
-        """Return a new toolkit for one turn, with nothing of any person in it.
+        """Return a new toolkit for one turn, which holds no data of any person.
 
         Raises:
             CloneError: naming the attribute that cannot be copied.
@@ -86,12 +86,12 @@ class Toolkit(metaclass=_ToolkitType):
         """Check, at start-up, that a clone shares with this template only what is declared shared.
 
         Raises:
-            CloneError: naming the toolkit and the attribute that is shared, or that is declared and not there.
+            CloneError: naming the toolkit and the attribute that is shared by mistake, or declared but missing.
             TypeError: naming a tool whose signature has no schema.
-            SettingError: naming what `auto_approve` has and is no tool that asks for approval.
+            SettingError: naming an entry of `auto_approve` that is not a tool with `approval`.
         """
         check_names(self)
-        self._note_special_objects()  # again: attributes may have come since
+        self._note_special_objects()  # again: attributes may have been added since
         try:
             clone = self.clone()
         except CloneError:
@@ -128,7 +128,7 @@ class Toolkit(metaclass=_ToolkitType):
         for name in self._clone_reset_attrs:
             try:
                 initial[name] = deep_copy(self, name, values[name], memo) if name in values else MISSING
-            except CloneError as error:  # which `clone` raises, at start-up
+            except CloneError as error:  # raised by `clone`, at start-up
                 initial[name] = error
         return initial
 
@@ -152,4 +152,4 @@ def _definitions(cls: type[Toolkit]) -> list[ToolDefinition]:
 
 def _what_it_returned(toolkit: Toolkit, clone: object) -> str:
     found = "the toolkit itself" if clone is toolkit else f"a {type(clone).__name__!r}"
-    return f"it returned {found}, and not a new {type(toolkit).__name__}"
+    return f"it returned {found}, not a new {type(toolkit).__name__}"

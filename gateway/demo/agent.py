@@ -19,7 +19,7 @@ def demo_agent(model: Any, directory: Path, toolkits: list[Toolkit]) -> Agent:
 
     Args:
         directory: the directory of the file with everybody's notes.
-        toolkits: toolkits besides the notes.
+        toolkits: more toolkits, besides `Notes` and `Profile`.
     """
     return Agent(
         model=model,

@@ -1,4 +1,4 @@
-"""A model that works offline. It is no language model: it matches the words of a message to those of the tools."""
+"""A model that works offline. It is not a language model: it matches the words of a message to those of the tools."""
 
 import asyncio
 import json
@@ -89,7 +89,7 @@ def _line(value: Any) -> str:
 def _choose(text: str, tools: list[ToolDefinition]) -> ToolDefinition | None:
     named = bool(_stems(text)) and any(
         _stems(text) <= _stems(tool.name) for tool in tools
-    )  # the message is nothing but a tool's words, like "notes"
+    )  # the message consists of words of a tool's name, like "notes"
     question = named or bool(QUESTION.search(text))
     words = _stems(f"{text} list" if question else text)
 

@@ -86,7 +86,7 @@ async def test_a_provider_that_is_away_does_not_end_a_grant(acme: OAuth2Provider
 
 @pytest.mark.parametrize("name", ["my-idp", "my idp", "Acme", ""])
 def test_a_name_that_cannot_stand_in_an_address_is_refused(name: str) -> None:
-    with pytest.raises(SettingError, match="small letters and digits"):
+    with pytest.raises(SettingError, match="lower-case letters and digits"):
         OAuth2Provider(
             name, "Acme", authorization_endpoint="", token_endpoint="", account_endpoint="", account_field=""
         )

@@ -1,4 +1,4 @@
-"""Copy what a toolkit or an agent holds for one turn, and prove that the copy shares nothing by mistake."""
+"""Copy the attributes of a toolkit or an agent for one turn, and check that the copy shares nothing by mistake."""
 
 from toolkits.cloning.copying import clone_attributes, deep_copy
 from toolkits.cloning.declarations import INTERNAL, check_names

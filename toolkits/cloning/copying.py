@@ -15,7 +15,7 @@ def deep_copy(owner: object, attribute: str, value: Any, memo: dict[int, Any]) -
     """Copy the value of one attribute of `owner`.
 
     Raises:
-        CloneError: if the value cannot be copied, whatever it raises itself.
+        CloneError: if the value cannot be copied, whatever exception the copy raised.
     """
     if type(value) is object or isinstance(value, ModuleType):  # a sentinel is compared by identity
         return value
@@ -39,13 +39,13 @@ def clone_attributes(
     """Give `target` the attributes of `source`: reset, shared by reference, or copied.
 
     Args:
-        reset: initial values, of which `target` gets a fresh copy; `MISSING` for an attribute that was not there.
+        reset: initial values, of which `target` gets a fresh copy; `MISSING` for an attribute that did not exist.
         shared: names of attributes that are shared on purpose.
         specials: the `special_objects` of these values, if they are known already.
         skip: names of attributes that `target` makes for itself.
 
     Raises:
-        CloneError: naming the attribute that is none of these and cannot be copied.
+        CloneError: naming the attribute that cannot be copied.
     """
     values = attributes(source)
     memo: dict[int, Any] = {id(source): target}

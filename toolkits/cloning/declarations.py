@@ -1,4 +1,4 @@
-"""What a class declares about the attributes of its clones."""
+"""The declarations of a class about the attributes of its clones."""
 
 import inspect
 
@@ -9,10 +9,10 @@ INTERNAL = ("_functions", "_initial_values", "_special_objects")  # a toolkit's 
 
 
 def check_names(owner: object) -> None:
-    """Check that an object declares only attributes that it has, in a collection of names.
+    """Check that the declarations of an object are collections of names, and name only attributes that it has.
 
     Raises:
-        CloneError: naming the declaration, and the name that is no attribute.
+        CloneError: naming the declaration, and the name that is not an attribute.
     """
     cls = type(owner)
     annotated = {name for each in cls.__mro__ for name in inspect.get_annotations(each)}
@@ -20,7 +20,7 @@ def check_names(owner: object) -> None:
     for declaration in (RESET_ATTRS, SHARED_ATTRS):
         names = getattr(owner, declaration, ())
         if isinstance(names, str):
-            raise CloneError(owner, declaration, f"{names!r} is one string, and not a collection of names")
+            raise CloneError(owner, declaration, f"{names!r} is a string, not a collection of names")
         for name in names:
             if name not in known:
                 raise CloneError(owner, declaration, f"{cls.__name__} has no attribute {name!r}")

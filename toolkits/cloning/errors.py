@@ -1,4 +1,4 @@
-"""The error about an attribute that cannot be cloned, which says where the reason is and what to do."""
+"""The error for an attribute that cannot be cloned, which says where the cause is and what to do."""
 
 import copy
 import traceback
@@ -8,7 +8,7 @@ from typing import Any
 from oauth.errors import UnderstudyError
 from toolkits.paths import path
 
-CLONE = "clone()"  # stands for an attribute, where an overridden method is wrong
+CLONE = "clone()"  # takes the place of an attribute in the error about an overridden `clone`
 RESET_ATTRS, SHARED_ATTRS = "_clone_reset_attrs", "_clone_shared_attrs"
 
 
@@ -38,7 +38,7 @@ def cannot_copy(owner: object, attribute: str, chain: Sequence[Any], error: Exce
     """Return an error that names the object that cannot be copied: the last one that `copy.deepcopy` was called for.
 
     Args:
-        chain: the objects from the attribute's value to the one that was to be copied, each held by the one before it.
+        chain: the objects from the attribute's value to the one that should be copied, each held by the one before it.
         error: what `copy.deepcopy` raised.
     """
     frames = (frame for frame, _ in traceback.walk_tb(error.__traceback__))

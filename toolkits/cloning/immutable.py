@@ -1,4 +1,4 @@
-"""Which objects a template may share with its clones, because they cannot change."""
+"""Find the objects that a template may share with its clones, because they cannot change."""
 
 import gc
 import sys
@@ -46,7 +46,7 @@ _DESCRIPTORS = (
     property, partialmethod, MethodDescriptorType, WrapperDescriptorType, ClassMethodDescriptorType,
     GetSetDescriptorType, MemberDescriptorType,
 )  # fmt: skip
-# Whatever such an object holds cannot change either, or is the same for everybody.
+# What these objects hold cannot change either, or is the same for everybody.
 ATOMS = (
     type(None), bool, int, float, complex, str, bytes, range, type(...), type(NotImplemented), Decimal, Fraction,
     date, time, timedelta, tzinfo, UUID, PurePath, Pattern, Match, Struct, Enum, type, ModuleType, CodeType, Logger,
@@ -59,7 +59,7 @@ _CONTAINERS = (
 )  # fmt: skip
 # The same goes for these, but not for their subclasses, which may add state.
 _EXACT_CONTAINERS = (JSONDecoder, SystemRandom)
-# `copy.deepcopy` raises for these, or copies far more than a person's own.
+# `copy.deepcopy` raises for these, or copies far more than what differs between people.
 _SHARED_IN_COPIES = (ContextVar, Struct, SchemaItem, MetaData, TypeEngine)
 
 _JSON_CONSTANTS = JSONDecoder().parse_constant  # a method of a dictionary of the standard library
@@ -88,21 +88,21 @@ def is_immutable(found: Any) -> bool:
 
 
 def is_shared_in_copies(found: Any) -> bool:
-    """Return whether a deep copy has to keep this very object, although `copy.deepcopy` would not."""
+    """Return whether a deep copy has to refer to the same object, although `copy.deepcopy` would not."""
     return isinstance(found, _SHARED_IN_COPIES) or type(found) in _EXACT_CONTAINERS
 
 
 def is_frozen(found: Any) -> bool:
-    """Return whether an object is of a frozen dataclass."""
+    """Return whether an object is an instance of a frozen dataclass."""
     parameters = getattr(type(found), "__dataclass_params__", None)
     return parameters is not None and bool(parameters.frozen)
 
 
 def children(found: Any) -> Iterable[Any]:
-    """Return what an object holds that may differ between people."""
+    """Return the objects that an object holds and that may differ between people."""
     if isinstance(found, FunctionType):  # not its globals, which are the module's
         return [found.__closure__, found.__defaults__, found.__kwdefaults__, *found.__dict__.values()]
-    if isinstance(found, MethodType):  # its function belongs to its class
+    if isinstance(found, MethodType):  # not its function, which belongs to the class
         return [found.__self__]
     if isinstance(found, BuiltinFunctionType):
         return [found.__self__]
@@ -110,10 +110,10 @@ def children(found: Any) -> Iterable[Any]:
         return [found()]
     if isinstance(found, Cloneable):  # a toolkit or an agent inside this one
         return found.own_values()
-    if type(found) is JSONDecoder:  # its scanner holds the same, and its memo is empty between two calls
+    if type(found) is JSONDecoder:  # its scanner holds the same objects, and its memo is empty between two calls
         hooks = {name: value for name, value in vars(found).items() if name not in ("scan_once", "memo")}
         return [value for value in hooks.values() if value != _JSON_CONSTANTS]
-    if is_jinja(found, "Environment"):  # a copy has a cache of its own
+    if is_jinja(found, "Environment"):  # not its cache: a copy gets a new one
         return [value for name, value in vars(found).items() if name != "cache"]
     if is_frozen(found) or type(found) is SystemRandom:
         return attributes(found).values()
@@ -121,6 +121,6 @@ def children(found: Any) -> Iterable[Any]:
 
 
 def is_jinja(found: Any, name: str) -> bool:
-    """Return whether an object is a jinja2 `name`: https://jinja.palletsprojects.com/en/stable/api/."""
+    """Return whether an object is of the jinja2 class `name`: https://jinja.palletsprojects.com/en/stable/api/."""
     module = sys.modules.get("jinja2")  # such an object exists only if jinja2 has been imported
     return module is not None and isinstance(found, getattr(module, name))

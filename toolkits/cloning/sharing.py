@@ -1,4 +1,4 @@
-"""Prove that a clone shares nothing by mistake."""
+"""Check that a clone shares nothing by mistake."""
 
 from collections.abc import Collection
 
@@ -17,7 +17,7 @@ def check_nothing_shared(
     Args:
         source, target: the template and its clone.
         shared: names of attributes that are shared on purpose.
-        skip: names of attributes that are not looked at.
+        skip: names of attributes that are not checked.
 
     Raises:
         CloneError: naming the attribute through which they share an object.

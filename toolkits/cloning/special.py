@@ -1,4 +1,4 @@
-"""Objects that `copy.deepcopy` cannot copy by itself: read-only views, jinja2 templates and what copies share."""
+"""Objects that `copy.deepcopy` cannot copy by itself: read-only views, jinja2 templates, objects that copies share."""
 
 import copy
 import gc
@@ -29,7 +29,7 @@ def special_objects(values: Mapping[str, Any], shared: Collection[str]) -> list[
 
     Args:
         values: the attributes.
-        shared: the names of those to leave out.
+        shared: the names of attributes to leave out.
     """
     permitted = {id(values[name]) for name in shared if name in values}
     found: dict[int, Special] = {}
@@ -45,7 +45,7 @@ def special_objects(values: Mapping[str, Any], shared: Collection[str]) -> list[
 
 
 def prepare(owner: object, memo: dict[int, Any], specials: Sequence[Special]) -> None:
-    """Put copies of special objects into the memo of a deep copy; the object itself, if it cannot change.
+    """Put special objects into the memo of a deep copy: a copy of each or, if copies share it, the object itself.
 
     Raises:
         CloneError: naming the attribute of `owner` whose object cannot be copied.
@@ -85,7 +85,7 @@ def _copy_environment(environment: Any, memo: dict[int, Any]) -> None:
 
 
 def _copy_template(template: Any, memo: dict[int, Any]) -> None:
-    """Copy a template. Its compiled functions have its environment as the default of an argument."""
+    """Copy a template and its compiled functions, in which its environment is the default of an argument."""
     copied = memo[id(template)] = object.__new__(type(template))
     environment = copy.deepcopy(template.environment, memo)
 
@@ -98,7 +98,7 @@ def _copy_template(template: Any, memo: dict[int, Any]) -> None:
             copied.root_render_func = bound(value)
         elif name == "blocks":
             copied.blocks = {block: bound(function) for block, function in value.items()}
-        elif name == "_uptodate":  # a function of its loader, which a template may do without
+        elif name == "_uptodate":  # a function of the loader; a template works without it
             copied._uptodate = None
         else:
             setattr(copied, name, copy.deepcopy(value, memo))

@@ -1,4 +1,4 @@
-"""Walk through everything that an object holds."""
+"""Walk through all objects that an object holds."""
 
 from collections.abc import Callable, Collection, Iterator
 from typing import Any
@@ -14,7 +14,7 @@ def walk(
 
     Args:
         permitted: the ids of objects to leave out, with what they hold.
-        atoms: also yield objects that hold nothing which can differ between people.
+        atoms: also yield objects that cannot change, nor hold anything that can (`is_atom`).
     """
     parents: dict[int, tuple[Any, Any]] = {}
     pending: list[tuple[Any, Any]] = [(root, MISSING)]

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
+from typing_extensions import TypedDict  # pydantic accepts no other before Python 3.12
 
 from toolkits import preview
 from toolkits.context import TurnContext
@@ -25,7 +25,7 @@ NO_EVENT = "The user has no event with that id."
 
 
 class EventPage(TypedDict):
-    """Some of the events that were found, and where to go on."""
+    """A page of the events that were found, and the token of the next page."""
 
     time_zone: str
     events: list[Event]
@@ -40,7 +40,7 @@ class Busy(TypedDict):
 
 
 class Calendar(GoogleToolkit):
-    """The calendar of the person who asks. Its arguments are those of `GoogleToolkit`."""
+    """The calendar of the person who asks. It has the arguments of `GoogleToolkit`."""
 
     api = "calendar"
     version = "v3"
@@ -119,11 +119,11 @@ class Calendar(GoogleToolkit):
             for name, calendar in found.get("calendars", {}).items()
         }
 
-    async def _creating(self, context: TurnContext, **event: Any) -> str:
+    async def _preview_create(self, context: TurnContext, **event: Any) -> str:
         await self.check_permission(context, WRITE)
-        return f"Create this event, and invite its guests:\n\n{shown(await self._new(context, **event))}"
+        return f"Create this event, and invite its guests:\n\n{shown(await self._new_event(context, **event))}"
 
-    @tool(label="Adding an event to your calendar", approval=_creating)
+    @tool(label="Adding an event to your calendar", approval=_preview_create)
     async def create_event(
         self,
         context: TurnContext,
@@ -146,7 +146,7 @@ class Calendar(GoogleToolkit):
             location: where it takes place.
             description: more about the event, as plain text.
         """
-        event = await self._new(context, title, start, end, whole_days, attendees, location, description)
+        event = await self._new_event(context, title, start, end, whole_days, attendees, location, description)
         made = await self.execute(
             context,
             lambda calendar: calendar.events().insert(calendarId="primary", body=event, sendUpdates="all"),
@@ -155,11 +155,11 @@ class Calendar(GoogleToolkit):
         )
         return read(made)
 
-    async def _adding(self, context: TurnContext, text: str) -> str:
+    async def _preview_quick_add(self, context: TurnContext, text: str) -> str:
         await self.check_permission(context, WRITE)
-        return f"Create an event from this text, as Google understands it:\n\n{preview.block(_short(text))}"
+        return f"Create an event from this text, as Google understands it:\n\n{preview.block(_checked_text(text))}"
 
-    @tool(label="Adding an event to your calendar", approval=_adding)
+    @tool(label="Adding an event to your calendar", approval=_preview_quick_add)
     async def quick_add(self, context: TurnContext, text: str) -> Event:
         """Create an event in the user's calendar from a sentence, like "Lunch with Bob tomorrow at noon".
 
@@ -168,19 +168,21 @@ class Calendar(GoogleToolkit):
         """
         made = await self.execute(
             context,
-            lambda calendar: calendar.events().quickAdd(calendarId="primary", text=_short(text), sendUpdates="all"),
+            lambda calendar: calendar.events().quickAdd(
+                calendarId="primary", text=_checked_text(text), sendUpdates="all"
+            ),
             scope=WRITE,
             writes=True,
         )
         return read(made)
 
-    async def _changing(self, context: TurnContext, event_id: str, **changes: Any) -> str:
+    async def _preview_change(self, context: TurnContext, event_id: str, **changes: Any) -> str:
         await self.check_permission(context, WRITE)
         event = await self._get(context, event_id)
         changed = shown(await self._changes(context, event, **changes))
         return f"Change this event, and tell its guests:\n\n{shown(event)}\n\nThis will change:\n\n{changed}"
 
-    @tool(label="Changing an event", approval=_changing)
+    @tool(label="Changing an event", approval=_preview_change)
     async def change_event(
         self,
         context: TurnContext,
@@ -222,11 +224,11 @@ class Calendar(GoogleToolkit):
         )
         return read(changed)
 
-    async def _deleting(self, context: TurnContext, event_id: str) -> str:
+    async def _preview_delete(self, context: TurnContext, event_id: str) -> str:
         await self.check_permission(context, WRITE)
         return f"Delete this event, and tell its guests:\n\n{shown(await self._get(context, event_id))}"
 
-    @tool(label="Deleting an event", approval=_deleting)
+    @tool(label="Deleting an event", approval=_preview_delete)
     async def delete_event(self, context: TurnContext, event_id: str) -> str:
         """Delete an event from the user's calendar. Its guests get an e-mail.
 
@@ -251,7 +253,7 @@ class Calendar(GoogleToolkit):
         )
         return found
 
-    async def _new(
+    async def _new_event(
         self,
         context: TurnContext,
         title: str,
@@ -262,11 +264,11 @@ class Calendar(GoogleToolkit):
         location: str = "",
         description: str = "",
     ) -> dict[str, Any]:
-        """Return an event for Google: https://developers.google.com/workspace/calendar/api/v3/reference/events"""
+        """Return a new event for Google: https://developers.google.com/workspace/calendar/api/v3/reference/events"""
         event: dict[str, Any] = {"summary": title, **await self._times(context, start, end, whole_days)}
         event |= {"attendees": guests(attendees)} if attendees else {}
         event |= {"location": location} if location else {}
-        return event | ({"description": _short(description)} if description else {})
+        return event | ({"description": _checked_text(description)} if description else {})
 
     async def _changes(
         self,
@@ -281,7 +283,7 @@ class Calendar(GoogleToolkit):
         location: str | None = None,
         description: str | None = None,
     ) -> dict[str, Any]:
-        given = {"summary": title, "location": location, "description": description and _short(description)}
+        given = {"summary": title, "location": location, "description": description and _checked_text(description)}
         changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
         if start is not None and end is not None:
             changes |= await self._times(context, start, end, whole_days)
@@ -304,7 +306,7 @@ class Calendar(GoogleToolkit):
         if whole_days:
             if end.date() < start.date():
                 raise ToolError(END_FIRST)
-            # Google takes the day after the last day as the end.
+            # For Google, the end of such an event is the day after its last day.
             return {"start": {"date": str(start.date())}, "end": {"date": str(end.date() + timedelta(days=1))}}
         if end <= start:
             raise ToolError(END_FIRST)
@@ -314,12 +316,12 @@ class Calendar(GoogleToolkit):
             context, lambda calendar: calendar.events().list(calendarId="primary", maxResults=1), scope=READ
         )
         if not page.get("timeZone"):
-            raise ToolError("The calendar has no time zone of its own: give start and end with a time zone.")
+            raise ToolError("The calendar has no time zone: give start and end with a time zone.")
         zone = {"timeZone": page["timeZone"]}
         return {"start": {"dateTime": start.isoformat(), **zone}, "end": {"dateTime": end.isoformat(), **zone}}
 
 
-def _short(text: str) -> str:
+def _checked_text(text: str) -> str:
     if len(text) > MOST_DESCRIPTION_CHARACTERS:
         raise ToolError(f"The text has {len(text)} characters, but only {MOST_DESCRIPTION_CHARACTERS} are allowed.")
     return text

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from googleapiclient.http import MediaInMemoryUpload
 from markdownify import markdownify
-from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
+from typing_extensions import TypedDict  # pydantic accepts no other before Python 3.12
 
 from toolkits import preview
 from toolkits.context import TurnContext
@@ -34,7 +34,7 @@ EXPORTS = {
 }
 GOOGLE_TYPE = "application/vnd.google-apps."
 PDF = "application/pdf"
-# In which form a document is sent, if not as PDF.
+# The media type and ending of documents that are not sent as PDF.
 SENT_AS = {
     "application/vnd.google-apps.spreadsheet": (
         "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
@@ -46,7 +46,7 @@ TEXTS = ("application/json", "application/xml", "application/x-yaml", "applicati
 
 
 class File(TypedDict, total=False):
-    """What is known about a file."""
+    """A file, for the model."""
 
     id: str
     name: str
@@ -63,14 +63,14 @@ MAY = {"reader": "read", "commenter": "read and comment on", "writer": "change"}
 
 
 class FilePage(TypedDict):
-    """Some of the files that were found, and where to go on."""
+    """A page of the files that were found, and the token of the next page."""
 
     files: list[File]
     next_page: str | None
 
 
 class Drive(GoogleToolkit):
-    """The files of the person who asks. Its arguments are those of `GoogleToolkit`."""
+    """The files of the person who asks. It has the arguments of `GoogleToolkit`."""
 
     api = "drive"
     version = "v3"
@@ -96,7 +96,7 @@ class Drive(GoogleToolkit):
                 q=query if words else "trashed = false",
                 pageSize=min(max(limit, 1), MOST_FILES),
                 pageToken=page,
-                # Google sorts a search for words by relevance, and takes no other order.
+                # Google sorts a search for words by relevance, and accepts no other order.
                 orderBy=None if words else "modifiedTime desc",
                 fields=f"nextPageToken, files({FIELDS})",
             ),
@@ -151,11 +151,11 @@ class Drive(GoogleToolkit):
 
         content = await self.execute(context, request, scope=READ, missing=NO_FILE)
         data = content if isinstance(content, bytes) else str(content).encode()
-        key = f"{context.reference}/drive/{file_id}"  # once, if the turn is played again
+        key = f"{context.reference}/drive/{file_id}"  # sent once, even if the turn is played again
         await context.send_file(data, name=name, media_type=kind, key=key)
         return SENT_TO_CHAT
 
-    async def _uploading(
+    async def _preview_upload(
         self,
         context: TurnContext,
         name: str,
@@ -170,7 +170,7 @@ class Drive(GoogleToolkit):
             place = f" in the folder {preview.line((await self._get(context, folder_id)).get('name', ''))}"
         return f"Create the file {preview.line(name)} ({mime_type}){place}:\n\n{preview.block(text)}"
 
-    @tool(label="Uploading a file", approval=_uploading)
+    @tool(label="Uploading a file", approval=_preview_upload)
     async def upload_file(
         self,
         context: TurnContext,
@@ -199,7 +199,7 @@ class Drive(GoogleToolkit):
         )
         return _file(made)
 
-    async def _sharing(self, context: TurnContext, file_id: str, email: str, role: Role = "reader") -> str:
+    async def _preview_share(self, context: TurnContext, file_id: str, email: str, role: Role = "reader") -> str:
         await self.check_permission(context, SHARE)
         file, person = _file(await self._get(context, file_id)), _person(email)
         shown = f"{preview.line(file.get('name', ''))} ({preview.line(file.get('link', file_id))})"
@@ -207,7 +207,7 @@ class Drive(GoogleToolkit):
             f"Share the file {shown} with {preview.line(person)}, who may then {MAY[role]} it, and tell them by e-mail."
         )
 
-    @tool(label="Sharing a file", approval=_sharing)
+    @tool(label="Sharing a file", approval=_preview_share)
     async def share_file(self, context: TurnContext, file_id: str, email: str, role: Role = "reader") -> str:
         """Share one of the user's files with another person, who gets an e-mail.
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Any
 
-from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
+from typing_extensions import TypedDict  # pydantic accepts no other before Python 3.12
 
 from toolkits import preview
 from toolkits.google.mail import addresses
@@ -63,7 +63,7 @@ def guests(addressees: Sequence[str]) -> list[dict[str, Any]]:
     """Return guests for Google, from e-mail addresses.
 
     Raises:
-        ToolError: naming what is not an address.
+        ToolError: naming a text that is not an address.
     """
     return [{"email": address.addr_spec} for address in addresses(addressees)]
 
@@ -83,5 +83,5 @@ def _named(moment: dict[str, str]) -> str:
 
 
 def _inclusive(end: dict[str, str]) -> dict[str, str]:
-    """Return the end of an event; if it lasts whole days its last day, where Google has the day after."""
+    """Return the end of an event. For whole days this is the last day, while Google's end is the day after it."""
     return {"date": str(date.fromisoformat(end["date"]) - timedelta(days=1))} if end.get("date") else end

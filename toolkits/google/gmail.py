@@ -6,7 +6,7 @@ from typing import Any
 
 from googleapiclient.http import MediaInMemoryUpload
 from markdownify import markdownify
-from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
+from typing_extensions import TypedDict  # pydantic accepts no other before Python 3.12
 
 from toolkits import preview
 from toolkits.context import TurnContext
@@ -22,7 +22,7 @@ MODIFY = "https://www.googleapis.com/auth/gmail.modify"
 
 MOST_MESSAGES = 25  # in one answer
 MOST_BODY_CHARACTERS = 20_000  # of a mail, or of all mails of a thread
-MOST_ATTACHMENT_BYTES = 5_000_000  # of one that is read
+MOST_ATTACHMENT_BYTES = 5_000_000  # of an attachment that is read
 MOST_INLINE_BYTES = 3_500_000  # of a mail that is sent in the request itself, which may have 5 MB
 
 NO_MESSAGE = "The user has no message with that id."
@@ -31,7 +31,7 @@ NO_ATTACHMENT = "That message has no attachment with that id."
 
 
 class MessagePage(TypedDict):
-    """Some of the mails that were found, and where to go on."""
+    """A page of the mails that were found, and the token of the next page."""
 
     messages: list[Summary]
     next_page: str | None
@@ -58,7 +58,7 @@ class Label(TypedDict):
 
 
 class Gmail(GoogleToolkit):
-    """The mail of the person who asks. Its arguments are those of `GoogleToolkit`."""
+    """The mail of the person who asks. It has the arguments of `GoogleToolkit`."""
 
     api = "gmail"
     version = "v1"
@@ -137,7 +137,7 @@ class Gmail(GoogleToolkit):
         """
         part = await self._part(context, message_id, attachment_id)
         content = await self._content(context, message_id, part)
-        key = f"{context.reference}/gmail/{message_id}/{attachment_id}"  # once, if the turn is played again
+        key = f"{context.reference}/gmail/{message_id}/{attachment_id}"  # sent once, even if the turn is played again
         await context.send_file(content, name=part["filename"], media_type=part.get("mimeType", ""), key=key)
         return SENT_TO_CHAT
 
@@ -147,12 +147,12 @@ class Gmail(GoogleToolkit):
         found = await self.execute(context, lambda gmail: gmail.users().labels().list(userId="me"), scope=READ)
         return [{"id": label["id"], "name": label["name"]} for label in found.get("labels", [])]
 
-    async def _sending(self, context: TurnContext, attachments: list[str] | None = None, **mail: Any) -> str:
+    async def _preview_send(self, context: TurnContext, attachments: list[str] | None = None, **mail: Any) -> str:
         await self.check_permission(context, COMPOSE)
         files = attached(context.message.attachments, attachments)
         return f"Send this mail:\n\n{new_mail(**mail, attachments=files).shown()}"
 
-    @tool(label="Sending a mail", approval=_sending)
+    @tool(label="Sending a mail", approval=_preview_send)
     async def send_message(
         self,
         context: TurnContext,
@@ -176,11 +176,11 @@ class Gmail(GoogleToolkit):
         files = attached(context.message.attachments, attachments)
         return await self._send(context, new_mail(to, subject, body, cc, bcc, files))
 
-    async def _replying(self, context: TurnContext, **reply: Any) -> str:
+    async def _preview_reply(self, context: TurnContext, **reply: Any) -> str:
         await self.check_permission(context, COMPOSE)
         return f"Send this answer:\n\n{(await self._reply(context, **reply)).shown()}"
 
-    @tool(label="Replying to a mail", approval=_replying)
+    @tool(label="Replying to a mail", approval=_preview_reply)
     async def reply_to_message(
         self,
         context: TurnContext,
@@ -199,12 +199,12 @@ class Gmail(GoogleToolkit):
         """
         return await self._send(context, await self._reply(context, message_id, body, reply_all, attachments))
 
-    async def _drafting(self, context: TurnContext, attachments: list[str] | None = None, **mail: Any) -> str:
+    async def _preview_draft(self, context: TurnContext, attachments: list[str] | None = None, **mail: Any) -> str:
         await self.check_permission(context, COMPOSE)
         files = attached(context.message.attachments, attachments)
         return f"Save this as a draft:\n\n{new_mail(**mail, attachments=files).shown()}"
 
-    @tool(label="Drafting a mail", approval=_drafting)
+    @tool(label="Drafting a mail", approval=_preview_draft)
     async def draft_message(
         self,
         context: TurnContext,
@@ -228,11 +228,11 @@ class Gmail(GoogleToolkit):
         files = attached(context.message.attachments, attachments)
         return await self._draft(context, new_mail(to, subject, body, cc, bcc, files))
 
-    async def _drafting_reply(self, context: TurnContext, **reply: Any) -> str:
+    async def _preview_draft_reply(self, context: TurnContext, **reply: Any) -> str:
         await self.check_permission(context, COMPOSE)
         return f"Save this answer as a draft:\n\n{(await self._reply(context, **reply)).shown()}"
 
-    @tool(label="Drafting a reply", approval=_drafting_reply)
+    @tool(label="Drafting a reply", approval=_preview_draft_reply)
     async def draft_reply(
         self,
         context: TurnContext,
@@ -251,7 +251,7 @@ class Gmail(GoogleToolkit):
         """
         return await self._draft(context, await self._reply(context, message_id, body, reply_all, attachments))
 
-    async def _labelling(
+    async def _preview_label(
         self,
         context: TurnContext,
         message_ids: list[str],
@@ -263,7 +263,7 @@ class Gmail(GoogleToolkit):
         changes += [f"remove {preview.line(label)}" for label in remove or ()]
         return f"Change labels ({', '.join(changes)}) of these mails:\n\n{await self._listed(context, message_ids)}"
 
-    @tool(label="Labelling mails", approval=_labelling)
+    @tool(label="Labelling mails", approval=_preview_label)
     async def label_messages(
         self,
         context: TurnContext,
@@ -281,10 +281,10 @@ class Gmail(GoogleToolkit):
         added, removed = await self._label_ids(context, add, remove)
         return await self._modify(context, message_ids, addLabelIds=added, removeLabelIds=removed)
 
-    async def _archiving(self, context: TurnContext, message_ids: list[str]) -> str:
+    async def _preview_archive(self, context: TurnContext, message_ids: list[str]) -> str:
         return f"Archive these mails:\n\n{await self._listed(context, message_ids)}"
 
-    @tool(label="Archiving mails", approval=_archiving)
+    @tool(label="Archiving mails", approval=_preview_archive)
     async def archive_messages(self, context: TurnContext, message_ids: list[str]) -> str:
         """Archive mails: take them out of the user's inbox, and keep them in All Mail.
 
@@ -293,11 +293,11 @@ class Gmail(GoogleToolkit):
         """
         return await self._modify(context, message_ids, removeLabelIds=["INBOX"])
 
-    async def _trashing(self, context: TurnContext, message_ids: list[str]) -> str:
+    async def _preview_trash(self, context: TurnContext, message_ids: list[str]) -> str:
         mails = await self._listed(context, message_ids)
         return f"Move these mails to the trash, where Gmail deletes them after 30 days:\n\n{mails}"
 
-    @tool(label="Moving mails to the trash", approval=_trashing)
+    @tool(label="Moving mails to the trash", approval=_preview_trash)
     async def trash_messages(self, context: TurnContext, message_ids: list[str]) -> str:
         """Move the user's mails to the trash, where they are deleted after 30 days.
 
@@ -371,7 +371,7 @@ class Gmail(GoogleToolkit):
         return added, removed
 
     async def _listed(self, context: TurnContext, message_ids: list[str]) -> str:
-        """Return a list of mails in markdown, for their owner, who is to approve what will be done with them."""
+        """Return a list of mails in markdown, for their owner, who has to approve a change of them."""
         await self.check_permission(context, MODIFY)
         messages = await asyncio.gather(*(self._summary(context, identifier) for identifier in _checked(message_ids)))
         return "\n".join(f"- {preview.line(_described(message))}" for message in messages)
@@ -404,7 +404,7 @@ class Gmail(GoogleToolkit):
     async def _attachment(self, context: TurnContext, message_id: str, attachment_id: str) -> dict[str, str]:
         """Return the content of an attachment.
 
-        Gmail returns another attachment id each time. The id that lasts is the part's own.
+        Gmail returns another attachment id each time; the id that lasts is the part's.
         """
 
         def request(gmail: Any) -> Any:
@@ -430,7 +430,7 @@ class Gmail(GoogleToolkit):
 
 
 async def _encoded(mail: Mail) -> tuple[dict[str, Any], MediaInMemoryUpload | None]:
-    """Return a mail as Gmail takes it: with its content, or a large content apart, which is uploaded.
+    """Return a mail as Gmail accepts it: a resource with its content, or a large content separately, as an upload.
 
     https://developers.google.com/workspace/gmail/api/guides/uploads
     """

@@ -15,7 +15,7 @@ from toolkits.attachment import Attachment
 from toolkits.errors import ToolError
 
 MOST_RECIPIENTS = 50
-MOST_ATTACHED_BYTES = 18_000_000  # Gmail takes mails of 25 MB, in which attachments need a third more
+MOST_ATTACHED_BYTES = 18_000_000  # Gmail accepts mails of 25 MB, in which encoded attachments are a third larger
 UNKNOWN_TYPE = "application/octet-stream"
 MOST_CHARACTERS = 20_000  # of a body: the person reads all of it before they approve
 REPLY_HEADERS = ["From", "Reply-To", "To", "Cc", "Subject", "Message-ID", "References"]
@@ -64,7 +64,7 @@ class Mail:
 
     @property
     def resource(self) -> dict[str, Any]:
-        """What Gmail is told of the mail besides its content.
+        """The fields of Gmail's resource besides the mail's content.
 
         https://developers.google.com/workspace/gmail/api/reference/rest/v1/users.messages
         """
@@ -106,7 +106,7 @@ def new_mail(
     """Return a mail that is not an answer.
 
     Raises:
-        ToolError: saying why it cannot be sent.
+        ToolError: saying why the mail cannot be sent.
     """
     people = (addresses(to), addresses(cc or ()), addresses(bcc or ()))
     mail = Mail(people[0], _in_one_line(subject), body, *people[1:], attachments=attachments)
@@ -129,10 +129,10 @@ def reply_to(
     Args:
         message: the message as Gmail returns it, with `REPLY_HEADERS`.
         to_all: whether the answer goes to everybody who got the message.
-        own: the addresses of the person who answers, to which it does not go.
+        own: the addresses of the person who answers, to which the answer does not go.
 
     Raises:
-        ToolError: saying why it cannot be sent.
+        ToolError: saying why the mail cannot be sent.
     """
     headers = {header["name"].lower(): header["value"] for header in message["payload"].get("headers", [])}
     is_own = "SENT" in message.get("labelIds", [])
@@ -155,14 +155,14 @@ def reply_to(
 
 
 def attached(sent: Sequence[Attachment], names: Sequence[str] | None) -> list[Attachment]:
-    """Return the attachments of a message that are named.
+    """Return the attachments of a message that have these names.
 
     Args:
-        sent: what the person sent with the message.
+        sent: the attachments that the person sent with the message.
         names: the name of each, or its kind if it has no name.
 
     Raises:
-        ToolError: naming what there is, if one is not there.
+        ToolError: if the message has no file of a name. It names the files that the message has.
     """
     by_name = {title: each for each in sent if each.fetch is not None for title in (each.title, each.name) if title}
     unknown = [name for name in names or () if name not in by_name]
@@ -176,7 +176,7 @@ def addresses(texts: Sequence[str]) -> Sequence[Address]:
     """Parse e-mail addresses, each with or without a name.
 
     Raises:
-        ToolError: naming what is not an address.
+        ToolError: naming a text that is not an address.
     """
     found: dict[str, Address] = {}
     for text in filter(None, map(_in_one_line, texts)):
@@ -184,14 +184,14 @@ def addresses(texts: Sequence[str]) -> Sequence[Address]:
             header: Any = SMTP.header_factory("To", text)
         except (IndexError, HeaderParseError) as error:  # raised by the parser if a text ends too early
             raise ToolError(f"{text!r} is not an e-mail address.") from error
-        if header.defects or not all(_is_whole(address) for address in header.addresses):
+        if header.defects or not all(_is_complete(address) for address in header.addresses):
             raise ToolError(f"{text!r} is not an e-mail address.")
         found |= {address.addr_spec.lower(): address for address in header.addresses}
     return tuple(found.values())
 
 
 def _in_header(value: str) -> Sequence[Address]:
-    """Parse the addresses in a header of a received mail, as far as they are well-formed: often they are not."""
+    """Parse the addresses in a header of a received mail, and skip the malformed ones, which are common."""
     found: dict[str, Address] = {}
     for name, spec in getaddresses([_in_one_line(value)]):
         with suppress(IndexError, HeaderParseError, ValueError):  # raised by the parser if this is not an address
@@ -200,7 +200,7 @@ def _in_header(value: str) -> Sequence[Address]:
     return tuple(found.values())
 
 
-def _is_whole(address: Address) -> bool:
+def _is_complete(address: Address) -> bool:
     return bool(address.username and address.domain) and address.addr_spec.isascii()
 
 

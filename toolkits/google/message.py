@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any, cast
 
 from markdownify import markdownify
-from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
+from typing_extensions import TypedDict  # pydantic accepts no other before Python 3.12
 
 from toolkits.google.service import shortened
 
@@ -28,7 +28,7 @@ Summary = TypedDict(
 
 
 class Attachment(TypedDict):
-    """What is known about an attachment."""
+    """An attachment, for the model."""
 
     id: str
     name: str
@@ -52,7 +52,7 @@ def summarize(message: dict[str, Any]) -> Summary:
 
 
 def read(message: dict[str, Any], limit: int) -> MailMessage:
-    """Return a mail in full, for the model; of the body `limit` characters."""
+    """Return a mail in full, for the model, with at most `limit` characters of its body."""
     attachments: list[Attachment] = [
         {
             "id": part["partId"],
@@ -72,7 +72,7 @@ def _body(payload: dict[str, Any], limit: int) -> str:
 
 
 def _texts(part: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield the type and text of each text in a MessagePart that is not an attachment, the first of a type last."""
+    """Yield the type and content of each text in a MessagePart that is not an attachment, in reverse order."""
     for child in reversed(part.get("parts", [])):
         yield from _texts(child)
     data = part.get("body", {}).get("data")

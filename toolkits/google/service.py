@@ -1,4 +1,4 @@
-"""What the toolkits of Google's services have in common: requests to Google, and what the model is told of errors."""
+"""The base class of the toolkits of Google's services: requests to Google, and errors in words for the model."""
 
 import asyncio
 import json
@@ -33,7 +33,7 @@ BuildRequest = Callable[[Any], Any]
 
 
 class GoogleToolkit(Toolkit):
-    """The base class of the toolkits of Google's services, which are called as the person who asked.
+    """The base class of the toolkits of Google's services. It calls them as the person who asked.
 
     Google's discovery document describes the service, and comes with google-api-python-client
     (https://developers.google.com/discovery/v1/reference/apis). The service holds no credentials: each request carries
@@ -41,7 +41,7 @@ class GoogleToolkit(Toolkit):
 
     Args:
         auth: how people connect their Google account. Default: with the client of GOOGLE_CLIENT_ID.
-        read_only: whether it has only the tools that change nothing, and asks people only for the permissions of these.
+        read_only: whether it has only the tools that change nothing, and asks people only for their permissions.
         auto_approve: names of tools that are called without asking the person for approval.
         retries: how often a reading request that met a rate limit or a server error is repeated, with exponential
             backoff.
@@ -92,7 +92,7 @@ class GoogleToolkit(Toolkit):
         credentials = await context.credentials(self.auth.name, scopes)
         try:
             return await asyncio.to_thread(self._execute, credentials, request, missing, writes)
-        except RefreshError:  # Google no longer takes the access token
+        except RefreshError:  # Google no longer accepts the access token
             credentials = await context.credentials(self.auth.name, scopes, renew=True)
         try:
             return await asyncio.to_thread(self._execute, credentials, request, missing, writes)
@@ -100,7 +100,7 @@ class GoogleToolkit(Toolkit):
             raise ConsentRequiredError(self.auth.name, scopes) from None
 
     async def check_permission(self, context: TurnContext, scope: str) -> None:
-        """Check that the person granted a permission, so that they are not asked to approve what would fail.
+        """Check that the person granted a permission, so that they are not asked to approve a call that would fail.
 
         Raises:
             ToolError: if the person declined it.
@@ -145,17 +145,17 @@ def _tls_context() -> ssl.SSLContext:
 
 
 def shortened(text: str, limit: int) -> str:
-    """Return a text without its end, and a note of that, if it is too long for a model."""
+    """Return a text of at most `limit` characters, and a note if the rest was cut."""
     return text if len(text) <= limit else f"{text[:limit]}\n[{len(text) - limit} more characters]"
 
 
 def not_readable(name: str, kind: str, size: int) -> ToolError:
-    """Return the error of a file that is not text, or too large."""
+    """Return the error for a file that is not text, or too large."""
     return ToolError(f"{name} cannot be read as text: it has the type {kind} and {size} bytes.")
 
 
 def _sentence(error: HttpError, missing: str, *, writes: bool) -> str:
-    """Return what the model is told of an error.
+    """Return an error in words for the model.
 
     https://developers.google.com/workspace/gmail/api/guides/handle-errors
     """
@@ -171,7 +171,7 @@ def _sentence(error: HttpError, missing: str, *, writes: bool) -> str:
 
 
 def build_service(api: str, version: str, base_url: str | None) -> Any:
-    """Return a service without credentials, from the shared document.
+    """Return a service without credentials, from the shared discovery document.
 
     Args:
         base_url: the root of all endpoints; `None` for Google's own.
@@ -181,19 +181,19 @@ def build_service(api: str, version: str, base_url: str | None) -> Any:
 
 @cache
 def _discovery_document(api: str, version: str, base_url: str | None) -> dict[str, Any]:
-    """Return the parsed document, which all services share. It has nothing of any person."""
+    """Return the parsed document, which all services share. It contains no data of any person."""
     documents = files("googleapiclient.discovery_cache") / "documents"
     document: dict[str, Any] = json.loads((documents / f"{api}.{version}.json").read_text(encoding="utf-8"))
     if base_url is not None:
         document["rootUrl"] = f"{base_url}/"
-    _visit(build_from_document(document, http=httplib2.Http()), document)
+    _build_resources(build_from_document(document, http=httplib2.Http()), document)
     return document
 
 
-def _visit(resource: Any, description: dict[str, Any]) -> None:
+def _build_resources(resource: Any, description: dict[str, Any]) -> None:
     """Build every resource once.
 
-    The client completes the description of a method when it first meets it, which two threads must not do at once.
+    The client completes the description of a method on its first use, which two threads must not do at once.
     """
     for name, nested in description.get("resources", {}).items():
-        _visit(getattr(resource, name)(), nested)
+        _build_resources(getattr(resource, name)(), nested)

@@ -1,4 +1,4 @@
-"""A connection to an MCP server, which is opened anew when it dies."""
+"""A connection to an MCP server, which is reopened when it breaks."""
 
 import asyncio
 import json
@@ -31,7 +31,7 @@ class ServerUnauthorizedError(UnderstudyError):
 
 
 class ServerUnreachableError(UnderstudyError):
-    """The server could not be connected to."""
+    """The server cannot be reached."""
 
 
 class _ClosedError(UnderstudyError):
@@ -40,19 +40,19 @@ class _ClosedError(UnderstudyError):
 
 @dataclass
 class _Session:
-    """An open connection; `closed` is set when it has died."""
+    """An open connection; `closed` is set when it has broken."""
 
     client: Client
     closed: asyncio.Event
 
 
 class Connection:
-    """A connection to a server, opened anew when it dies. Calls of many turns share it.
+    """A connection to a server, which is reopened when it breaks. Calls of many turns share it.
 
-    A task of its own opens and closes it, as the SDK requires. Any task may call.
+    One task opens and closes it, as the SDK requires. Any task may call tools.
 
     Args:
-        name: what the server is called in messages.
+        name: the server's name in messages.
         connect: opens the streams to the server.
     """
 
@@ -72,7 +72,7 @@ class Connection:
         """Connect, and list the tools.
 
         Raises:
-            ServerUnreachableError: saying why.
+            ServerUnreachableError: saying why the server cannot be reached.
             ServerUnauthorizedError: if the server does not accept the credentials.
         """
         self._task = asyncio.create_task(self._keep_open(), name=f"mcp-{self._name}")
@@ -90,11 +90,11 @@ class Connection:
             raise
 
     async def stop(self) -> None:
-        """Close the connection, and end a child process."""
+        """Close the connection, and end the server if it is a child process."""
         self._stopping.set()
         self._changed.set()
         if self._task is not None:
-            if self._session is None:  # it is connecting, which may take any time
+            if self._session is None:  # it is still connecting, which may take long
                 self._task.cancel()
             _, late = await asyncio.wait([self._task], timeout=self._timings.close)
             for task in late:
@@ -119,7 +119,7 @@ class Connection:
             session = await self._open_session()
             try:
                 return await self._call(session, name, arguments, meta)
-            except _ClosedError as error:  # whatever the SDK makes of a connection that dies during a call
+            except _ClosedError as error:  # the connection broke during the call
                 raise ToolError(_unknown(self._name, "the connection to it was lost")) from error
             except MCPError as error:
                 match failure_of(error):
@@ -163,7 +163,7 @@ class Connection:
             await asyncio.gather(calling, closing, return_exceptions=True)
 
     async def _open_session(self) -> _Session:
-        """Return the open connection, after waiting for one if need be."""
+        """Return the open connection; wait for one if necessary."""
         try:
             async with asyncio.timeout(self._timings.reconnect):
                 while self._session is None or self._session.closed.is_set():
@@ -179,7 +179,7 @@ class Connection:
         return self._session
 
     async def _keep_open(self) -> None:
-        """Connect again and again, with growing pauses, until it is stopped."""
+        """Connect, and reconnect with backoff, until the connection is stopped."""
         state = RetryCallState(None, None, (), {})  # type: ignore[arg-type]
         state.attempt_number = 0
         while not self._stopping.is_set():
@@ -187,7 +187,7 @@ class Connection:
             self._failure = None
             try:
                 await self._serve(closed)
-            except Exception as error:  # noqa: BLE001 - the SDK wraps what a transport raises in groups
+            except Exception as error:  # noqa: BLE001 - the SDK wraps the errors of a transport in groups
                 self._failure = error
             self._session = None
             self._changed.set()
@@ -195,7 +195,7 @@ class Connection:
                 log.warning("%s cannot be reached: %s", self._name, _reason(self._failure))
             if time.monotonic() - began > self._timings.longest_pause:
                 state.attempt_number = 0
-            if state.attempt_number:  # the first time it is tried again at once
+            if state.attempt_number:  # the first retry comes at once
                 await self._sleep(self._pause(state))
             state.attempt_number += 1
 
@@ -234,10 +234,10 @@ class Connection:
 
 
 def _check_sendable(arguments: Mapping[str, Any]) -> None:
-    """Check that arguments are JSON in UTF-8: else they would end the connection, with everybody's calls on it.
+    """Check that arguments can be sent as JSON in UTF-8. Others would end the connection, and all calls on it.
 
     Raises:
-        ToolError: if they are not.
+        ToolError: if they cannot be sent.
     """
     try:
         json.dumps(arguments, allow_nan=False, ensure_ascii=False).encode()
@@ -267,7 +267,7 @@ async def _first(*events: asyncio.Event) -> None:
 
 
 def _reason(error: BaseException) -> Exception:
-    """Return the plain reason in what the SDK raised, which may be a group of groups."""
+    """Return the reason inside an exception of the SDK, which may be a group of groups."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     if isinstance(error, MCPError) and failure_of(error) is Failure.UNAUTHORIZED:

@@ -14,7 +14,7 @@ from toolkits.mcp.timings import DEFAULT_MCP_TIMINGS, MCPTimings
 
 @dataclass
 class _Entry:
-    """A connection in the pool. A `retired` one is no longer in it, and closes after its last call."""
+    """A connection in the pool. A `retired` one has left the pool, and closes after its last call."""
 
     connection: Connection
     credential: str = field(repr=False)
@@ -24,11 +24,11 @@ class _Entry:
 
 
 class ConnectionPool:
-    """Connections of people, each used by its person alone. The least recently used makes room for another.
+    """Connections of people, each used only by its person. When it is full, the one idle for longest is closed.
 
     Args:
-        name: what the server is called in messages.
-        most: how many connections there may be at once.
+        name: the server's name in messages.
+        most: the maximum number of connections.
         open_connection: opens a connection with a person's access token.
     """
 
@@ -53,7 +53,7 @@ class ConnectionPool:
         return len(self._entries)
 
     def start(self) -> None:
-        """Begin to close idle connections."""
+        """Start to close idle connections in the background."""
         self._sweeper = asyncio.create_task(self._sweep(), name=f"mcp-{self._name}-sweeper")
 
     async def stop(self) -> None:
@@ -67,7 +67,7 @@ class ConnectionPool:
 
     @asynccontextmanager
     async def connection(self, identity: Identity, credential: str) -> AsyncIterator[Connection]:
-        """Lend a person's connection for a block. One that was opened with another credential is replaced.
+        """Yield a person's connection. One that was opened with another credential is replaced.
 
         Raises:
             ToolError: if all connections stay in use.
@@ -124,7 +124,7 @@ class ConnectionPool:
             raise ToolError(f"Too many people are using {self._name} at the moment. Try again in a minute.") from None
 
     async def _sweep(self) -> None:
-        """Close idle connections, again and again."""
+        """Close idle connections, at a regular interval."""
         while True:
             await asyncio.sleep(self._timings.sweep)
             long_ago = time.monotonic() - self._timings.idle

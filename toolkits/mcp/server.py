@@ -1,4 +1,4 @@
-"""MCP servers as an operator names them, and their tools as an agent has them."""
+"""The MCP servers that an operator names, and their tools."""
 
 import re
 from collections.abc import Collection, Mapping, Sequence
@@ -29,12 +29,12 @@ name, as https://modelcontextprotocol.io/specification/2025-06-18/basic/index#me
 
 @dataclass(frozen=True, eq=False)
 class MCPTool:
-    """A tool of a server. It is the same for everybody: the context says who calls it.
+    """A tool of a server. It is the same for everybody; the context tells who calls it.
 
     Args:
         parameters: JSON Schema of the arguments.
         read_only: whether the server says that it changes nothing (`readOnlyHint`).
-        label: what people are shown while a call runs: the title that the server gives it, else its name in words.
+        label: what people are shown while a call runs: the title that the server gives it, or its name in words.
     """
 
     name: str
@@ -48,8 +48,8 @@ class MCPTool:
         """Call the tool for the sender of the turn's message; return text for the model.
 
         Raises:
-            ToolError: in one plain sentence, if there is no result.
-            ConsentRequiredError: if the server wants each person's own account, and they have not connected it.
+            ToolError: with one plain sentence, if there is no result.
+            ConsentRequiredError: if the server needs each person's own account, and they have not connected it.
         """
         return await self.server.call(self.name, arguments, context)
 
@@ -58,20 +58,20 @@ class MCPServer:
     """A Model Context Protocol server whose tools an agent may call.
 
     The gateway connects to it once, at start-up, and every copy of the agent shares the connection. The metadata of
-    each call tells the server whose turn it is. With `auth`, each person has a connection of their own, with their own
-    token. The server is offered no sampling, no roots and no elicitation.
+    each call tells the server whose turn it is. With `auth`, each person has their own connection, with their own
+    token. The gateway offers the server no sampling, no roots and no elicitation.
 
     Args:
         server: the address of a streamable HTTP endpoint, or a command and its arguments for a server on stdio.
-        name: what it is called in messages. Default: the host or the command.
+        name: the server's name in messages. Default: the host or the command.
         env: environment variables for the command, besides the few harmless ones that it always gets.
         headers: sent with each request to the endpoint.
-        auth: the OAuth provider whose access token the endpoint wants from each person.
-        scopes: the permissions that the endpoint needs of that provider.
-        private: whether what its tools return is for the sender alone. With `auth` it always is.
+        auth: the OAuth provider whose access token the endpoint needs from each person.
+        scopes: the permissions that the endpoint needs from that provider.
+        private: whether the results of its tools are only for the sender. With `auth` they always are.
         approval: whether the person whose turn it is has to approve, in the chat, each call of a tool that is not
             read-only (`readOnlyHint`).
-        max_connections: with `auth`, how many people's connections are open at once.
+        max_connections: with `auth`, how many people's connections may be open at once.
         timings: how long connections and calls wait.
 
     Raises:
@@ -120,16 +120,16 @@ class MCPServer:
         self._pool: ConnectionPool | None = None
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        """Return the server itself: it serves everybody, and keys what it keeps of people by their whole identity."""
+        """Return the server itself: it serves everybody, and keys people's connections by their whole identity."""
         return self
 
     async def start(self) -> None:
-        """Connect, unless each person has a connection of their own.
+        """Connect, unless each person has their own connection.
 
         Raises:
             SettingError: if the server cannot be reached.
         """
-        # Imported on first use, because the SDK takes a while.
+        # Imported on first use, because the import of the SDK takes a while.
         from toolkits.mcp.connection import ServerUnauthorizedError, ServerUnreachableError
         from toolkits.mcp.pool import ConnectionPool
 
@@ -156,14 +156,14 @@ class MCPServer:
 
     @property
     def shared_tools(self) -> Sequence[MCPTool]:
-        """The tools that everybody has: none if the server wants each person's own account."""
+        """The tools that everybody has: none if the server needs each person's own account."""
         return [self._tool(tool) for tool in self._connection.tools] if self._connection is not None else []
 
     async def tools(self, context: TurnContext) -> Sequence[MCPTool]:
         """Return the tools that the sender of the turn's message has.
 
-        If the server wants each person's own account and the sender has not connected theirs, that is one tool, which
-        asks them to.
+        If the server needs each person's own account and the sender has not connected theirs, the only tool is one
+        that asks them to connect it.
         """
         if self.auth is None:
             return self.shared_tools
@@ -198,7 +198,7 @@ class MCPServer:
         return text
 
     async def _with_connection(self, context: TurnContext, use: Any) -> Any:
-        """Use the sender's own connection. If the server rejects its token, renew that and connect again, once."""
+        """Use the sender's own connection. If the server rejects its token, renew the token and reconnect once."""
         from toolkits.mcp.connection import ServerUnauthorizedError, ServerUnreachableError
 
         assert self._pool is not None, "the server is not started"
@@ -232,7 +232,7 @@ class MCPServer:
 
     def _tool(self, tool: "Tool") -> MCPTool:
         read_only = tool.annotations is not None and bool(tool.annotations.read_only_hint)
-        # https://modelcontextprotocol.io/specification/2025-06-18/schema#tool: the order in which titles count
+        # https://modelcontextprotocol.io/specification/2025-06-18/schema#tool has the order of the titles
         title = tool.title or (tool.annotations.title if tool.annotations is not None else None) or readable(tool.name)
         label = " ".join(storable(title).split())[:LONGEST_LABEL]
         description = tool.description or tool.title or ""

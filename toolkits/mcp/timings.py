@@ -1,21 +1,21 @@
-"""How long connections to MCP servers, and calls over them, wait."""
+"""The time limits of connections to MCP servers, and of calls over them."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class MCPTimings:
-    """The waits of one server's connections, in seconds. Tests give shorter ones.
+    """The time limits of one server's connections, in seconds. Tests use shorter ones.
 
     Args:
-        start: for the server to list its tools, when the gateway starts.
-        call: for the result of one call.
-        reconnect: for a server that is away, before a call fails.
-        close: for a connection to close. One that does not is abandoned.
-        longest_pause: between two tries to connect.
-        pool: for one of the connections of people to be free, when all are in use.
-        idle: without a call, until a person's connection is closed.
-        sweep: between two looks for idle connections.
+        start: how long the server may take to list its tools, when the gateway starts.
+        call: how long a call waits for its result.
+        reconnect: how long a call waits for a server that cannot be reached, before it fails.
+        close: how long a connection may take to close, before it is abandoned.
+        longest_pause: the longest wait between two attempts to connect.
+        pool: how long a call waits for a free connection, when all connections of people are in use.
+        idle: how long a person's connection stays open without a call.
+        sweep: the interval between two searches for idle connections.
     """
 
     start: float = 20.0

@@ -1,4 +1,4 @@
-"""Connect to an MCP server over stdio or HTTP, and tell why a request has no answer."""
+"""Connect to an MCP server over stdio or HTTP, and find out why a request has no answer."""
 
 import asyncio
 import json
@@ -32,14 +32,14 @@ class Failure(StrEnum):
     UNAUTHORIZED = "unauthorized"
 
 
-# A server may choose any error code, so a code does not tell whether the server or the SDK made an error. A key in the
-# error's data does, which no server can know: its value is the failure, or `_OF_SERVER`.
+# A server may choose any error code, so a code does not tell whether the server or the SDK made an error. A secret key
+# in the error's data does: its value is the failure, or `_OF_SERVER`.
 _MARK = token_hex(16)
 _OF_SERVER = "of_server"
 _OF_SDK = {CONNECTION_CLOSED: Failure.LOST, REQUEST_TIMEOUT: Failure.TIMED_OUT}  # errors that the SDK makes itself
-_BROKEN_OFF = "SSE stream "  # the SDK's messages begin so when a streamed answer ended too early
+_BROKEN_OFF = "SSE stream "  # begins the SDK's messages about a streamed answer that ended too early
 
-STALE = frozenset({400, 404})  # a restarted server's answer to a session of before
+STALE = frozenset({400, 404})  # a restarted server's answers to an earlier session
 HTTP_TIMEOUT = httpx2.Timeout(30.0, read=300.0)  # seconds; a streamed answer may take long
 
 Streams = AbstractAsyncContextManager[tuple[Any, Any]]
@@ -54,13 +54,13 @@ def failure_of(error: MCPError) -> Failure | None:
 
 
 def stdio(command: Sequence[str], env: Mapping[str, str]) -> Callable[[], Streams]:
-    """Return what starts a server as a child process on stdio. Its standard error goes to ours."""
+    """Return a function that starts a server as a child process on stdio, with the standard error of this process."""
     parameters = StdioServerParameters(command=command[0], args=list(command[1:]), env=dict(env))
     return lambda: stdio_client(parameters, errlog=sys.__stderr__ or sys.stderr)
 
 
 def http(url: str, headers: Mapping[str, str]) -> Callable[[], Streams]:
-    """Return what connects to a streamable HTTP endpoint, without a proxy or redirects to other origins."""
+    """Return a function that connects to a streamable HTTP endpoint, without a proxy or redirects to other origins."""
 
     @asynccontextmanager
     async def connect() -> AsyncIterator[tuple[Any, Any]]:
@@ -85,7 +85,7 @@ async def watched(streams: Streams, closed: asyncio.Event) -> AsyncIterator[tupl
 
 
 class _ReadStream:
-    """A stream that notes when it ends, and marks each error with where it came from."""
+    """A stream that reports its end, and marks each error with its origin."""
 
     def __init__(self, stream: Any, closed: asyncio.Event) -> None:
         self._stream = stream
@@ -138,7 +138,9 @@ class _ErrorTransport(httpx2.AsyncBaseTransport):
         if response.status_code == 401:
             await response.aclose()
             return _error(Failure.UNAUTHORIZED, "the server does not accept the credentials")
-        if response.status_code >= 500 and "json" not in response.headers.get("content-type", ""):  # from a proxy, say
+        if response.status_code >= 500 and "json" not in response.headers.get(
+            "content-type", ""
+        ):  # such as from a proxy
             await response.aclose()
             return _error(Failure.LOST, f"the answer was an error ({response.status_code})")
         if response.status_code in STALE and "mcp-session-id" in request.headers:

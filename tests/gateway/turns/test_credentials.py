@@ -181,7 +181,7 @@ async def test_a_forked_child_is_told_that_a_context_is_of_no_use_there(use: str
     os.close(writing)
     assert told == (
         "A TurnContext works only in the process of its turn: get the credentials before you start another process, "
-        "and give it what it needs of them."
+        "and pass it what it needs of them."
     )
 
 

@@ -12,7 +12,7 @@ from toolkits import Toolkit
 @pytest.mark.parametrize(
     ("names", "reason"),
     [
-        ("client", "'client' is one string"),  # a comma is missing, and "client" has the name "lie" in it
+        ("client", "'client' is a string"),  # a comma is missing, and "client" has the name "lie" in it
         (("client", "cleint"), "Holder has no attribute 'cleint'"),
     ],
 )
