@@ -1,4 +1,4 @@
-"""The hunt for leaks: whether anything of one person reaches another, or stays where it could."""
+"""The leak check: find data of one person that reaches another, or stays where it could."""
 
 from gateway.check.hunt import hunt
 from gateway.check.report import Leak, LeakKind, Report

@@ -1,4 +1,4 @@
-"""Made-up arguments that fit a tool's JSON Schema."""
+"""Make up arguments that fit a tool's JSON Schema."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,7 +15,7 @@ FORMATS = {
     "ipv4": "192.0.2.1",
     "binary": "c2FtcGxl",
 }
-DEEPEST = 6  # levels of objects and arrays inside one another
+DEEPEST = 6  # nested levels of objects and arrays
 
 
 def make_arguments(schema: Mapping[str, Any], text: str = SAMPLE) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The hunt for callers that block: those without an event loop, and those inside a running one."""
+"""Run the leak check for a caller that waits for it, with or without a running event loop."""
 
 import asyncio
 import os
@@ -16,7 +16,7 @@ THREAD_NAME = "checked"
 
 
 def hunt_and_wait(agent: Agent) -> Report:
-    """Run `hunt` in an event loop and a thread of its own. A tool that blocks its thread is left behind in it."""
+    """Run `hunt` in a new thread with its own event loop, and wait for it. A thread that a tool blocks stays behind."""
     found: list[Report | BaseException] = []
 
     def run() -> None:
@@ -34,7 +34,7 @@ def hunt_and_wait(agent: Agent) -> Report:
 
 
 def leave(status: int) -> NoReturn:
-    """End the process, even if a tool still blocks a thread, for which Python would wait."""
+    """Exit the process, even if a tool still blocks a thread that Python would wait for."""
     if any(thread.name.startswith(THREAD_NAME) for thread in threading.enumerate()):
         sys.stdout.flush()
         sys.stderr.flush()

@@ -1,4 +1,4 @@
-"""Judge where marks came out: which are leaks, and whose."""
+"""Decide which of the marks that were found are leaks."""
 
 import gc
 import json
@@ -17,7 +17,7 @@ from gateway.check.scene import Scene, TurnOutcome
 from toolkits import Toolkit
 from toolkits.cloning.declarations import INTERNAL
 
-WHAT = {Kind.CREDENTIAL: "the credential", Kind.DATA: "what was written", Kind.IDENTITY: "the user id"}
+WHAT = {Kind.CREDENTIAL: "the credential", Kind.DATA: "the text", Kind.IDENTITY: "the user id"}
 
 States = Mapping[int, Mapping[str, str]]
 """The attributes of each template, by its id."""
@@ -39,31 +39,31 @@ class Findings:
         self._scenes = scenes
         self._people = people
 
-    def look_at_turn(self, scene: Scene, outcome: TurnOutcome) -> None:
-        """Report marks of other people in what a turn gave its person."""
+    def check_turn(self, scene: Scene, outcome: TurnOutcome) -> None:
+        """Report marks of other people in the results and the error of a turn."""
         in_error = find_marks(outcome.error)
         for mark in find_marks(*outcome.given, outcome.error):
             if mark not in self._marks or _is_of(mark, outcome.person):
                 continue
             where = "error" if mark in in_error else "result"
             detail = (
-                f"{WHAT[mark.kind]} of person {mark.person} came out in the turn of person "
+                f"{WHAT[mark.kind]} of person {mark.person} was found in the turn of person "
                 f"{outcome.person.number}{self._from(mark, scene)}."
             )
             self._report.add(Leak(LeakKind.TURN, scene.owner, scene.tool, f"the {where} of {scene.tool}", detail))
 
-    def look_at_templates(self, toolkits: Iterable[Toolkit], before: States) -> None:
-        """Report attributes of templates that are not what they were before the first turn."""
+    def check_templates(self, toolkits: Iterable[Toolkit], before: States) -> None:
+        """Report attributes of templates that have changed since before the first turn."""
         for toolkit in toolkits:
             now, then = _state(toolkit), before[id(toolkit)]
             owner = type(toolkit).__name__
             for name in sorted({*now, *then}):
                 if now.get(name) != then.get(name):
-                    detail = f"{name} of the template is not what it was before the first turn."
+                    detail = f"{name} of the template has changed during the check."
                     self._report.add(Leak(LeakKind.TEMPLATE, owner, "", f"{owner}.{name}", detail))
 
-    def look_at_output(self, output: Output) -> None:
-        """Report credentials and data in what was logged, warned of or printed."""
+    def check_output(self, output: Output) -> None:
+        """Report credentials and data in log lines, warnings and printed output."""
         for where, text in output.lines:
             for mark in marks_in_text(text):
                 if mark.kind is not Kind.IDENTITY:
@@ -72,11 +72,11 @@ class Findings:
             if mark.kind is not Kind.IDENTITY:
                 self._report_mark(LeakKind.OUTPUT, mark, "standard output")
 
-    async def look_at_memory(self, agent: Agent, toolkits: Sequence[Toolkit], hidden: Iterable[Any]) -> None:
-        """Report credentials and data that are still in memory where others can get at them.
+    async def check_memory(self, agent: Agent, toolkits: Sequence[Toolkit], hidden: Iterable[Any]) -> None:
+        """Report credentials and data that are still in memory where others can reach them.
 
         Args:
-            hidden: the hunt's own objects, which are not searched.
+            hidden: objects of the check itself, which are not searched.
         """
         gc.collect()
         classes = dict.fromkeys(cls for toolkit in toolkits for cls in type(toolkit).__mro__ if cls is not object)
@@ -104,7 +104,7 @@ class Findings:
             self._report_mark(LeakKind.CREDENTIAL, mark, survivor.path)
             return
         if survivor.is_key or any(mark.text in key for key in survivor.keys):
-            return  # a memo: to look it up, one has to know the text already
+            return  # a memo: only somebody who knows the text already can look it up
         how = owners.how_kept(survivor)
         if how is None:
             self._report_mark(LeakKind.DATA, mark, survivor.path)
@@ -117,7 +117,7 @@ class Findings:
         if mark not in self._marks:
             return
         scene = self._scenes[mark.scene - 1]
-        where = "is in it" if kind in (LeakKind.LOG, LeakKind.OUTPUT) else "was found after the turn"
+        where = "was found in it" if kind in (LeakKind.LOG, LeakKind.OUTPUT) else "was found after the turn"
         detail = f"{WHAT[mark.kind]} of person {mark.person} {where}."
         self._report.add(Leak(kind, scene.owner, scene.tool, _without_marks(path), detail))
 

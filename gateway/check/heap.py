@@ -22,7 +22,7 @@ OWN = "gateway.check"
 _ATOMS = frozenset({int, float, bool, complex, type(None), type(...), CodeType})  # refer to nothing that may be marked
 _NO_ROWS = (ModuleType, type, FrameType)  # their attributes are not the fields of one row
 _LruCache = type(functools.lru_cache(maxsize=1)(len))
-# They hold what the test run itself has seen.
+# Packages that hold what the test run itself has seen.
 TEST_RUNNERS = ("_pytest", "pluggy", "pytest", "pytest_asyncio")
 
 
@@ -32,7 +32,7 @@ _Step = tuple[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """Describe a type to the walk.
+    """What the walk through memory knows of a type.
 
     Args:
         is_atom: whether its objects refer to nothing that may be marked.
@@ -46,7 +46,7 @@ class _Kind:
 
 
 class _Kinds(dict[type, _Kind]):
-    """Describes each type once, when the walk first meets it: there are millions of objects, and few types."""
+    """Describes each type once, when the walk first meets it: there are millions of objects, but few types."""
 
     def __missing__(self, kind: type) -> _Kind:
         self[kind] = found = _Kind(kind in _ATOMS, issubclass(kind, TEXTS), _parts_of(kind))
@@ -58,10 +58,10 @@ class Survivor:
     """A mark that is still in memory.
 
     Args:
-        path: how it can be reached from something that lasts.
+        path: how it can be reached from a lasting root.
         places: the mappings on that path: the id of each, and the key on the path as text, with its marks.
-        is_key: whether it is a mapping's key, which one has to know already to look it up.
-        rows: as text, what is beside it in each object around it, and the whole string that it is part of.
+        is_key: whether it is a mapping's key, which only somebody who knows it already can look up.
+        rows: the texts beside it in each object around it, and the whole string that contains it.
     """
 
     mark: Mark
@@ -76,11 +76,11 @@ class Survivor:
 
 
 class Heap:
-    """Everything that can be reached now from the roots that last: templates, modules, threads, tasks and timers.
+    """All objects that can now be reached from lasting roots: templates, modules, threads, tasks and timers.
 
     Args:
-        roots: by the name that a path begins with, in the order in which they are searched.
-        hidden: objects that are not searched: the hunt's own.
+        roots: the roots by the name that a path begins with, in the order in which they are searched.
+        hidden: objects of the check itself, which are not searched.
     """
 
     def __init__(self, roots: Mapping[str, Any], hidden: Iterable[Any]) -> None:
@@ -91,7 +91,7 @@ class Heap:
         self._unmarked: set[str] = set()
         self._kinds = _Kinds()
         collects = gc.isenabled()
-        gc.disable()  # everything made meanwhile is kept, and repeated collections would take most of the time
+        gc.disable()  # the walk keeps all that it makes, and repeated collections would take most of the time
         try:
             for root in roots.values():
                 self._walk(root)
@@ -162,7 +162,7 @@ class Heap:
             pending = following
 
     def _steps(self, owner: Any, child: Any) -> Iterator[_Step]:
-        """Return how the path writes each step from an object to one that it holds."""
+        """Yield each step from an object to one that it holds, as a path shows it."""
         if not isinstance(owner, dict):
             yield edge(owner, child), None
             return
@@ -181,7 +181,7 @@ class Heap:
 
 
 def lasting_roots(templates: Mapping[str, Any], modules_first: Iterable[str]) -> dict[str, Any]:
-    """Return where paths may begin, by name."""
+    """Return the objects at which paths may begin, by name."""
     roots = dict(templates)
     names = [*modules_first, *(name for name in list(sys.modules) if name not in modules_first)]
     for name in names:
@@ -204,7 +204,7 @@ def lasting_roots(templates: Mapping[str, Any], modules_first: Iterable[str]) ->
 
 
 async def thread_values(heap: Heap) -> list[tuple[str, Any]]:
-    """Return what threads of pools keep in context variables and thread-locals: where, and the value."""
+    """Return the values of context variables and thread-locals in the threads of pools, each with its path."""
     found = heap.everything
     pools: list[tuple[str, ThreadPoolExecutor | None]] = [("the event loop", None)]
     pools += [(heap.path_to(pool), pool) for pool in found if isinstance(pool, ThreadPoolExecutor)]
@@ -217,7 +217,7 @@ async def thread_values(heap: Heap) -> list[tuple[str, Any]]:
 
 
 async def threads_at_rest(limit: float) -> None:
-    """Wait until the threads of the event loop have finished what turns have left them, at most `limit` seconds."""
+    """Wait until the threads of the event loop have finished what turns left running, at most `limit` seconds."""
     count, loop = len(_threads(None)), asyncio.get_running_loop()
     barrier = threading.Barrier(max(count, 1))
 
@@ -250,7 +250,7 @@ async def _ask_threads(
 
 
 def _entries(cache: Any) -> dict[Any, Any]:
-    """Return the entries of a `functools.lru_cache`, which the garbage collector alone can see."""
+    """Return the entries of a `functools.lru_cache`, which only the garbage collector can see."""
     parts = gc.get_referents(cache)  # its type, then key, result and type of each link, then a dictionary
     links, place = {}, 1
     while getattr(parts[place + 2], "__name__", "") == "_lru_list_elem":
@@ -265,7 +265,7 @@ def _parts_of(kind: type) -> Callable[[Any], Iterable[Any]]:
     if isinstance(module, str) and module.partition(".")[0] in TEST_RUNNERS:
         return _nothing
     if issubclass(kind, (BuiltinFunctionType, Context)):
-        return _nothing  # a task's context is the turn's own; that of a thread is searched by `thread_values`
+        return _nothing  # the context of a task belongs to its turn; `thread_values` searches those of threads
     if issubclass(kind, _LruCache):
         return lambda value: [_entries(value), value.__wrapped__, value.__dict__]
     if issubclass(kind, ModuleType):

@@ -1,4 +1,4 @@
-"""Play an agent for many synthetic people at once, and look for anything of one person that reaches another."""
+"""Play turns of an agent for several synthetic people at once, and look for data of one that reaches another."""
 
 import asyncio
 import random
@@ -27,13 +27,13 @@ CANCELLED_AFTER = 3  # rounds of the event loop
 
 
 async def hunt(agent: Agent) -> Report:
-    """Hunt for leaks in an agent, its members and theirs.
+    """Look for leaks in an agent, its members and their members.
 
     Every tool is called many times, with made-up arguments and made-up credentials. No model is asked and no other
     machine is reached.
 
     Raises:
-        CloneError: if a toolkit cannot be cloned; nothing is called then.
+        CloneError: if a toolkit cannot be cloned; no tool is called then.
     """
     agent.check()
     return await _Hunt(agent).run()
@@ -69,11 +69,11 @@ class _Hunt:
                         for scene in self._scenes_of(agent, owner, tools):
                             await self._play(scene)
             await threads_at_rest(TURN_LIMIT)
-            self._findings.look_at_templates(self._toolkits, before)
-            self._findings.look_at_output(self._output)
+            self._findings.check_templates(self._toolkits, before)
+            self._findings.check_output(self._output)
             self._output.clear()
             own = [self, self.__dict__, self._findings, self._output, self._user_ids]
-            await self._findings.look_at_memory(self._agent, self._toolkits, own)
+            await self._findings.check_memory(self._agent, self._toolkits, own)
         self._note_what_is_missing()
         return self._report
 
@@ -104,7 +104,7 @@ class _Hunt:
 
     async def _play(self, scene: Scene) -> None:
         people, chance = self._people[scene.number], self._random
-        for marked in (True, False):  # marked first: a tool may keep nothing but the first text that it gets
+        for marked in (True, False):  # marked first: a tool may keep only the first text that it gets
             await self._together(scene, people, self._in_step(len(people)), marked=marked)
             for person in (*people, people[0]):
                 await self._turn(scene, person, Manner.of(chance), marked=marked)
@@ -119,7 +119,7 @@ class _Hunt:
             await self._turn(scene, person, Manner.of(chance), marked=True)
 
     def _in_step(self, count: int) -> Callable[[Person], Manner]:
-        """Have all who ask for a credential wait for each other."""
+        """Make all turns that ask for a credential wait for each other."""
         barrier = asyncio.Barrier(count)
         return lambda _: Manner.of(self._random, barrier=barrier)
 
@@ -162,7 +162,7 @@ class _Hunt:
             self._slow |= set(arguments)
         elif not turn.cancelled() and not manner.fails and not manner.consent:
             self._note(scene, outcome)
-        self._findings.look_at_turn(scene, outcome)
+        self._findings.check_turn(scene, outcome)
 
     async def _run(self, agent: Agent, script: Script, source: CanarySource, outcome: TurnOutcome) -> None:
         async def listen(event: TurnEvent) -> None:
@@ -177,7 +177,7 @@ class _Hunt:
                     copy, text, context_of(person, text, source), [], listen, stream=False
                 )
             outcome.given.append(answer.text)
-        except Exception as error:  # noqa: BLE001 - whatever a tool raises is searched
+        except Exception as error:  # noqa: BLE001 - any error of a tool is searched
             outcome.error = error
         finally:
             outcome.given += script.given
@@ -199,7 +199,7 @@ class _Hunt:
             for name in sorted(self._slow)
         ]
         missing += [
-            f"{name} only until {reason}"
+            f"{name} past the point where {reason}"
             for name, reason in sorted(self._failed.items())
             if name not in self._worked and name not in self._slow and name != SEVERAL
         ]
@@ -208,12 +208,12 @@ class _Hunt:
                 missing.append(f"{agent.name}, which is written for {agent.engine}: its own tools could not be called")
             elif agent.native is not None:
                 missing.append(
-                    f"{agent.name}, which is written for {agent.engine}: what is around its own tools, such as "
+                    f"{agent.name}, which is written for {agent.engine}: the code around its own tools, such as "
                     "the nodes of a graph, the agents that it hands over to, and stores"
                 )
             missing += [
-                f"{server.name}: what an MCP server stores of the people who share it, and whether it keeps them apart"
+                f"{server.name}: whether this MCP server keeps the data of the people who share it apart"
                 for server in agent.mcp_servers
             ]
-        missing.append("what a tool does on other machines: the network was blocked, so that none was reached")
-        missing.append("what a shared server, database or file stores: key it by the whole identity")
+        missing.append("what tools do on other machines: the network was blocked")
+        missing.append("data in shared servers, databases and files: key it by the whole identity")

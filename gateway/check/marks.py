@@ -1,4 +1,4 @@
-"""Marks: strings that nobody could know by chance, planted to see where they come out again."""
+"""Marks: random strings that stand for credentials and data, planted to see where they turn up again."""
 
 import base64
 import builtins
@@ -17,8 +17,8 @@ PREFIX = "canary"
 _MARK = re.compile(rf"{PREFIX}-(?P<kind>[cdi])-(?P<person>\d\d)-(?P<scene>\d{{3}})-[0-9a-f]{{12}}")
 _MARK_LENGTH = 28
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]+")
-MOST_OBJECTS = 100_000  # that are searched in one result
-TEXTS = (str, bytes, bytearray, memoryview, array)  # what a mark may be in
+MOST_OBJECTS = 100_000  # objects that are searched in one result
+TEXTS = (str, bytes, bytearray, memoryview, array)  # types that may contain a mark
 # The types for which `parts` differs from `gc.get_referents`.
 NOT_WHOLLY_COLLECTED = (FunctionType, io.StringIO, io.BytesIO)
 
@@ -48,7 +48,7 @@ class Mark:
 
 
 class Marks:
-    """The marks of one hunt. An earlier hunt may have left others behind, which do not count."""
+    """The marks of one check. Marks that an earlier check left behind do not count."""
 
     def __init__(self) -> None:
         self._made: set[str] = set()
@@ -63,7 +63,7 @@ class Marks:
 
 
 def _base64_of_prefix(shift: int) -> tuple[str, int]:
-    """Return the part of the prefix's base64 that `shift` bytes before it do not change, and where it begins."""
+    """Return the part of the prefix's base64 that does not depend on the `shift` bytes before it, and its index."""
     first, last = -(-shift * 8 // 6), (shift + len(PREFIX)) * 8 // 6
     return base64.b64encode(bytes(shift) + PREFIX.encode()).decode()[first:last], first
 
@@ -96,14 +96,14 @@ def _decoded(text: str) -> Iterator[str]:
 
 
 def is_marked(value: Any) -> bool:
-    """Return whether a value is text with a mark in it. It is quick, as it is called for every string in memory."""
+    """Return whether a value is text with a mark in it, quickly: it is called for every string in memory."""
     if isinstance(value, str):
         return _TRACES.search(value) is not None and bool(marks_in_text(value))
     return isinstance(value, TEXTS) and bool(marks_in_text(value))
 
 
 def find_marks(*roots: Any) -> set[Mark]:
-    """Return the marks in everything that objects refer to: items, attributes, closures, causes of an exception."""
+    """Return the marks in all that objects refer to: items, attributes, closures, causes of an exception."""
     seen: set[int] = set()
     pending, found = list(roots), set[Mark]()
     while pending and len(seen) < MOST_OBJECTS:
@@ -120,13 +120,13 @@ def find_marks(*roots: Any) -> set[Mark]:
 
 
 def _parts(value: Any) -> Iterable[Any]:
-    if isinstance(value, BaseException):  # without the traceback, whose frames are the turn's own
+    if isinstance(value, BaseException):  # without the traceback, whose frames belong to the turn
         return [value.args, value.__dict__, value.__cause__, value.__context__]
     return parts(value)
 
 
 def parts(value: Any) -> Iterable[Any]:
-    """Return the objects that an object refers to, also where the garbage collector does not know of them."""
+    """Return the objects that an object refers to, even those that the garbage collector does not know of."""
     if isinstance(value, FunctionType):  # without its globals, which are its module's
         left_out = (id(value.__globals__), id(vars(builtins)))
         return [part for part in gc.get_referents(value) if id(part) not in left_out]

@@ -14,7 +14,7 @@ _state = {"depth": 0, "installed": 0}  # an audit hook cannot be removed, so it 
 
 @contextmanager
 def offline() -> Iterator[None]:
-    """Let no socket of this process reach another machine in a block (https://peps.python.org/pep-0578/)."""
+    """Keep the sockets of this process from reaching other machines (https://peps.python.org/pep-0578/)."""
     if not _state["installed"]:
         sys.addaudithook(_refuse)
         _state["installed"] = 1
@@ -32,7 +32,7 @@ def _refuse(event: str, arguments: tuple[Any, ...]) -> None:
     host = address[0] if isinstance(address, tuple) else address
     by_name = event.startswith("socket.get")
     if (isinstance(address, tuple) or by_name) and not _is_local(host):
-        raise OSError(errno.ENETUNREACH, "tools do not reach the network while they are checked")
+        raise OSError(errno.ENETUNREACH, "the network is blocked while tools are checked")
 
 
 def _is_local(host: Any) -> bool:

@@ -1,4 +1,4 @@
-"""Everything that is logged, warned of or printed while tools run."""
+"""Collect log lines, warnings and printed output while tools run."""
 
 import contextlib
 import io
@@ -12,10 +12,10 @@ from gateway.logs import QUIET_LIBRARIES
 
 
 class Output(logging.Handler):
-    """Collects output, the log as it would be written by a served gateway.
+    """Collects output, with the log lines that a running gateway would write.
 
     Attributes:
-        lines: where each line of the log and each warning comes from, and its text.
+        lines: the origin and the text of each log line and each warning.
     """
 
     def __init__(self) -> None:
@@ -34,7 +34,7 @@ class Output(logging.Handler):
 
     @contextlib.contextmanager
     def collecting(self) -> Iterator[None]:
-        """Collect what is logged, warned of and printed in a block. Nothing of it reaches the terminal."""
+        """Collect log lines, warnings and printed output. Printed output does not reach the terminal."""
         with (
             self._log(),
             self._warnings(),
@@ -63,7 +63,7 @@ class Output(logging.Handler):
 
     @contextlib.contextmanager
     def _warnings(self) -> Iterator[None]:
-        """Collect warnings, also those that Python hides by default: an operator may have them shown."""
+        """Collect warnings, even those that Python hides by default: an operator may enable them."""
         with warnings.catch_warnings():
             warnings.simplefilter("always")
             warnings.showwarning = self._warned

@@ -1,4 +1,4 @@
-"""Judge whether stored texts are kept so that only the person who wrote them can get at them."""
+"""Decide whether only the person who wrote a stored text can reach it."""
 
 import re
 from collections import defaultdict
@@ -19,12 +19,12 @@ DEEPEST = 2  # levels of objects inside one another that may name an owner
 _NO_ROWS = (TurnContext, Message, Toolkit, BaseException)  # they name their person, and last for one turn
 
 WHOLE_IDENTITY = "under their whole identity"
-KEY_OF_THEIR_OWN = "under a key that is each person's own, like a hash of their identity"
+SEPARATE_KEY = "under a separate key for each person, like a hash of their identity"
 ROW_WITH_OWNER = "in rows that name their owner"
 
 
 def beside(child: Any, owner: Any) -> str:
-    """Return the text of what an object holds beside one part of it, as a row of a table holds its owner."""
+    """Return the texts that an object holds beside one of its parts, like the owner in a row of a table."""
     if isinstance(owner, (str, bytes, *_NO_ROWS)):
         return ""
     return "\n".join(text for part in _fields(owner) if part is not child for text in _texts(part, DEEPEST))
@@ -49,18 +49,18 @@ def _texts(value: Any, depth: int) -> Iterator[str]:
 
 
 class Owners:
-    """Tells whether what survives is kept for its own person alone.
+    """Decides whether a text that survives its turn is kept only for its own person.
 
     The people are chosen so that any key that is less than the whole identity is the same for two of them.
 
     Args:
-        survivors: everything that survives.
+        survivors: all marks that are still in memory.
         people: the people of each scene, by its number.
     """
 
     def __init__(self, survivors: Collection["Survivor"], people: Mapping[int, Sequence[Person]]) -> None:
         self._people = people
-        # For each mapping, whose texts are under which key; for each kind of path, whose rows are found there.
+        # The people whose texts each mapping has under each key, and the people whose rows each kind of path leads to.
         self._keys: dict[int, dict[str, set[int]]] = defaultdict(lambda: defaultdict(set))
         self._rows: dict[str, set[int]] = defaultdict(set)
         for survivor in survivors:
@@ -72,11 +72,11 @@ class Owners:
                 self._rows[_pattern(survivor)].add(survivor.mark.person)
 
     def how_kept(self, survivor: "Survivor") -> str | None:
-        """Return how a text is kept for its own person alone; `None` if others can get at it."""
+        """Return how a text is kept only for its own person; `None` if others can reach it."""
         if self._person(survivor).is_identified_by("\n".join(survivor.keys)):
             return WHOLE_IDENTITY
         if any(self._tells_apart(mapping) for mapping, _ in survivor.places):
-            return KEY_OF_THEIR_OWN
+            return SEPARATE_KEY
         if self._names_owner(survivor) and len(self._rows[_pattern(survivor)]) == len(ROLES):
             return ROW_WITH_OWNER
         return None
@@ -85,7 +85,7 @@ class Owners:
         return self._people[survivor.mark.scene][survivor.mark.person]
 
     def _tells_apart(self, mapping: int) -> bool:
-        """Return whether a mapping has a key of its own for each person."""
+        """Return whether a mapping has a separate key for each person."""
         people = sorted(person for under_key in self._keys[mapping].values() for person in under_key)
         return people == list(range(len(ROLES))) and len(self._keys[mapping]) == len(ROLES)
 

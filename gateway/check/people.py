@@ -14,7 +14,7 @@ from oauth.errors import UnderstudyError
 from toolkits import Conversation, Message, TurnContext
 
 DEADLINE = timedelta(minutes=1)
-BARRIER_WAIT = 0.03  # seconds that a turn which asks for a credential waits for the others to ask, too
+BARRIER_WAIT = 0.03  # seconds that a turn waits, when it asks for a credential, until the others ask, too
 MOST_YIELDS = 6  # rounds of the event loop before a credential is given
 
 CHANNEL, OTHER_CHANNEL = "check", "other"
@@ -67,7 +67,7 @@ class Person:
         )
 
     def is_identified_by(self, text: str) -> bool:
-        """Return whether a key has the whole of this person's identity in it."""
+        """Return whether a text contains this person's whole identity."""
         return all(part in text for part in (self.identity.channel, self.identity.tenant, self.identity.user_id))
 
 
@@ -100,9 +100,9 @@ class Manner:
 
     Args:
         yields: how many rounds of the event loop pass before a credential is given.
-        barrier: where all turns that ask wait for each other.
+        barrier: where all turns that ask for a credential wait for each other.
         consent: whether the person has to sign in first.
-        fails: whether asking fails.
+        fails: whether the request for a credential fails.
     """
 
     yields: int = 0
@@ -162,7 +162,7 @@ class CanarySource:
             try:
                 async with asyncio.timeout(BARRIER_WAIT):
                     await self._manner.barrier.wait()
-            except (TimeoutError, asyncio.BrokenBarrierError):  # somebody does not ask: nobody waits any longer
+            except (TimeoutError, asyncio.BrokenBarrierError):  # one turn does not ask, so the others stop waiting
                 await self._manner.barrier.abort()
 
 

@@ -1,4 +1,4 @@
-"""The report of a hunt."""
+"""The report of a leak check."""
 
 import re
 from collections.abc import Sequence
@@ -17,17 +17,17 @@ class LeakKind(StrEnum):
 
 ADVICE = {
     LeakKind.TURN: "Keep it on `self`, or key it by the whole of `context.identity`.",
-    LeakKind.CREDENTIAL: "Keep credentials, and clients made with them, on `self` alone: a clone ends with its turn.",
+    LeakKind.CREDENTIAL: "Keep credentials, and clients made with them, only on `self`: a clone ends with its turn.",
     LeakKind.DATA: "Keep it on `self`, or key it by the whole of `context.identity`.",
     LeakKind.LOG: "Log ids and outcomes, not credentials and not what people write.",
     LeakKind.OUTPUT: "Remove the print: it ends up in the operator's log.",
-    LeakKind.TEMPLATE: "In tools, change `self` alone: every clone is made from the template.",
+    LeakKind.TEMPLATE: "In tools, change only `self`: every clone is made from the template.",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Leak:
-    """One way in which something of one person gets where it must not be.
+    """Data of one person in a place where it must not be.
 
     Args:
         toolkit: the class of the toolkit.
@@ -53,11 +53,11 @@ class Leak:
 
 @dataclass
 class Report:
-    """What a hunt found, and what it searched.
+    """What a leak check found, and what it searched.
 
     Args:
-        leaks: each once.
-        notes: data that is kept, but so that only its own person can get at it.
+        leaks: the leaks, each once.
+        notes: data that is kept, but that only its own person can reach.
         not_covered: what was not checked, and why.
     """
 
@@ -77,9 +77,9 @@ class Report:
         looked = f"{self.turns} turns of {self.people} people, {self.tools} tools of {self.toolkits} toolkits"
         verdict = f"{len(self.leaks)} leaks." if self.leaks else "No leak found."
         if not self.turns:
-            verdict = "Nothing was played, so nothing is known: no tool was found that could be called."
+            verdict = "Nothing was played, so leaks may exist: no tool was found that could be called."
         sections = [f"{verdict} Played: {looked}.", *map(str, self.leaks)]
-        sections += _section("Kept for its own person alone", self.notes)
+        sections += _section("Kept only for its own person", self.notes)
         sections += _section("Not covered", self.not_covered)
         return "\n\n".join(sections)
 

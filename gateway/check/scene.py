@@ -1,4 +1,4 @@
-"""What a hunt calls, and what came of one turn."""
+"""The tools that a leak check calls together, and the outcome of one turn."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -34,7 +34,7 @@ class TurnOutcome:
     """The outcome of one turn.
 
     Args:
-        given: everything that the person, the model and the event handler were given.
+        given: everything that the person, the model and the event handler received.
         retried: whether the model was told that its arguments did not fit.
     """
 

@@ -1,4 +1,4 @@
-"""A scripted model in the place of an agent's own, for each engine: it calls the given tools, then ends."""
+"""A scripted model that replaces an agent's own, for each engine: it calls the given tools, then ends the turn."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,13 +21,13 @@ class ToolInfo:
 
 @dataclass
 class Script:
-    """What the model of one turn does, and what it was shown.
+    """The calls that the model of one turn makes, and what it receives.
 
     Args:
         calls: the tools to call, all at once, each with its arguments.
-        offered: the tools that it was offered.
-        given: what it was told after its calls.
-        retried: whether it was told that its arguments did not fit.
+        offered: the tools that the model was offered.
+        given: the messages that the model received after its calls.
+        retried: whether the model was told that its arguments did not fit.
     """
 
     calls: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -48,7 +48,7 @@ class Script:
 
 @contextmanager
 def scripted(copy: Agent, script: Script) -> Iterator[None]:
-    """Give a copy that serves one turn the script as its model, in a block. The template keeps its own model.
+    """Give a copy that serves one turn the script as its model. The template keeps its own model.
 
     Raises:
         NotImplementedError: if the agent is of a kind whose model cannot be replaced.
@@ -98,7 +98,7 @@ def _sdk_model(script: Script) -> Any:
             return ModelResponse(output or [assistant_message(DONE)], Usage(), None)
 
         def stream_response(self, *_: Any, **__: Any) -> Any:
-            raise NotImplementedError("no turn of a hunt is streamed")
+            raise NotImplementedError("no turn of a leak check is streamed")
 
     return Scripted()
 
@@ -139,7 +139,7 @@ def _graph(graph: Any, script: Script) -> Any:
     return create_agent(Scripted(), tools, context_schema=getattr(graph, "context_schema", None), store=store)
 
 
-@lru_cache(maxsize=1)  # one for all turns of a hunt, so that what it mixes up comes out in another person's turn
+@lru_cache(maxsize=1)  # all turns share one, so that data that is mixed up in it reaches another person's turn
 def _store_in_place_of(graph: Any) -> Any:
     """Make an empty store in memory: a graph's own may be a database on another machine."""
     from langgraph.store.memory import InMemoryStore

@@ -10,7 +10,7 @@ import typer
 from gateway.cli.options import ConfigFile
 from gateway.cli.terminal import say
 
-# The rest is imported where it is used, as it takes a second.
+# The rest is imported where it is used, because the import takes a second.
 if TYPE_CHECKING:
     from gateway.configuration.reading import Document, Place
 
@@ -25,7 +25,7 @@ _URL = re.compile(r"(?P<scheme>[A-Za-z][\w+.-]*://)((?P<credentials>[^/?#\s]*)@)
 
 @app.command()
 def check(path: ConfigFile) -> None:
-    """Check a file: list everything that is wrong in it, each with its line and column."""
+    """Check a file: list every mistake in it, with its line and column."""
     from gateway.configuration.building import load
 
     gateway = load(path)

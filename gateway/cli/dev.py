@@ -15,7 +15,7 @@ from toolkits import Toolkit
 def dev(port: Port = 8000) -> None:
     """Run the demonstration agent with a web chat on this machine. No account is needed anywhere."""
     configure_logging()
-    # Imported here, as they take seconds.
+    # Imported here, because the imports take seconds.
     from gateway.app.server import serve
     from gateway.demo import demo_agent, offline_model
     from oauth.google import GoogleAuth

@@ -35,13 +35,13 @@ app.add_typer(people.person, name="person")
 
 
 def main() -> None:
-    """Run the command `understudy`. An error of the operator's is printed as its message alone, with status 2."""
+    """Run the command `understudy`. For an operator's mistake, print only the message, and exit with status 2."""
     try:
         app()
     except (SettingError, CloneError) as error:
         _fail(str(error))
     except ImportError as error:
-        from gateway.configuration.shadowing import explain  # imported where it is used: that takes a moment
+        from gateway.configuration.shadowing import explain  # imported here, because the import takes a moment
 
         if (explained := explain(error, Path())) is None:
             raise

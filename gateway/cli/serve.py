@@ -75,6 +75,6 @@ def send(
 
 
 def _load(target: str) -> Gateway:
-    from gateway.configuration.loader import load_gateway  # imported where it is used: that takes a moment
+    from gateway.configuration.loader import load_gateway  # imported here, because the import takes a moment
 
     return load_gateway(target)

@@ -1,4 +1,4 @@
-"""What commands print, and the stored records that they print it of."""
+"""Output of commands, and the database that they read."""
 
 import json
 import os
@@ -30,7 +30,7 @@ def say(line: str) -> None:
 
 @asynccontextmanager
 async def open_database() -> AsyncIterator[Database]:
-    """Open the database of UNDERSTUDY_DATABASE_URL beside a gateway that may have it open.
+    """Open the database of UNDERSTUDY_DATABASE_URL, which a running gateway may have open at the same time.
 
     Without that variable, and without an understudy.db, open the database of `understudy dev` and say so on stderr.
 

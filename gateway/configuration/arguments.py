@@ -1,4 +1,4 @@
-"""Arguments from a file, checked against the types that a class names."""
+"""Check arguments from a file against the signature of a class or function."""
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping
@@ -18,7 +18,7 @@ from toolkits import Toolkit
 class Parameters:
     """The parameters of a class or function, each with a check of its type.
 
-    A parameter without an annotation, or with a type that pydantic cannot check, takes any value.
+    A parameter without an annotation, or with a type that pydantic cannot check, accepts any value.
     """
 
     def __init__(self, cls: Callable[..., Any]) -> None:
@@ -31,7 +31,7 @@ class Parameters:
         self.names = [name for name, each in self._found.items() if each.kind not in _VARIABLE]
 
     def unknown(self, arguments: Mapping[str, Any]) -> list[str]:
-        """Return the names of arguments that are not taken."""
+        """Return the names of arguments that are not accepted."""
         return [name for name in arguments if name not in self.names and not self._takes_any]
 
     def missing(self, arguments: Mapping[str, Any]) -> list[str]:
@@ -43,7 +43,7 @@ class Parameters:
         """Return a value converted to its parameter's type: "5" to 5, for example.
 
         Raises:
-            ValidationError: if it cannot be converted.
+            ValidationError: if the value cannot be converted.
         """
         adapter = self._types.get(name)
         converted = value if adapter is None else adapter.validate_python(value)
@@ -54,10 +54,10 @@ _VARIABLE = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
 def per_request(cls: Any, parameters: Parameters, arguments: Mapping[str, Any]) -> Any:
-    """Return a toolkit that is made anew for each copy, with the request's values in its arguments.
+    """Return a toolkit whose clones are made anew, with the request's values in their arguments.
 
     Raises:
-        SettingError: if the class is not a toolkit's.
+        SettingError: if the class is not a toolkit class.
     """
 
     def made_with(name: str, value: Any) -> Any:
@@ -89,7 +89,7 @@ def _adapter(annotation: Any, namespace: Mapping[str, Any]) -> TypeAdapter[Any] 
     for config in (ConfigDict(arbitrary_types_allowed=True), None):  # a pydantic model accepts no other config
         with suppress(
             NameError, PydanticUserError, SchemaError
-        ):  # imported for type checkers alone, or unknown to pydantic
+        ):  # imported only for type checkers, or unknown to pydantic
             annotated = SimpleNamespace(__annotations__={"it": annotation})
             hints = get_type_hints(annotated, dict(namespace), include_extras=True)
             return TypeAdapter(hints["it"], config=config)

@@ -1,4 +1,4 @@
-"""Make a gateway from what a YAML file describes."""
+"""Build the gateway that a YAML file describes."""
 
 import importlib
 import inspect
@@ -72,7 +72,7 @@ def load(path: str | Path, **options: Any) -> Gateway:
 
 
 class _Builder:
-    """Makes the parts of a gateway. It notes what cannot be made, and goes on."""
+    """Makes the parts of a gateway. It notes a mistake for a part that cannot be made, and makes the others."""
 
     def __init__(self, document: Document, config: GatewayConfig) -> None:
         self._document = document
@@ -128,9 +128,7 @@ class _Builder:
                 )
             routes[route.key] = route
         if default is None and sound:
-            self._document.note(
-                ("routes",), "No route matches all other messages: add one that has nothing but its agent."
-            )
+            self._document.note(("routes",), "No route matches all other messages: add one that has only an agent.")
         return default, [route for key, route in routes.items() if any(key)]
 
     def _leads(self) -> list[str]:
@@ -236,7 +234,7 @@ class _Builder:
         for name in unknown:
             known = ", ".join(parameters.names) or "none"
             self._document.note((*place, name, KEY), f"{cls.__name__} takes no argument {name!r}, only: {known}.")
-        if missing and not unknown:  # else it is one of those, most likely
+        if missing and not unknown:  # otherwise it is most likely one of those, misspelled
             self._document.note(place, f"{cls.__name__} needs {', '.join(missing)}: add what is missing.")
         given = {name: self._converted((*place, name), parameters, value) for name, value in arguments.items()}
         if not self._document.is_sound(place):
@@ -253,7 +251,7 @@ class _Builder:
                 note_error(self._document, each, (*place, *place_of(each["loc"])))
 
     def _is_named(self, section: str, name: Any) -> bool:
-        """Return whether a section has something of this name, even with mistakes in it."""
+        """Return whether a section has an entry with this name, even one with mistakes in it."""
         named = [(section, each) for each in getattr(self._config, section)]
         return (section, name) in [*named, *self._document.left_out] or (section,) in self._document.left_out
 
@@ -271,7 +269,7 @@ class _Builder:
 
 
 class _ConfiguredAgent(Agent):
-    """An agent whose instructions may contain names of the request."""
+    """An agent whose instructions may contain names that a request fills in."""
 
     def _copy(self) -> "_ConfiguredAgent":
         copy = super()._copy()

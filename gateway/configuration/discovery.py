@@ -21,7 +21,7 @@ def load_interface(channel: str) -> type[Interface]:
         return found.load()  # type: ignore[no-any-return]
     known = ", ".join(sorted(entry_points(group=ENTRY_POINTS).names))
     raise SettingError(
-        f"There is no channel called {channel!r}; there are {known}. Correct the name, or install the package that has "
+        f"There is no channel called {channel!r}, only {known}. Correct the name, or install the package that has "
         "the channel."
     )
 
@@ -30,7 +30,7 @@ def configured_interfaces() -> list[Interface]:
     """Make an interface of each channel whose settings are in the environment.
 
     Raises:
-        SettingError: if there is none, or the settings of one are not complete.
+        SettingError: if no channel is set up, or the settings of one are incomplete.
     """
     classes: list[type[Interface]] = [found.load() for found in entry_points(group=ENTRY_POINTS)]
     if interfaces := [cls() for cls in classes if cls.configured()]:

@@ -33,7 +33,7 @@ class Reference:
 
 
 class OpenText(str):
-    """A text with names in it that only a request has. As a string it is the text as written."""
+    """A text with `${NAME}`s that only a request can fill in. As a string, it is the text as written."""
 
     parts: tuple[str | Reference, ...]
 
@@ -70,10 +70,10 @@ def in_key(key: str) -> str | None:
 
 
 def fill(text: str, value_of: Callable[[Reference], str | None]) -> str:
-    """Return a text with its names replaced; an `OpenText` if some have no value yet.
+    """Return a text with its names replaced by values; an `OpenText` if some have no value yet.
 
     Args:
-        value_of: returns the value of a name, or `None` if it stays open.
+        value_of: returns the value of a name, or `None` if only a request has it.
     """
     parts: list[str | Reference] = []
     end = 0
@@ -93,10 +93,10 @@ def fill(text: str, value_of: Callable[[Reference], str | None]) -> str:
 
 
 def expanded(value: Any) -> Any:
-    """Return a value with the names in it replaced by those of the current request; unchanged outside a request.
+    """Return a value with its names replaced by the values of the current request; unchanged outside a request.
 
     Raises:
-        SettingError: if the request does not have one of the names.
+        SettingError: if the request has no value for one of the names.
     """
     if isinstance(value, OpenText):
         return _in_request(value)
@@ -108,7 +108,7 @@ def expanded(value: Any) -> Any:
 
 
 def is_open(value: Any) -> bool:
-    """Return whether a value, or something in it, waits for a request."""
+    """Return whether a value, or a part of it, contains names that only a request can fill in."""
     if isinstance(value, Mapping):
         return any(map(is_open, value.values()))
     return isinstance(value, OpenText) or (isinstance(value, list) and any(map(is_open, value)))
@@ -124,7 +124,7 @@ def _in_request(text: OpenText) -> str:
             parts.append(part)
             continue
         value = values.get(part.name)
-        if value is None and part.name not in REQUEST_NAMES:  # which the gateway alone sets
+        if value is None and part.name not in REQUEST_NAMES:  # those are set only by the gateway
             value = os.environ.get(part.name)
         value = part.default if value is None else value
         if value is None:

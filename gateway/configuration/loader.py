@@ -19,7 +19,7 @@ from oauth import SettingError
 from toolkits import CloneError
 
 YAML = (".yaml", ".yml")
-FILE_PREFIX = "understudy_file_"  # of the name of the module that an operator's file is loaded as
+FILE_PREFIX = "understudy_file_"  # begins the name of the module that an operator's file is loaded as
 
 
 def load_gateway(target: str) -> Gateway:
@@ -29,7 +29,8 @@ def load_gateway(target: str) -> Gateway:
         target: `FILE`, or `FILE:NAME` if the file has several.
 
     Raises:
-        SettingError: if there is no such file, if nothing in it can be run, or if several could be and none is named.
+        SettingError: if there is no such file, if nothing in it can be run, or if several things could and no NAME is
+            given.
     """
     found = load_target(target)
     if isinstance(found, Gateway):

@@ -14,10 +14,10 @@ from gateway.configuration.schema import GatewayConfig
 
 
 def parse(path: Path) -> tuple[Document, GatewayConfig]:
-    """Read a file. What does not match the schema is noted in the document and left out of the configuration.
+    """Read a file. Values that do not match the schema are noted in the document and left out of the configuration.
 
     Raises:
-        SettingError: with every mistake, if nothing is left without one.
+        SettingError: with every mistake, if the rest of the file is not a valid configuration.
     """
     document = read(path)
     _check_open(document, document.value, ())
@@ -36,7 +36,7 @@ def parse(path: Path) -> tuple[Document, GatewayConfig]:
 
 
 def _check_open(document: Document, value: Any, place: Place) -> None:
-    """Note names of the request that are where they cannot be expanded."""
+    """Note names that only a request has in places where they cannot be expanded."""
     if isinstance(value, OpenText):
         in_agent = len(place) > 2 and place[0] == "agents"
         if not (in_agent and (place[2] == "toolkits" or place[2:] == ("instructions",))) or place[-1] == "use":
@@ -64,7 +64,7 @@ def place_of(found: tuple[int | str, ...]) -> Place:
 
 
 def note_error(document: Document, error: ErrorDetails, place: Place) -> None:
-    """Note an error of pydantic's as a mistake at a place, in plain words."""
+    """Note an error of pydantic as a mistake at a place, in plain words."""
     kind, (*_, name) = error["type"], ("the file", *document.near(place))
     if kind == "extra_forbidden":
         document.note((*place, KEY), f"{place[-1]!r} is not a known key here: correct or remove it.")

@@ -34,7 +34,7 @@ class Document:
         marks: the line and column of each value, by its place; those of a key are under that place and `KEY`.
         expanded: the places of values that contain values from the environment.
         unsound: the places of values with a mistake.
-        left_out: the places among them that were removed from `value`.
+        left_out: those of these places that were removed from `value`.
     """
 
     path: Path
@@ -46,10 +46,10 @@ class Document:
     left_out: set[Place] = field(default_factory=set)
 
     def note(self, place: Sequence[str | int], sentence: str, mark: tuple[int, int] | None = None) -> None:
-        """Note a mistake at a place, or at what is around it if the file has nothing there.
+        """Note a mistake at a place, or at the value around it if the file has nothing there.
 
         Args:
-            mark: its line and column, if it is not at the beginning of the value.
+            mark: the line and column of the mistake, if it is not at the beginning of the value.
         """
         self.unsound.add(tuple(place))
         at = mark or self.marks.get(self.near(place), (1, 1))
@@ -77,7 +77,7 @@ class Document:
             self.left_out.add(place)
 
     def written(self, place: Place) -> Place:
-        """Return the place in the file of what is now at a place in `value`."""
+        """Return the place in the file of the value that is now at a place in `value`."""
         found: Place = ()
         for part in place:
             if isinstance(part, int):
@@ -87,7 +87,7 @@ class Document:
         return found
 
     def _kept(self, place: Place) -> Place:
-        """Return the place in `value` of what is at a place in the file."""
+        """Return the place in `value` of the value that is at a place in the file."""
         return tuple(
             part - sum((*place[:depth], number) in self.left_out for number in range(part))
             if isinstance(part, int)
@@ -96,7 +96,7 @@ class Document:
         )
 
     def check(self) -> None:
-        """Raise if there are mistakes.
+        """Check that no mistakes were noted.
 
         Raises:
             SettingError: with every mistake, in the order of the file.
@@ -115,7 +115,7 @@ def read(path: Path) -> Document:
     """Read a file and expand `${NAME}` from the environment. Names that only a request has stay open.
 
     Raises:
-        SettingError: if it cannot be read, or is not YAML.
+        SettingError: if the file cannot be read, or is not YAML.
     """
     try:
         source = path.read_text(encoding="utf-8")
@@ -193,7 +193,7 @@ class _Reader:
         return fill(node.value, value_of)
 
     def _mark(self, node: yaml.Node, start: int) -> tuple[int, int]:
-        """Return the line and column of the `${` at an index of a node's text, which the source may write otherwise."""
+        """Return the line and column of the `${` at an index of a node's text, which may differ from the source."""
         index = node.start_mark.index
         for _ in range(node.value.count("${", 0, start) + 1):
             index = max(index, self._source.find("${", index) + 1)

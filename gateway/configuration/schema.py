@@ -9,11 +9,11 @@ from gateway.settings import AmbiguousSends, PrivateAnswers, SignInCode, WhenBus
 
 def _text(value: Any) -> str:
     if not isinstance(value, str):
-        raise ValueError("it has to be a string")  # noqa: TRY004 - pydantic reports ValueError alone
+        raise ValueError("it has to be a string")  # noqa: TRY004 - pydantic reports only ValueError
     return value
 
 
-# A string in which names of the request may stay open.
+# A string that may contain names that only a request fills in.
 OpenString = Annotated[str, PlainValidator(_text), WithJsonSchema({"type": "string"})]
 
 
@@ -52,7 +52,7 @@ class MCPServerConfig(Section):
     env: dict[str, str] | None = None
     headers: dict[str, str] | None = None
     auth: str | None = None
-    """The provider whose access token for each person the server gets."""
+    """The provider whose access tokens the server gets, each person's in their own turns."""
     scopes: list[str] = []
     private: bool = False
     approval: bool = False
@@ -101,7 +101,7 @@ class SessionsConfig(Section):
 
 
 class LimitsConfig(Section):
-    """The settings of docs/settings.md, without UNDERSTUDY_."""
+    """The limits of docs/settings.md, in lower case and without UNDERSTUDY_."""
 
     max_concurrent_turns: int | None = Field(default=None, ge=1)
     max_waiting_messages: int | None = Field(default=None, ge=1)
@@ -123,7 +123,7 @@ class GatewayConfig(Section):
     interfaces: dict[str, dict[str, Any] | None] = {}
     """The channels by name, for example slack, with their arguments. Default: those that the environment sets up."""
     routes: list[RouteConfig] = []
-    """Needed if several agents answer. One route has nothing but its agent, which answers all other messages."""
+    """Needed if several agents answer. One route has only an agent, which answers all other messages."""
     request_context: list[Annotated[str, Field(pattern=r"^[A-Za-z_]\w*$")]] = []
     """The names that a host application adds to each request."""
     database: str | None = None

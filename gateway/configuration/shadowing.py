@@ -11,7 +11,7 @@ HOME = Path(__file__).resolve().parents[2]  # the folder that our packages are i
 
 
 def explain(error: Exception, folder: Path, importer: Path | None = None) -> str | None:
-    """Return which of two packages of one name Python takes, and what to do; `None` if that is not why an import fails.
+    """Return which of two packages of one name Python imports, and what to do; `None` if that is not the problem.
 
     Args:
         folder: the folder of the operator's file.
@@ -39,7 +39,7 @@ def _missing(error: Exception) -> Sequence[str]:
     """Return the parts of the dotted name that was not found; one empty part if nothing was missing."""
     if isinstance(error, ModuleNotFoundError):
         return (error.name or "").split(".")
-    if isinstance(error, ImportError):  # from toolkits import Mine; Python 3.11 has that name in the message alone
+    if isinstance(error, ImportError):  # from toolkits import Mine; Python 3.11 has that name only in the message
         name = re.search(r"cannot import name '(\w+)'", str(error))
         return [*(error.name or "").split("."), *(name.groups() if name else ())]
     if isinstance(error, AttributeError) and isinstance(error.obj, ModuleType):  # import toolkits; toolkits.Mine
@@ -48,7 +48,7 @@ def _missing(error: Exception) -> Sequence[str]:
 
 
 def _taken(package: str) -> Path | None:
-    """Return the folder or file that Python has taken for a package."""
+    """Return the folder or file that Python has imported as a package."""
     module = sys.modules.get(package)
     if module is None:
         return None

@@ -38,7 +38,7 @@ def retry(names: Names = None, every: Every = False) -> None:
 
 @app.command()
 def drop(names: Names = None, every: Every = False) -> None:
-    """Take dead letters off the list."""
+    """Remove dead letters from the list."""
     asyncio.run(_drop(names or [], every))
 
 
@@ -63,8 +63,8 @@ async def _retry(names: Sequence[str], every: bool) -> None:
         dead_letters = DeadLetters(database)
         chosen = await _chosen(dead_letters, names, every)
         changed = await dead_letters.retry(chosen)
-    told = f"{len(changed)} will be retried as soon as a gateway or worker runs."
-    say(told + _left_alone(chosen, changed))
+    result = f"{len(changed)} will be retried as soon as a gateway or worker runs."
+    say(result + _left_unchanged(chosen, changed))
 
 
 async def _drop(names: Sequence[str], every: bool) -> None:
@@ -72,7 +72,7 @@ async def _drop(names: Sequence[str], every: bool) -> None:
         dead_letters = DeadLetters(database)
         chosen = await _chosen(dead_letters, names, every)
         changed = await dead_letters.drop(chosen)
-    say(f"{len(changed)} dropped." + _left_alone(chosen, changed))
+    say(f"{len(changed)} dropped." + _left_unchanged(chosen, changed))
 
 
 async def _chosen(dead_letters: DeadLetters, names: Sequence[str], every: bool) -> list[DeadLetter]:
@@ -83,12 +83,12 @@ async def _chosen(dead_letters: DeadLetters, names: Sequence[str], every: bool) 
     return [letter for name in names for letter in await dead_letters.get(name)]
 
 
-def _left_alone(chosen: Sequence[DeadLetter], changed: Sequence[DeadLetter]) -> str:
+def _left_unchanged(chosen: Sequence[DeadLetter], changed: Sequence[DeadLetter]) -> str:
     kept = {letter.id for letter in changed}
     others = list(dict.fromkeys(letter.id for letter in chosen if letter.id not in kept))
     if not others:
         return ""
-    return f" Left alone, since they were retried or dropped meanwhile: {', '.join(others)}."
+    return f" Left unchanged, because they were retried or dropped meanwhile: {', '.join(others)}."
 
 
 def _row(letter: DeadLetter) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""`understudy accounts …`, `person …` and `feedback`: what people have connected, what is stored, what they think."""
+"""`understudy accounts …`, `person …` and `feedback`: the connected accounts, stored data and ratings of people."""
 
 import asyncio
 import json
@@ -49,7 +49,7 @@ def list_connected(
 
 @accounts.command()
 def revoke(channel: Channel, tenant: Tenant, user: User, provider: Provider) -> None:
-    """Disconnect a person's account, as they do themselves with /disconnect."""
+    """Disconnect a person's account, as /disconnect does in the chat."""
     asyncio.run(_revoke(Identity(channel, tenant, user), provider))
 
 
@@ -83,7 +83,7 @@ def feedback(
     limit: Limit = 100,
     as_json: AsJson = False,
 ) -> None:
-    """List what people think of answers, newest first. `understudy audit --trace` has the tool calls of an answer."""
+    """List people's ratings of answers, newest first. `understudy audit --trace` lists the tool calls of an answer."""
     wanted = {"channel": channel, "tenant": tenant, "user_id": user, "conversation": conversation, "rating": rating}
     asyncio.run(_print_feedback(wanted, in_utc(since), limit, as_json=as_json))
 

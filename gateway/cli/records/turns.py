@@ -14,9 +14,9 @@ from gateway.storage.tables import InboxStatus
 app = typer.Typer(no_args_is_help=True, help="List or stop turns that have not ended.")
 
 DOES = {
-    InboxStatus.RUNNING: "is answered",
+    InboxStatus.RUNNING: "is being answered",
     InboxStatus.WAITING: "waits for its turn",
-    InboxStatus.RETRYING: "is tried again after {}",
+    InboxStatus.RETRYING: "waits for a retry after {}",
     InboxStatus.PARKED: "waits for a sign-in at {}",
     InboxStatus.ASKED: "waits for an answer about {}",
 }
@@ -32,7 +32,7 @@ def list_newest(limit: Limit = 100, as_json: AsJson = False) -> None:
 def stop(
     reference: Annotated[str, typer.Argument(help="The turn's reference, as `understudy turns list` shows it.")],
 ) -> None:
-    """Stop a turn, as its person does with /stop. A running gateway or worker ends it."""
+    """Stop a turn, as /stop does in the chat. A running gateway or worker stops it."""
     asyncio.run(_stop(reference))
 
 
@@ -48,7 +48,7 @@ async def _print_newest(limit: int, *, as_json: bool) -> None:
 async def _stop(reference: str) -> None:
     async with open_database() as database:
         await OpenTurns(database).stop(reference)
-    say("It ends as soon as a gateway or worker runs.")
+    say("The turn stops as soon as a gateway or worker runs.")
 
 
 def _row(turn: OpenTurn) -> dict[str, str]:
@@ -59,6 +59,6 @@ def _row(turn: OpenTurn) -> dict[str, str]:
         "person": f"{turn.channel} {turn.tenant} {turn.person}",
         "conversation": turn.conversation,
         "age": str(age),
-        "does": f"{does}, and is to stop" if turn.is_stopping else does,
+        "does": f"{does}, and is stopping" if turn.is_stopping else does,
         "tries": str(turn.tries),
     }

@@ -108,7 +108,7 @@ def test_another_machine_is_not_reached(tmp_path: Path) -> None:
     code = "import socket\n        socket.create_connection(('example.com', 80), timeout=1)\n        return 'reached'"
     ended = check(tmp_path, CLEAN.replace("return str(self.cache)", code) + AGENT)
     assert ended.returncode == 0, ended.stdout
-    assert "note only until it raised OSError" in ended.stdout
+    assert "note past the point where it raised OSError" in ended.stdout
 
 
 def test_the_fixture_fails_a_test_with_the_report(tmp_path: Path) -> None:
@@ -156,7 +156,7 @@ agent = Agent(graph, name="mine")
 def test_a_tool_that_uses_the_store_of_its_graph_is_played(namespace: str, leaks: int, tmp_path: Path) -> None:
     ended = check(tmp_path, NOTES_IN_STORE.replace("NAMESPACE", namespace))
     assert ended.returncode == leaks, ended.stdout + ended.stderr
-    assert "note only until" not in ended.stdout
+    assert "note past the point" not in ended.stdout
     assert ("the result of note" in ended.stdout) == bool(leaks)
 
 

@@ -79,7 +79,7 @@ async def test_an_operator_sees_what_turns_do(scene: Stage, reader: Reader) -> N
         for part in (
             "a sign-in at fake",
             "an answer about cancel",
-            "is answered",
+            "is being answered",
             "waits for its turn",
             "stage T1 bob",
         ):

@@ -31,7 +31,7 @@ def test_a_channel_is_found_by_its_name() -> None:
 
 
 def test_a_channel_that_is_not_installed_is_named_beside_those_that_are() -> None:
-    with pytest.raises(SettingError, match="no channel called 'pigeon'; there are chatkit, slack, telegram, web"):
+    with pytest.raises(SettingError, match="no channel called 'pigeon', only chatkit, slack, telegram, web"):
         load_interface("pigeon")
 
 

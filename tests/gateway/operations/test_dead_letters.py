@@ -127,7 +127,7 @@ async def test_a_letter_that_is_not_dead_any_more_is_left_alone(
     monkeypatch.setattr(DeadLetters, "get", get)
     errors = await asyncio.to_thread(CliRunner().invoke, app, ["deadletters", command, "m1", "m2", "m2"])
     assert errors.exception is None
-    assert "Left alone, since they were retried or dropped meanwhile: m1." in errors.output
+    assert "Left unchanged, because they were retried or dropped meanwhile: m1." in errors.output
     assert errors.output.startswith("1 ")
     after = {"drop": "dropped", "retry": "retrying"}[command]
     assert scene.rows("SELECT id, status FROM inbox ORDER BY id") == [(1, "running"), (2, after)]
