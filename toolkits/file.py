@@ -18,7 +18,8 @@ class File:
     """A file to be sent to people.
 
     Args:
-        data: the content, or the path of a file with it. The file is read when it is sent, and may be deleted then.
+        data: the content, or the path of a file with it. The file is read when it is sent; it may be deleted
+            afterwards.
         name: the name that people see. Default: the last part of the path, or `file` with the ending of the media type.
         media_type: like "image/png". Default: guessed from the ending of the name.
     """

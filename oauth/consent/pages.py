@@ -115,7 +115,8 @@ def _unconfirmed(consent: Consent, code: str) -> str:
         f"<p>You signed in to {escape(consent.label)} as {_strong(consent.account)}, to connect this account to "
         f"{_person(consent)}. When that person asks, the agent may then:</p>"
         f"{_permissions(consent)}"
-        "<p>If that person is not you, close this page and give the code to nobody. Nothing will be connected.</p>"
+        "<p>If that person is not you, close this page and do not give the code to anyone. Nothing will be "
+        "connected.</p>"
         f"{_confirmation(consent.way_back)}"
         f'<p class="code">{code[:4]} {code[4:]}</p>'
         '<p><button type="button" class="action" data-copies="Copy the code" hidden></button></p>'

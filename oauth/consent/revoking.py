@@ -52,7 +52,7 @@ class TokenRevoker:
         try:
             await provider.revoke(self._stores.revocations.open(revocation))
         except DecryptionError:
-            log.error("cannot revoke a token of %s: no key of UNDERSTUDY_SECRET_KEY opens it", revocation.provider)  # noqa: TRY400
+            log.error("cannot revoke a token of %s: no key of UNDERSTUDY_SECRET_KEY decrypts it", revocation.provider)  # noqa: TRY400
             return is_last
         except Exception as error:  # noqa: BLE001 - after any error of a provider's library it is retried
             log.warning("%s did not revoke a token: %s", revocation.provider, type(error).__name__)

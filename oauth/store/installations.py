@@ -70,7 +70,7 @@ class InstallationStore:
         """Return a workspace's installation, or its organization's; `None` if there is none.
 
         Raises:
-            DecryptionError: if no key of UNDERSTUDY_SECRET_KEY opens the row.
+            DecryptionError: if no key of UNDERSTUDY_SECRET_KEY decrypts the row.
         """
         async with self._database.read() as connection:
             found = await self._content(connection, channel, tenant)

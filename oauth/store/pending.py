@@ -185,7 +185,7 @@ class PendingStore:
         try:
             plaintext = self._keyring.decrypt(row.ciphertext, *associated(oauth_pending, row._asdict()))
         except DecryptionError:
-            log.error("no key of UNDERSTUDY_SECRET_KEY opens a %s sign-in that waits for its code", row.provider)  # noqa: TRY400
+            log.error("no key of UNDERSTUDY_SECRET_KEY decrypts a %s sign-in that waits for its code", row.provider)  # noqa: TRY400
             return _Secrets("", None)
         return _adapter.validate_json(plaintext)
 

@@ -67,7 +67,7 @@ class RevocationStore:
         """Return the token of a revocation.
 
         Raises:
-            DecryptionError: if no key of UNDERSTUDY_SECRET_KEY opens it.
+            DecryptionError: if no key of UNDERSTUDY_SECRET_KEY decrypts it.
         """
         bound_to = associated(oauth_revocations, {"id": revocation.id, "provider": revocation.provider})
         return Token.from_json(self._keyring.decrypt(revocation.ciphertext, *bound_to))

@@ -15,10 +15,10 @@ BATCH = 100  # rows that one transaction encrypts
 
 
 async def check_keys(database: Database, keyring: Keyring) -> None:
-    """Check that the keys open at least one of the tokens in the database, if it has any.
+    """Check that the keys decrypt at least one of the tokens in the database, if it has any.
 
     Raises:
-        SettingError: if they open none.
+        SettingError: if they decrypt none.
     """
     found = 0
     for table in (oauth_tokens, oauth_installations):
@@ -39,7 +39,7 @@ async def check_keys(database: Database, keyring: Keyring) -> None:
             last = [rows[-1]._asdict()[column.name] for column in table.primary_key]
     if found:
         raise SettingError(
-            f"UNDERSTUDY_SECRET_KEY opens none of the {found} tokens in the database: it is not the key that they "
+            f"UNDERSTUDY_SECRET_KEY decrypts none of the {found} tokens in the database: it is not the key that they "
             "were encrypted with. Set that key, or both, separated by a comma, the new one first. If it is lost, "
             "delete all rows of oauth_tokens and oauth_installations: people have to connect their accounts again."
         )

@@ -18,8 +18,8 @@ class PendingStatus(StrEnum):
 
     #: The person in the chat has not sent the code yet.
     WAITING = "waiting"
-    #: The person has sent the code, and has the token. The row stays until it expires, so that a repeated code is no
-    #: wrong code.
+    #: The person has sent the code, and the account is connected. The row stays until it expires, so that the same
+    #: code, sent again, does not count as a wrong one.
     CONFIRMED = "confirmed"
 
 

@@ -42,7 +42,7 @@ class TokenStore:
         """Return a person's token for a provider; `None` if they have not connected it.
 
         Raises:
-            DecryptionError: if no key of UNDERSTUDY_SECRET_KEY opens the row.
+            DecryptionError: if no key of UNDERSTUDY_SECRET_KEY decrypts the row.
         """
         async with self._database.read() as connection:
             return await self.find(connection, identity, provider)
@@ -53,7 +53,7 @@ class TokenStore:
         return None if row is None else self._opened(row)
 
     async def load_usable(self, identity: Identity, provider: str) -> StoredToken | None:
-        """Load a token as `load` does. If no key opens it, log that as an error and return `None`."""
+        """Load a token as `load` does. If no key decrypts it, log that as an error and return `None`."""
         async with self._database.read() as connection:
             return await self.find_usable(connection, identity, provider)
 
@@ -62,7 +62,11 @@ class TokenStore:
         try:
             return await self.find(connection, identity, provider)
         except DecryptionError:
-            log.error("no key of UNDERSTUDY_SECRET_KEY opens the %s token of %s", provider, identity)  # noqa: TRY400
+            log.error(  # noqa: TRY400
+                "no key of UNDERSTUDY_SECRET_KEY decrypts the %s token of %s: add the key that it was encrypted with",
+                provider,
+                identity,
+            )
             return None
 
     async def providers(self, identity: Identity) -> Sequence[str]:

@@ -29,7 +29,9 @@ def test_a_forwarded_link_connects_nobody_to_the_account_of_the_person_who_opens
         code = page.locator(".code").inner_text()
         assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
     identity = served.rows("SELECT user_id FROM oauth_pending")[0][0]
-    assert all(words in text for words in (seed.BOB.email, identity, "read your mail", "give the code to nobody"))
+    assert all(
+        words in text for words in (seed.BOB.email, identity, "read your mail", "do not give the code to anyone")
+    )
     assert served.rows("SELECT * FROM oauth_tokens") == []
     bob.write(code)  # Bob consented, but the link was made for Alice
     wait_until(lambda: any("/sign-in/" in said for said in bob.seen()), what="bob is asked to sign in himself")

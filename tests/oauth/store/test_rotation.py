@@ -140,7 +140,7 @@ async def test_what_no_key_opens_is_counted_and_left(tmp_path: Path, monkeypatch
 async def test_a_start_whose_key_opens_none_of_the_tokens_is_refused(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/gateway.db"
     await fill(url, OLD, 3)
-    with pytest.raises(SettingError, match=r"UNDERSTUDY_SECRET_KEY opens none of the 3 tokens in the database"):
+    with pytest.raises(SettingError, match=r"UNDERSTUDY_SECRET_KEY decrypts none of the 3 tokens in the database"):
         await _start(tmp_path, url, NEW)
     await _start(tmp_path, url, f"{NEW},{OLD}")
     await _start(tmp_path, url, OLD)
