@@ -28,7 +28,7 @@ from gateway.runs.session import PhaseSession, Session
 from oauth import Identity, SettingError, UnderstudyError
 from toolkits import CloneError, Conversation, File, Message, TurnContext
 
-MaxTurnsExceeded = MaxTurnsExceededError  # the name of this exception before it ended in Error
+MaxTurnsExceeded = MaxTurnsExceededError  # the former name, which existing code may use
 
 __all__ = [
     "Agent",

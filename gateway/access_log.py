@@ -1,4 +1,4 @@
-"""A filter that keeps the secrets in addresses out of the access log of any server."""
+"""A logging filter that keeps the secrets in request addresses out of a server's access log."""
 
 import copy
 import logging
@@ -10,16 +10,16 @@ _SECRET = re.compile(r"((?<![\w-])(?:code|state)=)[^&\s\"']+|(/(?:files|uploads|
 
 
 class CallbackFilter(logging.Filter):
-    """A filter that masks secrets in an access log: of sign-in links, of their callbacks, and of files.
+    """A filter that masks the secrets in the addresses of sign-in links, OAuth callbacks and files.
 
-    Add it to the logger of the server that an application runs itself, like `uvicorn.access`, `gunicorn.access` or
-    `hypercorn.access`.
+    If an application runs its own server, add the filter to the access logger of that server: `uvicorn.access`,
+    `gunicorn.access` or `hypercorn.access`.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
         record.msg = _without_secrets(record.msg)
         if isinstance(record.args, Mapping):
-            args: Any = copy.copy(record.args)  # gunicorn and hypercorn use mapping types of their own
+            args: Any = copy.copy(record.args)  # keeps its type: gunicorn and hypercorn have their own mappings
             args.update({name: _without_secrets(value) for name, value in record.args.items()})
             record.args = args
         elif record.args is not None:

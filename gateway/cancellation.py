@@ -1,4 +1,4 @@
-"""The cancellation of tasks: steps that finish first, code that raises `CancelledError` by itself or swallows it."""
+"""Task cancellation: steps that must finish first, and code that swallows `CancelledError` or raises it itself."""
 
 import asyncio
 import logging
@@ -14,7 +14,10 @@ log = logging.getLogger(__name__)
 
 
 class StrayExitError(UnderstudyError):
-    """Code raised `CancelledError` or `SystemExit` by itself, which would have ended more than the code's own step."""
+    """Code raised `CancelledError` or `SystemExit` although its task was not cancelled.
+
+    If the exception propagated, it would end the whole task or the process.
+    """
 
     def __init__(self, what: str, raised: BaseException) -> None:
         super().__init__(f"{what} raised {type(raised).__name__}, though nobody cancelled it")
@@ -28,16 +31,16 @@ def is_being_cancelled() -> bool:
 
 @contextmanager
 def exits_contained(what: str) -> Iterator[None]:
-    """Turn a stray `CancelledError` or `SystemExit` of the block into an ordinary exception.
+    """Turn a stray `CancelledError` or `SystemExit` that the block raises into an ordinary exception.
 
-    `task.cancel(); await task` in the code of a tool, a model or a platform's library raises `CancelledError` in the
-    task that awaits. asyncio cannot tell that from the cancellation of this task by its owner, and would end it.
+    `task.cancel(); await task` in a tool, a model or a platform's library raises `CancelledError` in the awaiting task.
+    asyncio cannot distinguish this from a cancellation of the awaiting task itself, and would end that task.
 
     Args:
         what: the name of the code in the block, for the error's message.
 
     Raises:
-        StrayExitError: instead of either exception. A cancellation of the current task passes through.
+        StrayExitError: instead of either exception. A real cancellation of the current task passes through.
     """
     try:
         yield
@@ -50,7 +53,7 @@ def exits_contained(what: str) -> Iterator[None]:
 
 
 async def uninterrupted(step: Awaitable[T]) -> T:
-    """Await a step to its end, even if the current task is cancelled meanwhile; then raise the cancellation."""
+    """Await a step to its end. If the current task is cancelled meanwhile, raise `CancelledError` only afterwards."""
     task, cancelled = asyncio.ensure_future(step), False
     while not task.done():
         try:
@@ -69,7 +72,7 @@ async def uninterrupted(step: Awaitable[T]) -> T:
 
 
 async def unless(step: Coroutine[Any, Any, T], interruption: Awaitable[object]) -> T | None:
-    """Return the result of a step; `None` if it is interrupted, which cancels it."""
+    """Return the result of a step. If `interruption` ends first, cancel the step and return `None`."""
     running, interrupting = asyncio.create_task(step), asyncio.ensure_future(interruption)
     try:
         await asyncio.wait((running, interrupting), return_when=asyncio.FIRST_COMPLETED)
@@ -89,7 +92,7 @@ async def cancel_and_wait(task: "asyncio.Task[Any]", grace: float) -> bool:
     A task that swallows its cancellation is logged and abandoned; an exception that it raises later is not logged.
 
     Args:
-        grace: the most seconds to wait.
+        grace: how long to wait, in seconds.
 
     Returns:
         Whether the task has ended.

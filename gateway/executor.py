@@ -1,7 +1,7 @@
-"""The event loop's default executor, with separate threads for the functions of tools.
+"""The event loop's default executor, with a separate thread pool for tools.
 
 `asyncio.to_thread` and `loop.getaddrinfo` share the default executor. Tools that never return would fill it, and then
-no host name could be resolved and nothing could be sent. So what a tool submits runs in a pool of its own.
+no host name could be resolved and nothing could be sent. Functions that tools submit therefore run in a second pool.
 """
 
 import asyncio
@@ -16,8 +16,8 @@ from weakref import WeakKeyDictionary
 from gateway.cancellation import StrayExitError
 
 THREADS = 64  # for blocking clients and the resolution of host names
-TOOL_THREADS = 64  # for tools, besides those that are abandoned
-MAX_ABANDONED = 64  # threads, each of which is replaced; with more than these the process is not ready
+TOOL_THREADS = 64  # for tools, not counting abandoned threads
+MAX_ABANDONED = 64  # threads that are replaced by new ones; with more, /readyz says that the process is not ready
 THREAD_NAME = "understudy-thread"
 TOOL_THREAD_NAME = "understudy-tool"
 
@@ -28,7 +28,7 @@ _for_tools: ContextVar[bool] = ContextVar("for_tools", default=False)
 
 @contextmanager
 def tool_threads() -> Iterator[None]:
-    """Have what the block submits to the default executor run in the threads for tools."""
+    """Run the functions that the block submits to the default executor in the threads for tools."""
     token = _for_tools.set(True)
     try:
         yield
@@ -39,12 +39,12 @@ def tool_threads() -> Iterator[None]:
 class LoopExecutor(ThreadPoolExecutor):
     """An executor that runs each function with the context variables of its caller.
 
-    Functions that are submitted within `tool_threads()` run in a pool of their own. A thread of that pool is abandoned
-    when the call that waits for it is cancelled: Python cannot stop the thread.
+    Functions that are submitted within `tool_threads()` run in a second pool. A thread of that pool is abandoned when
+    the call that waits for it is cancelled, because Python cannot stop the thread.
 
     Args:
-        tool_threads: how many functions of tools can run at once, whatever is abandoned.
-        max_abandoned: how many abandoned threads are replaced. With more, tools may have to wait for a thread.
+        tool_threads: how many functions of tools can run at once, not counting abandoned threads.
+        max_abandoned: how many abandoned threads are replaced. If there are more, tools may have to wait for a thread.
     """
 
     def __init__(self, tool_threads: int = TOOL_THREADS, max_abandoned: int = MAX_ABANDONED) -> None:
@@ -56,7 +56,7 @@ class LoopExecutor(ThreadPoolExecutor):
 
     @property
     def is_exhausted(self) -> bool:
-        """Return whether so many threads are abandoned that tools may have to wait for one."""
+        """True if so many threads are abandoned that tools may have to wait for a thread."""
         return self.abandoned > self._max_abandoned
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
@@ -68,7 +68,7 @@ class LoopExecutor(ThreadPoolExecutor):
         return call
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Start nothing more, and do not wait for the threads that still run: a tool may never return."""
+        """Start no more functions, and do not wait for running ones: a tool may never return."""
         super().shutdown(wait=False, cancel_futures=True)
         self.tools.shutdown(wait=False, cancel_futures=True)
 
@@ -78,7 +78,7 @@ class LoopExecutor(ThreadPoolExecutor):
 
 
 class _ToolFuture(Future[T]):
-    """The result of a tool's function. While nobody waits for it, its thread counts as abandoned."""
+    """The future of a tool's function. If it is cancelled while the function runs, the thread counts as abandoned."""
 
     def __init__(self, count: Callable[[int], None]) -> None:
         super().__init__()
@@ -99,7 +99,7 @@ class _ToolFuture(Future[T]):
             return
         try:
             result = function()
-        except SystemExit as error:  # which would end the event loop
+        except SystemExit as error:  # in the task that awaits, it would end the event loop
             self.set_exception(StrayExitError("a function in a thread", error))
         except BaseException as error:  # noqa: BLE001 - raised in the task that awaits it
             self.set_exception(error)
@@ -116,7 +116,7 @@ def equip_loop(executor: LoopExecutor | None = None) -> LoopExecutor:
     """Make a `LoopExecutor` the default executor of the running loop.
 
     Args:
-        executor: the one to use; unless given, the one that the loop has already, or a new one.
+        executor: the executor to use; by default the one that an earlier call set for this loop, or a new one.
 
     Returns:
         The loop's executor.

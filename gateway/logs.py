@@ -1,4 +1,4 @@
-"""The log: its format, what it leaves out for length, and the secrets that it masks."""
+"""The log: its format, the shortening of long records, and the masking of secrets."""
 
 import logging
 import re
@@ -13,13 +13,13 @@ MAX_ERROR_LENGTH = 500  # characters
 MAX_LINES = 200  # of one record
 MAX_LINE_LENGTH = 2000  # characters
 
-# Libraries whose lower levels log bodies, addresses with codes and tokens in them, or nothing that helps an operator.
+# Libraries whose INFO and DEBUG records have bodies, or addresses with codes and tokens, or do not help an operator.
 QUIET_LIBRARIES = (
     "httpx", "httpcore", "httpx2", "httpcore2", "urllib3", "requests_oauthlib", "oauthlib", "google", "googleapiclient",
     "telegram", "slack_sdk", "slack_bolt", "twilio", "openai", "alembic", "psycopg", "uvicorn",
 )  # fmt: skip
 
-# The code of an error is not masked: a short number, an SQLSTATE, or words, like 63016, 57P01 and invalid_auth.
+# Error codes are not masked: short numbers, SQLSTATEs and words, like 63016, 57P01 and invalid_auth.
 _ERROR_CODE = r"(?-i:\d{1,5}|[0-9A-Z]{5}|[a-z]+(?:_[a-z]+)*)(?![\w/.~-])"
 _SECRETS = re.compile(
     rf"""(?P<keep>
@@ -34,7 +34,7 @@ _SECRETS = re.compile(
 class RedactingFormatter(logging.Formatter):
     """A formatter that adds the request context and masks secrets: see `redact`.
 
-    A record that is too long, like the traceback of an endless recursion, loses its middle.
+    It leaves out the middle of a record that is too long, like the traceback of an endless recursion.
     """
 
     def format(self, record: logging.LogRecord) -> str:
@@ -54,18 +54,18 @@ def _shorten(text: str) -> str:
 
 
 def redact(text: str) -> str:
-    """Mask what looks like an authorization code, a state or a token, and the secrets among the settings."""
+    """Mask the secrets among the settings, and all that looks like an authorization code, an OAuth state or a token."""
     return _SECRETS.sub(r"\g<keep>***", mask(text))
 
 
 def describe(error: BaseException) -> str:
-    """Return an error as one line without secrets, for the log and for the row of what failed."""
+    """Return an error as one line without secrets, for the log and for the database row of the step that failed."""
     text = " ".join(storable(f"{type(error).__name__}: {error}").split())
     return redact(mask(text)[:MAX_ERROR_LENGTH])
 
 
 def configure_logging() -> None:
-    """Log to standard error, in a process that the command line started."""
+    """Log to standard error. Commands call this; an application that mounts the gateway has its own configuration."""
     handler = logging.StreamHandler()
     handler.setFormatter(RedactingFormatter(FORMAT))
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)

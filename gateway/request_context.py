@@ -1,8 +1,8 @@
 """The request context: values of the current request, for logs and configuration.
 
-It holds no credential, and no decision depends on it. A task hands it on to the tasks and threads that it starts with
-`asyncio.create_task` and `asyncio.to_thread`, to the loop's default executor while a gateway runs, and to any other
-thread pool by `carry`.
+It holds no credential, and no decision depends on it. Tasks and threads that are started with `asyncio.create_task` and
+`asyncio.to_thread` inherit it. While a gateway runs, functions in the loop's default executor do, too. For any other
+thread pool, use `carry`.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -17,11 +17,11 @@ T = TypeVar("T")
 
 
 PERSONAL = frozenset({"USER_NAME", "LOCALE", "TIMEZONE"})
-"""Values that describe a person, which the log leaves out."""
+"""The names of values that describe a person. The log leaves these values out."""
 
 
 class _Scope:
-    """A `request_context` block. When it is over, its values are gone for the tasks that it started, too."""
+    """A `request_context` block. When it is over, the tasks that it started no longer see its values."""
 
     over = False
 
@@ -72,8 +72,8 @@ def clear_request_context() -> None:
 def request_context(mapping: Mapping[str, Any]) -> Iterator[None]:
     """Add values for a block, and for the tasks and threads that are started in it.
 
-    The end of the block restores the values from before, whatever happened in it. Tasks that outlive the block no
-    longer see its values.
+    The end of the block restores the earlier values, even after an exception. Tasks that outlive the block no longer
+    see its values.
     """
     outer, scope = _values(), _Scope()
     token = _current.set(_Values(MappingProxyType({**outer.mapping, **mapping}), scope, outer))
@@ -81,12 +81,12 @@ def request_context(mapping: Mapping[str, Any]) -> Iterator[None]:
         yield
     finally:
         scope.over = True
-        with suppress(ValueError):  # the block ends in another task than it began in
+        with suppress(ValueError):  # the block ends in a different task than it began in
             _current.reset(token)
 
 
 def carry(function: Callable[P, T]) -> Callable[P, T]:
-    """Return the function bound to the current values, for a thread pool that does not hand them on.
+    """Return the function bound to the current values, for a thread pool whose threads do not inherit them.
 
     Use it as `pool.submit(carry(function), argument)`. The result may be called many times and concurrently.
     """

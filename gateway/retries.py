@@ -1,4 +1,4 @@
-"""Retries: whether an attempt that failed is repeated, and when."""
+"""Decide whether and when a failed attempt is retried."""
 
 import math
 import random
@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
-# Bounds of the seconds for which the gateway sends nothing to a platform that asks it to wait.
+# How long the gateway sends nothing to a platform that asks it to wait, in seconds.
 SHORTEST_WAIT = 1.0
 LONGEST_WAIT = 3600.0
-UNKNOWN_WAIT = 5.0  # seconds, where the platform does not say how long
+UNKNOWN_WAIT = 5.0  # if the platform does not say how long
 
-# Errors in a program, which no retry helps.
+# Mistakes in a program, which raise again on every try.
 _PROGRAMMING_ERRORS = (
     AssertionError,
     AttributeError,
@@ -25,9 +25,10 @@ _TRANSIENT_STATUSES = frozenset({408, 409, 425, 429})
 
 
 def is_transient(error: BaseException) -> bool:
-    """Return whether a retry may help: not after a programming error, nor after most of the HTTP statuses 4xx.
+    """Return whether a retry may succeed after an error.
 
-    The libraries of model providers keep the status in the error's `status_code`.
+    It may not after a programming error and after most HTTP statuses 4xx. The libraries of model providers keep the
+    status in the error's `status_code`.
     """
     if isinstance(error, _PROGRAMMING_ERRORS):
         return False
@@ -36,26 +37,27 @@ def is_transient(error: BaseException) -> bool:
 
 
 def next_try(tries: int, longest_pause: float) -> datetime:
-    """Return the time of the next try: 1, 2, 4 … seconds from now, with a jitter of a quarter.
+    """Return the time of the next try: an exponential backoff of 1, 2, 4 … seconds, with a jitter of 25 %.
 
     Args:
         tries: the number of tries so far.
-        longest_pause: the most seconds until the next try, before the jitter.
+        longest_pause: the longest backoff in seconds, before the jitter.
     """
     pause = min(2.0 ** max(tries - 1, 0), longest_pause)
     return datetime.now(UTC) + timedelta(seconds=pause * random.uniform(0.75, 1.25))  # noqa: S311 - not for secrets
 
 
 def bounded_wait(seconds: float) -> float:
-    """Return the seconds that a platform asks the gateway to wait, bounded to between a second and an hour."""
+    """Return the seconds to wait when a platform asks for a pause: at least a second, at most an hour."""
     bounded = min(max(seconds, SHORTEST_WAIT), LONGEST_WAIT)
     return UNKNOWN_WAIT if math.isnan(bounded) else bounded
 
 
 def retry_after(headers: Mapping[str, str]) -> float:
-    """Return the seconds that `Retry-After` asks to wait for, as a number or a date (RFC 9110, section 10.2.3).
+    """Return the seconds to wait that a `Retry-After` header asks for (RFC 9110, section 10.2.3).
 
-    They are at least one and at most an hour; five where the header is missing or makes no sense.
+    The header has a number or a date. The result is at least a second and at most an hour, and five seconds if the
+    header is missing or malformed.
     """
     given = next((value for name, value in headers.items() if name.lower() == "retry-after"), "")
     try:

@@ -16,16 +16,16 @@ DEV_DATABASE = DEV_DIRECTORY / "dev.db"
 
 
 class PrivateAnswers(StrEnum):
-    """The place of a private answer to a message in a shared conversation."""
+    """Where a private answer goes if the message came from a shared conversation."""
 
-    #: To its person alone; a note in the shared conversation says so.
+    #: Only to the person who asked; a note in the shared conversation says so.
     ALONE = "alone"
     #: To the shared conversation.
     OPEN = "open"
 
 
 class AmbiguousSends(StrEnum):
-    """The handling of a text that the platform may have taken, where nobody can look that up."""
+    """What to do with a message that the platform may have received, if the platform cannot be asked."""
 
     #: Send it again, marked as possibly sent before: a person may read it twice.
     RESEND = "resend"
@@ -34,7 +34,7 @@ class AmbiguousSends(StrEnum):
 
 
 class SignInCode(StrEnum):
-    """The cases in which people prove after a sign-in that they are the one chatting, by a code that they send."""
+    """When people have to confirm a sign-in by sending a code in the chat."""
 
     #: Unless their platform vouches for the account's e-mail address.
     UNLESS_VOUCHED = "unless-vouched"
@@ -42,18 +42,18 @@ class SignInCode(StrEnum):
 
 
 class WhenBusy(StrEnum):
-    """The handling of messages that arrive while another message of their conversation is being answered."""
+    """What to do with messages that arrive while another message of their conversation is being answered."""
 
-    #: Play each message as a turn of its own, one after the other.
+    #: Answer each message in a separate turn, one after the other.
     QUEUE = "queue"
-    #: Play all that the same person wrote meanwhile as one turn.
+    #: Answer all messages that the same person wrote meanwhile in one turn.
     COLLECT = "collect"
     #: Cancel the running turn of the same person, and answer both messages together.
     INTERRUPT = "interrupt"
 
 
 def _identities(given: object) -> object:
-    """Return the identities that a text names."""
+    """Parse identities like CHANNEL/TENANT/USER_ID, separated by commas. Return a value that is no text as it is."""
     if not isinstance(given, str):
         return given
     named = [each.strip().split("/", 2) for each in given.split(",") if each.strip()]
@@ -126,7 +126,7 @@ class GatewaySettings(Settings):
 
 
 class ModelSettings(Settings):
-    """The model of an agent that names none."""
+    """The model of agents that are created without one."""
 
     model_config = SettingsConfigDict(env_prefix="UNDERSTUDY_")
 
@@ -136,7 +136,7 @@ class ModelSettings(Settings):
 
 
 class TranscriptionSettings(Settings):
-    """The model that transcribes recordings for an agent that has no transcriber."""
+    """The model that transcribes recordings for agents that are created without a transcriber."""
 
     model_config = SettingsConfigDict(env_prefix="UNDERSTUDY_")
 

@@ -1,4 +1,4 @@
-"""The waits and intervals of a gateway."""
+"""The timeouts, pauses and intervals of a gateway."""
 
 from dataclasses import dataclass
 
@@ -7,36 +7,37 @@ from oauth.timings import DEFAULT_OAUTH_TIMINGS, OAuthTimings
 
 @dataclass(frozen=True, slots=True)
 class Timings:
-    """The waits and intervals of a gateway, all in seconds. The defaults are for production, shorter ones for tests.
+    """The timeouts, pauses and intervals of a gateway, all in seconds. Tests may use shorter ones than the defaults.
 
     Args:
         accept: the limit for committing an event; after it the webhook is refused. Slack waits three seconds
-            (https://docs.slack.dev/apis/events-api/#responding), other platforms ten and more.
-        parse: the limit for a channel to read a stored event, requests to the platform included.
-        quoted: the limit for a channel to read what a message refers to.
-        piece_silence: the silence after which a message that comes in pieces is complete.
-        longest_pieces: how long after its first piece such a message is complete at the latest.
+            (https://docs.slack.dev/apis/events-api/#responding), other platforms ten or more.
+        parse: the limit for a channel to parse a stored event, including its requests to the platform.
+        quoted: the limit for a channel to read the messages that a message refers to.
+        piece_silence: a message that comes in pieces is complete when no piece has come for this time.
+        longest_pieces: the longest time from its first piece until a message that comes in pieces is complete.
         turn: the limit for one turn.
         summary: the limit for the summary of a history.
         delivery: the limit for one delivery.
-        return_link: the limit for a channel to say how the sign-in page leads back to it.
+        return_link: the limit for a channel to return the link from the sign-in page back to the chat.
         cancel_grace: how long a cancelled task may take to end before it is abandoned.
-        calls_grace: how long the other tool calls of a run may take to end after one was refused a credential.
-        run_end_grace: how long a run may take to end by itself after it was refused a credential.
+        calls_grace: how long tool calls may take to end after their run was stopped, because somebody stopped the turn
+            or because a call was refused a credential.
+        run_end_grace: how long a run without tool calls may take to end by itself after that.
         shutdown_grace: how long running turns may take to end when the process stops.
         loop_blocked: how long a thread waits for an event loop that makes no progress.
         due_interval: how often the gateway looks for messages and deliveries that are due.
-        removal_interval: how often it removes old rows.
-        clean_up_interval: how often it cleans up sign-ins and revocations.
-        stop_interval: how often a process looks for running turns that another one has stopped.
+        removal_interval: how often the gateway removes old rows.
+        clean_up_interval: how often the gateway cleans up sign-ins and revocations.
+        stop_interval: how often a process looks for turns of its own that another process has stopped.
         interruption_interval: how often a running turn looks for a message that interrupts it.
-        longest_pause: the longest pause between two tries.
+        longest_pause: the longest backoff between two tries.
         drain_retry: the pause before a conversation whose drain failed is tried again.
         busy_retry: the pause before a conversation that another worker holds is tried again.
         job_poll: how often a worker looks for jobs without being notified.
         sweep_interval: how often a worker looks for the jobs of dead workers; a quarter of UNDERSTUDY_TAKEOVER_SECONDS,
             unless given.
-        reconnect: the pause before a lost connection to the database is made again.
+        reconnect: the pause before the gateway reconnects to a database that it has lost.
         listen_check: how long a listening connection may be silent before it is checked.
         feedback_hook: the limit for one call of the operator's feedback hook.
         first_status: how long a turn runs before its status is shown.

@@ -1,1 +1,1 @@
-"""Agents: the templates that turns copy, the routes that choose among them, and a runner for scripts."""
+"""Agents: the templates that turns copy, the routes that choose an agent for a message, and a runner for scripts."""

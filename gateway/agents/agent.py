@@ -1,4 +1,4 @@
-"""Agents, which are templates: each turn is played by a copy."""
+"""The `Agent` class. An agent is a template, and a copy of it plays each turn."""
 
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -20,17 +20,17 @@ FLOW = "flow"
 
 _SHARED = ("native", "model", "instructions", "name", "description", "engine", "auth", "scopes", "make_context",
            "mcp_servers", "when_busy", "summarizer", "transcriber", "prompts")  # fmt: skip
-# What a copy makes for itself when it is first used, and the catalog, which it shares with its template.
+# The attributes that a copy builds on first use, and the catalog, which it shares with its template.
 _OWN = ("_toolkits", "_members", "_template", "_clones", "catalog")
 _KNOWN = frozenset((*_SHARED, *_OWN))
 
-_checked: WeakSet["Agent"] = WeakSet()  # the templates that `check` has found safe to copy
+_checked: WeakSet["Agent"] = WeakSet()  # the templates that `check` found safe to copy
 
 
 class Agent:
-    """An agent: a model with instructions and toolkits, or an agent that is written for a framework.
+    """An agent: a model with instructions and toolkits, or a native agent, which is written for a framework.
 
-    It is a template, and never runs: every turn is played by a deep copy of it, with cloned toolkits.
+    It is a template and never runs: a deep copy of it, with cloned toolkits, plays each turn.
 
     Args:
         native: a flow (an async function that gets a `Message` and calls agents), or an agent that is written for a
@@ -38,28 +38,28 @@ class Agent:
             copies share it. Its tools get the `TurnContext` as pydantic-ai's `deps`, LangGraph's run context or the
             Agents SDK's context.
         model: a model object of the engine's framework, or a provider and a model like "openai:gpt-5.2"
-            (https://ai.pydantic.dev/models/overview/); UNDERSTUDY_MODEL unless given. A native agent has its own.
-        toolkits: the toolkits whose tools it may call.
-        instructions: what the model is told before every message.
-        name: what the agent is called, by its team and in its greeting.
+            (https://ai.pydantic.dev/models/overview/); by default UNDERSTUDY_MODEL. A native agent has its own.
+        toolkits: the toolkits whose tools the agent may call.
+        instructions: the instructions that the model gets before every message.
+        name: the name of the agent in its team and in its greeting.
         description: what the agent is for, in a sentence for the lead of its team.
-        members: the agents that it may ask, each with toolkits of its own. For a flow: agents that it calls, but does
-            not name in its code.
-        mcp_servers: MCP servers whose tools it may call, too. All copies share the connections.
-        engine: the engine that runs it: "pydantic-ai", "langgraph" or "openai-agents". A native agent's engine follows
-            from its class.
+        members: the agents that this agent may ask, each with its own toolkits. For a flow: agents that the flow calls
+            but does not name in its code.
+        mcp_servers: MCP servers whose tools the agent may call, too. All copies share the connections.
+        engine: the engine that runs the agent: "pydantic-ai", "langgraph" or "openai-agents". A native agent's engine
+            follows from its class.
         auth: the OAuth provider whose credentials the tools of a native agent ask for.
-        scopes: the permissions that they ask for.
-        make_context: makes the object that a native agent's tools get instead of the `TurnContext`, from that.
+        scopes: the OAuth scopes that these tools ask for.
+        make_context: makes an object from the `TurnContext`, which a native agent's tools get instead of it.
         when_busy: what to do with a message that arrives while the agent answers another one of the conversation.
             "queue": answer one after the other. "collect": answer all waiting messages of one person in one turn.
             "interrupt": cancel the running turn if it is the same person's, and answer both messages together.
-        summarizer: the agent that summarizes the old part of a long conversation; unless given, one with this agent's
-            model. A native agent and a flow have no such model: without a summarizer, the old part is left out.
+        summarizer: the agent that summarizes the old part of a long conversation; by default an agent with the same
+            model. A native agent and a flow have no model here: without a summarizer, the old part is left out.
         transcriber: transcribes the recordings that people send: an async function of the bytes, the name and the media
-            type, which all copies share, or a model like "openai:gpt-4o-mini-transcribe"; unless given,
+            type, which all copies share, or a model like "openai:gpt-4o-mini-transcribe"; by default
             UNDERSTUDY_TRANSCRIPTION_MODEL.
-        prompts: suggestions for a first message, which a channel shows where it can.
+        prompts: suggestions for a first message. Channels that can show suggestions do.
 
     Raises:
         SettingError: if no model is given and UNDERSTUDY_MODEL is not set, if no engine runs `native`, if the model for
@@ -135,9 +135,9 @@ class Agent:
         return self._template or self
 
     def deep_copy(self) -> Self:
-        """Return a copy for one turn, with cloned toolkits and copied members. The model is shared.
+        """Return a copy for one turn, with cloned toolkits and copied members, and the same model.
 
-        A toolkit is cloned when the copy first uses it, so a turn pays only for the toolkits that it uses.
+        A toolkit is cloned when the copy first uses it, so that a turn pays only for the toolkits that it uses.
 
         Raises:
             CloneError: naming the toolkit and the attribute that cannot be cloned.
@@ -152,7 +152,7 @@ class Agent:
         state = template.__dict__.copy()
         state["_template"] = template
         state["_toolkits"] = state["_members"] = None
-        if not _KNOWN.issuperset(state):  # a subclass has attributes of its own
+        if not _KNOWN.issuperset(state):  # a subclass has added attributes
             clone_attributes(template, target, reset={}, shared=self._clone_shared_attrs, skip=_OWN)
             state |= target.__dict__
         target.__dict__ = state
@@ -171,15 +171,15 @@ class Agent:
         return self.deep_copy()
 
     def own_values(self) -> list[Any]:
-        """Return the values of the attributes that a copy does not share with its template."""
+        """Return the values that a copy does not share with its template: toolkits, members, and added attributes."""
         added = [value for name, value in self.__dict__.items() if name not in _KNOWN]
         return [*self.toolkits, *self.members, *added]
 
     def __call__(self, message: Message | str) -> AgentCall:
-        """Return a call of this agent, for a flow to await. It belongs to the turn in which it is written.
+        """Return a call of this agent, which a flow can await. The call belongs to the turn that creates it.
 
         Args:
-            message: the message, or any text, that the agent is to answer.
+            message: the message or the text that the agent answers.
         """
         return call_agent(self.template, message)
 
@@ -196,14 +196,14 @@ class Agent:
 
     @property
     def needs_gateway(self) -> bool:
-        """Return whether the agent needs an account, an approval or a server, which only a gateway sets up."""
+        """True if the agent uses accounts, approvals or MCP servers, which work only in a gateway."""
         asks = any(function.needs_approval for _, function in self.catalog.values())
         has_account = self.auth is not None or any(toolkit.auth is not None for toolkit in self.toolkits)
         return asks or has_account or bool(self.mcp_servers)
 
     @property
     def may_be_private(self) -> bool:
-        """Return whether an agent of the team has a private tool or uses accounts, so that an answer may be private."""
+        """True if an answer may be private, because an agent of the team has a private tool or uses accounts."""
         return any(
             agent.auth is not None
             or any(toolkit.private or toolkit.auth is not None for toolkit in agent.toolkits)
@@ -212,7 +212,7 @@ class Agent:
         )
 
     def check(self) -> None:
-        """Check at start-up that copies of the team share nothing that could hold a person's data.
+        """Check that copies of the team share nothing that could hold a person's data. The gateway does so at start-up.
 
         Raises:
             CloneError: naming the toolkit and the attribute that a copy would share.
@@ -272,7 +272,7 @@ def _transcriber(given: Transcriber | str | None) -> Transcriber | None:
     chosen = given or TranscriptionSettings().transcription_model
     if not isinstance(chosen, str):
         return chosen
-    # Imported where it is used: that takes a second.
+    # Imported here because the import takes a second.
     from gateway.attachments.openai_transcriber import OpenAITranscriber
 
     return OpenAITranscriber(chosen)

@@ -1,4 +1,4 @@
-"""The values that a flow names in its code, among which are the agents that it calls."""
+"""Find the values that a flow names in its code, which include the agents that it calls."""
 
 import inspect
 from collections.abc import Callable, Iterator
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def values_named_in(flow: Callable[..., Any]) -> Iterator[Any]:
-    """Yield the values that a flow names, and those that the functions of its own module name which it calls.
+    """Yield the values that a flow names, and the values that functions of its module name, if the flow names them.
 
     A value may be yielded more than once.
     """
@@ -26,7 +26,7 @@ def values_named_in(flow: Callable[..., Any]) -> Iterator[Any]:
 def _named_in(function: Any) -> Iterator[Any]:
     """Yield the values of the globals and the enclosing variables that a function names.
 
-    Of a method, the attributes of its object are included.
+    For a method, also yield the values of its object's attributes.
     """
     if inspect.ismethod(function):
         yield from getattr(function.__self__, "__dict__", {}).values()

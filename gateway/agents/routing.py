@@ -13,15 +13,17 @@ from toolkits import Message
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Sends the messages of a channel, a workspace or a command to an agent. A message has to fit all that are given.
+    """A route: it sends the messages that fit all of its conditions to an agent.
 
     Args:
-        channel: the name of the channel, like "slack".
-        workspace: the Slack workspace, the id of the Telegram bot or the WhatsApp number.
-        command: the command that a message begins with, like "/mail" or "mail". The agent gets the text after it.
+        agent: the agent that answers these messages.
+        channel: the name of the channel, like "slack"; `None` for any.
+        workspace: the Slack workspace, the id of the Telegram bot or the WhatsApp number; `None` for any.
+        command: the command that the message begins with, like "/mail" or "mail"; `None` for any message. The agent
+            gets the text after the command.
 
     Raises:
-        SettingError: if the command cannot be one, or the gateway answers it itself.
+        SettingError: if the command has characters that no command has, or the gateway answers it itself.
     """
 
     agent: Agent
@@ -51,7 +53,7 @@ class Router:
     """Chooses the agent that answers a message: by command first, then by workspace, then by channel.
 
     Args:
-        default: the agent that answers messages to which no route fits.
+        default: the agent that answers the messages that fit no route.
 
     Raises:
         SettingError: if two routes are for the same messages.
@@ -67,7 +69,7 @@ class Router:
 
     @property
     def agents(self) -> list[Agent]:
-        """All agents, each once: the default first, then those of the routes."""
+        """All agents, each once: first the default, then the agents of the routes."""
         return list(dict.fromkeys([self.default, *(route.agent for route in self._routes)]))
 
     def select(self, message: Message) -> tuple[Agent, Message]:
@@ -81,12 +83,12 @@ class Router:
         return route.agent, message
 
     def agent_of(self, channel: str, workspace: str) -> Agent:
-        """Return the agent that answers messages of a workspace that begin with no command."""
+        """Return the agent that answers the messages of a workspace that do not begin with a command."""
         route = self._route(None, workspace, channel)
         return self.default if route is None else route.agent
 
     def _route(self, *given: str | None) -> Route | None:
-        """Return the first route that fits what a `Route.key` has; `None` if none does."""
+        """Return the first route that fits a command, a workspace and a channel; `None` if no route does."""
         fitting = (
             route
             for route in self._routes

@@ -1,4 +1,4 @@
-"""Running agents in scripts and tests, without a gateway."""
+"""Run agents in scripts and tests, without a gateway."""
 
 import inspect
 from collections.abc import Callable
@@ -17,18 +17,19 @@ from gateway.runs.session import Session
 from toolkits import Message
 
 Handler = Callable[[TurnEvent], Any]
-"""Receives the events of a run: a function or a coroutine function."""
+"""A function or an async function that gets the events of a run."""
 
 
 class Runner:
-    """Runs a flow or an agent without a gateway, for tests and scripts. It uses nobody's account.
+    """Runs a flow or an agent without a gateway, for tests and scripts. Tools get no account.
 
     Args:
-        session: the history that runs read and write, kept from run to run; unless given, each run begins with none.
-        handler: receives the events of each run.
+        flow: the flow, or the agent.
+        session: the history that all runs read and write; by default, each run begins with an empty history.
+        handler: gets the events of each run.
 
     Raises:
-        SettingError: if the flow is not an async function, or an agent that it calls cannot run.
+        SettingError: if the flow is not an async function, or one of its agents cannot run.
     """
 
     def __init__(self, flow: Flow | Agent, *, session: Session | None = None, handler: Handler | None = None) -> None:
@@ -45,10 +46,10 @@ class Runner:
     async def run(self, message: Message | str) -> str:
         """Answer a message.
 
-        The running loop gets an executor that carries context variables into its threads, and keeps it.
+        The running event loop gets an executor that carries context variables into its threads, and keeps it.
 
         Args:
-            message: a text, or a message whose sender the tools see.
+            message: a text; or a message, whose sender and conversation the tools see.
 
         Returns:
             The answer, in markdown.

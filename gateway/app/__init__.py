@@ -1,1 +1,1 @@
-"""The application: the `Gateway` that hosts use, how its parts are wired, and its server."""
+"""The application: the public `Gateway` class, the wiring of its parts, and the server."""

@@ -1,4 +1,4 @@
-"""Choose what a gateway runs on: a database, and the dispatcher and pubsub that belong to it."""
+"""Choose the database of a gateway, and the dispatcher and the pubsub that belong to it."""
 
 from dataclasses import dataclass
 
@@ -22,20 +22,20 @@ class Backend:
 
 
 def connect(settings: GatewaySettings, max_concurrent_turns: int, timings: Timings) -> Backend:
-    """Return the backend that UNDERSTUDY_DATABASE_URL names, not open yet.
+    """Return the backend that UNDERSTUDY_DATABASE_URL names, without opening it.
 
-    On SQLite everything is in this process; on PostgreSQL workers play the turns.
+    On SQLite, this process plays the turns; on PostgreSQL, workers do.
 
     Args:
         max_concurrent_turns: how many turns run at once in this process.
 
     Raises:
-        SettingError: if the address is of another kind.
+        SettingError: if the address is neither of SQLite nor of PostgreSQL.
     """
     database = connect_database(settings.database_url)
     if not isinstance(database, PostgresDatabase):
         return Backend(database, EmbeddedDispatcher(max_concurrent_turns, timings), PubSub())
-    from gateway.inbox.distributed import DistributedDispatcher  # imported where it is used: that takes a moment
+    from gateway.inbox.distributed import DistributedDispatcher  # imported here because the import is slow
     from gateway.pubsub.postgres import PostgresPubSub
 
     dispatcher = DistributedDispatcher(database, max_concurrent_turns, settings.takeover_seconds, timings)

@@ -1,19 +1,19 @@
-"""Close HTTP connections of clients that send nothing, or send too slowly."""
+"""Close the HTTP connections of clients that send no request, or send its head too slowly."""
 
 import asyncio
 from typing import Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-HEAD_TIMEOUT = 10.0  # seconds in which the head of a request has to come
+HEAD_TIMEOUT = 10.0  # seconds in which the head of a request has to arrive
 MOST_CONNECTIONS = 2000  # each buffers at most 64 KiB of a body that is not read yet
 
 
 class ImpatientH11Protocol(H11Protocol):
-    """uvicorn's protocol, with a limit for the time in which the head of a request has to come.
+    """uvicorn's protocol with a time limit for the head of a request.
 
     uvicorn itself waits forever for the first request of a connection, and for the rest of a request that has begun.
-    The time for a request's body is limited by the route that reads it.
+    The route that reads a request's body limits the time for the body.
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -38,7 +38,7 @@ class ImpatientH11Protocol(H11Protocol):
             self._deadline.cancel()
 
     def _watch(self) -> None:
-        """Let the time run while no request is being answered. Data that comes meanwhile does not extend it."""
+        """Start the time limit, or cancel it while a request is being answered. Arriving data does not extend it."""
         is_answering = self.cycle is not None and not self.cycle.response_complete
         if is_answering and self._deadline is not None:
             self._deadline.cancel()

@@ -10,7 +10,7 @@ from starlette.routing import BaseRoute, Route
 
 from gateway.storage.files import ADDRESSES, FileStore
 
-# A file is what somebody else made: no browser runs anything in it.
+# Files are not trusted: these headers keep browsers from running scripts in them.
 HEADERS = {
     "Cache-Control": "private, no-store",
     "Content-Security-Policy": "default-src 'none'; sandbox",
@@ -20,7 +20,7 @@ HEADERS = {
 
 
 class Downloads:
-    """Serves files to whoever has a signed address of one: WhatsApp's servers, and the browsers of web chats."""
+    """Serves files to clients that have a signed address: WhatsApp's servers, and the browsers of web chats."""
 
     def __init__(self, files: FileStore) -> None:
         self._files = files
@@ -32,7 +32,7 @@ class Downloads:
         """Send a file.
 
         Raises:
-            HTTPException: 404 if the address is not signed, has expired, or the file is gone.
+            HTTPException: 404 if the address is not signed or has expired, or if the file was removed.
         """
         file = await self._files.load_addressed(request.path_params["token"])
         if file is None:

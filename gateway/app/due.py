@@ -1,4 +1,4 @@
-"""Resume messages and deliveries that wait for a time, and close or remove what nobody waits for any more."""
+"""Resume messages and deliveries that are due, close questions that have expired, and remove abandoned previews."""
 
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
@@ -26,9 +26,9 @@ _IS_DUE = select(
 
 
 class DueWork:
-    """Resumes messages and deliveries whose time has come, closes questions, and removes previews that were left.
+    """Resumes messages and deliveries that are due, closes expired questions, and removes abandoned previews.
 
-    It does so in every process that plays turns.
+    It runs in every process that plays turns.
     """
 
     def __init__(self, database: Database, inbox: Inbox, outbox: Outbox, deciding: Deciding) -> None:
@@ -39,9 +39,9 @@ class DueWork:
         self._previews = LeftPreviews(database, inbox, outbox)
 
     async def resume(self) -> None:
-        """Resume what is due. One statement tells whether anything is, which is cheap enough for every second."""
+        """Do the work that is due. A single query finds out whether there is any, so it can run every second."""
         messages, deliveries, questions_late, previews_left = await self._database.run_read(_is_due)
-        async with AsyncExitStack() as stack:  # one that fails keeps none of the others from being done
+        async with AsyncExitStack() as stack:  # if one of these fails, the others still run
             if previews_left:
                 stack.push_async_callback(self._previews.remove)
             if questions_late:

@@ -1,4 +1,4 @@
-"""Tell the operator's code what people think of answers."""
+"""Call the operator's function when a person changes a rating of an answer."""
 
 import asyncio
 import logging
@@ -8,10 +8,10 @@ from gateway.cancellation import exits_contained
 from gateway.operations.feedback import FeedbackRecord
 from gateway.timings import Timings
 
-MOST_WAITING = 1000  # changes that wait for a slow hook
+MOST_WAITING = 1000  # changes that may wait for a slow hook
 
 OnFeedback = Callable[[FeedbackRecord], Awaitable[None]]
-"""A function of the operator's that is called with each change of a rating."""
+"""An async function of the operator's, which is called with each change of a rating."""
 
 log = logging.getLogger(__name__)
 
@@ -19,10 +19,10 @@ log = logging.getLogger(__name__)
 class FeedbackHook:
     """Calls the operator's function with each change of a rating, one call at a time, in the order of the changes.
 
-    A call that raises or takes too long is logged, and is not repeated.
+    A call that raises or takes too long is logged and not retried.
 
     Args:
-        function: `None` if the operator has none.
+        function: the operator's function; `None` if there is none.
     """
 
     def __init__(self, function: OnFeedback | None, timings: Timings) -> None:
@@ -37,7 +37,7 @@ class FeedbackHook:
             self._task = asyncio.create_task(self._run(self._function, self._changes), name="the feedback hook")
 
     async def stop(self) -> None:
-        """Wait a moment for the calls that are still to be made, and drop the others."""
+        """Wait up to `Timings.feedback_hook` for the remaining calls, and drop those that are left."""
         if self._changes is None or self._task is None:
             return
         try:
@@ -50,7 +50,7 @@ class FeedbackHook:
         self._changes = self._task = None
 
     def tell(self, change: FeedbackRecord) -> None:
-        """Have the function called with a change that is committed."""
+        """Queue a call of the function with a committed change. If the queue is full, log the change and drop it."""
         if self._changes is None:
             return
         try:
@@ -67,7 +67,7 @@ class FeedbackHook:
                         await function(change)
             except TimeoutError:
                 log.warning("on_feedback took longer than %g s for a rating", self._timings.feedback_hook)
-            except Exception:  # whatever the operator's code raises, the next change is told
+            except Exception:  # an exception of the operator's code must not stop later calls
                 log.exception("on_feedback failed for the rating of the answer %s", change.reference)
             finally:
                 changes.task_done()

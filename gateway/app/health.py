@@ -1,4 +1,4 @@
-"""Answer `/healthz` and `/readyz`: whether the process lives, and whether it can take messages."""
+"""Answer the health checks: `/healthz` (the process is alive) and `/readyz` (it can take messages)."""
 
 import asyncio
 import logging
@@ -19,14 +19,14 @@ from gateway.logs import describe
 from gateway.storage.database import Database
 from gateway.storage.tables import pauses
 
-PROBE_EVERY = 1.0  # seconds for which the result of a write holds
-PROBE_TIMEOUT = 2.5  # seconds that a request waits for one
+PROBE_EVERY = 1.0  # seconds for which the result of a write is reused
+PROBE_TIMEOUT = 2.5  # seconds that a request waits for a write
 
 log = logging.getLogger(__name__)
 
 
 class Health:
-    """Answers the requests of whatever watches this process.
+    """Answers health checks.
 
     Attributes:
         executor: the executor of the running event loop; `None` while the gateway does not run.
@@ -44,7 +44,7 @@ class Health:
         ]
 
     async def stop(self) -> None:
-        """Wait for a write that has begun."""
+        """Wait for the end of a running write."""
         await self._probe.stop()
 
     async def _healthz(self, _: Request) -> JSONResponse:
@@ -74,10 +74,10 @@ def _not_ready(status: str) -> JSONResponse:
 
 
 class WriteProbe:
-    """Tries whether the database can be written to.
+    """Checks by a write whether the database can be written to.
 
-    Requests that come together share one write, and its result holds for a second: a stranger who asks for `/readyz`
-    all the time causes one transaction a second.
+    Concurrent requests share one write, and its result is reused for a second: however often anybody requests
+    `/readyz`, it causes at most one transaction per second.
     """
 
     def __init__(self, database: Database) -> None:
@@ -86,14 +86,14 @@ class WriteProbe:
         self._ended = 0.0
 
     async def failure(self) -> Exception | None:
-        """Return why the database cannot be written to; `None` if it can."""
+        """Return the error if the database cannot be written to; `None` if it can."""
         if self._attempt is None or (self._attempt.done() and time.monotonic() - self._ended >= PROBE_EVERY):
             self._attempt = asyncio.create_task(self._try(), name="write probe")
         done, _ = await asyncio.wait([self._attempt], timeout=PROBE_TIMEOUT)
         return self._attempt.result() if done else TimeoutError(f"a write takes longer than {PROBE_TIMEOUT} s")
 
     async def stop(self) -> None:
-        """Wait for a write that has begun."""
+        """Wait for the end of a running write."""
         if self._attempt is not None:
             await self._attempt
             self._attempt = None
@@ -109,6 +109,6 @@ class WriteProbe:
 
 
 async def _write(connection: AsyncConnection) -> None:
-    key = {"channel": "readyz", "tenant": secrets.token_hex(8)}  # no other process's
+    key = {"channel": "readyz", "tenant": secrets.token_hex(8)}  # a key that no other process uses
     await connection.execute(insert(pauses).values(**key, until=datetime.now(UTC)))
     await connection.execute(delete(pauses).filter_by(**key))

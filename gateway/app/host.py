@@ -1,4 +1,4 @@
-"""What the gateway does for its channels."""
+"""The implementation of the `Host` protocol, through which channels use the gateway."""
 
 import asyncio
 import json
@@ -18,7 +18,7 @@ from toolkits import Conversation
 
 
 class ChannelHost:
-    """The `Host` of a gateway's channels, which documents the methods."""
+    """The gateway as its channels see it. `gateway.channels.host.Host` documents the methods."""
 
     def __init__(self, parts: Parts, base_url: str | None) -> None:
         self._parts = parts

@@ -1,4 +1,4 @@
-"""Run a gateway as a process: the web server, the worker, signals and a clean end."""
+"""Run a gateway as a process: the web server, the worker, signals and a clean shutdown."""
 
 import asyncio
 import gc
@@ -21,8 +21,8 @@ from gateway.executor import THREAD_NAME, TOOL_THREAD_NAME
 from oauth import SettingError
 
 SWITCH_INTERVAL = 0.0005  # seconds after which a busy thread lets the loop run: Python's default of 5 ms is too long
-REQUEST_GRACE = 5  # seconds that open requests have to end
-LEFTOVER_GRACE = 2.0  # seconds that tasks, and then threads, have to end after everything else has
+REQUEST_GRACE = 5  # seconds that open requests have to end at a shutdown
+LEFTOVER_GRACE = 2.0  # seconds that the remaining tasks, and then threads, have to end after the shutdown
 
 log = logging.getLogger(__name__)
 
@@ -35,13 +35,13 @@ class _Server(uvicorn.Server):
 
 
 def serve(gateway: Gateway, host: str, port: int, on_ready: Callable[[], None]) -> None:
-    """Serve a gateway until SIGINT or SIGTERM, and end cleanly.
+    """Serve a gateway until SIGINT or SIGTERM, and shut down cleanly.
 
     Args:
-        on_ready: is called when requests are accepted.
+        on_ready: called when the gateway has started.
 
     Raises:
-        SettingError: if a setting is rejected at the start, or the port is taken.
+        SettingError: if a setting is rejected at the start, or the gateway cannot listen on the port.
     """
     sys.setswitchinterval(SWITCH_INTERVAL)
     asyncio.run(_abandoning_tasks(_serve(gateway, _listen(host, port), on_ready)))
@@ -49,10 +49,10 @@ def serve(gateway: Gateway, host: str, port: int, on_ready: Callable[[], None]) 
 
 
 def work(gateway: Gateway, on_ready: Callable[[], None]) -> None:
-    """Play the messages of a gateway until SIGINT or SIGTERM, and end cleanly.
+    """Play the messages of a gateway until SIGINT or SIGTERM, and shut down cleanly.
 
     Args:
-        on_ready: is called when messages are played.
+        on_ready: called when the worker has started.
 
     Raises:
         SettingError: if a setting is rejected at the start.
@@ -63,9 +63,9 @@ def work(gateway: Gateway, on_ready: Callable[[], None]) -> None:
 
 
 def _settle_memory() -> None:
-    """Have the garbage collector run less often, and skip the objects of the start, which stay.
+    """Make the garbage collector run less often and skip the objects that exist at the start, which stay.
 
-    A collection of all of them takes 100 ms, in which no webhook is answered.
+    A collection of all these objects takes 100 ms, during which no webhook is answered.
     """
     gc.collect()
     gc.freeze()
@@ -73,9 +73,9 @@ def _settle_memory() -> None:
 
 
 async def _abandoning_tasks(main: Coroutine[Any, Any, None]) -> None:
-    """Run the main coroutine of the process, and exit if a task that swallows its cancellation outlives it.
+    """Run the main coroutine of the process. If a task swallows its cancellation and outlives it, exit the process.
 
-    `asyncio.run` would wait for such a task forever.
+    `asyncio.run` would wait forever for that task.
     """
     await main
     late = asyncio.all_tasks() - {asyncio.current_task()}
@@ -88,7 +88,7 @@ async def _abandoning_tasks(main: Coroutine[Any, Any, None]) -> None:
 
 
 def _abandon_threads() -> None:
-    """Exit now if a tool still runs in a thread, for which Python would wait forever."""
+    """Exit the process if a tool still runs in a thread: Python would wait for the thread forever."""
     deadline = time.monotonic() + LEFTOVER_GRACE
     for thread in threading.enumerate():
         if thread.name.startswith((TOOL_THREAD_NAME, THREAD_NAME)):
@@ -128,7 +128,7 @@ async def _work(gateway: Gateway, on_ready: Callable[[], None]) -> None:
 
 async def _serve(gateway: Gateway, listener: socket.socket, on_ready: Callable[[], None]) -> None:
     app = gateway.asgi()
-    async with gateway.lifespan():  # not left to the server, which would hide what it raises
+    async with gateway.lifespan():  # not run by the server, which would hide its exceptions
         server = _Server(
             uvicorn.Config(
                 app,
@@ -137,7 +137,7 @@ async def _serve(gateway: Gateway, listener: socket.socket, on_ready: Callable[[
                 limit_concurrency=MOST_CONNECTIONS,
                 lifespan="off",
                 log_config=None,
-                access_log=False,  # it would have the codes that come to the OAuth callback
+                access_log=False,  # it would contain the codes in the addresses of OAuth callbacks
                 timeout_graceful_shutdown=REQUEST_GRACE,
                 server_header=False,
             )

@@ -18,8 +18,9 @@ class Timer:
     """A periodic job.
 
     Args:
-        what: names the job in the log.
+        what: the name of the job in the log.
         every: seconds between the end of one run and the beginning of the next.
+        run: the job.
     """
 
     what: str
