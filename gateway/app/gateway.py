@@ -1,4 +1,4 @@
-"""The public handle of a gateway."""
+"""The `Gateway` class, which operators and host applications use."""
 
 import logging
 import secrets
@@ -54,29 +54,30 @@ class Gateway:
     """One agent behind many channels, for many people at once.
 
     Args:
-        agent: the template of which every message gets a copy; or an agent written for a framework, see `Agent`.
+        agent: the agent: a template, of which every message gets a copy; or a native agent, see `Agent`.
         interfaces: the channels, at most one of each kind.
-        database: `sqlite:///PATH` or `postgresql://USER:PASSWORD@HOST/NAME`; else UNDERSTUDY_DATABASE_URL, else
+        database: `sqlite:///PATH` or `postgresql://USER:PASSWORD@HOST/NAME`; by default UNDERSTUDY_DATABASE_URL, or
             understudy.db in the working directory.
-        base_url: the public address; else UNDERSTUDY_BASE_URL.
+        base_url: the public address; by default UNDERSTUDY_BASE_URL.
         routes: which other agents answer which messages; `agent` answers the rest.
-        secret_key: the key that encrypts tokens; else UNDERSTUDY_SECRET_KEY.
-        max_concurrent_turns: how many turns run at once, in each process that plays them.
-        private_answers: "alone" or "open": where a private answer goes that was asked for in a shared conversation, see
-            docs/isolation.md; else UNDERSTUDY_PRIVATE_ANSWERS.
-        approvers: who may decide approvals besides the person whose turn it is, see docs/approvals.md; else
-            UNDERSTUDY_APPROVERS.
-        audit_content: whether the audit records the arguments and results of tools; else UNDERSTUDY_AUDIT_CONTENT.
-        request_values: returns values of a message that are added to the request context of its turn.
-        on_feedback: an async function that is called with each change of what people think of answers, see
-            docs/feedback.md.
-        settings: other settings of docs/settings.md, by their names without UNDERSTUDY_, instead of the environment.
-        timings: shorter waits and intervals, for tests.
+        secret_key: the key that encrypts tokens; by default UNDERSTUDY_SECRET_KEY.
+        max_concurrent_turns: how many turns run at once, in each process that plays turns.
+        private_answers: "alone" or "open": where a private answer goes if the message came from a shared conversation,
+            see docs/isolation.md; by default UNDERSTUDY_PRIVATE_ANSWERS.
+        approvers: the people who may decide approvals besides the person whose turn it is, see docs/approvals.md; by
+            default UNDERSTUDY_APPROVERS.
+        audit_content: whether the audit records the arguments and results of tools; by default
+            UNDERSTUDY_AUDIT_CONTENT.
+        request_values: a function of a message that returns values for the request context of its turn.
+        on_feedback: an async function that is called with each change of a rating, see docs/feedback.md.
+        settings: other settings of docs/settings.md, by their names in lower case and without UNDERSTUDY_. They take
+            precedence over the environment.
+        timings: timeouts and intervals; tests use shorter ones.
 
     Attributes:
         agent: the template.
-        host: what the gateway does for its channels.
-        parts: what the gateway is built of, for tests.
+        host: the gateway as its channels see it.
+        parts: the parts of the gateway, for tests.
 
     Raises:
         CloneError: naming an attribute of a toolkit that cannot be copied for each person.
@@ -126,7 +127,11 @@ class Gateway:
             raise SettingError(f"Gateway(interfaces=…) has more than one interface for {twice}: keep one of them.")
         for approver in known.approvers:
             if approver.channel not in self.interfaces:
-                log.warning("%s can approve nothing: there is no channel %r here", approver, approver.channel)
+                log.warning(
+                    "the approver %s can approve nothing, as this gateway has no channel %r: see UNDERSTUDY_APPROVERS",
+                    approver,
+                    approver.channel,
+                )
         self._request_values = request_values
         self._setup = Setup(
             self._router, self.interfaces, known, request_values, max_concurrent_turns, timings, on_feedback
@@ -140,13 +145,14 @@ class Gateway:
 
     @property
     def needs_workers(self) -> bool:
-        """Return whether the messages that this process accepts are played by worker processes."""
+        """True if separate worker processes play the messages that this process accepts."""
         return self._database.shared
 
     def asgi(self) -> Starlette:
         """Return the gateway as an ASGI application.
 
-        Where it is mounted inside another application, enter `lifespan` in that one's lifespan: a server runs no other.
+        If you mount it in another application, enter `lifespan` in the lifespan of that application: servers do not run
+        the lifespans of mounted applications.
         """
         routes: list[BaseRoute] = [*self._health.routes(), *Downloads(self.parts.stored_files).routes()]
         if self.parts.oauth is not None:
@@ -165,9 +171,9 @@ class Gateway:
 
     @asynccontextmanager
     async def lifespan(self, _: Any = None) -> AsyncIterator[None]:
-        """Open the database, start the channels and accept messages while the block lasts.
+        """Open the database, start the channels, and accept messages until the block ends.
 
-        On SQLite this process also plays the messages. On PostgreSQL workers do: see `worker`.
+        On SQLite, this process also plays the messages. On PostgreSQL, workers do: see `worker`.
 
         Raises:
             SettingError: if the database or a platform rejects a setting.
@@ -182,10 +188,10 @@ class Gateway:
 
     @asynccontextmanager
     async def worker(self) -> AsyncIterator[None]:
-        """Play messages that other processes accept, while the block lasts.
+        """Play the messages that other processes accept, until the block ends.
 
         Raises:
-            SettingError: as `lifespan`; or if the database is one that processes do not share.
+            SettingError: as for `lifespan`; or if the database is SQLite, which processes cannot share.
         """
         if not self._database.shared:
             raise SettingError(
@@ -198,7 +204,7 @@ class Gateway:
 
     @asynccontextmanager
     async def alongside(self) -> AsyncIterator[None]:
-        """Open the database alone, also while another process serves this gateway: for `send` with a time.
+        """Open only the database, for calls of `send` with a time. Another process may serve the gateway meanwhile.
 
         Raises:
             SettingError: if the database cannot be opened.
@@ -216,22 +222,22 @@ class Gateway:
         credentials: Mapping[str, Any] | None = None,
         handler: EventHandler | None = None,
     ) -> str:
-        """Answer a message of a host application, outside of any channel, while the gateway's lifespan lasts.
+        """Answer a message of a host application, outside of any channel. The gateway's lifespan must be entered.
 
-        A fresh copy of the agent answers it, as it does every message. Nothing of it is stored but its audit.
+        A fresh copy of the agent answers, as for every message. Only the audit of the turn is stored.
 
         Args:
-            message: its `sender` is whom the host application vouches for.
-            credentials: by provider, what `TurnContext.credentials` gives in this turn instead of the accounts that
-                the sender has connected. They reach the tools of this turn and nothing else.
-            handler: is told what happens, with the text as it is written.
+            message: the message. The host application vouches for its `sender`.
+            credentials: by provider, what `TurnContext.credentials` returns in this turn instead of the accounts that
+                the sender has connected. Only the tools of this turn get them.
+            handler: gets the events of the turn, including the text as the model writes it.
 
         Returns:
             The answer, in markdown.
 
         Raises:
             ConsentRequiredError: if the sender has to connect an account first: see `sign_in_link`.
-            CredentialsRefusedError: if the turn may use nobody's account.
+            CredentialsRefusedError: if the turn may use no account.
             TimeoutError: after five minutes.
             RuntimeError: if the gateway is not running.
         """
@@ -255,26 +261,29 @@ class Gateway:
         at: datetime | None = None,
         key: str | None = None,
     ) -> str | None:
-        """Send a message that answers none, now or later, while the gateway's lifespan lasts.
+        """Send a message that is not an answer, now or later.
 
-        It goes through the outbox as answers do: in order, once, and as a dead letter if the platform refuses it. A
-        turn that has read something private sends to its own person alone what it sends to a shared conversation.
+        The gateway's lifespan must be entered; for a message with `at`, `alongside` is enough. The message goes through
+        the outbox, as answers do: in order and once, and it becomes a dead letter if the platform refuses it. If a turn
+        that has read something private sends to a shared conversation, only the person of the turn gets the message.
 
         Args:
-            conversation: where people wrote to the agent, or where the platform lets it write first.
+            conversation: a conversation in which people wrote to the agent, or one in which the platform lets the agent
+                write first.
             text: markdown; it may be empty if there are files.
-            files: go with the text.
-            at: when it is sent, with a time zone; now, unless given.
-            key: `send` delivers a key once to a tenant, whichever process is first: later calls do nothing.
+            files: files to send with the text.
+            at: the time to send the message, with a time zone; by default now.
+            key: an idempotency key. `send` delivers a key once in a tenant, also if several processes call it: later
+                calls with the same key do nothing.
 
         Returns:
-            The message's reference; `None` if something was sent under that key before.
+            The message's reference; `None` if a message with this key was sent before.
 
         Raises:
-            ValueError: if nothing of the text can be seen, or `at` has no time zone.
-            SettingError: if there is no such channel.
-            ToolError: in a turn, if the message is for one person alone, and several share that person's id; or if
-                the platform does not take one of the files.
+            ValueError: if the text has nothing to show, or `at` has no time zone.
+            SettingError: if the gateway has no such channel.
+            ToolError: in a turn, if only one person may get the message, but several people share that person's id; or
+                if the platform does not take one of the files.
             OSError: if a file cannot be read.
         """
         sender, turn = self.parts.sender, current_turn_sender.get()
@@ -286,7 +295,9 @@ class Gateway:
         """Return a sign-in link for a person. Give it to nobody else.
 
         Args:
-            name: the name that the host application shows for them.
+            identity: the person.
+            name: the name that the host application shows for this person.
+            provider: the name of the OAuth provider, like "google".
 
         Raises:
             SettingError: if no toolkit needs an account of that provider.
@@ -294,10 +305,10 @@ class Gateway:
         return await self.host.sign_in_link(identity, name, provider)
 
     def _check_agents(self) -> None:
-        """Prove that every agent can be copied and run.
+        """Check that every agent can be copied and run.
 
         Raises:
-            CloneError, SettingError: naming what stands against it.
+            CloneError, SettingError: naming the obstacle.
         """
         for agent in self.agents:
             agent.check()
@@ -307,7 +318,7 @@ class Gateway:
 
     @asynccontextmanager
     async def _running(self, *, plays: bool) -> AsyncIterator[None]:
-        """Run all parts while the block lasts.
+        """Run all parts until the block ends.
 
         Args:
             plays: whether this process plays messages.
@@ -361,13 +372,13 @@ async def _refuse(_: Request, error: Exception) -> Response:
 
 
 async def _ask_again(request: Request, error: Exception) -> Response:
-    """Answer a request whose database access failed, so that a platform delivers it again."""
+    """Answer 503 to a request whose database access failed, so that a platform delivers it again."""
     log.warning("a request to %s failed, as the database cannot be used: %s", request.url.path, describe(error))
     return PlainTextResponse("Try again in a moment.", 503, {"Retry-After": str(RETRY_AFTER)})
 
 
 async def _reject(request: Request, error: Exception) -> Response:
-    log.warning("a webhook to %s is malformed and was refused: %s", request.url.path, describe(error))
+    log.warning("a webhook to %s was refused because it is malformed: %s", request.url.path, describe(error))
     return Response(status_code=400)
 
 

@@ -65,7 +65,7 @@ class Health:
         except SQLAlchemyError as error:
             log.warning("the database cannot be read: %s", describe(error))
             return _not_ready("the database cannot be read")
-        status = "ok" if workers else "no worker is alive: messages are taken and wait"
+        status = "ok" if workers else "no worker is alive: messages are accepted and wait"
         return JSONResponse({"status": status, "workers": workers}, status_code=200 if workers else 503)
 
 

@@ -59,13 +59,13 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What a gateway is made of.
+    """The arguments of a gateway, from which its parts are built.
 
     Args:
-        interfaces: by channel.
-        request_values: returns values of a message that are added to the request context of its turn.
+        interfaces: the channels, by name.
+        request_values: a function of a message that returns values for the request context of its turn.
         max_concurrent_turns: how many turns run at once in this process.
-        on_feedback: is called with each change of a rating; `None` for nothing.
+        on_feedback: called with each change of a rating; `None` if there is no such function.
     """
 
     router: Router
@@ -77,13 +77,13 @@ class Setup:
     on_feedback: OnFeedback | None = None
 
     def team(self) -> Iterator[Agent]:
-        """Yield all agents, their members and theirs."""
+        """Yield all agents, with their members at every depth."""
         for agent in self.router.agents:
             yield from agent.team()
 
 
 class Parts:
-    """The parts of a gateway. Each is built when it is first asked for, by the method of its name."""
+    """The parts of a gateway. Each part is a cached property, which builds it on first use."""
 
     def __init__(self, setup: Setup) -> None:
         self._setup = setup
@@ -126,7 +126,7 @@ class Parts:
 
     @property
     def most_attachment_bytes(self) -> int:
-        """The largest size of a file that somebody sends, in bytes."""
+        """The largest accepted size of a file that somebody sends, in bytes."""
         return round(self._settings.max_attachment_mb * MEBIBYTE)
 
     @cached_property
@@ -145,7 +145,7 @@ class Parts:
 
     @cached_property
     def oauth(self) -> OAuthCoordinator | None:
-        """The coordinator of the providers whose accounts the agents' tools need; `None` if they need none."""
+        """The coordinator of the OAuth providers whose accounts the agents' tools use; `None` if they use none."""
         owners = [owner for owner in self._account_owners() if isinstance(owner.auth, OAuthProvider)]
         if not owners:
             return None
@@ -221,7 +221,7 @@ class Parts:
 
     @cached_property
     def replies(self) -> list[Reply]:
-        """The ways in which a message may be answered, in the order in which they are tried."""
+        """The replies, in the order in which a message tries them: the first that fits answers the message."""
         files = EarlierFiles(self.inbox, self.reader)
         agent_answer = AgentAnswer(
             self.runner, self.history, files, self._setup.request_values, self._settings.turn_tries, self._timings
@@ -266,12 +266,12 @@ class Parts:
         return timedelta(hours=self._settings.answer_within_hours)
 
     def _account_owners(self) -> Iterator[Any]:
-        """Yield what may name a provider: agents, toolkits and MCP servers."""
+        """Yield the objects that may have an OAuth provider: agents, toolkits and MCP servers."""
         for agent in self._setup.team():
             yield from (agent, *agent.toolkits, *agent.mcp_servers)
 
     def _required_for_accounts(self, owners: list[Any]) -> tuple[Keyring, str]:
-        """Return the keyring and the public address.
+        """Return the keyring and the public address, which every account needs.
 
         Raises:
             SettingError: if one of them is not set.
@@ -300,7 +300,7 @@ class Parts:
         try:
             async with asyncio.timeout(self._timings.return_link):
                 return await presenter.return_link(identity, code)
-        except Exception as error:  # noqa: BLE001 - whatever the platform's library raises: the person has the code
+        except Exception as error:  # noqa: BLE001 - any error of a platform's library: the person can send the code
             log.warning("the sign-in page has no way back to %s: %s", identity.channel, describe(error))
             return None
 

@@ -1,1 +1,1 @@
-"""Messages as models read them: the files that a model takes, texts for all else, and what a message refers to."""
+"""Turn messages into prompts: files that the model reads itself, texts of all other files, and quoted messages."""

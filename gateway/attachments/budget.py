@@ -1,4 +1,4 @@
-"""Bound how many bytes of files the turns of a process hold at once."""
+"""Limit how many bytes of files the turns of a process hold in memory at once."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -7,13 +7,13 @@ from math import ceil
 
 from toolkits import Attachment
 
-MOST_MEBIBYTES = 20  # at once, of which models' libraries make six times as many in memory
-UNKNOWN_MEBIBYTES = 5  # that a file is taken to have whose size the platform does not say
+MOST_MEBIBYTES = 20  # of files at once; the models' libraries need six times as much memory for them
+UNKNOWN_MEBIBYTES = 5  # the assumed size of a file if the platform does not report it
 MEBIBYTE = 2**20
 
 
 class FileBudget:
-    """Lets turns with files wait until there is room for their files. Turns without files never wait."""
+    """Makes turns with files wait until there is room for their files. Turns without files never wait."""
 
     def __init__(self, most: int = MOST_MEBIBYTES) -> None:
         self._most = most
@@ -22,16 +22,16 @@ class FileBudget:
 
     @asynccontextmanager
     async def room_for(self, attachments: Sequence[Attachment]) -> AsyncIterator[None]:
-        """Wait until there is room for files, first come, first served, and hold it in the block.
+        """Wait until there is room for files, first come, first served, and hold it until the block ends.
 
-        A message with more than the whole budget waits until all of it is free.
+        A message whose files exceed the budget waits until the whole budget is free.
         """
         sizes = [
             UNKNOWN_MEBIBYTES if each.size is None else ceil(each.size / MEBIBYTE) for each in attachments if each.fetch
         ]
         async with AsyncExitStack() as held:
             if sizes:
-                async with self._first:  # so that nobody waits for what another one has collected and waits, too
+                async with self._first:  # or two turns could each hold a part and wait for the other
                     for _ in range(min(sum(sizes), self._most)):
                         await held.enter_async_context(self._free)
             yield

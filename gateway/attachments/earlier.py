@@ -8,9 +8,9 @@ from gateway.attachments.files import ModelFile, Takes, model_file
 from toolkits import Attachment, AttachmentError, AttachmentKind
 
 MOST_FILES = 5  # of earlier messages
-MOST_BYTES = 10 * 2**20  # of all of them
-MOST_CHARACTERS = 80  # of an earlier message, by which the model knows it
-# Of other kinds the history has the text already.
+MOST_BYTES = 10 * 2**20  # of all these files together
+MOST_CHARACTERS = 80  # of an earlier message, which identify it for the model
+# For other kinds, the history already has the text.
 KINDS = (AttachmentKind.IMAGE, AttachmentKind.STICKER, AttachmentKind.DOCUMENT)
 INTRODUCTION = "[Sent earlier in this conversation:]"
 GONE = "no longer available"
@@ -18,10 +18,11 @@ GONE = "no longer available"
 
 @dataclass(frozen=True, slots=True)
 class EarlierMessage:
-    """A message that the model was given files with.
+    """An earlier message with files.
 
     Args:
-        attachments: empty if it is not stored any more.
+        text: the text of the message.
+        attachments: the files; empty if the message is no longer stored.
     """
 
     text: str
@@ -29,17 +30,19 @@ class EarlierMessage:
 
     @property
     def quoted(self) -> str:
-        """The beginning of the message."""
+        """The beginning of the message, in quotation marks."""
         line = " ".join(self.text.split())
         return repr(f"{line[:MOST_CHARACTERS]}…" if len(line) > MOST_CHARACTERS else line)
 
 
 @dataclass(frozen=True, slots=True)
 class SentEarlier:
-    """The files of earlier messages.
+    """The files of earlier messages, as the model gets them.
 
     Args:
-        text: names them, in their order, and those that are no longer available; empty if there are none.
+        text: a list of these files, in the same order, and of files that are no longer available; empty if there are
+            none.
+        files: the files.
     """
 
     text: str = ""
@@ -50,11 +53,12 @@ NOTHING = SentEarlier()
 
 
 async def read_earlier(messages: Sequence[EarlierMessage], takes: Takes, room: int) -> SentEarlier:
-    """Fetch the last files of earlier messages, all at once, and return those that the model takes.
+    """Fetch the last files of earlier messages, concurrently, and return the files that the model takes.
 
     Args:
-        messages: oldest first.
-        room: how many bytes the model may still be given as files.
+        messages: the earlier messages, oldest first.
+        takes: returns whether the model takes files of a media type.
+        room: how many bytes of files the prompt may still get.
     """
     room = min(room, MOST_BYTES)
     sent = [
@@ -66,7 +70,7 @@ async def read_earlier(messages: Sequence[EarlierMessage], takes: Takes, room: i
     read = await asyncio.gather(*(_read(attachment, takes) for _, attachment in sent))
     kept = list[ModelFile]()
     lines = list[str]()
-    for (message, attachment), found in reversed(list(zip(sent, read, strict=True))):  # the last ones have room first
+    for (message, attachment), found in reversed(list(zip(sent, read, strict=True))):  # the latest files get room first
         label = f"{attachment.title}, with {message.quoted}"
         if isinstance(found, AttachmentError):
             lines.insert(0, f"[{label}: {GONE}]")
@@ -80,7 +84,7 @@ async def read_earlier(messages: Sequence[EarlierMessage], takes: Takes, room: i
 
 
 async def _read(attachment: Attachment, takes: Takes) -> ModelFile | AttachmentError | None:
-    """Return a file for the model, or why it cannot be fetched; `None` if the model takes none of its type."""
+    """Return a file for the model, or the error if it cannot be fetched; `None` if the model takes no such files."""
     try:
         return model_file(await attachment.read(), attachment, takes)
     except AttachmentError as error:

@@ -1,7 +1,7 @@
 """Print the text of the document on the standard input.
 
-It is a program, since a hostile file may take for ever, or all memory. The libraries are imported where they are used:
-those for office documents are an extra.
+This is a separate program because a hostile file may take forever to read, or all memory. The libraries are imported
+where they are used, because the ones for office documents are an extra.
 """
 
 import io
@@ -11,17 +11,18 @@ import zipfile
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-MEMORY = 2**30  # bytes
+MEMORY = 2**30  # bytes that this program may use
 MOST_UNPACKED = 200 * 2**20  # bytes of an office document, which is a ZIP archive
 MOST_PAGES = 500  # of a PDF
-ANOTHER_TYPE = 3  # the exit status for a ZIP archive that is no office document
+ANOTHER_TYPE = 3  # the exit status for a ZIP archive that is not an office document
 
 
 def main(kind: str, most_characters: int) -> None:
-    """Print a document up to a number of characters, which the last block of text may exceed.
+    """Print the text of a document, block by block, until it has `most_characters`.
 
     Args:
         kind: "pdf" or "office".
+        most_characters: the limit. The last block may exceed it.
     """
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     data, size = sys.stdin.buffer.read(), 0
@@ -44,7 +45,7 @@ def office(data: bytes) -> Iterator[str]:
     """Yield the text of a document of Word, Excel or PowerPoint, block by block.
 
     Raises:
-        ValueError: if it is too large, unpacked.
+        ValueError: if its unpacked size is too large.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
@@ -55,7 +56,7 @@ def office(data: bytes) -> Iterator[str]:
     reader = next((reader for part, reader in readers.items() if part in names), None)
     if reader is None:
         sys.exit(ANOTHER_TYPE)
-    if unpacked > MOST_UNPACKED:  # the sizes that the archive names, of which `zipfile` unpacks no byte more
+    if unpacked > MOST_UNPACKED:  # as the archive says; `zipfile` never unpacks more than that
         raise ValueError("too large")
     yield from reader(io.BytesIO(data))
 
@@ -73,12 +74,12 @@ def word(file: io.BytesIO) -> Iterator[str]:
 
 
 def excel(file: io.BytesIO) -> Iterator[str]:
-    """Yield the rows of each sheet that have something in them; of a formula, its last result."""
+    """Yield the rows of each sheet that are not empty. A formula is read as its last result."""
     from openpyxl import load_workbook
 
     for sheet in load_workbook(file, read_only=True, data_only=True).worksheets:
         yield f"Sheet {sheet.title}"
-        sheet.reset_dimensions()  # what the file says of its size may be wrong
+        sheet.reset_dimensions()  # the size that the file declares may be wrong
         for values in sheet.iter_rows(values_only=True):
             if any(value is not None for value in values):
                 yield _row(values)
@@ -106,7 +107,7 @@ def _shapes(shapes: Iterable[Any]) -> Iterator[str]:
 
 
 def _row(values: Iterable[Any]) -> str:
-    """Return a row of a table as a line."""
+    """Return a row of a table as one line of text."""
     texts = (" ".join(str(value).split()) if value is not None else "" for value in values)
     return " | ".join(texts).rstrip(" |")
 

@@ -1,4 +1,4 @@
-"""Fetch the files that people send: from the platform that has them, and from nowhere else."""
+"""Fetch the files that people send, from the hosts of their platform and from no others."""
 
 import ipaddress
 import socket
@@ -39,9 +39,10 @@ T = TypeVar("T")
 
 
 class UnavailableError(AttachmentError):
-    """A platform does not give out a file at the moment, and may do so soon.
+    """A platform does not give out a file at the moment, but a retry may succeed.
 
     Args:
+        message: a sentence for the person.
         pause: the seconds that the platform asks to wait.
     """
 
@@ -52,14 +53,16 @@ class UnavailableError(AttachmentError):
 
 @dataclass(frozen=True, slots=True)
 class RemoteFile:
-    """A file that a platform has.
+    """A file on a platform.
 
     Args:
-        platform: what people call the platform.
+        url: the address of the file.
+        platform: the platform's name, as people know it.
         hosts: the hosts that the platform documents for its files; ".slack.com" stands for all hosts below slack.com.
-        attachment: what it is, as the platform describes it.
-        origin: the address that the operator has set in the platform's place, like SLACK_API_URL. It may be private.
-        headers: credentials and the like. They are sent to the origin of `url` alone, and not where that redirects to.
+        attachment: the attachment, as the platform describes it.
+        origin: the address that the operator has set in place of the platform's, like SLACK_API_URL. It may be private.
+        headers: credentials and other headers. They are sent only to the origin of `url`, not to other origins that
+            redirects lead to.
     """
 
     url: str
@@ -76,11 +79,11 @@ class RemoteFile:
 
 
 class FileFetcher:
-    """Fetches files of people, each time that they are read.
+    """Fetches the files that people send. A file is fetched anew each time that it is read.
 
     Args:
-        most_bytes: the size of the largest file that is fetched. It is counted while reading, whatever headers say.
-        first_pause: the seconds before the second try, which grow with each.
+        most_bytes: the largest size of a file. The bytes are counted while reading, whatever the headers say.
+        first_pause: the pause before the second try, in seconds. Later pauses grow exponentially.
     """
 
     def __init__(self, most_bytes: int, first_pause: float = FIRST_PAUSE) -> None:
@@ -95,10 +98,10 @@ class FileFetcher:
         self._sessions.clear()
 
     async def fetch(self, file: RemoteFile) -> AsyncGenerator[bytes, None]:
-        """Yield the content of a file in chunks. Until the first byte is there, it is tried a few times.
+        """Yield the content of a file in chunks. Until the first chunk has arrived, failures are retried.
 
-        Redirects are followed to hosts of the platform, and credentials are not taken along. Outside the operator's own
-        `origin` an address has to be public and encrypted.
+        Redirects are followed only to hosts of the platform; another origin gets no credentials. Except for the
+        operator's `origin`, an address has to be public and use HTTPS.
 
         Raises:
             AttachmentError: saying why the file cannot be read.
@@ -116,7 +119,7 @@ class FileFetcher:
                 yield chunk
 
     async def retry(self, call: Callable[[], Awaitable[T]]) -> T:
-        """Make a call, and a few times again while it raises an `UnavailableError` with a short pause."""
+        """Make a call, and retry it if it raises an `UnavailableError` that asks for no long pause."""
         retrying = AsyncRetrying(
             retry=retry_if_exception(_may_be_tried_again),
             stop=stop_after_attempt(TRIES) | stop_after_delay(LAST_TRY),
@@ -134,7 +137,7 @@ class FileFetcher:
         with _sentences(file):
             for _ in range(MOST_REDIRECTS + 1):
                 session = self._session(url, file)
-                # Of a compressed body nobody knows the size before it is unpacked.
+                # The size of a compressed body is not known before it is unpacked.
                 asked = {**headers, "Accept-Encoding": "identity"}
                 async with session.get(url, headers=asked, allow_redirects=False) as answer:
                     if answer.status in (301, 302, 303, 307, 308):
@@ -152,7 +155,7 @@ class FileFetcher:
             raise AttachmentError(f"The {file.title} cannot be fetched: {file.platform} redirects too often.")
 
     def check_size(self, attachment: Attachment) -> None:
-        """Check the size that the platform says a file has, before it is asked for.
+        """Check the size that the platform reports for a file, before the file is fetched.
 
         Raises:
             AttachmentError: if it is too large.
@@ -163,11 +166,11 @@ class FileFetcher:
         """Return the session for an address.
 
         Raises:
-            AttachmentError: if the address is none that the platform documents.
+            AttachmentError: if the address is not on a host of the platform.
         """
         is_own = file.origin is not None and _origin(url) == _origin(URL(file.origin))
         if not is_own and not (url.scheme == "https" and _is_host_of(url.host or "", file.hosts)):
-            raise AttachmentError(f"The {file.title} is not fetched: it is not at an address of {file.platform}.")
+            raise AttachmentError(f"The {file.title} was not fetched: its address does not belong to {file.platform}.")
         if is_own not in self._sessions:
             connector = aiohttp.TCPConnector(resolver=None if is_own else _PublicResolver())
             self._sessions[is_own] = aiohttp.ClientSession(
@@ -184,7 +187,7 @@ class FileFetcher:
             if answer.status == HTTPStatus.TOO_MANY_REQUESTS or answer.status >= 500:
                 raise UnavailableError(sentence, pause)
             raise AttachmentError(sentence)
-        if answer.content_type in HTML and file.attachment.media_type not in HTML:  # it asks for a sign-in
+        if answer.content_type in HTML and file.attachment.media_type not in HTML:  # a sign-in page
             raise AttachmentError(f"{file.platform} does not give out the {file.title}: it shows a web page instead.")
         if answer.headers.get("Content-Encoding", "identity").lower() != "identity":
             raise AttachmentError(f"The {file.title} cannot be read: {file.platform} sends it compressed.")
@@ -196,7 +199,7 @@ class FileFetcher:
 
 
 class _PublicResolver(AbstractResolver):
-    """Resolves names to public addresses alone: a name of a platform that leads into our own network is refused."""
+    """Resolves host names to public addresses only, so that no name of a platform leads into the operator's network."""
 
     def __init__(self) -> None:
         self._resolver = DefaultResolver()
@@ -229,7 +232,7 @@ def _is_host_of(host: str, hosts: Collection[str]) -> bool:
 
 @contextmanager
 def _sentences(file: RemoteFile) -> Iterator[None]:
-    """Say in a sentence what an HTTP client raises."""
+    """Turn the errors of the HTTP client into an `UnavailableError` with a sentence for the person."""
     try:
         yield
     except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""Tell what a file is by its first bytes: names and declared types are what somebody sent."""
+"""Detect the media type of a file from its first bytes, because names and declared types cannot be trusted."""
 
 from toolkits import Attachment, AttachmentKind
 
@@ -29,7 +29,7 @@ _EBML = b"\x1a\x45\xdf\xa3"  # https://mimesniff.spec.whatwg.org/#signature-for-
 def media_type_of(data: bytes) -> str | None:
     """Return the media type of an image that models take, a PDF, a ZIP archive or a recording; else `None`.
 
-    An SVG is no image here: it is a program of its own.
+    SVG does not count as an image.
     """
     if data[4:8] == _CONTAINER and data[8:12] not in _PICTURE_BRANDS:
         return _BRANDS.get(data[8:12], "video/mp4")
@@ -40,15 +40,15 @@ def media_type_of(data: bytes) -> str | None:
 
 
 def is_for_models(media_type: str | None) -> bool:
-    """Return whether there are models that read files of a type themselves."""
+    """Return whether some models read files of a media type themselves: images and PDFs."""
     return media_type is not None and (media_type == PDF or media_type.startswith("image/"))
 
 
 def is_recording(attachment: Attachment, media_type: str | None) -> bool:
-    """Return whether something can be heard in a file.
+    """Return whether a file is a recording, audio or video, that can be transcribed. Stickers are not.
 
     Args:
-        media_type: what its first bytes say it is.
+        media_type: the type that the file's first bytes show, from `media_type_of`.
     """
     if attachment.kind is AttachmentKind.STICKER:
         return False

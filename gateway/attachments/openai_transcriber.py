@@ -1,4 +1,4 @@
-"""Transcribe recordings at OpenAI: https://platform.openai.com/docs/guides/speech-to-text"""
+"""Transcribe recordings with OpenAI's API: https://platform.openai.com/docs/guides/speech-to-text"""
 
 import io
 import logging
@@ -11,7 +11,7 @@ from toolkits import AttachmentError
 
 OPENAI = "openai"
 MOST_BYTES = 25 * 2**20
-# The endpoint goes by the ending of a name. Newer models refuse .oga, the ending of Telegram's voice notes.
+# The endpoint goes by the ending of the file name. Newer models refuse .oga, the ending of Telegram's voice notes.
 ENDINGS = {
     "audio/flac": "flac",
     "audio/mp4": "m4a",
@@ -22,18 +22,18 @@ ENDINGS = {
     "video/webm": "webm",
 }
 
-UNKNOWN_FORMAT = "I cannot listen to recordings in its format."
-TOO_LARGE = f"I listen to recordings of {MOST_BYTES // 2**20} MB at most."
+UNKNOWN_FORMAT = "I cannot listen to recordings in this format."
+TOO_LARGE = f"I can listen to recordings of up to {MOST_BYTES // 2**20} MB."
 REFUSED = "It is too long, or in a format that I cannot listen to."
 
 log = logging.getLogger(__name__)
 
 
 class OpenAITranscriber:
-    """Transcribes recordings at OpenAI, or at a compatible endpoint (OPENAI_BASE_URL).
+    """Transcribes recordings with OpenAI's API or a compatible endpoint (OPENAI_BASE_URL).
 
     Args:
-        model: like "openai:gpt-4o-mini-transcribe", or the name alone.
+        model: a model like "openai:gpt-4o-mini-transcribe", or its name without the provider.
 
     Raises:
         SettingError: if the model is another provider's, or OPENAI_API_KEY is not set.
@@ -49,7 +49,7 @@ class OpenAITranscriber:
             )
         self._model = name
         try:
-            self._client = AsyncOpenAI(timeout=TIMEOUT)  # which tries again after 429, 5xx and lost connections
+            self._client = AsyncOpenAI(timeout=TIMEOUT)  # it retries after 429, 5xx and lost connections
         except OpenAIError as error:
             raise SettingError(f"{setting} cannot be used: {error}") from None
 
@@ -59,7 +59,7 @@ class OpenAITranscriber:
             raise AttachmentError(UNKNOWN_FORMAT)
         if len(data) > MOST_BYTES:
             raise AttachmentError(TOO_LARGE)
-        # Of a file object, the client sends one piece after the other; bytes it would copy whole.
+        # The client sends a file object in pieces; it would copy bytes as a whole.
         file = (f"recording.{ending}", io.BytesIO(data), media_type)
         try:
             answer = await self._client.audio.transcriptions.create(file=file, model=self._model)

@@ -1,4 +1,4 @@
-"""Make a prompt of a message: what it refers to, its text, and what was sent with it."""
+"""Make the prompt for a message from its text, its attachments, and the messages that it refers to."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,8 +12,8 @@ from gateway.attachments.texts import NotTextError, shortened, text_of
 from gateway.attachments.transcription import transcript_of
 from toolkits import Attachment, AttachmentError, QuotedMessage, Transcriber
 
-MOST_FILES = 10  # of one message that a model is given
-MOST_BYTES = 20 * 2**20  # of all files of one message that a model is given as they are
+MOST_FILES = 10  # attachments of one message
+MOST_BYTES = 20 * 2**20  # of all files of one message that the model reads itself
 EMPTY = "It is empty."
 TRANSCRIPT = "Transcript: {text}"
 
@@ -22,16 +22,16 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """A question to a model.
+    """The prompt for a model.
 
     Args:
-        text: `quotation`, the message, and below it a section for each attachment: its text, or that the model has it
-            as a file.
-        files: those files, in the order of their sections.
+        text: the quotation, the text of the message, and a section for each attachment: its text, or its title if the
+            model gets the file.
+        files: the files that the model gets, in the order of their sections.
         unread: a sentence for the person about each attachment that the model does not get.
-        earlier: the files of earlier messages, which come after its own.
-        quotation: what the message refers to: see `gateway.attachments.quoting`.
-        quoted_until: the last `QuotedMessage.id` in it, if any.
+        earlier: the files of earlier messages, which come after the message's own files.
+        quotation: the block with the messages that the message refers to: see `gateway.attachments.quoting`.
+        quoted_until: the last `QuotedMessage.id` in the quotation; empty if there is none.
     """
 
     text: str
@@ -48,15 +48,15 @@ class Prompt:
 
     @property
     def room(self) -> int:
-        """The bytes of files that the model may still be given."""
+        """How many bytes of files the prompt may still get."""
         return MOST_BYTES - sum(len(file.data) for file in self.files)
 
     def content(self, text: Callable[[str], T], file: Callable[[ModelFile], T]) -> list[T]:
-        """Return the parts of the prompt, in the form of an engine. The first is the message, which is what is stored.
+        """Return the parts of the prompt, in the form of an engine. The first part has `text`; only it is stored.
 
         Args:
-            text: makes a part of a text.
-            file: makes a part of a file.
+            text: makes a part from a text.
+            file: makes a part from a file.
         """
         parts = [text(self.text), *map(file, self.files)]
         return [*parts, text(self.earlier.text), *map(file, self.earlier.files)] if self.earlier.text else parts
@@ -71,11 +71,12 @@ async def read_prompt(
 ) -> Prompt:
     """Fetch the attachments of a message, and return the prompt for a model.
 
-    An attachment that cannot be read does not keep the rest from being answered.
+    If an attachment cannot be read, the prompt says so, and the rest of the message is still answered.
 
     Args:
-        transcriber: transcribes recordings; `None` if nothing does.
-        quoted: what the message refers to.
+        takes: returns whether the model takes files of a media type.
+        transcriber: transcribes recordings; `None` if the agent has no transcriber.
+        quoted: the messages that the message refers to.
     """
     quotes = quotation(quoted)
     sections, files, unread = [each for each in (quotes, text) if each], list[ModelFile](), list[str]()
@@ -97,7 +98,7 @@ async def read_prompt(
         else:
             sections.append(f"[{attachment.title}]\n{found}\n[end of {attachment.title}]")
     for attachment in attachments[MOST_FILES:]:
-        leave_out(attachment, f"I read {MOST_FILES} attachments of one message.")
+        leave_out(attachment, f"I can read {MOST_FILES} attachments in one message.")
     until = next((each.id for each in reversed(quoted) if each.id), "")
     return Prompt("\n\n".join(sections), files, unread, quotation=quotes, quoted_until=until)
 
@@ -106,7 +107,7 @@ async def _read(attachment: Attachment, takes: Takes, room: int, transcriber: Tr
     """Return an attachment as the model gets it: as a file, or as text.
 
     Args:
-        room: how many bytes the model may still be given as files.
+        room: how many bytes of files the prompt may still get.
 
     Raises:
         AttachmentError: if it cannot be read.
@@ -124,7 +125,7 @@ async def _read(attachment: Attachment, takes: Takes, room: int, transcriber: Tr
         return shortened(TRANSCRIPT.format(text=said))
     if (file := model_file(data, attachment, takes)) is not None:
         if len(data) > room:
-            raise AttachmentError(f"I read files of {MOST_BYTES // 2**20} MB in one message.")
+            raise AttachmentError(f"I can read {MOST_BYTES // 2**20} MB of files in one message.")
         return file
     try:
         return await text_of(data, attachment, media_type)

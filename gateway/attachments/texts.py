@@ -13,7 +13,7 @@ from gateway.attachments.media import PDF, ZIP
 from toolkits import Attachment, AttachmentError
 from toolkits.text import storable
 
-MOST_CHARACTERS = 60_000  # of one attachment that a model is given
+MOST_CHARACTERS = 60_000  # of one attachment in a prompt
 CHUNK = 2**16  # bytes that are decoded at once
 EXTRACT_TIMEOUT = 30.0  # seconds
 EXTRACT = Path(extract.__file__)
@@ -27,19 +27,19 @@ class NotTextError(Exception):
 
 
 async def text_of(data: bytes, attachment: Attachment, media_type: str | None) -> str:
-    """Return the text of a file.
+    """Return the text of a file, cut to `MOST_CHARACTERS`.
 
     Args:
-        media_type: what its first bytes say it is.
+        media_type: the type that the file's first bytes show, from `media_type_of`.
 
     Raises:
-        NotTextError: if it is not text.
-        AttachmentError: if it should be readable, and is not.
+        NotTextError: if the file is neither text nor a document that can be read as text.
+        AttachmentError: if it is such a document but cannot be read.
     """
     if media_type == PDF:
         text = await _extracted(data, "pdf")
         if not text:
-            raise AttachmentError("It has pictures of pages, and no text.")
+            raise AttachmentError("It has only pictures of pages, and no text.")
     elif media_type == ZIP and _reads_office():
         text = await _extracted(data, "office")
         if not text:
@@ -52,27 +52,27 @@ async def text_of(data: bytes, attachment: Attachment, media_type: str | None) -
 
 
 def shortened(text: str) -> str:
-    """Return a text as it can be stored, up to what a model is given."""
+    """Return a text that can be stored, cut to `MOST_CHARACTERS`."""
     return _with_note(text[:MOST_CHARACTERS], len(text))
 
 
 def _with_note(beginning: str, length: int) -> str:
-    """Return the beginning of a text as it can be stored, with a note of what is left out of it.
+    """Return the beginning of a text in a form that can be stored, with a note about what is left out.
 
     Args:
-        length: of the whole text, in characters.
+        length: the length of the whole text, in characters.
     """
     beginning, left_out = storable(beginning), length - len(beginning)
     return f"{beginning}\n[{left_out} more characters are left out]" if left_out else beginning
 
 
 def _decoded(data: bytes) -> str:
-    """Return a text in UTF-8, or in UTF-16 with a byte order mark, up to what a model is given.
+    """Decode a text in UTF-8, or in UTF-16 with a byte order mark, and cut it to `MOST_CHARACTERS`.
 
-    It is decoded piece by piece: the whole of it may take four times as much memory as its bytes.
+    It is decoded in chunks, because the whole string may take four times as much memory as its bytes.
 
     Raises:
-        NotTextError: if it is neither.
+        NotTextError: if the data is in neither encoding.
     """
     encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
     decoder = codecs.getincrementaldecoder(encoding)()
@@ -90,14 +90,14 @@ def _decoded(data: bytes) -> str:
 
 
 async def _extracted(data: bytes, kind: str) -> str:
-    """Return the text of a document, up to what a model is given.
+    """Return about the first `MOST_CHARACTERS` of a document's text, as `gateway.attachments.extract` prints it.
 
     Args:
-        kind: see `gateway.attachments.extract`.
+        kind: "pdf" or "office".
 
     Raises:
-        NotTextError: if it is no such document.
-        AttachmentError: if it is broken, needs a password, or takes too long.
+        NotTextError: if it is not a document of that kind.
+        AttachmentError: if the document is broken, needs a password, or takes too long.
     """
     arguments = [sys.executable, "-I", str(EXTRACT), kind, str(MOST_CHARACTERS)]
     pipe = asyncio.subprocess.PIPE
@@ -114,7 +114,7 @@ async def _extracted(data: bytes, kind: str) -> str:
     if process.returncode == ANOTHER_TYPE:
         raise NotTextError
     if process.returncode != 0:
-        # The name of the exception alone: its message may quote the file.
+        # Log only the name of the exception: its message may quote the file.
         last = errors.decode(errors="replace").strip().rpartition("\n")[2]
         log.info("a document could not be read: %s", last.partition(":")[0])
         raise AttachmentError("It is broken, too large, or needs a password.")
@@ -122,8 +122,8 @@ async def _extracted(data: bytes, kind: str) -> str:
 
 
 def _reads_office() -> bool:
-    """Return whether the libraries for office documents are installed; the log names them if they are not."""
+    """Return whether the libraries for office documents are installed. If they are not, log how to install them."""
     if all(find_spec(name) for name in OFFICE_LIBRARIES):
         return True
-    log.warning("an office document is not read, as that needs an extra: pip install 'understudy[documents]'")
+    log.warning("an office document was not read, because that needs libraries: pip install 'understudy[documents]'")
     return False

@@ -93,11 +93,14 @@ BOMB = gzip.compress(bytes(10 * LIMIT))
         (answering("410 Gone"), "is no longer at Slack"),
         (answering("403 Forbidden"), r"does not give out .* \(status 403\)"),
         (answering("500 Oops"), r"does not give out .* \(status 500\)"),
-        (answering("302 Found", Location="http://127.0.0.1:9/x"), "not at an address of Slack"),
-        (answering("302 Found", Location="http://169.254.169.254/latest/meta-data"), "not at an address of Slack"),
-        (answering("302 Found", Location="https://slack.com.evil.test/x"), "not at an address of Slack"),
-        (answering("302 Found", Location="http://files.test/x"), "not at an address of Slack"),  # not encrypted
-        (answering("302 Found", Location="file:///etc/passwd"), "not at an address of Slack"),
+        (answering("302 Found", Location="http://127.0.0.1:9/x"), "address does not belong to Slack"),
+        (
+            answering("302 Found", Location="http://169.254.169.254/latest/meta-data"),
+            "address does not belong to Slack",
+        ),
+        (answering("302 Found", Location="https://slack.com.evil.test/x"), "address does not belong to Slack"),
+        (answering("302 Found", Location="http://files.test/x"), "address does not belong to Slack"),  # not encrypted
+        (answering("302 Found", Location="file:///etc/passwd"), "address does not belong to Slack"),
         (answering("302 Found", Location="/again"), "redirects too often"),
         (answering("302 Found"), "redirects too often"),
         (answering("nonsense"), "cannot be fetched"),
@@ -116,7 +119,7 @@ async def test_hostile_answers_are_refused_in_a_sentence_that_names_the_file(ans
     ["", "/a.png", "https://example.com/a.png", "https://evilslack.com/a.png", "https://127.0.0.1/a.png", "nonsense"],
 )
 async def test_an_address_that_the_platform_does_not_document_is_not_asked(url: str) -> None:
-    with pytest.raises(AttachmentError, match="not at an address of Slack"):
+    with pytest.raises(AttachmentError, match="address does not belong to Slack"):
         await fetch(url, None)
 
 

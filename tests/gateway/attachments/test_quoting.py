@@ -16,12 +16,12 @@ async def test_the_words_of_the_person_follow_what_they_refer_to() -> None:
     block, _, words = prompt.text.partition(f"{END}\n\n")
     assert words == "what does it mean?"
     assert block.startswith(f"{BEGIN}\nThese messages are quoted for context.")
-    assert '"Bob" wrote, in the message that is replied to:\n> Ship it.\n> Today.\n' in block
+    assert '"Bob" wrote, in the message that the person replied to:\n> Ship it.\n> Today.\n' in block
 
 
 def test_the_marked_part_and_the_words_of_the_bot_are_named_as_such() -> None:
     block = quotation([replied("It is done. It cost 5.", "understudy", part="It cost 5.", is_own=True)])
-    assert "You, the assistant, wrote, in the message that is replied to:\n> It is done. It cost 5.\n" in block
+    assert "You, the assistant, wrote, in the message that the person replied to:\n> It is done. It cost 5.\n" in block
     assert "The person marked this part of it:\n> It cost 5.\n" in block
 
 
@@ -54,5 +54,5 @@ def test_what_is_quoted_has_a_limit() -> None:
 
 
 def test_a_message_of_nobody_known_is_somebodys_and_one_without_a_text_is_left_out() -> None:
-    assert "Somebody wrote, in the message that is replied to:\n> hello\n" in quotation([replied("hello", "")])
+    assert "Somebody wrote, in the message that the person replied to:\n> hello\n" in quotation([replied("hello", "")])
     assert quotation([replied("")]) == quotation([]) == ""

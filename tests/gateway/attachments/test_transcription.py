@@ -72,7 +72,7 @@ async def test_a_busy_endpoint_is_asked_again(endpoint: TranscriptionServer, fai
     [
         ([400], "It is too long, or in a format that I cannot listen to."),
         ([401], "I cannot listen to it at the moment."),
-        ([413], "I listen to recordings of 25 MB at most."),
+        ([413], "I can listen to recordings of up to 25 MB."),
         ([429] * 3, "I cannot listen to it at the moment."),
     ],
 )
@@ -102,7 +102,7 @@ async def test_what_the_endpoint_does_not_take_is_not_sent(endpoint: Transcripti
 async def test_a_recording_without_words_is_a_sentence(endpoint: TranscriptionServer) -> None:
     endpoint.text = " "
     prompt = await read(sent(OGG), OpenAITranscriber("whisper-1"))
-    assert prompt.unread == ["I could not read the voice: I hear nobody speak in it."]
+    assert prompt.unread == ["I could not read the voice: I cannot hear anybody speaking in it."]
 
 
 async def test_a_function_may_transcribe() -> None:

@@ -32,7 +32,7 @@ async def test_the_model_is_told_what_the_message_refers_to(engine: str, aimock:
     async with scene.open():
         assert await scene.ask("alice", "what is it?", quoted=[quoted("Ship it today.", part="today")]) == "a plan"
     said = asked(aimock.requests()[0])
-    assert '"Bob" wrote, in the message that is replied to:\n> Ship it today.\n' in said
+    assert '"Bob" wrote, in the message that the person replied to:\n> Ship it today.\n' in said
     assert "> today\n" in said
     assert said.endswith(f"{END}\n\nwhat is it?")
 

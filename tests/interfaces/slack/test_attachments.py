@@ -90,7 +90,7 @@ async def test_the_page_of_a_sign_in_is_no_file(run: Run, slack: Slack, emulate:
     [
         ({"size": 30 * 2**20}, "is larger than 20 MB."),
         ({"mode": "tombstone"}, "is no longer at Slack."),
-        ({"url_private_download": "https://example.com/notes.txt"}, "it is not at an address of Slack."),
+        ({"url_private_download": "https://example.com/notes.txt"}, "its address does not belong to Slack."),
         ({"url_private": None, "url_private_download": None}, "Slack does not give out the document 'notes.txt': "),
     ],
 )

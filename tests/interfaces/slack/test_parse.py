@@ -115,7 +115,7 @@ async def test_a_forwarded_message_is_read(run: Run, slack: Slack, emulate: Emul
         assert await post(running, events.forward(comment, "lunch at &lt;noon&gt;?", channel=channel)) == 200
         assert await said(emulate, channel, 1) == ["heard"]
         block, _, own = running.prompts[0].partition("\n</quoted>")
-        assert block.endswith('"Bob" wrote, in a message that the person sent on:\n> lunch at <noon>?')
+        assert block.endswith('"Bob" wrote, in a message that the person forwarded:\n> lunch at <noon>?')
         assert own.strip() == words
 
 

@@ -35,7 +35,7 @@ async def test_a_reply_in_a_group_tells_the_model_whom_it_answers(
         await said(telegram, GROUP)
         quoted, words = block(running.prompts[0])
         assert quoted == [
-            '"Bob" wrote, in the message that is replied to:',
+            '"Bob" wrote, in the message that the person replied to:',
             "> Ship it.",
             "> Today.",
             "The person marked this part of it:",
@@ -75,7 +75,7 @@ async def test_a_forwarded_message_is_the_words_of_its_author(
         await post(running, telegram, updates.private_message("/new: ship it", **fields))
         assert await said(telegram, ALICE) == ["heard"]
         quoted, words = block(running.prompts[0])
-        assert quoted == [f"{author} wrote, in a message that the person sent on:", "> /new: ship it"]
+        assert quoted == [f"{author} wrote, in a message that the person forwarded:", "> /new: ship it"]
         assert words == ""
 
 

@@ -87,4 +87,4 @@ async def test_media_elsewhere_are_not_fetched(run: Run, whatsapp: WhatsApp, emu
     async with run(whatsapp) as running:
         await post(running, webhook.inbound("look", media={"http://169.254.169.254/latest": "image/png"}))
         (answer,) = await said(emulate)
-        assert answer.endswith("The image is not fetched: it is not at an address of Twilio.")
+        assert answer.endswith("The image was not fetched: its address does not belong to Twilio.")

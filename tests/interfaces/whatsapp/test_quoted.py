@@ -33,7 +33,7 @@ async def test_a_reply_to_an_answer_of_the_bot_tells_the_model_which(
         (answer,) = emulate.whatsapp_messages("alice")
         await post(running, reply("why?", answer["sid"]))
         await said(emulate, 2)
-        assert "You, the assistant, wrote, in the message that is replied to:\n> heard\n" in running.prompts[1]
+        assert "You, the assistant, wrote, in the message that the person replied to:\n> heard\n" in running.prompts[1]
         assert running.prompts[1].endswith("</quoted>\n\nwhy?")
 
 
@@ -42,7 +42,7 @@ async def test_a_reply_to_an_own_message_has_its_text(run: Run, whatsapp: WhatsA
     async with run(whatsapp) as running:
         await post(running, reply("really?", sid, ALICE))
         await said(emulate)
-        assert '"Alice" wrote, in the message that is replied to:\n> ship it\n' in running.prompts[0]
+        assert '"Alice" wrote, in the message that the person replied to:\n> ship it\n' in running.prompts[0]
 
 
 async def test_a_message_of_another_conversation_is_not_read(run: Run, whatsapp: WhatsApp, emulate: Emulate) -> None:
@@ -76,4 +76,4 @@ async def test_a_forwarded_message_is_quoted_and_no_command(run: Run, whatsapp: 
     async with run(whatsapp) as running:
         await post(running, webhook.inbound("/new plan", Forwarded="true"))
         assert await said(emulate) == ["heard"]
-        assert "Somebody wrote, in a message that the person sent on:\n> /new plan\n" in running.prompts[0]
+        assert "Somebody wrote, in a message that the person forwarded:\n> /new plan\n" in running.prompts[0]
