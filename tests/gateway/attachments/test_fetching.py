@@ -139,7 +139,7 @@ async def test_credentials_are_not_taken_along_to_another_address() -> None:
             await answering("307 Temporary Redirect", Location=f"{content.origin}/cdn")(writer)
 
         async with platform(redirect) as slack:
-            with pytest.raises(AttachmentError, match="not at an address"):
+            with pytest.raises(AttachmentError, match="does not belong to Slack"):
                 await fetch(f"{slack.origin}/a.png", slack.origin)
     assert content.requests == []
 
