@@ -1,9 +1,9 @@
 """The contract between the gateway and its channels: what a channel implements, and what it may use.
 
-A channel implements `Interface` and `Presenter`, raises the errors here, and uses the `Host` that runs it. Modules that
-help it: `requests` reads webhooks that nobody has verified yet, `refusals` logs those that are refused, `commands`
-recognizes commands, `sentences` has what channels say alike, `live` shows a turn while it runs, `http_errors`
-translates the errors of HTTP clients, and `uploads` takes files that people upload to the gateway itself.
+A channel implements `Interface` and `Presenter`, raises the errors in this package, and uses the `Host` that runs it.
+These modules help: `requests` reads webhooks that are not verified yet, `refusals` logs refused webhooks, `commands`
+recognizes commands, `sentences` has the sentences that all channels say, `live` shows a turn while it runs,
+`http_errors` translates the errors of HTTP clients, and `uploads` takes files that people upload to the gateway.
 """
 
 from gateway.channels.errors import (

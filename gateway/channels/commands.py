@@ -14,10 +14,10 @@ class Command:
     """A command like `/disconnect google` or `/help@our_bot`.
 
     Args:
-        name: in lower case, without the slash.
-        argument: what follows it, empty if nothing does.
-        bot: the username of the bot that it is for, where it names one.
-        has_slash: whether it begins with a slash.
+        name: the name in lower case, without the slash.
+        argument: the text after the name; it may be empty.
+        bot: the username of the bot that the command names, if any.
+        has_slash: whether the command begins with a slash.
     """
 
     name: str
@@ -27,10 +27,10 @@ class Command:
 
 
 def parse_command(text: str, *, plain: bool = False) -> Command | None:
-    """Return the command that a text is; `None` if it is none.
+    """Parse a text as a command; return `None` if it is not a command.
 
     Args:
-        plain: whether a command may have no slash, so that every text which begins with a word is one.
+        plain: whether the slash is optional. Then every text that begins with a word is a command.
     """
     found = _COMMAND.fullmatch(text.strip())
     if found is None or not (found["slash"] or plain):
@@ -42,7 +42,7 @@ def command_in(text: str, *, plain: bool = False) -> tuple[str | None, str]:
     """Return the name and the argument of a command that the gateway answers itself; `None` and "" for other texts.
 
     Args:
-        plain: whether `new`, `stop`, `accounts` and `disconnect NAME` are commands without a slash, too.
+        plain: whether `new`, `stop`, `accounts` and `disconnect NAME` are also commands without a slash.
     """
     command = parse_command(text, plain=plain)
     if command is None or command.bot is not None or command.name not in COMMANDS:
@@ -53,16 +53,16 @@ def command_in(text: str, *, plain: bool = False) -> tuple[str | None, str]:
 
 
 def is_stop(text: str, *, plain: bool = False) -> bool:
-    """Return whether a text is the command to stop what its author asked for before.
+    """Return whether a text is the command that stops the turn of an earlier message of its author.
 
     Args:
-        plain: whether the word `stop` alone is the command, too.
+        plain: whether the single word `stop` is also the command.
     """
     return command_in(text, plain=plain)[0] == "stop"
 
 
 def _is_plain(command: Command) -> bool:
-    """Return whether a command needs no slash, rather than being the first word of a sentence."""
+    """Return whether a text without a slash is a command, and not a sentence that begins with the same word."""
     if command.name in ("new", "stop"):
         return not command.argument
     return command.name in ("accounts", "disconnect") and len(command.argument.split()) <= 1

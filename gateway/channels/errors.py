@@ -1,9 +1,9 @@
-"""What a channel raises: when a platform does not deliver a message, and when an event is not accepted."""
+"""The errors of channels: failed deliveries, and events that were not accepted."""
 
 from gateway.retries import bounded_wait
 from oauth.errors import UnderstudyError
 
-RETRY_AFTER = 5  # seconds, where the database cannot be used
+RETRY_AFTER = 5  # seconds, if the database cannot be used
 
 
 class DeliveryError(UnderstudyError):
@@ -11,10 +11,10 @@ class DeliveryError(UnderstudyError):
 
 
 class DeliveryRefusedError(DeliveryError):
-    """The platform refuses a message and always will.
+    """The platform refuses a message permanently.
 
-    The outbox makes it a dead letter and says in the conversation that something could not be delivered. A text for one
-    person alone (`Presenter.send_private_text`) is held for a day instead, until that person writes directly.
+    The outbox makes it a dead letter and says in the conversation that something could not be delivered. A private text
+    (`Presenter.send_private_text`) is held for a day instead, and sent if the person writes to the bot directly.
     """
 
 
@@ -26,22 +26,22 @@ class RecipientUnreachableError(DeliveryRefusedError):
 
 
 class DeliveryAmbiguousError(DeliveryError):
-    """Nobody knows whether the platform took the message: the answer was lost, or reports a failure of the platform.
+    """The platform may have received the message: its answer was lost, or reports a failure of the platform.
 
-    The outbox waits and asks `Presenter.was_sent`. A message that arrived counts as sent and one that did not is sent
-    again. Where the platform cannot tell, `UNDERSTUDY_AMBIGUOUS_SENDS` decides: the message is sent again with a mark
+    The outbox waits and calls `Presenter.was_sent`. A message that arrived counts as sent, and one that did not is sent
+    again. If the platform cannot tell, `UNDERSTUDY_AMBIGUOUS_SENDS` decides: the message is sent again with a mark
     (`Presenter.mark_repeated`), or becomes a dead letter.
     """
 
 
 class RetryLaterError(DeliveryError):
-    """The platform did not take the message, and asks to be sent nothing for a while: a rate limit.
+    """The platform did not take the message because of a rate limit, and asks for a pause.
 
-    The outbox sends nothing to the conversation until then. The attempt does not count.
+    The outbox sends nothing to the conversation during the pause. The attempt does not count as a try.
 
     Args:
-        seconds: to wait. Less than a second is taken for a second, and more than an hour for an hour.
-        is_for_tenant: whether the limit is one of the whole tenant: then nothing is sent to any of its conversations.
+        seconds: the length of the pause; it is limited to between a second and an hour.
+        is_for_tenant: whether the rate limit is for the whole tenant. Then nothing is sent to any of its conversations.
     """
 
     def __init__(self, seconds: float, *, is_for_tenant: bool = False) -> None:
@@ -51,17 +51,17 @@ class RetryLaterError(DeliveryError):
 
 
 class PreviewGoneError(DeliveryError):
-    """The message that showed a running turn cannot be replaced by the answer: it was deleted, or is too old.
+    """A preview cannot be replaced by the answer, because it was deleted or is too old.
 
     The outbox sends the answer as a new message.
     """
 
 
 class EventNotAcceptedError(UnderstudyError):
-    """An event was not committed, so that the platform has to deliver it again. The gateway answers its webhook 503.
+    """An event was not committed. The gateway answers its webhook 503, so that the platform delivers it again.
 
     Args:
-        retry_after: seconds for the answer's `Retry-After`.
+        retry_after: the `Retry-After` of the response, in seconds.
     """
 
     def __init__(self, retry_after: int = RETRY_AFTER) -> None:

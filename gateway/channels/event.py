@@ -1,4 +1,4 @@
-"""Verified events and ratings as a channel hands them to the gateway, and what their ids may contain."""
+"""Verified events and ratings, which channels hand to the gateway, and the check of their ids."""
 
 import hashlib
 import json
@@ -23,16 +23,17 @@ class MalformedEventError(UnderstudyError, ValueError):
 
 
 def check_id(name: str, value: object) -> None:
-    """Check an id that came from outside: that it can be stored, and that two different ids stay different.
+    """Check that an id from outside can be stored as it is, so that different ids stay different.
 
     An id is a text of 1 to 512 bytes of UTF-8, without control characters, lone surrogates and U+FFFD, the replacement
-    for characters that could not be decoded. Everything else is allowed, spaces and slashes included.
+    for characters that could not be decoded. All other characters are allowed, including spaces and slashes.
 
     Args:
-        name: what the error calls it.
+        name: the name of the id in the error.
+        value: the id.
 
     Raises:
-        MalformedEventError: if the value is no such text.
+        MalformedEventError: if the value is not a valid id.
     """
     if not isinstance(value, str):
         raise MalformedEventError(f"{name} is not text but {type(value).__name__}")
@@ -46,7 +47,7 @@ def digest(*content: object) -> str:
     """Return a digest of what a person wrote, for `Event.content`.
 
     Args:
-        content: whatever JSON has a form for: the text, and ids of the files.
+        content: values that can be written as JSON: the text, and the ids of the files.
     """
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:32]
 
@@ -54,17 +55,17 @@ def digest(*content: object) -> str:
 class Change(StrEnum):
     """A change of a message that was sent before."""
 
-    #: The event has the message as it reads now.
+    #: The event has the new version of the message.
     EDITED = "edited"
-    #: The event says that the message is gone.
+    #: The message was deleted.
     DELETED = "deleted"
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """The place of an event in a message that the platform delivers as several events, like the photos of an album.
+    """The position of an event in a message that the platform delivers as several events, like the photos of an album.
 
-    The message is complete once no piece has come for `Timings.piece_silence`.
+    The message is complete when no further piece has come for `Timings.piece_silence`.
 
     Args:
         group: the platform's id of the whole message, unique in the tenant.
@@ -85,29 +86,30 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A verified webhook that is for the bot: what is stored of it, and the keys that recognize a second delivery.
+    """A verified event for the bot: the content to store, and the keys that identify a second delivery.
 
     Args:
-        id: the platform's id of the event, unique in the tenant. A second delivery has the same one.
-        conversation: where the answer goes. Its tenant and id fit `check_id`, are the same in every event of the
-            conversation, and are never given to another one: history and order hang on them. Only the channel reads
-            anything into the id, which may be composed, like `C012AB3CD/1718000000.000100`.
-        payload: the body as it came, for `Interface.parse`.
-        message_key: the id of the message, where the platform may report one message as several events, or as changed.
-        piece: what the event is a piece of; `None` if it is a whole message.
-        addressed: whether the event shows that it is for the bot. A piece that does not is answered together with one
-            that does, and is removed if none comes. A change that does not is of account only for a message that was.
-        author: the platform's id of who wrote the message. Only they can edit it, and stop its turn.
-        content: a `digest` of what they wrote: an edit that changes nothing of it is none.
-        change: what became of the message `message_key`; `None` if the event has a new message.
-        revision: the number of an edit: later edits of the message have larger ones.
-        stops: whether the message asks to stop what its author asked for before: see `is_stop` in
+        id: the platform's id of the event, unique in the tenant. A second delivery has the same id.
+        conversation: where the answer goes. Its tenant and id pass `check_id`. They are the same in every event of the
+            conversation and never identify another conversation, because history and order depend on them. Only the
+            channel interprets the id, which may have several parts, like `C012AB3CD/1718000000.000100`.
+        payload: the unchanged body of the event, for `Interface.parse`.
+        message_key: the id of the message, if the platform may report one message in several events, or report changes.
+        piece: the position in a message that comes in pieces; `None` if the event has a whole message.
+        addressed: whether the event itself shows that it is for the bot. A piece that does not show it is answered
+            together with a piece that does, and is removed if there is none. A change that does not show it affects
+            only a message that was accepted.
+        author: the platform's id of the person who wrote the message. Only this person can edit it or stop its turn.
+        content: a `digest` of what the author wrote. An edit with the same digest is ignored.
+        change: the change of the message `message_key`; `None` if the event has a new message.
+        revision: the number of an edit. Later edits of the message have larger numbers.
+        stops: whether the message asks to stop the turn of an earlier message of its author: see `is_stop` in
             `gateway.channels.commands`.
 
     Raises:
-        MalformedEventError: if an id does not fit `check_id`, or the payload cannot be stored.
-        ValueError: if a new message is not for the bot, a change is one of no message, or a message that stops is a
-            change, a piece or of no author.
+        MalformedEventError: if an id does not pass `check_id`, or the payload cannot be stored.
+        ValueError: if a new message is not for the bot, if a change names no message, or if a message that stops is a
+            change or a piece, or has no author.
     """
 
     id: str
@@ -137,7 +139,7 @@ class Event:
         if self.change is not None and self.message_key is None:
             raise ValueError("a change has to name the message that changed")
         if self.change is None and self.piece is None and not self.addressed:
-            raise ValueError("a message that is not for the bot is not accepted, unless it is a piece of one")
+            raise ValueError("a message that is not for the bot is not accepted, unless it is a piece of a message")
         if self.stops and (self.author is None or self.change is not None or self.piece is not None):
             raise ValueError("only a whole new message of a known author stops a turn")
 
@@ -153,20 +155,21 @@ class Rating(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Feedback:
-    """A person's rating of an answer, which is named by its reference or by the platform's id of one of its messages.
+    """A person's rating of an answer. Either the reference or the platform's id of a message identifies the answer.
 
     Args:
-        identity: who rates it, from the signed payload.
-        conversation: where they saw it. With a platform's id it may also be the place that the answer's conversation
-            belongs to, like `C012AB3CD` for `C012AB3CD/1718000000.000100`: reactions come without their thread.
-        reference: of the answer's turn.
-        platform_id: as `Presenter.send_text` returned it.
-        comment: what they write about it. Longer ones are cut.
-        taken_back: whether they take this rating back. Another rating of theirs stays.
+        identity: the person who rates, from the signed payload.
+        conversation: where the person saw the answer. If `platform_id` is given, it may also be the place that contains
+            the conversation, like `C012AB3CD` for `C012AB3CD/1718000000.000100`: reactions come without their thread.
+        rating: the rating.
+        reference: the reference of the answer's turn.
+        platform_id: the platform's id of a message of the answer, as `Presenter.send_text` returned it.
+        comment: the person's comment. It is cut to 4,000 characters.
+        taken_back: whether the person takes this rating back. If the stored rating is another one, it stays.
 
     Raises:
-        MalformedEventError: if an id does not fit `check_id`.
-        ValueError: if there is not exactly one of `reference` and `platform_id`.
+        MalformedEventError: if an id does not pass `check_id`.
+        ValueError: if not exactly one of `reference` and `platform_id` is given.
     """
 
     identity: Identity
@@ -179,7 +182,7 @@ class Feedback:
 
     def __post_init__(self) -> None:
         if (self.reference is None) == (self.platform_id is None):
-            raise ValueError("an answer is named by its reference or by the platform's id of it")
+            raise ValueError("Feedback(…) takes either the reference of an answer or the platform's id of a message")
         check_id("the person", self.identity.user_id)
         check_id("the conversation's id", self.conversation.id)
         check_id("the name of the answer", self.platform_id if self.reference is None else self.reference)

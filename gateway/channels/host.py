@@ -1,4 +1,4 @@
-"""What the gateway does for its channels."""
+"""The protocol through which channels use the gateway."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -20,8 +20,8 @@ class Host(Protocol):
     """The gateway, as its channels see it.
 
     Attributes:
-        base_url: the gateway's public address, without a slash at the end; `None` if the operator set none.
-        takes_events: whether this process takes events, as `understudy serve` does and `understudy worker` does not.
+        base_url: the gateway's public address, without a slash at the end; `None` if the operator did not set it.
+        takes_events: whether this process takes events: `understudy serve` does, and `understudy worker` does not.
     """
 
     base_url: str | None
@@ -29,12 +29,12 @@ class Host(Protocol):
 
     @property
     def files(self) -> FileFetcher:
-        """Fetches the files that people send, in the turn that reads them."""
+        """Fetches the files that people send. Use it in the turn that reads them."""
         ...
 
     @property
     def stored_files(self) -> FileStore:
-        """The files that agents send, and those that people upload to a channel without a platform of its own."""
+        """The files that agents send, and those that people upload to a channel whose platform does not store files."""
         ...
 
     @property
@@ -44,48 +44,48 @@ class Host(Protocol):
 
     @property
     def installations(self) -> InstallationStore:
-        """The bot tokens of the workspaces that installed the app, encrypted.
+        """The encrypted bot tokens of the workspaces that installed the app.
 
         Raises:
-            SettingError: if there is no key to encrypt them with.
+            SettingError: if UNDERSTUDY_SECRET_KEY is not set.
         """
         ...
 
     async def accept(self, event: Event) -> bool:
-        """Commit an event to the inbox; return whether it is new. A webhook is answered only after that.
+        """Commit an event to the inbox; return whether it is new. Answer the webhook only after that.
 
         Raises:
-            EventNotAcceptedError: if it was not committed in time, or this process takes no events, or not yet: the
-                gateway takes them once all channels are started. A route lets the error pass, so that the webhook is
-                answered 503 and the platform delivers the event again. A channel that reads events from a socket
-                waits for `retry_after` seconds and calls `accept` again.
+            EventNotAcceptedError: if the event was not committed in time, or this process takes no events, or takes
+                none yet because not all channels have started. A route lets the error pass, so that the webhook is
+                answered 503 and the platform delivers the event again. A channel that reads events from a socket waits
+                for `retry_after` seconds and calls `accept` again.
         """
         ...
 
     async def press(self, press: Press) -> PressResult:
-        """Take the press of a question's button, in one committed transaction. The channel acknowledges it after that.
+        """Commit the press of a question's button. The channel acknowledges the press after that.
 
         Raises:
-            SQLAlchemyError, OSError, TimeoutError: if it was not committed. It may be delivered again.
+            SQLAlchemyError, OSError, TimeoutError: if the press was not committed. It may be delivered again.
         """
         ...
 
     async def rate(self, feedback: Feedback) -> bool:
-        """Commit what a person thinks of an answer; return whether there is such an answer that they can see.
+        """Commit a person's rating of an answer; return whether the answer exists and the person can see it.
 
-        Their last rating of an answer counts. The operator's hook is called only if it changes.
+        The last rating of a person counts. The operator's feedback hook is called only if the rating changes.
         """
         ...
 
     async def ratings(self, identity: Identity, conversation: Conversation) -> Mapping[str, Rating]:
-        """Return the ratings that a person gave in a conversation, by the references of the answers."""
+        """Return the ratings that a person gave in a conversation, by the reference of the answer."""
         ...
 
     async def stop(self, conversation: Conversation, author: str) -> bool:
-        """Ask the turn of a person in a conversation to stop; return whether there was one.
+        """Stop a person's turn in a conversation; return whether there was one.
 
-        It is the turn that answers them now, else the first of theirs that waits. A message that asks for it
-        (`Event.stops`) does the same.
+        The running turn of the person is stopped, or if there is none, the first that waits. An event with
+        `Event.stops` does the same.
 
         Args:
             author: the platform's id of the person, as in `Event.author`.
@@ -105,18 +105,18 @@ class Host(Protocol):
         ...
 
     async def move(self, conversation: Conversation, conversation_id: str) -> None:
-        """Give a conversation another id. Its history and what waits in it stay with it.
+        """Give a conversation another id. It keeps its history and its waiting messages.
 
-        Nothing happens if there is no such conversation, or already one with the new id.
+        Nothing happens if the conversation does not exist, or if another one has the new id already.
         """
         ...
 
     async def publish(self, conversation: Conversation, message: str) -> None:
-        """Send a message to all subscribers of a conversation, in all processes. It may get lost."""
+        """Send a message to all subscribers of a conversation, in all processes. Delivery is not guaranteed."""
         ...
 
     async def subscribe(self, conversation: Conversation) -> AbstractContextManager[asyncio.Queue[str | None]]:
-        """Return a block in which a queue gets what is published of a conversation, and `None` at the end."""
+        """Subscribe to a conversation. In the returned block, a queue gets its messages, and `None` at the end."""
         ...
 
     async def is_busy(self, conversation: Conversation) -> bool:
@@ -125,11 +125,11 @@ class Host(Protocol):
 
     @property
     def threads(self) -> ThreadStore:
-        """The conversations that people begin and name themselves."""
+        """The store of conversations that people begin and name themselves."""
         ...
 
     async def transcript(self, conversation: Conversation) -> Sequence[TranscriptEntry]:
-        """Return what was said in a conversation, oldest first."""
+        """Return the last messages and answers of a conversation, oldest first."""
         ...
 
     def prompts(self, channel: str, tenant: str) -> Sequence[str]:
@@ -138,29 +138,29 @@ class Host(Protocol):
 
     @property
     def providers(self) -> Sequence[str]:
-        """The providers of which the agents' tools need an account of each person."""
+        """The OAuth providers whose accounts the agents' tools use."""
         ...
 
     async def accounts(self, identity: Identity) -> Sequence[Account]:
-        """Return the accounts that a person has connected, for nobody but them."""
+        """Return the accounts that a person has connected. Show them only to this person."""
         ...
 
     async def disconnect(self, identity: Identity, provider: str) -> None:
-        """End the connection of a person's account, at that person's own request."""
+        """Disconnect a person's account. Call it only at this person's request."""
         ...
 
     async def open_questions(self, identity: Identity) -> Sequence[QuestionCard]:
-        """Return the questions that wait for a person's answer, oldest first, for nobody but them."""
+        """Return the questions that wait for a person's answer, oldest first. Show them only to this person."""
         ...
 
     def provider_label(self, provider: str) -> str:
-        """Return what people call a provider."""
+        """Return the name of a provider, as people know it."""
         ...
 
     async def sign_in_link(self, identity: Identity, name: str, provider: str) -> str:
-        """Return a new sign-in link for the person who asks for it, and for nobody else.
+        """Return a new sign-in link for a person who asked for it. Show it only to this person.
 
         Args:
-            name: what the channel shows for them.
+            name: the name that the channel shows for the person.
         """
         ...

@@ -16,22 +16,23 @@ NOT_CONNECTED = (
     httpx.ConnectTimeout,
     httpx.PoolTimeout,
 )
-"""No connection was made, so that nothing was sent."""
+"""Errors after which no connection was made, so nothing was sent."""
 
 Meaning = Callable[[Exception], Exception | None]
-"""Returns what an error of a platform's library means, as a delivery error; `None` if the platform did not answer."""
+"""Translates an error of a platform's library into a delivery error; returns `None` if the platform did not answer."""
 
 
 @contextmanager
 def delivery_errors(platform: str, meaning: Meaning) -> Iterator[None]:
-    """Translate what a call of a platform raises into delivery errors, which pass as they are.
+    """Translate the exceptions of a call to a platform into delivery errors. A `DeliveryError` passes unchanged.
 
     Args:
-        platform: what people call the platform.
+        platform: the platform's name, as people know it.
+        meaning: translates the errors that the platform's library raises for an answer.
 
     Raises:
-        DeliveryError: as `meaning` says; a `DeliveryAmbiguousError` if the answer was lost or cannot be read, which a
-            library may report by any exception.
+        DeliveryError: the error that `meaning` returns; a `DeliveryAmbiguousError` if it returns `None`, because the
+            answer was lost or cannot be read.
         ConnectionError: if the platform could not be reached.
     """
     try:

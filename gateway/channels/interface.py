@@ -17,14 +17,14 @@ from toolkits import Message, QuotedMessage
 class Interface(ABC):
     """A channel: its webhooks, its parser and its presenter.
 
-    A webhook's path is short: verify the request, hand an `Event` to `host.accept`, answer. Whatever else a message
-    needs is done in `parse`, in the turn.
+    The route of a webhook does little: it verifies the request, hands an `Event` to `host.accept`, and answers. All
+    other work on a message is done later, by `parse` in the turn.
 
     Attributes:
-        channel: the name of the channel. It is part of every stored key, so that it never changes.
-        address: the path that the platform calls. The operator is shown it at the start.
+        channel: the name of the channel. It is part of every stored key, so it must never change.
+        address: the path that the platform calls. `understudy serve` prints it at the start.
         presenter: shows turns in the channel.
-        setting_groups: groups of settings that the environment may have; each of them alone sets the channel up.
+        setting_groups: groups of settings from the environment. Any one of these groups is enough for the channel.
     """
 
     channel: ClassVar[str]
@@ -36,7 +36,7 @@ class Interface(ABC):
 
     @classmethod
     def configured(cls) -> bool:
-        """Return whether the environment has required settings of this channel, so that `understudy serve` adds it."""
+        """Return whether the environment has required settings of this channel. If so, `understudy serve` adds it."""
         return any(group.mentioned() for group in cls.setting_groups)
 
     @property
@@ -52,25 +52,26 @@ class Interface(ABC):
 
     @abstractmethod
     def routes(self) -> Sequence[BaseRoute]:
-        """Return the routes of the channel's webhooks and pages. They are there before `start`."""
+        """Return the routes of the channel's webhooks and pages. They are served even before `start`."""
 
     async def start(self, host: Host) -> None:
         """Begin to take requests and to send.
 
-        It runs once in each process of the gateway: in `understudy serve`, which takes events and on SQLite also plays
-        turns, and in each `understudy worker`, which plays turns and takes no events. There may be several of both.
-        `host.takes_events` tells the two apart.
+        This method runs once in each process of the gateway: in `understudy serve`, which takes events and on SQLite
+        also plays turns, and in `understudy worker`, which plays turns and takes no events. There may be several
+        processes of both kinds. `host.takes_events` tells them apart.
 
-        In both it may do what any number of processes can do at the same time: open clients, ask the platform who the
-        bot is, set the webhook to the same address again. Where `host.takes_events`, it may also start a task that
-        reads events from a socket. Each `understudy serve` opens a socket of its own: an event that several of them
-        read is taken once, by its keys, and a platform that allows one connection needs a single `understudy serve`.
+        In every process, it may do what any number of processes can do at the same time: open clients, ask the platform
+        who the bot is, set the webhook to the same address again. If `host.takes_events`, it may also start a task that
+        reads events from a socket. Each `understudy serve` then opens its own socket. An event that several processes
+        read is accepted once, because of its keys. If a platform allows only one connection, run one
+        `understudy serve`.
 
-        A platform that cannot be reached is no reason to raise: messages wait in the outbox. An overriding method calls
-        this one first.
+        Do not raise if the platform cannot be reached: messages wait in the outbox. An overriding method calls this
+        method first.
 
         Raises:
-            SettingError: if the platform rejects a setting. The process stops and says so.
+            SettingError: if the platform rejects a setting. The process prints the error and stops.
         """
         self._host = host
 
@@ -80,22 +81,23 @@ class Interface(ABC):
 
     @abstractmethod
     async def parse(self, payload: str) -> Message | None:
-        """Return a stored payload as a message; `None` if there is nothing in it to answer.
+        """Parse a stored payload into a message; return `None` if it contains nothing to answer.
 
-        It runs in the turn, in whichever process plays it, and again if the turn is tried again.
+        This method runs in the turn, in the process that plays it, and again at each retry of the turn.
 
         Raises:
-            Exception: if the payload cannot be read now. It is tried again, and becomes a dead letter in the end.
+            Exception: if the payload cannot be parsed now. The turn is retried, and after the last try the message
+                becomes a dead letter.
         """
 
     async def read_quoted(self, message: Message, read_until: str) -> Sequence[QuotedMessage]:
-        """Return what a message refers to, oldest first, where the platform has to be asked for it.
+        """Return the messages that a message refers to, oldest first. Override it to ask the platform for them.
 
-        It runs in the turn, when an agent is about to answer. What cannot be read is left out, and logged: the message
-        is answered without it.
+        This method runs in the turn, when an agent is about to answer. An implementation logs and leaves out messages
+        that it cannot read: the message is answered without them.
 
         Args:
-            message: as `parse` returned it, or several that are answered together.
-            read_until: the last `QuotedMessage.id` that the history of the conversation has; empty if it has none.
+            message: the message that `parse` returned, or the combination of several that are answered together.
+            read_until: the last `QuotedMessage.id` in the history of the conversation; empty if there is none.
         """
         return message.quoted

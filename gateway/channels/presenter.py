@@ -1,4 +1,4 @@
-"""How a channel shows turns and delivers answers: what it implements, and what the outbox does with its errors."""
+"""The base class with which a channel shows turns and delivers answers."""
 
 import sys
 from abc import ABC, abstractmethod
@@ -18,7 +18,7 @@ from oauth.consent.hooks import ReturnLink
 from toolkits import Conversation, Message
 
 HELD_ANSWER = "answer"
-"""The argument of `/start` that brings a person the answer that is held for them."""
+"""The argument of `/start` with which people get the answer that is held for them."""
 
 MARK_LENGTH = 100  # characters that `Presenter.parts` leaves free in each part, for a mark like SENT_AGAIN
 
@@ -28,10 +28,11 @@ class SignIn:
     """A request to a person to connect an account. Nobody else may see the link.
 
     Args:
-        conversation: where they asked for what needs the account.
-        reply_to: the id of their message, empty if there is none.
-        label: what people call the provider.
-        link: makes the link, when it is awaited. It works once, for ten minutes.
+        identity: the person.
+        conversation: the conversation of the message that needs the account.
+        reply_to: the id of this message; empty if there is none.
+        label: the provider's name, as people know it.
+        link: makes the link when it is awaited. The link works once, for ten minutes.
         ticket: a word that everybody may see. `identity` gets a link by sending `/start TICKET`.
     """
 
@@ -45,14 +46,16 @@ class SignIn:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A text, or files with a text, that the platform was asked to deliver, and may have delivered.
+    """A delivery of a text, files or a question whose outcome is not known.
 
     Args:
-        key: the key that `send_text`, `send_files` or the private one of them got.
-        identity: the only person that it was for, if it was for one person alone.
-        since: when it was made; it was not sent before. Aware, in UTC.
-        files: the files; empty if it is a text alone.
-        card: the question, if it is one; `text` is that of the card.
+        key: the key that `send_text`, `send_files`, `send_question` or their private forms got.
+        conversation: the conversation that the method got.
+        text: the text, the caption of the files, or the text of the card.
+        identity: the person, if the delivery was private.
+        since: when the delivery was created: it was not sent before. Aware, in UTC.
+        files: the files, if any.
+        card: the question, if the delivery is a question.
     """
 
     key: str
@@ -65,73 +68,75 @@ class Delivery:
 
 
 class Presenter(ABC):
-    """Shows turns in a channel: turn events and answers come in, platform calls go out.
+    """Shows turns in a channel: it gets turn events and answers, and calls the platform.
 
-    The gateway stores what is to be sent in the outbox, and calls `send_text`, `send_files`, `send_question`, their
+    The gateway stores outgoing messages in the outbox. It calls `send_text`, `send_files`, `send_question`, their
     private forms, `close_question`, `send_private_note` and `send_sign_in` in order, one call at a time in a
-    conversation. Each shows people one message and returns once the platform has confirmed it. It retries nothing
-    itself: a retry without the outbox may send a message twice. It reports a failure by one of these errors:
+    conversation. Each of these methods shows people one message and returns when the platform has confirmed it. It must
+    not retry by itself, because a retry without the outbox may send a message twice. It reports a failure by one of
+    these errors:
 
-    - `DeliveryRefusedError`: the platform refuses the message and always will. It becomes a dead letter, and a sentence
-      in the conversation says that something could not be delivered. What `send_private_text` sends is held instead,
-      until the person writes directly.
-    - `RecipientUnreachableError`: nothing can be delivered there any more. As above, without the sentence.
-    - `RetryLaterError`: the platform took nothing and asks for a pause. Nothing is sent to the conversation until then,
-      or to the whole tenant if the error says so, and the attempt does not count.
-    - `DeliveryAmbiguousError`: the platform may have taken the message. The outbox waits, asks `was_sent` and goes by
-      what it says. `TimeoutError` is treated in the same way.
+    - `DeliveryRefusedError`: the platform refuses the message permanently. The message becomes a dead letter, and a
+      sentence in the conversation says that something could not be delivered. A text of `send_private_text` is held
+      instead, until the person writes directly.
+    - `RecipientUnreachableError`: nothing can be delivered to this conversation any more. The message becomes a dead
+      letter without that sentence.
+    - `RetryLaterError`: the platform did not take the message and asks for a pause. During the pause, nothing is sent
+      to the conversation, or to the whole tenant if the error says so. The attempt does not count as a try.
+    - `DeliveryAmbiguousError`: the platform may have taken the message. The outbox waits, calls `was_sent` and follows
+      its result. A `TimeoutError` is treated in the same way.
 
-    Any other exception says that nothing was sent, a `ConnectionError` for example. The outbox tries again with
-    growing pauses. After UNDERSTUDY_DELIVERY_TRIES tries it makes the message a dead letter and says so in the
-    conversation; after an `AssertionError`, a mistake in the channel, it does so at once. An error after which the
-    platform may have the message has to be `DeliveryAmbiguousError`: `gateway.channels.http_errors` sees to that for
-    aiohttp and httpx.
+    Any other exception, for example a `ConnectionError`, means that nothing was sent. The outbox retries with
+    exponential backoff. After UNDERSTUDY_DELIVERY_TRIES tries it makes the message a dead letter and says so in the
+    conversation; after an `AssertionError`, which is a mistake in the channel, it does so at once. If the platform may
+    have the message, the error has to be a `DeliveryAmbiguousError`: `gateway.channels.http_errors` takes care of that
+    for aiohttp and httpx.
     """
 
     reply_window: ClassVar[timedelta | None] = None
-    """How long after a person's last message the platform takes messages to them; `None` for no limit."""
+    """How long after a person's last message the platform accepts messages to this person; `None` for no limit."""
 
     streams: ClassVar[bool] = False
-    """Whether `show` uses `TextDelta` events, for which the engine streams the model's answer."""
+    """Whether `show` uses `TextDelta` events. Then the engine streams the model's answer."""
 
     async def show(self, message: Message, event: TurnEvent) -> None:
-        """Show an event of a turn that runs. It is a preview: the answer follows by `send_text`, or none does.
+        """Show an event of a running turn. This is only a preview: `send_text` gets the answer, if there is one.
 
-        The turn waits for it and fails if it raises, so that calls of a platform belong into a `LiveView`.
+        The turn waits for this method, and fails if it raises. Calls to a platform therefore belong in a `LiveView`.
         """
         return
 
     def live_view(self, message: Message) -> LiveView | None:
-        """Return the view that shows the turn of a message while it runs; `None` for none."""
+        """Return a view that shows the turn of a message while it runs; `None` to show nothing."""
         return None
 
     async def vouched_email(self, identity: Identity) -> str | None:
-        """Return the e-mail address that the platform vouches for as this person's, if the operator trusts it in that.
+        """Return the person's e-mail address, if the platform vouches for it and the operator trusts the platform.
 
-        A person who signs in with the account of that address needs no code.
+        A person who signs in with the account of this address needs no code.
         """
         return None
 
     async def return_link(self, identity: Identity, code: str | None) -> ReturnLink | None:
-        """Return the way from the browser back to the conversation with a person; `None` if the channel knows none.
+        """Return a link from the browser back to the conversation with a person; `None` if the channel has none.
 
-        The page that follows a sign-in shows it as a button. A forwarded sign-in link must connect nobody, so the code
-        has to come back in a message of whoever pressed the button, as the platform signs it. A button in the chat, or
-        anything else that does not pass the code on from the browser, proves nothing.
+        The page that follows a sign-in shows the link as a button. The button has to carry the code: it comes back in a
+        signed message of the person who pressed the button, which proves that the browser and the chat belong to the
+        same person. Without this proof, a forwarded sign-in link could connect another person's account.
 
         Args:
-            code: what the person has to send; `None` if nothing is left to confirm.
+            code: the code that the person has to send; `None` if there is nothing to confirm.
         """
         return None
 
     @abstractmethod
     def parts(self, markdown: str) -> list[str]:
-        """Return an answer as the platform takes it, split where its limit asks for it.
+        """Render an answer for the platform, split into parts that fit the platform's limit.
 
         Each part leaves `MARK_LENGTH` characters of the limit free, counted as the platform counts, for the mark of
-        `mark_repeated` and for a heading of the channel's own. Markdown of which nothing can be seen has no parts.
+        `mark_repeated` and for a heading that the channel may add. Markdown that shows nothing has no parts.
 
-        What the platform cannot show is rendered as plain text. For long texts it is called in a thread. If it
+        Elements that the platform cannot show become plain text. For long texts, this method runs in a thread. If it
         raises, people read that the answer could not be shown.
         """
 
@@ -140,41 +145,41 @@ class Presenter(ABC):
         """Send one part of an answer, in one platform call.
 
         Args:
-            text: as `parts` returned it.
-            reply_to: the id of the message that it answers, empty if it answers none.
-            key: identifies this part among all others. A platform that keeps it can be asked for it in `was_sent`.
+            text: a part that `parts` returned.
+            reply_to: the id of the message that the text answers; empty if there is none.
+            key: a unique key of this part. If the platform stores it, `was_sent` can look for it.
 
         Returns:
-            The platform's id of the message, by which people rate it (see `Host.rate`) and reply to it in a
-            conversation of its own (see `thread_root`); `None` if the platform gives it none.
+            The platform's id of the message, which identifies it when people rate it (see `Host.rate`) or reply to it
+            in a thread (see `thread_root`); `None` if the platform gives it no id.
 
         Raises:
             DeliveryError: see the class.
         """
 
     async def complete_preview(self, conversation: Conversation, platform_id: str, text: str, *, key: str) -> str:
-        """Replace a message that showed the running turn by one part of its answer: see `MessageView`.
+        """Replace a preview by one part of the answer: see `MessageView`.
 
-        It may be called again with the same text, as the outbox does when the platform's answer was lost.
+        The outbox may call it again with the same text, if the platform's response was lost.
 
         Args:
-            platform_id: as `MessageView.post` returned it.
-            text: as `parts` returned it.
+            platform_id: the id that `MessageView.post` returned.
+            text: a part that `parts` returned.
             key: as for `send_text`.
 
         Returns:
             The platform's id of the message, as `send_text` returns it.
 
         Raises:
-            PreviewGoneError: if that message cannot be replaced. The text is sent as a new one.
+            PreviewGoneError: if the preview cannot be replaced. Then the text is sent as a new message.
             DeliveryError: see the class.
         """
         raise PreviewGoneError
 
     async def send_rated_text(self, conversation: Conversation, text: str, reply_to: str, *, key: str) -> str | None:
-        """Send the last part of an agent's answer, with buttons to rate it, if the channel has such buttons.
+        """Send the last part of an agent's answer, with buttons to rate the answer, if the channel has buttons for it.
 
-        See `send_text`, and `Host.rate` for a press.
+        See `send_text`. The channel hands a press to `Host.rate`.
         """
         return await self.send_text(conversation, text, reply_to, key=key)
 
@@ -183,12 +188,12 @@ class Presenter(ABC):
         return await self.complete_preview(conversation, platform_id, text, key=key)
 
     async def remove_preview(self, conversation: Conversation, platform_id: str | None, since: datetime) -> None:
-        """Remove a message that showed the running turn, and is no part of its answer. One that is gone is removed.
+        """Remove a preview that does not become a part of the answer. Do nothing if it no longer exists.
 
         Args:
-            platform_id: as for `complete_preview`; `None` if the process died before it was known. Then the message is
-                looked for where the platform allows that.
-            since: when it was about to be posted; aware, in UTC.
+            platform_id: as for `complete_preview`; `None` if the process died before the id was known. Then look for
+                the message, if the platform allows that.
+            since: the time just before the preview was posted; aware, in UTC.
 
         Raises:
             DeliveryError: see the class.
@@ -196,37 +201,38 @@ class Presenter(ABC):
         return
 
     async def was_sent(self, delivery: Delivery) -> bool | None:
-        """Return whether the platform has a text of which that is not known; `None` if it cannot be looked up.
+        """Return whether the platform has the message of an ambiguous delivery; `None` if that cannot be looked up.
 
-        A text that was sent by `mark_repeated` counts, too.
+        A message with the mark of `mark_repeated` counts, too.
 
         Raises:
-            DeliveryRefusedError: if the platform lets nobody look it up, which counts as `None`.
-            RetryLaterError: if the look-up has to wait. Anything else is tried again.
+            DeliveryRefusedError: if the platform does not allow the look-up. It counts as `None`.
+            RetryLaterError: if the look-up has to wait. After any other exception, it is retried.
         """
         return None
 
     def mark_repeated(self, text: str) -> str:
-        """Return a part of an answer with a mark that people may have read it before, as the platform takes it."""
+        """Return a rendered part of an answer with a mark that says that people may have read it before."""
         return f"{SENT_AGAIN}\n{text}"
 
     async def send_private_text(
         self, identity: Identity, conversation: Conversation, text: str, *, first: bool, key: str
     ) -> str | None:
-        """Send one part of an answer to one person alone, who asked in a shared conversation: one platform call.
+        """Send one part of an answer only to the person who asked in a shared conversation, in one platform call.
 
         A channel with shared conversations implements this method, `send_private_note` and `is_direct`.
 
         Args:
-            conversation: where they asked.
-            first: whether it is the first part, which may have a heading that names the conversation.
+            identity: the person.
+            conversation: the shared conversation.
+            first: whether this is the first part, which may have a heading that names the conversation.
             key: as for `send_text`.
 
         Returns:
             As `send_text`.
 
         Raises:
-            DeliveryRefusedError: if the person cannot be reached. The text is held until they write to the bot.
+            DeliveryRefusedError: if the person cannot be reached. The text is held until the person writes to the bot.
         """
         raise DeliveryRefusedError("this channel sends nothing to one person alone")
 
@@ -239,16 +245,17 @@ class Presenter(ABC):
         reached: bool,
         card: QuestionCard | None = None,
     ) -> str | None:
-        """Say in a shared conversation that an answer went to one person alone, or waits until they write directly.
+        """Say in a shared conversation that an answer went only to one person, or is held until they write directly.
 
         Args:
-            reached: whether the answer could be sent to them. If not, it is sent when they next write to the bot
-                directly, if only `/start answer` (see `HELD_ANSWER`).
-            card: has a button by which that person has the answer posted there for everybody, and the text of the note
-                is the channel's own. A channel without buttons leaves it out.
+            identity: the person.
+            reached: whether the answer could be sent to this person. If not, it is sent when they next write to the bot
+                directly, even if it is only `/start answer` (see `HELD_ANSWER`).
+            card: a card whose button lets this person post the answer in the shared conversation. The channel shows the
+                button below its own note. A channel without buttons ignores the card.
 
         Returns:
-            The platform's id of the message, by which `close_question` finds it.
+            The platform's id of the message, which `close_question` gets.
 
         Raises:
             DeliveryError: see the class.
@@ -260,14 +267,14 @@ class Presenter(ABC):
     ) -> str | None:
         """Send a question with its choices as buttons, in one platform call. Default: the choices are words to type.
 
-        A button carries the id of the card and the place of its choice: `q:{id}:{place}` where the platform has one
-        string for it. The channel hands a press of it to `Host.press` and acknowledges it after that.
+        A button carries the id of the card and the index of its choice, as `q:{id}:{index}` if the platform has one
+        string for both. The channel hands a press to `Host.press`, and acknowledges it after that.
 
         Args:
-            reply_to: as for `send_text`, like `key`.
+            reply_to, key: as for `send_text`.
 
         Returns:
-            The platform's id of the message, by which `close_question` finds it.
+            The platform's id of the message, which `close_question` gets.
 
         Raises:
             DeliveryError: see the class.
@@ -277,19 +284,19 @@ class Presenter(ABC):
     async def send_private_question(
         self, identity: Identity, conversation: Conversation, card: QuestionCard, *, first: bool, key: str
     ) -> str | None:
-        """Send a question to one person alone: see `send_question` and `send_private_text`."""
+        """Send a question to one person only: see `send_question` and `send_private_text`."""
         return await self.send_private_text(identity, conversation, self.in_words(card), first=first, key=key)
 
     async def close_question(
         self, conversation: Conversation, identity: Identity | None, platform_id: str, text: str
     ) -> None:
-        """Replace a question that was sent by what was decided, without buttons. Default: it stays as it is.
+        """Replace a sent question by the decision, without buttons. Default: the message stays as it is.
 
         Args:
-            conversation: as for the method that sent the question.
-            identity: whose direct conversation the message is in; `None` if it is in the conversation itself.
-            platform_id: what that method returned.
-            text: the question, and what was decided, by whom and when, as one of the `parts`.
+            conversation: the conversation that the sending method got.
+            identity: the person in whose direct conversation the message is; `None` if it is in `conversation`.
+            platform_id: the id that the sending method returned.
+            text: the question and the decision, with the person and the time, as one of the `parts`.
 
         Raises:
             DeliveryError: see the class.
@@ -297,40 +304,40 @@ class Presenter(ABC):
         return
 
     def in_words(self, card: QuestionCard) -> str:
-        """Return the text of a question with its choices as words to type, as the platform takes it."""
+        """Return the rendered text of a question, with its choices as words to type."""
         return "\n\n".join((card.text, *self.parts(in_words(card.choices))))
 
     def is_direct(self, identity: Identity, conversation: Conversation) -> bool:
-        """Return whether a conversation is the one in which a person reads what `send_private_text` sends.
+        """Return whether `send_private_text` sends a person's texts to this conversation.
 
-        A yes to a question that was sent privately counts only there.
+        Only there does a typed answer to a private question count.
         """
         return False
 
     def thread_root(self, conversation: Conversation) -> str | None:
-        """Return the platform's id of the message that a conversation is the thread of; `None` if it is no thread.
+        """Return the platform's id of the message that began a thread; `None` if the conversation is not a thread.
 
-        If that message is a question to the person, a yes in its thread counts.
+        If that message is a question to the person, a typed answer in its thread counts.
         """
         return None
 
     def check_file(self, file: StoredFile) -> None:
-        """Check that the platform takes a file, as far as that can be told beforehand.
+        """Check that the platform takes a file, as far as that is known before it is sent.
 
-        A channel that sends files implements this method and `send_files`, and with shared conversations
-        `send_private_files`.
+        A channel that sends files implements this method and `send_files`. If it has shared conversations, it also
+        implements `send_private_files`.
 
         Raises:
-            DeliveryRefusedError: if it does not. The message is a sentence for the model and the person.
+            DeliveryRefusedError: if the platform does not. The message is a sentence for the model and the person.
         """
         raise DeliveryRefusedError("Files cannot be sent here.")
 
     def grouped(self, files: Sequence[StoredFile]) -> list[Sequence[StoredFile]]:
-        """Return files in groups, each of which the platform takes as one message. Default: each file by itself."""
+        """Return files in groups that the platform takes as one message each. Default: each file is a group."""
         return [[file] for file in files]
 
     def longest_caption(self, files: Sequence[StoredFile]) -> int:
-        """Return how many characters of rendered text the platform takes with files; 0 if it takes none.
+        """Return how many characters of rendered text the platform takes with files; 0 if it takes no text.
 
         As in `parts`, `MARK_LENGTH` characters of the platform's limit stay free.
         """
@@ -342,9 +349,12 @@ class Presenter(ABC):
         """Send files as one message.
 
         Args:
-            files: a group, as `grouped` returned it.
-            caption: a text that goes with them, as one of the `parts` of a text; it may be empty.
-            reply_to: as for `send_text`, like `key` and what is returned.
+            files: a group that `grouped` returned.
+            caption: a text that goes with the files, as one of the `parts` of a text; it may be empty.
+            reply_to, key: as for `send_text`.
+
+        Returns:
+            As `send_text`.
 
         Raises:
             DeliveryError: see the class.
@@ -361,14 +371,15 @@ class Presenter(ABC):
         first: bool,
         key: str,
     ) -> str | None:
-        """Send files to one person alone, who asked in a shared conversation: see `send_files`, `send_private_text`."""
+        """Send files only to the person who asked in a shared conversation: see `send_files`, `send_private_text`."""
         raise DeliveryRefusedError("Files cannot be sent to one person alone here.")
 
     @abstractmethod
     async def send_sign_in(self, sign_in: SignIn) -> None:
-        """Send a sign-in link to its person alone, where they can send back a code.
+        """Send a sign-in link to its person only, in a place where the person can reply with a code.
 
-        In a shared conversation a channel sends it directly, or shows a way to a direct conversation (`SignIn.ticket`).
+        For a shared conversation, a channel sends the link directly to the person, or shows how to begin a direct
+        conversation (`SignIn.ticket`).
 
         Raises:
             DeliveryError: see the class.
@@ -376,10 +387,10 @@ class Presenter(ABC):
 
 
 class TranscriptPresenter(Presenter):
-    """Shows turns in a channel without a platform, whose pages read answers and files in the transcript."""
+    """Shows turns in a channel without a platform, whose pages read answers and files from the transcript."""
 
     def check_file(self, file: StoredFile) -> None:
-        """Accept every file: a page has its address."""
+        """Accept every file, because pages download files from the gateway."""
 
     def grouped(self, files: Sequence[StoredFile]) -> list[Sequence[StoredFile]]:
         return [files]
@@ -390,9 +401,9 @@ class TranscriptPresenter(Presenter):
     async def send_question(
         self, conversation: Conversation, card: QuestionCard, reply_to: str, *, key: str
     ) -> str | None:
-        """Tell the pages. Like every text, the question is in the transcript, with its choices."""
+        """Notify the pages. The transcript has the question with its choices."""
         await self.send_text(conversation, card.text, reply_to, key=key)
-        return key  # so that the pages are told when it is closed
+        return key  # `close_question` gets it, and notifies the pages
 
     async def send_private_question(
         self, identity: Identity, conversation: Conversation, card: QuestionCard, *, first: bool, key: str
@@ -405,4 +416,4 @@ class TranscriptPresenter(Presenter):
         await self.send_text(conversation, text, "", key=platform_id)
 
     async def was_sent(self, delivery: Delivery) -> bool | None:
-        return True  # it is in the transcript, whether a page was told or not
+        return True  # the transcript has it, even if no page was notified

@@ -1,4 +1,4 @@
-"""A question with choices: what a channel shows of it, and what it reports when somebody presses a button."""
+"""Questions with choices: the cards that a channel shows, and the button presses that it reports."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,9 +9,9 @@ from oauth import Identity
 
 
 class ChoiceStyle(StrEnum):
-    #: One choice among equals.
+    #: An ordinary choice.
     PLAIN = "plain"
-    #: The choice that goes on with what was begun.
+    #: The choice that continues what was begun, like an approval.
     PRIMARY = "primary"
     #: The choice that a person should not make by mistake.
     DANGER = "danger"
@@ -30,10 +30,10 @@ class QuestionCard:
     """A message with a question and its choices.
 
     Args:
-        id: 22 characters that nobody can guess. A button carries it, with the place of its choice.
+        id: 22 characters that nobody can guess. Each button carries them, with the index of its choice.
         text: the question, as one of the presenter's `parts`.
-        choices: in the order in which they are shown; empty if any text is an answer.
-        until: when the question closes. Aware, in UTC.
+        choices: the choices in the order in which they are shown; empty if any text is an answer.
+        until: when the question closes; aware, in UTC.
     """
 
     id: str
@@ -44,13 +44,13 @@ class QuestionCard:
 
 @dataclass(frozen=True, slots=True)
 class Press:
-    """Somebody pressed a button of a question.
+    """The press of a question's button.
 
     Args:
         question_id: the id of the card.
-        choice: the place of the choice in the card, from 0.
-        identity: who pressed, from the signed payload.
-        name: what the channel shows for them.
+        choice: the index of the choice in the card, from 0.
+        identity: the person who pressed the button, from the signed payload.
+        name: the name that the channel shows for this person.
     """
 
     question_id: str
@@ -60,11 +60,11 @@ class Press:
 
 
 class PressOutcome(StrEnum):
-    #: It is the answer.
+    #: The press is the answer to the question.
     TAKEN = "taken"
     #: The question was answered before, by another press or by a message.
     DECIDED = "decided"
-    #: Somebody else is asked.
+    #: The question is for another person.
     NOT_YOURS = "not_yours"
     #: The question is unknown, has expired or was withdrawn.
     CLOSED = "closed"
@@ -72,10 +72,11 @@ class PressOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PressResult:
-    """What became of a press.
+    """The result of a press.
 
     Args:
-        text: a plain sentence for whoever pressed.
+        outcome: whether the press is the answer, or why it is not.
+        text: a plain sentence for the person who pressed.
     """
 
     outcome: PressOutcome
@@ -83,7 +84,7 @@ class PressResult:
 
 
 def in_words(choices: Sequence[Choice]) -> str:
-    """Return how to answer a question without buttons, in markdown; empty if there are no choices to name."""
+    """Return a sentence that says how to answer a question without buttons, in markdown; empty if it has no choices."""
     labels = [f"**{choice.label}**" for choice in choices]
     if not labels:
         return ""

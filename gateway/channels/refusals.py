@@ -1,4 +1,4 @@
-"""Log why webhooks are refused. No platform tells the operator."""
+"""Log why webhooks are refused, because the platforms do not tell the operator."""
 
 import logging
 import time
@@ -9,18 +9,18 @@ from starlette.exceptions import HTTPException
 
 from oauth.errors import UnderstudyError
 
-LINE_INTERVAL = 60.0  # seconds between two lines about one reason, as anybody may send requests
+LINE_INTERVAL = 60.0  # seconds between two lines about one reason, because anybody may send requests
 LONGEST_HINT = 500  # characters
 
 log = logging.getLogger(__name__)
 
 
 class WebhookRefusedError(UnderstudyError, HTTPException):
-    """A webhook is refused. The log says why; the answer has nothing but the status.
+    """A webhook is refused. The log says why; the HTTP response has only the status.
 
     Args:
-        status_code: of the answer.
-        reason: what is wrong, in fixed words without anything from the request.
+        status_code: the status of the response.
+        reason: what is wrong, in fixed words that contain nothing from the request.
         hint: what the operator can do, and which setting to check.
     """
 
@@ -31,7 +31,7 @@ class WebhookRefusedError(UnderstudyError, HTTPException):
 
 
 class RefusalLog:
-    """Logs why webhooks of a channel are refused, in one line a minute at most for each reason.
+    """Logs why webhooks of a channel are refused, with at most one line per minute for each reason.
 
     Args:
         channel: the channel's name.

@@ -1,4 +1,4 @@
-"""Read and parse the bodies of requests that anybody may have sent."""
+"""Read and parse the bodies of requests that are not verified yet, within limits of size, time and memory."""
 
 import asyncio
 import re
@@ -11,9 +11,9 @@ from starlette.requests import ClientDisconnect, Request
 
 from gateway.retries import UNKNOWN_WAIT
 
-MOST_BYTES = 1024 * 1024  # in a body: platforms send a fraction of that
+MOST_BYTES = 1024 * 1024  # in a body; platforms send much less
 MOST_FORM_BYTES = 256 * 1024
-MOST_FIELDS = 250  # in a form: platforms send some forty
+MOST_FIELDS = 250  # in a form; platforms send about forty
 MOST_BYTES_AT_ONCE = 64 * 1024 * 1024  # in all bodies that are being read
 BODY_TIMEOUT = 10.0  # seconds for a whole body
 
@@ -26,10 +26,10 @@ _ESCAPE = re.compile(
 
 
 class BodyMemory:
-    """A bound on the memory of all bodies that are being read.
+    """A limit on the memory of all bodies that are being read.
 
     Args:
-        size: in bytes.
+        size: the limit in bytes.
     """
 
     def __init__(self, size: int = MOST_BYTES_AT_ONCE) -> None:
@@ -37,17 +37,17 @@ class BodyMemory:
         self._taken = 0
 
     def take(self, size: int) -> None:
-        """Reserve so many bytes more.
+        """Reserve `size` more bytes.
 
         Raises:
-            HTTPException: 503 if there are not as many.
+            HTTPException: 503 if that would exceed the limit.
         """
         if self._taken + size > self._size:
             raise HTTPException(503, headers={"Retry-After": str(int(UNKNOWN_WAIT)), "Connection": "close"})
         self._taken += size
 
     def give_back(self, size: int) -> None:
-        """Free so many bytes."""
+        """Free `size` bytes."""
         self._taken -= size
 
 
@@ -57,15 +57,15 @@ _memory = BodyMemory()
 async def read_body(
     request: Request, most: int = MOST_BYTES, *, within: float = BODY_TIMEOUT, memory: BodyMemory = _memory
 ) -> bytes:
-    """Read the body of a request that nobody has verified yet.
+    """Read the body of a request that is not verified yet.
 
     Args:
-        most: how many bytes it may have.
-        within: seconds for all of it.
-        memory: what all bodies share that are being read.
+        most: the largest size of the body in bytes.
+        within: the time limit for the whole body in seconds.
+        memory: the memory that all bodies share.
 
     Raises:
-        HTTPException: 413 as soon as the body has more bytes, 408 if it takes too long, 503 if all bodies together take
+        HTTPException: 413 as soon as the body is too large, 408 if it takes too long, 503 if all bodies together take
             too much memory, 400 if the client disconnects.
     """
     declared = request.headers.get("content-length", "")
@@ -93,14 +93,14 @@ async def read_body(
 def parse_json(body: bytes) -> tuple[dict[str, Any], str]:
     """Parse a JSON object (RFC 8259).
 
-    Escaped NULs and lone surrogates become U+FFFD, as no database stores them.
+    Escaped NULs and lone surrogates become U+FFFD, because databases cannot store them.
 
     Returns:
         The object, and its text, which can be stored and parsed again.
 
     Raises:
-        HTTPException: 400 if the body is no JSON object, is nested too deeply, or has a number that is too long or not
-            one of JSON's.
+        HTTPException: 400 if the body is not a JSON object, is nested too deeply, or has a number that is too long or
+            not valid in JSON, like NaN.
     """
     if b"\\u" in body:
         body = _ESCAPE.sub(lambda escape: rb"\ufffd" if escape[1] else escape[0], body)
@@ -114,13 +114,13 @@ def parse_json(body: bytes) -> tuple[dict[str, Any], str]:
 
 
 async def read_form(request: Request, most: int = MOST_FORM_BYTES) -> str:
-    """Read the body of a form that nobody has verified yet, for `parse_form`.
+    """Read the body of a form that is not verified yet, for `parse_form`.
 
     Args:
-        most: how many bytes it may have.
+        most: the largest size of the body in bytes.
 
     Raises:
-        HTTPException: 415 if it is no form; else as `read_body`.
+        HTTPException: 415 if the request is not a form; otherwise as `read_body`.
     """
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != FORM:
         raise HTTPException(415)
@@ -140,5 +140,5 @@ def parse_form(payload: str) -> dict[str, str]:
 
 
 def _refused(status: int) -> HTTPException:
-    """Return the answer to a request whose body is not read to its end."""
+    """Return the response to a request whose body is not read to its end. It closes the connection."""
     return HTTPException(status, headers={"Connection": "close"})

@@ -1,4 +1,4 @@
-"""The sentences that channels say to people in the same words."""
+"""Sentences that all channels say to people in the same words."""
 
 SENT_AGAIN = "(Sent again: I cannot tell whether it reached you before.)"
 
@@ -10,28 +10,28 @@ QUESTION_CLOSED = "This question is closed."
 
 SIGN_IN_TERMS = (
     "The link is for you alone and works for ten minutes. After you sign in, the page may ask you to confirm here that "
-    "it was you: use its button, or send me the code that it shows. Then I answer."
+    "it was you: use its button, or send me the code that it shows. Then I will answer."
 )
-"""What stands beside a sign-in link."""
+"""The text beside a sign-in link."""
 
 COMMAND_TAKEN = "I will answer you in a direct message."
-"""The answer to a command that was given outside the conversation."""
+"""The answer to a command that the platform delivers outside of a conversation."""
 
 COMMAND_NOT_TAKEN = "I cannot send you a direct message right now, so I did nothing. Please try again in a moment."
 
 
-STOPPING = "I stop."
-"""The answer to whoever presses a button that stops what the agent does for them."""
+STOPPING = "I am stopping."
+"""The answer to a person who stops their turn by a button or a command."""
 
-NOTHING_OF_YOURS = "There is nothing of yours to stop here."
+NOTHING_OF_YOURS = "I am not working on anything for you here."
 
 
 def sign_in_request(label: str, request: str = "that") -> str:
-    """Return why a person has to sign in, without the full stop.
+    """Return the sentence that asks a person to sign in, without the full stop.
 
     Args:
-        label: what people call the provider.
-        request: what they asked for, as "To answer …" goes on.
+        label: the provider's name, as people know it.
+        request: what the sentence says after "To answer".
     """
     return f"To answer {request}, I need you to connect your {label} account"
 
@@ -42,18 +42,18 @@ def sign_in_button(label: str) -> str:
 
 
 def answered_in(place: str) -> str:
-    """Return the note that stands in a shared conversation in place of an answer that went to one person alone.
+    """Return the note that a shared conversation gets when an answer was sent to one person only.
 
     Args:
-        place: what the platform calls the conversation with one person, like "a direct message".
+        place: the platform's name for a conversation with one person, like "a direct message".
     """
     return f"I answered you in {place}."
 
 
 def answer_held(how: str) -> str:
-    """Return the note that stands in a shared conversation in place of an answer that cannot be sent to its person.
+    """Return the note that a shared conversation gets when a private answer cannot be sent to its person.
 
     Args:
-        how: a sentence that says how they get it.
+        how: a sentence that says how the person can get the answer.
     """
     return f"The answer is for you alone, and I cannot reach you directly. {how}"

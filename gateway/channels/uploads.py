@@ -1,4 +1,4 @@
-"""Files that people upload to the gateway itself, in channels without a platform that keeps them."""
+"""Take files that people upload to the gateway, in channels whose platform does not store files."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
@@ -15,28 +15,29 @@ from toolkits.text import storable
 
 UPLOAD_TIMEOUT = 300.0  # seconds
 LONGEST_TYPE = 127  # characters: https://www.rfc-editor.org/rfc/rfc6838#section-4.2
-GONE = "It is not there any more."
+GONE = "It is no longer available."
 
 
 async def reserve(store: FileStore, name: str, media_type: str, owner: Identity) -> StoredFile:
-    """Reserve a file that a person is to upload: see `FileStore.reserve`.
+    """Reserve a file that a person is about to upload: see `FileStore.reserve`.
 
     Args:
-        name, media_type: as the person's browser says, which may be anything.
+        name, media_type: the values that the browser sent. They may be anything.
+        owner: the person.
     """
     known = storable(media_type).partition(";")[0].strip().lower()[:LONGEST_TYPE]
     return await store.reserve(safe_name(name), known, owner)
 
 
 async def receive(request: Request, file: StoredFile, most: int) -> StoredFile:
-    """Take the body of a request as the content of a file.
+    """Store the body of a request as the content of a file.
 
     Args:
-        file: one that `FileStore.reserve` returned.
-        most: how many bytes it may have.
+        file: a file that `FileStore.reserve` returned.
+        most: the largest size in bytes.
 
     Raises:
-        HTTPException: 413 if it is larger, 408 if it takes too long, 400 if the upload was broken off.
+        HTTPException: 413 if the body is too large, 408 if it takes too long, 400 if the client disconnects.
     """
     try:
         async with asyncio.timeout(UPLOAD_TIMEOUT):
@@ -50,7 +51,7 @@ async def receive(request: Request, file: StoredFile, most: int) -> StoredFile:
 
 
 def described(files: Sequence[StoredFile]) -> list[dict[str, Any]]:
-    """Return files as a payload holds them: what `to_attachments` reads."""
+    """Return the fields of files for an event's payload. `to_attachments` reads them."""
     return [{"id": file.id, "name": file.name, "media_type": file.media_type, "size": file.size} for file in files]
 
 
@@ -60,9 +61,9 @@ def to_attachments(
     """Return the attachments of a message.
 
     Args:
-        files: as `described` returned them.
-        host: returns the gateway, when an attachment is read.
-        owner: who sent the message, and has to have uploaded them.
+        files: the fields that `described` returned.
+        host: returns the gateway. It is called when an attachment is read.
+        owner: the sender of the message. Only files that this person uploaded can be read.
     """
     return tuple(_attachment(fields, host, owner) for fields in files)
 

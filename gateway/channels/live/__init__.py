@@ -1,7 +1,7 @@
-"""Show a turn while it runs: indicators, its steps, and the part of the answer that is written so far.
+"""Show a turn while it runs: an indicator, the steps of the turn, and the text that the model has written so far.
 
-All of it is a preview. The answer is what the turn commits: the outbox completes the messages that were a preview of
-it, and removes the others.
+All of this is a preview. The answer is what the turn commits at its end. Then the outbox replaces the previews of the
+answer by the answer, and removes the other previews.
 """
 
 from gateway.channels.live.pacing import Key, Limit, Pacer

@@ -1,4 +1,4 @@
-"""Keep the calls to a platform within its limits, so that it has to refuse none."""
+"""Keep the calls to a platform within its rate limits, so that it does not refuse them."""
 
 import asyncio
 import time
@@ -8,20 +8,21 @@ from dataclasses import dataclass, field
 
 from gateway.channels.errors import RetryLaterError
 
-LONGEST_WAIT = 5.0  # seconds that an answer waits for its place; after that the outbox tries it again
-MOST_KEYS = 1000  # places that are remembered, before those without a recent call are forgotten
+LONGEST_WAIT = 5.0  # seconds that an answer waits for the rate limit; after that the outbox retries it
+MOST_KEYS = 1000  # places in memory; when there are more, places without a recent call are removed
 
 Key = tuple[str, str]
-"""The name of a limit, and the place that it holds for, like a chat."""
+"""The name of a limit, and the place to which it applies, like a chat."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """A platform's limit on the number of calls in a span of time.
+    """A platform's rate limit.
 
     Args:
-        most: calls in each span of `seconds`.
-        previews: how many of them may be previews, so that answers find room.
+        most: the number of calls in any period of `seconds`.
+        seconds: the length of the period.
+        previews: how many of these calls may be previews, so that there is room for answers; `None` for all.
     """
 
     most: int
@@ -36,7 +37,7 @@ class _Place:
     held_until: float = 0.0
 
     def delay(self, limit: Limit, now: float, *, preview: bool) -> float:
-        """Return the seconds until the next call is within the limit; 0 if it is now."""
+        """Return the seconds until the limit allows the next call; 0 if it allows it now."""
         self._forget(limit, now)
         delay = self.held_until - now if preview else 0.0
         if len(self.calls) >= limit.most:
@@ -58,13 +59,13 @@ class _Place:
 
 
 class Pacer:
-    """Spaces the calls of this process to a platform. Answers go before previews, and previews in their order.
+    """Delays the calls of this process to a platform. Answers go before previews, and previews stay in order.
 
-    Several processes share the platform's limits and do not know of each other's calls. What the platform refuses all
-    the same is repeated by the outbox, if it is an answer, and left out, if it is a preview.
+    Several processes share the platform's limits, but do not know of each other's calls. If the platform refuses a call
+    nevertheless, the outbox retries an answer, and a preview is left out.
 
     Args:
-        limits: by name.
+        limits: the limits by name.
     """
 
     def __init__(self, limits: Mapping[str, Limit]) -> None:
@@ -73,7 +74,7 @@ class Pacer:
         self._queues: defaultdict[Key, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def preview(self, *keys: Key) -> None:
-        """Wait until a preview may be shown, and count it. The first key is of the chat, where previews queue."""
+        """Wait until a preview may be shown, and count it. The first key is the chat's: each chat has one queue."""
         async with self._queues[keys[0]]:
             while delay := self._delay(keys, preview=True):  # noqa: ASYNC110 - it waits for a time
                 await asyncio.sleep(delay)
@@ -83,7 +84,7 @@ class Pacer:
         """Wait until an answer may be sent, and count it.
 
         Raises:
-            RetryLaterError: if that takes longer than the delivery should wait.
+            RetryLaterError: if that would take longer than `LONGEST_WAIT`.
         """
         waited_until = time.monotonic() + LONGEST_WAIT
         while delay := self._delay(keys, preview=False):
@@ -93,11 +94,11 @@ class Pacer:
         self._count(keys, preview=False)
 
     def count(self, *keys: Key) -> None:
-        """Count an answer that need not wait, so that what follows keeps its distance."""
+        """Count an answer that does not wait for the limits, so that later calls do."""
         self._count(keys, preview=False)
 
     def hold(self, key: Key, seconds: float) -> None:
-        """Show no previews in a place for a time, as the platform asks for that."""
+        """Show no previews in a place for `seconds`, because the platform asked for a pause."""
         self._place(key).held_until = time.monotonic() + seconds
 
     def _delay(self, keys: tuple[Key, ...], *, preview: bool) -> float:
@@ -117,7 +118,7 @@ class Pacer:
         return self._places[key]
 
     def _forget(self) -> None:
-        """Forget the places whose last call no limit counts any more."""
+        """Forget the places whose last call is too old to count for their limits."""
         now = time.monotonic()
         for key, place in list(self._places.items()):
             last = max((*place.calls, place.held_until), default=0.0)

@@ -1,4 +1,4 @@
-"""The messages that show a running turn, and the record of them."""
+"""Previews, which are the messages that show a running turn, and the record of previews."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,9 +7,9 @@ from typing import Protocol
 
 
 class PreviewKind(StrEnum):
-    #: Steps or a status, which is removed at the end of the turn.
+    #: Steps or a status. The message is removed at the end of the turn.
     STATUS = "status"
-    #: The beginning of the answer, or what stands in its place, which the answer replaces.
+    #: The beginning of the answer, or a placeholder. The answer replaces the message.
     ANSWER = "answer"
 
 
@@ -18,8 +18,9 @@ class Preview:
     """A message that shows a running turn.
 
     Args:
-        platform_id: the platform's id of the message; `None` if the process died before it was known.
-        began_at: when it was about to be posted; aware, in UTC.
+        id: the id of the preview in the record.
+        platform_id: the platform's id of the message; `None` if the process died before the id was known.
+        began_at: the time just before the message was posted; aware, in UTC.
     """
 
     id: int
@@ -29,16 +30,16 @@ class Preview:
 
 
 class PreviewLog(Protocol):
-    """The record of the messages that show a turn: whoever ends the turn completes or removes them.
+    """The record of a turn's previews. The process that ends the turn uses it to complete or remove them.
 
     Attributes:
-        is_resumed: whether the turn goes on that another run of it began.
+        is_resumed: whether an earlier run of the turn was interrupted, which this run continues.
     """
 
     is_resumed: bool
 
     async def load(self) -> list[Preview]:
-        """Return those that an earlier run of the turn has left, in order."""
+        """Return the previews that an earlier run of the turn has left, in order."""
         ...
 
     async def begin(self, kind: PreviewKind) -> int:
@@ -46,7 +47,7 @@ class PreviewLog(Protocol):
 
         Raises:
             LeaseLostError: if another worker has taken the turn over.
-            RetryLaterError: if the message has to wait, as an earlier answer is not sent yet.
+            RetryLaterError: if the message has to wait because an earlier answer is not sent yet.
         """
         ...
 
@@ -55,12 +56,12 @@ class PreviewLog(Protocol):
         ...
 
     async def forget(self, preview_id: int) -> None:
-        """Record that there is no such message: it was not posted, or is deleted."""
+        """Remove a preview from the record, because its message was not posted or was deleted."""
         ...
 
 
 class NoPreviewLog:
-    """The record of a turn that nobody takes over."""
+    """A record that stores nothing, for turns that no other process can take over."""
 
     is_resumed = False
 

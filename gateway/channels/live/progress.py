@@ -1,4 +1,4 @@
-"""Follow the progress of a running turn: its steps, and the part of the answer that is written so far."""
+"""Follow the progress of a running turn: its steps, and the text that the model has written so far."""
 
 import asyncio
 from collections.abc import Sequence
@@ -14,8 +14,9 @@ class Step:
     """A phase of a flow, or a call of a tool.
 
     Args:
-        depth: the number of phases around it.
-        elapsed_ms: how long a phase took, in milliseconds; `None` while it runs, and for a call.
+        label: the text that people see.
+        depth: the number of phases around the step.
+        elapsed_ms: the duration of a phase in milliseconds; `None` while it runs, and for a call.
     """
 
     label: str
@@ -34,7 +35,7 @@ class Steps:
         self._phases: list[int] = []
 
     def note(self, event: TurnEvent) -> None:
-        """Add or end the step that an event is about, if it is about one."""
+        """Add or end the step that an event reports. Ignore other events."""
         if isinstance(event, PhaseStarted):
             self._phases.append(len(self._steps))
             self._steps.append(Step(event.label, True, len(self._phases) - 1))
@@ -57,7 +58,7 @@ class Steps:
 
     @property
     def latest(self) -> Sequence[Step]:
-        """The last steps, as many as are shown at once."""
+        """The last `MOST_STEPS` steps, which are shown."""
         return self._steps[-MOST_STEPS:]
 
     @property
@@ -67,7 +68,7 @@ class Steps:
 
     @property
     def has_phases(self) -> bool:
-        """Return whether there are phases, whose labels somebody wrote for people to read."""
+        """True if there are phases. Developers write the labels of phases for people to read."""
         return any(step.is_phase for step in self._steps)
 
     def text(self) -> str:
@@ -79,10 +80,9 @@ class Progress:
     """The progress of a turn.
 
     Attributes:
-        steps: its steps so far.
-        text: the answer as far as it is written, in markdown. A model that writes something and then calls a tool
-            writes its answer anew.
-        shows_text: whether the text may be shown. A text that may be for one person alone is not shown to others.
+        steps: the steps so far.
+        text: the text that the model has written so far, in markdown. After a tool call it begins anew.
+        shows_text: whether the text may be shown. A text that may be private is not shown to others.
         changed: set by each event.
         stepped: set when a step begins or ends.
     """
@@ -93,10 +93,10 @@ class Progress:
         self.shows_text = shows_text
         self.changed = asyncio.Event()
         self.stepped = asyncio.Event()
-        self._is_left = False  # something came after the text, so that the next piece begins another one
+        self._is_left = False  # a step came after the text, so the next delta begins a new text
 
     def note(self, event: TurnEvent) -> None:
-        """Take account of an event."""
+        """Update the progress with an event."""
         if isinstance(event, TextDelta):
             self.text = event.text if self._is_left else self.text + event.text
             self._is_left = False
@@ -108,7 +108,7 @@ class Progress:
         self.changed.set()
 
     def hide_text(self) -> None:
-        """Show nothing of the text from now on, and take away what is shown of it."""
+        """Show no text from now on, and remove the text that is shown."""
         self.shows_text = False
         self.changed.set()
 

@@ -1,4 +1,4 @@
-"""Show a turn in tasks beside it."""
+"""Show a running turn, in tasks that run concurrently with it."""
 
 import asyncio
 import logging
@@ -19,10 +19,11 @@ log = logging.getLogger(__name__)
 async def shown_live(
     view: LiveView | None, timings: Timings = DEFAULT_TIMINGS, *, shows_text: bool = True
 ) -> AsyncIterator[Progress]:
-    """Show the progress of the block, in tasks beside it.
+    """Show the progress of the turn that the block runs, in concurrent tasks.
 
     Args:
-        shows_text: whether the answer may be shown while it is written.
+        view: the view that shows the turn; `None` to show nothing.
+        shows_text: whether the answer may be shown while the model writes it.
     """
     progress = Progress(shows_text=shows_text)
     if view is None:
@@ -37,11 +38,11 @@ async def shown_live(
         yield progress
     finally:
         over.set()
-        await asyncio.gather(*showing)  # a call under way ends first, as what it shows has to be recorded
+        await asyncio.gather(*showing)  # a running call ends first, because its preview has to be recorded
 
 
 async def _indicate(view: LiveView, progress: Progress, over: asyncio.Event, timings: Timings) -> None:
-    """Show the indicator, again when another step runs, until the turn is over; then take it away."""
+    """Show the indicator, and again at each step, until the turn is over. Then remove it."""
     goes_on = not await _is_set(over, timings.first_status)
     while goes_on:
         progress.stepped.clear()
@@ -55,7 +56,7 @@ async def _indicate(view: LiveView, progress: Progress, over: asyncio.Event, tim
 
 
 async def _update(view: LiveView, progress: Progress, over: asyncio.Event, timings: Timings) -> None:
-    """Show the progress in messages whenever it has changed and the limits of the platform allow it."""
+    """Show the progress in messages when it has changed and the platform's rate limits allow it."""
     goes_on = not await _is_set(over, timings.first_status)
     while goes_on:
         progress.changed.clear()
@@ -69,15 +70,15 @@ async def _update(view: LiveView, progress: Progress, over: asyncio.Event, timin
 
 
 async def _logged(showing: Coroutine[Any, Any, None]) -> None:
-    """Await what shows a turn. What it raises is logged: the turn goes on."""
+    """Await a coroutine that shows a turn. Log its exceptions, because the turn goes on without it."""
     try:
         await showing
-    except Exception as error:  # noqa: BLE001 - whatever a channel raises
+    except Exception as error:  # noqa: BLE001 - a channel may raise anything
         log.info("the turn cannot be shown while it runs: %s", describe(error))
 
 
 async def _is_set(event: asyncio.Event, seconds: float) -> bool:
-    """Wait for an event, for so many seconds at most; return whether it is set."""
+    """Wait for an event, for at most `seconds`; return whether it is set."""
     try:
         async with asyncio.timeout(seconds):
             return await event.wait()
@@ -86,7 +87,7 @@ async def _is_set(event: asyncio.Event, seconds: float) -> bool:
 
 
 async def _unless(over: asyncio.Event, awaited: Coroutine[Any, Any, Any]) -> bool:
-    """Wait for something until the turn is over; return whether it came before that."""
+    """Await a coroutine until the turn is over; return whether it ended before that."""
     waiting, ending = asyncio.create_task(awaited), asyncio.create_task(over.wait())
     try:
         await asyncio.wait({waiting, ending}, return_when=asyncio.FIRST_COMPLETED)
@@ -98,13 +99,13 @@ async def _unless(over: asyncio.Event, awaited: Coroutine[Any, Any, Any]) -> boo
 
 
 async def _try(view: LiveView, call: Awaitable[object], most: float) -> bool:
-    """Make a call; return whether others may follow."""
+    """Make a call within `most` seconds; return whether other calls may follow."""
     try:
         async with asyncio.timeout(most):
             await call
     except RetryLaterError as error:
         view.hold(error.seconds)
-    except Exception as error:  # noqa: BLE001 - whatever the platform's library raises: the turn goes on
+    except Exception as error:  # noqa: BLE001 - a platform's library may raise anything; the turn goes on
         log.info("the turn cannot be shown while it runs: %s", describe(error))
         return False
     return True

@@ -1,4 +1,4 @@
-"""Define what a channel implements to show a turn while it runs."""
+"""The base classes that a channel implements to show a turn while it runs."""
 
 import asyncio
 from abc import ABC, abstractmethod
@@ -11,27 +11,27 @@ from gateway.channels.errors import DeliveryAmbiguousError, DeliveryError
 from gateway.channels.live.previews import NoPreviewLog, PreviewKind, PreviewLog
 from gateway.channels.live.progress import Progress
 
-UNFINISHED = " …"  # the end of a text that is still written
+UNFINISHED = " …"  # the end of a text that is not complete yet
 
 Call = Callable[[], Awaitable[None]]
-"""A call of the platform, which has not been made yet."""
+"""A call to the platform that has not been made yet."""
 
 Render = Callable[[str], Awaitable[Sequence[str]]]
-"""Returns a text in markdown as the parts that the channel sends."""
+"""Renders markdown as the parts that the channel sends."""
 
 
 class LiveView(ABC):
     """Shows one turn of one conversation while it runs.
 
-    What it raises is logged and fails no turn. After a call that failed there is no other of its kind in that turn,
-    unless the platform asked for a pause by `RetryLaterError`.
+    Its exceptions are logged and do not fail the turn. After a failure, `indicate` or the calls of `plan`, whichever
+    failed, are not used again in this turn, unless the platform asked for a pause (`RetryLaterError`).
     """
 
     refresh: ClassVar[float]
-    """Seconds after which the indicator has to be shown again, as the platform takes it away."""
+    """Seconds after which `indicate` is called again, because platforms remove an indicator after a while."""
 
     streams: ClassVar[bool] = False
-    """Whether it shows the answer as it is written, for which the engine streams it."""
+    """Whether the view shows the answer while the model writes it. Then the engine streams the answer."""
 
     _pause = 0.0
 
@@ -39,40 +39,40 @@ class LiveView(ABC):
         """Prepare to show a turn.
 
         Args:
-            previews: records the messages that are posted.
+            previews: the record of the messages that the view posts.
             render: renders markdown for the channel.
         """
         return
 
     @abstractmethod
     async def indicate(self, progress: Progress) -> None:
-        """Show that the turn runs, by what the platform has for that: that the bot is typing, or a status.
+        """Show that the turn runs, with the platform's own indicator: the bot is typing, or a status.
 
-        It is called when another step begins, and every `refresh` seconds.
+        It is called when a step begins or ends, and every `refresh` seconds.
         """
 
     async def plan(self, progress: Progress) -> Call | None:
-        """Return the next call of the platform that shows the progress in messages; `None` if all of it is shown."""
+        """Return the next call that shows the progress in messages; `None` if the messages are up to date."""
         return None
 
     async def ready(self) -> None:
-        """Return when the platform's limits allow the next call that `plan` returns."""
+        """Wait until the platform's rate limits allow the next call that `plan` returns."""
         pause, self._pause = self._pause, 0.0
         await asyncio.sleep(pause)
 
     def hold(self, seconds: float) -> None:
-        """Have `ready` wait for a time, as the platform asks for a pause."""
+        """Make `ready` wait for `seconds`, because the platform asked for a pause."""
         self._pause = seconds
 
     async def close(self) -> None:
-        """Take away what `indicate` has shown. It is called once, when the turn is over."""
+        """Remove the indicator. It is called once, when the turn is over."""
         return
 
 
 class MessageView(LiveView):
-    """Shows a turn in messages: the phases of a flow in one, and the answer in those that become its parts.
+    """Shows a turn in messages: one for the steps of a flow with phases, and one for each part of the answer.
 
-    A turn without phases has no message for them: see `Steps.has_phases`.
+    A turn without phases has no message for its steps: see `Steps.has_phases`.
     """
 
     def __init__(self) -> None:
@@ -83,13 +83,14 @@ class MessageView(LiveView):
 
     @abstractmethod
     async def post(self, text: str, kind: PreviewKind) -> str:
-        """Post a message; return its id.
+        """Post a message; return the platform's id of it.
 
         Args:
-            text: as the platform takes it.
+            text: the text, rendered for the platform.
+            kind: what the message shows.
 
         Raises:
-            DeliveryError: `DeliveryAmbiguousError` if it may have been posted all the same.
+            DeliveryError: if the message was not posted; `DeliveryAmbiguousError` if it may have been posted.
         """
 
     @abstractmethod
@@ -101,7 +102,7 @@ class MessageView(LiveView):
         """Delete a message."""
 
     def escape(self, text: str) -> str:
-        """Return a plain text as the platform takes it."""
+        """Return a plain text, escaped for the platform."""
         return text
 
     async def begin(self, previews: PreviewLog, render: Render) -> None:
@@ -118,22 +119,22 @@ class MessageView(LiveView):
         return None
 
     async def _texts(self, kind: PreviewKind, progress: Progress) -> Sequence[str] | None:
-        """Return the texts of the messages of a kind, as they should be; `None` if they may stay as they are."""
+        """Return the texts that the messages of a kind should have; `None` if the messages can stay as they are."""
         if kind is PreviewKind.STATUS:
             return [self.escape(progress.steps.text())] if progress.steps.has_phases else []
         if not (progress.text and progress.shows_text):
-            # What an earlier run of the turn has written stays until this one writes something.
+            # The text of an earlier run of the turn stays until this run has a text.
             return self.placeholder(progress) or (None if progress.shows_text else [])
         assert self._render is not None, "update() comes after begin()"
         *whole, last = await self._render(progress.text) or [""]
         return [*whole, last + UNFINISHED] if last else []
 
     def placeholder(self, progress: Progress) -> Sequence[str]:
-        """Return what stands in the place of an answer of which nothing can be shown yet. Default: nothing."""
+        """Return the texts to show before there is an answer to show. Default: none."""
         return []
 
     def _plan(self, kind: PreviewKind, texts: Sequence[str]) -> Call | None:
-        """Return the call that brings the messages of a kind closer to the texts."""
+        """Return the next call that makes the messages of a kind have these texts; `None` if they have them."""
         messages = self._messages(kind)
         for shown, text in zip(messages, texts, strict=False):
             if shown.text != text:
@@ -158,7 +159,7 @@ class MessageView(LiveView):
         try:
             platform_id = await self.post(text, kind)
         except DeliveryAmbiguousError:
-            raise  # whoever ends the turn looks for it
+            raise  # the preview stays in the record, so that the end of the turn can look for the message
         except (DeliveryError, ConnectionError):
             await self._previews.forget(preview_id)
             raise
@@ -174,8 +175,8 @@ class _Shown:
     """A message that was posted.
 
     Args:
-        id: in the record of previews.
-        text: what it shows; empty if an earlier run of the turn has posted it.
+        id: the id in the record of previews.
+        text: the text of the message; empty if an earlier run of the turn has posted it.
     """
 
     id: int

@@ -43,7 +43,7 @@ async def test_only_whoever_asked_can_press_the_button(run: Run, bot: Telegram, 
             assert await post(running, telegram, updates.callback_query("stop", shown, person)) == 200
         assert (await said(telegram, GROUP, 2))[-1] == "Stopped."
         told = [call["text"] for call in telegram.called("answerCallbackQuery")]
-    assert told == ["There is nothing of yours to stop here.", "I stop."]
+    assert told == ["I am not working on anything for you here.", "I am stopping."]
 
 
 async def test_of_a_streamed_answer_one_message_remains_with_a_mark(

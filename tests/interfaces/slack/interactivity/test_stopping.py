@@ -15,7 +15,7 @@ from support.channels.slack import BOT, answer_address, dm, post, press, said
 from interfaces.slack import Slack
 
 SESSION = "/api/agents.sessions.setStatus"
-NOTHING = "There is nothing of yours to stop here."
+NOTHING = "I am not working on anything for you here."
 
 
 async def begin(running: Running, emulate: Emulate, held: Held) -> str:
@@ -51,7 +51,7 @@ async def test_a_slash_command_stops_the_turns_of_its_person_in_all_threads_of_a
     async with run(slack, model=held.model) as running:
         thread = await begin(running, emulate, held)
         assert await command(running, emulate, name, text, seed.BOB) == NOTHING
-        assert await command(running, emulate, name, text, seed.ALICE) == "I stop."
+        assert await command(running, emulate, name, text, seed.ALICE) == "I am stopping."
         assert await said(emulate, emulate.slack_channel_id, 1, thread) == ["Stopped."]
 
 
