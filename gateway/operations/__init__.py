@@ -1,1 +1,1 @@
-"""What operators do with stored data: dead letters, retention, personal data, copies."""
+"""Operators' work on stored data: open turns, dead letters, feedback, retention, personal data, copies."""

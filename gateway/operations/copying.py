@@ -16,22 +16,22 @@ from oauth import SettingError
 from oauth.store.tables import metadata as oauth_metadata
 
 BATCH = 1000  # rows
-BATCH_OF_CHUNKS = 10  # rows of a mebibyte each
-LEAVE_TIME = 2.0  # seconds that the server may need to notice that processes have ended
-LEAVE_POLL = 0.1  # seconds between two looks at its connections
+BATCH_OF_CHUNKS = 10  # rows of up to 1 MiB each
+LEAVE_TIME = 2.0  # seconds in which the server should notice that a process that used the source has ended
+LEAVE_POLL = 0.1  # seconds between two queries for open connections
 
 TABLES = [*gateway_metadata.sorted_tables, *oauth_metadata.sorted_tables]
 
 
 async def copy_database(source_url: str, target_url: str) -> dict[str, int]:
-    """Copy everything in one transaction; return the number of rows of each table.
+    """Copy all tables in one transaction, and return the number of rows copied from each.
 
     Args:
-        source_url: a database that exists, and that no gateway and no worker has open.
-        target_url: a database that is empty. Our tables are created if it does not have them.
+        source_url: an existing database that no gateway or worker has open.
+        target_url: an empty database. Missing tables are created.
 
     Raises:
-        SettingError: if one of them cannot be opened, the source is in use, or the target is not empty.
+        SettingError: if either database cannot be opened, the source is in use, or the target is not empty.
     """
     source, target = connect(source_url), connect(target_url)
     await source.open(create=False)
@@ -68,7 +68,7 @@ async def _check_empty(writing: AsyncConnection) -> None:
     for table in TABLES:
         if (await writing.execute(select(table).limit(1))).first() is not None:
             raise SettingError(
-                f"The database to copy to already has rows in its table {table.name}: name an empty one."
+                f"The database to copy to is not empty: its table {table.name} has rows. Give an empty database."
             )
 
 
@@ -84,12 +84,12 @@ async def _copy(table: Table, reading: AsyncConnection, writing: AsyncConnection
 
 
 def _clean(row: Any) -> dict[str, Any]:
-    """Return a row without NUL characters, which texts in PostgreSQL cannot contain."""
+    """Return a row as a dictionary, without NUL characters, which PostgreSQL does not allow in text."""
     return {name: value.replace("\0", "") if isinstance(value, str) else value for name, value in row._mapping.items()}
 
 
 async def _defer(writing: AsyncConnection) -> None:
-    """Defer a job for each conversation in which a message waits: a shared database tells its workers so."""
-    from gateway.inbox.deferring import JobDeferrer  # imported where it is used: that takes a moment
+    """Defer a job for each conversation with unfinished messages, so that the workers of the target handle them."""
+    from gateway.inbox.deferring import JobDeferrer  # imported here because the import is slow
 
     await JobDeferrer().defer(writing, await unfinished(writing))

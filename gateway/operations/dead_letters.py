@@ -24,11 +24,11 @@ class DeadLetter:
     Args:
         id: `m` and a number for a message, `d` and a number for a delivery.
         kind: "message" or "delivery".
-        reference: the reference that the person was told and that is in the log.
-        at: when the message came, or the delivery was stored; aware, in UTC.
-        tries: how often it was tried.
-        reason: why it failed for good.
-        content: the payload as it came, or what was to be sent.
+        reference: the reference id that the person was given and that is in the log.
+        at: when the message arrived, or the delivery was stored; aware, in UTC.
+        tries: how many times it was tried.
+        reason: why it became a dead letter.
+        content: the payload of the message as it arrived, or the body of the delivery, as JSON.
     """
 
     id: str
@@ -45,13 +45,13 @@ class DeadLetter:
 
 
 class DeadLetters:
-    """Lists, retries and drops dead letters. A running gateway or worker picks up retried ones within a second."""
+    """Lists, retries and drops dead letters. A running gateway or worker picks up a retried one within a second."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def find(self, limit: int | None = None) -> list[DeadLetter]:
-        """Return the newest dead letters, oldest first; all, unless a limit is given."""
+        """Return the newest `limit` dead letters, or all of them, oldest first."""
         async with self._database.read() as connection:
             found = [
                 *(_letter(MESSAGE, row) for row in (await connection.execute(_newest(inbox, limit))).all()),
@@ -61,23 +61,21 @@ class DeadLetters:
         return found if limit is None else found[-limit:]
 
     async def get(self, name: str) -> list[DeadLetter]:
-        """Return the dead letters with an id or a reference.
+        """Return the dead letters whose id or reference is `name`.
 
         Raises:
-            SettingError: if there is none.
+            SettingError: if there are none.
         """
         found = [letter for letter in await self.find() if name in (letter.id, letter.reference)]
         if not found:
-            raise SettingError(
-                f"There is no dead letter {name}: `understudy deadletters list` shows those that there are."
-            )
+            raise SettingError(f"There is no dead letter {name}. `understudy deadletters list` lists all dead letters.")
         return found
 
     async def retry(self, letters: Sequence[DeadLetter]) -> list[DeadLetter]:
-        """Let letters be tried again, as many times as new ones, in one transaction.
+        """Queue letters to be tried again, as often as new messages and deliveries are, in one transaction.
 
         Returns:
-            Those that were still dead letters. The others are left alone.
+            The letters that were changed. Letters that are no longer dead are skipped.
         """
         now = datetime.now(UTC)
         again = {"attempts": 0, "due_at": now, "renewed_at": now}
@@ -91,10 +89,10 @@ class DeadLetters:
         return await self._change(letters, message, delivery, tidy)
 
     async def drop(self, letters: Sequence[DeadLetter]) -> list[DeadLetter]:
-        """Take letters off the list, in one transaction.
+        """Mark letters as dropped, in one transaction. They are not listed any more.
 
         Returns:
-            Those that were still dead letters. The others are left alone.
+            The letters that were changed. Letters that are no longer dead are skipped.
         """
 
         async def tidy(connection: AsyncConnection, inbox_id: int) -> None:
@@ -114,7 +112,7 @@ class DeadLetters:
         unique = {letter.id: letter for letter in letters}
         changed = []
         async with self._database.write() as connection:
-            for _, letter in sorted(unique.items()):  # always in one order, so that two operators do not deadlock
+            for _, letter in sorted(unique.items()):  # a fixed order, so that two operators cannot deadlock
                 table, values = (inbox, message) if letter.kind == MESSAGE else (outbox, delivery)
                 row_id = int(letter.id[1:])
                 update_dead = update(table).where(table.c.id == row_id, _is_dead(table)).values(values)
@@ -127,16 +125,16 @@ class DeadLetters:
 
 
 async def _change_joined(connection: AsyncConnection, inbox_id: int, status: InboxStatus) -> None:
-    """Change the messages that a dead letter's turn answered together with it.
+    """Change the messages that joined the turn of a dead letter.
 
-    They are not dead letters of their own: each would repeat the turn's calls if it were answered alone.
+    They are not listed as dead letters themselves: a retry of each one would repeat the tool calls of that turn.
     """
     joined = update(inbox).where(inbox.c.turn_id == inbox_id, _is_dead(inbox))
     await connection.execute(joined.values(status=status))
 
 
 async def _forget_raised(connection: AsyncConnection, inbox_id: int) -> None:
-    """Forget the calls that raised, so that they are made again; finished calls are not repeated."""
+    """Delete the tool calls that raised from the journal, so that they are made again. Finished calls stay."""
     raised = (tool_calls.c.inbox_id == inbox_id, tool_calls.c.error == RAISED)
     await connection.execute(delete(tool_calls).where(*raised))
 

@@ -1,4 +1,4 @@
-"""Keep what people think of answers."""
+"""Store people's ratings of answers."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,21 +16,21 @@ from oauth import Identity
 from oauth.store.tables import is_of
 from toolkits import Conversation
 
-# What an agent says. Sign-in links, notes and notices are rated by nobody.
+# The kinds of rows that carry an agent's answer. Nobody rates sign-in links, notes and notices.
 _RATED = (OutboxKind.TEXT, OutboxKind.FILES, OutboxKind.PRIVATE_TEXT, OutboxKind.PRIVATE_FILES)
 
 
 @dataclass(frozen=True, slots=True)
 class FeedbackRecord:
-    """A person's rating of an answer, or that they took it back.
+    """A person's rating of an answer, or the withdrawal of a rating.
 
     Args:
-        rated_at: with a time zone, in UTC.
+        rated_at: when the person rated or took back; aware, in UTC.
         channel, tenant, user_id: the person's identity.
-        conversation: the id of the conversation in which the answer was asked for.
-        reference: of the answer's turn, as in the log and the audit.
-        rating: `None` if the person took it back.
-        comment: what they wrote about the answer, if anything.
+        conversation: the id of the conversation in which the person asked.
+        reference: the reference of the answer's turn, as in the log and the audit.
+        rating: `None` if the person took the rating back.
+        comment: what the person wrote about the answer, if anything.
     """
 
     rated_at: datetime
@@ -44,11 +44,11 @@ class FeedbackRecord:
 
 
 class FeedbackStore:
-    """The ratings, one of each person for each answer.
+    """The ratings: at most one per person and answer.
 
     Args:
         presenters: by channel; they know where a person reads private answers.
-        changed: is told of each change, after it is committed.
+        changed: is called with each change after it is committed.
     """
 
     def __init__(
@@ -62,7 +62,11 @@ class FeedbackStore:
         self._changed = changed
 
     async def rate(self, given: Feedback) -> bool:
-        """Store a rating, or take it back; return whether there is such an answer that its person can see."""
+        """Store a rating, or delete it if it is taken back.
+
+        Returns:
+            Whether the answer exists and the person can see it. If not, nothing is changed.
+        """
         now = datetime.now(UTC)
 
         async def work(connection: AsyncConnection) -> tuple[bool, FeedbackRecord | None]:
@@ -90,7 +94,7 @@ class FeedbackStore:
         return is_seen
 
     async def ratings(self, identity: Identity, conversation: Conversation) -> Mapping[str, Rating]:
-        """Return the ratings that a person gave in a conversation, by the references of the answers."""
+        """Return the ratings that a person gave in a conversation, by the reference of the answer."""
         here = is_of(feedback, identity) & (feedback.c.conversation == conversation.id)
         async with self._database.read() as connection:
             rows = (await connection.execute(select(feedback.c.reference, feedback.c.rating).where(here))).all()
@@ -100,8 +104,8 @@ class FeedbackStore:
         """Return the newest ratings, newest first.
 
         Args:
-            since: leaves out what was rated before.
-            equal: the value that a column must have, like `rating="down"`; `None` for any.
+            since: leave out ratings that were given earlier.
+            equal: the value that a column must have, like `rating="down"`; `None` for any value.
         """
         wanted = [feedback.c[name] == value for name, value in equal.items() if value is not None]
         if since is not None:
@@ -112,7 +116,7 @@ class FeedbackStore:
         return [_record(row) for row in rows]
 
     def _is_seen(self, row: Row[Any], given: Feedback) -> bool:
-        """Return whether a person can see an answer where they say that they saw it."""
+        """Return whether the person can see this answer in the place where they rated it."""
         if row.recipient_user_id is not None:
             recipient = Identity(row.channel, row.recipient_tenant, row.recipient_user_id)
             is_there = given.platform_id is None or self._is_direct(given)
@@ -125,7 +129,7 @@ class FeedbackStore:
         return presenter is not None and presenter.is_direct(given.identity, given.conversation)
 
     def _store(self, record: FeedbackRecord) -> Any:
-        """Return the statement that stores a rating. It returns a row if that changes anything."""
+        """Build the statement that stores a rating. It returns a row if the rating is new or different."""
         values = {name: getattr(record, name) for name in FeedbackRecord.__slots__}
         upsert = self._database.upsert(feedback).values(values)
         is_other = (feedback.c.rating != record.rating) | (feedback.c.comment.is_distinct_from(record.comment))
@@ -135,7 +139,7 @@ class FeedbackStore:
 
 
 def _answers(given: Feedback) -> Select[Any]:
-    """Select the messages that a rating may be about."""
+    """Select the outbox rows that a rating may refer to."""
     where = conversations.c
     found = select(
         outbox.c.reference,
@@ -160,7 +164,7 @@ def _record(row: RowMapping) -> FeedbackRecord:
 
 
 def _take_back(record: FeedbackRecord, rating: Rating) -> Any:
-    """Return the statement that takes a rating back. It returns a row if there was one."""
+    """Build the statement that deletes a rating. It returns a row if the rating existed."""
     identity = Identity(record.channel, record.tenant, record.user_id)
     theirs = is_of(feedback, identity) & (feedback.c.reference == record.reference)
     return delete(feedback).where(theirs, feedback.c.rating == rating).returning(feedback.c.id)

@@ -28,20 +28,23 @@ from gateway.storage.tables import (
 from oauth import Identity, OAuthCoordinator
 from oauth.store.tables import is_of, oauth_authorizations
 
-DECIDED = "Somebody else decided this."  # in place of who did, and when
+DECIDED = "Somebody else decided this."  # replaces the sentence that names who decided, and when
 
 Rows = list[dict[str, Any]]
 
 
 class PersonalData:
-    """The rows of one person. Dedupe keys, which are ids of platforms' events, name nobody and stay."""
+    """Exports and erases the rows of one person.
+
+    Dedupe keys stay: they are ids of platforms' events and name nobody.
+    """
 
     def __init__(self, database: Database, oauth: OAuthCoordinator) -> None:
         self._database = database
         self._oauth = oauth
 
     async def export(self, identity: Identity) -> Mapping[str, Any]:
-        """Return everything but tokens, table by table."""
+        """Return everything that is stored about a person, table by table, except tokens and the content of files."""
         accounts = [asdict(account) for account in await self._oauth.accounts(identity)]
         async with self._database.read() as connection:
             direct = await _direct(connection, identity)
@@ -63,13 +66,16 @@ class PersonalData:
         return {"identity": asdict(identity), "accounts": accounts, **found}
 
     async def erase(self, identity: Identity) -> Mapping[str, int]:
-        """Erase everything; return the number of rows of each kind. Accounts are revoked soon, as after /disconnect."""
+        """Erase everything that is stored about a person, and return the number of removed rows by kind.
+
+        Accounts are disconnected; the provider is asked to revoke their tokens soon after, as with /disconnect.
+        """
         accounts = await self._oauth.disconnect_all(identity)
         async with self._database.write() as connection:
             direct = await _direct(connection, identity)
             messages = _messages(identity, direct)
             await connection.execute(insert(audit_erasures).values(asdict(identity)))
-            # What they decided for others stays decided.
+            # The person's decisions on other people's questions stand, without the name.
             decided = update(questions).where(questions.c.decided_by == decider(identity))
             await connection.execute(decided.values(decided_by=None, decision=DECIDED))
             removed = {
@@ -92,14 +98,14 @@ class PersonalData:
 
 
 async def _direct(connection: AsyncConnection, identity: Identity) -> Sequence[int]:
-    """Return the ids of the conversations that are theirs alone."""
+    """Return the ids of the person's direct conversations, which nobody else reads."""
     here = and_(conversations.c.id == inbox.c.conversation_id, ~conversations.c.shared)
     found = select(conversations.c.id).join(inbox, here).where(_written(identity)).distinct()
     return (await connection.execute(found)).scalars().all()
 
 
 def _messages(identity: Identity, direct: Sequence[int]) -> Select[int]:
-    """Select the ids of their messages; in their own conversations, also of those that were not parsed yet."""
+    """Select the ids of the person's messages, in direct conversations also of those that are not parsed yet."""
     return select(inbox.c.id).where(or_(_written(identity), inbox.c.conversation_id.in_(direct)))
 
 
@@ -119,13 +125,13 @@ def _answers(identity: Identity, direct: Sequence[int]) -> ColumnElement[bool]:
 
 
 def _sent_or_uploaded(identity: Identity, direct: Sequence[int]) -> ColumnElement[bool]:
-    """Return the condition that a file was sent with one of their answers, or is theirs."""
+    """Return the condition that a file was sent with an answer to the person, or belongs to the person."""
     sent = select(outbox.c.id).where(_answers(identity, direct))
     return or_(files.c.outbox_id.in_(sent), is_owned(identity))
 
 
 async def _files(connection: AsyncConnection, condition: ColumnElement[bool]) -> Rows:
-    """Return what is known of files, without their content."""
+    """Return the names, types and sizes of files, without their content."""
     kept = (files.c.id, files.c.name, files.c.media_type, files.c.size, files.c.created_at)
     found = await connection.execute(select(*kept).where(condition).order_by(files.c.created_at))
     return [row._asdict() for row in found]

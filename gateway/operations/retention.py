@@ -1,4 +1,4 @@
-"""Remove old messages."""
+"""Remove old messages, with their answers, feedback and files."""
 
 import asyncio
 import logging
@@ -12,22 +12,22 @@ from gateway.storage.files import remove_files
 from gateway.storage.tables import InboxStatus, OutboxStatus, feedback, files, inbox, is_any, outbox, questions
 
 BATCH = 500  # messages that one transaction removes
-PAUSE = 0.05  # seconds between two transactions, in which others can write
+PAUSE = 0.05  # seconds between two transactions, so that others can write
 
-# Deliveries that need nothing more. Dead letters stay until an operator drops them.
+# The final states of deliveries. Dead letters stay until an operator drops them.
 _FINISHED = (OutboxStatus.SENT, OutboxStatus.DROPPED)
 
 log = logging.getLogger(__name__)
 
 
 class Retention:
-    """Removes answered messages, the answers to them, what people think of them, and files, once they are old.
+    """Removes finished messages, their answers, feedback and files once they are older than `keep`.
 
-    Their dedupe keys stay, so that an old webhook is still recognized if it is repeated; so do the histories of
-    conversations and the audit.
+    Dedupe keys stay, so that an old webhook is still recognized when it is repeated. The histories of conversations
+    and the audit stay as well.
 
     Args:
-        keep: how long messages stay.
+        keep: how long messages are kept.
         batch: how many messages one transaction removes.
     """
 
@@ -37,7 +37,7 @@ class Retention:
         self._batch = batch
 
     async def remove(self) -> int:
-        """Remove the messages that are old by now, in batches; return how many they were."""
+        """Remove everything that is too old, in batches, and return the number of removed messages."""
         removed = 0
         while batch := await self._remove_batch():
             removed += batch
@@ -58,7 +58,7 @@ class Retention:
         log.info("removed %s ratings that were older than %s", removed.rowcount, self._keep)
 
     async def _remove_files(self) -> None:
-        """Remove the old files that wait for no delivery."""
+        """Remove old files, except those that are still to be delivered."""
         unfinished = select(outbox.c.id).where(outbox.c.id == files.c.outbox_id, ~is_any(outbox.c.status, *_FINISHED))
         old = (files.c.created_at < datetime.now(UTC) - self._keep) & ~unfinished.exists()
         async with self._database.read() as connection:

@@ -1,4 +1,4 @@
-"""The turns that have not ended: what they do, and how an operator stops them."""
+"""List and stop the turns that have not ended."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from oauth import SettingError
 _GOING_ON = (InboxStatus.RUNNING, InboxStatus.WAITING)
 _PUT_OFF = (InboxStatus.RETRYING, InboxStatus.PARKED, InboxStatus.ASKED)
 
-_OPEN = union_all(  # one for each status, as each has an index of its own
+_OPEN = union_all(  # one query per status, because each status has its own index
     *(select(inbox.c.id).where(is_any(inbox.c.status, status)) for status in (*_GOING_ON, *_PUT_OFF))
 )
 _ASKED_FOR = (
@@ -29,12 +29,12 @@ class OpenTurn:
     """A turn that has not ended.
 
     Args:
-        person: the sender, or before they are known the platform's id of the author.
-        since: when the message came; aware, in UTC.
+        person: the sender's user id; until it is known, the author's id in the event.
+        since: when the message arrived; aware, in UTC.
         status: as in `InboxStatus`.
-        waits_for: what it waits for, empty if it does not: the provider of the account that is to be connected, the
-            tool that is to be approved, the kind of the question, or the error after which it is tried again.
-        is_stopping: whether it was asked to stop.
+        waits_for: what the turn waits for, or an empty string: the provider of the account to connect, the tool to
+            approve, the kind of the open question, or the error after which the turn is tried again.
+        is_stopping: whether somebody has asked it to stop.
     """
 
     reference: str
@@ -50,13 +50,13 @@ class OpenTurn:
 
 
 class OpenTurns:
-    """Lists and stops turns, also beside a running gateway, which sees a stop within a second."""
+    """Lists and stops turns. A gateway that runs meanwhile notices a stop within a second."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def find(self, limit: int) -> Sequence[OpenTurn]:
-        """Return the newest turns, oldest first."""
+        """Return the newest `limit` open turns, oldest first."""
         found = (
             select(
                 inbox, conversations.c.channel, conversations.c.tenant, conversations.c.key, _ASKED_FOR.label("asks")
@@ -71,10 +71,10 @@ class OpenTurns:
         return [_turn(row) for row in reversed(rows)]
 
     async def stop(self, reference: str) -> None:
-        """Stop a turn. One that waits for something goes on at once, to end as stopped.
+        """Stop a turn. A turn that waits for something is resumed at once, and ends as stopped.
 
         Raises:
-            SettingError: if no turn of that reference is open.
+            SettingError: if no turn with this reference is open.
         """
         now, of_turn = datetime.now(UTC), inbox.c.reference == reference
         marked = {"stopped_at": func.coalesce(inbox.c.stopped_at, now)}
@@ -85,7 +85,7 @@ class OpenTurns:
             for statement in (going_on, put_off):
                 if (await connection.execute(statement.returning(inbox.c.id))).first() is not None:
                     return
-        raise SettingError(f"No turn {reference} is open: `understudy turns list` shows those that are.")
+        raise SettingError(f"There is no open turn {reference}. `understudy turns list` lists the open turns.")
 
 
 def _turn(row: Row[Any]) -> OpenTurn:

@@ -1,1 +1,1 @@
-"""The outbox: add what is to be sent, and deliver it in order."""
+"""The transactional outbox: messages to send, and their delivery in order."""

@@ -1,4 +1,4 @@
-"""Send the cards of questions, and replace those that are closed."""
+"""Send the cards of questions, and replace the cards of closed questions."""
 
 import json
 from datetime import datetime
@@ -14,7 +14,7 @@ from toolkits import Conversation
 
 
 def card_body(card: QuestionCard) -> dict[str, Any]:
-    """Return the part of a row's body that a card is made of. Its id is the row's `question_id`."""
+    """Return the part of a row's body from which `card_of` makes the card. The card's id is the row's `question_id`."""
     choices = [[choice.label, choice.style] for choice in card.choices]
     return {"text": card.text, "choices": choices, "until": card.until.isoformat()}
 
@@ -23,7 +23,7 @@ def card_of(row: Row[Any], text: str | None = None) -> QuestionCard:
     """Return the card that a row sends.
 
     Args:
-        text: its text; that of the row unless given.
+        text: the card's text; by default the text in the row.
     """
     body = json.loads(row.body)
     choices = [Choice(label, ChoiceStyle(style)) for label, style in body["choices"]]
@@ -40,10 +40,10 @@ async def send_card(presenter: Presenter, row: Row[Any], conversation: Conversat
 
 
 async def close_card(presenter: Presenter, card: Row[Any] | None, conversation: Conversation, text: str) -> None:
-    """Replace a card by what was decided.
+    """Replace a card by a text that says what was decided.
 
     Args:
-        card: the row that sent it; nothing happens if it is gone, or the platform gave the message no id.
+        card: the row that sent the card. Nothing happens if the row is gone, or the platform gave the message no id.
     """
     if card is not None and card.platform_id is not None:
         identity = recipient(card, conversation) if card.kind == OutboxKind.PRIVATE_QUESTION else None
@@ -51,5 +51,5 @@ async def close_card(presenter: Presenter, card: Row[Any] | None, conversation: 
 
 
 def recipient(row: Row[Any], conversation: Conversation) -> Identity:
-    """Return the only person that a row is for."""
+    """Return the person that a private row is for."""
     return Identity(conversation.channel, row.recipient_tenant, row.recipient_user_id)

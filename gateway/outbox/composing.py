@@ -1,4 +1,4 @@
-"""Make the parts of a message: its text as the platform takes it, and its files."""
+"""Split a message into the parts that are sent: its text, rendered for the platform, and its files."""
 
 from collections.abc import Sequence
 
@@ -14,11 +14,11 @@ from toolkits import File, ToolError
 async def stored(
     store: FileStore, presenter: Presenter, files: Sequence[File], owner: Identity | None
 ) -> list[StoredFile]:
-    """Store files that are to be sent.
+    """Store files that are to be sent. If one of them cannot be stored or sent, none stays stored.
 
     Args:
-        presenter: of the channel that is to send them.
-        owner: the person, if they are for one person alone.
+        presenter: the presenter of the channel that is to send them.
+        owner: the recipient, if the files are private.
 
     Raises:
         ToolError: if a file is empty or too large, or the channel does not take it.
@@ -38,9 +38,9 @@ async def stored(
 
 
 async def composed(presenter: Presenter, markdown: str, files: Sequence[StoredFile] = ()) -> list[Part]:
-    """Return the parts of a message: the text, and the files. A short text is the caption of the first files.
+    """Return the parts of a message: first the text, then the files. A short text becomes a caption of the first files.
 
-    Nothing is returned for a text of which nothing can be seen.
+    A text without visible characters has no parts.
     """
     texts = await rendered(presenter, markdown) if markdown else []
     if not files:

@@ -1,4 +1,4 @@
-"""Deliver what the outbox has: send it in order, decide what an error means, and give up in the end."""
+"""Deliver the rows of the outbox: send them in order, retry after errors, and give up after too many tries."""
 
 import asyncio
 import json
@@ -35,7 +35,7 @@ from toolkits import Conversation
 UNDELIVERED = "Sorry, I had something to say here that could not be delivered (reference {reference})."
 DROPPED_AMBIGUOUS = "It is not known whether it arrived, and UNDERSTUDY_AMBIGUOUS_SENDS is drop."
 
-MAX_REPORTED = 1000  # messages of which it is remembered that the failure of a part was logged
+MAX_REPORTED = 1000  # failures that are remembered, so that each one is logged once for a message of several parts
 
 _QUESTIONS = (OutboxKind.QUESTION, OutboxKind.PRIVATE_QUESTION)
 _PRIVATE = (OutboxKind.PRIVATE_TEXT, OutboxKind.PRIVATE_FILES, OutboxKind.PRIVATE_QUESTION)
@@ -50,9 +50,9 @@ class DeliveryPolicy:
     """When a delivery is given up.
 
     Args:
-        tries: how often it is tried before it is a dead letter.
-        oldest: how old something may be that is still sent.
-        ambiguous_sends: what becomes of a text if it cannot be found out whether it was sent.
+        tries: how often a delivery is tried before it becomes a dead letter.
+        oldest: the age up to which a delivery is still sent.
+        ambiguous_sends: what to do with a text if nobody can tell whether it was sent.
     """
 
     tries: int
@@ -61,15 +61,15 @@ class DeliveryPolicy:
 
 
 class Deliverer:
-    """Sends the rows of the outbox, those of a conversation one after the other.
+    """Sends the rows of the outbox, one after the other in each conversation.
 
-    A row is marked as being sent before the platform is called. A row that is found so marked, because the process died
-    or the platform's answer was lost, is ambiguous: the platform is asked whether it arrived, and where that cannot be
-    told, the policy decides.
+    A row is marked as `sending` before the platform is called. A row whose process died in this state, or for which the
+    platform's response was lost, is ambiguous: the platform is asked whether the message arrived, and if it cannot
+    tell, the policy decides.
 
     Args:
         presenters: by channel.
-        oauth: makes the sign-in links; `None` where no toolkit needs an account.
+        oauth: makes the sign-in links; `None` if no toolkit needs an account.
     """
 
     def __init__(
@@ -88,12 +88,12 @@ class Deliverer:
         self._reported: deque[tuple[Any, ...]] = deque(maxlen=MAX_REPORTED)
 
     async def begin(self, connection: AsyncConnection, conversation_id: int) -> list[PendingDelivery]:
-        """Mark the first row of a conversation as being sent, if it may be sent at once.
+        """Mark the first unsent row of a conversation as `sending`, if it may be sent at once.
 
-        Called in the transaction that adds the row, it saves the one that would mark it.
+        The transaction that adds the row calls this, which saves a second transaction that only marks it.
 
         Returns:
-            What waits to be sent in the conversation, in order, for `deliver`.
+            The unsent rows of the conversation, in order, for `deliver`.
         """
         unsent = await self._outbox.unsent_in(connection, conversation_id)
         if unsent and self._may_be_sent(unsent[0]):
@@ -104,10 +104,10 @@ class Deliverer:
         return unsent
 
     async def deliver(self, conversation_id: int, unsent: Sequence[PendingDelivery] | None = None) -> None:
-        """Send what waits in a conversation, in order, up to a row that has to be tried again later.
+        """Send the unsent rows of a conversation in order, up to one that has to be tried again later.
 
         Args:
-            unsent: what waits there, if that is known.
+            unsent: the unsent rows, if the caller knows them.
         """
         if unsent is None:
             unsent = await self._outbox.unsent(conversation_id)
@@ -127,7 +127,7 @@ class Deliverer:
         return is_fresh and destination.pause is None and self._reason_against(row, destination) is None
 
     async def _deliver(self, row: Row[Any], destination: Destination) -> bool:
-        """Send one row, if it may be sent now. Return whether the next may follow."""
+        """Send one row, if it may be sent now. Return whether the next row may be sent."""
         if row.status == OutboxStatus.SENDING:  # the process that was sending it died
             row = await self._outbox.mark(row, OutboxStatus.SENDING, ambiguous=True)
         if destination.conversation.channel not in self._presenters:
@@ -141,7 +141,7 @@ class Deliverer:
             try:
                 with exits_contained("the platform's library"):
                     was_sent = await self._was_sent(row, destination)
-            except RetryLaterError as error:  # it holds for the look-up alone: it is no try, and no other row waits
+            except RetryLaterError as error:  # only the look-up has to wait: no try is counted, nothing else is paused
                 until = datetime.now(UTC) + timedelta(seconds=error.seconds)
                 return await self._retry(row, until, describe(error), row.attempts)
             except Exception as error:  # noqa: BLE001 - whatever the platform's library raises: it is stored and logged
@@ -159,15 +159,15 @@ class Deliverer:
         return await self._attempt(row, destination, again=again)
 
     async def _put_off(self, row: Row[Any], destination: Destination) -> bool:
-        """Try a row again later whose channel is not configured, and make it a dead letter after its tries."""
-        reason = f"No channel {destination.conversation.channel!r} is configured, so nothing can be sent there."
+        """Have a row whose channel is not configured tried again later; after its last try, make it a dead letter."""
+        reason = f"The channel {destination.conversation.channel!r} is not configured, so nothing can be sent there."
         if row.attempts < self._policy.tries:
             return await self._retry(row, self._next_try(row), reason, row.attempts + 1)
         log.error("outbox row %s was given up after %s tries: %s", row.id, row.attempts, reason)
         return await self._give_up(row, destination, reason)
 
     async def _attempt(self, row: Row[Any], destination: Destination, *, again: bool = False) -> bool:
-        """Send one row that is marked as being sent. Return whether the next may follow."""
+        """Send one row that is marked as `sending`. Return whether the next row may be sent."""
         try:
             with exits_contained("the platform's library"):
                 async with asyncio.timeout(self._timings.delivery):
@@ -178,20 +178,23 @@ class Deliverer:
         return True
 
     def _reason_against(self, row: Row[Any], destination: Destination) -> str | None:
-        """Return why a row may not be sent any more, if it may not."""
+        """Return the reason why a row may not be sent any more; `None` if it may."""
         channel, last = destination.conversation.channel, destination.last_accepted_at
         now, window = datetime.now(UTC), self._presenters[channel].reply_window
         if now - (row.renewed_at or row.created_at) > self._policy.oldest:
             return TOO_OLD
         if window is not None and (last is None or now - last > window):
             hours = round(window.total_seconds() / 3600)
-            return f"{channel} takes messages only within {hours} hours of the person's last one."
+            return f"{channel} takes messages only within {hours} hours of the person's last message."
         return None
 
     async def _was_sent(self, row: Row[Any], destination: Destination) -> bool | None:
-        """Return whether a row arrived at the platform; `None` if that cannot be told and it matters."""
+        """Return whether a row arrived at the platform; `None` if the platform cannot tell.
+
+        Rows that do no harm when they are sent twice count as not arrived.
+        """
         if row.kind not in _SEEN_TWICE or "completes" in json.loads(row.body):
-            return False  # a link or a note that comes twice does no harm, nor a message that is completed twice
+            return False  # a sign-in link or a note may come twice, and a preview may be completed twice
         conversation = destination.conversation
         identity = recipient(row, conversation) if row.kind in _PRIVATE else None
         text, since = json.loads(row.body)["text"], row.renewed_at or row.created_at
@@ -206,15 +209,15 @@ class Deliverer:
             return None
 
     async def _fail(self, row: Row[Any], destination: Destination, error: Exception) -> bool:
-        """Decide what becomes of a row that could not be sent. Return whether the next may follow."""
+        """Decide what becomes of a row that could not be sent. Return whether the next row may be sent."""
         channel = destination.conversation.channel
         if isinstance(error, DeliveryRefusedError):
             if row.kind == OutboxKind.REMOVAL:
-                log.info("%s does not remove a preview (outbox row %s): %s", channel, row.id, error)
+                log.info("%s refused to remove a preview (outbox row %s): %s", channel, row.id, error)
                 await self._outbox.mark(row, OutboxStatus.SENT, sent_at=datetime.now(UTC))
                 return True
             if row.kind in _PRIVATE:
-                log.info("outbox row %s is held until its person writes directly: %s", row.id, error)
+                log.info("outbox row %s is held until its recipient writes to the bot directly: %s", row.id, error)
                 await self._outbox.mark(row, OutboxStatus.HELD)
                 return True
             log.log(self._log_level(row), "%s refused outbox row %s: %s", channel, row.id, describe(error))
@@ -238,7 +241,7 @@ class Deliverer:
         return next_try(row.attempts, self._timings.longest_pause)
 
     def _log_level(self, row: Row[Any], level: int = logging.WARNING) -> int:
-        """Return at which level to log a failure: at DEBUG if another part of the message has failed likewise."""
+        """Return the level for logging a failure: DEBUG if another part of the same message has failed already."""
         failed = (row.reference or row.id, row.attempts, row.renewed_at)
         if failed in self._reported:
             return logging.DEBUG
@@ -246,19 +249,19 @@ class Deliverer:
         return level
 
     async def _retry(self, row: Row[Any], due_at: datetime, error: str | None, attempts: int, **values: Any) -> bool:
-        """Have a row tried again later. Return `False`: what follows in its conversation waits."""
+        """Have a row tried again later. Return `False`: the next rows of its conversation wait."""
         await self._outbox.mark(row, OutboxStatus.RETRYING, due_at=due_at, error=error, attempts=attempts, **values)
         return False
 
     async def _give_up(
         self, row: Row[Any], destination: Destination, reason: str, *, notice: bool = False, **values: Any
     ) -> bool:
-        """Make a row a dead letter. Return `True`: what follows in its conversation does not wait.
+        """Make a row a dead letter. Return `True`: the next rows of its conversation do not wait.
 
         Args:
-            notice: whether people are told in the conversation that something could not be delivered.
+            notice: whether to say in the conversation that something could not be delivered.
         """
-        if row.kind == OutboxKind.CLOSED_QUESTION:  # a press of the card that stays is told what was decided
+        if row.kind == OutboxKind.CLOSED_QUESTION:  # whoever presses a button of the old card learns what was decided
             await self._outbox.mark(row, OutboxStatus.DROPPED, error=reason, **values)
             return True
         parts: Sequence[str] = ()
@@ -269,7 +272,7 @@ class Deliverer:
         return True
 
     async def _send(self, row: Row[Any], conversation: Conversation, *, again: bool) -> str | None:
-        """Send one row. Return the platform's id of the message, if it is a text that may be replied to."""
+        """Send one row. Return the platform's id of the message, if it has one that is needed later."""
         presenter, body, key = self._presenters[conversation.channel], json.loads(row.body), _delivery_key(row)
         text = body.get("text", "")
         if again and row.kind in _SEEN_TWICE:
@@ -277,7 +280,7 @@ class Deliverer:
         if row.kind in _FILES:
             files = await self._outbox.files(row)
             if not files:
-                raise DeliveryRefusedError("the files are not in the database any more")
+                raise DeliveryRefusedError("its files are not in the database any more")
             if row.kind == OutboxKind.FILES:
                 return await presenter.send_files(conversation, files, text, body["reply_to"], key=key)
             to = (recipient(row, conversation), conversation)
@@ -288,7 +291,7 @@ class Deliverer:
             try:
                 return await complete(conversation, completes, text, key=key)
             except PreviewGoneError:
-                del body["completes"]  # before it is sent as a new message, which is not to be sent twice
+                del body["completes"]  # stored first: a new message, unlike a completed preview, must not be sent twice
                 await self._outbox.mark(row, OutboxStatus.SENDING, body=json.dumps(body, ensure_ascii=False))
         if row.kind in (OutboxKind.TEXT, OutboxKind.NOTICE):
             send = presenter.send_rated_text if rated else presenter.send_text

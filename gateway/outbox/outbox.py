@@ -1,4 +1,4 @@
-"""The outbox: what is to be sent, as rows that a transaction adds and that deliveries mark."""
+"""The rows of the outbox: transactions add them, and deliveries change their status."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -22,10 +22,10 @@ from oauth import Identity
 from oauth.store.columns import Timestamp
 from toolkits import Conversation, Message
 
-POSTED = "Its person had it posted in the conversation."
+POSTED = "Its recipient had it posted in the conversation."
 CLOSED_BEFORE = "The question was closed before it was sent."
 
-HELD_FOR = timedelta(days=1)  # a person who writes later does not expect the answer any more
+HELD_FOR = timedelta(days=1)  # a person who writes directly only later does not expect the answer any more
 
 _now = bindparam("now", type_=Timestamp())
 _is_due = is_any(outbox.c.status, OutboxStatus.RETRYING, OutboxStatus.SCHEDULED) & (outbox.c.due_at <= _now)
@@ -114,12 +114,12 @@ _CARDS = (
         is_any(outbox.c.kind, OutboxKind.QUESTION, OutboxKind.PRIVATE_QUESTION, OutboxKind.PRIVATE_NOTE),
     )
     .order_by(outbox.c.id)
-    .with_for_update(of=outbox)  # one that is being sent is marked as sent before or after this
+    .with_for_update(of=outbox)  # so that a delivery marks a card as sent either before or after this transaction
 )
 
 
 class InboxRow(Protocol):
-    """What the outbox stores of the message that something answers."""
+    """What the outbox stores about the message that a row answers."""
 
     @property
     def id(self) -> int: ...
@@ -131,10 +131,10 @@ class InboxRow(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class FilePart:
-    """A part of a message that is files.
+    """A part of a message that consists of files.
 
     Args:
-        caption: a text that goes with them, as the platform takes it; it may be empty.
+        caption: the text that is sent with the files, rendered for the platform; it may be empty.
     """
 
     files: Sequence[StoredFile]
@@ -142,7 +142,7 @@ class FilePart:
 
 
 Part = str | FilePart
-"""What one row sends: a text as the platform takes it, or files."""
+"""What one row sends: a text, rendered for the platform, or files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,8 +150,8 @@ class Destination:
     """Where a row is sent.
 
     Args:
-        last_accepted_at: when somebody last wrote there, if anybody did.
-        paused_until: until when the platform asked to send nothing there, if it did.
+        last_accepted_at: when somebody last wrote there; `None` if nobody has.
+        paused_until: the end of the pause that the platform asked for, which may be over; `None` if it never did.
     """
 
     conversation: Conversation
@@ -160,7 +160,7 @@ class Destination:
 
     @property
     def pause(self) -> datetime | None:
-        """Until when nothing may be sent there; `None` if something may be sent now."""
+        """The end of a pause that is not over yet; `None` if messages may be sent now."""
         until = self.paused_until
         return until if until is not None and until > datetime.now(UTC) else None
 
@@ -170,7 +170,7 @@ class PendingDelivery:
     """A row that waits to be sent.
 
     Args:
-        begun: whether the one who has this has marked the row as being sent, and has not sent it yet.
+        begun: whether the row is already marked as `sending` for this delivery, and not sent yet.
     """
 
     row: Row[Any]
@@ -181,17 +181,18 @@ class PendingDelivery:
 class Outbox:
     """The transactional outbox: the rows of each conversation are sent in the order in which they were added.
 
-    A row's body is JSON. By kind it has:
+    The body of a row is a JSON object. Its keys depend on the kind of the row:
 
-    - text, files and notice: `text` and `reply_to`, the id of the message that it replies to, or an empty string;
-      a text may have the id of the preview that it `completes`; `rated`, if it ends an agent's answer, which people
-      may rate;
-    - private text and private files: `text`, and whether it is the `first` part;
-    - question and private question: as a text and a private text, the `choices`, each with its label and its style, and
-      `until`, when it closes;
-    - closed question: `text`, and the id of the row that sent the `card` which it replaces;
-    - private note: `reply_to`, and what a question has, if it has a button;
-    - removal: the platform's id of the message that it `removes`, or null, and `since` when there may be one;
+    - text, files and notice: `text`, and `reply_to`, the id of the message that it replies to, or an empty string.
+      Optional: `completes`, the platform's id of the preview that a text completes; `rated`, true in the last part of
+      an agent's answer, which people may rate.
+    - private text and private files: `text`, and `first`, whether it is the first part.
+    - question and private question: the keys of a text or a private text, `choices`, each with its label and its style,
+      and `until`, when the question closes.
+    - closed question: `text`, and `card`, the id of the row that sent the card to replace.
+    - private note: `reply_to`, and if it has a button, the keys of a question.
+    - removal: `removes`, the platform's id of the preview to remove, or null if it is not known, and `since`, when the
+      preview was begun.
     - sign-in: the `tenant`, `user_id` and `name` of the person, the `provider`, and `reply_to`.
     """
 
@@ -213,24 +214,24 @@ class Outbox:
         """Add the parts of an answer in the transaction that ends its turn.
 
         Args:
-            previews: the messages that have shown the turn. The parts take the place of those that showed the answer,
-                and the others are removed.
-            by_agent: whether an agent wrote it, so that people may rate it.
+            previews: the previews of the turn. Text parts complete those that showed the answer, and the others are
+                removed.
+            by_agent: whether an agent wrote the answer, so that people may rate it.
         """
         left = list(previews)
         for place, part in enumerate(parts, 1):
             kind, body = _public(part, reply_to)
-            shown = next((each for each in left if each.kind is PreviewKind.ANSWER and each.platform_id), None)
-            if kind is OutboxKind.TEXT and shown is not None:
-                body["completes"] = shown.platform_id
-                left.remove(shown)
+            preview = next((each for each in left if each.kind is PreviewKind.ANSWER and each.platform_id), None)
+            if kind is OutboxKind.TEXT and preview is not None:
+                body["completes"] = preview.platform_id
+                left.remove(preview)
             if by_agent and place == len(parts):
                 body["rated"] = True
             await self._add_answer(connection, answered, kind, body, part=part)
         await self.add_removals(connection, answered, left)
 
     async def add_removals(self, connection: AsyncConnection, answered: InboxRow, previews: Sequence[Preview]) -> None:
-        """Add the removal of messages that have shown a turn."""
+        """Add rows that remove previews of a turn."""
         for each in previews:
             body = {"removes": each.platform_id, "since": each.began_at.isoformat()}
             await self._add_answer(connection, answered, OutboxKind.REMOVAL, body)
@@ -244,7 +245,7 @@ class Outbox:
         reply_to: str,
         card: QuestionCard | None = None,
     ) -> None:
-        """Add the parts of an answer that is for one person alone, and a note where they asked.
+        """Add the parts of a private answer, and a note about it in the conversation where the person asked.
 
         Args:
             card: the button of the note, if it has one.
@@ -261,7 +262,7 @@ class Outbox:
         reply_to: str,
         card: QuestionCard | None = None,
     ) -> None:
-        """Add a note that something went to one person alone, where they asked."""
+        """Add a note to the conversation that a private answer was sent to the person who asked."""
         body: dict[str, Any] = {"reply_to": reply_to}
         values: dict[str, Any] = {}
         if card is not None:
@@ -271,10 +272,10 @@ class Outbox:
     async def post_openly(
         self, connection: AsyncConnection, answered: InboxRow, reply_to: str, since: datetime
     ) -> None:
-        """Add what was for one person alone, so that everybody in the conversation reads it.
+        """Add the parts of a private answer again, so that everybody in the conversation can read them.
 
         Args:
-            since: when the answer was added; what was added before for that message is not posted.
+            since: when the private answer was added. Parts that were added earlier for the same message are not posted.
         """
         is_private = is_any(outbox.c.kind, OutboxKind.PRIVATE_TEXT, OutboxKind.PRIVATE_FILES)
         of_answer = (outbox.c.inbox_id == answered.id, is_private, outbox.c.created_at >= since)
@@ -296,10 +297,10 @@ class Outbox:
         reply_to: str,
         identity: Identity | None = None,
     ) -> None:
-        """Add a question, for one person alone if `identity` is given.
+        """Add a question, as a private one if `identity` is given.
 
         Args:
-            parts: its text. The last one is the card's.
+            parts: the text of the question, in parts. The last part is the text of the card.
         """
         *before, last = parts
         for place, part in enumerate(before):
@@ -315,16 +316,16 @@ class Outbox:
     async def close_question(
         self, connection: AsyncConnection, question_id: str, text_in: Callable[[str], str | None]
     ) -> list[int]:
-        """Have every card of a question replaced, and those that were not sent yet never sent.
+        """Have the sent cards of a question replaced, and drop the cards that are not sent yet.
 
         Args:
-            text_in: returns what replaces a card in a channel; `None` if nothing can be sent there.
+            text_in: returns the text that replaces a card in a channel; `None` if nothing can be sent there.
 
         Returns:
-            The ids of the conversations that have something to send for it.
+            The ids of the conversations to resume.
         """
         found = await connection.execute(_CARDS, {"of_question": question_id})
-        going_on = []
+        conversation_ids = []
         for card in found.all():
             if card.status in _NOT_SENT:
                 await self.mark_in(connection, card, OutboxStatus.DROPPED, error=CLOSED_BEFORE)
@@ -333,8 +334,8 @@ class Outbox:
                 place = (card.conversation_id, card.inbox_id)
                 values = {"reference": card.reference, "question_id": question_id}
                 await self._add(connection, *place, OutboxKind.CLOSED_QUESTION, body, **values)
-            going_on.append(card.conversation_id)
-        return list(dict.fromkeys(going_on))
+            conversation_ids.append(card.conversation_id)
+        return list(dict.fromkeys(conversation_ids))
 
     async def card(self, row_id: int) -> Row[Any] | None:
         """Return the row that sent a card; `None` if it is gone."""
@@ -350,7 +351,7 @@ class Outbox:
         provider: str,
         reply_to: str,
     ) -> None:
-        """Add a sign-in link. Only whom it is for and for what is stored: the link itself is made when it is sent."""
+        """Add a sign-in link. Only its person and provider are stored: the link itself is made when it is sent."""
         body = {
             "tenant": identity.tenant,
             "user_id": identity.user_id,
@@ -366,37 +367,37 @@ class Outbox:
         conversation_id: int,
         parts: Sequence[Part],
         at: datetime | None,
-        alone: Message | None = None,
+        private_to: Message | None = None,
     ) -> str:
-        """Add the parts of a message that answers none.
+        """Add the parts of a message that the bot sends on its own initiative.
 
         Args:
-            at: when it is sent, if not now.
-            alone: a message of the conversation, if this one is for its sender alone. A note in the conversation says
-                so.
+            at: when to send it; `None` for now.
+            private_to: send it only to the sender of this message of the conversation, and add a note about it to the
+                conversation.
 
         Returns:
-            Its reference.
+            The reference of the new message.
         """
         reference = new_reference()
         when: dict[str, Any] = {} if at is None else {"status": OutboxStatus.SCHEDULED, "due_at": at}
-        recipient = alone.sender if alone is not None else None
+        recipient = private_to.sender if private_to is not None else None
 
         async def add(kind: OutboxKind, body: object, part: Part = "") -> None:
             place = (connection, conversation_id, None)
             await self._add(*place, kind, body, recipient, part=part, reference=reference, **when)
 
         for place, part in enumerate(parts):
-            await add(*(_public(part, "") if alone is None else _private(part, place)), part)
-        if alone is not None:
-            await add(OutboxKind.PRIVATE_NOTE, {"reply_to": alone.id})
+            await add(*(_public(part, "") if private_to is None else _private(part, place)), part)
+        if private_to is not None:
+            await add(OutboxKind.PRIVATE_NOTE, {"reply_to": private_to.id})
         return reference
 
     async def release(self, connection: AsyncConnection, identity: Identity) -> list[int]:
-        """Have sent what was held for a person, who can be reached now.
+        """Queue the rows that were held for a person who can now be reached directly.
 
         Returns:
-            The ids of the conversations that have something to send for it.
+            The ids of the conversations to resume.
         """
         now = datetime.now(UTC)
         released = await connection.execute(
@@ -412,14 +413,14 @@ class Outbox:
         return list(dict.fromkeys(released.scalars()))
 
     async def resume_due(self) -> None:
-        """Resume the deliveries whose time has come: to be tried again, or to be sent at all."""
+        """Queue the retries and the scheduled messages that are due."""
         async with self._database.write() as connection:
             resumed = await connection.execute(_RESUME_DUE, {"now": datetime.now(UTC)})
             committed = await self._inbox.resume(connection, list(dict.fromkeys(resumed.scalars())))
         committed()
 
     async def unsent(self, conversation_id: int) -> list[PendingDelivery]:
-        """Return the rows of a conversation that wait to be sent, in order."""
+        """Return the unsent rows of a conversation, in order."""
         return await self._database.run_read(lambda connection: self.unsent_in(connection, conversation_id))
 
     async def unsent_in(self, connection: AsyncConnection, conversation_id: int) -> list[PendingDelivery]:
@@ -438,10 +439,10 @@ class Outbox:
             return (await self._files.load_sent(connection, [row.id])).get(row.id, [])
 
     async def mark(self, row: Row[Any], status: OutboxStatus, **values: Any) -> Row[Any]:
-        """Change the status and other values of a row, and return it, unless it was changed since it was read.
+        """Change the status and other values of a row, and return the changed row.
 
         Raises:
-            LeaseLostError: if it was: another worker sends it now.
+            LeaseLostError: if the row has changed since it was read, because another worker has taken it over.
         """
         return await self._database.run_write(lambda connection: self.mark_in(connection, row, status, **values))
 
@@ -460,12 +461,12 @@ class Outbox:
         """Make a row a dead letter.
 
         Args:
-            notice: the parts of a notice that it could not be delivered. It is added once for a message, however many
-                of its rows are given up.
-            values: others that the row gets.
+            notice: the parts of a notice that the message could not be delivered. It is added once for a message,
+                however many of its rows are given up.
+            values: other values to set in the row.
 
         Raises:
-            LeaseLostError: as `mark`.
+            LeaseLostError: see `mark`.
         """
         async with self._database.write() as connection:
             await self.mark_in(connection, row, OutboxStatus.DEAD, error=reason, **values)
@@ -480,7 +481,7 @@ class Outbox:
         committed()
 
     async def pause(self, conversation: Conversation, until: datetime, *, is_for_tenant: bool) -> None:
-        """Have nothing sent to a conversation, or to its whole tenant, until a time."""
+        """Send nothing to a conversation, or to its whole tenant, until the given time."""
         place = {"channel": conversation.channel, "tenant": conversation.tenant}
         place["key"] = "" if is_for_tenant else conversation.id
         upsert = self._database.upsert(pauses).values(**place, until=until)
@@ -488,7 +489,7 @@ class Outbox:
             await connection.execute(upsert.on_conflict_do_update(index_elements=[*place], set_={"until": until}))
 
     async def is_held(self, note: Row[Any]) -> bool:
-        """Return whether the private text that a note stands for is held until its person writes."""
+        """Return whether a part of the private message that a note is about is held until its recipient writes."""
         text = {"of_user_id": note.recipient_user_id, "of_reference": note.reference}
         async with self._database.read() as connection:
             return (await connection.execute(_HELD_FOR_NOTE, text)).first() is not None
@@ -536,7 +537,7 @@ class Outbox:
 
 
 def _may_be_closed(card: Row[Any]) -> bool:
-    """Return whether a card may be replaced: the platform has given its message an id, or may do so now."""
+    """Return whether a card can be replaced: its message has a platform id, or gets one if it is being sent now."""
     return card.status == OutboxStatus.SENDING or (card.status == OutboxStatus.SENT and card.platform_id is not None)
 
 
@@ -547,10 +548,10 @@ def _public(part: Part, reply_to: str) -> tuple[OutboxKind, dict[str, Any]]:
 
 
 def _private(part: Part, place: int) -> tuple[OutboxKind, object]:
-    """Return the kind and the body of a row that is for one person alone.
+    """Return the kind and the body of a private row.
 
     Args:
-        place: of the part in its message.
+        place: the index of the part in its message.
     """
     if isinstance(part, FilePart):
         return OutboxKind.PRIVATE_FILES, {"text": part.caption, "first": place == 0}

@@ -1,4 +1,4 @@
-"""Record the messages that show a turn, so that whoever ends it completes or removes them."""
+"""Record the previews of turns, so that the process that ends a turn can complete or remove them."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -15,7 +15,7 @@ from gateway.outbox.outbox import Outbox
 from gateway.storage.database import Database
 from gateway.storage.tables import InboxStatus, inbox, is_any, is_unsent, outbox, previews
 
-WAIT = 1.0  # seconds until it is looked again whether earlier answers are sent
+WAIT = 1.0  # seconds until the next check whether earlier answers are sent
 
 _is_left = inbox.c.id.is_(None) | ~is_any(inbox.c.status, InboxStatus.WAITING, InboxStatus.RUNNING)
 _LEFT = (
@@ -26,17 +26,17 @@ _LEFT = (
     .where(_is_left)
 )
 are_left = exists(_LEFT)
-"""Whether there are previews that no turn will end."""
+"""The condition that there are previews of turns that nothing will end any more."""
 
 _UNSENT = select(outbox.c.id).where(outbox.c.conversation_id == bindparam("conversation_id"), is_unsent).limit(1)
 
 
 class TurnPreviews:
-    """The record of the messages that show one turn. It is written while this process holds the turn's lease.
+    """The record of one turn's previews. It is written while this process holds the turn's lease.
 
     Attributes:
         is_resumed: whether the turn was claimed before.
-        may_exist: whether there may be any messages, from this run of the turn or an earlier one.
+        may_exist: whether there may be previews, from this run of the turn or an earlier one.
     """
 
     def __init__(self, database: Database, row: ClaimedMessage) -> None:
@@ -45,7 +45,7 @@ class TurnPreviews:
         self.is_resumed = self.may_exist = row.lease > 1
 
     async def load(self) -> list[Preview]:
-        """Return the messages that an earlier run of the turn has left, in order."""
+        """Return the previews that earlier runs of the turn have left, in the order in which they were posted."""
         if not self.may_exist:
             return []
         async with self._database.read() as connection:
@@ -53,11 +53,11 @@ class TurnPreviews:
         return [Preview(row.id, PreviewKind(row.kind), row.platform_id, row.began_at) for row in found]
 
     async def begin(self, kind: PreviewKind) -> int:
-        """Record that a message is about to be posted, and return its id in the record.
+        """Record that a preview is about to be posted, and return its id in the record.
 
         Raises:
             LeaseLostError: if another worker has taken the turn over.
-            RetryLaterError: if an earlier answer is not sent yet, before which the message would stand.
+            RetryLaterError: if an earlier answer is not sent yet: the preview would appear above it.
         """
         values = {"inbox_id": self._row.id, "kind": kind, "began_at": datetime.now(UTC)}
         self.may_exist = True
@@ -69,10 +69,10 @@ class TurnPreviews:
             return int(added.scalar_one())
 
     async def posted(self, preview_id: int, platform_id: str) -> None:
-        """Record the platform's id of a message.
+        """Record the platform's id of a posted preview.
 
         Raises:
-            LeaseLostError: if the turn was ended by another worker, which did not know of the message.
+            LeaseLostError: if another worker has ended the turn, without knowing this id.
         """
         async with self._database.write() as connection:
             known = await connection.execute(
@@ -85,13 +85,13 @@ class TurnPreviews:
                 raise LeaseLostError
 
     async def forget(self, preview_id: int) -> None:
-        """Record that there is no such message: it was not posted, or is deleted."""
+        """Delete a preview from the record: it was not posted, or is deleted."""
         async with self._database.write() as connection:
             await connection.execute(delete(previews).where(previews.c.id == preview_id))
 
 
 class LeftPreviews:
-    """Removes the messages that show turns which no process plays and none will play: they were given up unread."""
+    """Removes the previews of turns that no process plays or is going to play."""
 
     def __init__(self, database: Database, inbox: Inbox, outbox: Outbox) -> None:
         self._database = database
@@ -99,13 +99,13 @@ class LeftPreviews:
         self._outbox = outbox
 
     async def remove(self) -> None:
-        """Remove those that there are."""
+        """Queue the removal of all left previews."""
         async with self._database.write() as connection:
             left = (await connection.execute(_LEFT)).all()
             conversation_ids = set[int]()
             for row in left:
                 shown = await take_previews(connection, row.turn_id)
-                if row.id is not None:  # else the message was removed, and nobody knows where it was
+                if row.id is not None:  # without its inbox row, nothing says in which conversation a preview is
                     await self._outbox.add_removals(connection, row, shown)
                     conversation_ids.add(row.conversation_id)
             committed = await self._inbox.resume(connection, list(conversation_ids))
@@ -113,7 +113,7 @@ class LeftPreviews:
 
 
 async def take_previews(connection: AsyncConnection, inbox_id: int) -> Sequence[Preview]:
-    """Remove the record of a turn, in the transaction that ends it; return its messages, in order."""
+    """Delete the record of a turn's previews, in the transaction that ends it, and return the previews in order."""
     found = (await connection.execute(_of(inbox_id))).all()
     if found:
         await connection.execute(delete(previews).where(previews.c.inbox_id == inbox_id))

@@ -1,4 +1,4 @@
-"""Send messages that answer none: from the host application, or from a tool in a turn."""
+"""Send messages on the bot's own initiative: from the host application, or from a tool in a turn."""
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -15,13 +15,13 @@ from oauth import SettingError
 from toolkits import Conversation, File, Message, ToolError
 from toolkits.text import storable
 
-CANNOT_SEND_ALONE = "This may go to one person alone, but several people share the sender's id, so it was not sent."
+CANNOT_SEND_PRIVATELY = "This may go only to one person, but several people share the sender's id, so it was not sent."
 
 log = logging.getLogger(__name__)
 
 
 class Sender:
-    """Writes to conversations without being asked, now or later."""
+    """Sends messages that answer no message, now or at a set time."""
 
     def __init__(
         self,
@@ -46,10 +46,10 @@ class Sender:
         at: datetime | None = None,
         key: str | None = None,
     ) -> str | None:
-        """Write to a conversation: see `Gateway.send`."""
+        """Send a text and files to a conversation: see `Gateway.send`."""
         return await self._send(conversation, text, files, at, key, None)
 
-    async def send_alone(
+    async def send_privately(
         self,
         message: Message,
         text: str,
@@ -58,15 +58,15 @@ class Sender:
         at: datetime | None = None,
         key: str | None = None,
     ) -> str | None:
-        """Write to the sender of a message alone, as a private answer does.
+        """Send a text and files only to the sender of a message, as a private answer is sent.
 
         Raises:
             ToolError: if several people share the sender's id.
         """
         if message.conversation.shared and message.anonymous:
-            raise ToolError(CANNOT_SEND_ALONE)
-        alone = message if message.conversation.shared else None
-        return await self._send(message.conversation, text, files, at, key, alone)
+            raise ToolError(CANNOT_SEND_PRIVATELY)
+        private_to = message if message.conversation.shared else None
+        return await self._send(message.conversation, text, files, at, key, private_to)
 
     async def _send(
         self,
@@ -75,40 +75,41 @@ class Sender:
         files: Sequence[File],
         at: datetime | None,
         key: str | None,
-        alone: Message | None,
+        private_to: Message | None,
     ) -> str | None:
         if conversation.channel not in self._presenters:
-            there = ", ".join(self._presenters) or "none"
+            configured = ", ".join(self._presenters) or "none"
             raise SettingError(
-                f"send(): no channel {conversation.channel!r} is configured to send to, only {there}. "
+                f"send(): the channel {conversation.channel!r} is not configured (configured: {configured}). "
                 "Add it to the interfaces of the gateway."
             )
         if at is not None and at.tzinfo is None:
-            raise ValueError("send(at=…): the time has no time zone, so it is not known when that is")
-        presenter, owner = self._presenters[conversation.channel], alone.sender if alone is not None else None
+            raise ValueError("send(at=…): the time has no time zone: pass an aware datetime")
+        presenter = self._presenters[conversation.channel]
+        owner = private_to.sender if private_to is not None else None
         kept = await stored(self._files, presenter, files, owner)
         parts = await composed(presenter, storable(text), kept)
         if not parts:
-            raise ValueError("send(): the text has nothing that can be seen")
+            raise ValueError("send(): the text has no visible characters")
         async with self._database.write() as connection:
             if key is not None and not await self._inbox.take_key(connection, conversation, f"send:{key}"):
                 await remove_files(connection, are(kept))
                 return None
             conversation_id = await self._inbox.conversation_id(connection, conversation)
-            reference = await self._outbox.add_message(connection, conversation_id, parts, at, alone)
+            reference = await self._outbox.add_message(connection, conversation_id, parts, at, private_to)
             committed = await self._inbox.resume(connection, [conversation_id] if at is None else [])
         committed()
         return reference
 
 
 class TurnSender:
-    """Writes to conversations for the tools of a turn.
+    """Sends messages for the tools of a turn.
 
-    Once the turn has read something private, what it would send to a shared conversation goes to its person alone.
+    Once the turn has read private data, messages to shared conversations go only to the turn's person.
 
     Args:
-        message: the message that the turn plays.
-        is_private: tells whether the turn has read something that is for its person alone.
+        message: the message that the turn answers.
+        is_private: returns whether the turn has read private data.
     """
 
     def __init__(self, sender: Sender, message: Message, is_private: Callable[[], bool]) -> None:
@@ -125,20 +126,20 @@ class TurnSender:
         at: datetime | None = None,
         key: str | None = None,
     ) -> str | None:
-        """Write to a conversation, as `Gateway.send` does.
+        """Send a text and files to a conversation, as `Gateway.send` does.
 
         Raises:
-            ToolError: if it may go to one person alone, and several people share their id.
+            ToolError: if the message is private, but several people share the id of the turn's person.
         """
         if conversation.shared and self._is_private():
-            log.info("a message for %s is private and goes to %s alone", conversation, self._message.sender)
-            return await self._sender.send_alone(self._message, text, files=files, at=at, key=key)
+            log.info("a message to %s is private and goes only to %s", conversation, self._message.sender)
+            return await self._sender.send_privately(self._message, text, files=files, at=at, key=key)
         return await self._sender.send(conversation, text, files=files, at=at, key=key)
 
     def through(self, sender: Sender) -> "TurnSender":
-        """Return one that writes by another gateway's sender."""
+        """Return a `TurnSender` of the same turn that sends through another gateway's sender."""
         return TurnSender(sender, self._message, self._is_private)
 
 
 current_turn_sender: ContextVar[TurnSender | None] = ContextVar("current_turn_sender", default=None)
-"""The sender of the running turn, which `Gateway.send` cannot be handed. Tools get theirs in their `TurnContext`."""
+"""The sender of the running turn, for `Gateway.send`, which gets no context. Tools find it in their `TurnContext`."""

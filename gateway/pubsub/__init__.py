@@ -1,1 +1,1 @@
-"""Publish and subscribe: live updates for those who watch a conversation."""
+"""Publish and subscribe: live updates for pages that show a conversation."""

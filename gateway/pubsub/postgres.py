@@ -1,4 +1,4 @@
-"""Publish and subscribe among processes, by LISTEN and NOTIFY of PostgreSQL.
+"""Publish and subscribe among processes, with LISTEN and NOTIFY of PostgreSQL.
 
 https://www.postgresql.org/docs/current/sql-notify.html
 """
@@ -20,11 +20,11 @@ from gateway.storage.postgres import PostgresDatabase
 from gateway.storage.postgres_connection import PostgresConnection
 from gateway.timings import DEFAULT_TIMINGS, Timings
 
-MAX_UNSENT = 10_000  # messages; the oldest ones beyond are lost
+MAX_UNSENT = 10_000  # messages; beyond that, the oldest ones are dropped
 CHANNEL = "understudy_live"
 MAX_PAYLOAD = 7999  # bytes
-BATCH_INTERVAL = 0.05  # seconds in which messages are gathered for one transaction
-LISTEN_TIMEOUT = 2.0  # seconds that a subscriber waits for the connection that listens
+BATCH_INTERVAL = 0.05  # seconds in which messages are collected for one transaction
+LISTEN_TIMEOUT = 2.0  # seconds that a subscriber waits for the LISTEN connection
 
 _NOTIFY = text("SELECT pg_notify(:channel, message) FROM unnest(CAST(:messages AS text[])) AS message")
 
@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 
 class PostgresPubSub(PubSub):
-    """The topics of all processes that share a database: what is published reaches the subscribers in each."""
+    """The topics of all processes that share a database: a message reaches the subscribers in every process."""
 
     def __init__(self, database: PostgresDatabase, timings: Timings = DEFAULT_TIMINGS) -> None:
         super().__init__()
@@ -46,11 +46,14 @@ class PostgresPubSub(PubSub):
         self._listener: asyncio.Task[None] | None = None
 
     async def publish(self, topic: str, message: str) -> None:
-        """Send a message soon, together with others. It is lost if it is too long or the database is away."""
-        # The number makes each payload unique: PostgreSQL delivers equal payloads of one transaction once.
+        """Send a message soon, together with others.
+
+        Delivery is not guaranteed: the message is lost if it is too long or the database cannot be reached.
+        """
+        # The number makes each payload unique: PostgreSQL delivers equal payloads of one transaction only once.
         payload = json.dumps([next(self._numbers), topic, message], ensure_ascii=False)
         if (size := len(payload.encode())) > MAX_PAYLOAD:
-            log.info("a live message was not published: it is too long (%d bytes, %d fit)", size, MAX_PAYLOAD)
+            log.info("a live message of %d bytes was not published: PostgreSQL takes at most %d", size, MAX_PAYLOAD)
             return
         self._unsent.append(payload)
         self._has_unsent.set()
@@ -58,7 +61,7 @@ class PostgresPubSub(PubSub):
             self._sender = asyncio.create_task(self._send(), name="live messages out")
 
     async def subscribe(self, topic: str) -> AbstractContextManager[asyncio.Queue[str | None]]:
-        """Return a block as `PubSub.subscribe` does, when this process listens, or after two seconds if it cannot."""
+        """Do the same as `PubSub.subscribe`, once this process listens, or after `LISTEN_TIMEOUT` if it does not."""
         if self._listener is None:
             self._listener = asyncio.create_task(self._listen(), name="live messages in")
         with suppress(TimeoutError):
@@ -85,9 +88,9 @@ class PostgresPubSub(PubSub):
                 async with self._database.write() as connection:
                     await connection.execute(_NOTIFY, {"channel": CHANNEL, "messages": messages})
             except (SQLAlchemyError, OSError) as error:
-                log.warning("live messages were lost, as the database did not take them: %s", describe(error))
+                log.warning("live messages were lost, because the database did not take them: %s", describe(error))
             except Exception:
-                log.exception("live messages were lost, as publishing them failed")
+                log.exception("live messages were lost, because publishing them failed")
 
     async def _listen(self) -> None:
         while True:

@@ -1,25 +1,28 @@
-"""Publish and subscribe within one process. Nothing is stored: a message reaches those who subscribe when it comes."""
+"""Publish and subscribe within one process.
+
+Nothing is stored: a message reaches those who are subscribed when it is published.
+"""
 
 import asyncio
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Generic, TypeVar
 
-MAX_PENDING = 1000  # updates in the queue of a listener that does not read
+MAX_PENDING = 1000  # updates in one listener's queue
 
 Key = TypeVar("Key")
 Update = TypeVar("Update")
 
 
 class Listeners(Generic[Key, Update]):
-    """The queues of those who listen in this process, by key. A full queue loses its oldest update."""
+    """The queues of the listeners in this process, by key. A full queue drops its oldest update."""
 
     def __init__(self) -> None:
         self._queues: dict[Key, set[asyncio.Queue[Update | None]]] = {}
 
     @contextmanager
     def listening(self, key: Key) -> Iterator[asyncio.Queue[Update | None]]:
-        """Yield a queue of the updates that come during the block; `None` in it means that no more will come."""
+        """Yield a queue that receives updates during the block. `None` in the queue means that no more will come."""
         queue: asyncio.Queue[Update | None] = asyncio.Queue(MAX_PENDING)
         queues = self._queues.setdefault(key, set())
         queues.add(queue)
@@ -31,7 +34,7 @@ class Listeners(Generic[Key, Update]):
                 del self._queues[key]
 
     def tell(self, key: Key, update: Update) -> None:
-        """Put an update into the queues of a key."""
+        """Put an update into all queues of a key."""
         for queue in self._queues.get(key, ()):
             _put(queue, update)
 
@@ -53,7 +56,10 @@ class PubSub:
         self.listeners.tell(topic, message)
 
     async def subscribe(self, topic: str) -> AbstractContextManager[asyncio.Queue[str | None]]:
-        """Return a block whose queue gets what is published from now on; `None` when no more will come."""
+        """Return a context manager that yields a queue of the messages that are published during its block.
+
+        `None` in the queue means that no more messages will come.
+        """
         return self.listeners.listening(topic)
 
     async def stop(self) -> None:

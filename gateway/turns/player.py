@@ -64,7 +64,7 @@ class TurnPlayer:
         if not self._ending.has_tries_left(row):
             return await self._ending.give_up(row, interface)
         if interface is None:
-            reason = f"No channel {row.conversation.channel!r} is configured, so nothing can be answered there."
+            reason = f"The channel {row.conversation.channel!r} is not configured, so nothing can be answered there."
             await self._ending.put_off(row, reason)
             return None
         try:

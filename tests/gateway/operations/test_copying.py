@@ -43,7 +43,7 @@ async def test_a_gateway_goes_on_where_it_was_on_another_database(tmp_path: Path
     for table in ("audit", "session_items", "dedupe_keys", "conversations"):
         count = f"SELECT count(*) FROM {table}"
         assert second.rows(count)[0][0] >= first.rows(count)[0][0] > 0
-    with pytest.raises(SettingError, match="name an empty one"):
+    with pytest.raises(SettingError, match="Give an empty database"):
         await copy_database(first.database, target)
 
 

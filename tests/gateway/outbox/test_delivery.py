@@ -257,7 +257,7 @@ async def test_a_message_outside_the_reply_window_is_a_dead_letter_with_that_rea
         await scene.wait_until_rows("SELECT count(*) FROM outbox WHERE status = 'dead'", 2)
     assert texts(scene) == ["heard: hello", "within the window"]
     assert {error for (error,) in scene.rows("SELECT error FROM outbox WHERE status = 'dead'")} == {
-        "stage takes messages only within 24 hours of the person's last one."
+        "stage takes messages only within 24 hours of the person's last message."
     }
 
 
@@ -319,7 +319,7 @@ async def test_answers_to_a_channel_that_is_not_configured_any_more_become_dead_
         await scene.wait_until_rows("SELECT count(*) FROM outbox WHERE status = 'dead'", 1)
         assert await scene.ask("bob", "hello") == "heard: hello"
     (error, is_ambiguous), *_ = scene.rows("SELECT error, ambiguous FROM outbox WHERE status = 'dead'")
-    assert error == "No channel 'gone' is configured, so nothing can be sent there."
+    assert error == "The channel 'gone' is not configured, so nothing can be sent there."
     assert bool(is_ambiguous) is ambiguous
 
 

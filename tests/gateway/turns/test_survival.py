@@ -198,7 +198,7 @@ async def test_messages_of_a_channel_that_is_gone_become_dead_letters_and_hold_n
         assert await scene.ask("bob", "hello") == "heard: hello"
         await scene.wait_until_rows("SELECT count(*) FROM inbox WHERE status = 'dead'", 1)
     error = scene.rows("SELECT error FROM inbox WHERE status = 'dead'")[0][0]
-    assert error == "No channel 'gone' is configured, so nothing can be answered there."
+    assert error == "The channel 'gone' is not configured, so nothing can be answered there."
 
 
 async def test_a_message_whose_reading_never_ends_is_a_dead_letter_after_its_tries(
