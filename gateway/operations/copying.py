@@ -16,7 +16,7 @@ from oauth import SettingError
 from oauth.store.tables import metadata as oauth_metadata
 
 BATCH = 1000  # rows
-BATCH_OF_CHUNKS = 10  # rows of up to 1 MiB each
+BATCH_OF_CHUNKS = 10  # rows of about 1 MiB each
 LEAVE_TIME = 2.0  # seconds in which the server should notice that a process that used the source has ended
 LEAVE_POLL = 0.1  # seconds between two queries for open connections
 

@@ -53,7 +53,7 @@ class PostgresPubSub(PubSub):
         # The number makes each payload unique: PostgreSQL delivers equal payloads of one transaction only once.
         payload = json.dumps([next(self._numbers), topic, message], ensure_ascii=False)
         if (size := len(payload.encode())) > MAX_PAYLOAD:
-            log.info("a live message of %d bytes was not published: PostgreSQL takes at most %d", size, MAX_PAYLOAD)
+            log.info("a live message was not published: it is too long (%d bytes, the limit is %d)", size, MAX_PAYLOAD)
             return
         self._unsent.append(payload)
         self._has_unsent.set()

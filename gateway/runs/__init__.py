@@ -1,1 +1,1 @@
-"""Runs of agents: the contract that engines implement, and flows. Nothing here knows of storage."""
+"""Runs of agents: the contract that engines implement, and flows. Nothing here uses the database."""

@@ -19,16 +19,18 @@ from gateway.timings import DEFAULT_TIMINGS
 from oauth import SettingError
 from toolkits import Attachment, Message, QuotedMessage
 
-_ANSWER = -1  # the number under which a call's whole answer is in its journal
+_ANSWER = -1  # the number of a call's whole answer in its journal
 _ANSWER_ADAPTER = TypeAdapter(Answer)
 
 
 @dataclass(frozen=True, slots=True)
 class CallOptions:
-    """What the modifiers of a call set, apart from its history.
+    """The options that the modifiers of a call set, except its history.
 
     Args:
-        max_turns: how often the model is asked at most; the framework's own limit unless given.
+        streams: whether people see the text as it is written.
+        is_silent: whether nothing of the call is shown.
+        max_turns: the most requests to the model; by default the framework's own limit.
     """
 
     streams: bool = False
@@ -40,9 +42,9 @@ class CallOptions:
 class AgentCall(Coroutine[Any, Any, str]):
     """A call of an agent. Awaiting it runs a fresh copy of the agent, and returns the answer in markdown.
 
-    It is a coroutine, so `asyncio.create_task` and `asyncio.TaskGroup` take it. Each modifier returns a new call, which
-    replaces the one that it was called on. A call belongs to the turn and the phase in which it is written. Outside a
-    turn, and after the turn has ended, it has no identity, uses no account and writes nothing.
+    It is a coroutine, so it can be passed to `asyncio.create_task` and `asyncio.TaskGroup`. Each modifier returns a new
+    call that replaces the old one. A call belongs to the turn and the phase in which it is created. Outside a turn, and
+    after the turn has ended, it has no identity, uses no account and writes nothing.
     """
 
     agent: RunnableAgent
@@ -55,7 +57,7 @@ class AgentCall(Coroutine[Any, Any, str]):
     _coroutine: Coroutine[Any, Any, str] | None = field(default=None, init=False)
     _is_used: bool = field(default=False, init=False)
 
-    def __repr__(self) -> str:  # without the text and the turn's person: it may end up in a prompt by mistake
+    def __repr__(self) -> str:  # without the text and the person: a forgotten `await` can put it into a prompt
         return f"<call of the agent {self.agent.name!r}>"
 
     def __del__(self) -> None:
@@ -64,32 +66,32 @@ class AgentCall(Coroutine[Any, Any, str]):
             warnings.warn(message, RuntimeWarning, stacklevel=2, source=self)
 
     def isolated(self) -> "AgentCall":
-        """Read no history, and write none."""
+        """Make the call neither read nor write a history."""
         return self._modified(history=HistoryAccess())
 
     def snapshot(self) -> "AgentCall":
-        """Read the history as it is now, and write none."""
+        """Make the call read the history as it is now, and write nothing."""
         frozen = tuple(self.history.read())
         return self._modified(history=HistoryAccess(lambda: frozen))
 
     def stream(self) -> "AgentCall":
-        """Show the text as it is written, where the channel can."""
+        """Show the text of the call as it is written, if the channel can."""
         return self._modified(options=replace(self.options, streams=True))
 
     def silent(self) -> "AgentCall":
-        """Show nothing of the call in the channel. What it reads and writes stays the same."""
+        """Show nothing of the call in the channel. It still reads and writes the history."""
         return self._modified(options=replace(self.options, is_silent=True))
 
     def max_turns(self, limit: int) -> "AgentCall":
-        """Limit how often the model is asked.
+        """Limit the number of requests to the model.
 
         Raises:
             ValueError: if the limit is below 1.
-            MaxTurnsExceededError: from the call, if there is no answer by then.
+            MaxTurnsExceededError: when the call is awaited, if there is no answer after that many requests.
         """
         self._is_used = True
         if limit < 1:
-            raise ValueError(f"max_turns({limit}) leaves no turn: give it 1 or more")
+            raise ValueError(f"max_turns({limit}): the limit must be 1 or more")
         return self._modified(options=replace(self.options, max_turns=limit))
 
     def __await__(self) -> Generator[Any, None, str]:
@@ -118,7 +120,7 @@ class AgentCall(Coroutine[Any, Any, str]):
         return replace(self, **changes)
 
     async def _run(self) -> str:
-        # Nothing else runs before the first await, so concurrent calls read the same history.
+        # The history is read before the first await, so that concurrent calls read the same one.
         history = list(self.history.read())
         turn = self.turn if self.turn is not None and not self.turn.is_over else None
         block = self.history.target.begin() if self.history.target is not None and turn is not None else []
@@ -142,7 +144,7 @@ class AgentCall(Coroutine[Any, Any, str]):
         if is_unknown and any(member.needs_gateway for member in self.agent.team()):
             raise SettingError(
                 f"A flow calls the agent {self.agent.name!r}, which the gateway did not find in the flow's code. The "
-                "agent needs an account, an approval or a server, which the gateway sets up at the start: "
+                "agent needs an account, an approval or a server, which the gateway sets up when it starts: "
                 "name it in Agent(flow, members=[…])."
             )
         copy, options = self.agent.deep_copy(), self.options
@@ -150,7 +152,7 @@ class AgentCall(Coroutine[Any, Any, str]):
         if options.is_silent:
             handler = handler.note if isinstance(handler, TurnHandler) else handler
         async with asyncio.timeout(call_limit(turn)):
-            # An unknown agent may be the first one of its engine, and importing an engine takes seconds.
+            # The engine of an unknown agent may not be imported yet, which takes seconds.
             engine = await asyncio.to_thread(load_engine, copy.engine) if is_unknown else load_engine(copy.engine)
             return await engine.run(
                 copy,
@@ -167,14 +169,14 @@ class AgentCall(Coroutine[Any, Any, str]):
 
 
 def call_limit(turn: FlowTurn | None) -> float:
-    """Return the limit of a call in seconds: what is left of its turn, and no less than a turn takes by default."""
+    """Return the time limit of a call in seconds: the rest of its turn's time, but at least the default of a turn."""
     if turn is None:
         return DEFAULT_TIMINGS.turn
     return max(DEFAULT_TIMINGS.turn, (turn.context.deadline - datetime.now(UTC)).total_seconds())
 
 
 def call_agent(agent: RunnableAgent, message: Message | str) -> AgentCall:
-    """Return a call of an agent in the turn and the phase that the code runs in."""
+    """Return a call of an agent in the current turn and phase."""
     if isinstance(message, str):
         return AgentCall(agent, message, (), (), running_turn(), history_access())
     return AgentCall(agent, message.text, message.attachments, message.quoted, running_turn(), history_access())

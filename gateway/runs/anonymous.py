@@ -1,4 +1,4 @@
-"""Runs outside any turn, which act for nobody."""
+"""The context of runs outside any turn: they act for nobody and have no accounts."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta

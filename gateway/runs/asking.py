@@ -1,4 +1,4 @@
-"""Ask the person of the running turn from the code of a flow."""
+"""Ask the person of the running turn from a flow."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -12,13 +12,13 @@ from toolkits.context import NOBODY_TO_ASK, ONE_DAY
 async def ask(
     question: str, choices: Sequence[str] = (), *, free_text: bool | None = None, within: timedelta = ONE_DAY
 ) -> str:
-    """Ask the person of the turn that the flow runs in, and return their answer: see `TurnContext.ask`.
+    """Ask the person of the running turn a question, and return the answer: see `TurnContext.ask`.
 
-    The flow runs again from its beginning when they have answered. The agents that it has called until then are not
-    called again, and several questions are told apart by their order.
+    When the person has answered, the flow runs again from its beginning. Calls of agents that had ended are not
+    repeated: their recorded answers are used. Several questions are told apart by their order.
 
     Raises:
-        ToolError: as `TurnContext.ask`, and outside a turn.
+        ToolError: see `TurnContext.ask`; also if no turn is running.
     """
     turn = running_turn()
     if turn is None:

@@ -1,4 +1,4 @@
-"""The tool call that is running: how it is known, and the credentials of a call that only its framework can tell."""
+"""Attribute credentials and questions to the tool call that is running."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -10,16 +10,16 @@ from typing import Any
 from toolkits.context import CredentialSource, QuestionSource, TurnContext
 
 calling: ContextVar[str | None] = ContextVar("calling", default=None)
-"""The call_id of the running tool call. The audit uses it, and so does the turn, to know which call was refused a
-credential. It never decides whose credentials a call is given."""
+"""The `call_id` of the running tool call. The audit uses it, and the turn finds out with it which call was refused a
+credential. It never decides whose credentials a call gets."""
 
 
-NO_CALL = ""  # the value of `calling` where certainly no call is running
+NO_CALL = ""  # the value of `calling` if it is certain that no call is running
 
 
 @contextmanager
 def in_call(call_id: str) -> Iterator[None]:
-    """Attribute what the block does to a call."""
+    """Attribute the actions of the block to a call."""
     outer = calling.set(call_id)
     try:
         yield
@@ -28,7 +28,7 @@ def in_call(call_id: str) -> Iterator[None]:
 
 
 def with_outer(key: str) -> Iterator[str]:
-    """Yield the key of a call, then the keys of the calls that it was made in: see `EngineJournal.within`."""
+    """Yield the key of a call, then the keys of its outer calls, from inside to outside: see `EngineJournal.within`."""
     yield key
     while "/" in key:
         key = key.rpartition("/")[0]
@@ -37,11 +37,11 @@ def with_outer(key: str) -> Iterator[str]:
 
 @dataclass(frozen=True, slots=True)
 class CallCredentials:
-    """The credentials of a turn, for tools of which the framework, not the context, knows which call is running.
+    """The credentials of a turn for a framework's own tools, where only the framework knows which call is running.
 
     Args:
         source: the credentials of the turn.
-        call_id: returns the id of the call that runs where `call_id` is called, or `None`.
+        call_id: returns the id of the call that is running at that moment; `None` if none is.
     """
 
     source: CredentialSource
@@ -61,7 +61,7 @@ class CallCredentials:
 
 @dataclass(frozen=True, slots=True)
 class CallQuestions:
-    """The questions of a turn, as `CallCredentials` are its credentials."""
+    """The questions of a turn for a framework's own tools: see `CallCredentials`."""
 
     source: QuestionSource
     call_id: Callable[[], str | None]
@@ -78,10 +78,10 @@ class CallQuestions:
 
 
 def in_calls(context: TurnContext, call_id: Callable[[], str | None]) -> TurnContext:
-    """Return a context for tools of which the framework knows which call is running.
+    """Return the context for a framework's own tools, where only the framework knows which call is running.
 
     Args:
-        call_id: as for `CallCredentials`.
+        call_id: see `CallCredentials`.
     """
     questions = context.question_source
     return replace(

@@ -1,11 +1,11 @@
 """The contract between the gateway and the engines that run agents.
 
-An engine is a class that implements `Engine`, has a constructor without arguments, and is named by an entry point of
-the group `understudy.engines`. One of the group `understudy.native_agents` maps the full name of a framework's agent
-class to the engine, for agents that are already written for the framework.
+An engine is a class that implements `Engine` and has a constructor without arguments. An entry point of the group
+`understudy.engines` names it. An entry point of the group `understudy.native_agents` maps the full name of a
+framework's agent class to the engine, for agents that are written for the framework.
 
-What engines have in common is there: `gateway.engines.tools` and `gateway.engines.remote_tools` have the tools of an
-agent, and `gateway.engines.watching` reports the calls of a framework's own tools.
+Engines share some modules: `gateway.engines.tools` and `gateway.engines.remote_tools` provide the tools of an agent,
+and `gateway.engines.watching` reports the calls of a framework's own tools.
 """
 
 from base64 import b64decode, b64encode
@@ -34,22 +34,22 @@ class TurnTimeoutError(UnderstudyError, TimeoutError):
 class RunnableAgent(Protocol):
     """An agent as engines see it; `gateway.Agent` implements it.
 
-    An agent is either a template, which never runs and lives as long as the process, or a copy of it for one turn. What
-    an engine builds once for an agent, like the schemas of its tools, it keeps by the template. What differs from turn
-    to turn, it reads from the copy: the instructions, and the toolkits that hold a person's credentials.
+    An agent is either a template, which never runs and lives as long as the process, or a copy of it for one turn. An
+    engine builds some things once for an agent, like the schemas of its tools, and caches them by the template. From
+    the copy it reads what differs from turn to turn: the instructions, and the toolkits with a person's credentials.
 
     Attributes:
-        native: the agent that is written for the engine's framework, or the flow; `None` if the agent has a model and
-            instructions of its own.
+        native: the agent that is written for the engine's framework, or the flow; `None` if the agent is made of a
+            model and instructions.
         model: a model object of the framework, or a string like "openai:gpt-5.2"; `None` if the agent is native.
-        instructions: what the model is told before every message; empty if there are none.
-        name: what people and other agents call it.
-        description: what it is for, in a sentence for the lead of its team.
+        instructions: the instructions for the model; empty if there are none.
+        name: the name of the agent for people and other agents.
+        description: a sentence that says what the agent is for, which the lead of its team reads.
         engine: the name of the engine that runs it.
-        mcp_servers: the servers whose tools it may call, besides those of its toolkits.
-        make_context: makes the object that a native agent's tools are given of the `TurnContext`; if it is `None`, they
-            are given the `TurnContext`.
-        transcriber: transcribes recordings that come with a message; `None` if nothing does.
+        mcp_servers: the servers whose tools the agent may call, besides those of its toolkits.
+        make_context: turns the `TurnContext` into the context object for a native agent's tools; if it is `None`, they
+            get the `TurnContext` itself.
+        transcriber: transcribes recordings that come with a message; `None` for no transcription.
         catalog: the tools of its toolkits by name, each with the index of its toolkit in `toolkits`.
     """
 
@@ -71,7 +71,7 @@ class RunnableAgent(Protocol):
 
     @property
     def members(self) -> Sequence["RunnableAgent"]:
-        """The agents that this one may ask; in a copy, its own copies of them."""
+        """The agents that this one may ask; in a copy, copies of them."""
         ...
 
     @property
@@ -86,7 +86,7 @@ class RunnableAgent(Protocol):
 
     @property
     def needs_gateway(self) -> bool:
-        """Return whether the agent needs an account, an approval or a server, which only a gateway sets up."""
+        """Whether the agent needs an account, an approval or a server, which only a gateway sets up."""
         ...
 
     def deep_copy(self) -> Self:
@@ -113,7 +113,7 @@ def _from_record(record: Any) -> File:
 
 
 RecordedFile = Annotated[File, PlainSerializer(_to_record), PlainValidator(_from_record)]
-"""A file of a model's, as the journal records it."""
+"""A file that a model returned, in the form in which the journal records it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,9 +122,9 @@ class Answer:
 
     Args:
         text: the answer, in markdown.
-        items: what it adds to the history.
+        items: the items that the run adds to the history.
         unread: a sentence for the person about each attachment that the model was not given.
-        files: those that the model returned, which are sent with the text.
+        files: the files that the model returned. They are sent with the text.
     """
 
     text: str
@@ -134,17 +134,17 @@ class Answer:
 
 
 class MaxTurnsExceededError(UnderstudyError):
-    """The model was asked as often as the call allows, and the agent has no answer yet."""
+    """The model was asked as often as the call allows, and the agent still has no answer."""
 
     def __init__(self, agent: RunnableAgent, limit: int | None) -> None:
         super().__init__(f"{agent.name} has no answer after {limit} turns")
 
 
 class Engine(Protocol):
-    """Runs agents. There is one engine of a kind in a process: it serves all turns, and keeps nothing of any run."""
+    """Runs agents. A process has one instance of each engine, which serves all turns and keeps no state of a run."""
 
     def check(self, agent: RunnableAgent) -> None:
-        """Check at start-up that an agent can run, and prepare what its first run would otherwise wait for.
+        """Check at start-up that an agent can run, and prepare what would otherwise delay its first run.
 
         Members are checked by their own engines.
 
@@ -152,7 +152,7 @@ class Engine(Protocol):
             agent: a template.
 
         Raises:
-            SettingError: naming what is wrong, like a model that the engine does not know.
+            SettingError: if the agent cannot run, for example because the engine does not know its model.
         """
         ...
 
@@ -173,25 +173,26 @@ class Engine(Protocol):
         """Run an agent on a message to its answer.
 
         Args:
-            agent: a copy, for this turn alone.
-            text: the message.
-            context: the context to pass to every tool of the agent, at every depth: it says for whom they act.
-            history: what was said before in the conversation. An item is read from its `data` if its `engine` is this
-                one, and otherwise from its `text`.
+            agent: a copy for this turn.
+            text: the text of the message.
+            context: the context to pass to every tool of the agent and of its members: it says for whom they act.
+            history: the earlier items of the conversation. An engine reads an item from its `data` if it wrote the
+                item itself, and otherwise from its `text`.
             handler: receives a `ToolStarted` and a `ToolEnded` for each tool call and, if `stream` is set, a
                 `TextDelta` for each piece of text.
             stream: whether the handler wants the text as it is written.
-            attachments: what was sent with the message: see `gateway.attachments.prompt.read_prompt`.
-            quoted: what the message refers to. `read_prompt` marks it, and `gateway.engines.quoted` keeps it apart.
-            journal: what earlier runs of the turn have done. The run goes on there: see `EngineJournal`.
-            max_turns: how often the model is asked at most; the framework's own limit unless given.
+            attachments: the attachments of the message: see `gateway.attachments.prompt.read_prompt`.
+            quoted: the messages that the message refers to. `read_prompt` marks them as quoted, and
+                `gateway.engines.quoted` keeps them apart in the history.
+            journal: the record of earlier runs of the turn, from which this run resumes: see `EngineJournal`.
+            max_turns: the most requests to the model; by default the framework's own limit.
 
         Returns:
-            The answer. Its items begin with what was quoted, if anything was, and the message itself.
+            The answer. Its items begin with the quoted messages, if there are any, and the message itself.
 
         Raises:
-            ConsentRequiredError: if a tool needs an account that the person has not connected. Where a framework
-                catches what tools raise, the gateway ends the run by itself.
+            ConsentRequiredError: if a tool needs an account that the person has not connected. An engine whose
+                framework catches the exceptions of tools need not raise it: the gateway ends the run all the same.
             MaxTurnsExceededError: if the model was asked `max_turns` times and there is no answer.
         """
         ...
@@ -199,7 +200,7 @@ class Engine(Protocol):
 
 @cache
 def load_engine(name: str) -> Engine:
-    """Return the engine of a name. Importing it may take a second.
+    """Return the engine with a name. Importing it may take seconds.
 
     Raises:
         SettingError: if no installed package has such an engine, or the engine needs a package that is not installed.

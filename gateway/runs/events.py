@@ -1,4 +1,4 @@
-"""The events of a turn, which one handler receives in their order."""
+"""The events of a turn. One handler receives them in order."""
 
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from toolkits.text import readable, storable
 
 @dataclass(frozen=True, slots=True)
 class TextDelta:
-    """A piece of the answer, which follows the pieces before it."""
+    """A piece of the answer's text, to append to the pieces before it."""
 
     text: str
 
@@ -20,17 +20,18 @@ class TextDelta:
 
 class ToolOutcome(StrEnum):
     OK = "ok"
-    #: The tool raised, or told the model that it could not do it.
+    #: The tool raised, or told the model that it could not do what it was asked.
     ERROR = "error"
     #: The tool needs an account that the person has not connected.
     SIGN_IN = "sign_in"
-    #: The call waits for the person's approval, and has done nothing; or for their answer, and begins again with it.
+    #: The call waits for the person's approval and has done nothing, or it waits for the person's answer to a question
+    #: and is made again with it.
     ASKED = "asked"
-    #: The person did not approve the call: it has done nothing.
+    #: The person did not approve the call. It has done nothing.
     DENIED = "denied"
     #: The turn ended before the call did.
     CANCELLED = "cancelled"
-    #: The turn ended before the call began: it has done nothing.
+    #: The turn ended before the call began. It has done nothing.
     NOT_BEGUN = "not_begun"
     #: The process died during the call, and nobody knows whether it took effect. It is not repeated.
     AMBIGUOUS = "ambiguous"
@@ -41,13 +42,13 @@ class ToolStarted:
     """A tool call begins.
 
     Args:
-        call_id: the same as in the `ToolEnded` of this call; unique in the turn.
+        call_id: the id of the call, unique in the turn. The `ToolEnded` of the call has the same id.
         arguments: what the model passes to the tool.
-        private: whether the result is for the sender alone.
+        private: whether only the sender may see the result.
         provider: the provider whose account the tool uses, if its toolkit names one.
         read_only: whether the tool changes nothing, so that the call may be repeated.
-        label: what people are shown of the call. They see neither its arguments nor its result. Default: the name of
-            the tool in words.
+        label: what people see of the call; they see neither its arguments nor its result. By default the name of the
+            tool in words.
     """
 
     call_id: str
@@ -67,7 +68,7 @@ class ToolEnded:
     """A tool call has ended.
 
     Args:
-        error: what the tool told the model, if it could not do what it was asked.
+        error: what the model was told if the tool could not do what it was asked.
     """
 
     call_id: str
@@ -86,7 +87,7 @@ class PhaseStarted:
 
 @dataclass(frozen=True, slots=True)
 class PhaseEnded:
-    """A phase of a flow has ended, by itself or with an exception.
+    """A phase of a flow has ended, normally or with an exception.
 
     Args:
         elapsed_ms: how long it took, in milliseconds.
@@ -117,7 +118,7 @@ class ApprovalNeeded:
 
 @dataclass(frozen=True, slots=True)
 class AnswerNeeded:
-    """The turn waits for its person to answer a question, in markdown."""
+    """The turn waits for its person to answer a question, which is in markdown."""
 
     question: str = field(repr=False)
 
@@ -145,7 +146,7 @@ EventHandler = Callable[[TurnEvent], Coroutine[Any, Any, None]]
 
 
 class TurnHandler:
-    """A handler in two parts, of which a silent call uses only the first.
+    """A handler in two parts: `note` also receives the events of silent calls, `show` does not.
 
     Args:
         note: receives every event, for the journal and the audit.
@@ -162,13 +163,13 @@ class TurnHandler:
 
 
 class TextSoFar:
-    """The text that a running turn has shown of its answer. What came before a call or a phase was not the answer."""
+    """The text of a running turn's answer so far. Text before a tool call or a phase is not part of the answer."""
 
     def __init__(self) -> None:
         self._pieces: list[str] = []
 
     def note(self, event: TurnEvent) -> None:
-        """Add the text of an event, or begin anew."""
+        """Append the text of an event, or start over at a tool call or a phase."""
         if isinstance(event, TextDelta):
             self._pieces.append(event.text)
         elif isinstance(event, (ToolStarted, PhaseStarted)):

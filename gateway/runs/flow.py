@@ -20,7 +20,7 @@ from gateway.runs.session import Session
 from toolkits import Message
 
 Flow = Callable[[Message], Awaitable[Any]]
-"""A function that answers a message: `str()` of what it returns is the answer, in markdown; `None` is no text."""
+"""A function that answers a message. The answer is `str()` of the result, in markdown; `None` is an empty answer."""
 
 
 async def play_flow(
@@ -32,10 +32,10 @@ async def play_flow(
 ) -> str:
     """Run a flow on a message in a turn, and return its answer.
 
-    The message and the answer are added to the session where the flow's calls have not written them.
+    The message and the answer are added to the session, unless the flow's calls have written them already.
 
     Args:
-        handler: the flow's `current_handler`; the turn's handler unless given.
+        handler: the value of `current_handler` in the flow; by default the turn's handler.
 
     Raises:
         TypeError: if the flow returned a call that it had not awaited.

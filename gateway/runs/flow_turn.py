@@ -20,14 +20,14 @@ current_session: ContextVar[Session | None] = ContextVar("current_session", defa
 current_handler: ContextVar[Callable[[TurnEvent], Any] | None] = ContextVar("current_handler", default=None)
 """The handler that receives the events of the turn."""
 current_phase_session: ContextVar[PhaseSession | None] = ContextVar("current_phase_session", default=None)
-"""The history of the innermost phase; `None` outside phases, and in a phase that shares no context."""
+"""The history of the innermost phase; `None` outside phases, and in a phase with `share_context=False`."""
 current_in_phase: ContextVar[bool] = ContextVar("current_in_phase", default=False)
 """Whether the code runs in a phase."""
 
 current_turn: ContextVar["FlowTurn | None"] = ContextVar("current_turn", default=None)
-"""The turn itself. It is looked up only where a call or a phase is written, and passed on from there."""
+"""The turn itself. It is looked up only where the code makes a call or begins a phase, and passed on from there."""
 unshared_history: ContextVar[Sequence[SessionItem]] = ContextVar("unshared_history", default=())
-"""What calls read in a phase that shares no context: the history as it was when the phase began."""
+"""What calls read in a phase with `share_context=False`: the history as it was when the phase began."""
 
 
 class FlowTurn:
@@ -35,15 +35,16 @@ class FlowTurn:
 
     Args:
         handler: receives the events of the calls.
-        journal: the journal of the flow's own run, from which each call gets one of its own.
+        journal: the journal of the flow's own run. Each call gets a part of it: see `journal_of`.
         streams: whether the handler wants text as it is written.
-        team: the agents that the gateway has set up for the flow. If given, it may call other agents only if they need
-            no setup.
+        team: the agents that the gateway has set up for the flow. If given, the flow may call other agents only if
+            these need no setup.
 
     Attributes:
-        is_over: whether the flow has returned. From then on its calls belong to no turn.
-        unread: the sentences of the calls about attachments that no model was given, each once.
-        files: those that the models of the calls returned.
+        is_over: whether the flow has returned. Calls that run on after that belong to no turn.
+        unread: sentences about attachments that no model was given, collected from the calls without duplicates; the
+            values are unused.
+        files: the files that the models returned in the calls.
     """
 
     def __init__(
@@ -69,9 +70,9 @@ class FlowTurn:
     def journal_of(self, agent: RunnableAgent, text: str) -> EngineJournal:
         """Return the journal of the next call of an agent with a text.
 
-        Concurrent calls may be made in another order when the turn is played again. So a call is known by its agent and
-        its text, and only calls that have both in common are numbered. Agents of one name are told apart by their order
-        in the team; agents outside the team come after it, in the order in which they are first called.
+        Concurrent calls may be made in another order when the turn runs again. So a call is identified by its agent and
+        its text, and only calls with the same agent and text are numbered. Agents with the same name are told apart by
+        their order in the team; agents outside the team follow it, in the order in which they are first called.
         """
         if agent not in self._agents:
             self._agents.append(agent)
@@ -83,11 +84,11 @@ class FlowTurn:
 
 @dataclass(frozen=True, slots=True)
 class HistoryAccess:
-    """What a call reads, and where it writes.
+    """The history that a call reads, and the session that it writes to.
 
     Args:
         read: returns the items that the call reads.
-        target: the session that the call writes to; `None` if it writes nothing.
+        target: the session that the call writes to; `None` for none.
     """
 
     read: Callable[[], Sequence[SessionItem]] = tuple
@@ -101,7 +102,7 @@ def running_turn() -> FlowTurn | None:
 
 
 def history_access() -> HistoryAccess:
-    """Return what a call without modifiers reads and writes where it is written."""
+    """Return what a call without modifiers, made here, reads and writes."""
     turn = current_turn.get()
     if turn is not None and turn.is_over:
         return HistoryAccess()
@@ -115,7 +116,7 @@ def history_access() -> HistoryAccess:
 
 @contextmanager
 def context_variables(values: Mapping[ContextVar[Any], Any]) -> Iterator[None]:
-    """Set context variables for a block."""
+    """Set context variables for the duration of a block."""
     tokens = [(variable, variable.set(value)) for variable, value in values.items()]
     try:
         yield

@@ -6,19 +6,19 @@ from enum import StrEnum
 
 from toolkits import Attachment
 
-SUMMARY = "What was said before, in short: {text}"  # for the model
+SUMMARY = "What was said before, in short: {text}"  # the model reads this
 
 
 class Role(StrEnum):
     USER = "user"
-    #: What a message referred to, as the model was told. Everybody in the conversation has seen it there.
+    #: The text that a message referred to, as the model was given it. Everybody in the conversation can see it there.
     QUOTED = "quoted"
     ASSISTANT = "assistant"
     #: A tool call or its result.
     TOOL = "tool"
-    #: The start of a new session: items before it are not read.
+    #: The start of a new session: turns do not read the items before it.
     NEW = "new"
-    #: A summary of earlier items, which only its owner reads.
+    #: A summary of earlier items. Only the turns of its owner read it.
     SUMMARY = "summary"
 
 
@@ -27,14 +27,14 @@ class SessionItem:
     """One item of a conversation's history: its text, and the form in which an engine wrote it.
 
     Args:
-        speaker: the name of the person who said it, if that is not the reader.
+        speaker: the name of the person who said it; `None` if that is the reader.
         engine: the engine that wrote `data`; empty if the item has only its text.
-        data: the item in a form that only this engine reads. Of a thread that was quoted, the id of its last message.
+        data: the item in a form that only this engine reads. For a quoted thread: the id of its last message.
         private: whether only its owner may read it. An answer that is based on a private item is private, too.
         has_files: whether the model was given files with it.
-        attachments: what was sent with it, to be fetched again; empty if that is not stored any more, and `None` if it
-            is not to be given again.
-        id, turn_id: where the item is stored; 0 if it is not.
+        attachments: the attachments of the message, to be fetched again; empty if they are not stored any more, and
+            `None` if the model is not to be given them again.
+        id, turn_id: the id of the stored item, and of the message whose turn added it; 0 if it is not stored.
     """
 
     role: Role
@@ -50,10 +50,10 @@ class SessionItem:
 
     @property
     def attributed_text(self) -> str:
-        """The text as the model reads it: with the name of the speaker, if that is not the reader."""
+        """The text as the model reads it: after the name of the speaker, if there is one."""
         return f"{self.speaker}: {self.text}" if self.speaker else self.text
 
 
 def read_summary(text: str, *, private: bool) -> SessionItem:
-    """Return a summary as the item that the model reads."""
+    """Return the item in which the model reads a summary."""
     return SessionItem(Role.ASSISTANT, SUMMARY.format(text=text), private=private)

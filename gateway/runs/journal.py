@@ -1,7 +1,7 @@
-"""What an engine knows of earlier runs of the same turn, so that it goes on there and repeats nothing.
+"""The journal of a turn, as engines use it: a run resumes from the earlier runs of its turn, and repeats nothing.
 
-A turn runs again after a crash, a sign-in or an answer. Its journal holds what the models answered and how the tool
-calls ended.
+A turn runs again after a crash, a sign-in or an answer to a question. Its journal holds the responses of the models and
+the outcomes of the tool calls.
 """
 
 import logging
@@ -21,19 +21,19 @@ log = logging.getLogger(__name__)
 AMBIGUOUS = (
     "This call was interrupted, and it is not known whether it took effect. It was not repeated. "
     "Tell the user so, and do not call it again unless they ask you to."
-)  # for the model
+)  # the model reads this
 
-RAISED = "It failed, and was not repeated."  # for the model; stored, and looked for in the stored journal
+RAISED = "It failed, and was not repeated."  # the model reads this; it is stored, and searched for in the journal
 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """What a person is asked: see `TurnContext.ask`.
+    """A question to a person: see `TurnContext.ask`.
 
     Args:
-        question: in markdown.
+        question: the question, in markdown.
         free_text: whether any text is an answer.
-        within: how long they have.
+        within: how long the person has to answer.
     """
 
     question: str
@@ -43,7 +43,7 @@ class Ask:
 
 
 class CallNotRepeatedError(UnderstudyError):
-    """An earlier run of the turn made this call, and the framework can neither repeat it nor take its recorded result.
+    """A call was made in an earlier run, and the framework can neither repeat it nor use its recorded result.
 
     The turn fails.
     """
@@ -53,10 +53,10 @@ class CallNotRepeatedError(UnderstudyError):
 
 
 class AnswerRequiredError(UnderstudyError):
-    """The turn waits for its person's answer to a question. It ends, and runs again when they have answered.
+    """The turn needs its person's answer to a question. The run ends, and the turn runs again with the answer.
 
     Args:
-        key: the key of the call that asks (see `EngineJournal.key`); empty if no call does.
+        key: the key of the call that asks (see `EngineJournal.key`); empty if no call asks.
     """
 
     def __init__(self, key: str, reason: str) -> None:
@@ -68,7 +68,7 @@ class ApprovalRequiredError(AnswerRequiredError):
     """A call waits for the approval of the turn's person.
 
     Args:
-        arguments: as JSON.
+        arguments: the arguments of the call, as JSON.
         action: what the call is about to do, in markdown, for the person to read.
 
     Attributes:
@@ -84,12 +84,12 @@ class ApprovalRequiredError(AnswerRequiredError):
 
 
 class AskRequiredError(AnswerRequiredError):
-    """A tool, a flow or a command waits for what the turn's person answers to its question.
+    """A tool, a flow or a command waits for the answer of the turn's person to its question.
 
     Args:
         ask: the question.
-        number: tells the questions of one call apart.
-        private: whether nobody else may read the question.
+        number: the number of the question among those of its call, from 1.
+        private: whether only the person may read the question.
     """
 
     def __init__(self, key: str, ask: Ask, *, number: int = 1, private: bool = False) -> None:
@@ -110,7 +110,7 @@ class RecordedCall:
 
     Args:
         outcome: how it ended; `None` if only its beginning is recorded.
-        result: what it returned, as read from JSON.
+        result: the result, as read from JSON.
         error: what the model was told instead of a result.
     """
 
@@ -121,25 +121,25 @@ class RecordedCall:
 
 
 class Journal(Protocol):
-    """The journal of one turn, as `EngineJournal` uses it. Engines are given an `EngineJournal`.
+    """The journal of one turn. Engines do not use it directly: they get an `EngineJournal`.
 
-    A tool call is recorded when the turn's handler receives its `ToolStarted` and its `ToolEnded`, under their
-    `call_id`.
+    A tool call is recorded under its `call_id` when the turn's handler receives the `ToolStarted` and the `ToolEnded`
+    of the call.
 
     Attributes:
-        ambiguous: the tools with a call of which nobody knows whether it took effect. The person is told so.
-        stop: ends the run for a reason, even if the engine or a tool swallows the exception.
+        ambiguous: the names of tools with a call that may or may not have taken effect. The person is told about them.
+        stop: ends the run with the given exception, even if the engine or a tool swallows the exception.
     """
 
     ambiguous: list[str]
     stop: Callable[[Exception], object]
 
     def call(self, key: str) -> RecordedCall | None:
-        """Return how a call ended in an earlier run; `None` if it is not recorded."""
+        """Return the record of a call from an earlier run; `None` if there is none."""
         ...
 
     def response(self, scope: str, number: int) -> str | None:
-        """Return what `add_response` or `add_answer` recorded under a number; `None` if nothing is recorded."""
+        """Return what `add_response` or `add_answer` recorded under a number; `None` if there is no record."""
         ...
 
     def is_approved(self, key: str, tool: str, arguments: str) -> bool | None:
@@ -147,14 +147,14 @@ class Journal(Protocol):
         ...
 
     async def add_response(self, scope: str, number: int, data: str) -> None:
-        """Record what a model answered, before any of the calls in it is made.
+        """Record a model's response, before any tool call in it is made.
 
-        It replaces what is recorded under the number. It may be retracted while nothing has been done of it.
+        It replaces an earlier record with the same number. The record may be retracted until one of the calls is made.
         """
         ...
 
     async def add_answer(self, scope: str, number: int, data: str) -> None:
-        """Record the answer of a whole run, which is never retracted."""
+        """Record the answer of a whole run. The record is never retracted."""
         ...
 
     def running(self, key: str) -> AbstractContextManager[None]:
@@ -172,15 +172,15 @@ class EngineJournal:
 
     An engine uses it in two places:
 
-    - Before each request to the model it looks up `response(number)`. If there is one, it takes that instead of asking
-      the model. Otherwise it asks, and awaits `add_response(number, …)` before it makes the calls in the response. A
-      response without tool calls need not be recorded.
-    - It makes each tool call by `call(key, …)`. `gateway.engines.tools.AgentTool` does that.
+    - Before each request to the model, the engine looks up `response(number)`. If there is a recorded response, it is
+      used instead of asking the model. Otherwise the engine asks the model, and awaits `add_response(number, …)` before
+      it makes the calls in the response. A response without tool calls need not be recorded.
+    - The engine makes each tool call with `call(key, …)`. `gateway.engines.tools.AgentTool` does that.
 
     Args:
-        turn: the journal of the turn; `None` if the run is not recorded. Then nothing is found and nothing is kept.
-        scope: tells the runs of a turn apart. That of the lead is empty, and each time that a member is asked has its
-            own: see `within`.
+        turn: the journal of the turn; `None` if the run is not recorded. Then nothing is found, and nothing is kept.
+        scope: a prefix of keys that tells the runs of agents in a turn apart. It is empty for the lead, and different
+            for each call that asks a member: see `within`.
     """
 
     turn: Journal | None = None
@@ -188,20 +188,20 @@ class EngineJournal:
 
     @property
     def is_kept(self) -> bool:
-        """Return whether the run is recorded."""
+        """Whether the run is recorded."""
         return self.turn is not None
 
     def key(self, call_id: str) -> str:
-        """Return the key of a call: it is unique in the turn, and the `call_id` of the call's events.
+        """Return the key of a call. It is unique in the turn, and the `call_id` of the call's events.
 
         Args:
-            call_id: tells the calls of this run apart, and is the same whenever the turn runs again. Models repeat the
-                ids that they give to calls, so the number of the model's response belongs into it.
+            call_id: an id that is unique among the calls of this run, and the same whenever the turn runs again. It
+                should include the number of the model's response, because models reuse the ids of calls.
         """
         return f"{self.scope}{call_id}"
 
     def within(self, key: str) -> "EngineJournal":
-        """Return the journal for the run of a member that a call asks."""
+        """Return the journal for the run of a member, which the call with this key asks."""
         return EngineJournal(self.turn, f"{key}/")
 
     def running(self, key: str) -> AbstractContextManager[None]:
@@ -217,17 +217,17 @@ class EngineJournal:
         """Return whether the person approved a call with exactly these arguments; `None` if they have not decided.
 
         Args:
-            arguments: as JSON.
+            arguments: the arguments of the call, as JSON.
         """
         return self.turn.is_approved(key, tool, arguments) if self.turn is not None else None
 
     async def ask(self, key: str, tool: str, arguments: str, action: str) -> NoReturn:
         """Stop the turn until its person has approved or denied a call. The run must be recorded.
 
-        Other running calls end first.
+        The turn stops after the other running calls have ended.
 
         Args:
-            arguments: as JSON.
+            arguments: the arguments of the call, as JSON.
             action: what the call is about to do, in markdown.
 
         Raises:
@@ -240,15 +240,15 @@ class EngineJournal:
         raise required
 
     def response(self, number: int) -> str | None:
-        """Return what an earlier run recorded under a number; `None` if nothing is recorded."""
+        """Return what an earlier run recorded under a number; `None` if there is no record."""
         return self.turn.response(self.scope, number) if self.turn is not None else None
 
     async def add_response(self, number: int, data: str) -> None:
-        """Record what the model answered, before any of the calls in it is made.
+        """Record the model's response, before any tool call in it is made.
 
         Args:
-            number: the number of the request in this run. What is recorded under it is replaced.
-            data: in a form of the engine's choice.
+            number: the number of the request in this run. An earlier record with this number is replaced.
+            data: the response, in the engine's own format.
         """
         if self.turn is not None:
             await self.turn.add_response(self.scope, number, data)
@@ -265,16 +265,16 @@ class EngineJournal:
     async def recall(
         self, key: str, tool: str, arguments: Mapping[str, Any], handler: EventHandler, *, read_only: bool
     ) -> RecordedCall | None:
-        """Return how a call ended in an earlier run; `None` if it is to be made now.
+        """Return the record of a call from an earlier run; `None` if the call is to be made now.
 
-        A call that began and did not end is made again if it is read-only. Otherwise the handler and the model are told
-        that it is ambiguous.
+        A call that began and did not end is made again if it is read-only. Otherwise it is ambiguous: the handler gets
+        its events, and the record has an error that tells the model.
         """
         recorded = self.turn.call(key) if self.turn is not None else None
         if self.turn is None or recorded is None or (recorded.outcome is None and read_only):
             return None
         if recorded.outcome is None:
-            log.warning("a call of %s was interrupted: it may have taken effect, and is not repeated", tool)
+            log.warning("a call of %s was interrupted: it may have taken effect, so it is not repeated", tool)
             await handler(ToolStarted(key, tool, arguments))
             await handler(ToolEnded(key, tool, ToolOutcome.AMBIGUOUS, error=AMBIGUOUS))
             recorded = RecordedCall(tool, ToolOutcome.AMBIGUOUS, error=AMBIGUOUS)
@@ -292,20 +292,21 @@ class EngineJournal:
         *,
         read_only: bool = False,
     ) -> Any:
-        """Make a call, unless an earlier run made it: then return what it returned, or raise what it raised.
+        """Make a call. If an earlier run made it, return its recorded result or raise its recorded error instead.
 
-        Frameworks cancel the calls that run beside one that raises, and a call that is cancelled is ambiguous. So a
-        call that has to wait for a sign-in raises only when the other running calls have ended.
+        Frameworks cancel the other running calls when one raises, and a cancelled call is ambiguous. So a call that
+        needs a sign-in raises only after the other running calls have ended.
 
         Args:
-            key: see `key`.
+            key: the key of the call: see `key`.
             handler: the handler of the run.
-            make: makes the call, and tells the handler of its beginning and end, with the key as `call_id`.
-            read_only: whether the call changes nothing, and may be made again if it did not end.
+            make: makes the call, and passes its `ToolStarted` and `ToolEnded`, with the key as `call_id`, to the
+                handler.
+            read_only: whether the call changes nothing, so that it may be made again if it did not end.
 
         Raises:
-            ToolError: if an earlier run's call ended in one, or nobody knows whether it took effect.
-            Exception: what `make` raises.
+            ToolError: if the call failed in an earlier run, or nobody knows whether it took effect.
+            Exception: whatever `make` raises.
         """
         with self.running(key):
             recorded = await self.recall(key, tool, arguments, handler, read_only=read_only)

@@ -1,4 +1,4 @@
-"""Agents that are written for a framework, and the engines that run them."""
+"""Find the engine for an agent that is written for a framework."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -6,24 +6,24 @@ from importlib.metadata import entry_points
 from typing import Any
 
 ENGINES = "understudy.engines"
-"""The group of entry points that name the classes of engines."""
+"""The entry point group that names the classes of engines."""
 NATIVE_AGENTS = "understudy.native_agents"
-"""The group of entry points that map the full name of a framework's agent class to the class of its engine."""
+"""The entry point group that maps the full name of a framework's agent class to the class of its engine."""
 
 
-UNNAMED = frozenset({None, "LangGraph"})  # the names that frameworks give to agents without one
+UNNAMED = frozenset({None, "LangGraph"})  # the default names that frameworks give to agents
 
 
 def name_of(native: Any) -> str | None:
-    """Return the name of a framework's agent; `None` if nobody has given it one."""
+    """Return the name of a framework's agent; `None` if it has only the framework's default name."""
     name = getattr(native, "name", None)
     return None if name in UNNAMED else name
 
 
 def engine_of(value: Any) -> str | None:
-    """Return the name of the engine that runs a framework's agent; `None` if the value is no such agent.
+    """Return the name of the engine that runs a framework's agent; `None` if the value is not a known kind of agent.
 
-    No framework is imported: the caller has imported it to make the agent.
+    Agents are recognized by the name of their class, so that no framework is imported.
     """
     classes = {f"{cls.__module__}.{cls.__qualname__}" for cls in type(value).__mro__}
     return next((engine for name, engine in _engines().items() if name in classes), None)

@@ -24,14 +24,14 @@ log = logging.getLogger(__name__)
 
 @asynccontextmanager
 async def phase(label: str, *, share_context: bool = True, persist: bool = False) -> AsyncIterator[PhaseSession | None]:
-    """Run a part of a flow as a phase, which channels show by its label.
+    """Run a block of a flow as a phase, which channels show by its label.
 
     Calls in the phase read the history as it was when the phase began.
 
     Args:
-        share_context: whether the calls also read each other, and write to the phase: then the block gets a
-            `PhaseSession`. Otherwise they write nothing, and the block gets `None`.
-        persist: whether the last answer of the phase is added to the history around the phase when the phase ends.
+        share_context: whether the calls write to a history of the phase, which later calls in the phase read as well.
+            The block then gets a `PhaseSession`. Otherwise the calls write nothing, and the block gets `None`.
+        persist: whether the last answer of the phase is added to the surrounding history when the phase ends.
     """
     around = history_access()
     before = tuple(around.read())
@@ -53,7 +53,7 @@ async def phase(label: str, *, share_context: bool = True, persist: bool = False
     except BaseException:
         try:
             await handler(PhaseEnded(label, _milliseconds_since(began)))
-        except Exception:  # the exception that ended the phase is the one to raise
+        except Exception:  # only logged, so that the exception that ended the phase is raised
             log.exception("the handler failed at the end of the phase %r", label)
         raise
     else:

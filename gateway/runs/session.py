@@ -1,7 +1,7 @@
-"""The histories that a flow's calls read and write while a turn runs, in memory.
+"""The in-memory histories that a flow's calls read and write while a turn runs.
 
-What is stored of a conversation is in `gateway.history.sessions`: a turn begins with a `Session` of the stored items,
-and what was added to it is stored when the turn ends.
+`gateway.history.sessions` stores the history of a conversation. A turn begins with a `Session` of the stored items, and
+the items that were added to it are stored when the turn ends.
 """
 
 from collections.abc import Sequence
@@ -40,9 +40,9 @@ class Session:
         self.begin().extend(items)
 
     def begin(self) -> list[SessionItem]:
-        """Add an empty block at the end, and return it: a call puts its items there when it ends.
+        """Add an empty block at the end and return it. A call begins a block, and adds its items when it ends.
 
-        So the items of concurrent calls are in the order in which the calls began.
+        This keeps the items of concurrent calls in the order in which the calls began.
         """
         block: list[SessionItem] = []
         self._blocks.append(block)
@@ -82,5 +82,5 @@ class PhaseSession(Session):
 
     def __setattr__(self, name: str, value: Any) -> None:
         if hasattr(type(self), name) or name.startswith("_"):
-            raise AttributeError(f"{name!r} cannot be the name of a phase's note: take another name")
+            raise AttributeError(f"{name!r} cannot be the name of a phase's note: choose another name")
         self.data[name] = value

@@ -1,4 +1,4 @@
-"""Choose the database that an address names."""
+"""Choose the database class for a database URL."""
 
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
@@ -8,13 +8,13 @@ from oauth import SettingError
 
 
 def connect(url: str) -> Database:
-    """Return the database that an address names, not open yet.
+    """Return the database that a URL names. It is not open yet.
 
     Args:
         url: `sqlite:///relative/path`, `sqlite:////absolute/path` or `postgresql://user:password@host/name`.
 
     Raises:
-        SettingError: if the address is of another kind.
+        SettingError: if the URL is malformed, or names another kind of database.
     """
     from gateway.storage.postgres import PostgresDatabase
     from gateway.storage.sqlite import SQLiteDatabase
@@ -22,7 +22,7 @@ def connect(url: str) -> Database:
     try:
         parsed: URL = make_url(url)
     except ArgumentError:
-        raise SettingError(  # without the address: there may be a password in it
+        raise SettingError(  # without the URL, which may contain a password
             f"{URL_SETTING} is malformed: it must be like sqlite:///understudy.db or postgresql://user:password@host/understudy."
         ) from None
     backend = parsed.get_backend_name()

@@ -28,9 +28,10 @@ class DatabaseUnavailableError(UnderstudyError, OperationalError):
 
 
 def raise_unavailable(engine: Engine) -> None:
-    """Have an engine raise `DatabaseUnavailableError` where its driver says that the database cannot be used.
+    """Make an engine raise `DatabaseUnavailableError` when its driver reports that the database cannot be used.
 
-    It tells the gateway's own database from that of a tool, whose failures are plain `OperationalError`s.
+    The error's type tells failures of the gateway's own database from those of a tool's database, which raise plain
+    `OperationalError`s.
     """
 
     @event.listens_for(engine, "handle_error")
@@ -42,20 +43,20 @@ def raise_unavailable(engine: Engine) -> None:
 
 
 def origin_clause(database: object) -> str:
-    """Return the clause with which an error message begins: which database it is, and where it is configured."""
+    """Return the beginning of an error message: which database it is about, and where that is configured."""
     if os.environ.get(URL_SETTING):
         return f"The database ({URL_SETTING} or Gateway(database=…)) is {database}"
     return f"The database ({URL_SETTING} is not set) is {database}"
 
 
 class Database(ABC):
-    """The store of everything: a SQLite file that one process uses, or a PostgreSQL database that many share."""
+    """The gateway's database: a SQLite file for one process, or a PostgreSQL database that many processes share."""
 
     #: Whether several gateways and workers may have it open at once.
     shared: bool
-    #: The FROM item that turns a JSON array, the parameter `:rows`, into rows.
+    #: The FROM item that turns the parameter `:rows`, a JSON array of arrays, into one row per inner array.
     json_rows: str
-    #: The expressions for the first eight items of such a row, which is a JSON array itself.
+    #: SQL expressions for the first eight items of such an inner array.
     json_items: Sequence[str]
 
     @abstractmethod
@@ -63,23 +64,23 @@ class Database(ABC):
         """Open the database for a gateway or a worker.
 
         Args:
-            create: whether to make a SQLite file that does not exist.
+            create: whether to create a SQLite file that does not exist.
 
         Raises:
-            SettingError: if the database cannot be used, or its schema is another version's.
+            SettingError: if the database cannot be used, or its schema has another version.
         """
 
     @abstractmethod
     async def open_alongside(self) -> None:
-        """Open the database for an operator's command, also while a gateway has it open.
+        """Open the database for an operator's command, which may run while a gateway has the database open.
 
         Raises:
-            SettingError: as `open`.
+            SettingError: see `open`.
         """
 
     @abstractmethod
     async def upgrade(self) -> None:
-        """Create the tables or bring the schema up to date. Call it while the database is not open here.
+        """Create the tables, or upgrade the schema to the newest version. The database must not be open in this object.
 
         Raises:
             SettingError: if the database cannot be used.
@@ -90,7 +91,7 @@ class Database(ABC):
 
     @abstractmethod
     def read(self) -> AbstractAsyncContextManager[AsyncConnection]:
-        """Begin a read-only transaction, which sees one state of the database, and yield its connection."""
+        """Begin a read-only transaction on a snapshot of the database, and yield its connection."""
 
     @abstractmethod
     def write(self) -> AbstractAsyncContextManager[AsyncConnection]:
@@ -110,13 +111,13 @@ class Database(ABC):
     async def run_write(self, work: Work[T]) -> T:
         """Run a function in a writing transaction, commit, and return the function's result.
 
-        The block of `write()` runs in the event loop, may await anything, and on SQLite sends each statement to the
-        connection's thread by itself. `run_write` lets SQLite run the whole function in that thread, which takes a
+        The block of `write()` runs in the event loop and may await anything; on SQLite each of its statements is sent
+        to the connection's thread separately. `run_write` runs the whole function in that thread, which takes a
         fraction of the time. On PostgreSQL both do the same.
 
         Args:
-            work: a function that awaits nothing but the connection's `execute`, and uses nothing that belongs to the
-                event loop.
+            work: a function that awaits only the connection's `execute`, and uses nothing that belongs to the event
+                loop.
         """
 
     @abstractmethod
@@ -125,8 +126,8 @@ class Database(ABC):
 
     @abstractmethod
     async def other_clients(self) -> list[str]:
-        """Return the names of other connections to the database, as far as its user may see them."""
+        """Return the application names of the other connections that this user has to the database."""
 
     @abstractmethod
     async def continue_numbering(self, connection: AsyncConnection, tables: Iterable[Table]) -> None:
-        """Number the next row of each table after its last one, when rows were inserted together with their ids."""
+        """Make each table's ids continue after the highest one, after rows were inserted with explicit ids."""

@@ -1,4 +1,4 @@
-"""Files in the database: what agents send, and what people upload, until a platform or a turn has read it."""
+"""Files in the database: those that agents send, and those that people upload."""
 
 import asyncio
 import secrets
@@ -20,27 +20,28 @@ from oauth import Identity
 from oauth.errors import UnderstudyError
 from toolkits.file import CHUNK
 
-MOST_BYTES = 50 * 2**20  # of a file that is stored
-ADDRESS_LIFETIME = 3600  # seconds in which an address of a file works
-ADDRESSES = "/files"
+MOST_BYTES = 50 * 2**20  # of one stored file
+ADDRESS_LIFETIME = 3600  # seconds in which the address of a file works
+ADDRESSES = "/files"  # the path under which files are served
 SALT = "address"
 UNNAMED = "file"
 
 
 class FileTooLargeError(UnderstudyError):
-    """A file has more than `MOST_BYTES`, or more than its sender said."""
+    """A file is larger than `MOST_BYTES`, or larger than its uploader announced."""
 
     def __init__(self, most: int = MOST_BYTES) -> None:
-        super().__init__(f"It has more than {most / 2**20:g} MB.")
+        super().__init__(f"It is larger than {most / 2**20:g} MB.")
 
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """A file in the database. Its name is safe to show, and to use as the last part of a path.
+    """A file in the database.
 
     Args:
+        name: the file name; safe to show, and to use as the last part of a path.
         size: in bytes.
-        secret: signs the addresses of the file.
+        secret: the key that signs the addresses of the file.
     """
 
     id: str
@@ -52,23 +53,23 @@ class StoredFile:
 
     @property
     def path(self) -> str:
-        """The path of an address where whoever has it can fetch the file for an hour."""
+        """The path of a signed address. Anybody who has it can fetch the file for an hour."""
         return f"{ADDRESSES}/{self.token}/{quote(self.name or UNNAMED, safe='')}"
 
     @property
     def token(self) -> str:
-        """A part of an address: a signature that names the file, and holds for an hour."""
+        """The part of an address that names and signs the file. It is valid for an hour."""
         return TimestampSigner(self.secret, SALT).sign(self.id).decode()
 
     def signed(self, token: str) -> bool:
-        """Return whether a token of an address is of this file, and no older than an hour."""
+        """Return whether the token of an address was signed for this file within the last hour."""
         try:
             return TimestampSigner(self.secret, SALT).unsign(token, ADDRESS_LIFETIME) == self.id.encode()
         except BadSignature:
             return False
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """Yield the content, in chunks of a mebibyte or less."""
+        """Yield the content in chunks."""
         number = 0
         while (chunk := await self.store.chunk(self.id, number)) is not None:
             yield chunk
@@ -80,7 +81,7 @@ class StoredFile:
 
     @asynccontextmanager
     async def spooled(self) -> AsyncIterator[IO[bytes]]:
-        """Yield the content as an open temporary file, at its beginning."""
+        """Yield the content as an open temporary file, positioned at the start."""
         with tempfile.TemporaryFile() as file:
             async for chunk in self.chunks():
                 await asyncio.to_thread(file.write, chunk)
@@ -89,7 +90,7 @@ class StoredFile:
 
 
 class FileStore:
-    """Stores files in chunks, each in a transaction of its own, so that nobody waits long for the database."""
+    """Stores files in chunks, one transaction each, so that a large file does not block other writers."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -100,17 +101,17 @@ class FileStore:
         """Store a file.
 
         Args:
-            chunks: its content.
+            chunks: the content.
             name: see `StoredFile`.
-            owner: whose it is, if it is one person's.
+            owner: the person to whom the file belongs, if it is private.
 
         Raises:
-            FileTooLargeError: if it has more than `MOST_BYTES`.
+            FileTooLargeError: if the content is larger than `MOST_BYTES`.
         """
         return await self.fill(await self.reserve(name, media_type, owner), chunks)
 
     async def reserve(self, name: str, media_type: str, owner: Identity | None = None) -> StoredFile:
-        """Return a file without content, which nobody can load before it is filled."""
+        """Add a file without content, and return it. It cannot be loaded until `fill` has stored its content."""
         file = StoredFile(secrets.token_urlsafe(16), name, media_type, 0, secrets.token_bytes(32), self)
         row = {"id": file.id, "name": name, "media_type": media_type, "secret": file.secret}
         whose = asdict(owner) if owner is not None else {}
@@ -119,7 +120,7 @@ class FileStore:
         return file
 
     async def load_reserved(self, token: str) -> StoredFile | None:
-        """Return the file without content that a token of an address names; `None` if there is none."""
+        """Return the file without content that the token of an address names; `None` if there is none."""
         file_id = token.partition(".")[0]
         async with self._database.read() as connection:
             row = (await connection.execute(select(files).where(files.c.id == file_id, files.c.size.is_(None)))).first()
@@ -127,13 +128,13 @@ class FileStore:
         return file if file is not None and file.signed(token) else None
 
     async def fill(self, file: StoredFile, chunks: AsyncIterable[bytes], most: int = MOST_BYTES) -> StoredFile:
-        """Store the content of a file that has none. If that fails, the file is removed.
+        """Store the content of a reserved file. If that fails, the file is removed.
 
         Args:
-            most: how many bytes it may have.
+            most: the largest allowed size, in bytes.
 
         Raises:
-            FileTooLargeError: if it has more.
+            FileTooLargeError: if the content is larger.
         """
         try:
             size = await self._add_chunks(file.id, chunks, most)
@@ -156,29 +157,29 @@ class FileStore:
         return size
 
     async def load_addressed(self, token: str) -> StoredFile | None:
-        """Return the file that a token of an address names; `None` if there is none, or not yet all of it."""
+        """Return the file that the token of an address names; `None` if there is none, or it is not complete yet."""
         async with self._database.read() as connection:
             found = await self._load(connection, files.c.id == token.partition(".")[0])
         return next((file for file in found if file.signed(token)), None)
 
     async def load_own(self, file_id: str, owner: Identity) -> StoredFile | None:
-        """Return a file of a person; `None` if they have none of that id."""
+        """Return a person's file; `None` if the person has no file with this id."""
         async with self._database.read() as connection:
             found = await self._load(connection, files.c.id == file_id, is_owned(owner))
         return next(iter(found), None)
 
     async def remove_own(self, file_id: str, owner: Identity) -> None:
-        """Remove a file of a person."""
+        """Remove a person's file, if it exists."""
         async with self._database.write() as connection:
             await remove_files(connection, (files.c.id == file_id) & is_owned(owner))
 
     async def remove(self, unsent: Sequence[StoredFile]) -> None:
-        """Remove files."""
+        """Remove files that no message will send."""
         async with self._database.write() as connection:
             await remove_files(connection, are(unsent))
 
     async def load_sent(self, connection: AsyncConnection, outbox_ids: Sequence[int]) -> dict[int, list[StoredFile]]:
-        """Return the files that rows of the outbox send, in their order."""
+        """Return the files of outbox rows, in order, by the id of the row."""
         found = select(files).where(files.c.outbox_id.in_(outbox_ids), files.c.size.is_not(None))
         sent: dict[int, list[StoredFile]] = {}
         for row in await connection.execute(found.order_by(files.c.place)):
@@ -186,7 +187,7 @@ class FileStore:
         return sent
 
     async def copy_sent(self, connection: AsyncConnection, outbox_id: int) -> list[StoredFile]:
-        """Return copies of the files that a row of the outbox sends, which are no person's own."""
+        """Copy the files of an outbox row, and return the copies. They belong to nobody and to no row yet."""
         copies = []
         for file in (await self.load_sent(connection, [outbox_id])).get(outbox_id, []):
             copy = replace(file, id=secrets.token_urlsafe(16), secret=secrets.token_bytes(32))
@@ -199,7 +200,7 @@ class FileStore:
         return copies
 
     async def chunk(self, file_id: str, number: int) -> bytes | None:
-        """Return a chunk of a file; `None` after the last one."""
+        """Return a chunk of a file by its number, from 0; `None` after the last one."""
         found = select(file_chunks.c.data).where(file_chunks.c.file_id == file_id, file_chunks.c.number == number)
         async with self._database.read() as connection:
             data: bytes | None = (await connection.execute(found)).scalar()
@@ -214,7 +215,7 @@ class FileStore:
 
 
 async def _merged(chunks: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
-    """Yield a content in chunks of about a mebibyte: servers give bodies in small pieces, which would be many rows."""
+    """Merge chunks to at least `CHUNK` bytes: HTTP bodies arrive in small pieces, and each stored chunk is a row."""
     merged = bytearray()
     async for chunk in chunks:
         merged += chunk
@@ -231,18 +232,18 @@ def are(kept: Sequence[StoredFile]) -> ColumnElement[bool]:
 
 
 def is_owned(owner: Identity) -> ColumnElement[bool]:
-    """Return the condition that a file is a person's."""
+    """Return the condition that a file belongs to a person."""
     return (files.c.channel == owner.channel) & (files.c.tenant == owner.tenant) & (files.c.user_id == owner.user_id)
 
 
 async def attach_files(connection: AsyncConnection, outbox_id: int, sent: Sequence[StoredFile]) -> None:
-    """Have a row of the outbox send files, in their order."""
+    """Attach files to the outbox row that sends them, in order."""
     for place, file in enumerate(sent):
         await connection.execute(update(files).where(files.c.id == file.id).values(outbox_id=outbox_id, place=place))
 
 
 async def remove_files(connection: AsyncConnection, condition: ColumnElement[bool]) -> int:
-    """Remove the files for which a condition holds; return how many they were."""
+    """Remove the files that meet a condition, and return how many were removed."""
     ids = list((await connection.execute(select(files.c.id).where(condition))).scalars())
     await connection.execute(delete(file_chunks).where(file_chunks.c.file_id.in_(ids)))
     await connection.execute(delete(files).where(files.c.id.in_(ids)))

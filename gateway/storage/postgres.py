@@ -1,4 +1,4 @@
-"""The database in PostgreSQL."""
+"""The database on PostgreSQL."""
 
 from collections.abc import Iterable
 from contextlib import AbstractAsyncContextManager
@@ -16,13 +16,14 @@ from gateway.storage.schema import is_current, migrate
 from gateway.storage.uninterrupted import UninterruptedEngine
 from oauth import SettingError
 
-CONNECTIONS = 10  # that each process keeps open; as many again under load
-# Seconds that a statement may take before its connection is closed: in a gateway or a worker, and in a command.
+CONNECTIONS = 10  # kept open by each process; under load it opens as many again
+# Seconds that the server may take to answer a statement before the connection is closed: in a gateway or a worker, and
+# in an operator's command.
 ANSWER_TIMEOUT = 15.0
 COMMAND_TIMEOUT = 60.0
 # Seconds. A worker that hangs in a transaction must not block the worker that takes over its turns.
 IDLE_TIMEOUT = 10.0
-# libpq's parameters, unless the address sets them. A connection whose packets are lost is closed after about ten
+# Parameters of libpq, unless the database URL sets them. They close a connection whose packets are lost after about ten
 # seconds: https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS
 PARAMETERS = {
     "application_name": "understudy",
@@ -33,7 +34,7 @@ PARAMETERS = {
     "keepalives_count": 3,
     "tcp_user_timeout": 10_000,  # milliseconds
 }
-UPGRADE_LOCK = 0x756E6465  # an advisory lock: of two processes that upgrade the schema at once, one waits
+UPGRADE_LOCK = 0x756E6465  # an advisory lock, so that only one process at a time upgrades the schema
 
 _OTHER_CLIENTS = text(
     "SELECT application_name FROM pg_stat_activity WHERE datname = current_database() AND usename = current_user"
@@ -42,13 +43,13 @@ _OTHER_CLIENTS = text(
 
 
 class PostgresDatabase(Database):
-    """A PostgreSQL database, which any number of gateways and workers share.
+    """A PostgreSQL database, which any number of gateways and workers can share.
 
-    Only `understudy db upgrade` brings its schema up to date, so that an operator decides when.
+    Only `understudy db upgrade` upgrades its schema, so that an operator decides when.
 
     Args:
         answer_timeout: seconds that a statement may take in a gateway or a worker.
-        idle_timeout: seconds after which the server ends a transaction in which nothing is done.
+        idle_timeout: seconds after which the server ends a transaction that is idle.
     """
 
     shared = True
@@ -64,12 +65,12 @@ class PostgresDatabase(Database):
 
     @property
     def conninfo(self) -> str:
-        """The address as libpq takes it, with the password."""
+        """The database URL for libpq, with the password."""
         return self._url.set(drivername="postgresql").render_as_string(hide_password=False)
 
     @property
     def connection_options(self) -> dict[str, Any]:
-        """The arguments besides `conninfo` with which a gateway or a worker makes a `PostgresConnection`."""
+        """The keyword arguments for `PostgresConnection.connect` in a gateway or a worker."""
         return self._options(self.answer_timeout)
 
     async def open(self, *, create: bool = True) -> None:
@@ -136,8 +137,8 @@ class PostgresDatabase(Database):
         if not current:
             await self.close()
             raise SettingError(
-                f"{origin_clause(self._address)}, whose schema is not that of this version: "
-                "run `understudy db upgrade`."
+                f"{origin_clause(self._address)}, whose schema does not match this version of understudy. "
+                "Run `understudy db upgrade`."
             )
 
     def _connect(self, answer_timeout: float | None) -> None:
@@ -155,11 +156,11 @@ class PostgresDatabase(Database):
         self._writer, self._reader = UninterruptedEngine(engine.sync_engine), UninterruptedEngine(reading.sync_engine)
 
     def _options(self, answer_timeout: float | None) -> dict[str, Any]:
-        """Return the arguments of a connection; one without an answer timeout has no time limits."""
+        """Return the keyword arguments for a connection. Without an answer timeout it has no time limits."""
         given = {name: value for name, value in PARAMETERS.items() if name not in self._url.query}
         if answer_timeout is None:
             return given
-        # The server's limits are shorter, so that its own error says what took too long.
+        # The server's limits are shorter than the client's, so that the server's error says what took too long.
         limits = {
             "statement_timeout": 0.9 * answer_timeout,
             "lock_timeout": 0.8 * answer_timeout,
@@ -171,7 +172,7 @@ class PostgresDatabase(Database):
 
     @property
     def _address(self) -> str:
-        """The address without its password, for messages."""
+        """The database URL without the password, for messages."""
         return self._url.set(drivername="postgresql").render_as_string(hide_password=True)
 
     def _unusable(self, error: DBAPIError) -> SettingError:

@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL that close when the server does not answer."""
+"""Connections to PostgreSQL that close themselves when the server does not answer."""
 
 from collections.abc import AsyncGenerator
 from typing import Any, Self
@@ -11,10 +11,10 @@ FOREVER = 365 * 24 * 3600.0  # seconds
 
 
 class PostgresConnection(AsyncConnection[Any]):
-    """A connection with a time limit for every statement, whose errors show nothing that is stored.
+    """A connection with a time limit for every statement. Its errors do not quote stored values.
 
-    Keepalives and `tcp_user_timeout` close a connection whose packets are lost. They do not help where a kernel or a
-    proxy acknowledges what the server never reads. So the connection closes itself when an answer takes too long;
+    Keepalives and `tcp_user_timeout` close a connection whose packets are lost. They do not help if a kernel or a proxy
+    acknowledges packets that the server never reads. So the connection closes itself when an answer takes too long;
     SQLAlchemy and psycopg's pool replace it.
     """
 
@@ -24,20 +24,20 @@ class PostgresConnection(AsyncConnection[Any]):
     async def connect(  # type: ignore[override]
         cls, conninfo: str = "", *, answer_timeout: float | None = None, **options: Any
     ) -> Self:
-        """Connect, as psycopg's method does.
+        """Open a connection, with the arguments of `psycopg.AsyncConnection.connect`.
 
         Args:
-            answer_timeout: seconds that a statement may take; unlimited if `None`.
+            answer_timeout: seconds that a statement may take; `None` for no limit.
         """
         connection = await super().connect(conninfo, **options)
         connection._answer_timeout = answer_timeout
         return connection
 
     async def wait(self, gen: PQGen[RV], interval: float = 0.1, timeout: float | None = None) -> RV:  # noqa: ASYNC109
-        """Send something and wait for the answer.
+        """Send a request to the server and wait for the answer.
 
         Raises:
-            OperationalError: if the answer takes too long. The connection is closed by then.
+            OperationalError: if the answer takes too long. The connection is closed then.
         """
         limit = self._answer_timeout
         try:
@@ -48,11 +48,11 @@ class PostgresConnection(AsyncConnection[Any]):
             self.pgconn.finish()
             raise OperationalError(f"the server did not answer within {limit} s") from None
         except Error as error:
-            # Leave out DETAIL and CONTEXT, which quote the values of a row: what people wrote, for instance.
+            # Leave out DETAIL and CONTEXT: they quote the values of a row, for instance what people wrote.
             if error.diag.message_primary is not None:
                 error.args = (error.diag.message_primary,)
             raise
 
     def notifies(self, *, timeout: float | None = None, stop_after: int | None = None) -> AsyncGenerator[Notify]:
-        """Yield notifications, without the time limit of statements."""
+        """Yield notifications. The time limit of statements does not apply."""
         return super().notifies(timeout=FOREVER if timeout is None else timeout, stop_after=stop_after)

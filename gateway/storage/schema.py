@@ -1,4 +1,4 @@
-"""The version of the schema, and the migrations to the newest one."""
+"""The version of the schema, and the migration to the newest version."""
 
 from functools import cache
 from pathlib import Path
@@ -13,7 +13,7 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 
 
 def migrate(connection: Connection) -> None:
-    """Bring the schema up to date."""
+    """Upgrade the schema to the newest version."""
     if is_current(connection):
         return
     config = Config()
@@ -23,12 +23,12 @@ def migrate(connection: Connection) -> None:
 
 
 def has_schema(connection: Connection) -> bool:
-    """Return whether the database has the gateway's tables, of any version."""
+    """Return whether the database has the gateway's tables, in any version."""
     return MigrationContext.configure(connection).get_current_revision() is not None
 
 
 def is_current(connection: Connection) -> bool:
-    """Return whether the schema is that of this version."""
+    """Return whether the schema has the newest version."""
     return MigrationContext.configure(connection).get_current_revision() == _newest()
 
 

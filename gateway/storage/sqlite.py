@@ -1,4 +1,4 @@
-"""The database in a SQLite file."""
+"""The database on SQLite."""
 
 from collections.abc import Callable, Coroutine, Iterable
 from contextlib import AbstractAsyncContextManager
@@ -31,11 +31,11 @@ PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_time
 class SQLiteDatabase(Database):
     """A SQLite file with one connection that writes and several that read, used by one process.
 
-    Writing transactions queue for the one connection, so that none meets a locked file
+    Writing transactions queue for the one connection, so that none finds the file locked
     (https://www.sqlite.org/wal.html, https://www.sqlite.org/pragma.html#pragma_synchronous).
 
     Raises:
-        SettingError: if the address names no file.
+        SettingError: if the URL names no file.
     """
 
     shared = False
@@ -51,7 +51,7 @@ class SQLiteDatabase(Database):
         self._readers: ConnectionPool | None = None
 
     async def open(self, *, create: bool = True) -> None:
-        """Open the file, which no other process may have open, and bring its schema up to date."""
+        """Lock and open the file for this process, and upgrade its schema."""
         if not create:
             self._file.check_exists()
         self._file.lock()
@@ -74,8 +74,8 @@ class SQLiteDatabase(Database):
         if not current:
             await self.close()
             raise SettingError(
-                f"{origin_clause(self._file.path)}, whose schema is not that of this version: "
-                "start the gateway once with this version, or run `understudy db upgrade`."
+                f"{origin_clause(self._file.path)}, whose schema does not match this version of understudy. "
+                "Start the gateway once with this version, or run `understudy db upgrade`."
             )
 
     async def upgrade(self) -> None:
@@ -109,11 +109,11 @@ class SQLiteDatabase(Database):
         return sqlite.insert(table)
 
     async def other_clients(self) -> list[str]:
-        """Return no names: `open` admits one process."""
+        """Return no names: `open` allows only one process."""
         return []
 
     async def continue_numbering(self, connection: AsyncConnection, tables: Iterable[Table]) -> None:
-        """Do nothing: SQLite numbers a row after the last one by itself."""
+        """Do nothing: SQLite continues after the highest id anyway."""
 
     def _connect(self) -> None:
         self._writer = self._pool("BEGIN IMMEDIATE", 1)
@@ -122,7 +122,7 @@ class SQLiteDatabase(Database):
     async def _check_has_tables(self) -> None:
         async with self.read() as connection:
             if not await connection.run_sync(has_schema):
-                raise SettingError(f"{origin_clause(self._file.path)}, which has no tables of understudy in it.")
+                raise SettingError(f"{origin_clause(self._file.path)}, which has no tables of understudy.")
 
     def _pool(self, begin: str, connections: int, *pragmas: str) -> ConnectionPool:
         engine = create_engine(

@@ -1,4 +1,4 @@
-"""The files of a SQLite database: the lock of the process that uses them, and who may read them."""
+"""The files of a SQLite database: the lock for the process that uses them, and their permissions."""
 
 import errno
 import fcntl
@@ -10,36 +10,40 @@ from pathlib import Path
 from gateway.storage.database import origin_clause
 from oauth import SettingError
 
-PRIVATE = 0o600  # the mode of all files: readable by their owner alone
-EVERYBODY = 0o077
+PRIVATE = 0o600  # the mode of all files: only their owner can read them
+OTHERS = 0o077  # the permission bits of other users
 
 log = logging.getLogger(__name__)
 
 
 class SQLiteFile:
-    """The file of a database and those that SQLite and the gateway keep beside it."""
+    """The file of a database, and the files that SQLite and the gateway keep beside it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock: int | None = None  # a file descriptor
 
     def check_exists(self) -> None:
-        """Raise `SettingError` if there is no such file."""
+        """Check that the file exists.
+
+        Raises:
+            SettingError: if it does not.
+        """
         if not self.path.is_file():
             raise SettingError(f"{origin_clause(self.path)}, which does not exist.")
 
     def lock(self) -> None:
-        """Lock the database for this process, by a file beside it.
+        """Lock the database for this process, with a lock file beside it.
 
         Raises:
-            SettingError: if another process has it, or the lock file cannot be opened.
+            SettingError: if another process has the lock, or the lock file cannot be opened.
         """
         path = self._beside(".lock")
         try:
             lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, PRIVATE)
         except OSError as error:
             if error.errno == errno.ELOOP:
-                raise SettingError(f"{path} is a symbolic link, which is not followed: remove it.") from None
+                raise SettingError(f"{path} is a symbolic link, but must be a plain file: remove the link.") from None
             raise self._cannot_be_opened(error) from None
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -52,15 +56,15 @@ class SQLiteFile:
         self._lock = lock
 
     def unlock(self) -> None:
-        """Release the lock, if this process has it."""
+        """Release the lock, if this process holds it."""
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
 
     def make_private(self) -> None:
-        """Create the file if need be, and let no other user read the database's files.
+        """Create the database file if it is missing, and make all files of the database readable only by their owner.
 
-        SQLite gives the files that it makes later the mode of the database.
+        SQLite creates its other files with the mode of the database file.
         """
         try:
             os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE))
@@ -69,15 +73,17 @@ class SQLiteFile:
         for path in map(self._beside, ("", "-wal", "-shm", ".lock")):
             try:
                 mode = path.lstat().st_mode
-                if stat.S_ISREG(mode) and mode & EVERYBODY:
+                if stat.S_ISREG(mode) and mode & OTHERS:
                     path.chmod(PRIVATE)
             except FileNotFoundError:
                 continue
             except PermissionError:
-                log.warning("other users can read %s, which belongs to another user: set its mode to 600", path)
+                log.warning(
+                    "other users can read %s, which belongs to another user: have its owner set its mode to 600", path
+                )
 
     def _beside(self, suffix: str) -> Path:
-        """Return the path of one of the database's files. SQLite puts them beside what a symbolic link points to."""
+        """Return the path of one of the database's files. SQLite puts them beside the target of a symbolic link."""
         path = self.path.resolve()
         return path.with_name(path.name + suffix)
 

@@ -1,7 +1,6 @@
-"""SQLite connections in threads: a statement is sent to its connection's thread once, and comes back with its rows.
+"""SQLite connections in threads, with one round trip to the thread for each statement.
 
-aiosqlite, which SQLAlchemy uses otherwise, goes to the thread and back for each call of the driver: four times for a
-statement.
+aiosqlite, which SQLAlchemy uses by default, makes a round trip for each call of the driver: four for a statement.
 """
 
 import asyncio
@@ -36,7 +35,7 @@ class ThreadedConnection:
 
 
 class BlockingConnection:
-    """The `execute` of an `AsyncConnection` for code that runs in the connection's thread: it never suspends."""
+    """The `execute` method of an `AsyncConnection`, for code in the connection's thread. It never suspends."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -46,7 +45,7 @@ class BlockingConnection:
 
 
 class ConnectionPool:
-    """A fixed number of connections, each with a thread of its own. Transactions get one in the order of asking.
+    """A fixed number of connections, each with its own thread. Transactions queue for them in order.
 
     Args:
         timeout: seconds that a transaction waits for a connection.
@@ -76,10 +75,10 @@ class ConnectionPool:
                 await thread.end_transaction(lambda connection: connection.commit())
 
     async def run(self, work: Callable[[BlockingConnection], Coroutine[Any, Any, T]]) -> T:
-        """Run a whole transaction in a connection's thread, and return what `work` returns.
+        """Run a whole transaction in a connection's thread, and return the result of `work`.
 
         Args:
-            work: awaits nothing but the connection's methods.
+            work: a function that awaits only the connection's methods.
         """
 
         def transact(connection: Connection) -> T:
@@ -108,7 +107,7 @@ class ConnectionPool:
 
 
 class ConnectionThread:
-    """A connection, opened when it is needed, and the only thread that uses it."""
+    """A connection that is opened on first use, and the only thread that uses it."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -144,9 +143,9 @@ class ConnectionThread:
         self._thread.shutdown()
 
     def _replace_unless_idle(self, connection: Connection) -> None:
-        """Close a connection whose COMMIT or ROLLBACK failed, on a full disk for instance; the next step opens another.
+        """Close a connection whose COMMIT or ROLLBACK failed, for instance on a full disk. The next step opens another.
 
-        The transaction stays attached to such a connection, and every later statement would fail.
+        The failed transaction would stay attached to the connection, and every later statement would fail.
         """
         driver: Any = connection.connection.dbapi_connection if not connection.invalidated else None
         if connection.get_transaction() is None and driver is not None and not driver.in_transaction:
@@ -162,11 +161,15 @@ def _fetch_all(result: CursorResult[Any]) -> Result[Any]:
 
 
 def _run_without_suspending(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine to its end without an event loop; raise `RuntimeError` if it waits for something."""
+    """Run a coroutine to its end without an event loop.
+
+    Raises:
+        RuntimeError: if the coroutine waits for something.
+    """
     try:
         coroutine.send(None)
     except StopIteration as ended:
         result: T = ended.value
         return result
     coroutine.close()
-    raise RuntimeError(f"{coroutine} waits for something in a transaction")
+    raise RuntimeError(f"{coroutine} awaits something other than the connection in a transaction")

@@ -1,4 +1,4 @@
-"""The tables of the gateway, and the values that their status columns have."""
+"""The tables of the gateway, and the values of their status and kind columns."""
 
 from enum import StrEnum
 from typing import Any
@@ -30,14 +30,14 @@ from toolkits import Conversation
 
 metadata = MetaData()
 
-# SQLite numbers rows by itself only if the type is exactly INTEGER.
+# SQLite assigns ids automatically only if the type is exactly INTEGER.
 Id = BigInteger().with_variant(Integer, "sqlite")
 
 
 def is_any(column: ColumnElement[str], *values: StrEnum) -> ColumnElement[bool]:
-    """Return the condition that a column has one of the values, written out in the statement.
+    """Return the condition that a column has one of the values, with the values as literals in the statement.
 
-    With a parameter instead, the planner could not tell that a partial index has the row.
+    With parameters instead of literals, the planner could not use a partial index:
     https://www.sqlite.org/partialindex.html#queries_using_partial_indexes
     """
     literals: list[ColumnElement[str]] = [literal_column(f"'{value}'") for value in values]
@@ -45,26 +45,26 @@ def is_any(column: ColumnElement[str], *values: StrEnum) -> ColumnElement[bool]:
 
 
 class InboxStatus(StrEnum):
-    #: A piece of a message of which no piece is for the bot yet, or an edit that came before its message. It is removed
-    #: at `due_at`.
+    #: A piece of a message of which no piece addresses the bot yet, or an edit that arrived before its message. It is
+    #: removed at `due_at`.
     HELD = "held"
-    #: A message of which more pieces may come until `due_at`; what follows in its conversation waits.
+    #: More pieces of the message may arrive until `due_at`. Later messages of the conversation wait.
     GATHERING = "gathering"
-    #: Accepted, or resumed, and to be played next.
+    #: Accepted or resumed, and ready for its turn.
     WAITING = "waiting"
-    #: A turn is playing it.
+    #: Its turn is running.
     RUNNING = "running"
-    #: Its turn failed and is tried again at `due_at`; its conversation goes on meanwhile.
+    #: Its turn failed and is tried again at `due_at`. The conversation does not wait.
     RETRYING = "retrying"
-    #: Answered together with the message `turn_id`, and ends as that message does.
+    #: Answered in the turn of the message `turn_id`, and ends with it.
     JOINED = "joined"
-    #: Waits for its sender's consent; its conversation goes on meanwhile.
+    #: Waits for its sender's consent. The conversation does not wait.
     PARKED = "parked"
-    #: Waits for the answer to a question; its conversation goes on meanwhile.
+    #: Waits for the answer to a question. The conversation does not wait.
     ASKED = "asked"
     #: Answered.
     DONE = "done"
-    #: A dead letter: given up, which its sender was told with the reference.
+    #: A dead letter: given up. Its sender was told so, with the reference.
     DEAD = "dead"
     #: A dead letter: it waited so long that nobody expects an answer any more.
     EXPIRED = "expired"
@@ -73,20 +73,20 @@ class InboxStatus(StrEnum):
 
 
 class QuestionKind(StrEnum):
-    #: Whether a tool may do something in the person's name.
+    #: Whether a tool may make a call.
     APPROVAL = "approval"
-    #: What a tool, a flow or a command wants to know. The turn goes on with the answer.
+    #: A question of a tool, a flow or a command. The turn runs again with the answer.
     ASK = "ask"
-    #: Whether an answer that went to its person alone is posted in the conversation. Only a press answers it.
+    #: Whether a private answer should be posted in the conversation. Only the press of a button answers it.
     POST_HERE = "post_here"
 
 
 class QuestionStatus(StrEnum):
-    #: To be asked when the person has answered the question before.
+    #: To be asked once the person's earlier question is closed.
     QUEUED = "queued"
     #: Asked, and not answered yet.
     ASKED = "asked"
-    #: Answered, which is never changed.
+    #: Answered. The answer never changes.
     ANSWERED = "answered"
     #: Taken back, because the person wrote something else or could not be asked.
     WITHDRAWN = "withdrawn"
@@ -97,15 +97,15 @@ class QuestionStatus(StrEnum):
 class OutboxStatus(StrEnum):
     #: Not sent yet.
     WAITING = "waiting"
-    #: The platform is being called. After a crash it is unknown whether the platform took it.
+    #: The platform is being called. After a crash, nobody knows whether the platform took the message.
     SENDING = "sending"
-    #: The platform did not take it. It is tried again at `due_at`; what follows in the conversation waits.
+    #: Not sent: it is tried again at `due_at`. Later rows of the conversation wait.
     RETRYING = "retrying"
-    #: To be sent at `due_at`; its conversation goes on meanwhile.
+    #: To be sent at `due_at`. The conversation does not wait.
     SCHEDULED = "scheduled"
     #: The platform took it.
     SENT = "sent"
-    #: For one person, who cannot be reached: sent when that person writes to the bot directly.
+    #: Private, and the person cannot be reached: it is sent when the person writes to the bot directly.
     HELD = "held"
     #: A dead letter: the platform refused it, or was unavailable for too long.
     DEAD = "dead"
@@ -114,27 +114,27 @@ class OutboxStatus(StrEnum):
 
 
 class OutboxKind(StrEnum):
-    #: Text, in the platform's own format.
+    #: A text, in the platform's own format.
     TEXT = "text"
-    #: Text for one person.
+    #: A text that only one person may read.
     PRIVATE_TEXT = "private_text"
-    #: Files, with a text.
+    #: Files, with a caption.
     FILES = "files"
-    #: Files for one person, with a text.
+    #: Files that only one person may see, with a caption.
     PRIVATE_FILES = "private_files"
-    #: A note in a shared conversation that an answer went to one person.
+    #: A note in a shared conversation that an answer was sent to one person.
     PRIVATE_NOTE = "private_note"
-    #: A question, with its choices: the last part of its text.
+    #: The card of a question: the last part of its text, with the choices.
     QUESTION = "question"
-    #: A question to one person.
+    #: The card of a question that only one person may read.
     PRIVATE_QUESTION = "private_question"
-    #: What was decided, in place of a question.
+    #: The text that replaces the card of a closed question.
     CLOSED_QUESTION = "closed_question"
     #: A notice that something could not be delivered.
     NOTICE = "notice"
-    #: A sign-in link, which is made when it is sent, so that none is stored.
+    #: A sign-in link. It is made when it is sent, so that no link is stored.
     SIGN_IN = "sign_in"
-    #: The removal of a message that showed a turn while it ran.
+    #: The removal of a preview.
     REMOVAL = "removal"
 
 
@@ -147,19 +147,19 @@ conversations = Table(
     Column("key", String, nullable=False),
     Column("shared", Boolean, nullable=False),
     Column("last_place", BigInteger, nullable=False),
-    # When the last message, or press of a button, was accepted.
+    # When the last message or press of a button was accepted.
     Column("last_accepted_at", Timestamp),
     UniqueConstraint("channel", "tenant", "key"),
 )
 
 
 def decider(identity: Identity) -> str:
-    """Return a person as they are stored who decided a question."""
+    """Return the value of `decided_by` for the person who decided a question."""
     return f"{identity.channel}/{identity.tenant}/{identity.user_id}"
 
 
 def find_conversation(conversation: Conversation) -> Select[int]:
-    """Select the id of a conversation; no row if it is unknown."""
+    """Select the id of a conversation. There is no row if the conversation is unknown."""
     return select(conversations.c.id).where(
         tuple_(conversations.c.channel, conversations.c.tenant, conversations.c.key)
         == (conversation.channel, conversation.tenant, conversation.id)
@@ -182,13 +182,13 @@ dedupe_keys = Table(
 
 
 def _version_columns() -> list[Column[Any]]:
-    """Return the columns by which an edit finds what it replaces."""
+    """Return the columns by which an edit finds the message that it replaces."""
     return [
         # The platform's id of the message, unique in the tenant.
         Column("message_key", String),
-        # The platform's id of who wrote it.
+        # The platform's id of its author.
         Column("author", String),
-        # A digest of what they wrote.
+        # A digest of the content.
         Column("content", String),
         # The number of the last edit.
         Column("revision", BigInteger),
@@ -204,21 +204,21 @@ inbox = Table(
     Column("payload", Text, nullable=False),
     Column("status", String, nullable=False),
     Column("attempts", Integer, nullable=False),
-    # The number of its claims. A worker that lost its claim cannot end the turn: the number is another one.
+    # The number of claims so far. A worker that lost its claim cannot end the turn, because this number has changed.
     Column("lease", BigInteger, nullable=False, server_default="0"),
-    # The worker that claimed it last; null where one process plays all turns.
+    # The worker that claimed it last; null if one process plays all turns.
     Column("owner", BigInteger),
     Column("reference", String, nullable=False),
     Column("accepted_at", Timestamp, nullable=False),
-    # When it is tried again, or complete.
+    # When it is tried again, removed, or regarded as complete: see `InboxStatus`.
     Column("due_at", Timestamp),
-    # Of a message that comes in pieces: the platform's id of all of it, and the number of the piece in `payload`.
+    # Of a message in pieces: the platform's id of the whole, and the number of the piece in `payload`.
     Column("group_key", String),
     Column("piece", BigInteger),
     *_version_columns(),
-    # When a consent or an operator resumed it: its age is counted from then.
+    # When a consent, for example, or an operator resumed it. Its age is counted from then.
     Column("renewed_at", Timestamp),
-    # When its person or an operator asked to stop its turn.
+    # When its sender or an operator asked to stop its turn.
     Column("stopped_at", Timestamp),
     # The error of the last try.
     Column("error", Text),
@@ -250,7 +250,7 @@ Index("inbox_message", inbox.c.message_key, **_partial(inbox.c.message_key.is_no
 Index("inbox_done", inbox.c.accepted_at, **_partial(is_any(inbox.c.status, InboxStatus.DONE, InboxStatus.DROPPED)))
 Index("inbox_dead", inbox.c.id, **_partial(is_any(inbox.c.status, InboxStatus.DEAD, InboxStatus.EXPIRED)))
 
-# The pieces of messages, except the first piece of each that came.
+# The pieces of messages, except the piece of each message that arrived first.
 pieces = Table(
     "pieces",
     metadata,
@@ -274,20 +274,20 @@ outbox = Table(
     Column("status", String, nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("created_at", Timestamp, nullable=False),
-    # The person, of a row that is for one person.
+    # Of a private row or a sign-in link: the person.
     Column("recipient_tenant", String),
     Column("recipient_user_id", String),
     # When it is sent or tried again.
     Column("due_at", Timestamp),
-    # When it became due or an operator resumed it: its age is counted from then.
+    # When it became due, was released or was retried by an operator. Its age is counted from then.
     Column("renewed_at", Timestamp),
     # When the platform took it.
     Column("sent_at", Timestamp),
     # The platform's id of the message.
     Column("platform_id", String),
-    # The question that it is a part or the end of.
+    # The question whose text, card or closing it sends.
     Column("question_id", String),
-    # Whether the platform may have taken it though the gateway got no answer.
+    # Whether the platform may have taken it, although the gateway got no confirmation.
     Column("ambiguous", Boolean, nullable=False, server_default=false()),
     Column("reference", String),
     # The error of the last try.
@@ -305,7 +305,7 @@ Index("outbox_question", outbox.c.question_id, **_partial(outbox.c.question_id.i
 Index("outbox_conversation", outbox.c.conversation_id, outbox.c.id)
 Index("outbox_platform", outbox.c.platform_id, **_partial(outbox.c.platform_id.is_not(None)))
 
-# What people think of answers: the last rating of each person.
+# People's ratings of answers: the last one of each person for each answer.
 feedback = Table(
     "feedback",
     metadata,
@@ -332,13 +332,13 @@ files = Table(
     Column("media_type", String, nullable=False),
     # In bytes. Null until all chunks are stored.
     Column("size", BigInteger),
-    # Signs the addresses of the file.
+    # The key that signs the addresses of the file.
     Column("secret", LargeBinary, nullable=False),
-    # The person, of a file that is one person's.
+    # The person to whom the file belongs; null if it belongs to nobody.
     Column("channel", String),
     Column("tenant", String),
     Column("user_id", String),
-    # The delivery that sends it, and its place in that.
+    # The delivery that sends it, and its place among the files of that delivery.
     Column("outbox_id", Id),
     Column("place", Integer),
     Column("created_at", Timestamp, nullable=False),
@@ -368,7 +368,7 @@ tool_calls = Table(
     Column("outcome", String),
     # JSON
     Column("result", Text),
-    # What the model was told instead of a result.
+    # The text that the model got instead of a result.
     Column("error", Text),
 )
 turn_responses = Table(
@@ -377,58 +377,58 @@ turn_responses = Table(
     Column("inbox_id", Id, primary_key=True, autoincrement=False),
     Column("scope", String, primary_key=True),
     Column("number", Integer, primary_key=True),
-    # A blob that only the engine reads.
+    # The response, in a format that only the engine reads.
     Column("data", Text, nullable=False),
 )
 
-# What people are to decide.
+# Questions to people.
 questions = Table(
     "questions",
     metadata,
-    # Buttons carry it, so that nobody can guess it.
+    # Random, because buttons carry it and nobody may guess it.
     Column("id", String, primary_key=True),
     Column("kind", String, nullable=False),
-    # The message whose turn asks, and where it came from.
+    # The message whose turn asks, and its conversation.
     Column("inbox_id", Id, nullable=False),
     Column("conversation_id", Id, nullable=False),
     Column("reference", String, nullable=False),
     Column("message_id", String, nullable=False),
     Column("message_text", Text, nullable=False),
-    # Tells the questions of a turn apart. Of an approval: the key of the call in tool_calls.
+    # Unique among the questions of a turn. Of an approval: the key of the call in tool_calls.
     Column("key", String, nullable=False),
-    # Who is asked, and the name that the channel shows for them.
+    # The person who is asked, and the name that the channel shows for that person.
     Column("channel", String, nullable=False),
     Column("tenant", String, nullable=False),
     Column("user_id", String, nullable=False),
     Column("name", String, nullable=False, server_default=""),
-    # The conversation in which the person is asked; the key is empty for their direct conversation with the bot. Both
-    # are null if no message can answer.
+    # The conversation in which the person is asked. The key is empty for the person's direct conversation with the bot.
+    # Both are null if no message can answer the question.
     Column("place_tenant", String),
     Column("place_key", String),
-    # Of an approval: the tool, the arguments as JSON, for which alone a yes holds, and the accounts that it acts as.
+    # Of an approval: the tool, its arguments as JSON (a yes is valid only for these), and the accounts that it uses.
     Column("tool", String, nullable=False, server_default=""),
     Column("arguments", Text, nullable=False, server_default=""),
     Column("accounts", String, nullable=False, server_default=""),
-    # What is asked, in markdown; of an approval, what the call is to do.
+    # The question, in markdown. Of an approval: what the call is about to do.
     Column("prompt", Text, nullable=False),
-    # JSON: the label and the style of each.
+    # JSON: the label and the style of each choice.
     Column("choices", Text, nullable=False),
     # Whether any text is an answer.
     Column("free_text", Boolean, nullable=False),
     Column("status", String, nullable=False),
     Column("asked_at", Timestamp),
     Column("until", Timestamp, nullable=False),
-    # The choice by its place, null for a text, and what it says.
+    # The index of the choice, or null if the answer is a text; and the text or the label of the choice.
     Column("choice", Integer),
     Column("answer", Text),
-    # Who answered it, who need not be the one who was asked, and when.
+    # The person who answered, which may be another one than the person who was asked, and when.
     Column("decided_by", String),
     Column("decided_at", Timestamp),
-    # A sentence about that, for people.
+    # A sentence for people that says who decided what.
     Column("decision", Text),
     UniqueConstraint("inbox_id", "key"),
 )
-# A person is asked one question at a time in one place, so that it is clear what a message answers.
+# A person has one open question at a time in each place, so that it is clear which question a message answers.
 Index("questions_asked", questions.c.channel, questions.c.tenant, questions.c.user_id, questions.c.place_tenant,
       questions.c.place_key, unique=True,
       **_partial(is_any(questions.c.status, QuestionStatus.ASKED)))  # fmt: skip
@@ -436,7 +436,7 @@ Index("questions_queued", questions.c.user_id, **_partial(is_any(questions.c.sta
 Index("questions_until", questions.c.until,
       **_partial(is_any(questions.c.status, QuestionStatus.QUEUED, QuestionStatus.ASKED)))  # fmt: skip
 
-# The messages that show turns while they run, until the turn has ended.
+# The previews of turns that have not ended.
 previews = Table(
     "previews",
     metadata,
@@ -449,13 +449,13 @@ previews = Table(
 )
 Index("previews_inbox", previews.c.inbox_id)
 
-# Until when nothing is sent to a conversation whose platform asked the gateway to wait.
+# Until when nothing is sent to a conversation, because the platform asked the gateway to wait.
 pauses = Table(
     "pauses",
     metadata,
     Column("channel", String, primary_key=True),
     Column("tenant", String, primary_key=True),
-    # The conversation's id. Empty if nothing is sent to the whole tenant.
+    # The conversation's id. Empty if the pause is for the whole tenant.
     Column("key", String, primary_key=True, server_default=""),
     Column("until", Timestamp, nullable=False),
 )
@@ -465,7 +465,7 @@ session_items = Table(
     metadata,
     Column("id", Id, primary_key=True),
     Column("conversation_id", Id, ForeignKey("conversations.id"), nullable=False),
-    # The message of the turn. Its row may be gone.
+    # The message whose turn added the item. Its row may be gone.
     Column("inbox_id", Id, nullable=False),
     Column("owner_tenant", String, nullable=False),
     Column("owner_user_id", String, nullable=False),
@@ -473,7 +473,7 @@ session_items = Table(
     Column("role", String, nullable=False),
     Column("text", Text, nullable=False),
     Column("private", Boolean, nullable=False),
-    # A blob that only the engine of this name reads.
+    # The name of an engine, and the item in a format that only this engine reads.
     Column("engine", String, nullable=False),
     Column("data", Text, nullable=False),
     Column("created_at", Timestamp, nullable=False),
@@ -484,7 +484,7 @@ session_items = Table(
 )
 Index("session_items_conversation", session_items.c.conversation_id, session_items.c.id)
 
-# The conversations that people begin and name themselves. The key is that of the conversation.
+# The conversations that people begin and name themselves, with the key of the conversation.
 threads = Table(
     "threads",
     metadata,
@@ -499,7 +499,7 @@ threads = Table(
 )
 Index("threads_person", threads.c.channel, threads.c.tenant, threads.c.user_id, threads.c.id)
 
-# Triggers refuse to change or remove a row: see gateway/storage/migrations.
+# Append-only: triggers reject the change or removal of a row, see gateway/storage/migrations.
 audit = Table(
     "audit",
     metadata,
@@ -514,14 +514,14 @@ audit = Table(
     Column("outcome", String, nullable=False),
     Column("duration_ms", Integer, nullable=False),
     Column("trace_id", String, nullable=False),
-    # Who approved or declined the call, as channel, tenant and user id.
+    # The person who approved or declined the call: see `decider`.
     Column("decided_by", String),
     Column("arguments", Text),
     Column("result", Text),
 )
 Index("audit_person", audit.c.user_id, audit.c.id)
 
-# The people whose audit records are being removed. The triggers let no other record be removed.
+# The people whose audit records are being removed. The triggers allow the removal of no other record.
 audit_erasures = Table(
     "audit_erasures",
     metadata,

@@ -1,7 +1,7 @@
-"""SQLAlchemy's asyncio engine with transactions that the cancellation of a task does not break.
+"""SQLAlchemy's asyncio engine, with transactions that survive the cancellation of a task.
 
-A statement that is cancelled half-way leaves its connection in an unknown state, and SQLAlchemy gives the connection
-up. So a cancellation takes effect between two statements.
+A statement that is cancelled half-way leaves its connection in an unknown state, and SQLAlchemy discards the
+connection. So a cancellation takes effect only between two statements.
 """
 
 from collections.abc import AsyncIterator
@@ -16,7 +16,7 @@ from gateway.storage.database import DatabaseUnavailableError
 
 
 class UninterruptedConnection(AsyncConnection):
-    """A connection whose statements run to their end before a cancellation is raised."""
+    """A connection whose statements finish before a cancellation is raised."""
 
     async def execute(self, *args: Any, **options: Any) -> Any:
         return await uninterrupted(super().execute(*args, **options))
@@ -26,7 +26,7 @@ class UninterruptedConnection(AsyncConnection):
 
 
 class UninterruptedEngine(AsyncEngine):
-    """An engine whose transactions run each of their steps to its end before a cancellation is raised."""
+    """An engine whose transactions finish each step before a cancellation is raised."""
 
     _connection_cls = UninterruptedConnection
 

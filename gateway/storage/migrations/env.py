@@ -1,4 +1,4 @@
-"""Run the migrations on the connection that `gateway.storage.schema` hands over."""
+"""Run the migrations on the connection that `gateway.storage.schema` passes in the configuration."""
 
 from alembic import context
 

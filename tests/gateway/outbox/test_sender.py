@@ -45,7 +45,7 @@ async def test_a_key_is_sent_once_by_whichever_process(tmp_path: Path, database_
 async def test_a_message_that_cannot_be_sent_is_refused_with_the_reason(tmp_path: Path) -> None:
     scene = stage(tmp_path)
     async with scene.open():
-        with pytest.raises(SettingError, match="no channel 'slack'"):
+        with pytest.raises(SettingError, match="the channel 'slack' is not configured"):
             await scene.gateway.send(Conversation("slack", "T", "C", shared=False), "hello")
         with pytest.raises(ValueError, match="time zone"):
             await scene.gateway.send(place("dm-alice"), "hello", at=datetime(2030, 1, 1))  # noqa: DTZ001

@@ -157,7 +157,7 @@ async def test_max_turns_limits_a_call_on_every_engine(engine: str, aimock: Aimo
 
     session = Session()
     assert await Runner(flow, session=session).run("look") == "I have looked, as I said"
-    with pytest.raises(ValueError, match="leaves no turn"):
+    with pytest.raises(ValueError, match="must be 1 or more"):
         one("x").max_turns(0)
 
 

@@ -23,7 +23,7 @@ async def test_a_transaction_that_waits_for_something_else_is_refused_and_rolled
     database = connect(f"sqlite:///{tmp_path}/stage.db")
     await database.open()
     try:
-        with pytest.raises(RuntimeError, match="waits for something in a transaction"):
+        with pytest.raises(RuntimeError, match="awaits something other than the connection"):
             await database.run_write(add_and_wait)
         await database.run_write(add)
         async with database.read() as connection:

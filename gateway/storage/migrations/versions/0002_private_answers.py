@@ -1,4 +1,4 @@
-"""Add the recipient of outbox rows that are for one person alone."""
+"""Add the recipient of private outbox rows."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -14,5 +14,5 @@ def upgrade() -> None:
     op.add_column("inbox", sa.Column("lease", sa.BigInteger(), nullable=False, server_default="0"))
     op.add_column("inbox", sa.Column("owner", sa.BigInteger(), nullable=True))
     if op.get_bind().dialect.name == "postgresql":
-        # The driver's own cursor takes several statements, and percent signs that are not parameters.
+        # The driver's own cursor accepts several statements, and percent signs that are not parameters.
         op.get_bind().connection.cursor().execute(SchemaManager.get_schema())

@@ -1,4 +1,4 @@
-"""Add retries, dead letters, and messages that the agent sends unasked or later."""
+"""Add retries, dead letters, and messages that the bot sends on its own initiative or later."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Add the journal of what a running turn has done."""
+"""Add the journal of turns: their tool calls and the responses of models."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Add messages that are answered together with another message."""
+"""Add joined messages, which are answered in the turn of another message."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Let old messages be removed while the history of their conversation stays."""
+"""Allow the removal of old messages while the history of their conversation stays."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Let the audit records of one person be removed, and no others."""
+"""Allow the removal of one person's audit records, but of no others."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Add approvals of tool calls, and when an outbox row was sent."""
+"""Add approvals of tool calls, and the time at which an outbox row was sent."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -8,8 +8,8 @@ down_revision = "0014"
 branch_labels = None
 depends_on = None
 
-# The places of the questions that are open now. A question from a shared conversation was asked in the person's direct
-# conversation, whose key is empty here, as it is for a message in the direct conversation.
+# Set the place of existing approvals. They were asked in the person's direct conversation if the message came from
+# there or from a shared conversation. The key of a direct conversation is empty here.
 _PLACES = """
     UPDATE approvals
     SET place_tenant = conversations.tenant,

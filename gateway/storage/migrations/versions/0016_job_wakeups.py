@@ -1,7 +1,7 @@
-"""Find jobs by their lock, and notify the workers of a job that becomes ready without being inserted.
+"""Index jobs by their lock, and notify workers of jobs that become ready later than they were inserted.
 
-procrastinate notifies the workers of inserted jobs only. A job whose lock was taken becomes ready when the job that
-holds the lock ends, and a job that is retried at once is ready again: without these triggers both wait for a poll.
+procrastinate notifies workers only of inserted jobs. A job that waits for a lock becomes ready when the job with the
+lock ends, and a job that is retried at once becomes ready again. Without these triggers both would wait for a poll.
 """
 
 from alembic import op
@@ -11,7 +11,7 @@ down_revision = "0015"
 branch_labels = None
 depends_on = None
 
-# The channel and the payload are those of procrastinate_notify_queue_job_inserted_v1.
+# The notification has the same channel and payload as that of procrastinate_notify_queue_job_inserted_v1.
 _STATEMENTS = (
     """
     CREATE INDEX understudy_jobs_by_lock ON procrastinate_jobs (lock) WHERE status IN ('todo', 'doing')

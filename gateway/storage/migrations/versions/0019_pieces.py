@@ -1,4 +1,4 @@
-"""Add messages that come in pieces."""
+"""Add messages that arrive in pieces."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Add what an edit of a message needs to find it."""
+"""Add the columns by which an edit finds its message."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Record the messages that show running turns, and pause conversations instead of tenants."""
+"""Add the record of previews, and pause conversations instead of tenants."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -23,7 +23,7 @@ def upgrade() -> None:
         sa.Column("began_at", Timestamp(), nullable=False),
     )
     op.create_index("previews_inbox", "previews", ["inbox_id"])
-    op.drop_table("pauses")  # they last for minutes, and the platform asks for one again
+    op.drop_table("pauses")  # pauses last for minutes, and the platform asks for them again if need be
     op.create_table(
         "pauses",
         sa.Column("channel", sa.String(), primary_key=True),

@@ -1,4 +1,4 @@
-"""Add what people think of answers, and find answers by the platform's ids of them."""
+"""Add people's feedback on answers, and index answers by their platform ids."""
 
 import sqlalchemy as sa
 from alembic import op

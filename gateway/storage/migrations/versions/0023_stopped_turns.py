@@ -1,4 +1,4 @@
-"""Add the turns that their person stops."""
+"""Add the time at which somebody stopped a turn."""
 
 import sqlalchemy as sa
 from alembic import op

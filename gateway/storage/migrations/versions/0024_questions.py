@@ -1,4 +1,4 @@
-"""Make approvals one kind of question, with a card that can be closed."""
+"""Replace approvals by questions, of which approvals are one kind, with cards that can be closed."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -96,7 +96,7 @@ def _keep_approvals(questions: sa.Table) -> None:
             "answer": answer,
         }
         connection.execute(questions.insert().values(question))
-        if row["status"] == "asked":  # its parts, by which it is known whether the person could read it
+        if row["status"] == "asked":  # mark its outbox rows, which show whether the question has reached the person
             parts = sa.text(
                 "UPDATE outbox SET question_id = :id WHERE inbox_id = :inbox_id AND created_at >= :asked_at "
                 "AND kind IN ('text', 'private_text')"
