@@ -1,4 +1,4 @@
-"""What authors of toolkits and channels need to test their own code: docs/testing.md."""
+"""Tools for the tests of toolkits and channels: see docs/testing.md."""
 
 from gateway.testing.channel import TENANT, RecordingPresenter, Sent, StageChannel, place
 from gateway.testing.contract import Check, ContractBrokenError, channel_contract

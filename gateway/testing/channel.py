@@ -1,4 +1,4 @@
-"""A channel that keeps what it is asked to send, instead of calling a platform."""
+"""A channel that records what it is asked to send, instead of calling a platform."""
 
 import json
 from collections.abc import Sequence
@@ -22,13 +22,13 @@ class Sent:
     """Something that the channel was asked to send.
 
     Args:
-        conversation: the id of the conversation; for a private answer, of the one in which the person asked.
+        conversation: the id of the conversation; for a private answer, of the conversation in which the person asked.
         text: the part of an answer.
-        sign_in: of a sign-in link, instead of a text.
+        sign_in: the request to sign in, which has no text.
         link: the sign-in link itself.
-        alone: the user id of the person whom alone it was sent to, if it was.
-        files: the content of each file that went with the text, by its name.
-        card: the question, if it is one; `text` is that of the card.
+        alone: the user id of the only person to whom it was sent; `None` if everybody in the conversation reads it.
+        files: the content of each file that was sent with the text, by the name of the file.
+        card: the question, if it is one; `text` is the text of the card.
     """
 
     conversation: str
@@ -44,18 +44,18 @@ class RecordingPresenter(Presenter):
     """A presenter that records what it is asked to send.
 
     Args:
-        streams: whether turns stream their text, so that `shown` has text deltas.
+        streams: whether turns stream their text, so that `shown` has `TextDelta` events.
 
     Attributes:
-        sent: what was sent, oldest first. The platform's id of a text is `p` and its number in this list, like `p1`.
-        failures: errors that the next calls of `send_text` raise, one each.
-        closed: what replaced each question, by the platform's id of its message: `q0` for the first one that was sent,
+        sent: what was sent, oldest first. The platform's id of a text is `p` and its number in this list, from `p1`.
+        failures: errors to raise, one per call of `send_text`, `send_question` or `send_files`.
+        closed: the text that replaced each question, by the platform's id of its message: `q0` for the first question,
             `n0` for the first note.
         notes: private notes: the conversation's id, the user id, and whether the person was reached.
         note_cards: the buttons of private notes that have one.
         unreachable: the user ids of people to whom nothing can be sent directly.
-        emails: by user id, the address that the platform vouches for, if it is not `USER_ID@fake.test`.
-        shown: message ids with the events of their turns.
+        emails: by user id, the address that the platform vouches for; by default `USER_ID@fake.test`.
+        shown: the events of turns, each with the id of the turn's message.
     """
 
     def __init__(self, *, streams: bool) -> None:
@@ -174,10 +174,10 @@ async def _read(files: Sequence[StoredFile]) -> dict[str, bytes]:
 
 
 class StageChannel(Interface):
-    """A channel without webhooks, whose stored payloads are the JSON objects that `Stage.write` makes.
+    """A channel without webhooks. `Stage.write` makes its payloads, which are JSON objects.
 
     Attributes:
-        attachments: by the names that a payload gives.
+        attachments: the attachments of messages, by the names that payloads use.
     """
 
     channel = CHANNEL
@@ -210,5 +210,5 @@ class StageChannel(Interface):
 
 
 def place(name: str, tenant: str = TENANT) -> Conversation:
-    """Return a conversation on the stage. One whose name begins with `dm` is direct; all others are shared."""
+    """Return a conversation on the stage. If its name begins with `dm`, it is direct, and otherwise shared."""
     return Conversation(CHANNEL, tenant, name, shared=not name.startswith("dm"))

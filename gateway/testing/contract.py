@@ -38,16 +38,16 @@ from oauth.errors import UnderstudyError
 FILES = ("interface.py", "parse.py", "present.py", "format.py", "live.py", "sample_messages.md")
 DELIVERY_ERRORS = (RetryLaterError, DeliveryRefusedError, RecipientUnreachableError, DeliveryAmbiguousError)
 
-# What comes between a channel and any platform.
+# Failures between a channel and its platform, whatever the platform is.
 EVERYWHERE = (
     Failure("the connection ends without an answer", Answer(lost=True), DeliveryAmbiguousError),
-    Failure("a proxy answers with a page of its own", Answer("<html>Welcome</html>"), DeliveryAmbiguousError),
+    Failure("a proxy answers with its own page", Answer("<html>Welcome</html>"), DeliveryAmbiguousError),
     Failure("a proxy refuses the call", Answer("<html>Forbidden</html>", 403), ConnectionError),
 )
 
 
 class ContractBrokenError(UnderstudyError, AssertionError):
-    """A channel does not do what the gateway relies on. The message has every case in which it does not."""
+    """A channel breaks its contract with the gateway. The message lists every problem that the check found."""
 
     def __init__(self, problems: Sequence[str]) -> None:
         super().__init__("\n".join(problems))
@@ -55,10 +55,10 @@ class ContractBrokenError(UnderstudyError, AssertionError):
 
 @dataclass(frozen=True)
 class Check:
-    """One check of a contract: call it, outside any event loop.
+    """One check of a contract. Call it to run the check, outside of an event loop.
 
     Raises:
-        ContractBrokenError: naming what the channel does otherwise.
+        ContractBrokenError: if the check fails. The message lists the problems.
     """
 
     name: str
@@ -80,10 +80,10 @@ def channel_contract(
     """Return the checks of a channel's contract.
 
     Args:
-        make: makes the channel, given the address of a server that stands in for its platform.
-        samples: requests of the platform, see `read_samples`.
-        sign: returns the headers by which the platform proves that it sent a sample, and no others.
-        platform: its limits and failures.
+        make: makes the channel, given the URL of a server that stands in for its platform.
+        samples: requests of the platform: see `read_samples`.
+        sign: returns only the headers by which the platform proves that it sent a sample.
+        platform: the platform's limits and failures.
     """
     contract = _Contract(make, samples, sign, platform)
     checks = [
@@ -104,7 +104,7 @@ def channel_contract(
 
 
 class _Contract:
-    """The checks. Each runs a gateway of its own and returns the problems that it finds."""
+    """The checks. Each one runs its own gateway, and returns the problems that it finds."""
 
     def __init__(
         self, make: Callable[[str], Interface], samples: Sequence[Sample], sign: Sign, platform: Platform
@@ -122,7 +122,7 @@ class _Contract:
         return running(self._make, self._sign, self._platform, directory, started=started)
 
     async def check_files(self, directory: Path) -> list[str]:
-        """Check that the folder of the channel has the files in which a reader looks for its parts."""
+        """Check that the folder of the channel has the files that every channel has."""
         folder = Path(inspect.getfile(type(self._make("http://127.0.0.1:9")))).parent
         return [f"{folder.name} has no {name}" for name in FILES if not (folder / name).is_file()]
 
@@ -137,12 +137,12 @@ class _Contract:
             if not any(isinstance(sample.expected, kinds) for sample in self._samples):
                 problems.append(f"no sample is expected to be {needed}")
         if self._platform.answer is not None:
-            told = {failure.error for failure in self._platform.failures}
-            problems += [f"no failure stands for {error.__name__}" for error in DELIVERY_ERRORS if error not in told]
+            covered = {failure.error for failure in self._platform.failures}
+            problems += [f"no failure expects {error.__name__}" for error in DELIVERY_ERRORS if error not in covered]
         return problems
 
     async def check_samples(self, directory: Path) -> list[str]:
-        """Check that each sample is what is expected of it: a message, an event without a turn, or malformed."""
+        """Check that the channel handles each sample as expected: as a message, without a turn, or as malformed."""
         problems: list[str] = []
         async with self._running(directory) as scene:
             for sample in self._samples:
@@ -151,12 +151,12 @@ class _Contract:
                 new = scene.payloads()[before:]
                 problems += [f"{sample.name}: {each}" for each in await _misread(scene, sample, status, new)]
             if unknown := scene.rows("SELECT count(*) FROM inbox WHERE author IS NULL")[0][0]:
-                problems.append(f"{unknown} events name no author, so nobody can stop their turns")
+                problems.append(f"{unknown} events have no author, so nobody can stop their turns")
             await scene.settle()
         return problems
 
     async def check_forgeries(self, directory: Path) -> list[str]:
-        """Check that a request which the platform did not make is refused, and nothing of it stored."""
+        """Check that requests which the platform did not make are refused, and that nothing of them is stored."""
         problems: list[str] = []
         async with self._running(directory) as scene:
             before = scene.counts()
@@ -166,7 +166,7 @@ class _Contract:
                 for forgery, changed, headers in self._forgeries(sample.at(scene.interface.address)):
                     status = await scene.send(changed, headers)
                     if status not in (401, 403):
-                        problems.append(f"{sample.name}, {forgery}: the answer is {status} instead of 401 or 403")
+                        problems.append(f"{sample.name}, {forgery}: it was answered {status} instead of 401 or 403")
                     if scene.counts() != before:
                         problems.append(f"{sample.name}, {forgery}: it left rows in the database")
                         before = scene.counts()
@@ -183,20 +183,20 @@ class _Contract:
         return forgeries
 
     async def check_redelivery(self, directory: Path) -> list[str]:
-        """Check that a message which is delivered three times, twice of them at once, is answered once."""
+        """Check that a message is answered once if it is delivered twice at the same time, and a third time later."""
         problems: list[str] = []
         async with self._running(directory) as scene:
             for sample in self._messages:
                 before = len(scene.payloads())
                 problems += _answered(sample, await asyncio.gather(scene.post(sample), scene.post(sample)))
                 if (taken := len(scene.payloads()) - before) != 1:
-                    problems.append(f"{sample.name}: two deliveries at once were taken for {taken} messages")
+                    problems.append(f"{sample.name}: two simultaneous deliveries were stored as {taken} messages")
             await scene.settle()
             turns, rows = scene.turns, scene.counts()
             for sample in self._messages:
                 problems += _answered(sample, [await scene.post(sample)])
                 if len(scene.payloads()) > rows["inbox"]:
-                    problems.append(f"{sample.name}: a third delivery, after the answer, was taken for another message")
+                    problems.append(f"{sample.name}: a third delivery, after the answer, was stored as a new message")
                     break
             await scene.settle()
             if scene.turns > turns or scene.counts()["outbox"] > rows["outbox"]:
@@ -204,17 +204,17 @@ class _Contract:
         return problems
 
     async def check_early_requests(self, directory: Path) -> list[str]:
-        """Check that a request before the start is answered 503, so that the platform delivers it again."""
+        """Check that a request before `start` is answered 503, so that the platform delivers it again."""
         problems: list[str] = []
         async with self._running(directory, started=False) as scene:
-            await scene.interface.stop()  # as where the start of another channel failed
+            await scene.interface.stop()  # as the gateway does if another channel fails to start
             for sample in self._messages:
                 if (status := await scene.post(sample)) != 503:
-                    problems.append(f"{sample.name}: before the start it was answered {status} instead of 503")
+                    problems.append(f"{sample.name}: before `start` it was answered {status} instead of 503")
         return problems
 
     async def check_processes(self, directory: Path) -> list[str]:
-        """Check that two processes can run the channel at once, like a web process and a worker, and one can end."""
+        """Check that an instance of the channel still works after another one has stopped, as in two processes."""
         (first, second) = (directory / "first", directory / "second")
         first.mkdir()
         second.mkdir()
@@ -224,11 +224,13 @@ class _Contract:
             status = await lasting.post(sample)
             await lasting.settle()
             if not lasting.counts()["outbox"]:
-                return [f"{sample.name}: with another process beside it, it was answered {status} and nothing sent"]
+                return [
+                    f"{sample.name}: after another instance had stopped, it was answered {status}, and nothing was sent"
+                ]
         return []
 
     async def check_parts(self, directory: Path) -> list[str]:
-        """Check that the parts of an answer keep the platform's limit, leave space for marks and lose no text."""
+        """Check that the parts of an answer respect the platform's limit, leave room for marks, and lose no text."""
         presenter, limit = self._make("http://127.0.0.1:9").presenter, self._platform.limit
         problems: list[str] = []
         for name, text in long_texts(limit):
@@ -242,15 +244,15 @@ class _Contract:
             longest = max(map(self._platform.length, parts), default=0)
             if longest + MARK_LENGTH > limit:
                 problems.append(
-                    f"{name}: a part has {longest} of {limit}, and has to leave {MARK_LENGTH} free for marks"
+                    f"{name}: a part has the length {longest}; with {MARK_LENGTH} for marks, the limit is {limit}"
                 )
             marked = max((self._platform.length(presenter.mark_repeated(part)) for part in parts), default=0)
             if marked > limit:
-                problems.append(f"{name}: a part that is marked as sent again has {marked} of {limit}")
+                problems.append(f"{name}: a part that is marked as sent again has the length {marked} of {limit}")
         return problems
 
     async def check_questions(self, directory: Path) -> list[str]:
-        """Check that a question reaches the platform with its text and its choices, and what was decided after it."""
+        """Check that a question reaches the platform with its text and choices, and so does the decision later."""
         problems: list[str] = []
         async with self._running(directory) as scene:
             await scene.post(self._messages[0])
@@ -284,7 +286,7 @@ class _Contract:
         async with self._running(directory) as scene:
             await scene.post(self._messages[0])
             message = await scene.interface.parse(scene.payloads()[0])
-            assert message is not None, f"{self._messages[0].name} is no message"
+            assert message is not None, f"{self._messages[0].name} is not a message"
 
             async def send() -> Exception | None:
                 try:
@@ -313,35 +315,42 @@ def _answered(sample: Sample, statuses: Sequence[int]) -> list[str]:
 
 
 async def _misread(scene: Running, sample: Sample, status: int, new: list[str]) -> list[str]:
-    """Return in what a sample is not what was expected, given the status and the rows of the inbox that it made."""
+    """Return how a sample was handled differently than expected.
+
+    Args:
+        status: the status of the channel's response.
+        new: the payloads that the sample added to the inbox.
+    """
     match sample.expected:
         case Refused(expected):
-            return [f"it is answered {status} instead of {expected}"] * (status != expected) + [
-                "it was refused and is in the inbox"
+            return [f"it was answered {status} instead of {expected}"] * (status != expected) + [
+                "it was to be refused, but is in the inbox"
             ] * bool(new)
         case _ if status >= 300:
-            return [f"it is answered {status}"]
+            return [f"it was answered {status}"]
         case NoTurn() | SameMessage():
-            return ["it starts a turn"] * bool(new)
+            return ["it started a turn"] * bool(new)
     if len(new) != 1:
-        return [f"it makes {len(new)} rows in the inbox instead of one; two samples with the same ids make one"]
+        return [f"it added {len(new)} rows to the inbox instead of one; do two samples have the same ids?"]
     message = await scene.interface.parse(new[0])
-    return ["it is no message"] if message is None else list(sample.expected.differences(message))
+    return ["it is not a message"] if message is None else list(sample.expected.differences(message))
 
 
 def _mistranslated(failure: Failure, error: Exception | None) -> list[str]:
     if error is None:
         return ["send_text raises nothing"]
     if failure.error is ConnectionError:
-        return [f"send_text raises {error!r} instead of another error"] * isinstance(error, DELIVERY_ERRORS)
+        return [
+            f"send_text raises {error!r} instead of an error that is no delivery error, like ConnectionError"
+        ] * isinstance(error, DELIVERY_ERRORS)
     if type(error) is not failure.error:
         return [f"send_text raises {error!r} instead of {failure.error.__name__}"]
     if isinstance(error, RetryLaterError) and failure.seconds is not None and error.seconds != failure.seconds:
-        return [f"it waits for {error.seconds} seconds instead of {failure.seconds}"]
+        return [f"RetryLaterError asks for {error.seconds} seconds instead of {failure.seconds}"]
     return []
 
 
 def _altered(value: str) -> str:
-    """Return a header's value with another character in its middle."""
+    """Return a header's value with one character in the middle changed."""
     middle = len(value) // 2
     return f"{value[:middle]}{'1' if value[middle : middle + 1] == '0' else '0'}{value[middle + 1 :]}"

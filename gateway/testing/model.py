@@ -1,14 +1,14 @@
-"""A model that does what a message says, and needs neither an account nor a network."""
+"""A model that calls the tools that a message names. It needs neither an account nor a network."""
 
 from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse, TextPart, ToolCallPart, ToolReturnPart
 from pydantic_ai.models.function import AgentInfo
 
 
 async def obey(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
-    """Call the tools that a message names, then answer with what they returned.
+    """Call the tools that a message names, then answer with their results. For pydantic-ai's `FunctionModel`.
 
-    A message reads `call NAME {"argument": 1} NAME …`; the arguments may be left out, and have no spaces in them. A
-    message that names no tool is answered with `heard: MESSAGE`. It is for pydantic-ai's `FunctionModel`.
+    A message has the form `call NAME {"argument": 1} NAME …`. The arguments are optional, and must not contain spaces.
+    A message that names no tool is answered with `heard: MESSAGE`.
     """
     last = messages[-1]
     assert isinstance(last, ModelRequest)

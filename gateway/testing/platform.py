@@ -1,4 +1,4 @@
-"""A platform that a channel calls, as far as its contract has to know it, and a server that stands in for it."""
+"""The description of a channel's platform for its contract, and a server that stands in for the platform."""
 
 import asyncio
 import json
@@ -15,8 +15,8 @@ class Call:
     """A call that a channel makes to its platform.
 
     Args:
-        path: with its query.
-        headers: by their names in lower case.
+        path: the path with the query.
+        headers: the headers, by their names in lower case.
     """
 
     method: str
@@ -37,11 +37,11 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the platform answers to a call.
+    """The platform's response to a call.
 
     Args:
-        body: text, or what becomes JSON.
-        lost: whether the connection is closed after the call was read, instead of an answer.
+        body: a string, which is sent as it is; anything else is sent as JSON.
+        lost: whether the connection is closed after the call was read, without a response.
     """
 
     body: Any = ""
@@ -52,13 +52,13 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """An answer to a message that was to be sent, and the error that `send_text` has to raise then.
+    """A failed response of the platform, and the error that `send_text` has to raise for it.
 
     Args:
-        error: one of the delivery errors of `gateway.channels`; or `ConnectionError`, which stands for any other:
-            the platform did not take the message, and it is sent again.
-        seconds: of a `RetryLaterError`.
-        path: part of the path of the calls that fail, where sending takes more than one. By default all fail.
+        error: one of the delivery errors of `gateway.channels`; or `ConnectionError`, which stands for any other error:
+            the platform did not take the message, so that it can be sent again.
+        seconds: the `seconds` of a `RetryLaterError`.
+        path: a part of the path of the calls that fail, if sending a message takes several calls. By default all fail.
     """
 
     name: str
@@ -73,13 +73,12 @@ class Platform:
     """What the contract has to know about a channel's platform.
 
     Args:
-        limit: the most that the platform takes in one message; `None` if there is no limit.
-        length: counts what the limit is in. By default characters.
-        signs_body: whether a request proves that its body is the platform's, too: a signature does, a shared secret
-            does not.
-        redelivers: whether the platform delivers an event again if it heard no answer.
-        answer: answers the calls of the channel when all is well; `None` for a channel that calls no platform.
-        failures: what the platform's documentation says of messages that it does not take.
+        limit: the greatest length of one message; `None` if there is no limit.
+        length: returns the length of a text in the unit of the limit. By default it counts characters.
+        signs_body: whether the proof in a request covers its body: a signature usually does, a shared secret does not.
+        redelivers: whether the platform delivers an event again if it got no response.
+        answer: returns the successful response to a call of the channel; `None` for a channel that makes no calls.
+        failures: the failed responses that the platform's documentation describes.
     """
 
     limit: int | None
@@ -92,12 +91,15 @@ class Platform:
 
 @dataclass
 class StandIn:
-    """A server on this machine that answers in the place of a platform.
+    """A local server that stands in for a platform.
+
+    Args:
+        answer: returns the response to a call.
 
     Attributes:
-        url: its address.
-        calls: what was called, oldest first.
-        failure: how it answers now, if not as usual.
+        url: the URL of the server.
+        calls: the calls so far, oldest first.
+        failure: the failure to respond with; `None` to respond with `answer`.
     """
 
     answer: Callable[[Call], Answer]
@@ -107,7 +109,7 @@ class StandIn:
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator["StandIn"]:
-        """Serve in the block, on a free port of the loopback interface."""
+        """Serve during the block, on a free port of the loopback interface."""
         server = await asyncio.start_server(self._serve, "127.0.0.1")
         self.url = "http://{}:{}".format(*server.sockets[0].getsockname())
         self._server = server
@@ -117,7 +119,7 @@ class StandIn:
             self.stop()
 
     def stop(self) -> None:
-        """Take no more connections: from now on the platform cannot be reached."""
+        """Accept no more connections: from now on the platform cannot be reached."""
         self._server.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -130,7 +132,7 @@ class StandIn:
                 writer.write(_encoded(answer))
                 await writer.drain()
         except (ConnectionError, asyncio.IncompleteReadError):
-            pass  # the channel left
+            pass  # the channel closed the connection
         finally:
             writer.close()
 

@@ -1,4 +1,4 @@
-"""An OAuth provider without a server, for toolkits that need an account."""
+"""A fake OAuth provider without a server, for the tests of toolkits that need an account."""
 
 import asyncio
 from collections.abc import Mapping
@@ -12,18 +12,18 @@ from oauth import GrantRevokedError, Token
 class FakeProvider:
     """A provider that exchanges the code `of-NAME` for a grant of the account NAME.
 
-    Give it to a toolkit as its `auth`. The credentials that a tool gets are the access token, `SECRET-NAME`.
+    Pass it to a toolkit as `auth`. The credentials that a tool gets are the access token, `SECRET-NAME`.
 
     Args:
-        lifetime: of the access tokens.
+        lifetime: how long access tokens are valid after the sign-in.
 
     Attributes:
         refreshed: how many times a token was refreshed.
-        revoked: whether a refresh is refused, as the grant was revoked at the provider.
+        revoked: whether refreshes are refused, as if the grant was revoked at the provider.
         granted: the scopes that people grant.
         vouches: whether the provider vouches for its accounts' e-mail addresses, `NAME@fake.test`.
-        is_down: whether the provider cannot be reached to revoke a token.
-        revocations: the tokens that it was asked to revoke.
+        is_down: whether the provider is unreachable when a token is to be revoked.
+        revocations: the access tokens that it was asked to revoke.
     """
 
     name = "fake"

@@ -1,4 +1,4 @@
-"""A gateway around a channel under test, between a client that posts samples and a server that stands in."""
+"""A gateway with the channel under test, a client that posts samples, and a server that stands in for the platform."""
 
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -22,20 +22,22 @@ from gateway.testing.stage import STAGE_TIMINGS
 from gateway.testing.waiting import wait_until
 from oauth import Keyring
 
-ANSWER = "heard"  # of the agent, to every message
+ANSWER = "heard"  # the agent's answer to every message
 UNFINISHED = (InboxStatus.GATHERING, InboxStatus.WAITING, InboxStatus.RUNNING, InboxStatus.RETRYING)
 UNSENT = (OutboxStatus.WAITING, OutboxStatus.SENDING, OutboxStatus.RETRYING)
-TIMINGS = replace(STAGE_TIMINGS, longest_pause=0.01, due_interval=0.02)  # what failed is tried again at once
+TIMINGS = replace(STAGE_TIMINGS, longest_pause=0.01, due_interval=0.02)  # retries follow at once
 
 Sign = Callable[[Sample], Mapping[str, str]]
 
 
 @dataclass
 class Running:
-    """A gateway that runs.
+    """A running gateway with the channel under test.
 
     Attributes:
-        turns: how many turns the agent had.
+        interface: the channel.
+        sign: returns the headers by which the platform proves that it sent a sample.
+        turns: the number of turns so far.
     """
 
     gateway: Gateway
@@ -47,23 +49,23 @@ class Running:
     turns: int = field(default=0)
 
     async def post(self, sample: Sample, **headers: str) -> int:
-        """Post a sample as the platform does, and return the status of the answer."""
+        """Post a signed sample, as the platform does, and return the status of the response."""
         sample = sample.at(self.interface.address)
         return await self.send(sample, {**self.sign(sample), **headers})
 
     async def send(self, sample: Sample, headers: Mapping[str, str]) -> int:
-        """Post a sample with these headers, whoever they come from."""
+        """Post a sample with exactly the given headers, and return the status of the response."""
         sample = sample.at(self.interface.address)
         given = {"content-type": sample.media_type, **headers}
         return (await self.client.post(sample.path, content=sample.body, headers=given)).status_code
 
     def rows(self, statement: str) -> list[Any]:
-        """Return what an SQL statement finds."""
+        """Return the rows that an SQL statement finds."""
         with closing(sqlite3.connect(self.database)) as database:
             return database.execute(statement).fetchall()
 
     def payloads(self) -> list[str]:
-        """Return the payloads of the inbox, oldest first: of what came in pieces, the first one that came."""
+        """Return the payloads in the inbox, oldest first; of a message in pieces, its first piece."""
         return [payload for (payload,) in self.rows("SELECT payload FROM inbox WHERE status <> 'held' ORDER BY id")]
 
     def counts(self) -> dict[str, int]:
@@ -72,10 +74,10 @@ class Running:
         return {name: self.rows(f'SELECT count(*) FROM "{name}"')[0][0] for name in names}  # noqa: S608 - our tables
 
     async def settle(self) -> None:
-        """Wait until all messages are answered, and the answers sent.
+        """Wait until all messages are answered, and all answers are sent.
 
         Raises:
-            AssertionError: if an answer was not sent, with the error.
+            AssertionError: if that takes too long, or there are dead letters.
         """
         unfinished = f"SELECT 'inbox', status, error FROM inbox WHERE status IN ({_quoted(UNFINISHED)})"  # noqa: S608
         unsent = f"SELECT 'outbox', status, error FROM outbox WHERE status IN ({_quoted(UNSENT)})"  # noqa: S608
@@ -88,7 +90,7 @@ class Running:
         try:
             await wait_until(is_settled)
         except AssertionError:
-            raise AssertionError(f"messages or answers are still under way: {left}") from None
+            raise AssertionError(f"messages or answers are not finished: {left}") from None
         failed = self.rows("SELECT status, error FROM inbox WHERE status = 'dead'")
         failed += self.rows("SELECT status, error FROM outbox WHERE status = 'dead'")
         if failed:
@@ -99,15 +101,15 @@ class Running:
 async def running(
     make: Callable[[str], Interface], sign: Sign, platform: Platform, directory: Path, *, started: bool = True
 ) -> AsyncIterator[Running]:
-    """Run a gateway around a channel, with a database of its own in `directory`.
+    """Run a gateway with a channel, and with a new database in `directory`.
 
     Args:
-        make: makes the channel; it is given the address of the server that stands in for the platform.
-        started: whether the gateway takes messages.
+        make: makes the channel, given the URL of the server that stands in for the platform.
+        started: whether the gateway and the channel are started.
     """
     database = directory / "contract.db"
     make_migrated(database)
-    async with StandIn(platform.answer or _nothing).serving() as stand_in:
+    async with StandIn(platform.answer or _unexpected).serving() as stand_in:
         interface = make(stand_in.url)
         gateway = Gateway(
             Agent(model=FunctionModel(lambda messages, info: play(messages, info))),
@@ -132,8 +134,8 @@ async def running(
                 yield scene
 
 
-def _nothing(call: Call) -> Answer:
-    return Answer(f"a channel of a platform that is not called called {call.method} {call.path}", 500)
+def _unexpected(call: Call) -> Answer:
+    return Answer(f"unexpected call: {call.method} {call.path} (the Platform has no `answer`)", 500)
 
 
 def _quoted(statuses: tuple[str, ...]) -> str:

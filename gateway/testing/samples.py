@@ -1,8 +1,8 @@
-"""Captured requests of a platform, with what a channel is to make of each: `sample_messages.md` in its folder.
+"""Captured requests of a platform, with the expected result of each: `sample_messages.md` in a channel's folder.
 
-A sample is a heading with the request's body in a fenced block below it, and a paragraph that begins with `Expected:`.
-Other paragraphs are for people. The block's language is `json` or `form`, with the path after it if that is not the
-channel's `address`. A form has one field a line, encoded as it came.
+A sample is a heading, followed by a paragraph that begins with `Expected:` and a fenced block with the body of the
+request. Other paragraphs are ignored. The language of the block is `json` or `form`, followed by the path if that is
+not the channel's `address`. A form has one field per line, encoded as in the captured request.
 
     ## A command in a group
 
@@ -12,11 +12,11 @@ channel's `address`. A form has one field a line, encoded as it came.
     {"type": "event_callback"}
     ```
 
-What can be expected:
+The expected results are:
 
 - `a message`, followed by JSON with the fields of `ExpectedMessage`;
-- `no turn`: it is taken, and nothing is answered;
-- `refused with 400`, or with another status between 400 and 499;
+- `no turn`: the request is accepted, and starts no turn;
+- `refused with 400`, or with another status from 400 to 499;
 - `the same message as "NAME"`: another report of the message in the sample NAME.
 """
 
@@ -53,9 +53,10 @@ class ExpectedMessage:
 
     Args:
         sender: `TENANT/USER_ID`.
-        conversation: `TENANT/ID`. If it ends with `*`, it is its beginning: the channel makes up the rest.
-        attachments: their kinds.
-        quoted: what it refers to, each as `AUTHOR: TEXT`.
+        conversation: `TENANT/ID`. If it ends with `*`, only the part before it is compared, because the channel makes
+            up the rest.
+        attachments: the kinds of the attachments.
+        quoted: the messages that it refers to, each as `AUTHOR: TEXT`.
     """
 
     text: str
@@ -69,7 +70,7 @@ class ExpectedMessage:
     quoted: tuple[str, ...] = ()
 
     def differences(self, message: Message) -> Iterator[str]:
-        """Name each field in which a message is not what was expected."""
+        """Yield a description of each field in which a message differs from the expected one."""
         conversation = f"{message.conversation.tenant}/{message.conversation.id}"
         if self.conversation.endswith("*") and conversation.startswith(self.conversation[:-1]):
             conversation = self.conversation
@@ -91,7 +92,7 @@ class ExpectedMessage:
 
 @dataclass(frozen=True, slots=True)
 class NoTurn:
-    """The request is taken and starts no turn."""
+    """The request is accepted and starts no turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +100,7 @@ class Refused:
     """The request is malformed.
 
     Args:
-        status: of the answer, from 400 to 499.
+        status: the expected status of the response, from 400 to 499.
     """
 
     status: int
@@ -107,10 +108,10 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class SameMessage:
-    """The request reports the message of another sample once more, with ids of its own.
+    """The request reports the message of another sample again, with other ids.
 
     Args:
-        sample: the name of the other one.
+        sample: the name of the other sample.
     """
 
     sample: str
@@ -121,11 +122,12 @@ Expected = ExpectedMessage | NoTurn | Refused | SameMessage
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A request of a platform, and what a channel is to make of it.
+    """A request of a platform, and its expected result.
 
     Args:
-        body: as it came.
-        path: where it is posted to; the channel's `address` if it is empty.
+        name: the heading of the sample.
+        body: the body, as the platform sent it.
+        path: the path to which it is posted; if empty, the channel's `address`.
     """
 
     name: str
@@ -136,7 +138,7 @@ class Sample:
 
     @property
     def url(self) -> str:
-        """The whole address that the platform posts to, for signatures that cover it."""
+        """The full URL to which the platform posts, for signatures that cover it."""
         return f"{BASE_URL}{self.path}"
 
     @property
@@ -158,7 +160,7 @@ def read_samples(file: Traversable) -> list[Sample]:
     """Read the samples in a file such as `importlib.resources.files("my_channel") / "sample_messages.md"`.
 
     Raises:
-        SampleError: naming the sample, and what is wrong with it.
+        SampleError: if a sample is malformed. The message says which one and why.
     """
     samples = [_sample(name, tokens) for name, tokens in _sections(file.read_text(encoding="utf-8")) if tokens]
     names = [sample.name for sample in samples]
@@ -166,7 +168,7 @@ def read_samples(file: Traversable) -> list[Sample]:
         if names.count(sample.name) > 1:
             raise SampleError(f"{file.name} has two samples that are called {sample.name!r}.")
         if isinstance(sample.expected, SameMessage) and sample.expected.sample not in names:
-            raise SampleError(f"{sample.name!r} names a sample that {file.name} does not have.")
+            raise SampleError(f"The sample {sample.name!r} names a sample that {file.name} does not have.")
     return samples
 
 
@@ -194,7 +196,7 @@ def _sample(name: str, tokens: list[Token]) -> Sample:
         )
     language, _, path = blocks[0].info.strip().partition(" ")
     if language not in _MEDIA_TYPES:
-        raise SampleError(f"The block of the sample {name!r} is in {language!r} instead of json or form.")
+        raise SampleError(f"The language of the block in the sample {name!r} is {language!r} instead of json or form.")
     lines = blocks[0].content.strip()
     body = lines.replace("\n", "&") if language == "form" else lines
     return Sample(name, body.encode(), _expected(name, expectations[0]), _MEDIA_TYPES[language], path.strip())
@@ -214,8 +216,8 @@ def _expected(name: str, paragraph: str) -> Expected:
             lists = {name: tuple(fields.get(name, ())) for name in ("attachments", "quoted")}
             return ExpectedMessage(**{**fields, **lists})
         except (ValueError, TypeError, AttributeError) as error:
-            raise SampleError(f"What is expected of the sample {name!r} cannot be read: {error}.") from None
+            raise SampleError(f"The expected message of the sample {name!r} cannot be read: {error}.") from None
     raise SampleError(
-        f"What is expected of the sample {name!r} is {said!r}: it has to be 'a message `{{…}}`', 'no turn', "
+        f"The expected result of the sample {name!r} is {said!r}: it has to be 'a message `{{…}}`', 'no turn', "
         "'refused with 400' or 'the same message as \"NAME\"'."
     )

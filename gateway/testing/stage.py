@@ -1,4 +1,4 @@
-"""A gateway in the test's own process, with a recording channel and an obedient model."""
+"""A gateway in the process of a test, with a channel that records, and a model that calls the tools it is told to."""
 
 import asyncio
 import json
@@ -22,23 +22,23 @@ from gateway.testing.waiting import TIMEOUT, wait_until
 from gateway.timings import Timings
 from oauth import Identity, Keyring
 
-# Longer than in production, for busy machines: a commit, and the calls beside one that was refused a credential.
+# For busy machines, the time limits of a commit and of the calls beside one that stops the turn are longer than usual.
 STAGE_TIMINGS = Timings(
     accept=20.0, calls_grace=10.0, clean_up_interval=0.05, due_interval=0.05, piece_silence=1.0, longest_pieces=5.0
 )
 
 
 def stage_timings(**changed: Any) -> Timings:
-    """Return the timings of a stage, some of them changed."""
+    """Return the timings of a stage with some values changed."""
     return replace(STAGE_TIMINGS, **changed)
 
 
 @dataclass
 class Stage:
-    """A gateway with one channel, and what people do in that channel.
+    """A gateway with one channel, and the actions of people in that channel.
 
     Args:
-        worker: a second gateway that plays the turns, on PostgreSQL; `None` where `gateway` does.
+        worker: on PostgreSQL, a second gateway that plays the turns; `None` if `gateway` plays them.
     """
 
     gateway: Gateway
@@ -54,7 +54,7 @@ class Stage:
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
-        """Run the gateway in the block."""
+        """Run the gateway during the block."""
         if self.worker is None:
             async with self.gateway.lifespan():
                 yield
@@ -63,17 +63,17 @@ class Stage:
                 yield
 
     async def write(self, person: str, text: str, place_name: str | None = None, **fields: Any) -> bool:
-        """Write a message in the name of a person.
+        """Write a message as a person.
 
         Args:
-            place_name: the conversation; else the direct one of the person, `dm-PERSON`.
-            fields: of the payload: `id`, `tenant`, `command`, `argument`, `anonymous`, `locale`, `timezone`,
-                `attachments`, by their names in `StageChannel.attachments`, and `quoted`, each as a `QuotedKind` and
-                the other fields; `piece`, `addressed`, `message_key`, `content`, `change`, `revision` and `stops` of
-                the event. Its author is the person.
+            place_name: the name of the conversation; by default the person's direct conversation, `dm-PERSON`.
+            fields: more fields. Of the message: `id`, `tenant`, `command`, `argument`, `anonymous`, `locale`,
+                `timezone`, `attachments` as names in `StageChannel.attachments`, and `quoted` as pairs of a
+                `QuotedKind` and a mapping of the other fields. Of the event: `piece`, `addressed`, `message_key`,
+                `content`, `change`, `revision` and `stops`; its author is the person.
 
         Returns:
-            Whether the gateway took it for a new message.
+            Whether the gateway accepted it as a new message.
         """
         self._number += 1
         identifier = fields.pop("id", f"m{self._number}")
@@ -86,19 +86,19 @@ class Stage:
         return await self.gateway.host.accept(event)
 
     async def ask(self, person: str, text: str, place_name: str | None = None, **fields: Any) -> str:
-        """Write a message and return the answer. Nobody else may write at the same time."""
+        """Write a message as a person, and return the answer. Nothing else may be sent at the same time."""
         before = len(self.sent)
         await self.write(person, text, place_name, **fields)
         return (await self.wait_for(before + 1))[before].text
 
     async def press(self, person: str, card: QuestionCard, label: str, tenant: str = TENANT) -> PressResult:
-        """Press a button of a question in the name of a person."""
+        """Press a button of a question as a person."""
         place_of = [choice.label for choice in card.choices].index(label)
         pressed = Press(card.id, place_of, Identity(CHANNEL, tenant, person), person.capitalize())
         return await self.gateway.host.press(pressed)
 
     async def connect(self, link: str, account: str, provider: str = "fake") -> None:
-        """Sign in at a provider with an account, as a browser does that follows a sign-in link."""
+        """Follow a sign-in link, and sign in at the provider with an account, as a person's browser does."""
         coordinator = self.gateway.parts.oauth
         assert coordinator is not None, "no toolkit needs an account"
         request = await coordinator.authorization_url(link.rpartition("/")[2])
@@ -106,7 +106,7 @@ class Stage:
         await coordinator.complete(provider, state, f"of-{account}")
 
     async def wait_for(self, count: int, timeout: float = TIMEOUT) -> list[Sent]:
-        """Wait until at least `count` messages are sent, and return all that were."""
+        """Wait until at least `count` messages are sent, and return all that are sent."""
         await wait_until(lambda: len(self.sent) >= count, timeout, f"{count} messages are sent")
         return self.sent
 
@@ -115,11 +115,11 @@ class Stage:
         await wait_until(condition, timeout)
 
     async def wait_until_rows(self, statement: str, count: int, timeout: float = TIMEOUT) -> None:
-        """Wait until an SQL statement that counts says `count`."""
+        """Wait until an SQL statement that counts rows returns `count`."""
         await wait_until(lambda: bool(self.rows(statement)[0][0] == count), timeout, f"{statement} = {count}")
 
     def rows(self, statement: str) -> list[Any]:
-        """Run an SQL statement, and return the rows that it finds."""
+        """Run an SQL statement, and return its rows, if it returns any."""
         engine = create_engine(self.database.replace("postgresql:", "postgresql+psycopg:"))
         try:
             with engine.begin() as connection:
@@ -129,7 +129,7 @@ class Stage:
             engine.dispose()
 
     async def change(self, statement: str) -> None:
-        """Run an SQL statement in a thread, so that the gateway goes on meanwhile."""
+        """Run an SQL statement in a thread, so that the gateway is not blocked."""
         await asyncio.to_thread(self.rows, statement)
 
 
@@ -147,19 +147,20 @@ def stage(
     written: int = 0,
     **options: Any,
 ) -> Stage:
-    """Set a gateway on stage, with one channel that records what is sent.
+    """Return a gateway for a test, with one channel that records what is sent. It runs in a block of `Stage.open`.
 
     Args:
-        directory: where its database is, `stage.db`.
-        toolkits: of its agent.
-        model: of its agent.
-        key: encrypts tokens; else a new one.
-        agent: instead of one made of `toolkits`, `model` and `members`.
-        database: the address of another database. On PostgreSQL a worker in the same process plays the turns.
+        directory: the directory for its database, `stage.db`.
+        toolkits: the toolkits of its agent.
+        model: the function of its agent's `FunctionModel`.
+        key: the key that encrypts tokens; by default a new one.
+        agent: an agent to use instead of one made of `toolkits`, `model` and `members`.
+        members: the members of its agent.
+        database: the URL of another database. On PostgreSQL, a worker in the same process plays the turns.
         streams: whether turns stream their text.
-        channel: instead of one that records what is sent.
-        written: the number of the last message of an earlier stage with this database.
-        options: others of `Gateway`.
+        channel: a channel to use instead of a new `StageChannel`.
+        written: the number of the last message that an earlier stage has written to this database.
+        options: more arguments of `Gateway`.
     """
     agent = agent or Agent(model=FunctionModel(model), toolkits=toolkits, members=members)
     channel = channel or StageChannel(streams=streams)

@@ -1,16 +1,16 @@
-"""Long answers of every kind, to see how a channel divides them."""
+"""Long answers of many kinds, for testing how a channel divides them."""
 
 import re
 from collections.abc import Iterator, Sequence
 
-UNLIMITED = 20_000  # characters, where a platform has no limit
+UNLIMITED = 20_000  # characters, if the platform has no limit
 LONGEST = 60_000  # characters
 
 _WORD = re.compile(r"word(\d+)word")
 
 
 def long_texts(limit: int | None) -> Iterator[tuple[str, str]]:
-    """Yield names and markdown texts, each longer than a platform's limit."""
+    """Yield names and markdown texts that have to be divided to fit a platform's limit."""
     length = min(3 * limit, LONGEST) if limit is not None else UNLIMITED
     words = [f"word{number}word" for number in range(length // 10)]
     yield "words", " ".join(words)
@@ -27,6 +27,6 @@ def long_texts(limit: int | None) -> Iterator[tuple[str, str]]:
 
 
 def missing_words(text: str, parts: Sequence[str]) -> int:
-    """Return how many numbered words of a text are missing from its parts, or not in order."""
+    """Return how many numbered words of a text are missing from its parts; at least 1 if their order has changed."""
     given, found = _WORD.findall(text), _WORD.findall("\n".join(parts))
     return 0 if given == found else max(len(given) - len(found), 1)

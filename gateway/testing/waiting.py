@@ -1,4 +1,4 @@
-"""Wait for a condition in a test, never for a guessed time."""
+"""Wait for a condition in a test, instead of sleeping for a guessed time."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -12,15 +12,15 @@ TIMEOUT = 20.0  # seconds
 
 
 async def wait_until(condition: Callable[[], T | Awaitable[T]], timeout: float = TIMEOUT, what: str = "") -> T:
-    """Call a condition until it returns something truthy, and return that.
+    """Call a condition until it returns a truthy value, and return that value.
 
     Args:
         condition: a function or a coroutine function. It is called on the event loop, so it must not block.
-        timeout: seconds.
-        what: what is waited for, for the error.
+        timeout: how long to wait, in seconds.
+        what: a description of the condition, for the error.
 
     Raises:
-        AssertionError: if nothing truthy was returned in time.
+        AssertionError: if the condition returned no truthy value in time.
     """
     deadline = asyncio.get_running_loop().time() + timeout
     while True:

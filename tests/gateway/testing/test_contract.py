@@ -201,22 +201,22 @@ BROKEN = [
     (CLASSIFIED, changed(command=None), "A command: command is None instead of 'new'"),
     (CLASSIFIED, changed(conversation=Conversation("postbox", "ulm", "all", True)), "shared is True instead of False"),
     (CLASSIFIED, changed(anonymous=True), "anonymous is True"),
-    (CLASSIFIED, TakesAnything, "A letter without a sender: it is answered 200 instead of 400"),
-    (CLASSIFIED, IdsOfItsOwn, "The first letter, forwarded: it starts a turn"),
-    (CLASSIFIED, OfNobody, "events name no author"),
-    (FORGED, WithoutSignature, "A letter, unsigned: the answer is 200"),
-    (FORGED, AnySignature, f"A letter, with another {HEADER}: the answer is 200"),
-    (FORGED, SignatureOfNoBody, "A letter, with another body: the answer is 200"),
-    (FORGED, AnsweredWithSuccess, "A parcel, unsigned: the answer is 200"),
+    (CLASSIFIED, TakesAnything, "A letter without a sender: it was answered 200 instead of 400"),
+    (CLASSIFIED, IdsOfItsOwn, "The first letter, forwarded: it started a turn"),
+    (CLASSIFIED, OfNobody, "events have no author"),
+    (FORGED, WithoutSignature, "A letter, unsigned: it was answered 200"),
+    (FORGED, AnySignature, f"A letter, with another {HEADER}: it was answered 200"),
+    (FORGED, SignatureOfNoBody, "A letter, with another body: it was answered 200"),
+    (FORGED, AnsweredWithSuccess, "A parcel, unsigned: it was answered 200"),
     (FORGED, StoredFirst, "A letter, unsigned: it left rows"),
     ("requests before the start are put off", Forgetful, "it was answered 200 instead of 503"),
-    ("two processes run at once", OneForAll, "with another process beside it"),
-    (TWICE, IdsOfItsOwn, "A letter: two deliveries at once were taken for 2 messages"),
-    (PARTS, presenting(parts=cut_anywhere), "has to leave 100 free"),
+    ("two processes run at once", OneForAll, "after another instance had stopped"),
+    (TWICE, IdsOfItsOwn, "A letter: two simultaneous deliveries were stored as 2 messages"),
+    (PARTS, presenting(parts=cut_anywhere), "with 100 for marks"),
     (
         PARTS,
         presenting(parts=cut_anywhere, mark_repeated=lambda self, text: f"{text} again"),
-        "marked as sent again has 1006",
+        "marked as sent again has the length 1006",
     ),
     (PARTS, presenting(parts=cut_anywhere), "words are lost"),
     (PARTS, presenting(parts=lambda self, markdown: [markdown[:900]]), "words: 218 words are lost"),
@@ -226,9 +226,13 @@ BROKEN = [
     (QUESTIONS, presenting(send_question=send_with_id), "a question was closed without Cyan, chosen"),
     (ERRORS, presenting(send_text=send_nothing), "too many letters: send_text raises nothing"),
     (ERRORS, presenting(meaning=lambda self, answer: RetryLaterError(3)), "a message that the platform takes raises"),
-    (ERRORS, presenting(meaning=lambda self, answer: RetryLaterError(3)), "it waits for 3 seconds instead of 7"),
+    (
+        ERRORS,
+        presenting(meaning=lambda self, answer: RetryLaterError(3)),
+        "RetryLaterError asks for 3 seconds instead of 7",
+    ),
     (ERRORS, presenting(meaning=lambda self, answer: DeliveryRefusedError("no")), "moved away: send_text raises"),
-    (ERRORS, presenting(meaning=lambda self, answer: None), "a proxy answers with a page of its own: send_text raises"),
+    (ERRORS, presenting(meaning=lambda self, answer: None), "a proxy answers with its own page: send_text raises"),
     (ERRORS, presenting(send_text=send_nothing), "the platform cannot be reached: send_text raises nothing"),
 ]
 
@@ -248,21 +252,21 @@ def test_samples_and_failures_that_are_missing_are_told() -> None:
     assert str(told.value).splitlines() == [
         "no sample is expected to be no turn",
         "no sample is expected to be refused",
-        "no failure stands for RetryLaterError",
-        "no failure stands for DeliveryRefusedError",
-        "no failure stands for RecipientUnreachableError",
-        "no failure stands for DeliveryAmbiguousError",
+        "no failure expects RetryLaterError",
+        "no failure expects DeliveryRefusedError",
+        "no failure expects RecipientUnreachableError",
+        "no failure expects DeliveryAmbiguousError",
     ]
 
 
 def test_a_signature_that_is_no_good_is_told() -> None:
-    with pytest.raises(ContractBrokenError, match="A letter: it is answered 401"):
+    with pytest.raises(ContractBrokenError, match="A letter: it was answered 401"):
         contract(sign=lambda sample: {HEADER: "none"})["samples are classified"]()
 
 
 def test_a_row_that_a_refused_request_leaves_is_told() -> None:
     (letter,) = [sample for sample in SAMPLES if sample.name == "A letter"]
-    with pytest.raises(ContractBrokenError, match="it was refused and is in the inbox"):
+    with pytest.raises(ContractBrokenError, match="it was to be refused, but is in the inbox"):
         contract(samples=[replace(letter, expected=Refused(400))])["samples are classified"]()
 
 

@@ -74,7 +74,7 @@ def test_samples_are_read_verbatim_with_what_is_expected_of_them(tmp_path: Path)
     [
         ("Expected: no turn\n", "", "'Three' has 1 fenced blocks and 0 paragraphs"),
         ("```json\n{}\n```\n", "", "'Three' has 0 fenced blocks and 1 paragraphs"),
-        ("```json\n{}", "```yaml\n{}", "'Three' is in 'yaml' instead of json or form"),
+        ("```json\n{}", "```yaml\n{}", "'Three' is 'yaml' instead of json or form"),
         ("no turn", "nothing", "'Three' is 'nothing'"),
         ("refused with 422", "refused with 500", "'Four' is 'refused with 500'"),
         ('"sender": "t/u", ', "", "'One' cannot be read: .*sender"),
