@@ -1,1 +1,1 @@
-"""Turns: a message is read, answered by a copy of the agent, and its end is written."""
+"""Turns: read a claimed message, answer it with a copy of the agent, and write the end."""

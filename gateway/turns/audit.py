@@ -1,4 +1,4 @@
-"""Record who acted as whom: one record per tool call, written when the call ends and never changed."""
+"""The audit: one record per tool call, written when the call ends and never changed."""
 
 import asyncio
 import time
@@ -22,7 +22,7 @@ from oauth import ConsentRequiredError
 from toolkits import Message
 from toolkits.text import storable_json
 
-# Reasons for which a turn stops though no call of it failed. A call that was under way has then only been cut off.
+# Reasons for which a turn stops although none of its calls failed. Calls that were running were only cut off.
 _CUTS_OFF = (ConsentRequiredError, AnswerRequiredError, TurnStoppedError)
 
 
@@ -31,14 +31,14 @@ class AuditRecord:
     """One tool call.
 
     Args:
-        started_at: with a time zone, in UTC.
-        channel, tenant, user_id: the identity whose turn it was.
-        account: the accounts that the call acted as: those whose credentials were given while it ran, else the one that
-            its toolkit has from an earlier call of the turn.
-        duration_ms: milliseconds.
-        trace_id: the reference of the turn, which the log has, too.
+        started_at: when the call began; aware, in UTC.
+        channel, tenant, user_id: the identity of the turn's person.
+        account: the accounts that the call acted as: those whose credentials were given while it ran, or else the one
+            whose credentials its toolkit has from an earlier call of the turn.
+        duration_ms: how long the call took, in milliseconds.
+        trace_id: the reference of the turn, which is also in the log.
         decided_by: who approved or declined the call, as CHANNEL/TENANT/USER_ID; `None` if nobody was asked.
-        arguments, result: JSON, if the operator wants them recorded.
+        arguments, result: as JSON, if the operator wants them recorded.
     """
 
     started_at: datetime
@@ -57,10 +57,10 @@ class AuditRecord:
 
 
 class Audit:
-    """The append-only record of what tools did for whom.
+    """The append-only record of tool calls.
 
     Args:
-        content: whether the arguments and results of calls are recorded, too.
+        content: whether the arguments and results of calls are recorded as well.
     """
 
     def __init__(self, database: Database, *, content: bool = False) -> None:
@@ -70,7 +70,7 @@ class Audit:
     async def add(
         self, record: AuditRecord, journal: TurnJournal | None = None, ended: ToolEnded | None = None
     ) -> None:
-        """Record a call, in one transaction with its end in the journal of its turn, if the turn has one."""
+        """Record a call in the audit and, in the same transaction, its end in the journal, if the turn has one."""
 
         async def work(connection: AsyncConnection) -> None:
             await connection.execute(insert(audit).values(asdict(record)))
@@ -83,8 +83,8 @@ class Audit:
         """Return the newest records, oldest first.
 
         Args:
-            since: leaves out calls that started before.
-            equal: the value that a column must have, like `user_id="U1"`; `None` for any.
+            since: leave out calls that started earlier.
+            equal: the value that a column must have, like `user_id="U1"`; `None` for any value.
         """
         wanted = [audit.c[name] == value for name, value in equal.items() if value is not None]
         if since is not None:
@@ -104,7 +104,7 @@ class _Call:
 
 
 class AuditTrail:
-    """Records the tool calls of one turn, in the audit and in its journal."""
+    """Records the tool calls of one turn in the audit and in the turn's journal."""
 
     def __init__(
         self,
@@ -124,7 +124,7 @@ class AuditTrail:
         self._writing: list[asyncio.Task[None]] = []
 
     async def note(self, event: TurnEvent) -> None:
-        """Note an event. When this returns, a call that begins or has ended is recorded."""
+        """Note an event. The beginning or end of a call is recorded by the time this returns."""
         if isinstance(event, ToolStarted):
             uses = len(self._credentials.uses)
             self._calls[event.call_id] = _Call(event, datetime.now(UTC), time.monotonic(), uses)
@@ -134,17 +134,17 @@ class AuditTrail:
             try:
                 if self._journal is not None:
                     await self._journal.begin(event)
-            except Exception:  # the call is not made
+            except Exception:  # the call will not be made
                 self._credentials.open_calls.discard(event.call_id)
                 del self._calls[event.call_id]
                 raise
             self._begun.add(event.call_id)
         elif isinstance(event, ToolEnded) and event.call_id in self._calls:
-            # It is written by a task of its own, so that a cancellation of the turn does not lose the record.
+            # A separate task writes the record, so that it is not lost if the turn is cancelled.
             await asyncio.shield(self._write(self._as_stopped(event)))
 
     async def close(self) -> None:
-        """Record the calls whose end the engine did not tell, and wait until all records are written."""
+        """Record the calls whose end the engine did not report, and wait until all records are written."""
         stopped = self._credentials.stopped
         outcome = ToolOutcome.CANCELLED if stopped is None or isinstance(stopped, _CUTS_OFF) else ToolOutcome.ERROR
         for call_id, call in list(self._calls.items()):
@@ -154,10 +154,10 @@ class AuditTrail:
         await asyncio.gather(*self._writing)
 
     def _as_stopped(self, ended: ToolEnded) -> ToolEnded:
-        """Return the end of a call as it is recorded: a call for which the turn stopped waits for its person.
+        """Return the end of a call, with the right outcome if the call waits for a sign-in or an answer.
 
-        So does one that asks beside it. A tool or an engine may have made something else of the exception, or have
-        cancelled the call before it was raised.
+        The engine may have reported another outcome: a tool or the engine may have swallowed the exception, or the
+        engine may have cancelled the call before the exception was raised.
         """
         call_id, outcome = ended.call_id, None
         if call_id in self._credentials.refused:
@@ -167,7 +167,7 @@ class AuditTrail:
         return ToolEnded(call_id, ended.tool, outcome) if outcome is not None else ended
 
     def _is_asking(self, call_id: str) -> bool:
-        """Return whether a call waits for an answer, and is made again when the turn is played again."""
+        """Return whether a call waits for an answer, and is made again when the turn runs again."""
         stopped = self._credentials.stopped
         if isinstance(stopped, AnswerRequiredError) and call_id in with_outer(stopped.key):
             return True
@@ -202,9 +202,9 @@ class AuditTrail:
     def _account(self, call: _Call) -> str | None:
         own = call.event.call_id
         before, during = self._credentials.uses[: call.uses], self._credentials.uses[call.uses :]
-        # The call of a framework's own tool is not known. A member's call belongs to the call that asks the member.
+        # Uses by a framework's own tools may have no call id. The calls of a member belong to the call that asks it.
         accounts = [use.account for use in during if use.call_id in (None, own) or use.call_id.startswith(f"{own}/")]
-        if not accounts:  # its toolkit has the credentials from an earlier call of this turn
+        if not accounts:  # the toolkit has kept the credentials from an earlier call of this turn
             accounts = [use.account for use in before if use.provider == call.event.provider][-1:]
         return ", ".join(dict.fromkeys(accounts)) or None
 

@@ -1,4 +1,4 @@
-"""Give the tools of a turn the credentials of its sender."""
+"""Give the tools of a turn the credentials of the turn's sender."""
 
 import asyncio
 import logging
@@ -16,24 +16,24 @@ from oauth import ConsentRequiredError, CredentialsRefusedError, OAuthCoordinato
 from toolkits import Message, ToolError
 
 LOOP_BLOCKED = (
-    "A thread of a tool waits for the event loop, which a coroutine has blocked. A coroutine that waits for a thread "
-    "has to await it (asyncio.to_thread); a `with ThreadPoolExecutor()` in a coroutine blocks the loop when it ends."
+    "A tool's thread waits for the event loop, but a coroutine blocks the loop. A coroutine must await its threads "
+    "(asyncio.to_thread); the end of a `with ThreadPoolExecutor()` block in a coroutine blocks the loop."
 )
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-GIVEN = "given with the request"  # in place of an account, where a host application passed the credential in
+GIVEN = "given with the request"  # the name of the account if a host application passed the credential
 
 
 @dataclass(frozen=True, slots=True)
 class CredentialUse:
-    """A credential that was given to a tool call.
+    """A credential that a tool call was given.
 
     Args:
-        account: the account that the credential is of.
-        call_id: the id of the call; `None` where it is not known.
+        account: the account that the credential belongs to.
+        call_id: the id of the call; `None` if it is not known.
     """
 
     provider: str
@@ -44,20 +44,21 @@ class CredentialUse:
 class TurnCredentials:
     """Gives the tools of one turn the stored credentials of its sender, until the turn is over.
 
+    `refused`, `asking` and `stopped` are set even if a tool or an engine swallows the exception.
+
     Attributes:
         uses: the credentials that were given, in order. The answer of a turn that used one is private.
-        open_calls: the ids of the tool calls that are under way.
-        reading_calls: the ids of the calls that change nothing, so that they may be cut off.
-        refused: the ids of the calls that were refused a credential until their person has signed in, whatever a tool
-            or an engine makes of the exception.
-        asking: the ids of the calls that wait for an answer, in the same way.
-        stopped: why the turn cannot go on, whatever a tool or an engine makes of the exception:
-            `ConsentRequiredError`, `AnswerRequiredError`, `CredentialsRefusedError`, `TurnStoppedError`,
-            `LeaseLostError` or `DatabaseUnavailableError`.
+        open_calls: the ids of the tool calls that are running.
+        reading_calls: the ids of read-only calls, which may be cut off.
+        refused: the ids of the calls that got no credential because their person has to sign in first.
+        asking: the ids of the calls that wait for an answer to a question.
+        stopped: why the turn cannot continue: `ConsentRequiredError`, `AnswerRequiredError`,
+            `CredentialsRefusedError`, `TurnStoppedError`, `LeaseLostError` or `DatabaseUnavailableError`; `None` if it
+            can.
 
     Args:
-        oauth: `None` where no toolkit needs an account.
-        given: credentials by provider, which a host application passed in for this turn alone.
+        oauth: provides the stored credentials; `None` if no toolkit needs an account.
+        given: credentials by provider, which a host application passed for this turn.
         on_stop: is called when `stopped` is set.
     """
 
@@ -98,7 +99,7 @@ class TurnCredentials:
             if isinstance(reason, ConsentRequiredError):
                 self._note_refused()
             raise
-        except asyncio.CancelledError:  # a framework may cancel what runs beside a call that failed
+        except asyncio.CancelledError:  # a framework may cancel the other calls when one fails
             if isinstance(self.stopped, ConsentRequiredError):
                 self._note_refused()
             raise
@@ -106,16 +107,16 @@ class TurnCredentials:
         return granted.credentials
 
     def stop(self, reason: Exception) -> None:
-        """Stop the turn for a reason, whatever an engine makes of it."""
+        """Stop the turn for a reason, even if the engine swallows the exception."""
         self.stopped = self.stopped or reason
         self._end_waiting()
         self._on_stop()
 
     def credentials_sync(self, provider: str, scopes: Iterable[str], *, renew: bool, timeout: float) -> Any:
-        """Return credentials to a thread, which waits for them until the turn is stopped or over.
+        """Return credentials to a tool in a thread, which waits for them until the turn is stopped or over.
 
         Raises:
-            RuntimeError, TimeoutError: as `wait_in_thread`.
+            RuntimeError, TimeoutError: see `wait_in_thread`.
         """
         try:
             return self.wait_in_thread(self.credentials(provider, scopes, renew=renew), timeout)
@@ -124,12 +125,12 @@ class TurnCredentials:
             raise
 
     def wait_in_thread(self, coroutine: Coroutine[Any, Any, T], timeout: float) -> T:
-        """Run a coroutine in the turn's loop and wait for it in a thread, until the turn is stopped or over.
+        """Run a coroutine in the turn's event loop, and wait for it in this thread until the turn is stopped or over.
 
         Raises:
             RuntimeError: if the event loop is blocked.
-            TimeoutError: if it has not ended after `timeout` seconds.
-            Exception: what it raises, or the reason for which the turn was stopped.
+            TimeoutError: if the coroutine has not ended after `timeout` seconds.
+            Exception: what the coroutine raises, or the reason for which the turn was stopped.
         """
         if self._ended.done():
             coroutine.close()
@@ -145,7 +146,7 @@ class TurnCredentials:
         raise self.stopped or CredentialsRefusedError("This turn is over.")
 
     def _wait(self, asked: Future[Any], timeout: float) -> None:
-        """Wait in a thread until there is an answer, or the turn is stopped or over."""
+        """Wait in this thread until `asked` has a result, or the turn is stopped or over."""
         deadline = time.monotonic() + timeout
         while True:
             is_alive, remaining = threading.Event(), max(deadline - time.monotonic(), 0)
@@ -154,25 +155,25 @@ class TurnCredentials:
             if done:
                 return
             if remaining <= self._timings.loop_blocked:
-                raise TimeoutError("The turn's deadline came before there was an answer.")
+                raise TimeoutError("The turn's deadline passed before there was an answer.")
             if not is_alive.is_set():
                 raise RuntimeError(LOOP_BLOCKED)
 
     def _note_refused(self) -> None:
-        """Note that the current call is refused a credential until its person has signed in."""
+        """Note that the current call, and the calls around it, got no credential because of a missing sign-in."""
         if call_id := self.current_call():
             self.refused.update(with_outer(call_id))
 
     def current_call(self) -> str | None:
-        """Return the id of the call that runs where this is called, `NO_CALL` if none does; `None` if it is not known.
+        """Return the id of the call that runs this code; `NO_CALL` if there is none, and `None` if it is not known.
 
-        It may not be known where a tool asks in a thread that it started itself. Then it is the call that is under way,
-        if only one is, apart from the calls that it was made in.
+        The context does not have it in a thread that a tool started itself. Then it is the innermost running call, if
+        all other running calls are around that one.
         """
-        call_id, under_way = calling.get(), set(self.open_calls)
+        call_id, running = calling.get(), set(self.open_calls)
         if call_id is not None:
             return call_id
-        return next((each for each in under_way if under_way <= set(with_outer(each))), None if under_way else NO_CALL)
+        return next((each for each in running if running <= set(with_outer(each))), None if running else NO_CALL)
 
     def _end_waiting(self) -> None:
         if not self._ended.done():
@@ -186,7 +187,7 @@ class TurnCredentials:
         return await self._oauth.is_connected(self._message.sender, provider, scopes)
 
     def accounts(self, call_id: str) -> list[str]:
-        """Return the accounts whose credentials a call was given."""
+        """Return the accounts whose credentials a call has used."""
         return list(dict.fromkeys(use.account for use in self.uses if use.call_id == call_id))
 
     def end(self) -> None:
@@ -202,7 +203,11 @@ class TurnCredentials:
                 "Write as yourself to use yours."
             )
         if self._oauth is None:
-            log.warning("a tool asks for credentials of %r: give its toolkit, or Agent(auth=…), the provider", provider)
+            log.warning(
+                "a tool asked for credentials of %r, which is not configured: pass the provider to its toolkit, or to "
+                "Agent(auth=…)",
+                provider,
+            )
             raise CredentialsRefusedError("No account can be connected here.")
         try:
             return await self._oauth.credentials(self._message.sender, provider, scopes, renew=renew)

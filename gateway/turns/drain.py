@@ -1,4 +1,4 @@
-"""Take conversations further, one message at a time."""
+"""Drain conversations, one message at a time."""
 
 import asyncio
 from collections.abc import Mapping
@@ -14,9 +14,10 @@ from gateway.turns.player import TurnPlayer
 
 
 class Drain:
-    """Drains a conversation by one message: sends what waits, plays the next message, sends its answer.
+    """Handles the next message of a conversation: sends what is unsent, plays the message, and sends its answer.
 
-    The slot is taken while a message is played, and free while something is sent.
+    It returns whether there was a message. The slot is taken while a message is played, and free while something is
+    sent.
     """
 
     def __init__(self, inbox: Inbox, deliverer: Deliverer, player: TurnPlayer) -> None:
@@ -57,7 +58,7 @@ class Drain:
 
 
 def _values_of(row: ClaimedMessage) -> Mapping[str, str]:
-    """Return the values of a message for the request context. Its sender is added when it is read."""
+    """Return the values of a message for the request context. The sender is added once the message is read."""
     where = row.conversation
     return {
         "REQUEST_ID": row.reference,

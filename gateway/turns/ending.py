@@ -1,4 +1,4 @@
-"""End a turn: everything that it comes to is written in one transaction."""
+"""End turns: write the outcome of each in one transaction."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -21,7 +21,7 @@ from gateway.storage.tables import InboxStatus
 from gateway.timings import Timings
 from gateway.turns.questions.asking import Asking
 from gateway.turns.questions.deciding import Deciding
-from gateway.turns.replies.sentences import FAILED, NO_ANSWER, NOBODY_ALONE, NOTHING_HELD
+from gateway.turns.replies.sentences import CANNOT_ANSWER_PRIVATELY, FAILED, NO_ANSWER, NOTHING_HELD
 from gateway.turns.replies.stopped import stopped_outcome
 from gateway.turns.stores import Stores
 from gateway.turns.turn import Turn, TurnOutcome
@@ -33,11 +33,11 @@ log = logging.getLogger(__name__)
 
 
 class Ending:
-    """Writes how turns end.
+    """Writes the ends of turns.
 
     Args:
-        asking, deciding: ask people, and take their answers.
-        private_answers: where a private answer goes that was asked for in a shared conversation.
+        asking, deciding: ask people questions, and take their answers.
+        private_answers: where a private answer to a message in a shared conversation goes.
         tries: how often a message is tried.
     """
 
@@ -58,10 +58,10 @@ class Ending:
         self._timings = timings
 
     async def write(self, turn: Turn, outcome: TurnOutcome) -> list[PendingDelivery] | None:
-        """Write what a turn comes to. One that was stopped and would go on later ends as stopped.
+        """Write the outcome of a turn. If it was stopped, it ends as stopped instead of being parked or retried.
 
         Returns:
-            What is to be sent now; `None` if that is not known.
+            The deliveries to send now; `None` if they are not known.
 
         Raises:
             LeaseLostError: if another worker has taken the turn over. Then nothing is written.
@@ -75,10 +75,10 @@ class Ending:
         if outcome.retry:
             await self._retry(turn.row, turn.message.sender, outcome.error, unless_stopped=True)
             return None
-        is_for_sender = outcome.alone or (outcome.private and self._private_answers is PrivateAnswers.ALONE)
+        is_for_sender = outcome.only_to_sender or (outcome.private and self._private_answers is PrivateAnswers.ALONE)
         is_for_sender = is_for_sender and turn.message.conversation.shared
         if is_for_sender and turn.message.anonymous:
-            parts = await _parts(turn, NOBODY_ALONE)
+            parts = await _parts(turn, CANNOT_ANSWER_PRIVATELY)
         else:
             text, files = await self._stored(turn, outcome, turn.message.sender if is_for_sender else None)
             parts = await _parts(turn, text, files)
@@ -98,7 +98,7 @@ class Ending:
             await self._add_answer(connection, turn, outcome, parts, previews, is_for_sender=is_for_sender)
             if outcome.answers is not None:
                 resumed += await self._deciding.take(connection, *outcome.answers, turn.message.sender_name)
-            if turn.row.is_stopped:  # it may have waited for an answer
+            if turn.row.is_stopped:  # the turn may have open questions
                 resumed += await self._deciding.stop(connection, turn.row.id, turn.message.sender)
             if outcome.sign_in is not None:
                 await self._add_sign_in(connection, turn, outcome.sign_in)
@@ -114,11 +114,11 @@ class Ending:
         return pending
 
     async def ignore(self, row: ClaimedMessage) -> None:
-        """End a message in which there is nothing to answer."""
+        """End a message that needs no answer."""
         await self._end_unread(row, InboxStatus.DONE)
 
     async def put_off(self, row: ClaimedMessage, reason: str, error: Exception | None = None) -> None:
-        """Retry a message later that cannot be read, and make it a dead letter after its last try."""
+        """Have a message that cannot be read tried again later; after its last try, make it a dead letter."""
         if row.attempts < self._tries:
             log.warning("the message is tried again: %s", reason)
             await self._retry(row, None, reason)
@@ -131,14 +131,17 @@ class Ending:
         return row.attempts <= self._tries
 
     async def give_up(self, row: ClaimedMessage, interface: Interface | None) -> list[PendingDelivery]:
-        """End a message without reading it: in each of its tries the process died, or the end could not be written.
+        """End a message without reading it, because the process died or the end could not be written in each try.
 
-        Nothing is written but plain values: the content of the message may be the reason.
+        Only values that do not depend on the content of the message are written, because the content may be the cause.
 
         Args:
-            interface: of the message's channel, if there is one; it says so to the person.
+            interface: the channel, which tells the person that the message failed; `None` if it is not configured.
+
+        Returns:
+            The deliveries to send now.
         """
-        log.error("given up: in each of %s tries its process died, or its end could not be written", self._tries)
+        log.error("given up: in each of %s tries the process died, or the end could not be written", self._tries)
         parts = interface.presenter.parts(FAILED.format(reference=row.reference)) if interface is not None else []
         reason = "It could not be ended in any of its tries."
 
@@ -151,7 +154,7 @@ class Ending:
         return await self._stores.database.run_write(work)
 
     async def _end(self, connection: AsyncConnection, turn: Turn, outcome: TurnOutcome) -> list[int]:
-        """End or park the message's row; return the conversations that go on."""
+        """End or park the message's row, and return the ids of the conversations to resume."""
         inbox, sender = self._stores.inbox, turn.message.sender
         if isinstance(outcome.parked, AnswerRequiredError):
             await inbox.park_for_answer(connection, turn.row, sender)
@@ -167,7 +170,10 @@ class Ending:
     async def _stored(
         self, turn: Turn, outcome: TurnOutcome, owner: Identity | None
     ) -> tuple[str, Sequence[StoredFile]]:
-        """Store the files of an answer; return the text, which says of each that cannot be sent why, and the files."""
+        """Store the files of an answer, and return its text and the stored files.
+
+        The text also says which files cannot be sent, and why.
+        """
         text, kept = outcome.text, list[StoredFile]()
         for file in outcome.files:
             try:
@@ -188,7 +194,7 @@ class Ending:
     ) -> None:
         outbox, message = self._stores.outbox, turn.message
         if is_for_sender and not message.anonymous:
-            may_be_posted = parts and not outcome.alone
+            may_be_posted = parts and not outcome.only_to_sender
             card = await self._asking.offer_to_post(connection, turn.row, message) if may_be_posted else None
             await outbox.add_private_parts(connection, turn.row, message.sender, parts, message.id, card)
             await outbox.add_removals(connection, turn.row, previews)
@@ -202,7 +208,11 @@ class Ending:
         )
 
     async def _release(self, connection: AsyncConnection, turn: Turn) -> list[int]:
-        """Release what was held until this person writes directly; return the conversations that go on."""
+        """Release the deliveries that were held until this person writes directly.
+
+        Returns:
+            The ids of the conversations to resume.
+        """
         message = turn.message
         if message.conversation.shared:
             return []
@@ -220,7 +230,7 @@ class Ending:
     async def _retry(
         self, row: ClaimedMessage, sender: Identity | None, error: str, *, unless_stopped: bool = False
     ) -> None:
-        """Have a message tried again later. Meanwhile nothing is shown of its turn.
+        """Have a message tried again later, and remove the previews of its turn.
 
         Raises:
             TurnStoppedError: if `unless_stopped` is set, and the turn was stopped.
@@ -236,7 +246,7 @@ class Ending:
 
 
 async def _parts(turn: Turn, text: str, files: Sequence[StoredFile] = ()) -> Sequence[Part]:
-    """Return an answer as the channel sends it. One of which nothing can be seen, like an empty quote, says so."""
+    """Return the parts of an answer. If it has no visible characters, like an empty quote, they say `NO_ANSWER`."""
     if not text and not files:
         return []
     return await composed(turn.presenter, storable(text), files) or turn.presenter.parts(NO_ANSWER)

@@ -1,4 +1,4 @@
-"""Record what a turn has done until it ends, so that a turn that is run again does nothing twice."""
+"""Record the progress of a turn until it ends, so that another run of the turn repeats nothing."""
 
 import asyncio
 import json
@@ -22,7 +22,7 @@ from gateway.storage.database import Database, DatabaseUnavailableError
 from gateway.storage.tables import QuestionKind, QuestionStatus, questions, tool_calls, turn_responses
 from toolkits.text import storable, storable_json
 
-MOST_RESULT_CHARACTERS = 300  # of what a call returned, in the history of a turn that was not played to its end
+MOST_RESULT_CHARACTERS = 300  # of a call's result, in the history of a turn that did not finish
 
 T = TypeVar("T")
 
@@ -31,12 +31,13 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class RecordedQuestion:
-    """What a person answered to a question of the turn.
+    """A question of the turn, and its answer.
 
     Args:
-        asked: what they were asked: of an approval, the tool and its arguments as JSON.
-        choice: the place of the choice that they made.
-        decided_by: who decided it: see the table.
+        asked: of an approval, the tool and its arguments as JSON; of another question, its text, the labels of its
+            choices, and whether any text is an answer.
+        choice: the index of the chosen choice; `None` if the answer is a text, or there is none.
+        decided_by: who decided it: see `gateway.storage.tables.decider`.
     """
 
     kind: QuestionKind
@@ -51,18 +52,18 @@ class TurnJournal:
     """The journal of one turn. It is written only while this process holds the lease of the turn's row.
 
     Attributes:
-        private: whether a call of an earlier run returned something for the sender alone.
-        ambiguous: the tools of which it is not known whether a call of theirs was done.
-        stop: ends the run of the turn for a reason, whatever its engine makes of it; before the run, it ends what
-            prepares the run: see `unless_stopped`.
-        stopped: returns the reason for which the run was ended, if it was. From then on no call begins, no model is
-            asked and no answer of a model is recorded: the model may have been told of an error that is gone when the
-            turn is played again.
-        calls: the calls that run now.
-        tool_raised: whether a tool that is not read-only raised in this run: running the turn again would not help.
+        private: whether a call of an earlier run returned private data.
+        ambiguous: the names of tools with a call that may or may not have taken effect.
+        stop: ends the run of the turn for a reason, even if the engine swallows the exception. Before the run, it ends
+            the preparation of the run: see `unless_stopped`.
+        stopped: returns the reason for which the run was ended; `None` if it was not. After that no call begins, no
+            model is asked, and no response of a model is recorded, because the response may be based on an error that
+            will not occur when the turn runs again.
+        calls: the calls that are running.
+        tool_raised: whether a tool that is not read-only raised in this run, so that another run would not help.
 
     Args:
-        is_rerun: whether this claim has run the turn before.
+        is_rerun: whether the turn has run before under the same claim.
     """
 
     def __init__(self, database: Database, row: ClaimedMessage, *, is_rerun: bool = False) -> None:
@@ -73,8 +74,8 @@ class TurnJournal:
         self._responses: dict[tuple[str, int], str] = {}
         self._written = is_rerun or row.lease > 1
         self._read_only: set[str] = set()
-        self._made: set[str] = set()  # the keys of the calls that may have done something
-        self._made_since: dict[tuple[str, int], set[str]] = {}  # … after each response of this run
+        self._made: set[str] = set()  # the keys of the calls that may have taken effect
+        self._made_since: dict[tuple[str, int], set[str]] = {}  # the same, since each response of this run
         self._reason: Exception | None = None
         self._is_stopping = asyncio.Event()
         self.stop: Callable[[Exception], object] = self._stop_before_run
@@ -89,7 +90,7 @@ class TurnJournal:
         return TurnJournal(self._database, self._row, is_rerun=True)
 
     async def load(self) -> None:
-        """Load what earlier runs have recorded."""
+        """Load the records of earlier runs."""
         if not self._written:
             return
         async with self._database.read() as connection:
@@ -113,10 +114,10 @@ class TurnJournal:
         return list(self._calls.values())
 
     async def unless_stopped(self, step: Coroutine[Any, Any, T]) -> T:
-        """Return the result of a step that prepares the run. It is cancelled if the turn is stopped meanwhile.
+        """Await a step that prepares the run, and return its result. If the turn is stopped, the step is cancelled.
 
         Raises:
-            Exception: the reason, if the turn was stopped.
+            Exception: the reason for which the turn was stopped.
         """
         result = await unless(step, self._is_stopping.wait())
         self._check_not_stopped()
@@ -131,10 +132,10 @@ class TurnJournal:
         return self._calls.get(key)
 
     def response(self, scope: str, number: int) -> str | None:
-        """Return what was recorded under a number, which is looked up before a model is asked.
+        """Return what is recorded under a number. Engines call this before they ask a model.
 
         Raises:
-            Exception: the reason, if the run was stopped: then no model is asked.
+            Exception: the reason for which the run was stopped, so that no model is asked after that.
         """
         self._check_not_stopped()
         return self._responses.get((scope, number))
@@ -147,7 +148,7 @@ class TurnJournal:
         return recorded.choice == 0
 
     def answer(self, key: str, ask: Ask) -> RecordedQuestion | None:
-        """Return what became of a question that was asked under a key; `None` if it is open, or was another one."""
+        """Return the record of a closed question; `None` if it is open, was not asked, or was another question."""
         recorded = self._questions.get(key)
         if recorded is None or recorded.asked != (ask.question, ask.choices, ask.free_text):
             return None
@@ -165,10 +166,10 @@ class TurnJournal:
         await self.calls.others_ended(key)
 
     async def add_response(self, scope: str, number: int, data: str) -> None:
-        """Record what a model answered, before anything of it is done. It replaces an earlier answer of that number.
+        """Record a model's response, before any of its calls is made. It replaces an earlier one with the same number.
 
         Raises:
-            Exception: the reason, if the run was stopped.
+            Exception: the reason for which the run was stopped.
             LeaseLostError: if another worker has taken the turn over.
         """
         self._check_not_stopped()
@@ -183,14 +184,14 @@ class TurnJournal:
         self._made_since[scope, number] = self._made if replaced else set()
 
     async def add_answer(self, scope: str, number: int, data: str) -> None:
-        """Record the answer of a whole run, which is never retracted."""
+        """Record the answer of a whole run. The record is never retracted."""
         await self.add_response(scope, number, data)
         del self._made_since[scope, number]
 
     async def retract(self) -> None:
-        """Forget the last answer of each model if nothing of it was done.
+        """Delete the responses of this run after which no call has been made.
 
-        The model is asked again when the turn is played again, and may have other tools then.
+        When the turn runs again, the model is asked again, and may have other tools.
         """
         for (scope, number), made in self._made_since.items():
             if not any(key.startswith(scope) for key in made):
@@ -203,10 +204,10 @@ class TurnJournal:
                 )
 
     async def begin(self, started: ToolStarted) -> None:
-        """Record that a call begins, before it does. Of a call that only reads the end alone is recorded.
+        """Record that a call is about to begin. Of a read-only call, only the end is recorded.
 
         Raises:
-            Exception: the reason, if the run was stopped.
+            Exception: the reason for which the run was stopped.
             LeaseLostError: if another worker has taken the turn over.
         """
         self._check_not_stopped()
@@ -232,19 +233,19 @@ class TurnJournal:
             made.add(key)
 
     async def end(self, connection: AsyncConnection, ended: ToolEnded, *, private: bool) -> None:
-        """Record in the caller's transaction how a call ended.
+        """Record the end of a call in the caller's transaction.
 
         Args:
-            private: whether the result is for the sender alone.
+            private: whether only the sender may see the result.
         """
         read_only = ended.call_id in self._read_only
         mine = (tool_calls.c.inbox_id == self._row.id, tool_calls.c.key == ended.call_id)
         if ended.outcome is ToolOutcome.CANCELLED:
-            return  # that it began is all that is known
+            return  # nobody knows how the call ended
         if isinstance(self.stopped(), LeaseLostError):
-            return  # the journal belongs to another worker now
+            return  # another worker writes the journal now
         if ended.outcome in (ToolOutcome.SIGN_IN, ToolOutcome.ASKED, ToolOutcome.NOT_BEGUN):
-            await connection.execute(delete(tool_calls).where(*mine))  # the call is made when the turn is played again
+            await connection.execute(delete(tool_calls).where(*mine))  # the call is made when the turn runs again
             for made in (self._made, *self._made_since.values()):
                 made.discard(ended.call_id)
             return
@@ -295,12 +296,12 @@ class TurnJournal:
 
 
 class CallsInFlight:
-    """The tool calls of a turn that run now. A call that stops the turn lets the others end first."""
+    """The running tool calls of a turn. A call that stops the turn waits here until the others have ended."""
 
     def __init__(self) -> None:
         self._running: set[str] = set()
         self._stopping: set[str] = set()
-        self._alone = asyncio.Event()
+        self._others_ended = asyncio.Event()
 
     @contextmanager
     def running(self, key: str) -> Iterator[None]:
@@ -310,30 +311,30 @@ class CallsInFlight:
         finally:
             self._running.discard(key)
             self._stopping.discard(key)
-            self._look()
+            self._check()
 
     async def others_ended(self, key: str) -> None:
-        """Return when only calls run that wait for this, too, or that such calls were made in."""
+        """Wait until the only running calls are those that wait here, and the calls around them."""
         self._stopping.add(key)
-        await asyncio.sleep(0)  # calls that were made at the same time begin
-        self._look()
-        await self._alone.wait()
+        await asyncio.sleep(0)  # let calls begin that were made at the same time
+        self._check()
+        await self._others_ended.wait()
 
-    def _look(self) -> None:
-        waits = {outer for key in self._stopping for outer in with_outer(key)}
-        if self._stopping and self._running <= waits:
-            self._alone.set()
+    def _check(self) -> None:
+        waiting = {outer for key in self._stopping for outer in with_outer(key)}
+        if self._stopping and self._running <= waiting:
+            self._others_ended.set()
 
 
 def to_call(row: Row[Any]) -> RecordedCall:
-    """Return a call as it is stored in `tool_calls`."""
+    """Return the call that a row of `tool_calls` records."""
     outcome = ToolOutcome(row.outcome) if row.outcome is not None else None
     result = from_json(row.result) if row.result is not None else None
     return RecordedCall(row.tool, outcome, result, row.error)
 
 
 def calls_made(recorded: Sequence[RecordedCall]) -> list[str]:
-    """Return what the history of a turn that was not played to its end says of each call that has ended."""
+    """Return a sentence about each call that has ended, for the history of a turn that did not finish."""
     ended = [call for call in recorded if call.outcome is not None]
     return [f"I called {call.tool}: {_told(call)[:MOST_RESULT_CHARACTERS]}" for call in ended]
 
@@ -346,7 +347,7 @@ async def forget(connection: AsyncConnection, inbox_id: int) -> None:
     """Remove the journal of a turn."""
     await connection.execute(delete(tool_calls).where(tool_calls.c.inbox_id == inbox_id))
     await connection.execute(delete(turn_responses).where(turn_responses.c.inbox_id == inbox_id))
-    # The rest tells whoever presses a button later what was decided.
+    # The other columns stay, so that whoever presses a button later learns what was decided.
     asked = update(questions).where(questions.c.inbox_id == inbox_id)
     await connection.execute(asked.values(message_text="", arguments="", answer=None))
 

@@ -21,10 +21,10 @@ log = logging.getLogger(__name__)
 
 
 class TurnPlayer:
-    """Plays turns: a message is answered by the first reply that does not pass it on.
+    """Plays turns: the first reply that fits a message answers it.
 
     Args:
-        replies: in the order in which they are tried. The last one answers everything.
+        replies: the replies in the order in which they are tried. The last one fits every message.
     """
 
     def __init__(
@@ -45,18 +45,18 @@ class TurnPlayer:
         """Play a claimed message until it is answered, parked, put off or given up.
 
         Args:
-            slot: taken; it is freed when the agent has answered.
+            slot: a taken slot. It is freed when the agent has answered.
 
         Returns:
-            What is to be sent now; `None` if that is not known.
+            The deliveries to send now; `None` if they are not known.
 
         Raises:
-            DatabaseUnavailableError: if the database failed, which says nothing against the message.
+            DatabaseUnavailableError: if the database failed. The message is not at fault.
         """
         try:
             return await self._play(row, slot)
         except LeaseLostError:
-            log.warning("another worker has taken this message over; nothing of this turn is kept")
+            log.warning("another worker has taken this message over: this worker discards its run of the turn")
             return None
 
     async def _play(self, row: ClaimedMessage, slot: TurnSlot) -> list[PendingDelivery] | None:
@@ -88,4 +88,4 @@ class TurnPlayer:
         for reply in self._replies:
             if (outcome := await reply.reply(turn)) is not None:
                 return outcome
-        raise AssertionError("no reply has answered")
+        raise AssertionError("no reply has answered the message")

@@ -16,11 +16,11 @@ from toolkits import Attachment, Message
 
 log = logging.getLogger(__name__)
 
-LONGEST_NAME = 80  # characters of a name that instructions may have in them
+LONGEST_NAME = 80  # characters of a person's name in the request context, from which instructions may take it
 
 
 class MessageReader:
-    """Reads a stored event with the parser of its channel, and chooses the agent that answers it.
+    """Reads stored events with the parser of their channel, and chooses the agent that answers.
 
     Args:
         interfaces: by channel.
@@ -36,18 +36,18 @@ class MessageReader:
         return self._interfaces.get(row.conversation.channel)
 
     async def read(self, interface: Interface, payloads: Sequence[str]) -> tuple[Agent, Message] | None:
-        """Return a stored message, without the command that chose its agent, and that agent.
+        """Return the agent that answers a stored message, and the message without the command that chose the agent.
 
         Args:
-            payloads: of its event, or of each of its pieces, in order. Pieces are read as one message, which has the
-                place of the first one with a text.
+            payloads: the payload of the message's event, or of each of its pieces, in order. Pieces are read as one
+                message; its id and other fields are those of the first piece with a text.
 
         Returns:
-            `None` if there is nothing to answer in it.
+            `None` if there is nothing to answer.
 
         Raises:
             Exception: whatever the parser of the channel raises.
-            TimeoutError: if it takes too long.
+            TimeoutError: if the parser takes too long.
         """
         messages = await self._parse(interface, payloads)
         if not messages:
@@ -56,7 +56,7 @@ class MessageReader:
         return self._router.select(combined(messages, base))
 
     async def attachments(self, interface: Interface, payloads: Sequence[str]) -> Sequence[Attachment]:
-        """Return what was sent with stored events; nothing if the channel cannot read them any more."""
+        """Return the attachments in stored events; none if the channel cannot read the events any more."""
         try:
             messages = await self._parse(interface, payloads)
         except Exception as error:  # noqa: BLE001 - whatever a channel's parser raises
@@ -72,17 +72,17 @@ class MessageReader:
 
 
 def values_of_person(message: Message) -> dict[str, str]:
-    """Return what the request context has of the person who wrote a message. What is not known is left out."""
+    """Return the request context's values about the sender of a message, without those that are not known."""
     name = " ".join(message.sender_name.split())[:LONGEST_NAME]
     known = {"USER_NAME": name, "LOCALE": message.locale, "TIMEZONE": message.timezone}
     return {"USER_ID": message.sender.user_id, **{key: value for key, value in known.items() if value}}
 
 
 def combined(messages: Sequence[Message], base: Message) -> Message:
-    """Return messages as one.
+    """Combine messages to one.
 
     Args:
-        base: the one that has everything but the text, the attachments and what they refer to.
+        base: the message from which everything is taken except the text, the attachments and the quoted messages.
     """
     if len(messages) == 1:
         return messages[0]

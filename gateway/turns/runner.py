@@ -1,4 +1,4 @@
-"""Run a fresh copy of an agent on a message, for its sender."""
+"""Run a fresh copy of an agent on a message, on behalf of the sender."""
 
 import asyncio
 import time
@@ -40,14 +40,14 @@ from toolkits import Attachment, File, Message, TurnContext
 
 @dataclass(frozen=True, slots=True)
 class RunOutcome:
-    """What the copy of an agent answered.
+    """The answer of a copy of an agent.
 
     Args:
         text: the answer, in markdown.
-        items: what is added to the session.
-        private: whether the answer and the items are for the sender alone.
+        items: the items that are added to the session.
+        private: whether only the sender may read the answer and the items.
         unread: a sentence for the sender about each attachment that the model was not given.
-        files: those that the model returned.
+        files: the files that the model returned.
     """
 
     text: str
@@ -61,11 +61,8 @@ class CopyRunner:
     """Runs a fresh copy of an agent on each message, with the credentials of its sender.
 
     Args:
-        oauth: `None` where no toolkit needs an account.
-        private_answers: where a private answer goes that was asked for in a shared conversation.
-
-    Attributes:
-        private_answers: as above.
+        oauth: provides the credentials; `None` if no toolkit needs an account.
+        private_answers: where a private answer to a message in a shared conversation goes. Also an attribute.
     """
 
     def __init__(
@@ -98,20 +95,20 @@ class CopyRunner:
         """Run a copy of an agent until it has answered.
 
         Args:
-            template: the agent.
+            template: the agent to copy.
             reference: the reference of the turn, for the log and the audit.
-            history: what was said before.
-            handler: is told what happens.
+            history: the earlier items of the conversation.
+            handler: receives the events of the turn.
             stream: whether the handler wants the text as it is written.
-            credentials: by provider, for this turn alone, instead of the sender's stored ones.
-            journal: what earlier runs of this turn have done, which is not done again.
+            credentials: credentials by provider, to use in this turn instead of the sender's stored ones.
+            journal: the record of this turn's earlier runs, whose calls are not repeated.
 
         Raises:
             ConsentRequiredError: if the sender has to connect an account first.
             AnswerRequiredError: if the sender has to answer a question first.
             CredentialsRefusedError: if the turn may use nobody's account.
             LeaseLostError: if another worker has taken the turn over.
-            TurnStoppedError: if the turn was stopped, with what was said so far.
+            TurnStoppedError: if the turn was stopped. It has the text so far.
             TurnTimeoutError: after `Timings.turn`.
         """
         agent, stopped = template.deep_copy(), asyncio.Event()
@@ -194,13 +191,13 @@ class CopyRunner:
     async def _contained(
         self, run: Coroutine[Any, Any, Answer], agent: Agent, sender: TurnSender, files: Sequence[Attachment]
     ) -> Answer:
-        """Await a run in the context of its own task.
+        """Await a run in the context of its own task, with what the run needs around it.
 
         Args:
-            files: what the run may read.
+            files: the attachments that the run may read.
         """
         current_turn_sender.set(sender)
-        # Of an agent that is written for a framework, work in threads is taken for work of its tools.
+        # If the agent is written for a framework, all work in threads counts as the work of its tools.
         threads = tool_threads() if agent.native is not None else nullcontext()
         with closing(run), exits_contained("the agent"), threads:
             async with self._files.room_for(files):
@@ -210,17 +207,18 @@ class CopyRunner:
 async def _finish(
     run: Coroutine[Any, Any, Answer], source: TurnCredentials, stopped: asyncio.Event, reference: str, timings: Timings
 ) -> Answer:
-    """Wait for a run, and cancel it when its time is over, when `source` stops it, and when the turn is cancelled.
+    """Wait for a run. Cancel it when its time is over, when `source` stops it, or when the turn is cancelled.
 
     A run that swallows its cancellation is abandoned.
 
     Args:
-        stopped: set once `source.stopped` is.
-        reference: of the turn, for the log.
+        stopped: an event that is set once `source.stopped` has a reason.
+        reference: the reference of the turn, for the name of the task.
 
     Raises:
         TurnTimeoutError: after `Timings.turn`.
-        StrayExitError: if the run raised `CancelledError` or `SystemExit` by itself.
+        StrayExitError: if the run itself raised `CancelledError` or `SystemExit`.
+        Exception: what the run raised, or the reason for which `source` stopped it.
     """
     running = asyncio.create_task(run, name=f"the run of turn {reference}")
     stopping = asyncio.create_task(stopped.wait())
@@ -236,7 +234,7 @@ async def _finish(
     if source.stopped is not None:
         has_failed = not running.done() or running.cancelled() or running.exception() is not None
         if isinstance(source.stopped, TurnStoppedError) and not has_failed:
-            return running.result()  # it was ready before it could be stopped
+            return running.result()  # the answer was ready before the run could be stopped
         raise source.stopped
     if late:
         raise TurnTimeoutError
@@ -245,10 +243,10 @@ async def _finish(
 
 
 async def _end_calls(running: asyncio.Task[Answer], source: TurnCredentials, timings: Timings) -> None:
-    """Wait a moment for a stopped run to end by itself, and longer while tool calls are under way.
+    """Wait a moment for a stopped run to end by itself, and longer while tool calls are running.
 
-    A call that is cancelled half-way is ambiguous, so it is given time to end. If somebody has stopped the turn, calls
-    that only read are not.
+    A call that is cancelled half-way is ambiguous, so calls get time to end. If somebody has stopped the turn,
+    read-only calls get none.
     """
     may_be_cut = source.reading_calls if isinstance(source.stopped, TurnStoppedError) else frozenset[str]()
     deadline = time.monotonic() + timings.calls_grace

@@ -1,4 +1,4 @@
-"""What the end of a turn is written to."""
+"""The stores to which turns are written."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from gateway.storage.files import FileStore
 
 @dataclass(frozen=True, slots=True)
 class Stores:
-    """The database, and the parts that write to it in the transaction that ends a turn."""
+    """The database, and the parts of the gateway that write to it when a turn ends."""
 
     database: Database
     inbox: Inbox

@@ -1,4 +1,4 @@
-"""Load the history that a turn reads, and summarize what is too long of it."""
+"""Load the history that a turn reads, and summarize its early part if it is too long."""
 
 import asyncio
 import logging
@@ -15,8 +15,8 @@ from gateway.runs.items import Role, SessionItem, read_summary
 from gateway.timings import DEFAULT_TIMINGS, Timings
 from toolkits import Message
 
-CHARACTERS_PER_TOKEN = 4  # of English text: https://help.openai.com/en/articles/4936856
-MOST_ITEMS = 1000  # of a history, however short they are: reading an item takes its time
+CHARACTERS_PER_TOKEN = 4  # in English text: https://help.openai.com/en/articles/4936856
+MOST_ITEMS = 1000  # in a history, even if they are short, because each item takes time to read
 
 INSTRUCTIONS = (
     "You are given the beginning of a conversation. Summarize it in at most two hundred words, so that an assistant "
@@ -27,15 +27,15 @@ log = logging.getLogger(__name__)
 
 
 class SummarizedHistory:
-    """Loads histories within a limit: what is too long ago is summarized by the agent's own model.
+    """Loads histories within a limit: the agent's own model, or its summarizer, summarizes the early part.
 
-    A summary covers what one person may read, and only that person reads it.
+    A summary covers the items that one person may read, and only the turns of that person read it.
 
     Args:
-        limit: of a history, in tokens.
+        limit: the length limit of a history, in tokens.
 
     Attributes:
-        most_items: of a history, however short they are.
+        most_items: the greatest number of items in a history.
     """
 
     def __init__(
@@ -52,28 +52,28 @@ class SummarizedHistory:
         self._limit = limit
         for summarizer in self._summarizers.values():
             if summarizer is not None:
-                load_engine(summarizer.engine).check(summarizer)  # now, as an engine takes a moment to prepare it
+                load_engine(summarizer.engine).check(summarizer)  # at start-up, because preparing it takes a moment
 
     async def load(self, row: ClaimedMessage, message: Message, agent: Agent) -> list[SessionItem]:
         """Return the history that the sender of a message may read, within the limit.
 
-        Where no summary can be had, the history is up to twice as long.
+        If it cannot be summarized, the history may be up to twice as long as the limit.
 
         Args:
-            agent: the agent that reads it for them.
+            agent: the agent that answers the message.
         """
         history = await self._sessions.history(row.conversation_id, message.sender)
         share = self._share(history)
         if share <= 1:
             return history
         early, late = self._cut(history)
-        if not early:  # one turn alone is longer
+        if not early:  # there is nothing to cut off
             return history
         text = await self._summary(self._summarizers[agent], early)
         if text is None and share <= 2:
             return history
         if text is None:
-            log.warning("%.0f tokens of the history are left out, and not summarized", _tokens(early))
+            log.warning("about %.0f tokens of the history are left out, and not summarized", _tokens(early))
         private, until = any(item.private for item in early), max(item.id for item in early)
         summary = SessionItem(Role.SUMMARY, text or "", private=private)
         await self._sessions.add_summary(
@@ -82,11 +82,11 @@ class SummarizedHistory:
         return [read_summary(text, private=private), *late] if text else late
 
     def _share(self, items: Sequence[SessionItem]) -> float:
-        """Return the share of the limit that items take."""
+        """Return the length of items as a share of the limit: 1.0 is the limit."""
         return max(_tokens(items) / self._limit, len(items) / self.most_items)
 
     def _cut(self, history: list[SessionItem]) -> tuple[list[SessionItem], list[SessionItem]]:
-        """Divide a history into whole turns that are too long ago, and the last ones, which take half of the limit."""
+        """Split a history into the early turns and the last turns, which take up to half of the limit."""
         turns = [list(items) for _, items in groupby(history, lambda item: item.turn_id)]
         begins, share = len(history), 0.0
         while turns and (share := share + self._share(turns[-1])) <= 0.5:
@@ -97,7 +97,7 @@ class SummarizedHistory:
         if summarizer is None:
             return None
         whole = "\n\n".join(f"{item.speaker or item.role}: {item.text}" for item in items if item.text)
-        said = whole[-self._limit * CHARACTERS_PER_TOKEN :]  # an older version may have left more than a model takes
+        said = whole[-self._limit * CHARACTERS_PER_TOKEN :]  # the early part can be longer than the model accepts
         copy = summarizer.deep_copy()
         try:
             async with asyncio.timeout(self._timings.summary):
@@ -105,7 +105,7 @@ class SummarizedHistory:
                     copy, said, anonymous_context(said), [], _ignore, stream=False, max_turns=1
                 )
                 return (await run).text.strip() or None
-        except Exception as error:  # noqa: BLE001 - whatever a model raises: the turn can do without
+        except Exception as error:  # noqa: BLE001 - whatever a model raises: the turn does not need the summary
             log.warning("the history could not be summarized: %s", describe(error))
             return None
 
@@ -123,7 +123,7 @@ def _summarizer_of(agent: Agent) -> Agent | None:
 
 
 def _tokens(items: Sequence[SessionItem]) -> float:
-    # An item of a tool has its content in `data` alone; `data` of what was said repeats the text.
+    # The items of tools have their content only in `data`. In other items `data` repeats the text.
     sizes = (len(item.data or item.text) if item.role is Role.TOOL else len(item.text) for item in items)
     return sum(sizes) / CHARACTERS_PER_TOKEN
 

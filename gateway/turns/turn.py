@@ -1,4 +1,4 @@
-"""One turn: what it is about, and what it comes to."""
+"""One turn, and its outcome."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -23,12 +23,12 @@ class Turn:
     """A claimed message that is being answered.
 
     Args:
-        row: the message as it is stored; its lease fences what the turn writes.
+        row: the stored message. Its lease fences what the turn writes.
         message: the message as the channel reads it, without the command that chose the agent.
-        agent: the template of which a copy answers.
-        journal: what earlier runs of this turn have done.
-        previews: the messages that show it while it runs.
-        slot: the place among the turns that run at once. It is freed as soon as the agent has answered.
+        agent: the template of the copy that answers.
+        journal: the record of this turn's earlier runs.
+        previews: the record of this turn's previews.
+        slot: a slot of the turns that may run at once. It is freed as soon as the agent has answered.
     """
 
     row: ClaimedMessage
@@ -45,25 +45,26 @@ class Turn:
         return self.interface.presenter
 
     def about(self, message: Message) -> "Turn":
-        """Return the turn, about another message."""
+        """Return a copy of the turn with another message."""
         return replace(self, message=message)
 
 
 @dataclass(frozen=True, slots=True)
 class TurnOutcome:
-    """What a turn comes to. It is written in one transaction.
+    """The outcome of a turn. It is written in one transaction.
 
     Args:
-        text: what is said, in markdown.
-        items: what is added to the session.
-        files: are sent with the text.
-        by_agent: whether the text and the files are an agent's, which people may rate.
-        private: whether the text, the files and the items are for the sender alone.
-        alone: whether the text goes to the sender alone even where private answers are posted openly.
-        sign_in: the provider that a sign-in link is sent for.
-        parked: what the message waits for, if it does not end.
-        answers: the question that the message answers, and the answer; `None` as the answer asks the question again.
-        status: how the message's row ends, unless the message is parked.
+        text: the answer, in markdown.
+        items: the items that are added to the session.
+        files: the files that are sent with the text.
+        by_agent: whether an agent wrote the answer, so that people may rate it.
+        private: whether only the sender may read the text, the files and the items.
+        only_to_sender: whether the text goes only to the sender, even if private answers are posted openly.
+        sign_in: the provider to which the sender gets a sign-in link.
+        parked: what the message waits for, if it is parked.
+        answers: the question that the message answers, and the answer. If the answer is `None`, the question is asked
+            again.
+        status: the final status of the message's row, unless the message is parked.
         retry: whether the message is tried again instead.
         error: why the turn failed, if it did.
     """
@@ -73,7 +74,7 @@ class TurnOutcome:
     files: Sequence[File] = ()
     by_agent: bool = False
     private: bool = False
-    alone: bool = False
+    only_to_sender: bool = False
     sign_in: str | None = None
     parked: ConsentRequiredError | AnswerRequiredError | None = None
     answers: tuple[Question, GivenAnswer | None] | None = None
@@ -83,5 +84,5 @@ class TurnOutcome:
 
     @property
     def is_answered(self) -> bool:
-        """Return whether the message ends here as answered: it did not fail and waits for nothing."""
+        """Whether the message ends as answered: it did not fail, and does not wait for anything."""
         return self.status is InboxStatus.DONE and self.parked is None

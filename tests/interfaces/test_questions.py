@@ -146,12 +146,12 @@ async def test_in_a_group_the_button_is_for_the_person_who_is_asked(run: Run, gr
     async with run(group.channel(), [Dates()], model=OBEY) as group.running:
         await group.write("call add_date", shared=True)
         work, home = await group.asked(shared=True)
-        assert await group.press(work, seed.BOB, shared=True) == "Somebody else is asked this."
+        assert await group.press(work, seed.BOB, shared=True) == "This question is for somebody else."
         assert group.buttons(shared=True) != []
         assert await group.press(home, seed.ALICE, shared=True) == ""
         await waited(group, "added to Home", shared=True)
         assert "Home: chosen by" in await group.press(work, seed.ALICE, shared=True)
-        assert await group.press(work, seed.BOB, shared=True) == "Somebody else is asked this."
+        assert await group.press(work, seed.BOB, shared=True) == "This question is for somebody else."
         await wait_until_async(lambda: group.buttons(shared=True) == [], what="the buttons are gone")
 
 
@@ -163,7 +163,7 @@ async def test_an_approval_that_came_up_in_a_group_is_decided_by_its_person_alon
         await group.write(CANCEL, shared=True)
         approve, _ = await group.asked()
         assert group.buttons(shared=True) == []
-        assert await group.press(approve, seed.BOB) == "Somebody else is asked this."
+        assert await group.press(approve, seed.BOB) == "This question is for somebody else."
         assert orders.cancelled == []
         assert await group.press(approve) == ""
         await wait_until_async(lambda: orders.cancelled == ["4711"], what="it is done")
@@ -178,7 +178,7 @@ async def test_a_private_answer_is_posted_in_the_group_for_its_person_alone(run:
         await waited(group, "dear diary")
         await wait_until_async(lambda: len(group.buttons(shared=True)) == 1, what="the note has a button")
         (post,) = group.buttons(shared=True)
-        assert await group.press(post, seed.BOB, shared=True) == "Somebody else is asked this."
+        assert await group.press(post, seed.BOB, shared=True) == "This question is for somebody else."
         assert "dear diary" not in group.said(shared=True)
         assert await group.press(post, shared=True) == ""
         await waited(group, "dear diary", shared=True)

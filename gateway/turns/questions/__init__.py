@@ -1,1 +1,1 @@
-"""Questions: what one person is to decide, asked once and answered once, in the place where it was asked."""
+"""Questions to people: each is asked once and answered once, in the place where it was asked."""

@@ -1,4 +1,4 @@
-"""Ask people questions, in the transactions that park the messages which wait for the answers."""
+"""Ask people questions, in the transaction that parks the message that waits for the answer."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -26,12 +26,18 @@ from oauth.store.tables import is_of
 from toolkits import Conversation, Message
 from toolkits.text import storable
 
-POST_KEY = "post"  # of the question whether a turn's answer is posted
+POST_KEY = "post"  # the key of the question whether to post a private answer
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The conversation of the outbox in which something is sent, for the message that it is about."""
+    """The conversation in which a card is sent, and the message that the card is about.
+
+    Args:
+        id: the id of the message.
+        conversation_id: the id of the conversation, which need not be the message's own.
+        reference: the reference of the message.
+    """
 
     id: int
     conversation_id: int
@@ -39,11 +45,11 @@ class Place:
 
 
 class Asking:
-    """Asks people. Each place has one open question at a time; the next one follows the answer.
+    """Asks people questions. A person has one open question at a time in each place; the answer releases the next.
 
     Args:
         presenters: by channel.
-        approvers: who may decide approvals besides the person whose turn it is.
+        approvers: the people who may decide approvals besides the person of the turn.
     """
 
     def __init__(
@@ -64,17 +70,17 @@ class Asking:
     ) -> list[int]:
         """Ask the sender of a message, in the transaction that parks the message.
 
-        Where another question is open in that place, this one waits until that one is answered.
+        If the person has an open question in the same place, the new one waits until that one is closed.
 
         Args:
-            message: as it was played.
+            message: the message as the turn has read it.
 
         Returns:
-            The ids of the conversations that go on.
+            The ids of the conversations to resume.
         """
         asked_for = _values(required)
         same = (questions.c.inbox_id == row.id, questions.c.key == asked_for["key"])
-        await connection.execute(delete(questions).where(*same))  # what was answered to something else
+        await connection.execute(delete(questions).where(*same))  # an earlier question of the call, with other content
         private = not isinstance(required, AskRequiredError) or required.private
         place_tenant, place_key = self._open.place(message, private=private)
         await connection.execute(
@@ -92,10 +98,10 @@ class Asking:
         return await self.ask_next(connection, message.sender)
 
     async def offer_to_post(self, connection: AsyncConnection, row: ClaimedMessage, message: Message) -> QuestionCard:
-        """Offer the sender of a message to have its private answer posted in the conversation, where they asked.
+        """Offer the sender of a message to post the private answer in the conversation where the sender asked.
 
         Returns:
-            The card for the note that stands there. Only a press answers it.
+            The card for the note in that conversation. Only the press of its button answers it.
         """
         card = QuestionCard(token_urlsafe(16), "", [POST_HERE], datetime.now(UTC) + HELD_FOR)
         offered = {
@@ -114,39 +120,43 @@ class Asking:
         return card
 
     async def ask_next(self, connection: AsyncConnection, identity: Identity) -> list[int]:
-        """Ask the next question in each place that has none open; return the ids of the conversations that go on."""
+        """Ask a person the next question in each place without an open one.
+
+        Returns:
+            The ids of the conversations to resume.
+        """
         busy = {_place_of(row) for row in await connection.execute(_of(identity, QuestionStatus.ASKED))}
-        going_on: list[int] = []
+        resumed: list[int] = []
         for row in (await connection.execute(_of(identity, QuestionStatus.QUEUED))).all():
             if _place_of(row) not in busy:
                 busy.add(_place_of(row))
-                going_on += await self._ask(connection, row, identity)
-        return going_on
+                resumed += await self._ask(connection, row, identity)
+        return resumed
 
     async def _ask(self, connection: AsyncConnection, row: Row[Any], identity: Identity) -> list[int]:
         asking = update(questions).where(questions.c.id == row.id)
         await connection.execute(asking.values(status=QuestionStatus.ASKED, asked_at=datetime.now(UTC)))
         place = Place(row.inbox_id, row.conversation_id, row.reference)
-        alone = identity if row.shared and not row.place_key else None
-        await self._add_card(connection, row, place, identity.channel, asked(row), alone)
-        if alone is not None:
-            await self._outbox.add_private_note(connection, place, alone, row.message_id)
-        if row.asked_at is not None or row.kind != QuestionKind.APPROVAL:  # the approvers have their cards already
+        recipient = identity if row.shared and not row.place_key else None
+        await self._add_card(connection, row, place, identity.channel, asked(row), recipient)
+        if recipient is not None:
+            await self._outbox.add_private_note(connection, place, recipient, row.message_id)
+        if row.asked_at is not None or row.kind != QuestionKind.APPROVAL:  # asked again: approvers have their cards
             return [row.conversation_id]
         return [row.conversation_id, *await self._ask_approvers(connection, row, identity)]
 
     async def _ask_approvers(self, connection: AsyncConnection, row: Row[Any], identity: Identity) -> list[int]:
-        """Give each approver a card in their own direct conversation with the bot."""
-        going_on = []
+        """Send each approver a card, in the approver's direct conversation with the bot."""
+        resumed = []
         for approver in self._approvers:
             if approver == identity or approver.channel not in self._presenters:
                 continue
-            # Only the order of what is sent is that of this conversation: the channel finds the person's own.
+            # This conversation only determines the order of deliveries: the channel finds the approver's real one.
             direct = Conversation(approver.channel, approver.tenant, approver.user_id, shared=False)
             place = Place(row.inbox_id, await self._inbox.conversation_id(connection, direct), row.reference)
             await self._add_card(connection, row, place, approver.channel, asked(row, of_other=True), approver)
-            going_on.append(place.conversation_id)
-        return going_on
+            resumed.append(place.conversation_id)
+        return resumed
 
     async def _add_card(
         self,
@@ -155,23 +165,23 @@ class Asking:
         place: Place,
         channel: str,
         markdown: str,
-        alone: Identity | None,
+        recipient: Identity | None,
     ) -> None:
         choices = choices_of(row)
         card = QuestionCard(row.id, "", choices, row.until)
         parts = _parts(self._presenters[channel], storable(markdown), choices)
-        await self._outbox.add_question(connection, place, card, parts, row.message_id, alone)
+        await self._outbox.add_question(connection, place, card, parts, row.message_id, recipient)
 
 
 async def lock(connection: AsyncConnection, identity: Identity) -> None:
-    """Have no other transaction ask a person, or take an answer of theirs, until this one ends."""
+    """Lock a person's open questions, so that no other transaction asks or answers one until this one ends."""
     is_open = is_any(questions.c.status, QuestionStatus.QUEUED, QuestionStatus.ASKED)
     mine = select(questions.c.id).where(is_of(questions, identity), is_open).order_by(questions.c.id)
     await connection.execute(mine.with_for_update())
 
 
 def _about(row: ClaimedMessage, message: Message) -> dict[str, Any]:
-    """Return the columns of a question that say who is asked, and about which message."""
+    """Return the columns that say who is asked, and about which message."""
     return {
         "inbox_id": row.id,
         "conversation_id": row.conversation_id,
@@ -185,7 +195,7 @@ def _about(row: ClaimedMessage, message: Message) -> dict[str, Any]:
 
 
 def _values(required: AnswerRequiredError) -> dict[str, Any]:
-    """Return the columns of a question that say what is asked."""
+    """Return the columns that say what is asked."""
     now = datetime.now(UTC)
     if isinstance(required, ApprovalRequiredError):
         return {
@@ -212,14 +222,14 @@ def _values(required: AnswerRequiredError) -> dict[str, Any]:
 
 
 def _parts(presenter: Presenter, markdown: str, choices: Sequence[Choice]) -> list[str]:
-    """Return a question as the platform takes it. The last part has room for the choices, as words to type."""
+    """Return the parts of a question's text. The last part leaves room to add the choices as words to type."""
     parts = rendered_at_once(presenter, markdown)
     with_words = rendered_at_once(presenter, f"{markdown}\n\n{in_words(choices)}")
     return parts if len(with_words) == len(parts) else [*parts, *presenter.parts(CARD_OF_LONG_TEXT)]
 
 
 def _of(identity: Identity, status: QuestionStatus) -> Select[Any]:
-    """Select the questions of a person in a status that a message may answer, each with its conversation."""
+    """Select a person's questions that a message may answer, each with `shared` of the conversation it came from."""
     return (
         select(questions, conversations.c.shared)
         .join(conversations, conversations.c.id == questions.c.conversation_id)

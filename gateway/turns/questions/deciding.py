@@ -1,4 +1,4 @@
-"""Decide questions: by a press, by a message, or because nobody answered."""
+"""Close questions: with a press, with a message, or because nobody answered."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -21,18 +21,18 @@ from gateway.turns.stores import Stores
 from oauth import Identity
 from toolkits.text import storable
 
-MOST_EXPIRED = 100  # questions that one look closes
-NOT_DONE = "They did not say yes, so it was not done."
+MOST_EXPIRED = 100  # questions that one call of `expire` closes
+NOT_DONE = "The user did not say yes, so it was not done."  # the model reads this in the history
 
 _is_open = is_any(questions.c.status, QuestionStatus.QUEUED, QuestionStatus.ASKED)
 
 
 class Deciding:
-    """Takes answers. A question is decided once, whoever answers first.
+    """Takes answers to questions. The first answer decides a question.
 
     Args:
         presenters: by channel.
-        approvers: who may decide approvals besides the person whose turn it is.
+        approvers: the people who may decide approvals besides the person of the turn.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class Deciding:
         self._approvers = frozenset(approvers)
 
     async def press(self, press: Press) -> PressResult:
-        """Take a press: see `Host.press`."""
+        """Take the press of a button: see `Host.press`."""
         async with self._database.write() as connection:
             result, committed = await self._press(connection, press)
         committed()
@@ -56,14 +56,14 @@ class Deciding:
     async def take(
         self, connection: AsyncConnection, question: Question, answer: GivenAnswer | None, name: str
     ) -> list[int]:
-        """Take an answer, in the transaction that ends the turn of the message that gave it.
+        """Take an answer, in the transaction that ends the turn of the message with the answer.
 
         Args:
-            answer: `None` if the message may answer something else: then the question is asked once more.
-            name: what the channel shows for the person.
+            answer: the answer; `None` to ask the question again, because the message may answer something else.
+            name: the name that the channel shows for the person.
 
         Returns:
-            The ids of the conversations that go on.
+            The ids of the conversations to resume.
         """
         await lock(connection, question.identity)
         if answer is not None:
@@ -73,32 +73,32 @@ class Deciding:
         return await self._asking.ask_next(connection, question.identity)
 
     async def withdraw(self, question: Question) -> None:
-        """Close a question that its person answered with something else, or cannot answer any more."""
+        """Close a question to which the person wrote something else, or that the person cannot answer any more."""
         closed = (QuestionStatus.WITHDRAWN, sentences.WITHDRAWN)
         if question.is_lost:
             closed = (QuestionStatus.EXPIRED, sentences.EXPIRED)
         async with self._database.write() as connection:
             await lock(connection, question.identity)
-            going_on = await self._give_up(connection, question.id, *closed)
-            committed = await self._inbox.resume(connection, going_on)
+            resumed = await self._give_up(connection, question.id, *closed)
+            committed = await self._inbox.resume(connection, resumed)
         committed()
 
     async def stop(self, connection: AsyncConnection, inbox_id: int, identity: Identity) -> list[int]:
-        """Take back what a turn asks, in the transaction that ends it as stopped.
+        """Withdraw the open questions of a turn, in the transaction that ends the turn as stopped.
 
         Args:
-            identity: whose turn it is.
+            identity: the person of the turn.
 
         Returns:
-            The ids of the conversations that go on.
+            The ids of the conversations to resume.
         """
         await lock(connection, identity)
-        going_on = list[int]()
+        resumed = list[int]()
         asked = select(questions.c.id).where(questions.c.inbox_id == inbox_id, _is_open)
         for question_id in (await connection.execute(asked)).scalars().all():
             if (row := await _end(connection, question_id, QuestionStatus.WITHDRAWN)) is not None:
-                going_on += await self._replace_cards(connection, row, sentences.STOPPED)
-        return [*going_on, *await self._asking.ask_next(connection, identity)]
+                resumed += await self._replace_cards(connection, row, sentences.STOPPED)
+        return [*resumed, *await self._asking.ask_next(connection, identity)]
 
     async def expire(self) -> None:
         """Close the questions that nobody answered in time."""
@@ -109,8 +109,8 @@ class Deciding:
         for row in rows:
             async with self._database.write() as connection:
                 await lock(connection, _identity(row))
-                going_on = await self._give_up(connection, row.id, QuestionStatus.EXPIRED, sentences.EXPIRED)
-                committed = await self._inbox.resume(connection, going_on)
+                resumed = await self._give_up(connection, row.id, QuestionStatus.EXPIRED, sentences.EXPIRED)
+                committed = await self._inbox.resume(connection, resumed)
             committed()
 
     async def _press(self, connection: AsyncConnection, press: Press) -> tuple[PressResult, Callable[[], None]]:
@@ -118,7 +118,7 @@ class Deciding:
         row = (await connection.execute(found)).first()
         if row is not None:
             await lock(connection, _identity(row))
-            row = (await connection.execute(found)).first()  # as the transaction left it that held the lock
+            row = (await connection.execute(found)).first()  # another transaction may have changed it before the lock
         if row is None:
             return PressResult(PressOutcome.CLOSED, QUESTION_CLOSED), _nothing
         if press.identity not in self._deciders(row):
@@ -129,12 +129,12 @@ class Deciding:
         if row.until <= datetime.now(UTC) or not 0 <= press.choice < len(choices):
             return PressResult(PressOutcome.CLOSED, QUESTION_CLOSED), _nothing
         answer = GivenAnswer(choices[press.choice].label, press.choice)
-        going_on = await self._close(connection, row.id, press.identity, press.name, answer)
-        if going_on is None:
+        resumed = await self._close(connection, row.id, press.identity, press.name, answer)
+        if resumed is None:
             return PressResult(PressOutcome.CLOSED, QUESTION_CLOSED), _nothing
         if press.identity == _identity(row):
             await self._inbox.heard(connection, row.conversation_id)
-        committed = await self._inbox.resume(connection, list(dict.fromkeys(going_on)))
+        committed = await self._inbox.resume(connection, list(dict.fromkeys(resumed)))
         return PressResult(PressOutcome.TAKEN, sentences.taken(row.kind, press.choice)), committed
 
     def _deciders(self, row: Row[Any]) -> frozenset[Identity]:
@@ -144,7 +144,11 @@ class Deciding:
     async def _close(
         self, connection: AsyncConnection, question_id: str, by: Identity, name: str, answer: GivenAnswer
     ) -> list[int] | None:
-        """Answer a question; return the ids of the conversations that go on, and `None` if it is closed already."""
+        """Close a question with an answer.
+
+        Returns:
+            The ids of the conversations to resume; `None` if the question was closed already.
+        """
         now = datetime.now(UTC)
         decided = {
             "choice": answer.choice,
@@ -157,30 +161,33 @@ class Deciding:
             return None
         choice = choices_of(row)[answer.choice] if answer.choice is not None else None
         decision = sentences.decision(row.kind, choice, storable(name), now)
-        going_on = await self._replace_cards(connection, row, decision)
+        resumed = await self._replace_cards(connection, row, decision)
         if row.kind == QuestionKind.POST_HERE:
             place = Place(row.inbox_id, row.conversation_id, row.reference)
             await self._outbox.post_openly(connection, place, row.message_id, row.asked_at)
-            return [*going_on, row.conversation_id]
+            return [*resumed, row.conversation_id]
         await self._inbox.go_on(connection, row.inbox_id, row.conversation_id)
-        return [*going_on, row.conversation_id, *await self._asking.ask_next(connection, _identity(row))]
+        return [*resumed, row.conversation_id, *await self._asking.ask_next(connection, _identity(row))]
 
     async def _give_up(
         self, connection: AsyncConnection, question_id: str, status: QuestionStatus, decision: str
     ) -> list[int]:
-        """Close a question without an answer; return the ids of the conversations that go on.
+        """Close a question without an answer.
 
-        An approval ends its turn without the call, and the history says so. A question of a tool lets its turn go on.
+        The turn of an approval ends without the call, and the history says so. The turn of another question resumes.
+
+        Returns:
+            The ids of the conversations to resume.
         """
         row = await _end(connection, question_id, status)
         if row is None:
             return []
-        going_on = await self._replace_cards(connection, row, decision)
+        resumed = await self._replace_cards(connection, row, decision)
         if row.kind == QuestionKind.APPROVAL:
             await self._end_turn(connection, row)
         elif row.kind == QuestionKind.ASK:
             await self._inbox.go_on(connection, row.inbox_id, row.conversation_id)
-        return [*going_on, row.conversation_id, *await self._asking.ask_next(connection, _identity(row))]
+        return [*resumed, row.conversation_id, *await self._asking.ask_next(connection, _identity(row))]
 
     async def _end_turn(self, connection: AsyncConnection, row: Row[Any]) -> None:
         done = await connection.execute(
@@ -212,7 +219,7 @@ async def _end(
     *conditions: ColumnElement[bool],
     **values: object,
 ) -> Row[Any] | None:
-    """Close a question; return its row, and `None` if it is closed already."""
+    """Close a question, and return its row; `None` if it was closed already."""
     ended = update(questions).where(questions.c.id == question_id, _is_open, *conditions)
     found = await connection.execute(ended.values(status=status, **values).returning(questions))
     row: Row[Any] | None = found.first()

@@ -1,4 +1,4 @@
-"""A question that waits for its person, and what counts as an answer to it."""
+"""An open question, and what counts as an answer to it."""
 
 import json
 import re
@@ -22,8 +22,8 @@ class GivenAnswer:
     """An answer to a question.
 
     Args:
-        text: the label of the choice, or what the person wrote.
-        choice: the place of the choice; `None` for a text of their own.
+        text: the label of the choice, or the text that the person wrote.
+        choice: the index of the choice; `None` for a text.
     """
 
     text: str
@@ -37,10 +37,10 @@ class Question:
     Args:
         inbox_id: the id of the message whose turn waits for the answer.
         conversation_id: the id of that message's conversation.
-        is_here: whether the question was asked in the conversation that the person writes in. An answer counts only
-            there.
-        read_since: when all parts of the question had been sent; `None` if they have not.
-        is_last: whether nothing else was sent to the person since, where the question was asked.
+        is_here: whether the conversation in which the person writes now is where the question was asked. Only there an
+            answer counts.
+        read_since: when the last part of the question was sent; `None` if some part is not sent.
+        is_last: whether nothing else was sent to the person after the question, in the place where it was asked.
         is_lost: whether the question will never be sent, or is too old to be answered.
     """
 
@@ -58,7 +58,11 @@ class Question:
     is_lost: bool
 
     def answer_in(self, text: str) -> GivenAnswer | None:
-        """Return the answer that a text is: a choice by its label or its number, or any text if that is one."""
+        """Read a text as an answer: the label or number of a choice, or any text if the question allows that.
+
+        Returns:
+            `None` if the text is not an answer.
+        """
         text = text.strip()
         if self.kind is QuestionKind.APPROVAL and (_YES.fullmatch(text) or _NO.fullmatch(text)):
             return self._chosen(0 if _YES.fullmatch(text) else 1)
@@ -66,7 +70,7 @@ class Question:
         labels = [choice.label.casefold() for choice in self.choices]
         if said in labels:
             return self._chosen(labels.index(said))
-        named = said.rstrip(".!")  # people end a sentence where the label has no mark, and leave out the mark it has
+        named = said.rstrip(".!")  # people add a mark that the label does not have, or leave out the one that it has
         bare_labels = [label.rstrip(".!") for label in labels]
         numbers = [str(number) for number in range(1, len(labels) + 1)]
         for names in (bare_labels, numbers):
@@ -84,5 +88,5 @@ def choices_of(row: Row[Any]) -> list[Choice]:
 
 
 def stored_choices(choices: Sequence[Choice]) -> str:
-    """Return choices as they are stored."""
+    """Return choices in the form in which they are stored."""
     return json.dumps([[choice.label, choice.style] for choice in choices], ensure_ascii=False)

@@ -39,8 +39,9 @@ _TO_PERSON = is_any(
 class OpenQuestions:
     """Finds the questions that people were asked and have not answered.
 
-    The place of a question is the conversation in which it is asked: that of the message that waits; where others read
-    that one and not the question, the person's direct conversation with the bot.
+    The place of a question is the conversation in which it is asked. This is the conversation of the message that waits
+    for the answer; or the person's direct conversation with the bot, if the question is private and other people read
+    the message's conversation.
 
     Args:
         presenters: by channel.
@@ -77,7 +78,7 @@ class OpenQuestions:
         return await self._database.run_read(work)
 
     async def is_answer(self, message: Message, conversation_id: int) -> bool:
-        """Return whether a message answers a question where its sender was asked it.
+        """Return whether a message answers a question that its sender was asked in the same place.
 
         Args:
             conversation_id: the id of the message's conversation.
@@ -88,12 +89,12 @@ class OpenQuestions:
         return any(question.is_here and question.answer_in(message.text) is not None for question in found)
 
     def place(self, message: Message, *, private: bool = False) -> tuple[str, str]:
-        """Return the tenant and the key of a place: where the sender of a message writes, or is asked.
+        """Return the tenant and the key of the place where the sender of a message writes, or is asked.
 
-        The key is empty for their direct conversation with the bot.
+        The key is empty for the sender's direct conversation with the bot.
 
         Args:
-            private: whether the place may be no conversation that others read.
+            private: whether the question is private, so that it is not asked where other people read it.
         """
         conversation, presenter = message.conversation, self._presenters[message.sender.channel]
         if conversation.shared:
@@ -109,11 +110,11 @@ async def _question(
     root: str | None,
     conversation_id: int,
 ) -> Question:
-    """Return a question as it looks from the conversation that its person writes in.
+    """Return a question, seen from the conversation in which its person writes now.
 
     Args:
-        here: the place that this conversation is.
-        root: the platform's id of the message that this conversation replies to; `None` if it replies to none.
+        here: the place of this conversation.
+        root: the platform's id of the message that this conversation replies to; `None` if there is none.
     """
     same = (outbox.c.recipient_tenant == identity.tenant) & (outbox.c.recipient_user_id == identity.user_id)
     to_them = outbox.c.recipient_user_id.is_(None) | same
@@ -146,10 +147,11 @@ async def _question(
 async def _is_last(
     connection: AsyncConnection, row: Row[Any], person: Identity | None, conversation_id: int, read_since: datetime
 ) -> bool:
-    """Return whether nothing else was sent in a conversation since a question could be read.
+    """Return whether nothing else was sent in a conversation after a question.
 
     Args:
-        person: whose direct conversation it is. Private texts of other conversations are sent there, too.
+        person: the person whose direct conversation it is, if it is one: private messages about other conversations are
+            sent there as well.
     """
     sent_here = outbox.c.conversation_id == conversation_id
     if person is not None:

@@ -1,4 +1,4 @@
-"""What people read of a question besides what is asked."""
+"""What people read around a question: buttons, decisions and notices."""
 
 import re
 from datetime import datetime
@@ -13,15 +13,15 @@ APPROVE, DECLINE = Choice("Approve", ChoiceStyle.PRIMARY), Choice("Decline", Cho
 POST_HERE = Choice("Post it here")
 
 CARD_OF_LONG_TEXT = "Please answer:"
-REST_IS_ELSEWHERE = "There is more to it: please answer in our conversation."
-NOT_YOURS = "Somebody else is asked this."
+REST_IS_ELSEWHERE = "The question is longer than this: please answer in our conversation, where you can read all of it."
+NOT_YOURS = "This question is for somebody else."
 EXPIRED = "Nobody answered in time."
-STOPPED = "The message that this is about was stopped."
-WITHDRAWN = "This was not done, because something else was written instead."
+STOPPED = "The request behind this question was stopped."
+WITHDRAWN = "This was not done, because another message came instead of an answer."
 TAKEN = {
-    QuestionKind.APPROVAL: ("Thank you, I do it.", "I do not do it."),
+    QuestionKind.APPROVAL: ("Thank you, I will do it.", "All right, I will not do it."),
     QuestionKind.ASK: ("Thank you.",),
-    QuestionKind.POST_HERE: ("I post it here.",),
+    QuestionKind.POST_HERE: ("I will post it here.",),
 }
 
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>()#+|~!-])")
@@ -31,7 +31,7 @@ def asked(row: Row[object], *, of_other: bool = False) -> str:
     """Return a question in markdown.
 
     Args:
-        of_other: whether somebody else reads it than the person of the turn.
+        of_other: whether the reader is somebody else than the person of the turn.
     """
     if row.kind != QuestionKind.APPROVAL:
         return str(row.prompt)
@@ -41,11 +41,11 @@ def asked(row: Row[object], *, of_other: bool = False) -> str:
 
 
 def decision(kind: str, choice: Choice | None, name: str, at: datetime) -> str:
-    """Return what was decided, by whom and when, as plain text.
+    """Return a sentence that says what was decided, by whom and when, as plain text.
 
     Args:
-        choice: `None` for an answer of one's own, which is not repeated.
-        name: what the channel shows for whoever decided.
+        choice: the choice; `None` for a text, which is not repeated here.
+        name: the name that the channel shows for the person who decided.
     """
     if kind == QuestionKind.APPROVAL:
         done = "Approved" if choice == APPROVE else "Declined"
@@ -57,11 +57,15 @@ def decision(kind: str, choice: Choice | None, name: str, at: datetime) -> str:
 
 
 def escaped(text: str) -> str:
-    """Return plain text as markdown."""
+    """Escape plain text for markdown."""
     return _MARKDOWN.sub(r"\\\1", text)
 
 
 def taken(kind: str, choice: int) -> str:
-    """Return the answer to whoever pressed."""
+    """Return the reply to the person who pressed a button.
+
+    Args:
+        choice: the index of the choice.
+    """
     sentences = TAKEN[QuestionKind(kind)]
     return sentences[min(choice, len(sentences) - 1)]

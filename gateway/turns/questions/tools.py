@@ -1,4 +1,4 @@
-"""Let the tools of a turn ask its person."""
+"""Let the tools of a turn ask the turn's person questions."""
 
 import logging
 from collections import Counter
@@ -15,17 +15,17 @@ from toolkits import Message, NoAnswerError, ToolError
 from toolkits.context import NOBODY_TO_ASK
 from toolkits.text import storable
 
-MOST_CHARACTERS = 20_000  # of a question
+MOST_CHARACTERS = 20_000  # in a question
 MOST_CHOICES = 10
 LONGEST_CHOICE = 75  # characters: https://docs.slack.dev/reference/block-kit/block-elements/button-element
 
-# For the model.
+# The model reads these sentences.
 NOT_ANSWERED = "The user did not answer in time."
-EMPTY = "The question has nothing that can be read."
+EMPTY = "The question has no visible text."
 TOO_LONG = f"The question is too long for the user to read: the limit is {MOST_CHARACTERS} characters."
 BAD_CHOICES = (
-    f"The choices cannot be shown: there may be {MOST_CHOICES} different ones, each of 1 to {LONGEST_CHOICE} "
-    "characters; without choices, any text has to be an answer."
+    f"The choices cannot be shown: give at most {MOST_CHOICES} different ones, of 1 to {LONGEST_CHOICE} characters "
+    "each. Without choices, free text has to be allowed."
 )
 BAD_TIME = "There is no time to answer the question."
 
@@ -33,12 +33,12 @@ log = logging.getLogger(__name__)
 
 
 class TurnQuestions:
-    """Asks the person of one turn, and returns what they answered when the turn is played again.
+    """Asks the person of one turn questions, and returns the answers when the turn runs again.
 
     Args:
-        journal: has the answers that were given.
+        journal: has the answers so far.
         source: ends the run of the turn.
-        is_private: tells whether the turn has read something that is for its person alone.
+        is_private: returns whether the turn has read private data, so that a question must be private as well.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class TurnQuestions:
         self._asked: Counter[str] = Counter()  # how many questions each call has asked in this run
 
     async def ask(self, question: str, choices: Sequence[str], *, free_text: bool, within: timedelta) -> str:
-        """Return the answer: see `TurnContext.ask`."""
+        """Return the answer, or stop the turn until there is one: see `TurnContext.ask`."""
         if self._message.anonymous:
             raise ToolError(NOBODY_TO_ASK)
         ask = _checked(question, choices, free_text, within)
@@ -74,15 +74,15 @@ class TurnQuestions:
     def ask_sync(
         self, question: str, choices: Sequence[str], *, free_text: bool, within: timedelta, timeout: float
     ) -> str:
-        """Return the answer to a thread: see `TurnContext.ask_sync`."""
+        """Do the same as `ask` for a tool in a thread: see `TurnContext.ask_sync`."""
         return self._source.wait_in_thread(self.ask(question, choices, free_text=free_text, within=within), timeout)
 
 
 def _checked(question: str, choices: Sequence[str], free_text: bool, within: timedelta) -> Ask:
-    """Return a question as it is shown.
+    """Return a question with the text and choices as people see them.
 
     Raises:
-        ToolError: if it cannot be asked.
+        ToolError: if the question cannot be asked.
     """
     text = visible(storable(question)).strip()
     labels = tuple(" ".join(visible(storable(choice)).split()) for choice in choices)

@@ -24,7 +24,7 @@ class WaitingQuestions:
 
     Args:
         presenters: by channel.
-        approvers: who may decide everybody's approvals.
+        approvers: the people who may decide everybody's approvals.
     """
 
     def __init__(
@@ -35,9 +35,10 @@ class WaitingQuestions:
         self._approvers = approvers
 
     async def of(self, identity: Identity) -> list[QuestionCard]:
-        """Return what waits for a person, oldest first. A question that is too long to be shown whole has no choices.
+        """Return the cards of the questions that wait for a person, oldest first.
 
-        What is asked only where it was asked, like whether an answer may be posted there, is left out.
+        The card of a question that is too long for one message has no choices. Questions that can only be answered in
+        their own place, like whether to post an answer there, are left out.
         """
         theirs = is_of(questions, identity)
         if identity in self._approvers:

@@ -1,4 +1,4 @@
-"""Replies: the ways in which a message may be answered, which are tried one after the other."""
+"""Replies: the ways to answer a message, which are tried in order."""
 
 from typing import Protocol
 
@@ -6,13 +6,13 @@ from gateway.turns.turn import Turn, TurnOutcome
 
 
 class Reply(Protocol):
-    """One way in which a message may be answered."""
+    """One way to answer a message."""
 
     async def reply(self, turn: Turn) -> TurnOutcome | None:
-        """Return what the turn comes to; `None` leaves the message to the next reply.
+        """Return the outcome of the turn; `None` if this reply does not fit, so that the next one is tried.
 
         Raises:
             LeaseLostError: if another worker has taken the turn over.
-            DatabaseUnavailableError: if the database failed, which says nothing against the message.
+            DatabaseUnavailableError: if the database failed. The message is not at fault.
         """
         ...

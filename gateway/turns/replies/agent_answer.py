@@ -1,4 +1,4 @@
-"""Have a fresh copy of the agent answer a message."""
+"""Answer a message with a fresh copy of the agent."""
 
 import asyncio
 import logging
@@ -30,16 +30,16 @@ from oauth import ConsentRequiredError, CredentialsRefusedError
 from toolkits import Message, QuotedMessage
 
 RequestValues = Callable[[Message], Mapping[str, Any]]
-"""Returns values of a message that a host application adds to the request context."""
+"""A function that returns the values which a host application adds to the request context of a message."""
 
 log = logging.getLogger(__name__)
 
 
 class AgentAnswer:
-    """Answers every message that no other reply has answered.
+    """Answers every message that no earlier reply has answered.
 
     Args:
-        request_values: returns what is added to the request context of the turn.
+        request_values: returns the values to add to the request context of the turn.
         tries: how often a message is tried.
     """
 
@@ -67,7 +67,7 @@ class AgentAnswer:
             await turn.journal.retract()
             return TurnOutcome(sign_in=needed.provider, parked=needed)
         except AnswerRequiredError as needed:
-            log.info("parked until %s has answered: %s", turn.message.sender, needed)
+            log.info("parked until %s has answered a question: %s", turn.message.sender, needed)
             return TurnOutcome(parked=needed)
         except (LeaseLostError, TurnStoppedError, DatabaseUnavailableError):
             raise
@@ -75,9 +75,9 @@ class AgentAnswer:
             return TurnOutcome(str(refusal))
         except TurnTimeoutError:
             reason = f"The turn took longer than {self._timings.turn:g} s."
-            log.error(reason)  # noqa: TRY400 - the traceback would show the wait alone
+            log.error(reason)  # noqa: TRY400 - the traceback would only show the wait
             return _failed(turn, TOO_SLOW, reason)
-        except Exception as error:  # whatever a model or a tool raises, the log says why
+        except Exception as error:  # whatever a model or a tool raises
             may_help = (
                 is_transient(error) and not turn.journal.tool_raised and not isinstance(error, CallNotRepeatedError)
             )
@@ -89,7 +89,7 @@ class AgentAnswer:
 
     async def _run(self, turn: Turn) -> TurnOutcome:
         message, presenter = turn.message, turn.presenter
-        await turn.slot.take()  # a run that was interrupted has freed it
+        await turn.slot.take()  # an interrupted run of this turn may have freed it
         set_request_context({**self._request_values(message), **get_request_context()})
         history, message = await turn.journal.unless_stopped(self._prepare(turn))
         view, may_be_read = presenter.live_view(message), self._may_be_read_by_all(turn, history)
@@ -112,13 +112,13 @@ class AgentAnswer:
                 stream=presenter.streams or (view is not None and view.streams and may_be_read),
                 journal=turn.journal,
             )
-            turn.slot.free()  # the platform sets the pace at which the status is removed
+            turn.slot.free()  # the end of this block may wait for the platform
         text = with_interrupted(run.text.strip() or ("" if run.files else NO_ANSWER), turn.journal.ambiguous)
         text = "\n\n".join(filter(None, (text, *run.unread)))
         return TurnOutcome(text, list(run.items), run.files, by_agent=True, private=run.private)
 
     async def _prepare(self, turn: Turn) -> tuple[Sequence[SessionItem], Message]:
-        """Return the history that the agent reads, and the message with what it refers to."""
+        """Load the turn's journal, and return the history and the message with the messages that it refers to."""
         history = await self._history.load(turn.row, turn.message, turn.agent)
         history = await self._files.attach(turn, history)
         quoted = tuple(await self._quoted(turn, history))
@@ -126,22 +126,22 @@ class AgentAnswer:
         return history, replace(turn.message, quoted=quoted)
 
     def _may_be_read_by_all(self, turn: Turn, history: Sequence[SessionItem]) -> bool:
-        """Return whether everybody in the conversation may read the answer, whatever tools the agent will call."""
+        """Return whether everybody in the conversation may read the answer, no matter which tools the agent calls."""
         is_private = turn.agent.may_be_private or turn.journal.private or any(item.private for item in history)
         return not (is_private and self._hides_private(turn.message))
 
     def _hides_private(self, message: Message) -> bool:
-        """Return whether a private answer is hidden from others in the conversation of a message."""
+        """Return whether a private answer to a message is hidden from other people in its conversation."""
         return message.conversation.shared and self._runner.private_answers is PrivateAnswers.ALONE
 
     async def _quoted(self, turn: Turn, history: Sequence[SessionItem]) -> Sequence[QuotedMessage]:
-        """Return what the message of a turn refers to."""
+        """Return the messages that the message of a turn refers to."""
         quoted_before = (item.data for item in reversed(history) if item.role is Role.QUOTED and item.data)
         try:
             async with asyncio.timeout(self._timings.quoted):
                 return await turn.interface.read_quoted(turn.message, next(quoted_before, ""))
         except TimeoutError:
-            log.warning("what the message refers to was not read within %g s", self._timings.quoted)
+            log.warning("the messages that this message refers to were not read within %g s", self._timings.quoted)
             return turn.message.quoted
 
 

@@ -11,10 +11,10 @@ from toolkits.context import ONE_DAY
 
 
 class CommandReply:
-    """Answers commands.
+    """Answers the built-in commands.
 
     Args:
-        oauth: `None` where no toolkit needs an account.
+        oauth: `None` if no toolkit needs an account.
     """
 
     def __init__(self, oauth: OAuthCoordinator | None) -> None:
@@ -27,12 +27,12 @@ class CommandReply:
                 return None
             case "new":
                 return TurnOutcome(sentences.NEW_SESSION, [SessionItem(Role.NEW, "")])
-            case "stop":  # it would have ended with the turn that it stops
+            case "stop":  # a /stop that stops a turn is joined to that turn, and does not get here
                 return TurnOutcome(sentences.NOTHING_TO_STOP)
             case "help":
                 return TurnOutcome(sentences.usage(agent))
             case "accounts":
-                return TurnOutcome(sentences.accounts(await self._connected(message)), alone=True)
+                return TurnOutcome(sentences.accounts(await self._connected(message)), only_to_sender=True)
             case "disconnect":
                 return await self._disconnect(turn)
         if message.argument == HELD_ANSWER:
@@ -46,7 +46,7 @@ class CommandReply:
         return [] if self._oauth is None or message.anonymous else await self._oauth.accounts(message.sender)
 
     async def _disconnect(self, turn: Turn) -> TurnOutcome:
-        """Disconnect the account that the sender names, or their only one. If there are several, ask which."""
+        """Disconnect the account that the sender names, or the only account. If there are several, ask which one."""
         message, connected = turn.message, await self._connected(turn.message)
         wanted = message.argument.casefold()
         chosen = [account for account in connected if wanted in (account.provider, account.label.casefold())]
@@ -59,9 +59,9 @@ class CommandReply:
             if answered is None:
                 return TurnOutcome(parked=AskRequiredError("", ask, private=True))
             if answered.choice is None:
-                return TurnOutcome()  # nobody has answered in time, and nobody waits for this any more
+                return TurnOutcome()  # the person has not answered in time, and does not wait for a reply any more
             chosen = [connected[answered.choice]]
         if not chosen or self._oauth is None:
-            return TurnOutcome(sentences.which(connected), alone=True)
+            return TurnOutcome(sentences.which(connected), only_to_sender=True)
         await self._oauth.disconnect(message.sender, chosen[0].provider)
-        return TurnOutcome(sentences.disconnected(chosen[0].label, chosen[0].account), alone=True)
+        return TurnOutcome(sentences.disconnected(chosen[0].label, chosen[0].account), only_to_sender=True)

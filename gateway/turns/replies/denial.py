@@ -1,4 +1,4 @@
-"""Tell people in the chat what it means that they declined to connect an account."""
+"""Tell people in the chat that their message stays unanswered after they declined to connect an account."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -15,9 +15,9 @@ DENIED = "{label} was not connected, so I cannot answer what you asked. Ask me a
 
 
 class DenialNotice:
-    """Tells people that their last message which waits for an account stays unanswered.
+    """Tells people that their last message that waits for an account stays unanswered.
 
-    The message goes on waiting: its person may still connect the account by another link.
+    The message stays parked: the person may still connect the account with another link.
 
     Args:
         presenters: by channel.
@@ -28,10 +28,10 @@ class DenialNotice:
         self._presenters = presenters
 
     async def send(self, identity: Identity, provider: str, label: str) -> None:
-        """Tell a person alone, if a message of theirs waits for an account of this provider.
+        """Send the notice to a person, privately, if one of their messages waits for an account of this provider.
 
         Args:
-            label: what people call the provider.
+            label: the name of the provider for people.
         """
         if identity.channel not in self._presenters:
             return

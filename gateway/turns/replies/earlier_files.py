@@ -1,4 +1,4 @@
-"""Give a turn the files that were sent earlier in its conversation, while the platform has them."""
+"""Give a turn the files that were sent earlier in its conversation, as long as the platform keeps them."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
@@ -11,15 +11,15 @@ from gateway.turns.reading import MessageReader
 from gateway.turns.turn import Turn
 from toolkits import Attachment, AttachmentError
 
-MOST_MESSAGES = 3  # the last ones with files, whose files are given again
-MOST_TURNS = 10  # of the conversation, in which they may be: each later turn fetches them and asks with them
+MOST_MESSAGES = 3  # messages whose files are given again, the last ones with files
+MOST_TURNS = 10  # the last turns whose files are given again: each turn fetches them and passes them to the model
 
 
 class EarlierFiles:
-    """Reads the stored events of earlier messages again, for their attachments.
+    """Reads the stored events of earlier messages again to get their attachments.
 
-    So the history needs no other copy of how a file is fetched, and what retention or the erasure of a person removes
-    is given to no later turn.
+    So the history does not have to store how a file is fetched, and files of messages that were removed by retention or
+    by an erasure are not given to later turns.
     """
 
     def __init__(self, inbox: Inbox, reader: MessageReader) -> None:
@@ -27,12 +27,12 @@ class EarlierFiles:
         self._reader = reader
 
     async def attach(self, turn: Turn, history: list[SessionItem]) -> list[SessionItem]:
-        """Return the history of a turn, in which the last messages that had files have their attachments.
+        """Return the history of a turn, with attachments in the items of the last messages with files.
 
-        Each is fetched when it is read first, and once in a turn.
+        Each attachment is fetched at its first read, and only once in the turn.
         """
         turns = list(dict.fromkeys(item.turn_id for item in history))[-MOST_TURNS:]
-        # Of a flow, several items may be of one turn.
+        # A turn of a flow may have several items with files.
         by_turn = {item.turn_id: item for item in history if item.has_files and item.turn_id in turns}
         recent = list(by_turn)[-MOST_MESSAGES:]
         if not recent:
@@ -49,7 +49,7 @@ class EarlierFiles:
 
 
 def _read_once(attachment: Attachment) -> Attachment:
-    """Return an attachment that is fetched when it is first read, whoever reads it again."""
+    """Return an attachment that is fetched at its first read, and kept for later reads."""
     if attachment.fetch is None:
         return attachment
     lock, outcomes = asyncio.Lock(), list[bytes | AttachmentError]()

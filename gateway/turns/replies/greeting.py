@@ -1,11 +1,11 @@
-"""Answer a message that has no word and no attachment and refers to nothing, which the agent is not asked about."""
+"""Greet people who send an empty message, without asking the agent."""
 
 from gateway.turns.replies.sentences import greeting
 from gateway.turns.turn import Turn, TurnOutcome
 
 
 class GreetingReply:
-    """Greets whoever mentions the bot without a word."""
+    """Answers messages without text, attachments and quoted messages, like a bare mention of the bot."""
 
     async def reply(self, turn: Turn) -> TurnOutcome | None:
         if turn.message.text or turn.message.attachments or turn.message.quoted:

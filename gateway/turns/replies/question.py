@@ -1,4 +1,4 @@
-"""Take what the sender of a message answers to a question."""
+"""Take a message as the answer to a question."""
 
 from gateway.storage.tables import QuestionKind
 from gateway.turns.questions.deciding import Deciding
@@ -10,7 +10,7 @@ from oauth.store.pending import code_in
 
 
 class QuestionReply:
-    """Takes the answer to a question, and withdraws an approval that is answered with something else."""
+    """Takes a message as the answer to an open question, or withdraws an approval if the message is something else."""
 
     def __init__(self, questions: OpenQuestions, deciding: Deciding) -> None:
         self._questions = questions
@@ -29,7 +29,7 @@ class QuestionReply:
         return None
 
     async def _decide(self, turn: Turn, question: Question) -> TurnOutcome | None:
-        """Return what a message means for a question that its sender had read; `None` if nothing."""
+        """Return the outcome if a message answers a question that its sender could read; otherwise `None`."""
         message, is_code = turn.message, code_in(turn.message.text) is not None
         answer = question.answer_in(message.text) if message.command is None and not is_code else None
         if not question.is_here:

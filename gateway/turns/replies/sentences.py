@@ -1,4 +1,4 @@
-"""Sentences of the gateway itself, which no agent has written."""
+"""What the gateway itself says to people, without an agent."""
 
 from collections.abc import Sequence
 
@@ -7,35 +7,35 @@ from gateway.turns.questions.tools import LONGEST_CHOICE
 from oauth import Account, CodeEntry
 
 NO_ANSWER = "I have no answer to that."
-NOBODY_ALONE = (
-    "The answer is for one person alone, and I cannot tell who you are here. Write to me directly, as yourself."
+CANNOT_ANSWER_PRIVATELY = (
+    "The answer is private, and I cannot tell who you are here. Please write to me directly, as yourself."
 )
-NOTHING_HELD = "No answer waits for you any more."
+NOTHING_HELD = "There is no answer waiting for you any more."
 FAILED = "Sorry, something went wrong and I could not answer that (reference {reference})."
-INTERRUPTED = "I was interrupted while I used {tools}: I cannot tell whether that was done, and did not repeat it."
+INTERRUPTED = "I was interrupted while I used {tools}. I cannot tell whether that was done, so I did not repeat it."
 TOO_SLOW = "Sorry, that took too long and I gave up (reference {reference})."
-NEW_SESSION = "A new conversation begins: I no longer see what was said before."
+NEW_SESSION = "This is a new conversation: I no longer see what was said before."
 WHICH_ACCOUNT = "Which account shall I disconnect?"
-NO_ACCOUNT = "You have connected no account. I ask you to when I need one."
-CODE_IN_PRIVATE = "Send me that code in a direct message, where you got the link."
-NO_SIGN_IN = "No sign-in of yours waits for that code. It may be somebody else's, or it has expired."
-ANSWER_IN_PRIVATE = "Answer that in a direct message, where I asked you."
+NO_ACCOUNT = "You have not connected an account. I will ask you when I need one."
+CODE_IN_PRIVATE = "Please send me that code in a direct message, where you got the link."
+NO_SIGN_IN = "You have no open sign-in for that code. It may be somebody else's, or it has expired."
+ANSWER_IN_PRIVATE = "Please answer that in a direct message, where I asked you."
 STOPPED = "Stopped."
 NOTHING_TO_STOP = "There is nothing to stop."
 NOT_YOURS = "This button was made for somebody else. Write to me yourself to get your own."
 
 
 def with_interrupted(text: str, tools: Sequence[str]) -> str:
-    """Add to a text which tools were cut off, so that their calls may or may not have been done."""
+    """Add a sentence to a text that names the tools with a call that may or may not have taken effect."""
     names = " and ".join(dict.fromkeys(f"`{tool}`" for tool in tools))
     return f"{text}\n\n{INTERRUPTED.format(tools=names)}" if names else text
 
 
 def stopped(text: str) -> str:
-    """Return what was said before a turn was stopped, with a mark that it was; a block of code that is open is closed.
+    """Mark the text of a stopped turn as stopped, and close a code block that is still open.
 
     Args:
-        text: in markdown; empty if nothing was said.
+        text: the text so far, in markdown; it may be empty.
     """
     fences = sum(line.lstrip().startswith("```") for line in text.splitlines())
     said = f"{text.strip()}\n```" if fences % 2 else text.strip()
@@ -43,10 +43,11 @@ def stopped(text: str) -> str:
 
 
 def entered(code: CodeEntry, label: str) -> str:
-    """Return the answer to a code that somebody sent.
+    """Return the answer to a sign-in code.
 
     Args:
-        label: what people call the provider.
+        code: the result of the code.
+        label: the name of the provider for people.
     """
     if code.provider is not None:
         return f"Your {label} account {code.account} is connected."
@@ -56,7 +57,7 @@ def entered(code: CodeEntry, label: str) -> str:
 
 
 def greeting(agent: Agent) -> str:
-    """Return what the agent says of itself to somebody who says nothing."""
+    """Return the introduction of an agent."""
     return f"Hello, I am {agent.name}. {_purpose(agent)}"
 
 
@@ -73,23 +74,24 @@ def accounts(connected: Sequence[Account]) -> str:
     if not connected:
         return NO_ACCOUNT
     lines = [f"- **{account.label}**: {account.account}{_since(account)}. {_may(account)}" for account in connected]
-    return "\n".join(("You have connected:\n", *lines, "", f"To end that, send /disconnect {connected[0].provider}."))
+    last = f"To disconnect an account, send for example /disconnect {connected[0].provider}."
+    return "\n".join(("You have connected:\n", *lines, "", last))
 
 
 def named(account: Account) -> str:
-    """Return an account as a choice, in plain text."""
+    """Return the label of an account as a choice, in plain text."""
     return f"{account.label}: {account.account}"[:LONGEST_CHOICE]
 
 
 def which(connected: Sequence[Account]) -> str:
-    """Return the answer to /disconnect where it names an account that the person does not have."""
+    """Return the answer to a /disconnect that names no connected account."""
     names = " or ".join(f"/disconnect {account.provider}" for account in connected)
     return f"Which one? Send {names}." if connected else NO_ACCOUNT
 
 
 def disconnected(label: str, account: str) -> str:
-    """Return the answer to /disconnect where it ended an account."""
-    return f"Your {label} account {account} is disconnected: I have deleted what I could use it with."
+    """Return the answer to a successful /disconnect."""
+    return f"Your {label} account {account} is disconnected: I have deleted my access to it."
 
 
 def _since(account: Account) -> str:

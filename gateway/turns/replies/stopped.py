@@ -1,4 +1,4 @@
-"""End the turns that were stopped, with what was said and done so far."""
+"""End stopped turns with the text and the calls so far."""
 
 import logging
 
@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 
 class StoppableAnswer:
-    """Lets people stop the reply that answers their message.
+    """Makes a reply stoppable.
 
     Args:
         answer: the reply.
@@ -37,9 +37,9 @@ class StoppableAnswer:
 
 
 async def stopped_outcome(turn: Turn, reason: TurnStoppedError) -> TurnOutcome:
-    """Return what a turn comes to that was stopped.
+    """Return the outcome of a stopped turn.
 
-    The text that was said stays, with a mark. The history also has the calls that the turn has made.
+    The text so far stays, marked as stopped. The history also gets the calls that the turn has made.
     """
     log.info("stopped")
     journal = turn.journal.rerun()

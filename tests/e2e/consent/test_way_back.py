@@ -99,7 +99,7 @@ def test_the_button_of_a_forwarded_link_connects_the_account_to_nobody(
         bob.follow(*his.press(page))
     wait_until(bob.seen, what="bob is answered")
     # Where the platform's links bring no text, Bob has sent digits, which start a turn of his own.
-    assert "No sign-in of yours waits" in bob.seen()[0] or "/sign-in/" in bob.seen()[0]
+    assert "You have no open sign-in" in bob.seen()[0] or "/sign-in/" in bob.seen()[0]
     alice.write("and now?")
     wait_until(lambda: sum("/sign-in/" in text for text in alice.seen()) == 2, what="alice is not connected")
     assert not any(seed.BOB.email in text for text in alice.seen())

@@ -99,7 +99,7 @@ def test_the_page_of_the_host_application_confirms_in_the_session_of_whoever_ope
         with browser_of(chromium, host, "bob") as his:  # to whom alice has forwarded her link
             page = host.sign_in(his, link, "bob")
             page.get_by_role("link", name="Confirm in the chat").click()
-            expect(page.locator("body")).to_contain_text("No sign-in of yours waits for that code.")
+            expect(page.locator("body")).to_contain_text("You have no open sign-in for that code.")
             assert page.url == f"{host.url}/chat"
         assert alice.said(thread)[-1][1].startswith("To answer that")
         link = alice.said(thread)[-1][1].partition("[Connect Fake](")[2].partition(")")[0]

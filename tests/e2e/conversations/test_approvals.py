@@ -102,7 +102,7 @@ def test_the_approval_of_a_call_from_a_thread_is_asked_and_given_in_the_direct_c
     )
     emulate.slack_post("alice", channel, f"{mention} yes", thread)
     wait_until(
-        lambda: "Answer that in a direct message, where I asked you." in emulate.slack_said(channel, thread),
+        lambda: "Please answer that in a direct message, where I asked you." in emulate.slack_said(channel, thread),
         what="alice is told where to answer",
     )
     assert sent(emulate) == []

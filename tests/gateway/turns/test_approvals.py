@@ -128,7 +128,7 @@ async def test_only_the_person_whose_turn_it_is_can_say_yes(tmp_path: Path, mail
         assert await scene.ask("alice", "yes", "dm-alice", tenant="T2") == "heard: yes"
         assert await scene.ask("alice", "yes", "room", anonymous=True) == "heard: yes"
         assert mail.mails == []
-        assert await scene.ask("alice", "yes", "room") == "Answer that in a direct message, where I asked you."
+        assert await scene.ask("alice", "yes", "room") == "Please answer that in a direct message, where I asked you."
         await scene.ask("alice", "yes")
         assert mail.mails == [("alice", "carol@example.com", "hello")]
         assert (scene.sent[-1].conversation, scene.sent[-1].alone) == ("room", "alice")

@@ -98,7 +98,7 @@ async def test_a_thread_does_not_wait_for_a_loop_that_is_blocked(
     scene = stage(tmp_path, toolkits=[Threaded()], timings=replace(SHORT_TURNS, loop_blocked=0.5))
     async with scene.open(), loop_goes_on():
         assert "something went wrong" in await scene.ask("alice", "call block")
-    assert "waits for the event loop, which a coroutine has blocked" in caplog.text
+    assert "waits for the event loop, but a coroutine blocks the loop" in caplog.text
 
 
 async def test_a_thread_that_waits_when_the_turn_is_over_is_told_so(tmp_path: Path) -> None:

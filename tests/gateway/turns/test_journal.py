@@ -23,7 +23,7 @@ from gateway import Agent, TurnContext
 from toolkits import ToolError, Toolkit, tool
 
 KINDS = ["own", "native"]
-REPORT = "I was interrupted while I used `second`: I cannot tell whether that was done, and did not repeat it."
+REPORT = "I was interrupted while I used `second`. I cannot tell whether that was done, so I did not repeat it."
 
 
 @dataclass

@@ -77,7 +77,10 @@ async def test_it_is_kept_for_a_person_who_cannot_be_reached_until_they_write(tm
     async with scene.open():  # it has outlived the process
         await scene.ask("alice", "", command="start", argument="answer")
         assert scene.sent[3:] == [Sent("thread", "SECRET-alice", alone="alice")]
-        assert await scene.ask("alice", "", command="start", argument="answer") == "No answer waits for you any more."
+        assert (
+            await scene.ask("alice", "", command="start", argument="answer")
+            == "There is no answer waiting for you any more."
+        )
 
 
 async def test_it_is_not_sent_a_day_later(tmp_path: Path) -> None:

@@ -146,7 +146,7 @@ def test_the_sign_in_page_leads_back_to_the_page_of_the_host_application(tmp_pat
         done = alice.client.get("/oauth/fake/callback", params={"state": state, "code": "of-alice"})
         address, _, code = way_back_on(done.text).partition("#confirm=")
         assert (address, code) == ("https://app.test/chat", code_on(done.text).replace(" ", ""))
-        assert "No sign-in of yours" in answers(bob.begin(f"Confirm {code}")[1])[0]
+        assert "You have no open sign-in" in answers(bob.begin(f"Confirm {code}")[1])[0]
         told = answers(alice.write(thread, f"Confirm {code}"))
         assert told == ["Your Fake account alice is connected.", "SECRET-alice"]
 

@@ -31,7 +31,7 @@ async def test_a_window_shows_a_question_and_presses_a_button(run: Run) -> None:
         assert (await running.client.post("/web/alice/press", content=press, headers=bob)).status_code == 401
         assert orders.cancelled == []
         taken = await running.client.post("/web/alice/press", content=press, headers=alice)
-        assert taken.json() == {"outcome": "taken", "text": "Thank you, I do it."}
+        assert taken.json() == {"outcome": "taken", "text": "Thank you, I will do it."}
         _, asked, answer = await transcript(running, "alice", alice, 3)
         assert "cancelled 4711" in answer["html"]
         assert str(asked["question"]["decided"]).startswith("Approved by Alice on ")  # type: ignore[index]

@@ -9,7 +9,7 @@ from gateway import TurnContext
 from gateway.channels import PressOutcome
 from toolkits import Toolkit, tool
 
-DELETED = "I have deleted what I could use it with."
+DELETED = "I have deleted my access to it."
 
 
 class OtherProvider(FakeProvider):

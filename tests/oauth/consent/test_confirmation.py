@@ -37,7 +37,7 @@ async def test_a_code_is_good_for_its_person_alone(scene: Stage, where: str) -> 
         assert "is connected" in await scene.ask("alice", code.replace(" ", ""))
 
 
-NO_SIGN_IN = "No sign-in of yours waits for that code."
+NO_SIGN_IN = "You have no open sign-in for that code."
 
 
 async def press(scene: Stage, person: str, page: str, where: str | None = None) -> str:

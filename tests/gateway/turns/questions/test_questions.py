@@ -89,7 +89,7 @@ async def test_a_press_approves_and_the_card_says_what_was_decided(
         assert [choice.label for choice in card.choices] == ["Approve", "Decline"]
         assert len(card.id) == 22
         result = await scene.press("alice", card, "Approve")
-        assert (result.outcome, result.text) == (PressOutcome.TAKEN, "Thank you, I do it.")
+        assert (result.outcome, result.text) == (PressOutcome.TAKEN, "Thank you, I will do it.")
         assert (await scene.wait_for(2))[1].text == "cancelled 4711"
         await scene.wait_until(lambda: "q0" in scene.channel.presenter.closed)
         closed = scene.channel.presenter.closed["q0"]
@@ -184,7 +184,7 @@ async def test_what_is_written_instead_withdraws_the_card(tmp_path: Path, orders
         card = await card_of(scene)
         assert await scene.ask("alice", "4712 instead") == "heard: 4712 instead"
         assert (await scene.press("alice", card, "Approve")).outcome is PressOutcome.CLOSED
-        await scene.wait_until(lambda: "something else was written" in scene.channel.presenter.closed.get("q0", ""))
+        await scene.wait_until(lambda: "another message came" in scene.channel.presenter.closed.get("q0", ""))
 
 
 async def test_an_unknown_question_is_closed(tmp_path: Path, orders: Orders) -> None:
