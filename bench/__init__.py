@@ -1,1 +1,1 @@
-"""The benchmark, which `make bench` runs: each number is measured beside the one with which it is compared."""
+"""The benchmark that `make bench` runs. Both sides of each comparison are measured in the same run."""

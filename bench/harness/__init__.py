@@ -1,1 +1,1 @@
-"""The servers that are measured, the load on them, and the stand-in for the platforms."""
+"""The servers under test, the load generator, and the stand-in for the platforms' APIs."""

@@ -12,14 +12,14 @@ TOOLS_EACH = 13
 
 
 def answer(messages: list[ModelMessage], _: AgentInfo) -> ModelResponse:
-    """Call one tool, and then answer. As a model it takes no time."""
+    """Call one tool, then answer, both without delay."""
     if any(isinstance(part, ToolReturnPart) for part in messages[-1].parts):
         return ModelResponse([TextPart("done")])
     return ModelResponse([ToolCallPart("mail_0", {"query": "x"})])
 
 
 def toolkit_of(prefix: str) -> Toolkit:
-    """Make a toolkit with as many tools as Gmail's, and with attributes of its own."""
+    """Make a toolkit with as many tools as Gmail's, and with attributes that a clone resets or copies."""
 
     def __init__(self: Toolkit) -> None:  # noqa: N807
         self.credentials = None
@@ -32,7 +32,7 @@ def toolkit_of(prefix: str) -> Toolkit:
 
 
 def method(name: str) -> Callable[..., object]:
-    """Make a tool of that name."""
+    """Make a tool with a given name."""
 
     async def search(self: Toolkit, context: TurnContext, query: str, limit: int = 10, folder: str = "all") -> str:
         """Search for something.
@@ -49,7 +49,7 @@ def method(name: str) -> Callable[..., object]:
 
 
 def agent(model: FunctionModel | None = None) -> Agent:
-    """Make the agent, with another model if one is given."""
+    """Make the agent. Its model is `answer` by default."""
     return Agent(
         model=model or FunctionModel(answer), toolkits=[toolkit_of(prefix) for prefix in ("mail", "calendar", "drive")]
     )

@@ -1,4 +1,4 @@
-"""A Starlette route that only checks Slack's signature. The gateway's webhook is compared with it."""
+"""A Starlette route that only checks Slack's signature: the baseline for the gateway's webhook."""
 
 import sys
 

@@ -1,6 +1,7 @@
-"""The agent of the gateways that are measured. Its model answers at once, or never if BENCH_WAITS is 1.
+"""The agent of the gateways under test.
 
-BENCH_TOGETHER is the largest number of events in one transaction.
+Its model answers at once, or never if BENCH_WAITS is 1. BENCH_TOGETHER limits how many events the gateway commits in
+one transaction.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""A channel without a platform: its events are made in the process, and its answers go nowhere."""
+"""A channel without a platform: the benchmark makes its events, and its answers go nowhere."""
 
 import json
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from gateway.channels.presenter import Presenter, SignIn
 
 
 class SilentPresenter(Presenter):
-    """Sends nothing."""
+    """A presenter that sends nothing."""
 
     def parts(self, markdown: str) -> list[str]:
         return [markdown]
@@ -23,7 +23,7 @@ class SilentPresenter(Presenter):
 
 
 class BenchChannel:
-    """A channel in which each message has its own person and its own conversation."""
+    """A channel in which each message comes from a different person in a different conversation."""
 
     channel = "bench"
     address = "/bench"

@@ -14,7 +14,7 @@ _numbers = itertools.count(1)
 
 
 def slack_requests(count: int, conversations: int = 1000) -> list[bytes]:
-    """Build requests with a direct message and an event id of their own, spread over a number of conversations."""
+    """Build requests, each with a direct message and a unique event id, spread over some conversations."""
     return [_slack(next(_numbers), number % conversations) for number in range(count)]
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 
-class Took(NamedTuple):
+class LoadResult(NamedTuple):
     """The result of a load.
 
     Attributes:
@@ -21,15 +21,15 @@ class Took(NamedTuple):
     p99: float
 
 
-async def load(url: str, requests: Sequence[bytes], senders: int) -> Took:
-    """Send requests over several connections at once. Each connection sends its next request after an answer.
+async def load(url: str, requests: Sequence[bytes], senders: int) -> LoadResult:
+    """Send requests over several connections. Each connection waits for an answer before it sends its next request.
 
     Args:
         requests: whole HTTP/1.1 requests, as bytes.
         senders: the number of connections.
 
     Raises:
-        RuntimeError: an answer is not 200.
+        RuntimeError: if an answer has another status than 200.
     """
     waiting, latencies = iter(requests), list[float]()
     connections = [await _connect(url) for _ in range(senders)]
@@ -39,10 +39,10 @@ async def load(url: str, requests: Sequence[bytes], senders: int) -> Took:
     for _, writer in connections:
         writer.close()
     latencies.sort()
-    return Took(len(latencies) / took, _at(latencies, 0.5) * 1000, _at(latencies, 0.99) * 1000)
+    return LoadResult(len(latencies) / took, _percentile(latencies, 0.5) * 1000, _percentile(latencies, 0.99) * 1000)
 
 
-def _at(ordered: Sequence[float], share: float) -> float:
+def _percentile(ordered: Sequence[float], share: float) -> float:
     return ordered[min(int(len(ordered) * share), len(ordered) - 1)]
 
 

@@ -18,7 +18,7 @@ class Row(NamedTuple):
         value: the result.
         unit: the unit of the result.
         against: what the result is compared with.
-        ratio: the result, divided by that with which it is compared.
+        ratio: the result divided by the value that it is compared with.
     """
 
     what: str
@@ -35,7 +35,7 @@ def side_by_side(contenders: Mapping[str, Callable[[], object]], calls: int) -> 
 
     Args:
         contenders: the functions, by the names in their rows. All are compared with the first.
-        calls: how often each function is called in a round.
+        calls: the number of calls of each function in a round.
     """
     times: dict[str, list[float]] = {name: [] for name in contenders}
     for _ in range(ROUNDS):
@@ -48,7 +48,7 @@ def side_by_side(contenders: Mapping[str, Callable[[], object]], calls: int) -> 
 
 
 async def side_by_side_async(contenders: Mapping[str, Callable[[], Awaitable[object]]], calls: int) -> list[Row]:
-    """Do the same as `side_by_side` for coroutine functions."""
+    """Measure coroutine functions as `side_by_side` does."""
     times: dict[str, list[float]] = {name: [] for name in contenders}
     for _ in range(ROUNDS):
         for name, contender in contenders.items():
@@ -60,7 +60,7 @@ async def side_by_side_async(contenders: Mapping[str, Callable[[], Awaitable[obj
 
 
 def processor_seconds(pids: Iterable[int]) -> float:
-    """Return the processor time that processes have used since they started, as Linux counts it."""
+    """Return the processor time, in seconds, that processes have used since they started."""
     ticks = 0
     for pid in pids:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
@@ -70,7 +70,7 @@ def processor_seconds(pids: Iterable[int]) -> float:
 
 def _rows(times: Mapping[str, list[float]]) -> list[Row]:
     base = next(iter(times))
-    # A ratio is the median of the rounds' ratios: a slow round is slow for both sides.
+    # A ratio is the median of the rounds' ratios, because a slow round is slow for both sides.
     return [
         Row(
             name,

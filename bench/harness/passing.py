@@ -1,6 +1,7 @@
-"""A gateway that gets large files, and prints by how many MiB its memory has grown.
+"""A gateway that receives large files and prints by how many MiB its memory grew.
 
-Run it as `python -m bench.harness.passing URL WAY COUNT`: COUNT messages come at once, each with a file from URL.
+Run it as `python -m bench.harness.passing URL WAY COUNT SIZE`: COUNT messages arrive at once, each with a file of SIZE
+bytes from URL. WAY is one of `WAYS`.
 """
 
 import asyncio
@@ -32,7 +33,7 @@ WAYS = {
 
 
 class CountingPresenter(SilentPresenter):
-    """Counts the answers."""
+    """A presenter that puts the answers into a queue."""
 
     def __init__(self) -> None:
         self.answers: asyncio.Queue[str] = asyncio.Queue()
@@ -90,7 +91,7 @@ async def main(url: str, way: str, count: int, size: int) -> None:
 
             await ask(0, 1000)  # to warm up
             await channel.presenter.answers.get()
-            before = begin()
+            before = reset_peak()
             await asyncio.gather(*(ask(number, size) for number in range(1, count + 1)))
             for _ in range(count):
                 answer = await channel.presenter.answers.get()
@@ -98,15 +99,15 @@ async def main(url: str, way: str, count: int, size: int) -> None:
             print(memory("VmHWM") - before)
 
 
-def begin() -> float:
-    """Begin to measure the peak anew (proc_pid_clear_refs(5)), and return the memory in MiB."""
+def reset_peak() -> float:
+    """Reset the peak of the memory (proc_pid_clear_refs(5)), and return the current memory in MiB."""
     gc.collect()
     Path("/proc/self/clear_refs").write_text("5")
     return memory("VmRSS")
 
 
 def memory(name: str) -> float:
-    """Return a value of this process's status in MiB: proc_pid_status(5)."""
+    """Return a field of this process's status, such as VmRSS, in MiB: proc_pid_status(5)."""
     found = re.search(rf"{name}:\s+(\d+) kB", Path("/proc/self/status").read_text())
     assert found is not None
     return int(found[1]) / 1024

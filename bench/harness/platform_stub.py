@@ -1,4 +1,4 @@
-"""A stand-in for the APIs of Slack and Telegram, which accepts every call at once and records when each text came."""
+"""A stand-in for the APIs of Slack and Telegram. It answers every call at once and records when each text arrived."""
 
 import asyncio
 import json
@@ -7,10 +7,10 @@ from urllib.parse import parse_qs
 
 
 class PlatformStub:
-    """The server, which runs in the running event loop from `start()` to `stop()`.
+    """A server that runs in the current event loop between `start()` and `stop()`.
 
     Attributes:
-        heard: by text, the `time.perf_counter()` at which Telegram's sendMessage got it.
+        heard: the `time.perf_counter()` at which Telegram's sendMessage received each text, by text.
     """
 
     def __init__(self) -> None:
@@ -25,10 +25,10 @@ class PlatformStub:
         self._server.close()
 
     async def wait_for(self, count: int) -> None:
-        """Wait until so many texts have come.
+        """Wait until a number of different texts have arrived.
 
         Raises:
-            TimeoutError: no text came for two minutes.
+            TimeoutError: if no text arrives for two minutes.
         """
         while len(self.heard) < count:
             self._came.clear()

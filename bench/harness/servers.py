@@ -27,30 +27,30 @@ START_TIMEOUT = 60  # seconds
 
 @contextmanager
 def bare() -> Iterator[str]:
-    """Run the bare route, and yield its URL."""
+    """Run the route of `bench.harness.bare`, and yield its URL."""
     port = _free_port()
-    with _running([sys.executable, "-m", "bench.harness.bare", str(port)], {}):
-        yield _ready(f"http://127.0.0.1:{port}", "/slack/events")
+    with _run([sys.executable, "-m", "bench.harness.bare", str(port)], {}):
+        yield _wait_for_answer(f"http://127.0.0.1:{port}", "/slack/events")
 
 
 @contextmanager
 def served(api: str, database: str | None = None, workers: int = 0, **env: str) -> Iterator[str]:
-    """Run `understudy serve`, and workers beside it, and yield its URL.
+    """Run `understudy serve` and some workers, and yield its URL.
 
     Args:
         api: the URL of Slack's and Telegram's APIs.
-        database: the URL of the database; a new SQLite file if there is none.
-        workers: how many `understudy worker` run.
+        database: the URL of the database; by default that of a new SQLite file.
+        workers: the number of `understudy worker` processes.
         env: further settings.
     """
     with tempfile.TemporaryDirectory() as directory:
         settings = _settings(api, database or f"sqlite:///{directory}/bench.db") | env
         port = _free_port()
         with ExitStack() as running:
-            running.enter_context(_running([str(COMMAND), "serve", str(BOT), "--port", str(port)], settings))
+            running.enter_context(_run([str(COMMAND), "serve", str(BOT), "--port", str(port)], settings))
             for _ in range(workers):
-                running.enter_context(_working(settings))
-            url = _ready(f"http://127.0.0.1:{port}", "/readyz")
+                running.enter_context(_run_worker(settings))
+            url = _wait_for_answer(f"http://127.0.0.1:{port}", "/readyz")
             if database is not None:
                 _wait_for_workers(url, workers)
             yield url
@@ -67,7 +67,7 @@ def working(api: str, database: str, count: int, url: str) -> Iterator[list[int]
         url: the URL of an `understudy serve` with the same database.
     """
     with ExitStack() as running:
-        pids = [running.enter_context(_working(_settings(api, database))) for _ in range(count)]
+        pids = [running.enter_context(_run_worker(_settings(api, database))) for _ in range(count)]
         _wait_for_workers(url, count)
         yield pids
 
@@ -86,7 +86,7 @@ def postgres() -> Iterator[str]:
 
 
 def another_database(url: str, name: str) -> str:
-    """Make one more database with the gateway's tables on a server, and return its URL."""
+    """Create another database with the gateway's tables on the same server, and return its URL."""
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
     other = make_url(url).set(database=name).render_as_string(hide_password=False)
@@ -111,8 +111,8 @@ def _settings(api: str, database: str) -> dict[str, str]:
     }
 
 
-def _working(settings: dict[str, str]) -> AbstractContextManager[int]:
-    return _running([str(COMMAND), "worker", str(BOT)], settings)
+def _run_worker(settings: dict[str, str]) -> AbstractContextManager[int]:
+    return _run([str(COMMAND), "worker", str(BOT)], settings)
 
 
 def _wait_for_workers(url: str, count: int) -> None:
@@ -126,13 +126,13 @@ def _wait_for_workers(url: str, count: int) -> None:
 def _count_workers(url: str) -> int:
     try:
         status = _get(f"{url}/readyz")
-    except urllib.error.HTTPError as error:  # 503 as long as there are no workers
+    except urllib.error.HTTPError as error:  # /readyz answers 503 while there are no workers
         status = error.read().decode()
     return int(json.loads(status).get("workers", 0))
 
 
 @contextmanager
-def _running(command: list[str], env: dict[str, str]) -> Iterator[int]:
+def _run(command: list[str], env: dict[str, str]) -> Iterator[int]:
     process = subprocess.Popen(command, env={**os.environ, **env}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         yield process.pid
@@ -147,13 +147,13 @@ def _free_port() -> int:
         return int(found.getsockname()[1])
 
 
-def _ready(url: str, path: str) -> str:
+def _wait_for_answer(url: str, path: str) -> str:
     deadline = time.monotonic() + START_TIMEOUT
     while time.monotonic() < deadline:
         try:
             _get(f"{url}{path}")
         except urllib.error.HTTPError:
-            return url  # an error is an answer, too
+            return url  # the server answers, if only with an error
         except OSError:
             time.sleep(0.1)
         else:

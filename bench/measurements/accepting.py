@@ -4,19 +4,19 @@ import asyncio
 import statistics
 
 from bench.harness.events import slack_requests
-from bench.harness.load import Took, load
+from bench.harness.load import LoadResult, load
 from bench.harness.measure import Row
 from bench.harness.platform_stub import PlatformStub
 from bench.harness.servers import bare, served
 
 ROUNDS = 5
-SENDERS = {1: 100, 32: 1000, 256: 1500}  # by the number of connections, the events of a round
+SENDERS = {1: 100, 32: 1000, 256: 1500}  # number of connections: events in a round
 BURST = 1000  # events at once
 BURST_SENDERS = 100  # the most connections that Telegram opens: `max_connections` of setWebhook
 
 
 def measure_accepting() -> list[Row]:
-    """Measure webhooks over HTTP, while the largest number of turns waits for the model."""
+    """Measure webhooks over HTTP while as many turns as the gateway runs at once wait for the model."""
     return asyncio.run(_measure())
 
 
@@ -44,7 +44,7 @@ async def _measure() -> list[Row]:
 
 
 async def _compare(contenders: dict[str, str], senders: int, count: int) -> list[Row]:
-    found: dict[str, list[Took]] = {name: [] for name in contenders}
+    found: dict[str, list[LoadResult]] = {name: [] for name in contenders}
     for _ in range(ROUNDS):
         for name, url in contenders.items():
             found[name].append(await load(url, slack_requests(count), senders))

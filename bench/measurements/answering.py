@@ -1,4 +1,4 @@
-"""Measure the way of a message from the webhook to the call of the platform's API, with a model that takes no time."""
+"""Measure a message from its webhook to the call of the platform's API, with a model that answers at once."""
 
 import asyncio
 import statistics
@@ -17,11 +17,11 @@ from bench.harness.servers import postgres, served
 MESSAGES = 600
 CONVERSATIONS = 100
 SENDERS = 16
-ALONE = 40  # messages that are sent one after the other, each after the answer to the one before
+ONE_BY_ONE = 40  # messages, each sent after the answer to the one before
 
 
 def measure_answering() -> list[Row]:
-    """Measure the rate of answers under load, and the delay of one answer when nothing else happens."""
+    """Measure the rate of answers under load, and the delay of one answer on an idle gateway."""
     return asyncio.run(_measure())
 
 
@@ -31,11 +31,11 @@ async def _measure() -> list[Row]:
     rates: dict[str, float] = {}
     delays: dict[str, float] = {}
     with served(stub.url) as url:
-        rates["SQLite, one process"], delays["SQLite, one process"] = await _both(stub, url)
+        rates["SQLite, one process"], delays["SQLite, one process"] = await _rate_and_delay(stub, url)
     for workers in (1, 2):
         with postgres() as database, served(stub.url, database, workers) as url:
             name = f"PostgreSQL, one web process, {workers} worker{'s' if workers > 1 else ''}"
-            rates[name], delays[name] = await _both(stub, url)
+            rates[name], delays[name] = await _rate_and_delay(stub, url)
     await stub.stop()
     alone = await _agent_alone()
     base = next(iter(rates))
@@ -51,9 +51,9 @@ async def _measure() -> list[Row]:
     return rows
 
 
-async def _both(stub: PlatformStub, url: str) -> tuple[float, float]:
-    await _alone(stub, url, 10)  # to warm up
-    delay = await _alone(stub, url, ALONE)
+async def _rate_and_delay(stub: PlatformStub, url: str) -> tuple[float, float]:
+    await _idle_delay(stub, url, 10)  # to warm up
+    delay = await _idle_delay(stub, url, ONE_BY_ONE)
     stub.heard.clear()
     requests = [telegram_request(f"m{number}", number % CONVERSATIONS + 1) for number in range(MESSAGES)]
     began = time.perf_counter()
@@ -62,8 +62,8 @@ async def _both(stub: PlatformStub, url: str) -> tuple[float, float]:
     return MESSAGES / (max(stub.heard.values()) - began), delay
 
 
-async def _alone(stub: PlatformStub, url: str, count: int) -> float:
-    """Return the milliseconds from a webhook to the call of the platform, when nothing else happens."""
+async def _idle_delay(stub: PlatformStub, url: str, count: int) -> float:
+    """Return the median time, in ms, from a webhook to the call of the platform on an idle gateway."""
     delays = []
     for number in range(count):
         stub.heard.clear()
@@ -76,10 +76,10 @@ async def _alone(stub: PlatformStub, url: str, count: int) -> float:
 
 
 async def _agent_alone() -> float:
-    """Return the milliseconds of a run of pydantic-ai alone, with the same history, when nothing else happens."""
+    """Return the median time, in ms, of a run of pydantic-ai without the gateway, with the same history."""
     agent, history = PydanticAgent(bot.agent.model), list[ModelMessage]()
     delays = []
-    for number in range(ALONE + 10):
+    for number in range(ONE_BY_ONE + 10):
         began = time.perf_counter()
         result = await agent.run(f"alone {number}", message_history=history)
         delays.append((time.perf_counter() - began) * 1000)

@@ -17,7 +17,7 @@ from bench.harness.measure import Row
 SIZE = 20 * 10**6  # bytes
 AT_ONCE = 10
 CHUNK = 64 * 1024  # bytes
-# The ways of a file, with the first bytes that make it take that way.
+# The first bytes of a file, which decide what the gateway does with it.
 BEGINNINGS = {"picture": b"\x89PNG\r\n\x1a\n", "recording": b"ID3\x04", "unread": b"ID3\x04", "saved": b""}
 WAYS = {
     "saved": "a tool saves it",
@@ -28,12 +28,12 @@ WAYS = {
 
 
 def measure_attachments() -> list[Row]:
-    """Measure by how much memory grows for one file, and for several at once."""
+    """Measure the growth of the memory for one file, and for several at once."""
     return asyncio.run(_measure())
 
 
 async def _measure() -> list[Row]:
-    listening = socket.create_server(("127.0.0.1", 0))  # whose queue takes requests before the server has started
+    listening = socket.create_server(("127.0.0.1", 0))  # its backlog holds requests until the server has started
     url = f"http://127.0.0.1:{listening.getsockname()[1]}"
     server = uvicorn.Server(uvicorn.Config(_platform(), log_level="error", ws="none"))
     serving = asyncio.create_task(server.serve([listening]))
@@ -60,7 +60,7 @@ async def _growth(url: str, way: str, count: int) -> float:
 
 
 def _platform() -> Starlette:
-    """Return a server that has the files, and the models that get them."""
+    """Return a server with the files and with the models that receive them."""
 
     async def file(request: Request) -> Response:
         size, beginning = request.path_params["size"], BEGINNINGS[request.path_params["way"]]

@@ -16,9 +16,9 @@ from gateway.inbox.inbox import Inbox
 from gateway.storage.connect import connect
 from gateway.storage.database import Database
 
-FEW, MANY = 1_000, 1_000_000  # messages that are done
+FEW, MANY = 1_000, 1_000_000  # rows of messages that are done
 CALLS = 300
-OFFSET = 10_000_000  # the first number of new messages, so that none is in a conversation with old ones
+OFFSET = 10_000_000  # the number of the first new message, which keeps them out of the conversations of old ones
 
 # Fill a thousand conversations with messages that are done, and with their deduplication keys.
 _FILL = (
@@ -32,7 +32,7 @@ _FILL = (
 
 
 def measure_growth() -> list[Row]:
-    """Measure with few rows in the inbox and with many, side by side."""
+    """Measure an inbox with few rows and one with many, side by side."""
     with tempfile.TemporaryDirectory() as directory, postgres() as url:
         other = another_database(url, "many")
         rows = asyncio.run(_measure("SQLite", f"sqlite:///{directory}/few.db", f"sqlite:///{directory}/many.db"))

@@ -11,7 +11,7 @@ from interfaces.whatsapp.format import WhatsAppRenderer
 
 LENGTH = 50_000  # characters
 
-#: pieces that markdown is made of by repeating them; each kind costs the parser or a renderer much
+#: Each piece is repeated up to `LENGTH`, which makes a text that is costly to parse or to render.
 PIECES = {
     "words": "word ",
     "lines": "a\n",
@@ -40,7 +40,7 @@ RENDERERS: dict[str, Callable[[str], object]] = {
 
 
 def measure_rendering() -> list[Row]:
-    """Compare markdown that is costly to render with plain words, of the same length, for each channel."""
+    """Compare, for each channel, markdown that is costly to render with plain words of the same length."""
     rows: list[Row] = []
     for channel, render in RENDERERS.items():
         texts = {kind: (piece * LENGTH)[:LENGTH] for kind, piece in PIECES.items()}

@@ -1,4 +1,4 @@
-"""Measure the processor time of workers, when there is nothing to do and for each message."""
+"""Measure the processor time of workers, when idle and for each message."""
 
 import asyncio
 import statistics
@@ -40,7 +40,7 @@ async def _measure() -> list[Row]:
     stub = PlatformStub()
     await stub.start()
     with ExitStack() as running:
-        # In a thread, since a gateway that starts calls the platforms' APIs, which run in this event loop.
+        # In a thread: a gateway calls the platforms' APIs when it starts, and their stand-in runs in this event loop.
         clusters = await asyncio.to_thread(_start, running, stub.url)
         for cluster in clusters.values():
             await _answer(cluster, stub)  # to warm up

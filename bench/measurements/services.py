@@ -1,4 +1,4 @@
-"""Measure how fast a person's Google service is made."""
+"""Measure how long it takes to make the Google API client of a person."""
 
 from google.oauth2.credentials import Credentials
 from googleapiclient.discovery import build
@@ -8,7 +8,7 @@ from toolkits.google.service import build_service
 
 
 def measure_services() -> list[Row]:
-    """Compare a Gmail service made from the shared discovery document with one that googleapiclient makes itself."""
+    """Compare a Gmail client made from the shared discovery document with one that googleapiclient makes."""
     credentials = Credentials("token")
     return side_by_side(
         {

@@ -23,7 +23,7 @@ TURNS = 1000
 
 
 def measure_waiting() -> list[Row]:
-    """Measure both, each in a process of its own."""
+    """Measure both, each in its own process."""
     bare, gateway = _run("bare"), _run("gateway")
     more = gateway - bare
     return [
@@ -41,7 +41,7 @@ def _run(name: str) -> float:
 
 
 class Waiting:
-    """A model that never answers, and counts its calls."""
+    """A model that counts its calls and never answers."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -84,7 +84,7 @@ async def _gateway() -> None:
             await asyncio.sleep(1)
             used = (_memory() - before) / TURNS
             print(json.dumps(used), flush=True)
-            os._exit(0)  # since the turns never end
+            os._exit(0)  # the turns never end
 
 
 def _memory() -> float:
