@@ -1,1 +1,1 @@
-"""The channels: Slack, Telegram, WhatsApp, and a web chat for development. Each is found by entry point."""
+"""The channels: Slack, Telegram, WhatsApp, ChatKit, and a web chat for development. Each has an entry point."""

@@ -1,4 +1,4 @@
-"""Work that a channel does beside its webhooks."""
+"""Background tasks of a channel."""
 
 import asyncio
 import logging
@@ -11,10 +11,10 @@ log = logging.getLogger(__name__)
 
 
 class OwnedTasks:
-    """Runs work that nobody waits for, each with a time limit, and cancels it when the channel stops.
+    """The background tasks of a channel: each has a time limit, and `stop` cancels them all.
 
     Args:
-        most: how many run at once.
+        most: the number of tasks that may run at once.
     """
 
     def __init__(self, most: int = MOST_AT_ONCE) -> None:
@@ -22,15 +22,15 @@ class OwnedTasks:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def start(self, what: str, work: Coroutine[Any, Any, object], most_seconds: float) -> bool:
-        """Begin some work; return whether there was room for it.
+        """Start a task; return `False` if too many tasks are running already.
 
         Args:
-            what: what the log calls it.
-            most_seconds: its time limit.
+            what: the name of the task in the log.
+            most_seconds: the time limit of the task.
         """
         if len(self._tasks) >= self._most:
             work.close()
-            log.warning("%s was left out: %s things are being done already", what, self._most)
+            log.warning("%s was skipped: %s background tasks are running already", what, self._most)
             return False
         task = asyncio.create_task(_run(what, work, most_seconds), name=what)
         self._tasks.add(task)
@@ -38,7 +38,7 @@ class OwnedTasks:
         return True
 
     async def stop(self) -> None:
-        """Cancel what is running, and wait until it has ended."""
+        """Cancel all tasks, and wait until they have ended."""
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
@@ -51,7 +51,7 @@ async def _run(what: str, work: Coroutine[Any, Any, object], most_seconds: float
             await work
     except TimeoutError:
         log.warning("%s took more than %g seconds", what, most_seconds)
-    except Exception:  # whatever it raises: nobody waits for it
+    except Exception:  # nobody awaits the task, so that every error is logged here
         log.exception("%s failed", what)
     finally:
-        work.close()  # if the task was cancelled before it began
+        work.close()  # has an effect if the task was cancelled before it began

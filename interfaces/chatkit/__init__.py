@@ -1,4 +1,4 @@
-"""OpenAI's ChatKit, in a page of a host application."""
+"""The ChatKit channel: OpenAI's chat component in the page of a host application."""
 
 from interfaces.chatkit.interface import ChatKit
 from interfaces.chatkit.parse import Person

@@ -17,11 +17,11 @@ from interfaces.chatkit.state import RequestState
 
 
 class Uploads(AttachmentStore[RequestState]):
-    """Takes uploads in ChatKit's two phases: a file is named first, and then sent to a signed address.
+    """Accepts uploads in ChatKit's two phases: the page names a file, and then sends it to a signed address.
 
     Args:
-        files: keeps them.
-        address: of the channel, like `/chatkit`.
+        files: the store for the files.
+        address: the path of the channel, like `/chatkit`.
     """
 
     def __init__(self, files: FileStore, address: str) -> None:
@@ -39,7 +39,7 @@ class Uploads(AttachmentStore[RequestState]):
 
 
 def to_attachment(file: StoredFile, context: RequestState) -> Attachment:
-    """Return a file as ChatKit shows it. An image is shown from an address that works for an hour."""
+    """Return the ChatKit attachment for a file. The preview address of an image works for an hour."""
     if file.media_type.startswith("image/"):
         preview = AnyUrl(context.base_url + file.path)
         return ImageAttachment(id=file.id, name=file.name, mime_type=file.media_type, preview_url=preview)
@@ -50,7 +50,7 @@ async def load_uploaded(files: FileStore, attachment_id: str, context: RequestSt
     """Return a file that a person has uploaded.
 
     Raises:
-        NotFoundError: if they have not.
+        NotFoundError: if this person has uploaded no such file.
     """
     file = await files.load_own(attachment_id, context.person.identity)
     if file is None:

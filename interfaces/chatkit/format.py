@@ -12,14 +12,15 @@ from toolkits.text import storable
 
 _PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
 
-# Every address is checked below, and also where ChatKit may take a footnote for a link.
+# Links to all addresses are parsed, because `to_markdown` checks each address. So are footnotes, which ChatKit may show
+# as links.
 _parser = Parser(takes=lambda _: True, footnotes=False)
 
 log = logging.getLogger(__name__)
 
 
 def to_markdown(markdown: str) -> str:
-    """Return markdown as it is; as plain text, if it is too complex or a link in it leads to no web page."""
+    """Return markdown unchanged, or escaped to plain text if it is too complex or has a link that may be harmful."""
     markdown = storable(markdown)
     try:
         tokens = parse(_parser, markdown)
@@ -48,7 +49,7 @@ def _addresses(tokens: Iterable[Token]) -> Iterator[str]:
 
 
 def _is_harmless(address: str) -> bool:
-    """Return whether an address is allowed, or has no scheme and so leads into the host application."""
+    """Return whether an address is allowed, or has no scheme, so that it leads into the host application."""
     try:
         return is_allowed(address) or not urlsplit(address).scheme
     except ValueError:

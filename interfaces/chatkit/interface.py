@@ -1,4 +1,4 @@
-"""The endpoint that ChatKit calls, and the life of the channel."""
+"""The endpoint that ChatKit calls, and the lifecycle of the channel."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from inspect import iscoroutinefunction
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from interfaces.chatkit.server import GatewayChatKitServer
 
 Authenticate = Callable[[Request], Awaitable[Person | None]]
-"""Returns the person that a request comes from, by the host application's own session; `None` if it is nobody."""
+"""Returns the person whose request it is, from the host application's session; `None` if nobody is signed in."""
 
 # https://openai.github.io/chatkit-python/api/chatkit/types/
 SUPPORTED = frozenset(
@@ -48,19 +48,19 @@ SUPPORTED = frozenset(
 
 
 class ChatKit(Interface):
-    """A server for OpenAI's ChatKit, in a web application that knows its people: https://openai.github.io/chatkit-js/
+    """A server for OpenAI's ChatKit in a web application with its own sign-in: https://openai.github.io/chatkit-js/
 
-    In the page, `api.url` is `/chatkit` at the gateway's address. Each person has threads of their own.
+    In the page, set `api.url` to `/chatkit` at the gateway's address. Each person sees only their own threads.
 
     Args:
-        authenticate: an async function that returns the person that a request comes from, or its place, as
-            `package.module:function`. A request has the cookies and headers that the page's `fetch` gives it.
-        page: the address of the page with the chat, to which people go back after a sign-in. The page has to send the
-            code that is then behind its `#`: see docs/chatkit.md.
+        authenticate: an async function that returns the person whose request it is, or the import path of one, written
+            `package.module:function`. The request has the cookies and headers that the page's `fetch` sends.
+        page: the address of the page with the chat, to which people return after a sign-in. The page has to send the
+            code in the fragment of that address: see docs/chatkit.md.
 
     Raises:
-        SettingError: if there is no such function, `page` is no address, or the extra `openai-chatkit` is not
-            installed.
+        SettingError: if `authenticate` is not an async function, `page` is not an address without a fragment, or the
+            extra `openai-chatkit` is not installed.
     """
 
     channel = parse.CHANNEL
@@ -71,25 +71,26 @@ class ChatKit(Interface):
         self._authenticate = _resolved(authenticate) if isinstance(authenticate, str) else authenticate
         if not iscoroutinefunction(self._authenticate) and not iscoroutinefunction(type(self._authenticate).__call__):
             raise SettingError(
-                f"ChatKit(authenticate={authenticate!r}) is no async function. "
-                "Give it one that returns the person of a request."
+                f"ChatKit(authenticate={authenticate!r}) is not an async function. "
+                "Pass one that returns the person whose request it is."
             )
+        # Imported here, because the library is optional and slow to import.
         try:
-            import chatkit.server  # noqa: F401 - the rest is imported where it is used: it takes a moment
+            import chatkit.server  # noqa: F401
         except ImportError as error:
             raise SettingError(
                 f"ChatKit needs {error.name}, which is not installed: pip install 'understudy[openai-chatkit]'."
             ) from None
         if page is not None and ("#" in page or urlsplit(page).scheme not in ("http", "https")):
             raise SettingError(
-                f"ChatKit(page={page!r}) is no address of a page. Give it one like https://app.example.com/chat, "
-                "without a #."
+                f"ChatKit(page={page!r}) is not the address of a page. Use one like "
+                "https://app.example.com/chat, without a #."
             )
         self._server: GatewayChatKitServer | None = None
         self.presenter = ChatKitPresenter(page)
 
     def routes(self) -> Sequence[BaseRoute]:
-        # ChatKit uploads from a page of its own site, without a session: the address is signed.
+        # ChatKit uploads from its own site, without the person's session. The signed address authorizes the upload.
         cors = [Middleware(CORSMiddleware, allow_origins=["*"], allow_methods=["PUT"], allow_headers=["*"])]
         return [
             Route(self.address, self._receive, methods=["POST"]),
@@ -111,7 +112,7 @@ class ChatKit(Interface):
         return parse.to_message(payload, lambda: self.host)
 
     async def _receive(self, request: Request) -> Response:
-        # A page of another site cannot send JSON here, whatever cookies its visitor has.
+        # Against cross-site request forgery: a page of another site cannot send JSON with its visitor's cookies.
         # https://fetch.spec.whatwg.org/#cors-safelisted-request-header
         if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
             raise HTTPException(415)
@@ -139,10 +140,10 @@ class ChatKit(Interface):
 
 
 def _resolved(name: str) -> Authenticate:
-    """Import a function by its place.
+    """Import a function by its path, `package.module:function`.
 
     Raises:
-        SettingError: if it is not there.
+        SettingError: if it cannot be imported.
     """
     try:
         return resolve_name(name)  # type: ignore[no-any-return]

@@ -29,15 +29,16 @@ from gateway.runs.events import PhaseEnded, PhaseStarted, TextDelta, ToolEnded, 
 
 
 class LiveItems:
-    """The items of a running turn: the text so far, and a workflow for each phase, with its calls and phases as tasks.
+    """The items that show a running turn: the text so far, and a workflow for each phase.
 
-    A call outside of all phases is shown as progress, which leaves no item behind.
+    Tool calls and inner phases are tasks of the workflow. A call outside of all phases is shown as progress, which
+    leaves no item.
     """
 
     def __init__(self, thread_id: str) -> None:
         self._thread_id = thread_id
         self._workflow: WorkflowItem | None = None
-        self._running: list[tuple[str, int]] = []  # the label or call id of each running task, and its number
+        self._running: list[tuple[str, int]] = []  # the phase label or call id of each running task, and its index
         self._phase = ""
         self._draft: AssistantMessageItem | None = None
 
@@ -68,20 +69,20 @@ class LiveItems:
                 yield from self._end_task(call_id, None)
 
     def done(self, item: AssistantMessageItem | WidgetItem) -> Iterator[ThreadStreamEvent]:
-        """Yield the answer or a question, instead of the text so far.
+        """Yield the answer or a question in place of the text so far.
 
-        It has the id that it has whenever it is read again, by which the page rates it.
+        Its id is the same whenever the thread is read again. The page rates an answer by it.
         """
         yield from self.drop_draft()
         yield ThreadItemDoneEvent(item=item)
 
     def close(self) -> Iterator[ThreadStreamEvent]:
-        """End what is open, as the turn waits for something or was interrupted."""
+        """Remove the text so far and end the workflow, if the turn waits for something or was interrupted."""
         yield from self.drop_draft()
         yield from self._end(self._phase)
 
     def drop_draft(self) -> Iterator[ThreadStreamEvent]:
-        """Remove the text so far: something follows it, so it was not the answer."""
+        """Remove the text so far, which was not the answer, since something follows it."""
         if self._draft is not None:
             yield ThreadItemRemovedEvent(item_id=self._draft.id)
             self._draft = None

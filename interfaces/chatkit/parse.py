@@ -1,4 +1,4 @@
-"""Read what a person writes in ChatKit, and how it is stored: https://openai.github.io/chatkit-python/"""
+"""Turn messages in ChatKit into events, and stored payloads into messages: https://openai.github.io/chatkit-python/"""
 
 import json
 from collections.abc import Callable, Sequence
@@ -13,7 +13,7 @@ from oauth import Identity
 from toolkits import Conversation, Message
 
 CHANNEL = "chatkit"
-UPLOADS = "/uploads"  # where files are sent, below the address of the channel
+UPLOADS = "/uploads"  # the path of uploads, below the channel's address
 MOST_LISTED = 1000  # threads or items in one page
 LONGEST_TITLE = 500  # characters
 
@@ -24,8 +24,8 @@ class Person:
 
     Args:
         user_id: unique in the tenant.
-        name: what the agent is told they are called.
-        tenant: the customer of a host application that serves several.
+        name: the name that the agent gets; the user id if it is empty.
+        tenant: the customer, in a host application with several customers.
 
     Raises:
         ValueError: if an id is empty.
@@ -52,7 +52,7 @@ def check_params(params: object) -> None:
         HTTPException: 400 if a page or a title is too long.
     """
     if not isinstance(params, dict):
-        return  # ChatKit's types refuse it, if the request needs some
+        return  # if the request needs parameters, ChatKit's types refuse it
     for name in ("thread_id", "item_id", "after"):
         if params.get(name) is not None:
             check_id(name, params[name])
@@ -88,7 +88,7 @@ def to_message(payload: str, host: Callable[[], Host]) -> Message:
     """Return a stored message in channel-neutral form.
 
     Args:
-        host: returns the gateway, when a file of the message is read.
+        host: returns the gateway. It is called when a file of the message is read.
     """
     fields = json.loads(payload)
     person, text = Person(fields["user_id"], fields["name"], fields["tenant"]), fields["text"].strip()

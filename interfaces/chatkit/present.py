@@ -1,4 +1,4 @@
-"""Publish what happens in a turn to the processes that have a stream open."""
+"""Publish the events of a turn to the processes that have open streams."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -10,11 +10,11 @@ from oauth import Identity
 from toolkits import Conversation, Message
 
 TRANSCRIPT_CHANGED = json.dumps(["Said"])
-"""Published when the transcript has changed."""
+"""The update that says that the transcript has changed."""
 
-LONGEST_DELTA = 1000  # characters of text that are published at once
+LONGEST_DELTA = 1000  # characters of text in one update
 
-# The fields of each event that are shown. Others, like the arguments of a tool, are not published to other processes.
+# The fields of each event that are published. Others, such as the arguments of a tool, stay in this process.
 _SHOWN: dict[type[TurnEvent], tuple[str, ...]] = {
     TextDelta: ("text",),
     PhaseStarted: ("label",),
@@ -26,7 +26,7 @@ _BY_NAME = {kind.__name__: kind for kind in _SHOWN}
 
 
 class ChatKitPresenter(TranscriptPresenter):
-    """Publishes what happens to the open streams of a thread, which read answers in the transcript.
+    """Publishes updates to the open streams of a thread. The streams read answers in the transcript.
 
     Args:
         page: the address of the host application's page with the chat, if it is known.
@@ -42,8 +42,8 @@ class ChatKitPresenter(TranscriptPresenter):
         self.host: Host | None = None
 
     async def show(self, message: Message, event: TurnEvent) -> None:
-        for told in _encoded(event):
-            await self._publish(message.conversation, told)
+        for update in _encoded(event):
+            await self._publish(message.conversation, update)
 
     def parts(self, markdown: str) -> list[str]:
         return [to_markdown(markdown)]
@@ -57,30 +57,29 @@ class ChatKitPresenter(TranscriptPresenter):
         await self._publish(conversation, TRANSCRIPT_CHANGED)
 
     async def send_sign_in(self, sign_in: SignIn) -> None:
-        await self._publish(
-            sign_in.conversation, TRANSCRIPT_CHANGED
-        )  # the link is made when its person reads the transcript
+        # The link is made when the person reads the transcript.
+        await self._publish(sign_in.conversation, TRANSCRIPT_CHANGED)
 
     async def return_link(self, identity: Identity, code: str | None) -> ReturnLink | None:
         if self._page is None:
             return None
-        # Browsers keep what follows `#` from servers. The page sends the code in its person's session.
+        # Browsers do not send the fragment to servers. The page sends the code, with the person's session.
         return ReturnLink(self._page if code is None else f"{self._page}#confirm={code}", "the chat", brings_code=True)
 
-    async def _publish(self, conversation: Conversation, message: str) -> None:
+    async def _publish(self, conversation: Conversation, update: str) -> None:
         if self.host is not None:
-            await self.host.publish(conversation, message)
+            await self.host.publish(conversation, update)
 
 
-def decoded(message: str) -> TurnEvent | None:
-    """Return the event of the turn that was published; `None` if it was a change of the transcript."""
-    name, *values = json.loads(message)
+def decoded(update: str) -> TurnEvent | None:
+    """Return the turn event in an update; `None` if the update says that the transcript has changed."""
+    name, *values = json.loads(update)
     kind = _BY_NAME.get(name)
     return None if kind is None else kind(**dict(zip(_SHOWN[kind], values, strict=True)))
 
 
 def _encoded(event: TurnEvent) -> Iterator[str]:
-    """Yield what is published of an event of the turn."""
+    """Yield the updates for a turn event; none for an event that is not shown."""
     if isinstance(event, TextDelta):
         for start in range(0, len(event.text), LONGEST_DELTA):
             yield json.dumps(["TextDelta", event.text[start : start + LONGEST_DELTA]], ensure_ascii=False)

@@ -10,13 +10,13 @@ from gateway.channels import ChoiceStyle, Press, TranscriptEntry
 from interfaces.chatkit.format import escape
 from interfaces.chatkit.parse import Person
 
-ACTION = "question.answer"  # the type of the action of a button
+ACTION = "question.answer"  # the type of a button's action
 
 _COLORS = {ChoiceStyle.PRIMARY: "primary", ChoiceStyle.DANGER: "danger"}
 
 
 def to_widget(entry: TranscriptEntry, thread_id: str) -> WidgetItem:
-    """Return a question of the transcript as a card: with buttons while it is open, then with what was decided."""
+    """Return a question of the transcript as a card: with buttons while it is open, then with the decision."""
     question, text = entry.question, entry.text or ""
     assert question is not None
     below: list[dict[str, Any]] = [{"type": "Markdown", "value": text}]
@@ -38,7 +38,7 @@ def to_widget(entry: TranscriptEntry, thread_id: str) -> WidgetItem:
 
 
 def to_press(action: Action[str, Any], person: Person) -> Press | None:
-    """Return the press that an action is; `None` if it is another one."""
+    """Return the press of a question's button; `None` if the action is another one."""
     payload = action.payload
     if action.type != ACTION or not isinstance(payload, dict):
         return None

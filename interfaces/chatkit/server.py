@@ -52,13 +52,13 @@ from interfaces.chatkit.present import TRANSCRIPT_CHANGED, decoded
 from interfaces.chatkit.questions import to_press, to_widget
 from interfaces.chatkit.state import RequestState
 
-POLL_INTERVAL = 1.0  # seconds between two looks at the transcript: what is published may be lost
+POLL_INTERVAL = 1.0  # seconds between two reads of the transcript, as a published update may be lost
 LONGEST_STREAM = 600.0  # seconds
 LONGEST_TITLE = 60  # characters
 
 HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "X-Accel-Buffering": "no"}
 
-# The address of an image tells its host something, and a mail may make a model write one.
+# The address of an image can carry data to its host, and a prompt injection can make the model write one.
 NO_IMAGES: list[str] = []
 
 NOT_ACCEPTED = "I could not take your message just now. Please send it again."
@@ -70,26 +70,26 @@ log = logging.getLogger(__name__)
 
 
 def _is_fault(record: logging.LogRecord) -> bool:
-    """Return whether a log record is about more than a request that is refused here."""
+    """Return whether a log record is about more than a refused request."""
     error = record.exc_info[1] if record.exc_info else None
     return not isinstance(error, (MalformedEventError, EventNotAcceptedError, NotFoundError))
 
 
-logging.getLogger("chatkit").addFilter(_is_fault)  # it logs every error that it raises
+logging.getLogger("chatkit").addFilter(_is_fault)  # ChatKit logs every error, also those of refused requests
 
 
 class TranscriptStore(Store[RequestState]):
-    """ChatKit's store, over the transcripts of a person's threads.
+    """A ChatKit store that reads the transcripts of a person's threads.
 
-    Adding a person's message commits it to the inbox. Nothing else is added: what the agent says is in the transcript
-    by the time ChatKit is told of it.
+    Adding a person's message commits it to the inbox. Adding another item does nothing: what the agent says is in the
+    transcript before ChatKit gets it.
     """
 
     def __init__(self, host: Host) -> None:
         self._host = host
 
     def generate_thread_id(self, context: RequestState) -> str:
-        context.new_thread = f"thr_{uuid4().hex}"  # ChatKit's own ids have 32 bits, so that two would soon be the same
+        context.new_thread = f"thr_{uuid4().hex}"  # ChatKit's own ids have only 32 bits and would collide
         return context.new_thread
 
     def generate_item_id(self, item_type: StoreItemType, thread: ThreadMetadata, context: RequestState) -> str:
@@ -165,7 +165,7 @@ class TranscriptStore(Store[RequestState]):
 
         Raises:
             EventNotAcceptedError: if it could not be committed.
-            NotFoundError: if a file of it is not there any more.
+            NotFoundError: if one of its files is gone.
         """
         text = _text(item)
         files = [await load_uploaded(self._host.stored_files, each.id, context) for each in item.attachments]
@@ -177,7 +177,7 @@ class TranscriptStore(Store[RequestState]):
         await self._host.accept(parse.to_event(context.person, thread_id, message_id, text, files))
 
     async def follow(self, thread_id: str, context: RequestState) -> None:
-        """Subscribe to the updates of a thread, from which on the page is told what is new in it."""
+        """Subscribe to the updates of a thread, and note which of its entries the page has."""
         conversation = parse.conversation_of(context.person, thread_id)
         context.known = {entry.id for entry in await self._host.transcript(conversation)}
         context.updates = context.stack.enter_context(await self._host.subscribe(conversation))
@@ -190,7 +190,7 @@ class TranscriptStore(Store[RequestState]):
     async def item(self, entry: TranscriptEntry, thread_id: str, context: RequestState, *, is_last: bool) -> ThreadItem:
         """Return an entry of the transcript as an item.
 
-        A request to sign in gets a new link whenever it is read, as long as nothing follows it.
+        A sign-in request gets a new link each time it is read, as long as it is the last entry.
         """
         if entry.payload is not None:
             message, files = parse.to_message(entry.payload, lambda: self._host), self._host.stored_files
@@ -217,7 +217,7 @@ class TranscriptStore(Store[RequestState]):
 
 
 class GatewayChatKitServer(ChatKitServer[RequestState]):
-    """Answers ChatKit's requests, each for the person that the host application vouches for."""
+    """Answers ChatKit's requests, each for the person whom the host application has authenticated."""
 
     store: TranscriptStore
 
@@ -226,10 +226,10 @@ class GatewayChatKitServer(ChatKitServer[RequestState]):
         self._host = host
 
     def get_stream_options(self, thread: ThreadMetadata, context: RequestState) -> StreamOptions:
-        return StreamOptions(allow_cancel=False)  # a message that was accepted is answered
+        return StreamOptions(allow_cancel=False)  # an accepted message is always answered
 
     async def handle_stream_cancelled(self, thread: ThreadMetadata, pending_items: Any, context: RequestState) -> None:
-        return  # a person who left finds the answer in the thread
+        return  # a person who left finds the answer in the thread later
 
     async def answer(self, body: bytes, person: Person, base_url: str) -> Response:
         """Answer one request.
@@ -238,7 +238,7 @@ class GatewayChatKitServer(ChatKitServer[RequestState]):
             base_url: see `RequestState`.
 
         Raises:
-            HTTPException: 400 if it is malformed, 404 if it is about something that the person does not have.
+            HTTPException: 400 if it is malformed, 404 if the person has no such thread, item or file.
             EventNotAcceptedError: if a message could not be committed.
         """
         state = RequestState(person, base_url)
@@ -247,7 +247,7 @@ class GatewayChatKitServer(ChatKitServer[RequestState]):
             if isinstance(result, NonStreamingResult):
                 return Response(result.json, media_type="application/json", headers=HEADERS)
             events = result.json_events
-            first = await anext(events)  # a request is refused before the answer begins
+            first = await anext(events)  # raises the error of a refused request before the response begins
         except BaseException as error:
             state.stack.close()
             if isinstance(error, (NotFoundError, StopAsyncIteration)):
@@ -261,14 +261,14 @@ class GatewayChatKitServer(ChatKitServer[RequestState]):
     async def respond(
         self, thread: ThreadMetadata, input_user_message: UserMessageItem | None, context: RequestState
     ) -> AsyncIterator[ThreadStreamEvent]:
-        """Yield what follows a message.
+        """Yield the events that follow a message.
 
-        It may bring several answers: the code that ends a sign-in lets the message before it go on.
+        They may bring several answers: a code that confirms a sign-in also resumes the parked message.
         """
         if context.updates is None and input_user_message is not None:  # a retry
             message_id = self.store.generate_item_id("message", thread, context)
             await self.store.submit(thread.id, message_id, input_user_message, context)
-        # ChatKit tells the page what changes in a new thread from here on.
+        # ChatKit tells the page of changes to a new thread from here on.
         thread.allowed_image_domains = NO_IMAGES
         if thread.title is None and input_user_message is not None:
             names = ", ".join(each.name for each in input_user_message.attachments)
@@ -279,7 +279,7 @@ class GatewayChatKitServer(ChatKitServer[RequestState]):
     async def action(
         self, thread: ThreadMetadata, action: Action[str, Any], sender: WidgetItem | None, context: RequestState
     ) -> AsyncIterator[ThreadStreamEvent]:
-        """Take the press of a question's button, and yield what follows from it."""
+        """Take the press of a question's button, and yield the events that follow it."""
         if sender is None or (press := to_press(action, context.person)) is None:
             yield ErrorEvent(message=NO_BUTTON, allow_retry=False)
             return
@@ -295,10 +295,10 @@ class GatewayChatKitServer(ChatKitServer[RequestState]):
     async def add_feedback(
         self, thread_id: str, item_ids: list[str], feedback: FeedbackKind, context: RequestState
     ) -> None:
-        """Take what a person thinks of an answer: https://openai.github.io/chatkit-python/guides/handle-feedback
+        """Record a person's rating of an answer: https://openai.github.io/chatkit-python/guides/handle-feedback
 
         Args:
-            item_ids: the answer, and what else is shown with it, like its workflows.
+            item_ids: the ids of the answer and of the items shown with it, like its workflows.
 
         Raises:
             NotFoundError: if none of them is an answer of an agent.
@@ -314,13 +314,13 @@ class GatewayChatKitServer(ChatKitServer[RequestState]):
             await self._host.rate(Feedback(context.person.identity, conversation, rating, reference=reference))
 
     async def _follow(self, thread: ThreadMetadata, context: RequestState) -> AsyncIterator[ThreadStreamEvent]:
-        """Yield what happens in a thread until nothing in it is being answered any more."""
+        """Yield the events of a thread until no message in it is waiting for an answer."""
         live, until = LiveItems(thread.id), time.monotonic() + LONGEST_STREAM
         is_busy = True
         while is_busy and time.monotonic() < until:
             update = await _next(context.updates)
             if update is None:
-                return  # the gateway stops
+                return  # the gateway is stopping
             if (happened := decoded(update)) is not None:
                 for event in live.events(happened):
                     yield event
@@ -358,7 +358,7 @@ async def _stream(first: bytes, rest: AsyncIterator[bytes], state: RequestState)
 
 
 async def _next(updates: asyncio.Queue[str | None] | None) -> str | None:
-    """Return the next update; if none comes for a while, that the transcript may have changed."""
+    """Return the next update, or TRANSCRIPT_CHANGED if none comes within POLL_INTERVAL."""
     assert updates is not None
     try:
         async with asyncio.timeout(POLL_INTERVAL):
@@ -374,12 +374,12 @@ def _metadata(thread: Thread) -> ThreadMetadata:
 
 
 def _text(item: UserMessageItem) -> str:
-    """Return the text of a message, with what it quotes."""
+    """Return the text of a message, below the text that it quotes."""
     text = "".join(part.text for part in item.content)
     return f"> {item.quoted_text}\n\n{text}" if item.quoted_text else text
 
 
 def _shortened(text: str) -> str:
-    """Return a text as a title."""
+    """Return a text as the title of a thread, shortened if it is too long."""
     line = " ".join(text.split())
     return line if len(line) <= LONGEST_TITLE else f"{line[: LONGEST_TITLE - 1]}…"

@@ -7,7 +7,7 @@ from interfaces.chatkit.parse import Person
 
 
 class RequestState:
-    """The state of one request while it is answered: what ChatKit calls its context.
+    """The state of one request while it is answered. ChatKit calls it the context.
 
     Args:
         base_url: the public address of the gateway, without a slash at the end.
@@ -19,4 +19,4 @@ class RequestState:
         self.updates: asyncio.Queue[str | None] | None = None
         self.known: set[str] = set()  # the ids of the transcript's entries that the page has
         self.stack = ExitStack()  # holds the subscription to updates
-        self.new_thread = ""  # the id of the thread that it begins
+        self.new_thread = ""  # the id of the thread that the request creates

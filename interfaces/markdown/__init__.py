@@ -1,4 +1,4 @@
-"""Markdown as the text of a platform: it is parsed once to a tree, and each channel renders the tree."""
+"""Render markdown as the text of a platform: it is parsed to a tree, and each channel renders the tree."""
 
 from interfaces.markdown.marks import MarkRenderer
 from interfaces.markdown.renderer import Renderer

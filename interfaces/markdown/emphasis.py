@@ -1,4 +1,4 @@
-"""Read emphasis in text without spaces between words, as Chinese and Japanese have it.
+"""Parse emphasis in text without spaces between words, such as Chinese and Japanese.
 
 CommonMark takes `**` after `。` for the end of bold text only if a space or punctuation follows. The CJK-friendly rules
 (https://github.com/tats-u/markdown-cjk-friendly/blob/main/specification.md) count a CJK character as such punctuation.
@@ -15,7 +15,7 @@ from markdown_it.utils import EnvType
 
 
 def is_wide(character: str) -> bool:
-    """Return whether a character takes two columns, as those of Chinese, Japanese and Korean do."""
+    """Return whether a character takes two columns, as Chinese, Japanese and Korean ones do."""
     return east_asian_width(character) in "WF"
 
 

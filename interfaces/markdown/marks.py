@@ -22,12 +22,12 @@ _FENCE = re.compile(r"``(?=`)")
 class MarkRenderer(Renderer):
     """Renders formats as marks around the text, as Slack and WhatsApp read them: *bold*, _italic_, `code`.
 
-    These platforms take a mark for what it is only at the edge of a word, and have no escape for it. A text loses its
-    format where the mark would be shown instead.
+    These platforms recognize a mark only at the edge of a word, and have no escape for it. Where the mark would be
+    visible, the text loses its format.
     """
 
     joiner: ClassVar[str] = ""
-    """What the platform takes for the edge of a word, though nobody sees it. It is put beside marks inside words."""
+    """An invisible character that makes an edge of a word, for marks inside words; empty if the platform has none."""
 
     def bold(self, text: str) -> str:
         return f"*{text}*"
@@ -56,16 +56,16 @@ class MarkRenderer(Renderer):
         return line
 
     def _marked(self, line: list[Span], name: str) -> Iterator[Span]:
-        """Yield the spans of a line; those with a format lose it where its mark would be shown."""
+        """Yield the spans of a line, without the format where people would see its mark."""
         groups = [(has, list(group)) for has, group in groupby(line, key=lambda span: _has(span, name))]
         for number, (has, group) in enumerate(groups):
             before = groups[number - 1][1][-1:] if number else []
             after = groups[number + 1][1][:1] if number + 1 < len(groups) else []
             opens = not before or _is_edge(before[0].text[-1])
             closes = not after or _is_edge(after[0].text[0])
-            if not has or (opens and closes and not _is_taken(group, name)):
+            if not has or (opens and closes and not _contains_mark(group, name)):
                 yield from group
-            elif _is_taken(group, name) or not self.joiner:
+            elif _contains_mark(group, name) or not self.joiner:
                 yield from (_without(span, name) for span in group)
             else:
                 yield from () if opens else [Span(self.joiner, before[0].formats & group[0].formats)]
@@ -74,7 +74,7 @@ class MarkRenderer(Renderer):
 
 
 def _trimmed(line: list[Span]) -> list[Span]:
-    """Return spans in which white space is formatted only between texts of the same format: no mark is beside it."""
+    """Return spans in which no mark will stand beside white space: it is formatted only inside formatted text."""
     pieces: list[Span] = []
     for span in line:
         if span.formats and not span.address:
@@ -94,14 +94,14 @@ def _trimmed(line: list[Span]) -> list[Span]:
 
 
 def _is_edge(character: str) -> bool:
-    """Return whether a mark beside the character is outside of a word, as far as is known of the platforms."""
+    """Return whether a character makes an edge of a word, as far as the platforms' rules are known."""
     if character.isspace() or character == ZERO_WIDTH_SPACE:
         return True
     return isPunctChar(character) and not is_wide(character) and character not in "*_~`"
 
 
-def _is_taken(group: list[Span], name: str) -> bool:
-    """Return whether the mark of a format stands in the text."""
+def _contains_mark(group: list[Span], name: str) -> bool:
+    """Return whether spans contain the mark of a format as text."""
     mark = MARKS.get(name, "`")
     return any(mark in span.text or mark in span.address for span in group)
 

@@ -15,9 +15,9 @@ from oauth.errors import UnderstudyError
 
 MOST_CHARACTERS = 100_000  # of a text that is parsed
 MOST_STEPS = 10_000  # of the parser, each of which takes some microseconds
-BLOCK_STEPS = 3  # that a block counts for, beside its lines and its text
-LINK_STEPS = 5  # that what may begin a link counts for
-CELL_STEPS = 4  # that a cell of a table counts for, beside its text
+BLOCK_STEPS = 3  # for a block, in addition to its lines and its text
+LINK_STEPS = 5  # for a character that may begin a link
+CELL_STEPS = 4  # for a cell of a table, in addition to its text
 MOST_NESTED = 20  # blocks in blocks, or formats in formats
 
 BOXES = {"[ ] ": "☐ ", "[x] ": "☑ ", "[X] ": "☑ "}
@@ -27,17 +27,17 @@ _FOOTNOTE = re.compile(r"\[\^([^\s\[\]]{1,40})\]")
 
 
 class TooComplexError(UnderstudyError):
-    """The markdown is beyond a limit. Show it as plain text."""
+    """The markdown exceeds a limit, and has to be shown as plain text."""
 
 
 class Parser(MarkdownIt):
     """A parser for CommonMark with tables, strikethrough, task lists and footnotes, in which HTML is text.
 
-    The marks of tasks become ☐ and ☑, and those of footnotes `[1]`, where they stand.
+    The marks of tasks become ☐ and ☑. The mark of a footnote becomes `[1]`.
 
     Args:
-        takes: returns whether an address makes a link; markdown around any other address stays text. By default all
-            addresses do, except those that markdown-it knows to be dangerous.
+        takes: returns whether an address may be a link. Markdown around any other address stays text. By default, all
+            addresses may, except those that markdown-it considers dangerous.
         images: whether `![text](address)` is an image; otherwise it is a link.
         footnotes: whether `[^1]` is a footnote; otherwise it may be a link, as in CommonMark.
     """
@@ -97,19 +97,19 @@ def _count(state: StateBlock | StateInline, steps: int) -> None:
 
 
 def _count_block(state: StateBlock, start: int, end: int, silent: bool) -> bool:
-    """Count a block, or the line of one that another may end, as the first of the rules; leave it to the others."""
+    """Count a block, or a line that may end one. This rule runs first and never matches."""
     _count(state, 1 if silent else BLOCK_STEPS)
     return False
 
 
 def _count_inline(state: StateInline, silent: bool) -> bool:
-    """Count a piece of text, as the first of the rules, and leave it to the others."""
+    """Count a piece of text. This rule runs first and never matches."""
     _count(state, LINK_STEPS if not silent and state.src[state.pos] in "[<!" else 1)
     return False
 
 
 def _table(state: StateBlock, start: int, end: int, silent: bool) -> bool:
-    """Parse a table as markdown-it does, and count its cells: it fills up short rows with up to 65,536 of them."""
+    """Parse a table as markdown-it does, and count its cells: markdown-it adds up to 65,536 to short rows."""
     if silent or not table(state, start, end, True):
         return table(state, start, end, silent)
     columns = state.getLines(start + 1, start + 2, 0, False).strip().strip("|").count("|") + 1
@@ -121,7 +121,7 @@ def _table(state: StateBlock, start: int, end: int, silent: bool) -> bool:
 
 
 def _reference(state: StateBlock, start: int, end: int, silent: bool) -> bool:
-    """Parse the definition of a link as markdown-it does; that of a footnote is a paragraph."""
+    """Parse the definition of a link as markdown-it does. The definition of a footnote becomes a paragraph."""
     if state.src.startswith("[^", state.bMarks[start] + state.tShift[start]):
         return False
     return reference(state, start, end, silent)
@@ -149,7 +149,7 @@ def _tasks(state: StateCore) -> None:
 
 
 def _check_nesting(tokens: Iterable[Token]) -> None:
-    """Refuse deep nesting, of which markdown-it drops blocks and does not limit emphasis.
+    """Refuse deep nesting: markdown-it drops deeply nested blocks, and does not limit nested emphasis.
 
     Raises:
         TooComplexError: if something is nested too deeply.

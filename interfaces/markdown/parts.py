@@ -1,4 +1,4 @@
-"""Join rendered lines to the parts of an answer, each complete in itself."""
+"""Join rendered lines into the parts of an answer, each of which is complete."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from typing import Protocol
 
 @dataclass(slots=True)
 class Line:
-    """A line of an answer, or several that stay together, as the platform shows them.
+    """A rendered line of an answer, or several lines that stay together in one part.
 
     Args:
         prefix: the marks of the lists that it is in.
@@ -24,14 +24,14 @@ class Line:
 
 
 class Marks(Protocol):
-    """How a platform marks quotes, and counts."""
+    """How a platform marks quotes and counts characters."""
 
     def quote(self, text: str) -> str: ...
     def size(self, text: str) -> int: ...
 
 
 def joined(marks: Marks, limit: int, lines: Iterable[Line]) -> list[str]:
-    """Return the parts, as few as the limit allows. None is empty."""
+    """Return as few parts as the limit allows. None is empty."""
     parts: list[list[Line]] = [[]]
     taken = 0
     for line in lines:
@@ -47,7 +47,7 @@ def joined(marks: Marks, limit: int, lines: Iterable[Line]) -> list[str]:
 
 
 def _texts(marks: Marks, lines: list[Line]) -> Iterator[str]:
-    """Yield the text of lines; those of a quote together."""
+    """Yield the texts of lines. Neighbouring lines of a block are one text if all or none of them are quoted."""
     for (_, quoted), group in groupby(_numbered(lines), key=lambda numbered: numbered[0]):
         inner = [line for _, line in group]
         first, *others = inner

@@ -17,10 +17,9 @@ from interfaces.markdown.spans import Span, lines, plain, spans, words
 from toolkits.text import storable
 
 INDENT = "    "
-MARGIN = (
-    128  # units that the marks of lists around a line may take: nine lists, the most that are parsed, of "999999999. "
-)
-MOST_ESCAPED = 6  # units that a character takes, escaped
+# Units for the marks of the lists around a line: at most nine nested lists are parsed, with marks like "999999999. ".
+MARGIN = 128
+MOST_ESCAPED = 6  # units of an escaped character
 PHONE_WIDTH = 35  # characters of a monospaced font in a line
 
 _LANGUAGE = re.compile(r"[\w+#.-]{1,32}")
@@ -38,11 +37,11 @@ class Renderer(ABC):
     in other formatted text, a quote or a block of code, the next part begins with the same format.
 
     Args:
-        limit: the length of a part, as `size` counts it.
+        limit: the greatest length of a part, as `size` counts it.
     """
 
     table_width: ClassVar[int] = PHONE_WIDTH
-    """The most columns of text of a table that is shown as aligned text; a wider one is a list of its rows."""
+    """The greatest width, in characters, of a table shown as aligned text. A wider table becomes a list of its rows."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -97,7 +96,7 @@ class Renderer(ABC):
                 yield line
 
     def _plain(self, text: str) -> Iterator[Line]:
-        """Yield a text as it is, short lines of it together."""
+        """Yield a text without formats. Short lines are joined."""
         room = (self._limit - MARGIN) // MOST_ESCAPED
         together: list[str] = []
         taken = 0
@@ -118,10 +117,10 @@ class Renderer(ABC):
             yield from self._block(node, quoted)
 
     def _block(self, node: SyntaxTreeNode, quoted: bool) -> Iterator[Line]:
-        """Yield the lines of a block, of which each fits into a part with the marks of lists around it.
+        """Yield the lines of a block. Each fits into a part together with the marks of the lists around it.
 
         Args:
-            quoted: whether the block is in a quote. No platform nests quotes: one in another is part of it.
+            quoted: whether the block is in a quote. No platform nests quotes: an inner one becomes part of it.
         """
         match node.type:
             case "heading":
@@ -170,7 +169,9 @@ class Renderer(ABC):
         if not any(map(str.strip, text)):
             return
         mark = self.size(self.quote("")) if quoted else 0
-        room = self._limit - MARGIN - self.size(self.code_block("", language)) - 3 * mark  # three: the fence has lines
+        room = (
+            self._limit - MARGIN - self.size(self.code_block("", language)) - 3 * mark
+        )  # three: the fence has lines, too
         chunk: list[str] = []
         taken = 0
         for line in map(self.unfenced, text):
@@ -192,7 +193,7 @@ class Renderer(ABC):
         return (replace(span, text=self.unfenced(span.text)) if "```" in span.text else span for span in found)
 
     def _fit(self, line: list[Span], quoted: bool) -> Iterator[Line]:
-        """Yield the spans of a line as lines that fit."""
+        """Yield the spans of a line as lines that fit into a part."""
         room = self._limit - MARGIN - self.size(self.quote(""))
         whole = self._rendered(line)
         if self.size(whole) <= room:
@@ -209,9 +210,9 @@ class Renderer(ABC):
         yield Line(self._rendered(fitting), quoted=quoted, continues=continues)
 
     def _pieces(self, line: list[Span], room: int) -> Iterator[tuple[Span, int]]:
-        """Yield words, code and links, each with the most that it takes. One that does not fit is text, in pieces."""
+        """Yield words, code and links, each with its greatest size. What does not fit becomes pieces of plain text."""
         for span in words(line):
-            size = self._most(span)
+            size = self._greatest_size(span)
             if size <= room:
                 yield span, size
                 continue
@@ -220,8 +221,8 @@ class Renderer(ABC):
                 for piece, size in _cut(word.text, room, lambda text: self.size(self.escape(text))):
                     yield Span(piece), size
 
-    def _most(self, span: Span) -> int:
-        """Return the most that a span takes, alone or among others."""
+    def _greatest_size(self, span: Span) -> int:
+        """Return the greatest size of a span, by itself or among others."""
         if not (span.formats or span.code):
             return self.size(self._leaf(span))
         return self.size(self._styled([span])) + 2  # for a joiner on each side

@@ -1,4 +1,4 @@
-"""Inline markdown as spans of text, each with its formats: formats in formats become one set."""
+"""Inline markdown as spans of text, each with the set of its formats."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -14,12 +14,12 @@ _WORD = re.compile(r"[^ ]+ ?| ")
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A text in one line.
+    """A piece of text in one line.
 
     Args:
-        formats: of `bold`, `italic` and `strikethrough`.
-        code: whether it is code, which has no other format, as not every platform shows both.
-        address: where a link leads. A link is one span, with the formats that its whole text has.
+        formats: any of `bold`, `italic` and `strikethrough`.
+        code: whether it is code. Code has no other format, because not every platform shows both.
+        address: the address of a link, else empty. A link is one span, with the formats that its whole text has.
     """
 
     text: str
@@ -69,7 +69,7 @@ def lines(found: Iterable[Span]) -> Iterator[list[Span]]:
 
 
 def words(found: Iterable[Span]) -> Iterator[Span]:
-    """Yield the words of spans, each with the space that follows it. Code and links are whole."""
+    """Yield the words of spans, each with the space that follows it. Code and links stay whole."""
     for span in found:
         if span.code or span.address:
             yield span
@@ -80,7 +80,7 @@ def words(found: Iterable[Span]) -> Iterator[Span]:
 
 
 def _link(label: list[Span], address: str) -> Iterator[Span]:
-    """Yield a link; plain text for an address that a platform may act on, as Slack does on `!channel`."""
+    """Yield a link, or plain text if its address is not allowed: Slack would act on one like `!channel`."""
     if not is_allowed(address):
         yield from label
         if address:

@@ -14,14 +14,14 @@ Row = list[list[Span]]
 
 
 def rows(table: SyntaxTreeNode) -> list[Row]:
-    """Return the cells of each row, that of the headers first."""
+    """Return the cells of each row, beginning with the row of the headers."""
     return [
         [list(spans(cell.children)) for cell in row.children] for section in table.children for row in section.children
     ]
 
 
 def aligned(table: Sequence[Row], width: int) -> list[str] | None:
-    """Return a table as lines of text with padded columns; `None` if they are wider, or there are links in it."""
+    """Return a table as lines of text with padded columns; `None` if it is wider than `width` or has links."""
     if any(span.address for row in table for cell in row for span in cell):
         return None
     texts = [[plain(cell).strip() for cell in row] for row in table]
@@ -33,9 +33,9 @@ def aligned(table: Sequence[Row], width: int) -> list[str] | None:
 
 
 def listed(table: Sequence[Row]) -> Iterator[list[list[Span]]]:
-    """Yield the lines of each row: one for each cell, with its header.
+    """Yield the lines of each row, one for each cell with its header.
 
-    Headers that are long or have links are not repeated: they are a row of their own, and each row is one line.
+    Headers that are long or have links are not repeated: they make a separate row, and each row is one line.
     """
     headers = [plain(cell).strip() for cell in table[0]]
     linked = any(span.address for cell in table[0] for span in cell)
@@ -46,7 +46,7 @@ def listed(table: Sequence[Row]) -> Iterator[list[list[Span]]]:
         cells = [
             [*_label(header, cell), *cell]
             for header, cell in zip(headers, row, strict=True)
-            if plain(cell).strip() or (header and not number)  # each header is there at least once
+            if plain(cell).strip() or (header and not number)  # the first row has all headers
         ]
         if cells:
             yield cells

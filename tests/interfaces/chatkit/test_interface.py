@@ -63,15 +63,15 @@ def test_a_page_that_nobody_can_go_back_to_is_refused(page: str) -> None:
     async def nobody(_: Request) -> Person | None:
         return None
 
-    with pytest.raises(SettingError, match="is no address of a page"):
+    with pytest.raises(SettingError, match="is not the address of a page"):
         ChatKit(nobody, page)
 
 
 @pytest.mark.parametrize(
     ("authenticate", "reason"),
     [
-        (None, "is no async function"),
-        (len, "is no async function"),
+        (None, "is not an async function"),
+        (len, "is not an async function"),
         ("nowhere:at_all", "No module named"),
         ("json:nothing", "has no attribute"),
     ],
