@@ -14,10 +14,8 @@ from toolkits import Attachment, AttachmentError, AttachmentKind, kind_of
 
 PLATFORM = "Slack"
 HOSTS = (".slack.com", ".slack-edge.com", ".slack-files.com")
-NOT_THERE = (
-    "tombstone",
-    "hidden_by_limit",
-)  # modes of files that were deleted, or are too old for the workspace's plan
+# Modes of files that were deleted, or are too old for the workspace's plan.
+NOT_THERE = ("tombstone", "hidden_by_limit")
 
 File = Mapping[str, Any]
 
@@ -40,7 +38,7 @@ class SlackFiles:
 
     def _attachment(self, file: File, tenant: str) -> Attachment:
         attachment = described(file)
-        if file.get("is_external"):  # Slack has no more of it than the link
+        if file.get("is_external"):  # Slack has only a link to it
             return replace(attachment, text=file.get("url_private") or file.get("permalink") or "")
         return replace(attachment, fetch=lambda: self._fetch(attachment, file, tenant))
 
@@ -61,7 +59,7 @@ class SlackFiles:
         try:
             with slack_errors():
                 client = await self._workspaces.client(tenant)
-                if not _url(file):  # in a channel that another organization shares, an event names the file alone
+                if not _url(file):  # in a channel that another organization shares, an event has only the id
                     file = (await client.files_info(file=str(file.get("id")))).get("file") or {}
         except (DeliveryError, ConnectionError) as error:
             sentence = f"Slack does not give out the {attachment.title}: {error}."

@@ -11,11 +11,11 @@ from gateway.channels import MalformedEventError
 from interfaces.slack.parse import Body, is_message
 
 EDIT, DELETION = "message_changed", "message_deleted"
-TOMBSTONE = "tombstone"  # what stays of a message that was deleted and has replies
+TOMBSTONE = "tombstone"  # the subtype of a deleted message that has replies
 
 
 def is_edit(body: Body) -> bool:
-    """Return whether the author of a message edited it: a link preview comes as the same event."""
+    """Return whether an event says that the author edited a message. Link previews come as the same event."""
     if not _is(body, EDIT) or is_deletion(body):
         return False
     message = _message(body)
@@ -29,12 +29,12 @@ def is_deletion(body: Body) -> bool:
 
 
 def as_written(body: Body) -> Body:
-    """Return the event of an edit as that of the message as it reads now, and any other event unchanged."""
+    """Turn the event of an edit into the event of the edited message. Return any other event unchanged."""
     return _with(body, _message(body)) if _is(body, EDIT) else body
 
 
 def as_it_was(body: Body) -> Body:
-    """Return the event of a deletion as that of the message that was deleted, which may lack everything but its id."""
+    """Turn the event of a deletion into the event of the deleted message, which may have nothing but its id."""
     event = body["event"]
     gone = {"ts": event.get("deleted_ts") or _message(body).get("ts")}
     return _with(body, {**(event.get("previous_message") or {}), **gone})
@@ -48,7 +48,7 @@ def revision(body: Body) -> int:
     """
     time = str(body["event"].get("ts"))
     if not re.fullmatch(r"\d{1,12}\.\d{6}", time):
-        raise MalformedEventError(f"ts of a Slack event is no time: {time[:40]!r}")
+        raise MalformedEventError(f"ts of a Slack event is not a time: {time[:40]!r}")
     return int(time.replace(".", ""))
 
 
@@ -64,6 +64,6 @@ def _with(body: Body, message: Mapping[str, Any]) -> Body:
     event = body["event"]
     where = {name: event[name] for name in ("channel", "channel_type") if name in event}
     fields = {name: value for name, value in message.items() if name not in ("edited", "hidden")}
-    if fields.get("thread_ts") == fields.get("ts"):  # the message has got replies since
+    if fields.get("thread_ts") == fields.get("ts"):  # the message has replies by now
         fields.pop("thread_ts", None)
     return {**body, "event": {**fields, "type": "message", **where}}

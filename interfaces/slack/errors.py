@@ -9,7 +9,7 @@ from gateway.channels import DeliveryAmbiguousError, DeliveryRefusedError, Recip
 from gateway.channels.http_errors import delivery_errors, retry_after
 
 RATE_LIMITED = frozenset({"ratelimited", "rate_limited"})
-# Slack failed, and may have done what it was asked. Every other error that it names is a refusal.
+# Slack failed, and may still have done what it was asked. Every other error that it names is a refusal.
 FAILURES = frozenset({"fatal_error", "internal_error", "request_timeout", "service_unavailable"})
 # https://docs.slack.dev/reference/methods/chat.postMessage#errors
 GONE = frozenset(
@@ -24,13 +24,16 @@ def slack_errors() -> AbstractContextManager[None]:
 
 def reason_of(error: SlackApiError) -> str | None:
     """Return the error that Slack named; `None` if the answer is not one of Slack's."""
-    response = error.response  # of aiohttp, if the body is not JSON
+    response = error.response  # an aiohttp response, if the body is not JSON
     data = response.data if isinstance(response, AsyncSlackResponse) else None
     return data.get("error") if isinstance(data, dict) else None
 
 
 def _meaning(error: Exception) -> Exception | None:
-    """See https://docs.slack.dev/apis/web-api/rate-limits, and the errors on each method's page."""
+    """Return the delivery error for an error of the Web API; `None` if it is another error.
+
+    https://docs.slack.dev/apis/web-api/rate-limits, and the errors on each method's page
+    """
     if not isinstance(error, SlackApiError):
         return None
     response, reason = error.response, reason_of(error)
@@ -39,7 +42,7 @@ def _meaning(error: Exception) -> Exception | None:
         return RetryLaterError(retry_after(response.headers))
     if status >= 500 or reason in FAILURES:
         return DeliveryAmbiguousError(f"Slack answered {status} {reason or ''}")
-    if reason is None:  # a proxy answered: what it refused never got to Slack, anything else may have
+    if reason is None:  # a proxy answered: what it refused did not reach Slack, anything else may have
         return (
             ConnectionError(f"a proxy answered {status}")
             if status >= 400

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from interfaces.markdown import MarkRenderer
 from interfaces.markdown.marks import ZERO_WIDTH_SPACE
 
-LIMIT = 4000  # characters that Slack advises for a message; it takes some 40,000, so that marks have room
+LIMIT = 4000  # characters: Slack's advice. It takes some 40,000, so that marks have room
 
 _ESCAPES: Mapping[str, str] = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 _CONTROL = re.compile(r"<([^<>]*)>")
@@ -14,7 +14,7 @@ _MENTION = re.compile(r"<@([UW][A-Z0-9]+)[|>]")
 
 
 def escape(text: str) -> str:
-    """Return a text as Slack shows it unchanged."""
+    """Escape a text, so that Slack shows it unchanged."""
     return re.sub("[&<>]", lambda match: _ESCAPES[match[0]], text)
 
 
@@ -22,7 +22,7 @@ def unescape(text: str, names: Mapping[str, str] | None = None) -> str:
     """Return a message's text as the person saw it, without Slack's marks for people, links, channels and `&`.
 
     Args:
-        names: of the people whom it mentions, by their ids.
+        names: the names of the people whom it mentions, by their ids.
     """
     written = _CONTROL.sub(lambda match: _written(match[1], names or {}), text)
     return written.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
@@ -39,13 +39,13 @@ def mentioned_in(text: str) -> list[str]:
 
 
 def link(text: str, address: str) -> str:
-    """Return a link. Characters that would end it are encoded in the address; `&` stays, as Slack takes it there."""
+    """Return a link. Characters that would end it are encoded in the address; `&` stays, as Slack accepts it."""
     safe = address.replace("<", "%3C").replace(">", "%3E").replace("|", "%7C").replace(" ", "%20")
     return f"<{safe}|{text}>"
 
 
 def _written(control: str, names: Mapping[str, str]) -> str:
-    """Return what a person saw for a mark: the text between `<` and `>`."""
+    """Return what a person saw for one of Slack's marks, the text between `<` and `>`."""
     target, _, label = control.partition("|")
     match target[:1]:
         case "#":
@@ -63,8 +63,8 @@ def _written(control: str, names: Mapping[str, str]) -> str:
 class MrkdwnRenderer(MarkRenderer):
     """Renders markdown as mrkdwn.
 
-    Slack shows a mark inside a word as it is, and so in text without spaces between words. A zero-width space parts
-    them.
+    Slack does not recognize a mark inside a word, nor in text without spaces between words. A zero-width space
+    separates the mark from the word.
     """
 
     joiner = ZERO_WIDTH_SPACE

@@ -1,4 +1,4 @@
-"""Slack's webhooks, and the start of the channel."""
+"""The webhooks of Slack, and the lifecycle of the channel."""
 
 import asyncio
 import json
@@ -57,37 +57,37 @@ OPENED = "app_home_opened"
 UNINSTALLED = ("app_uninstalled", "tokens_revoked", "team_access_revoked")
 COMMAND_ADDRESS = "/slack/commands"
 COMMAND_FIELDS = ("team_id", "user_id", "command", "trigger_id")
-COMMAND_TIMEOUT = 2.0  # of the three seconds in which Slack wants an answer
+COMMAND_TIMEOUT = 2.0  # seconds, of the three in which Slack expects an answer
 
 log = logging.getLogger(__name__)
 
 
 class Slack(Interface):
-    """Slack, by its Events API: direct messages, and mentions in channels and threads.
+    """The Slack channel, on the Events API: direct messages, and mentions in channels and threads.
 
-    With a bot token the app is in one workspace. With the app's client id and secret it is in every workspace that
+    With a bot token, the app is in one workspace. With the app's client id and secret, it is in every workspace that
     installs it at `/slack/install`.
 
     Args:
-        bot_token: else SLACK_BOT_TOKEN.
-        signing_secret: else SLACK_SIGNING_SECRET.
-        api_url: else SLACK_API_URL.
-        client_id: else SLACK_CLIENT_ID.
-        client_secret: else SLACK_CLIENT_SECRET.
-        own_workspaces: the ids of the workspaces whose admins are trusted with their members' e-mail addresses; else
-            SLACK_OWN_WORKSPACES. A member who signs in with the Google account of that address needs no code. It takes
-            the scopes `users:read` and `users:read.email`.
-        answer_in_joined_threads: whether every message of a thread in which the bot was mentioned before is for the
-            bot, and not only those that mention it again.
+        bot_token: the bot token; by default SLACK_BOT_TOKEN.
+        signing_secret: the signing secret; by default SLACK_SIGNING_SECRET.
+        api_url: the address of the Web API; by default SLACK_API_URL.
+        client_id: the client id; by default SLACK_CLIENT_ID.
+        client_secret: the client secret; by default SLACK_CLIENT_SECRET.
+        own_workspaces: the ids of the workspaces whose admins are trusted with their members' e-mail addresses; by
+            default SLACK_OWN_WORKSPACES. A member who signs in with the Google account of that address needs no code.
+            This needs the scopes `users:read` and `users:read.email`.
+        answer_in_joined_threads: whether the bot answers every message of a thread in which it was mentioned before,
+            and not only the messages that mention it.
         agent_view: whether the app has Slack's agent view, in which each message at the top of a direct conversation
-            begins a thread, and each thread is a conversation of its own.
-        app_home: whether people see their accounts and what waits for them in the App Home. An app that publishes a
-            home of its own sets it to false.
-        feedback_buttons: whether answers have thumbs below them. It takes the request URL of *Interactivity*.
-        app: the operator's own app of Bolt, whose listeners get what starts no turn.
+            begins a thread, and each thread is a separate conversation.
+        app_home: whether people see their accounts and open questions in the App Home. Set it to false for an app that
+            publishes its own home.
+        feedback_buttons: whether answers have thumbs below them. This needs the request URL of *Interactivity*.
+        app: the operator's own Bolt app, whose listeners get the events that start no turn.
 
     Raises:
-        SettingError: naming what is missing.
+        SettingError: if a setting is missing or malformed; it names the setting.
     """
 
     channel = parse.CHANNEL
@@ -154,7 +154,7 @@ class Slack(Interface):
         ]
 
     def _buttons(self) -> Mapping[str, Handler]:
-        """Return what takes a press of each of our buttons, by the first word of its `action_id`."""
+        """Return the handlers of the gateway's own buttons, by the first word of the buttons' `action_id`."""
         return {
             QUESTION: self._take_choice,
             FEEDBACK: self._take_rating,
@@ -164,7 +164,7 @@ class Slack(Interface):
         }
 
     async def _take_choice(self, press: ButtonPress) -> str | None:
-        """Hand the choice of an answer to the gateway, and return why it does not count, if it does not."""
+        """Pass a choice to the gateway; return why it does not count, if a message has to say so."""
         question_id, place = chosen(press)
         result = await self.host.press(Press(question_id, place, press.identity, press.name))
         if press.conversation is None:
@@ -181,7 +181,7 @@ class Slack(Interface):
             self._tasks.start("an App Home", self._home.show(self.host, identity), CALL_TIMEOUT)
 
     async def _take_rating(self, press: ButtonPress) -> str | None:
-        """Hand a thumb to the gateway, and say so if the answer is not there any more."""
+        """Pass a rating to the gateway; return a sentence if the answer cannot be rated any more."""
         feedback = given_rating(press)
         return None if feedback is None or await self.host.rate(feedback) else NOT_RATED
 
@@ -194,8 +194,8 @@ class Slack(Interface):
             self._workspaces.bot = await self._find_bot(await self._workspaces.client(""))
         elif host.base_url is None:
             raise SettingError(
-                "UNDERSTUDY_BASE_URL is not set. Slack sends people back there who install the app: set it to the "
-                "public address of this gateway, like https://bot.example.com."
+                "UNDERSTUDY_BASE_URL is not set. Slack sends people there after they install the app: set it to "
+                "the public address of this gateway, like https://bot.example.com."
             )
         else:
             self._workspaces.open(host.installations, host.base_url)
@@ -205,7 +205,7 @@ class Slack(Interface):
         await self._tasks.stop()
 
     async def _find_bot(self, client: AsyncWebClient) -> str | None:
-        """Return the bot's user id; `None` if Slack does not say it now. Most events name it, too.
+        """Return the bot's user id; `None` if Slack does not return it now. Most events have it, too.
 
         Raises:
             SettingError: if Slack rejects the token.
@@ -216,17 +216,17 @@ class Slack(Interface):
         except DeliveryRefusedError as refusal:
             if str(refusal) in REJECTED_TOKEN:
                 raise SettingError(
-                    f"SLACK_BOT_TOKEN was rejected by Slack ({refusal}). It is the Bot User OAuth "
+                    f"SLACK_BOT_TOKEN was rejected by Slack ({refusal}). Set it to the Bot User OAuth "
                     "Token under OAuth & Permissions at https://api.slack.com/apps."
                 ) from None
-            log.warning("Slack did not say which user the bot is: %s", refusal)
+            log.warning("Slack did not return the bot's user id: %s", refusal)
         except (DeliveryError, ConnectionError) as error:
-            log.warning("Slack cannot be asked which user the bot is: %s", describe(error))
+            log.warning("Slack could not be asked for the bot's user id: %s", describe(error))
         return None
 
     def _make_client(self, token: str | None) -> AsyncWebClient:
         client = AsyncWebClient(token, base_url=f"{self._api_url}/", timeout=CALL_TIMEOUT)
-        client.retry_handlers = []  # the outbox retries, as it knows what may have arrived
+        client.retry_handlers = []  # the outbox retries, because it knows what may have arrived
         return client
 
     async def parse(self, payload: str) -> Message | None:
@@ -246,7 +246,7 @@ class Slack(Interface):
             return message.quoted
         entries = await self.host.transcript(message.conversation)
         heard = {parse.id_in(entry.payload) for entry in entries if entry.payload is not None} - {message.id}
-        if self._answer_in_joined_threads and heard:  # then the bot hears whatever people say there
+        if self._answer_in_joined_threads and heard:  # every message since then came to the bot
             return message.quoted
         bot = await self._bot_user(json.loads(message.raw))
         return [*await self._threads.read(message, bot, heard, read_until), *message.quoted]
@@ -269,7 +269,7 @@ class Slack(Interface):
         return Response(status_code=200)
 
     async def _receive_event(self, body: dict[str, Any], raw: str) -> bool:
-        """Take an event; return whether it is a message to the bot, which nobody else gets."""
+        """Handle an event; return whether it is a message to the bot, which the operator's listeners do not get."""
         kind = body["event"].get("type")
         if kind in UNINSTALLED:
             await self._workspaces.forget(body)
@@ -288,16 +288,16 @@ class Slack(Interface):
         return False
 
     async def _accept(self, event: Event, body: Body) -> None:
-        """Accept a message, and give the thread of a direct conversation that it begins a title."""
+        """Accept a message. If it begins a thread of a direct conversation, set the title of the thread."""
         begins = await self._begins_thread(event, body)
         if await self.host.accept(event) and begins and (title := title_of(parse.text_in(body))):
             self._tasks.start("the title of a thread", self._titles.name(event.conversation, title), CALL_TIMEOUT)
 
     async def _begins_thread(self, event: Event, body: Body) -> bool:
-        """Return whether a message is the first of a person's in a thread of their direct conversation.
+        """Return whether a message is the person's first in a thread of their direct conversation.
 
-        In the agent view a thread begins with a person's message; what they write below one of the bot's, such as an
-        answer to a question, says nothing about it. Older assistants begin every thread with a message of the bot.
+        In the agent view, a thread begins with a person's message. What they write below a message of the bot, such as
+        an answer to a question, makes no title. Older assistants begin every thread with a message of the bot.
         """
         if event.change is not None or not parse.is_direct_thread(event.conversation):
             return False
@@ -306,18 +306,18 @@ class Slack(Interface):
         return not self._agent_view and not await self.host.has_answered_in(event.conversation)
 
     async def _receive_stopped(self, body: Body) -> None:
-        """Stop the turn of an agent's session, and move the session on: Slack does not do that by itself."""
+        """Stop the turn of an agent's session, and make the session active again, which Slack does not do itself."""
         if (thread := await self._stopping.session(body)) is not None:
-            moving_on = self.presenter.sessions.set(thread, SessionStatus.ACTIVE)
-            self._tasks.start("the status of a stopped session", moving_on, CALL_TIMEOUT)
+            activation = self.presenter.sessions.set(thread, SessionStatus.ACTIVE)
+            self._tasks.start("the status of a stopped session", activation, CALL_TIMEOUT)
 
     async def _receive_opened(self, body: Body) -> None:
-        """Show somebody what they open: https://docs.slack.dev/reference/events/app_home_opened"""
+        """Update the App Home or the suggested prompts that a person opens: https://docs.slack.dev/reference/events/app_home_opened"""
         event, tenant = body["event"], parse.tenant_of(body)
         if tenant is None or not await self._workspaces.is_installed(body):
             return
         if event.get("tab") == "home":
-            if event.get("user") and not body.get("is_ext_shared_channel"):  # it does not say whose member that is
+            if event.get("user") and not body.get("is_ext_shared_channel"):  # it does not name the member's workspace
                 self._show_home(Identity(self.channel, tenant, event["user"]))
             return
         prompts = self.host.prompts(self.channel, tenant)
@@ -326,7 +326,7 @@ class Slack(Interface):
             self._tasks.start("the suggested prompts", showing, CALL_TIMEOUT)
 
     async def _to_event(self, body: Body, raw: str) -> Event | None:
-        """Return a message to the bot, or what became of a message, as an event; `None` if it is neither."""
+        """Return the event for a message to the bot, or for an edit or deletion; `None` for anything else."""
         change = None
         if changes.is_deletion(body):
             change, written = Change.DELETED, changes.as_it_was(body)
@@ -350,7 +350,7 @@ class Slack(Interface):
         return parse.to_event(written, raw, change=change, addressed=addressed, revision=revision)
 
     def _placed(self, body: Body) -> Body:
-        """Return an event with the thread that it belongs to."""
+        """In the agent view, make a message at the top of a direct conversation the first one of its thread."""
         return parse.in_own_thread(body) if self._agent_view and "event" in body else body
 
     async def _is_for_bot(self, body: Body, bot: str | None) -> bool:
@@ -375,21 +375,24 @@ class Slack(Interface):
         if (answer := await self._listeners_answer(request, form)) is not None:
             return answer
         if parse.command_of(form)[0] == "stop" and (channel := form.get("channel_id")):
-            check_id("channel_id", channel)  # its threads have no slash commands: all turns in it are meant
-            told = await self._stopping.in_channel(form["team_id"], channel, form["user_id"])
-            return JSONResponse({"response_type": "ephemeral", "text": told})
+            check_id("channel_id", channel)
+            # Threads have no slash commands, so that this stops all turns of the person in the channel.
+            sentence = await self._stopping.in_channel(form["team_id"], channel, form["user_id"])
+            return JSONResponse({"response_type": "ephemeral", "text": sentence})
         try:
             async with asyncio.timeout(COMMAND_TIMEOUT):
-                await self._workspaces.is_installed(form)  # adds a workspace of an organization that sent nothing yet
+                await self._workspaces.is_installed(form)  # adds a workspace whose organization installed the app
                 channel = await self.presenter.direct_channel(form["team_id"], form["user_id"])
         except (DeliveryError, ConnectionError, TimeoutError) as error:
-            log.warning("a slash command was not taken: its direct conversation cannot be opened: %s", describe(error))
+            log.warning(
+                "a slash command was not accepted: the direct conversation cannot be opened: %s", describe(error)
+            )
             return JSONResponse({"response_type": "ephemeral", "text": COMMAND_NOT_TAKEN})
         await self.host.accept(parse.to_command_event(form, channel))
         return JSONResponse({"response_type": "ephemeral", "text": COMMAND_TAKEN})
 
     async def _listeners_answer(self, request: Request, form: Body) -> Response | None:
-        """Return what the operator's own listeners answer to a slash command; `None` if the bot is to answer it."""
+        """Return the answer of the operator's own listeners to a slash command; `None` if the bot has to answer."""
         if self._listeners is None or form["command"].removeprefix("/").lower() in COMMANDS:
             return None
         return await self._listeners.take_command(request, form)

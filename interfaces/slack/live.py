@@ -1,4 +1,4 @@
-"""What a conversation in Slack shows of a turn while it runs."""
+"""The preview of a running turn in Slack."""
 
 import re
 from collections.abc import Sequence
@@ -30,16 +30,16 @@ LONGEST_CHUNK = 12_000  # characters of one call: https://docs.slack.dev/referen
 
 
 class SlackLiveView(MessageView):
-    """Shows a turn: the app's status, phases of a flow as task cards, and the answer as a stream.
+    """Shows a running turn: the app's status, the phases of a flow as task cards, and the answer as a stream.
 
-    All of that is for threads. Outside of threads, and where Slack refuses them to the app, the view posts messages and
+    All three need a thread. Outside of threads, and where Slack refuses them to the app, the view posts messages and
     edits them.
 
     https://docs.slack.dev/reference/methods/chat.startStream
     https://docs.slack.dev/reference/methods/assistant.threads.setStatus
     """
 
-    refresh = 90.0  # Slack takes a status away after two minutes
+    refresh = 90.0  # Slack removes a status after two minutes
     streams = True
 
     def __init__(self, poster: Poster, sessions: AgentSessions, message: Message) -> None:
@@ -52,14 +52,14 @@ class SlackLiveView(MessageView):
         self._takes_status = bool(self._thread)
         self._has_status = False
         self._progress = Progress()
-        self._cards: list[dict[str, Any]] = []  # as Slack shows them
-        self._stream: str | None = None  # the preview that is an open stream of the answer
-        self._streamed = ""  # what it has
+        self._cards: list[dict[str, Any]] = []  # the cards as Slack shows them
+        self._stream: str | None = None  # the id of the preview that streams the answer
+        self._streamed = ""  # the text that was streamed
         self._stopped: set[str] = set()  # the previews whose streams are stopped
 
     async def begin(self, previews: PreviewLog, render: Render) -> None:
         await super().begin(previews, render)
-        self._has_status = previews.is_resumed and self._takes_status  # which an earlier run may have left
+        self._has_status = previews.is_resumed and self._takes_status  # an earlier run may have left one
 
     async def indicate(self, progress: Progress) -> None:
         self._progress = progress
@@ -72,7 +72,7 @@ class SlackLiveView(MessageView):
             progress.changed.set()  # a message takes the place of the status
 
     async def close(self) -> None:
-        if self._has_status:  # an answer in the thread clears it, but the answer may go to its person alone
+        if self._has_status:  # only an answer in the thread clears it, and the answer may be private
             await self._set_status(SessionStatus.ACTIVE)
 
     async def ready(self) -> None:
@@ -96,7 +96,7 @@ class SlackLiveView(MessageView):
     async def post(self, text: str, kind: PreviewKind) -> str:
         is_beginning = kind is PreviewKind.STATUS or (not self._answer and text.endswith(UNFINISHED))
         if is_beginning and self._may_stream():
-            with suppress(DeliveryRefusedError):  # the poster has logged it, and an ordinary message does
+            with suppress(DeliveryRefusedError):  # the poster has logged it; an ordinary message is posted instead
                 return await self._start(kind)
         metadata = {"event_type": PREVIEW, "event_payload": {"key": self._message.id}}
         return await self._poster.post(
@@ -107,8 +107,8 @@ class SlackLiveView(MessageView):
         if platform_id == self._stream:
             written = _safe(self._progress.text)
             added = written.removeprefix(self._streamed)
-            goes_on = written.startswith(self._streamed) and len(added) <= LONGEST_CHUNK and text.endswith(UNFINISHED)
-            if goes_on and (not added or await self._append(platform_id, markdown_text=added)):
+            is_longer = written.startswith(self._streamed) and len(added) <= LONGEST_CHUNK and text.endswith(UNFINISHED)
+            if is_longer and (not added or await self._append(platform_id, markdown_text=added)):
                 self._streamed = written
                 return
             self._stream = None  # from now on the message is edited
@@ -157,7 +157,7 @@ class SlackLiveView(MessageView):
 
 
 def _card(number: int, step: Step) -> dict[str, Any]:
-    """https://docs.slack.dev/messaging/sending-and-scheduling-messages#text-streaming"""
+    """Return a step as a task card: https://docs.slack.dev/messaging/sending-and-scheduling-messages#text-streaming"""
     return {
         "type": "task_update",
         "id": str(number),
@@ -167,7 +167,7 @@ def _card(number: int, step: Step) -> dict[str, Any]:
 
 
 def _safe(markdown: str) -> str:
-    """Return the beginning of an answer as a stream takes it, so that it calls nobody: `<!channel>` and the like."""
+    """Escape mentions such as `<!channel>` in the beginning of an answer, so that a stream notifies nobody."""
     return _CALL.sub("&lt;", markdown.removesuffix("<"))  # what follows a last `<` is not known yet
 
 

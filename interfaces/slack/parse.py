@@ -13,14 +13,14 @@ from oauth import Identity
 from toolkits import Attachment, AttachmentKind, Conversation, Message, QuotedKind, QuotedMessage
 
 CHANNEL = "slack"
-MOST_NAMES = 20  # of people whom one message mentions
+MOST_NAMES = 20  # people whose names are looked up for one message
 
 # The subtypes of messages that people write. The others are edits, joins, messages of bots and the like.
 WRITTEN_BY_PEOPLE = (None, "file_share", "me_message", "thread_broadcast")
 
 SYSTEM_USERS = ("USLACK", "USLACKBOT")  # authors of Slack's own notices, which have no subtype
 
-# The names of reactions, without the tone of the skin. Slack's documentation has one, its client sends the other.
+# The names of reactions, without the skin tone. Slack's documentation has one name, its client sends the other.
 THUMBS = {"+1": Rating.UP, "thumbsup": Rating.UP, "-1": Rating.DOWN, "thumbsdown": Rating.DOWN}
 
 Body = Mapping[str, Any]
@@ -51,8 +51,8 @@ def bot_user(body: Body) -> str | None:
 def tenant_of(body: Body) -> str | None:
     """Return the workspace in which the app received an event or a slash command; `None` if it names none.
 
-    It is the one of the first authorization, as in Bolt: in a channel that is shared with another organization,
-    `team_id` and `context_team_id` may be that organization's.
+    It is the workspace of the first authorization, as in Bolt. In a channel that is shared with another organization,
+    `team_id` and `context_team_id` may name that organization's workspace.
     """
     authorization = _authorization(body)
     team = authorization.get("team_id")
@@ -63,7 +63,7 @@ def tenant_of(body: Body) -> str | None:
 
 
 def organization_of(body: Body) -> str | None:
-    """Return the organization that received an event or a slash command by an organization-wide installation, if any.
+    """Return the organization that received an event or a command by an organization-wide installation, if any.
 
     https://docs.slack.dev/enterprise/organization-ready-apps
     """
@@ -82,9 +82,9 @@ def conversation_of(body: Body) -> Conversation:
 
 
 def in_own_thread(body: Body) -> Body:
-    """Return the event of a message at the top of a direct conversation as that of the first one of a thread.
+    """Make a message at the top of a direct conversation the first one of a thread.
 
-    Slack names no thread for it, or the message itself. Any other event is returned unchanged.
+    Slack names no thread for it, or names the message itself. Any other event is returned unchanged.
     """
     event = body["event"]
     if not is_message(body) or event.get("thread_ts") or not (event.get("channel") and event.get("ts")):
@@ -99,7 +99,7 @@ def is_message(body: Body) -> bool:
 
 
 def is_written(body: Body) -> bool:
-    """Return whether an event is a new message: no edit, no notice of Slack's own, and not marked as a bot's."""
+    """Return whether an event is a new message of a person: no edit, no notice of Slack's, not marked as a bot's."""
     event = body.get("event") or {}
     return (
         is_message(body)
@@ -112,7 +112,7 @@ def is_written(body: Body) -> bool:
 
 
 def is_unknown(body: Body) -> bool:
-    """Return whether of a message only its place is known, as Slack may leave out what a deleted message was."""
+    """Return whether only the place of a message is known: Slack may leave out the content of a deleted message."""
     event = body["event"]
     has_place = tenant_of(body) is not None and bool(event.get("channel") and event.get("ts"))
     return has_place and not event.get("user") and not event.get("bot_id")
@@ -129,7 +129,7 @@ def to_event(body: Body, payload: str, **fields: Any) -> Event:
     """Return the event of a message: see `is_written`.
 
     Args:
-        fields: others of the event.
+        fields: further fields of the event.
     """
     event = body["event"]
     return Event(
@@ -142,7 +142,7 @@ def to_event(body: Body, payload: str, **fields: Any) -> Event:
         content=digest(
             event.get("text") or "",
             [file.get("id") for file in files(body)],
-            # What Slack shows of links is added to the message later, and is no edit.
+            # Slack adds link previews to a message later. They are no edit.
             [text_of(share, "text") for share in event.get("attachments") or () if share.get("is_share")],
         ),
         **fields,
@@ -150,7 +150,7 @@ def to_event(body: Body, payload: str, **fields: Any) -> Event:
 
 
 def asks_to_stop(body: Body, bot: str | None) -> bool:
-    """Return whether a message asks to stop what its writer asked for before.
+    """Return whether a message asks to stop the turn of its writer.
 
     Args:
         bot: as for `to_message`.
@@ -163,14 +163,14 @@ def to_message(body: Body, bot: str | None, attachments: Sequence[Attachment], p
 
     Args:
         bot: the bot's user id, whose mentions are left out; `None` if it is not known.
-        attachments: its `files`.
-        people: those of `people_in` who are known, by their ids.
+        attachments: the attachments for its `files`.
+        people: the known people among `people_in`, by their ids.
     """
     event = body["event"]
     team = _team_of_writer(body)
     names, sender = {user_id: person.name for user_id, person in people.items()}, people.get(event["user"])
     written = _written(event, bot, names)
-    # Slack takes messages that begin with a slash for itself, so that commands have none here.
+    # Slack handles messages that begin with a slash itself, so that commands have none here.
     command, argument = command_in(written, plain=True)
     forwarded = forwarded_by(event)
     quoted = [_quoted(each, names) for each in forwarded if content_of(each, names)]
@@ -194,10 +194,10 @@ def to_message(body: Body, bot: str | None, attachments: Sequence[Attachment], p
 
 
 def to_feedback(body: Body) -> Feedback | None:
-    """Return a thumb that a person gave a message or took back; `None` if an event is none.
+    """Return the rating that a thumb as a reaction gives or takes back; `None` for any other event.
 
-    https://docs.slack.dev/reference/events/reaction_added names the channel, but not the thread. In a channel that is
-    shared with another organization it does not say which workspace the person belongs to.
+    https://docs.slack.dev/reference/events/reaction_added: the event names the channel, but not the thread. In a
+    channel that is shared with another organization, it does not name the workspace of the person.
     """
     event, tenant = body["event"], tenant_of(body)
     if event.get("type") not in ("reaction_added", "reaction_removed") or tenant is None:
@@ -232,7 +232,7 @@ def is_root(body: Body) -> bool:
 
 
 def is_in_thread(message: Message) -> bool:
-    """Return whether a message is an answer in a thread that several people read."""
+    """Return whether a message is a reply in a thread that several people read."""
     thread = message.conversation.id.partition("/")[2]
     return message.conversation.shared and thread not in ("", message.id)
 
@@ -262,7 +262,7 @@ def files(body: Body) -> list[Mapping[str, Any]]:
 def to_command_event(form: Body, channel: str) -> Event:
     """Return the event of a slash command: https://docs.slack.dev/interactivity/implementing-slash-commands
 
-    It belongs to the direct conversation, wherever it was given: the bot may not be a member there.
+    It belongs to the direct conversation, wherever it was given, because the bot may not be a member there.
 
     Args:
         channel: the channel of the direct conversation.
@@ -290,9 +290,9 @@ def to_command_message(body: Body, payload: str) -> Message:
 
 
 def command_of(form: Body) -> tuple[str | None, str]:
-    """Return the command of ours that a slash command is, and its argument; `None` and "" if it is none.
+    """Return the gateway's command in a slash command, and its argument; `None` and "" if there is none.
 
-    An operator may name the commands otherwise, like `/bot accounts`, and have others, which agents answer.
+    An operator may offer the commands in another form, like `/bot accounts`, and have others, which agents answer.
     """
     name, text = _slash_command(form)
     return (name, text) if name in COMMANDS else command_in(f"/{text}")
@@ -303,7 +303,7 @@ def _slash_command(form: Body) -> tuple[str, str]:
 
 
 def forwarded_by(event: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Return the messages that a message forwards or links to, and without a text of its own whatever it shows.
+    """Return the messages that a message forwards or links to. Without a text, return everything that it shows.
 
     https://docs.slack.dev/reference/messaging/attachments
     """
@@ -321,7 +321,7 @@ def content_of(share: Mapping[str, Any], names: Mapping[str, str]) -> str:
 
 
 def text_of(fields: Mapping[str, Any], name: str) -> str:
-    """Return a field that holds a text; an empty text for whatever else is there."""
+    """Return a text field; an empty text if the field is missing or has another type."""
     value = fields.get(name)
     return value if isinstance(value, str) else ""
 
@@ -339,10 +339,10 @@ def _tenant(body: Body) -> str:
 
 
 def _team_of_writer(body: Body) -> str | None:
-    """Return the workspace that the writer of a message belongs to; `None` if a shared channel does not tell.
+    """Return the workspace that the writer of a message belongs to; `None` if a shared channel's event has none.
 
     A person of another organization that has several workspaces is identified by the organization: a `message` names
-    their workspace, an `app_mention` the organization alone, and their user id is the same in all its workspaces.
+    their workspace, an `app_mention` only the organization, and their user id is the same in all its workspaces.
     """
     event, own = body["event"], _tenant(body)
     # If an `app_mention` has a `user_team`, its `team` is not the writer's.

@@ -42,10 +42,10 @@ log = logging.getLogger(__name__)
 
 
 class SlackPresenter(Presenter):
-    """Posts answers as messages, each workspace's with its own token.
+    """Posts answers as messages, with the token of each workspace.
 
     Attributes:
-        sessions: sets the status of threads.
+        sessions: shows in threads that the agent is working.
 
     Args:
         own_workspaces: the ids of the workspaces whose e-mail addresses the operator trusts.
@@ -61,7 +61,7 @@ class SlackPresenter(Presenter):
         self._renderer = MrkdwnRenderer()
 
     async def vouched_email(self, identity: Identity) -> str | None:
-        """https://docs.slack.dev/reference/objects/user-object"""
+        """Return the e-mail address of a member of an own workspace: https://docs.slack.dev/reference/objects/user-object"""
         if identity.tenant not in self._own_workspaces:
             return None
         try:
@@ -168,7 +168,7 @@ class SlackPresenter(Presenter):
     async def was_sent(self, delivery: Delivery) -> bool | None:
         """Look for a message with the key in its metadata: https://docs.slack.dev/messaging/message-metadata
 
-        A message with files has no metadata, and is known by their names and sizes.
+        A message with files has no metadata. It is recognized by their names and sizes.
         """
         tenant, (channel, _, thread) = delivery.conversation.tenant, delivery.conversation.id.partition("/")
         if delivery.identity is not None:
@@ -188,7 +188,7 @@ class SlackPresenter(Presenter):
     async def send_private_text(
         self, identity: Identity, conversation: Conversation, text: str, *, first: bool, key: str
     ) -> str | None:
-        # chat.postEphemeral does not do: its messages are not kept, and may not arrive:
+        # chat.postEphemeral is not enough: its messages are not kept, and may not arrive:
         # https://docs.slack.dev/reference/methods/chat.postEphemeral
         text = _heading(conversation, first=first) + text
         return await self._poster.post(conversation.tenant, identity.user_id, "", text, metadata=keyed(key))
@@ -222,9 +222,9 @@ class SlackPresenter(Presenter):
     async def close_question(
         self, conversation: Conversation, identity: Identity | None, platform_id: str, text: str
     ) -> None:
-        """https://docs.slack.dev/reference/methods/chat.update
+        """Replace the buttons by the decision: https://docs.slack.dev/reference/methods/chat.update
 
-        A message that is gone, or that nobody may edit any more, stays as it is.
+        A message that is gone, or that cannot be edited any more, stays as it is.
         """
         client = await self._workspaces.client(conversation.tenant)
         place = conversation.id.partition("/")[0] if identity is None else identity.user_id
@@ -236,7 +236,7 @@ class SlackPresenter(Presenter):
             log.info("the question %s in %s keeps its buttons: %s", platform_id, channel, refusal)
 
     async def _ask(self, tenant: str, channel: str, thread: str, card: QuestionCard, key: str) -> str | None:
-        """Post a question with buttons; with the choices as words to type, if Slack takes no such message."""
+        """Post a question with buttons, or with the choices as words to type if Slack accepts no such message."""
         if len(card.choices) <= blocks.MOST_OPTIONS:
             with _blocks_refused("buttons of a question"):
                 return await self._poster.post(
@@ -245,7 +245,7 @@ class SlackPresenter(Presenter):
         return await self._poster.post(tenant, channel, thread, self.in_words(card), metadata=keyed(key))
 
     def is_direct(self, identity: Identity, conversation: Conversation) -> bool:
-        """Return whether it is the person's direct conversation and none of its threads, which are not read with it."""
+        """Return whether a conversation is the person's direct one itself, and not a thread in it, read separately."""
         return not conversation.shared and self.thread_root(conversation) is None
 
     def thread_root(self, conversation: Conversation) -> str | None:
@@ -263,7 +263,7 @@ class SlackPresenter(Presenter):
         await self._poster.post(sign_in.conversation.tenant, channel, thread, text, blocks=button)
 
     async def return_link(self, identity: Identity, code: str | None) -> ReturnLink | None:
-        # Slack's links to a conversation bring no text, so that the person pastes the code.
+        # Slack's links to a conversation carry no text, so that the person has to paste the code.
         # https://docs.slack.dev/interactivity/deep-linking
         client = await self._workspaces.client(identity.tenant)
         query = urlencode({"channel": await resolved(client, identity.user_id), "team": identity.tenant})
@@ -273,7 +273,7 @@ class SlackPresenter(Presenter):
 
 @contextmanager
 def _blocks_refused(what: str) -> Iterator[None]:
-    """Go on after the block, which returns what it sends, if Slack refuses the blocks of the message."""
+    """Suppress the error if Slack refuses the blocks of a message, so that the caller can send it as text."""
     try:
         yield
     except DeliveryRefusedError as refusal:
@@ -283,12 +283,12 @@ def _blocks_refused(what: str) -> Iterator[None]:
 
 
 def _heading(conversation: Conversation, *, first: bool) -> str:
-    """Return what the first part of a private answer begins with."""
+    """Return the heading of the first part of a private answer; empty for the other parts."""
     return f"You asked in <#{conversation.id.partition('/')[0]}>:\n" if first else ""
 
 
 def _named(files: Sequence[StoredFile]) -> list[tuple[str, int]]:
-    """Return the names and sizes of files, by which Slack shows them again."""
+    """Return the names and sizes of files, by which a message with them is recognized."""
     return sorted((file.name, file.size) for file in files)
 
 

@@ -88,7 +88,7 @@ class _Version(_Written):
 
 
 class _Message(_Written):
-    """A message, or what became of one: …/message/message_changed and …/message/message_deleted"""
+    """A new, edited or deleted message: …/message/message_changed and …/message/message_deleted"""
 
     message: _Version | None = None
     previous_message: _Written | None = None
@@ -164,7 +164,7 @@ def check_event(body: Mapping[str, Any]) -> None:
     """Check the fields of an event callback that the channel reads.
 
     Raises:
-        MalformedEventError: if one is of another type than Slack documents.
+        MalformedEventError: if a field has another type than Slack documents.
     """
     try:
         kind = _Envelope.model_validate(body).event.type

@@ -11,7 +11,7 @@ from oauth.settings import ServiceUrl, Settings
 
 
 class SlackSettings(Settings):
-    """The settings that an app has in one workspace and in many."""
+    """The settings of an app, in one workspace or in many."""
 
     model_config = SettingsConfigDict(env_prefix="SLACK_")
 
@@ -21,7 +21,7 @@ class SlackSettings(Settings):
     )
     own_workspaces: str = Field(
         default="",
-        description="It is a list like T012AB3CD,T345EF6GH: the workspaces whose members' e-mail addresses are yours.",
+        description="It is a list like T012AB3CD,T345EF6GH: the workspaces whose members' e-mail addresses you trust.",
     )
     api_url: ServiceUrl = Field(default="https://slack.com/api", description="Leave it out for Slack itself.")
 
@@ -55,7 +55,7 @@ def load_settings(
     """Return the settings of one workspace, or of many if there is a client id.
 
     Raises:
-        SettingError: if a setting is missing or malformed, or there are a bot token and a client id.
+        SettingError: if a setting is missing or malformed, or there is both a bot token and a client id.
     """
     has_token = bool(bot_token or os.environ.get(OneWorkspaceSettings.variable("bot_token")))
     has_client = bool(client_id or os.environ.get(ManyWorkspacesSettings.variable("client_id")))

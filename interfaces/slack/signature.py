@@ -12,7 +12,7 @@ TIMESTAMP_HEADER = "x-slack-request-timestamp"
 SIGNATURE_HEADER = "x-slack-signature"
 TIMESTAMP = re.compile(r"[0-9]{1,12}")
 SIGNATURE = re.compile(r"v0=[0-9a-f]{64}")
-LONGEST_AGE = 300  # seconds: Slack's verifier takes no older timestamp
+LONGEST_AGE = 300  # seconds: Slack's verifier accepts no older timestamp
 
 
 class SignatureCheck:
@@ -22,10 +22,10 @@ class SignatureCheck:
         self._verifier = SignatureVerifier(signing_secret)
 
     def check_headers(self, request: Request) -> None:
-        """Check that a request has a timestamp and what looks like a signature, before its body is read.
+        """Check that a request has a timestamp and a well-formed signature, before its body is read.
 
         Raises:
-            WebhookRefusedError: if it has not.
+            WebhookRefusedError: if it does not.
         """
         timestamp, signature = _signed(request)
         if not (TIMESTAMP.fullmatch(timestamp) and SIGNATURE.fullmatch(signature)):

@@ -1,4 +1,4 @@
-"""The workspaces that the app is installed in, and the token that Slack is called with in each.
+"""The workspaces that the app is installed in, and the bot token of each.
 
 https://docs.slack.dev/authentication/installing-with-oauth
 """
@@ -41,14 +41,14 @@ SCOPES = (
     "users:read",  # the names of people
 )
 AGENT_SCOPES = ("assistant:write",)
-ADDRESS_SCOPES = ("users:read.email",)  # where members of the operator's own workspaces need no code
+ADDRESS_SCOPES = ("users:read.email",)  # lets members of the operator's own workspaces sign in without a code
 INSTALL_ADDRESS = "/slack/install"
 REDIRECT_ADDRESS = "/slack/oauth_redirect"
 
 # https://docs.slack.dev/authentication/using-token-rotation
 EXPIRING = (
     "The app was not installed: token rotation is on at https://api.slack.com/apps, so its tokens would expire after "
-    "twelve hours, and the gateway does not refresh them. It cannot be switched off again: make an app without it."
+    "twelve hours, and the gateway does not refresh them. Rotation cannot be switched off: create a new app without it."
 )
 
 MakeClient = Callable[[str | None], AsyncWebClient]
@@ -112,14 +112,16 @@ class OneWorkspace:
         return True
 
     async def forget(self, body: Body) -> None:
-        log.warning("Slack says that the app was uninstalled or SLACK_BOT_TOKEN revoked: the bot cannot answer there")
+        log.warning(
+            "Slack says that the app was uninstalled or SLACK_BOT_TOKEN revoked: the bot cannot answer any more"
+        )
 
 
 class ManyWorkspaces:
-    """All workspaces that install the app at `/slack/install`, each with a bot token of its own.
+    """All workspaces that install the app at `/slack/install`, each with its own bot token.
 
     Args:
-        is_agent: whether the app has Slack's agent view, which takes a scope of its own.
+        is_agent: whether the app has Slack's agent view, which needs another scope.
     """
 
     def __init__(self, settings: ManyWorkspacesSettings, make_client: MakeClient, *, is_agent: bool = False) -> None:
@@ -132,7 +134,7 @@ class ManyWorkspaces:
         self._flow: AsyncOAuthFlow | None = None
 
     def open(self, store: InstallationStore, base_url: str) -> None:
-        """Begin to install the app.
+        """Set up the installation of the app.
 
         Args:
             base_url: the gateway's public address.
@@ -183,14 +185,17 @@ class ManyWorkspaces:
         return True
 
     async def forget(self, body: Body) -> None:
-        """https://docs.slack.dev/reference/events/app_uninstalled, …/tokens_revoked and …/team_access_revoked"""
+        """Delete the token of a workspace that removed the app.
+
+        https://docs.slack.dev/reference/events/app_uninstalled, …/tokens_revoked and …/team_access_revoked
+        """
         event = body["event"]
         if event["type"] == "team_access_revoked":  # an organization took the app from some of its workspaces
             for team in event.get("team_ids") or ():
                 await self._opened().delete(CHANNEL, str(team))
             return
         if event["type"] == "tokens_revoked" and not (event.get("tokens") or {}).get("bot"):
-            return  # people's tokens alone, of which none is stored
+            return  # only tokens of people, which are not stored
         # The event of an organization-wide installation may name nothing but the organization.
         whole = body.get("enterprise_id") if body.get("is_enterprise_install") else organization_of(body)
         tenant = whole or tenant_of(body) or body.get("enterprise_id")
@@ -213,7 +218,7 @@ class ManyWorkspaces:
 
 
 class _BoltInstallations(AsyncInstallationStore):
-    """Stores what the bot needs of an installation that Bolt's flow has made."""
+    """Stores the bot token and the bot's user id of an installation by Bolt's flow."""
 
     def __init__(self, store: InstallationStore) -> None:
         self._store = store
@@ -234,7 +239,7 @@ class _BoltInstallations(AsyncInstallationStore):
 
 
 class _BoltStates(AsyncOAuthStateStore):
-    """Makes signed states, which are stored nowhere: Bolt's flow binds each to the browser that it was made for."""
+    """Makes signed OAuth states, which are not stored: Bolt's flow binds each to the browser that it was made for."""
 
     def __init__(self, store: InstallationStore) -> None:
         self._store = store

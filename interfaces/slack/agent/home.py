@@ -1,4 +1,4 @@
-"""The App Home: what a person has connected, and what waits for them. https://docs.slack.dev/surfaces/app-home"""
+"""The App Home: a person's connected accounts and open questions. https://docs.slack.dev/surfaces/app-home"""
 
 import asyncio
 import logging
@@ -16,12 +16,12 @@ from interfaces.slack.interactivity.press import ButtonPress
 from interfaces.slack.workspaces import Workspaces
 from oauth import Account, Identity
 
-HOME = "home"  # the first word of the `action_id` of a button; the second one is one of these two
+HOME = "home"  # the first word of a button's `action_id`; the second word is one of the next two
 CONNECT, DISCONNECT = "connect", "disconnect"
 MOST_BLOCKS = 100  # of a view: https://docs.slack.dev/reference/views
 
-NO_ACCOUNTS = "I need none of your accounts."
-NOTHING_WAITS = "Nothing waits for your answer."
+NO_ACCOUNTS = "I do not need any of your accounts."
+NOTHING_WAITS = "Nothing is waiting for your answer."
 TERMS = (
     "The link is for you alone and works for ten minutes. After you sign in, the page may ask you to confirm that it "
     "was you: use its button, or send me the code that it shows in a direct message."
@@ -31,10 +31,10 @@ log = logging.getLogger(__name__)
 
 
 class AppHome:
-    """Shows each person their own App Home, and takes what they press there.
+    """Shows each person their own App Home, and handles presses of its buttons.
 
-    What it shows stays in Slack, so that it never has a sign-in link: whoever wants to connect an account gets one in
-    a modal, which Slack keeps nowhere.
+    Slack stores the App Home, so that it never contains a sign-in link. A person who connects an account gets the link
+    in a modal, which Slack does not store.
     """
 
     def __init__(self, workspaces: Workspaces) -> None:
@@ -47,7 +47,7 @@ class AppHome:
         await self._call(identity, "views_publish", user_id=identity.user_id, view=view)
 
     async def take(self, host: Host, press: ButtonPress) -> bool:
-        """Take the press of one of its buttons; return whether the home has to be shown anew."""
+        """Handle the press of a button in the home; return whether the home has to be updated."""
         action, provider = press.argument.partition(".")[0], press.value
         if action == DISCONNECT:
             await host.disconnect(press.identity, provider)
@@ -64,11 +64,13 @@ class AppHome:
             with slack_errors():
                 await getattr(client, method)(**arguments)
         except (DeliveryError, ConnectionError, RetryLaterError) as error:
-            log.warning("Slack did not show %s what they opened (%s): %s", identity, method, describe(error))
+            log.warning(
+                "Slack did not show the App Home or its modal to %s (%s): %s", identity, method, describe(error)
+            )
 
 
 def home_blocks(host: Host, accounts: Sequence[Account], cards: Sequence[QuestionCard]) -> list[Block]:
-    """Return the blocks of a person's home. Questions that do not fit follow when others are answered."""
+    """Return the blocks of a person's home. Questions beyond Slack's limit appear once others are answered."""
     shown = [_header("Your accounts"), *_accounts(host, accounts), _header("What waits for you")]
     if not cards:
         return [*shown, *blocks.sections(NOTHING_WAITS)]
@@ -87,7 +89,7 @@ def modal(label: str, link: str) -> Block:
 
 
 def _accounts(host: Host, accounts: Sequence[Account]) -> Iterator[Block]:
-    """Yield what is connected, and what else could be."""
+    """Yield the connected accounts, and the providers that can be connected."""
     for account in accounts:
         about = f"*{escape(account.label)}*: {escape(account.account)}"
         if account.permissions:
@@ -102,10 +104,10 @@ def _accounts(host: Host, accounts: Sequence[Account]) -> Iterator[Block]:
 
 
 def _confirmation(account: Account) -> Block:
-    """https://docs.slack.dev/reference/block-kit/composition-objects/confirmation-dialog-object"""
+    """Return a dialog: https://docs.slack.dev/reference/block-kit/composition-objects/confirmation-dialog-object"""
     return {
         "title": _plain("Disconnect it?"),
-        "text": _plain(f"I delete what I can use {account.account[:200]} with."),
+        "text": _plain(f"I will delete my access to {account.account[:200]}."),
         "confirm": _plain("Disconnect"),
         "deny": _plain("Keep it"),
     }

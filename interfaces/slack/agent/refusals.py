@@ -1,7 +1,7 @@
-"""What Slack answers where the app is not an agent."""
+"""Slack's errors where the app is not an agent."""
 
-# The app is not declared as an agent, was not installed again since, or the workspace has no agents. The errors are on
-# the pages of the methods, such as https://docs.slack.dev/reference/methods/agents.sessions.setStatus
+# The app is not declared as an agent, was not reinstalled since, or the workspace has no agents. The errors are on the
+# pages of the methods, such as https://docs.slack.dev/reference/methods/agents.sessions.setStatus
 NO_AGENT = frozenset(
     {
         "access_denied",

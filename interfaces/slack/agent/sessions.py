@@ -1,4 +1,4 @@
-"""Say in a thread that the agent works: https://docs.slack.dev/ai/agent-sessions"""
+"""Show in a thread that the agent is working: https://docs.slack.dev/ai/agent-sessions"""
 
 from collections.abc import Awaitable, Callable, MutableSet
 from enum import StrEnum
@@ -13,16 +13,16 @@ from toolkits import Conversation
 
 
 class SessionStatus(StrEnum):
-    #: The agent works. Slack shows that, with a stop button if the app subscribes to `agent_session_stopped`.
+    #: The agent is working. Slack shows that, with a stop button if the app subscribes to `agent_session_stopped`.
     PROCESSING = "processing"
-    #: The agent waits for the next message.
+    #: The agent is waiting for the next message.
     ACTIVE = "active"
 
 
 class AgentSessions:
-    """Shows in threads that the agent works: by the status of its session, and in words by that of an assistant.
+    """Shows in threads that the agent is working: by the status of its session, and by the status text of an assistant.
 
-    Which of the two a workspace refuses to the app is noted as long as the process lasts.
+    If a workspace refuses one of the two to the app, that call is not made there again while the process lasts.
 
     https://docs.slack.dev/reference/methods/agents.sessions.setStatus
     https://docs.slack.dev/reference/methods/assistant.threads.setStatus
@@ -34,14 +34,14 @@ class AgentSessions:
         self._without_words: set[str] = set()
 
     async def set(self, thread: Conversation, status: SessionStatus, words: str = "", title: str = "") -> bool:
-        """Set the status of a thread; return whether Slack takes one from the app.
+        """Set the status of a thread; return whether Slack accepted the status or the text.
 
         Args:
-            words: what the agent is doing, like "is thinking…".
-            title: of the session, if this call creates it: see `titles.title_of`.
+            words: the status text, like "is thinking…".
+            title: the title of the session, if this call creates it: see `titles.title_of`.
 
         Raises:
-            DeliveryError, ConnectionError: if Slack does not take it now.
+            DeliveryError, ConnectionError: if a call fails other than by a refusal.
         """
         channel, _, root = thread.id.partition("/")
         client = await self._workspaces.client(thread.tenant)
@@ -54,7 +54,7 @@ class AgentSessions:
         return has_session or has_words
 
     async def _call(self, call: Callable[[], Awaitable[Any]], tenant: str, without: MutableSet[str]) -> bool:
-        """Make a call unless the workspace refuses it to the app; return whether Slack took it."""
+        """Make a call, unless the workspace refuses it to the app; return whether Slack accepted it."""
         if tenant in without:
             return False
         try:

@@ -1,4 +1,4 @@
-"""What Slack shows of an agent's conversations: suggested prompts, and the titles of threads."""
+"""Suggested prompts and titles of threads in Slack's agent view."""
 
 import logging
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 
 def title_of(text: str) -> str:
-    """Return the title of a conversation that begins with a text; empty if the text is."""
+    """Return the title of a conversation that begins with a text; empty if the text is empty."""
     words = " ".join(text.split())
     if len(words) <= LONGEST_TITLE:
         return words
@@ -28,9 +28,9 @@ def title_of(text: str) -> str:
 
 
 class Titles:
-    """Shows prompts and titles where the app is an agent, with the scope `assistant:write`.
+    """Sets prompts and titles where the app is an agent, with the scope `assistant:write`.
 
-    A workspace in which it is none is asked again after a while.
+    Where Slack refuses that, the calls pause for `WITHOUT_SCOPE` seconds.
     """
 
     def __init__(self, workspaces: Workspaces) -> None:
@@ -40,7 +40,7 @@ class Titles:
     async def suggest(self, tenant: str, channel: str, prompts: Sequence[str]) -> None:
         """Suggest first messages in a direct conversation.
 
-        Without `thread_ts`, with which the call fails silently for an agent.
+        The call has no `thread_ts`: with one, it fails silently for an agent.
         """
         shown = [{"title": prompt, "message": prompt} for prompt in prompts[:MOST_PROMPTS]]
         await self._call(tenant, "assistant_threads_setSuggestedPrompts", channel_id=channel, prompts=shown)
@@ -61,7 +61,7 @@ class Titles:
             self._pauses.begin(tenant, limit.seconds)
         except (DeliveryError, ConnectionError) as error:
             if str(error) not in NO_AGENT:
-                log.info("Slack did not take %s: %s", method, describe(error))
+                log.info("Slack did not accept the call %s: %s", method, describe(error))
             elif self._pauses.begin(tenant, WITHOUT_SCOPE):
                 log.info(
                     "the app is not an agent in the workspace %s, or lacks the scope assistant:write: its threads have "

@@ -1,4 +1,4 @@
-"""Hand what starts no turn to an operator's own `AsyncApp`."""
+"""Pass events that start no turn to an operator's own `AsyncApp`."""
 
 import asyncio
 import logging
@@ -16,16 +16,16 @@ from starlette.responses import Response
 from gateway.channels import RecipientUnreachableError
 from interfaces.slack.workspaces import Workspaces
 
-ACKNOWLEDGED_WITHIN = 2.5  # of the three seconds in which Slack wants an answer
+ACKNOWLEDGED_WITHIN = 2.5  # seconds, of the three in which Slack expects an answer
 ANYTHING = re.compile("")
-# As Bolt in Socket Mode, whose requests it does not verify: the channel has verified this one.
+# Bolt does not verify requests in Socket Mode. The channel has verified these.
 VERIFIED = "socket_mode"
 
 log = logging.getLogger(__name__)
 
 
 class HandedOn:
-    """A request on its way through an operator's app. It is in Bolt's context under `handed_on`.
+    """A request that is passed to an operator's app. Bolt's context has it as `handed_on`.
 
     Attributes:
         is_heard: whether the app has a listener for it.
@@ -47,7 +47,7 @@ async def authorize(
     https://docs.slack.dev/tools/bolt-python/concepts/authorization
 
     Args:
-        client: the listener's, which calls the same address as the channel.
+        client: the listener's client. Its address is set to that of the channel's client.
     """
     for tenant in filter(None, (team_id, enterprise_id)):
         try:
@@ -66,7 +66,7 @@ async def authorize(
 
 
 class BoltListeners:
-    """The listeners of an operator's app, which answers as it does under Bolt's own server."""
+    """The listeners of an operator's app, which answers requests as it does under Bolt's own server."""
 
     def __init__(self, app: AsyncApp, workspaces: Workspaces) -> None:
         self._app = app
@@ -74,31 +74,31 @@ class BoltListeners:
         self._is_open = False
 
     def open(self) -> None:
-        """Note that all listeners are registered. The first one that fits a request takes it, so ours are the last."""
+        """Add catch-all listeners after the operator's: Bolt runs the first listener that matches a request."""
         if not self._is_open:
             self._app.event(ANYTHING, middleware=[_unheard])(_nothing)
             self._app.command(ANYTHING, middleware=[_unheard])(_nothing)
             self._is_open = True
 
     async def take_event(self, request: Request, body: Mapping[str, Any]) -> Response:
-        """Hand on an event. One that nobody listens to, or that takes too long, is acknowledged like any other."""
+        """Pass on an event. It is acknowledged also if it has no listener, or the listener takes too long."""
         answer, _ = await self._dispatch(request, body)
         return answer or Response(status_code=200)
 
     async def take_command(self, request: Request, form: Mapping[str, Any]) -> Response | None:
-        """Hand on a slash command; return `None` if nobody listens to it."""
+        """Pass on a slash command; return `None` if it has no listener."""
         answer, is_heard = await self._dispatch(request, form)
         if not is_heard:
             return None
         return answer or Response(status_code=503)
 
     async def take_interaction(self, request: Request, payload: Mapping[str, Any]) -> Response:
-        """Hand on a shortcut, a press, a view that was submitted and whatever else people do."""
+        """Pass on a shortcut, a press of a button, a submitted view or another interaction."""
         answer, _ = await self._dispatch(request, payload)
         return answer or Response(status_code=503)
 
     async def _dispatch(self, request: Request, body: Mapping[str, Any]) -> tuple[Response | None, bool]:
-        """Return what the app answers, `None` if it does not in time, and whether it has a listener for it."""
+        """Return the app's answer, `None` if it comes too late, and whether the app has a listener for the request."""
         handed_on = HandedOn(self._workspaces)
         headers: dict[str, Any] = {name: request.headers.getlist(name) for name in request.headers}
         wrapped = AsyncBoltRequest(

@@ -1,1 +1,1 @@
-"""What people press in Slack's messages: https://docs.slack.dev/interactivity/handling-user-interaction"""
+"""Buttons and menus in Slack's messages: https://docs.slack.dev/interactivity/handling-user-interaction"""

@@ -1,4 +1,4 @@
-"""Build messages with buttons, of blocks: https://docs.slack.dev/reference/block-kit"""
+"""Build messages with buttons from blocks: https://docs.slack.dev/reference/block-kit"""
 
 import re
 from collections.abc import Iterator
@@ -8,12 +8,12 @@ from gateway.channels import ChoiceStyle, Feedback, MalformedEventError, Questio
 from interfaces.slack.interactivity.press import ButtonPress
 
 QUESTION = "question"  # the first word of the `action_id` of a choice
-STOP = "stop"  # of the button that stops a turn
+STOP = "stop"  # the `action_id` of the button that stops a turn
 FEEDBACK = "feedback"  # the `action_id` of the thumbs below an answer
-SIGN_IN = "sign_in"  # of the button with a sign-in link, a press of which is only acknowledged
+SIGN_IN = "sign_in"  # the `action_id` of a sign-in button, whose press is only acknowledged
 
 LONGEST_SECTION = 3000  # UTF-16 code units of the text of a section
-LONGEST_LABEL = 75
+LONGEST_LABEL = 75  # characters
 MOST_BUTTONS = 25  # of a message
 MOST_OPTIONS = 100  # of a menu
 
@@ -21,15 +21,15 @@ FENCE = "```"
 
 Block = dict[str, Any]
 
-_UNIT = re.compile(r"<[^<>]*>|&\w+;|.", re.DOTALL)  # what may not be parted: a link, an escaped character
+_UNIT = re.compile(r"<[^<>]*>|&\w+;|.", re.DOTALL)  # what must not be split: a link, an escaped character
 _PLACE = re.compile("[0-9]{1,3}")
 
 
 def sections(text: str) -> list[Block]:
-    """Return a rendered text as sections, which end between two lines wherever they can."""
+    """Return a rendered text as sections, split between two lines where possible."""
     return [
         {"type": "section", "text": {"type": "mrkdwn", "text": each}, "expand": True}  # it is shown in full
-        for each in _divided(text)
+        for each in _split(text)
     ]
 
 
@@ -76,7 +76,7 @@ def rated(text: str) -> list[Block]:
 
 
 def given_rating(press: ButtonPress) -> Feedback | None:
-    """Return the rating that a press of a thumb gives; `None` if it is a press of no message of a conversation.
+    """Return the rating that a press of a thumb gives; `None` if the thumb is not in a message of a conversation.
 
     Raises:
         MalformedEventError: if it is not one of our thumbs.
@@ -91,7 +91,7 @@ def given_rating(press: ButtonPress) -> Feedback | None:
 
 
 def chosen(press: ButtonPress) -> tuple[str, int]:
-    """Return the id of the question of which a choice was pressed, and the place of the choice.
+    """Return the id of the question and the place of the choice that was pressed.
 
     Raises:
         MalformedEventError: if it is not one of our buttons.
@@ -113,7 +113,7 @@ def _buttons(card: QuestionCard) -> Iterator[Block]:
 
 
 def _menu(card: QuestionCard) -> Block:
-    """https://docs.slack.dev/reference/block-kit/block-elements/select-menu-element"""
+    """Return a menu of the choices: https://docs.slack.dev/reference/block-kit/block-elements/select-menu-element"""
     return {
         "type": "static_select",
         "action_id": QUESTION,
@@ -128,8 +128,8 @@ def _plain(text: str) -> Block:
     return {"type": "plain_text", "text": text if len(text) <= LONGEST_LABEL else f"{text[: LONGEST_LABEL - 1]}…"}
 
 
-def _divided(text: str) -> list[str]:
-    """Divide a rendered text. Where a block of code is divided, it is one in both parts."""
+def _split(text: str) -> list[str]:
+    """Split a rendered text. A block of code that is split is a block of code in both parts."""
     parts, room = [""], LONGEST_SECTION - 2 * len(f"\n{FENCE}")
     for piece in _pieces(text, room):
         if _units(parts[-1] + piece) > room:
@@ -141,7 +141,7 @@ def _divided(text: str) -> list[str]:
 
 
 def _pieces(text: str, most: int) -> Iterator[str]:
-    """Yield the lines of a text; the characters of a line that is too long."""
+    """Yield the lines of a text; a line that is too long in the smallest pieces."""
     for line in text.splitlines(keepends=True):
         yield from [line] if _units(line) <= most - len(FENCE) - 1 else _UNIT.findall(line)
 

@@ -1,4 +1,4 @@
-"""Read what somebody pressed: https://docs.slack.dev/reference/interaction-payloads/block_actions-payload"""
+"""Read presses of buttons and choices in menus: https://docs.slack.dev/reference/interaction-payloads/block_actions-payload"""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -94,7 +94,7 @@ class ButtonPress:
         conversation: where the message is; `None` if the button is not in a message.
         message: the `ts` of the message, empty if there is none.
         thread: the `ts` of the thread that it is in, empty if it is in none.
-        trigger: allows to open a modal within three seconds, empty if it does not.
+        trigger: the `trigger_id` with which a modal can be opened within three seconds, empty if there is none.
         answer_address: where a message to the person can be posted (`response_url`), empty if there is none.
     """
 
@@ -120,10 +120,10 @@ def kinds_in(body: Mapping[str, Any]) -> set[str]:
 
 
 def presses_in(body: Mapping[str, Any]) -> Iterator[ButtonPress]:
-    """Yield what was pressed by a `block_actions` payload.
+    """Yield the presses in a `block_actions` payload.
 
     Raises:
-        MalformedEventError: if a field is of another type than Slack documents, or names nobody.
+        MalformedEventError: if a field has another type than Slack documents, or no person is named.
     """
     payload = _validated(_Payload, body)
     tenant, user, message = _tenant(payload), payload.user, payload.message or _Message()
@@ -153,7 +153,7 @@ def _validated(model: type[F], body: Mapping[str, Any]) -> F:
 
 
 async def acknowledge(press: ButtonPress) -> None:
-    """Take the press of a button that opens a page, of which Slack tells, too."""
+    """Do nothing for the press of a button that opens a page: Slack reports that, too."""
 
 
 def _tenant(payload: _Payload) -> str:

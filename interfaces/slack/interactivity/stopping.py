@@ -1,4 +1,4 @@
-"""Stop what the agent does for somebody: by a button, by Slack's own stop button, by a slash command."""
+"""Stop a person's turns: by a button, by Slack's own stop button, by a slash command."""
 
 from collections.abc import Callable
 
@@ -12,7 +12,7 @@ SESSION_STOPPED = "agent_session_stopped"
 
 
 class Stopping:
-    """Stops the turns of whoever wants it, and of nobody else.
+    """Stops the turns of the person who asks for it, and nobody else's.
 
     Args:
         host: returns the gateway.
@@ -22,14 +22,14 @@ class Stopping:
         self._host = host
 
     async def press(self, press: ButtonPress) -> str:
-        """Stop the turn that a message with a button shows; return what the person is told."""
+        """Stop the turn whose preview has the button; return the sentence for the person."""
         if press.conversation is None:
             return NOTHING_OF_YOURS
         channel, _, thread = press.conversation.id.partition("/")
         return await self.in_channel(press.conversation.tenant, channel, press.identity.user_id, thread)
 
     async def session(self, body: Body) -> Conversation | None:
-        """Stop the turn of an agent's session; return its thread, whose status is still `processing`.
+        """Stop the turn of an agent's session; return its thread, whose status Slack leaves at `processing`.
 
         https://docs.slack.dev/reference/events/agent_session_stopped
         """
@@ -41,10 +41,10 @@ class Stopping:
         return Conversation(CHANNEL, tenant, f"{channel}/{thread}", not channel.startswith("D"))
 
     async def in_channel(self, tenant: str, channel: str, user: str, thread: str = "") -> str:
-        """Stop the turns of a person in a channel; return what they are told.
+        """Stop the turns of a person in a channel; return the sentence for them.
 
         Args:
-            thread: stops only the one in this thread. The turn of a direct conversation without threads is in each.
+            thread: stops only the turn in this thread, or in a direct conversation without threads.
         """
         stopped = False
         for each in await self._host().played_for(CHANNEL, tenant, user):

@@ -22,31 +22,31 @@ from interfaces.slack.interactivity.press import BLOCK_ACTIONS, ButtonPress, kin
 from interfaces.slack.signature import SignatureCheck
 
 ADDRESS = "/slack/interactivity"
-TAKEN_WITHIN = 2.5  # of the three seconds in which Slack wants an answer
-CALL_TIMEOUT = 15  # seconds for a message to the person
+TAKEN_WITHIN = 2.5  # seconds, of the three in which Slack expects an answer
+CALL_TIMEOUT = 15  # seconds to send the sentence to the person
 
 Handler = Callable[[ButtonPress], Awaitable[str | None]]
-"""Commits what a press says; returns a sentence for the person who pressed alone, or `None`.
+"""Commits a press; returns a sentence that only the person who pressed sees, or `None`.
 
-It has less than three seconds: the request is acknowledged after it, and the sentence is sent after that.
+It has less than three seconds, because the request is acknowledged after it. The sentence is sent after that.
 """
 
 Fallback = Callable[[Request, Mapping[str, Any]], Awaitable[Response]]
-"""Answers a payload that is about none of our buttons."""
+"""Answers a payload that is not about the gateway's own buttons."""
 
 log = logging.getLogger(__name__)
 
 
 class Interactivity:
-    """Takes what people press, and hands it to whoever made the button.
+    """Receives presses of buttons, and passes each to the handler of its button.
 
     https://docs.slack.dev/interactivity/handling-user-interaction
 
     Args:
-        api_url: of the Web API. A message to a person goes to an address at the same domain alone.
-        handlers: by the first word of the `action_id` of their buttons.
-        fallback: for whatever is none of our buttons; acknowledged and ignored unless given.
-        within: seconds in which they have to take a press.
+        api_url: the address of the Web API. Sentences are sent only to addresses at the same domain.
+        handlers: the handlers, by the first word of their buttons' `action_id`.
+        fallback: answers all other payloads. By default they are acknowledged and ignored.
+        within: seconds in which the handlers have to be done.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class Interactivity:
         return Route(ADDRESS, self._receive, methods=["POST"])
 
     async def _receive(self, request: Request) -> Response:
-        """Take a press of one of our buttons, and hand on whatever else people do."""
+        """Handle presses of the gateway's own buttons, and pass every other payload to the fallback."""
         with self._refusals.refusals_logged():
             self._signature.check_headers(request)
             raw = await read_form(request, MOST_BYTES)  # it has the whole message
@@ -84,14 +84,14 @@ class Interactivity:
                     if (handler := self._handlers.get(press.kind)) and (sentence := await handler(press)):
                         answers.add_task(self._answer, press, sentence)
         except TimeoutError:
-            log.warning("a press of a button was not taken in time: Slack shows the person that it failed")
+            log.warning("a press of a button was not handled in time: Slack shows the person an error")
             return Response(status_code=503)
         return Response(status_code=200, background=answers)
 
     async def _answer(self, press: ButtonPress, sentence: str) -> None:
-        """Say something to the person who pressed, and to nobody else."""
+        """Send a sentence that only the person who pressed sees."""
         if not self._is_slacks(press.answer_address):
-            log.warning("somebody who pressed a button is told nothing: the request has no response_url of Slack's")
+            log.warning("a person who pressed a button gets no answer: the request has no response_url of Slack's")
             return
         client = AsyncWebhookClient(press.answer_address, timeout=CALL_TIMEOUT, retry_handlers=[])
         message = {"response_type": "ephemeral", "replace_original": False, "text": escape(sentence)}
@@ -99,10 +99,10 @@ class Interactivity:
             with delivery_errors("Slack", lambda error: None):
                 answer = await client.send_dict(message | ({"thread_ts": press.thread} if press.thread else {}))
         except (DeliveryError, ConnectionError) as error:
-            log.warning("somebody who pressed a button was told nothing: %s", describe(error))
+            log.warning("a person who pressed a button got no answer: %s", describe(error))
             return
         if answer.status_code != 200:
-            log.warning("somebody who pressed a button was told nothing: Slack answered %s", answer.status_code)
+            log.warning("a person who pressed a button got no answer: Slack answered %s", answer.status_code)
 
     def _is_slacks(self, address: str) -> bool:
         """Return whether an address is at the domain of the Web API, like hooks.slack.com."""

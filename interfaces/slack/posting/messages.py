@@ -14,10 +14,10 @@ from interfaces.slack.workspaces import Workspaces
 from oauth import Identity
 
 METADATA = "understudy_delivery"  # the type of the metadata that holds the key of a delivery
-PREVIEW = "understudy_preview"  # … that holds the id of the message whose turn is shown
+PREVIEW = "understudy_preview"  # the type of the metadata that holds the id of the message whose turn a preview shows
 PEOPLE = ("U", "W")  # the first letters of user ids
-STREAM = "stream/"  # begins the id of a preview that is a stream
-CLOCK_SKEW = timedelta(minutes=1)  # between Slack and us, at the most
+STREAM = "stream/"  # the prefix of the id of a preview that is a stream
+CLOCK_SKEW = timedelta(minutes=1)  # the greatest difference between Slack's clock and ours
 MOST_SEARCHED = 15  # messages: apps outside the Marketplace get no more
 
 # https://docs.slack.dev/apis/web-api/rate-limits: a message a second in a channel, and the tier of each method
@@ -30,7 +30,8 @@ LIMITS = {
 }
 # https://docs.slack.dev/reference/methods/chat.update#errors
 NOT_THERE = frozenset({"message_not_found", "cant_update_message", "cant_delete_message", "edit_window_closed"})
-OF_THE_PLACE = frozenset({"channel_type_not_supported", "message_not_found", "thread_not_found"})  # not of the app
+# Refusals that are about the place, and not about the app.
+PLACE_REFUSED = frozenset({"channel_type_not_supported", "message_not_found", "thread_not_found"})
 NOT_STREAMING = "message_not_in_streaming_state"  # Slack ends a stream by itself after some minutes
 
 log = logging.getLogger(__name__)
@@ -49,16 +50,16 @@ class Poster:
         return await self._workspaces.client(tenant)
 
     def may_stream(self, tenant: str) -> bool:
-        """Return whether Slack has refused no stream in a workspace."""
+        """Return whether streams can be tried in a workspace: Slack has not refused one there."""
         return tenant not in self._without_streams
 
     async def ready_for_preview(self, tenant: str, channel: str, method: str) -> None:
-        """Return when a preview may be shown in a channel by a method of the Web API."""
+        """Wait until the rate limits allow a preview in a channel, shown by a method of the Web API."""
         keys: list[Key] = [("channel", f"{tenant}/{channel}")]
         await self._pacer.preview(*keys, *([(method, tenant)] if method in LIMITS else []))
 
     def hold_previews(self, tenant: str, channel: str, seconds: float) -> None:
-        """Show no previews in a channel for a time."""
+        """Pause the previews in a channel for some seconds."""
         self._pacer.hold(("channel", f"{tenant}/{channel}"), seconds)
 
     async def post(
@@ -100,7 +101,7 @@ class Poster:
         https://docs.slack.dev/reference/methods/chat.startStream
 
         Args:
-            recipient: the person whom it answers, which Slack wants to know in channels.
+            recipient: the person who gets the answer. Slack requires it in channels.
 
         Raises:
             DeliveryRefusedError: if Slack refuses it.
@@ -119,9 +120,11 @@ class Poster:
         except RecipientUnreachableError:
             raise
         except DeliveryRefusedError as refusal:
-            if str(refusal) not in OF_THE_PLACE:
+            if str(refusal) not in PLACE_REFUSED:
                 self._without_streams.add(tenant)
-                log.info("the app may not stream in Slack's workspace %s: messages are edited (%s)", tenant, refusal)
+                log.info(
+                    "Slack refuses streams in the workspace %s, and messages are edited instead: %s", tenant, refusal
+                )
             raise
 
     async def append(self, tenant: str, channel: str, ts: str, **content: Any) -> bool:
@@ -155,7 +158,7 @@ class Poster:
     async def complete(
         self, tenant: str, channel: str, preview: str, text: str, key: str, blocks: Sequence[Any] = ()
     ) -> str:
-        """Replace a preview by a part of the answer, in its place among other messages; return its `ts`.
+        """Replace a preview by a part of the answer, within the rate limits; return its `ts`.
 
         Raises:
             PreviewGoneError: if it cannot be replaced.
@@ -209,7 +212,7 @@ class Poster:
                 raise
 
     async def lost_previews(self, tenant: str, channel: str, thread: str, since: datetime) -> list[str]:
-        """Return the previews that were posted about a time, of which the ids were not recorded."""
+        """Return the ids of previews that were posted about a time and whose ids were not recorded."""
         client = await self.client(tenant)
         own = await own_user(client)
         messages, _ = await self.recent(client, channel, thread, since)
@@ -223,7 +226,7 @@ class Poster:
     async def recent(
         self, client: AsyncWebClient, channel: str, thread: str, since: datetime
     ) -> tuple[Sequence[Mapping[str, Any]], bool]:
-        """Return messages of a channel or a thread since a time, and whether there are more than are looked through.
+        """Return up to `MOST_SEARCHED` messages of a channel or a thread since a time, and whether there are more.
 
         https://docs.slack.dev/messaging/message-metadata
         """
@@ -238,7 +241,7 @@ class Poster:
 
 
 async def resolved(client: AsyncWebClient, channel: str) -> str:
-    """Return the id of a channel; for the id of a person, that of their direct channel."""
+    """Return the id of a channel; given the id of a person, the id of their direct channel."""
     if not channel.startswith(PEOPLE):
         return channel
     try:
@@ -260,7 +263,7 @@ def keyed(key: str) -> dict[str, Any]:
 
 
 def key_of(message: Mapping[str, Any]) -> str | None:
-    """Return the key of the delivery that a message is; `None` if it is none."""
+    """Return the key of the delivery in a message's metadata; `None` if there is none."""
     metadata = message.get("metadata") or {}
     return metadata.get("event_payload", {}).get("key") if metadata.get("event_type") == METADATA else None
 

@@ -14,7 +14,7 @@ async def upload(client: AsyncWebClient, file: StoredFile) -> str:
 
     Raises:
         DeliveryError: if Slack refuses it, or asks for a pause.
-        ConnectionError: if it was not uploaded for another reason. Nobody has seen anything then.
+        ConnectionError: if the upload fails for another reason. Nobody has seen the file then.
     """
     try:
         with slack_errors():

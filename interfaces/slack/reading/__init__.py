@@ -1,1 +1,1 @@
-"""What a turn asks Slack for, to read a message: who people are, and what was said in the thread."""
+"""What a turn requests from Slack to read a message: the names of people, and the messages of the thread."""

@@ -1,12 +1,12 @@
-"""Remember what Slack is not to be asked for a while."""
+"""Remember which calls of Slack have to pause."""
 
 import time
 
-WITHOUT_SCOPE = 600.0  # seconds until a call is tried again for which the app lacked a scope
+WITHOUT_SCOPE = 600.0  # seconds until a call that lacked a scope is tried again
 
 
 class Pauses:
-    """Pauses of calls, by keys such as the id of a workspace. They last as long as the process at most."""
+    """Pauses of calls, by keys such as the id of a workspace. They end with the process."""
 
     def __init__(self) -> None:
         self._until: dict[str, float] = {}

@@ -1,4 +1,4 @@
-"""Find out who people are: https://docs.slack.dev/reference/methods/users.info"""
+"""Look up the names, languages and time zones of people: https://docs.slack.dev/reference/methods/users.info"""
 
 import asyncio
 import logging
@@ -16,7 +16,7 @@ from interfaces.slack.workspaces import Workspaces
 
 CALL_TIMEOUT = 3.0  # seconds for one call: a turn waits no longer for a name
 KNOWN_FOR = 3600.0  # seconds
-UNKNOWN_FOR = 600.0  # seconds until somebody is asked for again whom Slack did not tell
+UNKNOWN_FOR = 600.0  # seconds until a failed lookup is tried again
 MOST_KNOWN = 10_000  # people
 MOST_CALLS = 5  # at the same time
 
@@ -27,12 +27,12 @@ log = logging.getLogger(__name__)
 
 
 class People:
-    """Finds out who the people of the workspaces are, with the scope `users:read`. Without it nobody is known.
+    """Looks up the people of the workspaces, with the scope `users:read`. Without it, nobody is known.
 
-    Each person is asked for once an hour at most, however many turns want to know.
+    A known person is looked up once an hour at most, however many turns ask for them.
 
     Args:
-        most: how many people are remembered.
+        most: the number of people who are remembered.
     """
 
     def __init__(self, workspaces: Workspaces, most: int = MOST_KNOWN) -> None:
@@ -44,7 +44,7 @@ class People:
         self._calls = asyncio.Semaphore(MOST_CALLS)
 
     async def find(self, tenant: str, user_ids: Collection[str]) -> Mapping[str, Person]:
-        """Return those people of a workspace, by their ids, who are known or can be asked for now."""
+        """Return the people of a workspace by their ids, without those who cannot be looked up now."""
         ids = list(dict.fromkeys(user_ids))
         found = await asyncio.gather(*(self._find((tenant, user_id)) for user_id in ids))
         return {user_id: person for user_id, person in zip(ids, found, strict=True) if person is not None}
@@ -59,7 +59,7 @@ class People:
         return await asyncio.shield(self._asked[key])
 
     async def _ask(self, key: Key, before: Person | None) -> Person | None:
-        """Ask Slack for a person. If it does not tell, what was known before is still returned."""
+        """Look up a person. If that fails, return what was known before."""
         tenant, user_id = key
         person, known_for = before, UNKNOWN_FOR
         try:
@@ -83,7 +83,7 @@ class People:
 
     def _note(self, tenant: str, user_id: str, error: Exception) -> None:
         if str(error) != "missing_scope":
-            log.info("Slack does not say who %s/%s is: %s", tenant, user_id, describe(error))
+            log.info("Slack did not return the profile of %s/%s: %s", tenant, user_id, describe(error))
         elif self._pauses.begin(_without_scope(tenant), WITHOUT_SCOPE):
             log.warning(
                 "people of the workspace %s are called by their ids: the app lacks the scope users:read there", tenant

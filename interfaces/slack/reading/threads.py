@@ -1,4 +1,4 @@
-"""Read what was said in a thread: https://docs.slack.dev/reference/methods/conversations.replies"""
+"""Read the messages of a thread: https://docs.slack.dev/reference/methods/conversations.replies"""
 
 import asyncio
 import logging
@@ -17,10 +17,10 @@ from interfaces.slack.workspaces import Workspaces
 from toolkits import Message, QuotedKind, QuotedMessage
 
 CALL_TIMEOUT = 5.0  # seconds for one call
-PAGE = 999  # messages: the latest are on the last page. Slack takes no more, and gives some apps 15.
+PAGE = 999  # messages: the latest are on the last page. Slack takes no larger limit, and gives some apps 15.
 MOST_PAGES = 3
-MOST_QUOTED = 20  # messages of a thread: the one that began it, and the last ones
-MOST_NAMES = 40  # of people who wrote them or are mentioned in them
+MOST_QUOTED = 20  # messages of a thread: the first one, and the latest
+MOST_NAMES = 40  # people who wrote them or are mentioned in them
 SAID = (*WRITTEN_BY_PEOPLE, "bot_message")  # subtypes
 
 Reply = Mapping[str, Any]
@@ -29,10 +29,10 @@ log = logging.getLogger(__name__)
 
 
 class ThreadReader:
-    """Reads what was said in threads, with the scopes that end in `:history`.
+    """Reads the messages of threads, with the scopes that end in `:history`.
 
-    Apps that are distributed outside of the Marketplace may ask once a minute. While Slack wants no more calls, nothing
-    is read, and messages are answered alone.
+    Apps that are distributed outside of the Marketplace may call it once a minute. While a rate limit lasts, nothing is
+    read, and a message is answered without its thread.
     """
 
     def __init__(self, workspaces: Workspaces, people: People) -> None:
@@ -48,7 +48,7 @@ class ThreadReader:
         Args:
             message: in a thread.
             bot: the bot's user id.
-            heard: the ids of other messages of the thread that came to the bot. The history has them and its answers.
+            heard: the ids of other messages of the thread that came to the bot. The history has them and their answers.
             read_until: the id of the last message that was quoted before; empty if there is none.
         """
         tenant, (channel, _, thread) = message.conversation.tenant, message.conversation.id.partition("/")
@@ -77,7 +77,7 @@ class ThreadReader:
         return {user_id: person.name for user_id, person in (await self._people.find(tenant, asked)).items()}
 
     async def _replies(self, tenant: str, channel: str, thread: str, oldest: str, latest: str) -> list[Reply]:
-        """Return the messages of a thread between two others, and the one that began it, as far as Slack gives them."""
+        """Return the messages of a thread between two others, and its first one, as far as Slack returns them."""
         found, cursor, here = list[Reply](), "", f"{tenant}/{channel}"
         for _ in range(MOST_PAGES):
             if self._pauses.hold(tenant, here):
@@ -97,7 +97,11 @@ class ThreadReader:
                         found += answer.get("messages") or ()
             except RetryLaterError as limit:
                 self._pauses.begin(tenant, limit.seconds)
-                log.info("threads of the workspace %s are not read for %g s: Slack limits it", tenant, limit.seconds)
+                log.info(
+                    "threads of the workspace %s are not read for %g s: Slack's rate limit is reached",
+                    tenant,
+                    limit.seconds,
+                )
                 break
             except (DeliveryError, ConnectionError, TimeoutError) as error:
                 self._note(here, error)

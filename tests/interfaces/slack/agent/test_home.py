@@ -170,7 +170,7 @@ async def test_an_approval_is_given_at_home_and_the_turn_goes_on(run: Run, slack
         assert orders.cancelled == []
         assert await press(running, pressed_at_home(approve["action_id"], approve["value"], seed.ALICE)) == 200
         await wait_until_async(lambda: "cancelled 4711" in emulate.slack_said(channel), what="the turn goes on")
-        assert "Nothing waits" in (await published(emulate, 3))[-1][1]
+        assert "Nothing is waiting" in (await published(emulate, 3))[-1][1]
 
 
 async def test_an_approval_that_is_too_long_to_be_shown_whole_is_not_given_at_home(
@@ -228,4 +228,4 @@ def test_a_home_has_no_more_blocks_than_slack_takes_and_marks_nothing_up() -> No
     assert "<" not in str([block["text"] for block in blocks if block["type"] == "section"])
     empty = home_blocks(Named(), [], [])  # type: ignore[arg-type]
     assert "&lt;Fake&gt; &amp; more" in str(empty)
-    assert "Nothing waits for your answer." in str(empty)
+    assert "Nothing is waiting for your answer." in str(empty)
