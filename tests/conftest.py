@@ -13,7 +13,7 @@ pytest_plugins = ["groups"]
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Return the number of cores and two more, since many tests wait for a process or a platform."""
+    """Return two more than the number of cores, since many tests wait for a process or a platform."""
     return (os.cpu_count() or 1) + 2
 
 
@@ -56,7 +56,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.fixture
 def vault() -> Vault:
-    """A toolkit that returns the credential of the person."""
+    """A toolkit whose tool returns the credential of the person who asks."""
     return Vault()
 
 

@@ -1,6 +1,6 @@
-"""The agent of the chaos tests. Its slow model repeats the message, sometimes at length, or after a call of a tool.
+"""The agent of the chaos tests. Its slow model repeats the message, sometimes at length, or after a tool call.
 
-The tool `note` is called at once, and `pay` once its person has approved it.
+The tool `note` needs no approval. The tool `pay` runs once its person has approved it.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from gateway import Agent
 from toolkits import Toolkit, tool
 
 SLOWEST = 0.4  # seconds
-LONGEST = 20  # words of an answer, of which each takes a tenth of a second
+LONGEST = 20  # words of a long answer; each takes a tenth of a second
 TRACE = Path(os.environ["CHAOS_TRACE"])
 
 
@@ -29,7 +29,7 @@ class Trace(Toolkit):
 
     @tool(approval=True)
     async def pay(self, token: str) -> str:
-        """Write a token to the trace, once its person has approved it."""
+        """Write a token to the trace, once the person has approved the call."""
         return await self._write(token)
 
     async def _write(self, token: str) -> str:
@@ -40,7 +40,7 @@ class Trace(Toolkit):
 
 
 def wanted(messages: list[ModelMessage]) -> tuple[str, str]:
-    """Return the token of the message, and the tool that is to be called; empty if none is."""
+    """Return the token of the message, and the name of the tool to call, or an empty text if there is none."""
     prompts = [part for message in messages for part in message.parts if isinstance(part, UserPromptPart)]
     token, last = str(prompts[-1].content), messages[-1]
     is_asked = isinstance(last, ModelRequest) and isinstance(last.parts[-1], UserPromptPart)
@@ -49,7 +49,7 @@ def wanted(messages: list[ModelMessage]) -> tuple[str, str]:
 
 
 def words(token: str) -> list[str]:
-    """Return the answer to a message, in the pieces in which it is written."""
+    """Return the answer to a message, in the pieces that are streamed."""
     chance = zlib.crc32(token.encode())
     count = LONGEST if chance % 4 == 1 else 0
     return [f"answer to {token}", *(f" {number}" for number in range(1, count + 1)), "."]

@@ -1,4 +1,4 @@
-"""Run the processes of a gateway, kill them and start them again."""
+"""Run the processes of a gateway, kill them and restart them."""
 
 import random
 import signal
@@ -15,7 +15,7 @@ START_TIMEOUT = 60.0  # seconds, since several processes start at the same time
 
 
 class Cluster:
-    """The web processes and workers of a gateway. With SQLite, one web process also plays the turns."""
+    """The web processes and workers of a gateway. With SQLite, the only web process also plays the turns."""
 
     def __init__(self, directory: Path, env: Mapping[str, str], webs: int, workers: int) -> None:
         self._directory = directory
@@ -25,7 +25,7 @@ class Cluster:
         self._argv: list[Sequence[str]] = [("serve", str(BOT), "--port", str(port)) for port in self._ports]
         self._argv += [("worker", str(BOT))] * workers
         self._children: list[Command] = []
-        self._began: dict[int, int] = {}  # by place, the offset in the log at which the current process began
+        self._began: dict[int, int] = {}  # by index of the process, the offset in its log at which its last start is
         self.killed = 0
 
     def start(self) -> None:
@@ -41,7 +41,7 @@ class Cluster:
         self._children[place] = self._start(place)
 
     def revive(self) -> None:
-        """Start processes again that have ended by themselves, as a supervisor does."""
+        """Restart processes that have ended by themselves, as a supervisor does."""
         for place, child in enumerate(self._children):
             if child.poll() is not None:
                 self._children[place] = self._start(place)
@@ -68,7 +68,7 @@ class Cluster:
         return "".join(path.read_text()[-5000:] for path in sorted(self._directory.glob("log-*.txt")))
 
     def said(self, words: str) -> int:
-        """Return how often the processes have logged something."""
+        """Return how often these words are in the logs of all processes."""
         return sum(path.read_text().count(words) for path in self._directory.glob("log-*.txt"))
 
     def is_up(self) -> bool:

@@ -22,7 +22,7 @@ DUPLICATES = 0.2  # the share of successful deliveries that are repeated
 
 
 class Line(ABC):
-    """A conversation."""
+    """A conversation on a channel."""
 
     name: str
 
@@ -41,13 +41,13 @@ class Line(ABC):
 
     @abstractmethod
     def previews(self) -> int:
-        """Return how many messages show a turn that seems to run still."""
+        """Return the number of previews in the conversation."""
 
     @abstractmethod
     def approvals(self, token: str) -> list[Any]:
-        """Return the presses by which people approve what the bot asks about: a stranger's first, if there can be one.
+        """Return presses of the button that approves a call: first that of another person, if they can press, too.
 
-        It is empty while the bot does not ask.
+        On WhatsApp, return the message `yes` instead. The list is empty while the bot does not ask.
         """
 
     def press(self, url: str, press: Any) -> httpx.Response:
@@ -55,11 +55,11 @@ class Line(ABC):
         return self.post(url, press)
 
     def deliver(self, event: Any, chance: random.Random) -> bool:
-        """Deliver an event to one of the web processes; return whether it was accepted."""
+        """Deliver an event to one of the web processes, and return whether it was accepted."""
         return self._delivered(self.post, event, chance)
 
     def deliver_press(self, press: Any, chance: random.Random) -> bool:
-        """Deliver a press to one of the web processes; return whether it was accepted."""
+        """Deliver a press to one of the web processes, and return whether it was accepted."""
         return self._delivered(self.press, press, chance)
 
     def _delivered(self, post: Callable[[str, Any], httpx.Response], content: Any, chance: random.Random) -> bool:
@@ -178,7 +178,7 @@ class WhatsAppNumber(Line):
         return [message["body"] for message in self._emulate.whatsapp_messages(to=to)]
 
     def previews(self) -> int:
-        return 0  # WhatsApp shows that the bot is typing, and no text
+        return 0  # WhatsApp has no previews, only a typing indicator
 
     def approvals(self, token: str) -> list[Any]:
         to = f"whatsapp:{self._person.phone}"

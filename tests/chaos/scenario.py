@@ -20,20 +20,20 @@ from gateway.channels.sentences import SENT_AGAIN
 
 KILLED_AT_START = 0.02  # the chance, ten times a second, that a process is killed while others still start
 LINES = 4  # conversations on each channel
-SETTLE = 120.0  # seconds after the last message until everything has to be answered
+SETTLE = 120.0  # seconds after the last message, in which every message has to be answered
 ANSWER = re.compile(r"answer to (\w+-\d+)")
 WHOLE = re.compile(r"answer to \w+-\d+( \d+)*\.")
-KINDS = ("n", "m", "m", "p")  # the first letters of tokens: with a tool, without, and with one to be approved
+KINDS = ("n", "m", "m", "p")  # the first letters of tokens: call `note`, call no tool (twice), call `pay`
 INTERRUPTED = re.compile(r"\s*I was interrupted while I used .*", re.DOTALL)
-# A question whose card arrived, which the gateway did not know when somebody pressed its button.
+# The card of a question that somebody answered before the gateway had recorded that the card was sent.
 DECIDED = "kind IN ('question', 'private_question') AND status = 'dropped'"
-DECIDED_WITHIN = 90.0  # seconds until a question has to be asked and answered
+DECIDED_WITHIN = 90.0  # seconds in which a question has to be asked and the message answered
 PATIENCE = 2.0  # seconds after which people press a button again
 
 
 @dataclass
 class Report:
-    """The numbers of a run, and its mistakes.
+    """The numbers of a run, and the mistakes that the gateway made.
 
     Attributes:
         seconds: how long messages were sent.
@@ -45,11 +45,11 @@ class Report:
         failures: scripted failures of the platforms.
         approved: tool calls that people have approved.
         answered: accepted messages that were answered.
-        left: messages that show a turn, though all turns have ended.
+        left: previews that are left, although all turns have ended.
         ambiguous: sends of which the gateway could not know whether they had succeeded.
-        sent_again: answers with the mark that people may have read them before.
+        sent_again: answers that say that people may have read them before.
         ambiguous_calls: tool calls of which the gateway could not know whether they had been made.
-        wrong: the mistakes, one sentence for each.
+        wrong: the mistakes, in one sentence each.
     """
 
     seconds: float = 0
@@ -76,7 +76,7 @@ class Scenario:
     """Sends messages while processes are killed, waits until all work is done, and checks the answers.
 
     Args:
-        trace: the file to which the agent's tool writes.
+        trace: the file to which the agent's tools write.
         seconds: how long messages are sent.
         kill_every: the longest usual pause between two kills, in seconds.
         seed: the seed of all random choices.
@@ -135,7 +135,7 @@ class Scenario:
         return self.report
 
     def _send(self, line: Line, number: int) -> None:
-        """Send one message after the other. Retry each until it is accepted, and repeat some of them."""
+        """Send one message after the other. Retry each until it is accepted, and repeat some that were accepted."""
         chance = random.Random(self._seed * 1000 + number)
         sequence = 0
         while not self._over.is_set():
@@ -155,7 +155,7 @@ class Scenario:
             time.sleep(chance.uniform(0.1, 0.6))
 
     def _approve(self, line: Line, token: str, chance: random.Random) -> None:
-        """Wait until the bot asks, and approve it, after a stranger, until it is answered."""
+        """Wait until the bot asks for approval, and press as a stranger and as its person until it has answered."""
         deadline = time.monotonic() + DECIDED_WITHIN
         has_pressed = False
         while not self._is_answered(line, token) and time.monotonic() < deadline:
@@ -221,7 +221,7 @@ class Scenario:
             whole = [
                 INTERRUPTED.sub("", words.replace(SENT_AGAIN, "")).strip() for words in said if ANSWER.search(words)
             ]
-            report.wrong += [f"{words!r} is no whole answer" for words in whole if not WHOLE.fullmatch(words)]
+            report.wrong += [f"{words!r} is not a whole answer" for words in whole if not WHOLE.fullmatch(words)]
             report.left += line.previews()
             count = Counter(token for token, _ in found)
             again = Counter(token for token, is_marked in found if is_marked)
@@ -229,7 +229,7 @@ class Scenario:
             report.answered += len(count.keys() & set(accepted))
             report.sent_again += sum(again.values())
             report.wrong += [f"{token} was not answered" for token in accepted if token not in count]
-            # An answer may come again if it has the mark that people may have read it before.
+            # An answer may come again if it says that people may have read it before.
             report.wrong += [f"{token} was answered {count[token]} times" for token in count
                              if count[token] - again[token] > 1]  # fmt: skip
             firsts = list(dict.fromkeys(token for token, _ in found))
@@ -244,9 +244,9 @@ class Scenario:
         for status, error in self._rows(f"SELECT status, error FROM outbox WHERE status <> 'sent' AND NOT ({DECIDED})"):
             report.wrong.append(f"a delivery is {status}: {error}")
 
-        # Where a process dies between the call that posts and the record of its answer, Telegram tells nobody the id.
+        # If a process dies after it has posted a preview and before it stores the id, Telegram cannot be asked for it.
         if report.left > self._cluster.said("a preview may stay in"):
-            report.wrong.append(f"{report.left} messages still show a turn")
+            report.wrong.append(f"{report.left} previews are left")
 
     def _rows(self, statement: str) -> list[tuple[object, ...]]:
         engine = create_engine(self._database.replace("postgresql:", "postgresql+psycopg:"))

@@ -1,4 +1,7 @@
-"""No accepted message is lost, whichever process is killed. `make chaos` runs longer: CHAOS_SECONDS, CHAOS_SEED."""
+"""No accepted message is lost, whichever process is killed.
+
+`make chaos` runs longer. CHAOS_SECONDS sets the length of a run, and CHAOS_SEED its random choices.
+"""
 
 import os
 from collections.abc import Callable
@@ -14,7 +17,7 @@ from peers.telegram.server import TelegramServer
 
 SECONDS = float(os.environ.get("CHAOS_SECONDS", "6"))
 SEED = int(os.environ.get("CHAOS_SEED", "1"))
-KILL_EVERY = 4.0  # seconds: an answer that is streamed takes two
+KILL_EVERY = 4.0  # seconds; a long answer takes two
 TAKEOVER = "2"  # seconds
 
 
@@ -32,7 +35,7 @@ def run(
         "CHAOS_TRACE": str(trace),
         "UNDERSTUDY_DATABASE_URL": database,
         "UNDERSTUDY_TAKEOVER_SECONDS": TAKEOVER,
-        "UNDERSTUDY_TURN_TRIES": "50",  # the kills use up tries, though no message is at fault
+        "UNDERSTUDY_TURN_TRIES": "50",  # each kill uses up a try of the turns that it interrupts
         **platform_environment(emulate, telegram),
     }
     cluster = Cluster(directory, env, webs, workers)
@@ -74,5 +77,5 @@ def test_on_sqlite_every_message_is_answered_once_in_order(
 def test_on_postgresql_with_many_processes_every_message_is_answered_once_in_order(
     tmp_path: Path, emulate: Emulate, telegram: TelegramServer
 ) -> None:
-    with PostgresServer() as postgres:  # not the server of the session, since this one is restarted
+    with PostgresServer() as postgres:  # its own server, since the test restarts it
         run(tmp_path, postgres.make(), emulate, telegram, webs=2, workers=3, restart=postgres.restart)

@@ -19,7 +19,7 @@ ECHO_MAIL = AGENTS / "echo_mail.py"
 
 @pytest.fixture
 def serve(tmp_path: Path, emulate: Emulate, telegram: TelegramServer) -> Iterator[Serve]:
-    """Return a function that starts `understudy serve FILE`, connected to the stand-ins. The test's end stops it."""
+    """Yield a function that starts `understudy serve FILE`, connected to the stand-ins. Stop it after the test."""
     started: list[Served] = []
 
     def start(target: Path = ECHO_MAIL, **env: str) -> Served:
@@ -43,7 +43,7 @@ def bob(channel: str, emulate: Emulate, telegram: TelegramServer) -> ChannelPers
     return CHANNELS[channel](seed.BOB, emulate, telegram)
 
 
-@pytest.fixture(scope="module")  # with the scope of a session, its event loop would disturb other tests
+@pytest.fixture(scope="module")  # Playwright keeps an event loop running, which would disturb tests of other modules
 def chromium(processes: None) -> Iterator[Browser]:
     """A browser. Without one, the test is skipped."""
     if not CHROMIUM.exists():

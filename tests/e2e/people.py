@@ -1,4 +1,4 @@
-"""People who write on a channel and read its answers, with the same interface for each of three channels."""
+"""People who write to the bot and read its answers, with the same interface for Slack, Telegram and WhatsApp."""
 
 import html
 import re
@@ -38,7 +38,7 @@ class ChannelPerson(Protocol):
         ...
 
     def shown(self) -> list[str]:
-        """Return the same, and what shows a turn that still runs."""
+        """Return the texts of `seen`, and those of previews."""
         ...
 
 
@@ -126,7 +126,7 @@ def link_in(text: str) -> str:
 
 
 def wait_for_link(person: ChannelPerson) -> str:
-    """Wait until the bot has sent a sign-in link, and return the newest."""
+    """Wait until the bot has sent a sign-in link, and return the newest one."""
 
     def last() -> str | None:
         links = [text for text in person.seen() if "/sign-in/" in text]
@@ -144,7 +144,7 @@ def sign_in(person: ChannelPerson, emulate: Emulate, link: str | None = None) ->
 
 
 def wait_for_mail(person: ChannelPerson, count: int = 1, timeout: float = 20.0) -> list[str]:
-    """Wait until a person has `count` answers about their mail, and return these."""
+    """Wait until a person has `count` answers about their mail, and return them."""
 
     def answers() -> list[str] | None:
         found = [text for text in person.seen() if "Found:" in text]

@@ -1,4 +1,4 @@
-"""Run `understudy serve` and `understudy worker` in processes of their own, with a new database."""
+"""Run `understudy serve` and `understudy worker` in child processes, with a new database."""
 
 import signal
 import sqlite3
@@ -26,7 +26,7 @@ AGENTS = Path(__file__).with_name("agents")
 
 
 class Served:
-    """The gateway of a file, with its workers if it has any, connected to the stand-ins for the platforms.
+    """A gateway that `understudy serve FILE` runs, with its workers, connected to the stand-ins for the platforms.
 
     Attributes:
         gate: the path of a file that tells an agent of `agents/` to wait or go on. The agent gets it as GATE.
@@ -40,7 +40,7 @@ class Served:
         self.gate = directory / "gate"
         self._child: Command | None = None
         self._workers: list[Command] = []
-        self._started = 0  # workers, those that have ended included
+        self._started = 0  # the number of workers, including those that have ended
         self._directory = directory
         self._env = self._environment(emulate, telegram) | env
         emulate.connect(
@@ -81,7 +81,7 @@ class Served:
         self._child.wait()
 
     def stop(self) -> int:
-        """Send SIGTERM to all processes; return the exit status of the gateway, or that of a worker which failed."""
+        """Send SIGTERM to all processes, and return the exit status of the gateway or of a worker that failed."""
         for worker in self._workers:
             worker.send_signal(signal.SIGTERM)
         while self._workers:
@@ -151,7 +151,7 @@ def assert_only_mail_of(person: seed.Person, texts: Iterable[str]) -> None:
     for text in texts:
         assert person.marker("MAIL", 1) in text
         for other in seed.PEOPLE.values():
-            # Do not look for the name alone: a generated id may contain it, such as thr_YFgeBOBV5FFnr.
+            # Look for the whole marker, since a generated id may contain the name, such as thr_YFgeBOBV5FFnr.
             assert other is person or other.marker("MAIL", 1)[:-1] not in text
             assert other is person or other.email not in text
         assert seed.CANARY not in text

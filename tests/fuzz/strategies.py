@@ -1,4 +1,4 @@
-"""Strategies for payloads, bodies and requests that no platform documents, made from documented ones."""
+"""Hypothesis strategies that change documented payloads into undocumented ones, and build random requests."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -57,7 +57,7 @@ def payloads(draw: st.DrawFn, samples: Sequence[Mapping[str, Any]]) -> Any:
             inner = inner[key]
         change = draw(st.sampled_from(["replace", "replace", "remove", "wrap", "copy", "add"]))
         if change == "replace":
-            inner[last] = deepcopy(draw(values))  # a later change may change this value
+            inner[last] = deepcopy(draw(values))  # a copy, since a later step may change it
         elif change == "remove":
             del inner[last]
         elif change == "wrap":

@@ -1,4 +1,4 @@
-"""The fuzz target: a gateway with every channel in its own event loop, and platforms that accept every call."""
+"""The target of the fuzz tests: a gateway with every channel, and platforms that accept every call."""
 
 import asyncio
 import logging
@@ -56,7 +56,7 @@ async def _accept(request: Request) -> JSONResponse:
 
 
 class _Watch(logging.Handler):
-    """Keeps the log records of errors and exceptions."""
+    """A log handler that keeps the records of errors and exceptions."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -72,12 +72,12 @@ async def _by_header(request: Request) -> Person | None:
 
 
 class Target:
-    """A gateway that gets requests, and fails if one of them causes an error.
+    """Send requests to a gateway, and raise an error if one of them causes an error there.
 
     Args:
         directory: where the database is.
         platforms: the URL of the stand-ins for all platforms.
-        many: whether many workspaces install the Slack app; if not, it belongs to one workspace.
+        many: whether the Slack app can be installed into many workspaces, or belongs to one.
     """
 
     def __init__(self, directory: Path, platforms: str, *, many: bool) -> None:

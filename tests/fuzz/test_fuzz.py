@@ -1,7 +1,7 @@
-"""No request, signed or not, causes a 500, an error in the log, a message that stays undone or a failed rendering.
+"""No request, signed or not, causes a 500, an error in the log, a message that is never done or a failed rendering.
 
-`make test` tries a few examples of each kind, always the same ones. `make fuzz` tries new ones for FUZZ_SECONDS seconds
-of each kind, beginning with FUZZ_SEED.
+`make test` runs each test with a few examples, always the same ones. `make fuzz` runs each test for FUZZ_SECONDS
+seconds with random examples, whose seed is FUZZ_SEED.
 """
 
 import gc
@@ -34,7 +34,7 @@ from toolkits.text import storable
 
 SECONDS = float(os.environ.get("FUZZ_SECONDS", "0"))
 SEED = int(os.environ.get("FUZZ_SEED", "0")) or time.time_ns() % 2**32
-EXAMPLES = 50 if SECONDS else 10  # of one run
+EXAMPLES = 50 if SECONDS else 10  # in each run of a test
 GROWTH = 1.1  # the largest allowed ratio of memory at the end of a long run to memory in its middle
 
 Test = Callable[[], None]
@@ -57,7 +57,7 @@ def target(
 
 
 def fuzz(**given_values: st.SearchStrategy[Any]) -> Callable[[Callable[..., None]], Test]:
-    """Call a function with examples: the same ones each time, or new ones for FUZZ_SECONDS seconds."""
+    """Return a decorator that calls a function with a few fixed examples, or with new ones for FUZZ_SECONDS seconds."""
 
     def decorate(function: Callable[..., None]) -> Test:
         test = settings(
@@ -198,7 +198,7 @@ def _paths(routes: Any) -> Iterator[str]:
 
 @pytest.mark.parametrize("target", [True], indirect=True)
 def test_callbacks_with_a_valid_state_and_random_parameters_cause_no_error(target: Target) -> None:
-    """The callbacks are those of a sign-in and of an installation in Slack, in the browser that began it."""
+    """Test the callbacks of a sign-in and of a Slack installation, the latter in the browser that began it."""
     alice = Identity("telegram", "1", "1001")
 
     @fuzz(

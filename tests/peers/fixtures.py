@@ -58,7 +58,7 @@ def telegram_server() -> Iterator[TelegramServer]:
 
 @pytest.fixture
 def telegram(telegram_server: TelegramServer) -> TelegramServer:
-    """Telegram's Bot API, to which nobody has written yet, and without a webhook."""
+    """Telegram's Bot API, for a bot that has no chats and no webhook yet."""
     telegram_server.reset()
     return telegram_server
 

@@ -21,7 +21,7 @@ STOP_TIMEOUT = 5  # seconds that requests in progress have when the server stops
 
 
 class ThreadServer:
-    """Serves an application on a free loopback port, from a thread with an event loop of its own.
+    """Serve an application on a free loopback port, in a thread with its own event loop.
 
     It runs inside a `with` block, or from `start()` to `stop()`. The constructor binds the port, so that `url` is known
     before the start.

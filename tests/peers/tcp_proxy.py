@@ -10,9 +10,9 @@ CHUNK = 65536  # bytes
 
 
 class TcpProxy:
-    """Forwards connections to a server, from a thread with an event loop of its own.
+    """Forward connections to a server, in a thread with its own event loop.
 
-    `silence` makes the connections that are open at that moment half-open: the proxy accepts bytes from either side and
+    `silence` makes all connections half-open that are open at that moment: the proxy accepts bytes from either side and
     drops them, and closes neither side. Later connections work.
 
     Args:

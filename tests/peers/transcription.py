@@ -20,7 +20,7 @@ MOST_BYTES = 25 * 2**20
 
 @dataclass(frozen=True)
 class Recording:
-    """A recording that was to be transcribed."""
+    """A recording that the server was asked to transcribe."""
 
     name: str
     data: bytes
@@ -29,10 +29,10 @@ class Recording:
 
 
 class TranscriptionServer(ThreadServer):
-    """Answers with `text`, after the statuses of `failures`, one each.
+    """A server that answers one request with each status in `failures`, and all later requests with `text`.
 
     Attributes:
-        recordings: all that it was sent, those that it refused included.
+        recordings: all recordings that it got, including those of refused requests.
     """
 
     def __init__(self, text: str = "") -> None:

@@ -17,7 +17,7 @@ def wait_until(condition: Callable[[], T], timeout: float = TIMEOUT, what: str |
 
     Args:
         timeout: the longest wait, in seconds.
-        what: names the condition in the error, where the function's name does not say enough.
+        what: the condition, for the error. By default, the error has the name of the function.
 
     Raises:
         AssertionError: `timeout` seconds have passed. The message names the condition and its last value.

@@ -8,10 +8,10 @@ from pydantic_ai.models.function import AgentInfo
 
 
 class Gate:
-    """Makes the calls of its model wait until it is opened.
+    """A gate before which the calls of `model` wait.
 
     Attributes:
-        opened: set this event to let the calls answer.
+        opened: the event that lets the calls answer, once a test sets it.
         running: the messages of the calls that wait.
         most: the largest number of calls that have waited at the same time.
     """
@@ -30,7 +30,7 @@ class Gate:
         return ModelResponse([TextPart(f"answer to {text}")])
 
     async def holds(self, count: int) -> None:
-        """Wait until at least `count` calls wait."""
+        """Wait until at least `count` calls wait at the gate."""
 
         async def enough() -> bool:
             return len(self.running) >= count

@@ -1,4 +1,4 @@
-"""An agent on Telegram with a model of OpenAI, which is asked through the API for chat completions."""
+"""An agent on Telegram that uses OpenAI's chat completions API."""
 
 from gateway import Agent, Gateway
 from interfaces.telegram import Telegram

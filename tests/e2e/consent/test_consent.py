@@ -17,7 +17,7 @@ from support.consent.pages import authorization_url
 ROUNDS = 15
 
 ON_EACH = pytest.mark.parametrize("channel", CHANNELS)
-# Behaviour that does not depend on the channel is tested on one of them.
+# Behaviour that does not depend on the channel is tested on one channel only.
 ON_SLACK, ON_TELEGRAM, ON_WHATSAPP = (pytest.mark.parametrize("channel", [channel]) for channel in CHANNELS)
 
 

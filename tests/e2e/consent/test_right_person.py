@@ -33,7 +33,7 @@ def test_a_forwarded_link_connects_nobody_to_the_account_of_the_person_who_opens
         words in text for words in (seed.BOB.email, identity, "read your mail", "do not give the code to anyone")
     )
     assert served.rows("SELECT * FROM oauth_tokens") == []
-    bob.write(code)  # Bob consented, but the link was made for Alice
+    bob.write(code)  # Bob has consented, but the link was made for Alice
     wait_until(lambda: any("/sign-in/" in said for said in bob.seen()), what="bob is asked to sign in himself")
     for _ in range(5):
         alice.write("0000 0000")

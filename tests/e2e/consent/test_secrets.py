@@ -1,4 +1,4 @@
-"""No token, code, verifier or state appears in a log, an error, a page or a chat, or unencrypted in the database."""
+"""No token, code, verifier or state appears in a log, error, page or chat, or unencrypted in the database."""
 
 from collections.abc import Iterator
 from urllib.parse import parse_qs

@@ -1,4 +1,4 @@
-"""The page that follows a consent, in a real browser: its button, its code, and what they prove."""
+"""The page that follows a consent, in a real browser: its button and its code confirm who has signed in."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +18,7 @@ PLATFORMS = ("https://t.me/", "https://wa.me/")
 
 @dataclass
 class Phone:
-    """A browser, which gives links of the platforms to their apps.
+    """A browser on a phone, which opens links to the platforms in their apps.
 
     Attributes:
         opened: the requests that the apps got.
@@ -28,7 +28,7 @@ class Phone:
     opened: list[Request] = field(default_factory=list)
 
     def sign_in(self, link: str, account: str) -> Page:
-        """Open a sign-in link and consent with an account; return the page that follows."""
+        """Open a sign-in link, consent with an account, and return the page that follows."""
         page = self.context.new_page()
         page.goto(link)
         page.get_by_role("button", name=account).click()
@@ -36,7 +36,7 @@ class Phone:
         return page
 
     def press(self, page: Page) -> tuple[str, str]:
-        """Press the button that leads back; return where it leads, and what is on the clipboard then."""
+        """Press the button that leads back, and return the address that the app opens and the text on the clipboard."""
         before = len(self.opened)
         page.get_by_role("link").click()
         for _ in range(100):
@@ -72,7 +72,7 @@ def test_one_button_brings_the_person_and_the_proof_back_to_the_chat(
     with phone(chromium) as hers:
         page = hers.sign_in(wait_for_link(alice), seed.ALICE.email)
         address, code = page.url, page.locator(".code").inner_text()
-        page.close()  # as a phone discards a tab that nobody looks at
+        page.close()  # as a phone may do with a tab in the background
         page = hers.context.new_page()
         page.goto(address)
         expect(page.locator(".code")).to_have_text(code)

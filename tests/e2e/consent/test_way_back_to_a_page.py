@@ -1,4 +1,4 @@
-"""The way back from a sign-in to a host application's page with ChatKit, whose script is that of docs/chatkit.md."""
+"""The way back from a sign-in to a host application's page with ChatKit, with the script of docs/chatkit.md."""
 
 import json
 import re

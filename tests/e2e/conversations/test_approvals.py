@@ -1,4 +1,4 @@
-"""A mail tells the model to send another mail. On each channel, nothing is sent unless the account's owner approves."""
+"""A mail tells the model to send another mail, which is sent only if the owner of the account approves it."""
 
 import base64
 from email.message import EmailMessage

@@ -1,4 +1,4 @@
-"""A turn that its person stops ends, in whichever process it runs, and in none goes on."""
+"""A turn that its person stops ends, in whichever process it runs, and no other process resumes it."""
 
 import os
 import signal
@@ -12,7 +12,7 @@ from peers.telegram import updates
 from peers.telegram.server import TelegramServer
 from peers.wait import wait_until
 
-SLOW_TOOL = AGENTS / "slow_tool.py"  # which touches the gate when it begins
+SLOW_TOOL = AGENTS / "slow_tool.py"  # its tool creates the file GATE when it begins
 ALICE = seed.ALICE.telegram_id
 INTERRUPTED = "Stopped.\n\nI was interrupted while I used sleep"
 
@@ -49,7 +49,7 @@ def test_a_turn_whose_process_is_killed_after_the_stop_does_not_go_on(
     worker = served.work() if is_shared else None
     begin(served, telegram)
     if worker is not None:
-        os.kill(worker, signal.SIGSTOP)  # it does not see the stop
+        os.kill(worker, signal.SIGSTOP)  # the worker does not learn of the stop
     stop(telegram)
     if worker is None:
         served.kill()

@@ -1,4 +1,4 @@
-"""An album whose photos come while processes die."""
+"""An album is answered once, although processes are killed while its photos arrive."""
 
 from e2e.conftest import Serve
 from e2e.served import AGENTS

@@ -1,4 +1,4 @@
-"""Clients that send half a request and then nothing, or a byte each second."""
+"""Clients that send half a request and then nothing, or one byte each second."""
 
 import socket
 import time
@@ -33,8 +33,8 @@ class Client:
     """A connection that sends some bytes at once, and then one more each second.
 
     Args:
-        sent: the first bytes.
-        drip: the byte of each second; empty for none.
+        sent: the bytes that are sent at once.
+        drip: the byte that is sent each second. If it is empty, nothing more is sent.
     """
 
     def __init__(self, url: str, sent: str, drip: bytes) -> None:

@@ -1,4 +1,4 @@
-"""A window of the web chat in a browser, and a model that says what the test tells it to."""
+"""A window of the web chat in a browser, and a model whose answer the test writes."""
 
 import asyncio
 import queue
@@ -21,7 +21,7 @@ PATIENCE = 30.0  # seconds that the model waits for its next words
 
 
 class Speaker:
-    """A model that streams what `say` gives it, and ends its answer at `end`."""
+    """A model that streams the words that `say` adds, until `end` ends the answer."""
 
     def __init__(self) -> None:
         self._words: queue.Queue[str | None] = queue.Queue()
@@ -44,12 +44,12 @@ Open = Callable[..., AbstractContextManager[Page]]
 def speaker() -> Iterator[Speaker]:
     speaker = Speaker()
     yield speaker
-    speaker.end()  # for a turn that a failed test left
+    speaker.end()  # ends a turn that a failed test has left running
 
 
 @pytest.fixture
 def open_window(chromium: Browser, tmp_path: Path, speaker: Speaker) -> Open:
-    """Return a function that opens Alice's window of a gateway whose agent is the speaker, unless another is given."""
+    """Return a function that runs a gateway and opens Alice's window. The default agent answers with the speaker."""
 
     @contextmanager
     def opened(agent: Agent | None = None, **options: Any) -> Iterator[Page]:

@@ -1,4 +1,4 @@
-"""Questions in the web chat are answered by keyboard, and the focus is not lost."""
+"""People answer questions in the web chat by keyboard, and the focus is not lost."""
 
 import pytest
 from e2e.web.conftest import Open, write
@@ -44,7 +44,7 @@ def test_a_question_is_answered_by_keyboard_and_the_focus_stays_with_it(
         assert orders.cancelled == cancelled
 
 
-def test_what_is_said_meanwhile_takes_no_focus_from_a_button(open_window: Open) -> None:
+def test_a_new_message_takes_no_focus_from_a_button(open_window: Open) -> None:
     with open_window(Agent(model=FunctionModel(obey), toolkits=[Orders()])) as page:
         asked(page)
         approve = page.get_by_role("button", name="Approve")

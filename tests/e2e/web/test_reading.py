@@ -1,4 +1,4 @@
-"""Who reads the web chat is not taken away from what they read, with eyes or with a screen reader."""
+"""New text in the web chat does not interrupt people who read, be it with their eyes or with a screen reader."""
 
 from collections.abc import AsyncIterator
 
@@ -72,7 +72,7 @@ def test_a_reader_at_the_end_stays_at_the_end(open_window: Open, speaker: Speake
         expect(page.get_by_role("log")).to_contain_text("more 2")
         assert distance_to_end(page) <= 1
         page.evaluate("document.getElementById('scroll').scrollTop = 0")
-        write(page, "and then?")  # whoever writes wants to see it
+        write(page, "and then?")  # people want to see what they have just written
         expect(page.locator(".person-said").last).to_have_text("and then?")
         assert distance_to_end(page) <= 1
 
@@ -125,7 +125,7 @@ def test_a_running_turn_is_shown_at_once_and_no_longer_than_it_runs(open_window:
 class Desk(Toolkit):
     @tool
     def look(self) -> str:
-        """Looks into the drawer."""
+        """Look into the drawer."""
         return "a pen"
 
 
@@ -143,7 +143,7 @@ def test_a_tool_that_has_ended_is_not_shown_as_running(open_window: Open, speake
         speaker.end()
 
 
-def test_what_is_not_sent_is_taken_back_and_stays_in_the_field(open_window: Open, speaker: Speaker) -> None:
+def test_a_message_that_could_not_be_sent_goes_back_into_the_field(open_window: Open, speaker: Speaker) -> None:
     with open_window() as page:
         page.route("**/messages", lambda route: route.abort())
         write(page, "hello")

@@ -1,4 +1,4 @@
-"""Who waits for an answer in the web chat stops it."""
+"""People stop a running turn in the web chat."""
 
 import pytest
 from e2e.web.conftest import Open, Speaker, write

@@ -18,7 +18,7 @@ SECRET = "the cellar key is under the third pot"
 
 
 class Dev:
-    """`understudy dev` in a process of its own."""
+    """`understudy dev` in a child process."""
 
     def __init__(self, directory: Path, **env: str) -> None:
         self._directory = directory

@@ -1,3 +1,3 @@
-"""Fixtures of this room's tests."""
+"""Fixtures for the tests of YAML files."""
 
 from support.gateway_files import write  # noqa: F401 - a fixture

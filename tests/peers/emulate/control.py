@@ -40,7 +40,7 @@ class Call:
 
 
 class Control:
-    """Calls the `/_peers` routes of a server."""
+    """A client for the `/_peers` routes of a server."""
 
     def __init__(self, url: str, http: httpx.Client) -> None:
         self.url = url

@@ -147,7 +147,7 @@ class Emulate(EmulatedSlack, EmulatedTwilio):
         return browser.deny(authorization_url, client)
 
     def revoke(self, token: str) -> None:
-        """Make a Google access or refresh token invalid. The other one stays valid; at Google both become invalid."""
+        """Make a Google access or refresh token invalid, but not the other one. (Google itself revokes both.)"""
         self._http.post(self.google_revoke_uri, data={"token": token}).raise_for_status()
 
     def _start(self) -> None:

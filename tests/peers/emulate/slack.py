@@ -12,7 +12,7 @@ from peers.webhooks import slack_events
 
 
 class EmulatedSlack:
-    """Posts as people, and reads what the bot did.
+    """Post as people, and read the messages of the bot.
 
     Methods take a person by `seed.Person.name`, and a channel by its id or name.
     """
@@ -141,6 +141,6 @@ class EmulatedSlack:
 
 
 def is_preview(message: Json) -> bool:
-    """Return whether a message shows a turn that still runs."""
+    """Return whether a message is the preview of a turn."""
     metadata = message.get("metadata") or {}
     return message.get("streaming_state") == "in_progress" or metadata.get("event_type") == "understudy_preview"

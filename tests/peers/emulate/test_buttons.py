@@ -58,7 +58,7 @@ async def test_slack_takes_five_messages_at_a_response_url(emulate: Emulate) -> 
     assert [each["text"] for each in emulate.slack_ephemerals("alice")] == ["0", "1", "2", "3", "4"]
 
 
-async def test_bolt_reads_a_press_as_its_persons(emulate: Emulate) -> None:
+async def test_bolt_reads_the_person_and_place_of_a_press(emulate: Emulate) -> None:
     client = AsyncWebClient(emulate.bot_token, base_url=emulate.slack_url)
     app = AsyncApp(client=client, signing_secret=emulate.signing_secret, process_before_response=True)
     seen: list[tuple[Any, ...]] = []

@@ -9,7 +9,7 @@ from peers.emulate.control import Control, Json
 
 
 class EmulatedTwilio:
-    """Writes as people on WhatsApp, and reads what the bot sent them. Methods take a person by `seed.Person.name`."""
+    """Write as people on WhatsApp, and read the bot's messages. Methods take a person by `seed.Person.name`."""
 
     account_sid = seed.TWILIO_ACCOUNT_SID
     auth_token = seed.TWILIO_AUTH_TOKEN

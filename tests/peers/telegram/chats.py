@@ -58,7 +58,7 @@ class Chats:
             return
         kind = next(name for name in update if name != "update_id")
         if kind in ("message_reaction", "stopped_message_generation"):
-            return  # it lets the bot write to nobody
+            return  # such an update lets the bot write to nobody
         content = update[kind]
         chat = content["chat"]
         self.chats[chat["id"]] = chat
@@ -77,7 +77,7 @@ class Chats:
             self._topics.add((chat["id"], topic))
 
     def expire_queries(self) -> None:
-        """Take no answer to the presses so far, as Telegram does some seconds after each."""
+        """Refuse answers to the presses so far, as Telegram does some seconds after each press."""
         self._queries.clear()
 
     def delete_topic(self, chat_id: int, thread_id: int) -> None:

@@ -146,7 +146,7 @@ class TelegramServer(ThreadServer):
         self._failures: list[Failure] = []
 
     def limit(self) -> None:
-        """Refuse the calls that are above Telegram's limits from now on."""
+        """Refuse calls above Telegram's limits from now on."""
         self.limits = Limits()
 
     def called(self, method: str) -> list[Json]:
@@ -302,6 +302,6 @@ def _decoded(name: str, value: Any) -> Any:
 
 
 def is_preview(message: Json) -> bool:
-    """Return whether a message shows a turn that still runs, which its person may stop."""
+    """Return whether a message is the preview of a turn, with a button that stops the turn."""
     rows = message.get("reply_markup", {}).get("inline_keyboard", [])
     return any(button.get("callback_data") == "stop" for row in rows for button in row)

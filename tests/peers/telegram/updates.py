@@ -194,7 +194,7 @@ def attached(caption: str | None = None, person: seed.Person = seed.ALICE, **fie
     """Build a private message with an attachment.
 
     Args:
-        fields: of the message, such as `voice` or `location`.
+        fields: fields of the message, such as `voice` or `location`.
     """
     captioned = {"caption": caption, **_entities(caption, "caption_entities")} if caption else {}
     return _update("message", _message(private_chat(person), None, user(person), **captioned, **fields))
@@ -250,10 +250,10 @@ def reaction(
     In a group, only a bot that is an administrator gets it.
 
     Args:
-        message: as the bot got it from sendMessage.
-        new: the emojis that the person reacts with now.
-        old: those before.
-        fields: of the change: `actor_chat` instead of `user`, if it is anonymous.
+        message: the message, as sendMessage returned it.
+        new: the emojis of the person's reactions now.
+        old: the emojis of their reactions before.
+        fields: fields of the change, such as `actor_chat` for an anonymous one, which has no `user`.
     """
     kinds = {
         name: [{"type": "emoji", "emoji": emoji} for emoji in emojis]

@@ -1,1 +1,1 @@
-"""Build, sign and post webhook requests of Slack and Twilio, also those that `emulate` does not send."""
+"""Build, sign and post webhook requests of Slack and Twilio, including kinds that `emulate` does not send."""

@@ -164,7 +164,7 @@ def app_mention(
 
 
 def mention_pair(text: str, user: str = seed.ALICE.slack_id, **given: Any) -> tuple[Json, Json]:
-    """Build the `app_mention` and the `message` event that Slack sends for one mention. Each has an id of its own."""
+    """Build the `app_mention` and the `message` event that Slack sends for one mention, with two event ids."""
     mentioned = app_mention(text, user, **given)
     event = mentioned["event"]
     return mentioned, message(event["text"], user, **{**given, "ts": event["ts"]})

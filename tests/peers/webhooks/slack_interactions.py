@@ -56,7 +56,9 @@ def block_actions(
     response_url: str = "https://hooks.slack.com/actions/T0PEERS01/1234/5678",
     **fields: Any,
 ) -> Json:
-    """Build the payload of a button of a message: …/reference/interaction-payloads/block_actions-payload
+    """Build the payload of a press in a message.
+
+    https://docs.slack.dev/reference/interaction-payloads/block_actions-payload
 
     `team` is the workspace of the app that posted the message, also in a channel that is shared with another
     organization: https://github.com/slackapi/java-slack-sdk/issues/1041
@@ -96,7 +98,7 @@ def block_actions(
 
 
 def body_of(payload: Mapping[str, Any]) -> bytes:
-    """Return the body that has a payload."""
+    """Return the request body for a payload."""
     return urlencode({"payload": json.dumps(payload)}).encode()
 
 

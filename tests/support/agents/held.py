@@ -1,4 +1,4 @@
-"""A model that a test stops while it works."""
+"""A model that never answers, for tests that stop a turn."""
 
 import asyncio
 
@@ -10,7 +10,7 @@ class Held:
     """A model that does not answer.
 
     Attributes:
-        asked: set when it is asked.
+        asked: set when the model is called.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Agents that record the history that they get, for tests of flows."""
+"""Agents that record the history of each call, for tests of flows."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -13,11 +13,11 @@ from support.stage import texts_told
 
 @dataclass
 class ReadingAgents:
-    """Makes agents that answer a message with `NAME(message)`.
+    """Make agents that answer a message with `NAME(message)`.
 
     Attributes:
-        by_call: by the answer of each call, the texts of the history that the call got.
-        gates: by the name of an agent, an event for which it waits before it answers.
+        by_call: the texts of the history that each call got, by the answer of the call.
+        gates: the event for which an agent waits before it answers, by the name of the agent.
     """
 
     by_call: dict[str, list[str]] = field(default_factory=dict)

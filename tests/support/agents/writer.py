@@ -1,4 +1,4 @@
-"""A model that writes what the test hands to it, piece by piece."""
+"""A model whose answer the test writes, piece by piece."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -12,7 +12,7 @@ class Writer:
 
     Attributes:
         model: the model.
-        asked: how often it was asked.
+        asked: how often the model was called.
     """
 
     def __init__(self) -> None:
@@ -21,7 +21,7 @@ class Writer:
         self.model = FunctionModel(self._write_at_once, stream_function=self._write)
 
     def write(self, *pieces: str) -> None:
-        """Write pieces of the answer."""
+        """Add pieces to the answer."""
         for piece in pieces:
             self._pieces.put_nowait(piece)
 
@@ -40,7 +40,7 @@ class Writer:
             yield piece
 
     async def _write_at_once(self, messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
-        """Answer where nothing is streamed: the pieces together, or what a tool returned."""
+        """Answer without streaming: with the result of the tool that was called last, or with all pieces together."""
         last = messages[-1]
         if isinstance(last, ModelRequest) and isinstance(last.parts[-1], ToolReturnPart):
             return ModelResponse([TextPart(str(last.parts[-1].content))])

@@ -47,7 +47,7 @@ class ChatKitPage:
                     yield EVENT.validate_json(line.removeprefix("data: "))
 
     def begin(self, text: str) -> tuple[str, list[Any]]:
-        """Begin a thread with a message; return the thread's id and the events that follow."""
+        """Begin a thread with a message, and return the thread's id and the events that follow."""
         first, *rest = self.events("threads.create", input=written(text))
         assert first.type == "thread.created"
         return first.thread.id, rest
@@ -64,7 +64,7 @@ class ChatKitPage:
         return [(item.type.partition("_")[0], text_of(item)) for item in items]
 
     def press(self, thread_id: str, item: Any, label: str) -> list[Any]:
-        """Press a button of a widget; return the events that follow."""
+        """Press a button of a widget, and return the events that follow."""
         (button,) = [each for each in buttons(item) if each.label == label]
         action = button.onClickAction.model_dump(include={"type", "payload"})
         return list(self.events("threads.custom_action", thread_id=thread_id, item_id=item.id, action=action))
@@ -95,7 +95,7 @@ def opened(url: str, person: str) -> ChatKitPage:
 def serving(
     agent: Any, directory: Path, database: str | None = None, page: str | None = None
 ) -> Iterator[Callable[[str], ChatKitPage]]:
-    """Serve ChatKit, with PostgreSQL also a worker, and yield a function that opens the page of a person.
+    """Serve ChatKit (on PostgreSQL with a worker), and yield a function that opens the page of a person.
 
     Args:
         page: the address of the host application's page.

@@ -1,4 +1,4 @@
-"""The limits, failures and signatures of each channel's platform, with which the contract of channels is tested."""
+"""The limits, errors and signatures of each platform, for the tests of the contract of channels."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass

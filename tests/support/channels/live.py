@@ -1,4 +1,4 @@
-"""A channel of the stage that shows turns in messages while they run."""
+"""A channel of the stage that shows running turns in previews."""
 
 import itertools
 from collections.abc import Sequence
@@ -14,20 +14,18 @@ PART = 20  # characters of a message
 
 
 class LivePresenter(RecordingPresenter):
-    """A presenter whose conversations have messages, in which turns are shown while they run.
+    """A presenter that keeps the messages of each conversation, and shows running turns in previews.
 
     Attributes:
-        there: the text of each message, by its id: the conversation, and a number.
+        there: the text of each message, by its id, which is `CONVERSATION#NUMBER`.
         posted: how many messages were posted.
-        lost: the next message is posted, but nobody learns of it.
-        deleted: the ids of the messages that people have deleted.
     """
 
     def __init__(self) -> None:
         super().__init__(streams=False)
         self.there: dict[str, str] = {}
         self.posted = 0
-        self.lost = False
+
         self._numbers = itertools.count(1)
 
     def said(self, place: str) -> Sequence[str]:
@@ -64,7 +62,7 @@ class LivePresenter(RecordingPresenter):
             self.there.pop(key, None)
 
     def post(self, place: str, text: str) -> str:
-        """Post a message; return its id."""
+        """Post a message, and return its id."""
         self.posted += 1
         key = f"{place}#{next(self._numbers)}"
         self.there[key] = text
@@ -98,7 +96,7 @@ class StageView(MessageView):
 
 
 class LiveChannel(StageChannel):
-    """The channel of such a presenter."""
+    """A channel of the stage with a `LivePresenter`."""
 
     presenter: LivePresenter
 

@@ -26,7 +26,7 @@ class People(ABC):
     """People in a channel: Alice, whose turn it is, and Bob.
 
     Attributes:
-        running: the gateway that they write to; another one after a restart.
+        running: the gateway that they write to. A test that restarts the gateway sets it again.
     """
 
     running: Running
@@ -37,15 +37,15 @@ class People(ABC):
 
     @abstractmethod
     async def write(self, text: str, *, shared: bool = False) -> None:
-        """Write as Alice, to the bot directly, or in a group."""
+        """Write to the bot as Alice, in a direct conversation, or with `shared` in a group."""
 
     @abstractmethod
     def said(self, *, shared: bool = False) -> list[str]:
-        """Return what the bot's messages there say now."""
+        """Return the current texts of the bot's messages in the conversation."""
 
     @abstractmethod
     def buttons(self, *, shared: bool = False) -> list[Any]:
-        """Return the buttons of the last message there that has any."""
+        """Return the buttons of the last message in the conversation that has any."""
 
     @abstractmethod
     def press_of(self, button: Any, person: seed.Person, *, shared: bool = False) -> Any:
@@ -53,16 +53,16 @@ class People(ABC):
 
     @abstractmethod
     async def deliver(self, press: Any) -> str:
-        """Deliver such a request; return what the person who pressed is told, empty if nothing."""
+        """Deliver the request of a press, and return the sentence that the person is told, or an empty text."""
 
     async def asked(self, *, shared: bool = False) -> list[Any]:
-        """Wait until a question is there, and the gateway knows that it is; return its buttons."""
+        """Wait until a question is posted and the gateway has stored it as sent, and return its buttons."""
         await wait_until_async(lambda: bool(self.buttons(shared=shared)), what="a question")
         await self.running.delivered()
         return self.buttons(shared=shared)
 
     async def press(self, button: Any, person: seed.Person = seed.ALICE, *, shared: bool = False) -> str:
-        """Press a button; return what the person is told."""
+        """Press a button, and return the sentence that the person is told, or an empty text."""
         return await self.deliver(self.press_of(button, person, shared=shared))
 
 
@@ -182,5 +182,5 @@ class OnWhatsApp(People):
 
 
 def copied(press: Any) -> Any:
-    """Return the same request once more."""
+    """Return a copy of the request of a press."""
     return json.loads(json.dumps(press))

@@ -1,4 +1,4 @@
-"""A host that records presses, for tests of how a channel reads them and answers them."""
+"""A host that records presses, for tests of how channels read and answer them."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -11,18 +11,18 @@ APPROVE, DECLINE = Choice("Approve", ChoiceStyle.PRIMARY), Choice("Decline", Cho
 
 
 def card(text: str = "May I?", *choices: Choice) -> QuestionCard:
-    """Return a question, whether something may be done unless others are given."""
+    """Return a question with these choices, or without any with the choices of an approval."""
     return QuestionCard(CARD_ID, text, choices or (APPROVE, DECLINE), datetime.now(UTC) + timedelta(days=1))
 
 
 @dataclass
 class Pressed:
-    """Stands between a channel and the gateway, and answers presses itself.
+    """A host between a channel and its gateway, which answers presses itself and forwards everything else.
 
     Attributes:
-        presses: those so far.
-        outcome: of the next ones.
-        sentence: that is said to them; by default, what their outcome is.
+        presses: the presses so far.
+        outcome: the outcome of the next presses.
+        sentence: the sentence that answers them; if empty, it names the outcome.
     """
 
     host: Any
@@ -32,7 +32,7 @@ class Pressed:
 
     @classmethod
     async def between(cls, interface: Interface) -> "Pressed":
-        """Stand between a channel that runs and its gateway."""
+        """Put a host between a running channel and its gateway, and return it."""
         pressed = cls(interface.host)
         await interface.start(pressed)  # type: ignore[arg-type]
         return pressed

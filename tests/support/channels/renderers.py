@@ -59,10 +59,10 @@ def length(name: str, part: str) -> int:
 
 
 def check_rendering(name: str, markdown: str) -> None:
-    """Check that the platform takes each part of a text, as its documentation describes it, and that no word is lost.
+    """Check each rendered part of a text against the platform's documentation, and that no letter or digit is lost.
 
     Raises:
-        AssertionError, HtmlError: if not.
+        AssertionError, HtmlError: a part breaks a rule of the platform, or something is missing.
     """
     renderer, limit = RENDERERS[name]
     parts = renderer.render(markdown)
@@ -84,7 +84,7 @@ def check_rendering(name: str, markdown: str) -> None:
     wanted, found = letters(visible(markdown)), letters("".join(seen))
     assert not Counter(wanted) - Counter(found)
     if "|" not in markdown:  # the headers of a table move to its rows
-        rest = iter(found)  # addresses, numbers of lists and such stand in between
+        rest = iter(found)  # in the same order, with addresses, numbers of lists and the like in between
         assert all(letter in rest for letter in wanted)
 
 

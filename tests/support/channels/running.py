@@ -69,7 +69,7 @@ class Running:
         ]
 
     async def delivered(self) -> None:
-        """Wait until every message is stored as sent, which is later than the platform shows it."""
+        """Wait until every message is stored as sent, which happens after the platform shows it."""
 
         def none_left() -> bool:
             with sqlite3.connect(self.directory / "understudy.db") as database:
@@ -79,12 +79,15 @@ class Running:
         await wait_until_async(none_left, what="every message is stored as sent")
 
     def inbox(self) -> list[tuple[Any, ...]]:
-        """Return the status of each message in the inbox, without those that are for the bot only if another one is."""
+        """Return the status of each message in the inbox, without the held ones.
+
+        An event is held while none of its message's events is for the bot.
+        """
         with sqlite3.connect(self.directory / "understudy.db") as database:
             return database.execute("SELECT status FROM inbox WHERE status <> 'held'").fetchall()
 
     def pauses(self) -> list[tuple[Any, ...]]:
-        """Return the times until which the platform has asked to send nothing to a tenant."""
+        """Return the end of each pause that a platform has asked for with a rate limit."""
         with sqlite3.connect(self.directory / "understudy.db") as database:
             return database.execute("SELECT until FROM pauses").fetchall()
 

@@ -47,7 +47,7 @@ def answer_address(emulate: Emulate, channel: str, person: seed.Person = seed.AL
 
 
 async def press(running: Running, payload: dict[str, Any], **signing: Any) -> int:
-    """Post what somebody pressed, and return the status. `signing` are arguments of `slack_events.headers`."""
+    """Post the payload of a press, and return the status. `signing` are arguments of `slack_events.headers`."""
     body = interactions.body_of(payload)
     headers = interactions.headers(body, **signing)
     return (await running.client.post("/slack/interactivity", content=body, headers=headers)).status_code

@@ -36,7 +36,7 @@ def state_of(link: str) -> str:
 
 
 def authorization_code(emulate: Emulate, link: str, email: str, scope: str | None = None) -> str:
-    """Consent, and return the authorization code with which the provider redirects to the gateway. Do not follow it.
+    """Consent, and return the code in the provider's redirect to the gateway, without following the redirect.
 
     Args:
         link: the address of the provider's page.

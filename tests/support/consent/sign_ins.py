@@ -42,7 +42,7 @@ class Pens(Toolkit):
 
 
 async def link_for(scene: Stage, person: str = "alice", where: str | None = None, call: str = "open_vault") -> str:
-    """Have a person call a tool that needs their account; return the sign-in link that they get."""
+    """Have a person call a tool that needs their account, and return the sign-in link that they get."""
     before = len(scene.sent)
     await scene.write(person, f"call {call}", where)
     return (await scene.wait_for(before + 1))[before].link
@@ -61,7 +61,7 @@ async def state_of(gateway: Gateway, link: str) -> str:
 
 
 async def asked_for(scene: Stage, link: str) -> set[str]:
-    """Return the scopes that a link asks for."""
+    """Return the scopes that a sign-in link asks for."""
     return set((await request_of(scene.gateway, link))["scope"].split())
 
 
@@ -79,7 +79,7 @@ async def browser(scene: Stage) -> AsyncIterator[httpx.AsyncClient]:
 
 
 async def sign_in(scene: Stage, link: str, account: str) -> httpx.Response:
-    """Open a link in a new browser and consent with an account; return the page that follows."""
+    """Open a link in a new browser, consent with an account, and return the page that follows."""
     async with browser(scene) as client:
         return await client.get(await callback(scene, link, code=f"of-{account}"))
 

@@ -20,8 +20,8 @@ class Tokens:
     """The access tokens of people.
 
     Attributes:
-        held: by user id, the access token.
-        renewed: how many tokens have been renewed.
+        held: the access token of each person, by user id.
+        renewed: how often a token was renewed.
     """
 
     held: dict[str, str] = field(default_factory=dict)

@@ -20,5 +20,5 @@ async def source(google: GoogleAuth, emulate: Emulate) -> OneToken:
 
 @pytest.fixture
 def context(source: OneToken) -> TurnContext:
-    """A turn of alice's."""
+    """The context of a turn of Alice."""
     return turn_of(source)

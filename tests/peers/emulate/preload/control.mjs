@@ -1,9 +1,9 @@
-// The routes with which tests control a server, at `METHOD /_peers/<name>`, with JSON requests and answers:
+// The routes that let tests control a server, at `METHOD /_peers/<name>`, with JSON requests and answers:
 //
 // - GET calls: every request so far {method, path, query, authorization, person, body, status}; `person` is the
 //   owner of the request's token
-// - POST fail: {path, method?, status, headers?, body?, times?, after?, delay?}: answer the next `times`
-//   requests for `path` with this error, with `after` only after carrying the request out; `delay` is in seconds
+// - POST fail: {path, method?, status, headers?, body?, times?, after?, delay?}: answer the next `times` requests
+//   for `path` with this error. With `after`, each request is carried out first. `delay` is in seconds.
 // - POST heal: remove the scripted failures
 // - POST forget: clear the journal and remove the scripted failures
 //

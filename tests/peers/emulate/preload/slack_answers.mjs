@@ -1,4 +1,4 @@
-// What emulate leaves out of its answers:
+// Fields and refusals that emulate's answers lack:
 //
 // - conversations.history and conversations.replies: `streaming_state` of messages that were streamed, which emulate's
 //   types do not have (https://docs.slack.dev/reference/methods/chat.stopStream)

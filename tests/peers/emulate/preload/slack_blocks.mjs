@@ -5,7 +5,7 @@
 
 const METHODS = ["chat.postMessage", "chat.update", "chat.postEphemeral"];
 
-// Returns the refusal of a request; nothing if its blocks are valid, or it has none.
+// Returns the refusal of a request, or nothing if the request has no blocks or valid ones.
 export async function blocksRefused(request) {
   if (!METHODS.includes(new URL(request.url).pathname.replace("/api/", ""))) return undefined;
   const body = await request.text();

@@ -82,7 +82,7 @@ export function addMethods(app, store) {
     if (uses.get(name) > 5) return c.json({ ok: false, error: "used_url" }, 404);
     const { text, blocks, thread_ts, response_type, replace_original } = await c.req.json();
     if (!text && !blocks) return c.json({ ok: false, error: "no_text" }, 500);
-    if (response_type !== "ephemeral" || replace_original) throw new Error("the stand-in takes ephemeral messages alone");
+    if (response_type !== "ephemeral" || replace_original) throw new Error("the stand-in takes only ephemeral messages");
     store.collection("slack.ephemeral_messages").insert({ channel_id: channel, target_user: user, text, blocks, thread_ts });
     return c.text("ok");
   });
