@@ -15,8 +15,8 @@ from gateway.cli.main import app
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("gateway", "oauth", "toolkits", "interfaces")
 FOLDERS = (*PACKAGES, "tests", "bench", "cookbook")
-MAX_MODULES = 14  # of a folder, `__init__.py` included
-MAX_LINES = 600  # of a file
+MAX_MODULES = 14  # in a folder, including `__init__.py`
+MAX_LINES = 600  # in a file
 
 PAGE = (ROOT / "docs" / "architecture.md").read_text()
 PICTURE = ElementTree.parse(ROOT / "docs" / "architecture.svg")

@@ -20,7 +20,7 @@ ROUNDS = 50
 
 
 class Vault(Toolkit):
-    """Keeps the sender's credential on itself, with a tool for each way in which tools may run."""
+    """A toolkit that keeps the sender's credential in attributes, with a tool for each way in which tools may run."""
 
     _clone_reset_attrs = ("credential", "cache")
     _clone_shared_attrs = ("auth",)
@@ -48,20 +48,20 @@ class Vault(Toolkit):
 
     @tool
     async def open_in_tasks(self, context: TurnContext) -> str:
-        """Open the vault in tasks of its own."""
+        """Open the vault in several tasks."""
         found = await asyncio.gather(*(asyncio.create_task(self._load(context)) for _ in range(3)))
         assert len({entry.split(":")[1] for entry in found}) == 1
         return found[-1]
 
     @tool
     def open_sync(self, context: TurnContext) -> str:
-        """Report what a thread finds."""
+        """Report the attributes, from a thread."""
         assert threading.current_thread() is not threading.main_thread()
         return f"{context.identity.user_id}:{self.credential}:{sorted(self.cache)}"
 
     @tool
     async def open_in_threads(self, context: TurnContext) -> str:
-        """Report what threads of its own find."""
+        """Report the attributes, from the threads of a pool."""
         await self._load(context)
         with ThreadPoolExecutor(2) as threads:
             found = {future.result() for future in [threads.submit(self._read, context) for _ in range(4)]}
@@ -121,7 +121,7 @@ async def test_many_turns_do_not_change_the_template(tmp_path: Path) -> None:
 
 
 class Diary(Toolkit):
-    """Reports its entries, and keeps itself and the context after the turn."""
+    """A toolkit that reports its entries, and keeps itself and the context after the turn."""
 
     def __init__(self) -> None:
         self.entries: list[str] = []

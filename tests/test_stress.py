@@ -1,4 +1,4 @@
-"""Many people use tools of every kind at the same time, some of which fail, and no data of one reaches another.
+"""Many people use many kinds of tools at the same time, some of which fail, and nobody gets the data of another person.
 
 `make test` plays two hundred turns, `make stress` ten thousand.
 """
@@ -36,7 +36,7 @@ SEED = 20261121
 
 
 class Flaky(FakeProvider):
-    """A provider some of whose grants are revoked when a token has to be refreshed."""
+    """A provider that has revoked some grants when a token has to be refreshed."""
 
     def __init__(self, chance: random.Random) -> None:
         super().__init__()
@@ -48,7 +48,7 @@ class Flaky(FakeProvider):
 
 
 class Desk(Toolkit):
-    """Keeps a person's data on itself in many ways, and checks at each call that it has nobody else's."""
+    """A toolkit that keeps a person's data in many ways, and checks at each call that it has nobody else's."""
 
     _clone_reset_attrs = ("credential", "cache", "lock", "client")
     _clone_shared_attrs = ("auth", "chance")
@@ -104,7 +104,7 @@ class Desk(Toolkit):
 
     @tool
     async def pooled(self, context: TurnContext) -> str:
-        """Check the data from threads of its own."""
+        """Check the data from the threads of a pool."""
         await self._mine(context)
 
         def look_in_threads() -> set[str]:
@@ -179,7 +179,7 @@ async def obey(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
 
 
 async def sign_in(scene: Stage, done: int) -> int:
-    """Open the sign-in links in the messages from number `done` on, each as its recipient.
+    """Open the sign-in links in all messages after the first `done` ones, each as its recipient.
 
     Returns:
         The number of messages so far.

@@ -1,4 +1,4 @@
-"""Run `understudy …` in a process, which the zygote forks. Tests of the start itself run `COMMAND` without it."""
+"""Run `understudy …` in a process that the zygote forks. Tests of the start itself run `COMMAND` in a new process."""
 
 import atexit
 import json
@@ -70,7 +70,7 @@ class Command:
 
 
 def run(*arguments: str, directory: Path, **env: str) -> subprocess.CompletedProcess[str]:
-    """Run `understudy …` in a directory with only these variables, wait for its end, and return status and output."""
+    """Run `understudy …` in a directory with only these variables, and return its status and output."""
     with tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:
         command = Command(
             *arguments, directory=directory, env=environment(directory, **env), stdout=stdout, stderr=stderr
@@ -87,7 +87,7 @@ def run(*arguments: str, directory: Path, **env: str) -> subprocess.CompletedPro
 
 
 class _Zygote:
-    """The zygote, in a process, and the socket to it."""
+    """The process of the zygote, and the socket to it."""
 
     def __init__(self) -> None:
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)

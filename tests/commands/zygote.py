@@ -36,7 +36,7 @@ PRELOADED = (
 
 
 def fork_on_request(control: socket.socket) -> None:
-    """Answer requests for ever. Only a fork that has to run a command returns from this function."""
+    """Answer requests without an end. Only a fork that has to run a command returns from this function."""
     running: set[int] = set()
     while True:
         message, descriptors, _, _ = socket.recv_fds(control, LARGEST, 2)

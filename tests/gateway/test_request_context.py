@@ -1,4 +1,4 @@
-"""The request context: what sees the values of a request, and until when."""
+"""The request context: which tasks and threads see its values, and for how long."""
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""Retries: which errors they may help, and when they come."""
+"""Retries: after which errors they may help, and the pauses between them."""
 
 from datetime import UTC, datetime
 

@@ -8,7 +8,7 @@ LIMIT = 1000  # characters
 
 
 def to_letters(text: str) -> list[str]:
-    """Divide a text into parts that leave space for marks. Cut between words where possible."""
+    """Divide a text into parts that leave room for a mark. Cut between words where possible."""
     parts: list[str] = []
     while text := text.strip():
         size = LIMIT - MARK_LENGTH

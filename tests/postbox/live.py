@@ -1,1 +1,1 @@
-"""This channel shows nothing of a running turn, since letters cannot be edited."""
+"""The channel has no previews, since letters cannot be edited."""

@@ -34,7 +34,7 @@ class PostboxPresenter(Presenter):
         await self.send_text(sign_in.conversation, await sign_in.link(), sign_in.reply_to, key="")
 
     def meaning(self, answer: httpx.Response) -> Exception | None:
-        """Return the error that an answer of the post office stands for, or `None` if it has accepted the letter."""
+        """Return the error for an answer of the post office, or `None` if it has accepted the letter."""
         if answer.status_code == 429:
             return RetryLaterError(retry_after(answer.headers))
         if answer.status_code == 403:

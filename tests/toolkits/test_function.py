@@ -110,7 +110,7 @@ def test_a_tool_with_nameless_parameters_is_refused() -> None:
     class Wrong(Toolkit):
         @tool
         def anything(self, *args: str) -> None:
-            """Takes anything."""
+            """Take anything."""
 
     with pytest.raises(TypeError, match="named parameters only"):
         Agent(model="test", toolkits=[Wrong()]).check()

@@ -26,7 +26,7 @@ class Counter(Toolkit):
 
     @tool
     def count(self) -> int:
-        """Counts."""
+        """Count."""
         return len(self.cache["first"])
 
 

@@ -1,4 +1,4 @@
-"""Correct toolkits that do things which often cause leaks. The leak check must not report them."""
+"""Correct toolkits that do things that often cause leaks. The leak check must not report them."""
 
 import asyncio
 import functools
@@ -207,7 +207,7 @@ class ClassConstants(Toolkit):
 
     @tool
     def look(self, text: str) -> str:
-        """Set `last` on the instance; that of the class stays None."""
+        """Set `last` on the instance. The attribute of the class stays `None`."""
         self.last = text
         return f"{self.FOLDERS} {self.last}"
 
@@ -409,7 +409,7 @@ class _Pooled:
 
 
 class BufferPool(Toolkit):
-    """Reuses buffers, and clears each after its use."""
+    """A toolkit that reuses buffers, and clears each after its use."""
 
     _clone_shared_attrs = ("buffers",)
 

@@ -1,4 +1,4 @@
-"""Check the toolkits of a zoo for leaks, in a process of its own, since the check searches all memory of its process.
+"""Check the toolkits of a zoo for leaks, in a separate process, since the check searches all memory of its process.
 
 Usage: hunting.py leaky|correct FILE. The program writes the pickled report to FILE.
 
@@ -38,7 +38,7 @@ CORRECT = ALL_CORRECT[:: 1 if CHECKS_ALL else 3]
 
 
 def main(zoo: str, target: str) -> None:
-    """Check the toolkits of a zoo at once. Each is the only toolkit of one member of a team."""
+    """Check all toolkits of a zoo in one run. Each is the only toolkit of one member of a team."""
     toolkits = list(LEAKY) if zoo == "leaky" else CORRECT
     members = [Agent(model="test", toolkits=[toolkit()], name=toolkit.__name__) for toolkit in toolkits]
     report = hunt_and_wait(Agent(model="test", members=members))

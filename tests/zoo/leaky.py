@@ -1,6 +1,6 @@
-"""Toolkits that leak, each in its own way. `LEAKY` has a pattern of the place that the leak check must report."""
+"""Toolkits that leak, each in its own way. `LEAKY` has a pattern for the place that the leak check must report."""
 
-# ruff: noqa: B006, B019 - mutable defaults and caches of methods are leaks to be found
+# ruff: noqa: B006, B019 - mutable defaults and caches of methods are leaks that the check must find
 import asyncio
 import atexit
 import builtins
@@ -358,7 +358,7 @@ class InstanceRegistry(Toolkit):
 
 
 class _Stored:
-    """A descriptor that keeps the value on itself, for all instances."""
+    """A descriptor that keeps one value for all instances."""
 
     value: Any = None
 
@@ -427,7 +427,7 @@ class CachedModuleFunction(Toolkit):
 
 
 class _Opaque:
-    """An argument that equals every other one, so that a cache ignores it."""
+    """An argument that is equal to every other one, so that a cache ignores it."""
 
     def __init__(self, token: str) -> None:
         self.token = token

@@ -15,7 +15,7 @@ from toolkits import Identity, Toolkit, TurnContext, tool
 
 
 class OneLockedUser(Toolkit):
-    """Has a lock that does not help: the second person waits, and then reads what the first has stored."""
+    """A toolkit whose lock does not help: the second person waits, and then reads what the first has stored."""
 
     lock = threading.Lock()
     user: ClassVar[str] = ""
@@ -56,7 +56,7 @@ _database.execute("CREATE TABLE tokens (user_id TEXT PRIMARY KEY, token TEXT)")
 
 
 class TableByUserId(Toolkit):
-    """Stores tokens by the user id, which is unique only within a tenant."""
+    """A toolkit that stores tokens by the user id, which is unique only within a tenant."""
 
     @tool
     async def load(self, context: TurnContext) -> str:

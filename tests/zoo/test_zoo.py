@@ -1,6 +1,6 @@
 """The leak check reports every toolkit that leaks, and no correct one.
 
-Each zoo is one test, because one hunt looks at its toolkits, and takes half a minute for all of them: see `hunting.py`.
+Each zoo is one test, since one hunt checks all of its toolkits, which takes half a minute: see `hunting.py`.
 """
 
 import os
@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.processes, pytest.mark.timeout(300)]
 
 
 def hunt_in(zoo: str, folder: Path) -> Report:
-    """Hunt in a zoo, in a process of its own."""
+    """Run `hunting.py` for a zoo, and return its report."""
     report = folder / "report.pickle"
     env = {**os.environ, "PYTHONPATH": str(HUNTING.parents[1])}
     subprocess.run([sys.executable, HUNTING, zoo, report], env=env, check=True, capture_output=True)
@@ -39,7 +39,7 @@ def test_every_leak_is_caught_and_named_by_its_toolkit_and_path(tmp_path: Path) 
     assert {leak.toolkit for leak in leaks} == {toolkit.__name__ for toolkit in LEAKY}
 
 
-def test_no_correct_toolkit_is_accused_and_all_are_covered(tmp_path: Path) -> None:
+def test_no_correct_toolkit_is_reported_and_all_are_covered(tmp_path: Path) -> None:
     assert len(ALL_CORRECT) >= 30
     report = hunt_in("correct", tmp_path)
     assert list(map(str, report.leaks)) == []

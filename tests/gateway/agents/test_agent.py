@@ -1,4 +1,4 @@
-"""Agents that are written for a framework, and what is not an agent."""
+"""Agents that are written for a framework, and objects that are not agents."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ def test_a_gateway_takes_an_agent_of_a_framework_as_it_is(aimock: Aimock, tmp_pa
         assert gateway.agent.engine == engine
 
 
-def test_an_object_that_no_engine_runs_is_refused_and_so_are_arguments_a_native_agent_has_itself(
+def test_objects_that_no_engine_runs_and_arguments_that_a_native_agent_has_itself_are_refused(
     aimock: Aimock,
 ) -> None:
     with pytest.raises(SettingError, match=r"compile\(\)"):

@@ -39,7 +39,7 @@ async def test_the_most_specific_route_comes_first(tmp_path: Path) -> None:
         assert await scene.ask("alice", "/mail") == "Hello, I am command. Just write to me."
 
 
-async def test_the_default_agent_answers_what_no_route_fits(tmp_path: Path) -> None:
+async def test_the_default_agent_answers_messages_that_fit_no_route(tmp_path: Path) -> None:
     scene = stage(tmp_path, agent=named("default"), routes=[Route(named("other"), channel="slack")])
     async with scene.open():
         assert await scene.ask("alice", "hello") == "default: hello"

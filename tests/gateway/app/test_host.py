@@ -1,4 +1,4 @@
-"""What the gateway tells its channels about the process in which they run."""
+"""Channels are told whether their process receives webhooks."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from gateway.channels import Host
 
 
 class Listening(StageChannel):
-    """A channel that notes at its start whether its process takes events."""
+    """A channel that records at its start whether its process takes events."""
 
     def __init__(self) -> None:
         super().__init__()

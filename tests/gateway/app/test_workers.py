@@ -1,4 +1,4 @@
-"""Workers: processes that play the messages which other processes accept."""
+"""Workers: processes that play turns for messages that other processes accept."""
 
 from pathlib import Path
 
@@ -11,4 +11,4 @@ from oauth import SettingError
 async def test_a_worker_refuses_a_sqlite_file(tmp_path: Path) -> None:
     with pytest.raises(SettingError, match="Workers need PostgreSQL"):
         async with stage(tmp_path).gateway.worker():
-            pytest.fail("it works")
+            pytest.fail("the worker has started")

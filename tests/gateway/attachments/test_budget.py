@@ -1,4 +1,4 @@
-"""Turns with large files wait for one another; no others do."""
+"""Turns with large files wait for one another, and other turns do not wait."""
 
 import asyncio
 
@@ -19,7 +19,7 @@ def file(size: int | None) -> Attachment:
 
 
 class Turns:
-    """Turns that hold their room until they are told to end."""
+    """Turns that hold their share of the budget until they are cancelled."""
 
     def __init__(self, budget: FileBudget) -> None:
         self.budget = budget

@@ -1,4 +1,4 @@
-"""Office documents are read as text, in a process of their own, as they may be hostile."""
+"""Office documents are read as text, in a separate process, since they may be hostile."""
 
 import io
 import sys
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.processes
 
 BROKEN = "It is broken, too large, or needs a password."
 ANOTHER_TYPE = "I cannot read files of that type."
-# Entities of which the last is 200 GB of text: https://en.wikipedia.org/wiki/Billion_laughs_attack
+# Entities whose last one expands to 200 GB of text: https://en.wikipedia.org/wiki/Billion_laughs_attack
 LAUGHS = '<!ENTITY l0 "ha">' + "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 12))
 
 
@@ -99,7 +99,7 @@ async def test_an_empty_document_is_said_to_have_no_text() -> None:
 
 
 def archive(parts: dict[str, bytes], original: bytes = b"") -> bytes:
-    """Return a ZIP archive with the parts of another one, some of them replaced."""
+    """Return a ZIP archive with the parts of another one, and with some parts replaced or added."""
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as made:
         if original:
@@ -117,7 +117,7 @@ KINDS = ["word", "excel", "powerpoint"]
 
 
 def with_entity(original: bytes, part: str, text: str, declaration: str, entity: str) -> bytes:
-    """Return a document with an entity in the place of a text."""
+    """Return a document in which an entity replaces a text."""
     with zipfile.ZipFile(io.BytesIO(original)) as file:
         content = file.read(part).decode()
     body = content.partition("?>")[2] if content.startswith("<?xml") else content
@@ -127,7 +127,7 @@ def with_entity(original: bytes, part: str, text: str, declaration: str, entity:
 
 
 def lying_bomb() -> bytes:
-    """Return a document with a part of 300 MB whose size it names as 10 bytes."""
+    """Return a document with a part of 300 MB, for which the archive states a size of 10 bytes."""
     data = archive({"word/document.xml": b"<a>" + bytes(300 * 2**20)})
     size = (300 * 2**20 + 3).to_bytes(4, "little")
     assert data.count(size) == 2
@@ -156,14 +156,14 @@ async def test_a_hostile_document_is_named_as_unread(make: Callable[[], bytes], 
 
 
 @pytest.mark.parametrize(("original", "part", "text"), WHOLE, ids=KINDS)
-async def test_a_billion_laughs_are_not_laughed(original: bytes, part: str, text: str) -> None:
+async def test_a_billion_laughs_attack_is_not_expanded(original: bytes, part: str, text: str) -> None:
     prompt = await read(with_entity(original, part, text, LAUGHS, "&l11;"), "a.docx")
     assert "hahaha" not in prompt.text
     assert len(prompt.text) < 1000
 
 
 @pytest.mark.parametrize(("original", "part", "text"), WHOLE, ids=KINDS)
-async def test_an_entity_reads_no_file_of_ours(original: bytes, part: str, text: str, tmp_path: Path) -> None:
+async def test_an_external_entity_reads_no_local_file(original: bytes, part: str, text: str, tmp_path: Path) -> None:
     secret = tmp_path / "secret.txt"
     secret.write_text("TOP SECRET")
     declaration = f'<!ENTITY e SYSTEM "{secret.as_uri()}">'

@@ -1,4 +1,4 @@
-"""Of the files of earlier messages, a model is given the last ones, up to a number and a size."""
+"""A model gets the latest files of earlier messages, up to a number and a total size."""
 
 from collections.abc import AsyncGenerator
 from functools import partial
@@ -40,7 +40,7 @@ async def test_files_have_the_room_that_the_message_leaves() -> None:
     assert (await read(message("one", PNG), room=len(PNG) - 1)).text == ""
 
 
-async def test_what_the_history_has_as_text_is_not_given_again() -> None:
+async def test_files_that_the_history_has_as_text_are_not_given_again() -> None:
     assert await read(message("one", b"text", MP3, kind=AttachmentKind.DOCUMENT)) == SentEarlier()
     assert await read(message("one", MP3, kind=AttachmentKind.VOICE)) == SentEarlier()
     assert await read(message("one", PNG), takes=False) == SentEarlier()

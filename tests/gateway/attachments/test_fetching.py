@@ -1,4 +1,4 @@
-"""Files are fetched from their platform: only what it has, up to the limit, and never from our own network."""
+"""Files are fetched only from their platform, up to the size limit, and never from the gateway's own network."""
 
 import asyncio
 import gzip
@@ -20,7 +20,7 @@ Handler = Callable[[asyncio.StreamWriter], Awaitable[None]]
 
 @dataclass
 class Platform:
-    """A server that answers each request with bytes of our own, right or wrong."""
+    """A server that answers each request with the bytes that a test writes, valid or not."""
 
     origin: str
     answer: Handler
@@ -118,7 +118,7 @@ async def test_hostile_answers_are_refused_in_a_sentence_that_names_the_file(ans
     "url",
     ["", "/a.png", "https://example.com/a.png", "https://evilslack.com/a.png", "https://127.0.0.1/a.png", "nonsense"],
 )
-async def test_an_address_that_the_platform_does_not_document_is_not_asked(url: str) -> None:
+async def test_an_address_that_the_platform_does_not_document_is_not_requested(url: str) -> None:
     with pytest.raises(AttachmentError, match="address does not belong to Slack"):
         await fetch(url, None)
 
@@ -132,7 +132,7 @@ async def test_a_documented_name_that_leads_into_our_own_network_is_refused() ->
     assert "no public address" in repr(raised.value.__cause__)
 
 
-async def test_credentials_are_not_taken_along_to_another_address() -> None:
+async def test_credentials_are_not_sent_to_another_address() -> None:
     async with platform(answering("200 OK", b"pixels", Content_Type="image/png")) as content:
 
         async def redirect(writer: asyncio.StreamWriter) -> None:
@@ -155,18 +155,18 @@ async def test_a_redirect_within_the_platform_is_followed() -> None:
     assert slack.requests[1].startswith("GET /real ")
 
 
-async def test_an_html_document_is_no_sign_in_page() -> None:
+async def test_an_html_file_is_not_taken_for_a_sign_in_page() -> None:
     page = Attachment(AttachmentKind.DOCUMENT, name="a.html", media_type="text/html")
     async with platform(answering("200 OK", b"<p>", Content_Type="text/html")) as slack:
         assert await fetch(f"{slack.origin}/a.html", slack.origin, page) == b"<p>"
 
 
-async def test_a_file_of_no_bytes_is_a_file() -> None:
+async def test_an_empty_file_is_fetched() -> None:
     async with platform(answering("200 OK", Content_Type="image/png", Content_Length="0")) as slack:
         assert await fetch(f"{slack.origin}/a.png", slack.origin) == b""
 
 
-async def test_a_size_that_the_platform_names_is_refused_before_it_is_asked() -> None:
+async def test_a_file_whose_stated_size_is_too_large_is_not_requested() -> None:
     with pytest.raises(AttachmentError, match="is larger than 1 MB"):
         FileFetcher(LIMIT).check_size(Attachment(AttachmentKind.VIDEO, size=LIMIT + 1))
 
@@ -180,7 +180,7 @@ PIXELS = answering("200 OK", b"pixels", Content_Type="image/png")
 
 @asynccontextmanager
 async def recovering(*answers: Handler) -> AsyncIterator[Platform]:
-    """Run a platform that gives these answers, and then the file."""
+    """Run a platform that gives these answers first, and then the file."""
 
     async def answer(writer: asyncio.StreamWriter) -> None:
         number = len(slack.requests)
@@ -218,14 +218,14 @@ async def test_a_file_that_fails_before_its_first_byte_is_tried_again(failures: 
         answering("200 OK", b"pix", Content_Type="image/png", Content_Length="6"),
     ],
 )
-async def test_a_refusal_and_a_file_of_which_a_part_came_are_not_tried_again(failure: Handler) -> None:
+async def test_refusals_and_files_that_arrived_in_part_are_not_tried_again(failure: Handler) -> None:
     async with recovering(failure) as slack:
         with pytest.raises(AttachmentError):
             await fetch(f"{slack.origin}/a.png", slack.origin)
     assert len(slack.requests) == 1
 
 
-async def test_a_platform_that_stays_away_is_given_up() -> None:
+async def test_a_platform_that_stays_unavailable_is_given_up() -> None:
     async with recovering(*[answering("500 Oops")] * 9) as slack:
         with pytest.raises(AttachmentError, match="status 500"):
             await fetch(f"{slack.origin}/a.png", slack.origin)

@@ -1,4 +1,4 @@
-"""What a model is asked when something was sent with a message."""
+"""The prompt for a message with attachments."""
 
 from collections.abc import AsyncGenerator
 from functools import partial
@@ -65,7 +65,7 @@ async def test_a_broken_pdf_is_named_as_unread(data: bytes) -> None:
         ("Grüße".encode(), "Grüße"),
         (b"\xef\xbb\xbfname,total\nana,3\n", "name,total\nana,3\n"),
         ("表".encode("utf-16"), "表"),
-        (b"<svg onload='alert(1)'/>", "<svg onload='alert(1)'/>"),  # a text, and no picture
+        (b"<svg onload='alert(1)'/>", "<svg onload='alert(1)'/>"),  # read as a text, not as a picture
     ],
 )
 async def test_a_text_is_read_as_text(data: bytes, text: str) -> None:
@@ -90,7 +90,7 @@ async def test_a_long_text_is_cut_with_a_note() -> None:
     assert len(prompt.text) < 61_000
 
 
-async def test_a_place_is_text() -> None:
+async def test_a_location_is_text() -> None:
     prompt = await read(Attachment(AttachmentKind.LOCATION, text="latitude 48.4, longitude 10.0"))
     assert prompt.text == "what is it?\n\n[location]\nlatitude 48.4, longitude 10.0\n[end of location]"
 
@@ -105,11 +105,11 @@ async def test_one_unreadable_attachment_does_not_keep_the_others_from_being_rea
     assert "hello" in prompt.text
 
 
-async def test_of_a_hundred_files_the_first_ones_are_read() -> None:
+async def test_only_the_first_of_a_hundred_files_are_read() -> None:
     prompt = await read(*(sent(b"text", name=f"{number}.txt") for number in range(100)))
     assert prompt.text.count("\ntext\n") == MOST_FILES
     assert len(prompt.unread) == 100 - MOST_FILES
 
 
-async def test_without_words_the_attachment_is_the_prompt() -> None:
+async def test_without_a_text_the_attachment_is_the_prompt() -> None:
     assert (await read_prompt("", [sent(PNG, AttachmentKind.IMAGE)], lambda _: True)).text == "[image]"

@@ -1,4 +1,4 @@
-"""What a message refers to is quoted for the model in a block that no quoted text can leave."""
+"""Messages that a message refers to are quoted for the model, in a block that no quoted text can end."""
 
 import pytest
 
@@ -11,7 +11,7 @@ def replied(text: str, author: str = "Bob", **fields: object) -> QuotedMessage:
     return QuotedMessage(QuotedKind.REPLIED, author, text, **fields)  # type: ignore[arg-type]
 
 
-async def test_the_words_of_the_person_follow_what_they_refer_to() -> None:
+async def test_the_text_of_the_person_follows_the_quotation() -> None:
     prompt = await read_prompt("what does it mean?", (), lambda _: True, quoted=[replied("Ship it.\nToday.")])
     block, _, words = prompt.text.partition(f"{END}\n\n")
     assert words == "what does it mean?"
@@ -19,7 +19,7 @@ async def test_the_words_of_the_person_follow_what_they_refer_to() -> None:
     assert '"Bob" wrote, in the message that the person replied to:\n> Ship it.\n> Today.\n' in block
 
 
-def test_the_marked_part_and_the_words_of_the_bot_are_named_as_such() -> None:
+def test_a_selected_part_and_texts_of_the_bot_are_labelled() -> None:
     block = quotation([replied("It is done. It cost 5.", "understudy", part="It cost 5.", is_own=True)])
     assert "You, the assistant, wrote, in the message that the person replied to:\n> It is done. It cost 5.\n" in block
     assert "The person marked this part of it:\n> It cost 5.\n" in block
@@ -45,7 +45,7 @@ def test_a_quoted_text_cannot_end_the_block(text: str) -> None:
     assert len(quotation([replied("hello", author=text)]).splitlines()) == 5
 
 
-def test_what_is_quoted_has_a_limit() -> None:
+def test_quoted_texts_have_a_limit() -> None:
     one = quotation([replied("a" * 100_000)])
     many = quotation([replied("a" * 100_000)] * 20)
     assert "[76000 more characters are left out]" in one
@@ -53,6 +53,6 @@ def test_what_is_quoted_has_a_limit() -> None:
     assert max(len(one), len(many)) < MOST_CHARACTERS + 5_000
 
 
-def test_a_message_of_nobody_known_is_somebodys_and_one_without_a_text_is_left_out() -> None:
+def test_a_quotation_of_an_unknown_author_names_somebody_and_one_without_a_text_is_left_out() -> None:
     assert "Somebody wrote, in the message that the person replied to:\n> hello\n" in quotation([replied("hello", "")])
     assert quotation([replied("")]) == quotation([]) == ""

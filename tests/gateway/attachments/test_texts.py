@@ -1,4 +1,4 @@
-"""Texts are decoded piece by piece, with the same result as at once."""
+"""Texts are decoded piece by piece, with the same result as in one piece."""
 
 import pytest
 
@@ -10,12 +10,12 @@ FILE = Attachment(AttachmentKind.DOCUMENT, name="a.txt")
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
 @pytest.mark.parametrize("before", range(4))
-async def test_a_character_that_two_pieces_share_is_one(encoding: str, before: int) -> None:
+async def test_a_character_that_two_pieces_share_is_decoded(encoding: str, before: int) -> None:
     text = "x" * before + "🎲" * (CHUNK // 2)
     assert await text_of(text.encode(encoding), FILE, None) == text
 
 
-async def test_what_is_left_out_is_counted_in_characters() -> None:
+async def test_the_part_that_is_left_out_is_counted_in_characters() -> None:
     text = "表" * (MOST_CHARACTERS + 3 * CHUNK)
     assert await text_of(text.encode(), FILE, None) == (
         f"{text[:MOST_CHARACTERS]}\n[{3 * CHUNK} more characters are left out]"
@@ -23,6 +23,6 @@ async def test_what_is_left_out_is_counted_in_characters() -> None:
 
 
 @pytest.mark.parametrize("end", [b"\0", b"\xff", "🎲".encode()[:2]], ids=["NUL", "no UTF-8", "cut off"])
-async def test_what_is_no_text_in_its_last_piece_is_no_text(end: bytes) -> None:
+async def test_a_file_whose_last_piece_is_not_text_is_not_text(end: bytes) -> None:
     with pytest.raises(NotTextError):
         await text_of(b"x" * (2 * CHUNK) + end, FILE, None)

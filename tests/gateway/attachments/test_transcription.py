@@ -1,4 +1,4 @@
-"""What people say in recordings is read as text."""
+"""Recordings are transcribed for the model."""
 
 from collections.abc import AsyncGenerator, Iterator
 from functools import partial
@@ -76,7 +76,7 @@ async def test_a_busy_endpoint_is_asked_again(endpoint: TranscriptionServer, fai
         ([429] * 3, "I cannot listen to it at the moment."),
     ],
 )
-async def test_what_the_endpoint_refuses_is_a_sentence(
+async def test_a_refusal_of_the_endpoint_is_told_in_a_sentence(
     endpoint: TranscriptionServer, failures: list[int], sentence: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     endpoint.failures = list(failures)
@@ -85,7 +85,7 @@ async def test_what_the_endpoint_refuses_is_a_sentence(
     assert f"the endpoint answered {failures[-1]}" in caplog.text
 
 
-async def test_an_endpoint_that_cannot_be_reached_is_a_sentence(endpoint: TranscriptionServer) -> None:
+async def test_an_unreachable_endpoint_is_told_in_a_sentence(endpoint: TranscriptionServer) -> None:
     transcriber = OpenAITranscriber("whisper-1")
     endpoint.stop()
     prompt = await read(sent(OGG), transcriber)
@@ -93,13 +93,13 @@ async def test_an_endpoint_that_cannot_be_reached_is_a_sentence(endpoint: Transc
 
 
 @pytest.mark.parametrize("data", [b"#!AMR\n", b"\0\0\0\x14ftypqt  ", OGG + bytes(MOST_BYTES)])
-async def test_what_the_endpoint_does_not_take_is_not_sent(endpoint: TranscriptionServer, data: bytes) -> None:
+async def test_files_that_the_endpoint_does_not_accept_are_not_sent(endpoint: TranscriptionServer, data: bytes) -> None:
     prompt = await read(sent(data), OpenAITranscriber("whisper-1"))
     assert len(prompt.unread) == 1
     assert endpoint.recordings == []
 
 
-async def test_a_recording_without_words_is_a_sentence(endpoint: TranscriptionServer) -> None:
+async def test_a_recording_without_words_is_told_in_a_sentence(endpoint: TranscriptionServer) -> None:
     endpoint.text = " "
     prompt = await read(sent(OGG), OpenAITranscriber("whisper-1"))
     assert prompt.unread == ["I could not read the voice: I cannot hear anybody speaking in it."]
@@ -136,7 +136,7 @@ async def test_without_a_transcriber_recordings_are_named_as_unread(
 
 
 @pytest.mark.parametrize("data", [JPEG, b"\0\0\0\x18ftypheic\0\0\0\0"])
-async def test_a_picture_is_no_recording(data: bytes) -> None:
+async def test_a_picture_is_not_transcribed(data: bytes) -> None:
     async def fail(data: bytes, name: str, media_type: str) -> str:
         raise AssertionError("nobody speaks in a picture")
 

@@ -33,7 +33,7 @@ def test_a_command_is_a_slash_a_name_and_what_follows(text: str, command: Comman
         ("accounts", (None, "")),
     ],
 )
-def test_the_gateway_answers_its_own_commands_alone(text: str, command: tuple[str | None, str]) -> None:
+def test_the_gateway_answers_only_its_own_commands(text: str, command: tuple[str | None, str]) -> None:
     assert command_in(text) == command
 
 

@@ -1,4 +1,4 @@
-"""What the errors of HTTP clients mean for a delivery, and how long platforms ask to wait."""
+"""The meaning of HTTP clients' errors for a delivery, and the time that platforms ask to wait."""
 
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -16,7 +16,7 @@ WHERE = ConnectionKey("api.test", 443, True, True, None, None, None)
 
 
 def caused(error: Exception, cause: Exception) -> Exception:
-    """Return an error as a library raises it that wraps those of its HTTP client."""
+    """Return an error with a cause, as a library raises it that wraps the errors of its HTTP client."""
     error.__cause__ = cause
     return error
 
@@ -80,7 +80,7 @@ def test_a_date_is_the_time_to_wait_until(zone: str) -> None:
     assert 50 < retry_after({"Retry-After": given}) <= 60
 
 
-def test_no_header_is_the_shortest_usual_wait() -> None:
+def test_without_a_header_the_wait_is_the_shortest_usual_one() -> None:
     assert retry_after({}) == UNKNOWN_WAIT
 
 
@@ -94,5 +94,5 @@ def test_no_header_is_the_shortest_usual_wait() -> None:
         (30, 30),
     ],
 )
-def test_a_channel_may_ask_for_anything(asked: float, seconds: float) -> None:
+def test_a_wait_that_a_channel_asks_for_is_bounded(asked: float, seconds: float) -> None:
     assert RetryLaterError(asked).seconds == seconds

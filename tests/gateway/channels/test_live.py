@@ -1,4 +1,4 @@
-"""What is shown of a turn while it runs: in time, not too often, taken away at the end, and never in the turn's way."""
+"""A running turn is shown in time, updated not too often, and removed at the end, and never delays the turn."""
 
 import asyncio
 import itertools
@@ -81,7 +81,7 @@ class RecordedPreviews:
 
 
 class Gated:
-    """A flow that waits in its second phase, and what is shown of it."""
+    """A flow that waits in its second phase, and the view of its turn."""
 
     def __init__(self) -> None:
         self.gate = asyncio.Event()
@@ -109,7 +109,7 @@ def scene_of(gated: Gated, tmp_path: Path, first_status: float = 0.01) -> Stage:
     return stage(tmp_path, agent=Agent(flow), timings=stage_timings(first_status=first_status))
 
 
-async def test_the_steps_are_shown_while_it_runs_and_taken_away(tmp_path: Path, gated: Gated) -> None:
+async def test_the_steps_of_a_turn_are_shown_while_it_runs_and_then_removed(tmp_path: Path, gated: Gated) -> None:
     scene = scene_of(gated, tmp_path)
     async with scene.open():
         await scene.write("alice", "go")
@@ -122,20 +122,20 @@ async def test_the_steps_are_shown_while_it_runs_and_taken_away(tmp_path: Path, 
 
 
 @pytest.mark.parametrize("error", [RuntimeError("no"), TimeoutError(), ValueError("no")])
-async def test_a_display_that_fails_fails_no_turn_and_is_not_tried_again(
+async def test_a_view_that_fails_does_not_fail_the_turn_and_is_not_tried_again(
     tmp_path: Path, gated: Gated, error: Exception
 ) -> None:
     gated.view.fails = error
     scene = scene_of(gated, tmp_path)
     async with scene.open():
         await scene.write("alice", "go")
-        await asyncio.sleep(0.2)  # in which it would be tried again
+        await asyncio.sleep(0.2)  # long enough for another try
         gated.gate.set()
         assert [each.text for each in await scene.wait_for(1)] == ["done"]
         assert (gated.view.shown, gated.view.closed) == ([], 1)
 
 
-async def test_an_update_under_way_ends_before_it_is_taken_away(tmp_path: Path, gated: Gated) -> None:
+async def test_an_update_in_progress_ends_before_the_view_is_closed(tmp_path: Path, gated: Gated) -> None:
     gated.view.takes = 0.3
     scene = scene_of(gated, tmp_path)
     async with scene.open():
@@ -155,7 +155,7 @@ async def test_a_turn_that_is_over_at_once_shows_nothing(tmp_path: Path, gated: 
 
 
 class PostedView(MessageView):
-    """A view whose messages are in `there`, by their ids."""
+    """A view that keeps its messages in `there`, by their ids."""
 
     refresh = 60.0
     streams = True
@@ -190,7 +190,7 @@ class PostedView(MessageView):
         del self.there[platform_id]
 
     async def show(self, progress: Progress) -> None:
-        """Make all calls that the progress asks for."""
+        """Make all calls that the view needs to show this progress."""
         while (call := await self.plan(progress)) is not None:
             await call()
 
@@ -200,7 +200,7 @@ async def in_tens(markdown: str) -> list[str]:
     return [markdown[start : start + 10] for start in range(0, len(markdown), 10)]
 
 
-async def test_phases_are_one_message_that_is_edited_where_something_is_new() -> None:
+async def test_phases_are_one_message_that_is_edited_when_something_changes() -> None:
     view, progress = PostedView(), Progress()
     await view.begin(view.log, in_tens)
     progress.note(PhaseStarted("Search & read"))
@@ -230,7 +230,7 @@ async def test_a_text_rolls_over_into_the_next_message_while_it_is_written() -> 
     assert [each.platform_id for each in view.log.all] == ["p1", "p2", "p3"]
 
 
-async def test_what_a_model_writes_before_it_calls_a_tool_gives_way_to_its_answer() -> None:
+async def test_text_before_a_tool_call_is_replaced_by_the_answer() -> None:
     view, progress = PostedView(), Progress()
     await view.begin(view.log, in_tens)
     progress.note(TextDelta("Let me look it up for you."))
@@ -243,7 +243,7 @@ async def test_what_a_model_writes_before_it_calls_a_tool_gives_way_to_its_answe
     assert view.there == {"p1": f"42{UNFINISHED}"}
 
 
-async def test_a_text_that_becomes_private_is_taken_away() -> None:
+async def test_a_text_that_becomes_private_is_removed() -> None:
     view, progress = PostedView(), Progress()
     await view.begin(view.log, in_tens)
     progress.note(TextDelta("I will look into your mails"))
@@ -278,7 +278,7 @@ async def test_a_message_that_may_have_been_posted_stays_in_the_record(error: Ex
     assert [each.platform_id for each in view.log.all] == ([None] if is_kept else [])
 
 
-async def test_a_view_goes_on_after_the_pause_that_the_platform_asked_for() -> None:
+async def test_a_view_continues_after_the_pause_that_the_platform_asked_for() -> None:
     view = PostedView()
     view.fails.append(RetryLaterError(1))
     await view.begin(view.log, in_tens)
@@ -314,11 +314,11 @@ def test_steps_are_lines() -> None:
     assert steps.text() == "✓ First\n… A\n  ✓ B (1.2 s)\n    … Second"
 
 
-async def test_a_handler_is_told_of_what_the_turn_waits_for_and_its_answer(tmp_path: Path, vault: Vault) -> None:
+async def test_a_handler_gets_the_events_of_a_sign_in_an_approval_and_the_answer(tmp_path: Path, vault: Vault) -> None:
     class Kit(Toolkit):
         @tool(approval=True)
         def pay(self) -> str:
-            """Pays."""
+            """Pay."""
             return "paid"
 
     scene = stage(tmp_path, [vault, Kit()])

@@ -28,7 +28,7 @@ async def test_previews_of_one_chat_are_spaced_in_their_order_and_those_of_other
     assert all(later - earlier >= 0.2 - SLACK for earlier, later in itertools.pairwise(times))
 
 
-async def test_answers_have_room_that_previews_leave_them() -> None:
+async def test_previews_leave_room_for_answers() -> None:
     pacer, key = Pacer(LIMITS), ("group", "g")
     await pacer.preview(key)
     await pacer.preview(key)

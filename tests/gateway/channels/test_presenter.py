@@ -1,4 +1,4 @@
-"""What presenters of all channels share."""
+"""The marks that presenters of all channels add to texts."""
 
 from gateway.channels.presenter import MARK_LENGTH
 from gateway.channels.sentences import SENT_AGAIN

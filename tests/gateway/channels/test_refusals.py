@@ -1,4 +1,4 @@
-"""What the log says about webhooks that were refused."""
+"""Log lines about refused webhooks."""
 
 import logging
 
@@ -25,11 +25,11 @@ def test_each_reason_leaves_one_line_in_a_minute(caplog: pytest.LogCaptureFixtur
     assert {record.levelno for record in caplog.records} == {logging.WARNING}
 
 
-def test_the_next_line_counts_those_that_were_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_next_line_counts_the_refusals_that_were_not_logged(caplog: pytest.LogCaptureFixture) -> None:
     refusals = RefusalLog("stage", interval=3600)
     for _ in range(3):
         refuse(refusals, WebhookRefusedError(401, "it is forged", "Look at STAGE_SECRET."))
-    refusals._next.clear()  # the hour is over
+    refusals._next.clear()  # as after the interval
     refuse(refusals, WebhookRefusedError(401, "it is forged", "Look at STAGE_SECRET."))
     assert "(2 more since the last line)" in caplog.records[-1].getMessage()
 

@@ -1,4 +1,4 @@
-"""Bodies that are too long, too slow or too many, and bodies that cannot be parsed."""
+"""Request bodies that are too long, too slow, too many, or not parseable."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -15,7 +15,7 @@ from gateway.channels.requests import MOST_BYTES, BodyMemory, parse_form, parse_
 
 
 class Sent:
-    """A body that counts how much of it was read; it never ends if it is `held`."""
+    """A body that counts how much of it was read, and that never ends if it is `held`."""
 
     def __init__(self, *chunks: bytes, held: bool = False) -> None:
         self.chunks = chunks
@@ -54,7 +54,7 @@ async def test_a_body_that_is_too_long_is_not_read_to_its_end() -> None:
         assert body.read < MOST_BYTES + 200_000
 
 
-async def test_a_body_that_does_not_come_is_not_waited_for() -> None:
+async def test_a_body_that_does_not_arrive_in_time_is_refused() -> None:
     async with client(lambda request: read_body(request, within=0.05)) as sender:
         answer = await sender.post("/", content=Sent(b'{"type":', held=True))
         assert (answer.status_code, answer.headers["connection"]) == (408, "close")
@@ -76,7 +76,7 @@ async def test_bodies_that_are_held_open_take_no_more_memory_than_a_bound() -> N
         assert (await sender.post("/", content=b"{}")).status_code == 200
 
 
-async def test_what_is_no_form_is_not_read() -> None:
+async def test_a_body_that_is_not_a_form_is_not_read() -> None:
     async with client(read_form) as sender:
         body = Sent(b"{}")
         answer = await sender.post("/", content=body, headers={"Content-Type": "application/json"})

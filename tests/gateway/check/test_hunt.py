@@ -1,4 +1,4 @@
-"""What a hunt finds, and what it leaves behind."""
+"""A hunt finds leaks, and leaves nothing behind."""
 
 import logging
 import sys
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.long
 
 
 class Settings(Toolkit):
-    """Its template is changed by a tool, through a reference that it has kept."""
+    """A toolkit whose tool changes the template, through a kept reference."""
 
     def __init__(self) -> None:
         self.last = ""
@@ -42,7 +42,7 @@ class Settings(Toolkit):
 originals: list[Settings] = []
 
 
-def test_a_template_that_is_changed_is_named() -> None:
+def test_a_template_that_a_tool_changes_is_reported() -> None:
     originals[:] = [Settings()]
     report = hunt_and_wait(Agent(model="test", toolkits=[originals[0]]))
     assert [(leak.kind, leak.path) for leak in report.leaks] == [(LeakKind.TEMPLATE, "Settings.last")]
@@ -69,7 +69,7 @@ kept: dict[str, dict[str, str]] = {"pydantic": {}, "graph": {}, "sdk": {}}
 
 
 def native_agent(name: str, *, leaks: bool) -> Any:
-    """Return an agent of a framework with one tool, which keeps the last credential or does not."""
+    """Return a native agent with one tool, which keeps the last credential if it `leaks`."""
 
     async def work(context: TurnContext, text: str) -> str:
         token = str(await context.credentials("fake"))
@@ -119,7 +119,7 @@ def test_the_tools_of_agents_of_frameworks_are_checked() -> None:
 
 
 class Bytes(Toolkit):
-    """It has bytes on itself, and gives them out."""
+    """A toolkit that collects bytes in a buffer, and keeps the buffer outside of itself."""
 
     def __init__(self) -> None:
         self.buffer = bytearray()
@@ -141,7 +141,7 @@ def test_a_leak_in_a_bytearray_is_found() -> None:
     assert [(leak.kind, leak.path.split("[")[0]) for leak in report.leaks] == [(LeakKind.DATA, f"{__name__}.held")]
 
 
-def test_a_graph_whose_tools_are_not_found_is_said_not_to_be_covered() -> None:
+def test_a_graph_whose_tools_are_not_found_is_reported_as_not_covered() -> None:
     graph = StateGraph(MessagesState)
     graph.add_node("echo", lambda state: {"messages": state["messages"][-1:]})
     graph.add_edge(START, "echo")

@@ -17,7 +17,7 @@ from toolkits import Toolkit, tool
 
 
 class Office(Toolkit):
-    """Reads mail with the person's credentials, and adds without any."""
+    """A toolkit with a tool that needs the person's credentials, and one that does not."""
 
     _clone_shared_attrs = ("auth",)
     scopes = frozenset({"read"})
@@ -37,7 +37,7 @@ class Office(Toolkit):
 
 
 async def connected(scene: Stage) -> None:
-    """Connect an account of Alice's: her first message waits for it."""
+    """Connect an account of Alice, for which her first message waits."""
     await scene.write("alice", "call read_mail")
     await scene.connect((await scene.wait_for(1))[0].link, "alice")
     await scene.wait_for(2)
@@ -87,7 +87,7 @@ async def test_the_command_lists_and_filters_while_the_gateway_runs(tmp_path: Pa
 
 
 @pytest.mark.processes
-def test_a_database_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_a_database_that_does_not_exist_is_named(tmp_path: Path) -> None:
     found = understudy(tmp_path)
     assert found.returncode == 2
     assert "stage.db, which does not exist" in found.stderr

@@ -88,7 +88,7 @@ def test_a_gateway_is_checked_by_its_agent(tmp_path: Path) -> None:
         ("c = super().clone(); c.cache = self.cache; return c", "Notes.cache"),
     ],
 )
-def test_a_clone_method_that_is_wrong_stops_it_with_status_two(clone: str, named: str, tmp_path: Path) -> None:
+def test_a_wrong_clone_method_stops_the_check_with_status_two(clone: str, named: str, tmp_path: Path) -> None:
     (tmp_path / "bot.py").write_text(f"{HEAD}{CLEAN}\n    def clone(self):\n        {clone}\n{AGENT}")
     ended = commands.run("check", "bot.py", directory=tmp_path)
     assert ended.returncode == 2
@@ -97,14 +97,14 @@ def test_a_clone_method_that_is_wrong_stops_it_with_status_two(clone: str, named
     assert "Traceback" not in ended.stderr
 
 
-def test_a_tool_that_does_not_end_is_named_and_does_not_stop_it(tmp_path: Path) -> None:
+def test_a_tool_that_does_not_end_is_named_and_does_not_stop_the_check(tmp_path: Path) -> None:
     body = "import time\n        time.sleep(3600)\n        return 'x'"
     ended = check(tmp_path, CLEAN.replace("return str(self.cache)", body) + AGENT)
     assert ended.returncode == 0, ended.stdout
     assert "note did not end within 2 seconds" in ended.stdout
 
 
-def test_another_machine_is_not_reached(tmp_path: Path) -> None:
+def test_a_tool_cannot_connect_to_another_machine(tmp_path: Path) -> None:
     code = "import socket\n        socket.create_connection(('example.com', 80), timeout=1)\n        return 'reached'"
     ended = check(tmp_path, CLEAN.replace("return str(self.cache)", code) + AGENT)
     assert ended.returncode == 0, ended.stdout
@@ -160,7 +160,7 @@ def test_a_tool_that_uses_the_store_of_its_graph_is_played(namespace: str, leaks
     assert ("the result of note" in ended.stdout) == bool(leaks)
 
 
-def test_an_agent_of_which_nothing_was_played_is_not_said_to_be_without_leaks(tmp_path: Path) -> None:
+def test_an_agent_of_which_nothing_was_played_is_not_reported_as_free_of_leaks(tmp_path: Path) -> None:
     ended = check(tmp_path, "agent = Agent(model='test')\n")
     assert ended.returncode == 2
     assert "Nothing was played" in ended.stdout

@@ -41,7 +41,7 @@ def test_a_recipe_without_its_settings_names_each_of_them(tmp_path: Path) -> Non
         ({"UNDERSTUDY_MODEL": "anthropic:claude-sonnet-4-5"}, "understudy[anthropic]"),
     ],
 )
-def test_a_model_that_cannot_be_had_stops_the_start(tmp_path: Path, env: dict[str, str], named: str) -> None:
+def test_a_model_that_cannot_be_loaded_stops_the_start(tmp_path: Path, env: dict[str, str], named: str) -> None:
     (tmp_path / "bot.py").write_text("from gateway import Agent, Gateway\ngateway = Gateway(Agent())\n")
     ended = run("serve", "bot.py", directory=tmp_path, **env)
     assert ended.returncode == 2
@@ -123,7 +123,7 @@ WRONG_TARGETS = {
 
 
 @pytest.mark.parametrize("wrong", WRONG_TARGETS)
-def test_a_wrong_target_is_said_in_one_sentence(wrong: str, tmp_path: Path) -> None:
+def test_a_wrong_target_is_reported_in_one_sentence(wrong: str, tmp_path: Path) -> None:
     target, code, sentence = WRONG_TARGETS[wrong]
     if code:
         (tmp_path / target.partition(":")[0]).write_text(code)
@@ -134,7 +134,7 @@ def test_a_wrong_target_is_said_in_one_sentence(wrong: str, tmp_path: Path) -> N
     assert ended.stderr.count("\n") == 1
 
 
-def test_a_line_beside_the_file_that_raises_is_named(tmp_path: Path) -> None:
+def test_a_line_of_an_imported_module_that_raises_is_named(tmp_path: Path) -> None:
     (tmp_path / "bot.py").write_text(f"import tools\n{GATEWAY}")
     (tmp_path / "tools.py").write_text("import json\njson.loads('{')\n")
     assert "tools.py:2: JSONDecodeError" in run("check", "bot.py", directory=tmp_path).stderr
@@ -189,11 +189,11 @@ def test_a_file_may_be_called_as_a_package_is_and_import_its_neighbours(tmp_path
 
 
 @pytest.mark.parametrize("package", ["gateway", "interfaces", "oauth", "toolkits"])
-def test_a_module_of_theirs_that_python_finds_before_ours_is_named(package: str, tmp_path: Path) -> None:
+def test_an_operators_module_that_python_finds_before_a_package_is_named(package: str, tmp_path: Path) -> None:
     """As with `python -m`, PYTHONPATH makes Python look in the working directory first."""
     (tmp_path / f"{package}.py").write_text("")
     (tmp_path / "bot.py").write_text(f"from interfaces.web import Web\n{GATEWAY}")
-    # A process of its own: the one that `run` forks has imported ours.
+    # A new process, since a fork of the zygote has already imported Understudy's packages.
     ended = subprocess.run(
         [COMMAND, "serve", "bot.py"],
         cwd=tmp_path,

@@ -34,7 +34,7 @@ def test_the_command_checks_and_shows_a_file(write: Write, monkeypatch: pytest.M
     assert isinstance(invoke("check", str(write("agents: {}"))).exception, SettingError)
 
 
-def test_what_came_from_the_environment_is_not_shown(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_values_from_the_environment_are_not_shown(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("SENTRY_DSN", "PASSPHRASE", "WORD", "LIMIT"):
         monkeypatch.setenv(name, f"s3cret-{name}" if name != "LIMIT" else "31337")
     text = """
@@ -64,7 +64,7 @@ def test_what_came_from_the_environment_is_not_shown(write: Write, monkeypatch: 
     assert agent["mcp_servers"][1]["env"] == {"DSN": "***", "PHRASE": "***"}
 
 
-def test_editors_are_given_a_schema() -> None:
+def test_the_command_prints_a_schema_for_editors() -> None:
     found = json.loads(invoke("schema").stdout)
     assert found["additionalProperties"] is False
     assert set(found["properties"]) >= {"agents", "interfaces", "routes", "sessions", "limits"}

@@ -35,7 +35,7 @@ async def connect(scene: Stage, person: str) -> None:
     await scene.wait_for(before + 2)
 
 
-async def test_an_operator_sees_what_is_connected_and_ends_it(scene: Stage, vault: Vault) -> None:
+async def test_an_operator_lists_and_disconnects_accounts(scene: Stage, vault: Vault) -> None:
     async with scene.open():
         assert "No connected account matches" in await understudy("list")
         await connect(scene, "alice")

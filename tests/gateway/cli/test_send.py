@@ -27,7 +27,7 @@ def understudy(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Command:
 
 
 async def _run(command: Command, *arguments: str) -> str:
-    """In a thread, as the command has a loop of its own."""
+    """Run the command in a thread, since it starts its own event loop."""
     return await asyncio.to_thread(command, *arguments)
 
 
@@ -40,7 +40,7 @@ gateway = Gateway(Agent(model=TestModel()), [StageChannel()])
 """
 
 
-async def test_an_operator_sends_a_message_to_be_sent_by_the_gateway_that_runs(
+async def test_the_running_gateway_sends_the_message_of_an_operator(
     tmp_path: Path, database_url: str, understudy: Command
 ) -> None:
     (tmp_path / "bot.py").write_text(BOT)

@@ -15,7 +15,7 @@ from toolkits import Toolkit, tool
 
 
 class Reader(Toolkit):
-    """A tool that does not end."""
+    """A toolkit whose tool does not end."""
 
     _clone_shared_attrs = ("begun",)
 
@@ -24,7 +24,7 @@ class Reader(Toolkit):
 
     @tool(read_only=True)
     async def read(self) -> str:
-        """Reads."""
+        """Read."""
         self.begun.set()
         await asyncio.Event().wait()
         return ""
@@ -58,7 +58,7 @@ async def listed() -> list[dict[str, Any]]:
     return [json.loads(line) for line in (await understudy("list", "--json")).splitlines()]
 
 
-async def test_an_operator_sees_what_turns_do(scene: Stage, reader: Reader) -> None:
+async def test_an_operator_sees_what_turns_are_doing(scene: Stage, reader: Reader) -> None:
     async with scene.open():
         assert "All turns have ended" in await understudy("list")
         await scene.write("alice", "call open_vault")

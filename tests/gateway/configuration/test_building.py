@@ -59,7 +59,7 @@ def test_an_agent_may_suggest_first_messages(write: Write) -> None:
     assert agent.prompts == agent.deep_copy().prompts == ("What is new?", "What is due today?")
 
 
-async def test_a_gateway_is_made_of_a_file(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_gateway_is_built_from_a_file(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REGION", "eu")
     gateway = obeying(load(write(WHOLE)))
     gateway.interfaces = {"stage": StageChannel()}
@@ -77,7 +77,7 @@ async def test_a_gateway_is_made_of_a_file(write: Write, monkeypatch: pytest.Mon
         assert await ask(gateway, "bob", "/research this") == "flow: this"
 
 
-async def test_what_is_shared_stays_so_and_the_rest_is_each_persons(write: Write) -> None:
+async def test_only_shared_arguments_are_shared_between_people(write: Write) -> None:
     gateway = obeying(
         load(
             write("""
@@ -95,7 +95,9 @@ async def test_what_is_shared_stays_so_and_the_rest_is_each_persons(write: Write
     assert template.namespace == "${USER_ID}"  # type: ignore[attr-defined]
 
 
-async def test_arguments_are_of_the_types_that_a_toolkit_names(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_arguments_are_converted_to_the_types_that_a_toolkit_names(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("HOUR", "9")
     path = write("""
         agents:
@@ -120,7 +122,7 @@ async def test_arguments_are_of_the_types_that_a_toolkit_names(write: Write, mon
             await ask(gateway, "alice", "call tell")
 
 
-def test_instructions_are_those_of_the_request(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_instructions_contain_the_values_of_the_request(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REGION", "eu")
     agent = load(write(WHOLE)).agent
     for person in ("alice", "bob"):
@@ -188,7 +190,7 @@ ACCOUNTS = """
 """
 
 
-def test_accounts_are_at_providers_that_the_file_describes(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_accounts_use_the_providers_that_the_file_describes(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = {"GOOGLE_CLIENT_ID": "id", "GOOGLE_CLIENT_SECRET": "s", "ACME_KEY": "s3cret"}
     for name, value in {**settings, "UNDERSTUDY_SECRET_KEY": Keyring.generate()}.items():
         monkeypatch.setenv(name, value)

@@ -1,4 +1,4 @@
-"""How channels are found, and what an operator reads where there is none."""
+"""Channels are found by their names, and an error says which channels and settings are missing."""
 
 import pytest
 
@@ -30,7 +30,7 @@ def test_a_channel_is_found_by_its_name() -> None:
     assert load_interface("slack") is Slack
 
 
-def test_a_channel_that_is_not_installed_is_named_beside_those_that_are() -> None:
+def test_the_error_about_a_channel_that_is_not_installed_lists_the_installed_ones() -> None:
     with pytest.raises(SettingError, match="no channel called 'pigeon', only chatkit, slack, telegram, web"):
         load_interface("pigeon")
 
@@ -42,14 +42,14 @@ def test_the_settings_that_a_channel_needs_are_named() -> None:
     assert "telegram (TELEGRAM_BOT_TOKEN and TELEGRAM_WEBHOOK_SECRET);" in str(raised.value)
 
 
-def test_a_channel_whose_settings_are_there_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_channel_with_all_settings_is_created(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TELEGRAM_BOT_TOKEN", "1:ABC")
     monkeypatch.setenv("TELEGRAM_WEBHOOK_SECRET", "secret")
     (telegram,) = configured_interfaces()
     assert isinstance(telegram, Telegram)
 
 
-def test_settings_that_are_not_complete_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_setting_of_a_channel_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TELEGRAM_BOT_TOKEN", "1:ABC")
     with pytest.raises(SettingError, match="TELEGRAM_WEBHOOK_SECRET is not set"):
         configured_interfaces()

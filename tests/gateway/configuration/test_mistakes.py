@@ -1,4 +1,4 @@
-"""Mistakes in a YAML file: each is told with its line and column, and what to write."""
+"""Mistakes in a YAML file: each is reported with its line and column, and with what to write."""
 
 import pytest
 from support.gateway_files import Write
@@ -136,7 +136,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_what_is_broken_is_said_with_its_place(write: Write, name: str) -> None:
+def test_a_mistake_is_reported_with_its_place(write: Write, name: str) -> None:
     text, expected = BROKEN[name]
     path = write(
         text if "interfaces" in text else f"{text}\ninterfaces: {{web: {{}}}}\n" if text and name != "no YAML" else text
@@ -150,7 +150,7 @@ def test_what_is_broken_is_said_with_its_place(write: Write, name: str) -> None:
     assert "mistakes:" not in told, told
 
 
-def test_all_that_is_wrong_is_said_at_once(write: Write) -> None:
+def test_all_mistakes_are_reported_at_once(write: Write) -> None:
     path = write("agents:\n  a:\n    toolkits: [mail]\n    members: [b]\ninterfaces: {fax: {}, web: {color: red}}")
     with pytest.raises(SettingError) as raised:
         load(path)
@@ -159,7 +159,7 @@ def test_all_that_is_wrong_is_said_at_once(write: Write) -> None:
     assert [line.split(":")[1] for line in lines] == ["3", "4", "5", "5"]
 
 
-def test_what_is_wrong_hides_nothing_else_and_is_said_once(write: Write) -> None:
+def test_a_mistake_hides_no_other_and_is_reported_once(write: Write) -> None:
     path = write("""
         agents:
           one:

@@ -1,4 +1,4 @@
-"""Folders and files of an operator's that have the name of one of our packages."""
+"""Folders and files of an operator that have the name of one of Understudy's packages."""
 
 import sys
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ GATEWAY = "from gateway import Agent, Gateway\ngateway = Gateway(Agent(model='te
 
 @pytest.fixture(autouse=True)
 def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Import `interfaces` anew, as a command does; then put back what the test has changed."""
+    """Import `interfaces` anew, as a command does, and restore the modules after the test."""
     monkeypatch.setattr(sys, "path", [*sys.path])
     monkeypatch.setenv("UNDERSTUDY_DATABASE_URL", f"sqlite:///{tmp_path}/understudy.db")
     monkeypatch.setenv("TELEGRAM_BOT_TOKEN", "1:x")
@@ -46,7 +46,9 @@ def make(folder: Path, package: str, form: str) -> None:
 
 @pytest.mark.parametrize("package", PACKAGES)
 @pytest.mark.parametrize("form", FORMS)
-def test_a_folder_or_file_that_nothing_needs_stops_nothing(package: str, form: str, tmp_path: Path) -> None:
+def test_an_operators_folder_or_file_that_nothing_imports_stops_nothing(
+    package: str, form: str, tmp_path: Path
+) -> None:
     make(tmp_path, package, form)
     (tmp_path / "bot.py").write_text(GATEWAY)
     assert load_gateway(str(tmp_path / "bot.py"))
@@ -54,11 +56,11 @@ def test_a_folder_or_file_that_nothing_needs_stops_nothing(package: str, form: s
 
 @pytest.mark.parametrize("package", PACKAGES)
 @pytest.mark.parametrize("form", ["a folder", "a module"])
-def test_ours_that_hides_what_a_file_imports_is_said(package: str, form: str, tmp_path: Path) -> None:
+def test_a_package_that_hides_what_a_file_imports_is_named(package: str, form: str, tmp_path: Path) -> None:
     make(tmp_path, package, form)
     line = f"from {package} import MINE\n" if form == "a module" else f"import {package}.mine\n"
     (tmp_path / "bot.py").write_text(GATEWAY + line)
-    if (package, form) == ("interfaces", "a module"):  # which hides ours, and is imported
+    if (package, form) == ("interfaces", "a module"):  # the operator's module hides ours, and is imported
         assert load_gateway(str(tmp_path / "bot.py"))
         return
     with pytest.raises(SettingError) as raised:
@@ -70,7 +72,7 @@ def test_ours_that_hides_what_a_file_imports_is_said(package: str, form: str, tm
     )
 
 
-def test_an_attribute_that_only_the_hidden_one_has_is_explained(tmp_path: Path) -> None:
+def test_an_attribute_that_only_the_hidden_module_has_is_explained(tmp_path: Path) -> None:
     make(tmp_path, "toolkits", "a module")
     (tmp_path / "bot.py").write_text(f"{GATEWAY}import toolkits\ntoolkits.MINE\n")
     with pytest.raises(SettingError, match=r"bot\.py:4: 'toolkits' is Understudy's package here, which has no 'MINE'"):
@@ -86,7 +88,9 @@ FILES = {
 
 @pytest.mark.parametrize("file", FILES)
 @pytest.mark.parametrize("form", ["a package", "a module"])
-def test_theirs_that_hides_ours_is_said_where_ours_is_needed(file: str, form: str, tmp_path: Path) -> None:
+def test_an_operators_module_that_hides_a_package_is_named_where_the_package_is_needed(
+    file: str, form: str, tmp_path: Path
+) -> None:
     make(tmp_path, "interfaces", form)
     name, text, where = FILES[file]
     (tmp_path / name).write_text(text)

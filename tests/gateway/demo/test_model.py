@@ -1,4 +1,4 @@
-"""The offline model: small, and right about what it is."""
+"""The offline model: it matches words to tools, and says what it is."""
 
 from pathlib import Path
 
@@ -44,7 +44,7 @@ async def test_words_are_matched_to_tools(
     assert [(call.tool_name, call.args_as_dict()) for call in calls] == [(tool, arguments)]
 
 
-async def test_where_no_tool_fits_it_says_what_it_is(runner: "PydanticAgent[None, str]") -> None:
+async def test_the_model_says_what_it_is_if_no_tool_fits(runner: "PydanticAgent[None, str]") -> None:
     answer = (await runner.run("hello")).output
     assert "not a language model" in answer
     assert "save_note" in answer

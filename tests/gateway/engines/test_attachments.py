@@ -1,4 +1,4 @@
-"""What was sent with a message reaches the model, in every engine."""
+"""Attachments of a message reach the model, in every engine."""
 
 import json
 from base64 import b64decode, b64encode
@@ -29,7 +29,7 @@ async def _gone() -> AsyncGenerator[bytes, None]:
 
 
 def on_stage(directory: Path, agent: Agent) -> tuple[Stage, list[str]]:
-    """Return a stage on which people have a picture, a bill and a video that is gone, and what is fetched of them."""
+    """Return a stage on which people send a picture, a bill and a video that is gone, and the list of fetched files."""
     scene, fetched = stage(directory, agent=agent), list[str]()
     scene.channel.attachments = {
         "photo": Attachment(AttachmentKind.IMAGE, name="photo.png", fetch=partial(_content, fetched, "photo", PNG)),
@@ -65,7 +65,7 @@ async def test_the_model_is_asked_with_the_bytes_that_the_person_sent(
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-async def test_the_history_says_what_was_sent_and_holds_no_files(engine: str, aimock: Aimock, tmp_path: Path) -> None:
+async def test_the_history_names_attachments_and_holds_no_files(engine: str, aimock: Aimock, tmp_path: Path) -> None:
     aimock.load([says("and now", "still a dot"), says("what is it", "a dot")])
     scene, _ = on_stage(tmp_path, Agent(model=model(engine, aimock), engine=engine))
     async with scene.open():
@@ -79,7 +79,7 @@ async def test_the_history_says_what_was_sent_and_holds_no_files(engine: str, ai
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-async def test_what_is_said_in_a_voice_note_reaches_the_model_and_stays_in_the_history(
+async def test_the_text_of_a_voice_note_reaches_the_model_and_stays_in_the_history(
     engine: str, aimock: Aimock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     aimock.load([says("Buy milk", "bought"), says("and now", "milk, as you said")])
@@ -114,7 +114,7 @@ async def test_a_voice_note_that_cannot_be_transcribed_does_not_keep_the_rest_fr
 
 
 class Reading(Toolkit):
-    """Reads the first attachment itself."""
+    """A toolkit that reads the first attachment itself."""
 
     @tool
     async def size(self, context: TurnContext) -> str:
@@ -148,7 +148,7 @@ async def test_a_flow_hands_the_attachments_on_with_the_message(engine: str, aim
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-async def test_a_message_of_a_picture_alone_is_answered(engine: str, aimock: Aimock, tmp_path: Path) -> None:
+async def test_a_message_that_is_only_a_picture_is_answered(engine: str, aimock: Aimock, tmp_path: Path) -> None:
     aimock.load([says("[image 'photo.png']", "a dot")])
     scene, _ = on_stage(tmp_path, Agent(model=model(engine, aimock), engine=engine))
     async with scene.open():
@@ -180,6 +180,6 @@ async def test_a_turn_that_waited_for_a_sign_in_fetches_the_files_again_and_keep
 
 
 def _unpacked(data: str) -> str:
-    """Return what the engine of LangGraph keeps as base64 of a binary format."""
+    """Return the state that the LangGraph engine stores as base64 of a binary format."""
     kind, _, state = data.partition(":")
     return b64decode(state).decode("latin-1") if kind == "msgpack" else ""

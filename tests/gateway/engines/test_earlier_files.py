@@ -1,4 +1,4 @@
-"""What was sent with earlier messages reaches the model again, in every engine."""
+"""Attachments of earlier messages reach the model again, in every engine."""
 
 import asyncio
 import json
@@ -30,7 +30,7 @@ async def _gone() -> AsyncGenerator[bytes, None]:
 
 
 def on_stage(directory: Path, agent: Agent, database: str | None = None) -> tuple[Stage, list[str]]:
-    """Return a stage on which people have a picture and a bill, and what is fetched of them."""
+    """Return a stage on which people send a picture and a bill, and the list of fetched files."""
     scene, fetched = stage(directory, agent=agent, database=database), list[str]()
     scene.channel.attachments = {
         "photo": Attachment(AttachmentKind.IMAGE, name="photo.png", fetch=partial(_content, fetched, "photo", PNG)),
@@ -70,7 +70,7 @@ async def test_a_later_message_is_answered_with_the_files_of_earlier_ones(
     assert photo["image_url"]["url"] == f"data:image/png;base64,{b64encode(PNG).decode()}"
     assert bill["file"]["file_data"] == f"data:application/pdf;base64,{b64encode(PDF).decode()}"
     assert [part["type"] for part in content(third)] == ["text", "text", "image_url", "file", "image_url"]
-    assert said_and_seen(second) not in json.dumps(third["messages"])  # the history has the words alone
+    assert said_and_seen(second) not in json.dumps(third["messages"])  # the history has only the texts
     stored = str(scene.rows("SELECT text, data FROM session_items"))
     assert "Sent earlier" not in stored
     assert b64encode(PNG).decode() not in stored

@@ -1,4 +1,4 @@
-"""Every engine, with an agent of ours and with a native one, against a model server."""
+"""Every engine, with an `Agent` and with a native agent, against a model server."""
 
 import asyncio
 import os
@@ -175,7 +175,7 @@ async def test_the_credential_of_a_request_reaches_its_tools_at_every_depth_and_
         opened = Counter(result.strip('"') for _, result in results if "SECRET" in result)
         kinds = ("open_async", "open_sync", "open_deep")
         assert opened == {f"{tool} of {who}: SECRET-{who}": 5 for tool in kinds for who in ("alice", "bob")}
-        with pytest.raises(ConsentRequiredError):  # the credentials were for those requests alone
+        with pytest.raises(ConsentRequiredError):  # the credentials were only for those requests
             await gateway.run(message_of("alice", "use open_async"))
     log = "\n".join(record.getMessage() for record in caplog.records if record.name.startswith(("gateway", "oauth")))
     assert "SECRET" not in log
@@ -246,7 +246,7 @@ async def test_a_native_agent_gets_the_context_that_it_wants(engine: str, model_
 
         @tool("open_sync")
         def look(runtime: ToolRuntime[Wrapped]) -> str:
-            """Looks."""
+            """Look."""
             return describe(runtime.context)
 
         agent = create_agent(model(engine, model_server), [look], context_schema=Wrapped)
@@ -292,7 +292,7 @@ async def test_waiting_for_credentials_in_a_coroutine_fails_instead_of_blocking_
     class Wrong(Toolkit):
         @tool
         async def open_async(self, context: TurnContext) -> str:
-            """Opens it, and would block the loop."""
+            """Open it, and wait in a way that would block the loop."""
             return str(context.credentials_sync("fake"))
 
     scene = stage(tmp_path, agent=Agent(model=model("pydantic-ai", model_server), toolkits=[Wrong()]))

@@ -1,4 +1,4 @@
-"""Flows in the gateway: whose turn they are, how they are played again, and that they share nothing."""
+"""Flows in the gateway act for the sender, repeat no calls when they are played again, and share nothing."""
 
 import asyncio
 import threading
@@ -43,7 +43,7 @@ def test_a_flow_is_async_and_has_neither_tools_nor_a_model(tmp_path: Path) -> No
     class Kit(Toolkit):
         @tool
         def look(self) -> str:
-            """Looks."""
+            """Look."""
             return "seen"
 
     url = f"sqlite:///{tmp_path}/x.db"
@@ -73,7 +73,7 @@ async def test_the_agents_of_a_flow_act_for_the_sender(tmp_path: Path, vault: Va
         shown = [type(event) for _, event in scene.channel.presenter.shown]
         assert (
             shown.count(PhaseStarted) == shown.count(PhaseEnded) == 4
-        )  # each person had to sign in first, so the flow ran twice
+        )  # the flow ran twice for each person, who had to sign in first
     said = scene.rows("SELECT owner_user_id, text FROM session_items ORDER BY id")
     assert said == [(p, text) for p in ("alice", "bob") for text in ("open it", f"{p} has SECRET-{p}")]
 
@@ -164,7 +164,7 @@ async def test_an_agent_that_was_not_found_is_called_if_it_needs_no_setup(tmp_pa
     class Till(Toolkit):
         @tool(approval=True)
         def pay(self) -> str:
-            """Pays."""
+            """Pay."""
             return "paid"
 
     unnamed = {
@@ -197,7 +197,7 @@ async def test_a_flow_may_be_a_method(tmp_path: Path) -> None:
 
 
 async def test_a_flow_that_is_played_again_repeats_no_call(tmp_path: Path, vault: Vault) -> None:
-    """The flow waits for a sign-in in its second call, and then does not repeat the first."""
+    """Have a flow wait for a sign-in in its second call. It then does not repeat the first call."""
     asked: list[str] = []
 
     async def think(messages: list[ModelMessage], _: AgentInfo) -> ModelResponse:
@@ -228,7 +228,7 @@ class Noting(Toolkit):
 
     @tool
     def note(self) -> str:
-        """Notes something."""
+        """Note something."""
         self.notes.append("noted")
         return f"note {len(self.notes)}"
 
@@ -237,7 +237,7 @@ class Noting(Toolkit):
 async def test_a_flow_that_is_played_again_in_another_order_mixes_up_no_answers(
     names: tuple[str, str], tmp_path: Path, vault: Vault
 ) -> None:
-    """Two agents get the same text, and the flow asks them in another order when it is played again."""
+    """Have a flow call two agents with the same text, in another order when it is played again."""
 
     def agent(answer: str, name: str) -> Agent:
         async def say(messages: list[ModelMessage], _: AgentInfo) -> ModelResponse:
@@ -267,7 +267,7 @@ async def test_a_flow_that_is_played_again_in_another_order_mixes_up_no_answers(
 async def test_an_interrupted_call_does_not_take_over_what_another_agent_did(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two agents get the same text and have a tool of the same name."""
+    """Have a flow call two agents with the same text, which have a tool of the same name."""
     reached, gate = asyncio.Event(), asyncio.Event()
 
     async def wait_at_gate(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
@@ -298,7 +298,7 @@ async def test_an_interrupted_call_does_not_take_over_what_another_agent_did(
 
 
 async def test_a_turn_with_a_journal_of_an_earlier_version_is_played_anew(tmp_path: Path, vault: Vault) -> None:
-    """An earlier version knew calls by their number alone."""
+    """Use a journal in which calls are identified only by their number."""
     thinker = Agent(model=FunctionModel(obey), name="thinker")
     opener = Agent(model=FunctionModel(obey), toolkits=[vault], name="opener")
 
@@ -318,7 +318,7 @@ async def test_a_turn_with_a_journal_of_an_earlier_version_is_played_anew(tmp_pa
 class Looking(Toolkit):
     @tool
     def look(self, context: TurnContext) -> str:
-        """Looks at who asks, in a thread."""
+        """Look at who asks, in a thread."""
         p, session = current_phase_session.get(), current_session.get()
         assert p is not None
         assert session is not None

@@ -1,4 +1,4 @@
-"""Models that answer at once alone answer also where the channel shows answers while they are written."""
+"""Models that cannot stream also answer in channels that show answers while they are written."""
 
 from pathlib import Path
 from typing import Any
@@ -51,7 +51,7 @@ AGENTS = {
 
 
 @pytest.mark.parametrize("made", AGENTS.values(), ids=AGENTS)
-async def test_it_answers(tmp_path: Path, made: Any) -> None:
+async def test_a_model_without_streams_answers(tmp_path: Path, made: Any) -> None:
     scene = stage(tmp_path, agent=made(), streams=True)
     async with scene.open():
         assert await scene.ask("alice", "hello") == "All of it."

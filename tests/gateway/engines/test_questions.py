@@ -1,4 +1,4 @@
-"""A tool asks its person in every engine, be it a toolkit's or that of a framework's own agent; so does a flow."""
+"""Tools of toolkits, tools of native agents, and flows ask their person questions, in every engine."""
 
 import asyncio
 from pathlib import Path
@@ -51,7 +51,7 @@ class Kitchen(Toolkit):
 
     @tool
     async def order_dessert(self, context: TurnContext) -> str:
-        """Order a dessert, from a menu that takes its time to close."""
+        """Order a dessert, and take some time to end."""
         try:
             return f"ordered {await context.ask('Which dessert?', ['Cake', 'Fruit'])}"
         finally:

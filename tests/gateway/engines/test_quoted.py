@@ -1,4 +1,4 @@
-"""What a message refers to reaches the model as a quotation, and nothing else comes of it, in every engine."""
+"""Messages that a message refers to reach the model as quotations, and have no other effect, in every engine."""
 
 import json
 from pathlib import Path
@@ -38,7 +38,7 @@ async def test_the_model_is_told_what_the_message_refers_to(engine: str, aimock:
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-async def test_the_history_has_the_words_of_the_person_apart_from_what_they_refer_to(
+async def test_the_history_has_the_persons_text_apart_from_the_quotation(
     engine: str, aimock: Aimock, tmp_path: Path
 ) -> None:
     aimock.load([says("what is it", "a plan"), says("and now", "still a plan")])
@@ -59,7 +59,7 @@ async def test_the_history_has_the_words_of_the_person_apart_from_what_they_refe
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-async def test_a_message_that_is_sent_on_without_a_word_is_answered_and_remembered(
+async def test_a_message_that_is_forwarded_without_a_comment_is_answered_and_remembered(
     engine: str, aimock: Aimock, tmp_path: Path
 ) -> None:
     aimock.load([says("sum it up", "short"), says("Ship it", "noted")])
@@ -90,7 +90,7 @@ async def test_a_quoted_order_stays_in_the_quotation_and_nothing_is_done_with_an
 
 
 @pytest.mark.parametrize("text", ["yes", "/new", "123456"])
-async def test_a_quoted_yes_or_command_or_code_is_none_of_the_person(text: str, tmp_path: Path) -> None:
+async def test_a_quoted_yes_or_command_or_code_does_not_count_as_the_persons(text: str, tmp_path: Path) -> None:
     orders = Orders()
     scene = stage(tmp_path, [orders])
     async with scene.open():
@@ -102,7 +102,7 @@ async def test_a_quoted_yes_or_command_or_code_is_none_of_the_person(text: str, 
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-async def test_a_flow_hands_on_what_the_message_refers_to(engine: str, aimock: Aimock, tmp_path: Path) -> None:
+async def test_a_flow_hands_quoted_messages_on(engine: str, aimock: Aimock, tmp_path: Path) -> None:
     aimock.load([says("what is it", "a plan")])
     looking = Agent(model=model(engine, aimock), engine=engine, name="looking")
 

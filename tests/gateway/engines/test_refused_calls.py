@@ -1,4 +1,4 @@
-"""A call that was refused a credential is made again after the sign-in, even if the tool caught the exception."""
+"""A call that got no credential is made again after the sign-in, even if the tool caught the exception."""
 
 import asyncio
 from collections.abc import Callable
@@ -33,7 +33,7 @@ KINDS = ["own", "native"]
 
 @dataclass
 class Calls:
-    """Records the calls of tools; all copies share it."""
+    """A record of tool calls, which all copies share."""
 
     made: list[str] = field(default_factory=list)
     asked: asyncio.Event = field(default_factory=asyncio.Event)
@@ -50,7 +50,7 @@ class Calls:
             return "no access"
 
     async def opened_carefully(self, context: TurnContext) -> str:
-        """Ask for the credential, and let the refusal through."""
+        """Ask for the credential, without catching the exception."""
         self.made.append("open_it")
         try:
             return f"opened {await context.credentials('fake', READ)}"
@@ -58,7 +58,7 @@ class Calls:
             self.asked.set()
 
     async def first_slowly(self) -> str:
-        """End a moment after another call was refused."""
+        """End shortly after another call got no credential."""
         await self.asked.wait()
         for _ in range(100):
             await asyncio.sleep(0)
@@ -72,7 +72,7 @@ class Calls:
             return "no access"
 
     def opened_in_pool(self, context: TurnContext) -> str:
-        """Ask in a thread of another pool, where nothing tells which call is running."""
+        """Ask in a thread of another pool, which does not know which call is running."""
         self.made.append("open_it")
         with ThreadPoolExecutor() as pool:
             try:
@@ -94,35 +94,35 @@ class Careless(Toolkit):
 
     @tool
     def first(self) -> str:
-        """Does the first thing."""
+        """Do the first thing."""
         return self.calls.first()
 
 
 class CarelessAsync(Careless):
     @tool
     async def open_it(self, context: TurnContext) -> str:
-        """Opens it."""
+        """Open it."""
         return await self.calls.opened(context)
 
 
 class CarelessSync(Careless):
     @tool
     def open_it(self, context: TurnContext) -> str:
-        """Opens it."""
+        """Open it."""
         return self.calls.opened_in_thread(context)
 
 
 class CarelessPool(Careless):
     @tool
     def open_it(self, context: TurnContext) -> str:
-        """Opens it."""
+        """Open it."""
         return self.calls.opened_in_pool(context)
 
 
 class Careful(Careless):
     @tool
     async def open_it(self, context: TurnContext) -> str:
-        """Opens it."""
+        """Open it."""
         return await self.calls.opened_carefully(context)
 
 
@@ -177,15 +177,15 @@ def _pydantic(chosen: Any, calls: Calls, method: Callable[[TurnContext], Any]) -
 def _graph(chosen: Any, calls: Calls, method: Callable[[TurnContext], Any]) -> Any:
     @langchain_tool
     def first() -> str:
-        """Does the first thing."""
+        """Do the first thing."""
         return calls.first()
 
     async def opens(runtime: ToolRuntime[TurnContext]) -> str:
-        """Opens it."""
+        """Open it."""
         return str(await method(runtime.context))
 
     def opens_in_thread(runtime: ToolRuntime[TurnContext]) -> str:
-        """Opens it."""
+        """Open it."""
         return str(method(runtime.context))
 
     chosen_way: Any = opens if asyncio.iscoroutinefunction(method) else opens_in_thread
@@ -210,7 +210,7 @@ def _sdk(chosen: Any, calls: Calls, method: Callable[[TurnContext], Any]) -> Any
 
 
 async def signed_in(scene: Stage, text: str = "work") -> str:
-    """Sign alice in, and return the answer to her message."""
+    """Sign Alice in, and return the answer to her message."""
     async with scene.open():
         await scene.write("alice", text)
         sign_in = (await scene.wait_for(1))[0]
@@ -240,7 +240,7 @@ async def test_a_tool_that_catches_the_refusal_is_called_again_after_the_sign_in
 async def test_a_member_whose_tool_catches_the_refusal_is_asked_again(
     engine: str, server: Aimock, tmp_path: Path
 ) -> None:
-    """Neither the answer of the member nor the end of the call that asked it is kept."""
+    """Have a member's tool catch it. Neither the member's answer nor the end of the call that asked it is kept."""
     calls = Calls()
     member = agent_of("native", engine, "async", server, calls)
     server.load([calls_tool("begin", "ask_worker", {"task": "work"}), *server.fixtures])
@@ -266,7 +266,7 @@ async def test_a_flow_that_catches_the_refusal_is_played_again(tmp_path: Path, v
 
 
 class Beside(Careless):
-    """One tool catches the refusal and never returns; the other returns after the refusal."""
+    """A toolkit with a tool that catches the exception and never returns, and one that returns after the exception."""
 
     _clone_shared_attrs = ("calls", "auth", "refused")
 
@@ -276,7 +276,7 @@ class Beside(Careless):
 
     @tool
     async def open_it(self, context: TurnContext) -> str:
-        """Opens it."""
+        """Open it."""
         result = await self.calls.opened(context)
         if result == "no access":
             self.refused.set()
@@ -285,7 +285,7 @@ class Beside(Careless):
 
     @tool
     async def pay(self) -> str:
-        """Pays, and takes longer than the refusal."""
+        """Pay, and take longer than the other call."""
         self.calls.made.append("pay")
         await self.refused.wait()
         return "paid"
@@ -322,12 +322,12 @@ async def test_two_concurrent_refused_calls_are_both_made_again(
 class CarefulBeside(Careful):
     @tool
     async def first(self) -> str:
-        """Does the first thing."""
+        """Do the first thing."""
         return await self.calls.first_slowly()
 
 
 def _beside(kind: str, engine: str, chosen: Any, calls: Calls) -> Agent:
-    """Return an agent with two tools: one lets a refusal through, and the other ends after that."""
+    """Return an agent with two tools: one gets no credential and raises, and the other ends after that."""
     if kind == "own":
         return Agent(model=chosen, engine=engine, toolkits=[CarefulBeside(calls)])
     native = {"pydantic-ai": _pydantic_beside, "openai-agents": _sdk_beside}[engine]
@@ -357,14 +357,14 @@ def _sdk_beside(chosen: Any, calls: Calls) -> Any:
     return SDKAgent[TurnContext](name="worker", model=chosen, tools=[first, open_it])
 
 
-# The results of a native graph's own tools come back with its state alone, which is not kept after a refusal.
+# The results of a native graph's own tools come back only with its state, which is not kept after a refusal.
 @pytest.mark.parametrize(
     ("engine", "kind"), [each for each in product(ENGINES, KINDS) if each != ("langgraph", "native")]
 )
 async def test_a_call_beside_a_refused_one_ends_and_is_not_ambiguous(
     engine: str, kind: str, aimock: Aimock, tmp_path: Path
 ) -> None:
-    """Frameworks cancel the other calls when one raises."""
+    """Let one of two concurrent calls raise, upon which frameworks cancel the other one."""
     both = {"toolCalls": [{"name": "open_it", "arguments": "{}"}, {"name": "first", "arguments": "{}"}]}
     aimock.load(
         [
@@ -406,7 +406,7 @@ def _asking(engine: str, chosen: Any, inner: Any) -> Any:
 
     @langchain_tool("ask_inner")
     async def ask(input: str, runtime: ToolRuntime[TurnContext]) -> str:  # noqa: A002
-        """Asks."""
+        """Ask."""
         said = {"messages": [{"role": "user", "content": input}]}
         state = await inner.ainvoke(said, runtime.config, context=runtime.context)
         return str(state["messages"][-1].content)
@@ -417,12 +417,12 @@ def _asking(engine: str, chosen: Any, inner: Any) -> Any:
 class Till(Toolkit):
     @tool(approval=True)
     async def pay(self) -> str:
-        """Pays."""
+        """Pay."""
         return "paid it"
 
 
 def swallowing_graph(chosen: Any, tools: list[Any]) -> Any:
-    """Return a graph that tells its model of every exception, and continues."""
+    """Return a graph that tells its model about every exception, and continues."""
 
     async def think(state: MessagesState) -> dict[str, Any]:
         return {"messages": [await chosen.bind_tools(tools).ainvoke(state["messages"])]}

@@ -76,7 +76,7 @@ async def test_two_tools_of_the_same_name_stop_the_start(tmp_path: Path) -> None
     class Mine(Toolkit):
         @tool
         def whoami(self) -> str:
-            """Tells."""
+            """Tell."""
             return ""
 
     with ThreadServer(identity_app(Calls())) as server:

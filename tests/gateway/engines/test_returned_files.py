@@ -1,4 +1,4 @@
-"""Files that a model returns are sent with its answer, and are not kept in the history."""
+"""Files that a model returns are sent with its answer, and not kept in the history."""
 
 from base64 import b64encode
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A turn is stopped in a tool call of every engine's, with tools of ours and with the framework's own."""
+"""A turn is stopped during a tool call, in every engine, with tools of toolkits and of the framework."""
 
 import asyncio
 from pathlib import Path
@@ -19,7 +19,7 @@ from toolkits import Toolkit, tool
 
 
 class Held(Toolkit):
-    """A tool that does not end, and for native agents a function that does the same."""
+    """A toolkit whose tool does not end, and for native agents a function that does the same."""
 
     _clone_shared_attrs = ("begun",)
 

@@ -20,7 +20,7 @@ def _label(entry: TranscriptEntry) -> str:
     return "link" if entry.provider is not None else str(entry.text)
 
 
-async def test_a_late_answer_is_below_what_was_said_meanwhile(tmp_path: Path, database_url: str) -> None:
+async def test_a_late_answer_is_below_the_messages_that_came_meanwhile(tmp_path: Path, database_url: str) -> None:
     scene = stage(tmp_path, [Vault()], database=database_url)
     async with scene.open():
         await scene.write("alice", "call open_vault")

@@ -1,4 +1,4 @@
-"""Edits and deletions: what they change of a message that waits, and that they start nothing afterwards."""
+"""Edits and deletions change a message that waits for its turn, and start nothing once the turn has begun."""
 
 import asyncio
 import json
@@ -39,7 +39,9 @@ def answers(scene: Stage) -> list[str]:
     return [sent.text for sent in scene.sent]
 
 
-async def test_an_edit_before_the_turn_is_what_is_answered_in_the_same_place(tmp_path: Path, database_url: str) -> None:
+async def test_a_message_that_is_edited_before_its_turn_is_answered_as_edited_in_its_place(
+    tmp_path: Path, database_url: str
+) -> None:
     gate = Gate()
     scene = stage(tmp_path, model=gate.model, database=database_url)
     async with scene.open():
@@ -86,7 +88,7 @@ async def test_a_change_after_the_turn_began_starts_nothing(tmp_path: Path, data
     assert sorted(answers(scene)) == ["answer to after", "answer to one", "answer to two"]
 
 
-async def test_where_edits_are_answered_one_of_an_answered_message_is_a_new_message(
+async def test_an_edit_of_an_answered_message_is_a_new_message_where_edits_are_answered(
     tmp_path: Path, database_url: str
 ) -> None:
     scene = stage(tmp_path, database=database_url, settings={"answer_edits": True})
@@ -105,7 +107,9 @@ async def test_where_edits_are_answered_one_of_an_answered_message_is_a_new_mess
     assert answers(scene) == ["heard: one", "heard: two", "heard: three", "heard: after"]
 
 
-async def test_where_edits_are_answered_one_of_a_running_message_is_left(tmp_path: Path, database_url: str) -> None:
+async def test_an_edit_of_a_running_message_is_ignored_also_where_edits_are_answered(
+    tmp_path: Path, database_url: str
+) -> None:
     gate = Gate()
     scene = stage(tmp_path, model=gate.model, database=database_url, settings={"answer_edits": True})
     async with scene.open():
@@ -118,7 +122,7 @@ async def test_where_edits_are_answered_one_of_a_running_message_is_left(tmp_pat
     assert answers(scene) == ["answer to one", "answer to after"]
 
 
-async def test_somebody_else_edits_nothing(tmp_path: Path, database_url: str) -> None:
+async def test_nobody_can_edit_the_message_of_another_person(tmp_path: Path, database_url: str) -> None:
     gate = Gate()
     scene = stage(tmp_path, model=gate.model, database=database_url, settings={"answer_edits": True})
     async with scene.open():
@@ -159,7 +163,7 @@ async def test_a_message_that_comes_after_its_edit_is_answered_once_as_edited(
         assert await scene.ask("alice", "meanwhile") == "heard: meanwhile"
         assert await write(scene, "M1", "helo", id="E1")
         assert not await write(scene, "M1", "helo", id="E1")
-        assert not await write(scene, "M1", "helo", id="E2")  # the same message, reported as another event
+        assert not await write(scene, "M1", "helo", id="E2")  # the same message as another event
         await scene.wait_for(2)
         assert await scene.ask("alice", "after") == "heard: after"
     assert answers(scene) == ["heard: meanwhile", "heard: hello", "heard: after"]
@@ -177,7 +181,7 @@ async def test_a_message_that_comes_after_its_deletion_is_not_answered(tmp_path:
     assert answers(scene) == ["heard: after"]
 
 
-async def test_an_edit_without_its_message_is_removed_at_last(tmp_path: Path, database_url: str) -> None:
+async def test_an_edit_without_its_message_is_removed_in_the_end(tmp_path: Path, database_url: str) -> None:
     scene = stage(tmp_path, database=database_url, settings={"answer_within_hours": 0.00001})
     async with scene.open():
         await edit(scene, "M1", "hello")
@@ -185,7 +189,9 @@ async def test_an_edit_without_its_message_is_removed_at_last(tmp_path: Path, da
     assert answers(scene) == []
 
 
-async def test_changes_of_messages_for_nobody_leave_nothing(tmp_path: Path, database_url: str) -> None:
+async def test_edits_and_deletions_of_messages_that_are_not_for_the_bot_leave_nothing(
+    tmp_path: Path, database_url: str
+) -> None:
     scene = stage(tmp_path, database=database_url, settings={"answer_edits": True})
     async with scene.open():
         await edit(scene, "M1", "secret", "group", addressed=False)
@@ -194,7 +200,7 @@ async def test_changes_of_messages_for_nobody_leave_nothing(tmp_path: Path, data
         assert scene.rows(f"SELECT count(*) FROM {table}") == [(0,)]
 
 
-async def test_an_edit_that_mentions_nobody_still_edits_what_waits(tmp_path: Path, database_url: str) -> None:
+async def test_an_edit_without_the_mention_still_changes_a_waiting_message(tmp_path: Path, database_url: str) -> None:
     gate = Gate()
     scene = stage(tmp_path, model=gate.model, database=database_url)
     async with scene.open():
@@ -221,7 +227,9 @@ async def test_a_message_that_waits_for_a_sign_in_can_be_edited_and_deleted(tmp_
     assert scene.rows("SELECT status FROM inbox ORDER BY id") == [("done",), ("dropped",)]
 
 
-async def test_a_message_of_which_something_was_done_cannot_be_changed(tmp_path: Path, database_url: str) -> None:
+async def test_a_message_whose_turn_has_asked_for_an_approval_cannot_be_changed(
+    tmp_path: Path, database_url: str
+) -> None:
     orders = Orders()
     scene = stage(tmp_path, [orders], database=database_url)
     async with scene.open():
@@ -246,7 +254,7 @@ class Flaky:
         return await obey(messages, info)
 
 
-async def test_a_message_that_is_to_be_tried_again_can_be_edited_and_deleted(tmp_path: Path, database_url: str) -> None:
+async def test_a_message_that_waits_for_a_retry_can_be_edited_and_deleted(tmp_path: Path, database_url: str) -> None:
     flaky = Flaky()
     scene = stage(tmp_path, model=flaky.model, database=database_url, timings=stage_timings(due_interval=3600))
     async with scene.open():
@@ -263,7 +271,9 @@ async def test_a_message_that_is_to_be_tried_again_can_be_edited_and_deleted(tmp
     assert answers(scene) == ["heard: hello", "heard: after"]
 
 
-async def test_of_messages_that_are_answered_together_each_can_be_changed(tmp_path: Path, database_url: str) -> None:
+async def test_each_of_several_messages_that_are_answered_together_can_be_changed(
+    tmp_path: Path, database_url: str
+) -> None:
     flaky, gate, asked = Flaky(), asyncio.Event(), asyncio.Event()
 
     async def model(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
@@ -295,7 +305,7 @@ async def test_of_messages_that_are_answered_together_each_can_be_changed(tmp_pa
     assert "M3" not in said
 
 
-async def test_pieces_can_be_edited_and_a_deletion_of_one_is_of_all(tmp_path: Path, database_url: str) -> None:
+async def test_pieces_can_be_edited_and_deleting_one_deletes_all(tmp_path: Path, database_url: str) -> None:
     scene = stage(tmp_path, database=database_url)
     async with scene.open():
         for album in ("A", "B"):

@@ -1,4 +1,4 @@
-"""Claims on messages: after a crash, at a stop, and when another worker takes over."""
+"""Claims on messages: after a crash, at a shutdown, and when another worker takes over."""
 
 import asyncio
 import sqlite3
@@ -102,7 +102,7 @@ async def test_a_turn_that_is_stopped_just_after_it_ended_stays_ended(
 async def test_a_turn_that_ends_while_it_is_being_taken_over_is_not_played_again(
     tmp_path: Path, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its worker lost the database, was taken for dead, and wrote the end after the other worker had looked."""
+    """Have a worker lose the database and count as dead, and write the end after the other worker has looked."""
     scene = stage(tmp_path, [Vault()], database=postgres.make())
     inbox = scene.gateway.parts.inbox
     claims = inbox._claims
@@ -129,7 +129,7 @@ async def test_a_turn_that_ends_while_it_is_being_taken_over_is_not_played_again
 async def test_a_message_that_a_worker_left_running_is_taken_over_once_that_worker_counts_as_dead(
     tmp_path: Path, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The conversation's job runs before, when the worker still seems to be alive, and is tried again."""
+    """Let the conversation's job run first while the worker still seems to be alive. The job is tried again."""
     monkeypatch.setenv("UNDERSTUDY_TAKEOVER_SECONDS", "3")
     scene = stage(tmp_path, database=postgres.make())
     assert scene.worker is not None

@@ -1,4 +1,4 @@
-"""Dispatch, by each of the dispatchers: in order within a conversation, side by side in several."""
+"""Both dispatchers play turns in order within a conversation, and concurrently in several conversations."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ async def test_a_conversation_is_answered_in_order(tmp_path: Path, database_url:
     assert [sent.text for sent in scene.sent] == [f"heard: {number}" for number in range(30)]
 
 
-async def test_conversations_run_side_by_side_under_the_bound(tmp_path: Path, database_url: str) -> None:
+async def test_conversations_run_concurrently_up_to_the_limit(tmp_path: Path, database_url: str) -> None:
     gate = Gate()
     scene = stage(tmp_path, model=gate.model, max_concurrent_turns=3, database=database_url)
     async with scene.open():

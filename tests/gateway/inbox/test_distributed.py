@@ -1,4 +1,4 @@
-"""Many processes on PostgreSQL: any of them takes a message or a callback."""
+"""Several processes on PostgreSQL: each of them takes messages and callbacks."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What resumes the messages that wait for something."""
+"""A grant resumes the messages that wait for it."""
 
 import asyncio
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Taking events in: many in one transaction, up to a bound, and none that spoils it for the others."""
+"""Intake of events: many in one transaction, up to a limit, and a bad event does not affect the others."""
 
 import asyncio
 import json
@@ -46,7 +46,7 @@ async def test_webhooks_that_wait_share_a_transaction(tmp_path: Path, database_u
         assert said == [f"heard: {number}" for number in range(where, 100, 7)]
 
 
-async def test_an_event_that_the_database_does_not_take_spoils_no_other(
+async def test_an_event_that_the_database_rejects_does_not_affect_others(
     tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scene = stage(tmp_path, database=database_url)
@@ -64,7 +64,7 @@ async def test_an_event_that_the_database_does_not_take_spoils_no_other(
 
 def _spoilt(event: Event) -> Event:
     if event.id == "e2":
-        object.__setattr__(event, "payload", None)  # no event can be made with that
+        object.__setattr__(event, "payload", None)  # the constructor refuses such a payload
     return event
 
 
@@ -83,7 +83,7 @@ HOSTILE_IDS = [
 ]
 
 
-async def test_events_with_malformed_ids_spoil_no_other(tmp_path: Path, database_url: str) -> None:
+async def test_events_with_malformed_ids_do_not_affect_others(tmp_path: Path, database_url: str) -> None:
     scene = stage(tmp_path, database=database_url)
 
     async def deliver(number: int) -> bool:
@@ -99,10 +99,10 @@ async def test_events_with_malformed_ids_spoil_no_other(tmp_path: Path, database
     assert {type(result) for result in results[: len(HOSTILE_IDS)]} == {MalformedEventError}
 
 
-async def test_a_value_that_a_driver_does_not_take_fails_its_own_event_alone(
+async def test_a_value_that_a_driver_rejects_fails_only_its_own_event(
     tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A driver may raise any exception for a value, also one that is no error of the database."""
+    """Have the driver raise an exception for a value that is not an error of the database."""
     scene = stage(tmp_path, database=database_url)
     inbox = scene.gateway.parts.inbox
     real, transactions = inbox.accept, 0
@@ -158,7 +158,7 @@ async def test_a_full_inbox_answers_503_and_loses_nothing(
         assert all(int(answer.headers["retry-after"]) > 0 for answer in answers[3:])
         held.set()
         await scene.wait_for(4)
-        for number in range(8):  # the platform delivers all of them again, also those that were accepted
+        for number in range(8):  # the platform delivers all of them again, including those that were accepted
             answer = await client.post("/stage", json=number)
             while answer.status_code == 503:
                 await asyncio.sleep(0.05)

@@ -1,4 +1,4 @@
-"""Messages that a platform delivers in pieces: one turn for all of them, whenever and in whatever order they come."""
+"""Messages that a platform delivers in pieces are played in one turn, in whatever order the pieces come."""
 
 import asyncio
 import itertools
@@ -138,7 +138,9 @@ async def test_pieces_in_one_transaction_are_one_message_if_one_is_for_the_bot(
     assert answers(scene) == ["heard: 0\n\n1\n\n2"]
 
 
-async def test_pieces_for_nobody_hold_nothing_up_and_leave_nothing(tmp_path: Path, database_url: str) -> None:
+async def test_pieces_that_are_not_for_the_bot_delay_nothing_and_leave_nothing(
+    tmp_path: Path, database_url: str
+) -> None:
     scene = stage(tmp_path, database=database_url, timings=stage_timings(longest_pieces=0.5))
     async with scene.open():
         for number in range(3):
@@ -197,7 +199,7 @@ async def test_a_piece_joins_its_message_while_that_waits_behind_another(tmp_pat
     assert answers(scene) == ["answer to before", "answer to one\n\ntwo"]
 
 
-async def test_a_message_is_complete_at_last_though_pieces_go_on_coming(tmp_path: Path, database_url: str) -> None:
+async def test_a_message_is_complete_in_the_end_though_pieces_keep_coming(tmp_path: Path, database_url: str) -> None:
     timings = stage_timings(piece_silence=3600.0, longest_pieces=0.5)
     scene = stage(tmp_path, database=database_url, timings=timings)
     async with scene.open():

@@ -1,4 +1,4 @@
-"""The jobs that conversations have on PostgreSQL, and how workers find them."""
+"""The jobs of conversations on PostgreSQL, and how workers find them."""
 
 import asyncio
 import random
@@ -25,7 +25,7 @@ COUNT_JOBS = "SELECT count(*) FROM procrastinate_jobs"
 
 
 class Looks:
-    """Records what the workers of this process found each time that they looked for a job."""
+    """Record what the workers of this process found each time that they looked for a job."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.found: list[Job | None] = []
@@ -97,7 +97,7 @@ async def test_the_jobs_of_a_conversation_are_found_by_an_index(tmp_path: Path, 
 async def test_a_message_that_relies_on_a_waiting_job_is_answered_if_a_worker_looks_before_its_transaction_ends(
     tmp_path: Path, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch, looks: Looks
 ) -> None:
-    """The job must not run and end before the message can be seen."""
+    """Have a worker look for jobs meanwhile. The job must not run and end before the message can be read."""
     scene = stage(tmp_path, database=postgres.make(), timings=UNPOLLED)
     assert scene.worker is not None
     dispatcher, deferred, commit = scene.gateway.parts.backend.dispatcher, asyncio.Event(), asyncio.Event()
@@ -115,7 +115,7 @@ async def test_a_message_that_relies_on_a_waiting_job_is_answered_if_a_worker_lo
         await deferred.wait()
         async with scene.worker.worker():
             await scene.wait_until_rows(COUNT_LISTENING, 1)
-            # The worker found no job; or it has ended the one on which the transaction relies, which would be wrong.
+            # The worker found no job. It would be wrong if it had ended the job on which the transaction relies.
             await scene.wait_until(lambda: looks.found[:1] == [None] or scene.rows(COUNT_JOBS) == [(0,)])
             commit.set()
             await second
@@ -125,7 +125,7 @@ async def test_a_message_that_relies_on_a_waiting_job_is_answered_if_a_worker_lo
 async def test_a_message_that_comes_between_the_end_of_a_drain_and_the_end_of_its_job_is_answered(
     tmp_path: Path, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch, looks: Looks
 ) -> None:
-    """When the workers are notified of the message's own job, it cannot be fetched yet."""
+    """Notify the workers of the message's own job when it cannot be fetched yet."""
     scene = stage(tmp_path, database=postgres.make(), timings=UNPOLLED)
     ending, end = asyncio.Event(), asyncio.Event()
     finish = JobManager.finish_job
@@ -170,7 +170,7 @@ async def test_a_notification_that_comes_while_a_worker_looks_is_not_forgotten(
 
 
 async def test_no_wake_up_is_lost_while_messages_and_drains_race(tmp_path: Path, postgres: PostgresServer) -> None:
-    """Messages come one by one to a few conversations, each just when the drain of the one before ends."""
+    """Write messages in a few conversations, each when the drain of the previous message ends."""
     url, chance = postgres.make(), random.Random(1)
     scenes = [stage(tmp_path, database=url, timings=UNPOLLED) for _ in range(2)]
     people, each = ["alice", "bob", "carol"], 40

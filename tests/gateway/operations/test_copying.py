@@ -1,4 +1,4 @@
-"""A gateway moves to another database, with everything that is stored."""
+"""A gateway moves to another database with all stored data."""
 
 import asyncio
 import sqlite3
@@ -16,7 +16,7 @@ from gateway.operations.copying import copy_database
 from oauth import Keyring, SettingError
 
 
-async def test_a_gateway_goes_on_where_it_was_on_another_database(tmp_path: Path, postgres: PostgresServer) -> None:
+async def test_a_gateway_resumes_on_another_database(tmp_path: Path, postgres: PostgresServer) -> None:
     key, target = Keyring.generate(), postgres.make(empty=True)
     gate = Gate()
     first = stage(tmp_path, [Vault()], key=key)
@@ -38,7 +38,7 @@ async def test_a_gateway_goes_on_where_it_was_on_another_database(tmp_path: Path
     second = stage(tmp_path, [Vault()], key=key, database=target)
     async with second.open():
         assert [sent.text for sent in await second.wait_for(1)] == ["heard: still there?"]
-        assert not await second.write("alice", "again", id="e1")  # known from before
+        assert not await second.write("alice", "again", id="e1")  # its dedupe key was copied
         assert await second.ask("alice", "call open_vault", id="e3") == "SECRET-alice"
     for table in ("audit", "session_items", "dedupe_keys", "conversations"):
         count = f"SELECT count(*) FROM {table}"

@@ -89,7 +89,7 @@ async def test_a_delivery_that_was_given_up_is_sent_when_it_is_retried(
 
 
 @pytest.mark.parametrize("command", ["drop", "retry"])
-async def test_a_letter_that_is_not_dead_any_more_is_left_alone(
+async def test_a_letter_that_is_no_longer_dead_is_not_changed(
     tmp_path: Path, database_url: str, understudy: Command, monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
     monkeypatch.setenv("UNDERSTUDY_TURN_TRIES", "1")
@@ -136,7 +136,7 @@ async def test_a_letter_that_is_not_dead_any_more_is_left_alone(
 
 
 async def _run(command: Command, *arguments: str) -> str:
-    """In a thread, as the command has a loop of its own."""
+    """Run the command in a thread, since it starts its own event loop."""
     return await asyncio.to_thread(command, *arguments)
 
 

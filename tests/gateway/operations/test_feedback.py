@@ -1,4 +1,4 @@
-"""People rate the answers that they can see, and the operator learns of it once."""
+"""People rate the answers that they can see, and the operator's hook is called once for each change."""
 
 import asyncio
 import json
@@ -217,7 +217,7 @@ async def test_old_ratings_are_removed_with_the_messages(tmp_path: Path, databas
     assert [row[0] for row in ratings(scene)] == ["bob"]
 
 
-async def test_the_answers_of_agents_alone_end_with_the_buttons_to_rate_them(tmp_path: Path) -> None:
+async def test_only_answers_of_agents_have_the_buttons_to_rate_them(tmp_path: Path) -> None:
     scene = stage(tmp_path)
     async with scene.open():
         await answered(scene, "alice", "hello")

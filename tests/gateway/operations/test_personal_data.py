@@ -1,4 +1,4 @@
-"""All that is stored about one person is handed out and removed, and nothing of anybody else."""
+"""All data of one person is exported and erased, and nothing of anybody else."""
 
 import asyncio
 import json
@@ -33,7 +33,7 @@ async def understudy(*arguments: str, answer: str | None = None) -> str:
 
 
 async def live(scene: Stage, person: str) -> None:
-    """Somebody connects an account, and writes alone and among others."""
+    """Have a person connect an account, and write in a direct and in a shared conversation."""
     before = len(scene.sent)
     await scene.write(person, "call open_vault")
     await scene.connect((await scene.wait_for(before + 1))[before].link, person)
@@ -52,7 +52,7 @@ def stored(scene: Stage) -> str:
     return "\n".join(str(scene.rows(f"SELECT * FROM {table.name}")) for table in TABLES)
 
 
-async def test_what_is_exported_is_all_of_one_person_and_nothing_of_another(scene: Stage) -> None:
+async def test_an_export_has_all_data_of_one_person_and_nothing_of_another(scene: Stage) -> None:
     async with scene.open():
         await live(scene, "alice")
         await live(scene, "bob")
@@ -70,7 +70,7 @@ async def test_what_is_exported_is_all_of_one_person_and_nothing_of_another(scen
     assert "REFRESH-" not in exported
 
 
-async def test_what_is_erased_is_gone_and_what_others_have_stays(scene: Stage, vault: Vault) -> None:
+async def test_erasing_a_person_removes_their_data_and_keeps_that_of_others(scene: Stage, vault: Vault) -> None:
     async with scene.open():
         await live(scene, "alice")
         await live(scene, "bob")
@@ -98,7 +98,7 @@ async def test_nothing_is_erased_without_a_yes(scene: Stage) -> None:
         assert stored(scene) == before
 
 
-async def test_somebody_with_the_same_id_elsewhere_is_somebody_else(scene: Stage) -> None:
+async def test_a_person_with_the_same_id_in_another_tenant_is_another_person(scene: Stage) -> None:
     async with scene.open():
         await scene.ask("alice", "of the first", tenant="T1")
         await scene.ask("alice", "of the second", tenant="T2")

@@ -11,7 +11,7 @@ from gateway.storage.connect import connect
 OLD = "'2020-01-01 00:00:00.000000'"
 
 
-async def test_what_is_old_and_done_is_removed_and_its_keys_are_kept(tmp_path: Path, database_url: str) -> None:
+async def test_old_finished_messages_are_removed_and_their_keys_are_kept(tmp_path: Path, database_url: str) -> None:
     scene = stage(tmp_path, database=database_url)
     async with scene.open():
         for number in range(10):

@@ -1,4 +1,4 @@
-"""Deliveries: in order, tried again, and what becomes of those that fail."""
+"""Deliveries: their order, their retries, and the ones that fail."""
 
 import asyncio
 import logging
@@ -66,9 +66,7 @@ async def test_a_refused_delivery_is_not_tried_again(tmp_path: Path, refusal: Ex
     assert ("could not be delivered" in texts(scene)[0]) == told
 
 
-async def test_a_pause_that_a_platform_asks_for_is_kept_for_that_tenant_alone(
-    tmp_path: Path, database_url: str
-) -> None:
+async def test_a_pause_that_a_platform_asks_for_is_kept_only_for_that_tenant(tmp_path: Path, database_url: str) -> None:
     scene = stage(tmp_path, database=database_url)
     scene.channel.presenter.failures.append(RetryLaterError(3600, is_for_tenant=True))
     async with scene.open():
@@ -81,11 +79,11 @@ async def test_a_pause_that_a_platform_asks_for_is_kept_for_that_tenant_alone(
         await scene.change("UPDATE pauses SET until = '2000-01-01 00:00:00.000000'")
         await scene.change("UPDATE outbox SET due_at = '2000-01-01 00:00:00.000000' WHERE status = 'retrying'")
         await scene.wait_for(3)
-    # The pause counts as no try.
+    # The pause does not count as a try.
     assert sorted(scene.rows("SELECT attempts FROM outbox")) == [(1,), (1,), (1,)]
 
 
-async def test_a_pause_for_one_conversation_holds_no_other_up(tmp_path: Path, database_url: str) -> None:
+async def test_a_pause_for_one_conversation_does_not_delay_others(tmp_path: Path, database_url: str) -> None:
     scene = stage(tmp_path, database=database_url)
     scene.channel.presenter.failures.append(RetryLaterError(3600))
     async with scene.open():
@@ -125,7 +123,9 @@ async def test_an_answer_that_may_have_arrived_is_sent_again_with_a_mark(tmp_pat
     assert scene.rows("SELECT count(*) FROM outbox WHERE ambiguous") == [(1,)]
 
 
-async def test_an_operator_may_have_it_dropped_instead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_operator_may_have_ambiguous_deliveries_dropped_instead(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("UNDERSTUDY_AMBIGUOUS_SENDS", "drop")
     scene = stage(tmp_path, timings=IMPATIENT)
     scene.channel.presenter.failures.append(DeliveryAmbiguousError("the answer was lost"))
@@ -161,7 +161,7 @@ async def test_a_platform_that_can_tell_is_asked_whether_an_ambiguous_delivery_a
 
 
 @pytest.mark.parametrize("arrived", [True, False])
-async def test_a_look_up_that_the_platform_asks_to_repeat_later_is_no_try_and_holds_up_nobody_else(
+async def test_a_look_up_that_the_platform_postpones_does_not_count_as_a_try_and_delays_nobody_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str, arrived: bool
 ) -> None:
     monkeypatch.setenv("UNDERSTUDY_DELIVERY_TRIES", "2")
@@ -305,7 +305,7 @@ async def test_a_delivery_in_which_the_library_raises_cancelled_error_is_tried_a
 
 
 @pytest.mark.parametrize(("status", "ambiguous"), [("retrying", False), ("sending", True)])
-async def test_answers_to_a_channel_that_is_not_configured_any_more_become_dead_letters(
+async def test_answers_to_a_channel_that_is_no_longer_configured_become_dead_letters(
     tmp_path: Path, database_url: str, status: str, ambiguous: bool
 ) -> None:
     scene = stage(tmp_path, database=database_url, max_concurrent_turns=1, timings=IMPATIENT)
@@ -323,7 +323,7 @@ async def test_answers_to_a_channel_that_is_not_configured_any_more_become_dead_
     assert bool(is_ambiguous) is ambiguous
 
 
-async def test_deliveries_that_hang_for_one_tenant_hold_up_no_turns_of_another(
+async def test_hanging_deliveries_of_one_tenant_do_not_delay_turns_of_another(
     tmp_path: Path, database_url: str
 ) -> None:
     scene = stage(tmp_path, database=database_url, max_concurrent_turns=2)

@@ -1,4 +1,4 @@
-"""Files that tools and hosts send: in order with texts, once, private where texts are, and refused in a sentence."""
+"""Files that tools and hosts send: in order with texts, once, as private as texts, and refused in a sentence."""
 
 import asyncio
 from datetime import timedelta
@@ -22,7 +22,7 @@ LARGE = bytes(range(256)) * 4096 * 3  # three mebibytes: several chunks
 
 
 class Painter(Toolkit):
-    """Sends what its tests need."""
+    """A toolkit that sends the files that the tests need."""
 
     _clone_shared_attrs = ("file",)
 
@@ -31,19 +31,19 @@ class Painter(Toolkit):
 
     @tool
     async def paint(self, context: TurnContext) -> str:
-        """Sends a picture."""
+        """Send a picture."""
         await context.send_file(PNG, name="cat.png", caption="A **cat**")
         return "painted"
 
     @tool
     async def attach(self, context: TurnContext) -> str:
-        """Sends a file of the disk."""
+        """Send a file of the disk."""
         await context.send_file(self.file)
         return "attached"
 
     @tool
     async def refused(self, context: TurnContext) -> str:
-        """Sends a file that the platform does not take."""
+        """Send a file that the platform does not take."""
         await context.send_file(b"x", name="a.bin", media_type=REFUSED_TYPE)
         return "never"
 
@@ -76,7 +76,7 @@ async def test_a_file_of_the_disk_has_its_own_name_and_arrives_whole(tmp_path: P
     assert scene.sent[0].files == {"report.csv": LARGE}
 
 
-async def test_what_the_platform_refuses_is_told_to_the_model(tmp_path: Path) -> None:
+async def test_the_model_is_told_why_the_platform_refuses_a_file(tmp_path: Path) -> None:
     scene = painter(tmp_path)
     async with scene.open():
         answer = await scene.ask("alice", "call refused")
@@ -118,7 +118,7 @@ async def test_a_key_sends_a_file_once(tmp_path: Path) -> None:
     assert [list(each.files) for each in scene.sent] == [["1.txt"], []]
 
 
-async def test_a_file_of_a_private_turn_goes_to_its_person_alone(tmp_path: Path) -> None:
+async def test_a_file_of_a_private_turn_goes_only_to_its_person(tmp_path: Path) -> None:
     scene = stage(tmp_path, toolkits=[PrivatePainter(tmp_path)])
     async with scene.open():
         await scene.write("alice", "call paint", "room")
@@ -181,7 +181,7 @@ async def test_files_are_exported_erased_and_removed_with_what_they_belong_to(tm
         assert scene.rows("SELECT (SELECT count(*) FROM files), (SELECT count(*) FROM file_chunks)") == [(0, 0)]
 
 
-async def test_an_address_of_a_file_works_for_a_while_and_for_that_file_alone(tmp_path: Path) -> None:
+async def test_an_address_of_a_file_works_for_a_while_and_only_for_that_file(tmp_path: Path) -> None:
     from httpx import ASGITransport, AsyncClient
 
     scene = stage(tmp_path)
@@ -217,8 +217,8 @@ async def test_an_address_of_a_file_expires(tmp_path: Path) -> None:
     assert not file.signed(AnHourAgo(file.secret, SALT).sign(file.id).decode())
 
 
-async def test_a_concurrent_reader_waits_for_no_file(tmp_path: Path) -> None:
-    """Each chunk is a transaction of its own, so that a large file lets others write in between."""
+async def test_storing_a_file_does_not_block_others(tmp_path: Path) -> None:
+    """Store a large file slowly. Each chunk is a separate transaction, so that others can write in between."""
     scene = stage(tmp_path)
     async with scene.open():
         store = scene.gateway.parts.stored_files

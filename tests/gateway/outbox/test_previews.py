@@ -1,4 +1,4 @@
-"""What is shown of a running turn is completed by its answer or removed, whatever becomes of the turn."""
+"""The preview of a turn is completed by the answer or removed, however the turn ends."""
 
 import asyncio
 from dataclasses import replace
@@ -19,7 +19,7 @@ AT_ONCE = stage_timings(first_status=0.0, shutdown_grace=0.1)
 
 
 class Diary(Toolkit):
-    """A toolkit whose results are for one person alone."""
+    """A toolkit whose results are private."""
 
     private = True
 
@@ -68,7 +68,7 @@ async def test_an_answer_takes_the_place_of_its_preview(tmp_path: Path, database
     assert channel.presenter.posted <= 3
 
 
-async def test_what_was_written_before_a_call_is_replaced_by_the_answer(tmp_path: Path, writer: Writer) -> None:
+async def test_text_before_a_call_is_replaced_by_the_answer(tmp_path: Path, writer: Writer) -> None:
     scene, channel = live_stage(tmp_path, writer, [Mailbox(), NoteBook()])
     async with scene.open():
         await scene.write("alice", "hello")
@@ -87,7 +87,7 @@ class NoteBook(Toolkit):
         return "42"
 
 
-async def test_nothing_is_left_of_a_turn_that_waits_for_an_account(
+async def test_no_preview_is_left_of_a_turn_that_waits_for_an_account(
     tmp_path: Path, vault: Vault, writer: Writer
 ) -> None:
     scene, channel = live_stage(tmp_path, writer, [vault])
@@ -100,7 +100,7 @@ async def test_nothing_is_left_of_a_turn_that_waits_for_an_account(
         await shows(scene, channel, "dm-alice")
 
 
-async def test_nothing_is_left_of_a_turn_that_waits_for_an_approval(tmp_path: Path, writer: Writer) -> None:
+async def test_no_preview_is_left_of_a_turn_that_waits_for_an_approval(tmp_path: Path, writer: Writer) -> None:
     scene, channel = live_stage(tmp_path, writer, [Mailbox()])
     async with scene.open():
         await scene.write("alice", "send it")
@@ -111,7 +111,7 @@ async def test_nothing_is_left_of_a_turn_that_waits_for_an_approval(tmp_path: Pa
         await scene.wait_until(lambda: not any("I will" in text for text in channel.presenter.said("dm-alice")))
 
 
-async def test_nothing_is_left_of_a_turn_that_is_tried_again(tmp_path: Path) -> None:
+async def test_no_preview_is_left_of_a_turn_that_is_tried_again(tmp_path: Path) -> None:
     tries = 0
 
     async def flow(message: Message) -> str:
@@ -170,7 +170,7 @@ async def test_an_answer_for_everybody_is_streamed_where_others_read(tmp_path: P
         await shows(scene, channel, "room", "Half of it")
 
 
-async def test_a_turn_that_is_taken_over_completes_what_the_first_process_had_shown(
+async def test_a_turn_that_is_taken_over_completes_the_preview_of_the_first_process(
     tmp_path: Path, database_url: str, writer: Writer
 ) -> None:
     scene, channel = live_stage(tmp_path, writer, database=database_url)
@@ -189,7 +189,7 @@ async def test_a_turn_that_is_taken_over_completes_what_the_first_process_had_sh
     assert other.presenter.posted == 0
 
 
-async def test_a_preview_that_nobody_learned_of_is_looked_for(tmp_path: Path, writer: Writer) -> None:
+async def test_a_preview_whose_id_was_not_stored_is_looked_for(tmp_path: Path, writer: Writer) -> None:
     scene, channel = live_stage(tmp_path, writer)
     async with scene.open():
         await scene.write("alice", "hello")
@@ -213,7 +213,7 @@ async def test_an_answer_whose_preview_was_deleted_is_a_new_message(tmp_path: Pa
     assert "completes" not in scene.rows("SELECT body FROM outbox")[0][0]
 
 
-async def test_a_message_of_which_it_is_unknown_whether_it_was_completed_is_completed_again_without_a_mark(
+async def test_a_preview_whose_completion_is_ambiguous_is_completed_again_without_a_mark(
     tmp_path: Path, writer: Writer
 ) -> None:
     scene, channel = live_stage(tmp_path, writer, timings=replace(IMPATIENT, first_status=0.0))
@@ -241,7 +241,7 @@ async def test_a_turn_whose_preview_is_refused_is_answered(tmp_path: Path, write
     assert scene.rows("SELECT kind FROM outbox") == [("text",)]
 
 
-async def test_nothing_is_shown_before_an_earlier_answer_that_is_not_sent_yet(tmp_path: Path, writer: Writer) -> None:
+async def test_no_preview_is_posted_before_an_earlier_answer_is_sent(tmp_path: Path, writer: Writer) -> None:
     scene, channel = live_stage(tmp_path, writer)
     channel.presenter.failures.append(RetryLaterError(3600))
     async with scene.open():
@@ -261,7 +261,7 @@ async def test_nothing_is_shown_before_an_earlier_answer_that_is_not_sent_yet(tm
 @pytest.mark.parametrize(
     "given_up", ["UPDATE inbox SET status = 'expired'", "DELETE FROM inbox"], ids=["expired", "removed"]
 )
-async def test_what_is_left_of_a_turn_that_nobody_will_end_is_removed(
+async def test_the_preview_of_a_turn_that_will_never_end_is_removed(
     tmp_path: Path, database_url: str, writer: Writer, given_up: str
 ) -> None:
     scene, channel = live_stage(tmp_path, writer, database=database_url)

@@ -1,4 +1,4 @@
-"""What tools send in a turn: once the turn has read something private, it goes to the turn's person alone."""
+"""Once a turn has read something private, the messages of its tools go only to the turn's person."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -14,7 +14,7 @@ from toolkits.reminders import Reminders
 
 
 class Diary(Toolkit):
-    """Has a secret of each person, and sends it where it is told to."""
+    """A private toolkit with a secret of each person, which it sends where the model says."""
 
     _clone_shared_attrs = ("gateways",)
     private = True
@@ -24,19 +24,19 @@ class Diary(Toolkit):
 
     @tool
     async def send_page(self, context: TurnContext) -> str:
-        """Sends a page to this conversation."""
+        """Send a page to this conversation."""
         await context.send(f"SECRET-{context.identity.user_id}")
         return "sent"
 
     @tool
     async def post_page(self, context: TurnContext, to: str) -> str:
-        """Posts a page somewhere."""
+        """Post a page somewhere."""
         await self.gateways[0].send(place(to), f"SECRET-{context.identity.user_id}")
         return "posted"
 
 
 class Keys(Toolkit):
-    """Is not private itself, and reads what its person alone may."""
+    """A toolkit that is not private itself, and calls a private one."""
 
     _clone_shared_attrs = ("auth",)
     scopes = frozenset({"read"})
@@ -46,7 +46,7 @@ class Keys(Toolkit):
 
     @tool
     async def tell_all(self, context: TurnContext) -> str:
-        """Sends something, and then what it has read."""
+        """Send something, and then what it has read."""
         await context.send("I look.")
         await context.send(str(await context.credentials("fake", self.scopes)))
         return "told"
@@ -71,11 +71,11 @@ async def make_due(scene: Stage) -> None:
 
 
 def said(scene: Stage, text: str) -> list[tuple[str, str | None]]:
-    """Return where a text was sent, and to whom alone."""
+    """Return where a text was sent, and for private messages to whom."""
     return [(sent.conversation, sent.alone) for sent in scene.sent if text in sent.text]
 
 
-async def test_a_reminder_of_something_private_goes_to_its_person_alone(tmp_path: Path, database_url: str) -> None:
+async def test_a_reminder_of_something_private_goes_only_to_its_person(tmp_path: Path, database_url: str) -> None:
     scene = stage(tmp_path, [Vault(), Reminders()], database=database_url)
     async with scene.open():
         await connect(scene)
@@ -98,7 +98,7 @@ async def test_a_reminder_of_nothing_private_is_posted_where_it_was_asked_for(tm
     assert scene.channel.presenter.notes == []
 
 
-async def test_what_a_private_tool_sends_goes_to_its_person_alone(tmp_path: Path, database_url: str) -> None:
+async def test_messages_of_a_private_tool_go_only_to_its_person(tmp_path: Path, database_url: str) -> None:
     scene = stage(tmp_path, [Diary()], database=database_url)
     async with scene.open():
         await scene.write("alice", "call send_page", "thread")
@@ -109,7 +109,7 @@ async def test_what_a_private_tool_sends_goes_to_its_person_alone(tmp_path: Path
         assert said(scene, "SECRET") == [("thread", "alice"), ("dm-alice", None)]
 
 
-async def test_what_a_tool_sends_goes_to_its_person_alone_from_when_it_has_a_credential(tmp_path: Path) -> None:
+async def test_messages_of_a_tool_go_only_to_its_person_once_it_has_a_credential(tmp_path: Path) -> None:
     vault = Vault()
     scene = stage(tmp_path, [vault, Keys(vault)])
     async with scene.open():
@@ -121,7 +121,7 @@ async def test_what_a_tool_sends_goes_to_its_person_alone_from_when_it_has_a_cre
 
 
 @pytest.mark.parametrize("to", ["thread", "other-room"])
-async def test_what_a_private_tool_sends_by_the_gateway_goes_to_its_person_alone(tmp_path: Path, to: str) -> None:
+async def test_messages_that_a_private_tool_sends_by_the_gateway_go_only_to_its_person(tmp_path: Path, to: str) -> None:
     diary = Diary()
     scene = stage(tmp_path, [diary])
     diary.gateways.append(scene.gateway)
@@ -131,12 +131,12 @@ async def test_what_a_private_tool_sends_by_the_gateway_goes_to_its_person_alone
         assert said(scene, "SECRET") == [("thread", "alice")]
         await scene.gateway.send(place(to), "hello")  # outside any turn
         await scene.wait_until(lambda: said(scene, "hello") == [(to, None)])
-        await scene.write("alice", f'call post_page {{"to":"{to}"}}')  # she asks where she alone reads
+        await scene.write("alice", f'call post_page {{"to":"{to}"}}')  # in her direct conversation
         await scene.wait_until(lambda: ("dm-alice", None) in said(scene, "SECRET"))
     assert (to, None) not in said(scene, "SECRET")
 
 
-async def test_what_a_flow_sends_after_an_agent_has_read_something_private_goes_to_its_person_alone(
+async def test_messages_of_a_flow_go_only_to_its_person_once_an_agent_has_read_something_private(
     tmp_path: Path,
 ) -> None:
     agent = Agent(model=FunctionModel(obey), toolkits=[Diary()], name="reader")
@@ -156,7 +156,7 @@ async def test_what_a_flow_sends_after_an_agent_has_read_something_private_goes_
     assert said(scene, "SECRET") == [("thread", "alice"), ("thread", "alice")]
 
 
-async def test_it_is_posted_openly_where_private_answers_are_open(tmp_path: Path) -> None:
+async def test_messages_of_private_tools_are_posted_openly_where_private_answers_are_open(tmp_path: Path) -> None:
     scene = stage(tmp_path, [Diary()], private_answers="open")
     async with scene.open():
         await scene.write("alice", "call send_page", "thread")
@@ -164,7 +164,7 @@ async def test_it_is_posted_openly_where_private_answers_are_open(tmp_path: Path
     assert said(scene, "SECRET") == [("thread", None)]
 
 
-async def test_nothing_private_is_sent_for_somebody_who_cannot_be_told_apart(tmp_path: Path) -> None:
+async def test_nothing_private_is_sent_to_an_id_that_several_people_share(tmp_path: Path) -> None:
     scene = stage(tmp_path, [Diary()])
     async with scene.open():
         assert "Write to me directly" in await scene.ask("admins", "call send_page", "thread", anonymous=True)

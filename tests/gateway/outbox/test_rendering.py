@@ -1,4 +1,4 @@
-"""Texts that a channel cannot render, or not at once."""
+"""Texts that a channel cannot render, or takes long to render."""
 
 import threading
 from pathlib import Path
@@ -20,7 +20,7 @@ def failing(scene: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scene.channel.presenter, "parts", fails_for_most)
 
 
-async def test_an_answer_that_cannot_be_rendered_is_said_to_be_one_and_the_conversation_goes_on(
+async def test_a_sentence_replaces_an_answer_that_cannot_be_rendered_and_the_conversation_continues(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     scene = stage(tmp_path)
@@ -32,7 +32,7 @@ async def test_an_answer_that_cannot_be_rendered_is_said_to_be_one_and_the_conve
     assert "cannot render a text of 20 characters" in caplog.text
 
 
-async def test_a_message_that_cannot_be_rendered_is_said_to_be_one(
+async def test_a_sentence_replaces_a_message_that_cannot_be_rendered(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scene = stage(tmp_path)

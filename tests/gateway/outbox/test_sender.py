@@ -1,4 +1,4 @@
-"""Messages that answer none: sent now or later, once under a key."""
+"""Messages that `Gateway.send` sends, now or later, and once for each key."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -10,7 +10,7 @@ from support.stage import place, stage
 from gateway import Conversation, SettingError
 
 
-async def test_a_message_can_be_sent_unasked_and_at_a_later_time(tmp_path: Path, database_url: str) -> None:
+async def test_a_message_can_be_sent_unprompted_and_at_a_later_time(tmp_path: Path, database_url: str) -> None:
     scene = stage(tmp_path, database=database_url)
     async with scene.open():
         await scene.gateway.send(place("dm-alice"), "good morning")
@@ -25,11 +25,11 @@ async def test_a_message_can_be_sent_unasked_and_at_a_later_time(tmp_path: Path,
     assert [sent.text for sent in scene.sent] == ["good morning", "in a moment", "heard: hello"]
 
 
-async def test_a_key_is_sent_once_by_whichever_process(tmp_path: Path, database_url: str) -> None:
+async def test_a_key_is_sent_once_by_all_processes_together(tmp_path: Path, database_url: str) -> None:
     scene, other = stage(tmp_path, database=database_url), stage(tmp_path, database=database_url)
     async with scene.open():
         sending = [scene.gateway.send(place("dm-alice"), "news", key="2026-11-21") for _ in range(5)]
-        if scene.worker is not None:  # another replica
+        if scene.worker is not None:  # another process
             async with other.gateway.lifespan():
                 sending += [other.gateway.send(place("dm-alice"), "news", key="2026-11-21") for _ in range(5)]
                 references = await asyncio.gather(*sending)

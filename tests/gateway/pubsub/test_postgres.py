@@ -1,4 +1,4 @@
-"""Publish and subscribe among processes, by PostgreSQL."""
+"""Publish and subscribe between processes, through PostgreSQL."""
 
 import asyncio
 import logging
@@ -44,7 +44,7 @@ async def test_subscribers_in_all_processes_get_the_messages_of_their_topic_in_o
     here, there = await open_one(), await open_one()
     with await here.subscribe("a") as a, await here.subscribe("b") as b, await there.subscribe("a") as again:
         for number in range(50):
-            await there.publish("a", f"{number % 2} ä")  # also equal messages
+            await there.publish("a", f"{number % 2} ä")  # some messages are equal
         await there.publish("b", "b")
         expected = [f"{number % 2} ä" for number in range(50)]
         assert await heard(a, 50) == expected
@@ -53,7 +53,7 @@ async def test_subscribers_in_all_processes_get_the_messages_of_their_topic_in_o
         assert a.empty()
 
 
-async def test_a_message_that_is_too_long_is_lost_alone(open_one: Open, caplog: pytest.LogCaptureFixture) -> None:
+async def test_only_a_message_that_is_too_long_is_lost(open_one: Open, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     here, there = await open_one(), await open_one()
     with await here.subscribe("a") as queue:

@@ -1,4 +1,4 @@
-"""Calls of agents in flows: what they read and write, as tasks, and what is shown of them."""
+"""Calls of agents in flows: the history that they read and write, calls as tasks, and what people see of them."""
 
 import asyncio
 import gc
@@ -59,7 +59,10 @@ async def test_a_call_reads_and_writes_the_session(reads: ReadingAgents, session
 
 @dataclass(frozen=True)
 class Case:
-    """What a call with a modifier reads and adds, after a call that added `S`, in a phase with `P` or in none."""
+    """The history that a call with a modifier reads and writes.
+
+    An earlier call has added `S` to the session. In a phase, another one has added `P`.
+    """
 
     modify: Callable[[AgentCall], AgentCall]
     options: dict[str, bool] | None
@@ -117,7 +120,7 @@ async def test_modifiers_and_phases_decide_what_a_call_reads_and_writes(reads: R
 
 
 @pytest.mark.parametrize("modify", [_plain, AgentCall.snapshot, AgentCall.isolated])
-async def test_without_a_session_a_call_reads_its_phase_alone(reads: ReadingAgents, modify: Any) -> None:
+async def test_without_a_session_a_call_reads_only_its_phase(reads: ReadingAgents, modify: Any) -> None:
     one, two = reads.agent("one"), reads.agent("two")
 
     async def flow(message: Message) -> str:
@@ -136,7 +139,7 @@ async def test_max_turns_limits_a_call_on_every_engine(engine: str, aimock: Aimo
     class Kit(Toolkit):
         @tool
         def look(self) -> str:
-            """Looks."""
+            """Look."""
             return "seen"
 
     aimock.load(
@@ -244,7 +247,7 @@ async def test_a_streamed_call_shows_its_text_and_a_silent_call_shows_nothing() 
     class Kit(Toolkit):
         @tool
         def look(self) -> str:
-            """Looks."""
+            """Look."""
             return "seen"
 
     async def say(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:

@@ -33,7 +33,7 @@ async def test_a_flow_that_returns_a_call_it_did_not_await_says_so() -> None:
         await Runner(flow).run("x")
 
 
-def test_a_message_in_an_f_string_is_its_text_alone() -> None:
+def test_a_message_in_an_f_string_is_only_its_text() -> None:
     who = Identity("slack", "T1", "U1")
     message = Message(
         id="1", text="hello", sender=who, sender_name="Ada", conversation=Conversation("slack", "T1", "C1", shared=True)

@@ -1,4 +1,4 @@
-"""The notes of a phase's session."""
+"""The notes and the label of a phase."""
 
 import pytest
 

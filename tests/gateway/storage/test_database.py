@@ -1,4 +1,4 @@
-"""Transactions on either database: what a cancellation and an error leave behind."""
+"""Transactions on SQLite and PostgreSQL, after a cancellation and after an error."""
 
 import asyncio
 import random

@@ -1,4 +1,4 @@
-"""A disk that is full for a while: accepted messages are kept, and the gateway recovers without a restart."""
+"""When the disk is full for a while, accepted messages are kept, and the gateway recovers without a restart."""
 
 import asyncio
 import resource
@@ -29,7 +29,7 @@ SMALLEST = 4096  # bytes: less than any transaction appends to a write-ahead log
 def full_disk() -> Iterator[None]:
     """Keep this process from writing any file beyond its first page.
 
-    SQLite appends to its write-ahead log when it commits, so that COMMIT is what fails. Python ignores SIGXFSZ: the
+    SQLite appends to its write-ahead log when it commits, so that COMMIT fails. Python ignores SIGXFSZ, so that the
     write fails with EFBIG.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)

@@ -25,14 +25,14 @@ from gateway.storage.postgres import PostgresDatabase
 from gateway.timings import DEFAULT_TIMINGS, Timings
 
 PATIENCE = 3.0  # seconds that Slack waits: https://docs.slack.dev/apis/events-api/#responding
-SLOW = 5.0  # seconds that a slow machine may take besides
+SLOW = 5.0  # seconds that a slow machine may take in addition
 IN_TIME = stage_timings(accept=DEFAULT_TIMINGS.accept)
 SENT = "SELECT count(*) FROM outbox WHERE status = 'sent'"
 
 
 @pytest.fixture
 def proxied(postgres: PostgresServer) -> Iterator[tuple[TcpProxy, str]]:
-    """A proxy, and the address of a new database behind it."""
+    """A proxy, and the URL of a new database behind it."""
     url = make_url(postgres.make())
     directory, port = url.query.get("host"), url.port or 5432
     target = Path(f"{directory}/.s.PGSQL.{port}") if directory else (str(url.host), port)
@@ -56,7 +56,7 @@ def silent_stage(directory: Path, url: str) -> Stage:
 
 
 async def deliver(scene: Stage, number: int) -> float:
-    """Deliver an event until it is accepted, as a platform does; return the longest time that a response took."""
+    """Deliver an event until it is accepted, as a platform does, and return the longest response time in seconds."""
     longest = 0.0
     while True:
         began = time.monotonic()

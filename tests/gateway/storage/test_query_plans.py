@@ -19,7 +19,7 @@ ALICE = Identity("stage", "T1", "alice")
 
 
 async def test_no_statement_of_a_turn_reads_a_whole_table(tmp_path: Path) -> None:
-    """As SQLite's planner says it, of each statement that accepting, playing and sending a message makes."""
+    """Ask SQLite's planner about each statement that accepts, plays or sends a message."""
     scene = stage(tmp_path)
     scene.channel.attachments["photo"] = Attachment(AttachmentKind.IMAGE, fetch=_picture)
     seen: dict[str, object] = {}
@@ -32,7 +32,7 @@ async def test_no_statement_of_a_turn_reads_a_whole_table(tmp_path: Path) -> Non
             assert engine is not None
             event.listen(engine.sync_engine, "before_cursor_execute", note)
         await scene.ask("alice", "one", attachments=["photo"])
-        await scene.ask("alice", "two")  # which reads the picture again
+        await scene.ask("alice", "two")  # this turn reads the picture again
         await scene.gateway.send(place("dm-alice"), "three")
         (reference,) = scene.rows("SELECT reference FROM outbox ORDER BY id LIMIT 1")[0]
         for names in ({"platform_id": "p1"}, {"reference": reference}):

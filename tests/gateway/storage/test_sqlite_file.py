@@ -24,7 +24,7 @@ async def test_only_their_owner_can_read_the_files_of_a_database(tmp_path: Path)
     path = tmp_path / "stage.db"
     old = os.umask(0)
     try:
-        with closing(sqlite3.connect(path)) as connection:  # as an older version made them: everybody can read them
+        with closing(sqlite3.connect(path)) as connection:  # with files that everybody can read, as in older versions
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("CREATE TABLE another (id)")
             for each in (path, Path(f"{path}-wal"), Path(f"{path}-shm")):

@@ -1,4 +1,4 @@
-"""The contract of a channel: a channel that keeps it passes, and each thing that one may do wrong fails its check."""
+"""The contract of a channel: a channel that keeps it passes, and each mistake of a channel fails a check."""
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
@@ -129,14 +129,14 @@ class OfNobody(Postbox):
 
 
 class Forgetful(Postbox):
-    """Answers a webhook before it is committed."""
+    """A channel that answers a webhook before it is committed."""
 
     async def receive(self, request: Request) -> Response:
         return Response() if self._host is None else await super().receive(request)
 
 
 class OneForAll(Postbox):
-    """Two channels of one kind cannot run at once, as they share what one of them closes."""
+    """A channel that stops working in all instances once one of them has stopped."""
 
     closed: ClassVar[list[bool]] = []
 
@@ -149,7 +149,7 @@ class OneForAll(Postbox):
 
 
 def changed(**fields: Any) -> type[Postbox]:
-    """Return a channel that reads something else into letters."""
+    """Return a channel whose messages have these fields instead of the right ones."""
 
     class Changed(Postbox):
         async def parse(self, payload: str) -> Message | None:
@@ -159,7 +159,7 @@ def changed(**fields: Any) -> type[Postbox]:
 
 
 def presenting(**methods: Any) -> type[Postbox]:
-    """Return a channel with another presenter."""
+    """Return a channel whose presenter has these methods."""
 
     class Presenting(Postbox):
         def __init__(self, secret: str, api_url: str) -> None:
@@ -238,14 +238,14 @@ BROKEN = [
 
 
 @pytest.mark.parametrize(("check", "channel", "problem"), BROKEN, ids=[problem for _, _, problem in BROKEN])
-def test_what_a_channel_does_wrong_is_told(check: str, channel: type[Postbox], problem: str) -> None:
+def test_each_mistake_of_a_channel_is_reported(check: str, channel: type[Postbox], problem: str) -> None:
     OneForAll.closed.clear()
     with pytest.raises(ContractBrokenError) as told:
         contract(channel)[check]()
     assert problem in str(told.value)
 
 
-def test_samples_and_failures_that_are_missing_are_told() -> None:
+def test_missing_samples_and_failures_are_reported() -> None:
     (letter,) = [sample for sample in SAMPLES if sample.name == "A letter"]
     with pytest.raises(ContractBrokenError) as told:
         contract(samples=[letter], failures=[])["there are samples of every kind"]()
@@ -259,12 +259,12 @@ def test_samples_and_failures_that_are_missing_are_told() -> None:
     ]
 
 
-def test_a_signature_that_is_no_good_is_told() -> None:
+def test_an_invalid_signature_of_a_sample_is_reported() -> None:
     with pytest.raises(ContractBrokenError, match="A letter: it was answered 401"):
         contract(sign=lambda sample: {HEADER: "none"})["samples are classified"]()
 
 
-def test_a_row_that_a_refused_request_leaves_is_told() -> None:
+def test_a_row_that_a_refused_request_leaves_is_reported() -> None:
     (letter,) = [sample for sample in SAMPLES if sample.name == "A letter"]
     with pytest.raises(ContractBrokenError, match="it was to be refused, but is in the inbox"):
         contract(samples=[replace(letter, expected=Refused(400))])["samples are classified"]()

@@ -1,4 +1,4 @@
-"""What docs/testing.md shows works, and the kit needs no test framework."""
+"""The examples of docs/testing.md work, and the kit needs no test framework."""
 
 import re
 import subprocess

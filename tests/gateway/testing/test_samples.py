@@ -1,4 +1,4 @@
-"""Samples are read from a file that people read, too."""
+"""Samples are read from the Markdown file that people read, too."""
 
 from pathlib import Path
 

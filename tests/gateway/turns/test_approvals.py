@@ -1,4 +1,4 @@
-"""A tool that does something in a person's name asks them before: they, and nobody else, say yes or no."""
+"""A tool that does something in a person's name asks that person first, and nobody else can say yes or no."""
 
 import asyncio
 import sys
@@ -30,7 +30,7 @@ hello
 
 
 class Mail(Toolkit):
-    """Sends mail of each person."""
+    """A toolkit that records the mails of each person."""
 
     _clone_shared_attrs = ("auth", "mails", "log")
     private = True
@@ -52,22 +52,22 @@ class Mail(Toolkit):
 
     @tool(approval=_sending)
     async def send_mail(self, context: TurnContext, to: str, body: str) -> str:
-        """Sends a mail."""
+        """Send a mail."""
         assert self.previewed == 0  # of another copy
         self.mails.append((context.identity.user_id, to, body))
         return f"sent to {to}"
 
     @tool(approval=True)
     def delete_all(self, folder: str) -> str:
-        """Deletes all of a folder."""
+        """Delete all of a folder."""
         self.log.append(f"deleted {folder}")
         return "deleted"
 
     @tool
     async def note(self, text: str) -> str:
-        """Notes something, which takes a while."""
+        """Note something, which takes a while."""
         self.log.append(f"began {text}")
-        await asyncio.sleep(0.3)  # longer than a run that is stopped has
+        await asyncio.sleep(0.3)  # longer than the grace period of a run that is stopped
         self.log.append(f"noted {text}")
         return "noted"
 
@@ -77,9 +77,7 @@ def mail() -> Mail:
     return Mail()
 
 
-async def test_what_is_to_be_done_is_shown_and_done_once_after_a_yes(
-    tmp_path: Path, database_url: str, mail: Mail
-) -> None:
+async def test_a_call_is_shown_and_then_made_once_after_a_yes(tmp_path: Path, database_url: str, mail: Mail) -> None:
     scene = stage(tmp_path, [mail], database=database_url)
     async with scene.open():
         assert await scene.ask("alice", f"call {SEND}") == QUESTION
@@ -102,7 +100,9 @@ async def test_a_no_is_told_to_the_model(tmp_path: Path, mail: Mail) -> None:
     assert [row[0] for row in scene.rows("SELECT outcome FROM audit ORDER BY id")] == ["asked", "denied"]
 
 
-async def test_anything_else_is_no_yes_and_the_history_says_what_was_not_done(tmp_path: Path, mail: Mail) -> None:
+async def test_any_other_text_is_no_approval_and_the_history_names_the_call_that_was_not_made(
+    tmp_path: Path, mail: Mail
+) -> None:
     scene = stage(tmp_path, [mail])
     async with scene.open():
         await scene.ask("alice", f"call {SEND}")
@@ -149,7 +149,7 @@ async def test_an_answer_counts_only_in_the_conversation_in_which_the_question_w
         assert len(mail.mails) == 1
 
 
-async def test_a_yes_of_somebody_who_names_another_persons_conversation_is_none(tmp_path: Path, mail: Mail) -> None:
+async def test_a_yes_in_another_persons_conversation_does_not_count(tmp_path: Path, mail: Mail) -> None:
     scene = stage(tmp_path, [mail])
     async with scene.open():
         assert await scene.ask("alice", f"call {SEND}", "dm-alice/a") == QUESTION
@@ -157,7 +157,7 @@ async def test_a_yes_of_somebody_who_names_another_persons_conversation_is_none(
         assert mail.mails == []
 
 
-async def test_a_question_from_a_place_that_others_read_is_answered_in_the_direct_conversation_alone(
+async def test_a_question_from_a_shared_conversation_is_answered_only_in_the_direct_conversation(
     tmp_path: Path, database_url: str, mail: Mail
 ) -> None:
     scene = stage(tmp_path, [mail], database=database_url)
@@ -169,7 +169,7 @@ async def test_a_question_from_a_place_that_others_read_is_answered_in_the_direc
         assert await scene.ask("alice", "yes") == "sent to carol@example.com"
 
 
-async def test_a_yes_that_came_before_the_question_could_be_sent_is_none(tmp_path: Path, mail: Mail) -> None:
+async def test_a_yes_that_came_before_the_question_was_sent_does_not_count(tmp_path: Path, mail: Mail) -> None:
     scene = stage(tmp_path, [mail])
     async with scene.open():
         scene.channel.presenter.unreachable.add("alice")
@@ -216,7 +216,7 @@ async def test_a_yes_after_a_sign_in_link_that_was_sent_since_is_not_taken_for_t
         assert mail.mails == []
 
 
-async def test_what_is_asked_when_the_gateway_is_updated_can_be_answered(
+async def test_a_question_from_before_an_update_of_the_gateway_can_be_answered(
     tmp_path: Path, database_url: str, mail: Mail
 ) -> None:
     scene = stage(tmp_path, [mail], database=database_url)
@@ -267,7 +267,7 @@ async def test_what_is_asked_when_the_gateway_is_updated_can_be_answered(
         assert await again.ask("bob", "yes") == "sent to carol@example.com"
 
 
-async def test_a_yes_that_came_before_the_question_is_none(tmp_path: Path, mail: Mail) -> None:
+async def test_a_yes_that_came_before_the_question_does_not_count(tmp_path: Path, mail: Mail) -> None:
     scene = stage(tmp_path, [mail])
     async with scene.open():
         await scene.write("alice", f"call {SEND}")
@@ -275,7 +275,7 @@ async def test_a_yes_that_came_before_the_question_is_none(tmp_path: Path, mail:
         sent = await scene.wait_for(2)
         assert [each.text for each in sent] == [QUESTION, "heard: yes"]
         assert mail.mails == []
-        assert await scene.ask("alice", "yes") == QUESTION  # of which question, that is not sure
+        assert await scene.ask("alice", "yes") == QUESTION  # it is not certain which question she means
         await scene.ask("alice", "yes")
         assert len(mail.mails) == 1
 
@@ -313,14 +313,14 @@ async def test_the_arguments_are_shown_as_they_are_where_a_tool_does_not_say_wha
         assert r'"in\u0060\u0060\u0060**yes**\u202ebox"' in asked
 
 
-async def test_what_a_tool_says_that_it_does_hides_nothing(tmp_path: Path) -> None:
+async def test_the_preview_of_a_tool_shows_invisible_characters(tmp_path: Path) -> None:
     class Payments(Mail):
         async def _paying(self, context: TurnContext, to: str) -> str:
             return f"Pay {to}"
 
         @tool(approval=_paying)
         async def pay(self, context: TurnContext, to: str) -> str:
-            """Pays somebody."""
+            """Pay somebody."""
             return "paid"
 
     scene = stage(tmp_path, [Payments()])
@@ -328,7 +328,7 @@ async def test_what_a_tool_says_that_it_does_hides_nothing(tmp_path: Path) -> No
         assert r"Pay bo\u3164b\u202e" in await scene.ask("alice", 'call pay {"to":"bo\\u3164b\\u202e"}')
 
 
-async def test_what_nobody_would_read_is_not_asked(tmp_path: Path, mail: Mail) -> None:
+async def test_a_call_that_is_too_long_to_read_is_not_asked_about(tmp_path: Path, mail: Mail) -> None:
     scene = stage(tmp_path, [mail])
     async with scene.open():
         body = "x" * 20_000
@@ -337,7 +337,7 @@ async def test_what_nobody_would_read_is_not_asked(tmp_path: Path, mail: Mail) -
         assert scene.rows("SELECT count(*) FROM questions") == [(0,)]
 
 
-async def test_a_tool_that_cannot_do_it_asks_nothing(tmp_path: Path, mail: Mail) -> None:
+async def test_a_call_that_must_fail_is_not_asked_about(tmp_path: Path, mail: Mail) -> None:
     scene = stage(tmp_path, [mail])
     async with scene.open():
         assert await scene.ask("alice", 'call send_mail {"to":"carol","body":"x"}') == '{"error":"carol is no address"}'
@@ -356,7 +356,7 @@ async def test_an_account_is_connected_before_the_question(tmp_path: Path) -> No
         assert len(mail.mails) == 1
 
 
-async def test_what_runs_beside_it_is_done_before_the_turn_waits(tmp_path: Path, mail: Mail) -> None:
+async def test_concurrent_calls_end_before_the_turn_waits(tmp_path: Path, mail: Mail) -> None:
     scene = stage(tmp_path, [mail])
     async with scene.open():
         await scene.ask("alice", f'call note {{"text":"a"}} {SEND} note {{"text":"b"}}')
@@ -377,9 +377,7 @@ async def test_two_calls_of_one_answer_are_two_questions(tmp_path: Path, mail: M
         assert (len(mail.mails), mail.log) == (1, [])
 
 
-async def test_what_was_done_before_is_in_the_history_where_the_rest_is_not_approved(
-    tmp_path: Path, mail: Mail
-) -> None:
+async def test_approved_calls_are_in_the_history_if_later_ones_are_not_approved(tmp_path: Path, mail: Mail) -> None:
     scene = stage(tmp_path, [mail])
     async with scene.open():
         await scene.ask("alice", f'call {SEND} delete_all {{"folder":"inbox"}}')
@@ -401,7 +399,9 @@ async def test_members_ask_too(tmp_path: Path, mail: Mail) -> None:
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-async def test_every_engine_waits_and_goes_on(tmp_path: Path, engine: str, aimock: Aimock, mail: Mail) -> None:
+async def test_every_engine_waits_for_approval_and_continues(
+    tmp_path: Path, engine: str, aimock: Aimock, mail: Mail
+) -> None:
     aimock.load(
         [
             says("", "done", toolResultContains="sent to"),
@@ -420,7 +420,7 @@ async def test_every_engine_waits_and_goes_on(tmp_path: Path, engine: str, aimoc
         assert mail.mails == [("alice", "carol@example.com", "hello")]
 
 
-async def test_a_gateway_that_stops_meanwhile_forgets_nothing(tmp_path: Path, mail: Mail) -> None:
+async def test_a_question_can_be_answered_after_a_restart(tmp_path: Path, mail: Mail) -> None:
     scene = stage(tmp_path, [mail])
     async with scene.open():
         await scene.ask("alice", f"call {SEND}")
@@ -429,7 +429,7 @@ async def test_a_gateway_that_stops_meanwhile_forgets_nothing(tmp_path: Path, ma
         assert await again.ask("alice", "yes") == "sent to carol@example.com"
 
 
-async def test_a_question_that_could_not_be_delivered_stands_in_nobodys_way(tmp_path: Path, mail: Mail) -> None:
+async def test_a_question_that_could_not_be_delivered_blocks_nothing(tmp_path: Path, mail: Mail) -> None:
     scene = stage(tmp_path, [mail])
     scene.channel.presenter.failures = [DeliveryRefusedError("no")]
     async with scene.open():
@@ -440,7 +440,7 @@ async def test_a_question_that_could_not_be_delivered_stands_in_nobodys_way(tmp_
         assert await scene.ask("alice", f"call {SEND}") == QUESTION
 
 
-async def test_after_a_day_no_answer_is_taken(tmp_path: Path, mail: Mail) -> None:
+async def test_an_answer_after_a_day_is_not_accepted(tmp_path: Path, mail: Mail) -> None:
     scene = stage(tmp_path, [mail])
     async with scene.open():
         await scene.ask("alice", f"call {SEND}")
@@ -449,14 +449,14 @@ async def test_after_a_day_no_answer_is_taken(tmp_path: Path, mail: Mail) -> Non
         assert mail.mails == []
 
 
-async def test_who_shares_an_id_with_others_is_not_asked(tmp_path: Path, mail: Mail) -> None:
+async def test_an_id_that_several_people_share_is_not_asked(tmp_path: Path, mail: Mail) -> None:
     scene = stage(tmp_path, [mail])
     async with scene.open():
         assert "cannot tell who you are" in await scene.ask("admins", f"call {SEND}", "room", anonymous=True)
         assert mail.mails == []
 
 
-async def test_what_waits_is_handed_out_and_erased_with_the_rest_of_a_person(tmp_path: Path, mail: Mail) -> None:
+async def test_open_questions_are_exported_and_erased_with_the_persons_data(tmp_path: Path, mail: Mail) -> None:
     scene = stage(tmp_path, [mail])
     async with scene.open():
         await scene.ask("alice", f"call {SEND}")
@@ -524,13 +524,13 @@ async def test_tools_of_an_mcp_server_ask_if_the_operator_wants_it(tmp_path: Pat
         assert bought.read_text() == "bread"
 
 
-def test_a_toolkit_that_only_reads_has_no_other_tools() -> None:
+def test_a_read_only_toolkit_has_no_other_tools() -> None:
     class Quiet(Mail):
         read_only = True
 
         @tool(read_only=True)
         def count(self) -> int:
-            """Counts."""
+            """Count."""
             return 1
 
     assert list(Quiet().functions) == ["count"]

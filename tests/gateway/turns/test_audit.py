@@ -1,4 +1,4 @@
-"""Who acted as whom: one record per tool call."""
+"""The audit: one record for each tool call, with who acted as whom."""
 
 import asyncio
 import json
@@ -27,14 +27,14 @@ class Office(Toolkit):
 
     @tool
     async def read_mail(self, context: TurnContext, folder: str = "inbox") -> str:
-        """Reads mail, with the credential that an earlier call has left."""
+        """Read mail, with the credential that an earlier call has left."""
         if self.credential is None:
             self.credential = await context.credentials("fake", {"read"})
         return f"mail of {folder}"
 
     @tool
     def add(self) -> str:
-        """Adds, as nobody."""
+        """Add, as nobody."""
         return "3"
 
     @tool
@@ -44,7 +44,7 @@ class Office(Toolkit):
 
     @tool
     def crash(self) -> str:
-        """Breaks."""
+        """Break."""
         raise ValueError("broken")
 
     @tool
@@ -73,7 +73,7 @@ async def test_every_call_is_recorded_with_who_acted_as_whom(tmp_path: Path) -> 
     assert (first.tool, first.outcome, first.account) == ("read_mail", "sign_in", None)
     assert (second.tool, second.outcome, second.account) == ("read_mail", "ok", "alice")
     assert (second.channel, second.tenant, second.user_id, second.conversation) == ("stage", "T1", "alice", "dm-alice")
-    assert first.trace_id == second.trace_id  # the same message, played again
+    assert first.trace_id == second.trace_id  # the same message was played twice
     assert {(record.tool, record.account, record.conversation) for record in rest} == {
         ("read_mail", "alice", "thread"),
         ("add", None, "thread"),
@@ -82,7 +82,7 @@ async def test_every_call_is_recorded_with_who_acted_as_whom(tmp_path: Path) -> 
     assert {(record.arguments, record.result) for record in rest} == {(None, None)}
 
 
-async def test_an_account_is_known_also_where_the_toolkit_has_its_credential_already(tmp_path: Path) -> None:
+async def test_the_account_is_recorded_even_if_the_toolkit_already_has_its_credential(tmp_path: Path) -> None:
     scene = stage(tmp_path, [Office(FakeProvider())], model=_twice)
     async with scene.open():
         await connected(scene)
@@ -113,7 +113,7 @@ async def test_failures_and_calls_that_never_ended_are_recorded(tmp_path: Path) 
     assert found["wait"].duration_ms >= 200
 
 
-async def test_arguments_and_results_are_recorded_where_the_operator_wants_them(tmp_path: Path) -> None:
+async def test_arguments_and_results_are_recorded_if_the_operator_wants_them(tmp_path: Path) -> None:
     scene = stage(tmp_path, [Office(FakeProvider())], audit_content=True)
     async with scene.open():
         await connected(scene)
@@ -150,7 +150,9 @@ async def test_the_record_is_only_ever_added_to(tmp_path: Path) -> None:
                 connection.execute(change)
 
 
-def test_a_setting_that_is_neither_true_nor_false_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_value_that_is_neither_true_nor_false_is_refused_with_the_name_of_the_setting(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("UNDERSTUDY_AUDIT_CONTENT", "perhaps")
     with pytest.raises(SettingError, match="UNDERSTUDY_AUDIT_CONTENT"):
         stage(tmp_path)

@@ -1,4 +1,4 @@
-"""Threads and processes that wait for a credential hold nobody up."""
+"""Threads and child processes that wait for a credential do not delay others."""
 
 import asyncio
 import copy
@@ -23,12 +23,12 @@ from toolkits import Toolkit, tool
 
 READ = frozenset({"read"})
 SHORT_TURNS = stage_timings(turn=8)
-BLOCKED = 4.0  # seconds in which the loop does nothing: less than the deadline, more than a busy machine makes of it
+BLOCKED = 4.0  # seconds in which the loop does nothing: less than the deadline, more than delays of a busy machine
 
 
 @asynccontextmanager
 async def loop_goes_on() -> AsyncIterator[None]:
-    """Asserts that the event loop was never blocked for long."""
+    """Check after the test that the event loop was never blocked for long."""
     longest, last = 0.0, time.monotonic()
 
     async def beat() -> None:
@@ -47,7 +47,7 @@ async def loop_goes_on() -> AsyncIterator[None]:
 
 
 class Threaded(Toolkit):
-    """Coroutines that ask for credentials in threads."""
+    """A toolkit whose asynchronous tools ask for credentials in threads."""
 
     _clone_shared_attrs = ("auth",)
     scopes = READ
@@ -63,17 +63,17 @@ class Threaded(Toolkit):
 
     @tool
     async def gather_in_one(self, context: TurnContext) -> str:
-        """Asks in a pool of one thread, in which the others are queued."""
+        """Ask in a pool with one thread, in which the other calls are queued."""
         return await self._gather(context, 1)
 
     @tool
     async def gather_in_many(self, context: TurnContext) -> str:
-        """Asks in many threads at once."""
+        """Ask in many threads at once."""
         return await self._gather(context, 8)
 
     @tool
     async def block(self, context: TurnContext) -> str:
-        """Waits for a thread without awaiting it."""
+        """Wait for a thread without awaiting it."""
         with ThreadPoolExecutor() as pool:
             return str(pool.submit(context.credentials_sync, "fake", READ).result())
 
@@ -102,7 +102,7 @@ async def test_a_thread_does_not_wait_for_a_loop_that_is_blocked(
 
 
 async def test_a_thread_that_waits_when_the_turn_is_over_is_told_so(tmp_path: Path) -> None:
-    """It was started by a tool that did not wait for it, and asks a provider that does not answer."""
+    """Have a tool start a thread and not wait for it. The thread asks a provider that does not answer."""
     asked, refusals = asyncio.Event(), list[str]()
 
     class Slow(FakeProvider):
@@ -119,7 +119,7 @@ async def test_a_thread_that_waits_when_the_turn_is_over_is_told_so(tmp_path: Pa
 
         @tool
         async def leave(self, context: TurnContext) -> str:
-            """Leaves a thread behind."""
+            """Leave a thread behind."""
             if not await context.is_connected("fake", READ):
                 await context.credentials("fake", READ)
             pool = ThreadPoolExecutor()
@@ -139,7 +139,7 @@ async def test_a_thread_that_waits_when_the_turn_is_over_is_told_so(tmp_path: Pa
 def _refusal(function: Callable[[], object], into: list[str]) -> None:
     try:
         into.append(f"got {function()}")
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is looked at
+    except Exception as error:  # noqa: BLE001 - the test looks at whatever was raised
         into.append(str(error))
 
 

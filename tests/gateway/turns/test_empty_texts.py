@@ -1,4 +1,4 @@
-"""Messages and answers in which there is nothing to read."""
+"""Messages and answers without visible text."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Turns that fail: which are tried again, and what the person is told in the end."""
+"""Turns that fail: which of them are tried again, and what the person is told in the end."""
 
 import logging
 import re
@@ -18,7 +18,7 @@ from toolkits import Toolkit, tool
 class Broken(Toolkit):
     @tool
     def break_down(self, context: TurnContext) -> str:
-        """Breaks down."""
+        """Break down."""
         raise ValueError("with access_token=hunter2 in it")
 
 
@@ -35,7 +35,7 @@ async def test_a_failed_turn_tells_the_person_its_reference(tmp_path: Path, capl
     assert "hunter2" not in answer
 
 
-async def test_a_payload_that_cannot_be_parsed_is_a_dead_letter_and_holds_up_nothing(tmp_path: Path) -> None:
+async def test_a_payload_that_cannot_be_parsed_is_a_dead_letter_and_delays_nothing(tmp_path: Path) -> None:
     scene = stage(tmp_path, timings=IMPATIENT)
     async with scene.open():
         await scene.gateway.host.accept(Event("bad", place("dm-alice"), "no json"))
@@ -44,7 +44,9 @@ async def test_a_payload_that_cannot_be_parsed_is_a_dead_letter_and_holds_up_not
     assert scene.rows("SELECT status FROM inbox ORDER BY id") == [("dead",), ("done",)]
 
 
-async def test_a_message_whose_model_fails_is_tried_again_and_others_go_on(tmp_path: Path, database_url: str) -> None:
+async def test_a_message_whose_model_fails_is_tried_again_and_delays_no_others(
+    tmp_path: Path, database_url: str
+) -> None:
     failures = 2
     heard: list[str] = []
 
@@ -68,7 +70,7 @@ async def test_a_message_whose_model_fails_is_tried_again_and_others_go_on(tmp_p
     assert heard.count("two") == 1
 
 
-async def test_a_message_whose_model_fails_for_ever_is_a_dead_letter(
+async def test_a_message_whose_model_always_fails_is_a_dead_letter(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("UNDERSTUDY_TURN_TRIES", "3")

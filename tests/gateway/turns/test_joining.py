@@ -1,4 +1,4 @@
-"""Messages that come while their conversation is busy: queued, collected, or interrupting."""
+"""Messages to a busy conversation: they are queued, collected, or interrupt the turn."""
 
 import asyncio
 from pathlib import Path
@@ -39,7 +39,7 @@ async def test_queued_messages_are_a_turn_each(tmp_path: Path, database_url: str
     assert answers(scene) == ["answer to one", "answer to two"]
 
 
-async def test_what_came_meanwhile_is_one_turn(tmp_path: Path, database_url: str) -> None:
+async def test_messages_that_came_meanwhile_are_one_turn(tmp_path: Path, database_url: str) -> None:
     gate = Gate()
     scene = scene_of(tmp_path, "collect", gate.model, database_url)
     async with scene.open():
@@ -54,7 +54,7 @@ async def test_what_came_meanwhile_is_one_turn(tmp_path: Path, database_url: str
     assert scene.rows("SELECT count(*) FROM inbox WHERE status <> 'done'") == [(0,)]
 
 
-async def test_what_others_write_and_commands_are_turns_of_their_own(tmp_path: Path) -> None:
+async def test_messages_of_others_and_commands_are_separate_turns(tmp_path: Path) -> None:
     gate = Gate()
     scene = scene_of(tmp_path, "collect", gate.model)
     async with scene.open():
@@ -96,7 +96,7 @@ async def test_another_person_interrupts_nobody(tmp_path: Path) -> None:
         await scene.write("alice", "one", "thread")
         await gate.holds(1)
         await scene.write("bob", "of bob", "thread")
-        await asyncio.sleep(0.1)  # in which the turn of alice is looked at several times
+        await asyncio.sleep(0.1)  # long enough for several checks of Alice's turn
         gate.opened.set()
         await scene.wait_for(2)
     assert answers(scene) == ["answer to one", "answer to of bob"]
@@ -111,13 +111,13 @@ class Work(Toolkit):
 
     @tool
     async def write_down(self) -> str:
-        """Writes something down."""
+        """Write something down."""
         self.calls.append("write_down")
         return "written"
 
     @tool(read_only=True)
     async def look(self) -> str:
-        """Looks for long."""
+        """Look for long."""
         self.calls.append("look")
         await self.hold.wait()
         return "seen"
@@ -145,7 +145,7 @@ async def test_an_interrupted_turn_repeats_no_call(tmp_path: Path) -> None:
         assert [sent.text for sent in await scene.wait_for(1)] == ["one\n\ntwo"]
 
 
-async def test_what_was_joined_is_answered_after_a_crash_too(tmp_path: Path) -> None:
+async def test_joined_messages_are_answered_after_a_crash(tmp_path: Path) -> None:
     gate = Gate()
     scene = scene_of(tmp_path, "interrupt", gate.model)
     async with scene.open():
@@ -161,7 +161,7 @@ async def test_what_was_joined_is_answered_after_a_crash_too(tmp_path: Path) -> 
 
 
 class Unsteady:
-    """A model that calls `write_down` for "write", and then is away once. It answers the rest through a gate."""
+    """A model that calls `write_down` for "write", and then fails once. Its other answers wait at a gate."""
 
     def __init__(self) -> None:
         self.gate = Gate()
@@ -181,7 +181,7 @@ class Unsteady:
 
 
 async def write_and_fail(scene: Stage) -> None:
-    """Has a turn call its tool and fail. It is tried again when `make_due` says so."""
+    """Have a turn call its tool and fail. Its retry comes when `make_due` is called."""
     await scene.write("alice", "write")
     await scene.wait_until_rows("SELECT count(*) FROM inbox WHERE status = 'retrying'", 1)
 
@@ -227,7 +227,7 @@ async def test_a_turn_that_is_tried_again_takes_no_other_message_into_it(
 
 
 class Looks:
-    """Counts how often a turn that may be interrupted has looked for messages."""
+    """Count how often a turn that may be interrupted has looked for messages."""
 
     def __init__(self, scene: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
         self._scene = scene
@@ -240,7 +240,7 @@ class Looks:
         return await self._look(row)
 
     async def pass_by(self) -> None:
-        """Waits until the turn has found what waits now, and has had the time to be interrupted."""
+        """Wait until the turn has seen the messages that wait now, and has had the time to be interrupted."""
         count = self._count
         await self._scene.wait_until(lambda: self._count > count + 2)
 
@@ -262,7 +262,7 @@ async def test_a_message_that_was_played_interrupts_no_turn(tmp_path: Path, monk
 
 
 class Post(Toolkit):
-    """Sends letters, if its person agrees."""
+    """A toolkit that sends letters if its person approves."""
 
     _clone_shared_attrs = ("letters", "opened")
 
@@ -276,7 +276,7 @@ class Post(Toolkit):
 
     @tool(approval=True)
     async def post(self, context: TurnContext, to: str) -> str:
-        """Posts a letter."""
+        """Post a letter."""
         self.letters.append(to)
         await self.opened.wait()
         return f"posted to {to}"
@@ -287,7 +287,7 @@ POST = 'call post {"to":"carol"}'
 
 @pytest.mark.parametrize("when_busy", ["collect", "interrupt"])
 @pytest.mark.parametrize("answer", ["yes", "no"])
-async def test_an_answer_is_taken_by_itself_whatever_follows_it(
+async def test_an_answer_to_a_question_is_not_joined_with_later_messages(
     tmp_path: Path, database_url: str, when_busy: str, answer: str
 ) -> None:
     post = Post()
@@ -330,7 +330,7 @@ async def test_an_answer_interrupts_no_turn_and_is_not_lost_in_it(
         gate.opened.set()
         await scene.wait_for(3)
         assert answers(scene)[1] == "answer to slow"
-        assert "May I do this" in answers(scene)[2]  # once more: something was said since
+        assert "May I do this" in answers(scene)[2]  # it asks again, since a message came after the question
         assert await scene.ask("alice", "yes") == "posted to carol"
     assert post.letters == ["carol"]
 
@@ -344,12 +344,12 @@ async def test_an_approved_call_is_not_interrupted(tmp_path: Path) -> None:
         await scene.write("alice", "yes")
         await scene.wait_until(lambda: post.letters == ["carol"])
         await scene.write("alice", "thanks")
-        await asyncio.sleep(0.1)  # in which the turn could be interrupted several times
+        await asyncio.sleep(0.1)  # long enough for several interruptions of the turn
         post.opened.set()
         await scene.wait_for(3)
     assert answers(scene)[1:] == ["posted to carol", "heard: thanks"]
 
 
-def test_another_way_is_named() -> None:
+def test_an_unknown_when_busy_is_refused_with_the_known_ones() -> None:
     with pytest.raises(SettingError, match=r"when_busy='drop'.*queue, collect, interrupt"):
         Agent(model="test", when_busy="drop")

@@ -1,4 +1,4 @@
-"""A turn that is run again does nothing twice: after a crash, a stop, a failure, a sign-in; on every engine."""
+"""A turn that runs again after a crash, a shutdown, a failure or a sign-in repeats no call, in every engine."""
 
 import asyncio
 import sqlite3
@@ -28,7 +28,7 @@ REPORT = "I was interrupted while I used `second`. I cannot tell whether that wa
 
 @dataclass
 class Log:
-    """What was called, and whether the second tool may go on."""
+    """A record of the calls, and a gate at which the second tool waits."""
 
     calls: list[str] = field(default_factory=list)
     gate: asyncio.Event = field(default_factory=asyncio.Event)
@@ -63,19 +63,19 @@ class Work(Toolkit):
 
     @tool
     async def first(self) -> str:
-        """Does the first thing."""
+        """Do the first thing."""
         return await self.log.first()
 
     @tool
     async def second(self) -> str:
-        """Does the second thing."""
+        """Do the second thing."""
         return await self.log.second()
 
 
 class Reading(Work):
     @tool(read_only=True)
     async def second(self) -> str:
-        """Reads something."""
+        """Read something."""
         return await self.log.second()
 
 
@@ -89,7 +89,7 @@ class Asking(Work):
 
     @tool
     async def second(self, context: TurnContext) -> str:  # type: ignore[override]
-        """Needs an account."""
+        """Do the second thing, with an account."""
         await context.credentials("fake", {"read"})
         self.log.gate.set()
         return await self.log.second()
@@ -97,7 +97,7 @@ class Asking(Work):
 
 @pytest.fixture
 def server(aimock: Aimock) -> Aimock:
-    """A model that calls the first tool, then the second one, and then says what became of that."""
+    """A model that calls the first tool, then the second one, and then says how that call ended."""
     aimock.load(
         [
             says("work", "told that it is not known", toolResultContains="not known whether"),
@@ -141,21 +141,21 @@ def _methods(log: Log) -> list[tuple[str, Callable[[], Awaitable[str]]]]:
 
 def _function(method: Callable[[], Awaitable[str]]) -> Callable[[], Awaitable[str]]:
     async def call() -> str:
-        """Does it."""
+        """Do it."""
         return await method()
 
     return call
 
 
 def snapshot(directory: Path) -> None:
-    """The database as a process that dies now would leave it."""
+    """Return a copy of the database as a process that dies now would leave it."""
     source, target = sqlite3.connect(directory / "stage.db"), sqlite3.connect(directory / "copy")
     with closing(source) as database, closing(target) as copy:
         database.backup(copy)
 
 
 async def die_in_second(scene: Stage, log: Log, directory: Path) -> None:
-    """Leaves the database as a process that dies in the second tool leaves it."""
+    """Leave the database as a process that dies in the second tool leaves it."""
     async with scene.open():
         await scene.write("alice", "work")
         await log.begun()
@@ -201,7 +201,9 @@ async def test_after_a_crash_a_call_that_only_reads_is_made_again(engine: str, s
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-async def test_a_turn_goes_on_after_a_sign_in_and_repeats_nothing(engine: str, server: Aimock, tmp_path: Path) -> None:
+async def test_a_turn_continues_after_a_sign_in_and_repeats_nothing(
+    engine: str, server: Aimock, tmp_path: Path
+) -> None:
     log = Log()
     scene = stage(tmp_path, agent=agent_of("own", engine, server, log, Asking))
     async with scene.open():
@@ -215,7 +217,7 @@ async def test_a_turn_goes_on_after_a_sign_in_and_repeats_nothing(engine: str, s
 
 @pytest.mark.parametrize("streams", [False, True])
 @pytest.mark.parametrize("engine", ENGINES)
-async def test_a_turn_that_a_stop_cut_off_goes_on_where_it_was(
+async def test_a_turn_that_a_shutdown_cut_off_continues_where_it_was(
     engine: str, streams: bool, server: Aimock, tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log = Log()
@@ -231,7 +233,7 @@ async def test_a_turn_that_a_stop_cut_off_goes_on_where_it_was(
     async with scene.open():
         assert (await scene.wait_for(1))[0].text == "all done"
     assert log.calls == ["first", "second", "second"]
-    # Of the model only the last answer was asked for.
+    # The model was asked only for the last answer.
     assert len(await asyncio.to_thread(server.requests)) == requests + 1
 
 
@@ -270,7 +272,7 @@ async def test_a_tool_that_raises_is_not_called_again_until_an_operator_says_so(
 
 
 async def test_a_tool_that_told_the_model_that_it_could_not_has_ended(server: Aimock, tmp_path: Path) -> None:
-    """And is told so again, not called again."""
+    """Have a tool raise an error for the model. A retry reports the same error, and does not repeat the call."""
     log = Log(fail=ToolError("It failed: no such thing"))
     scene = stage(tmp_path, agent=agent_of("own", "pydantic-ai", server, log))
     async with scene.open():
@@ -278,7 +280,7 @@ async def test_a_tool_that_told_the_model_that_it_could_not_has_ended(server: Ai
     assert log.calls == ["first", "second"]
 
 
-async def test_what_a_worker_does_that_lost_its_turn_is_not_kept(
+async def test_results_of_a_worker_that_lost_its_turn_are_not_kept(
     server: Aimock, tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("gateway.inbox.inbox.Inbox.let_go", lambda *_: None)  # the other worker plays it on

@@ -1,4 +1,4 @@
-"""Where a private answer goes that was asked for in a place which several people read."""
+"""Private answers to messages in shared conversations: where they are sent."""
 
 import sqlite3
 from datetime import UTC, datetime, timedelta
@@ -15,14 +15,14 @@ from toolkits import Toolkit, tool
 class TimedVault(Vault):
     @tool
     def tell_time(self) -> str:
-        """Tells the time, in private too."""
+        """Tell the time. The result is private."""
         return "noon"
 
 
 class Clock(Toolkit):
     @tool
     def tell_date(self) -> str:
-        """Tells the date."""
+        """Tell the date."""
         return "Monday"
 
 
@@ -44,18 +44,18 @@ async def noted(scene: Stage, count: int = 1) -> list[tuple[str, str, bool]]:
     return scene.channel.presenter.notes
 
 
-async def test_it_goes_to_its_person_alone_unless_told_otherwise(tmp_path: Path) -> None:
+async def test_a_private_answer_goes_only_to_its_person_by_default(tmp_path: Path) -> None:
     scene = scene_of(tmp_path)
     async with scene.open():
         await connect(scene)
-        assert scene.sent[1] == Sent("dm-alice", "SECRET-alice")  # nobody else reads that
+        assert scene.sent[1] == Sent("dm-alice", "SECRET-alice")  # nobody else reads this conversation
         await scene.ask("alice", "call open_vault", "thread")
         await scene.ask("alice", "call tell_date", "thread-2")
         assert await noted(scene) == [("thread", "alice", True)]
     assert scene.sent[2:] == [Sent("thread", "SECRET-alice", alone="alice"), Sent("thread-2", "Monday")]
 
 
-async def test_it_goes_where_it_was_asked_for_if_the_operator_says_so(tmp_path: Path) -> None:
+async def test_a_private_answer_goes_where_it_was_asked_for_if_the_operator_says_so(tmp_path: Path) -> None:
     scene = scene_of(tmp_path, private_answers="open")
     async with scene.open():
         await connect(scene)
@@ -64,17 +64,17 @@ async def test_it_goes_where_it_was_asked_for_if_the_operator_says_so(tmp_path: 
     assert scene.channel.presenter.notes == []
 
 
-async def test_it_is_kept_for_a_person_who_cannot_be_reached_until_they_write(tmp_path: Path) -> None:
+async def test_a_private_answer_to_an_unreachable_person_is_held_until_they_write(tmp_path: Path) -> None:
     scene = scene_of(tmp_path)
     async with scene.open():
         await connect(scene)
         scene.channel.presenter.unreachable.add("alice")
         await scene.write("alice", "call open_vault", "thread")
         assert await noted(scene) == [("thread", "alice", False)]
-        await scene.ask("bob", "hello")  # what another person writes brings nothing
+        await scene.ask("bob", "hello")  # a message of another person does not release it
         assert scene.sent[2:] == [Sent("dm-bob", "heard: hello")]
     scene.channel.presenter.unreachable.clear()
-    async with scene.open():  # it has outlived the process
+    async with scene.open():  # the answer survives a restart
         await scene.ask("alice", "", command="start", argument="answer")
         assert scene.sent[3:] == [Sent("thread", "SECRET-alice", alone="alice")]
         assert (
@@ -83,7 +83,7 @@ async def test_it_is_kept_for_a_person_who_cannot_be_reached_until_they_write(tm
         )
 
 
-async def test_it_is_not_sent_a_day_later(tmp_path: Path) -> None:
+async def test_a_held_answer_is_not_sent_after_a_day(tmp_path: Path) -> None:
     scene = scene_of(tmp_path)
     async with scene.open():
         await connect(scene)
@@ -99,7 +99,7 @@ async def test_it_is_not_sent_a_day_later(tmp_path: Path) -> None:
     assert "SECRET-alice" not in str(scene.sent[2:])
 
 
-async def test_it_is_sent_within_the_day_also_when_it_is_older_than_what_is_answered(tmp_path: Path) -> None:
+async def test_a_held_answer_is_sent_within_a_day_although_messages_of_its_age_are_not_answered(tmp_path: Path) -> None:
     scene = scene_of(tmp_path)
     async with scene.open():
         await connect(scene)
@@ -127,7 +127,7 @@ async def test_a_person_of_another_tenant_with_the_same_id_does_not_get_it(tmp_p
         assert scene.sent[-1] == Sent("dm-alice", "heard: hello")
 
 
-async def test_somebody_who_cannot_be_told_apart_gets_a_sentence_instead(tmp_path: Path) -> None:
+async def test_an_id_that_several_people_share_gets_a_sentence_instead(tmp_path: Path) -> None:
     scene = scene_of(tmp_path)
     async with scene.open():
         answer = await scene.ask("group", "call tell_time", "thread", anonymous=True)
@@ -135,6 +135,6 @@ async def test_somebody_who_cannot_be_told_apart_gets_a_sentence_instead(tmp_pat
     assert "Write to me directly" in answer
 
 
-def test_a_setting_that_is_neither_is_named(tmp_path: Path) -> None:
+def test_an_unknown_value_of_the_setting_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SettingError, match="UNDERSTUDY_PRIVATE_ANSWERS"):
         scene_of(tmp_path, private_answers="maybe")

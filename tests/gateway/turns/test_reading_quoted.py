@@ -1,4 +1,4 @@
-"""A channel is asked in the turn for what a message refers to."""
+"""During the turn, the channel is asked for the messages that a message refers to."""
 
 import asyncio
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What the gateway says of itself."""
+"""Sentences that the gateway adds to answers that were cut off."""
 
 import pytest
 
@@ -15,7 +15,7 @@ from gateway.turns.replies.sentences import stopped, with_interrupted
         ("So:\n```\nx\n```\nand", "So:\n```\nx\n```\nand\n\n(Stopped.)"),
     ],
 )
-def test_what_was_said_before_a_stop_stays_with_a_mark(said: str, kept: str) -> None:
+def test_the_text_before_a_stop_stays_with_a_mark(said: str, kept: str) -> None:
     assert stopped(said) == kept
 
 

@@ -1,4 +1,4 @@
-"""Turns that their person stops: what was done stays, nothing new begins, and no process goes on with them."""
+"""Turns that their person stops: what was done stays, nothing new begins, and no process resumes them."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -19,7 +19,7 @@ MARK = "UPDATE inbox SET stopped_at = accepted_at WHERE status = 'running'"
 
 
 class Gated(Toolkit):
-    """Tools that wait until they are let go."""
+    """A toolkit whose tools wait until the test opens a gate."""
 
     _clone_shared_attrs = ("gate", "begun", "ended")
 
@@ -30,7 +30,7 @@ class Gated(Toolkit):
 
     @tool
     async def write(self, what: str = "it") -> str:
-        """Writes something."""
+        """Write something."""
         self.begun.append(what)
         await self.gate.wait()
         self.ended.append(what)
@@ -38,14 +38,14 @@ class Gated(Toolkit):
 
     @tool(read_only=True)
     async def read(self) -> str:
-        """Reads something."""
+        """Read something."""
         self.begun.append("read")
         await self.gate.wait()
         return "read"
 
 
 async def one_by_one(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
-    """Call the tools that the last message names, like `read, write one`, one after the other."""
+    """Call the tools that the last message names, such as `read, write one`, one after the other."""
     at = next(place for place, each in reversed(list(enumerate(messages))) if _asked(each) is not None)
     calls, made = str(_asked(messages[at])).split(", "), len(messages) // 2 - at // 2
     if made == len(calls):
@@ -124,8 +124,8 @@ async def test_nothing_new_begins_in_a_turn_that_is_stopped(tmp_path: Path, data
     async with scene.open():
         await begun(scene, kit, "write one, write two")
         await stop(scene)
-        await (scene.worker or scene.gateway).parts.inbox.stops.look()  # as twice a second
-        kit.gate.set()  # the running call ends in its time of grace
+        await (scene.worker or scene.gateway).parts.inbox.stops.look()  # the process does so twice a second
+        kit.gate.set()  # the running call ends within its grace period
         assert (await scene.wait_for(1))[0].text == "Stopped."
     assert kit.begun == kit.ended == ["one"]
     assert asked == [1]
@@ -141,14 +141,14 @@ async def test_a_reading_call_is_cut_off_at_once_and_not_reported(tmp_path: Path
         assert (await scene.wait_for(1))[0].text == "Stopped."
 
 
-async def test_only_the_own_turn_is_stopped(tmp_path: Path, database_url: str) -> None:
+async def test_a_person_stops_only_their_own_turn(tmp_path: Path, database_url: str) -> None:
     kit = Gated()
     scene = stage(tmp_path, [kit], one_by_one, database=database_url)
     async with scene.open():
         await begun(scene, kit, "write it", place_name="room")
         assert await scene.gateway.host.stop(place("room"), "bob") is False
         await stop(scene, "bob", "room")
-        await stop(scene, "alice", "dm-alice")  # another conversation of hers
+        await stop(scene, "alice", "dm-alice")  # another one of her conversations
         assert (await scene.wait_for(1))[0].text == "There is nothing to stop."
         kit.gate.set()
         texts = [sent.text for sent in await scene.wait_for(3)]
@@ -167,18 +167,18 @@ async def test_a_message_that_waits_is_stopped_before_its_turn(tmp_path: Path, d
     assert kit.begun == ["it"]
 
 
-async def test_an_answer_that_is_ready_wins(tmp_path: Path, database_url: str) -> None:
+async def test_a_stop_that_comes_when_the_answer_is_ready_changes_nothing(tmp_path: Path, database_url: str) -> None:
     kit = Gated()
     scene = stage(tmp_path, [kit], one_by_one, database=database_url, timings=stage_timings(stop_interval=3600.0))
     async with scene.open():
         await begun(scene, kit, "read")
-        await scene.change(MARK)  # which this process is not told of
+        await scene.change(MARK)  # without a notification to this process
         kit.gate.set()
         assert (await scene.wait_for(1))[0].text == "done"
         assert (await scene.ask("alice", "hello")).startswith("heard")
 
 
-async def test_a_mark_of_another_process_is_seen(tmp_path: Path, database_url: str) -> None:
+async def test_a_stop_of_another_process_is_seen(tmp_path: Path, database_url: str) -> None:
     kit = Gated()
     scene = stage(
         tmp_path, [kit], one_by_one, database=database_url, timings=stage_timings(stop_interval=0.05, calls_grace=0.1)
@@ -189,7 +189,7 @@ async def test_a_mark_of_another_process_is_seen(tmp_path: Path, database_url: s
         assert (await scene.wait_for(1))[0].text == "Stopped."
 
 
-async def test_a_mark_that_nobody_told_of_is_seen_before_the_next_call(tmp_path: Path, database_url: str) -> None:
+async def test_a_stop_without_a_notification_is_seen_before_the_next_call(tmp_path: Path, database_url: str) -> None:
     kit = Gated()
     scene = stage(tmp_path, [kit], one_by_one, database=database_url, timings=stage_timings(stop_interval=3600.0))
     async with scene.open():
@@ -259,7 +259,7 @@ async def test_a_turn_that_is_stopped_is_not_tried_again(tmp_path: Path, databas
     assert scenes[0].rows("SELECT status, attempts FROM inbox") == [("done", 1)]
 
 
-async def test_a_private_text_of_a_stopped_turn_goes_to_its_person_alone(tmp_path: Path, database_url: str) -> None:
+async def test_a_private_text_of_a_stopped_turn_goes_only_to_its_person(tmp_path: Path, database_url: str) -> None:
     kit, vault = Gated(), Vault()
     scene = stage(tmp_path, [kit, vault], database=database_url, timings=stage_timings(calls_grace=0.1))
     async with scene.open():
@@ -272,9 +272,7 @@ async def test_a_private_text_of_a_stopped_turn_goes_to_its_person_alone(tmp_pat
     assert (sent.text, sent.alone) == ("Stopped.", "alice")
 
 
-async def test_a_tool_that_ignores_its_cancellation_does_not_hold_the_stop_up(
-    tmp_path: Path, database_url: str
-) -> None:
+async def test_a_tool_that_ignores_its_cancellation_does_not_delay_the_stop(tmp_path: Path, database_url: str) -> None:
     class Stubborn(Toolkit):
         _clone_shared_attrs = ("released", "begun")
 
@@ -283,7 +281,7 @@ async def test_a_tool_that_ignores_its_cancellation_does_not_hold_the_stop_up(
 
         @tool
         async def cling(self) -> str:
-            """Does not end."""
+            """Do not end."""
             self.begun.set()
             while not self.released.is_set():
                 try:
@@ -305,9 +303,7 @@ async def test_a_tool_that_ignores_its_cancellation_does_not_hold_the_stop_up(
 
 
 @pytest.mark.parametrize("when_busy", ["collect", "interrupt"])
-async def test_what_is_written_after_a_stop_is_a_turn_of_its_own(
-    tmp_path: Path, database_url: str, when_busy: str
-) -> None:
+async def test_a_message_after_a_stop_is_a_new_turn(tmp_path: Path, database_url: str, when_busy: str) -> None:
     kit = Gated()
     agent = Agent(model=FunctionModel(one_by_one), toolkits=[kit], when_busy=when_busy)
     timings = stage_timings(calls_grace=0.5, interruption_interval=0.02)

@@ -1,4 +1,4 @@
-"""Summaries: a long history is read up to a limit, and in short beyond it; each person reads what they may."""
+"""Summaries: the part of a history beyond the limit is read as a summary, which contains nothing private of others."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +13,7 @@ from gateway import Agent
 
 
 class Recorder:
-    """A model that records what it reads, and one that summarizes."""
+    """A model that records what it reads, and another one that summarizes."""
 
     def __init__(self) -> None:
         self.read: list[list[str]] = []
@@ -84,7 +84,7 @@ async def test_the_blobs_of_an_engine_do_not_count(make: Make, recorder: Recorde
     assert len(recorder.read[-1]) == 23
 
 
-async def test_however_short_items_are_there_are_so_many_at_most(make: Make, recorder: Recorder) -> None:
+async def test_the_number_of_items_has_a_limit_too(make: Make, recorder: Recorder) -> None:
     scene = make()
     scene.gateway.parts.history.most_items = 10
     async with scene.open():

@@ -1,4 +1,4 @@
-"""What goes wrong in one turn, one channel or one tenant does not stop the others."""
+"""Errors in one turn, channel or tenant do not stop the others."""
 
 import asyncio
 import json
@@ -30,11 +30,11 @@ from toolkits import Toolkit, tool
 
 
 class Slips(Toolkit):
-    """Tools that raise what ends more than a tool, unless it is contained."""
+    """A toolkit whose tools raise exceptions that would end more than the tool."""
 
     @tool
     async def cancel_helper(self) -> str:
-        """Cancels a task of its own and awaits it."""
+        """Cancel a task and await it."""
         helper = asyncio.create_task(asyncio.sleep(60))
         await asyncio.sleep(0)
         helper.cancel()
@@ -43,22 +43,22 @@ class Slips(Toolkit):
 
     @tool
     def await_cancelled(self) -> str:
-        """Raises what an executor raises for a function that was cancelled."""
+        """Raise what an executor raises for a function that was cancelled."""
         raise CancelledError
 
     @tool
     async def leave(self) -> str:
-        """Ends the program."""
+        """End the program."""
         sys.exit(1)
 
     @tool
     def leave_thread(self) -> str:
-        """Ends the program, from a thread."""
+        """End the program, from a thread."""
         sys.exit(1)
 
 
 @pytest.mark.parametrize("name", ["cancel_helper", "await_cancelled", "leave", "leave_thread"])
-async def test_a_tool_that_raises_cancelled_error_or_exits_fails_its_own_turn_alone(
+async def test_a_tool_that_raises_cancelled_error_or_exits_fails_only_its_own_turn(
     tmp_path: Path, database_url: str, name: str
 ) -> None:
     scene = stage(tmp_path, [Slips()], database=database_url, max_concurrent_turns=1)
@@ -86,7 +86,7 @@ async def test_a_model_that_raises_cancelled_error_is_tried_again(tmp_path: Path
 
 
 class Stubborn(Toolkit):
-    """A tool that swallows its cancellation until it is let go."""
+    """A toolkit whose tool ignores its cancellation until the test lets it end."""
 
     _clone_shared_attrs = ("cancelled", "released")
 
@@ -96,7 +96,7 @@ class Stubborn(Toolkit):
 
     @tool
     async def cling(self) -> str:
-        """Does not end."""
+        """Do not end."""
         while not self.released.is_set():
             try:
                 await asyncio.sleep(0.01)
@@ -141,7 +141,7 @@ async def test_a_stop_does_not_wait_for_a_run_that_swallows_its_cancellation(
 
 
 class Hanging(Toolkit):
-    """A tool that holds its thread until it is let go."""
+    """A toolkit whose tool holds its thread until the test lets it end."""
 
     _clone_shared_attrs = ("released",)
 
@@ -150,7 +150,7 @@ class Hanging(Toolkit):
 
     @tool
     def hang(self) -> str:
-        """Does not return."""
+        """Do not return."""
         self.released.wait()
         return "at last"
 
@@ -188,7 +188,7 @@ async def test_tools_that_never_return_take_no_thread_from_look_ups_and_are_repl
         assert (await client.get("/readyz")).status_code == 200
 
 
-async def test_messages_of_a_channel_that_is_gone_become_dead_letters_and_hold_nobody_up(
+async def test_messages_of_a_channel_that_is_gone_become_dead_letters_and_delay_nobody(
     tmp_path: Path, database_url: str
 ) -> None:
     scene = stage(tmp_path, database=database_url, max_concurrent_turns=1, timings=IMPATIENT)
@@ -232,7 +232,7 @@ async def test_a_message_whose_reading_kills_the_process_is_given_up_unread(tmp_
 
     scene.channel.parse = parse  # type: ignore[method-assign]
     async with scene.open():
-        if scene.worker is not None:  # which learns of work by jobs alone
+        if scene.worker is not None:  # a worker learns of messages only by jobs
             await scene.write("bob", "", "dm-alice")
         await scene.wait_for(2)
         await scene.wait_until_rows("SELECT count(*) FROM inbox WHERE status IN ('waiting', 'running')", 0)
@@ -250,7 +250,7 @@ async def test_a_turn_whose_end_cannot_be_written_is_ended_with_plain_values_aft
     async def parse_odd(payload: str) -> Message | None:
         message = await parse(payload)
         if message is not None and message.text == "poison":
-            return replace(message, sender=Identity("stage", "T1", "\ud800"))  # which no database takes
+            return replace(message, sender=Identity("stage", "T1", "\ud800"))  # no database can store this id
         return message
 
     scene.channel.parse = parse_odd  # type: ignore[method-assign]
@@ -262,7 +262,7 @@ async def test_a_turn_whose_end_cannot_be_written_is_ended_with_plain_values_aft
 
 
 class Outage:
-    """Takes a database away, and gives it back: a lock on the SQLite file, or PostgreSQL without connections."""
+    """An outage of a database: a lock on the SQLite file, or a PostgreSQL database that allows no connections."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -292,7 +292,7 @@ class Outage:
 
 
 class Desk(Toolkit):
-    """A tool during whose first call the database goes away."""
+    """A toolkit whose tool begins an outage of the database in its first call."""
 
     _clone_shared_attrs = ("outage", "begun")
 

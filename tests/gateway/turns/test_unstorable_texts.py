@@ -1,4 +1,4 @@
-"""Lone surrogates and NULs that tools and models return end no turn."""
+"""Lone surrogates and NULs in texts of people, tools and models do not end a turn."""
 
 from pathlib import Path
 from typing import Any
@@ -9,23 +9,23 @@ from support.stage import stage
 
 from toolkits import Toolkit, tool
 
-HALVES = "\ud83d\ude00"  # of one character, as two chunks of JSON may have them
+HALVES = "\ud83d\ude00"  # the halves of one character, which two chunks of JSON may contain
 
 
 class Odd(Toolkit):
     @tool
     async def read(self) -> str:
-        """Reads."""
+        """Read."""
         return "text \ud800\0"
 
     @tool
     async def look(self) -> dict[str, Any]:
-        """Looks."""
+        """Look."""
         return {"\udc00": ["\ud800"]}
 
 
-async def test_what_cannot_be_stored_ends_no_turn(tmp_path: Path, database_url: str) -> None:
-    """In what a person writes, a tool returns, a model calls a tool with, and answers."""
+async def test_texts_that_cannot_be_stored_end_no_turn(tmp_path: Path, database_url: str) -> None:
+    """Use such texts in a message, in results and arguments of tools, and in answers."""
     told: list[str] = []
 
     async def model(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:

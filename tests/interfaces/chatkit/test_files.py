@@ -69,7 +69,7 @@ def test_an_upload_is_taken_once_and_at_its_own_address_alone(tmp_path: Path) ->
 class Painter(Toolkit):
     @tool
     async def paint(self, context: TurnContext) -> str:
-        """Sends a picture."""
+        """Send a picture."""
         await context.send_file(PNG, name="my [cat].png", caption="A cat")
         return "painted"
 

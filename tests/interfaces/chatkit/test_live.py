@@ -20,7 +20,7 @@ def test_phases_are_workflows_and_their_calls_are_tasks(tmp_path: Path, database
     class Search(Toolkit):
         @tool
         def search(self) -> str:
-            """Finds something."""
+            """Find something."""
             return "found"
 
     async def streamed(messages: list[ModelMessage], _: AgentInfo) -> Any:
@@ -72,7 +72,7 @@ def test_text_before_a_call_is_removed_and_the_call_is_progress(tmp_path: Path) 
     class Clock(Toolkit):
         @tool(label="Looking at the clock")
         def now(self) -> str:
-            """Tells the time."""
+            """Tell the time."""
             return "noon"
 
     async def streamed(messages: list[ModelMessage], _: AgentInfo) -> Any:

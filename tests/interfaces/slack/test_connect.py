@@ -19,7 +19,7 @@ from toolkits import Toolkit, tool
 class Who(Toolkit):
     @tool
     async def who(self, context: TurnContext) -> str:
-        """Tells who asks, and from which workspace."""
+        """Tell who asks, and from which workspace."""
         return f"{context.identity.user_id} of {context.identity.tenant}"
 
 

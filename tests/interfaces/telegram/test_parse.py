@@ -156,7 +156,7 @@ class Account(Toolkit):
 
     @tool
     async def whose(self, context: TurnContext) -> str:
-        """Tells whose account it is."""
+        """Tell whose account it is."""
         return str(await context.credentials("fake", {"read"}))
 
 

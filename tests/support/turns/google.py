@@ -54,7 +54,7 @@ async def connected(google: GoogleAuth, emulate: Emulate, person: seed.Person) -
 
 @dataclass
 class SentToChat:
-    """Keeps the files that tools send to the chat, by their names, and the keys under which they were sent."""
+    """A message sender that keeps the files that tools send to the chat, by their names, and the keys of the calls."""
 
     files: dict[str, bytes] = field(default_factory=dict)
     keys: list[str | None] = field(default_factory=list)

@@ -11,7 +11,7 @@ from toolkits import Toolkit, tool
 class Counter(Toolkit):
     @tool
     def count(self) -> int:
-        """Counts."""
+        """Count."""
         return 0
 
 
@@ -41,7 +41,7 @@ def test_a_copy_clones_a_toolkit_when_it_is_first_used_and_then_keeps_it() -> No
     class Watched(Toolkit):
         @tool(name="look")
         def look(self) -> str:
-            """Looks."""
+            """Look."""
             return ""
 
         def clone(self) -> "Watched":

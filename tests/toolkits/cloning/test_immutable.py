@@ -89,7 +89,7 @@ SENTINEL = object()
 class Inner(Toolkit):
     @tool
     def count(self) -> int:
-        """Counts."""
+        """Count."""
         return 0
 
 

@@ -81,7 +81,7 @@ class Waiting(Toolkit):
 
     @tool(read_only=True)
     async def wait(self) -> str:
-        """Waits."""
+        """Wait."""
         await self.gate.wait()
         return "waited"
 
@@ -102,7 +102,7 @@ async def stopped_scene(kind: str, server: Aimock, directory: Path, gate: Gate) 
 
 
 def touching(marker: Path) -> ormsgpack.Ext:
-    """Return what LangGraph's serializer writes for an object, but for a command that creates the marker."""
+    """Return the output of LangGraph's serializer for an object, changed so that reading it creates the marker."""
     return ormsgpack.Ext(0, ormsgpack.packb(("os", "system", f"touch {marker}")))
 
 

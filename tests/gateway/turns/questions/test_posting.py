@@ -1,4 +1,4 @@
-"""A private answer to what was asked in a shared conversation is posted there if its person presses for it."""
+"""A private answer to a message in a shared conversation is posted there if its person presses the button."""
 
 from pathlib import Path
 
@@ -18,12 +18,12 @@ class Diary(Toolkit):
 
     @tool
     async def read_page(self) -> str:
-        """Reads a page."""
+        """Read a page."""
         return "dear diary"
 
     @tool
     async def send_page(self, context: TurnContext) -> str:
-        """Sends a page as a file."""
+        """Send a page as a file."""
         await context.send("here it comes")
         return "dear diary"
 

@@ -1,4 +1,4 @@
-"""A question with buttons is decided once, by whom it concerns, wherever the press arrives."""
+"""A question with buttons is decided once, by the person whom it concerns, whichever process gets the press."""
 
 import asyncio
 from datetime import timedelta
@@ -19,7 +19,7 @@ PIZZA = "call order_pizza"
 
 
 class Kitchen(Toolkit):
-    """Orders what people choose."""
+    """A toolkit that asks people what to order."""
 
     _clone_shared_attrs = ("ordered", "begun")
 
@@ -29,7 +29,7 @@ class Kitchen(Toolkit):
 
     @tool
     async def order_pizza(self, context: TurnContext) -> str:
-        """Orders a pizza."""
+        """Order a pizza."""
         self.begun.append(context.identity.user_id)
         size = await context.ask("Which size?", ["Small", "Large"])
         topping = await context.ask("What on it?")
@@ -38,14 +38,14 @@ class Kitchen(Toolkit):
 
     @tool
     def order_drink(self, context: TurnContext) -> str:
-        """Orders a drink, from a thread."""
+        """Order a drink, from a thread."""
         drink = context.ask_sync("Which drink?", ["Tea", "Coffee"], free_text=True)
         self.ordered.append(drink)
         return f"ordered {drink}"
 
     @tool
     async def order_soon(self, context: TurnContext) -> str:
-        """Orders a pizza, if somebody is quick."""
+        """Order a pizza, if somebody is quick."""
         try:
             return await context.ask("Quick?", ["Yes"], within=timedelta(hours=1))
         except NoAnswerError:
@@ -53,12 +53,12 @@ class Kitchen(Toolkit):
 
     @tool
     async def order_now(self, context: TurnContext) -> str:
-        """Orders when somebody says so."""
+        """Order when somebody says so."""
         return f"chosen: {await context.ask('Now?', ['Go!', 'Go', 'Not at 5 p.m.'])}"
 
     @tool
     async def order_nothing(self, context: TurnContext) -> str:
-        """Asks what cannot be shown."""
+        """Ask a question that cannot be shown."""
         return await context.ask("Which?", ["A", "a"])
 
 
@@ -73,7 +73,7 @@ def kitchen() -> Kitchen:
 
 
 async def card_of(scene: Stage, count: int = 1) -> QuestionCard:
-    """Return the card of the last of the messages that were sent, once there are so many."""
+    """Wait until `count` messages were sent, and return the card of the last one."""
     card = (await scene.wait_for(count))[count - 1].card
     assert card is not None
     return card
@@ -177,7 +177,7 @@ async def test_a_typed_answer_closes_the_card(tmp_path: Path, orders: Orders) ->
         assert (await scene.press("alice", card, "Approve")).outcome is PressOutcome.DECIDED
 
 
-async def test_what_is_written_instead_withdraws_the_card(tmp_path: Path, orders: Orders) -> None:
+async def test_another_message_withdraws_the_card(tmp_path: Path, orders: Orders) -> None:
     scene = stage(tmp_path, [orders])
     async with scene.open():
         await scene.write("alice", CANCEL)
@@ -253,7 +253,7 @@ async def test_an_approver_decides_and_is_named(tmp_path: Path, database_url: st
     assert scene.rows("SELECT user_id, decided_by FROM audit WHERE outcome = 'ok'") == [("alice", "stage/T1/boss")]
 
 
-async def test_an_approver_who_is_erased_is_named_no_more(tmp_path: Path, database_url: str, orders: Orders) -> None:
+async def test_an_approver_who_is_erased_is_no_longer_named(tmp_path: Path, database_url: str, orders: Orders) -> None:
     boss = Identity("stage", "T1", "boss")
     scene = stage(tmp_path, [orders], database=database_url, approvers=[boss])
     async with scene.open():
@@ -268,7 +268,7 @@ async def test_an_approver_who_is_erased_is_named_no_more(tmp_path: Path, databa
     assert scene.rows("SELECT decided_by FROM questions") == [(None,)]
 
 
-async def test_a_deleted_thread_takes_the_cards_of_approvers_along(
+async def test_deleting_a_thread_removes_the_cards_of_approvers(
     tmp_path: Path, database_url: str, orders: Orders
 ) -> None:
     boss, alice = Identity("stage", "T1", "boss"), Identity("stage", "T1", "alice")
@@ -300,7 +300,7 @@ def test_approvers_are_read_from_the_environment(monkeypatch: pytest.MonkeyPatch
         GatewaySettings()
 
 
-async def test_an_approver_of_a_channel_that_is_not_there_is_named_in_the_log(
+async def test_an_approver_of_an_unknown_channel_is_named_in_the_log(
     tmp_path: Path, orders: Orders, caplog: pytest.LogCaptureFixture
 ) -> None:
     scene = stage(tmp_path, [orders], approvers=[Identity("slack", "T1", "U1")])
@@ -324,7 +324,7 @@ async def test_a_card_that_may_have_been_sent_is_sent_again_and_either_copy_work
         assert (await scene.wait_for(2))[1].text == "cancelled 4711"
 
 
-async def test_a_tool_asks_several_questions_and_goes_on_with_the_answers(
+async def test_a_tool_asks_several_questions_and_continues_with_the_answers(
     tmp_path: Path, database_url: str, kitchen: Kitchen
 ) -> None:
     scene = stage(tmp_path, [kitchen], database=database_url)
@@ -371,7 +371,7 @@ async def test_a_choice_that_ends_in_a_mark_can_be_typed(
         assert await scene.ask("alice", word) == f"chosen: {choice}"
 
 
-async def test_what_is_no_choice_is_an_ordinary_message_and_the_question_stays_open(
+async def test_a_text_that_is_no_choice_is_an_ordinary_message_and_the_question_stays_open(
     tmp_path: Path, kitchen: Kitchen
 ) -> None:
     scene = stage(tmp_path, [kitchen])
@@ -407,7 +407,7 @@ async def test_a_shared_conversation_reads_the_question_and_only_its_person_answ
         assert await scene.ask("alice", "ham", "room") == "Small with ham"
 
 
-async def test_a_private_turn_asks_its_person_alone(tmp_path: Path, kitchen: Kitchen) -> None:
+async def test_a_private_turn_asks_only_its_person(tmp_path: Path, kitchen: Kitchen) -> None:
     class Secret(Kitchen):
         private = True
 

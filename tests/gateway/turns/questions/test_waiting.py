@@ -1,4 +1,4 @@
-"""A channel lists what waits for a person, and shows it to nobody else."""
+"""A channel lists the questions that wait for a person, and shows them to nobody else."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ ALICE, BOB, CAROL = (Identity("stage", TENANT, name) for name in ("alice", "bob"
 
 
 class Letters(Toolkit):
-    """Asks for words of one's own."""
+    """A toolkit that asks a question without choices."""
 
     @tool
     async def write(self, context: TurnContext) -> str:
@@ -68,7 +68,7 @@ async def test_a_question_without_choices_is_shown(tmp_path: Path) -> None:
 
 
 @pytest.mark.long
-async def test_a_list_has_an_end(tmp_path: Path) -> None:
+async def test_a_list_has_a_limit(tmp_path: Path) -> None:
     scene = stage(tmp_path, [Orders()], approvers=[BOB])
     people = [f"person-{number}" for number in range(MOST_LISTED + 1)]
     async with scene.open():

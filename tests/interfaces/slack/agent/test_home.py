@@ -146,7 +146,7 @@ async def test_what_waits_for_a_person_is_decided_there(run: Run, slack: Slack, 
 
 
 class Letters(Toolkit):
-    """Asks about something that takes more than one message to show."""
+    """A toolkit whose question is longer than one message."""
 
     async def _letter(self, context: TurnContext) -> str:
         return preview.block("word " * 2000)

@@ -108,7 +108,7 @@ async def test_the_memory_of_people_has_a_bound(slack: Slack, emulate: Emulate) 
 
 
 class Watch(Toolkit):
-    """Says what a tool is told about the person."""
+    """A toolkit that returns what a tool is told about the person."""
 
     @tool
     async def who(self, context: TurnContext) -> str:
