@@ -216,4 +216,4 @@ class _Hunt:
                 for server in agent.mcp_servers
             ]
         missing.append("what tools do on other machines: the network was blocked")
-        missing.append("data in shared servers, databases and files: key it by the whole identity")
+        missing.append("what shared servers, databases and files store: key it by the whole identity")
