@@ -51,7 +51,7 @@ def load_target(target: str) -> Gateway | Agent:
     """
     path, name = _split(target)
     if not path.is_file():
-        raise SettingError(f"There is no file {path}.")
+        raise SettingError(f"There is no file {path}: correct the path.")
     if path.suffix in YAML:
         if name is not None:
             raise SettingError(f"{path} describes one gateway: leave out :{name}.")

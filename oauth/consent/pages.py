@@ -121,7 +121,7 @@ def _unconfirmed(consent: Consent, code: str) -> str:
         f'<p class="code">{code[:4]} {code[4:]}</p>'
         '<p><button type="button" class="action" data-copies="Copy the code" hidden></button></p>'
         '<p id="copied" role="status"></p>'
-        "<p>The code is good for ten minutes.</p>"
+        "<p>The code is valid for ten minutes.</p>"
         f"<script>{SCRIPT}</script>"
     )
 

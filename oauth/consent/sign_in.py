@@ -76,7 +76,7 @@ class SignIn:
         """
         known = self._providers.get(provider)
         if known is None:
-            raise SettingError(f"No toolkit needs an account of {provider!r}.")
+            raise SettingError(f"No toolkit needs an account at {provider!r}: give a toolkit this provider first.")
         scopes = self._providers.scopes(provider)
         if known.incremental:
             stored = await self._stores.tokens.load_usable(identity, provider)

@@ -84,7 +84,7 @@ def test_a_file_with_an_agent_of_a_framework_is_taken_as_it_is(
 GATEWAY = "from gateway import Agent, Gateway\ngateway = Gateway(Agent(model='test'))\n"
 
 WRONG_TARGETS = {
-    "a file that is not there": ("nowhere.py", "", "There is no file nowhere.py."),
+    "a file that is not there": ("nowhere.py", "", "There is no file nowhere.py: correct the path."),
     "a directory": (".", "", "There is no file ."),
     "a file without a gateway": ("bot.py", "x = 1\n", "bot.py has no Gateway and no Agent at its top level"),
     "a file that is not Python": (
