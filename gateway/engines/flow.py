@@ -1,4 +1,4 @@
-"""The engine of flows: agents that are plain async functions and call other agents."""
+"""The engine of flows, which are async functions that call agents."""
 
 import inspect
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from toolkits import Attachment, Message, QuotedMessage, TurnContext
 
 
 class FlowEngine:
-    """Runs flows. The agents that a flow calls are run by their own engines."""
+    """Runs flows. The agents that a flow calls run on their own engines."""
 
     def check(self, agent: RunnableAgent) -> None:
         name = getattr(agent.native, "__name__", repr(agent.native))
@@ -49,9 +49,9 @@ class FlowEngine:
 
 
 def _as_stored(item: SessionItem, message: Message) -> SessionItem:
-    """Return an item as it is stored: a text that the flow wrote for an agent is not stored as said by the person.
+    """Return an item as it is stored. A text that the flow wrote for an agent gets the role `TOOL`.
 
-    So another person's turn does not read it as that.
+    Other people's turns would otherwise read it as a message of the person.
     """
     is_own = item.role is not Role.USER or item.text == message.text
     return item if is_own else replace(item, role=Role.TOOL)

@@ -1,4 +1,4 @@
-"""What an agent is asked, and what that adds to the history: the same for every engine."""
+"""Make prompts and answers, in the same way for every engine."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -20,7 +20,11 @@ async def prompt_for(
     history: Sequence[SessionItem],
     takes: Takes,
 ) -> Prompt:
-    """Return what an agent is asked: a message, what it refers to, its attachments, and the files of earlier ones."""
+    """Return the prompt for an agent: a text, quoted messages, attachments, and the files of earlier messages.
+
+    Args:
+        takes: returns whether the model takes files of a media type.
+    """
     prompt = await read_prompt(text, attachments, takes, agent.transcriber, quoted)
     earlier = [
         EarlierMessage(item.attributed_text, item.attachments) for item in history if item.attachments is not None
@@ -32,8 +36,10 @@ def answer_to(prompt: Prompt, text: str, items: Sequence[SessionItem], files: Se
     """Return the answer to a prompt.
 
     Args:
-        items: the first is the message, which later turns read the files of again.
-        files: those that the model returned.
+        text: the text of the answer.
+        items: the items that the run adds to the history. The first is the message; it is marked if it has files, so
+            that later turns read them again.
+        files: the files that the model returned.
     """
     kept = with_quoted([replace(items[0], has_files=bool(prompt.files)), *items[1:]], prompt)
     return Answer(text, kept, prompt.unread, files)

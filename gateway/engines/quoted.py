@@ -1,4 +1,4 @@
-"""Keep what a message referred to apart from what the person said."""
+"""Store quoted messages separately from the person's own message."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -8,10 +8,9 @@ from gateway.runs.items import Role, SessionItem
 
 
 def with_quoted(items: Sequence[SessionItem], prompt: Prompt) -> list[SessionItem]:
-    """Return the items of a run, with the quotation of its prompt as an item of its own.
+    """Return the items of a run, with the quotation of its prompt as a separate item.
 
-    So the item of the message has the person's own words, and no message that was not written by them is stored or
-    read as theirs.
+    The item of the message then has only the person's own words: messages of others are not stored or read as theirs.
     """
     if not prompt.quotation:
         return list(items)
@@ -21,7 +20,7 @@ def with_quoted(items: Sequence[SessionItem], prompt: Prompt) -> list[SessionIte
 
 
 def _without(quotation: str, item: SessionItem) -> SessionItem | None:
-    """Return an item without a quotation, as text alone; `None` if nothing else is in it."""
+    """Return an item without the quotation, as plain text; `None` if nothing is left."""
     if item.role is not Role.USER or not item.text.startswith(quotation):
         return item
     text = item.text.removeprefix(quotation).lstrip("\n")

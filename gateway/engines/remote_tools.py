@@ -16,7 +16,7 @@ _ANY_ARGUMENTS = SchemaValidator(core_schema.dict_schema(core_schema.str_schema(
 
 
 class RemoteTool(AgentTool):
-    """A tool of an MCP server, called for the sender of the turn's message."""
+    """A tool of an MCP server. It is called on behalf of the sender of the turn's message."""
 
     def __init__(self, tool: MCPTool) -> None:
         auth = tool.server.auth
@@ -45,14 +45,14 @@ async def remote_tools(agent: RunnableAgent, context: TurnContext) -> Sequence[A
     Raises:
         SettingError: if two tools of the agent have the same name.
     """
-    with in_call(calling.get() or NO_CALL):  # a refused credential is not charged to another agent's running call
+    with in_call(calling.get() or NO_CALL):  # do not attribute a refused credential to another agent's running call
         found = [tool for server in agent.mcp_servers for tool in await server.tools(context)]
     _check_names(agent.template, found)
     return [RemoteTool(tool) for tool in found]
 
 
 def check_remote_names(agent: RunnableAgent) -> None:
-    """Check, when the MCP servers have started, that all tools of an agent have different names.
+    """Check that all tools of an agent have different names. Call it after the MCP servers have started.
 
     Raises:
         SettingError: naming the tool and the server.

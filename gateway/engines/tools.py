@@ -1,4 +1,4 @@
-"""The tools of an agent, in the form from which every engine makes its framework's own."""
+"""The tools of an agent, in a form that every engine translates into the tools of its framework."""
 
 import json
 from abc import ABC, abstractmethod
@@ -21,7 +21,7 @@ from toolkits.text import storable, storable_json, storable_value
 
 MAX_PREVIEW = 20_000  # characters of an action that a person has to read before they approve it
 
-# For the model.
+# Sentences for the model.
 ASKS_FIRST = "The user is asked for approval when you call it, so do not ask them yourself."
 DENIED = "The user said no, so it was not done. Do not try it again unless they ask for it."
 TOO_LONG_TO_ASK = f"This is too long for the user to read and approve: the limit is {MAX_PREVIEW} characters."
@@ -30,10 +30,10 @@ NOBODY_TO_ASK = "This needs the user's approval, and nobody can be asked here, s
 
 @dataclass(frozen=True, slots=True)
 class EngineRun:
-    """One run of an engine, as the tools that are called in it see it: see `Engine.run`.
+    """One run of an engine, as its tools see it. `Engine.run` describes the fields.
 
     Args:
-        agent: the copy whose tools they are.
+        agent: the copy of the agent that the tools belong to.
     """
 
     agent: RunnableAgent
@@ -44,16 +44,16 @@ class EngineRun:
 
 @dataclass(frozen=True, slots=True)
 class ToolSpec:
-    """What an engine and the gateway need to know of a tool before it is called.
+    """The description of a tool, for engines and for the gateway.
 
     Args:
         parameters: the JSON Schema of the arguments.
         validator: validates the arguments, as a mapping or as JSON.
-        private: whether the result is for the sender alone.
-        provider: the provider whose account the tool uses, if that is known beforehand.
+        private: whether only the sender may see the result.
+        provider: the OAuth provider whose account the tool uses, if that is known before a call.
         read_only: whether the tool changes nothing, so that a call may be repeated.
-        needs_approval: whether the turn's person has to approve a call before it is made.
-        label: what people are shown while a call runs.
+        needs_approval: whether the turn's person has to approve each call.
+        label: the text that people see while a call runs.
     """
 
     name: str
@@ -68,10 +68,10 @@ class ToolSpec:
 
 
 class AgentTool(ABC):
-    """A tool of an agent. It serves all runs: each call names the run, on whose copy of the agent the tool acts.
+    """A tool of an agent. One object serves all runs: each call gets the run, and acts on the run's copy of the agent.
 
     Attributes:
-        description: for the model: that of the spec, and that the user is asked for approval if they are.
+        description: the description for the model. It also says whether the user is asked for approval.
     """
 
     def __init__(self, spec: ToolSpec) -> None:
@@ -81,28 +81,32 @@ class AgentTool(ABC):
 
     @abstractmethod
     async def _call(self, run: EngineRun, arguments: Mapping[str, Any], key: str) -> Any:
-        """Do what the tool does."""
+        """Execute a call.
+
+        Args:
+            key: the key of the call in the run's journal.
+        """
 
     async def _preview(self, run: EngineRun, arguments: Mapping[str, Any]) -> str:
-        """Return what a call is about to do, in markdown, for the person who is to approve it."""
+        """Return a preview of a call, in markdown, for the person who is asked to approve it."""
         return preview.call(self.name, arguments)
 
     async def call(self, run: EngineRun, arguments: Mapping[str, Any], call_id: str | None = None) -> Any:
-        """Call the tool and report the call to the run's handler; or return what an earlier run of the turn returned.
+        """Call the tool and report the call to the run's handler; or return the result from an earlier run of the turn.
 
         Args:
-            arguments: by name, validated.
-            call_id: see `EngineJournal.key`; random unless given.
+            arguments: the validated arguments by name.
+            call_id: see `EngineJournal.key`; by default random.
 
         Raises:
-            ToolError: if the tool could not do what it was asked. The message is for the model.
+            ToolError: if the call failed or was denied. The message is for the model.
         """
         spec, key = self.spec, run.journal.key(call_id or token_hex(8))
         call = ToolStarted(key, self.name, arguments, spec.private, spec.provider, spec.read_only, spec.label)
 
         async def make() -> Any:
             if spec.needs_approval and not run.journal.is_approved(key, self.name, as_json := storable_json(arguments)):
-                async with watched(run.handler, replace(call, read_only=True)):  # to ask changes nothing
+                async with watched(run.handler, replace(call, read_only=True)):  # asking changes nothing
                     await self._ask(run, key, arguments, as_json)
             async with watched(run.handler, call) as watch:
                 watch.result = _storable(await self._call(run, arguments, key))
@@ -111,11 +115,11 @@ class AgentTool(ABC):
         return await run.journal.call(key, self.name, arguments, run.handler, make, read_only=spec.read_only)
 
     async def _ask(self, run: EngineRun, key: str, arguments: Mapping[str, Any], as_json: str) -> NoReturn:
-        """Ask the turn's person to approve a call, which ends the run, or tell the model that they denied it.
+        """Ask the turn's person to approve a call. It always raises, which ends the call or the run.
 
         Raises:
-            ApprovalRequiredError: if the person has not decided.
-            ToolError: if the person denied the call or cannot be asked.
+            ApprovalRequiredError: if the person has not decided yet.
+            ToolError: if the person denied the call or cannot be asked. The message is for the model.
         """
         if run.journal.is_approved(key, self.name, as_json) is False:
             raise DeniedError(DENIED)
@@ -129,14 +133,14 @@ class AgentTool(ABC):
     async def call_for_text(
         self, run: EngineRun, arguments: Mapping[str, Any] | str, call_id: str | None = None
     ) -> str:
-        """Call the tool for a framework that neither validates the arguments nor turns the result into text.
+        """Validate the arguments, call the tool, and return the result as text, for frameworks that do not do so.
 
         Args:
-            arguments: by name, or as a JSON object.
-            call_id: as in `call`.
+            arguments: the arguments by name, or as a JSON object.
+            call_id: as for `call`.
 
         Raises:
-            ToolError: as `call`, and if the arguments do not fit the schema.
+            ToolError: as for `call`, and if the arguments do not fit the schema.
         """
         validator = self.spec.validator
         try:
@@ -179,7 +183,9 @@ class FunctionTool(AgentTool):
 
 _TASK_SCHEMA = {
     "type": "object",
-    "properties": {"task": {"type": "string", "description": "What it is asked, with all that it needs to know."}},
+    "properties": {
+        "task": {"type": "string", "description": "The task, with everything that the agent needs to know."}
+    },
     "required": ["task"],
     "additionalProperties": False,
 }
@@ -196,7 +202,7 @@ class MemberTool(AgentTool):
     """
 
     def __init__(self, index: int, member: RunnableAgent) -> None:
-        # Asked again, a member continues its own recorded run, where its writing calls are not repeated.
+        # Read-only, as the call can be repeated: the member resumes its recorded run and repeats no writing calls.
         label = f"Asking {member.name}"
         super().__init__(
             ToolSpec(member.tool_name, member.description, _TASK_SCHEMA, _TASK_VALIDATOR, read_only=True, label=label)
@@ -212,7 +218,7 @@ class MemberTool(AgentTool):
 
 
 def native_context(agent: RunnableAgent, context: TurnContext) -> Any:
-    """Return what the tools of a native agent get: the `TurnContext`, or what the agent makes of it."""
+    """Return the context object for the tools of a native agent: the `TurnContext`, or what `make_context` returns."""
     return context if agent.make_context is None else agent.make_context(context)
 
 
@@ -223,7 +229,7 @@ def own_tools(template: RunnableAgent) -> Sequence[AgentTool]:
 
 
 def _storable(result: Any) -> Any:
-    """Return a tool's result with texts that can be stored and sent to a model."""
+    """Return a tool's result without characters that cannot be stored or sent to a model."""
     if isinstance(result, str):
         return storable(result)
     if isinstance(result, (dict, list, tuple)):

@@ -1,4 +1,4 @@
-"""Reporting a tool call to a run's handler."""
+"""Report tool calls to the handler of a run."""
 
 from asyncio import CancelledError
 from collections.abc import AsyncIterator
@@ -15,7 +15,7 @@ from toolkits import ToolError
 
 
 class DeniedError(ToolError):
-    """The person did not approve a call."""
+    """The person denied a call that needs approval."""
 
 
 class Watch:
@@ -30,7 +30,7 @@ class Watch:
 
 @asynccontextmanager
 async def watched(handler: EventHandler, call: ToolStarted) -> AsyncIterator[Watch]:
-    """Report to a handler that a tool call begins before the block, and how it ended after the block.
+    """Report the start of a tool call to a handler before the block, and its end and outcome after the block.
 
     Functions that the block submits to the default executor run in the threads for tools.
     """
@@ -55,14 +55,14 @@ async def watched(handler: EventHandler, call: ToolStarted) -> AsyncIterator[Wat
 
 
 def outcome_of(error: BaseException | None) -> ToolOutcome:
-    """Return how a call ended that raised."""
+    """Return the outcome of a call that raised an exception."""
     if isinstance(error, ConsentRequiredError):
         return ToolOutcome.SIGN_IN
     return ToolOutcome.ASKED if isinstance(error, AnswerRequiredError) else ToolOutcome.ERROR
 
 
 async def report_start(handler: EventHandler, call: ToolStarted) -> None:
-    """Report that a tool call begins. If the turn is cancelled meanwhile, report that the call has not begun."""
+    """Report the start of a tool call. If the turn is cancelled meanwhile, report that the call did not begin."""
     try:
         await handler(call)
     except CancelledError:

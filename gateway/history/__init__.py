@@ -1,1 +1,1 @@
-"""The history of conversations: what a turn reads of it, and what a channel shows of it."""
+"""The history of conversations: sessions for turns, transcripts for channels, and threads that people begin."""

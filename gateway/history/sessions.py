@@ -1,4 +1,4 @@
-"""The history of conversations, as turns read and write it."""
+"""Sessions: the history of conversations, as turns read and write it."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
@@ -16,7 +16,7 @@ from toolkits.text import storable
 
 
 def _select_history() -> Select[Any]:
-    """Select what one person reads: the items since the last NEW and their last summary, and that summary."""
+    """Select the items that a person reads: the person's last summary, and the items after it and the last NEW."""
     table = session_items
     here = table.c.conversation_id == bindparam("conversation_id")
     own = (table.c.owner_tenant == bindparam("tenant")) & (table.c.owner_user_id == bindparam("user_id"))
@@ -27,16 +27,16 @@ def _select_history() -> Select[Any]:
     return select(table).where(here, table.c.id > began, is_item | is_summary).order_by(table.c.id)
 
 
-_SEEN_BY_ALL = (Role.USER, Role.QUOTED)  # in the conversation, whatever came of the turn
+_SEEN_BY_ALL = (Role.USER, Role.QUOTED)  # everybody in the conversation sees these, even if the answer is private
 _HISTORY = _select_history()
 _ADD = insert(session_items)
 
 
 class Sessions:
-    """The history of each conversation, item by item, each with its owner.
+    """The history of each conversation, as a list of items. Each item has an owner.
 
     Args:
-        idle: the silence after which a conversation begins afresh; never, unless given.
+        idle: the silence after which a conversation begins with an empty history; `None` for never.
     """
 
     def __init__(self, database: Database, idle: timedelta | None = None) -> None:
@@ -44,10 +44,10 @@ class Sessions:
         self._idle = idle
 
     async def history(self, conversation_id: int, reader: Identity) -> list[SessionItem]:
-        """Return what a turn of `reader` may read of a conversation, oldest first, after the summary if there is one.
+        """Return the items that a turn of `reader` may read, oldest first, after the summary if there is one.
 
-        The reader's own items are complete. Of other people's turns it has the messages and the answers as text, but
-        neither what their tools returned nor an answer that is private, and of a turn with a private answer no files.
+        The reader's own items are complete. Other people's messages and answers are text, without the results of their
+        tools. Their private answers are left out, and also the files of their messages that got a private answer.
         """
         here = {"conversation_id": conversation_id, "tenant": reader.tenant, "user_id": reader.user_id}
 
@@ -69,9 +69,11 @@ class Sessions:
     async def add_summary(
         self, conversation_id: int, inbox_id: int, reader: Identity, name: str, summary: SessionItem, until: int
     ) -> None:
-        """Replace what one person reads of a conversation, up to an item, by a summary.
+        """Add a summary, which replaces the older items of a conversation for one person.
 
         Args:
+            reader: the person.
+            name: the person's name.
             until: the id of the last item that the summary replaces.
         """
         async with self._database.write() as connection:
@@ -93,7 +95,7 @@ class Sessions:
         """Add the items of a turn in the transaction that ends the turn.
 
         Args:
-            private: whether the answer, and what the turn's tools returned, are for the owner alone.
+            private: whether only the owner may read the answer and the results of the turn's tools.
             summary_until: the id of the last item that a summary replaces.
         """
         rows = [
@@ -119,10 +121,10 @@ class Sessions:
 
 
 def _item_for(reader: Identity, row: Row[Any], private: Collection[int]) -> SessionItem | None:
-    """Return an item as `reader` may read it; `None` if they may not.
+    """Return an item in the form that `reader` may read; `None` if `reader` may not read it.
 
     Args:
-        private: the turns of which something is for their person alone.
+        private: the ids of the turns that have private items.
     """
     where = {"id": row.id, "turn_id": row.inbox_id}
     if row.role == Role.SUMMARY:

@@ -1,4 +1,4 @@
-"""Threads: conversations that a person begins and names, in channels where one person may have several."""
+"""Threads: conversations that people begin and name, in channels where one person may have several."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -29,7 +29,7 @@ class Thread:
 
     Args:
         id: the conversation's id, unique in the tenant.
-        title: what the person calls it.
+        title: the name that the person gave it.
     """
 
     id: str
@@ -38,7 +38,7 @@ class Thread:
 
 
 class ThreadStore:
-    """The threads of each person. Nobody finds those of another."""
+    """Stores the threads of each person. A person cannot access the threads of another."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -69,10 +69,11 @@ class ThreadStore:
     async def page(
         self, identity: Identity, *, after: str | None, limit: int, newest_first: bool
     ) -> tuple[list[Thread], bool]:
-        """Return a page of a person's threads, in the order in which they began, and whether more follow.
+        """Return a page of a person's threads, ordered by their beginning, and whether more threads follow.
 
         Args:
-            after: the id of the last thread of the page before.
+            after: the id of the last thread of the previous page; `None` for the first page.
+            limit: the number of threads on a page.
         """
         found = select(threads).where(is_of(threads, identity))
         if after is not None:
@@ -96,7 +97,7 @@ async def _forget(connection: AsyncConnection, conversation: Conversation) -> No
     messages = select(inbox.c.id).where(inbox.c.conversation_id == here)
     for table in (tool_calls, turn_responses, questions):
         await connection.execute(delete(table).where(table.c.inbox_id.in_(messages)))
-    # What was sent about these messages elsewhere, like the card of an approver.
+    # Messages about them that were sent to other conversations, like the card of an approver.
     await connection.execute(delete(outbox).where(outbox.c.inbox_id.in_(messages)))
     for table in (session_items, outbox, inbox):
         await connection.execute(delete(table).where(table.c.conversation_id == here))

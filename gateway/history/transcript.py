@@ -1,4 +1,4 @@
-"""The transcript of a conversation, for a channel that shows the conversation again."""
+"""Transcripts of conversations, for channels that show a conversation again."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ from gateway.storage.tables import (
 )
 from toolkits import Conversation
 
-MAX_MESSAGES = 50  # and twice as many parts of answers
+MAX_MESSAGES = 50  # in a transcript, with at most twice as many parts of answers
 
 _QUESTIONS = (OutboxKind.QUESTION, OutboxKind.PRIVATE_QUESTION)
 
@@ -33,8 +33,8 @@ class TranscriptQuestion:
 
     Args:
         id: see `QuestionCard`.
-        choices: the label and the style of each.
-        decided: a sentence that says what was decided; `None` while the question is open.
+        choices: the label and the style of each choice.
+        decided: a sentence with the decision; `None` while the question is open.
     """
 
     id: str
@@ -48,10 +48,10 @@ class TranscriptEntry:
 
     Args:
         at: when the message was accepted or the part was written; aware, in UTC.
-        files: go with the text.
-        answers: the id of the entry of the message that it answers, if it answers one.
-        rated: the reference of the agent's answer that it ends, by which people rate it.
-        question: what the text asks, if it is a question.
+        files: the files that were sent with the text.
+        answers: the id of the entry with the message that this entry answers, if any.
+        rated: in the last part of an agent's answer, the reference by which people rate the answer.
+        question: the question, if the text is one.
     """
 
     id: str
@@ -68,7 +68,7 @@ class TranscriptEntry:
 async def load_transcript(
     connection: AsyncConnection, conversation: Conversation, store: FileStore
 ) -> list[TranscriptEntry]:
-    """Return the last messages of a conversation and the last parts of answers that were sent there, oldest first."""
+    """Return the last messages of a conversation and the last parts of its answers, oldest first."""
     where = (
         conversations.c.channel == conversation.channel,
         conversations.c.tenant == conversation.tenant,
@@ -94,13 +94,13 @@ async def load_transcript(
     entries = [TranscriptEntry(f"in-{row.id}", row.accepted_at, payload=row.payload) for row in reversed(received)]
     files = await store.load_sent(connection, [row.id for row in sent if row.kind == OutboxKind.FILES])
     decided = await _decided(connection, [row.question_id for row in sent if row.kind in _QUESTIONS])
-    # The clocks of two processes differ: place no answer before its message.
+    # The clocks of two processes may differ: do not place an answer before its message.
     entries += [_sent(row, accepted_at.get(row.inbox_id), files.get(row.id, ()), decided) for row in reversed(sent)]
     return sorted(entries, key=lambda entry: entry.at)
 
 
 async def _decided(connection: AsyncConnection, question_ids: Sequence[str]) -> dict[str, str | None]:
-    """Return what was decided of questions, by their ids; `None` of those that are open."""
+    """Return the decisions of questions by id; `None` for open questions."""
     if not question_ids:
         return {}
     is_open = is_any(questions.c.status, QuestionStatus.QUEUED, QuestionStatus.ASKED)

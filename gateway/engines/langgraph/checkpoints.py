@@ -1,4 +1,4 @@
-"""Continuing an interrupted turn: a graph's state in the journal of the turn."""
+"""Resume an interrupted turn: the journal of the turn stores the state of the graph."""
 
 import logging
 from base64 import b64decode, b64encode
@@ -28,10 +28,10 @@ log = logging.getLogger(__name__)
 
 
 class _Serializer(JsonPlusSerializer):
-    """Reads plain data, LangGraph's own safe types, and the classes that a graph's state declares.
+    """Reads only plain data, LangGraph's own safe types, and the classes that a graph's state declares.
 
-    Whoever can write to the database can change a stored state, and by default LangGraph imports and calls whatever a
-    stored state names. It also reads a JSON format, which it no longer writes and which constructs other objects.
+    By default, LangGraph imports and calls whatever a stored state names, so that anybody who can write to the database
+    could run code. It also reads an old JSON format, which can construct other objects; this class refuses it.
 
     Args:
         graph: the native graph of the agent, if it has one.
@@ -53,7 +53,7 @@ _declared: WeakKeyDictionary[Any, list[tuple[str, ...]]] = WeakKeyDictionary()  
 
 
 def _declared_types(graph: Any) -> list[tuple[str, ...]]:
-    """Return the classes that a graph and its sub-graphs declare in their states, as module and name."""
+    """Return the module and the name of each class that a graph and its sub-graphs declare in their states."""
     if graph in _declared:
         return _declared[graph]
     inner = [sub_graph for _, sub_graph in graph.get_subgraphs(recurse=True)]
@@ -67,7 +67,7 @@ def _declared_types(graph: Any) -> list[tuple[str, ...]]:
 
 @contextmanager
 def _refusals_logged() -> Iterator[None]:
-    """Log each class that a stored state names and that is not allowed: its fields are read as plain data."""
+    """Log each class in a stored state that is not allowed. Its fields are read as plain data."""
 
     def log_refusal(event: SerdeEvent) -> None:
         if event["kind"] in ("msgpack_blocked", "msgpack_method_blocked"):
@@ -86,17 +86,17 @@ def _refusals_logged() -> Iterator[None]:
 
 
 class Checkpoints(InMemorySaver):
-    """A checkpointer that keeps a graph's latest state in the journal of the turn, where the next run continues.
+    """A checkpointer that stores a graph's latest state in the journal of the turn, so that the next run can resume.
 
     https://docs.langchain.com/oss/python/langgraph/durable-execution
 
     Args:
-        graph: the native graph of the agent, if it has one. Then the classes that it declares are read, and the results
-            of single tasks of a step are kept, too. For our own tools, the journal has the results already.
+        graph: the agent's native graph, if it has one. For a native graph, the classes that it declares are read, and
+            the results of the single tasks of a step are stored, too. For other agents, the journal has the results.
 
     Attributes:
         history: the ids of the messages before the turn's own message.
-        prompt: the turn's own message. What is kept has its text alone, as files are large and can be fetched again.
+        prompt: the turn's own message. It is stored without its files, which are large and can be fetched again.
         prompt_id: the id of the turn's own message.
     """
 
@@ -112,8 +112,8 @@ class Checkpoints(InMemorySaver):
         """Restore the state of an earlier run of the turn, and return whether there is one.
 
         Args:
-            prompt: the message as it is now. It replaces that of the earlier run: more messages may have joined it, and
-                its files are not kept.
+            prompt: the current prompt. It replaces the prompt of the earlier run, because more messages may have joined
+                the turn, and because files are not stored.
         """
         recorded = self._journal.response(NUMBER)
         if recorded is None:
@@ -139,7 +139,7 @@ class Checkpoints(InMemorySaver):
         new_versions: ChannelVersions,
     ) -> RunnableConfig:
         saved = await super().aput(config, checkpoint, metadata, new_versions)
-        if metadata.get("step", 0) >= 0:  # before the first step nothing has been done
+        if metadata.get("step", 0) >= 0:  # before the first step there is nothing to resume
             await self._keep()
         return saved
 
@@ -163,7 +163,7 @@ class Checkpoints(InMemorySaver):
         await self._journal.add_response(NUMBER, f"{kind}:{b64encode(data).decode()}")
 
     def _with_prompt(self, content: Any) -> tuple[Any, Any]:
-        """Return the writes and the values of all channels, with another content of the turn's own message."""
+        """Return the writes and the values of all channels, with new content for the turn's own message."""
         writes: Any = defaultdict(dict)
         for key, of_key in self.writes.items():
             for place, (task, channel, typed, path) in of_key.items():
@@ -172,7 +172,7 @@ class Checkpoints(InMemorySaver):
         return writes, blobs
 
     def _replaced(self, channel: str, typed: tuple[str, bytes], content: Any) -> tuple[str, bytes]:
-        """Return a stored value of a channel, with another content of the turn's own message if it is there."""
+        """Return a stored value of a channel, with new content for the turn's own message if the value contains it."""
         if channel not in ("messages", START) or typed[0] == "empty":
             return typed
         value = self.serde.loads_typed(typed)

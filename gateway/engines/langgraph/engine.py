@@ -1,4 +1,4 @@
-"""The engine that runs LangGraph's graphs, and agents of ours as LangChain's `create_agent` builds them."""
+"""The engine that runs native LangGraph graphs, and other agents as graphs from LangChain's `create_agent`."""
 
 from collections.abc import Sequence
 from functools import cache, partial
@@ -36,10 +36,10 @@ TURN_CONTEXT = "turn_context"  # a key of config["configurable"], for the operat
 
 
 class LangGraphEngine:
-    """Runs any compiled graph whose state has `messages`, and agents with a graph from LangChain's `create_agent`.
+    """Runs native graphs whose state has `messages`, and other agents as graphs from LangChain's `create_agent`.
 
-    Each template has one graph. The configuration of each run has an `EngineRun`, which tells the tools on whose copy
-    they act.
+    Each template has one graph. The configuration of each run has an `EngineRun`, with the copy of the agent on which
+    the tools act.
     """
 
     def __init__(self) -> None:
@@ -47,7 +47,7 @@ class LangGraphEngine:
 
     def check(self, agent: RunnableAgent) -> None:
         if agent.native is None:
-            self._template_graph(agent)  # built at the start, because building it blocks the event loop
+            self._template_graph(agent)  # built now, because building it in a turn would block the event loop
         elif agent.mcp_servers:
             raise SettingError(
                 f"Agent({agent.name!r}) is a graph, which is built together with its tools, and takes no mcp_servers. "
@@ -83,7 +83,7 @@ class LangGraphEngine:
         said = [*to_messages(history), HumanMessage(to_content(prompt))]
         for message in said:
             message.id = message.id or str(uuid4())
-        # Each turn is a thread of its own: the history comes from the gateway, not from a checkpointer.
+        # Each turn is a separate thread, because the history comes from the gateway and not from a checkpointer.
         thread_id = THREAD if journal.is_kept else str(uuid4())
         configurable = {"thread_id": thread_id, TURN_CONTEXT: context, RUN: run}
         checkpoints = Checkpoints(journal, agent.native)
@@ -124,9 +124,9 @@ class LangGraphEngine:
     async def _graph(self, agent: RunnableAgent, context: TurnContext) -> Any:
         if agent.native is not None:
             return agent.native
-        if agent.mcp_servers:  # whose tools may differ from turn to turn
+        if agent.mcp_servers:  # their tools may differ from turn to turn
             return _make_graph(agent, await remote_tools(agent, context))
-        if agent.instructions != agent.template.instructions:  # those of a copy may have values of the request
+        if agent.instructions != agent.template.instructions:  # a copy's may contain values of the request
             return _make_graph(agent, [])
         return self._template_graph(agent)
 
@@ -151,14 +151,18 @@ def _init(name: str) -> BaseChatModel:
         return init_chat_model(name)
     except ImportError as error:
         raise SettingError(f"The model {name!r} needs a package that is not installed: {error}") from error
-    except Exception as error:  # each provider's package raises exceptions of its own, for a missing key, say
+    except Exception as error:  # each provider's package has its own exceptions, for example for a missing key
         raise SettingError(
             f"LangChain cannot use the model {name!r} (UNDERSTUDY_MODEL, or Agent(model=…)): {error}"
         ) from error
 
 
 def _takes(model: BaseChatModel | None, media_type: str) -> bool:
-    """Return whether a model takes files of a type, as far as LangChain knows; of a graph, the model is not known."""
+    """Return whether a model takes files of a media type, as far as LangChain knows.
+
+    Args:
+        model: `None` for a native graph, whose model is not known.
+    """
     profile = (model.profile if model is not None else None) or {}
     return bool(profile.get("image_inputs" if media_type.startswith("image/") else "pdf_inputs", True))
 

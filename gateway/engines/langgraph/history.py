@@ -1,4 +1,4 @@
-"""The history of a conversation as LangChain's messages."""
+"""Translate the history of a conversation to LangChain's messages and back."""
 
 from base64 import b64decode, b64encode
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ _STORED = TypeAdapter(dict[str, Any])
 
 
 def to_messages(history: Sequence[SessionItem]) -> list[AnyMessage]:
-    """Return the messages that a history stands for."""
+    """Return a history as LangChain's messages."""
     messages: list[Any] = []
     for item in history:
         if item.engine == ENGINE:
@@ -55,7 +55,7 @@ def _file_block(file: ModelFile) -> str | dict[str, Any]:
 
 
 def to_files(messages: Sequence[BaseMessage]) -> list[File]:
-    """Return the files that a model returned in messages, as far as they are there and not at an address."""
+    """Return the files in the model's messages. Files that are only referred to by a URL are left out."""
     blocks = [block for message in messages if isinstance(message, AIMessage) for block in message.content_blocks]
     found: list[Any] = [block for block in blocks if block["type"] in FILES and block.get("base64")]
     return [
@@ -65,7 +65,7 @@ def to_files(messages: Sequence[BaseMessage]) -> list[File]:
 
 
 def without_files(message: HumanMessage) -> HumanMessage:
-    """Return a message with its first text alone, which says what files were there."""
+    """Return a message with only its first text, which names its files."""
     if isinstance(message.content, str):
         return message
     first = next((each for each in message.content if isinstance(each, str) or each.get("type") == "text"), "")
@@ -73,7 +73,7 @@ def without_files(message: HumanMessage) -> HumanMessage:
 
 
 def _named(message: AIMessage) -> AIMessage:
-    """Return an answer of a model with a text in place of each file."""
+    """Return an answer of a model in which each file is replaced by a text that names its type."""
     if isinstance(message.content, str) or not to_files([message]):
         return message
     shown = [

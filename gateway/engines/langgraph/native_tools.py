@@ -1,4 +1,4 @@
-"""The reporting of the tools that a native graph has of its own."""
+"""Report the calls of the own tools of a native graph."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -19,9 +19,11 @@ from gateway.runs.journal import CallNotRepeatedError
 
 @dataclass(frozen=True, slots=True)
 class _RunningCall:
-    """A call of a tool that a graph has of its own.
+    """A running call of one of the graph's own tools.
 
     Args:
+        key: the key of the call in the journal.
+        name: the name of the tool.
         running: closed when the call has ended: see `EngineJournal.running`.
     """
 
@@ -42,7 +44,7 @@ class NativeToolWatch(AsyncCallbackHandler):
         self._loop = asyncio.get_running_loop()
 
     def current_call(self) -> str | None:
-        """Return the key of the tool call that runs where this is called; `None` if none does."""
+        """Return the key of the tool call in which this method is called; `None` if it is called in none."""
         callbacks = (var_child_runnable_config.get() or {}).get("callbacks")
         return self._call_around(getattr(callbacks, "parent_run_id", None))
 
@@ -76,7 +78,7 @@ class NativeToolWatch(AsyncCallbackHandler):
     ) -> None:
         name = serialized.get("name") or "tool"
         self._parents[run_id] = parent_run_id
-        if name not in self._run.agent.catalog:  # tools of our toolkits report their calls themselves
+        if name not in self._run.agent.catalog:  # tools of toolkits report their calls themselves
             outer, journal = self._call_around(parent_run_id), self._run.journal
             key = (journal if outer is None else journal.within(outer)).key(
                 call_id_of(tool_call_id, metadata) or str(run_id)
@@ -107,13 +109,13 @@ class NativeToolWatch(AsyncCallbackHandler):
     async def _report_end(self, call: _RunningCall, outcome: ToolOutcome, result: Any) -> None:
         with call.running:
             await self._run.handler(ToolEnded(call.key, call.name, outcome, result))
-            if outcome is ToolOutcome.SIGN_IN:  # then the graph cancels the others: see `EngineJournal.call`
+            if outcome is ToolOutcome.SIGN_IN:  # the graph then cancels its other calls: see `EngineJournal.call`
                 await self._run.journal.others_ended(call.key)
 
     async def _in_own_loop(self, report: Coroutine[Any, Any, None]) -> None:
-        """Run a coroutine in the loop of the turn.
+        """Run a coroutine in the event loop of the turn.
 
-        LangChain calls back for a synchronous tool in the tool's thread, in a loop that it makes for that.
+        For a synchronous tool, LangChain runs the callbacks in the tool's thread, in a new event loop.
         """
         if asyncio.get_running_loop() is self._loop:
             await report

@@ -16,16 +16,16 @@ CALL_ID = "understudy_call_id"
 
 
 def as_tools(toolkit: Toolkit) -> list[BaseTool]:
-    """Return the tools of a toolkit for a graph that is built by hand.
+    """Return the tools of a toolkit, for a graph that you build yourself.
 
-    Give the same toolkit to the agent, `Agent(graph, toolkits=[toolkit])`: the tools then act on the turn's own clone
-    of it.
+    Give the same toolkit to the agent: `Agent(graph, toolkits=[toolkit])`. The tools then act on the turn's clone of
+    the toolkit.
     """
     return [LangChainTool(FunctionTool(function)) for function in toolkit.functions.values()]
 
 
 class LangChainTool(BaseTool):
-    """A tool of an agent as LangChain takes it. The run is in the configuration of each call."""
+    """A tool of an agent as a tool of LangChain. The run is in the configuration of each call."""
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
 
@@ -56,7 +56,7 @@ class LangChainTool(BaseTool):
         run: EngineRun | None = config.get("configurable", {}).get(RUN)
         if run is None:
             raise RuntimeError(
-                f"{self.name} was called outside a turn, or without its configuration: pass on the config of the node"
+                f"{self.name} was called outside a turn, or without its configuration: pass the node's config to it"
             )
         if isinstance(self._tool, FunctionTool) and self.name not in run.agent.catalog:
             raise RuntimeError(
@@ -70,10 +70,10 @@ class LangChainTool(BaseTool):
 
 
 def call_id_of(tool_call_id: str | None, metadata: Mapping[str, Any] | None) -> str | None:
-    """Return an id of a call that is the same whenever the turn runs again; `None` if the model gave the call no id.
+    """Return the id of a call, which is the same in each run of the turn; `None` if the model gave the call no id.
 
     Args:
-        tool_call_id: the id that the model gave to the call. Models repeat their ids.
+        tool_call_id: the id that the model gave to the call. Models use ids more than once.
         metadata: the metadata of the call, which has the number of the graph's step.
     """
     return f"{(metadata or {}).get('langgraph_step', '')}:{tool_call_id}" if tool_call_id else None

@@ -38,8 +38,8 @@ OPENAI = "openai:"  # the prefix of OpenAI's models in pydantic-ai and LangChain
 class OpenAIAgentsEngine:
     """Runs agents with the SDK's `Runner`.
 
-    Each template has one SDK agent. Each run of it passes an `SDKRun` as its context, which tells the tools on whose
-    copy they act.
+    Each template has one SDK agent. Each run passes an `SDKRun` as its context, which has the copy of the agent on
+    which the tools act.
     """
 
     def __init__(self) -> None:
@@ -48,7 +48,7 @@ class OpenAIAgentsEngine:
     def check(self, agent: RunnableAgent) -> None:
         if agent.native is None:
             _check_model(agent.model)
-            self._template_agent(agent)  # built at the start, because building it blocks the event loop
+            self._template_agent(agent)  # built now, because building it in a turn would block the event loop
 
     async def run(
         self,
@@ -89,7 +89,7 @@ class OpenAIAgentsEngine:
             raise MaxTurnsExceededError(agent, max_turns) from error
         if result.interruptions:
             raise NotImplementedError(
-                "the SDK agent waits for an approval of its own, which is not supported yet: "
+                "the SDK agent waits for its own approval, which is not supported yet: "
                 "use a toolkit with @tool(approval=True)"
             )
         added = [said[-1], *result.to_input_list()[len(said) :]]
@@ -98,7 +98,7 @@ class OpenAIAgentsEngine:
 
     async def _agent(self, run: SDKRun) -> SDKAgent[Any]:
         agent, remote = run.agent, list[AgentTool]()
-        if agent.mcp_servers:  # whose tools may differ from turn to turn
+        if agent.mcp_servers:  # their tools may differ from turn to turn
             remote = list(await remote_tools(agent, run.context))
         if agent.native is not None:
             own = [to_sdk_tool(tool, run) for tool in [*own_tools(agent.template), *remote]]
@@ -107,7 +107,7 @@ class OpenAIAgentsEngine:
         return replace(
             built,
             model=_model(agent.model),
-            instructions=agent.instructions or None,  # those of a copy may have values of the request
+            instructions=agent.instructions or None,  # a copy's instructions may contain values of the request
             tools=[*built.tools, *map(to_sdk_tool, remote)],
         )
 
@@ -134,7 +134,7 @@ async def _forward(result: RunResultStreaming, handler: EventHandler) -> None:
 
 
 def _takes(media_type: str) -> bool:
-    """Return whether the model takes files of a type: OpenAI's models take images and PDFs."""
+    """Return whether the model takes files of a media type: OpenAI's models take images and PDFs."""
     return True
 
 

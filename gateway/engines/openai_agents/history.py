@@ -1,4 +1,4 @@
-"""The history of a conversation as the Agents SDK's input items."""
+"""Translate the history of a conversation to the Agents SDK's input items and back."""
 
 from base64 import b64decode, b64encode
 from collections.abc import Mapping, Sequence
@@ -14,13 +14,13 @@ from toolkits.text import storable_json
 
 ENGINE = "openai-agents"
 
-IMAGE = "image_generation_call"  # the type of an item that has an image of the model's own
+IMAGE = "image_generation_call"  # the type of an item with an image that the model made
 
 _STORED = TypeAdapter(dict[str, Any])
 
 
 def to_messages(history: Sequence[SessionItem]) -> list[dict[str, Any]]:
-    """Return the input items that a history stands for."""
+    """Return a history as input items."""
     messages: list[dict[str, Any]] = []
     for item in history:
         if item.engine == ENGINE:

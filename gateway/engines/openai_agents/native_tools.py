@@ -1,4 +1,4 @@
-"""The reporting of the tools that a native SDK agent has of its own."""
+"""Report the calls of the own tools of a native SDK agent."""
 
 from contextlib import ExitStack
 from typing import Any
@@ -19,18 +19,18 @@ class NativeToolWatch(RunHooks[Any]):
     def __init__(self, run: SDKRun) -> None:
         self._run = run
         self._failed: dict[str, ToolOutcome] = {}
-        self._reported: dict[str, ExitStack] = {}  # what is left when the call has ended
+        self._reported: dict[str, ExitStack] = {}  # by key; each is closed when its call has ended
 
     def note_error(self, failure: ToolErrorFormatterArgs[Any]) -> None:
-        """Note that a tool raised. The SDK then words an error for the model, and reports a normal end."""
+        """Note that a tool raised. The SDK then returns an error message to the model, and reports a normal end."""
         self._failed[failure.call_id] = outcome_of(failure.error)
 
     async def on_tool_start(self, context: RunContextWrapper[Any], agent: Any, tool: Any) -> None:
         if isinstance(tool, OwnTool) or not isinstance(context, ToolContext):
-            return  # tools of ours report their calls themselves
+            return  # the gateway's tools report their calls themselves
         key = self._run.replay.key(context)
         if not self._run.journal.was_called(key):
-            # It counts as running from here on: the SDK cancels it if a call beside it raises before it is made.
+            # The call counts as running now, because the SDK may cancel it before it is made, if another call raises.
             self._reported[key] = running = ExitStack()
             running.enter_context(self._run.journal.running(key))
             call = ToolStarted(key, tool.name, {"arguments": context.tool_arguments})

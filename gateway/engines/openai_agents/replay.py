@@ -1,4 +1,4 @@
-"""Continuing an interrupted turn: recorded model responses and tool results take the place of new ones."""
+"""Resume an interrupted turn: recorded model responses and tool results replace new ones."""
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -24,10 +24,10 @@ _OUTPUT = TypeAdapter(list[TResponseOutputItem])
 
 
 class Replay:
-    """Lets the agents of one run continue where an earlier run of the turn stopped.
+    """Makes the agents of one run resume where an earlier run of the turn stopped.
 
-    A model request that was answered then is answered in the same way, and a tool that was called then is not called
-    again. Responses that call tools, or hand over to another agent, are recorded.
+    A model request gets the response that the earlier run recorded, and a tool call gets its recorded result. Responses
+    that call tools or hand over to another agent are recorded.
     """
 
     def __init__(self, journal: EngineJournal, handler: EventHandler) -> None:
@@ -36,7 +36,7 @@ class Replay:
         self._number = 0
 
     def wrap(self, agent: SDKAgent[Any]) -> SDKAgent[Any]:
-        """Return the agent for this run, in which its model, its tools and the agents it hands over to are replayed."""
+        """Return an agent for this run, which replays its model, its tools and the agents that it hands over to."""
         if not self._journal.is_kept:
             return agent
         return replace(
@@ -47,15 +47,15 @@ class Replay:
         )
 
     def call_id(self, context: ToolContext[Any]) -> str:
-        """Return an id of a call that is the same whenever the turn runs again."""
-        return f"{self._number}:{context.tool_call_id}"  # models repeat their own ids
+        """Return the id of a call. It is the same in each run of the turn."""
+        return f"{self._number}:{context.tool_call_id}"  # with the request, because models use ids more than once
 
     def key(self, context: ToolContext[Any]) -> str:
         """Return the journal's key of a call."""
         return self._journal.key(self.call_id(context))
 
     def next_request(self) -> tuple[int, list[TResponseOutputItem] | None]:
-        """Count a model request: return its number, and the response that an earlier run recorded to it."""
+        """Count a model request. Return its number, and the response that an earlier run recorded, if any."""
         self._number += 1
         recorded = self._journal.response(self._number)
         return self._number, None if recorded is None else _OUTPUT.validate_json(recorded)
@@ -67,7 +67,7 @@ class Replay:
 
     def _wrap_tool(self, tool: Any) -> Any:
         if not isinstance(tool, SDKTool) or isinstance(tool, OwnTool):
-            return tool  # our tools look into the journal themselves; results of OpenAI's are in the model's response
+            return tool  # our tools use the journal themselves; the model's response has the results of OpenAI's tools
 
         async def invoke(context: ToolContext[Any], arguments: str) -> Any:
             key = self.key(context)
@@ -93,11 +93,11 @@ class Replay:
 
 
 class OwnTool(SDKTool):
-    """A tool that the agent has from the gateway, and not from its framework."""
+    """A tool that the gateway gives to the agent."""
 
 
 class _ReplayedModel(Model):
-    """A model whose recorded responses are returned again."""
+    """A model that returns recorded responses, if there are any."""
 
     def __init__(self, model: str | Model | None, replay: Replay) -> None:
         self._model = model if isinstance(model, Model) else MultiProvider().get_model(model)
@@ -123,7 +123,7 @@ class _ReplayedModel(Model):
                 if isinstance(event, ResponseCompletedEvent):
                     await self._replay.record(number, list(event.response.output))
                 yield event
-        except NotImplementedError:  # a model that answers at once alone
+        except NotImplementedError:  # the model cannot stream
             if has_begun:
                 raise
             response = await self._model.get_response(*args, **options)
@@ -132,7 +132,7 @@ class _ReplayedModel(Model):
 
 
 def _completed(output: list[TResponseOutputItem]) -> ResponseCompletedEvent:
-    """Return the event that ends a streamed response, for one that was not streamed."""
+    """Return the last event of a streamed response, for a response that was not streamed."""
     response = Response(
         id="whole",
         created_at=0,

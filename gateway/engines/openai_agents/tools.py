@@ -18,10 +18,10 @@ class SDKRun(EngineRun):
 
 
 def to_sdk_tool(tool: AgentTool, run: SDKRun | None = None) -> OwnTool:
-    """Return a tool of an agent as the SDK takes it.
+    """Return a tool of an agent as a tool of the SDK.
 
     Args:
-        run: the run that it serves; unless given, the run is the SDK's context.
+        run: the run that the tool serves; by default, the run is the SDK's context.
     """
 
     async def invoke(context: ToolContext[Any], arguments: str) -> str:

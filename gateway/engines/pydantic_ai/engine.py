@@ -44,7 +44,7 @@ class PydanticAIEngine:
     """Runs agents on pydantic-ai.
 
     Each template has one pydantic-ai agent, with the schemas and validators of its tools. Each run passes an
-    `EngineRun` as `deps`, which tells the tools on whose copy they act.
+    `EngineRun` as `deps`, which has the copy of the agent on which the tools act.
     """
 
     def __init__(self) -> None:
@@ -148,7 +148,7 @@ def _infer(name: str) -> Model:
 
 
 def _takes(model: Any, media_type: str) -> bool:
-    """Return whether a model takes files of a type, as far as pydantic-ai knows."""
+    """Return whether a model takes files of a media type, as far as pydantic-ai knows."""
     profile = model.profile if isinstance(model, Model) else {}
     if media_type.startswith("image/"):
         return bool(profile.get("supports_image_input", True))
@@ -157,7 +157,7 @@ def _takes(model: Any, media_type: str) -> bool:
 
 
 def _can_stream(model: Any) -> bool:
-    """Return whether a model implements streaming, which a model of one's own need not."""
+    """Return whether a model implements streaming. Custom models need not."""
     match model:
         case FunctionModel():
             return model.stream_function is not None

@@ -1,4 +1,4 @@
-"""The history of a conversation as pydantic-ai's messages."""
+"""Translate the history of a conversation to pydantic-ai's messages and back."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -24,7 +24,7 @@ ENGINE = "pydantic-ai"
 
 
 def to_messages(history: Sequence[SessionItem]) -> list[ModelMessage]:
-    """Return the messages that a history stands for."""
+    """Return a history as pydantic-ai's messages."""
     messages: list[ModelMessage] = []
     for item in history:
         if item.engine == ENGINE:
@@ -37,14 +37,14 @@ def to_messages(history: Sequence[SessionItem]) -> list[ModelMessage]:
 
 
 def to_user_content(prompt: Prompt) -> str | list[UserContent]:
-    """Return a prompt as pydantic-ai takes it."""
+    """Return a prompt as pydantic-ai's user content."""
     if prompt.is_text:
         return prompt.text
     return prompt.content(str, lambda file: BinaryContent(file.data, media_type=file.media_type))
 
 
 def to_files(messages: Sequence[ModelMessage]) -> list[File]:
-    """Return the files that a model returned in messages."""
+    """Return the files in the model's responses."""
     found = [each for message in messages if isinstance(message, ModelResponse) for each in message.files]
     return [File(each.data, media_type=each.media_type) for each in found]
 
@@ -65,12 +65,12 @@ def to_item(message: ModelMessage) -> SessionItem:
 
 
 def _named(part: Any) -> Any:
-    """Return a part of a response; in place of a file, a text that says that one was there."""
+    """Return a part of a response. A file is replaced by a text that names its kind."""
     return TextPart(f"[{kind_of(part.content.media_type)}]") if isinstance(part, FilePart) else part
 
 
 def _without_files(part: Any) -> Any:
-    """Return a part of a request; of a prompt, the message alone, which says what files were there."""
+    """Return a part of a request. A prompt keeps only its first text, which names its files."""
     if not isinstance(part, UserPromptPart) or isinstance(part.content, str):
         return part
     return replace(part, content=next((each for each in part.content if isinstance(each, str)), ""))

@@ -1,4 +1,4 @@
-"""The reporting of the tools that a native pydantic-ai agent has of its own."""
+"""Report the calls of the own tools of a native pydantic-ai agent."""
 
 from typing import Any
 
@@ -15,10 +15,10 @@ from toolkits import ToolError
 
 
 class NativeToolWatch(AbstractCapability[Any]):
-    """Reports the calls of a native agent's own tools to the run's handler, and repeats none of an earlier run.
+    """Reports the calls of a native agent's own tools to the run's handler. Calls of an earlier run are not repeated.
 
     Args:
-        ours: the tools that the agent has from the gateway. They report their calls themselves.
+        ours: the tools that the gateway gives to the agent. They report their calls themselves.
     """
 
     def __init__(self, run: EngineRun, ours: AgentToolset) -> None:

@@ -1,4 +1,4 @@
-"""Continuing an interrupted turn: recorded model responses take the place of new requests."""
+"""Resume an interrupted turn: recorded model responses replace new requests."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ class Replay(AbstractCapability[Any]):
     Responses with tool calls are recorded before the calls are made.
 
     Args:
-        run: the run that it serves; unless given, the run is pydantic-ai's `deps`.
+        run: the run that the capability serves; by default, the run is pydantic-ai's `deps`.
     """
 
     def __init__(self, run: EngineRun | None = None) -> None:
@@ -40,7 +40,7 @@ class Replay(AbstractCapability[Any]):
 
 
 def _storable(response: ModelResponse) -> ModelResponse:
-    """Return a response with texts that can be stored and sent back to the model."""
+    """Return a response without characters that cannot be stored or sent back to the model."""
     try:
         ModelMessagesTypeAdapter.dump_json([response])
     except PydanticSerializationError:

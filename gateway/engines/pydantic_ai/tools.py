@@ -16,14 +16,14 @@ RETRIES = 2  # of a tool call whose arguments do not fit the schema
 
 
 class AgentToolset(AbstractToolset[Any]):
-    """The tools of an agent. Each call acts on the copy of the run that it is made in.
+    """The tools of an agent. Each call acts on the run's copy of the agent.
 
     Args:
-        run: the run that the toolset serves; unless given, the run is pydantic-ai's `deps`. A native agent has `deps`
-            of its own.
+        run: the run that the toolset serves; by default, the run is pydantic-ai's `deps`. For a native agent it must be
+            given, because `deps` is another object there.
 
     Attributes:
-        names: the names of the tools; those of MCP servers are among them only if `run` is given.
+        names: the names of the tools. They include the tools of MCP servers only if `run` is given.
     """
 
     def __init__(self, template: RunnableAgent, run: EngineRun | None = None) -> None:
@@ -70,5 +70,5 @@ class _ToolsetTool(ToolsetTool[Any]):
 
 
 def call_id_of(ctx: RunContext[Any]) -> str:
-    """Return the id of the call that runs, which is the same whenever the turn runs again."""
-    return f"{ctx.run_step}:{ctx.tool_call_id}"  # models repeat their own ids
+    """Return the id of the running call. It is the same in each run of the turn."""
+    return f"{ctx.run_step}:{ctx.tool_call_id}"  # with the step, because models use ids more than once
