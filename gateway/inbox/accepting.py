@@ -1,4 +1,4 @@
-"""Write accepted events: their keys against duplicates, their places in conversations, and their messages."""
+"""Write events to the inbox: their dedupe keys, their places in conversations, and their messages."""
 
 import json
 import secrets
@@ -21,9 +21,9 @@ from oauth.store.columns import Timestamp
 from toolkits import Conversation
 
 Key = tuple[str, str, str]
-"""A channel, a tenant, and something that is unique within it."""
+"""A channel, a tenant, and a key that is unique within the tenant."""
 
-# Each statement takes its rows as one JSON array, so that it is prepared once, however many rows there are.
+# Each statement takes its rows as one JSON array, so that it is prepared once for any number of rows.
 _INSERT_KEYS = """
     INSERT INTO dedupe_keys (channel, tenant, key, accepted_at)
     SELECT {0}, {1}, {2}, :now FROM {rows} WHERE TRUE
@@ -48,51 +48,51 @@ _INSERT_MESSAGES = """
 
 
 def new_reference() -> str:
-    """Return a reference id, which a person is told when something goes wrong, and which the log has."""
+    """Return a random reference id. People are told it when something goes wrong, and the log has it."""
     return secrets.token_hex(4)
 
 
 @dataclass(frozen=True, slots=True)
 class _Arrival:
-    """An event, and those of its keys that were free."""
+    """An event, and those of its keys that were free and are now taken."""
 
     event: Event
     taken: set[Key]
 
     @property
     def is_new(self) -> bool:
-        """Return whether the event was not accepted before, nor another one with its message."""
+        """True if neither this event nor another event with the same message was accepted before."""
         return self.taken.issuperset(_required_keys(self.event))
 
     @property
     def is_first(self) -> bool:
-        """Return whether the message that the event changes did not come before, nor another change of it."""
+        """True for a change if neither its message nor another change of the message arrived before."""
         claimed = _claimed_keys(self.event)
         return bool(claimed) and self.taken.issuperset(claimed)
 
     @property
     def is_whole(self) -> bool:
-        """Return whether the event is a message: no change and no piece of one."""
+        """True if the event is a whole message, and not a change or a piece."""
         return self.event.change is None and self.event.piece is None
 
     @property
     def is_reported_again(self) -> bool:
-        """Return whether the event is new, but not its message."""
+        """True for a whole message whose event id is new. If `is_new` is false, another event had the same message."""
         return self.is_whole and _key(self.event, f"event:{self.event.id}") in self.taken
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What became of events.
+    """The result of writing events.
 
     Args:
-        new: for each event whether it is a new message.
-        going_on: the ids of the conversations that got messages to play.
-        stopped: the ids of the messages whose turns are to stop: see `Stops.tell`.
+        new: for each event, whether it is a new message.
+        to_drain: the ids of the conversations to drain.
+        stopped: the ids of the messages whose turns have to stop: see `Stops.tell`.
     """
 
     new: list[bool]
-    going_on: list[int]
+    to_drain: list[int]
     stopped: list[int]
 
 
@@ -100,9 +100,9 @@ class EventWriter:
     """Writes events to the inbox, many in one transaction.
 
     Args:
-        pieces: takes the events that are pieces of a message.
-        changes: takes the edits and deletions of messages.
-        stops: takes the messages that ask to stop.
+        pieces: handles the events that are pieces of a message.
+        changes: handles edits and deletions.
+        stops: handles the messages that ask to stop.
     """
 
     def __init__(self, database: Database, pieces: Pieces, changes: Changes, stops: Stops) -> None:
@@ -116,7 +116,7 @@ class EventWriter:
         )
 
     async def add(self, connection: AsyncConnection, events: Sequence[Event]) -> Written:
-        """Add the messages of events, in their order, except those that were accepted before."""
+        """Add the messages of events, in their order, except the messages that were accepted before."""
         arrivals = await self._take_keys(connection, events)
         rows = await self._new_rows(connection, arrivals)
         messages = [
@@ -127,29 +127,29 @@ class EventWriter:
         if messages:
             await connection.execute(self._insert_messages, {"rows": json.dumps(messages), "now": datetime.now(UTC)})
         new: list[bool] = []
-        going_on: list[int] = []
+        to_drain: list[int] = []
         for arrival, row in zip(arrivals, rows, strict=True):
             is_new, conversation_ids = await self._take(connection, arrival, row)
             new.append(is_new)
-            going_on += conversation_ids
-        return Written(new, list(dict.fromkeys(going_on)), await self._stop(connection, arrivals, rows))
+            to_drain += conversation_ids
+        return Written(new, list(dict.fromkeys(to_drain)), await self._stop(connection, arrivals, rows))
 
     async def _take(
         self, connection: AsyncConnection, arrival: _Arrival, row: NewRow | None
     ) -> tuple[bool, Sequence[int]]:
-        """Take an event that is no new message by itself; whole messages are stored already.
+        """Handle duplicates, changes and pieces. Whole new messages are stored already.
 
         Returns:
-            Whether it is a new message, and the ids of the conversations that go on.
+            Whether the event is a new message, and the ids of the conversations to drain.
         """
         event = arrival.event
         if not arrival.is_new:
-            going_on = await self._changes.release(connection, event) if arrival.is_reported_again else []
-            return bool(going_on), going_on
+            to_drain = await self._changes.release(connection, event) if arrival.is_reported_again else []
+            return bool(to_drain), to_drain
         match event.change:
             case Change.EDITED:
-                going_on = await self._changes.edit(connection, event, row, is_first=arrival.is_first)
-                return bool(going_on), going_on
+                to_drain = await self._changes.edit(connection, event, row, is_first=arrival.is_first)
+                return bool(to_drain), to_drain
             case Change.DELETED:
                 return False, await self._changes.delete(connection, event)
         assert row is not None
@@ -161,7 +161,7 @@ class EventWriter:
     async def _stop(
         self, connection: AsyncConnection, arrivals: Sequence[_Arrival], rows: Sequence[NewRow | None]
     ) -> list[int]:
-        """Take the stored messages that ask to stop; return the ids of the messages whose turns are to stop."""
+        """Handle the stored messages that ask to stop; return the ids of the messages whose turns have to stop."""
         stopped = list[int]()
         for arrival, row in zip(arrivals, rows, strict=True):
             if row is not None and arrival.event.stops:
@@ -171,9 +171,9 @@ class EventWriter:
         return stopped
 
     async def _take_keys(self, connection: AsyncConnection, events: Sequence[Event]) -> list[_Arrival]:
-        """Take the keys of events."""
+        """Store the dedupe keys of events, and return which of them were free."""
         wanted = [_required_keys(event) + _claimed_keys(event) for event in events]
-        # Sorted, so that two processes which add the same keys at once do not deadlock.
+        # Sorted, so that two processes that add the same keys at once do not deadlock.
         rows = sorted({key for keys in wanted for key in keys})
         added = await connection.execute(self._insert_keys, {"rows": json.dumps(rows), "now": datetime.now(UTC)})
         free: set[Key] = {(channel, tenant, key) for channel, tenant, key in added}
@@ -184,7 +184,7 @@ class EventWriter:
         return arrivals
 
     async def _new_rows(self, connection: AsyncConnection, arrivals: Sequence[_Arrival]) -> list[NewRow | None]:
-        """Return for each event what is stored of it if it is a new message; `None` if it cannot be one."""
+        """Return for each event the row to store if it is a new message; `None` if it cannot be one."""
         may_be_new = [self._may_be_new(arrival) for arrival in arrivals]
         if not any(may_be_new):
             return [None] * len(arrivals)
@@ -207,7 +207,7 @@ class EventWriter:
     async def _take_places(
         self, connection: AsyncConnection, wanted: Sequence[Conversation]
     ) -> dict[Key, Iterator[tuple[int, int]]]:
-        """Take the next place in a conversation for each time that it is in `wanted`.
+        """Take a place in a conversation for each time that the conversation is in `wanted`.
 
         Returns:
             By conversation, the places as pairs of the conversation's id and a number.
@@ -221,7 +221,7 @@ class EventWriter:
 
 
 def _required_keys(event: Event) -> list[Key]:
-    """Return the keys that must all be free for an event to be new: none for one that may not be for the bot."""
+    """Return the keys that must all be free for an event to be new. An event that is not `addressed` has none."""
     if not event.addressed:
         return []
     is_message = event.message_key is not None and event.change is None
@@ -229,8 +229,8 @@ def _required_keys(event: Event) -> list[Key]:
 
 
 def _claimed_keys(event: Event) -> list[Key]:
-    """Return the keys that an event takes, but that need not be free for it to be new."""
-    # An edit of a piece takes none, as it cannot stand for the whole message.
+    """Return the keys that an event takes, but that need not be free for the event to be new."""
+    # An edit of a piece takes no key, because it cannot replace the whole message.
     is_of_whole = event.addressed and event.change is not None and event.piece is None
     return [_key(event, f"message:{event.message_key}")] if is_of_whole else []
 

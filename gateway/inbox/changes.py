@@ -1,4 +1,4 @@
-"""Take the edits and deletions of messages: they count until the turn of the message has begun."""
+"""Apply edits and deletions of messages, as long as the turn of the message has not begun."""
 
 import logging
 from dataclasses import dataclass
@@ -48,7 +48,7 @@ _PIECE = (
     .join(conversations, conversations.c.id == inbox.c.conversation_id)
     .where(pieces.c.message_key == bindparam("key"), _of_tenant)
 )
-_TURN = select(inbox).where(inbox.c.id == bindparam("turn_id")).with_for_update()  # it does not begin meanwhile
+_TURN = select(inbox).where(inbox.c.id == bindparam("turn_id")).with_for_update()  # keeps the turn from beginning
 _HAS_JOURNAL = select(
     *(
         select(table.c.inbox_id).where(table.c.inbox_id == bindparam("turn_id")).exists()
@@ -59,13 +59,13 @@ _HAS_JOURNAL = select(
 
 @dataclass(frozen=True, slots=True)
 class _Version:
-    """A message, or a piece of one, as it is stored.
+    """The stored version of a message or of a piece.
 
     Args:
         table: `inbox` or `pieces`.
-        row: of that table, with the `id` of the message.
-        turn: the message whose turn answers it: mostly the message itself.
-        is_open: whether that turn does not run, and has done nothing yet.
+        row: the row of this table, with the `id` of the message.
+        turn: the row of the message whose turn answers this one; usually the same message.
+        is_open: whether this turn does not run and has not done anything yet.
     """
 
     table: Table
@@ -75,12 +75,12 @@ class _Version:
 
 
 class Changes:
-    """Takes the edits and deletions of messages.
+    """Applies edits and deletions of messages.
 
     Args:
-        pieces: of the messages.
+        pieces: gathers the pieces of messages.
+        oldest: the age up to which a message is still answered.
         answer_edits: whether the edit of a message whose turn has ended is a new message.
-        oldest: how old a message may be that is still answered.
     """
 
     def __init__(self, pieces: Pieces, oldest: timedelta, *, answer_edits: bool) -> None:
@@ -89,13 +89,13 @@ class Changes:
         self.answer_edits = answer_edits
 
     async def edit(self, connection: AsyncConnection, event: Event, row: NewRow | None, *, is_first: bool) -> list[int]:
-        """Take an edit. If its message waits, what the message says is replaced, and it keeps its place.
+        """Apply an edit. If the message still waits, replace its content; it keeps its place.
 
-        An edit that comes before its message is held until the message comes, and is played in its place.
+        An edit that arrives before its message is held until the message arrives, and is then played in its place.
 
         Args:
-            row: what is stored if the edit is a new message; `None` if it cannot be one.
-            is_first: whether neither the message nor a change of it came before.
+            row: the row to store if the edit is a new message; `None` if it cannot be one.
+            is_first: whether neither the message nor another change of it arrived before.
 
         Returns:
             The ids of the conversations that got messages to play.
@@ -107,7 +107,7 @@ class Changes:
             return []
         stored = version.row
         if stored.author != event.author:
-            log.warning("an edit was ignored: it is not of the person who wrote message %s", event.message_key)
+            log.warning("an edit was ignored: its author did not write message %s", event.message_key)
         elif _is_unchanged(stored, event):
             pass
         elif version.is_open:
@@ -122,23 +122,23 @@ class Changes:
         return []
 
     async def delete(self, connection: AsyncConnection, event: Event) -> list[int]:
-        """Take a deletion. A message that waits is dropped, with all its pieces.
+        """Apply a deletion. If the message still waits, drop it with all its pieces.
 
         Returns:
-            The ids of the conversations that go on.
+            The ids of the conversations to drain.
         """
         version = await _find(connection, event)
         if version is None or not version.is_open:
             return []
         dropped = update(inbox).where(inbox.c.id == version.row.id)
         await connection.execute(dropped.values(status=InboxStatus.DROPPED, error=DELETED))
-        if version.turn.id == version.row.id:  # the messages that had joined it are played without it
+        if version.turn.id == version.row.id:  # play the messages that had joined it without it
             joined = update(inbox).where(inbox.c.turn_id == version.turn.id, is_any(inbox.c.status, InboxStatus.JOINED))
             await connection.execute(joined.values(status=InboxStatus.WAITING, turn_id=None))
         return [version.turn.conversation_id]
 
     async def release(self, connection: AsyncConnection, event: Event) -> list[int]:
-        """Have an edit played that came before its message, now that the message has come.
+        """Release a held edit, which arrived before its message, now that the message has arrived.
 
         Returns:
             The ids of the conversations that got messages to play.
@@ -152,7 +152,7 @@ class Changes:
 
 
 async def _find(connection: AsyncConnection, event: Event) -> _Version | None:
-    """Return the newest version of the message that an event changes, and have its turn not begin meanwhile."""
+    """Return the stored version of the message that an event changes, and lock it so that its turn cannot begin."""
     row: Any = (await connection.execute(_MESSAGE, _where(event))).first()
     table = pieces if row is None else inbox
     if row is None:
@@ -170,7 +170,7 @@ async def _find(connection: AsyncConnection, event: Event) -> _Version | None:
 
 
 def _is_unchanged(stored: Any, event: Event) -> bool:
-    """Return whether an edit changes nothing that its author wrote, or a later edit came before it."""
+    """Return whether an edit leaves the content as it is, or is older than the stored version."""
     is_same = event.content is not None and event.content == stored.content
     return is_same or (stored.revision is not None and event.revision <= stored.revision)
 

@@ -1,4 +1,4 @@
-"""Claim messages: one worker at a time plays a message, and one that lost its claim can write nothing about it."""
+"""Claim messages: only one worker at a time plays a message, and a worker that lost its lease can write nothing."""
 
 import logging
 from collections.abc import Mapping
@@ -44,7 +44,7 @@ _is_claimed = (
 )
 _is_joined = (inbox.c.turn_id == bindparam("row_id")) & is_any(inbox.c.status, InboxStatus.JOINED)
 
-# Almost always nobody is. The claim finds that out at once, so that the turn need not ask the database again.
+# There are almost never open questions. The claim reads this too, which saves the turn another query.
 _are_asked = (
     exists()
     .where(questions.c.channel == conversations.c.channel, is_any(questions.c.status, QuestionStatus.ASKED))
@@ -68,7 +68,7 @@ _CLAIM = (
     update(inbox)
     .where(
         inbox.c.id == bindparam("row_id"),
-        inbox.c.status == bindparam("known_status"),  # it may have ended since it was read, with the same lease
+        inbox.c.status == bindparam("known_status"),  # the message may have ended since, with the same lease
         inbox.c.lease == bindparam("known_lease"),
     )
     .values(
@@ -77,7 +77,7 @@ _CLAIM = (
         lease=inbox.c.lease + 1,
         owner=bindparam("new_owner"),
     )
-    # It may have been edited or stopped since.
+    # The message may have been edited or stopped since it was read.
     .returning(inbox.c.id, inbox.c.payload, inbox.c.group_key, inbox.c.piece, inbox.c.stopped_at)
 )
 _CLAIMED = select(inbox.c.stopped_at).where(_is_claimed)
@@ -103,15 +103,15 @@ _END_JOINED = update(inbox).where(_is_joined).values(status=bindparam("new_statu
 
 
 class LeaseLostError(UnderstudyError):
-    """Another worker has taken this row over: nothing of this turn may be written."""
+    """Another worker has taken over this message: this turn must not write anything."""
 
 
 class TurnStoppedError(UnderstudyError):
-    """The person whose turn it is, or an operator, has stopped it.
+    """The turn was stopped, by its person or by an operator.
 
     Attributes:
-        text: what was said so far, in markdown.
-        private: whether that is for the sender alone.
+        text: the text that was written so far, in markdown.
+        private: whether only the sender may read the text.
     """
 
     def __init__(self) -> None:
@@ -121,20 +121,23 @@ class TurnStoppedError(UnderstudyError):
 
 
 class ConversationBusyError(UnderstudyError):
-    """A message of the conversation is being played elsewhere, or its worker is not known to be dead yet."""
+    """Another worker plays a message of the conversation, or is not yet known to be dead."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClaimedMessage:
-    """An accepted message that this process has claimed to play it.
+    """An accepted message that this process has claimed in order to play it.
 
     Args:
-        payloads: of its event; of a message that came in pieces, of each of them, in order.
-        attempts: how often it was claimed, this time included, except where a turn was stopped through no fault of it.
-        lease: the number of this claim. Each later claim has a higher one, and with it ends this one.
-        reference: the id that its sender is told if something goes wrong.
-        is_stopped: whether its turn was stopped before this claim.
-        may_be_asked: whether anybody in the channel has a question to answer. If not, this is no answer.
+        id: the id of the row.
+        conversation_id: the id of the conversation's row.
+        payloads: the payload of the event; for a message in pieces, the payload of each piece, in order.
+        attempts: how often the message was claimed, including this time. Turns that were interrupted without a failure
+            do not count.
+        lease: the number of this claim. A later claim has a higher number and ends this one.
+        reference: the id that people and the log get if something goes wrong.
+        is_stopped: whether the turn was stopped before this claim.
+        may_be_asked: whether anybody in the channel has an open question. If not, this message is not an answer to one.
     """
 
     id: int
@@ -151,7 +154,7 @@ class ClaimedMessage:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What there is to do in a conversation.
+    """The work to do in a conversation.
 
     Args:
         message: the message to play; `None` if none waits.
@@ -163,10 +166,10 @@ class Claim:
 
 
 class Claims:
-    """Claims messages for this process, and knows which of them it plays.
+    """Claims messages for this process, and keeps track of the messages that it plays.
 
     Args:
-        oldest: how old a message may be that is still answered.
+        oldest: the age up to which a message is still answered.
     """
 
     def __init__(self, database: Database, dispatcher: Dispatcher, oldest: timedelta) -> None:
@@ -174,7 +177,7 @@ class Claims:
         self._dispatcher = dispatcher
         self._oldest = oldest
         self._playing: set[int] = set()  # the ids of the rows that this process plays
-        # The ids of rows whose last claim does not count as an attempt, until that is stored.
+        # The ids of the rows whose last claim does not count as an attempt, and for which this is not stored yet.
         self._uncounted: set[int] = set()
 
     async def claim(self, conversation_id: int) -> Claim:
@@ -231,9 +234,9 @@ class Claims:
         return Claim(message, unsent)
 
     async def _next(self, connection: AsyncConnection, here: Mapping[str, int]) -> Row[Any] | None:
-        """Return the message that a dead worker left running in a conversation, else the first that waits there.
+        """Return the message that a dead worker left running, or the first that waits; `None` if there is neither.
 
-        Nothing is played before a message of which more pieces may come.
+        A message that may get more pieces blocks the messages after it.
         """
         rows = (await connection.execute(_NEXT, here)).all()
         running = next((row for row in rows if row.status == InboxStatus.RUNNING), None)
@@ -253,10 +256,11 @@ class Claims:
 
 
 async def check_claimed(connection: AsyncConnection, row: ClaimedMessage, *, shared: bool = False) -> None:
-    """Check that the claim on a message is good and its turn was not stopped. Both stay so until the transaction ends.
+    """Check that the lease is valid and the turn was not stopped. Both stay true until the transaction ends.
 
     Args:
-        shared: whether others may check the same meanwhile, so that nothing of the row may be changed here.
+        shared: whether to lock the row only for sharing: other transactions may then check it at the same time, and
+            this one must not change it.
 
     Raises:
         LeaseLostError: if another worker has taken the turn over.
@@ -271,10 +275,10 @@ async def check_claimed(connection: AsyncConnection, row: ClaimedMessage, *, sha
 
 
 async def update_claimed(connection: AsyncConnection, row: ClaimedMessage, **values: object) -> None:
-    """Change the row of a claimed message, if the claim is still good.
+    """Update the row of a claimed message.
 
     Raises:
-        LeaseLostError: if it is not.
+        LeaseLostError: if the lease is no longer valid.
     """
     fence = {"row_id": row.id, "known_lease": row.lease}
     updated = await connection.execute(_UPDATE_CLAIMED.values(**values), fence)
@@ -285,7 +289,7 @@ async def update_claimed(connection: AsyncConnection, row: ClaimedMessage, **val
 async def end_claimed(
     connection: AsyncConnection, row: ClaimedMessage, sender: Identity | None, status: InboxStatus, error: str
 ) -> None:
-    """End a claimed message, and those that are joined to it, if the claim is still good: see `Inbox.end`."""
+    """End a claimed message, and the messages that are joined to it: see `Inbox.end`."""
     fence = {"row_id": row.id, "known_lease": row.lease}
     new = {
         "new_status": status,
@@ -299,11 +303,11 @@ async def end_claimed(
 
 
 async def expire(connection: AsyncConnection, row_id: int, reason: str) -> None:
-    """End a message that no turn plays, and those that are joined to it, as one that waited too long."""
+    """Mark a message that waits or is parked as expired, and also the messages that are joined to it."""
     if (await connection.execute(_EXPIRE, {"row_id": row_id, "new_error": reason})).first() is not None:
         await end_joined(connection, row_id, InboxStatus.EXPIRED, reason)
 
 
 async def end_joined(connection: AsyncConnection, row_id: int, status: InboxStatus, error: str = "") -> None:
-    """End the messages that are joined to another one."""
+    """End the messages that are joined to a message."""
     await connection.execute(_END_JOINED, {"row_id": row_id, "new_status": status, "new_error": error or None})

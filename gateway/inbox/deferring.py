@@ -1,4 +1,4 @@
-"""Defer a job for each conversation in which messages wait, with procrastinate."""
+"""Defer a procrastinate job for each conversation in which messages or deliveries wait."""
 
 from collections.abc import Iterable
 
@@ -11,8 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 QUEUE = "turns"
 TASK = "drain"
 
-# These row locks last until the caller's transaction ends. Until then no worker can fetch a waiting job, nor end a
-# running one: whatever job drains the conversation next sees the message that the transaction adds.
+# These row locks last until the caller's transaction ends. Until then, no worker can fetch a waiting job or end a
+# running one. The next job that drains the conversation therefore sees the message that the transaction adds.
 _FIND_JOBS = text(
     "SELECT id, lock, status FROM procrastinate_jobs WHERE lock = ANY(:locks) AND status IN ('todo', 'doing') "
     "FOR KEY SHARE"
@@ -23,13 +23,13 @@ _NOTIFY_WORKERS = text(
 
 
 class JobDeferrer:
-    """Defers jobs on the caller's connection: it has none of its own."""
+    """Defers jobs on the caller's connection."""
 
     def __init__(self) -> None:
         self._app = procrastinate.App(connector=procrastinate.PsycopgConnector())
 
     async def defer(self, connection: AsyncConnection, conversation_ids: Iterable[int]) -> None:
-        """Defer a job for each conversation that has none waiting, in the transaction of the connection."""
+        """Defer a job for each conversation that has no waiting job, in the transaction of the connection."""
         locks = [str(conversation_id) for conversation_id in dict.fromkeys(conversation_ids)]
         if not locks:
             return
@@ -50,6 +50,6 @@ class JobDeferrer:
         if jobs:
             raw = await connection.get_raw_connection()
             await self._app.job_manager.batch_defer_jobs_async(jobs, connection=raw.driver_connection)
-        # A worker that looked meanwhile has skipped the jobs that are locked here.
+        # Workers that queried meanwhile have skipped the jobs that are locked here.
         if skipped := [job_id for lock, job_id in waiting.items() if lock not in running]:
             await connection.execute(_NOTIFY_WORKERS, {"queue": QUEUE, "job_ids": skipped})

@@ -1,4 +1,4 @@
-"""What dispatches turns: the protocol `Dispatcher`, and the place that a turn takes among those that run at once."""
+"""The protocol `Dispatcher`, and the slots that limit how many turns run at once."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
@@ -8,10 +8,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 
 class TurnSlot:
-    """One place among the turns that run at once in a process.
+    """A slot for one of the turns that run at once in a process.
 
     Args:
-        slots: a semaphore with as many places as turns may run at once.
+        slots: a semaphore with a value of as many turns as may run at once.
     """
 
     def __init__(self, slots: asyncio.Semaphore) -> None:
@@ -19,48 +19,48 @@ class TurnSlot:
         self._is_taken = False
 
     async def take(self) -> None:
-        """Wait for a free place and take it, unless this one is taken."""
+        """Wait until a slot is free, and take it. Do nothing if it is taken already."""
         if not self._is_taken:
             await self._slots.acquire()
             self._is_taken = True
 
     def free(self) -> None:
-        """Let another turn have the place."""
+        """Free the slot for another turn. Do nothing if it is free already."""
         if self._is_taken:
             self._is_taken = False
             self._slots.release()
 
 
 Drain = Callable[[int, TurnSlot], Awaitable[bool]]
-"""Plays the next message of a conversation; returns whether there was one.
+"""Plays the next message of a conversation, and returns whether there was one.
 
-The slot that it is given is taken. It frees the slot while it sends, so that a platform that hangs holds up no other
-conversation's turns.
+The given slot is taken. The drain frees it while it sends, so that a platform that hangs does not block the turns of
+other conversations.
 """
 
 
 class Dispatcher(Protocol):
-    """Drains the conversations in which something waits, each by one drain at a time."""
+    """Drains the conversations in which messages or deliveries wait, with one drain at a time for each conversation."""
 
     async def defer(self, connection: AsyncConnection, conversation_ids: Iterable[int]) -> None:
-        """Note the conversations that are to be drained, in the transaction that makes something wait there."""
+        """Record the conversations to drain, in the transaction that adds messages or deliveries to them."""
         ...
 
     def wake(self, conversation_ids: Iterable[int]) -> None:
-        """Have conversations drained for which such a transaction is committed."""
+        """Drain conversations. Call it after the transaction of `defer` is committed."""
         ...
 
     @property
     def owner(self) -> int | None:
-        """The id of this process among the workers; `None` where it is none, or the only one."""
+        """The worker id of this process; `None` if it is not a worker, or the only process that plays turns."""
         ...
 
     async def is_alive(self, connection: AsyncConnection, owner: int | None) -> bool:
-        """Return whether another worker is alive."""
+        """Return whether the worker with the id `owner` is alive. It is another process than this one."""
         ...
 
     async def count_workers(self) -> int:
-        """Return how many processes that play messages are alive."""
+        """Return how many live processes play messages."""
         ...
 
     async def start(self, drain: Drain) -> None:
@@ -68,5 +68,5 @@ class Dispatcher(Protocol):
         ...
 
     async def stop(self) -> None:
-        """Begin nothing new, and cancel what has not ended after `Timings.shutdown_grace`."""
+        """Begin no more drains, and cancel the drains that have not ended after `Timings.shutdown_grace`."""
         ...

@@ -1,4 +1,4 @@
-"""Dispatch turns to workers on any number of hosts, by PostgreSQL and procrastinate.
+"""Dispatch turns to workers on any number of hosts, with PostgreSQL and procrastinate.
 
 https://procrastinate.readthedocs.io
 """
@@ -33,10 +33,10 @@ from gateway.storage.postgres_connection import PostgresConnection
 from gateway.timings import DEFAULT_TIMINGS, Timings
 from oauth.errors import UnderstudyError
 
-SWEEPS_PER_TAKEOVER = 4  # looks for dead workers in the time after which a worker is taken for dead
-AT_ONCE = datetime(2000, 1, 1, tzinfo=UTC)  # a time that is past by any host's clock
-MAX_DELIVERIES = 512  # jobs that a worker runs besides its turns, since they only send
-SWEEP_LOCK = 0x756E6473  # the advisory lock of the one worker that takes over the jobs of dead ones at a time
+SWEEPS_PER_TAKEOVER = 4  # searches for dead workers in the time after which a worker counts as dead
+AT_ONCE = datetime(2000, 1, 1, tzinfo=UTC)  # a time that is in the past by any host's clock
+MAX_DELIVERIES = 512  # jobs that a worker runs in addition to its turns, because they only send
+SWEEP_LOCK = 0x756E6473  # the advisory lock with which only one worker at a time takes over the jobs of dead workers
 
 _DATABASE_FAILURES = (ProcrastinateException, psycopg.Error, SQLAlchemyError, OSError, TimeoutError)
 
@@ -53,13 +53,14 @@ log = logging.getLogger(__name__)
 class DistributedDispatcher:
     """Runs turns in workers, on any number of hosts.
 
-    A conversation in which something waits has a job, deferred in the transaction that makes it wait. The job's lock is
-    the conversation, so that one worker at a time runs it. A job plays all messages that wait, so that a conversation
-    has at most two jobs: one that runs, and one for the messages that come when the first has found nothing more.
+    A conversation with waiting messages or deliveries has a job, which is deferred in the transaction that adds them.
+    The job's lock is the conversation, so that only one worker at a time drains it. A job plays all waiting messages,
+    so a conversation has at most two jobs: a running one, and one for messages that arrive after the running one has
+    found no more.
 
     Args:
         max_concurrent_turns: how many turns run at once in this process, if it is a worker.
-        takeover_after: seconds without a heartbeat after which a worker is taken for dead.
+        takeover_after: seconds without a heartbeat after which a worker counts as dead.
     """
 
     def __init__(
@@ -79,8 +80,8 @@ class DistributedDispatcher:
         self._tasks: list[asyncio.Task[None]] = []
         self._worker: Worker | None = None
         self._turn_jobs: TurnJobs | None = None
-        self._running_jobs: set[int] = set()  # the ids of the jobs that run here
-        self._orphans: set[int] = set()  # the ids of the jobs that this worker has by the table, and does not run
+        self._running_jobs: set[int] = set()  # the ids of the jobs that run in this process
+        self._orphans: set[int] = set()  # the ids of the jobs that run here only according to the database
 
     @property
     def owner(self) -> int | None:
@@ -118,12 +119,12 @@ class DistributedDispatcher:
         self._tasks = []
 
     async def _work_until_stopped(self) -> None:
-        """Run workers, a new one each time that the database was lost, until this process stops."""
+        """Run a worker until this process stops. Start a new one each time the worker loses the database or fails."""
         while not self._stopping.is_set():
             try:
                 await self._work()
             except _DATABASE_FAILURES as error:
-                log.warning("the worker lost its database and starts again: %s", describe(error))
+                log.warning("the worker lost its connection to the database and starts again: %s", describe(error))
             except Exception:
                 log.exception("the worker failed and starts again")
             if not self._stopping.is_set():
@@ -177,10 +178,10 @@ class DistributedDispatcher:
         except DatabaseUnavailableError as error:
             log.warning("conversation %s waits for the database: %s", conversation_id, describe(error))
             raise
-        except ConversationBusyError:  # the job is tried again: it may be the only one that the conversation has
+        except ConversationBusyError:  # retry the job: it may be the only one of the conversation
             raise
         except Exception:
-            log.exception("the drain of conversation %s failed and is tried again", conversation_id)
+            log.exception("the drain of conversation %s failed and will be retried", conversation_id)
             raise
         finally:
             slot.free()
@@ -189,7 +190,7 @@ class DistributedDispatcher:
             raise _WorkerStoppingError
 
     async def _sweep(self) -> None:
-        """Take over the jobs of dead workers, and divide the new ones among the living, from time to time."""
+        """Periodically take over the jobs of dead workers, and divide new jobs among the live workers."""
         while not self._stopping.is_set():
             await self._pause(self._timings.sweep_interval or self._takeover_after / SWEEPS_PER_TAKEOVER)
             worker, jobs = self._worker, self._turn_jobs
@@ -202,22 +203,25 @@ class DistributedDispatcher:
                         await self._take_over(jobs)
                 await self._retry_orphans(jobs, worker.worker_id)
             except _DATABASE_FAILURES as error:
-                log.warning("the look for dead workers is put off, as the database failed: %s", describe(error))
+                log.warning("the search for dead workers failed and will be repeated: %s", describe(error))
             except Exception:
-                log.exception("the look for dead workers failed")
+                log.exception("the search for dead workers failed and will be repeated")
 
     async def _take_over(self, jobs: JobManager) -> None:
         stalled = await jobs.get_stalled_jobs(queue=QUEUE, seconds_since_heartbeat=self._takeover_after)
         for job in stalled:
-            log.warning("conversation %s is taken over from a dead worker", job.lock)
+            log.warning("conversation %s was taken over from a dead worker", job.lock)
             await jobs.retry_job(job, retry_at=AT_ONCE)
 
     async def _retry_orphans(self, jobs: JobManager, worker_id: int) -> None:
-        """Retry the jobs of this worker's own that it no longer runs, because their end could not be written."""
+        """Retry jobs that the database assigns to this worker, but that it no longer runs.
+
+        The end of these jobs could not be written.
+        """
         doing = await jobs.list_jobs_async(queue=QUEUE, status=JobStatus.DOING.value, worker_id=worker_id)
         missing = {job.id for job in doing if job.id is not None} - self._running_jobs
         for job in doing:
-            if job.id in missing & self._orphans:  # seen in two sweeps: it is not just starting or ending
+            if job.id in missing & self._orphans:  # missing in two sweeps, so it is not just starting or ending
                 await jobs.retry_job(job, retry_at=AT_ONCE)
         self._orphans = missing
 
@@ -234,16 +238,16 @@ class DistributedDispatcher:
 
 
 async def _autocommit(connection: psycopg.AsyncConnection[Any]) -> None:
-    """Have procrastinate's statements, each a transaction of its own, take one round trip instead of three."""
+    """Make procrastinate's statements, each a separate transaction, take one round trip instead of three."""
     await connection.set_autocommit(True)
 
 
 class _WorkerStoppingError(UnderstudyError):
-    """This worker stops before the conversation is drained: another one goes on."""
+    """This worker stops before the conversation is drained, so another worker has to continue."""
 
 
 class _DrainRetry(procrastinate.BaseRetryStrategy):
-    """Tries a job again that raised: at once if this worker stops, else after a pause."""
+    """Retries a failed job: at once if this worker stops, otherwise after a pause."""
 
     def __init__(self, timings: Timings) -> None:
         self._timings = timings

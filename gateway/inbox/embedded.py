@@ -1,4 +1,4 @@
-"""Dispatch turns in the one process that uses the database."""
+"""Dispatch turns in this process, which is the only one that uses the database."""
 
 import asyncio
 import logging
@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 class EmbeddedDispatcher:
     """Runs the turns of all conversations in this process.
 
-    `defer` notes nothing: a process that starts looks for the messages that wait.
+    `defer` records nothing, because a process that starts looks for waiting messages.
 
     Args:
         max_concurrent_turns: how many turns run at once.
@@ -66,7 +66,7 @@ class EmbeddedDispatcher:
     async def stop(self) -> None:
         if self._scheduler is None:
             return
-        self._scheduler.cancel()  # the next process plays what waits
+        self._scheduler.cancel()  # the next process plays the waiting messages
         await asyncio.wait({self._scheduler})
         self._scheduler = None
         for timer in self._timers:
@@ -78,7 +78,7 @@ class EmbeddedDispatcher:
     async def _schedule(self, drain: Drain) -> None:
         while True:
             conversation_id = await self._ready.get()
-            # Taken only now that a conversation is ready: a drain that has freed its slot may wait for this place.
+            # Take a slot only when a conversation is ready, because drains that freed theirs may wait for it.
             slot = TurnSlot(self._slots)
             await slot.take()
             self._queued.discard(conversation_id)
@@ -93,8 +93,8 @@ class EmbeddedDispatcher:
         except DatabaseUnavailableError as error:
             log.warning("conversation %s waits for the database: %s", conversation_id, describe(error))
             pause = self._timings.drain_retry
-        except Exception:  # a mistake of the gateway's own: what a turn raises ends in an answer
-            log.exception("the drain of conversation %s failed and is tried again", conversation_id)
+        except Exception:  # a bug in the gateway: exceptions of a turn are handled in the turn
+            log.exception("the drain of conversation %s failed and will be retried", conversation_id)
             pause = self._timings.drain_retry
         finally:
             slot.free()

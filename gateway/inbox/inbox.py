@@ -1,4 +1,4 @@
-"""The inbox: the messages that platforms were told "200" for, until they are answered or given up."""
+"""The inbox: it stores accepted messages until they are answered or given up."""
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -41,9 +41,9 @@ from oauth import ConsentRequiredError, Grant, Identity
 from oauth.store.columns import Timestamp
 from toolkits import Conversation
 
-RESUMABLE_FOR = timedelta(days=1)  # a person who consents later does not expect an answer any more
+RESUMABLE_FOR = timedelta(days=1)  # a person who connects an account later no longer expects an answer
 MAX_JOINED = 100  # messages that one turn answers
-MAX_DUE = 500  # messages that go on in one transaction
+MAX_DUE = 500  # messages that are resumed in one transaction
 CONSENTED_TOO_LATE = "Its sender connected their account more than a day later."
 
 _message = select(inbox.c.id, inbox.c.payload, inbox.c.lease, inbox.c.group_key, inbox.c.piece).order_by(inbox.c.place)
@@ -84,7 +84,7 @@ _PARKED = (
         conversations.c.channel == bindparam("of_channel"),
     )
     .order_by(conversations.c.channel, conversations.c.tenant, conversations.c.key, inbox.c.id)
-    .with_for_update(of=inbox)  # of two grants at once, one finds the message
+    .with_for_update(of=inbox)  # if two grants come at once, only one of them finds the message
 )
 _UNFINISHED = (
     select(inbox.c.conversation_id)
@@ -104,8 +104,8 @@ class WaitingMessage:
     """A message that waits, or that is joined to a turn.
 
     Args:
-        payloads: as those of `ClaimedMessage`.
-        was_claimed: whether a turn of its own has begun before, which may have left a journal.
+        payloads: as for `ClaimedMessage`.
+        was_claimed: whether a separate turn for the message has begun before, which may have left a journal.
     """
 
     id: int
@@ -116,14 +116,14 @@ class WaitingMessage:
 class Inbox:
     """The transactional inbox.
 
-    Each conversation has its messages in the order of their places. A message that is resumed takes a new place, behind
-    what was written meanwhile.
+    The messages of a conversation are ordered by their places. A message that is resumed takes a new place, behind the
+    messages that were written meanwhile.
 
     Attributes:
-        stops: stops the turns of messages.
+        stops: stops turns.
 
     Args:
-        oldest: how old a message may be that is still answered.
+        oldest: the age up to which a message is still answered.
         answer_edits: whether the edit of an answered message is a new message.
     """
 
@@ -148,16 +148,16 @@ class Inbox:
         """Commit events, in their order, in one transaction.
 
         Returns:
-            For each event whether it is a new message. Of one that was accepted before, nothing is stored.
+            For each event, whether it is a new message. An event that was accepted before is not stored again.
         """
 
         async def work(connection: AsyncConnection) -> Written:
             written = await self._events.add(connection, events)
-            await self._dispatcher.defer(connection, written.going_on)
+            await self._dispatcher.defer(connection, written.to_drain)
             return written
 
         written = await self._database.run_write(work)
-        self._dispatcher.wake(written.going_on)
+        self._dispatcher.wake(written.to_drain)
         self.stops.tell(written.stopped)
         return written.new
 
@@ -167,7 +167,7 @@ class Inbox:
             return int((await connection.execute(_COUNT_WAITING)).scalar_one())
 
     async def move(self, conversation: Conversation, conversation_id: str) -> None:
-        """Give a conversation another id of the platform's, unless there is a conversation with that id already."""
+        """Give a conversation a new platform id, unless another conversation has that id already."""
         old = find_conversation(conversation).correlate(None)
         new = find_conversation(replace(conversation, id=conversation_id)).correlate(None)
         moved = update(conversations).where(conversations.c.id.in_(old), ~new.exists()).values(key=conversation_id)
@@ -180,7 +180,7 @@ class Inbox:
             return (await connection.execute(find_conversation(conversation))).first() is not None
 
     async def is_busy(self, conversation: Conversation) -> bool:
-        """Return whether a message of a conversation comes in, waits, is being played, or is to be tried again."""
+        """Return whether a conversation has a message that is incomplete, waits, is being played or will be retried."""
         is_unfinished = is_any(
             inbox.c.status, InboxStatus.GATHERING, InboxStatus.WAITING, InboxStatus.RUNNING, InboxStatus.RETRYING
         )
@@ -190,24 +190,24 @@ class Inbox:
             return found.first() is not None
 
     async def claim(self, conversation_id: int) -> Claim:
-        """Claim the next message of a conversation, if one waits and none is being played.
+        """Claim the next message of a conversation, if a message waits and none is being played.
 
-        A message that a dead worker left is taken over. Call `let_go` when the claimed message is no longer played.
+        A message that a dead worker left is taken over. Call `let_go` when the turn of the claimed message has ended.
 
         Raises:
-            ConversationBusyError: if a worker that seems to be alive plays a message of the conversation.
+            ConversationBusyError: if a message of the conversation is being played, and its worker seems to be alive.
         """
         return await self._claims.claim(conversation_id)
 
     def let_go(self, row: ClaimedMessage) -> None:
-        """Note that this process does not play a message any more, however its turn ended."""
+        """Note that this process no longer plays a message, however its turn ended."""
         self._claims.let_go(row)
 
     async def release(self, row: ClaimedMessage, *, counted: bool) -> None:
-        """Give back a message whose turn was stopped from outside, to be played again, unless the turn has ended.
+        """Make an interrupted message wait again, so that it is played again. Do nothing if its turn has ended.
 
         Args:
-            counted: whether this was one of the attempts that a message has.
+            counted: whether the interrupted turn counts as one of the message's attempts.
         """
         await self._claims.release(row, counted=counted)
 
@@ -219,24 +219,26 @@ class Inbox:
         status: InboxStatus,
         error: str = "",
     ) -> None:
-        """End a message, and those that are joined to its turn, in the caller's transaction.
+        """End a message, and the messages that are joined to its turn, in the caller's transaction.
 
         Args:
-            sender: who wrote the message, if that is known.
+            sender: the sender of the message, if known.
+            status: the final status.
+            error: the reason, if the message was not answered.
 
         Raises:
-            LeaseLostError: if the claim is no longer good; the transaction must not be committed.
+            LeaseLostError: if this process has lost the lease; the transaction must not be committed.
         """
         await end_claimed(connection, row, sender, status, error)
 
     async def park(
         self, connection: AsyncConnection, row: ClaimedMessage, sender: Identity, needed: ConsentRequiredError
     ) -> None:
-        """Have a message wait for its sender's consent, while its conversation goes on.
+        """Park a message until its sender has connected an account. The next messages of the conversation are played.
 
         Raises:
-            LeaseLostError: as `end`.
-            TurnStoppedError: if the turn was stopped; likewise.
+            LeaseLostError: as for `end`.
+            TurnStoppedError: if the turn was stopped; the transaction must not be committed.
         """
         await check_claimed(connection, row)
         await update_claimed(
@@ -250,11 +252,10 @@ class Inbox:
         )
 
     async def park_for_answer(self, connection: AsyncConnection, row: ClaimedMessage, sender: Identity) -> None:
-        """Have a message wait for its sender's yes or no, while its conversation goes on.
+        """Park a message until its question is answered. The next messages of the conversation are played.
 
         Raises:
-            LeaseLostError: as `end`.
-            TurnStoppedError: if the turn was stopped; likewise.
+            LeaseLostError, TurnStoppedError: as for `park`.
         """
         await check_claimed(connection, row)
         await update_claimed(
@@ -264,13 +265,15 @@ class Inbox:
     async def retry(
         self, connection: AsyncConnection, row: ClaimedMessage, sender: Identity | None, error: str, due_at: datetime
     ) -> None:
-        """Have a message whose turn failed tried again later, while its conversation goes on.
+        """Schedule a retry of a message whose turn failed. The next messages of the conversation are played.
 
         Args:
-            sender: who wrote the message, if that is known.
+            sender: the sender of the message, if known.
+            error: why the turn failed.
+            due_at: the time of the retry.
 
         Raises:
-            LeaseLostError: as `end`.
+            LeaseLostError: as for `end`.
         """
         values: dict[str, Any] = {"status": InboxStatus.RETRYING, "error": error, "due_at": due_at}
         if sender is not None:
@@ -278,7 +281,7 @@ class Inbox:
         await update_claimed(connection, row, **values)
 
     async def waiting_next(self, row: ClaimedMessage) -> list[WaitingMessage]:
-        """Return the messages that wait in the conversation of a turn, in order, up to one that is not complete."""
+        """Return the messages that wait in the conversation of a turn, in order, up to the first incomplete one."""
         return await self._load(_WAITING_IN_CONVERSATION, conversation_id=row.conversation_id)
 
     async def joined(self, row: ClaimedMessage) -> list[WaitingMessage]:
@@ -286,7 +289,7 @@ class Inbox:
         return await self._load(_JOINED_TO, row_id=row.id)
 
     async def payloads(self, turn_ids: Sequence[int]) -> dict[int, list[str]]:
-        """Return the messages that turns have answered, in order, by turn. Those that were removed are left out."""
+        """Return the payloads of the messages that turns have answered, in order, by turn, without removed messages."""
         found: dict[int, list[str]] = defaultdict(list)
         async with self._database.read() as connection:
             rows: Any = (await connection.execute(_OF_TURNS, {"turn_ids": turn_ids})).all()
@@ -295,11 +298,11 @@ class Inbox:
         return found
 
     async def join(self, row: ClaimedMessage, others: Sequence[WaitingMessage]) -> None:
-        """Join messages to a turn, which answers them, and with which they end.
+        """Join messages to a turn. The turn answers them, and they end with it.
 
         Raises:
-            LeaseLostError: if the claim on the turn's message is no longer good.
-            TurnStoppedError: if the turn was stopped: what came since is not meant.
+            LeaseLostError: if this process has lost the lease of the turn's message.
+            TurnStoppedError: if the turn was stopped: the stop does not apply to later messages.
         """
         async with self._database.write() as connection:
             await check_claimed(connection, row)
@@ -310,25 +313,25 @@ class Inbox:
             )
 
     async def go_on(self, connection: AsyncConnection, row_id: int, conversation_id: int) -> None:
-        """Have a message that was parked wait to be played on, at a new place in its conversation."""
+        """Make a parked message wait for its turn again, at a new place in its conversation."""
         now = datetime.now(UTC)
         await self._wait_again(connection, row_id, conversation_id, attempts=0, renewed_at=now)
 
     async def heard(self, connection: AsyncConnection, conversation_id: int) -> None:
-        """Note that a person pressed a button, which lets a platform take messages to them as after a message."""
+        """Note that a person pressed a button. Like a message, it reopens the platform's reply window."""
         found = update(conversations).where(conversations.c.id == conversation_id)
         await connection.execute(found.values(last_accepted_at=datetime.now(UTC)))
 
     async def end_parked(self, connection: AsyncConnection, row_id: int) -> None:
-        """End a message that was parked, and those that are joined to it."""
+        """End a parked message, and the messages that are joined to it."""
         await connection.execute(update(inbox).where(inbox.c.id == row_id).values(status=InboxStatus.DONE))
         await end_joined(connection, row_id, InboxStatus.DONE)
 
     async def unpark(self, connection: AsyncConnection, grant: Grant) -> Callable[[], None]:
-        """Resume the messages that were parked for a grant, in the transaction that stores it.
+        """Resume the messages that were parked for a grant, in the transaction that stores the grant.
 
         Returns:
-            What the caller calls once that transaction is committed.
+            A function to call after that transaction is committed.
         """
         parked = await connection.execute(
             _PARKED,
@@ -351,7 +354,7 @@ class Inbox:
         return await self.resume(connection, resumed)
 
     async def resume_due(self) -> None:
-        """Resume the messages whose time to be tried again has come, and those that are complete now."""
+        """Resume the messages whose retry is due, and the messages in pieces that are now complete."""
         async with self._database.write() as connection:
             resumed = await complete_due(connection)
             for row in (await connection.execute(_DUE, {"now": datetime.now(UTC)})).all():
@@ -361,27 +364,27 @@ class Inbox:
         committed()
 
     async def resume(self, connection: AsyncConnection, conversation_ids: Sequence[int]) -> Callable[[], None]:
-        """Have conversations drained in which the caller's transaction makes something wait.
+        """Schedule drains of conversations to which the caller's transaction adds messages or deliveries.
 
         Returns:
-            What the caller calls once that transaction is committed.
+            A function to call after that transaction is committed.
         """
         await self._dispatcher.defer(connection, conversation_ids)
         return lambda: self._dispatcher.wake(conversation_ids)
 
     async def recover(self) -> None:
-        """Have what a process left that was alone and has ended go on in this one."""
+        """Continue the work that the previous process left. Call it at the start of the only process on a database."""
         async with self._database.write() as connection:
             await self._pieces.wait_again(connection)
         self._dispatcher.wake(await self.unfinished())
 
     async def unfinished(self) -> list[int]:
-        """Return the ids of the conversations that have something to do: see the function of this name."""
+        """Return the ids of the conversations with unfinished work: see the function `unfinished`."""
         async with self._database.read() as connection:
             return await unfinished(connection)
 
     async def take_key(self, connection: AsyncConnection, conversation: Conversation, key: str) -> bool:
-        """Take a key in the tenant of a conversation. Return whether it was free."""
+        """Store a key that must be unique in the tenant of a conversation. Return whether it was free."""
         row = self._database.upsert(dedupe_keys).values(
             channel=conversation.channel, tenant=conversation.tenant, key=key, accepted_at=datetime.now(UTC)
         )
@@ -389,7 +392,7 @@ class Inbox:
         return added.first() is not None
 
     async def conversation_id(self, connection: AsyncConnection, conversation: Conversation) -> int:
-        """Return the id of a conversation, which is stored if nothing is known of it yet."""
+        """Return the database id of a conversation. Store the conversation if it is new."""
         upsert = self._database.upsert(conversations).values(
             channel=conversation.channel,
             tenant=conversation.tenant,
@@ -420,5 +423,5 @@ class Inbox:
 
 
 async def unfinished(connection: AsyncConnection) -> list[int]:
-    """Return the ids of the conversations in which something waits, or was being done when its process died."""
+    """Return the ids of the conversations with waiting or running messages, or with unsent deliveries."""
     return list((await connection.execute(_UNFINISHED)).scalars())

@@ -1,4 +1,4 @@
-"""Take in the events of webhooks: commit them in groups, and refuse what there is no room or no time for."""
+"""Commit the events of webhooks in groups, and refuse events if the inbox is full or the database is too slow."""
 
 import asyncio
 import logging
@@ -15,24 +15,24 @@ from gateway.storage.database import DatabaseUnavailableError
 from gateway.timings import DEFAULT_TIMINGS
 
 MAX_GROUP = 500  # events in one transaction
-QUIET_PASSES = 20  # passes of the event loop without a new event, after which a group waits for no more
+QUIET_PASSES = 20  # passes of the event loop without a new event, after which a group is committed
 LONGEST_GATHERING = 0.012  # seconds that a group waits for more events
 COUNT_EVERY = 1.0  # seconds between two counts of the waiting messages, while there is room
-RETRY_FULL = 30  # seconds after which a platform may try again when the inbox is full
+RETRY_FULL = 30  # seconds that a platform has to wait before a retry if the inbox is full
 
 log = logging.getLogger(__name__)
 
 PendingEvent = tuple[Event, "asyncio.Future[bool]"]
-"""An event, and whether it is new: done when it is committed or refused, cancelled when its time is over."""
+"""An event, and a future that says whether it is new. The future is cancelled if the commit takes too long."""
 
 
 class Intake:
-    """Commits events in groups: while one transaction is written, the events that come wait for the next one.
+    """Commits events in groups: events that arrive during a transaction wait for the next one.
 
     Args:
         bound: how many messages may wait in the inbox. They are counted once a second, so several processes that share
-            an inbox may exceed the bound by what they accept in that time.
-        timeout: seconds after which an event that is not committed is refused, whatever the database does.
+            an inbox may exceed the bound by the messages that they accept in that second.
+        timeout: seconds after which an event is refused if it is not committed.
     """
 
     def __init__(self, inbox: Inbox, bound: int, timeout: float = DEFAULT_TIMINGS.accept) -> None:
@@ -43,9 +43,9 @@ class Intake:
         self._arrived = asyncio.Event()
         self._committer: asyncio.Task[None] | None = None
         self._stopping = False
-        self._late = 0  # events that were refused because their time was over, and are not logged yet
-        self._last_group = 0  # events that the last group had
-        self._waiting = 0  # messages that waited when last counted, and those that were accepted since
+        self._late = 0  # events that were refused because of the timeout, and are not logged yet
+        self._last_group = 0  # the number of events in the last group
+        self._waiting = 0  # messages that waited at the last count, and messages that were accepted since
         self._counted_at = -COUNT_EVERY  # by the monotonic clock
 
     async def start(self) -> None:
@@ -54,7 +54,7 @@ class Intake:
         self._committer = asyncio.create_task(self._commit_groups(), name="intake")
 
     async def stop(self) -> None:
-        """Commit the events that have come, and refuse others from now on."""
+        """Commit the events that have arrived, and refuse later ones."""
         if self._committer is None:
             return
         self._stopping = True
@@ -65,7 +65,7 @@ class Intake:
     async def accept(self, event: Event) -> bool:
         """Commit an event. Return whether it is new.
 
-        An event that is refused because its time is over may still be committed, if its transaction has begun. When the
+        An event that is refused because of the timeout may still be committed, if its transaction has begun. When the
         platform delivers it again, its keys are known, and it is not new.
 
         Raises:
@@ -91,11 +91,11 @@ class Intake:
                 await self._gather()
                 await self._commit_group()
                 if self._late:
-                    log.error("%s events were refused: to commit them took longer than %s s", self._late, self.timeout)
+                    log.error("%s events were refused: committing them took longer than %s s", self._late, self.timeout)
                     self._late = 0
 
     async def _gather(self) -> None:
-        """Wait while events keep coming, if the last group had several: a transaction costs as much as many rows."""
+        """Wait for more events, if the last group had several: one transaction costs as much as many rows."""
         deadline, known, quiet = time.monotonic() + LONGEST_GATHERING, len(self._pending), 0
         while self._last_group > 1 and quiet < QUIET_PASSES and known < MAX_GROUP and time.monotonic() < deadline:
             await asyncio.sleep(0)  # one pass of the event loop, which reads from the network
@@ -116,24 +116,23 @@ class Intake:
         except (SQLAlchemyError, OSError) as error:
             log.error("%s events could not be committed: %s", len(group), type(error).__name__, exc_info=error)  # noqa: TRY400
             _fail(group, EventNotAcceptedError())
-        except BaseException as error:  # a mistake of ours: the senders are told, and the next group is committed
+        except BaseException as error:  # a bug: the webhooks of this group fail, and the next group is committed
             _fail(group, error)
             if not isinstance(error, Exception):
                 raise
             log.exception("a group of events could not be committed")
 
     async def _commit(self, group: Sequence[PendingEvent]) -> None:
-        """Commit a group in one transaction; or in halves, if that fails because of one of its events.
+        """Commit a group in one transaction. If that fails because of one of its events, commit its halves separately.
 
         Raises:
-            DatabaseUnavailableError: if the database cannot be used, so that halves would fail, too.
-            OSError: likewise.
+            DatabaseUnavailableError, OSError: if the database cannot be used, so that the halves would also fail.
         """
         try:
             accepted = await self._inbox.accept([event for event, _ in group])
         except (DatabaseUnavailableError, OSError):
             raise
-        except Exception as error:  # noqa: BLE001 - whatever a driver raises for a value that it does not take
+        except Exception as error:  # noqa: BLE001 - a driver may raise anything for a value that it does not take
             if len(group) > 1:
                 half = len(group) // 2
                 for part in (group[:half], group[half:]):
@@ -149,7 +148,7 @@ class Intake:
                 committed.set_result(is_new)
 
     async def _room(self, coming: int) -> int:
-        """Return how many of the events that come may be accepted."""
+        """Return how many of `coming` new events may be accepted."""
         now = time.monotonic()
         if self._waiting + coming > self._bound or now - self._counted_at >= COUNT_EVERY:
             self._waiting = await self._inbox.count_waiting()
@@ -157,13 +156,13 @@ class Intake:
         room = min(max(self._bound - self._waiting, 0), coming)
         if room < coming:
             log.warning(
-                "the inbox is full: %s messages wait, and %s more events are refused", self._waiting, coming - room
+                "the inbox is full: %s messages wait, and %s more events were refused", self._waiting, coming - room
             )
         return room
 
 
 def _undecided(pending: Sequence[PendingEvent]) -> list[PendingEvent]:
-    """Return the events whose senders still wait."""
+    """Return the events whose webhooks still wait for the result."""
     return [each for each in pending if not each[1].done()]
 
 

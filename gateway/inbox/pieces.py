@@ -24,7 +24,7 @@ _WHOLE = (
     select(inbox.c.id, inbox.c.status, inbox.c.lease, inbox.c.piece, inbox.c.accepted_at)
     .join(conversations, conversations.c.id == inbox.c.conversation_id)
     .where(inbox.c.group_key == bindparam("group"), _of_tenant)
-    .with_for_update(of=inbox)  # no turn begins meanwhile
+    .with_for_update(of=inbox)  # keeps the turn from beginning
 )
 _IS_TAKEN = select(dedupe_keys.c.key).where(
     dedupe_keys.c.channel == bindparam("channel"),
@@ -43,15 +43,15 @@ _COMPLETE = (
 )
 
 NewRow = tuple[int, int, str, str]
-"""A conversation's id, a place in it, a payload and a reference."""
+"""The id of a conversation, a place in it, a payload, and a reference."""
 
 
 class Pieces:
     """Gathers the pieces of messages.
 
-    A message that comes in pieces is one row of the inbox, which has the payload of the first piece that came, and the
-    place of that one. The others are in the table `pieces`. All pieces are of one conversation, whose row the caller's
-    transaction holds: pieces that two processes accept at the same time are added one after the other.
+    A message in pieces is one row of the inbox, with the payload and the place of the piece that arrived first. The
+    other pieces are in the table `pieces`. All pieces belong to one conversation. The caller's transaction holds the
+    lock of the conversation's row, so pieces that two processes accept at the same time are added one after the other.
     """
 
     def __init__(self, database: Database, timings: Timings) -> None:
@@ -60,10 +60,10 @@ class Pieces:
         self._longest = timedelta(seconds=timings.longest_pieces)
 
     async def add(self, connection: AsyncConnection, event: Event, row: NewRow) -> None:
-        """Add a piece to its message. One that comes after the message's turn began is dropped.
+        """Add a piece to its message. Drop a piece that arrives after the turn of the message has begun.
 
         Args:
-            row: what is stored of the message if this is its first piece.
+            row: the row to store for the message if this is its first piece.
         """
         assert event.piece is not None
         where = {"channel": event.conversation.channel, "tenant": event.conversation.tenant}
@@ -76,20 +76,21 @@ class Pieces:
             of_piece = {"group_key": event.piece.group, "piece": event.piece.number}
             await insert_message(connection, event, row, status, wait, **of_piece)
         else:
-            log.warning("piece %s of a message came after the turn of the message began, and is dropped", event.id)
+            log.warning("piece %s of a message was dropped: it arrived after the turn of the message began", event.id)
 
     async def wait_again(self, connection: AsyncConnection) -> None:
-        """Wait for the pieces that platforms could not deliver while no process took them."""
+        """Extend the wait for pieces at a start: platforms could not deliver them while no process was running."""
         due_at = datetime.now(UTC) + self._silence
         gathering = update(inbox).where(is_any(inbox.c.status, InboxStatus.GATHERING), inbox.c.due_at < due_at)
         await connection.execute(gathering.values(due_at=due_at))
 
     async def show_addressed(self, connection: AsyncConnection, event: Event, row_id: int, due_at: datetime) -> None:
-        """Note that a message is for the bot of which this was not known.
+        """Note that a held message is for the bot, and wait for its other pieces.
 
         Args:
-            event: a piece that shows it.
-            due_at: when the message is complete, unless more pieces come.
+            event: the piece that shows that the message is for the bot.
+            row_id: the id of the message.
+            due_at: when the message is complete, unless more pieces arrive.
         """
         assert event.piece is not None
         await self._take_key(connection, event, event.piece)
@@ -108,20 +109,20 @@ class Pieces:
             await self.show_addressed(connection, event, whole.id, due_at)
 
     async def _is_first(self, connection: AsyncConnection, event: Event, piece: Piece) -> bool:
-        """Return whether no piece that is for the bot came before. The message of one that did may be gone."""
+        """Return whether no piece for the bot arrived before. The key tells it even if that message was removed."""
         if event.addressed:
             return await self._take_key(connection, event, piece)
         return (await connection.execute(_IS_TAKEN, _key(event, piece))).first() is None
 
     async def _take_key(self, connection: AsyncConnection, event: Event, piece: Piece) -> bool:
-        """Take the key of a message that is for the bot; return whether it was free."""
+        """Store the dedupe key of a message for the bot; return whether it was free."""
         taken = self._database.upsert(dedupe_keys).values(**_key(event, piece), accepted_at=datetime.now(UTC))
         added = await connection.execute(taken.on_conflict_do_nothing().returning(dedupe_keys.c.key))
         return added.first() is not None
 
 
 def version_of(event: Event) -> dict[str, Any]:
-    """Return the columns by which a later edit finds what it replaces."""
+    """Return the columns that a later edit needs to find this version and to compare itself with it."""
     revision = event.revision if event.change is not None else None
     return {"message_key": event.message_key, "author": event.author, "content": event.content, "revision": revision}
 
@@ -134,11 +135,11 @@ async def insert_message(
     wait: timedelta | None = None,
     **values: Any,
 ) -> None:
-    """Insert a message.
+    """Insert a message into the inbox.
 
     Args:
-        wait: the time until it is due.
-        values: of other columns.
+        wait: the time until the message is due, if it has to wait.
+        values: the values of other columns.
     """
     conversation_id, place, payload, reference = row
     now = datetime.now(UTC)
@@ -150,10 +151,10 @@ async def insert_message(
 
 
 async def complete_due(connection: AsyncConnection) -> list[int]:
-    """Let the messages be played that are complete, and remove those that are for nobody.
+    """Make complete messages wait for their turns, and remove held messages that turned out not to be for the bot.
 
     Returns:
-        The ids of the conversations that go on.
+        The ids of the conversations to drain.
     """
     due = (await connection.execute(_COMPLETE, {"now": datetime.now(UTC)})).all()
     complete = [row for row in due if row.status == InboxStatus.GATHERING]
@@ -181,7 +182,7 @@ async def payloads_of(connection: AsyncConnection, rows: Sequence[Row[Any]]) -> 
 
 
 def _is_open(whole: Any) -> bool:
-    """Return whether no turn of a message has begun, so that pieces may be added to it."""
+    """Return whether pieces may be added to a message, because its turn has not begun."""
     return whole.status in (InboxStatus.HELD, InboxStatus.GATHERING, InboxStatus.WAITING) and whole.lease == 0
 
 

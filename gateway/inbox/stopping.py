@@ -1,4 +1,4 @@
-"""Stop turns: the row of the message is marked, and the process that plays the turn is told."""
+"""Stop turns: mark the row of the message, and notify the process that plays the turn."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -53,10 +53,10 @@ _LAST_PLACE = 2**63 - 1
 
 
 class Stops:
-    """Stops turns, and knows those that run in this process.
+    """Stops turns, and keeps track of the turns that run in this process.
 
-    A stop is for the message of one person in one conversation: the one that is being answered, else the first that
-    waits. Its mark outlives the process, so that whichever process plays the message next does not go on.
+    A stop applies to one message of a person in a conversation: the message that is being answered, or if there is
+    none, the first that waits. Its mark is stored, so that a process that takes over the message does not continue it.
     """
 
     def __init__(self, database: Database) -> None:
@@ -64,13 +64,13 @@ class Stops:
         self._running: dict[int, Callable[[], object]] = {}
 
     async def stop(self, conversation: Conversation, author: str) -> bool:
-        """Ask the turn of a person in a conversation to stop.
+        """Stop a person's turn in a conversation.
 
         Args:
             author: the platform's id of the person, as in `Event.author`.
 
         Returns:
-            Whether there was one.
+            Whether there was a turn to stop.
         """
 
         async def work(connection: AsyncConnection) -> int | None:
@@ -82,14 +82,14 @@ class Stops:
         return stopped is not None
 
     async def take(self, connection: AsyncConnection, conversation_id: int, place: int, author: str) -> int | None:
-        """Take a message that asks to stop, in the transaction that stores it. It ends with the turn that it stops.
+        """Handle a message that asks to stop, in the transaction that stores it. Join it to the turn that it stops.
 
         Args:
-            place: of the message in its conversation.
-            author: who wrote it.
+            place: the place of the message in its conversation.
+            author: the platform's id of its author.
 
         Returns:
-            The id of the message whose turn is to stop, for `tell`; `None` if there is none.
+            The id of the message whose turn has to stop, for `tell`; `None` if there is none.
         """
         stopped = await self._mark_first(connection, conversation_id, author, place)
         if stopped is not None:
@@ -98,14 +98,14 @@ class Stops:
         return stopped
 
     async def played_for(self, channel: str, tenant: str, author: str) -> Sequence[Conversation]:
-        """Return the conversations in which a message of a person is being answered."""
+        """Return the conversations of a tenant in which a message of a person is being answered."""
         async with self._database.read() as connection:
             found = await connection.execute(_PLAYED_FOR, {"by": author, "channel": channel, "tenant": tenant})
             return [Conversation(row.channel, row.tenant, row.key, row.shared) for row in found]
 
     @contextmanager
     def told(self, row_id: int, stop: Callable[[], object]) -> Iterator[None]:
-        """Call a function if the turn of a message is to stop while the block runs."""
+        """Call `stop` if the turn of a message has to stop while the block runs."""
         self._running[row_id] = stop
         try:
             yield
@@ -113,13 +113,13 @@ class Stops:
             del self._running[row_id]
 
     def tell(self, row_ids: Sequence[int]) -> None:
-        """Stop the turns among these that run in this process."""
+        """Stop the turns of these messages that run in this process."""
         for row_id in row_ids:
             if (stop := self._running.get(row_id)) is not None:
                 stop()
 
     async def look(self) -> None:
-        """Stop the turns that run in this process and were marked by another one."""
+        """Stop the turns of this process that another process has marked."""
         if self._running:
             self.tell(await self._database.run_read(_marked))
 

@@ -1,4 +1,4 @@
-"""The job manager of a worker: which worker looks for a new job, and when it fetches one."""
+"""The job manager of a worker. It decides which worker looks for a new job, and when a worker fetches a job."""
 
 import asyncio
 from collections.abc import Iterable, Sequence
@@ -13,19 +13,19 @@ from gateway.inbox.dispatch import TurnSlot
 class TurnJobs(JobManager):
     """The job manager of one of several workers, which divide the new jobs among themselves.
 
-    PostgreSQL notifies every worker of every new job, and each would look for it, though only one can get it. Here the
-    job's id chooses the worker that looks at once. If that worker is full or dead, the others find the job when they
-    poll.
+    PostgreSQL notifies every worker of every new job, and by default each of them queries for it, although only one can
+    get it. Here, the job's id selects the worker that queries at once. If that worker is full or dead, the others find
+    the job when they poll.
 
-    A worker runs more jobs than turns, since a job that only delivers an answer is no turn. It therefore takes a turn's
-    place before it fetches a job.
+    A worker runs more jobs than turns, because a job that only delivers an answer is not a turn. The manager therefore
+    takes a turn slot before it fetches a job.
 
     Attributes:
-        slots: by job id, the slots of the jobs that were fetched. Whoever runs a job removes its slot from here.
+        slots: the slots of the fetched jobs, by job id. The code that runs a job removes its slot.
 
     Args:
-        turns: a semaphore with as many places as turns may run at once.
-        stopping: set when the worker is to stop. From then on it fetches nothing.
+        turns: a semaphore with a value of as many turns as may run at once.
+        stopping: set when the worker has to stop. From then on, no job is fetched.
     """
 
     def __init__(self, connector: BaseConnector, turns: asyncio.Semaphore, stopping: asyncio.Event) -> None:
@@ -38,18 +38,18 @@ class TurnJobs(JobManager):
         self._notified = False
 
     def divide(self, worker_id: int, workers: Sequence[int]) -> None:
-        """Divide the new jobs from now on. Until the first call, this worker looks for every one of them.
+        """Set the workers that divide the new jobs. Until the first call, this worker looks for every new job.
 
         Args:
             worker_id: this worker's id.
-            workers: the ids of all workers that are alive, in an order that is the same in every worker.
+            workers: the ids of all live workers, in the same order in every worker.
         """
         self._worker_id, self._workers = worker_id, workers
 
     async def fetch_job(self, queues: Iterable[str] | None, worker_id: int) -> Job | None:
-        """Fetch a job, and look once more if a notification came meanwhile, whose job the query may not have seen.
+        """Fetch a job. If a notification arrives during the query, query again, as the query may have missed its job.
 
-        procrastinate's worker forgets such a notification.
+        procrastinate's worker forgets a notification that arrives during a query.
         """
         slot = TurnSlot(self._turns)
         if not await self._take(slot):
@@ -67,7 +67,7 @@ class TurnJobs(JobManager):
         return job
 
     async def _take(self, slot: TurnSlot) -> bool:
-        """Wait for a place among the turns. Return whether there was one before the worker was to stop."""
+        """Wait for a free turn slot and take it. Return `False` if the worker has to stop before that."""
         if not self._turns.locked():
             await slot.take()
             return True
