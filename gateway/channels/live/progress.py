@@ -93,15 +93,15 @@ class Progress:
         self.shows_text = shows_text
         self.changed = asyncio.Event()
         self.stepped = asyncio.Event()
-        self._is_left = False  # a step came after the text, so the next delta begins a new text
+        self._begins_anew = False  # whether a step came after the text, so the next delta begins a new text
 
     def note(self, event: TurnEvent) -> None:
         """Update the progress with an event."""
         if isinstance(event, TextDelta):
-            self.text = event.text if self._is_left else self.text + event.text
-            self._is_left = False
+            self.text = event.text if self._begins_anew else self.text + event.text
+            self._begins_anew = False
         elif isinstance(event, (PhaseStarted, PhaseEnded, ToolStarted)):
-            self._is_left = True
+            self._begins_anew = True
         if not isinstance(event, TextDelta):
             self.steps.note(event)
             self.stepped.set()
