@@ -35,8 +35,8 @@ class Timings:
         drain_retry: the pause before a conversation whose drain failed is tried again.
         busy_retry: the pause before a conversation that another worker holds is tried again.
         job_poll: how often a worker looks for jobs without being notified.
-        sweep_interval: how often a worker looks for the jobs of dead workers; a quarter of UNDERSTUDY_TAKEOVER_SECONDS,
-            unless given.
+        sweep_interval: how often a worker looks for the jobs of dead workers; by default a quarter of
+            UNDERSTUDY_TAKEOVER_SECONDS.
         reconnect: the pause before the gateway reconnects to a database that it has lost.
         listen_check: how long a listening connection may be silent before it is checked.
         feedback_hook: the limit for one call of the operator's feedback hook.

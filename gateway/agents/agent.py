@@ -263,9 +263,7 @@ def _when_busy(value: str) -> WhenBusy:
     try:
         return WhenBusy(value)
     except ValueError:
-        raise SettingError(
-            f"Agent(when_busy={value!r}) is not known. It takes one of these: {', '.join(WhenBusy)}."
-        ) from None
+        raise SettingError(f"Agent(when_busy={value!r}) is not valid: use one of {', '.join(WhenBusy)}.") from None
 
 
 def _transcriber(given: Transcriber | str | None) -> Transcriber | None:
@@ -301,6 +299,6 @@ def _check_native(native: Any, **given: Any) -> str:
     refused = [argument for argument, value in given.items() if value and (engine, argument) != (FLOW, "members")]
     if refused:
         raise SettingError(
-            f"Agent(…, {refused[0]}=…) got an agent that is written for {engine}, which has its own: set it there."
+            f"Agent(…, {refused[0]}=…) got an agent that is written for {engine}: set it in that agent instead."
         )
     return engine

@@ -36,7 +36,7 @@ class Route:
         if command is None:
             return
         if command in COMMANDS:
-            raise SettingError(f"A route is for /{command}, which the gateway answers itself: take another command.")
+            raise SettingError(f"A route is for /{command}, which the gateway answers itself: choose another command.")
         if re.fullmatch(r"[\w-]+", command) is None:
             raise SettingError(
                 f"A route's command is {self.command!r}: use only letters, digits, _ and -, as in /mail."

@@ -51,7 +51,7 @@ async def _repeat(timer: Timer) -> None:
             with exits_contained(timer.what):
                 await timer.run()
         except (SQLAlchemyError, OSError, TimeoutError) as error:
-            log.warning("%s failed, and is tried again: %s", timer.what, describe(error))
+            log.warning("%s failed and will be retried: %s", timer.what, describe(error))
         except Exception:
-            log.exception("%s failed, and is tried again", timer.what)
+            log.exception("%s failed and will be retried", timer.what)
         await asyncio.sleep(timer.every)

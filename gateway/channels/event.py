@@ -93,7 +93,7 @@ class Event:
         conversation: where the answer goes. Its tenant and id pass `check_id`. They are the same in every event of the
             conversation and never identify another conversation, because history and order depend on them. Only the
             channel interprets the id, which may have several parts, like `C012AB3CD/1718000000.000100`.
-        payload: the unchanged body of the event, for `Interface.parse`.
+        payload: the body as it arrived, for `Interface.parse`.
         message_key: the id of the message, if the platform may report one message in several events, or report changes.
         piece: the position in a message that comes in pieces; `None` if the event has a whole message.
         addressed: whether the event itself shows that it is for the bot. A piece that does not show it is answered

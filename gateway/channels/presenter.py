@@ -234,7 +234,7 @@ class Presenter(ABC):
         Raises:
             DeliveryRefusedError: if the person cannot be reached. The text is held until the person writes to the bot.
         """
-        raise DeliveryRefusedError("this channel sends nothing to one person alone")
+        raise DeliveryRefusedError("this channel cannot send to only one person")
 
     async def send_private_note(
         self,
@@ -260,7 +260,7 @@ class Presenter(ABC):
         Raises:
             DeliveryError: see the class.
         """
-        raise DeliveryRefusedError("this channel sends nothing to one person alone")
+        raise DeliveryRefusedError("this channel cannot send to only one person")
 
     async def send_question(
         self, conversation: Conversation, card: QuestionCard, reply_to: str, *, key: str
@@ -372,7 +372,7 @@ class Presenter(ABC):
         key: str,
     ) -> str | None:
         """Send files only to the person who asked in a shared conversation: see `send_files`, `send_private_text`."""
-        raise DeliveryRefusedError("Files cannot be sent to one person alone here.")
+        raise DeliveryRefusedError("Files cannot be sent to only one person here.")
 
     @abstractmethod
     async def send_sign_in(self, sign_in: SignIn) -> None:

@@ -208,7 +208,11 @@ class Claims:
         found = await self._next(connection, here)
         while found is not None and self._is_too_old(found):
             await expire(connection, found.id, TOO_OLD)
-            log.warning("message %s waited longer than %s and is not answered", found.reference, self._oldest)
+            log.warning(
+                "message %s waited longer than %s (UNDERSTUDY_ANSWER_WITHIN_HOURS) and will not be answered",
+                found.reference,
+                self._oldest,
+            )
             found = await self._next(connection, here)
         if found is None:
             return Claim(None, unsent)

@@ -81,7 +81,8 @@ class Progress:
 
     Attributes:
         steps: the steps so far.
-        text: the text that the model has written so far, in markdown. After a tool call it begins anew.
+        text: the text that the model has written so far, in markdown. It begins anew after a tool call
+            and after the beginning or the end of a phase.
         shows_text: whether the text may be shown. A text that may be private is not shown to others.
         changed: set by each event.
         stepped: set when a step begins or ends.
