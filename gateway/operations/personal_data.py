@@ -131,7 +131,7 @@ def _sent_or_uploaded(identity: Identity, direct: Sequence[int]) -> ColumnElemen
 
 
 async def _files(connection: AsyncConnection, condition: ColumnElement[bool]) -> Rows:
-    """Return the names, types and sizes of files, without their content."""
+    """Return the metadata of files, without their content."""
     kept = (files.c.id, files.c.name, files.c.media_type, files.c.size, files.c.created_at)
     found = await connection.execute(select(*kept).where(condition).order_by(files.c.created_at))
     return [row._asdict() for row in found]

@@ -50,7 +50,7 @@ class OpenTurn:
 
 
 class OpenTurns:
-    """Lists and stops turns. A gateway that runs meanwhile notices a stop within a second."""
+    """Lists and stops turns. A running gateway notices a stop within a second."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

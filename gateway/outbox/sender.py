@@ -105,11 +105,11 @@ class Sender:
 class TurnSender:
     """Sends messages for the tools of a turn.
 
-    Once the turn has read private data, messages to shared conversations go only to the turn's person.
+    Once the turn is private, its messages to shared conversations go only to the turn's person.
 
     Args:
         message: the message that the turn answers.
-        is_private: returns whether the turn has read private data.
+        is_private: returns whether the turn is private: it has read private data that is not to be posted openly.
     """
 
     def __init__(self, sender: Sender, message: Message, is_private: Callable[[], bool]) -> None:

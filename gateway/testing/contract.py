@@ -244,7 +244,7 @@ class _Contract:
             longest = max(map(self._platform.length, parts), default=0)
             if longest + MARK_LENGTH > limit:
                 problems.append(
-                    f"{name}: a part has the length {longest}; with {MARK_LENGTH} for marks, the limit is {limit}"
+                    f"{name}: a part has the length {longest}, over {limit} with {MARK_LENGTH} left free for marks"
                 )
             marked = max((self._platform.length(presenter.mark_repeated(part)) for part in parts), default=0)
             if marked > limit:
@@ -257,7 +257,7 @@ class _Contract:
         async with self._running(directory) as scene:
             await scene.post(self._messages[0])
             message = await scene.interface.parse(scene.payloads()[0])
-            assert message is not None, f"{self._messages[0].name} is no message"
+            assert message is not None, f"{self._messages[0].name} is not a message"
             await scene.settle()
             presenter, calls = scene.interface.presenter, scene.stand_in.calls
 

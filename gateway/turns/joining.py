@@ -108,7 +108,7 @@ class MessageJoiner:
 
 
 def _is_open(turn: Turn) -> bool:
-    """Return whether messages may join a turn: only if no earlier claim has played it, which was without them."""
+    """Return whether messages may join a turn: not if an earlier claim has already played it without them."""
     return turn.row.lease == 1
 
 

@@ -119,10 +119,10 @@ class CopyRunner:
         def is_private() -> bool:
             return private or bool(source.uses)
 
-        def sends_alone() -> bool:
+        def sends_privately() -> bool:
             return is_private() and self.private_answers is PrivateAnswers.ALONE
 
-        sender = TurnSender(self._sender, message, sends_alone)
+        sender = TurnSender(self._sender, message, sends_privately)
         if journal is not None:
             if (reason := journal.stopped()) is not None:
                 source.stop(reason)
@@ -150,7 +150,7 @@ class CopyRunner:
             reference=reference,
             credential_source=source,
             message_sender=sender,
-            question_source=TurnQuestions(journal, source, message, sends_alone) if journal is not None else None,
+            question_source=TurnQuestions(journal, source, message, sends_privately) if journal is not None else None,
         )
         engine = load_engine(agent.engine)
         run = engine.run(

@@ -38,7 +38,7 @@ class TurnQuestions:
     Args:
         journal: has the answers so far.
         source: ends the run of the turn.
-        is_private: returns whether the turn has read private data, so that a question must be private as well.
+        is_private: returns whether the turn is private, so that its questions are private as well: see `TurnSender`.
     """
 
     def __init__(

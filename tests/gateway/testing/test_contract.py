@@ -212,7 +212,7 @@ BROKEN = [
     ("requests before the start are put off", Forgetful, "it was answered 200 instead of 503"),
     ("two processes run at once", OneForAll, "after another instance had stopped"),
     (TWICE, IdsOfItsOwn, "A letter: two simultaneous deliveries were stored as 2 messages"),
-    (PARTS, presenting(parts=cut_anywhere), "with 100 for marks"),
+    (PARTS, presenting(parts=cut_anywhere), "with 100 left free for marks"),
     (
         PARTS,
         presenting(parts=cut_anywhere, mark_repeated=lambda self, text: f"{text} again"),
