@@ -8,7 +8,7 @@ from oauth import Account, CodeEntry
 
 NO_ANSWER = "I have no answer to that."
 CANNOT_ANSWER_PRIVATELY = (
-    "The answer is private, and I cannot tell who you are here. Please write to me directly, as yourself."
+    "The answer is private, and I cannot tell who you are here. Write to me directly, as yourself."
 )
 NOTHING_HELD = "There is no answer waiting for you any more."
 FAILED = "Sorry, something went wrong and I could not answer that (reference {reference})."
@@ -16,7 +16,7 @@ INTERRUPTED = "I was interrupted while I used {tools}. I cannot tell whether tha
 TOO_SLOW = "Sorry, that took too long and I gave up (reference {reference})."
 NEW_SESSION = "This is a new conversation: I no longer see what was said before."
 WHICH_ACCOUNT = "Which account shall I disconnect?"
-NO_ACCOUNT = "You have not connected an account. I will ask you when I need one."
+NO_ACCOUNT = "You have no account connected. I will ask you when I need one."
 CODE_IN_PRIVATE = "Please send me that code in a direct message, where you got the link."
 NO_SIGN_IN = "You have no open sign-in for that code. It may be somebody else's, or it has expired."
 ANSWER_IN_PRIVATE = "Please answer that in a direct message, where I asked you."

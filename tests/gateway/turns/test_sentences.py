@@ -20,5 +20,5 @@ def test_the_text_before_a_stop_stays_with_a_mark(said: str, kept: str) -> None:
 
 
 def test_calls_that_were_cut_off_are_named_once_each() -> None:
-    assert "while I used `a` and `b`:" in with_interrupted("So.", ["a", "b", "a"])
+    assert "while I used `a` and `b`." in with_interrupted("So.", ["a", "b", "a"])
     assert with_interrupted("So.", []) == "So."
