@@ -85,7 +85,7 @@ async def test_the_model_is_told_why_the_platform_refuses_a_file(tmp_path: Path)
     assert len(scene.sent) == 1
 
 
-@pytest.mark.parametrize(("content", "reason"), [(b"", "It is empty."), (bytes(51 * 2**20), "more than 50 MB")])
+@pytest.mark.parametrize(("content", "reason"), [(b"", "It is empty."), (bytes(51 * 2**20), "larger than 50 MB")])
 async def test_an_empty_or_a_huge_file_is_refused(content: bytes, reason: str, tmp_path: Path) -> None:
     scene = painter(tmp_path)
     async with scene.open():
