@@ -1,4 +1,4 @@
-"""Telegram, by its Bot API."""
+"""The Telegram channel, on the Bot API."""
 
 from interfaces.telegram.interface import Telegram
 

@@ -1,4 +1,4 @@
-"""Read what comes with Telegram's messages: https://core.telegram.org/bots/api#message"""
+"""Read the attachments of Telegram's messages: https://core.telegram.org/bots/api#message"""
 
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
@@ -16,9 +16,9 @@ from toolkits import Attachment, AttachmentError, AttachmentKind
 PLATFORM = "Telegram"
 HOST = "api.telegram.org"
 OTHER_KINDS = ("checklist", "dice", "game", "invoice", "poll", "rich_message", "story")
-DEEPEST_BLOCK = 20  # levels of blocks in the blocks of a rich message
+DEEPEST_BLOCK = 20  # levels of nested blocks in a rich message
 
-# Fields with a file, and what it is if the field names no type. An animation comes as a document, too.
+# Fields with a file: its kind, and its media type if the field has none. An animation also comes as a document.
 FILES = {
     "animation": (AttachmentKind.VIDEO, "video/mp4"),
     "audio": (AttachmentKind.AUDIO, "audio/mpeg"),
@@ -54,7 +54,7 @@ class TelegramFiles:
         self.fetcher: FileFetcher | None = None
 
     def attachments_of(self, message: telegram.Message | telegram.ExternalReplyInfo) -> tuple[Attachment, ...]:
-        """Return what came with a message: Telegram sends at most one thing with each."""
+        """Return the attachment of a message, if any: Telegram sends at most one with each."""
         if message.photo:
             largest = max(message.photo, key=lambda size: size.width * size.height)
             return (self._file(AttachmentKind.IMAGE, largest, "image/jpeg"),)
@@ -63,7 +63,7 @@ class TelegramFiles:
                 return (self._file(kind, file, media_type),)
         if message.sticker is not None:
             return (self._sticker(message.sticker),)
-        if message.venue is not None:  # its location comes in a field of its own, too
+        if message.venue is not None:  # a venue also has the field `location`
             venue = message.venue
             text = f"{venue.title}, {venue.address} ({_coordinates(venue.location)})"
             return (Attachment(AttachmentKind.LOCATION, text=text),)
@@ -125,12 +125,12 @@ class TelegramFiles:
 
 
 def has(message: telegram.Message | telegram.ExternalReplyInfo, name: str) -> bool:
-    """Return whether a message has a field, also one that the library does not know yet."""
+    """Return whether a message has a field, even if the library does not know it yet."""
     return bool(getattr(message, name, None) or message.api_kwargs.get(name))
 
 
 def _text_of(message: telegram.Message | telegram.ExternalReplyInfo, name: str) -> str:
-    """Return what something says that is no file; an empty text if it says nothing.
+    """Return the text of an attachment that is not a file; empty if it has none.
 
     https://core.telegram.org/bots/api#checklist, https://core.telegram.org/bots/api#richmessage
     """
@@ -145,7 +145,7 @@ def _text_of(message: telegram.Message | telegram.ExternalReplyInfo, name: str) 
 
 
 def _texts_in(block: object, depth: int = 0) -> Iterator[str]:
-    """Yield the texts of a block of a rich message, which may be blocks themselves, in their order."""
+    """Yield the texts of a block of a rich message and of the blocks in it, in their order."""
     if depth > DEEPEST_BLOCK:
         return
     if isinstance(block, str):

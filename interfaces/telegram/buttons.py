@@ -14,9 +14,9 @@ from interfaces.telegram.errors import telegram_errors
 from oauth import Identity
 from toolkits import Conversation
 
-QUESTION = "q"  # the first word of the data of a choice
-MOST_BUTTONS = 100  # of a message, as python-telegram-bot found
-LONGEST_ROW = 30  # characters of all labels that stand beside one another on a phone
+QUESTION = "q"  # the first word of a choice's `callback_data`
+MOST_BUTTONS = 100  # in a message, according to python-telegram-bot
+LONGEST_ROW = 30  # characters of all labels in one row on a phone
 LONGEST_NOTICE = 200  # characters: https://core.telegram.org/bots/api#answercallbackquery
 
 NOBODY = "I cannot tell who you are here. Please answer under your own name."
@@ -30,9 +30,9 @@ class ButtonPress:
     """A person pressed a button under a message of the bot.
 
     Args:
-        argument: what follows the first word of its data: `Zm9v:0` of `q:Zm9v:0`.
+        argument: what follows the first word of its `callback_data`: `Zm9v:0` of `q:Zm9v:0`.
         identity: who pressed it.
-        name: what Telegram shows for them.
+        name: their name, as Telegram shows it.
         conversation: where the message is; `None` if it is too old for Telegram to say.
     """
 
@@ -44,10 +44,10 @@ class ButtonPress:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """A sentence for the person who pressed a button, and for nobody else.
+    """A sentence that only the person who pressed a button sees.
 
     Args:
-        is_refusal: whether the press does not count. The sentence then has to be closed.
+        is_refusal: whether the press does not count. Then the person has to close the sentence.
     """
 
     text: str = ""
@@ -55,14 +55,14 @@ class Notice:
 
 
 Handler = Callable[[ButtonPress], Awaitable[Notice]]
-"""Commits what a press says, and returns what the person reads."""
+"""Commits a press, and returns the sentence for the person."""
 
 
 class Buttons:
-    """Takes presses, hands each to whoever made the button, and answers it.
+    """Receives presses, passes each to the handler of its button, and answers it.
 
     Args:
-        handlers: by the first word of the data of their buttons.
+        handlers: the handlers, by the first word of their buttons' `callback_data`.
     """
 
     def __init__(self, client: telegram.Bot, bot: parse.Bot, handlers: Mapping[str, Handler]) -> None:
@@ -75,10 +75,10 @@ class Buttons:
         return _kind(query) in self._handlers
 
     async def take(self, query: telegram.CallbackQuery) -> Notice:
-        """Take a press; return what the person reads. What is not one of our buttons says nothing."""
+        """Handle a press; return the sentence for the person. It is empty for a button that is not the gateway's."""
         if (handler := self._handlers.get(_kind(query))) is None:
             return Notice()
-        if query.message is None:  # the button came into another chat by inline mode
+        if query.message is None:  # the button was sent to another chat by inline mode
             return Notice(ELSEWHERE, is_refusal=True)
         if query.from_user.is_bot:  # an account that several people share: anonymous admins, channels
             return Notice(NOBODY, is_refusal=True)
@@ -91,7 +91,7 @@ class Buttons:
     async def answer(self, query: telegram.CallbackQuery, notice: Notice) -> None:
         """Answer a press, for which the button waits: https://core.telegram.org/bots/api#answercallbackquery
 
-        Telegram takes an answer for some seconds only, and one for each press.
+        Telegram accepts one answer for each press, and only within some seconds.
         """
         try:
             with telegram_errors():
@@ -114,7 +114,7 @@ def keyboard(card: QuestionCard) -> InlineKeyboardMarkup | None:
 
 
 def chosen(argument: str) -> tuple[str, int] | None:
-    """Return the id of a question and the place of a choice of it; `None` if they are not our button's."""
+    """Return the id of a question and the place of a choice of it; `None` if the argument is not that of a choice."""
     question_id, _, place = argument.partition(":")
     return (question_id, int(place)) if question_id and place.isascii() and place.isdecimal() else None
 
@@ -124,7 +124,7 @@ def shortened(text: str, most: int) -> str:
 
 
 def _kind(query: telegram.CallbackQuery) -> str:
-    """Return the first word of a button's data, which says whose it is."""
+    """Return the first word of a button's `callback_data`, which names its handler."""
     return (query.data or "").partition(":")[0]
 
 

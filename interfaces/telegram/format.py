@@ -24,7 +24,7 @@ class HtmlRenderer(Renderer):
         super().__init__(LIMIT)
 
     def size(self, text: str) -> int:
-        """Return the length of the plain text, which has to fit into a message, too, if Telegram refuses the HTML."""
+        """Return the length of the plain text, which has to fit as well, as it is sent if Telegram refuses the HTML."""
         return super().size(plain(text) if "<" in text or "&" in text else text)
 
     def escape(self, text: str) -> str:

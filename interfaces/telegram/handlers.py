@@ -1,4 +1,4 @@
-"""Hand what starts no turn to an operator's own `Application` of python-telegram-bot."""
+"""Pass updates that start no turn to an operator's own `Application` of python-telegram-bot."""
 
 import asyncio
 import logging
@@ -15,7 +15,7 @@ from interfaces.telegram.schema import UNREADABLE
 from oauth import SettingError
 
 HANDLED_WITHIN = 60.0  # seconds for the handlers of one update
-STOPPED_WITHIN = 10.0  # seconds for jobs and handlers that are running
+STOPPED_WITHIN = 10.0  # seconds in which running jobs and handlers have to end
 
 AnyApplication = Application[Any, Any, Any, Any, Any, Any]
 
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 
 class OwnHandlers:
-    """The handlers of an operator's application. It runs as long as the channel, where that takes events.
+    """The handlers of an operator's application, which runs as long as the channel, in processes that take events.
 
     https://docs.python-telegram-bot.org/en/stable/telegram.ext.application.html
 
@@ -48,10 +48,10 @@ class OwnHandlers:
         try:
             await self._start()
         except TelegramError as error:
-            log.warning("the application's handlers begin with the next update: %s", describe(error))
+            log.warning("the application did not start, and is started again with the next update: %s", describe(error))
 
     def take(self, fields: Mapping[str, Any]) -> bool:
-        """Hand on an update; return whether there was room for it.
+        """Pass on an update; return `False` if too many updates are waiting.
 
         The handlers run in the order that the application asks for, by default one update at a time.
         """
@@ -79,7 +79,9 @@ class OwnHandlers:
         try:
             update = Update.de_json(dict(fields), bot)
         except UNREADABLE as error:
-            log.warning("update %s was not handed on, as the library cannot read it: %s", fields["update_id"], error)
+            log.warning(
+                "update %s was not passed on, as python-telegram-bot cannot read it: %s", fields["update_id"], error
+            )
             return
         if isinstance(bot, ExtBot):
             bot.insert_callback_data(update)
@@ -87,7 +89,7 @@ class OwnHandlers:
         try:
             await self._application.update_processor.process_update(update, handled)
         finally:
-            handled.close()  # if it never had its turn
+            handled.close()  # has an effect if it was never awaited
 
     async def _in_time(self, update: Update) -> None:
         async with asyncio.timeout(HANDLED_WITHIN):
@@ -103,5 +105,5 @@ def check_updates(names: Sequence[str]) -> None:
     if unknown := sorted(set(names) - set(Update.ALL_TYPES)):
         raise SettingError(
             f"Telegram(updates=…) names {', '.join(unknown)}, which Telegram does not send. "
-            f"It takes any of {', '.join(Update.ALL_TYPES)}."
+            f"Use any of {', '.join(Update.ALL_TYPES)}."
         )

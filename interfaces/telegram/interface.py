@@ -1,4 +1,4 @@
-"""The webhook of the Bot API, and the life of the channel."""
+"""The webhook of the Bot API, and the lifecycle of the channel."""
 
 import hmac
 import json
@@ -70,27 +70,28 @@ class TelegramSettings(Settings):
         description="It is the token that https://t.me/BotFather shows for the bot."
     )
     webhook_secret: Annotated[SecretStr, AfterValidator(_check_secret)] = Field(
-        description="Make it up of letters and digits, long and random: Telegram sends it with every update."
+        description="Choose a long, random text of letters and digits: Telegram sends it with every update."
     )
     api_url: ServiceUrl = Field(default="https://api.telegram.org", description="Leave it out for Telegram itself.")
 
 
 class Telegram(Interface):
-    """Telegram, by the webhook of its Bot API.
+    """The Telegram channel, on the webhook of the Bot API.
 
     The bot answers every message in a private chat. In a group it answers messages that mention it, reply to it or are
-    commands. An album is one message, and for the bot if one of its captions is. A thumb up or down as a reaction
-    is a rating of the answer.
+    commands. An album is one message, which is for the bot if one of its captions is. A thumb up or down as a
+    reaction is a rating of the answer.
 
     Args:
-        bot_token: else TELEGRAM_BOT_TOKEN.
-        webhook_secret: else TELEGRAM_WEBHOOK_SECRET.
-        api_url: else TELEGRAM_API_URL.
-        application: the operator's own application of python-telegram-bot, whose handlers get what starts no turn.
+        bot_token: the bot's token; by default TELEGRAM_BOT_TOKEN.
+        webhook_secret: the secret token of the webhook; by default TELEGRAM_WEBHOOK_SECRET.
+        api_url: the address of the Bot API; by default TELEGRAM_API_URL.
+        application: the operator's own application of python-telegram-bot, whose handlers get the updates that start
+            no turn.
         updates: the kinds of updates that its handlers want besides messages, like "callback_query".
 
     Raises:
-        SettingError: naming what is missing or malformed.
+        SettingError: if a setting is missing or malformed; it names the setting.
     """
 
     channel = parse.CHANNEL
@@ -141,7 +142,7 @@ class Telegram(Interface):
             ) from None
         except TelegramError as error:
             log.warning(
-                "Telegram did not say who the bot is, and is asked again for the next update: %s", error.message
+                "Telegram did not return the bot's username, and is asked again at the next update: %s", error.message
             )
         if self._handlers is not None and host.takes_events:
             await self._handlers.start()
@@ -156,7 +157,7 @@ class Telegram(Interface):
 
     async def parse(self, payload: str) -> Message | None:
         update = to_update(json.loads(payload), self._client)
-        await self._know_the_bot()
+        await self._find_username()
         message = update.message or update.edited_message
         if message is None:
             return None
@@ -185,9 +186,9 @@ class Telegram(Interface):
             notice = await self._buttons.take(query)
             return Response(status_code=200, background=BackgroundTask(self._buttons.answer, query, notice))
         try:
-            await self._know_the_bot()
+            await self._find_username()
         except TelegramError as error:
-            log.warning("an update was put off until Telegram says who the bot is: %s", describe(error))
+            log.warning("an update was not accepted, as the bot's username is not known: %s", describe(error))
             raise EventNotAcceptedError() from None
         if (feedback := parse.to_feedback(self._bot, update)) is not None:
             await self.host.rate(feedback)
@@ -204,19 +205,19 @@ class Telegram(Interface):
         return Response(status_code=200)
 
     async def _take_choice(self, press: ButtonPress) -> Notice:
-        """Hand the choice of an answer to the gateway."""
+        """Pass a choice to the gateway."""
         if (choice := chosen(press.argument)) is None:
             return Notice(QUESTION_CLOSED, is_refusal=True)
         result = await self.host.press(Press(*choice, press.identity, press.name))
         return Notice(result.text, is_refusal=result.outcome is not PressOutcome.TAKEN)
 
     async def _take_stop(self, press: ButtonPress) -> Notice:
-        """Stop what the person who pressed has asked for in the conversation of the message."""
+        """Stop the turn of the person who pressed, in the conversation of the message."""
         place = press.conversation
         is_theirs = place is not None and await self.host.stop(place, press.identity.user_id)
         return Notice(STOPPING) if is_theirs else Notice(NOTHING_OF_YOURS, is_refusal=True)
 
-    async def _know_the_bot(self) -> None:
+    async def _find_username(self) -> None:
         """Ask for the bot's username, unless it is known.
 
         Raises:
@@ -229,7 +230,7 @@ class Telegram(Interface):
         """Set the webhook: https://core.telegram.org/bots/api#setwebhook
 
         Raises:
-            SettingError: if Telegram takes no webhook at that address.
+            SettingError: if Telegram accepts no webhook at that address.
         """
         try:
             await self._client.set_webhook(
@@ -238,11 +239,11 @@ class Telegram(Interface):
                 allowed_updates=self._updates,
             )
         except BadRequest as error:
-            if is_loopback(base_url):  # which Telegram cannot reach, but something on this machine may stand in for it
-                log.warning("Telegram takes no webhook at %s and delivers nothing: %s", base_url, error.message)
+            if is_loopback(base_url):  # Telegram cannot reach it, but a stand-in on this machine may
+                log.warning("Telegram accepts no webhook at %s and delivers nothing: %s", base_url, error.message)
                 return
             raise SettingError(
-                f"UNDERSTUDY_BASE_URL is {base_url!r}, where Telegram takes no webhook: {error.message}."
+                f"UNDERSTUDY_BASE_URL is {base_url!r}, where Telegram accepts no webhook: {error.message}."
             ) from None
         except TelegramError as error:
-            log.warning("the webhook could not be set and stays as Telegram knows it: %s", error.message)
+            log.warning("the webhook could not be set and stays unchanged: %s", error.message)

@@ -1,4 +1,4 @@
-"""What a chat in Telegram shows of a turn while it runs."""
+"""The preview of a running turn in Telegram."""
 
 from html import escape
 
@@ -10,20 +10,20 @@ from interfaces.telegram.errors import telegram_errors
 from interfaces.telegram.posting.messages import Poster, place_of
 from toolkits import Message
 
-STOP = "stop"  # the data of the button that stops a turn
+STOP = "stop"  # the `callback_data` of the button that stops a turn
 
 
 class TelegramLiveView(MessageView):
     """Shows that the bot is typing, the phases of a flow as a message, and the answer as messages that are edited.
 
-    Edits do better than `sendMessageDraft`, which many clients redraw from the beginning at each change and some leave
-    standing beside the answer: https://github.com/vercel/chat/pull/822,
+    Messages are edited, because many clients redraw the draft of `sendMessageDraft` from the beginning at each change,
+    and some leave it beside the answer: https://github.com/vercel/chat/pull/822,
     https://github.com/NousResearch/hermes-agent/issues/26157
 
     https://core.telegram.org/bots/api#sendchataction, https://core.telegram.org/bots/api#editmessagetext
     """
 
-    refresh = 4.0  # an action is shown for five seconds
+    refresh = 4.0  # Telegram shows an action for five seconds
     streams = True
 
     def __init__(self, bot: Bot, poster: Poster, message: Message) -> None:
@@ -47,7 +47,7 @@ class TelegramLiveView(MessageView):
         return escape(text, quote=False)
 
     async def post(self, text: str, kind: PreviewKind) -> str:
-        # People are told of the answer when it begins, and of no status.
+        # People are notified when the answer begins, and not of a status.
         is_status = kind is PreviewKind.STATUS
         reply_to = "" if is_status else self._message.id
         return await self._poster.post(

@@ -29,12 +29,12 @@ class Bot:
         self.username = username
 
     def is_called(self, name: str | None) -> bool:
-        """Return whether a name is the bot's username, or there is none."""
+        """Return whether a name is the bot's username, or `None`."""
         return name is None or (self.username is not None and name.lower() == self.username.lower())
 
 
 def is_written(message: telegram.Message) -> bool:
-    """Return whether a message was written by a person, and says something."""
+    """Return whether a message was written by a person, and has a text or an attachment."""
     if message.is_automatic_forward or not (_text(message) or _has_attachment(message)):
         return False
     if message.sender_chat is not None:
@@ -44,7 +44,7 @@ def is_written(message: telegram.Message) -> bool:
 
 def is_addressed(bot: Bot, message: telegram.Message) -> bool:
     """Return whether a message is for the bot: in private, by mention, by reply or by command."""
-    if message.forward_origin is not None:  # whom its author called
+    if message.forward_origin is not None:  # its mentions and commands are the author's
         return message.chat.type == ChatType.PRIVATE
     if command := _command(message):
         return bot.is_called(command.bot)
@@ -60,8 +60,9 @@ def conversation_of(bot: Bot, message: telegram.Message) -> Conversation:
 def to_event(bot: Bot, update: Update, payload: str) -> Event | None:
     """Return a message to the bot, or an edit of one, as an event; `None` if the update is neither.
 
-    Each photo, video or file of an album is a message, and a piece of the album. Telegram also reports as an edit what
-    nobody wrote, such as a reaction (https://core.telegram.org/bots/api#update), and each step of a live location.
+    Each photo, video or file of an album is a separate message, and a piece of the album. Telegram also reports changes
+    as edits that nobody wrote, such as a reaction (https://core.telegram.org/bots/api#update), and each step of a live
+    location.
     """
     message = update.message or update.edited_message
     if message is None or not is_written(message):
@@ -87,10 +88,10 @@ def to_event(bot: Bot, update: Update, payload: str) -> Event | None:
 
 
 def to_feedback(bot: Bot, update: Update) -> Feedback | None:
-    """Return a thumb that a person gave a message or took back; `None` if the update is none.
+    """Return the rating that a thumb as a reaction gives or takes back; `None` for any other update.
 
-    https://core.telegram.org/bots/api#messagereactionupdated names the chat, but not the topic of a forum. Reactions of
-    anonymous admins and of channels are nobody's.
+    https://core.telegram.org/bots/api#messagereactionupdated: the update names the chat, but not the topic of a forum.
+    Reactions of anonymous admins and of channels belong to no person, and do not count.
     """
     reaction = update.message_reaction
     if reaction is None or reaction.user is None or reaction.actor_chat is not None:
@@ -124,10 +125,10 @@ def migration(bot: Bot, message: telegram.Message) -> tuple[Conversation, str] |
 
 
 def generation_stopped(bot: Bot, fields: Mapping[str, Any]) -> tuple[Conversation, str] | None:
-    """Return where somebody has stopped the draft of an answer, and who; `None` for any other update.
+    """Return where a person stopped the draft of an answer, and their id; `None` for any other update.
 
-    Drafts are of private chats, whose id is that of the person. python-telegram-bot does not know this kind of update.
-    https://core.telegram.org/bots/api#messagegenerationstopped
+    Only private chats have drafts, and their id is that of the person. python-telegram-bot does not know this kind of
+    update: https://core.telegram.org/bots/api#messagegenerationstopped
 
     Args:
         fields: the update as it came, checked.
@@ -149,12 +150,12 @@ def to_message(
     """Return a message to the bot in channel-neutral form.
 
     Args:
-        attachments: what came with it.
-        replied: what came with the message that it replies to. Its pictures are shown to the model, too.
+        attachments: its attachments.
+        replied: the attachments of the message that it replies to. The model gets the pictures among them, too.
     """
     text, command, argument = _without_mentions(bot, message), None, ""
     if message.forward_origin is not None:
-        text = ""  # which its author wrote
+        text = ""  # somebody else wrote it
     elif found := _command(message):
         if found.name in COMMANDS:
             command, argument = found.name, found.argument
@@ -201,7 +202,7 @@ def _has_attachment(message: telegram.Message) -> bool:
 
 
 def _file(message: telegram.Message) -> str:
-    """Return the id of the file of a message: the same whoever gets it, and empty if there is none."""
+    """Return the id of the file of a message, the same for all who get the file; empty if there is none."""
     file = message.effective_attachment
     largest = file[-1] if isinstance(file, Sequence) and file else file
     return str(getattr(largest, "file_unique_id", ""))
@@ -213,7 +214,7 @@ def _command(message: telegram.Message) -> Command | None:
     if (mark := next(marks, None)) is None:
         return None
     text = message.text or ""
-    command = parse_command(text[: mark.length])  # of ASCII, so that UTF-16 code units are characters
+    command = parse_command(text[: mark.length])  # in ASCII, so that UTF-16 code units are characters
     return None if command is None else replace(command, argument=text[mark.length :].strip())
 
 

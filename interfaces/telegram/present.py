@@ -27,7 +27,7 @@ from interfaces.telegram.posting.uploads import LONGEST_CAPTION, check_file, gro
 from oauth import Identity
 from toolkits import Conversation, Message
 
-KEYBOARD_REFUSED = ("BUTTON_", "REPLY_MARKUP_")  # what the names of such errors have
+KEYBOARD_REFUSED = ("BUTTON_", "REPLY_MARKUP_")  # the names of such errors contain one of these
 
 ANSWERED = answered_in("our private chat")
 ANSWER_HELD = answer_held("Press the button, then Start, and I will send it to you there.")
@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 
 
 class TelegramPresenter(Presenter):
-    """Sends answers to chats of Telegram. A private answer goes to the private chat with its person."""
+    """Sends answers to chats of Telegram. A private answer goes to the private chat with the person."""
 
     def __init__(self, bot: Bot) -> None:
         self._bot = bot
@@ -54,7 +54,7 @@ class TelegramPresenter(Presenter):
         return platform_id
 
     async def remove_preview(self, conversation: Conversation, platform_id: str | None, since: datetime) -> None:
-        """Delete a preview. One of which the id is not known stays: a bot cannot read what it has sent."""
+        """Delete a preview. It stays if its id is not known, because a bot cannot read what it has sent."""
         if platform_id is not None:
             await self._poster.delete(conversation, platform_id)
         else:
@@ -123,7 +123,7 @@ class TelegramPresenter(Presenter):
     async def close_question(
         self, conversation: Conversation, identity: Identity | None, platform_id: str, text: str
     ) -> None:
-        """https://core.telegram.org/bots/api#editmessagetext
+        """Replace the buttons by the decision: https://core.telegram.org/bots/api#editmessagetext
 
         A message that is gone, or that is too old to be edited, stays as it is.
         """
@@ -134,7 +134,7 @@ class TelegramPresenter(Presenter):
             log.info("the question %s in %s keeps its buttons: %s", platform_id, chat, refusal)
 
     async def _ask(self, card: QuestionCard, send: Callable[..., Awaitable[str]]) -> str:
-        """Send a question with buttons; with the choices as words to type, if Telegram takes no such buttons."""
+        """Send a question with buttons, or with the choices as words to type if Telegram accepts no such buttons."""
         if (markup := keyboard(card)) is not None:
             try:
                 return await send(text=card.text, reply_markup=markup)
@@ -150,7 +150,7 @@ class TelegramPresenter(Presenter):
     async def send_sign_in(self, sign_in: SignIn) -> None:
         label = self._renderer.escape(sign_in.label)
         if sign_in.conversation.shared:
-            # A bot cannot write first to somebody who never started it. This button makes them start it.
+            # A bot cannot write first to somebody who never started it. This button lets them start it.
             # https://core.telegram.org/bots/features#deep-linking
             text = (
                 f"{sign_in_request(label)}. Press the button, then Start, and I will send you a link that only you see."
@@ -164,7 +164,7 @@ class TelegramPresenter(Presenter):
         await self._poster.send(sign_in.conversation, text, sign_in.reply_to, reply_markup=markup)
 
     async def return_link(self, identity: Identity, code: str | None) -> ReturnLink | None:
-        # Telegram shows the button Start also to people who have started the bot before.
+        # Telegram also shows the button Start to people who have started the bot before.
         # https://core.telegram.org/bots/features#deep-linking
         if code is None:
             return ReturnLink(await self._bot_link(), "Telegram")

@@ -1,4 +1,4 @@
-"""Read what Telegram's messages refer to: https://core.telegram.org/bots/api#message"""
+"""Read forwarded messages, and the messages that replies refer to: https://core.telegram.org/bots/api#message"""
 
 from collections.abc import Sequence
 
@@ -10,11 +10,11 @@ from toolkits import Attachment, QuotedKind, QuotedMessage
 def quoted_in(
     message: telegram.Message, bot_id: int, sent: Sequence[Attachment], replied: Sequence[Attachment]
 ) -> tuple[QuotedMessage, ...]:
-    """Return what a message refers to: itself if it was sent on, and otherwise the message that it replies to.
+    """Return what a message refers to: itself if it is forwarded, otherwise the message that it replies to.
 
     Args:
-        sent: what came with the message.
-        replied: what came with the message that it replies to.
+        sent: the attachments of the message.
+        replied: the attachments of the message that it replies to.
     """
     found = _quoted(message, bot_id, sent, replied)
     return (found,) if found is not None and (found.text or found.part) else ()
@@ -30,7 +30,7 @@ def _quoted(
     if (original := replied_to(message)) is not None:
         author, is_own = _writer(original, bot_id)
         return QuotedMessage(QuotedKind.REPLIED, author, _content(original, replied), part=part, is_own=is_own)
-    if (external := message.external_reply) is not None:  # of another chat, whose text only a quote has
+    if (external := message.external_reply) is not None:  # in another chat: only the quote has its text
         author, is_own = _author(external.origin, bot_id)
         return QuotedMessage(QuotedKind.REPLIED, author, _marks(replied), part=part, is_own=is_own)
     return None
@@ -56,7 +56,7 @@ def _writer(message: telegram.Message, bot_id: int) -> tuple[str, bool]:
 
 
 def _author(origin: telegram.MessageOrigin, bot_id: int) -> tuple[str, bool]:
-    """Return the name of an origin, and whether that is the bot: https://core.telegram.org/bots/api#messageorigin"""
+    """Return the name of the original author, and whether that is the bot: https://core.telegram.org/bots/api#messageorigin"""
     match origin:
         case telegram.MessageOriginUser():
             return origin.sender_user.full_name, origin.sender_user.id == bot_id
@@ -74,5 +74,5 @@ def _content(message: telegram.Message, attachments: Sequence[Attachment]) -> st
 
 
 def _marks(attachments: Sequence[Attachment]) -> str:
-    """Return a line for each attachment, like "[image]", with the content of what is no file."""
+    """Return a line for each attachment, like "[image]", with the text of one that is not a file."""
     return "\n".join(f"[{each.title}{f': {each.text}' if each.text else ''}]" for each in attachments)

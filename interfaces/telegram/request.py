@@ -1,4 +1,4 @@
-"""Call the Bot API over HTTP, whatever stands between it and us."""
+"""Call the Bot API over HTTP, also through proxies that answer themselves."""
 
 import json
 import ssl
@@ -13,7 +13,7 @@ from gateway.retries import UNKNOWN_WAIT, bounded_wait
 
 
 class TelegramRequest(HTTPXRequest):
-    """The library's HTTP client, which only takes answers of the Bot API, and bounds their `retry_after`.
+    """The library's HTTP client, which accepts only answers of the Bot API, and bounds their `retry_after`.
 
     Args:
         connections: how many requests may run at once.
@@ -31,7 +31,7 @@ class TelegramRequest(HTTPXRequest):
         )
 
     async def do_request(self, *args: Any, **options: Any) -> tuple[int, bytes]:
-        """Send a request. A body that is no answer of the Bot API is dropped, as the library would log it."""
+        """Send a request. A body that is not from the Bot API is dropped, because the library would log it."""
         code, payload = await super().do_request(*args, **options)
         return code, payload if _parsed(payload) is not None else b""
 

@@ -223,7 +223,7 @@ def to_update(fields: Mapping[str, Any], bot: Bot) -> Update:
     `_Message` remain, and no attachment.
 
     Raises:
-        MalformedEventError: if a field that is described here is missing, or of another type than Telegram documents.
+        MalformedEventError: if a field that is described here is missing, or has another type than Telegram documents.
     """
     try:
         _UpdateWithFiles.model_validate(fields)
@@ -234,7 +234,9 @@ def to_update(fields: Mapping[str, Any], bot: Bot) -> Update:
         return Update.de_json(dict(fields), bot)
     except UNREADABLE as error:
         log.warning(
-            "update %s was read in part only, as the library cannot read it: %s", fields["update_id"], describe(error)
+            "update %s was read only in part, as python-telegram-bot cannot read it: %s",
+            fields["update_id"],
+            describe(error),
         )
         known = _Update.model_validate(fields)
         return Update.de_json(known.model_dump(by_alias=True, exclude_none=True), bot)

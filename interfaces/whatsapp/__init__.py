@@ -1,4 +1,4 @@
-"""WhatsApp, by Twilio."""
+"""The WhatsApp channel, through Twilio."""
 
 from interfaces.whatsapp.interface import WhatsApp
 

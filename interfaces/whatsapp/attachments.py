@@ -21,7 +21,7 @@ class TwilioMedia:
     """Reads the media of messages, and fetches them with the account's credentials.
 
     Args:
-        api_url: the address that stands in for Twilio's, if any.
+        api_url: the address that is used in place of Twilio's, if any.
     """
 
     def __init__(self, account_sid: str, auth_token: str, api_url: str | None) -> None:
@@ -46,7 +46,7 @@ class TwilioMedia:
 
 
 def media_count(form: Form) -> int:
-    """Return the number of media of a message. `NumMedia` is what somebody sent, and may be no number."""
+    """Return the number of media of a message. `NumMedia` is untrusted, and may not be a number."""
     count = form.get("NumMedia", "0")
     return min(int(count), MOST_MEDIA) if COUNT.fullmatch(count) else 0
 
@@ -68,7 +68,7 @@ def _media_type(form: Form, index: int) -> str:
 
 def _kind(form: Form, index: int) -> AttachmentKind:
     media_type = _media_type(form, index).partition(";")[0].strip().lower()
-    if media_type == "audio/ogg":  # what WhatsApp records
+    if media_type == "audio/ogg":  # the format of WhatsApp's recordings
         return AttachmentKind.VOICE
     if media_type in ("text/vcard", "text/x-vcard"):
         return AttachmentKind.CONTACT

@@ -26,7 +26,7 @@ def _meaning(error: Exception) -> Exception | None:
         return None
     if error.status >= 500:
         return DeliveryAmbiguousError(f"Twilio answered {error.status}")
-    if error.code == error.status:  # the library's stopgap for a body that is not one of Twilio's
+    if error.code == error.status:  # the library's placeholder for a body that is not from Twilio
         return ConnectionError(f"a proxy answered {error.status}")
     refusal = RecipientUnreachableError if error.code in UNREACHABLE else DeliveryRefusedError
     reason = error.msg if isinstance(error, TwilioRestException) else error.detail or error.title
@@ -38,7 +38,7 @@ class PausingHttpClient(AsyncTwilioHttpClient):  # type: ignore[misc]
 
     https://www.twilio.com/docs/usage/rate-limits-and-request-queuing
 
-    It also sends as JSON what the library encodes as a form (https://github.com/twilio/twilio-python/issues/932).
+    It also sends JSON as JSON, where the library encodes it as a form (https://github.com/twilio/twilio-python/issues/932).
     """
 
     async def request(self, *args: Any, **options: Any) -> Response:

@@ -9,7 +9,7 @@ LIMIT = 1600 - MARK_LENGTH  # characters of one message: https://www.twilio.com/
 class WhatsAppRenderer(MarkRenderer):
     """Renders markdown with the marks of WhatsApp, which has no escapes and no links with a text.
 
-    Tables are lists, as monospaced text breaks in lines on a phone.
+    Tables become lists, because lines of monospaced text wrap on a phone.
     """
 
     table_width = 0

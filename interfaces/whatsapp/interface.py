@@ -1,4 +1,4 @@
-"""The webhook of Twilio, and the life of the channel."""
+"""The webhook of Twilio, and the lifecycle of the channel."""
 
 import re
 from collections.abc import Sequence
@@ -50,16 +50,16 @@ class TwilioSettings(Settings):
 
 
 class WhatsApp(Interface):
-    """WhatsApp, by Twilio's webhook and REST API.
+    """The WhatsApp channel, on Twilio's webhook and REST API.
 
     Args:
-        account_sid: else TWILIO_ACCOUNT_SID.
-        auth_token: else TWILIO_AUTH_TOKEN.
-        whatsapp_from: else TWILIO_WHATSAPP_FROM.
-        api_url: else TWILIO_API_URL.
+        account_sid: the Account SID; by default TWILIO_ACCOUNT_SID.
+        auth_token: the Auth Token; by default TWILIO_AUTH_TOKEN.
+        whatsapp_from: the WhatsApp sender; by default TWILIO_WHATSAPP_FROM.
+        api_url: an address to use in place of Twilio's; by default TWILIO_API_URL.
 
     Raises:
-        SettingError: naming what is missing or malformed.
+        SettingError: if a setting is missing or malformed; it names the setting.
     """
 
     channel = parse.CHANNEL
@@ -127,7 +127,7 @@ class WhatsApp(Interface):
             payload = await read_form(request)
             form = parse_form(payload)
             self._check_signature(form, request)
-        answer = MessagingResponse()  # empty, as answers go out by the REST API
+        answer = MessagingResponse()  # empty, because answers are sent by the REST API
         if parse.is_for(self._settings.whatsapp_from, form):
             event = parse.to_event(form, payload)
             if (choice := chosen(form.get("ButtonPayload", ""))) is None:
@@ -142,14 +142,14 @@ class WhatsApp(Interface):
         """Check the signature of a webhook: https://www.twilio.com/docs/usage/webhooks/webhooks-security
 
         Raises:
-            WebhookRefusedError: if it does not fit.
+            WebhookRefusedError: if it does not match.
         """
         query = f"?{request.url.query}" if request.url.query else ""
         address = f"{self.host.base_url}{request.url.path}{query}"
         if not self._validator.validate(address, form, request.headers[SIGNATURE_HEADER]):
             raise WebhookRefusedError(
                 403,
-                "its signature does not fit",
+                "its signature does not match",
                 f"If Twilio sent it, its console has another address for the webhook than {address!r}, which begins "
                 "with UNDERSTUDY_BASE_URL: make them the same. Or TWILIO_AUTH_TOKEN is another account's.",
             )

@@ -1,4 +1,4 @@
-"""What a chat in WhatsApp shows of a turn while it runs."""
+"""The typing indicator in WhatsApp while a turn runs."""
 
 from twilio.rest import Client
 
@@ -8,7 +8,7 @@ from gateway.channels import LiveView, Progress
 class TypingIndicator(LiveView):
     """Shows that the bot is typing: https://www.twilio.com/docs/whatsapp/api/typing-indicators-resource"""
 
-    refresh = 20.0  # it is shown for 25 seconds
+    refresh = 20.0  # WhatsApp shows it for 25 seconds
 
     def __init__(self, client: Client, message_id: str) -> None:
         self._client = client

@@ -45,14 +45,14 @@ def sender_of(form: Form) -> Identity:
 
 
 def name_of(form: Form) -> str:
-    """Return what WhatsApp shows for them."""
+    """Return the profile name of the sender, or else their number."""
     return storable(form.get("ProfileName", "")) or number(form["From"])
 
 
 def to_event(form: Form, payload: str) -> Event:
     """Return a message as an event.
 
-    The word STOP alone is no command here: people opt out of messages with it.
+    The single word STOP is no command here, because people opt out of messages with it.
     https://help.twilio.com/articles/223134027-Twilio-support-for-opt-out-keywords-SMS-STOP-filtering-
     """
     where, stops = conversation_of(form), is_stop("" if is_forwarded(form) else form.get("Body", ""))

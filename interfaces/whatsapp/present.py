@@ -35,15 +35,15 @@ from oauth.store.pending import confirmation
 from toolkits import Conversation, Message
 
 CALL_TIMEOUT = 15.0  # seconds for one call of the REST API
-CLOCK_SKEW = timedelta(minutes=1)  # between Twilio and us, at the most
+CLOCK_SKEW = timedelta(minutes=1)  # the greatest difference between Twilio's clock and ours
 FAILED = frozenset({"canceled", "failed", "undelivered"})
-MOST_FOUND = 20  # messages that are looked through for one that may have been sent
+MOST_FOUND = 20  # messages that are searched for one that may have been sent
 MOST_MB = 16  # of a file
 MOST_IMAGE_MB = 5
 LONGEST_CAPTION = 1024 - MARK_LENGTH  # characters
 WITH_CAPTION = ("image/", "video/")  # the media types of files that may have one
 
-# image/webp is for stickers alone.
+# image/webp is only for stickers.
 TAKEN_TYPES = frozenset(
     {
         "image/jpeg",
@@ -71,7 +71,7 @@ class WhatsAppPresenter(Presenter):
     """Sends answers to chats of WhatsApp.
 
     Attributes:
-        client: of the REST API, while the channel runs.
+        client: the client of the REST API, while the channel runs.
         base_url: the public address of the gateway, without a slash at the end.
     """
 
@@ -91,7 +91,7 @@ class WhatsAppPresenter(Presenter):
         await self._create(conversation, body=text)
 
     async def send_question(self, conversation: Conversation, card: QuestionCard, reply_to: str, *, key: str) -> None:
-        """Send a question with up to three buttons; with choices to type, where WhatsApp shows no such buttons."""
+        """Send a question with up to three buttons, or with choices to type where WhatsApp shows no such buttons."""
         assert self.client is not None, "the channel is not started"
         content = await self._quick_replies.content(self.client, card)
         if content is not None:
@@ -116,7 +116,7 @@ class WhatsAppPresenter(Presenter):
             await self._create(conversation, body=text)
 
     def check_file(self, file: StoredFile) -> None:
-        """https://www.twilio.com/docs/whatsapp/guidance-whatsapp-media-messages"""
+        """Check type and size: https://www.twilio.com/docs/whatsapp/guidance-whatsapp-media-messages"""
         if file.media_type not in TAKEN_TYPES:
             raise DeliveryRefusedError(
                 "WhatsApp takes pictures (JPEG, PNG), sound (OGG, AMR, 3GP, AAC, MP3), video (MP4), PDF, Word, "
@@ -124,7 +124,9 @@ class WhatsAppPresenter(Presenter):
             )
         most = MOST_IMAGE_MB if file.media_type.startswith("image/") else MOST_MB
         if file.size > most * 2**20:
-            raise DeliveryRefusedError(f"WhatsApp takes pictures of up to {MOST_IMAGE_MB} MB, and else {MOST_MB} MB.")
+            raise DeliveryRefusedError(
+                f"WhatsApp takes pictures of up to {MOST_IMAGE_MB} MB and other files of up to {MOST_MB} MB."
+            )
 
     def longest_caption(self, files: Sequence[StoredFile]) -> int:
         return LONGEST_CAPTION if files[0].media_type.startswith(WITH_CAPTION) else 0
@@ -160,7 +162,7 @@ class WhatsAppPresenter(Presenter):
         return None if was_sent and not delivery.text else was_sent  # a file without a caption may be another one
 
     def _sent_as(self, delivery: Delivery) -> list[str]:
-        """Return the texts as which Twilio may have a delivery: a question is sent with or without its choices."""
+        """Return the texts that Twilio may have for a delivery: a question is sent with or without its choices."""
         texts = [delivery.text, self.mark_repeated(delivery.text)]
         cards = [replace(delivery.card, text=text) for text in texts] if delivery.card is not None else []
         forms = (form for card in cards for form in (self.in_words(card), _in_numbers(card)))
@@ -183,12 +185,12 @@ class WhatsAppPresenter(Presenter):
             created = await client.messages.create_async(
                 from_=PREFIX + conversation.tenant, to=PREFIX + conversation.id, **content
             )
-            if not created.sid:  # an empty body is no error to the library
+            if not created.sid:  # the library accepts an empty body
                 raise ValueError("no message in the answer")
 
     @asynccontextmanager
     async def _client(self) -> AsyncIterator[Client]:
-        """Give the client for one call, whose errors are translated into delivery errors."""
+        """Yield the client for one call, and translate its errors into delivery errors."""
         assert self.client is not None, "the channel is not started"
         with twilio_errors():
             async with asyncio.timeout(CALL_TIMEOUT):

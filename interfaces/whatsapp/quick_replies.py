@@ -1,6 +1,6 @@
 """Buttons under messages: https://www.twilio.com/docs/content/twilio-quick-reply
 
-They take a content template of Twilio's, which needs no approval within 24 hours of the person's last message.
+They need a content template of Twilio's, which takes no approval within 24 hours of the person's last message.
 """
 
 import asyncio
@@ -23,9 +23,9 @@ LONGEST_LABEL = 20  # characters
 LONGEST_BODY = 1024
 MOST_LINES = 98  # a template has up to 100 variables
 MOST_REMEMBERED = 1000  # templates
-PAYLOAD = "q"  # what the payload of a choice begins with: `q:ID:PLACE`
+PAYLOAD = "q"  # the first word of a choice's payload: `q:ID:PLACE`
 
-# https://www.twilio.com/docs/api/errors/21656: what the value of a variable may not have. Two braces begin a variable.
+# https://www.twilio.com/docs/api/errors/21656: what a variable's value must not contain. Two braces begin a variable.
 _UNFIT = re.compile(r"[\t\r]| {5}|\{\{")
 _PAYLOAD = re.compile(rf"{PAYLOAD}:([\w-]{{1,64}}):([0-9]{{1,3}})", re.ASCII)
 
@@ -46,16 +46,16 @@ class Template:
 
 
 class QuickReplies:
-    """Makes the content templates of questions, each once in a process."""
+    """Creates the content templates of questions, each once in a process."""
 
     def __init__(self) -> None:
         self._sids: dict[Template, str | None] = {}
 
     async def content(self, client: Client, card: QuestionCard) -> dict[str, Any] | None:
-        """Return the content of the message with a question; `None` if WhatsApp or Twilio shows no buttons with it.
+        """Return the content of the message with a question; `None` if WhatsApp or Twilio accepts no buttons for it.
 
         Raises:
-            ConnectionError, RetryLaterError: if the template could not be made now.
+            ConnectionError, RetryLaterError: if the template cannot be created now.
         """
         if not _fits(card):
             return None
@@ -68,11 +68,11 @@ class QuickReplies:
         return None if sid is None else {"content_sid": sid, "content_variables": json.dumps(values)}
 
     def forget(self, content: dict[str, Any]) -> None:
-        """Forget the template of a content that Twilio did not take: somebody may have deleted it."""
+        """Forget the template of a message that Twilio refused: somebody may have deleted the template."""
         self._sids = {template: sid for template, sid in self._sids.items() if sid != content["content_sid"]}
 
     async def _create(self, client: Client, template: Template, values: dict[str, str]) -> str | None:
-        """Make a template; return `None` if Twilio refuses it.
+        """Create a template; return `None` if Twilio refuses it.
 
         https://www.twilio.com/docs/content/content-api-resources#create-templates
         """
@@ -84,7 +84,7 @@ class QuickReplies:
             {
                 "friendly_name": "understudy_question",
                 "language": "en",
-                "variables": dict.fromkeys(values, "…"),  # samples, for which nothing of a person is taken
+                "variables": dict.fromkeys(values, "…"),  # sample values, without data of a person
                 "types": {"twilio/quick-reply": {"body": template.body, "actions": actions}},
             }
         )
@@ -95,15 +95,15 @@ class QuickReplies:
                 if not created.sid:
                     raise ValueError("no template in the answer")
         except DeliveryRefusedError as refusal:
-            log.warning("Twilio makes no buttons for a question, which is sent as text: %s", refusal)
+            log.warning("Twilio refuses the template of a question, which is sent as text: %s", refusal)
             return None
         except DeliveryAmbiguousError as error:  # this call sends nothing
-            raise ConnectionError(f"the buttons of a question were not made: {error}") from error
+            raise ConnectionError(f"the template of a question was not created: {error}") from error
         return str(created.sid)
 
 
 def chosen(payload: str) -> tuple[str, int] | None:
-    """Return the id of a question and the place of a choice of it; `None` if a payload is not our button's."""
+    """Return the id of a question and the place of a choice of it; `None` if the payload is not that of a choice."""
     found = _PAYLOAD.fullmatch(payload)
     return (found[1], int(found[2])) if found else None
 

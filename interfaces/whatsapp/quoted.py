@@ -1,6 +1,6 @@
-"""Read what WhatsApp's messages refer to: https://www.twilio.com/docs/messaging/guides/webhook-request
+"""Read forwarded messages, and the messages that replies refer to: https://www.twilio.com/docs/messaging/guides/webhook-request
 
-Twilio says which message is replied to, and has its text in the REST API.
+A webhook has the id of the message that is replied to. The REST API has its text.
 """
 
 import asyncio
@@ -25,12 +25,12 @@ log = logging.getLogger(__name__)
 
 
 def is_forwarded(form: Form) -> bool:
-    """Return whether somebody else wrote a message, and the person sent it on. Twilio does not say who wrote it."""
+    """Return whether a message is forwarded. Twilio does not name its author."""
     return "true" in (form.get("Forwarded"), form.get("FrequentlyForwarded"))
 
 
 def quoted_in(form: Form) -> tuple[QuotedMessage, ...]:
-    """Return what a message refers to: itself if it was sent on, or what it replies to, without its text."""
+    """Return what a message refers to: itself if it is forwarded, or the message that it replies to, without text."""
     if is_forwarded(form):
         return (QuotedMessage(QuotedKind.FORWARDED, "", form.get("Body", "").strip()),)
     sid, is_own = form.get("OriginalRepliedMessageSid", ""), form.get("OriginalRepliedMessageSender") == form["To"]
@@ -43,7 +43,7 @@ def quoted_in(form: Form) -> tuple[QuotedMessage, ...]:
 async def with_texts(
     quoted: Sequence[QuotedMessage], conversation: Conversation, addresses: set[str], client: Client
 ) -> list[QuotedMessage]:
-    """Return messages with the texts that Twilio has of them, without those that it does not give out.
+    """Fill in the texts of quoted messages from Twilio. Leave out messages that cannot be read.
 
     https://www.twilio.com/docs/messaging/api/message-resource#fetch-a-message-resource
 

@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 
 
 def place_of(conversation: Conversation) -> tuple[int, int | None]:
-    """Return the chat of a conversation, and its topic if it is one of a group."""
+    """Return the chat id of a conversation, and the topic id if it is a topic of a group."""
     chat, _, topic = conversation.id.partition("/")
     return int(chat), int(topic) if topic else None
 
@@ -50,16 +50,16 @@ class Poster:
         self._pacer = Pacer(LIMITS)
 
     async def ready_for_preview(self, conversation: Conversation) -> None:
-        """Return when a preview may be shown in a chat."""
+        """Wait until the rate limits allow a preview in a chat."""
         chat = str(place_of(conversation)[0])
         await self._pacer.preview(("chat", chat), ALL, *([("group", chat)] if conversation.shared else []))
 
     def hold_previews(self, conversation: Conversation, seconds: float) -> None:
-        """Show no previews in a chat for a time."""
+        """Pause the previews in a chat for some seconds."""
         self._pacer.hold(("chat", str(place_of(conversation)[0])), seconds)
 
     async def send(self, conversation: Conversation, text: str, reply_to: str, **options: Any) -> str:
-        """Send a message that is no preview, in its place among others; return its id.
+        """Send a message that is not a preview, within the rate limits; return its id.
 
         Raises:
             DeliveryError: see `Presenter`.
@@ -71,11 +71,11 @@ class Poster:
         return await self.post(conversation, text, reply_to, **options)
 
     async def post(self, conversation: Conversation, text: str, reply_to: str, **options: Any) -> str:
-        """Post a message now; return its id. The arguments are those of `send`.
+        """Post a message without waiting for the rate limits; return its id. The arguments are those of `send`.
 
         Args:
             reply_to: the id of the message that it replies to in a group; empty if it replies to none.
-            options: others of `Bot.send_message`, or `files`.
+            options: further arguments of `Bot.send_message`, or `files`.
         """
         chat, topic = place_of(conversation)
         reply = None
@@ -84,7 +84,7 @@ class Poster:
         return await self.post_to(chat, text, message_thread_id=topic, reply_parameters=reply, **options)
 
     async def post_to(self, chat_id: int, text: str, **options: Any) -> str:
-        """Post a message to a chat, wherever that is by now; return its id."""
+        """Post a message to a chat; return its id. A group may have another id by now, or have lost the topic."""
         with telegram_errors():
             try:
                 return await self._post(chat_id, text, **options)
@@ -97,7 +97,7 @@ class Poster:
                 return await self._post(chat_id, text, **{**options, "message_thread_id": None})
 
     async def complete(self, conversation: Conversation, message_id: str, text: str) -> None:
-        """Replace a preview by the answer, in its place among other messages.
+        """Replace a preview by the answer, within the rate limits.
 
         Raises:
             PreviewGoneError: if it cannot be edited any more.
@@ -109,7 +109,7 @@ class Poster:
         await self.edit(place_of(conversation)[0], message_id, text)
 
     async def edit(self, chat_id: int, message_id: str, text: str, **options: Any) -> None:
-        """Replace the text of a message. Buttons go unless `options` have them.
+        """Replace the text of a message. Buttons are removed unless `options` have them.
 
         Raises:
             PreviewGoneError: if it is gone, or cannot be edited any more.
@@ -139,7 +139,7 @@ class Poster:
             try:
                 await self._bot.delete_message(chat, int(message_id))
             except ChatMigrated:
-                log.info("message %s was in a group that became a supergroup, and stays", message_id)
+                log.info("message %s cannot be deleted, as its group became a supergroup", message_id)
             except BadRequest as error:
                 if not any(reason in error.message.lower() for reason in NOT_THERE):
                     raise
@@ -155,7 +155,7 @@ class Poster:
 
 
 async def _in_html(call: Callable[..., Awaitable[Any]], text: str, **options: Any) -> Any:
-    """Call the Bot API with a text in HTML; as plain text, if Telegram cannot parse it, and so has done nothing."""
+    """Call the Bot API with a text in HTML, or in plain text if Telegram cannot parse it, and so has done nothing."""
     try:
         return await call(text=text, parse_mode=ParseMode.HTML, **options)
     except BadRequest as error:

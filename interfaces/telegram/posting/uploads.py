@@ -24,7 +24,7 @@ MOST_BYTES = 50 * 10**6  # of all files of one message
 MOST_PHOTO_BYTES = 10 * 10**6
 MOST_FILES = 10  # of an album
 LONGEST_CAPTION = 1024 - MARK_LENGTH  # characters: https://core.telegram.org/bots/api#sendphoto
-READ_TIMEOUT = 30.0  # seconds in which Telegram looks at what it was sent
+READ_TIMEOUT = 30.0  # seconds in which Telegram processes the files
 
 NOT_A_PHOTO = ("PHOTO_INVALID_DIMENSIONS", "IMAGE_PROCESS_FAILED", "PHOTO_EXT_INVALID")
 
@@ -77,13 +77,13 @@ def check_file(file: StoredFile) -> None:
 
 
 def kind_of(file: StoredFile) -> MediaKind:
-    """Return as what a file is shown. A photo that is too large for one is a document."""
+    """Return the kind of media that a file is sent as. A picture that is too large for a photo is a document."""
     kind = _KINDS.get(file.media_type, MediaKind.DOCUMENT)
     return MediaKind.DOCUMENT if kind is MediaKind.PHOTO and file.size > MOST_PHOTO_BYTES else kind
 
 
 def grouped(files: Sequence[StoredFile]) -> list[Sequence[StoredFile]]:
-    """Return files as messages: neighbours that make an album are one."""
+    """Return files in groups, one for each message. Neighbours that can make an album are a group."""
     groups: list[Sequence[StoredFile]] = []
     for album, neighbours in groupby(files, lambda file: _ALBUMS.get(kind_of(file))):
         group: list[StoredFile] = []
@@ -101,7 +101,7 @@ async def send_files(bot: Bot, files: Sequence[StoredFile], chat_id: int, captio
     """Send files of one group as one message. A picture that Telegram does not take as a photo is sent as a document.
 
     Returns:
-        The message; of an album, its first one.
+        The message, or the first message of an album.
 
     Raises:
         TelegramError: if Telegram does not take them.
@@ -120,7 +120,7 @@ async def _send(
 ) -> Message:
     async with AsyncExitStack() as stack:
         contents = [await stack.enter_async_context(file.spooled()) for file in files]
-        # An attached file is a part of the request of its own, which is sent from the disk.
+        # An attached file is a separate part of the request, and is read from the disk.
         inputs = [
             InputFile(content, filename=file.name, attach=len(files) > 1, read_file_handle=False)
             for file, content in zip(files, contents, strict=True)

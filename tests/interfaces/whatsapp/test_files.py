@@ -51,7 +51,7 @@ async def test_a_text_with_a_document_is_a_message_of_its_own(run: Run, whatsapp
     [
         (File(b"PK", name="all.zip"), "WhatsApp takes pictures"),
         (File(bytes(6 * 2**20), name="cat.png"), "up to 5 MB"),
-        (File(bytes(17 * 2**20), name="film.mp4"), "else 16 MB"),
+        (File(bytes(17 * 2**20), name="film.mp4"), "other files of up to 16 MB"),
     ],
     ids=["type", "picture", "film"],
 )
