@@ -6,14 +6,14 @@ from html import escape
 from interfaces.markdown.parser import Parser, TooComplexError, is_allowed, parse
 from toolkits.text import storable
 
-# A model's text is not trusted: its HTML is shown as text, and so is a link that does not lead to a web page.
+# A model's text is not trusted: its HTML is shown as text, and so are links to addresses that are not allowed.
 _parser = Parser(takes=is_allowed, images=False)
 
 log = logging.getLogger(__name__)
 
 
 def to_html(markdown: str) -> str:
-    """Return markdown as HTML; as plain text in HTML, if it is too complex or fails to render."""
+    """Return markdown as HTML, or as plain text in HTML if it is too complex or fails to render."""
     markdown = storable(markdown)
     try:
         return str(_parser.renderer.render(parse(_parser, markdown), _parser.options, {}))

@@ -1,4 +1,4 @@
-"""The pages of the web chat, and what they call."""
+"""The pages of the web chat, and the endpoints that they call."""
 
 import json
 import secrets
@@ -29,7 +29,7 @@ from toolkits import Message
 
 COOKIE = "understudy_person"
 STATIC = Path(str(files("interfaces.web"))) / "static"
-RUNNING = "Understudy-Running"  # the header that says whether a message is being answered, or waits for that
+RUNNING = "Understudy-Running"  # the header that says whether a message waits or is being answered
 HEADERS = {
     "Content-Security-Policy": "default-src 'self'; frame-ancestors 'none'; base-uri 'none'",
     "Cache-Control": "no-store",
@@ -44,7 +44,7 @@ class Web(Interface):
     """A web chat for development, in which you are one person in one window and another in the next.
 
     There is no sign-in: it only answers browsers on this machine. The person of a window is in a signed cookie that the
-    window's page sets, and never in what the page sends.
+    server sets with the window's page, and never in what the page sends.
 
     Args:
         people: the names to choose from.
@@ -111,7 +111,7 @@ class Web(Interface):
     async def _transcript(self, request: Request) -> Response:
         person, host = self._person(request), self.host
         conversation = parse.conversation_of(person)
-        # Read first: what ends meanwhile is in the transcript, and the window asks again as long as something runs.
+        # Read before the transcript, which then has a turn that ends in between. The window asks again while one runs.
         is_running = await host.is_busy(conversation)
         ratings = await host.ratings(parse.identity_of(person), conversation)
         entries = [self._entry(entry, ratings) for entry in await host.transcript(conversation)]
@@ -144,7 +144,7 @@ class Web(Interface):
         return Response(status_code=204 if is_seen else 404, headers=HEADERS)
 
     async def _press(self, request: Request) -> Response:
-        """Take the press of a question's button; return what became of it."""
+        """Take the press of a question's button; return its outcome."""
         person, host = self._person(request), self.host
         pressed = await _read(request, parse.PressedButton)
         identity = parse.identity_of(person)
@@ -174,7 +174,7 @@ class Web(Interface):
         return RedirectResponse(link, status_code=303, headers=HEADERS)
 
     def _person(self, request: Request) -> str:
-        """Return the person of a window, whom its cookie and its address have to name.
+        """Return the person of a window, whom both its cookie and its address have to name.
 
         Raises:
             HTTPException: 401 if they do not.
@@ -204,8 +204,8 @@ async def _read(request: Request, kind: type[Posted]) -> Posted:
     """Return what the page posts.
 
     Raises:
-        HTTPException: 422 if it is something else.
-        MalformedEventError: if it is no JSON object.
+        HTTPException: 422 if it has not the fields of `kind`.
+        MalformedEventError: if it is not a JSON object.
     """
     fields, _ = parse_json(await read_body(request))
     try:

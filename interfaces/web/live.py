@@ -1,4 +1,4 @@
-"""What a window shows of a turn while it runs."""
+"""The preview of a running turn in a window."""
 
 from typing import Any
 

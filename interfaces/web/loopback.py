@@ -10,10 +10,10 @@ from oauth.settings import LOOPBACK_HOSTS
 
 
 class LoopbackOnly:
-    """Middleware that refuses what does not come from a page of this machine.
+    """Middleware that refuses requests that do not come from a page of this machine.
 
-    A request by a name that was made to point here (DNS rebinding) is refused, and so is one by another site's page
-    (a cross-site request).
+    It refuses a request to a foreign host name that resolves to this machine (DNS rebinding), and a request from a page
+    of another site (a cross-site request).
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -29,7 +29,7 @@ class LoopbackOnly:
 
 
 def _is_own(request: Request) -> bool:
-    """Return whether a request names this machine, and comes from a page of the same address if from any."""
+    """Return whether a request names this machine, and its origin, if any, is the same address."""
     host, origin = request.headers.get("host", ""), request.headers.get("origin")
     try:
         named = urlsplit(f"//{host}").hostname

@@ -1,4 +1,4 @@
-"""Read what the page posts."""
+"""Read the requests of the page."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -18,7 +18,7 @@ MOST_CHOICES = 100  # of a question
 
 
 class Submission(BaseModel):
-    """A message that the page posts. Its id is the page's own, so that a message that is posted again is one.
+    """A message that the page posts. The page chooses the id, so that a message that is posted again is accepted once.
 
     Args:
         files: the ids of files that the person uploaded.
@@ -30,7 +30,7 @@ class Submission(BaseModel):
 
 
 class GivenRating(BaseModel):
-    """A thumb that the page posts."""
+    """A rating that the page posts."""
 
     reference: str = Field(min_length=1, max_length=64)
     rating: Rating
@@ -59,7 +59,7 @@ def to_event(person: str, submission: Submission, files: Sequence[StoredFile]) -
     """Return a message of a person as an event.
 
     Args:
-        files: those that the submission names.
+        files: the files that the submission names.
     """
     fields = {"person": person, **submission.model_dump(), "files": described(files)}
     payload = json.dumps(fields, ensure_ascii=False)
@@ -68,7 +68,7 @@ def to_event(person: str, submission: Submission, files: Sequence[StoredFile]) -
 
 
 def to_feedback(person: str, given: GivenRating) -> Feedback:
-    """Return what a person thinks of an answer."""
+    """Return a person's rating of an answer."""
     return Feedback(
         identity_of(person),
         conversation_of(person),
@@ -83,8 +83,8 @@ def to_message(payload: str, names: dict[str, str], host: Callable[[], Host]) ->
     """Return a stored message in channel-neutral form.
 
     Args:
-        names: by which people are shown.
-        host: returns the gateway, when a file of the message is read.
+        names: the names of the people, by their ids.
+        host: returns the gateway. It is called when a file of the message is read.
     """
     fields = json.loads(payload)
     person, text = fields["person"], fields["text"].strip()

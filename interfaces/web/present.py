@@ -1,4 +1,4 @@
-"""Tell the windows of the web chat what happens."""
+"""Send updates to the windows of the web chat."""
 
 from collections.abc import AsyncIterator, Sequence
 from urllib.parse import quote
@@ -13,7 +13,7 @@ from toolkits import Conversation, Message
 
 
 class WebPresenter(TranscriptPresenter):
-    """Tells the open windows of a person what happens. They read answers in the transcript when it has changed.
+    """Sends updates to the open windows of a person. When the transcript has changed, they read the answers there.
 
     Attributes:
         base_url: the gateway's public address, while the channel runs, if the operator set one.
@@ -48,11 +48,11 @@ class WebPresenter(TranscriptPresenter):
         if self.base_url is None:
             return None
         page = f"{self.base_url}/web/{quote(identity.user_id)}/"
-        # Browsers keep what follows `#` from servers. The page sends the code in the name of its person.
+        # Browsers do not send the fragment to servers. The page sends the code in the person's name.
         return ReturnLink(page if code is None else f"{page}#confirm={code}", "the chat", brings_code=True)
 
     async def updates(self, person: str) -> AsyncIterator[Update]:
-        """Yield what one window is told, until it is closed."""
+        """Yield the updates for one window, until it is closed."""
         with self._windows.listening(person) as queue:
             while (update := await queue.get()) is not None:
                 yield update

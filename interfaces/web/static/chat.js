@@ -1,11 +1,11 @@
-// The window of a person: it listens to what happens, and sends what they write and press.
+// The window of a person: it shows updates, and sends what the person writes and presses.
 
 import * as live from "./live.js";
 import * as log from "./log.js";
 import { post, request, upload } from "./request.js";
 import { keepingPlace, toEnd } from "./scroll.js";
 
-const POLL = 3000; // milliseconds between two looks at the transcript while a turn runs: an update may get lost
+const POLL = 3000; // milliseconds between two reads of the transcript while a turn runs, as an update may get lost
 
 const form = document.getElementById("form");
 const text = document.getElementById("text");
@@ -17,7 +17,7 @@ const stop = document.getElementById("stop");
 let isConnected = false;
 let isRunning = false;
 let polling = null;
-let refreshing = null; // the refresh that runs
+let refreshing = null; // the promise of the running refresh
 let isStale = false; // whether something changed since it began
 
 function showState() {
@@ -40,7 +40,7 @@ function setRunning(running) {
 }
 
 async function readTranscript() {
-  const before = live.shown(); // what is shown later may be of a turn that this transcript does not know
+  const before = live.shown(); // later elements may show a turn that this transcript does not have yet
   const response = await request("transcript").catch(() => null);
   if (!response?.ok) {
     return;
@@ -152,7 +152,7 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
-// The button of the sign-in page leads here with the code, which is good once.
+// The button of the sign-in page leads here with the code, which works once.
 function confirm() {
   const code = /^#confirm=(\d{8})$/.exec(location.hash)?.[1];
   if (code) {

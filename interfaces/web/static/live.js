@@ -1,10 +1,10 @@
-// The turn that runs: the text so far, the tools and the phases. It is a preview, which the answer in the log replaces.
+// The preview of the running turn: the text so far, the tools and the phases. The answer in the log replaces it.
 //
 // A screen reader does not read it: the answer is read once, when it is complete.
 
 const live = document.getElementById("live");
-const phases = []; // those that run, the innermost last
-const tools = new Map(); // the lines of calls that run, by the ids of the calls
+const phases = []; // the running phases, the innermost last
+const tools = new Map(); // the lines of running calls, by the ids of the calls
 let writing = null; // the text that is being written
 
 function add(element, className, content) {
@@ -48,7 +48,7 @@ function endTool(id) {
   }
 }
 
-// Show that an answer is on its way, before anything is known of it.
+// Show that an answer is on its way, before its text arrives.
 export function waitForText() {
   writing ??= add(document.createElement("div"), "message agent-said writing", "");
 }
@@ -70,12 +70,12 @@ export function show(update) {
   }
 }
 
-// Return what is shown now, for `remove`.
+// Return the elements that are shown now, for `remove`.
 export function shown() {
   return [...live.children];
 }
 
-// Remove what belongs to a turn that is over.
+// Remove the elements of a turn that has ended.
 export function remove(elements) {
   elements.forEach((element) => element.remove());
   if (!writing?.isConnected) {

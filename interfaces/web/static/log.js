@@ -1,4 +1,4 @@
-// What was said. An entry is added once, and changed in place, so that a screen reader reads what is new and nothing else.
+// The entries of the transcript. Each is added once and changed in place, so that a screen reader reads only what is new.
 
 import { post } from "./request.js";
 
@@ -33,7 +33,7 @@ function signIn(entry) {
   link.target = "_blank";
   link.rel = "noopener";
   const after = ". After you sign in, the page may ask you to confirm here that it was you. Then I answer.";
-  return ["To answer that, I need an account of yours: ", link, after];
+  return ["To answer that, I need you to connect an account: ", link, after];
 }
 
 // The text of an entry. The server makes its HTML from markdown, in which HTML is text.
@@ -49,7 +49,7 @@ function said(entry) {
   return [text.content, ...entry.files.map(download)];
 }
 
-// The choices of a question, or what was decided. The focus stays in the question when the buttons go.
+// The choices of a question, or the decision. The focus stays in the question when the buttons are removed.
 function choices(question, changed) {
   if (question.decided !== null) {
     const decided = make("p", "decided", question.decided);
@@ -84,7 +84,7 @@ function thumbs(entry, changed) {
   });
 }
 
-// Put what differs from before into the element of an entry.
+// Update the parts of an entry's element that have changed.
 function update(element, entry, before, changed) {
   const differs = (name) => JSON.stringify(entry[name]) !== JSON.stringify(before?.[name]);
   if (["text", "html", "files", "signIn"].some(differs)) {
@@ -121,7 +121,7 @@ function create(entry, changed) {
   return element;
 }
 
-// Show the entries of the transcript, in their order; return whether one of those that are new is an answer.
+// Show the entries of the transcript, in their order; return whether one of the new entries is an answer.
 //
 // `changed` is called when the person has pressed a button.
 export function show(transcript, changed) {
@@ -152,7 +152,7 @@ export function addOwn(key, text) {
   entries.set(key, { element, entry });
 }
 
-// Say something that is not in the transcript.
+// Show a text that is not in the transcript.
 export function note(text) {
   log.append(make("div", "tool", text));
 }

@@ -1,6 +1,6 @@
 // Requests to the server.
 
-// A server that was started anew signs anew: the page, asked for again, brings the cookie that it takes.
+// After a restart, the server refuses the old cookie. Loading the page again sets a new one.
 export async function request(path, options) {
   const response = await fetch(path, options);
   if (response.status !== 401) {

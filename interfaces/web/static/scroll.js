@@ -1,4 +1,4 @@
-// The place in the conversation that the reader looks at.
+// The scroll position of the conversation.
 
 const NEAR = 8; // pixels from the end that still count as the end
 
