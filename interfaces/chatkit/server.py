@@ -63,7 +63,7 @@ NO_IMAGES: list[str] = []
 
 NOT_ACCEPTED = "I could not take your message just now. Please send it again."
 LATER = "This takes a while. You will find the answer here when it is ready."
-NO_BUTTON = "There is no such button here."
+NO_BUTTON = "Sorry, I do not know this button."
 ASKED_TO_SIGN_IN = "You were asked to connect an account here."
 
 log = logging.getLogger(__name__)
@@ -279,7 +279,7 @@ class GatewayChatKitServer(ChatKitServer[RequestState]):
     async def action(
         self, thread: ThreadMetadata, action: Action[str, Any], sender: WidgetItem | None, context: RequestState
     ) -> AsyncIterator[ThreadStreamEvent]:
-        """Take the press of a question's button, and yield the events that follow it."""
+        """Handle the press of a question's button, and yield the events that follow it."""
         if sender is None or (press := to_press(action, context.person)) is None:
             yield ErrorEvent(message=NO_BUTTON, allow_retry=False)
             return

@@ -1,7 +1,7 @@
 """Parse emphasis in text without spaces between words, such as Chinese and Japanese.
 
-CommonMark takes `**` after `。` for the end of bold text only if a space or punctuation follows. The CJK-friendly rules
-(https://github.com/tats-u/markdown-cjk-friendly/blob/main/specification.md) count a CJK character as such punctuation.
+In CommonMark, `**` after `。` ends bold text only if a space or punctuation follows. In the CJK-friendly rules
+(https://github.com/tats-u/markdown-cjk-friendly/blob/main/specification.md), a CJK character counts as punctuation.
 """
 
 from unicodedata import east_asian_width

@@ -74,7 +74,7 @@ class MarkRenderer(Renderer):
 
 
 def _trimmed(line: list[Span]) -> list[Span]:
-    """Return spans in which no mark will stand beside white space: it is formatted only inside formatted text."""
+    """Return spans without formats on white space at the edges of formatted text: no mark may stand beside it."""
     pieces: list[Span] = []
     for span in line:
         if span.formats and not span.address:

@@ -210,7 +210,7 @@ class Renderer(ABC):
         yield Line(self._rendered(fitting), quoted=quoted, continues=continues)
 
     def _pieces(self, line: list[Span], room: int) -> Iterator[tuple[Span, int]]:
-        """Yield words, code and links, each with its greatest size. What does not fit becomes pieces of plain text."""
+        """Yield words, code and links, each with its greatest size. A longer one becomes pieces of plain text."""
         for span in words(line):
             size = self._greatest_size(span)
             if size <= room:

@@ -164,7 +164,7 @@ class Slack(Interface):
         }
 
     async def _take_choice(self, press: ButtonPress) -> str | None:
-        """Pass a choice to the gateway; return why it does not count, if a message has to say so."""
+        """Pass a choice to the gateway; return why it does not count, unless the App Home shows it."""
         question_id, place = chosen(press)
         result = await self.host.press(Press(question_id, place, press.identity, press.name))
         if press.conversation is None:
@@ -296,8 +296,8 @@ class Slack(Interface):
     async def _begins_thread(self, event: Event, body: Body) -> bool:
         """Return whether a message is the person's first in a thread of their direct conversation.
 
-        In the agent view, a thread begins with a person's message. What they write below a message of the bot, such as
-        an answer to a question, makes no title. Older assistants begin every thread with a message of the bot.
+        In the agent view, a thread begins with a person's message. A reply below a message of the bot, such as an
+        answer to a question, makes no title. Older assistants begin every thread with a message of the bot.
         """
         if event.change is not None or not parse.is_direct_thread(event.conversation):
             return False

@@ -194,7 +194,7 @@ def to_message(body: Body, bot: str | None, attachments: Sequence[Attachment], p
 
 
 def to_feedback(body: Body) -> Feedback | None:
-    """Return the rating that a thumb as a reaction gives or takes back; `None` for any other event.
+    """Return the rating that a thumbs reaction adds or removes; `None` for any other event.
 
     https://docs.slack.dev/reference/events/reaction_added: the event names the channel, but not the thread. In a
     channel that is shared with another organization, it does not name the workspace of the person.

@@ -236,7 +236,7 @@ class SlackPresenter(Presenter):
             log.info("the question %s in %s keeps its buttons: %s", platform_id, channel, refusal)
 
     async def _ask(self, tenant: str, channel: str, thread: str, card: QuestionCard, key: str) -> str | None:
-        """Post a question with buttons, or with the choices as words to type if Slack accepts no such message."""
+        """Post a question with buttons, or with the choices to type, if they are too many or Slack refuses them."""
         if len(card.choices) <= blocks.MOST_OPTIONS:
             with _blocks_refused("buttons of a question"):
                 return await self._poster.post(
@@ -245,7 +245,7 @@ class SlackPresenter(Presenter):
         return await self._poster.post(tenant, channel, thread, self.in_words(card), metadata=keyed(key))
 
     def is_direct(self, identity: Identity, conversation: Conversation) -> bool:
-        """Return whether a conversation is the person's direct one itself, and not a thread in it, read separately."""
+        """Return whether a conversation is the person's direct conversation itself, and not a thread in it."""
         return not conversation.shared and self.thread_root(conversation) is None
 
     def thread_root(self, conversation: Conversation) -> str | None:

@@ -113,7 +113,8 @@ class OneWorkspace:
 
     async def forget(self, body: Body) -> None:
         log.warning(
-            "Slack says that the app was uninstalled or SLACK_BOT_TOKEN revoked: the bot cannot answer any more"
+            "Slack reports that the app was uninstalled or SLACK_BOT_TOKEN revoked. The bot cannot answer then: "
+            "install the app again and set the new token"
         )
 
 
@@ -200,7 +201,7 @@ class ManyWorkspaces:
         whole = body.get("enterprise_id") if body.get("is_enterprise_install") else organization_of(body)
         tenant = whole or tenant_of(body) or body.get("enterprise_id")
         if not tenant:
-            log.warning("Slack says that the app was uninstalled or its token revoked, but not in which workspace")
+            log.warning("Slack reports that the app was uninstalled or its token revoked, but not in which workspace")
         elif await self._opened().revoke(CHANNEL, str(tenant)):
             log.info("the app was removed from the workspace %s, whose token is deleted", tenant)
 

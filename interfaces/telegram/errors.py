@@ -34,7 +34,7 @@ def _meaning(error: Exception) -> Exception | None:
                 error.message
             )
         case NetworkError() | InvalidToken() | Conflict() if error.__cause__ is None:
-            return ConnectionError(f"Telegram did not take it: {error.message}")
+            return ConnectionError(f"Telegram did not accept it: {error.message}")
     return None
 
 

@@ -60,9 +60,9 @@ def conversation_of(bot: Bot, message: telegram.Message) -> Conversation:
 def to_event(bot: Bot, update: Update, payload: str) -> Event | None:
     """Return a message to the bot, or an edit of one, as an event; `None` if the update is neither.
 
-    Each photo, video or file of an album is a separate message, and a piece of the album. Telegram also reports changes
-    as edits that nobody wrote, such as a reaction (https://core.telegram.org/bots/api#update), and each step of a live
-    location.
+    Each photo, video or file of an album is a separate message, and a piece of the album. Telegram also reports
+    edits in which nobody wrote anything, such as reactions (https://core.telegram.org/bots/api#update) and the steps of
+    a live location.
     """
     message = update.message or update.edited_message
     if message is None or not is_written(message):
@@ -88,7 +88,7 @@ def to_event(bot: Bot, update: Update, payload: str) -> Event | None:
 
 
 def to_feedback(bot: Bot, update: Update) -> Feedback | None:
-    """Return the rating that a thumb as a reaction gives or takes back; `None` for any other update.
+    """Return the rating that a thumbs reaction adds or removes; `None` for any other update.
 
     https://core.telegram.org/bots/api#messagereactionupdated: the update names the chat, but not the topic of a forum.
     Reactions of anonymous admins and of channels belong to no person, and do not count.

@@ -144,7 +144,7 @@ class Web(Interface):
         return Response(status_code=204 if is_seen else 404, headers=HEADERS)
 
     async def _press(self, request: Request) -> Response:
-        """Take the press of a question's button; return its outcome."""
+        """Handle the press of a question's button; return its outcome."""
         person, host = self._person(request), self.host
         pressed = await _read(request, parse.PressedButton)
         identity = parse.identity_of(person)
@@ -204,7 +204,7 @@ async def _read(request: Request, kind: type[Posted]) -> Posted:
     """Return what the page posts.
 
     Raises:
-        HTTPException: 422 if it has not the fields of `kind`.
+        HTTPException: 422 if it does not have the fields of `kind`.
         MalformedEventError: if it is not a JSON object.
     """
     fields, _ = parse_json(await read_body(request))

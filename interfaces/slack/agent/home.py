@@ -71,7 +71,7 @@ class AppHome:
 
 def home_blocks(host: Host, accounts: Sequence[Account], cards: Sequence[QuestionCard]) -> list[Block]:
     """Return the blocks of a person's home. Questions beyond Slack's limit appear once others are answered."""
-    shown = [_header("Your accounts"), *_accounts(host, accounts), _header("What waits for you")]
+    shown = [_header("Your accounts"), *_accounts(host, accounts), _header("Waiting for you")]
     if not cards:
         return [*shown, *blocks.sections(NOTHING_WAITS)]
     for card in cards:

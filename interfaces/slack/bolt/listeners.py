@@ -81,7 +81,7 @@ class BoltListeners:
             self._is_open = True
 
     async def take_event(self, request: Request, body: Mapping[str, Any]) -> Response:
-        """Pass on an event. It is acknowledged also if it has no listener, or the listener takes too long."""
+        """Pass on an event. It is acknowledged even if it has no listener, or the listener takes too long."""
         answer, _ = await self._dispatch(request, body)
         return answer or Response(status_code=200)
 

@@ -6,7 +6,7 @@ WITHOUT_SCOPE = 600.0  # seconds until a call that lacked a scope is tried again
 
 
 class Pauses:
-    """Pauses of calls, by keys such as the id of a workspace. They end with the process."""
+    """Pauses of calls, by keys such as the id of a workspace. They are lost when the process ends."""
 
     def __init__(self) -> None:
         self._until: dict[str, float] = {}

@@ -41,4 +41,4 @@ def test_an_action_that_is_no_button_of_ours_is_refused(heard: Agent, tmp_path: 
         thread, _ = alice.begin("hello")
         action = {"type": "question.answer", "payload": {"question": "x", "choice": 0}}
         *_, refused = alice.events("threads.custom_action", thread_id=thread, action=action)
-        assert (refused.type, refused.message) == ("error", "There is no such button here.")
+        assert (refused.type, refused.message) == ("error", "Sorry, I do not know this button.")
