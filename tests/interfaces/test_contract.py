@@ -1,4 +1,4 @@
-"""Each of our channels keeps the contract of a channel."""
+"""Each channel of this project keeps the contract of a channel."""
 
 import pytest
 from support.channels.contracts import CONTRACTS

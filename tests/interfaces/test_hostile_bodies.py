@@ -1,4 +1,4 @@
-"""Signed bodies that no platform documents: they are refused or ignored, and nothing fails."""
+"""Signed bodies that no platform documents are refused or ignored, and cause no error."""
 
 import json
 import time
@@ -25,7 +25,7 @@ from interfaces.whatsapp import WhatsApp
 
 pytestmark = pytest.mark.long
 
-# None of them is a JSON object that can be read.
+# None of them is a valid JSON object.
 BROKEN = {
     "nothing": b"",
     "an array": b"[]",
@@ -44,7 +44,7 @@ BROKEN = {
 
 
 def signed(body: bytes) -> dict[str, dict[str, str]]:
-    """Return the headers that each route takes JSON with."""
+    """Return, for each route that takes JSON, the headers that make a body valid."""
     return {
         "/slack/events": events.headers(body),
         "/telegram/webhook": {"X-Telegram-Bot-Api-Secret-Token": updates.SECRET_TOKEN},
@@ -67,7 +67,7 @@ def channels(emulate: Emulate, telegram: TelegramServer) -> dict[str, Callable[[
 
 
 @pytest.mark.parametrize("route", signed(b""))
-async def test_what_is_no_json_object_is_refused(
+async def test_a_body_that_is_not_a_json_object_is_refused(
     run: Run, emulate: Emulate, telegram: TelegramServer, route: str
 ) -> None:
     async with run(channels(emulate, telegram)[route]()) as running:
@@ -75,7 +75,7 @@ async def test_what_is_no_json_object_is_refused(
             await running.client.get("/web/alice/")  # gives the cookie
         for name, body in BROKEN.items():
             answer = await running.client.post(route, content=body, headers=signed(body)[route])
-            assert answer.status_code in (400, 401), name  # 401: what is no UTF-8 cannot be signed
+            assert answer.status_code in (400, 401), name  # 401: a body that is not UTF-8 cannot be signed
         assert running.inbox() == []
 
 
@@ -136,12 +136,12 @@ async def test_a_press_in_slack_with_a_wrong_field_fails_nothing(run: Run, emula
             assert answer.status_code in (200, 400), value
 
 
-async def test_a_payload_of_slack_that_is_no_json_object_is_refused(run: Run, emulate: Emulate) -> None:
+async def test_a_payload_of_slack_that_is_not_a_json_object_is_refused(run: Run, emulate: Emulate) -> None:
     async with run(Slack(emulate.bot_token, emulate.signing_secret, emulate.slack_url)) as running:
         for name, broken in BROKEN.items():
             body = urlencode({"payload": broken}).encode()
             answer = await running.client.post("/slack/interactivity", content=body, headers=interactions.headers(body))
-            # In a form, what is no UTF-8 is decoded with replacement characters, and then is JSON.
+            # In a form, a body that is not UTF-8 is decoded with replacement characters, and is then valid JSON.
             assert answer.status_code == (200 if name == "no UTF-8" else 400), name
 
 
@@ -202,10 +202,10 @@ POLL = {
 }
 
 
-async def test_a_poll_of_another_version_of_the_bot_api_does_not_cost_the_message(
+async def test_a_message_with_a_poll_of_another_version_of_the_bot_api_is_answered(
     run: Run, telegram: TelegramServer
 ) -> None:
-    """python-telegram-bot demands fields that a Bot API server of one's own may not know yet."""
+    """Leave out fields that python-telegram-bot demands, and that an operator's own Bot API server may not have yet."""
     async with run(Telegram(telegram.token, updates.SECRET_TOKEN, telegram.url)) as running:
         headers = signed(b"")["/telegram/webhook"]
         asked = updates.private_message("poll")["message"]
@@ -266,7 +266,7 @@ async def test_an_unknown_provider_is_not_found(run: Run) -> None:
 
 
 async def nothing_is_left(running: Running) -> None:
-    """Wait until every accepted message is done: it was answered, or there was nothing to answer."""
+    """Wait until every accepted message is done, be it answered or without anything to answer."""
 
     def ended() -> bool:
         return {status for (status,) in running.inbox()} <= {"done"}

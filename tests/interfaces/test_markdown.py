@@ -82,7 +82,7 @@ HOSTILE_ADDRESSES = [
 
 @pytest.mark.parametrize("address", HOSTILE_ADDRESSES)
 @pytest.mark.parametrize("image", ["", "!"], ids=["link", "image"])
-def test_a_link_that_leads_to_no_web_page_is_text(address: str, image: str) -> None:
+def test_a_link_that_does_not_lead_to_a_web_page_is_text(address: str, image: str) -> None:
     markdown = f"{image}[label]({address})"
     shown = f"label ({address.strip('<>')})"
     assert MrkdwnRenderer().render(markdown) == [shown]
@@ -90,7 +90,7 @@ def test_a_link_that_leads_to_no_web_page_is_text(address: str, image: str) -> N
     assert WhatsAppRenderer().render(markdown) == [shown]
 
 
-def test_a_link_cannot_be_left_by_what_stands_in_its_address_or_label() -> None:
+def test_the_address_or_label_of_a_link_cannot_end_it() -> None:
     markdown = r'[<b> & "x"](<https://a.test/?x=1&y="\>\<!channel\>|z>)'
     [slack] = MrkdwnRenderer().render(markdown)
     assert re.findall(r"<([^>]*)>", slack) == ['https://a.test/?x=1&y=%22%3E%3C!channel%3E%7Cz|&lt;b&gt; &amp; "x"']
@@ -139,7 +139,7 @@ def test_no_escape_is_cut_in_two(text: str) -> None:
         "telegram": "".join(telegram_html.parse(part)[0] for part in HtmlRenderer().render(markdown)),
         "whatsapp": "".join(WhatsAppRenderer().render(markdown)),
     }
-    whole = text.replace(" ", "")  # a word that is cut may go on in a new line
+    whole = text.replace(" ", "")  # a word that is cut may continue on a new line
     assert {name: re.sub(r"\s", "", seen) for name, seen in shown.items()} == dict.fromkeys(RENDERERS, whole)
 
 
@@ -185,7 +185,7 @@ WORDS = [
 
 
 def random_document(source: random.Random, depth: int = 0) -> list[str]:
-    """Lines of markdown: blocks in blocks, with hostile words in them."""
+    """Return lines of markdown: nested blocks that contain hostile words."""
     words = " ".join(source.choice([*WORDS, "word", "more"]) for _ in range(source.randint(1, 120)))
     inner = random_document(source, depth + 1) if depth < 4 else [words]
     match source.choice(["text", "bold", "quote", "list", "numbers", "code", "table", "link", "heading", "two"]):
@@ -212,7 +212,7 @@ def random_document(source: random.Random, depth: int = 0) -> list[str]:
 
 
 @pytest.mark.parametrize("seed", range(150))
-def test_any_document_comes_out_valid_and_harmless(seed: int) -> None:
+def test_any_document_is_rendered_valid_and_harmless(seed: int) -> None:
     source = random.Random(seed)
     markdown = "\n".join("\n".join([*random_document(source), ""]) for _ in range(source.randint(1, 8)))
     parts = {name: renderer.render(markdown) for name, (renderer, _) in RENDERERS.items()}

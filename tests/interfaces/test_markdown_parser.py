@@ -1,4 +1,4 @@
-"""Untrusted markdown: the work that it makes is bounded, and its links lead to pages and people."""
+"""Untrusted markdown: the work to render it is bounded, and its links lead only to pages and people."""
 
 import html
 import re
@@ -63,21 +63,21 @@ HOSTILE: dict[str, Callable[[int], str]] = {
 @pytest.mark.parametrize("name", PLAIN)
 @pytest.mark.parametrize("kind", HOSTILE)
 @pytest.mark.parametrize("count", [300, 1500])
-def test_whatever_is_written_comes_out_whole_and_within_the_limit(name: str, kind: str, count: int) -> None:
+def test_any_text_is_rendered_whole_and_within_the_limit(name: str, kind: str, count: int) -> None:
     markdown = HOSTILE[kind](count)
     parts = PLAIN[name](markdown)
     assert parts
     assert "".join(parts).encode()  # no platform takes a lone surrogate
     if name in RENDERERS:
         assert max(length(name, part) for part in parts) <= RENDERERS[name][1]
-        # Neither padding nor filled-up cells make many messages of a few characters.
+        # A few characters do not become many messages because of padding or filled-up cells.
         assert sum(map(units, parts)) < 8 * len(markdown) + 150_000
 
 
 @pytest.mark.parametrize("name", ["slack", "telegram", "web"])  # WhatsApp renders as Slack, and ChatKit only parses
 @pytest.mark.parametrize("kind", HOSTILE)
-def test_the_work_grows_with_the_text_and_not_with_its_square(name: str, kind: str) -> None:
-    """Four times the text takes four times the lines of Python, not sixteen."""
+def test_the_work_grows_linearly_with_the_text(name: str, kind: str) -> None:
+    """Count executed lines of Python: four times the text takes four times as many, not sixteen times."""
 
     def lines(count: int) -> int:
         markdown, executed = HOSTILE[kind](count), 0
@@ -95,7 +95,7 @@ def test_the_work_grows_with_the_text_and_not_with_its_square(name: str, kind: s
             sys.settrace(before)
         return executed
 
-    assert lines(240) < 8 * lines(60) + 20_000  # more than a part takes another way
+    assert lines(240) < 8 * lines(60) + 20_000  # a constant, since texts of more than one part take another path
 
 
 @pytest.mark.parametrize("name", PLAIN)
@@ -152,4 +152,4 @@ def test_links_to_pages_and_people_stay_links(address: str) -> None:
     assert f'<a href="{address}">label</a>' in HtmlRenderer().render(markdown)[0]
     assert f"<{address}|label>" in MrkdwnRenderer().render(markdown)[0]
     assert to_markdown(markdown) == markdown
-    assert to_markdown("[orders](/orders/7)") == "[orders](/orders/7)"  # of the application that embeds the chat
+    assert to_markdown("[orders](/orders/7)") == "[orders](/orders/7)"  # a link of the application that embeds the chat

@@ -1,4 +1,4 @@
-"""Questions from the tool that asks to the button that answers, in each channel with buttons."""
+"""Questions of tools are answered by buttons, in each channel that has buttons."""
 
 import asyncio
 import sqlite3
@@ -57,14 +57,14 @@ def people(request: pytest.FixtureRequest) -> People:
 
 @pytest.fixture(params=[pytest.param("slack", marks=pytest.mark.processes), "telegram"])
 def group(request: pytest.FixtureRequest) -> People:
-    """People in a channel that has groups."""
+    """Return people in a channel that has groups."""
     kind, peer = CHANNELS[request.param]
     made: People = kind(request.getfixturevalue(peer))
     return made
 
 
 def replaced(people: People) -> bool:
-    """Return whether the platform lets a message be replaced by what was decided."""
+    """Return whether the platform lets the bot replace a question by the decision."""
     return not isinstance(people, OnWhatsApp)
 
 
@@ -72,7 +72,7 @@ async def waited(people: People, text: str, *, shared: bool = False) -> None:
     await wait_until_async(lambda: text in "\n".join(people.said(shared=shared)), what=f"the bot says {text!r}")
 
 
-async def test_an_approval_by_button_is_done_and_the_card_says_so(run: Run, people: People) -> None:
+async def test_a_call_that_is_approved_by_button_is_made_and_the_card_says_so(run: Run, people: People) -> None:
     orders = Orders()
     async with run(people.channel(), [orders], model=OBEY) as people.running:
         await people.write(CANCEL)
@@ -86,7 +86,7 @@ async def test_an_approval_by_button_is_done_and_the_card_says_so(run: Run, peop
             assert next(text for text in people.said() if "May I do this" in text).count("4711") >= 1
 
 
-async def test_a_refusal_by_button_is_not_done(run: Run, people: People) -> None:
+async def test_a_call_that_is_declined_by_button_is_not_made(run: Run, people: People) -> None:
     orders = Orders()
     async with run(people.channel(), [orders], model=OBEY) as people.running:
         await people.write(CANCEL)
@@ -142,7 +142,7 @@ async def test_a_press_of_a_question_that_nobody_answered_in_time_is_told_that_i
         assert await people.press(work) == "This question is closed."
 
 
-async def test_in_a_group_the_button_is_for_the_person_who_is_asked(run: Run, group: People) -> None:
+async def test_in_a_group_only_the_person_who_is_asked_can_press_the_button(run: Run, group: People) -> None:
     async with run(group.channel(), [Dates()], model=OBEY) as group.running:
         await group.write("call add_date", shared=True)
         work, home = await group.asked(shared=True)
@@ -155,7 +155,7 @@ async def test_in_a_group_the_button_is_for_the_person_who_is_asked(run: Run, gr
         await wait_until_async(lambda: group.buttons(shared=True) == [], what="the buttons are gone")
 
 
-async def test_an_approval_that_came_up_in_a_group_is_decided_by_its_person_alone(run: Run, group: People) -> None:
+async def test_an_approval_from_a_group_is_decided_only_by_its_person(run: Run, group: People) -> None:
     orders = Orders()
     async with run(group.channel(), [orders], model=OBEY) as group.running:
         await group.write("hello")  # Telegram lets a bot write only to somebody who wrote to it
@@ -170,7 +170,7 @@ async def test_an_approval_that_came_up_in_a_group_is_decided_by_its_person_alon
         await wait_until_async(lambda: group.buttons() == [], what="the buttons are gone")
 
 
-async def test_a_private_answer_is_posted_in_the_group_for_its_person_alone(run: Run, group: People) -> None:
+async def test_only_its_person_can_have_a_private_answer_posted_in_the_group(run: Run, group: People) -> None:
     async with run(group.channel(), [Diary()], model=OBEY) as group.running:
         await group.write("hello")
         await waited(group, "heard")

@@ -1,4 +1,4 @@
-"""What people see of markdown in each channel."""
+"""Markdown as people see it in each channel."""
 
 import html
 
@@ -11,11 +11,11 @@ from interfaces.telegram.format import HtmlRenderer, plain
 from interfaces.web.format import to_html
 from interfaces.whatsapp.format import WhatsAppRenderer
 
-JOINED = "\u200b"  # beside a mark inside a word
+JOINED = "\u200b"  # stands beside a mark inside a word
 
 
 def shown(markdown: str) -> tuple[str, str, str]:
-    """Return what Slack, Telegram and WhatsApp get of a text that fits into one part."""
+    """Return the texts that Slack, Telegram and WhatsApp get for a text that fits into one part."""
     [slack], [telegram], [whatsapp] = (
         renderer.render(markdown) for renderer in (MrkdwnRenderer(), HtmlRenderer(), WhatsAppRenderer())
     )
@@ -36,7 +36,7 @@ def shown(markdown: str) -> tuple[str, str, str]:
         ("# a [b](https://a.test) c", None, '<b>a <a href="https://a.test">b</a> c</b>'),
     ],
 )
-def test_formats_in_formats_are_one(markdown: str, marks: str | None, telegram: str) -> None:
+def test_nested_formats_are_merged(markdown: str, marks: str | None, telegram: str) -> None:
     slack, html_text, whatsapp = shown(markdown)
     assert html_text == telegram
     if marks is not None:
@@ -70,12 +70,12 @@ def test_text_without_spaces_has_bold_words(markdown: str, bold: str) -> None:
     assert to_html(markdown) == f"<p>{before}<strong>{bold}</strong>{after}</p>\n"
 
 
-def test_struck_text_without_spaces_is_struck() -> None:
+def test_struck_text_without_spaces_is_rendered_as_struck() -> None:
     assert HtmlRenderer().render("~~廃止。~~新しい") == ["<s>廃止。</s>新しい"]
 
 
 @pytest.mark.parametrize("markdown", ["2 ** 3 * 4", "a_b_c", "* not bold*", "snake_変数_case", "** a **"])
-def test_what_is_no_format_stays_text(markdown: str) -> None:
+def test_text_that_only_looks_like_a_format_stays_text(markdown: str) -> None:
     assert "<b>" not in (text := "".join(HtmlRenderer().render(markdown)))
     assert "<i>" not in text
 
@@ -110,7 +110,7 @@ def test_links_in_tables_stay_links() -> None:
 
 
 @pytest.mark.parametrize("name", RENDERERS)
-def test_no_row_of_a_table_is_in_two_parts(name: str) -> None:
+def test_no_row_of_a_table_is_divided_between_parts(name: str) -> None:
     rows = "".join(f"| begin{number} | {'some words ' * 8} | end{number} |\n" for number in range(200))
     parts = RENDERERS[name][0].render(f"| one | a longer header | three |\n|-|-|-|\n{rows}")
     assert len(parts) > 3
@@ -132,7 +132,7 @@ def test_code_with_backticks_does_not_end_its_block() -> None:
 
 
 @pytest.mark.parametrize("name", ["slack", "whatsapp", "telegram"])
-def test_the_boxes_of_tasks_are_shown(name: str) -> None:
+def test_the_checkboxes_of_tasks_are_shown(name: str) -> None:
     parts = RENDERERS[name][0].render("- [ ] to do\n- [x] done\n- [link](https://a.test)\n\n1. [X] first")
     assert parts[0].startswith("☐ to do\n☑ done\n• ")
     assert parts[0].endswith("\n\n1. ☑ first")
@@ -146,13 +146,13 @@ def test_footnotes_are_numbers_and_never_links(name: str) -> None:
     assert parts == ["It is so[1], or not[note].\n\n[1]: https://a.test\n[note]: A longer remark."]
 
 
-def test_chatkit_still_checks_where_a_label_like_a_footnote_leads() -> None:
+def test_chatkit_checks_the_link_of_a_label_that_looks_like_a_footnote() -> None:
     markdown = "a[^1]\n\n[^1]: javascript:alert(1)"
     [sent] = PLAIN["chatkit"](markdown)
     assert sent != markdown
 
 
-def test_a_quote_is_one_block_with_all_that_is_in_it() -> None:
+def test_a_quote_is_one_block_with_its_whole_content() -> None:
     slack, telegram, _ = shown("> a **b\n> c**\n>\n> - d\n>   > e\n\nafter\n\n> f")
     assert slack == "> a *b*\n> *c*\n> • d\n>     e\n\nafter\n\n> f"
     assert telegram == (
@@ -173,7 +173,7 @@ def test_a_quote_in_a_list_begins_its_line() -> None:
      "**" + "[a link](https://a.test) " * 400 + "end**"],
     ids=["bold", "quote", "code", "links"],
 )  # fmt: skip
-def test_a_format_goes_on_in_each_part(name: str, markdown: str) -> None:
+def test_a_format_continues_in_each_part(name: str, markdown: str) -> None:
     parts = RENDERERS[name][0].render(markdown)
     assert len(parts) > 1
     kind = {"**b": "bold", "> q": "blockquote", "```": "pre", "**[": "text_link"}[markdown[:3]]
@@ -195,15 +195,15 @@ def test_a_list_of_thousands_of_items_is_a_list(name: str) -> None:
     assert items == [f"• item {number}" for number in range(1200)]
 
 
-def test_telegrams_limit_counts_what_is_seen() -> None:
-    """Escapes and tags do not count: https://core.telegram.org/bots/api#sendmessage"""
+def test_telegrams_limit_counts_only_visible_text() -> None:
+    """Render a text with escapes and tags, which do not count: https://core.telegram.org/bots/api#sendmessage"""
     [part] = HtmlRenderer().render("<" * 3800)
     assert part == "&lt;" * 3800
     first, second = HtmlRenderer().render("🎭" * 1000 + " " + "🎭" * 1500)
     assert max(length("telegram", first), length("telegram", second)) <= 4096
 
 
-def test_the_plain_form_of_telegrams_html_has_all_that_is_seen_and_the_addresses() -> None:
+def test_the_plain_form_of_telegrams_html_has_the_visible_text_and_the_addresses() -> None:
     [part] = HtmlRenderer().render("# a **b** <c> & `d`\n\n> [e](https://a.test/?x=1&y=2)\n\n```py\n1 < 2\n```")
     assert plain(part) == "a b <c> & d\n\ne (https://a.test/?x=1&y=2)\n\n1 < 2"
     assert html.unescape(plain(part)) == plain(part)

@@ -1,4 +1,4 @@
-"""Any markdown comes out whole, in parts that the platform takes. `make fuzz` tries more of it: see tests/fuzz."""
+"""Any markdown is rendered whole, in parts that the platform accepts. `make fuzz` tries more: see tests/fuzz."""
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
@@ -12,7 +12,7 @@ text = st.lists(WORDS, min_size=1, max_size=12).map(" ".join) | st.lists(WORDS, 
 
 
 def wrapped(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
-    """Return a strategy for formats around and beside texts."""
+    """Return a strategy for texts with formats around or beside them."""
     formats = st.sampled_from(["**{}**", "*{}*", "~~{}~~", "`{}`", "[{}](https://a.test/x_y)", "![{}](!here)", "a{}b"])
     return st.builds(str.format, formats, inner) | st.builds("{}{}".format, inner, inner)
 
@@ -30,7 +30,7 @@ def row(cells: list[str]) -> str:
 
 
 def nested(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
-    """Return a strategy for blocks around others."""
+    """Return a strategy for blocks that contain other blocks."""
     marks = st.sampled_from([("> ", "> "), ("- ", "  "), ("7. ", "   "), ("- [x] ", "  "), ("", "")])
     inside = st.builds(lambda mark, block: mark[0] + block.replace("\n", "\n" + mark[1]), marks, inner)
     return inside | st.builds("{}\n\n{}".format, inner, inner)
@@ -51,7 +51,7 @@ documents = st.builds(
 
 
 @pytest.mark.parametrize("name", RENDERERS)
-def test_any_document_comes_out_whole_in_parts_that_the_platform_takes(name: str) -> None:
+def test_any_document_is_rendered_whole_in_parts_that_the_platform_accepts(name: str) -> None:
     @settings(
         max_examples=40,
         deadline=None,

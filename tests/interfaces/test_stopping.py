@@ -1,4 +1,4 @@
-"""Which messages of each channel stop a turn, and whose turn."""
+"""Messages that stop a turn in each channel, and whose turn they stop."""
 
 import json
 from typing import Any
@@ -48,7 +48,7 @@ def test_the_command_stops_in_telegram(update: dict[str, Any], stops: bool) -> N
         (slack_events.direct_message("new"), False),
     ],
 )
-def test_the_word_alone_stops_in_slack(body: dict[str, Any], stops: bool) -> None:
+def test_the_single_word_stops_in_slack(body: dict[str, Any], stops: bool) -> None:
     asks = slack.asks_to_stop(body, seed.SLACK_BOT_USER_ID)
     event = slack.to_event(body, json.dumps(body), stops=asks)
     assert (event.stops, event.author) == (stops, ALICE_SLACK)
@@ -62,7 +62,7 @@ def test_the_word_that_opts_out_does_not_stop_in_whatsapp(text: str, stops: bool
 
 
 @pytest.mark.parametrize(("text", "stops"), [("/stop", True), (" /STOP ", True), ("stop", False)])
-def test_the_command_stops_in_chats_of_our_own(text: str, stops: bool) -> None:
+def test_the_command_stops_in_the_web_chat_and_chatkit(text: str, stops: bool) -> None:
     events: list[Event] = [
         web.to_event("alice", web.Submission(id="1", text=text), []),
         chatkit.to_event(chatkit.Person("alice"), "thr_1", "1", text),

@@ -1,4 +1,4 @@
-"""Requests that nobody has verified yet cost neither memory nor rows."""
+"""Requests that are not verified yet cost neither memory nor rows."""
 
 import logging
 import sqlite3
@@ -60,7 +60,7 @@ async def post(running: Running, route: str, body: Sent, headers: dict[str, str]
     ],
     ids=ascii,
 )
-async def test_a_form_without_what_looks_like_a_signature_is_not_read(
+async def test_a_form_without_a_plausible_signature_is_not_read(
     run: Run, whatsapp: WhatsApp, headers: dict[str, str]
 ) -> None:
     async with run(whatsapp) as running:
@@ -99,7 +99,7 @@ async def test_a_form_is_refused_for_its_size_its_type_and_its_fields(run: Run, 
     ],
     ids=lambda given: given[:30],
 )
-async def test_a_request_without_what_looks_like_slacks_signature_is_not_read(
+async def test_a_request_without_a_plausible_slack_signature_is_not_read(
     run: Run, slack: Slack, route: str, name: str, value: str
 ) -> None:
     async with run(slack) as running:
@@ -110,7 +110,9 @@ async def test_a_request_without_what_looks_like_slacks_signature_is_not_read(
         assert body.read == 0
 
 
-async def test_a_client_that_disconnects_is_no_error(run: Run, slack: Slack, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_client_that_disconnects_causes_no_error(
+    run: Run, slack: Slack, caplog: pytest.LogCaptureFixture
+) -> None:
     came: list[ASGIMessage] = [
         {"type": "http.request", "body": b"{", "more_body": True},
         {"type": "http.disconnect"},
@@ -130,7 +132,7 @@ async def test_a_client_that_disconnects_is_no_error(run: Run, slack: Slack, cap
 
         async def send(_: ASGIMessage) -> None: ...
 
-        await running.gateway.asgi()(scope, receive, send)  # raises nothing
+        await running.gateway.asgi()(scope, receive, send)  # must not raise
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
 
 
@@ -158,7 +160,7 @@ async def test_the_last_few_sign_ins_of_a_person_are_kept(run: Run, slack: Slack
 
 
 def tables(running: Running) -> dict[str, int]:
-    """Return the number of rows of each table that has some."""
+    """Return the number of rows of each table that is not empty."""
     with closing(sqlite3.connect(running.directory / "understudy.db")) as database:
         names = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         counts = {name: database.execute(f"SELECT count(*) FROM {name}").fetchone()[0] for name in names}

@@ -1,4 +1,4 @@
-"""GitHub, against a server that others wrote."""
+"""GitHub as a provider, against a third-party stand-in."""
 
 import asyncio
 from pathlib import Path
@@ -91,7 +91,7 @@ class Profile(Toolkit):
         return f"{answer.json()['login']} of {token.account}"
 
 
-async def test_an_operators_own_toolkit_acts_at_github_as_who_asks(
+async def test_an_operators_toolkit_acts_at_github_as_the_person_who_asks(
     tmp_path: Path, github: GitHub, emulate: Emulate
 ) -> None:
     scene = stage(tmp_path, [Profile(github)])
@@ -107,7 +107,7 @@ async def test_an_operators_own_toolkit_acts_at_github_as_who_asks(
             state = parse_qs(urlsplit(request).query)["state"][0]
             taken = await asyncio.to_thread(authorization_code, emulate, request, person.email)
             consent = await coordinator.complete("github", state, taken)
-            assert consent.code is not None  # GitHub is no authority for anybody's address
+            assert consent.code is not None  # GitHub is not an authority for anybody's address
             assert consent.permissions == ["read your profile"]
             await scene.write(person.name, consent.code)
             texts = [sent.text for sent in await scene.wait_for(3 * number + 3)][-2:]

@@ -1,4 +1,4 @@
-"""Google as a provider, against a server that others wrote."""
+"""Google as a provider, against a third-party stand-in."""
 
 import asyncio
 import secrets
@@ -36,7 +36,7 @@ def link(google: GoogleAuth, redirect_uri: str) -> str:
 
 
 async def consent(google: GoogleAuth, redirect_uri: str, emulate: Emulate) -> str:
-    """Return the code that a consent of alice's brings."""
+    """Return the authorization code of a consent of Alice."""
     page = await asyncio.to_thread(emulate.consent, link(google, redirect_uri), seed.ALICE.email)
     return parse_qs(urlsplit(str(page.url)).query)["code"][0]
 
@@ -56,7 +56,7 @@ def test_the_authorization_asks_for_offline_access_with_a_challenge(google: Goog
     assert VERIFIER not in link(google, redirect_uri)
 
 
-async def test_a_code_becomes_a_token_and_a_token_a_new_one(
+async def test_a_code_is_exchanged_for_a_token_which_is_refreshed(
     google: GoogleAuth, redirect_uri: str, emulate: Emulate
 ) -> None:
     first = await token(google, redirect_uri, emulate)
@@ -83,7 +83,7 @@ async def test_a_token_is_refreshed_although_every_thread_waits_for_it(
     assert (await asyncio.to_thread(wait_in_a_thread)).account == seed.ALICE.email
 
 
-async def test_a_revoked_grant_is_told_apart(google: GoogleAuth, redirect_uri: str, emulate: Emulate) -> None:
+async def test_a_revoked_grant_has_its_own_error(google: GoogleAuth, redirect_uri: str, emulate: Emulate) -> None:
     granted = await token(google, redirect_uri, emulate)
     assert granted.refresh_token is not None
     emulate.revoke(granted.refresh_token)
@@ -91,7 +91,7 @@ async def test_a_revoked_grant_is_told_apart(google: GoogleAuth, redirect_uri: s
         await google.refresh(granted)
 
 
-async def test_a_code_is_good_once_and_with_its_verifier_alone(
+async def test_a_code_is_valid_once_and_only_with_its_verifier(
     google: GoogleAuth, redirect_uri: str, emulate: Emulate
 ) -> None:
     code = await consent(google, redirect_uri, emulate)
@@ -110,7 +110,7 @@ async def test_a_google_that_fails_connects_nothing(google: GoogleAuth, redirect
         await google.exchange(code=code, verifier=VERIFIER, redirect_uri=redirect_uri)
 
 
-def test_plain_http_is_for_this_machine_alone() -> None:
+def test_plain_http_is_only_for_this_machine() -> None:
     with pytest.raises(SettingError, match="GOOGLE_BASE_URL is malformed"):
         GoogleAuth("id", "secret", "http://google.example.com")
 
@@ -120,13 +120,13 @@ def test_plain_http_is_for_this_machine_alone() -> None:
     [
         ({"email": "a@gmail.com", "email_verified": True}, "a@gmail.com"),
         ({"email": "a@example.com", "email_verified": True, "hd": "example.com"}, "a@example.com"),
-        ({"email": "a@example.com", "email_verified": True}, None),  # an account with somebody else's domain
+        ({"email": "a@example.com", "email_verified": True}, None),  # an account with an address of another domain
         ({"email": "a@gmail.com.example.com", "email_verified": True}, None),
         ({"email": "a@example.com", "email_verified": False, "hd": "example.com"}, None),
         ({"email": "a@gmail.com"}, None),
     ],
 )
-async def test_google_is_the_authority_for_its_own_addresses_alone(
+async def test_google_is_the_authority_only_for_its_own_addresses(
     google: GoogleAuth, monkeypatch: pytest.MonkeyPatch, person: dict[str, object], address: str | None
 ) -> None:
     answer = {"access_token": "a", "refresh_token": "r", "expires_at": 2_000_000_000, "scope": [READ]}
@@ -136,7 +136,7 @@ async def test_google_is_the_authority_for_its_own_addresses_alone(
     assert (token.account, token.email) == (person["email"], address)
 
 
-async def test_a_grant_is_revoked_and_may_be_so_twice(google: GoogleAuth, redirect_uri: str, emulate: Emulate) -> None:
+async def test_a_grant_can_be_revoked_twice(google: GoogleAuth, redirect_uri: str, emulate: Emulate) -> None:
     granted = await token(google, redirect_uri, emulate)
     await google.revoke(granted)
     with pytest.raises(GrantRevokedError):
@@ -149,6 +149,6 @@ async def test_a_grant_is_revoked_and_may_be_so_twice(google: GoogleAuth, redire
         await google.revoke(granted)
 
 
-def test_permissions_are_said_in_words(google: GoogleAuth) -> None:
+def test_permissions_are_described_in_words(google: GoogleAuth) -> None:
     assert google.permission(READ) == "read your mail"
     assert google.permission("https://www.googleapis.com/auth/tasks") == "https://www.googleapis.com/auth/tasks"

@@ -1,4 +1,4 @@
-"""Any OAuth 2.0 provider, against a server that others wrote."""
+"""Any OAuth 2.0 provider, against a third-party stand-in."""
 
 import asyncio
 from urllib.parse import parse_qs, urlsplit
@@ -19,7 +19,7 @@ VERIFIER = "v" * 64
 
 @pytest.fixture
 def acme(emulate: Emulate) -> OAuth2Provider:
-    """A provider that keeps to the standard: Google is one."""
+    """A provider that follows the standard, as Google does."""
     emulate.connect([CALLBACK])
     return OAuth2Provider(
         "acme",
@@ -44,7 +44,9 @@ async def code(provider: OAuth2Provider, emulate: Emulate, *scopes: str, granted
     return await asyncio.to_thread(authorization_code, emulate, link(provider, *scopes), seed.ALICE.email, granted)
 
 
-async def test_a_code_becomes_a_token_that_is_refreshed_and_revoked(acme: OAuth2Provider, emulate: Emulate) -> None:
+async def test_a_code_is_exchanged_for_a_token_that_is_refreshed_and_revoked(
+    acme: OAuth2Provider, emulate: Emulate
+) -> None:
     token = await acme.exchange(
         code=await code(acme, emulate, "mail", "files", granted="mail"), verifier=VERIFIER, redirect_uri=CALLBACK
     )
@@ -75,17 +77,17 @@ async def test_the_challenge_is_checked(
     assert "invalid_grant" in caplog.text
 
 
-async def test_a_provider_that_is_away_does_not_end_a_grant(acme: OAuth2Provider, emulate: Emulate) -> None:
+async def test_an_unavailable_provider_does_not_end_a_grant(acme: OAuth2Provider, emulate: Emulate) -> None:
     token = await acme.exchange(code=await code(acme, emulate, "mail"), verifier=VERIFIER, redirect_uri=CALLBACK)
     emulate.google.fail("/oauth2/token", 503)
-    with pytest.raises(Exception) as raised:  # noqa: PT011 - whatever its library raises
+    with pytest.raises(Exception) as raised:  # noqa: PT011 - any exception of the library
         await acme.refresh(token)
     assert not isinstance(raised.value, GrantRevokedError)
     assert (await acme.refresh(token)).account == token.account
 
 
 @pytest.mark.parametrize("name", ["my-idp", "my idp", "Acme", ""])
-def test_a_name_that_cannot_stand_in_an_address_is_refused(name: str) -> None:
+def test_a_name_that_cannot_be_part_of_a_url_is_refused(name: str) -> None:
     with pytest.raises(SettingError, match="lower-case letters and digits"):
         OAuth2Provider(
             name, "Acme", authorization_endpoint="", token_endpoint="", account_endpoint="", account_field=""

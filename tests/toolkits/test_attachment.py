@@ -25,7 +25,7 @@ from toolkits import Attachment, AttachmentError, AttachmentKind, kind_of
     ],
     ids=ascii,
 )
-def test_a_name_is_no_path_and_cannot_disguise_itself(sent: str, shown: str) -> None:
+def test_a_name_is_not_a_path_and_cannot_disguise_itself(sent: str, shown: str) -> None:
     assert Attachment(AttachmentKind.DOCUMENT, name=sent).name == shown
 
 
@@ -68,7 +68,7 @@ async def test_a_file_is_fetched_each_time_that_it_is_read() -> None:
     assert [await attachment.read(), await attachment.read()] == [b"abc", b"abc"]
 
 
-async def test_what_is_no_file_cannot_be_read() -> None:
+async def test_an_attachment_without_a_file_cannot_be_read() -> None:
     with pytest.raises(AttachmentError, match="The location is not a file"):
         await Attachment(AttachmentKind.LOCATION, text="48, 10").read()
 

@@ -95,7 +95,7 @@ def test_name_and_description_can_be_given() -> None:
     assert function("other_name").description == "What it is for."
 
 
-async def test_a_sync_tool_runs_in_a_thread_and_is_given_the_context() -> None:
+async def test_a_sync_tool_runs_in_a_thread_and_gets_the_context() -> None:
     toolkit = Weather()
     answer = await toolkit.functions["forecast"].call({"city": "Ulm"}, "CONTEXT")  # type: ignore[arg-type]
     assert answer == "Ulm 3 C CONTEXT False"

@@ -1,4 +1,4 @@
-"""What a message says of the person who wrote it."""
+"""The time zone and the language of a message's sender."""
 
 import pytest
 
@@ -17,10 +17,10 @@ def test_a_time_zone_has_an_iana_name(timezone: str) -> None:
 
 
 @pytest.mark.parametrize("timezone", ["Mars/Crater", "Europe", "../../etc/passwd", "/etc/localtime", "a\0b", "x" * 500])
-def test_what_is_no_time_zone_is_left_out(timezone: str) -> None:
+def test_a_value_that_is_not_a_time_zone_is_left_out(timezone: str) -> None:
     assert message(timezone=timezone).timezone == ""
 
 
 @pytest.mark.parametrize(("locale", "kept"), [("de-DE", "de-DE"), ("pt_BR", "pt_BR"), ("en", "en"), ("</x>", "")])
-def test_a_locale_is_a_tag_of_a_language(locale: str, kept: str) -> None:
+def test_a_locale_becomes_a_language_tag(locale: str, kept: str) -> None:
     assert message(locale=locale).locale == kept

@@ -1,4 +1,4 @@
-"""A person who approves a call sees all of it."""
+"""A preview of a call hides nothing from the person who approves it."""
 
 import pytest
 
@@ -13,12 +13,12 @@ HIDDEN = [
 
 
 @pytest.mark.parametrize("hidden", HIDDEN, ids=lambda hidden: f"{ord(hidden):04x}")
-def test_what_cannot_be_seen_is_shown_as_its_number(hidden: str) -> None:
+def test_invisible_characters_are_shown_by_their_numbers(hidden: str) -> None:
     number = f"\\u{ord(hidden):04x}"
     assert preview.line(f"bob{hidden}@example.com") == f"`bob{number}@example.com`"
     assert preview.block(f"bob{hidden}@example.com") == f"```\nbob{number}@example.com\n```"
 
 
 @pytest.mark.parametrize("text", ["می‌خواهم", "क्‍ष", "👩‍💻", "❤️", "👁️‍🗨️", "שלום", "한국어", "naïve", "a\tb"])
-def test_what_people_write_stays(text: str) -> None:
+def test_ordinary_characters_are_not_changed(text: str) -> None:
     assert preview.block(text) == f"```\n{text}\n```"

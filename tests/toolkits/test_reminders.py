@@ -1,4 +1,4 @@
-"""An agent that reminds people."""
+"""The toolkit for reminders."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -12,7 +12,7 @@ from toolkits.reminders import Reminders
 async def test_an_agent_reminds_at_the_time_that_it_was_asked_for(tmp_path: Path, database_url: str) -> None:
     scene = stage(tmp_path, [Reminders()], database=database_url)
     async with scene.open():
-        at = datetime.now(UTC) + timedelta(seconds=3)  # in which a slow machine asks
+        at = datetime.now(UTC) + timedelta(seconds=3)  # long enough for a slow machine to ask before
         asked = json.dumps({"text": "tea", "at": at.isoformat()}, separators=(",", ":"))
         assert "It will be sent at" in await scene.ask("alice", f"call remind {asked}")
         await scene.wait_for(2)

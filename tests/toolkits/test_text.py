@@ -4,7 +4,7 @@ import pytest
 
 from toolkits.text import readable, storable, storable_json
 
-HALVES = "\ud83d\ude00"  # of one character, as two chunks of JSON may have them
+HALVES = "\ud83d\ude00"  # the halves of one character, which two chunks of JSON may contain
 
 
 def test_a_text_is_made_storable() -> None:

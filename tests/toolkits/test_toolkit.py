@@ -55,11 +55,11 @@ def test_a_reset_attribute_has_the_value_that_it_had_when_init_returned() -> Non
     assert template.clone().cache == {"first": [1]}
 
 
-def test_what_a_subclass_does_after_super_init_is_part_of_the_initial_value() -> None:
+def test_changes_of_a_subclass_after_super_init_are_part_of_the_initial_value() -> None:
     assert Eager().clone().cache == {"first": [1], "second": [2]}
 
 
-def test_an_attribute_that_init_did_not_make_is_not_there_in_a_clone() -> None:
+def test_a_clone_lacks_attributes_that_init_did_not_make() -> None:
     class Late(Toolkit):
         _clone_reset_attrs = ("token",)
         token: str | None = None
@@ -127,13 +127,13 @@ def test_a_clone_method_that_forgets_an_attribute_is_refused_by_name() -> None:
         Agent(model="test", toolkits=[Holder()]).check()
 
 
-def test_a_clone_is_given_nothing_of_the_tools_before_they_are_asked_for() -> None:
+def test_a_clone_makes_its_functions_only_when_they_are_needed() -> None:
     template = Counter([])
     assert template.functions
     assert set(vars(template.clone())) == {"cache", "client", "registry", "options", "remember", "_initial_values"}
 
 
-def test_a_toolkit_may_call_its_own_attributes_as_it_likes(tmp_path: Path) -> None:
+def test_a_toolkit_may_use_any_names_for_its_attributes(tmp_path: Path) -> None:
     class Weather(Toolkit):
         def __init__(self) -> None:
             self.name = "weather"

@@ -1,4 +1,4 @@
-"""Files that people upload in ChatKit, in its two phases, and files that they are sent."""
+"""Files that people upload in ChatKit, in two phases, and files that they receive."""
 
 import re
 from pathlib import Path
@@ -16,7 +16,7 @@ from toolkits import Toolkit, tool
 
 
 def sees(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
-    """Answer with the number of bytes of each file that the model was given."""
+    """Answer with the number of bytes of each file that reached the model."""
     contents = messages[-1].parts[0].content  # type: ignore[union-attr]
     parts = [] if isinstance(contents, str) else contents
     return ModelResponse([TextPart(str([len(each.data) for each in parts if isinstance(each, BinaryContent)]))])  # type: ignore[union-attr]
@@ -32,7 +32,7 @@ def upload(page: ChatKitPage, name: str, media_type: str, content: bytes) -> str
 
 
 def sent_with(page: ChatKitPage, attachment_id: str) -> str:
-    """Begin a thread with an attachment; return the error that follows."""
+    """Begin a thread with an attachment, and return the error that follows."""
     events = list(page.events("threads.create", input=written("look", attachments=[attachment_id])))
     return str(events[-1].message)
 
@@ -50,7 +50,7 @@ def test_the_model_gets_the_bytes_that_were_uploaded(tmp_path: Path) -> None:
         assert alice.client.get(preview).content == PNG
 
 
-def test_an_upload_is_taken_once_and_at_its_own_address_alone(tmp_path: Path) -> None:
+def test_an_upload_is_accepted_once_and_only_at_its_own_address(tmp_path: Path) -> None:
     with serving(Agent(model=FunctionModel(sees)), tmp_path) as page_of:
         alice, bob = page_of("alice"), page_of("bob")
         created = alice.request("attachments.create", name="cat.png", size=1, mime_type="image/png").json()

@@ -1,4 +1,4 @@
-"""Who may ask, and what is a request."""
+"""Requests to ChatKit: whose requests are accepted, and which ones are malformed."""
 
 import json
 import sqlite3
@@ -29,7 +29,7 @@ def test_strangers_and_malformed_requests_are_refused(heard: Agent, tmp_path: Pa
             assert answer.status_code == 400, body
         for kind in ("attachments.create", "input.transcribe", "threads.custom_action", "items.feedback"):
             assert alice.request(kind).status_code == 400
-        # What a page of another site can have its visitor's browser send.
+        # Requests that a page of another site can make its visitor's browser send.
         forged = json.dumps({"type": "threads.create", "params": {"input": written("pay")}})
         assert alice.client.post("/chatkit", content=forged, headers={"content-type": "text/plain"}).status_code == 415
         with sqlite3.connect(tmp_path / "chatkit.db") as database:
@@ -59,7 +59,7 @@ def test_a_host_application_names_its_people_by_its_own_session(heard: Agent, tm
 
 
 @pytest.mark.parametrize("page", ["app.example.com/chat", "javascript:alert(1)", "https://app.example.com/#/chat"])
-def test_a_page_that_nobody_can_go_back_to_is_refused(page: str) -> None:
+def test_an_address_that_is_not_of_a_page_is_refused(page: str) -> None:
     async def nobody(_: Request) -> Person | None:
         return None
 
@@ -76,6 +76,6 @@ def test_a_page_that_nobody_can_go_back_to_is_refused(page: str) -> None:
         ("json:nothing", "has no attribute"),
     ],
 )
-def test_an_authenticate_that_is_no_async_function_is_refused(authenticate: Any, reason: str) -> None:
+def test_an_authenticate_that_is_not_an_async_function_is_refused(authenticate: Any, reason: str) -> None:
     with pytest.raises(SettingError, match=reason):
         ChatKit(authenticate)

@@ -1,4 +1,4 @@
-"""What a page is told while a turn runs."""
+"""The events that a page gets while a turn runs."""
 
 import asyncio
 import threading
@@ -47,7 +47,7 @@ def test_phases_are_workflows_and_their_calls_are_tasks(tmp_path: Path, database
             told.append(event)
             is_workflow = event.type == "thread.item.added" and event.item.type == "workflow"
             if is_workflow and event.item.workflow.summary.title == "Write":
-                gate.set()  # it is seen while the turn runs
+                gate.set()  # the turn has run until the page got this event
         thread = told[0].thread.id
         done = [event.item for event in told if event.type == "thread.item.done"]
         assert [item.type for item in done] == ["user_message", "workflow", "workflow", "assistant_message"]

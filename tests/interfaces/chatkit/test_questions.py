@@ -35,7 +35,7 @@ def test_a_press_answers_a_question_and_its_answer_follows(tmp_path: Path, datab
         assert orders.cancelled == ["4711"]
 
 
-def test_an_action_that_is_no_button_of_ours_is_refused(heard: Agent, tmp_path: Path) -> None:
+def test_an_action_of_an_unknown_button_is_refused(heard: Agent, tmp_path: Path) -> None:
     with serving(heard, tmp_path) as page:
         alice = page("alice")
         thread, _ = alice.begin("hello")

@@ -1,4 +1,4 @@
-"""Each person's threads: what is said in them, read again and deleted."""
+"""The threads of each person: messages, answers, pages of items, and deletion."""
 
 import asyncio
 import sqlite3
@@ -21,7 +21,7 @@ from gateway import Agent
 pytestmark = pytest.mark.long
 
 
-def test_a_thread_begins_goes_on_and_is_read_again(heard: Agent, tmp_path: Path) -> None:
+def test_a_thread_begins_continues_and_is_read_again(heard: Agent, tmp_path: Path) -> None:
     with serving(heard, tmp_path) as page:
         alice = page("alice")
         thread, events = alice.begin("hello  there")
@@ -94,7 +94,7 @@ def test_threads_are_listed_named_and_deleted(heard: Agent, tmp_path: Path) -> N
             assert database.execute("SELECT count(*) FROM session_items WHERE text LIKE '%three%'").fetchone() == (0,)
 
 
-def test_a_thread_that_is_not_there_is_no_error_in_the_log(
+def test_a_thread_that_does_not_exist_is_no_error_in_the_log(
     heard: Agent, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with serving(heard, tmp_path) as page:
@@ -105,7 +105,7 @@ def test_a_thread_that_is_not_there_is_no_error_in_the_log(
 
 
 @pytest.mark.parametrize("other", ["bob", "alice@another"])
-def test_the_threads_of_others_are_not_there(heard: Agent, tmp_path: Path, other: str) -> None:
+def test_the_threads_of_others_are_not_found(heard: Agent, tmp_path: Path, other: str) -> None:
     with serving(heard, tmp_path) as page:
         alice, stranger = page("alice"), page(other)
         thread, _ = alice.begin("mine")
@@ -133,7 +133,7 @@ def test_a_sign_in_is_a_link_and_the_code_brings_the_answer(tmp_path: Path) -> N
         code = code_on(done.text)
         told = answers(alice.write(thread, code))
         assert told == ["Your Fake account alice is connected.", "SECRET-alice"]
-        assert "/sign-in/" not in str(alice.said(thread))  # it is no use any more
+        assert "/sign-in/" not in str(alice.said(thread))  # the link cannot be used any more
 
 
 def test_the_sign_in_page_leads_back_to_the_page_of_the_host_application(tmp_path: Path) -> None:
@@ -214,7 +214,7 @@ def test_a_thread_that_is_deleted_while_it_is_answered_leaves_nothing(tmp_path: 
         assert answers(list(stream)) == []
         assert alice.request("threads.list").json()["data"] == []
         begun.clear()
-        assert answers(alice.begin("and now")[1]) == ["at last"]  # the gateway goes on
+        assert answers(alice.begin("and now")[1]) == ["at last"]  # the gateway still works
 
 
 def test_the_agent_is_told_what_a_message_quotes(heard: Agent, tmp_path: Path) -> None:
@@ -243,7 +243,7 @@ def test_a_person_who_leaves_finds_the_answer_in_the_thread(tmp_path: Path) -> N
         assert alice.said(thread)[-1] == ("assistant", "at last")
 
 
-def test_an_answer_counts_in_the_thread_of_the_question_alone(tmp_path: Path) -> None:
+def test_an_answer_counts_only_in_the_thread_of_the_question(tmp_path: Path) -> None:
     orders = Orders()
     with serving(Agent(model=FunctionModel(obey), toolkits=[orders]), tmp_path) as page:
         alice = page("alice")

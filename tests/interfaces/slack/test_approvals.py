@@ -1,4 +1,4 @@
-"""The places in Slack in which a yes counts."""
+"""The conversations in Slack in which an answer to a question counts."""
 
 import pytest
 from peers.emulate.server import Emulate
@@ -12,7 +12,7 @@ from support.stage import CANCEL, Orders, obey
 from interfaces.slack import Slack
 
 
-async def test_an_answer_counts_in_the_thread_of_the_question_alone(run: Run, slack: Slack, emulate: Emulate) -> None:
+async def test_an_answer_counts_only_in_the_thread_of_the_question(run: Run, slack: Slack, emulate: Emulate) -> None:
     orders, channel = Orders(), emulate.slack_dm("alice")
     async with run(slack, [orders], model=FunctionModel(obey)) as running:
         asked, other = (emulate.slack_post("alice", channel, text) for text in ("one", "other"))

@@ -1,4 +1,4 @@
-"""What people send in Slack, and how it reaches the model: https://docs.slack.dev/reference/objects/file-object"""
+"""Files that people send in Slack reach the model: https://docs.slack.dev/reference/objects/file-object"""
 
 from typing import Any
 
@@ -75,8 +75,8 @@ async def test_all_files_of_a_message_are_one_message(run: Run, slack: Slack, em
         assert running.prompts == ["\n\n".join(["what is it?", *documents])]
 
 
-async def test_the_page_of_a_sign_in_is_no_file(run: Run, slack: Slack, emulate: Emulate) -> None:
-    """Slack answers so, with status 200, without the scope `files:read`."""
+async def test_a_sign_in_page_is_not_taken_for_the_file(run: Run, slack: Slack, emulate: Emulate) -> None:
+    """Answer the download with a sign-in page and status 200, as Slack does without the scope `files:read`."""
     url = f"{emulate.slack_url.removesuffix('/api/')}/files-pri/notes.txt"
     emulate.slack.fail("/files-pri/notes.txt", 200, headers={"Content-Type": "text/html"}, body="<html>Sign in")
     async with run(slack) as running:
@@ -105,7 +105,7 @@ async def test_a_file_that_cannot_be_read_is_named(
 
 
 async def test_slack_is_asked_again_for_the_address_of_a_file(run: Run, slack: Slack, emulate: Emulate) -> None:
-    """In a channel that another organization shares, an event names the file alone."""
+    """Send an event that contains only the id of the file, as in a channel that another organization shares."""
     url = await uploaded(emulate, "notes.txt", b"milk, eggs")
     emulate.slack.fail("/api/files.info", 503)
     emulate.slack.fail("/api/files.info", 200, body={"ok": True, "file": {"url_private": url}})
@@ -115,7 +115,7 @@ async def test_slack_is_asked_again_for_the_address_of_a_file(run: Run, slack: S
         assert "milk, eggs" in running.prompts[0]
 
 
-async def test_of_a_file_in_another_service_the_link_reaches_the_model(
+async def test_the_link_of_a_file_in_another_service_reaches_the_model(
     run: Run, slack: Slack, emulate: Emulate
 ) -> None:
     link = "https://docs.example.com/d/1"

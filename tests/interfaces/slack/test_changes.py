@@ -35,7 +35,9 @@ def unfurled(before: Mapping[str, Any]) -> dict[str, Any]:
     return payload
 
 
-async def test_an_edit_before_the_turn_is_what_is_answered(run: Run, slack: Slack, emulate: Emulate) -> None:
+async def test_a_message_that_is_edited_before_its_turn_is_answered_as_edited(
+    run: Run, slack: Slack, emulate: Emulate
+) -> None:
     gate, channel = Gate(), emulate.slack_dm("alice")
     async with run(slack, model=FunctionModel(gate.model)) as running:
         await post(running, dm(emulate, "before"))
@@ -81,7 +83,7 @@ async def test_a_message_that_is_deleted_before_its_turn_is_not_answered(
         assert await said(emulate, channel, 2) == ["answer to before", "answer to after"]
 
 
-async def test_a_deletion_that_says_nothing_of_the_message_withdraws_it(
+async def test_a_deletion_without_the_content_of_the_message_withdraws_it(
     run: Run, slack: Slack, emulate: Emulate
 ) -> None:
     gate, channel = Gate(), emulate.slack_dm("alice")
@@ -108,7 +110,7 @@ async def test_an_edit_of_an_answered_message_is_a_new_message_if_the_operator_w
         await said(emulate, channel, 1)
         await running.delivered()
         for payload in (unfurled(written), events.message_changed(written, written["event"]["text"])):
-            assert await post(running, payload) == 200  # nobody wrote anything
+            assert await post(running, payload) == 200  # only the preview of a link changed
         by_another = events.message_changed(written, "forged")
         by_another["event"]["message"]["edited"]["user"] = seed.BOB.slack_id
         await post(running, by_another)
@@ -119,7 +121,7 @@ async def test_an_edit_of_an_answered_message_is_a_new_message_if_the_operator_w
         assert running.prompts == ["helo https://example.com", "hello", "after"]
 
 
-async def test_changes_afterwards_start_nothing(run: Run, slack: Slack, emulate: Emulate) -> None:
+async def test_edits_and_deletions_of_answered_messages_start_nothing(run: Run, slack: Slack, emulate: Emulate) -> None:
     channel = emulate.slack_dm("alice")
     async with run(slack) as running:
         written = dm(emulate, "hello")
@@ -132,7 +134,7 @@ async def test_changes_afterwards_start_nothing(run: Run, slack: Slack, emulate:
         assert running.prompts == ["hello", "after"]
 
 
-async def test_an_edit_that_comes_before_its_message_is_what_is_answered(
+async def test_a_message_that_comes_after_its_edit_is_answered_as_edited(
     run: Run, slack: Slack, emulate: Emulate
 ) -> None:
     async with run(slack) as running:

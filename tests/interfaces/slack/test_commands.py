@@ -1,4 +1,4 @@
-"""Slash commands, and mentions that stand for them in threads."""
+"""Slash commands, and mentions that replace them in threads."""
 
 from typing import Any
 from urllib.parse import urlencode
@@ -39,7 +39,7 @@ async def test_a_slash_command_is_answered_in_a_direct_message_once(
         assert running.prompts == []
 
 
-async def test_a_slash_command_is_one_of_the_direct_conversation(run: Run, slack: Slack, emulate: Emulate) -> None:
+async def test_a_slash_command_applies_to_the_direct_conversation(run: Run, slack: Slack, emulate: Emulate) -> None:
     async with run(slack) as running:
         direct = emulate.slack_dm("alice")
         await post(running, dm(emulate, "apples"))
@@ -55,7 +55,7 @@ async def test_a_slash_command_is_one_of_the_direct_conversation(run: Run, slack
         assert "apples" not in str(running.told[2])
 
 
-async def test_a_slash_command_of_the_operators_own_is_for_its_agent(run: Run, slack: Slack, emulate: Emulate) -> None:
+async def test_an_operators_slash_command_is_for_its_agent(run: Run, slack: Slack, emulate: Emulate) -> None:
     def echo(messages: list[ModelMessage], _: AgentInfo) -> ModelResponse:
         return ModelResponse([TextPart(f"mail: {messages[-1].parts[-1].content}")])
 
@@ -68,7 +68,7 @@ async def test_a_slash_command_of_the_operators_own_is_for_its_agent(run: Run, s
         assert running.prompts == []
 
 
-async def test_a_slash_command_of_somebody_who_cannot_be_answered_is_not_taken(
+async def test_a_slash_command_is_refused_if_its_direct_conversation_cannot_be_opened(
     run: Run, slack: Slack, emulate: Emulate
 ) -> None:
     emulate.slack.fail("/api/conversations.open", 503)
@@ -89,7 +89,7 @@ async def test_a_slash_command_that_slack_did_not_sign_leaves_no_trace(run: Run,
 
 
 @pytest.mark.parametrize("text", ["accounts", "Accounts", "/accounts"])
-async def test_in_a_thread_a_command_is_a_mention_and_its_answer_goes_to_its_person_alone(
+async def test_in_a_thread_a_command_is_a_mention_and_only_its_person_gets_the_answer(
     run: Run, slack: Slack, emulate: Emulate, text: str
 ) -> None:
     async with run(slack, private_answers="open") as running:
@@ -114,7 +114,7 @@ async def test_in_a_thread_a_new_conversation_is_a_mention(run: Run, slack: Slac
         assert [len(messages) for messages in running.told] == [1, 1, 3]
 
 
-async def test_a_sentence_about_accounts_is_no_command(run: Run, slack: Slack, emulate: Emulate) -> None:
+async def test_a_sentence_about_accounts_is_not_a_command(run: Run, slack: Slack, emulate: Emulate) -> None:
     async with run(slack) as running:
         await post(running, dm(emulate, "accounts are due today"))
         assert await said(emulate, emulate.slack_dm("alice"), 1) == ["heard"]

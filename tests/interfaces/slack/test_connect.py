@@ -23,7 +23,7 @@ class Who(Toolkit):
         return f"{context.identity.user_id} of {context.identity.tenant}"
 
 
-async def test_somebody_of_another_organization_is_not_one_of_this_workspace(
+async def test_a_person_of_another_organization_is_not_a_member_of_this_workspace(
     run: Run, slack: Slack, emulate: Emulate
 ) -> None:
     async with run(slack, [Who()], model="test") as running:  # pydantic-ai's TestModel calls every tool

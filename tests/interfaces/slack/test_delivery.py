@@ -13,9 +13,7 @@ from support.channels.slack import BOT, dm, post, said
 from interfaces.slack import Slack
 
 
-async def test_what_slack_asks_to_wait_for_is_waited_for_and_sent_once(
-    run: Run, slack: Slack, emulate: Emulate
-) -> None:
+async def test_a_rate_limit_is_waited_for_and_the_answer_is_sent_once(run: Run, slack: Slack, emulate: Emulate) -> None:
     async with run(slack) as running:
         channel = emulate.slack_dm("alice")
         limited = {"ok": False, "error": "ratelimited"}
@@ -23,7 +21,7 @@ async def test_what_slack_asks_to_wait_for_is_waited_for_and_sent_once(
         began = time.monotonic()
         await post(running, dm(emulate, "hello"))
         assert await said(emulate, channel, 1) == ["heard"]
-        assert time.monotonic() - began >= 3  # seconds; a retry of the gateway's own would come within two
+        assert time.monotonic() - began >= 3  # seconds; the gateway's own retry would come within two
         assert [call.status for call in emulate.slack.calls("chat.postMessage")] == [429, 200]
         assert running.prompts == ["hello"]
 
@@ -40,7 +38,7 @@ async def test_an_impossible_rate_limit_is_bounded(run: Run, slack: Slack, emula
 
 
 @pytest.mark.parametrize("place", ["dm", "thread"])
-async def test_an_answer_that_slack_took_and_did_not_acknowledge_is_found_and_not_sent_again(
+async def test_an_answer_that_slack_accepted_without_acknowledging_it_is_found_and_not_sent_again(
     run: Run, slack: Slack, emulate: Emulate, place: str
 ) -> None:
     async with run(slack) as running:
@@ -55,10 +53,10 @@ async def test_an_answer_that_slack_took_and_did_not_acknowledge_is_found_and_no
 
 
 @pytest.mark.parametrize("place", ["dm", "thread"])
-async def test_the_look_up_asks_for_no_more_than_slack_gives_and_waits_as_long_as_it_says(
+async def test_the_look_up_keeps_slacks_limits_for_apps_outside_the_marketplace(
     run: Run, slack: Slack, emulate: Emulate, place: str
 ) -> None:
-    """Apps outside the Marketplace have 15 messages once a minute: the limit is met at once here, and short."""
+    """Apply a short rate limit to the look-up. Apps outside the Marketplace may read 15 messages once a minute."""
     method = "conversations.replies" if place == "thread" else "conversations.history"
     limited = {"ok": False, "error": "ratelimited"}
     async with run(slack) as running:
@@ -70,16 +68,14 @@ async def test_the_look_up_asks_for_no_more_than_slack_gives_and_waits_as_long_a
         await wait_until_async(lambda: len(emulate.slack.calls(method)) == 1, what="Slack is asked")
         began = time.monotonic()
         await wait_until_async(lambda: len(emulate.slack.calls(method)) == 2, what="Slack is asked again")
-        assert time.monotonic() - began >= 4  # seconds; a retry of the gateway's own would come within two
+        assert time.monotonic() - began >= 4  # seconds; the gateway's own retry would come within two
         assert [call.status for call in emulate.slack.calls(method)] == [429, 200]
         assert {str(call.params["limit"]) for call in emulate.slack.calls(method)} == {"15"}
         await post(running, dm(emulate, "two", thread_ts=thread) if thread else dm(emulate, "two"))
         assert await said(emulate, channel, 2, thread) == ["heard", "heard"]
 
 
-async def test_an_answer_that_slack_did_not_take_is_sent_when_it_is_not_found(
-    run: Run, slack: Slack, emulate: Emulate
-) -> None:
+async def test_an_ambiguous_answer_that_is_not_found_is_sent_again(run: Run, slack: Slack, emulate: Emulate) -> None:
     async with run(slack) as running:
         emulate.slack.fail("/api/chat.postMessage", 500)
         await post(running, dm(emulate, "one"))
@@ -118,7 +114,7 @@ async def test_an_answer_that_cannot_be_read_is_looked_up(
 
 
 @pytest.mark.parametrize("status", [403, 407])
-async def test_what_a_proxy_refuses_is_sent_again_without_a_look(
+async def test_an_answer_that_a_proxy_refuses_is_sent_again_without_a_look_up(
     run: Run, slack: Slack, emulate: Emulate, status: int
 ) -> None:
     async with run(slack) as running:
@@ -143,7 +139,7 @@ async def test_a_direct_conversation_that_was_not_opened_is_opened_again_and_not
 
 
 @pytest.mark.parametrize(("content_type", "body"), UNREADABLE.values(), ids=UNREADABLE)
-async def test_a_start_where_something_else_answers_for_slack_goes_on(
+async def test_the_start_continues_if_another_server_answers_for_slack(
     run: Run, slack: Slack, emulate: Emulate, content_type: str, body: str
 ) -> None:
     emulate.slack.fail("/api/auth.test", 200, headers={"Content-Type": content_type}, body=body)
@@ -156,7 +152,7 @@ def _looked_up(emulate: Emulate) -> bool:
     return bool(emulate.slack.calls("conversations.history") or emulate.slack.calls("conversations.replies"))
 
 
-async def test_a_refused_answer_does_not_hold_up_the_next(run: Run, slack: Slack, emulate: Emulate) -> None:
+async def test_a_refused_answer_does_not_delay_the_next(run: Run, slack: Slack, emulate: Emulate) -> None:
     async with run(slack) as running:
         channel = emulate.slack_dm("alice")
         refused = {"ok": False, "error": "is_archived"}

@@ -1,4 +1,4 @@
-"""Events come in, and answers go where they belong."""
+"""Events of Slack are answered in the conversation from which they come."""
 
 import json
 
@@ -20,7 +20,7 @@ async def test_the_request_url_is_verified(run: Run, slack: Slack) -> None:
         assert answer.json() == {"challenge": "challenge"}
 
 
-async def test_a_body_that_no_platform_sends_is_cut_off(run: Run, slack: Slack) -> None:
+async def test_a_body_larger_than_any_platform_sends_is_refused(run: Run, slack: Slack) -> None:
     async with run(slack) as running:
         body = b"x" * 2_000_000
         answer = await running.client.post("/slack/events", content=body, headers=events.headers(body))
@@ -38,7 +38,7 @@ async def test_a_direct_message_is_answered_there(run: Run, slack: Slack, emulat
         assert "thread_ts" not in emulate.slack_messages(channel)[-1]
 
 
-async def test_a_mention_is_answered_in_its_thread_once_though_it_is_two_events(
+async def test_a_mention_that_is_two_events_is_answered_once_in_its_thread(
     run: Run, slack: Slack, emulate: Emulate
 ) -> None:
     async with run(slack) as running:
@@ -137,8 +137,8 @@ async def test_a_model_cannot_notify_a_whole_channel(run: Run, slack: Slack, emu
 
 
 @pytest.mark.parametrize("body", [b"", b"no json", b"[]", b"\xff"])
-async def test_a_body_that_is_no_event_is_refused(run: Run, slack: Slack, body: bytes) -> None:
+async def test_a_body_that_is_not_an_event_is_refused(run: Run, slack: Slack, body: bytes) -> None:
     async with run(slack) as running:
         answer = await running.client.post("/slack/events", content=body, headers=events.headers(body))
-        assert answer.status_code == (401 if body == b"\xff" else 400)  # what Slack signs is text
+        assert answer.status_code == (401 if body == b"\xff" else 400)  # Slack signs only text
         assert running.inbox() == []

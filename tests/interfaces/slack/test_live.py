@@ -1,4 +1,4 @@
-"""What a conversation in Slack shows of a turn that runs."""
+"""Streams, previews and statuses of running turns in Slack."""
 
 import json
 from collections.abc import Callable
@@ -49,14 +49,14 @@ async def as_it_is(text: str) -> list[str]:
 
 
 def methods(emulate: Emulate) -> list[str]:
-    """Return the methods by which the bot has shown something, in order."""
+    """Return the methods that the bot has called to show something, in order."""
     own = [call for call in emulate.slack.calls() if call.person == emulate.slack_bot_user_id]
     called = [call.path.removeprefix("/api/") for call in own]
     return [method for method in called if method.startswith("chat.")]
 
 
 async def shown(emulate: Emulate, channel: str, thread: str, until: Callable[[list[Any]], bool]) -> list[Any]:
-    """Wait until the bot's messages in a thread are as wanted, and return them."""
+    """Wait until the bot's messages in a thread fulfil a condition, and return them."""
 
     def own() -> list[Any]:
         found = emulate.slack_messages(channel, thread)
@@ -90,7 +90,7 @@ async def test_an_answer_is_streamed_in_a_thread_and_completed(run: Run, slack: 
     assert started["recipient_team_id"], started["recipient_user_id"]
 
 
-async def test_a_workspace_that_refuses_streams_gets_edits_and_is_asked_once(
+async def test_a_workspace_that_refuses_streams_gets_edits_and_is_tried_once(
     run: Run, slack: Slack, emulate: Emulate
 ) -> None:
     writer, channel = Writer(), emulate.slack_channel_id
@@ -109,7 +109,7 @@ async def test_a_workspace_that_refuses_streams_gets_edits_and_is_asked_once(
     assert methods(emulate).count("chat.postMessage") == 2
 
 
-async def test_a_stream_that_slack_ends_is_completed_all_the_same(run: Run, slack: Slack, emulate: Emulate) -> None:
+async def test_a_stream_that_slack_has_ended_is_still_completed(run: Run, slack: Slack, emulate: Emulate) -> None:
     writer, channel = Writer(), emulate.slack_channel_id
     thread = emulate.slack_post("alice", channel, f"{BOT} hello")
     async with run(slack, model=writer.model) as running:
@@ -124,7 +124,7 @@ async def test_a_stream_that_slack_ends_is_completed_all_the_same(run: Run, slac
         await running.delivered()
 
 
-async def test_a_long_answer_goes_on_in_the_next_message_while_it_is_written(
+async def test_a_long_answer_continues_in_the_next_message_while_it_is_written(
     run: Run, slack: Slack, emulate: Emulate
 ) -> None:
     writer, channel = Writer(), emulate.slack_channel_id
@@ -166,7 +166,7 @@ async def test_a_direct_message_shows_at_once_that_it_is_being_answered(
         assert texts() == ["Half of the answer"]
 
 
-async def test_nothing_is_streamed_in_a_channel_of_an_answer_that_may_be_private(
+async def test_an_answer_that_may_be_private_is_not_streamed_in_a_channel(
     run: Run, slack: Slack, emulate: Emulate
 ) -> None:
     writer, channel = Writer(), emulate.slack_channel_id
@@ -217,9 +217,7 @@ def chunks(call: Any) -> list[dict[str, Any]]:
     return json.loads(found) if isinstance(found, str) else found
 
 
-async def test_the_assistants_status_is_shown_in_a_thread_and_taken_away(
-    run: Run, slack: Slack, emulate: Emulate
-) -> None:
+async def test_the_assistants_status_is_set_in_a_thread_and_removed(run: Run, slack: Slack, emulate: Emulate) -> None:
     channel = emulate.slack_channel_id
     async with run(slack):
         view, progress = slack.presenter.live_view(message_in(channel, "1.5")), Progress()
@@ -233,9 +231,7 @@ async def test_the_assistants_status_is_shown_in_a_thread_and_taken_away(
     assert emulate.slack_said(channel) == []
 
 
-async def test_previews_of_which_the_id_was_lost_are_found_and_removed(
-    run: Run, slack: Slack, emulate: Emulate
-) -> None:
+async def test_previews_whose_id_was_lost_are_found_and_removed(run: Run, slack: Slack, emulate: Emulate) -> None:
     channel = emulate.slack_channel_id
     thread = emulate.slack_post("alice", channel, "hello")
     async with run(slack):

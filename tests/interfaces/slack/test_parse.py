@@ -1,4 +1,4 @@
-"""Which events are messages for the bot, and what the agent reads of them."""
+"""Events that are messages for the bot, and the text that the agent reads."""
 
 import json
 from typing import Any
@@ -23,7 +23,9 @@ async def test_an_event_without_authorizations_is_understood(run: Run, slack: Sl
         assert running.prompts == ["hello"]
 
 
-async def test_the_barest_envelope_is_understood(run: Run, slack: Slack, emulate: Emulate) -> None:
+async def test_an_envelope_with_only_the_required_fields_is_understood(
+    run: Run, slack: Slack, emulate: Emulate
+) -> None:
     channel = emulate.slack_dm("alice")
     event = {"type": "message", "user": seed.ALICE.slack_id, "text": "hello", "ts": events.ts(), "channel": channel}
     bare = {"type": "event_callback", "team_id": seed.SLACK_TEAM_ID, "event_id": "Ev1", "event_time": 1, "event": event}
@@ -57,7 +59,7 @@ async def test_what_is_not_a_new_message_for_the_bot_starts_no_turn(run: Run, sl
         assert running.inbox() == []
 
 
-async def test_a_mention_of_somebody_whose_id_begins_like_the_bots_is_not_for_it(run: Run, slack: Slack) -> None:
+async def test_a_mention_of_an_id_that_begins_like_the_bots_is_not_for_the_bot(run: Run, slack: Slack) -> None:
     async with run(slack) as running:
         assert await post(running, events.message(f"<@{seed.SLACK_BOT_USER_ID}2> hello")) == 200
         assert await post(running, events.message("<@U0BOBBY01> hello")) == 200
@@ -119,7 +121,7 @@ async def test_a_forwarded_message_is_read(run: Run, slack: Slack, emulate: Emul
         assert own.strip() == words
 
 
-async def test_a_forwarded_message_is_no_command_of_who_forwards_it(run: Run, slack: Slack, emulate: Emulate) -> None:
+async def test_a_forwarded_command_does_not_count_as_the_senders(run: Run, slack: Slack, emulate: Emulate) -> None:
     async with run(slack) as running:
         channel = emulate.slack_dm("alice")
         await post(running, events.forward("", "accounts", channel=channel))
@@ -145,6 +147,6 @@ async def test_a_forwarded_message_that_cannot_be_read_is_named(
 
 
 @pytest.mark.parametrize("stored", [{}, {"event": None}, {"event": {"type": "reaction_added"}}])
-async def test_a_stored_payload_that_is_no_message_is_named(slack: Slack, stored: dict[str, Any]) -> None:
+async def test_a_stored_payload_that_is_not_a_message_is_an_error(slack: Slack, stored: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="neither a message, a mention nor a slash command"):
         await slack.parse(json.dumps(stored))

@@ -1,4 +1,4 @@
-"""Where the channel's settings come from, and what an operator reads where they are wrong."""
+"""The settings of the channel, and the errors that an operator reads if they are wrong."""
 
 import pytest
 from peers import seed
@@ -20,9 +20,7 @@ def test_missing_settings_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     ("given", "named"),
     [(("", "hush"), "SLACK_BOT_TOKEN"), (("xoxb-hush", ""), "SLACK_SIGNING_SECRET")],
 )
-def test_an_empty_secret_is_not_taken_for_one(
-    monkeypatch: pytest.MonkeyPatch, given: tuple[str, str], named: str
-) -> None:
+def test_an_empty_secret_is_refused(monkeypatch: pytest.MonkeyPatch, given: tuple[str, str], named: str) -> None:
     monkeypatch.delenv(named, raising=False)
     with pytest.raises(SettingError, match=f"{named} is") as raised:
         Slack(*given)

@@ -23,7 +23,7 @@ from interfaces.slack import Slack
     ],
     ids=["unsigned", "forged", "stale", "tampered", "no time", "no ASCII"],
 )
-async def test_what_slack_did_not_sign_leaves_no_trace(
+async def test_a_request_that_slack_did_not_sign_leaves_no_trace(
     run: Run,
     slack: Slack,
     headers: Callable[[bytes], dict[str, Any]],

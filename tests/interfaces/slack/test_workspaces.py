@@ -1,4 +1,4 @@
-"""One app in many workspaces: each installs it, and they share nothing."""
+"""One app in many workspaces, which install it and share nothing."""
 
 import asyncio
 import json
@@ -32,7 +32,7 @@ BASE = "https://bot.test"
 
 
 class SlackApi(Receiver):
-    """Slack's Web API for any workspace: it agrees to every call, and keeps the token of each."""
+    """Slack's Web API for any workspace, which accepts every call and records its token."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -84,7 +84,7 @@ async def post(running: Running, payload: dict[str, Any]) -> int:
 
 
 async def test_two_workspaces_with_the_same_ids_share_nothing(run: Run, slack: Slack, api: SlackApi) -> None:
-    """The same people, channels, timestamps and event ids in both."""
+    """Use the same people, channels, timestamps and event ids in both workspaces."""
     tenants = ("T1", "T2")
     async with run(slack, base_url=BASE) as running:
         await install(running, *tenants)
@@ -124,7 +124,7 @@ async def test_the_sign_in_page_leads_to_the_direct_conversation_in_the_persons_
     assert "the app is not installed in the workspace T-elsewhere" in caplog.text
 
 
-async def test_an_account_is_connected_in_one_workspace_alone(run: Run, slack: Slack, api: SlackApi) -> None:
+async def test_an_account_is_connected_in_only_one_workspace(run: Run, slack: Slack, api: SlackApi) -> None:
     vault = Vault()
     async with run(slack, [vault], base_url=BASE) as running:
         await install(running, "T1", "T2")
@@ -161,7 +161,7 @@ async def test_a_workspace_that_did_not_install_the_app_is_not_answered(run: Run
         ({"type": "team_access_revoked", "team_ids": ["T3"]}, False),
     ],
 )
-async def test_an_app_that_was_uninstalled_is_gone_from_that_workspace_alone(
+async def test_an_uninstalled_app_is_gone_from_only_that_workspace(
     run: Run, slack: Slack, api: SlackApi, event: dict[str, Any], is_gone: bool
 ) -> None:
     async with run(slack, base_url=BASE) as running:
@@ -176,7 +176,7 @@ async def test_an_app_that_was_uninstalled_is_gone_from_that_workspace_alone(
         assert len(running.inbox()) == (1 if is_gone else 2)
 
 
-async def test_what_is_still_to_be_said_in_a_workspace_that_is_gone_is_a_dead_letter(
+async def test_an_unsent_answer_to_a_workspace_that_is_gone_is_a_dead_letter(
     run: Run, slack: Slack, api: SlackApi
 ) -> None:
     from gateway import Conversation
@@ -256,7 +256,7 @@ async def test_an_event_of_no_workspace_is_acknowledged(
         assert await running.gateway.host.installations.load("slack", "T1") is not None
 
 
-async def test_a_workspace_that_its_organization_takes_the_app_from_is_forgotten_alone(
+async def test_only_the_workspace_from_which_its_organization_takes_the_app_is_forgotten(
     run: Run, slack: Slack, api: SlackApi
 ) -> None:
     async with run(slack, base_url=BASE) as running:
@@ -273,7 +273,7 @@ async def test_a_workspace_that_its_organization_takes_the_app_from_is_forgotten
 
 
 @pytest.mark.parametrize("is_whole", [True, False])
-async def test_a_slash_command_works_in_a_workspace_of_an_organization_that_sent_nothing_yet(
+async def test_a_slash_command_works_in_an_organizations_workspace_that_has_sent_no_event_yet(
     run: Run, slack: Slack, api: SlackApi, is_whole: bool
 ) -> None:
     fields = {"team_id": "T9", "enterprise_id": "E1", "is_enterprise_install": str(is_whole).lower()}
@@ -294,7 +294,7 @@ async def test_a_slash_command_works_in_a_workspace_of_an_organization_that_sent
 async def test_a_channel_shared_with_another_organization_is_answered_by_the_workspace_that_was_asked(
     run: Run, slack: Slack, api: SlackApi, host: str
 ) -> None:
-    """Both have installed the app; or the other has not."""
+    """Share a channel between two organizations, of which both or only one have installed the app."""
     ours, other = events.Organization("T1"), events.Organization("T2", "E2")
     async with run(slack, base_url=BASE) as running:
         await install(running, "T1")
@@ -356,7 +356,7 @@ async def test_a_workspace_installs_the_app_and_is_answered_with_its_own_token(r
 async def test_an_app_whose_tokens_expire_is_not_installed(
     run: Run, emulate: Emulate, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The server knows no token rotation: the answer is as Slack documents it."""
+    """Script Slack's answer as documented, since the stand-in has no token rotation."""
     app = {"client_id": emulate.slack_client_id, "client_secret": emulate.slack_client_secret}
     slack = Slack(signing_secret=emulate.signing_secret, api_url=emulate.slack_url, **app)
     emulate.connect([f"{BASE}/slack/oauth_redirect"])

@@ -1,4 +1,4 @@
-"""What people send in Telegram, and how it reaches the model: https://core.telegram.org/bots/api#message"""
+"""Attachments that people send in Telegram reach the model: https://core.telegram.org/bots/api#message"""
 
 from typing import Any
 
@@ -72,7 +72,7 @@ SQUARE = {"width": 10, "height": 10}
     ],
     ids=lambda fields: next(iter(fields)) if isinstance(fields, dict) else "",
 )
-async def test_a_file_that_the_model_does_not_take_is_named_in_the_answer(
+async def test_a_file_that_the_model_cannot_read_is_named_in_the_answer(
     run: Run, bot: Telegram, telegram: TelegramServer, fields: dict[str, Any], title: str, reason: str
 ) -> None:
     telegram.add_file("f1", b"\x1f\x8b\0\xff")
@@ -111,7 +111,7 @@ POLL = {
     ],
     ids=["location", "venue", "contact", "poll"],
 )
-async def test_what_is_no_file_reaches_the_model_as_text(
+async def test_attachments_without_a_file_reach_the_model_as_text(
     run: Run, bot: Telegram, telegram: TelegramServer, fields: dict[str, Any], prompt: str
 ) -> None:
     async with run(bot) as running:
@@ -120,7 +120,7 @@ async def test_what_is_no_file_reaches_the_model_as_text(
         assert running.prompts == [prompt]
 
 
-async def test_a_file_above_the_limit_is_not_asked_for(run: Run, bot: Telegram, telegram: TelegramServer) -> None:
+async def test_a_file_above_the_limit_is_not_requested(run: Run, bot: Telegram, telegram: TelegramServer) -> None:
     document = file(file_name="film.bin", file_size=21 * 2**20)
     async with run(bot) as running:
         await post(running, telegram, updates.attached("watch", document=document))
@@ -129,7 +129,7 @@ async def test_a_file_above_the_limit_is_not_asked_for(run: Run, bot: Telegram, 
         assert telegram.called("getFile") == []
 
 
-async def test_a_file_that_telegram_does_not_give_out_is_named(
+async def test_a_file_that_telegram_refuses_to_serve_is_named(
     run: Run, bot: Telegram, telegram: TelegramServer
 ) -> None:
     async with run(bot) as running:

@@ -1,4 +1,4 @@
-"""Questions are messages with buttons, and a press of one is handed to the gateway and answered."""
+"""Questions are messages with buttons, and presses are handed to the gateway and answered."""
 
 import logging
 from typing import Any
@@ -24,7 +24,7 @@ IN_GROUP = Conversation("telegram", TENANT, str(GROUP), shared=True)
 
 @pytest.fixture(autouse=True)
 def alice(telegram: TelegramServer) -> Json:
-    """Alice has written to the bot."""
+    """Have Alice write to the bot, so that it may write to her."""
     update = updates.private_message("hello")
     telegram.api.took(update)
     return update
@@ -36,7 +36,7 @@ def keyboard(message: Json) -> list[list[Json]]:
 
 
 def notices(telegram: TelegramServer) -> list[tuple[Any, Any]]:
-    """Return what people who pressed were told, and whether they had to close it."""
+    """Return the texts of the answers to presses, and whether people have to close them."""
     return [(call.get("text"), call.get("show_alert")) for call in telegram.called("answerCallbackQuery")]
 
 
@@ -53,7 +53,7 @@ async def test_a_question_has_a_button_for_each_choice(run: Run, bot: Telegram, 
         ]
 
 
-async def test_a_private_question_goes_to_its_person_alone(run: Run, bot: Telegram, telegram: TelegramServer) -> None:
+async def test_a_private_question_goes_only_to_its_person(run: Run, bot: Telegram, telegram: TelegramServer) -> None:
     async with run(bot):
         sent = await bot.presenter.send_private_question(WHO, IN_GROUP, card(), first=True, key="k")
         assert [str(message["message_id"]) for message in telegram.messages(ALICE)] == [sent]
@@ -68,7 +68,7 @@ async def test_long_choices_stand_below_one_another(run: Run, bot: Telegram, tel
 
 
 @pytest.mark.parametrize(("count", "is_shown"), [(100, True), (101, False)])
-async def test_more_choices_than_telegram_shows_are_words_to_type(
+async def test_choices_are_typed_if_telegram_cannot_show_so_many(
     run: Run, bot: Telegram, telegram: TelegramServer, count: int, is_shown: bool
 ) -> None:
     async with run(bot):
@@ -100,7 +100,7 @@ async def test_a_decided_question_shows_what_was_decided_and_no_buttons(
         else:
             sent = await bot.presenter.send_question(IN_GROUP, card(), "", key="k")
         assert sent is not None
-        for _ in range(2):  # the second time changes nothing, which Telegram refuses
+        for _ in range(2):  # Telegram refuses the second edit, since it changes nothing
             await bot.presenter.close_question(IN_GROUP, identity, sent, "May I?\n<b>Approved</b> by Alice")
         (message,) = telegram.messages(ALICE if is_private else GROUP)
         assert message["text"] == "May I?\nApproved by Alice"
@@ -140,7 +140,7 @@ async def asked(bot: Telegram, telegram: TelegramServer, question: str = "May I?
     return telegram.messages(GROUP)[-1]
 
 
-async def test_a_press_is_handed_to_the_gateway_as_its_persons_and_answered(
+async def test_a_press_is_handed_to_the_gateway_with_its_person_and_answered(
     run: Run, bot: Telegram, telegram: TelegramServer
 ) -> None:
     async with run(bot) as running:
@@ -153,7 +153,7 @@ async def test_a_press_is_handed_to_the_gateway_as_its_persons_and_answered(
 
 
 @pytest.mark.parametrize("outcome", [PressOutcome.DECIDED, PressOutcome.NOT_YOURS, PressOutcome.CLOSED])
-async def test_whoever_presses_in_vain_has_to_read_so(
+async def test_a_person_whose_press_is_refused_has_to_close_a_notice(
     run: Run, bot: Telegram, telegram: TelegramServer, outcome: PressOutcome
 ) -> None:
     async with run(bot) as running:
@@ -176,7 +176,7 @@ async def test_a_press_under_a_message_that_telegram_no_longer_shows_counts(
 
 
 @pytest.mark.parametrize("sender", [updates.ANONYMOUS_ADMIN, updates.CHANNEL_BOT])
-async def test_a_press_by_an_account_that_several_people_share_counts_for_nobody(
+async def test_a_press_by_an_account_that_several_people_share_is_not_counted(
     run: Run, bot: Telegram, telegram: TelegramServer, sender: Json
 ) -> None:
     async with run(bot) as running:
@@ -188,7 +188,7 @@ async def test_a_press_by_an_account_that_several_people_share_counts_for_nobody
         assert notices(telegram) == [("I cannot tell who you are here. Please answer under your own name.", True)]
 
 
-async def test_a_press_under_a_message_of_another_chat_counts_for_nobody(
+async def test_a_press_under_a_message_of_another_chat_is_not_counted(
     run: Run, bot: Telegram, telegram: TelegramServer
 ) -> None:
     async with run(bot) as running:
@@ -202,7 +202,7 @@ async def test_a_press_under_a_message_of_another_chat_counts_for_nobody(
 
 
 @pytest.mark.parametrize("data", ["", "x", "another:1", "questionable:1:0"])
-async def test_a_press_of_another_button_is_answered_with_nothing(
+async def test_a_press_of_another_button_gets_an_empty_answer(
     run: Run, bot: Telegram, telegram: TelegramServer, data: str
 ) -> None:
     async with run(bot) as running:
@@ -213,7 +213,7 @@ async def test_a_press_of_another_button_is_answered_with_nothing(
 
 
 @pytest.mark.parametrize("data", ["q:", "q:abc", "q::1", "q:abc:-1", "q:abc:x", "q:abc:٣"])
-async def test_a_press_of_a_button_that_we_never_made_is_of_a_closed_question(
+async def test_a_press_of_an_unknown_button_is_told_that_the_question_is_closed(
     run: Run, bot: Telegram, telegram: TelegramServer, data: str
 ) -> None:
     async with run(bot) as running:
@@ -223,7 +223,7 @@ async def test_a_press_of_a_button_that_we_never_made_is_of_a_closed_question(
         assert notices(telegram) == [("This question is closed.", True)]
 
 
-async def test_a_press_that_cannot_be_answered_any_more_counts(
+async def test_a_press_that_can_no_longer_be_answered_counts(
     run: Run, bot: Telegram, telegram: TelegramServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with run(bot) as running:

@@ -16,7 +16,7 @@ __all__ = ["bot"]
 
 
 @pytest.mark.parametrize("where", ["private", "group"])
-async def test_an_edit_before_the_turn_is_what_is_answered(
+async def test_a_message_that_is_edited_before_its_turn_is_answered_as_edited(
     run: Run, bot: Telegram, telegram: TelegramServer, where: str
 ) -> None:
     gate, write = Gate(), updates.private_message if where == "private" else updates.group_mention
@@ -43,15 +43,13 @@ async def test_an_edit_of_an_answered_message_starts_nothing(run: Run, bot: Tele
         assert running.prompts == ["helo", "after"]
 
 
-async def test_where_edits_are_answered_those_that_change_nothing_are_not(
-    run: Run, bot: Telegram, telegram: TelegramServer
-) -> None:
+async def test_edits_that_change_nothing_are_not_answered(run: Run, bot: Telegram, telegram: TelegramServer) -> None:
     async with run(bot, settings={"answer_edits": True}) as running:
         written = updates.private_message("helo")
         await post(running, telegram, written)
         await said(telegram, ALICE)
         await running.delivered()
-        await post(running, telegram, updates.edited(written, "helo"))  # as after a reaction
+        await post(running, telegram, updates.edited(written, "helo"))  # with the same text, as after a reaction
         by_another = updates.edited(written, "forged")
         by_another["edited_message"]["from"] = updates.user(seed.BOB)
         await post(running, telegram, by_another)
@@ -60,7 +58,7 @@ async def test_where_edits_are_answered_those_that_change_nothing_are_not(
         assert running.prompts == ["helo", "hello"]
 
 
-async def test_the_steps_of_a_live_location_are_no_messages(run: Run, bot: Telegram, telegram: TelegramServer) -> None:
+async def test_updates_of_a_live_location_are_not_messages(run: Run, bot: Telegram, telegram: TelegramServer) -> None:
     async with run(bot, settings={"answer_edits": True}) as running:
         written = updates.attached(location={"latitude": 48.4, "longitude": 10.0, "live_period": 900})
         await post(running, telegram, written)

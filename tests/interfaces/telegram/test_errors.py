@@ -1,4 +1,4 @@
-"""What becomes of an answer that Telegram refuses, puts off or does not acknowledge."""
+"""Answers that Telegram refuses, delays or does not acknowledge."""
 
 import time
 
@@ -22,7 +22,7 @@ async def test_a_rate_limit_is_waited_for(run: Run, bot: Telegram, telegram: Tel
         began = time.monotonic()
         await post(running, telegram, updates.private_message("hello"))
         assert await said(telegram, ALICE) == ["heard"]
-        assert time.monotonic() - began >= 3  # seconds; a retry of the gateway's own would come within two
+        assert time.monotonic() - began >= 3  # seconds; the gateway's own retry would come within two
         assert [call.status for call in telegram.calls if call.method == "sendMessage"] == [429, 200]
 
 
@@ -37,7 +37,7 @@ async def test_an_impossible_rate_limit_is_bounded(
         assert [call.status for call in telegram.calls if call.method == "sendMessage"][:1] == [429]
 
 
-async def test_a_person_who_blocked_the_bot_does_not_hold_up_others(
+async def test_a_person_who_blocked_the_bot_does_not_delay_others(
     run: Run, bot: Telegram, telegram: TelegramServer
 ) -> None:
     async with run(bot) as running:
@@ -74,7 +74,7 @@ UNREADABLE = {
 async def test_an_answer_that_cannot_be_read_is_sent_again_with_a_mark(
     run: Run, bot: Telegram, telegram: TelegramServer, body: str
 ) -> None:
-    """A proxy in between has answered, after Telegram took the message: nothing tells whether it did."""
+    """Answer as a proxy does, after Telegram has accepted the message. The gateway cannot know whether it has."""
     async with run(bot) as running:
         telegram.fail("sendMessage", 200, after=True, body=body)
         await post(running, telegram, updates.private_message("hello"))

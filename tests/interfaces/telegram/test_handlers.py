@@ -1,4 +1,4 @@
-"""An operator's own handlers of python-telegram-bot get what starts no turn."""
+"""An operator's handlers of python-telegram-bot get the updates that start no turn."""
 
 import asyncio
 from typing import Any
@@ -40,7 +40,9 @@ def bot(telegram: TelegramServer, application: AnyApplication) -> Telegram:
     return Telegram(telegram.token, updates.SECRET_TOKEN, telegram.url, application=application, updates=wanted)
 
 
-async def test_the_webhook_asks_for_what_the_handlers_want(run: Run, bot: Telegram, telegram: TelegramServer) -> None:
+async def test_the_webhook_asks_for_the_updates_of_the_handlers(
+    run: Run, bot: Telegram, telegram: TelegramServer
+) -> None:
     async with run(bot, base_url="https://bot.example.com"):
         call = telegram.called("setWebhook")[0]
     asked_for = call["allowed_updates"]
@@ -60,7 +62,7 @@ def test_an_application_of_another_bot_is_refused_without_printing_a_token(teleg
     assert "another-token" not in str(raised.value)
 
 
-async def test_a_press_of_the_operators_own_button_reaches_its_handler(
+async def test_a_press_of_an_operators_button_reaches_its_handler(
     run: Run, bot: Telegram, application: AnyApplication, telegram: TelegramServer
 ) -> None:
     async def pressed(update: Update, context: Context) -> None:
@@ -153,7 +155,7 @@ async def test_an_error_of_a_handler_is_logged_and_the_next_update_is_handled(
     assert "no more tea" in caplog.text
 
 
-async def test_a_handler_that_hangs_holds_neither_the_webhook_nor_the_stop_back(
+async def test_a_handler_that_hangs_delays_neither_the_webhook_nor_the_shutdown(
     run: Run, bot: Telegram, application: AnyApplication, telegram: TelegramServer
 ) -> None:
     began = asyncio.Event()
@@ -171,7 +173,7 @@ async def test_a_handler_that_hangs_holds_neither_the_webhook_nor_the_stop_back(
         assert not application.running
 
 
-async def test_handlers_begin_when_telegram_can_be_reached_again(
+async def test_handlers_start_once_telegram_can_be_reached_again(
     run: Run, bot: Telegram, application: AnyApplication, telegram: TelegramServer
 ) -> None:
     heard: list[Any] = []

@@ -80,7 +80,7 @@ async def test_a_telegram_that_cannot_be_reached_does_not_stop_the_start(run: Ru
 
 
 @pytest.mark.parametrize("body", [b"", b"no json", b"[]", b"\xff"])
-async def test_a_body_that_is_no_update_is_refused(run: Run, bot: Telegram, body: bytes) -> None:
+async def test_a_body_that_is_not_an_update_is_refused(run: Run, bot: Telegram, body: bytes) -> None:
     headers = {"X-Telegram-Bot-Api-Secret-Token": updates.SECRET_TOKEN}
     async with run(bot) as running:
         assert (await running.client.post("/telegram/webhook", content=body, headers=headers)).status_code == 400
@@ -88,7 +88,7 @@ async def test_a_body_that_is_no_update_is_refused(run: Run, bot: Telegram, body
 
 
 @pytest.mark.parametrize("order", [1, -1], ids=["old group first", "new group first"])
-async def test_a_group_that_became_a_supergroup_is_answered_there_and_goes_on_with_its_history(
+async def test_a_group_that_became_a_supergroup_is_answered_there_and_keeps_its_history(
     run: Run, bot: Telegram, telegram: TelegramServer, order: int
 ) -> None:
     old, new = updates.BASIC_GROUP, {**updates.BASIC_GROUP, "id": NEW_ID, "type": "supergroup"}

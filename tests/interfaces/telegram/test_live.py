@@ -1,4 +1,4 @@
-"""What a chat in Telegram shows of a turn while it runs."""
+"""Previews of running turns in Telegram."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -18,11 +18,11 @@ from gateway.channels import RetryLaterError
 from interfaces.telegram import Telegram
 
 FORUM = updates.FORUM["id"]
-WORDS = 30  # of an answer that is written in three seconds
+WORDS = 30  # words of an answer, which takes three seconds
 
 
 async def write_slowly(messages: list[ModelMessage], _: AgentInfo) -> AsyncIterator[str]:
-    """Answer with words that are numbered, after the text of the message."""
+    """Answer with the text of the message, and then with numbered words."""
     prompt = next(part.content for part in messages[-1].parts if isinstance(part, UserPromptPart))
     for number in range(WORDS):
         yield f"{number or prompt} "
@@ -58,7 +58,7 @@ async def test_an_answer_is_written_into_one_message_which_can_be_stopped(
     assert [call.status for call in telegram.calls if call.status != 200] == []
 
 
-async def test_the_limits_of_a_group_are_kept_by_ten_streams_at_once_and_others_do_not_wait(
+async def test_ten_streams_at_once_keep_the_limits_of_a_group_and_other_chats_do_not_wait(
     run: Run, bot: Telegram, telegram: TelegramServer
 ) -> None:
     telegram.limit()
@@ -78,7 +78,9 @@ async def test_the_limits_of_a_group_are_kept_by_ten_streams_at_once_and_others_
     assert len(telegram.messages(FORUM)) == 10
 
 
-async def test_a_limit_of_one_group_holds_no_other_chat_up(run: Run, bot: Telegram, telegram: TelegramServer) -> None:
+async def test_a_rate_limit_in_one_group_does_not_delay_other_chats(
+    run: Run, bot: Telegram, telegram: TelegramServer
+) -> None:
     async with run(bot) as running:
         telegram.fail("sendMessage", retry_after=3000)
         await post(running, telegram, updates.group_mention("hello"))
@@ -88,7 +90,7 @@ async def test_a_limit_of_one_group_holds_no_other_chat_up(run: Run, bot: Telegr
         assert texts(telegram, updates.GROUP["id"]) == []
 
 
-async def test_a_group_that_has_had_its_messages_of_a_minute_gets_the_next_one_later(
+async def test_a_group_that_has_reached_the_limit_of_a_minute_gets_the_next_message_later(
     run: Run, bot: Telegram, telegram: TelegramServer
 ) -> None:
     telegram.limit()
@@ -105,7 +107,7 @@ async def test_a_group_that_has_had_its_messages_of_a_minute_gets_the_next_one_l
     assert len(telegram.messages(updates.GROUP["id"])) == 20
 
 
-async def test_a_long_answer_goes_on_in_the_next_message_while_it_is_written(
+async def test_a_long_answer_continues_in_the_next_message_while_it_is_written(
     run: Run, bot: Telegram, telegram: TelegramServer
 ) -> None:
     writer, paragraphs = Writer(), [f"Paragraph {number}: {'word ' * 150}".strip() for number in range(12)]

@@ -1,4 +1,4 @@
-"""Which updates are messages to the bot, and what is read of them."""
+"""Updates that are messages to the bot, and the text that the agent reads."""
 
 from typing import Any
 
@@ -60,7 +60,7 @@ async def test_in_a_group_the_bot_answers_what_is_addressed_to_it(
 
 
 @pytest.mark.parametrize(("offset", "length"), [(1, 2), (0, 1), (3, 9)])
-async def test_an_entity_that_begins_or_ends_inside_of_a_character_fails_nothing(
+async def test_an_entity_that_begins_or_ends_inside_a_character_fails_nothing(
     run: Run, bot: Telegram, telegram: TelegramServer, offset: int, length: int
 ) -> None:
     entity = {"type": "mention", "offset": offset, "length": length}
@@ -82,7 +82,7 @@ async def test_a_reply_to_the_bot_is_for_it(run: Run, bot: Telegram, telegram: T
         assert running.prompts[1].endswith("> heard\n</quoted>\n\nand?")
 
 
-async def test_an_update_that_is_no_new_message_to_the_bot_starts_no_turn(
+async def test_an_update_that_is_not_a_new_message_to_the_bot_starts_no_turn(
     run: Run, bot: Telegram, telegram: TelegramServer
 ) -> None:
     private, group = updates.private_message("hello"), updates.group_message("hello, all")
@@ -161,7 +161,7 @@ class Account(Toolkit):
 
 
 @pytest.mark.parametrize("update", [updates.anonymous_admin(f"{AT} hello"), updates.as_channel(f"{AT} hello")])
-async def test_somebody_who_writes_as_a_group_or_a_channel_gets_no_credentials(
+async def test_a_sender_who_writes_as_a_group_or_a_channel_gets_no_credentials(
     run: Run, bot: Telegram, telegram: TelegramServer, update: dict[str, Any]
 ) -> None:
     async with run(bot, [Account()], model="test") as running:  # pydantic-ai's TestModel calls every tool
@@ -182,7 +182,7 @@ async def test_somebody_who_writes_as_a_group_or_a_channel_gets_no_credentials(
     ],
     ids=["twice", "last", "lines", "another's", "caption", "private"],
 )
-async def test_only_the_mention_of_the_bot_is_taken_off(
+async def test_only_the_mention_of_the_bot_is_removed(
     run: Run, bot: Telegram, telegram: TelegramServer, update: dict[str, Any], prompt: str
 ) -> None:
     telegram.add_file("photo-file", PNG)
@@ -192,9 +192,7 @@ async def test_only_the_mention_of_the_bot_is_taken_off(
         assert running.prompts == [prompt]
 
 
-async def test_each_topic_and_each_chat_has_a_history_of_its_own(
-    run: Run, bot: Telegram, telegram: TelegramServer
-) -> None:
+async def test_each_topic_and_each_chat_has_its_own_history(run: Run, bot: Telegram, telegram: TelegramServer) -> None:
     async with run(bot) as running:
         await post(running, telegram, updates.topic_message(f"{AT} the word is walnut", 7))
         await said(telegram, updates.FORUM["id"])
@@ -222,7 +220,7 @@ async def test_a_command_in_a_group_is_answered_unless_it_is_another_bots(
         assert running.prompts == []
 
 
-async def test_new_ends_the_history_of_its_own_chat_alone(run: Run, bot: Telegram, telegram: TelegramServer) -> None:
+async def test_new_ends_only_the_history_of_its_own_chat(run: Run, bot: Telegram, telegram: TelegramServer) -> None:
     async with run(bot) as running:
         await post(running, telegram, updates.private_message("the word is walnut"))
         await said(telegram, ALICE)
@@ -243,7 +241,7 @@ async def test_new_ends_the_history_of_its_own_chat_alone(run: Run, bot: Telegra
     ],
     ids=["no caption", "caption", "later caption", "captions"],
 )
-async def test_an_album_is_one_message_in_whatever_order_its_items_come(
+async def test_an_album_is_one_message_whatever_the_order_of_its_items(
     run: Run, bot: Telegram, telegram: TelegramServer, captions: list[str | None], text: str
 ) -> None:
     for number in range(3):
@@ -282,7 +280,7 @@ async def test_an_album_in_a_group_is_for_the_bot_if_one_of_its_captions_is(
     ],
     ids=["checklist", "rich message", "dice"],
 )
-async def test_what_is_no_file_reaches_the_model_as_text(
+async def test_attachments_without_a_file_reach_the_model_as_text(
     run: Run, bot: Telegram, telegram: TelegramServer, update: dict[str, Any], prompt: str
 ) -> None:
     async with run(bot) as running:

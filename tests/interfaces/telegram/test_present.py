@@ -1,4 +1,4 @@
-"""How answers are sent."""
+"""Answers are sent to Telegram."""
 
 import pytest
 from peers.telegram import updates
@@ -66,7 +66,7 @@ async def test_an_answer_that_telegram_cannot_parse_is_sent_as_plain_text_at_onc
     assert "secret" not in record.getMessage()
 
 
-async def test_an_answer_that_telegram_takes_as_plain_text_alone_and_not_now_is_tried_again(
+async def test_a_rate_limit_of_the_plain_text_of_an_answer_is_waited_for(
     run: Run, bot: Telegram, telegram: TelegramServer
 ) -> None:
     async with run(bot) as running:
@@ -81,7 +81,7 @@ async def test_an_answer_that_telegram_takes_as_plain_text_alone_and_not_now_is_
 async def test_an_answer_to_a_group_goes_to_the_supergroup_that_it_became(
     run: Run, bot: Telegram, telegram: TelegramServer
 ) -> None:
-    """Telegram tells the new id with the refusal, too."""
+    """Refuse the answer as Telegram does, with the new id of the group."""
     old = updates.BASIC_GROUP
     async with run(bot) as running:
         telegram.api.took(updates.migration(old, NEW_ID)[0])
@@ -104,7 +104,7 @@ async def test_an_answer_to_a_deleted_topic_goes_to_its_group(
         assert "message_thread_id" not in telegram.called("sendMessage")[-1]
 
 
-async def test_a_question_from_a_group_is_answered_in_the_private_chat_and_in_no_topic_of_it(
+async def test_a_question_from_a_group_is_answered_in_the_private_chat_outside_of_topics(
     run: Run, bot: Telegram, telegram: TelegramServer
 ) -> None:
     orders = Orders()

@@ -1,4 +1,4 @@
-"""What a message in Telegram refers to: https://core.telegram.org/bots/api#message"""
+"""Replies and forwarded messages in Telegram are quoted: https://core.telegram.org/bots/api#message"""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ NEWS = {"type": "channel", "date": 1763990000, "message_id": 5, "chat": updates.
 
 
 def block(prompt: str) -> tuple[list[str], str]:
-    """Return what is quoted in a prompt, and what follows."""
+    """Return the lines that a prompt quotes, and the text that follows."""
     lines, _, words = prompt.partition("\n</quoted>")
     return lines.split("\n")[2:], words.lstrip("\n")
 
@@ -68,7 +68,7 @@ async def test_the_model_sees_the_photo_that_a_message_replies_to(
     ],
     ids=["user", "the bot", "channel", "hidden user", "group", "unknown"],
 )
-async def test_a_forwarded_message_is_the_words_of_its_author(
+async def test_a_forwarded_message_is_quoted_with_its_author(
     run: Run, bot: Telegram, telegram: TelegramServer, fields: dict[str, Any], author: str
 ) -> None:
     async with run(bot) as running:
@@ -79,7 +79,7 @@ async def test_a_forwarded_message_is_the_words_of_its_author(
         assert words == ""
 
 
-async def test_of_a_message_in_another_chat_the_model_gets_what_is_quoted(
+async def test_the_model_gets_the_quoted_part_of_a_message_in_another_chat(
     run: Run, bot: Telegram, telegram: TelegramServer
 ) -> None:
     quote = {"text": "We move.", "position": 0}

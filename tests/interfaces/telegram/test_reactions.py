@@ -40,7 +40,7 @@ async def test_a_thumb_is_a_rating_until_it_is_taken_back(run: Run, bot: Telegra
             assert ratings(running) == expected
 
 
-async def test_in_a_topic_everybody_rates_but_nobody_anonymous(
+async def test_in_a_topic_everybody_rates_except_anonymous_senders(
     run: Run, bot: Telegram, telegram: TelegramServer
 ) -> None:
     forum = updates.FORUM["id"]
@@ -57,7 +57,7 @@ async def test_in_a_topic_everybody_rates_but_nobody_anonymous(
         assert ratings(running) == [(str(seed.BOB.telegram_id), f"{forum}/7", "up")]
 
 
-async def test_a_reaction_to_what_somebody_else_wrote_is_no_rating(
+async def test_a_reaction_to_a_message_of_another_person_is_not_a_rating(
     run: Run, bot: Telegram, telegram: TelegramServer
 ) -> None:
     async with run(bot) as running:

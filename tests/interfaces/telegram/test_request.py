@@ -1,4 +1,4 @@
-"""Answers that are not the Bot API's."""
+"""Answers that do not come from the Bot API, or are malformed."""
 
 import pytest
 from peers.telegram import updates
@@ -11,14 +11,14 @@ from interfaces.telegram.request import TelegramRequest
 
 
 @pytest.mark.parametrize("asked", ['"12"', "NaN", "1e400", "[]", "true"])
-def test_a_malformed_rate_limit_is_a_wait_within_bounds(asked: str) -> None:
+def test_the_wait_of_a_malformed_rate_limit_is_bounded(asked: str) -> None:
     payload = f'{{"ok": false, "parameters": {{"retry_after": {asked}}}}}'
     seconds = TelegramRequest.parse_json_payload(payload.encode())["parameters"]["retry_after"]
     assert SHORTEST_WAIT <= RetryAfter(seconds)._retry_after.total_seconds() <= LONGEST_WAIT
 
 
 @pytest.mark.parametrize("status", [200, 502])
-async def test_a_page_of_a_proxy_is_neither_in_the_log_nor_stored(
+async def test_the_error_page_of_a_proxy_is_neither_logged_nor_stored(
     telegram: TelegramServer, caplog: pytest.LogCaptureFixture, status: int
 ) -> None:
     from peers.serving import Received, Receiver

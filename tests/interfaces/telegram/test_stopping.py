@@ -1,4 +1,4 @@
-"""A turn in Telegram is stopped by a command, by the button of what is shown of it, and by Telegram's own button."""
+"""A turn in Telegram is stopped by a command, by the button of its preview, and by Telegram's own button."""
 
 from typing import Any
 
@@ -33,7 +33,9 @@ async def test_a_turn_in_a_private_chat_is_stopped(
         assert await said(telegram, ALICE, 1) == ["Stopped."]
 
 
-async def test_only_whoever_asked_can_press_the_button(run: Run, bot: Telegram, telegram: TelegramServer) -> None:
+async def test_only_the_person_who_asked_can_press_the_button(
+    run: Run, bot: Telegram, telegram: TelegramServer
+) -> None:
     held, in_group = Held(), Conversation("telegram", str(updates.BOT_ID), str(GROUP), shared=True)
     async with run(bot, model=held.model) as running:
         await begin(running, telegram, held, updates.group_message(f"{AT} tell me"))
@@ -46,7 +48,7 @@ async def test_only_whoever_asked_can_press_the_button(run: Run, bot: Telegram, 
     assert told == ["I am not working on anything for you here.", "I am stopping."]
 
 
-async def test_of_a_streamed_answer_one_message_remains_with_a_mark(
+async def test_a_stopped_streamed_answer_is_one_message_with_a_mark(
     run: Run, bot: Telegram, telegram: TelegramServer
 ) -> None:
     writer = Writer()

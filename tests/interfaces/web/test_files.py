@@ -1,4 +1,4 @@
-"""Files that people upload in the web chat, and files that they are sent."""
+"""Files that people upload in the web chat, and files that they receive."""
 
 import json
 import sqlite3
@@ -43,7 +43,7 @@ async def test_a_file_without_a_text_is_a_message(run: Run) -> None:
         assert running.files == [(PNG, "image/png")]
 
 
-async def test_nobody_sends_the_file_of_another_person(run: Run) -> None:
+async def test_a_person_cannot_send_the_file_of_another_person(run: Run) -> None:
     async with run(Web()) as running:
         alice, bob = await open_window(running, "alice"), await open_window(running, "bob")
         file = await upload(running, "alice", alice)

@@ -1,4 +1,4 @@
-"""The windows of people, and what they post and read."""
+"""The windows of people in the web chat: messages and transcripts."""
 
 import json
 
@@ -14,7 +14,7 @@ from interfaces.web import Web
 from toolkits import Toolkit, tool
 
 
-async def test_a_message_posted_twice_is_one_and_its_answer_is_in_the_transcript(run: Run) -> None:
+async def test_a_message_that_is_posted_twice_is_answered_once_in_the_transcript(run: Run) -> None:
     async with run(Web()) as running:
         running.answers.append("**bold** <script>alert(1)</script> [x](javascript:alert(1)) ![y](https://evil.test/y)")
         alice = await open_window(running, "alice")
@@ -38,7 +38,7 @@ async def test_a_new_conversation_begins(run: Run) -> None:
         assert [len(messages) for messages in running.told] == [1, 3, 1]
 
 
-async def test_a_window_reads_and_writes_for_its_own_person_alone(run: Run) -> None:
+async def test_a_window_reads_and_writes_only_for_its_own_person(run: Run) -> None:
     async with run(Web()) as running:
         alice, bob = await open_window(running, "alice"), await open_window(running, "bob")
         await write(running, "alice", "mine", alice)
@@ -75,7 +75,7 @@ async def test_after_a_restart_a_new_window_has_the_transcript_and_the_old_cooki
         assert await transcript_status(running, "alice", before) == 401
         after = await open_window(running, "alice")
         assert await transcript(running, "alice", after, 2) == said
-        assert await write(running, "alice", "hello", after) == 202  # posted again by a page that heard no answer
+        assert await write(running, "alice", "hello", after) == 202  # posted again by a page that got no response
         assert await write(running, "alice", "more", after, "2") == 202
         assert [entry.get("text") for entry in await transcript(running, "alice", after, 4)] == [
             "hello",
@@ -107,7 +107,7 @@ async def test_a_person_rates_an_answer_in_their_own_window_and_nobody_elses(run
         assert (await transcript(running, "alice", alice, 2))[1]["rating"] is None
 
 
-async def test_a_person_stops_their_own_turn_alone(run: Run) -> None:
+async def test_a_person_stops_only_their_own_turn(run: Run) -> None:
     gate = Gate()
     async with run(Web(), model=FunctionModel(gate.model)) as running:
         alice, bob = await open_window(running, "alice"), await open_window(running, "bob")
@@ -124,7 +124,7 @@ async def test_a_person_stops_their_own_turn_alone(run: Run) -> None:
         assert await stop("alice", alice) == 404
 
 
-async def test_what_is_no_answer_of_an_agent_has_no_thumbs(run: Run) -> None:
+async def test_only_answers_of_agents_have_thumbs(run: Run) -> None:
     async with run(Web()) as running:
         alice = await open_window(running, "alice")
         await write(running, "alice", "/help", alice)
@@ -152,7 +152,7 @@ class Account(Toolkit):
         return str(await context.credentials("fake", {"read"}))
 
 
-async def test_a_sign_in_link_is_made_for_the_person_of_the_window_alone(run: Run) -> None:
+async def test_a_sign_in_link_is_only_for_the_person_of_the_window(run: Run) -> None:
     async with run(Web(), [Account()], model="test") as running:  # pydantic-ai's TestModel calls every tool
         alice, bob = await open_window(running, "alice"), await open_window(running, "bob")
         await write(running, "alice", "whose account?", alice)

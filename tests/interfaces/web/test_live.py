@@ -1,4 +1,4 @@
-"""What a window is told while a turn runs."""
+"""The events that a window gets while a turn runs."""
 
 import json
 from collections.abc import AsyncIterator, Iterator
@@ -18,7 +18,7 @@ async def echo(messages: list[ModelMessage], info: AgentInfo) -> AsyncIterator[s
     yield str(messages[-1].parts[-1].content)
 
 
-def test_a_window_is_told_of_its_own_persons_turns_alone(tmp_path: Path) -> None:
+def test_a_window_gets_the_events_of_only_its_own_persons_turns(tmp_path: Path) -> None:
     agent = Agent(model=FunctionModel(stream_function=echo))
     gateway = Gateway(agent, [Web()], database=f"sqlite:///{tmp_path}/understudy.db")
     with ThreadServer(gateway.asgi()) as server, httpx.Client(base_url=server.url, timeout=10) as client:
@@ -27,7 +27,10 @@ def test_a_window_is_told_of_its_own_persons_turns_alone(tmp_path: Path) -> None
         with client.stream("GET", "/web/alice/updates") as alices, client.stream("GET", "/web/bob/updates") as bobs:
             alice, bob = updates(alices), updates(bobs)
             assert (next(alice), next(bob)) == ({"type": "changed"}, {"type": "changed"})
-            for person, window in (("bob", bob), ("alice", alice)):  # hers would come after his, were it shown his
+            for person, window in (
+                ("bob", bob),
+                ("alice", alice),
+            ):  # if she got his events, they would come first
                 client.post(f"/web/{person}/messages", json={"id": person, "text": f"of {person}"})
                 told = [next(window) for _ in range(3)]
                 assert "".join(update.get("text", "") for update in told) == f"heard of {person}"

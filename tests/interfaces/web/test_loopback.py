@@ -1,4 +1,4 @@
-"""Who is answered: browsers on this machine alone."""
+"""The web chat answers only browsers on this machine."""
 
 import pytest
 from support.channels.running import Run
@@ -18,7 +18,7 @@ from interfaces.web import Web
     ],
 )
 @pytest.mark.parametrize("path", ["/", "/web/alice/", "/web/static/chat.js"])
-async def test_another_sites_page_and_another_host_name_get_nothing(
+async def test_pages_of_other_sites_and_other_host_names_are_refused(
     run: Run, headers: dict[str, str], path: str
 ) -> None:
     async with run(Web()) as running:

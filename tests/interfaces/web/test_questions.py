@@ -1,4 +1,4 @@
-"""Questions in the web chat: the transcript has them as data, and a window posts the press of a button."""
+"""Questions in the web chat: the transcript contains them as data, and a window posts presses."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""What people send in WhatsApp, and how it reaches the model: https://www.twilio.com/docs/messaging/guides/webhook-request"""
+"""Media that people send in WhatsApp reach the model: https://www.twilio.com/docs/messaging/guides/webhook-request"""
 
 from base64 import b64encode
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.long
 
 
 def media(emulate: Emulate, *media_types: str) -> dict[str, str]:
-    """Return media at the server that stands in for Twilio, by their addresses."""
+    """Return media at the stand-in for Twilio: the media type of each, by its URL."""
     return {f"{emulate.twilio_url}/media/{number}": kind for number, kind in enumerate(media_types, 1)}
 
 
@@ -83,7 +83,7 @@ async def test_media_that_twilio_no_longer_has_are_named(
         assert answer == f"heard\n\nI could not read the {title}: The {title} is no longer at Twilio."
 
 
-async def test_media_elsewhere_are_not_fetched(run: Run, whatsapp: WhatsApp, emulate: Emulate) -> None:
+async def test_media_at_other_addresses_are_not_fetched(run: Run, whatsapp: WhatsApp, emulate: Emulate) -> None:
     async with run(whatsapp) as running:
         await post(running, webhook.inbound("look", media={"http://169.254.169.254/latest": "image/png"}))
         (answer,) = await said(emulate)

@@ -1,4 +1,4 @@
-"""What becomes of an answer that Twilio refuses or puts off."""
+"""Answers that Twilio refuses or delays."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -43,7 +43,7 @@ async def test_a_refusal_by_a_proxy_is_retried(run: Run, whatsapp: WhatsApp, emu
         assert await said(emulate) == ["heard"]
 
 
-async def test_a_refused_answer_does_not_hold_up_the_next(run: Run, whatsapp: WhatsApp, emulate: Emulate) -> None:
+async def test_a_refused_answer_does_not_delay_the_next(run: Run, whatsapp: WhatsApp, emulate: Emulate) -> None:
     async with run(whatsapp) as running:
         outside_the_window = {"code": 63016, "message": "outside the allowed window", "status": 400}
         emulate.twilio.fail(MESSAGES, 400, method="POST", body=outside_the_window)

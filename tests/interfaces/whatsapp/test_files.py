@@ -1,4 +1,4 @@
-"""Files that are sent to chats: Twilio fetches each from an address at the gateway."""
+"""Files that the bot sends to chats: Twilio downloads each from a URL of the gateway."""
 
 from urllib.parse import parse_qsl, urlsplit
 
@@ -35,8 +35,8 @@ async def test_each_file_is_a_message_whose_address_gives_its_bytes(
     assert first["MediaUrl"].endswith("/cat.png")
 
 
-async def test_a_text_with_a_document_is_a_message_of_its_own(run: Run, whatsapp: WhatsApp, emulate: Emulate) -> None:
-    """WhatsApp shows no caption with it."""
+async def test_a_text_with_a_document_is_a_separate_message(run: Run, whatsapp: WhatsApp, emulate: Emulate) -> None:
+    """Send a text with a document, with which WhatsApp shows no caption."""
     async with run(whatsapp) as running:
         await post(running, webhook.inbound("hello"))
         await said(emulate)
@@ -55,7 +55,7 @@ async def test_a_text_with_a_document_is_a_message_of_its_own(run: Run, whatsapp
     ],
     ids=["type", "picture", "film"],
 )
-async def test_what_whatsapp_does_not_take_is_refused_before_it_is_sent(
+async def test_a_file_that_whatsapp_does_not_accept_is_refused_before_it_is_sent(
     run: Run, whatsapp: WhatsApp, file: File, reason: str
 ) -> None:
     async with run(whatsapp) as running:

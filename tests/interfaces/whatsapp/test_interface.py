@@ -27,7 +27,7 @@ async def test_a_webhook_that_twilio_did_not_sign_leaves_no_trace(run: Run, what
         assert running.inbox() == []
 
 
-async def test_without_a_public_address_it_does_not_start(
+async def test_without_a_public_address_the_gateway_does_not_start(
     run: Run, whatsapp: WhatsApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("UNDERSTUDY_BASE_URL", raising=False)
@@ -60,7 +60,7 @@ async def test_an_unsigned_and_a_tampered_request_leave_no_trace(run: Run, whats
         assert running.inbox() == []
 
 
-async def test_the_signature_is_of_the_public_address_whatever_a_proxy_makes_of_it(
+async def test_the_signature_is_checked_for_the_public_address_behind_a_proxy(
     run: Run, whatsapp: WhatsApp, emulate: Emulate, caplog: pytest.LogCaptureFixture
 ) -> None:
     public = "https://bot.example.com"

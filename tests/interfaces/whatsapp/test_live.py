@@ -1,4 +1,4 @@
-"""What a person sees while a turn runs."""
+"""The typing indicator of WhatsApp."""
 
 from urllib.parse import urlencode
 
@@ -11,7 +11,7 @@ from interfaces.whatsapp import WhatsApp
 
 
 async def test_the_person_sees_that_the_bot_types(run: Run, whatsapp: WhatsApp, emulate: Emulate) -> None:
-    """The server knows no typing indicators: what is asked of it is as Twilio documents it."""
+    """Check the request, as Twilio documents it, since the stand-in has no typing indicators."""
     path = "/v2/Indicators/Typing.json"
     emulate.twilio.fail(path, 201, body={"success": True})
     async with run(whatsapp):

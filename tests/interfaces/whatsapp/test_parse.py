@@ -1,4 +1,4 @@
-"""Which webhooks are messages, and what is read of them."""
+"""Webhooks that are messages to the bot, and the text that the agent reads."""
 
 import pytest
 from peers import seed
@@ -35,7 +35,7 @@ async def test_a_new_conversation_begins(run: Run, whatsapp: WhatsApp, emulate: 
         assert [len(messages) for messages in running.told] == [1, 3, 1]
 
 
-async def test_a_webhook_that_is_no_message_to_this_number_starts_no_turn(run: Run, whatsapp: WhatsApp) -> None:
+async def test_a_webhook_that_is_not_a_message_to_this_number_starts_no_turn(run: Run, whatsapp: WhatsApp) -> None:
     ignored = [
         webhook.status_callback(webhook.message_sid()),
         webhook.inbound("hello", to="whatsapp:+15550009999"),
@@ -61,14 +61,14 @@ async def test_a_webhook_that_is_no_message_to_this_number_starts_no_turn(run: R
 async def test_sms_and_rcs_to_the_same_number_start_no_turn(
     run: Run, whatsapp: WhatsApp, addresses: dict[str, str]
 ) -> None:
-    """Twilio signs the SMS of a number that has both in the same way."""
+    """Send an SMS and an RCS message to the number, which Twilio signs in the same way."""
     async with run(whatsapp) as running:
         assert (await post(running, webhook.inbound("yes", **addresses))).status_code == 200
         assert running.inbox() == []
 
 
 async def test_a_person_without_a_phone_number_is_answered(run: Run, whatsapp: WhatsApp, emulate: Emulate) -> None:
-    """The server knows no business-scoped ids and refuses the answer; what it is asked for is as Twilio documents it:
+    """Check the request for the answer, as Twilio documents it. The stand-in refuses it: it has no business-scoped ids.
 
     https://www.twilio.com/en-us/changelog/whatsapp-bsuid-format-in-conversations-and-webhook-fields
     """
@@ -92,7 +92,7 @@ async def test_a_status_callback_starts_no_turn(run: Run, whatsapp: WhatsApp, st
         assert running.inbox() == []
 
 
-async def test_each_person_has_a_conversation_of_their_own(run: Run, whatsapp: WhatsApp, emulate: Emulate) -> None:
+async def test_each_person_has_their_own_conversation(run: Run, whatsapp: WhatsApp, emulate: Emulate) -> None:
     async with run(whatsapp) as running:
         await post(running, webhook.inbound("the word is walnut"))
         await said(emulate)

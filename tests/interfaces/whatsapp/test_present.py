@@ -1,4 +1,4 @@
-"""How answers are sent, and looked up where it is not known whether they were."""
+"""Answers are sent to WhatsApp, and looked up if a delivery is ambiguous."""
 
 import pytest
 from peers.emulate.server import Emulate

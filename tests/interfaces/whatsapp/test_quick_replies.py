@@ -1,4 +1,4 @@
-"""Questions have buttons where WhatsApp shows them, and a press of one is handed to the gateway."""
+"""Questions have buttons where WhatsApp shows them, and presses are handed to the gateway."""
 
 from dataclasses import replace
 from typing import Any
@@ -32,7 +32,7 @@ def pressed_button(payload: str, text: str = "Approve", **fields: str) -> dict[s
 
 
 def created(emulate: Emulate) -> list[Json]:
-    """Return the content templates that were made."""
+    """Return the content templates that were created."""
     return [call.params for call in emulate.twilio.calls(CONTENT)]
 
 
@@ -47,7 +47,7 @@ async def test_a_question_has_a_button_for_each_choice(run: Run, whatsapp: Whats
         ]
 
 
-async def test_a_template_is_made_once_and_has_nothing_of_a_question(
+async def test_a_template_is_created_once_and_contains_nothing_of_a_question(
     run: Run, whatsapp: WhatsApp, emulate: Emulate
 ) -> None:
     async with run(whatsapp):
@@ -78,7 +78,7 @@ async def test_a_template_is_made_once_and_has_nothing_of_a_question(
     ],
     ids=["four", "long", "a tab", "five spaces", "braces", "a long text", "no choices"],
 )
-async def test_what_cannot_have_buttons_is_text_to_answer(
+async def test_questions_that_cannot_have_buttons_are_asked_in_words(
     run: Run, whatsapp: WhatsApp, emulate: Emulate, text: str, choices: list[Choice], sent: str
 ) -> None:
     async with run(whatsapp):
@@ -99,7 +99,7 @@ async def test_a_list_of_choices_that_does_not_fit_follows_the_question(
         assert second.startswith("1. 0 yyy")
 
 
-async def test_where_twilio_makes_no_templates_questions_are_text_and_the_log_says_so_once(
+async def test_without_templates_questions_are_asked_in_words_and_the_log_says_so_once(
     run: Run, whatsapp: WhatsApp, emulate: Emulate, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with run(whatsapp):
@@ -111,7 +111,7 @@ async def test_where_twilio_makes_no_templates_questions_are_text_and_the_log_sa
         assert caplog.text.count("Permission denied") == 1
 
 
-async def test_a_template_that_was_deleted_is_made_again_for_the_next_question(
+async def test_a_template_that_was_deleted_is_created_again_for_the_next_question(
     run: Run, whatsapp: WhatsApp, emulate: Emulate
 ) -> None:
     async with run(whatsapp):
@@ -123,7 +123,9 @@ async def test_a_template_that_was_deleted_is_made_again_for_the_next_question(
         assert len(emulate.whatsapp_buttons()) == 2
 
 
-async def test_a_template_that_cannot_be_made_now_is_made_later(run: Run, whatsapp: WhatsApp, emulate: Emulate) -> None:
+async def test_a_template_that_cannot_be_created_now_is_created_later(
+    run: Run, whatsapp: WhatsApp, emulate: Emulate
+) -> None:
     async with run(whatsapp):
         emulate.twilio.fail(CONTENT, 500)
         with pytest.raises(ConnectionError):  # nothing was sent
@@ -135,7 +137,7 @@ async def test_a_template_that_cannot_be_made_now_is_made_later(run: Run, whatsa
         assert await said(emulate) == ["May I?"]
 
 
-async def test_a_question_to_somebody_who_cannot_be_reached_is_not_sent_again_as_text(
+async def test_a_question_to_an_unreachable_person_is_not_sent_again_as_text(
     run: Run, whatsapp: WhatsApp, emulate: Emulate
 ) -> None:
     async with run(whatsapp):
@@ -146,7 +148,7 @@ async def test_a_question_to_somebody_who_cannot_be_reached_is_not_sent_again_as
         assert len(sends(emulate)) == 1
 
 
-async def test_a_press_is_handed_to_the_gateway_as_its_persons(run: Run, whatsapp: WhatsApp, emulate: Emulate) -> None:
+async def test_a_press_is_handed_to_the_gateway_with_its_person(run: Run, whatsapp: WhatsApp, emulate: Emulate) -> None:
     async with run(whatsapp) as running:
         pressed = await Pressed.between(whatsapp)
         answer = await post(running, pressed_button(f"q:{CARD_ID}:1", "Decline"))
@@ -157,7 +159,7 @@ async def test_a_press_is_handed_to_the_gateway_as_its_persons(run: Run, whatsap
 
 
 @pytest.mark.parametrize("outcome", [PressOutcome.DECIDED, PressOutcome.NOT_YOURS, PressOutcome.CLOSED])
-async def test_whoever_presses_in_vain_is_told_so(
+async def test_a_person_whose_press_is_refused_is_told(
     run: Run, whatsapp: WhatsApp, emulate: Emulate, outcome: PressOutcome
 ) -> None:
     async with run(whatsapp) as running:
@@ -189,7 +191,7 @@ async def test_a_press_that_cannot_be_stored_is_refused(run: Run, whatsapp: What
         assert pressed.presses == []
 
 
-async def test_a_name_has_nothing_that_no_database_stores(run: Run, whatsapp: WhatsApp) -> None:
+async def test_characters_that_no_database_stores_are_removed_from_a_name(run: Run, whatsapp: WhatsApp) -> None:
     async with run(whatsapp) as running:
         pressed = await Pressed.between(whatsapp)
         assert (await post(running, pressed_button(f"q:{CARD_ID}:0", ProfileName="Al\0ice"))).status_code == 200

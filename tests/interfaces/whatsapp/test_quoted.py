@@ -1,4 +1,4 @@
-"""What a message in WhatsApp refers to: https://www.twilio.com/docs/messaging/guides/webhook-request"""
+"""WhatsApp's replies and forwarded messages are quoted: https://www.twilio.com/docs/messaging/guides/webhook-request"""
 
 import asyncio
 
@@ -54,7 +54,7 @@ async def test_a_message_of_another_conversation_is_not_read(run: Run, whatsapp:
 
 
 @pytest.mark.parametrize("status", [404, 429, 500])
-async def test_a_message_that_twilio_does_not_give_out_is_left_out(
+async def test_a_quoted_message_that_twilio_refuses_to_serve_is_left_out(
     run: Run, whatsapp: WhatsApp, emulate: Emulate, status: int
 ) -> None:
     sid = "SM" + "f" * 32
@@ -65,14 +65,14 @@ async def test_a_message_that_twilio_does_not_give_out_is_left_out(
         assert running.prompts == ["really?"]
 
 
-async def test_a_sid_that_is_none_is_not_asked_for(run: Run, whatsapp: WhatsApp, emulate: Emulate) -> None:
+async def test_a_malformed_sid_is_not_requested(run: Run, whatsapp: WhatsApp, emulate: Emulate) -> None:
     async with run(whatsapp) as running:
         await post(running, reply("really?", "../Calls"))
         assert await said(emulate) == ["heard"]
         assert running.prompts == ["really?"]
 
 
-async def test_a_forwarded_message_is_quoted_and_no_command(run: Run, whatsapp: WhatsApp, emulate: Emulate) -> None:
+async def test_a_forwarded_message_is_quoted_and_not_a_command(run: Run, whatsapp: WhatsApp, emulate: Emulate) -> None:
     async with run(whatsapp) as running:
         await post(running, webhook.inbound("/new plan", Forwarded="true"))
         assert await said(emulate) == ["heard"]

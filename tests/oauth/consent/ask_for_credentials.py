@@ -1,4 +1,4 @@
-"""A process that asks for a person's credentials many times at once, after a line on its standard input.
+"""A program that asks for a person's credentials many times at once, after a line on its standard input.
 
 Usage: ask_for_credentials.py DATABASE_URL SECRET_KEY GOOGLE_URL TIMES
 """

@@ -1,4 +1,4 @@
-"""A person can see and disconnect the accounts that they have connected."""
+"""People list and disconnect the accounts that they have connected."""
 
 from pathlib import Path
 
@@ -43,7 +43,7 @@ async def command(scene: Stage, person: str, name: str, argument: str = "", wher
     return await scene.ask(person, "", where, command=name, argument=argument)
 
 
-async def test_a_person_sees_what_they_have_connected_and_nobody_elses(scene: Stage) -> None:
+async def test_a_person_sees_only_their_own_accounts(scene: Stage) -> None:
     async with scene.open():
         assert "no account" in await command(scene, "alice", "accounts")
         await connect(scene, "alice")
@@ -78,7 +78,7 @@ async def test_an_account_that_another_identity_uses_is_not_revoked_before_the_l
         await scene.wait_until(lambda: vault.auth.revocations == ["SECRET-alice"])
 
 
-async def test_who_has_several_accounts_says_which(tmp_path: Path, vault: Vault) -> None:
+async def test_a_person_with_several_accounts_says_which_to_disconnect(tmp_path: Path, vault: Vault) -> None:
     scene = stage(tmp_path, [vault, OtherVault()])
     async with scene.open():
         await connect(scene, "alice")
@@ -88,7 +88,9 @@ async def test_who_has_several_accounts_says_which(tmp_path: Path, vault: Vault)
         assert "**Fake**" in await command(scene, "alice", "accounts")
 
 
-async def test_who_has_several_accounts_chooses_one(tmp_path: Path, database_url: str, vault: Vault) -> None:
+async def test_a_person_with_several_accounts_chooses_one_by_button(
+    tmp_path: Path, database_url: str, vault: Vault
+) -> None:
     scene = stage(tmp_path, [vault, OtherVault()], database=database_url)
     async with scene.open():
         await connect(scene, "alice")
@@ -104,7 +106,7 @@ async def test_who_has_several_accounts_chooses_one(tmp_path: Path, database_url
         assert await command(scene, "alice", "disconnect") == "Your Fake account alice is disconnected: " + DELETED
 
 
-async def test_which_account_is_typed_as_well(tmp_path: Path, vault: Vault) -> None:
+async def test_a_person_with_several_accounts_can_type_the_choice(tmp_path: Path, vault: Vault) -> None:
     scene = stage(tmp_path, [vault, OtherVault()])
     async with scene.open():
         await connect(scene, "alice")
@@ -113,7 +115,7 @@ async def test_which_account_is_typed_as_well(tmp_path: Path, vault: Vault) -> N
         assert "Fake account alice is disconnected" in await scene.ask("alice", "1")
 
 
-async def test_in_a_shared_place_the_list_goes_to_its_person_alone(tmp_path: Path, vault: Vault) -> None:
+async def test_in_a_shared_conversation_only_the_person_gets_the_list(tmp_path: Path, vault: Vault) -> None:
     scene = stage(tmp_path, [vault], private_answers="open")
     async with scene.open():
         await connect(scene, "alice")

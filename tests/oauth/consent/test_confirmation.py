@@ -29,7 +29,7 @@ async def test_a_forwarded_link_connects_nothing_until_its_person_has_sent_the_c
 
 
 @pytest.mark.parametrize("where", ["dm-bob", "thread"])
-async def test_a_code_is_good_for_its_person_alone(scene: Stage, where: str) -> None:
+async def test_a_code_is_valid_only_for_its_person(scene: Stage, where: str) -> None:
     async with scene.open():
         code = code_on((await sign_in(scene, await link_for(scene, "alice"), "mallory")).text)
         assert await scene.ask("bob", code, where) == f"heard: {code}"
@@ -41,7 +41,7 @@ NO_SIGN_IN = "You have no open sign-in for that code."
 
 
 async def press(scene: Stage, person: str, page: str, where: str | None = None) -> str:
-    """Press the button of a page as a person in their own chat does; return what they are answered."""
+    """Press the button of a page as a person does, who is in their own chat then, and return the bot's answer."""
     code = parse_qs(urlsplit(way_back_on(page)).query)["start"][0]
     return await scene.ask(person, f"/start {code}", where, command="start", argument=code)
 
@@ -55,8 +55,8 @@ async def test_the_button_of_the_page_confirms_the_person_who_was_asked(scene: S
         assert tokens(scene) == [("alice", "mallory")]
 
 
-async def test_who_opens_a_forwarded_link_and_presses_the_button_connects_nobody(scene: Stage) -> None:
-    """The victim signs in by the attacker's link, and presses what the page offers: in their own chat."""
+async def test_a_person_who_opens_a_forwarded_link_and_presses_the_button_connects_nobody(scene: Stage) -> None:
+    """Have a victim sign in with an attacker's link, and press the button, which opens the victim's own chat."""
     async with scene.open():
         page = await sign_in(scene, await link_for(scene, "mallory"), "victim")
         assert (await press(scene, "victim", page.text)).startswith(NO_SIGN_IN)
@@ -76,7 +76,7 @@ async def test_an_attacker_whose_own_page_is_forwarded_connects_their_account_to
         assert tokens(scene) == [("victim", "victim")]
 
 
-async def test_a_button_counts_as_a_try_and_is_good_once(scene: Stage, vault: Vault) -> None:
+async def test_a_button_counts_as_a_try_and_is_valid_once(scene: Stage, vault: Vault) -> None:
     async with scene.open():
         page = await sign_in(scene, await link_for(scene, "alice"), "mallory")
         for left in (4, 3, 2, 1):
@@ -98,7 +98,7 @@ async def test_a_confirmation_leaves_an_open_question_open(tmp_path: Path, vault
         code = code_on((await sign_in(scene, link, "other")).text).replace(" ", "")
         command = {"command": "start", "argument": code} if text.startswith("/") else {}
         assert "is connected" in await scene.ask("alice", text.format(code), **command)
-        assert "May I do this?" in await scene.ask("alice", "yes")  # the question is not the last that they read
+        assert "May I do this?" in await scene.ask("alice", "yes")  # the question is no longer the last message
         assert await scene.ask("alice", "yes") == "cancelled 4711"
     assert orders.cancelled == ["4711"]
 
@@ -110,7 +110,7 @@ async def test_a_button_that_is_pressed_where_others_read_confirms_nothing(scene
         assert tokens(scene) == []
 
 
-async def test_a_code_that_others_can_read_is_not_taken(scene: Stage) -> None:
+async def test_a_code_that_others_can_read_is_not_accepted(scene: Stage) -> None:
     async with scene.open():
         code = code_on((await sign_in(scene, await link_for(scene, "alice", "thread"), "mallory")).text)
         assert "direct message" in await scene.ask("alice", code, "thread")
@@ -118,7 +118,7 @@ async def test_a_code_that_others_can_read_is_not_taken(scene: Stage) -> None:
         assert "mallory is connected" in await scene.ask("alice", code)
 
 
-async def test_five_wrong_codes_end_it_and_the_token_is_revoked(scene: Stage, vault: Vault) -> None:
+async def test_five_wrong_codes_end_the_sign_in_and_the_token_is_revoked(scene: Stage, vault: Vault) -> None:
     async with scene.open():
         code = code_on((await sign_in(scene, await link_for(scene, "alice"), "mallory")).text)
         for left in (4, 3, 2, 1):
@@ -140,7 +140,7 @@ async def test_a_code_that_comes_twice_changes_nothing(scene: Stage) -> None:
     assert tokens(scene) == [("alice", "mallory")]
 
 
-async def test_a_second_sign_in_takes_the_place_of_one_that_waits_for_its_code(scene: Stage, vault: Vault) -> None:
+async def test_a_second_sign_in_replaces_one_that_waits_for_its_code(scene: Stage, vault: Vault) -> None:
     async with scene.open():
         first = code_on((await sign_in(scene, await link_for(scene, "alice"), "mallory")).text)
         second = code_on((await sign_in(scene, await link_for(scene, "alice"), "trudy")).text)
@@ -159,7 +159,7 @@ async def test_an_operator_can_ask_for_the_code_always(tmp_path: Path, monkeypat
 
 
 @pytest.mark.parametrize("email", [None, "other@fake.test", ""])
-async def test_a_code_is_asked_for_unless_the_platform_vouches_for_the_very_address(
+async def test_a_code_is_asked_for_unless_the_platform_vouches_for_exactly_this_address(
     scene: Stage, email: str | None
 ) -> None:
     scene.channel.presenter.emails["alice"] = email
@@ -168,13 +168,13 @@ async def test_a_code_is_asked_for_unless_the_platform_vouches_for_the_very_addr
         assert tokens(scene) == []
 
 
-async def test_an_address_that_the_provider_is_no_authority_for_proves_nothing(scene: Stage, vault: Vault) -> None:
+async def test_an_address_for_which_the_provider_is_no_authority_proves_nothing(scene: Stage, vault: Vault) -> None:
     vault.auth.vouches = False
     async with scene.open():
         assert code_on((await sign_in(scene, await link_for(scene, "alice"), "alice")).text)
 
 
-async def test_another_account_takes_the_place_of_the_first_which_is_revoked(scene: Stage, vault: Vault) -> None:
+async def test_another_account_replaces_the_first_which_is_revoked(scene: Stage, vault: Vault) -> None:
     async with scene.open():
         await scene.connect(await link_for(scene, "alice"), "alice")
         await scene.wait_for(2)
@@ -186,11 +186,11 @@ async def test_another_account_takes_the_place_of_the_first_which_is_revoked(sce
     assert tokens(scene) == [("alice", "alice2")]
 
 
-async def test_a_sign_in_whose_key_is_gone_is_dropped_and_holds_nothing_up(tmp_path: Path, vault: Vault) -> None:
+async def test_a_sign_in_whose_key_is_gone_is_dropped_and_blocks_nothing(tmp_path: Path, vault: Vault) -> None:
     first = stage(tmp_path, [vault])
     async with first.open():
         code = code_on((await sign_in(first, await link_for(first, "alice"), "mallory")).text)
-    second = stage(tmp_path, [vault], written=10)  # with another key
+    second = stage(tmp_path, [vault], written=10)  # it has another key
     async with second.open():
         assert "not the code" in await second.ask("alice", code)
         await second.change("UPDATE oauth_pending SET expires_at = '2020-01-01 00:00:00.000000'")
@@ -199,7 +199,7 @@ async def test_a_sign_in_whose_key_is_gone_is_dropped_and_holds_nothing_up(tmp_p
     assert tokens(second) == []
 
 
-async def test_who_is_vouched_for_has_what_waited_for_a_code_revoked(scene: Stage, vault: Vault) -> None:
+async def test_a_sign_in_without_a_code_revokes_one_that_waited_for_its_code(scene: Stage, vault: Vault) -> None:
     async with scene.open():
         code = code_on((await sign_in(scene, await link_for(scene, "alice"), "mallory")).text)
         await sign_in(scene, await link_for(scene, "alice"), "alice")
@@ -228,7 +228,7 @@ async def test_an_address_that_only_looks_the_same_needs_a_code(scene: Stage, vo
         assert tokens(scene) == []
 
 
-async def test_no_address_is_nobodys(scene: Stage, vault: Vault, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_two_missing_addresses_do_not_match(scene: Stage, vault: Vault, monkeypatch: pytest.MonkeyPatch) -> None:
     exchange = vault.auth.exchange
 
     async def without_address(**given: str) -> Token:

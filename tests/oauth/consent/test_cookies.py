@@ -1,4 +1,4 @@
-"""What a browser keeps of a sign-in."""
+"""The cookie of a sign-in."""
 
 from oauth import Identity
 from oauth.consent.cookies import ConsentCookies
@@ -6,7 +6,7 @@ from oauth.consent.sign_in import Consent
 from oauth.store.keyring import Keyring
 
 
-def test_what_a_browser_keeps_is_good_for_one_provider_as_long_as_the_code_is() -> None:
+def test_a_cookie_is_valid_for_one_sign_in_as_long_as_its_code() -> None:
     keyring = Keyring.parse(Keyring.generate())
     cookies = ConsentCookies(keyring, lifetime=600)
     consent = Consent("Fake", "alice", "Alice", Identity("stage", "T1", "alice"), ["read"], "12345678")

@@ -1,4 +1,4 @@
-"""A tool gets credentials that cover what it needs, or a reason why not."""
+"""A tool gets credentials with the scopes that it needs, or an error with the reason."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -24,7 +24,7 @@ async def test_a_revoked_grant_is_forgotten_and_asked_for_again(scene: Stage, va
         assert tokens(scene) == []
 
 
-async def test_who_grants_less_uses_the_rest_and_is_told_what_is_missing(
+async def test_a_person_who_grants_less_can_use_the_rest_and_is_told_what_is_missing(
     tmp_path: Path, provider: FakeProvider
 ) -> None:
     scene = stage(tmp_path, [Files(provider), Pens(provider)])

@@ -1,4 +1,4 @@
-"""A token is refreshed once, for however many ask at the same time."""
+"""A token is refreshed once, however many turns and processes ask for it at the same time."""
 
 import asyncio
 import subprocess
@@ -117,7 +117,7 @@ class SlowProvider(FakeProvider):
         return await super().refresh(token)
 
 
-async def test_a_process_that_died_while_it_refreshed_holds_nobody_up(database_url: str) -> None:
+async def test_a_process_that_died_during_a_refresh_blocks_nobody(database_url: str) -> None:
     timings = OAuthTimings(refresh_lease=0.3)
     async with opened(database_url) as database:
         await store(database, "fake", stale())
@@ -167,7 +167,7 @@ async def test_a_token_that_does_not_expire_is_not_refreshed(database_url: str) 
 
 
 async def test_ten_tools_that_ask_at_once_refresh_a_token_once(tmp_path: Path, vault: Vault) -> None:
-    class Slow(FakeProvider):  # so that all ten have asked before the first is done
+    class Slow(FakeProvider):  # all ten tools have asked before the first refresh ends
         async def refresh(self, token: Token) -> Token:
             await asyncio.sleep(0.5)
             return await super().refresh(token)

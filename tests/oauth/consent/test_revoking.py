@@ -1,4 +1,4 @@
-"""Tokens that nobody uses any more are revoked at their provider, sooner or later."""
+"""Tokens that nobody uses any more are revoked at their provider, with retries."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from oauth import Keyring, OAuthTimings
 UNUSED = "0000 0000"  # not the code, except once in a hundred million runs
 
 
-async def test_what_is_not_confirmed_in_time_is_revoked(tmp_path: Path, vault: Vault) -> None:
+async def test_a_sign_in_that_is_not_confirmed_in_time_is_revoked(tmp_path: Path, vault: Vault) -> None:
     scene = stage(tmp_path, [vault], timings=stage_timings(oauth=OAuthTimings(code=0.2)))
     async with scene.open():
         code = code_on((await sign_in(scene, await link_for(scene, "alice"), "mallory")).text)
@@ -33,7 +33,7 @@ async def test_an_account_that_somebody_else_has_connected_is_not_revoked(scene:
     assert tokens(scene) == [("bob", "bob")]
 
 
-async def test_a_provider_that_is_away_is_told_later(tmp_path: Path, vault: Vault) -> None:
+async def test_a_revocation_is_tried_again_while_the_provider_is_unavailable(tmp_path: Path, vault: Vault) -> None:
     failures = 2
 
     class Away(FakeProvider):
@@ -53,7 +53,7 @@ async def test_a_provider_that_is_away_is_told_later(tmp_path: Path, vault: Vaul
     assert failures == 0
 
 
-async def test_tokens_of_an_older_version_do_not_stand_against_a_revocation(tmp_path: Path, vault: Vault) -> None:
+async def test_tokens_of_an_older_version_do_not_prevent_a_revocation(tmp_path: Path, vault: Vault) -> None:
     key = Keyring.generate()
     first = stage(tmp_path, [vault], key=key)
     async with first.open():

@@ -1,4 +1,4 @@
-"""The pages that a person reads after a sign-in, and what they are told in the chat."""
+"""The pages that a person sees after a sign-in, and the messages that follow in the chat."""
 
 import base64
 import hashlib
@@ -38,7 +38,7 @@ async def test_the_code_is_shown_again_to_the_browser_that_signed_in_and_to_no_o
 
 
 async def test_a_page_is_shown_again_only_for_the_state_that_it_came_from(scene: Stage) -> None:
-    """Otherwise, somebody could forward their link and read the code of the person who opened it."""
+    """Ask for a page with the wrong state. A forwarded link must not show the code of the person who opened it."""
     async with scene.open(), browser(scene) as mallorys, browser(scene) as victims:
         first = await callback(scene, await link_for(scene, "alice"), code="of-mallory")
         await mallorys.get(first)
@@ -49,7 +49,7 @@ async def test_a_page_is_shown_again_only_for_the_state_that_it_came_from(scene:
         assert (await mallorys.get("/oauth/fake/callback")).status_code == 400
 
 
-async def test_a_page_that_is_loaded_again_says_what_has_become_of_the_code(scene: Stage) -> None:
+async def test_a_page_that_is_loaded_again_says_whether_the_code_was_used(scene: Stage) -> None:
     async with scene.open(), browser(scene) as hers:
         replaced = await callback(scene, await link_for(scene, "alice"), code="of-other")
         await hers.get(replaced)
@@ -64,7 +64,7 @@ async def test_a_page_that_is_loaded_again_says_what_has_become_of_the_code(scen
         assert code not in confirmed.text
 
 
-async def test_a_page_whose_code_was_guessed_at_too_often_is_over(scene: Stage) -> None:
+async def test_a_page_whose_code_was_guessed_too_often_says_that_it_is_over(scene: Stage) -> None:
     async with scene.open(), browser(scene) as hers:
         address = await callback(scene, await link_for(scene, "alice"), code="of-alice")
         await hers.get(address)
@@ -73,7 +73,7 @@ async def test_a_page_whose_code_was_guessed_at_too_often_is_over(scene: Stage) 
         assert (await hers.get(address)).status_code == 400
 
 
-async def test_who_is_vouched_for_sees_again_that_they_are_connected(scene: Stage) -> None:
+async def test_a_person_who_needed_no_code_sees_again_that_they_are_connected(scene: Stage) -> None:
     scene.channel.presenter.emails["alice"] = "alice@fake.test"
     async with scene.open(), browser(scene) as hers:
         address = await callback(scene, await link_for(scene, "alice"), code="of-alice")
@@ -83,7 +83,9 @@ async def test_who_is_vouched_for_sees_again_that_they_are_connected(scene: Stag
 
 
 @pytest.mark.parametrize("where", [None, "thread"])
-async def test_a_denial_is_told_to_its_person_alone_and_the_message_waits_on(scene: Stage, where: str | None) -> None:
+async def test_only_the_person_is_told_of_a_denial_and_the_message_keeps_waiting(
+    scene: Stage, where: str | None
+) -> None:
     async with scene.open(), browser(scene) as hers:
         page = await hers.get(await callback(scene, await link_for(scene, "alice", where), error="access_denied"))
         assert "Nothing was connected" in page.text
@@ -93,7 +95,7 @@ async def test_a_denial_is_told_to_its_person_alone_and_the_message_waits_on(sce
         assert scene.rows("SELECT count(*) FROM inbox WHERE status = 'parked'") == [(2,)]
 
 
-async def test_who_grants_nothing_is_told_in_the_chat(scene: Stage, vault: Vault) -> None:
+async def test_a_person_who_grants_nothing_is_told_in_the_chat(scene: Stage, vault: Vault) -> None:
     vault.auth.granted = frozenset({"other"})
     async with scene.open(), browser(scene) as hers:
         assert (
@@ -112,14 +114,14 @@ async def test_a_page_leads_back_to_the_chat_whatever_the_person_decided(scene: 
         assert way_back_on(connected.text) == "https://stage.test/bob"
         await scene.wait_for(4)
         address = await callback(scene, await link_for(scene, "alice"), code="of-alice")
-        for page in (await client.get(address), await client.get(address)):  # loaded again, too
+        for page in (await client.get(address), await client.get(address)):  # the second time as after a reload
             code = code_on(page.text).replace(" ", "")
             assert way_back_on(page.text) == f"https://stage.test/alice?start={code}"
             assert page.headers["referrer-policy"] == "no-referrer"
 
 
 @pytest.mark.parametrize("failure", [ConnectionError("the platform is down"), TimeoutError()])
-async def test_a_channel_that_does_not_say_the_way_back_leaves_the_code(
+async def test_without_a_way_back_of_the_channel_the_page_shows_the_code(
     scene: Stage, failure: Exception, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def fail(*_: object) -> None:
@@ -133,7 +135,7 @@ async def test_a_channel_that_does_not_say_the_way_back_leaves_the_code(
     assert "the sign-in page has no way back to stage" in caplog.text
 
 
-async def test_a_page_runs_our_script_alone_and_loads_nothing(scene: Stage) -> None:
+async def test_a_page_runs_only_the_gateways_script_and_loads_nothing(scene: Stage) -> None:
     async with scene.open():
         page = await sign_in(scene, await link_for(scene, "alice"), "<script>alert(1)</script>")
     (script,) = re.findall(r"<script>(.*?)</script>", page.text, re.DOTALL)
@@ -155,7 +157,7 @@ async def test_a_forged_denial_tells_nobody_anything(scene: Stage) -> None:
 
 
 async def test_a_name_neither_hides_nor_reorders_what_the_page_says(scene: Stage) -> None:
-    """Anybody may choose their name, and the page tells a person to whom they connect their account."""
+    """Choose a name with control characters. The page names the person to whom an account is connected."""
     name = "bob\u202e)1B lcals(\u2066\u3164\u200b\n\n<b>"
     async with scene.open(), browser(scene) as hers:
         await scene.write("alice", "call open_vault")

@@ -1,4 +1,4 @@
-"""Sign-in links: bound to one person, good once, and asking for what is needed."""
+"""Sign-in links are bound to one person, valid once, and ask for the scopes that are needed."""
 
 import re
 from pathlib import Path
@@ -57,7 +57,7 @@ async def test_a_link_is_short_and_survives_the_preview_of_a_chat_platform(scene
 
 
 @pytest.mark.parametrize("ended", ["used", "expired", "unknown"])
-async def test_a_link_that_is_over_leads_nowhere_and_says_so(scene: Stage, ended: str) -> None:
+async def test_an_expired_or_used_link_leads_nowhere_and_says_so(scene: Stage, ended: str) -> None:
     async with scene.open(), browser(scene) as client:
         link = await link_for(scene)
         if ended == "used":
@@ -71,7 +71,7 @@ async def test_a_link_that_is_over_leads_nowhere_and_says_so(scene: Stage, ended
         assert "has expired or was used before" in page.text
 
 
-async def test_a_parked_message_does_not_hold_up_its_conversation_and_is_resumed_after_a_restart(
+async def test_a_parked_message_does_not_block_its_conversation_and_is_resumed_after_a_restart(
     tmp_path: Path, vault: Vault
 ) -> None:
     key = Keyring.generate()
@@ -118,7 +118,7 @@ async def test_a_bad_state_connects_nothing(
         assert tokens(scene) == []
 
 
-async def test_a_state_is_of_its_provider_alone(scene: Stage) -> None:
+async def test_a_state_is_valid_only_for_its_provider(scene: Stage) -> None:
     async with scene.open():
         state = await state_of(scene.gateway, await link_for(scene))
         coordinator = scene.gateway.parts.oauth
@@ -148,7 +148,9 @@ async def test_one_consent_asks_for_what_all_toolkits_need(tmp_path: Path, provi
         assert await scene.ask("alice", "call write_file") == "SECRET-alice"
 
 
-async def test_a_toolkit_that_is_added_later_asks_for_the_rest_alone(tmp_path: Path, provider: FakeProvider) -> None:
+async def test_a_toolkit_that_is_added_later_asks_only_for_the_missing_scopes(
+    tmp_path: Path, provider: FakeProvider
+) -> None:
     key = Keyring.generate()
     first = stage(tmp_path, [Files(provider)], key=key)
     async with first.open():
@@ -165,7 +167,7 @@ async def test_a_toolkit_that_is_added_later_asks_for_the_rest_alone(tmp_path: P
         assert await second.ask("alice", "call read_file write_file") == "SECRET-alice | SECRET-alice"
 
 
-async def test_a_provider_that_does_not_add_up_is_asked_for_everything_anew(
+async def test_a_provider_without_incremental_consent_is_asked_for_all_scopes_again(
     tmp_path: Path, provider: FakeProvider
 ) -> None:
     provider.incremental = False

@@ -1,4 +1,4 @@
-"""Everybody may see a ticket, and one person can use it."""
+"""A ticket can be used by one person, even if others see it."""
 
 import re
 from typing import Any

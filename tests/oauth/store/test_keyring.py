@@ -1,4 +1,4 @@
-"""Keys encrypt, and decrypt what any key of the ring encrypted."""
+"""A keyring encrypts with its first key, and decrypts with all of its keys."""
 
 import base64
 
@@ -17,7 +17,7 @@ def test_the_first_key_encrypts_and_all_decrypt() -> None:
         Keyring.parse(old).decrypt(newly, "row")
 
 
-def test_a_ciphertext_opens_in_its_own_row_and_unaltered_alone() -> None:
+def test_a_ciphertext_opens_only_in_its_own_row_and_unaltered() -> None:
     keyring = Keyring.parse(Keyring.generate())
     sealed = keyring.encrypt(b"secret", "alice")
     for wrong, row in ((sealed, "bob"), (sealed[:-1] + bytes([sealed[-1] ^ 1]), "alice"), (b"", "alice")):
@@ -39,7 +39,7 @@ def test_a_malformed_key_is_named_and_not_printed(text: str) -> None:
     assert not text or text not in str(raised.value)
 
 
-def test_a_key_without_padding_is_taken() -> None:
+def test_a_key_without_padding_is_accepted() -> None:
     text = Keyring.generate()
     sealed = Keyring.parse(text).encrypt(b"secret")
     assert Keyring.parse(text.rstrip("=")).decrypt(sealed) == b"secret"

@@ -1,4 +1,4 @@
-"""Change the key while everything runs."""
+"""The rotation of keys while the gateway runs."""
 
 import asyncio
 import os
@@ -41,7 +41,7 @@ async def fill(url: str, key: str, count: int) -> None:
 
 
 async def opened_by(url: str, key: str) -> int:
-    """Return how many tokens a key opens."""
+    """Return the number of tokens that a key opens."""
     database = connect(url)
     await database.open_alongside()
     store, opened = TokenStore(database, Keyring.parse(key)), 0
@@ -60,7 +60,7 @@ async def opened_by(url: str, key: str) -> int:
 
 
 @pytest.mark.processes
-async def test_a_rotation_that_is_killed_half_way_loses_nothing_and_is_ended_by_the_next(tmp_path: Path) -> None:
+async def test_a_rotation_that_is_killed_half_way_loses_nothing_and_the_next_one_completes_it(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/keys.db"
     await fill(url, OLD, MANY)
     env = {**os.environ, "UNDERSTUDY_DATABASE_URL": url, "UNDERSTUDY_SECRET_KEY": f"{NEW},{OLD}"}
@@ -90,11 +90,11 @@ def _ciphertexts(url: str) -> set[bytes]:
         engine.dispose()
 
 
-async def test_everything_that_is_sealed_is_rotated_while_the_gateway_runs(
+async def test_all_encrypted_rows_are_rotated_while_the_gateway_runs(
     tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     vault, keys = Vault(), f"{NEW},{OLD}"
-    vault.auth.is_down = True  # so that something is left to be revoked
+    vault.auth.is_down = True  # so that a revocation is left
     first = stage(tmp_path, [vault], key=OLD, database=database_url)
     async with first.open():
         await one_of_each(first)
@@ -127,7 +127,7 @@ async def one_of_each(scene: Stage) -> None:
     await scene.gateway.host.installations.save(INSTALLATION)
 
 
-async def test_what_no_key_opens_is_counted_and_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_rows_that_no_key_opens_are_counted_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     url = f"sqlite:///{tmp_path}/keys.db"
     await fill(url, OLD, 3)
     monkeypatch.setenv("UNDERSTUDY_DATABASE_URL", url)

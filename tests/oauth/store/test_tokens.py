@@ -12,7 +12,7 @@ from oauth import ConsentRequiredError
 ALICE, BOB = Identity("stage", "T1", "alice"), Identity("stage", "T1", "bob")
 
 
-async def test_tokens_are_encrypted_and_open_in_their_own_row_alone(scene: Stage, tmp_path: Path) -> None:
+async def test_tokens_are_encrypted_and_open_only_in_their_own_row(scene: Stage, tmp_path: Path) -> None:
     async with scene.open():
         await scene.connect(await link_for(scene), "alice")
         assert (await scene.wait_for(2))[1].text == "SECRET-alice"
@@ -24,4 +24,4 @@ async def test_tokens_are_encrypted_and_open_in_their_own_row_alone(scene: Stage
             await coordinator.credentials(BOB, "fake", {"read"})
     stored = b"".join(path.read_bytes() for path in tmp_path.glob("stage.db*"))
     assert b"REFRESH-" not in stored
-    assert b"verifier" in stored  # the column's name: the file was read
+    assert b"verifier" in stored  # a column's name, which shows that the file was read

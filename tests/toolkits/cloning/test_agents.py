@@ -15,7 +15,7 @@ class Counter(Toolkit):
         return 0
 
 
-def test_deep_copy_refuses_by_itself() -> None:
+def test_deep_copy_refuses_a_toolkit_that_cannot_be_cloned() -> None:
     class Holder(Toolkit):
         def __init__(self) -> None:
             self.held = threading.Lock()

@@ -1,4 +1,4 @@
-"""What a class declares about its clones has to be right."""
+"""Wrong declarations of a class about its clones are refused."""
 
 import functools
 
@@ -50,7 +50,7 @@ def test_a_wrong_declaration_of_a_toolkit_inside_another_one_is_refused() -> Non
         Agent(model="test", toolkits=[Outer()]).check()
 
 
-def test_what_is_declared_may_be_made_later_if_the_class_says_its_name() -> None:
+def test_a_declared_attribute_may_be_made_later_if_the_class_names_it() -> None:
     class Late(Toolkit):
         _clone_reset_attrs = ("annotated", "default", "made")
         annotated: str

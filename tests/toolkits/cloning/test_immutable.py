@@ -1,4 +1,4 @@
-"""What cannot change, or can be copied, is accepted."""
+"""Attributes that cannot change, or can be copied, are accepted."""
 
 import contextvars
 import enum
@@ -56,7 +56,7 @@ CLONABLE: dict[str, Callable[[], object]] = {
 
 
 @pytest.mark.parametrize("make", CLONABLE.values(), ids=CLONABLE.keys())
-def test_what_cannot_change_or_can_be_copied_is_accepted(make: Callable[[], object]) -> None:
+def test_immutable_and_copyable_values_are_accepted(make: Callable[[], object]) -> None:
     class Holder(Toolkit):
         _clone_reset_attrs = ("also",)
 
@@ -93,7 +93,7 @@ class Inner(Toolkit):
         return 0
 
 
-def test_what_only_looks_suspicious_is_accepted() -> None:
+def test_values_that_only_look_mutable_or_uncopyable_are_accepted() -> None:
     frozen = Frozen(("a", "b"))
 
     class Fine(Toolkit):

@@ -1,4 +1,4 @@
-"""What cannot be cloned, or would be shared by mistake, is refused by name."""
+"""Attributes that cannot be cloned, or would be shared by mistake, are refused by name."""
 
 import contextvars
 import functools
@@ -70,7 +70,7 @@ UNCLONABLE: dict[str, Callable[[], object]] = {
 
 
 @pytest.mark.parametrize("make", UNCLONABLE.values(), ids=UNCLONABLE.keys())
-def test_what_cannot_be_cloned_is_refused_by_name(make: Callable[[], object], tmp_path: Path) -> None:
+def test_attributes_that_cannot_be_cloned_are_refused_by_name(make: Callable[[], object], tmp_path: Path) -> None:
     class Holder(Toolkit):
         def __init__(self) -> None:
             self.held = make()
@@ -100,7 +100,7 @@ class Client:
         (lambda: types.MappingProxyType({"a": threading.Lock()}), "self.client['a'], 'lock' cannot be copied"),
     ],
 )
-def test_a_refusal_says_where_in_the_attribute_the_reason_is(make: Callable[[], object], where: str) -> None:
+def test_a_refusal_names_the_path_inside_the_attribute(make: Callable[[], object], where: str) -> None:
     class Holder(Toolkit):
         def __init__(self) -> None:
             self.client = make()

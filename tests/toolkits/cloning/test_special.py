@@ -28,7 +28,7 @@ def test_a_template_is_the_same_after_a_check_and_a_clone_of_a_clone_has_its_own
     assert {name: repr(value) for name, value in vars(template).items()} == before
 
 
-def test_a_read_only_view_is_of_a_copy_of_what_it_shows() -> None:
+def test_a_cloned_read_only_view_shows_the_cloned_mapping() -> None:
     class Holder(Toolkit):
         def __init__(self) -> None:
             self.names = {"a": [1]}
@@ -49,7 +49,7 @@ def test_a_schema_is_shared_and_not_copied() -> None:
     assert Holder().clone().tables[0] is notes
 
 
-def test_a_template_of_a_clone_renders_and_has_an_environment_of_its_own() -> None:
+def test_a_template_of_a_clone_renders_and_has_its_own_environment() -> None:
     class Holder(Toolkit):
         def __init__(self) -> None:
             self.environment = templates

@@ -1,4 +1,4 @@
-"""Google Calendar, against a server that others wrote."""
+"""Google Calendar, against a third-party stand-in."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -81,7 +81,7 @@ async def test_an_event_is_created_and_deleted(google: GoogleAuth, context: Turn
         await calendar.delete_event(context, made["id"])
 
 
-async def test_times_are_in_the_calendars_own_zone_unless_they_say_another(
+async def test_times_without_an_offset_are_in_the_calendars_time_zone(
     google: GoogleAuth, context: TurnContext, emulate: Emulate
 ) -> None:
     calendar, start = Calendar(google), datetime.fromisoformat("2026-12-01T15:00")
@@ -100,7 +100,7 @@ async def test_times_are_in_the_calendars_own_zone_unless_they_say_another(
 
 
 async def test_an_event_is_changed(google: GoogleAuth, context: TurnContext, emulate: Emulate) -> None:
-    """Answers are scripted, because the server has neither events.get nor events.patch."""
+    """Script the answers, since the stand-in has neither events.get nor events.patch."""
     calendar, path = Calendar(google), f"{EVENTS}/e1"
     guests = [{"email": "bob@example.com", "responseStatus": "accepted"}, {"email": "carol@example.com"}]
     event = {"id": "e1", "summary": "Lunch", "start": {"date": "2026-12-01"}, "end": {"date": "2026-12-02"}}
@@ -120,7 +120,7 @@ async def test_an_event_is_changed(google: GoogleAuth, context: TurnContext, emu
         await calendar.change_event(context, "e1")
 
 
-async def test_an_event_is_added_by_a_sentence(google: GoogleAuth, context: TurnContext, emulate: Emulate) -> None:
+async def test_an_event_is_added_from_a_sentence(google: GoogleAuth, context: TurnContext, emulate: Emulate) -> None:
     calendar, text = Calendar(google), "Lunch with Bob tomorrow at noon"
     emulate.google.fail(f"{EVENTS}/quickAdd", 200, body={"id": "e2", "summary": "Lunch with Bob"})
     assert text in await shown(calendar, "quick_add", context, text=text)

@@ -1,4 +1,4 @@
-"""Google Drive, against a server that others wrote."""
+"""Google Drive, against a third-party stand-in."""
 
 import httpx
 import pytest
@@ -26,7 +26,7 @@ async def test_files_are_searched_and_read(google: GoogleAuth, context: TurnCont
     assert query == r"trashed = false and (name contains 'it\'s \\ here' or fullText contains 'it\'s \\ here')"
 
 
-async def test_a_google_document_is_exported_and_what_is_no_text_is_not_read(
+async def test_a_google_document_is_exported_and_a_file_that_is_not_text_is_refused(
     google: GoogleAuth, context: TurnContext, emulate: Emulate
 ) -> None:
     drive, path = Drive(google), "/drive/v3/files/f1"

@@ -1,4 +1,4 @@
-"""Gmail, against a server that others wrote."""
+"""Gmail, against a third-party stand-in."""
 
 import asyncio
 import base64
@@ -160,7 +160,7 @@ async def test_a_mail_is_shown_and_sent(google: GoogleAuth, context: TurnContext
 
 @pytest.fixture
 async def question(emulate: Emulate, source: OneToken) -> str:
-    """A mail to alice and others, whose sender wants answers at another address."""
+    """Put a mail to Alice and others into her inbox, whose sender wants replies at another address."""
     mail = EmailMessage()
     mail["From"], mail["Reply-To"] = "Bob <bob@work.example>", "Bob <bob@home.example>"
     mail["To"], mail["Cc"] = f"Alice <{ALICE.email}>, carol@example.com", "bob@home.example, dave@example.com"
@@ -169,7 +169,7 @@ async def question(emulate: Emulate, source: OneToken) -> str:
     return await asyncio.to_thread(insert, emulate, source, mail)
 
 
-async def test_an_answer_goes_where_it_was_asked_for_and_stays_in_its_thread(
+async def test_a_reply_goes_to_the_reply_address_and_stays_in_its_thread(
     google: GoogleAuth, context: TurnContext, emulate: Emulate, question: str
 ) -> None:
     gmail = Gmail(google)
@@ -180,7 +180,7 @@ async def test_an_answer_goes_where_it_was_asked_for_and_stays_in_its_thread(
     one, everybody = sent_mails(emulate)
     assert (one["To"], one["Cc"], one["Subject"]) == ("Bob <bob@home.example>", None, "Re: Noon?")
     assert (one["In-Reply-To"], one["References"]) == ("<2@example.com>", "<1@example.com> <2@example.com>")
-    assert everybody["Cc"] == "carol@example.com, dave@example.com"  # and not alice herself
+    assert everybody["Cc"] == "carol@example.com, dave@example.com"  # without Alice herself
     (call, _) = emulate.google.calls("/messages/send")
     assert call.params["threadId"] == (await gmail.read_message(context, question))["thread_id"]
     with pytest.raises(ToolError, match="no message with that id"):

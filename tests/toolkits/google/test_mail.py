@@ -15,7 +15,7 @@ from toolkits.google import Gmail
 @pytest.mark.parametrize(
     "address", ["bob", "bob@", "<>", "bob@example.com carol@example.com", "bób@example.com", "@a.b"]
 )
-async def test_what_is_no_address_is_said_so(google: GoogleAuth, context: TurnContext, address: str) -> None:
+async def test_a_malformed_address_is_reported(google: GoogleAuth, context: TurnContext, address: str) -> None:
     with pytest.raises(ToolError, match="is not an e-mail address"):
         await shown(Gmail(google), "send_message", context, to=[address], subject="", body="")
 
@@ -28,7 +28,7 @@ async def test_what_is_no_address_is_said_so(google: GoogleAuth, context: TurnCo
         ({"to": [f"p{number}@example.com" for number in range(51)]}, "may go to 50 people at most"),
     ],
 )
-async def test_what_cannot_be_sent_is_not_asked_about(
+async def test_a_mail_that_cannot_be_sent_is_not_asked_about(
     google: GoogleAuth, context: TurnContext, mail: dict[str, Any], sentence: str
 ) -> None:
     whole: dict[str, Any] = {"to": ["bob@example.com"], "subject": "", "body": "", **mail}
@@ -38,7 +38,7 @@ async def test_what_cannot_be_sent_is_not_asked_about(
         await Gmail(google).send_message(context, **whole)
 
 
-async def test_people_whose_mail_is_not_written_as_it_should_be_are_answered_too(
+async def test_mails_with_malformed_address_headers_can_be_answered(
     google: GoogleAuth, context: TurnContext, emulate: Emulate
 ) -> None:
     headers = {

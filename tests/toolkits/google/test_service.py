@@ -1,4 +1,4 @@
-"""What Google's toolkits have in common, against a server that others wrote."""
+"""Behaviour that Google's toolkits have in common, against a third-party stand-in."""
 
 import asyncio
 import json
@@ -27,15 +27,15 @@ from toolkits.google import Calendar, Drive, Gmail
 TESTS = Path(__file__).parents[2]
 
 
-def test_what_the_tools_return_can_be_described(google: GoogleAuth) -> None:
-    """Pydantic has to know the type. Otherwise each start warns, and the model is told nothing about the result."""
+def test_the_results_of_the_tools_have_types_that_pydantic_knows(google: GoogleAuth) -> None:
+    """Check each result type. With an unknown type, each start warns, and the model learns nothing about the result."""
     tools = [tool for kit in (Gmail, Calendar, Drive) for tool in kit(google).functions.values()]
     assert len(tools) == 25
     for tool in tools:
         TypeAdapter(get_type_hints(tool.definition.function)["return"])
 
 
-async def test_what_is_not_there_or_somebody_elses_is_said_so_in_a_sentence(
+async def test_a_missing_item_or_one_of_another_person_is_told_in_a_sentence(
     google: GoogleAuth, context: TurnContext
 ) -> None:
     bobs = f"{seed.BOB.name}-mail-1"
@@ -53,7 +53,7 @@ async def test_what_is_not_there_or_somebody_elses_is_said_so_in_a_sentence(
 @pytest.mark.parametrize(
     ("status", "sentence"), [(429, "asks for a pause"), (403, "refused that"), (503, "at the moment")]
 )
-async def test_errors_are_said_plainly(
+async def test_errors_are_told_in_plain_sentences(
     google: GoogleAuth,
     context: TurnContext,
     emulate: Emulate,
@@ -66,7 +66,7 @@ async def test_errors_are_said_plainly(
     assert "http" not in str(raised.value)
 
 
-async def test_what_google_may_have_done_is_not_tried_again(
+async def test_a_call_that_google_may_have_carried_out_is_not_tried_again(
     google: GoogleAuth, context: TurnContext, emulate: Emulate
 ) -> None:
     emulate.google.fail("/gmail/v1/users/me/messages/send", 503, body={"error": {"code": 503, "message": "no"}})
@@ -75,7 +75,7 @@ async def test_what_google_may_have_done_is_not_tried_again(
     assert len(emulate.google.calls("/messages/send")) == 1
 
 
-def test_what_is_asked_for_is_what_the_tools_need(google: GoogleAuth) -> None:
+def test_only_the_scopes_that_the_tools_need_are_asked_for(google: GoogleAuth) -> None:
     for kind in (Gmail, Calendar, Drive):
         whole, reading = kind(google), kind(google, read_only=True)
         assert reading.scopes < whole.scopes
@@ -86,7 +86,7 @@ def test_what_is_asked_for_is_what_the_tools_need(google: GoogleAuth) -> None:
         assert all(function.needs_approval for function in asking)
 
 
-def test_a_tool_that_is_approved_beforehand_has_to_be_there(google: GoogleAuth) -> None:
+def test_auto_approve_names_only_existing_tools(google: GoogleAuth) -> None:
     gmail = Gmail(google, auto_approve=["archive_messages"])
     assert not gmail.functions["archive_messages"].needs_approval
     assert not gmail.clone().functions["archive_messages"].needs_approval
@@ -96,7 +96,7 @@ def test_a_tool_that_is_approved_beforehand_has_to_be_there(google: GoogleAuth) 
 
 @asynccontextmanager
 async def labels_over_tls(authority: trustme.CA) -> AsyncIterator[tuple[str, list[bytes]]]:
-    """Serve a person's labels over TLS. Yield the address, and the requests as they come in."""
+    """Serve a person's labels over TLS, and yield the URL and a list to which each request is added."""
     context, asked = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), list[bytes]()
     authority.issue_cert("localhost").configure_cert(context)
     body = json.dumps({"labels": [{"id": "INBOX", "name": "INBOX", "type": "system"}]}).encode()
@@ -113,7 +113,7 @@ async def labels_over_tls(authority: trustme.CA) -> AsyncIterator[tuple[str, lis
 
 
 async def list_labels(address: str) -> str:
-    """List the labels of a person at a server that stands in for Google."""
+    """List the labels of a person at the stand-in for Google at this URL."""
     google = GoogleAuth("id", "secret", address)
     token = Token("a", "r", datetime.now(UTC) + timedelta(hours=1), frozenset(), "alice@example.com")
     return str(await Gmail(google, retries=0).list_labels(turn_of(OneToken(google, token))))
@@ -128,10 +128,10 @@ async def test_a_server_with_an_unknown_certificate_is_refused() -> None:
 
 @pytest.mark.processes
 @pytest.mark.parametrize(("host", "is_answered"), [("localhost", True), ("127.0.0.1", False)])
-async def test_a_server_is_asked_if_its_certificate_is_trusted_and_has_its_name(
+async def test_a_server_with_a_trusted_certificate_for_its_name_is_used(
     host: str, is_answered: bool, tmp_path: Path
 ) -> None:
-    """The call has a process of its own, because httplib2 reads the trusted certificates when it is imported."""
+    """Make the call in a new process, since httplib2 reads the trusted certificates when it is imported."""
     authority, program = trustme.CA(), "import asyncio, runpy, sys; module = runpy.run_path(sys.argv[1]);"
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     env = {"PYTHONPATH": str(TESTS), "HTTPLIB2_CA_CERTS": str(tmp_path / "ca.pem")}

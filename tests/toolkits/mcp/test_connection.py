@@ -1,4 +1,4 @@
-"""A connection: shared by all, opened anew when it dies, closed."""
+"""A connection to an MCP server is shared by all turns, and reopened when it breaks."""
 
 import asyncio
 import json
@@ -39,7 +39,7 @@ async def test_a_server_on_stdio_is_one_process_for_everybody_and_is_ended(every
     assert children(everything_command) == before
 
 
-async def test_a_killed_server_is_there_again_for_the_next_call(everything_command: list[str]) -> None:
+async def test_a_killed_server_is_started_again_for_the_next_call(everything_command: list[str]) -> None:
     async with opened(MCPServer(everything_command)) as server:
         (pid,) = children(everything_command)
         os.kill(pid, signal.SIGKILL)
@@ -73,7 +73,7 @@ server.run()
 
 
 @pytest.mark.processes
-async def test_a_call_that_was_under_way_is_not_made_again(tmp_path: Path) -> None:
+async def test_a_call_that_was_in_progress_is_not_made_again(tmp_path: Path) -> None:
     paid = tmp_path / "paid"
     async with opened(MCPServer([sys.executable, "-c", COUNTING, str(paid)], name="bank")) as server:
         pid = int(await call(server, "pid", context("alice")))
@@ -98,7 +98,7 @@ async def test_an_http_server_that_was_restarted_is_used_again(everything: Every
         assert await call(server, "echo", context("alice"), message="two") == "Echo: two"
 
 
-async def test_a_server_that_stays_away_is_a_plain_error(everything: EverythingServer) -> None:
+async def test_a_server_that_stays_unreachable_is_a_plain_error(everything: EverythingServer) -> None:
     timings = MCPTimings(reconnect=0.5)
     async with opened(MCPServer(everything.url, name="Everything", timings=timings)) as server:
         await asyncio.to_thread(everything.stop)
@@ -120,7 +120,7 @@ async def test_a_cancelled_call_leaves_the_others_running(telling: str, calls: C
 
 
 @pytest.mark.parametrize("word", ["\ud800", float("nan"), float("inf")])
-async def test_arguments_that_are_no_json_break_nobody_elses_call(telling: str, calls: Calls, word: Any) -> None:
+async def test_arguments_that_are_not_json_do_not_break_other_calls(telling: str, calls: Calls, word: Any) -> None:
     async with opened(MCPServer(telling)) as server:
         slow = asyncio.create_task(call(server, "linger", context("bob")))
 
@@ -149,7 +149,7 @@ async def test_a_server_that_dies_again_and_again_is_not_started_without_a_pause
 
         began = time.monotonic()
         await wait_until_async(again, 30, "it was started twice more")
-        assert time.monotonic() - began >= 1  # the pause before the third
+        assert time.monotonic() - began >= 1  # the pause before the third start
 
 
 @pytest.mark.processes
@@ -163,14 +163,14 @@ async def test_tools_that_a_server_says_have_changed_are_listed_again() -> None:
         await wait_until_async(listed, 10, "the new tool is listed")
 
 
-async def test_a_call_without_an_answer_in_time_is_told_as_unknown(telling: str) -> None:
+async def test_a_call_without_an_answer_in_time_is_reported_as_unknown(telling: str) -> None:
     async with opened(MCPServer(telling, name="telling", timings=MCPTimings(call=0.5))) as server:
         with pytest.raises(ToolError, match="not known whether telling has done that: no answer came"):
             await call(server, "linger", context("alice"))
         assert json.loads(await call(server, "whoami", context("bob"), word="on"))["word"] == "on"
 
 
-async def test_nothing_is_left_of_a_server_that_was_stopped(telling: str) -> None:
+async def test_stopping_a_server_leaves_no_process(telling: str) -> None:
     before = asyncio.all_tasks()
     async with opened(MCPServer(telling)) as server:
         await call(server, "whoami", context("alice"))

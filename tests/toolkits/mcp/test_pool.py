@@ -1,4 +1,4 @@
-"""A connection for each person, where the server wants their account."""
+"""Each person has their own connection to a server that needs their account."""
 
 import asyncio
 import json
@@ -43,7 +43,7 @@ async def test_there_are_never_more_connections_than_allowed(calls: Calls) -> No
     assert most <= 2
 
 
-async def test_a_connection_is_replaced_when_the_token_is_another_one(calls: Calls) -> None:
+async def test_a_connection_is_replaced_when_the_token_changes(calls: Calls) -> None:
     tokens, accepted = Tokens({"alice": "old"}), {"old", "new"}
     async with personal(calls, accepted) as server:
         assert json.loads(await call(server, "whoami", context("alice", tokens)))["token"] == "old"
@@ -60,7 +60,7 @@ async def test_a_persons_connection_outlives_a_restart_of_the_server(everything:
         assert await call(server, "echo", context("alice", tokens), message="two") == "Echo: two"
 
 
-async def test_a_call_under_way_ends_although_the_token_changes(calls: Calls) -> None:
+async def test_a_call_in_progress_ends_although_the_token_changes(calls: Calls) -> None:
     tokens, accepted = Tokens({"alice": "old"}), {"old", "new"}
     async with personal(calls, accepted) as server:
         await call(server, "whoami", context("alice", tokens))

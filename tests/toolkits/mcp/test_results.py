@@ -9,7 +9,7 @@ from toolkits import ToolError
 from toolkits.mcp import MCPServer
 
 
-async def test_results_are_text_and_what_is_none_is_named(everything_command: list[str]) -> None:
+async def test_results_are_text_and_other_content_is_named(everything_command: list[str]) -> None:
     async with opened(MCPServer(everything_command)) as server:
         image = await call(server, "get-tiny-image", context("alice"))
         assert "[image/png, " in image
@@ -17,7 +17,7 @@ async def test_results_are_text_and_what_is_none_is_named(everything_command: li
 
 
 @pytest.mark.processes
-async def test_a_result_that_is_not_as_it_should_be_is_told_to_the_model() -> None:
+async def test_an_invalid_result_is_reported_to_the_model() -> None:
     async with opened(MCPServer([sys.executable, "-c", UNSOUND], name="unsound")) as server:
         assert await call(server, "image", context("alice")) == "[image/png, 1 KiB]"
         for name in ("structure", "content", "kind"):
@@ -25,7 +25,7 @@ async def test_a_result_that_is_not_as_it_should_be_is_told_to_the_model() -> No
                 await call(server, name, context("alice"))
 
 
-async def test_what_a_tool_says_of_its_failure_is_for_the_model(telling: str) -> None:
+async def test_the_error_message_of_a_tool_reaches_the_model(telling: str) -> None:
     async with opened(MCPServer(telling)) as server:
         with pytest.raises(ToolError, match="that cannot be"):
             await call(server, "fail", context("alice"))

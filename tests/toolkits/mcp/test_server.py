@@ -40,7 +40,7 @@ async def test_a_tool_is_labelled_with_its_title_or_its_name(telling: str) -> No
 
 
 @pytest.mark.processes
-async def test_a_server_that_is_not_there_stops_the_start() -> None:
+async def test_a_server_that_cannot_be_reached_stops_the_start() -> None:
     for server in (
         MCPServer("http://127.0.0.1:9/mcp", timings=MCPTimings(start=1)),
         MCPServer(["no-such-command-anywhere"]),
@@ -59,7 +59,7 @@ async def test_a_server_from_pypi_works(tmp_path: Path) -> None:
         assert "UTC" in await call(server, "get_current_time", context("alice"), timezone="UTC")
 
 
-async def test_somebody_who_has_not_connected_is_asked_to(calls: Calls) -> None:
+async def test_a_person_who_has_not_connected_an_account_is_asked_to(calls: Calls) -> None:
     tokens = Tokens()
     async with personal(calls, {"token-alice"}) as server:
         (tool,) = await server.tools(context("alice", tokens))
@@ -91,13 +91,13 @@ async def test_a_token_that_is_rejected_is_renewed_once(calls: Calls) -> None:
         (([],), "command"),
     ],
 )
-def test_a_server_that_cannot_be_is_refused(arguments: tuple[Any], named: str) -> None:
+def test_invalid_arguments_of_a_server_are_refused(arguments: tuple[Any], named: str) -> None:
     with pytest.raises(SettingError, match=named) as refused:
         MCPServer(*arguments)
     assert "pw" not in str(refused.value)
 
 
-def test_peoples_tokens_do_not_travel_in_clear() -> None:
+def test_peoples_tokens_are_not_sent_unencrypted() -> None:
     with pytest.raises(SettingError, match="unencrypted"):
         MCPServer("http://example.com/mcp", auth=FakeProvider())
     with pytest.raises(SettingError, match="is a command"):

@@ -1,4 +1,4 @@
-"""Errors of the server are told apart from errors of the connection."""
+"""Errors of an MCP server are distinguished from errors of the connection."""
 
 import asyncio
 import json
@@ -34,12 +34,12 @@ server.run()
 """
 
 
-# Of the SDK (connection closed, request timeout), and once of this package.
+# The codes of the SDK (connection closed, request timeout), and one that an earlier version of this package used.
 CODES = [-32000, -32001, -32050, -32051, -32052]
 
 
 @pytest.mark.parametrize("code", CODES)
-async def test_an_error_code_of_a_servers_own_is_its_answer_and_nothing_else(
+async def test_an_error_code_that_the_sdk_also_uses_is_taken_as_the_servers_answer(
     code: int, telling: str, calls: Calls
 ) -> None:
     async with opened(MCPServer(telling, name="telling")) as server:
@@ -64,7 +64,7 @@ async def test_an_error_code_of_a_servers_own_is_its_answer_and_nothing_else(
 
 @pytest.mark.processes
 @pytest.mark.parametrize("code", CODES)
-async def test_an_error_code_of_its_own_does_not_end_a_server_on_stdio(code: int, tmp_path: Path) -> None:
+async def test_the_servers_own_error_code_does_not_end_a_server_on_stdio(code: int, tmp_path: Path) -> None:
     called = tmp_path / "called"
     async with opened(MCPServer([sys.executable, "-c", REFUSING, str(called)], name="refusing")) as server:
         connection = server._connection
@@ -77,7 +77,7 @@ async def test_an_error_code_of_its_own_does_not_end_a_server_on_stdio(code: int
     assert called.read_text() == "called called "
 
 
-async def test_a_personal_connection_survives_an_error_code_of_the_servers_own(calls: Calls) -> None:
+async def test_a_personal_connection_survives_the_servers_own_error_code(calls: Calls) -> None:
     tokens = Tokens({"alice": "token"})
     async with personal(calls, {"token"}) as server:
         for code in CODES:
@@ -87,7 +87,7 @@ async def test_a_personal_connection_survives_an_error_code_of_the_servers_own(c
     assert tokens.renewed == 0
 
 
-async def test_a_streamed_answer_that_ends_too_early_is_told_as_unknown(calls: Calls) -> None:
+async def test_a_streamed_answer_that_ends_too_early_is_reported_as_unknown(calls: Calls) -> None:
     inner = identity_app(calls)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:

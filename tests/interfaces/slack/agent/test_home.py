@@ -1,4 +1,4 @@
-"""The App Home shows each person their own accounts and what waits for them."""
+"""The App Home shows each person their own accounts and open questions."""
 
 import json
 from collections.abc import Sequence
@@ -35,7 +35,7 @@ def opened(person: seed.Person = seed.ALICE, **fields: Any) -> dict[str, Any]:
 
 
 def pressed_at_home(action_id: str, value: str, person: seed.Person = seed.ALICE) -> dict[str, Any]:
-    """Build the press of a button of a home, which is in no message and has no `response_url`."""
+    """Build the press of a button in the App Home, which has no message and no `response_url`."""
     payload = interactions.block_actions(interactions.button(action_id, value), person=person)
     for absent in ("message", "channel", "response_url"):
         del payload[absent]
@@ -52,7 +52,7 @@ async def connect(running: Running, identity: Identity, account: str) -> None:
 
 
 async def published(emulate: Emulate, count: int) -> list[tuple[str, str]]:
-    """Wait until so many homes were published; return whose each is, and its blocks as JSON."""
+    """Wait until `count` homes were published, and return the person and the blocks (as JSON) of each."""
     await wait_until_async(lambda: len(emulate.slack.calls(PUBLISH)) >= count, what=f"{count} homes")
     calls = [call.params for call in emulate.slack.calls(PUBLISH)]
     views = [json.loads(each["view"]) if isinstance(each["view"], str) else each["view"] for each in calls]
@@ -78,7 +78,7 @@ async def test_each_person_sees_their_own_accounts(run: Run, slack: Slack, emula
         assert "SECRET" not in blocks
 
 
-async def test_whoever_wants_to_connect_an_account_gets_a_link_of_their_own_in_a_modal(
+async def test_a_person_who_connects_an_account_gets_their_own_link_in_a_modal(
     run: Run, slack: Slack, emulate: Emulate
 ) -> None:
     emulate.slack.fail(OPEN, 200, times=2, body={"ok": True})
@@ -122,7 +122,7 @@ async def test_a_button_of_an_old_home_brings_the_home_up_to_date(
 
 @dataclass
 class Asking(Pressed):
-    """A host with questions that are open until they are answered."""
+    """A host that keeps open questions."""
 
     cards: list[QuestionCard] = field(default_factory=list)
 
@@ -130,7 +130,7 @@ class Asking(Pressed):
         return self.cards if identity == ALICE and not self.presses else []
 
 
-async def test_what_waits_for_a_person_is_decided_there(run: Run, slack: Slack, emulate: Emulate) -> None:
+async def test_open_questions_are_decided_at_home(run: Run, slack: Slack, emulate: Emulate) -> None:
     async with run(slack) as running:
         asking = await Asking.between(slack)
         asking.cards = [card("May I send it?")]  # type: ignore[attr-defined]
@@ -157,7 +157,7 @@ class Letters(Toolkit):
         return "sent"
 
 
-async def test_an_approval_is_given_at_home_and_the_turn_goes_on(run: Run, slack: Slack, emulate: Emulate) -> None:
+async def test_an_approval_is_given_at_home_and_the_turn_continues(run: Run, slack: Slack, emulate: Emulate) -> None:
     orders, channel = Orders(), emulate.slack_dm("alice")
     async with run(slack, [orders], model=FunctionModel(obey)) as running:
         assert await post(running, dm(emulate, CANCEL)) == 200
@@ -185,7 +185,7 @@ async def test_an_approval_that_is_too_long_to_be_shown_whole_is_not_given_at_ho
     assert '"question.' not in blocks
 
 
-async def test_somebody_in_a_shared_channel_of_whom_slack_does_not_say_whose_member_they_are_sees_nothing(
+async def test_a_person_whose_workspace_slack_does_not_name_sees_nothing(
     run: Run, slack: Slack, emulate: Emulate
 ) -> None:
     async with run(slack, [Vault()]) as running:
@@ -194,7 +194,7 @@ async def test_somebody_in_a_shared_channel_of_whom_slack_does_not_say_whose_mem
         assert [whose for whose, _ in await published(emulate, 1)] == [seed.BOB.slack_id]
 
 
-async def test_an_app_with_a_home_of_its_own_keeps_it(run: Run, emulate: Emulate) -> None:
+async def test_an_app_with_its_own_home_keeps_it(run: Run, emulate: Emulate) -> None:
     slack = Slack(emulate.bot_token, emulate.signing_secret, emulate.slack_url, app_home=False)
     async with run(slack, [Vault()]) as running:
         assert await post(running, opened()) == 200
@@ -202,7 +202,7 @@ async def test_an_app_with_a_home_of_its_own_keeps_it(run: Run, emulate: Emulate
     assert emulate.slack.calls(PUBLISH) == emulate.slack.calls(OPEN) == []
 
 
-async def test_a_home_that_slack_does_not_take_is_logged(
+async def test_a_home_that_slack_refuses_is_logged(
     run: Run, slack: Slack, emulate: Emulate, caplog: pytest.LogCaptureFixture
 ) -> None:
     emulate.slack.fail(PUBLISH, 200, body={"ok": False, "error": "not_enabled"})
@@ -212,7 +212,7 @@ async def test_a_home_that_slack_does_not_take_is_logged(
 
 
 class Named:
-    """A host with one provider, as far as a home needs it."""
+    """A host with one provider, with only the method that the App Home needs."""
 
     providers = ("fake",)
 
@@ -220,7 +220,7 @@ class Named:
         return "<Fake> & more"
 
 
-def test_a_home_has_no_more_blocks_than_slack_takes_and_marks_nothing_up() -> None:
+def test_a_home_has_no_more_blocks_than_slack_accepts_and_no_markup_of_people() -> None:
     account = Account("fake", "<Fake>", "<!channel> *x*", None, ["read & write"])
     blocks = home_blocks(Named(), [account], [card(f"question {number}") for number in range(99)])  # type: ignore[arg-type]
     assert len(blocks) <= MOST_BLOCKS

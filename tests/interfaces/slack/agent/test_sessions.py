@@ -1,4 +1,4 @@
-"""The status of a thread, where the app has agent sessions and where it has none."""
+"""The status of a thread, with and without agent sessions."""
 
 import pytest
 from peers import seed
@@ -32,7 +32,7 @@ async def test_an_agent_has_the_status_of_a_session_and_says_what_it_does(
     assert second == {**where, "status": "active"}
 
 
-async def test_what_a_workspace_refuses_to_the_app_is_not_asked_for_again(
+async def test_methods_that_a_workspace_refuses_to_the_app_are_not_called_again(
     run: Run, slack: Slack, emulate: Emulate, thread: Conversation
 ) -> None:
     emulate.slack.fail(ASSISTANT, 200, body={"ok": False, "error": "missing_scope"})
@@ -43,7 +43,7 @@ async def test_what_a_workspace_refuses_to_the_app_is_not_asked_for_again(
         assert (len(emulate.slack.calls(SESSION)), len(emulate.slack.calls(ASSISTANT))) == (1, 1)
 
 
-async def test_a_refusal_that_is_about_a_thread_is_none_for_the_next_one(
+async def test_a_refusal_for_one_thread_does_not_affect_later_calls(
     run: Run, slack: Slack, emulate: Emulate, thread: Conversation
 ) -> None:
     emulate.slack.fail(SESSION, 200, body={"ok": False, "error": "channel_not_found"})

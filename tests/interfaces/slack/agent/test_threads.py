@@ -1,4 +1,4 @@
-"""With Slack's agent view, each thread of a direct conversation is a conversation of its own, with a title."""
+"""With Slack's agent view, each thread of a direct conversation is a separate conversation with a title."""
 
 from typing import Any
 
@@ -43,17 +43,19 @@ async def test_a_message_at_the_top_begins_a_thread_and_a_session(run: Run, slac
     assert ["walnut" in str(messages) for messages in running.told] == [True, False, True]
 
 
-async def test_a_thread_that_slack_names_itself_is_the_same_one(run: Run, slack: Slack, emulate: Emulate) -> None:
+async def test_a_message_with_its_own_ts_as_thread_is_in_the_same_thread(
+    run: Run, slack: Slack, emulate: Emulate
+) -> None:
     async with run(slack) as running:
         ts = await write(running, emulate, "the word is walnut")
         assert await post(running, dm(emulate, "which word?", ts=events.ts(), thread_ts=ts)) == 200
-        assert await post(running, dm(emulate, "the word is walnut", ts=ts, thread_ts=ts)) == 200  # told once more
+        assert await post(running, dm(emulate, "the word is walnut", ts=ts, thread_ts=ts)) == 200  # delivered again
         await said(emulate, emulate.slack_dm("alice"), 2, ts)
         assert running.prompts == ["the word is walnut", "which word?"]
 
 
-async def test_a_conversation_of_before_is_kept(run: Run, emulate: Emulate) -> None:
-    """A thread goes on where it was; what was said at the top is not read in new threads."""
+async def test_a_conversation_from_before_the_agent_view_is_kept(run: Run, emulate: Emulate) -> None:
+    """Turn the agent view on. A thread keeps its history, and new threads do not read messages at the top."""
     channel, options = emulate.slack_dm("alice"), (emulate.bot_token, emulate.signing_secret, emulate.slack_url)
     async with run(Slack(*options)) as running:
         root = await write(running, emulate, "pears")
@@ -100,7 +102,7 @@ async def test_a_thread_gets_a_title_from_its_first_message_once(run: Run, slack
     ]
 
 
-async def test_an_answer_below_a_message_of_the_bot_is_no_title(run: Run, slack: Slack, emulate: Emulate) -> None:
+async def test_a_reply_to_a_message_of_the_bot_is_not_a_title(run: Run, slack: Slack, emulate: Emulate) -> None:
     channel = emulate.slack_dm("alice")
     async with run(slack) as running:
         asked = emulate.slack_call("chat.postMessage", channel=channel, text="May I?")["ts"]
@@ -120,7 +122,7 @@ async def test_a_thread_without_the_agent_view_gets_a_title_and_the_top_gets_non
         assert [call.params["title"] for call in emulate.slack.calls(SET_TITLE)] == ["in a thread"]
 
 
-async def test_an_app_that_is_no_agent_is_not_asked_for_titles_again(run: Run, slack: Slack, emulate: Emulate) -> None:
+async def test_titles_are_not_tried_again_for_an_app_that_is_no_agent(run: Run, slack: Slack, emulate: Emulate) -> None:
     emulate.slack.fail(SET_TITLE, 200, times=9, body={"ok": False, "error": "missing_scope"})
     async with run(slack) as running:
         for count in (1, 2, 3):
@@ -136,7 +138,9 @@ def opened(emulate: Emulate, tab: str, **fields: Any) -> dict[str, Any]:
     return events.envelope({**event, "event_ts": events.ts(), **fields})
 
 
-async def test_whoever_opens_the_conversation_sees_the_agents_prompts(run: Run, slack: Slack, emulate: Emulate) -> None:
+async def test_a_person_who_opens_the_conversation_sees_the_agents_prompts(
+    run: Run, slack: Slack, emulate: Emulate
+) -> None:
     routed = Agent(model="test", prompts=PROMPTS)
     async with run(slack, routes=[Route(routed, workspace=seed.SLACK_TEAM_ID)]) as running:
         assert await post(running, opened(emulate, "home")) == 200

@@ -1,4 +1,4 @@
-"""An operator's own listeners of Bolt get what starts no turn."""
+"""Bolt listeners of an operator get the requests that start no turn."""
 
 import asyncio
 import json
@@ -25,7 +25,7 @@ from oauth.store.installations import Installation
 
 @pytest.fixture(params=["one workspace", "many workspaces"])
 def app(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> AsyncApp:
-    """An operator's app, made where Bolt finds the settings of the channel in the environment."""
+    """A Bolt app of an operator, with the settings of the channel in the environment."""
     if request.param == "one workspace":
         monkeypatch.setenv("SLACK_BOT_TOKEN", "xoxb-unused")
     else:
@@ -47,7 +47,7 @@ async def post_form(running: Running, address: str, form: dict[str, str], **sign
     return await running.client.post(address, content=body, headers=headers)
 
 
-async def test_an_event_that_is_no_message_reaches_the_listeners_with_the_workspaces_token(
+async def test_an_event_that_is_not_a_message_reaches_the_listeners_with_the_workspaces_token(
     run: Run, slack: Slack, app: AsyncApp, emulate: Emulate
 ) -> None:
     heard: list[Any] = []
@@ -130,7 +130,7 @@ async def test_an_error_of_a_listener_is_logged(
         await wait_until_async(lambda: "no room for Bob" in caplog.text, what="the log")
 
 
-async def test_middleware_that_hangs_does_not_hold_the_acknowledgement_back(
+async def test_middleware_that_hangs_does_not_delay_the_acknowledgement(
     run: Run, slack: Slack, app: AsyncApp, caplog: pytest.LogCaptureFixture
 ) -> None:
     @app.middleware
@@ -143,9 +143,7 @@ async def test_middleware_that_hangs_does_not_hold_the_acknowledgement_back(
     assert "did not acknowledge a request in time" in caplog.text
 
 
-async def test_a_command_of_the_operators_own_is_answered_by_its_listener(
-    run: Run, slack: Slack, app: AsyncApp
-) -> None:
+async def test_an_operators_command_is_answered_by_its_listener(run: Run, slack: Slack, app: AsyncApp) -> None:
     @app.command("/ticket")
     async def ticket(ack: Any, command: dict[str, Any]) -> None:
         await ack(f"a ticket: {command['text']}")
@@ -157,7 +155,7 @@ async def test_a_command_of_the_operators_own_is_answered_by_its_listener(
 
 
 @pytest.mark.parametrize("command", ["/accounts", "/bot"])
-async def test_a_command_that_nobody_listens_to_is_the_bots(
+async def test_a_command_without_a_listener_is_for_the_bot(
     run: Run, slack: Slack, emulate: Emulate, command: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with run(slack) as running:
@@ -194,7 +192,7 @@ async def test_a_lazy_listener_runs_after_the_acknowledgement(run: Run, slack: S
         await done.wait()
 
 
-async def test_an_app_may_have_a_token_of_its_own(run: Run, emulate: Emulate) -> None:
+async def test_an_app_may_have_its_own_token(run: Run, emulate: Emulate) -> None:
     app, heard = AsyncApp(client=AsyncWebClient(emulate.bot_token, f"{emulate.slack_url}/")), list[str]()
 
     @app.event("member_joined_channel")
@@ -290,7 +288,7 @@ async def test_a_shortcut_opens_a_modal_and_the_modal_is_submitted(
         assert running.inbox() == []
 
 
-async def test_a_press_of_the_operators_own_button_reaches_its_listener_and_one_of_ours_does_not(
+async def test_a_press_of_an_operators_button_reaches_its_listener_and_one_of_a_question_does_not(
     run: Run, slack: Slack, app: AsyncApp
 ) -> None:
     pressed: list[str] = []
@@ -307,7 +305,7 @@ async def test_a_press_of_the_operators_own_button_reaches_its_listener_and_one_
         await wait_until_async(lambda: pressed == ["vote"], what="the listener")
 
 
-async def test_options_of_a_menu_are_the_listeners(run: Run, slack: Slack, app: AsyncApp) -> None:
+async def test_a_listener_provides_the_options_of_a_menu(run: Run, slack: Slack, app: AsyncApp) -> None:
     found = [{"text": {"type": "plain_text", "text": "Lamp"}, "value": "lamp"}]
 
     @app.options("things")

@@ -1,4 +1,4 @@
-"""Questions are messages with buttons, and a press of one is handed to the gateway."""
+"""Questions are messages with buttons, and presses are handed to the gateway."""
 
 import logging
 from typing import Any
@@ -48,7 +48,9 @@ async def test_a_question_has_a_button_for_each_choice(run: Run, slack: Slack, e
         assert "k1" in str(posted["metadata"])
 
 
-async def test_a_question_from_a_channel_goes_to_its_person_alone(run: Run, slack: Slack, emulate: Emulate) -> None:
+async def test_a_private_question_from_a_channel_is_shown_only_to_its_person(
+    run: Run, slack: Slack, emulate: Emulate
+) -> None:
     async with run(slack):
         sent = await slack.presenter.send_private_question(ALICE, channel(emulate, "1.1"), card(), first=True, key="k")
         message = last_message(emulate, emulate.slack_dm("alice"))
@@ -58,9 +60,7 @@ async def test_a_question_from_a_channel_goes_to_its_person_alone(run: Run, slac
 
 
 @pytest.mark.parametrize("count", [1, 25, 26, 100])
-async def test_slack_takes_as_many_choices_as_its_menus_have(
-    run: Run, slack: Slack, emulate: Emulate, count: int
-) -> None:
+async def test_many_choices_are_shown_as_a_menu(run: Run, slack: Slack, emulate: Emulate, count: int) -> None:
     async with run(slack):
         place = direct(emulate)
         choices = [Choice(f"{number} {'ä' * 100}") for number in range(count)]
@@ -72,7 +72,7 @@ async def test_slack_takes_as_many_choices_as_its_menus_have(
         assert shown[-1]["text"]["text"].endswith("…")
 
 
-async def test_more_choices_than_slack_shows_are_words_to_type(run: Run, slack: Slack, emulate: Emulate) -> None:
+async def test_choices_are_typed_if_slack_cannot_show_so_many(run: Run, slack: Slack, emulate: Emulate) -> None:
     async with run(slack):
         place = direct(emulate)
         choices = [Choice(str(number)) for number in range(101)]
@@ -147,7 +147,7 @@ async def test_a_question_that_is_gone_counts_as_closed(
 
 
 @pytest.mark.parametrize("is_menu", [False, True])
-async def test_a_press_is_handed_to_the_gateway_as_its_persons(
+async def test_a_press_is_handed_to_the_gateway_with_its_person(
     run: Run, slack: Slack, emulate: Emulate, is_menu: bool
 ) -> None:
     async with run(slack) as running:
@@ -164,7 +164,7 @@ async def test_a_press_is_handed_to_the_gateway_as_its_persons(
 
 
 @pytest.mark.parametrize("outcome", [PressOutcome.DECIDED, PressOutcome.NOT_YOURS, PressOutcome.CLOSED])
-async def test_whoever_presses_in_vain_is_told_so_and_nobody_else(
+async def test_only_the_person_whose_press_is_refused_is_told(
     run: Run, slack: Slack, emulate: Emulate, outcome: PressOutcome
 ) -> None:
     async with run(slack) as running:
@@ -194,9 +194,7 @@ async def test_whoever_presses_in_vain_is_told_so_and_nobody_else(
     ],
     ids=lambda action: ascii(action)[:60],
 )
-async def test_a_press_of_a_button_that_we_never_made_is_refused(
-    run: Run, slack: Slack, action: dict[str, Any]
-) -> None:
+async def test_a_press_of_an_unknown_button_is_refused(run: Run, slack: Slack, action: dict[str, Any]) -> None:
     async with run(slack) as running:
         pressed = await Pressed.between(slack)
         assert await press(running, interactions.block_actions(action)) == 400

@@ -27,7 +27,7 @@ async def begin(running: Running, emulate: Emulate, held: Held) -> str:
 
 
 async def command(running: Running, emulate: Emulate, name: str, text: str, person: seed.Person) -> str:
-    """Give a slash command in the channel, and return what the person alone reads."""
+    """Give a slash command in the channel, and return the answer, which only the person sees."""
     body = urlencode(events.slash_command(name, text, person, channel_id=emulate.slack_channel_id)).encode()
     headers = events.headers(body, content_type="application/x-www-form-urlencoded")
     answer = await running.client.post("/slack/commands", content=body, headers=headers)
@@ -55,7 +55,7 @@ async def test_a_slash_command_stops_the_turns_of_its_person_in_all_threads_of_a
         assert await said(emulate, emulate.slack_channel_id, 1, thread) == ["Stopped."]
 
 
-async def test_only_whoever_asked_can_press_the_button(run: Run, slack: Slack, emulate: Emulate) -> None:
+async def test_only_the_person_who_asked_can_press_the_button(run: Run, slack: Slack, emulate: Emulate) -> None:
     held, channel = Held(), emulate.slack_channel_id
     async with run(slack, model=held.model) as running:
         thread = await begin(running, emulate, held)
@@ -69,7 +69,7 @@ async def test_only_whoever_asked_can_press_the_button(run: Run, slack: Slack, e
         assert await said(emulate, channel, 1, thread) == ["Stopped."]
 
 
-async def test_the_stop_button_of_a_session_stops_its_turn_and_moves_the_session_on(
+async def test_the_stop_button_of_a_session_stops_its_turn_and_updates_the_session(
     run: Run, slack: Slack, emulate: Emulate
 ) -> None:
     emulate.slack.fail(SESSION, 200, times=9, body={"ok": True})

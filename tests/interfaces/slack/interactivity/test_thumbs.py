@@ -121,7 +121,7 @@ async def test_commands_and_apps_without_the_setting_have_no_thumbs(
     assert shown(emulate, channel) == [[], []]
 
 
-async def test_where_slack_refuses_the_thumbs_the_answer_is_sent_without(
+async def test_an_answer_whose_thumbs_slack_refuses_is_sent_without_them(
     run: Run, with_buttons: Slack, emulate: Emulate, caplog: pytest.LogCaptureFixture
 ) -> None:
     channel = emulate.slack_dm("alice")
@@ -133,7 +133,7 @@ async def test_where_slack_refuses_the_thumbs_the_answer_is_sent_without(
     assert "Slack refuses the thumbs of an answer" in caplog.text
 
 
-async def test_a_thumb_of_an_answer_that_is_gone_is_told_so(run: Run, with_buttons: Slack, emulate: Emulate) -> None:
+async def test_a_person_who_rates_a_deleted_answer_is_told(run: Run, with_buttons: Slack, emulate: Emulate) -> None:
     channel = emulate.slack_dm("alice")
     async with run(with_buttons) as running:
         address = answer_address(emulate, channel)

@@ -1,4 +1,4 @@
-"""Presses are verified, taken by whoever made the button, and acknowledged."""
+"""Presses are verified, handed to the handler of the button, and acknowledged."""
 
 import asyncio
 import logging
@@ -27,7 +27,7 @@ Post = Callable[..., Awaitable[int]]
 
 
 class Buttons:
-    """Handlers that record what was pressed."""
+    """Handlers that record presses."""
 
     def __init__(self) -> None:
         self.pressed: list[ButtonPress] = []
@@ -76,7 +76,7 @@ async def post(emulate: Emulate, buttons: Buttons) -> AsyncIterator[Post]:
 PRESS = interactions.block_actions(interactions.button("question.1", "abc"), ts="1.2", thread_ts="1.1")
 
 
-async def test_a_press_is_taken_with_its_person_and_its_place(post: Post, buttons: Buttons) -> None:
+async def test_a_handler_gets_a_press_with_its_person_and_place(post: Post, buttons: Buttons) -> None:
     assert await post(PRESS) == 200
     (press,) = buttons.pressed
     assert (press.kind, press.argument, press.value) == ("question", "1", "abc")
@@ -145,7 +145,7 @@ async def test_a_person_is_known_by_the_workspace_that_they_belong_to(
     ],
     ids=["another button", "a longer word", "a modal", "a shortcut", "nothing"],
 )
-async def test_what_is_not_ours_is_acknowledged_and_ignored(
+async def test_other_interactions_are_acknowledged_and_ignored(
     post: Post, buttons: Buttons, payload: dict[str, Any]
 ) -> None:
     assert await post(payload) == 200
@@ -181,7 +181,7 @@ async def test_a_press_that_slack_did_not_sign_leaves_no_trace(post: Post, butto
     assert buttons.pressed == []
 
 
-async def test_only_the_person_who_pressed_is_told_something_in_the_same_thread(
+async def test_a_reply_to_a_press_is_shown_only_to_its_person_in_the_same_thread(
     post: Post, buttons: Buttons, emulate: Emulate
 ) -> None:
     buttons.sentence = "Only <bob> can decide."
@@ -193,7 +193,7 @@ async def test_only_the_person_who_pressed_is_told_something_in_the_same_thread(
 
 
 @pytest.mark.parametrize("address", ["", "https://hooks.slack.com.evil.test/x", "http://169.254.169.254/", "http://["])
-async def test_nothing_is_posted_to_an_address_that_is_not_slacks(
+async def test_nothing_is_posted_to_an_address_outside_slack(
     post: Post, buttons: Buttons, caplog: pytest.LogCaptureFixture, address: str
 ) -> None:
     buttons.sentence = "No."
@@ -202,7 +202,7 @@ async def test_nothing_is_posted_to_an_address_that_is_not_slacks(
     assert "no response_url of Slack's" in caplog.text
 
 
-async def test_a_person_who_cannot_be_told_costs_nothing(
+async def test_a_reply_that_cannot_be_posted_fails_nothing(
     post: Post, buttons: Buttons, emulate: Emulate, caplog: pytest.LogCaptureFixture
 ) -> None:
     buttons.sentence = "No."

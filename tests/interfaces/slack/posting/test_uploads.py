@@ -1,4 +1,4 @@
-"""Files that are shared in conversations, each by Slack's external upload."""
+"""Files that the bot shares in conversations, with Slack's external upload."""
 
 from typing import Any
 

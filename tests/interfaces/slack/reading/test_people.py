@@ -36,16 +36,16 @@ async def test_a_person_has_a_name_a_language_and_a_time_zone(known: people.Peop
     assert (found[ALICE].locale, found[ALICE].timezone) == ("de-DE", "Europe/Berlin")
 
 
-async def test_a_person_is_asked_for_once_however_many_turns_want_to_know(
-    known: people.People, emulate: Emulate
-) -> None:
+async def test_concurrent_turns_look_a_person_up_once(known: people.People, emulate: Emulate) -> None:
     emulate.slack.fail(USERS_INFO, delay=0.2)
     await asyncio.gather(*(known.find(TEAM, [ALICE]) for _ in range(10)))
     await known.find(TEAM, [ALICE])
     assert len(emulate.slack.calls(USERS_INFO)) == 1
 
 
-async def test_the_end_of_one_turn_leaves_the_others_their_answer(known: people.People, emulate: Emulate) -> None:
+async def test_the_end_of_one_turn_does_not_cancel_the_look_up_for_others(
+    known: people.People, emulate: Emulate
+) -> None:
     emulate.slack.fail(USERS_INFO, delay=0.2)
     first, second = (asyncio.create_task(known.find(TEAM, [ALICE])) for _ in range(2))
     await asyncio.sleep(0)
@@ -67,7 +67,7 @@ async def test_without_the_scope_people_are_called_by_their_ids_and_the_log_says
     assert [record.getMessage() for record in caplog.records if "users:read" in record.getMessage()] == [
         f"people of the workspace {TEAM} are called by their ids: the app lacks the scope users:read there"
     ]
-    assert len(emulate.slack.calls(USERS_INFO)) <= 2  # of the person and of whom they mention, at the same time
+    assert len(emulate.slack.calls(USERS_INFO)) <= 2  # for the sender and the mentioned person, at the same time
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ async def test_without_the_scope_people_are_called_by_their_ids_and_the_log_says
     ],
     ids=["rate limit", "error", "unknown", "no name", "nobody", "proxy"],
 )
-async def test_what_slack_does_not_say_fails_no_turn_and_is_not_asked_again_at_once(
+async def test_a_failed_look_up_fails_no_turn_and_is_not_repeated_at_once(
     known: people.People, emulate: Emulate, failure: dict[str, Any]
 ) -> None:
     emulate.slack.fail(USERS_INFO, times=100, **failure)
@@ -91,7 +91,7 @@ async def test_what_slack_does_not_say_fails_no_turn_and_is_not_asked_again_at_o
     assert len(emulate.slack.calls(USERS_INFO)) == 1
 
 
-async def test_a_rate_limit_keeps_the_whole_workspace_from_being_asked(known: people.People, emulate: Emulate) -> None:
+async def test_a_rate_limit_pauses_look_ups_in_the_whole_workspace(known: people.People, emulate: Emulate) -> None:
     limit = {"ok": False, "error": "ratelimited"}
     emulate.slack.fail(USERS_INFO, 429, headers={"Retry-After": "30"}, body=limit)
     await known.find(TEAM, [ALICE])
@@ -99,7 +99,7 @@ async def test_a_rate_limit_keeps_the_whole_workspace_from_being_asked(known: pe
     assert len(emulate.slack.calls(USERS_INFO)) == 1
 
 
-async def test_the_memory_of_people_has_a_bound(slack: Slack, emulate: Emulate) -> None:
+async def test_the_cache_of_people_has_a_limit(slack: Slack, emulate: Emulate) -> None:
     assert isinstance(slack._workspaces, OneWorkspace)
     few = people.People(slack._workspaces, most=1)
     for user_id in (ALICE, BOB, ALICE):

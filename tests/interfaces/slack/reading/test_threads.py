@@ -1,4 +1,4 @@
-"""A mention in a thread reads what was said there: https://docs.slack.dev/reference/methods/conversations.replies"""
+"""A mention in a thread reads the thread: https://docs.slack.dev/reference/methods/conversations.replies"""
 
 import logging
 from typing import Any
@@ -40,7 +40,7 @@ class Thread:
         return events.app_mention(f"{BOT} {text}", user, CHANNEL, ts=ts, thread_ts=self.ts)
 
     async def ask(self, person: str, text: str) -> str:
-        """Mention the bot, and return what the model was asked."""
+        """Mention the bot, and return the prompt of the model."""
         asked = len(self._running.prompts)
         assert await post(self._running, self.mention(person, text)) == 200
         await wait_until_async(lambda: len(self._running.prompts) > asked, what="the model is asked")
@@ -49,7 +49,7 @@ class Thread:
 
 
 def quoted(prompt: str) -> list[tuple[str, str]]:
-    """Return who is quoted in a prompt, and with what."""
+    """Return the authors and texts that a prompt quotes."""
     lines = prompt.partition("\n</quoted>")[0].split("\n")[2:]
     headings = [index for index, line in enumerate(lines) if not line.startswith("> ")]
     spans = zip(headings, [*headings[1:], len(lines)], strict=True)
@@ -71,7 +71,7 @@ async def test_a_mention_in_a_thread_tells_the_model_what_was_said_there(
     assert prompt.endswith("</quoted>\n\nsum this up")
 
 
-async def test_a_later_mention_reads_what_is_new_and_the_rest_is_in_the_history_once(
+async def test_a_later_mention_reads_only_new_messages_and_the_history_has_the_rest_once(
     run: Run, slack: Slack, emulate: Emulate
 ) -> None:
     async with run(slack) as running:
@@ -92,7 +92,7 @@ async def test_a_later_mention_reads_what_is_new_and_the_rest_is_in_the_history_
     assert [whole.count(text) for text in ("> one", "> two", "first?", "Bob: second?", "third?")] == [1] * 5
 
 
-async def test_another_process_knows_what_was_read(run: Run, slack: Slack, emulate: Emulate) -> None:
+async def test_another_process_knows_which_messages_were_read(run: Run, slack: Slack, emulate: Emulate) -> None:
     async with run(slack) as running:
         thread = Thread(emulate, running, "bob", "one")
         await thread.ask("alice", "first?")
@@ -113,7 +113,7 @@ async def test_after_a_new_session_the_thread_is_read_anew(run: Run, slack: Slac
         assert quoted(await thread.ask("alice", "second?")) == [("Bob", "one")]
 
 
-async def test_a_thread_that_the_bot_began_has_its_words(run: Run, slack: Slack, emulate: Emulate) -> None:
+async def test_a_thread_that_the_bot_began_is_quoted_with_its_text(run: Run, slack: Slack, emulate: Emulate) -> None:
     async with run(slack) as running:
         thread = Thread(emulate, running, "bob", "unused")
         thread.ts = emulate.slack_call("chat.postMessage", channel=CHANNEL, text="The build is red.")["ts"]
@@ -124,7 +124,7 @@ async def test_a_thread_that_the_bot_began_has_its_words(run: Run, slack: Slack,
         assert quoted(running.prompts[0]) == [("You, the assistant,", "The build is red.")]
 
 
-async def test_of_a_long_thread_the_beginning_and_the_end_are_quoted(run: Run, slack: Slack, emulate: Emulate) -> None:
+async def test_the_beginning_and_the_end_of_a_long_thread_are_quoted(run: Run, slack: Slack, emulate: Emulate) -> None:
     async with run(slack) as running:
         thread = Thread(emulate, running, "bob", "root")
         for number in range(30):
@@ -133,7 +133,7 @@ async def test_of_a_long_thread_the_beginning_and_the_end_are_quoted(run: Run, s
     assert [text for _, text in quoted(prompt)] == ["root", *(f"reply {number}" for number in range(11, 30))]
 
 
-async def test_a_limited_app_reads_what_slack_gives_it_and_asks_no_more_for_a_minute(
+async def test_an_app_with_limits_reads_what_slack_gives_it_and_waits_a_minute(
     run: Run, slack: Slack, emulate: Emulate
 ) -> None:
     emulate.slack_distribute(marketplace=False)
@@ -149,12 +149,12 @@ async def test_a_limited_app_reads_what_slack_gives_it_and_asks_no_more_for_a_mi
 
 
 def _asked(emulate: Emulate) -> list[Any]:
-    """Return the calls of the gateway, which ask for pages."""
+    """Return the gateway's calls of the method. They ask for pages, unlike those of the test."""
     return [call for call in emulate.slack.calls(REPLIES) if "limit" in call.params]
 
 
 @pytest.mark.parametrize("status", [429, 500, 0], ids=["limit", "error", "silence"])
-async def test_a_thread_that_cannot_be_read_leaves_the_message_alone(
+async def test_a_message_is_answered_without_a_thread_that_cannot_be_read(
     run: Run, slack: Slack, emulate: Emulate, status: int
 ) -> None:
     async with run(slack) as running:
@@ -193,7 +193,7 @@ async def test_a_message_at_the_top_of_a_channel_or_in_a_direct_conversation_rea
         assert running.prompts == ["hello", "hello"]
 
 
-async def test_in_joined_threads_what_the_bot_hears_anyway_is_not_read_again(run: Run, emulate: Emulate) -> None:
+async def test_messages_that_the_bot_gets_in_joined_threads_are_not_read_again(run: Run, emulate: Emulate) -> None:
     slack = Slack(emulate.bot_token, emulate.signing_secret, emulate.slack_url, answer_in_joined_threads=True)
     async with run(slack) as running:
         thread = Thread(emulate, running, "bob", "root")
@@ -202,7 +202,7 @@ async def test_in_joined_threads_what_the_bot_hears_anyway_is_not_read_again(run
         assert len(_asked(emulate)) == 1
 
 
-async def test_a_quoted_order_in_a_thread_is_no_word_of_the_person_who_asks(
+async def test_a_quoted_order_in_a_thread_does_not_count_as_the_askers(
     run: Run, slack: Slack, emulate: Emulate
 ) -> None:
     async with run(slack) as running:

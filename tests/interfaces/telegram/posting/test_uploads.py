@@ -1,4 +1,4 @@
-"""Files that are sent to chats: what kind each is shown as, albums, captions, and what Telegram refuses."""
+"""Files that the bot sends to chats: their kinds, albums, captions, and refusals of Telegram."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ CHAT = Conversation("telegram", str(updates.BOT["id"]), str(ALICE), shared=False
 
 
 async def sent(running: Running, telegram: TelegramServer, text: str, *files: File, count: int) -> Any:
-    """Send files to alice, who has written before; return what she has then."""
+    """Send files to Alice, who has written before, and return the files that she has then."""
     await post(running, telegram, updates.private_message("hello"))
     await said(telegram, ALICE)
     await running.gateway.send(CHAT, text, files=files)
@@ -42,7 +42,7 @@ async def sent(running: Running, telegram: TelegramServer, text: str, *files: Fi
     ],
     ids=lambda value: value.name if isinstance(value, File) else None,
 )
-async def test_a_file_is_shown_as_what_it_is(
+async def test_a_file_is_sent_as_its_kind(
     run: Run, bot: Telegram, telegram: TelegramServer, file: File, kind: str
 ) -> None:
     async with run(bot) as running:
@@ -50,7 +50,7 @@ async def test_a_file_is_shown_as_what_it_is(
         assert telegram.said(ALICE)[-1] == "look: this"
 
 
-async def test_neighbours_of_a_kind_are_one_album_in_their_order(
+async def test_successive_files_of_a_kind_are_one_album_in_order(
     run: Run, bot: Telegram, telegram: TelegramServer
 ) -> None:
     pictures = [File(PNG + bytes([number]), name=f"{number}.png") for number in range(12)]
@@ -64,7 +64,7 @@ async def test_neighbours_of_a_kind_are_one_album_in_their_order(
     assert len(telegram.called("sendVoice")) == 1
 
 
-async def test_a_long_caption_is_a_message_of_its_own(run: Run, bot: Telegram, telegram: TelegramServer) -> None:
+async def test_a_long_caption_is_a_separate_message(run: Run, bot: Telegram, telegram: TelegramServer) -> None:
     long = "long " * 300
     async with run(bot) as running:
         await sent(running, telegram, long, File(PNG, name="cat.png"), count=2)
@@ -94,7 +94,7 @@ async def test_a_file_that_is_too_large_is_refused_before_it_is_sent(
             await running.gateway.send(CHAT, "", files=[large])
 
 
-async def test_a_flood_is_waited_for(run: Run, bot: Telegram, telegram: TelegramServer) -> None:
+async def test_a_rate_limit_of_uploads_is_waited_for(run: Run, bot: Telegram, telegram: TelegramServer) -> None:
     async with run(bot) as running:
         telegram.fail("sendPhoto", retry_after=1)
         assert len(await sent(running, telegram, "", File(PNG, name="cat.png"), count=1)) == 1
