@@ -29,7 +29,7 @@ class Served:
     """A gateway that `understudy serve FILE` runs, with its workers, connected to the stand-ins for the platforms.
 
     Attributes:
-        gate: the path of a file that tells an agent of `agents/` to wait or go on. The agent gets it as GATE.
+        gate: the path of a file that tells an agent of `agents/` to wait or to continue. The agent gets it as GATE.
     """
 
     def __init__(self, target: Path, directory: Path, emulate: Emulate, telegram: TelegramServer, **env: str) -> None:

@@ -110,7 +110,7 @@ async def test_a_press_that_is_delivered_twice_counts_once(run: Run, people: Peo
         assert any("Approved by" in text for text in told)
 
 
-async def test_typed_words_still_answer_and_a_later_press_is_told_what_was_decided(run: Run, people: People) -> None:
+async def test_a_typed_answer_still_counts_and_a_later_press_is_told_what_was_decided(run: Run, people: People) -> None:
     orders = Orders()
     async with run(people.channel(), [orders], model=OBEY) as people.running:
         await people.write(CANCEL)

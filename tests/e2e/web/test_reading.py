@@ -107,7 +107,7 @@ def test_the_live_region_is_only_added_to_and_gets_an_answer_once_it_is_complete
         assert page.locator("#live").get_attribute("aria-live") == "off"
 
 
-def test_a_running_turn_is_shown_at_once_and_no_longer_than_it_runs(open_window: Open, speaker: Speaker) -> None:
+def test_a_running_turn_is_shown_from_the_first_moment_until_its_end(open_window: Open, speaker: Speaker) -> None:
     with open_window() as page:
         write(page, "hello")
         assert page.locator(".writing").count() == 1  # before the server has said anything

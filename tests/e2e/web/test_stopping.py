@@ -6,9 +6,7 @@ from playwright.sync_api import expect
 
 
 @pytest.mark.parametrize("how", ["click", "Escape", "keyboard"])
-def test_a_person_stops_the_answer_and_what_was_said_so_far_stays(
-    open_window: Open, speaker: Speaker, how: str
-) -> None:
+def test_a_person_stops_the_answer_and_the_text_so_far_stays(open_window: Open, speaker: Speaker, how: str) -> None:
     with open_window() as page:
         stop = page.get_by_role("button", name="Stop")
         expect(stop).to_be_hidden()

@@ -143,12 +143,12 @@ def bomb(original: bytes, part: str) -> bytes:
     [
         pytest.param(lambda: bomb(word(), "word/document.xml"), BROKEN, id="a bomb in a text"),
         pytest.param(lambda: bomb(excel(), "xl/worksheets/sheet1.xml"), BROKEN, id="a bomb in a table"),
-        pytest.param(lying_bomb, BROKEN, id="a bomb that names a false size"),
+        pytest.param(lying_bomb, BROKEN, id="a bomb that states a false size"),
         pytest.param(lambda: word()[:-40], ANOTHER_TYPE, id="half a file"),
         pytest.param(lambda: b"PK\x03\x04\xff", ANOTHER_TYPE, id="the beginning of a file"),
         pytest.param(lambda: archive({"a.txt": b"hello"}), ANOTHER_TYPE, id="another archive"),
-        pytest.param(lambda: archive({"word/document.xml": b"<a/>"}), BROKEN, id="a name alone"),
-        pytest.param(lambda: archive({"xl/workbook.xml": b"no XML"}, excel()), BROKEN, id="no XML"),
+        pytest.param(lambda: archive({"word/document.xml": b"<a/>"}), BROKEN, id="only a name of a part"),
+        pytest.param(lambda: archive({"xl/workbook.xml": b"no XML"}, excel()), BROKEN, id="a part that is not XML"),
     ],
 )
 async def test_a_hostile_document_is_named_as_unread(make: Callable[[], bytes], sentence: str) -> None:

@@ -123,7 +123,7 @@ async def test_an_address_that_the_platform_does_not_document_is_not_requested(u
         await fetch(url, None)
 
 
-async def test_a_documented_name_that_leads_into_our_own_network_is_refused() -> None:
+async def test_a_documented_name_without_a_public_address_is_refused() -> None:
     fetcher = FileFetcher(LIMIT, first_pause=0.01)
     file = RemoteFile("https://localhost/a.png", "Slack", ("localhost",), PICTURE)
     with pytest.raises(AttachmentError, match="cannot be fetched") as raised:

@@ -284,7 +284,7 @@ async def test_a_view_continues_after_the_pause_that_the_platform_asked_for() ->
     await view.begin(view.log, in_tens)
     async with shown_live(view, stage_timings(first_status=0.0)) as progress:
         progress.note(TextDelta("hello"))
-        await wait_until_async(lambda: view.there, what="the message")
+        await wait_until_async(lambda: view.there, what="the message is posted")
     assert view.calls == [f"post hello{UNFINISHED}"] * 2
 
 

@@ -178,7 +178,7 @@ def test_a_toolkit_that_cannot_be_cloned_stops_the_start_by_name(tmp_path: Path)
     assert "Counter.lock cannot be cloned" in ended.stderr
 
 
-def test_a_file_may_be_called_as_a_package_is_and_import_its_neighbours(tmp_path: Path) -> None:
+def test_an_operators_file_may_have_the_name_of_a_package_and_import_its_neighbours(tmp_path: Path) -> None:
     (tmp_path / "neighbour.py").write_text("NAME = 'hello'\n")
     (tmp_path / "gateway.py").write_text(
         "from gateway import Agent\nimport neighbour\nagent = Agent(model='test', name=neighbour.NAME)\n"

@@ -151,7 +151,7 @@ async def test_instructions_have_the_name_and_the_time_zone_of_the_person(write:
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-async def test_each_person_has_instructions_of_their_own_on_every_engine(
+async def test_each_person_has_their_own_instructions_on_every_engine(
     engine: str, write: Write, aimock: Aimock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     people = [f"p{number}" for number in range(20)]

@@ -132,7 +132,7 @@ async def test_a_tool_of_a_toolkit_asks(tmp_path: Path, engine: str, aimock: Aim
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-async def test_a_tool_of_a_frameworks_own_agent_asks(tmp_path: Path, engine: str, aimock: Aimock) -> None:
+async def test_a_tool_of_a_native_agent_asks(tmp_path: Path, engine: str, aimock: Aimock) -> None:
     script(aimock)
     scene = stage(tmp_path, agent=Agent(native(engine, model(engine, aimock))))
     async with scene.open():
@@ -158,7 +158,9 @@ async def test_two_calls_of_one_answer_ask_one_after_the_other(tmp_path: Path, d
 
 
 @pytest.mark.parametrize("drink_first", [True, False])
-async def test_a_call_that_asks_beside_another_one_may_take_time_to_end(tmp_path: Path, *, drink_first: bool) -> None:
+async def test_a_call_that_asks_while_another_one_runs_may_take_time_to_end(
+    tmp_path: Path, *, drink_first: bool
+) -> None:
     scene = stage(tmp_path, [Kitchen()])
     answers = {"Which drink?": "tea", "Which dessert?": "cake"}
     tools = ["order_drink", "order_dessert"] if drink_first else ["order_dessert", "order_drink"]

@@ -56,7 +56,7 @@ async def test_the_tools_of_an_mcp_server_are_called_for_the_sender(
     assert Counter((record.user_id, record.outcome) for record in found) == {("alice", "ok"): 5, ("bob", "ok"): 5}
 
 
-async def test_an_mcp_server_with_accounts_of_its_own_starts_the_consent_loop(tmp_path: Path) -> None:
+async def test_an_mcp_server_that_needs_an_account_starts_the_consent_loop(tmp_path: Path) -> None:
     calls = Calls()
     with ThreadServer(identity_app(calls, accepted={"SECRET-alice", "SECRET-bob"})) as server:
         vault = MCPServer(f"{server.url}/mcp", name="vault", auth=FakeProvider(), scopes=READ)

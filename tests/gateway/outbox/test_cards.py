@@ -1,4 +1,4 @@
-"""The card of a question is replaced when the question is closed, or stays as it is."""
+"""The card of a question is replaced when the question is closed, if the platform can do that."""
 
 from pathlib import Path
 
@@ -39,11 +39,11 @@ async def test_a_card_that_the_platform_gave_no_id_is_not_replaced(
 ) -> None:
     scene = stage(tmp_path, [Orders()])
 
-    async def send_text_alone(conversation: object, card: object, reply_to: str, *, key: str) -> None:
+    async def send_question_without_id(conversation: object, card: object, reply_to: str, *, key: str) -> None:
         await send_question(conversation, card, reply_to, key=key)  # type: ignore[arg-type]
 
     send_question = scene.channel.presenter.send_question
-    monkeypatch.setattr(scene.channel.presenter, "send_question", send_text_alone)
+    monkeypatch.setattr(scene.channel.presenter, "send_question", send_question_without_id)
     async with scene.open():
         await scene.write("alice", CANCEL)
         card = (await scene.wait_for(1))[0].card

@@ -68,7 +68,7 @@ async def test_a_tool_sends_a_file_with_a_caption_before_its_answer(tmp_path: Pa
     assert (answer.text, answer.files) == ("painted", {})
 
 
-async def test_a_file_of_the_disk_has_its_own_name_and_arrives_whole(tmp_path: Path, database_url: str) -> None:
+async def test_a_file_from_the_disk_has_its_own_name_and_arrives_whole(tmp_path: Path, database_url: str) -> None:
     scene = painter(tmp_path, database=database_url)
     async with scene.open():
         await scene.write("alice", "call attach")

@@ -3,7 +3,7 @@
 from gateway.pubsub.pubsub import MAX_PENDING, PubSub
 
 
-async def test_a_stop_tells_subscribers_that_no_more_will_come() -> None:
+async def test_a_stop_tells_subscribers_that_no_more_messages_will_come() -> None:
     pubsub = PubSub()
     with await pubsub.subscribe("a") as queue:
         await pubsub.publish("a", "one")

@@ -270,5 +270,5 @@ def test_a_row_that_a_refused_request_leaves_is_reported() -> None:
         contract(samples=[replace(letter, expected=Refused(400))])["samples are classified"]()
 
 
-def test_a_platform_that_is_not_called_and_does_not_repeat_itself_has_fewer_checks() -> None:
+def test_a_platform_that_is_not_called_and_does_not_redeliver_has_fewer_checks() -> None:
     assert contract().keys() - contract(answer=None, redelivers=False).keys() == {TWICE, QUESTIONS, ERRORS}

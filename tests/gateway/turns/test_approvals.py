@@ -303,9 +303,7 @@ async def test_questions_are_asked_one_at_a_time(tmp_path: Path, database_url: s
         assert mail.log == ["deleted inbox"]
 
 
-async def test_the_arguments_are_shown_as_they_are_where_a_tool_does_not_say_what_it_does(
-    tmp_path: Path, mail: Mail
-) -> None:
+async def test_the_arguments_are_shown_as_they_are_if_a_tool_has_no_preview(tmp_path: Path, mail: Mail) -> None:
     scene = stage(tmp_path, [mail])
     async with scene.open():
         asked = await scene.ask("alice", 'call delete_all {"folder":"in```**yes**\\u202ebox"}')

@@ -27,7 +27,7 @@ BLOCKED = 4.0  # seconds in which the loop does nothing: less than the deadline,
 
 
 @asynccontextmanager
-async def loop_goes_on() -> AsyncIterator[None]:
+async def loop_is_never_blocked() -> AsyncIterator[None]:
     """Check after the test that the event loop was never blocked for long."""
     longest, last = 0.0, time.monotonic()
 
@@ -83,7 +83,7 @@ async def test_a_pool_that_waits_for_somebody_without_an_account_does_not_stop_t
     name: str, tmp_path: Path
 ) -> None:
     scene = stage(tmp_path, toolkits=[Threaded()], timings=SHORT_TURNS)
-    async with scene.open(), loop_goes_on():
+    async with scene.open(), loop_is_never_blocked():
         await scene.write("alice", f"call {name}")
         sign_in = (await scene.wait_for(1))[0]
         assert sign_in.sign_in is not None, sign_in.text
@@ -96,7 +96,7 @@ async def test_a_thread_does_not_wait_for_a_loop_that_is_blocked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     scene = stage(tmp_path, toolkits=[Threaded()], timings=replace(SHORT_TURNS, loop_blocked=0.5))
-    async with scene.open(), loop_goes_on():
+    async with scene.open(), loop_is_never_blocked():
         assert "something went wrong" in await scene.ask("alice", "call block")
     assert "waits for the event loop, but a coroutine blocks the loop" in caplog.text
 

@@ -271,7 +271,7 @@ async def test_a_tool_that_raises_is_not_called_again_until_an_operator_says_so(
     assert log.calls == ["first", "second", "second"]
 
 
-async def test_a_tool_that_told_the_model_that_it_could_not_has_ended(server: Aimock, tmp_path: Path) -> None:
+async def test_a_call_that_reported_an_error_to_the_model_is_not_repeated(server: Aimock, tmp_path: Path) -> None:
     """Have a tool raise an error for the model. A retry reports the same error, and does not repeat the call."""
     log = Log(fail=ToolError("It failed: no such thing"))
     scene = stage(tmp_path, agent=agent_of("own", "pydantic-ai", server, log))

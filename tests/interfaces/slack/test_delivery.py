@@ -102,7 +102,7 @@ UNREADABLE = {
 async def test_an_answer_that_cannot_be_read_is_looked_up(
     run: Run, slack: Slack, emulate: Emulate, content_type: str, body: str, after: bool
 ) -> None:
-    """A proxy in between has answered: whether Slack took the message, it alone tells."""
+    """Answer as a proxy does. Only Slack can tell whether it has accepted the message."""
     async with run(slack) as running:
         headers = {"Content-Type": content_type}
         emulate.slack.fail("/api/chat.postMessage", 200, headers=headers, body=body, after=after)

@@ -7,7 +7,7 @@ from support.channels.renderers import EVERYTHING
 from interfaces.slack.format import MrkdwnRenderer, without_mention
 
 
-def test_everything_that_is_rendered() -> None:
+def test_every_kind_of_markup_is_rendered() -> None:
     assert MrkdwnRenderer().render(EVERYTHING) == [
         "*Title*\n\n"
         "A _slanted_, *strong*, ~gone~ `code &lt;b&gt;` <https://a.test/?x=1&y=2|link> word &lt;script&gt;.\n\n"

@@ -62,7 +62,7 @@ async def shown(emulate: Emulate, channel: str, thread: str, until: Callable[[li
         found = emulate.slack_messages(channel, thread)
         return [message for message in found if message.get("user") == emulate.slack_bot_user_id]
 
-    await wait_until_async(lambda: until(own()), what="what is shown")
+    await wait_until_async(lambda: until(own()), what="the bot's messages are as expected")
     return own()
 
 
@@ -156,9 +156,9 @@ async def test_a_direct_message_shows_at_once_that_it_is_being_answered(
             own = [each for each in emulate.slack_messages(channel) if each["user"] == emulate.slack_bot_user_id]
             return [each["text"] for each in own]
 
-        await wait_until_async(lambda: texts() == ["_Thinking…_"], what="a sign")
+        await wait_until_async(lambda: texts() == ["_Thinking…_"], what="the person sees that the bot works")
         writer.write("Half of ")
-        await wait_until_async(lambda: texts() == ["Half of …"], what="the beginning")
+        await wait_until_async(lambda: texts() == ["Half of …"], what="the beginning of the answer")
         writer.write("the answer")
         writer.end()
         assert await said(emulate, channel, 1) == ["Half of the answer"]
@@ -173,7 +173,7 @@ async def test_an_answer_that_may_be_private_is_not_streamed_in_a_channel(
     thread = emulate.slack_post("alice", channel, f"{BOT} hello")
     async with run(slack, [Vault()], model=writer.model) as running:
         await post(running, events.app_mention(f"{BOT} hello", ts=thread))
-        await wait_until_async(lambda: writer.asked, what="the model")
+        await wait_until_async(lambda: writer.asked, what="the model is called")
         writer.write("I will look. ")
         writer.end()
         assert await said(emulate, channel, 1, thread) == ["I will look."]

@@ -136,9 +136,11 @@ async def test_an_account_is_connected_in_only_one_workspace(run: Run, slack: Sl
         consent = await oauth.complete("fake", await state_of(running.gateway, link), "of-alice")
         assert consent.code is not None
         await post(running, events.direct_message(consent.code, team_id="T2"))  # the same id, but somebody else
-        await wait_until_async(lambda: api.said("xoxb-T2")[-1:] == ["heard"], what="it is no code there")
+        await wait_until_async(
+            lambda: api.said("xoxb-T2")[-1:] == ["heard"], what="the code is an ordinary message in T2"
+        )
         await post(running, events.direct_message(consent.code, team_id="T1"))
-        await wait_until_async(lambda: "is connected" in api.said("xoxb-T1")[-1], what="it is one here")
+        await wait_until_async(lambda: "is connected" in api.said("xoxb-T1")[-1], what="the code is accepted in T1")
         await post(running, events.direct_message("accounts", team_id="T2"))
         await wait_until_async(lambda: len(api.said("xoxb-T2")) == 3, what="the other workspace is answered")
         assert "no account" in api.said("xoxb-T2")[-1]

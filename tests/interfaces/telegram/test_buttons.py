@@ -164,9 +164,7 @@ async def test_a_person_whose_press_is_refused_has_to_close_a_notice(
         assert notices(telegram) == [(f"It is {outcome}.", True)]
 
 
-async def test_a_press_under_a_message_that_telegram_no_longer_shows_counts(
-    run: Run, bot: Telegram, telegram: TelegramServer
-) -> None:
+async def test_a_press_under_an_inaccessible_message_counts(run: Run, bot: Telegram, telegram: TelegramServer) -> None:
     """https://core.telegram.org/bots/api#inaccessiblemessage"""
     async with run(bot) as running:
         pressed = await Pressed.between(bot)

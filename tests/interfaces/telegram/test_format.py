@@ -5,7 +5,7 @@ from support.channels.renderers import EVERYTHING
 from interfaces.telegram.format import HtmlRenderer
 
 
-def test_everything_that_is_rendered() -> None:
+def test_every_kind_of_markup_is_rendered() -> None:
     assert HtmlRenderer().render(EVERYTHING) == [
         "<b>Title</b>\n\n"
         "A <i>slanted</i>, <b>strong</b>, <s>gone</s> <code>code &lt;b&gt;</code> "

@@ -5,7 +5,7 @@ from support.channels.renderers import EVERYTHING
 from interfaces.whatsapp.format import WhatsAppRenderer
 
 
-def test_everything_that_is_rendered() -> None:
+def test_every_kind_of_markup_is_rendered() -> None:
     assert WhatsAppRenderer().render(EVERYTHING) == [
         "*Title*\n\n"
         "A _slanted_, *strong*, ~gone~ `code <b>` link (https://a.test/?x=1&y=2) word <script>.\n\n"

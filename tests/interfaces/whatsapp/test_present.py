@@ -52,7 +52,7 @@ UNREADABLE = {
 async def test_an_answer_that_cannot_be_read_is_looked_up(
     run: Run, whatsapp: WhatsApp, emulate: Emulate, body: str, after: bool
 ) -> None:
-    """A proxy in between has answered: whether Twilio took the message, it alone tells."""
+    """Answer as a proxy does. Only Twilio can tell whether it has accepted the message."""
     async with run(whatsapp) as running:
         emulate.twilio.fail(MESSAGES, 200, method="POST", body=body, after=after)
         await post(running, webhook.inbound("one"))

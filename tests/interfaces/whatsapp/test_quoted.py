@@ -37,7 +37,7 @@ async def test_a_reply_to_an_answer_of_the_bot_tells_the_model_which(
         assert running.prompts[1].endswith("</quoted>\n\nwhy?")
 
 
-async def test_a_reply_to_an_own_message_has_its_text(run: Run, whatsapp: WhatsApp, emulate: Emulate) -> None:
+async def test_a_reply_to_the_persons_own_message_quotes_it(run: Run, whatsapp: WhatsApp, emulate: Emulate) -> None:
     sid = await asyncio.to_thread(emulate.whatsapp_post, "alice", "ship it")
     async with run(whatsapp) as running:
         await post(running, reply("really?", sid, ALICE))

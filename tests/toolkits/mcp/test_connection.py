@@ -148,7 +148,7 @@ async def test_a_server_that_dies_again_and_again_is_not_started_without_a_pause
             return len(started.read_text()) == 3
 
         began = time.monotonic()
-        await wait_until_async(again, 30, "it was started twice more")
+        await wait_until_async(again, 30, "the server was started twice more")
         assert time.monotonic() - began >= 1  # the pause before the third start
 
 

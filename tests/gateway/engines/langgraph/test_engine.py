@@ -14,7 +14,7 @@ TURNS = 20
 READ = frozenset({"read"})
 
 
-async def test_a_sub_graph_with_a_state_of_its_own_acts_for_the_sender(model_server: Aimock, tmp_path: Path) -> None:
+async def test_a_sub_graph_with_its_own_state_acts_for_the_sender(model_server: Aimock, tmp_path: Path) -> None:
     scene = stage(tmp_path, agent=Agent(graph_with_subgraph(None), auth=FakeProvider(), scopes=READ))
     async with scene.open():
         for person in ("alice", "bob"):

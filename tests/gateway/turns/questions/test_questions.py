@@ -419,7 +419,7 @@ async def test_a_private_turn_asks_only_its_person(tmp_path: Path, kitchen: Kitc
         assert (await scene.press("alice", card, "Small")).outcome is PressOutcome.TAKEN
 
 
-async def test_a_tool_is_told_that_nobody_answered_in_time(tmp_path: Path, database_url: str, kitchen: Kitchen) -> None:
+async def test_a_tool_learns_that_nobody_answered_in_time(tmp_path: Path, database_url: str, kitchen: Kitchen) -> None:
     scene = stage(tmp_path, [kitchen], database=database_url)
     async with scene.open():
         await scene.write("alice", "call order_soon")

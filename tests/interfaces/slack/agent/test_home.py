@@ -208,7 +208,7 @@ async def test_a_home_that_slack_refuses_is_logged(
     emulate.slack.fail(PUBLISH, 200, body={"ok": False, "error": "not_enabled"})
     async with run(slack) as running:
         assert await post(running, opened()) == 200
-        await wait_until_async(lambda: "not_enabled" in caplog.text, what="the log")
+        await wait_until_async(lambda: "not_enabled" in caplog.text, what="the refusal is logged")
 
 
 class Named:

@@ -127,7 +127,7 @@ async def test_an_error_of_a_listener_is_logged(
 
     async with run(slack) as running:
         assert await post(running, events.member_joined_channel()) == 200
-        await wait_until_async(lambda: "no room for Bob" in caplog.text, what="the log")
+        await wait_until_async(lambda: "no room for Bob" in caplog.text, what="the error is logged")
 
 
 async def test_middleware_that_hangs_does_not_delay_the_acknowledgement(
