@@ -78,7 +78,7 @@ class Received:
 class Receiver(ThreadServer):
     """A server that records each request in `requests`.
 
-    It answers with what `answer`, a function of the request, returns; without `answer`, with an empty 200.
+    It answers with the result of `answer`, a function of the request, or with an empty 200 if `answer` is `None`.
     """
 
     def __init__(self) -> None:

@@ -23,12 +23,13 @@ class Emulate(EmulatedSlack, EmulatedTwilio):
     """The four servers in one process, with the people, mails and keys of seed.py.
 
     Its methods are synchronous. `consent`, `deny` and `whatsapp_post` return only after the gateway has answered, so
-    call them in a thread (`asyncio.to_thread`) if the gateway runs in the event loop of the test.
+    call them in a thread (`asyncio.to_thread`) if the gateway runs in the event loop of the test. `connect` changes the
+    arguments of the constructor later.
 
     Args:
         redirect_uris: the redirect URIs of the OAuth clients at Google, Slack and GitHub.
         slack_events_url: where Slack sends its events.
-        sms_url: where Twilio sends WhatsApp messages. `connect` changes all three.
+        sms_url: where Twilio sends WhatsApp messages.
     """
 
     client_id = seed.GOOGLE_CLIENT_ID

@@ -11,7 +11,7 @@ from peers.telegram.updates import BOT, FORUM, GROUP
 TEXT_MAX = 4096  # UTF-16 code units, after entity parsing
 BUTTON_DATA_MAX = 64  # bytes
 BUTTONS_MAX = 100  # undocumented: python-telegram-bot's InlineKeyboardMarkupLimit has it
-NOTICE_MAX = 200  # characters of the answer to a press
+NOTICE_MAX = 200  # characters in the answer to a press
 SAME = (
     "message is not modified: specified new message content and reply markup are exactly the same as a "
     "current content and reply markup of the message"
@@ -40,10 +40,10 @@ class Chats:
 
     def __init__(self) -> None:
         self.chats: dict[int, Json] = {chat["id"]: chat for chat in (GROUP, FORUM)}
-        self.gone: dict[int, str] = {}  #: by chat id, why the bot may no longer write there
-        self.migrated: dict[int, int] = {}  #: by the id of a group, the id of the supergroup that it became
-        self.messages: dict[tuple[int, int], Json] = {}  #: by chat id and message id, of people and of the bot
-        self.drafts: dict[tuple[int, int], str] = {}  #: by chat id and draft id, the text
+        self.gone: dict[int, str] = {}  #: why the bot may no longer write in a chat, by chat id
+        self.migrated: dict[int, int] = {}  #: the id of the supergroup that a group became, by the group's id
+        self.messages: dict[tuple[int, int], Json] = {}  #: of people and of the bot, by chat id and message id
+        self.drafts: dict[tuple[int, int], str] = {}  #: the text of each draft, by chat id and draft id
         self.commands: list[Json] = []
         self.webhook: Json = {"url": ""}
         self.files: dict[str, bytes] = {}

@@ -12,14 +12,14 @@ from peers.telegram.updates import BOT, message_ids
 MOST_UPLOADED = 50 * 1000 * 1000  # bytes
 MOST_PHOTO = 10 * 1000 * 1000  # bytes
 LONGEST_CAPTION = 1024  # UTF-16 code units, after the entities are parsed
-ALBUM = range(2, 11)  # how many files it may have
+ALBUM = range(2, 11)  # the numbers of files that an album may have
 PICTURES = (b"\x89PNG", b"\xff\xd8\xff", b"RIFF")
 
 _file_ids = count(1)
 
 
 class Media(Chats):
-    """The methods, as `BotApi` has them. A file is a parameter with its name and its content."""
+    """The methods of `BotApi` that send files. A file is a parameter with its name and its content."""
 
     def send_photo(self, params: Json) -> Json:
         return self._send_one("photo", params)

@@ -23,8 +23,8 @@ from peers.telegram.chats import ApiError
 from peers.telegram.methods import BotApi, find
 from peers.telegram.updates import BOT_TOKEN
 
-#: parameters whose value in a form is JSON; the values of the others are text
 FILE_KINDS = ("photo", "animation", "video", "voice", "audio", "document")
+#: parameters whose value in a form is JSON; the values of the others are text
 JSON_PARAMETERS = {
     "allowed_updates",
     "cache_time",
