@@ -70,7 +70,7 @@ class Command:
 
 
 def run(*arguments: str, directory: Path, **env: str) -> subprocess.CompletedProcess[str]:
-    """Run `understudy …` in a directory with only these variables, and return its status and output."""
+    """Run `understudy …` in the environment that `environment` returns, and return its status and output."""
     with tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:
         command = Command(
             *arguments, directory=directory, env=environment(directory, **env), stdout=stdout, stderr=stderr

@@ -26,7 +26,12 @@ class Person:
         return f"xoxp-{self.name}"
 
     def marker(self, kind: str, number: int) -> str:
-        """Return the text that only one MAIL, EVENT or FILE of this person contains, by its number (from 1)."""
+        """Return the text that only one of this person's items contains.
+
+        Args:
+            kind: `MAIL`, `EVENT` or `FILE`.
+            number: the number of the item, from 1.
+        """
         return f"{self.name.upper()}-{kind}-{number}"
 
 

@@ -91,7 +91,7 @@ def test_one_button_brings_the_person_and_the_proof_back_to_the_chat(
 def test_the_button_of_a_forwarded_link_connects_the_account_to_nobody(
     serve: Serve, channel: str, alice: ChannelPerson, bob: ChannelPerson, chromium: Browser
 ) -> None:
-    """Alice forwards her link to Bob, who signs in and presses the button: the message comes from Bob."""
+    """Have Alice forward her link to Bob, who signs in and presses the button. The message then comes from Bob."""
     served = serve(CHANNEL=channel)
     alice.write("what is new in my mail?")
     with phone(chromium) as his:
@@ -129,7 +129,7 @@ def test_the_page_is_used_by_keyboard_and_read_in_light_and_dark(
         assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
         shown = page.evaluate("getComputedStyle(document.body).color")
         assert shown == ("rgb(255, 255, 255)" if scheme == "dark" else "rgb(0, 0, 0)")
-        assert errors == []  # the policy of the page refuses nothing that is ours
+        assert errors == []  # the content security policy blocks nothing that the page needs
 
 
 @pytest.mark.parametrize("channel", ["telegram"])

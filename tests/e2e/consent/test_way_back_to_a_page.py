@@ -24,7 +24,7 @@ from oauth import Keyring
 
 GUIDE = Path(__file__).parents[3] / "docs" / "chatkit.md"
 
-# Sends a message as ChatKit's component does, which is loaded from OpenAI and not there in a test.
+# A replacement for ChatKit's component, which a page loads from OpenAI. It sends a message as the component does.
 COMPONENT = """
 const chatkit = {
   async sendUserMessage({ text }) {
@@ -96,7 +96,7 @@ def test_the_page_of_the_host_application_confirms_in_the_session_of_whoever_ope
         alice = host.chat_of("alice")
         thread, events = alice.begin("call open_vault")
         link = answers(events)[0].partition("[Connect Fake](")[2].partition(")")[0]
-        with browser_of(chromium, host, "bob") as his:  # to whom alice has forwarded her link
+        with browser_of(chromium, host, "bob") as his:  # Alice has forwarded her link to Bob
             page = host.sign_in(his, link, "bob")
             page.get_by_role("link", name="Confirm in the chat").click()
             expect(page.locator("body")).to_contain_text("You have no open sign-in for that code.")

@@ -13,7 +13,7 @@ from peers.wait import wait_until
 from support.files import PNG
 
 ALICE = seed.ALICE.telegram_id
-LONG = 3.0  # seconds that Telegram takes to tell where a file is, so that the gateway is killed meanwhile
+LONG = 3.0  # seconds that Telegram takes to answer getFile; the gateway is killed meanwhile
 
 
 def test_a_picture_that_was_acknowledged_before_kill_9_reaches_the_model_after_the_restart(

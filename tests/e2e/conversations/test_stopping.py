@@ -40,7 +40,7 @@ def test_a_turn_that_a_worker_plays_is_stopped(
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
-def test_a_turn_whose_process_is_killed_after_the_stop_does_not_go_on(
+def test_a_turn_whose_process_is_killed_after_the_stop_is_not_resumed(
     serve: Serve, telegram: TelegramServer, postgres: PostgresServer, kind: str
 ) -> None:
     is_shared = kind == "postgresql"

@@ -99,7 +99,7 @@ def test_an_understudy_command_in_the_documentation_runs(
         postgres = request.getfixturevalue("postgres")
         arguments = ["copy", database, postgres.make(empty=True)]
     settings = {"UNDERSTUDY_DATABASE_URL": database, **ACCOUNTS}
-    if verb == "check":  # it searches the memory of its process: a fork copies what it looks at
+    if verb == "check":  # in a new process, since it searches the memory of its process, which a fork shares
         command, env = [COMMAND, verb, *arguments], environment(ROOT, **settings)
         ended = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
     else:

@@ -72,7 +72,7 @@ def test_a_person_cannot_see_the_notes_of_another_person(dev: Dev, chromium: Bro
         context.on("weberror", lambda error: errors.append(str(error.error)))
         page.goto(dev.address)
         alice, bob = open_window(page, "Alice"), open_window(page, "Bob")
-        # Record how long the text of the answer is each time that it changes, while it streams.
+        # Record the length of the answer each time that it changes while it streams.
         alice.evaluate(
             """() => {
                 window.lengths = [];
@@ -127,7 +127,7 @@ def dev_with_google(tmp_path: Path, emulate: Emulate) -> Iterator[Dev]:
     dev.stop()
 
 
-def test_with_the_settings_of_google_people_connect_their_mail(dev_with_google: Dev, emulate: Emulate) -> None:
+def test_people_connect_their_mail_if_the_settings_of_google_are_there(dev_with_google: Dev, emulate: Emulate) -> None:
     with httpx.Client(base_url=f"{dev_with_google.address}/web/bob", trust_env=False) as bob:
         bob.get("/")
         bob.post("/messages", json={"id": "1", "text": "Search my mail"})
@@ -156,7 +156,7 @@ def test_the_sign_in_page_leads_back_to_the_chat_and_confirms_there(dev_with_goo
         sign_in.get_by_role("link", name="Confirm in the chat").click()
         expect(sign_in.locator(".person-said").last).to_have_text(re.compile(r"Confirm \d{4} \d{4}"))
         expect(sign_in.locator(".agent-said").last).to_contain_text(seed.BOB.marker("MAIL", 1))
-        assert sign_in.url == f"{dev_with_google.address}/web/bob/"  # no reload sends the code again
+        assert sign_in.url == f"{dev_with_google.address}/web/bob/"  # a reload does not send the code again
 
 
 def test_a_denial_is_told_in_the_window(dev_with_google: Dev, emulate: Emulate) -> None:
