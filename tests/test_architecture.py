@@ -60,7 +60,7 @@ def test_the_picture_has_the_same_layers_as_the_import_contracts() -> None:
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
     (layers,) = [contract["layers"] for contract in contracts if contract.get("containers") == ["gateway"]]
     names = set(sub_packages("gateway"))
-    checked = [rooms for layer in layers if (rooms := set(layer.split(" | ")) & names)]
+    checked = [packages for layer in layers if (packages := set(layer.split(" | ")) & names)]
     shown: dict[float, set[str]] = {}
     for height, text in texts():
         if (name := text.split()[0]) in names:
