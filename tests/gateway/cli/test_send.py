@@ -1,4 +1,4 @@
-"""`understudy send`, beside a gateway that runs."""
+"""`understudy send`, while a gateway runs."""
 
 import asyncio
 from collections.abc import Callable

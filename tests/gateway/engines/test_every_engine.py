@@ -199,7 +199,7 @@ async def test_a_host_application_receives_the_events_of_a_turn(model_server: Ai
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-async def test_a_native_agent_uses_toolkits_of_ours(engine: str, model_server: Aimock, tmp_path: Path) -> None:
+async def test_a_native_agent_uses_toolkits(engine: str, model_server: Aimock, tmp_path: Path) -> None:
     safe = Safe(FakeProvider())
     if engine == "langgraph":
         from langchain.agents import create_agent

@@ -265,7 +265,7 @@ async def test_a_flow_that_catches_the_refusal_is_played_again(tmp_path: Path, v
     assert await signed_in(stage(tmp_path, agent=Agent(flow))) == "heard: note SECRET-alice"
 
 
-class Beside(Careless):
+class CarelessConcurrent(Careless):
     """A toolkit with a tool that catches the exception and never returns, and one that returns after the exception."""
 
     _clone_shared_attrs = ("calls", "auth", "refused")
@@ -293,7 +293,7 @@ class Beside(Careless):
 
 async def test_a_concurrent_call_that_ended_is_not_made_again(tmp_path: Path) -> None:
     calls = Calls()
-    scene = stage(tmp_path, toolkits=[Beside(calls)], timings=stage_timings(calls_grace=2.0))
+    scene = stage(tmp_path, toolkits=[CarelessConcurrent(calls)], timings=stage_timings(calls_grace=2.0))
     assert await signed_in(scene, "call open_it pay") == "opened SECRET-alice | paid"
     assert sorted(calls.made) == ["open_it", "open_it", "pay"]
 
@@ -319,22 +319,22 @@ async def test_two_concurrent_refused_calls_are_both_made_again(
     assert scene.rows("SELECT outcome FROM audit ORDER BY id")[-2:] == [("ok",), ("ok",)]
 
 
-class CarefulBeside(Careful):
+class CarefulConcurrent(Careful):
     @tool
     async def first(self) -> str:
         """Do the first thing."""
         return await self.calls.first_slowly()
 
 
-def _beside(kind: str, engine: str, chosen: Any, calls: Calls) -> Agent:
+def _concurrent(kind: str, engine: str, chosen: Any, calls: Calls) -> Agent:
     """Return an agent with two tools: one gets no credential and raises, and the other ends after that."""
     if kind == "own":
-        return Agent(model=chosen, engine=engine, toolkits=[CarefulBeside(calls)])
-    native = {"pydantic-ai": _pydantic_beside, "openai-agents": _sdk_beside}[engine]
+        return Agent(model=chosen, engine=engine, toolkits=[CarefulConcurrent(calls)])
+    native = {"pydantic-ai": _pydantic_concurrent, "openai-agents": _sdk_concurrent}[engine]
     return Agent(native(chosen, calls), auth=FakeProvider(), scopes=READ)
 
 
-def _pydantic_beside(chosen: Any, calls: Calls) -> Any:
+def _pydantic_concurrent(chosen: Any, calls: Calls) -> Any:
     agent: PydanticAgent[TurnContext, str] = PydanticAgent(chosen, deps_type=TurnContext)
     agent.tool_plain(name="first")(calls.first_slowly)
 
@@ -345,7 +345,7 @@ def _pydantic_beside(chosen: Any, calls: Calls) -> Any:
     return agent
 
 
-def _sdk_beside(chosen: Any, calls: Calls) -> Any:
+def _sdk_concurrent(chosen: Any, calls: Calls) -> Any:
     @function_tool(failure_error_function=None)
     async def first() -> str:
         return await calls.first_slowly()
@@ -361,7 +361,7 @@ def _sdk_beside(chosen: Any, calls: Calls) -> Any:
 @pytest.mark.parametrize(
     ("engine", "kind"), [each for each in product(ENGINES, KINDS) if each != ("langgraph", "native")]
 )
-async def test_a_call_beside_a_refused_one_ends_and_is_not_ambiguous(
+async def test_a_call_concurrent_with_a_refused_one_ends_and_is_not_ambiguous(
     engine: str, kind: str, aimock: Aimock, tmp_path: Path
 ) -> None:
     """Let one of two concurrent calls raise, upon which frameworks cancel the other one."""
@@ -373,7 +373,7 @@ async def test_a_call_beside_a_refused_one_ends_and_is_not_ambiguous(
         ]
     )
     calls = Calls()
-    assert await signed_in(stage(tmp_path, agent=_beside(kind, engine, model(engine, aimock), calls))) == "all done"
+    assert await signed_in(stage(tmp_path, agent=_concurrent(kind, engine, model(engine, aimock), calls))) == "all done"
     assert sorted(calls.made) == ["first", "open_it", "open_it"]
 
 

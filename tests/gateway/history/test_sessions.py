@@ -8,9 +8,7 @@ from pydantic_ai.models.function import AgentInfo
 from support.stage import obey, stage, texts_told
 
 
-async def test_a_conversation_begins_afresh_after_a_long_silence(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_new_history_begins_after_a_long_silence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[list[str]] = []
 
     async def model(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:

@@ -1,4 +1,4 @@
-"""Dead letters are listed, retried and dropped by the command, beside a gateway that runs."""
+"""Dead letters are listed, retried and dropped by the command, while a gateway runs."""
 
 import asyncio
 import json

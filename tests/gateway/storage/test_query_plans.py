@@ -72,7 +72,7 @@ def _plans(path: Path, statements: dict[str, object]) -> dict[str, list[str]]:
 
 
 def _is_scan(line: str) -> bool:
-    # A partial index is small whatever the table grows to; so are the list of a statement's own values, and the table
-    # of previews, which has those of turns that run.
+    # A partial index stays small when its table grows. The values of a statement (`json_each`) and the table of
+    # previews, which has only those of running turns, are small, too.
     small = ("USING INDEX", "CONSTANT", "json_each", "SCAN previews")
     return line.startswith("SCAN") and not any(word in line for word in small)
