@@ -57,9 +57,7 @@ async def test_the_last_rating_of_each_person_counts_until_they_take_it_back(tmp
         assert await rate(feedback("alice", "room", UP, platform_id="p1"))
         assert await rate(feedback("alice", "room", UP, platform_id="p1"))  # delivered twice
         assert await rate(feedback("alice", "room", DOWN, platform_id="p1", comment="no"))
-        assert await rate(
-            feedback("alice", "room", UP, platform_id="p1", taken_back=True)
-        )  # this rating is not the last one
+        assert await rate(feedback("alice", "room", UP, platform_id="p1", taken_back=True))  # not the last rating
         assert ratings(scene) == [("alice", "room/7", reference, "down")]
         assert await scene.gateway.host.ratings(Identity("stage", "T1", "alice"), place("room/7")) == {reference: DOWN}
         assert await rate(feedback("alice", "room/7", DOWN, reference=reference, taken_back=True))
