@@ -91,7 +91,7 @@ class Changes:
     async def edit(self, connection: AsyncConnection, event: Event, row: NewRow | None, *, is_first: bool) -> list[int]:
         """Apply an edit. If the message still waits, replace its content; it keeps its place.
 
-        An edit that arrives before its message is held until the message arrives, and is then played in its place.
+        An edit that arrives before its message is held until the message arrives, and is then played instead of it.
 
         Args:
             row: the row to store if the edit is a new message; `None` if it cannot be one.

@@ -151,7 +151,9 @@ async def insert_message(
 
 
 async def complete_due(connection: AsyncConnection) -> list[int]:
-    """Make complete messages wait for their turns, and remove held messages that turned out not to be for the bot.
+    """Make complete messages wait for their turns, and remove held rows that are due.
+
+    These are pieces that turned out not to be for the bot, and edits whose message did not arrive.
 
     Returns:
         The ids of the conversations to drain.
