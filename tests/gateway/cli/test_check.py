@@ -41,9 +41,9 @@ HEAD = "from gateway import Agent, Gateway, TurnContext\nfrom toolkits import To
 AGENT = "\nagent = Agent(model='openai:gpt-5.2', toolkits=[Notes()])\n"
 
 
-def run(directory: Path, *command: str) -> subprocess.CompletedProcess[str]:
+def run_pytest(directory: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", *command] if command[0] == "pytest" else command,
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"],
         cwd=directory,
         env={"PATH": os.environ["PATH"], "HOME": str(directory)},
         capture_output=True,
@@ -55,7 +55,7 @@ def run(directory: Path, *command: str) -> subprocess.CompletedProcess[str]:
 
 def check(directory: Path, code: str) -> subprocess.CompletedProcess[str]:
     (directory / "bot.py").write_text(HEAD + code)
-    return run(directory, str(Path(sys.executable).with_name("understudy")), "check", "bot.py")
+    return commands.run("check", "bot.py", directory=directory)
 
 
 def test_a_leak_is_reported_with_its_path_and_status_one(tmp_path: Path) -> None:
@@ -121,7 +121,7 @@ def test_the_fixture_fails_a_test_with_the_report(tmp_path: Path) -> None:
         "def test_in_a_loop(no_leaks):\n"
         "    async def main():\n        no_leaks(clean_bot.agent)\n    asyncio.run(main())\n"
     )
-    ended = run(tmp_path, "pytest", "-q", "-p", "no:cacheprovider")
+    ended = run_pytest(tmp_path)
     assert "1 failed, 2 passed" in ended.stdout, ended.stdout + ended.stderr
     assert "leaky_bot.CACHE[" in ended.stdout
 
@@ -130,7 +130,7 @@ def test_the_plugin_costs_a_test_run_nothing(tmp_path: Path) -> None:
     (tmp_path / "test_nothing.py").write_text(
         "import sys\n\ndef test_nothing():\n    assert 'gateway' not in sys.modules\n"
     )
-    assert run(tmp_path, "pytest", "-q", "-p", "no:cacheprovider").returncode == 0
+    assert run_pytest(tmp_path).returncode == 0
 
 
 NOTES_IN_STORE = """
@@ -166,4 +166,4 @@ def test_an_agent_of_which_nothing_was_played_is_not_reported_as_free_of_leaks(t
     assert "Nothing was played" in ended.stdout
     assert "No leak" not in ended.stdout
     (tmp_path / "test_bot.py").write_text("import bot\n\ndef test_it(no_leaks):\n    no_leaks(bot.agent)\n")
-    assert "Nothing was played" in run(tmp_path, "pytest", "-q", "-p", "no:cacheprovider").stdout
+    assert "Nothing was played" in run_pytest(tmp_path).stdout
