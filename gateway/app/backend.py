@@ -21,18 +21,19 @@ class Backend:
     pubsub: PubSub
 
 
-def connect(settings: GatewaySettings, max_concurrent_turns: int, timings: Timings) -> Backend:
-    """Return the backend that UNDERSTUDY_DATABASE_URL names, without opening it.
+def connect(settings: GatewaySettings, max_concurrent_turns: int, timings: Timings, origin: str | None) -> Backend:
+    """Return the backend for the URL of the database, without opening it.
 
     On SQLite, this process plays the turns; on PostgreSQL, workers do.
 
     Args:
         max_concurrent_turns: how many turns run at once in this process.
+        origin: where the URL is configured; `None` for the environment.
 
     Raises:
         SettingError: if the address is neither of SQLite nor of PostgreSQL.
     """
-    database = connect_database(settings.database_url)
+    database = connect_database(settings.database_url, origin)
     if not isinstance(database, PostgresDatabase):
         return Backend(database, EmbeddedDispatcher(max_concurrent_turns, timings), PubSub())
     from gateway.inbox.distributed import DistributedDispatcher  # imported here because the import is slow

@@ -134,7 +134,14 @@ class Gateway:
                 )
         self._request_values = request_values
         self._setup = Setup(
-            self._router, self.interfaces, known, request_values, max_concurrent_turns, timings, on_feedback
+            self._router,
+            self.interfaces,
+            known,
+            request_values,
+            max_concurrent_turns,
+            timings,
+            on_feedback,
+            "Gateway(database=…)" if database is not None else None,
         )
         self._check_agents()
         self.parts = Parts(self._setup)
@@ -195,8 +202,9 @@ class Gateway:
         """
         if not self._database.shared:
             raise SettingError(
-                f"{origin_clause('a SQLite file')}, which only one process can use: `understudy serve` answers its "
-                "messages. Workers need PostgreSQL: set UNDERSTUDY_DATABASE_URL to an address like postgresql://user:password@host/understudy."
+                f"{origin_clause(self._database.origin, 'a SQLite file')}, which only one process can use: `understudy "
+                "serve` answers its messages. Workers need PostgreSQL: name a database like "
+                "postgresql://user:password@host/understudy."
             )
         self.host.takes_events = False
         async with self._running(plays=True):

@@ -66,6 +66,7 @@ class Setup:
         request_values: a function of a message that returns values for the request context of its turn.
         max_concurrent_turns: how many turns run at once in this process.
         on_feedback: called with each change of a rating; `None` if there is no such function.
+        database_origin: where the URL of the database is configured; `None` for the environment.
     """
 
     router: Router
@@ -75,6 +76,7 @@ class Setup:
     max_concurrent_turns: int
     timings: Timings
     on_feedback: OnFeedback | None = None
+    database_origin: str | None = None
 
     def team(self) -> Iterator[Agent]:
         """Yield all agents, with their members at every depth."""
@@ -101,7 +103,8 @@ class Parts:
 
     @cached_property
     def backend(self) -> Backend:
-        return connect(self._settings, self._setup.max_concurrent_turns, self._timings)
+        setup = self._setup
+        return connect(setup.settings, setup.max_concurrent_turns, setup.timings, setup.database_origin)
 
     @cached_property
     def keyring(self) -> Keyring | None:

@@ -33,7 +33,7 @@ def dev(port: Port = 8000) -> None:
     gateway = Gateway(
         demo_agent(model or offline_model(), DEV_DIRECTORY, toolkits),
         [load_interface("web")()],
-        database=database,
+        settings={"database_url": database},  # errors name the variable, not an argument
         base_url=os.environ.get("UNDERSTUDY_BASE_URL") or f"http://{LOOPBACK}:{port}",
         secret_key=os.environ.get("UNDERSTUDY_SECRET_KEY") or _dev_key(),
     )

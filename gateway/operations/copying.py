@@ -33,7 +33,7 @@ async def copy_database(source_url: str, target_url: str) -> dict[str, int]:
     Raises:
         SettingError: if either database cannot be opened, the source is in use, or the target is not empty.
     """
-    source, target = connect(source_url), connect(target_url)
+    source, target = connect(source_url, "to copy from"), connect(target_url, "to copy to")
     await source.open(create=False)
     try:
         await _check_unused(source)

@@ -3,15 +3,16 @@
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-from gateway.storage.database import URL_SETTING, Database
+from gateway.storage.database import Database, environment_origin
 from oauth import SettingError
 
 
-def connect(url: str) -> Database:
+def connect(url: str, origin: str | None = None) -> Database:
     """Return the database that a URL names. It is not open yet.
 
     Args:
         url: `sqlite:///relative/path`, `sqlite:////absolute/path` or `postgresql://user:password@host/name`.
+        origin: where it is configured, for error messages; the environment, unless given.
 
     Raises:
         SettingError: if the URL is malformed, or names another kind of database.
@@ -19,18 +20,20 @@ def connect(url: str) -> Database:
     from gateway.storage.postgres import PostgresDatabase
     from gateway.storage.sqlite import SQLiteDatabase
 
+    origin = origin or environment_origin()
     try:
         parsed: URL = make_url(url)
     except ArgumentError:
         raise SettingError(  # without the URL, which may contain a password
-            f"{URL_SETTING} is malformed: it must be like sqlite:///understudy.db or postgresql://user:password@host/understudy."
+            f"The URL of the database ({origin}) is malformed: "
+            "it must be like sqlite:///understudy.db or postgresql://user:password@host/understudy."
         ) from None
     backend = parsed.get_backend_name()
     if backend == "sqlite":
-        return SQLiteDatabase(parsed)
+        return SQLiteDatabase(parsed, origin)
     if backend in ("postgresql", "postgres"):
-        return PostgresDatabase(parsed)
+        return PostgresDatabase(parsed, origin)
     raise SettingError(
-        f"{URL_SETTING} names a {backend} database, which is not supported: "
+        f"The address of the database ({origin}) names a {backend} database, which is not supported: "
         "use one like sqlite:///understudy.db or postgresql://user:password@host/understudy."
     )

@@ -42,16 +42,21 @@ def raise_unavailable(engine: Engine) -> None:
             raise DatabaseUnavailableError(context.statement, None, original, hide_parameters=True) from original
 
 
-def origin_clause(database: object) -> str:
-    """Return the beginning of an error message: which database it is about, and where that is configured."""
-    if os.environ.get(URL_SETTING):
-        return f"The database ({URL_SETTING} or Gateway(database=…)) is {database}"
-    return f"The database ({URL_SETTING} is not set) is {database}"
+def environment_origin() -> str:
+    """Return the origin of the address that the settings have: UNDERSTUDY_DATABASE_URL, or that it is not set."""
+    return URL_SETTING if os.environ.get(URL_SETTING) else f"{URL_SETTING} is not set"
+
+
+def origin_clause(origin: str, database: object) -> str:
+    """Return the clause with which an error message begins: which database it is, and where it is configured."""
+    return f"The database ({origin}) is {database}"
 
 
 class Database(ABC):
     """The gateway's database: a SQLite file for one process, or a PostgreSQL database that many processes share."""
 
+    #: Where its address is configured, for error messages.
+    origin: str
     #: Whether several gateways and workers may have it open at once.
     shared: bool
     #: The FROM item that turns the parameter `:rows`, a JSON array of arrays, into one row per inner array.

@@ -56,7 +56,10 @@ class PostgresDatabase(Database):
     json_rows = "json_array_elements(CAST(:rows AS json))"
     json_items = tuple(f"value ->> {index}" for index in range(8))
 
-    def __init__(self, url: URL, answer_timeout: float = ANSWER_TIMEOUT, idle_timeout: float = IDLE_TIMEOUT) -> None:
+    def __init__(
+        self, url: URL, origin: str, answer_timeout: float = ANSWER_TIMEOUT, idle_timeout: float = IDLE_TIMEOUT
+    ) -> None:
+        self.origin = origin
         self.answer_timeout = answer_timeout
         self._idle_timeout = idle_timeout
         self._writer: UninterruptedEngine | None = None
@@ -137,7 +140,7 @@ class PostgresDatabase(Database):
         if not current:
             await self.close()
             raise SettingError(
-                f"{origin_clause(self._address)}, whose schema does not match this version of understudy. "
+                f"{origin_clause(self.origin, self._address)}, whose schema does not match this version of understudy. "
                 "Run `understudy db upgrade`."
             )
 
@@ -177,4 +180,4 @@ class PostgresDatabase(Database):
 
     def _unusable(self, error: DBAPIError) -> SettingError:
         reason = str(error.orig).strip().partition("\n")[0]
-        return SettingError(f"{origin_clause(self._address)}, which cannot be used: {reason}.")
+        return SettingError(f"{origin_clause(self.origin, self._address)}, which cannot be used: {reason}.")

@@ -12,7 +12,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.storage.database import (
     POOL_TIMEOUT,
-    URL_SETTING,
     Database,
     T,
     Work,
@@ -42,10 +41,13 @@ class SQLiteDatabase(Database):
     json_rows = "json_each(:rows)"
     json_items = tuple(f"json_extract(value, '$[{index}]')" for index in range(8))
 
-    def __init__(self, url: URL) -> None:
+    def __init__(self, url: URL, origin: str) -> None:
         if url.database in (None, "", ":memory:"):
-            raise SettingError(f"{URL_SETTING} names no file: use one like sqlite:///understudy.db.")
-        self._file = SQLiteFile(Path(str(url.database)))
+            raise SettingError(
+                f"The address of the database ({origin}) names no file: use one like sqlite:///understudy.db."
+            )
+        self._file = SQLiteFile(Path(str(url.database)), origin)
+        self.origin = origin
         self._url = url.set(drivername="sqlite")
         self._writer: ConnectionPool | None = None
         self._readers: ConnectionPool | None = None
@@ -74,7 +76,7 @@ class SQLiteDatabase(Database):
         if not current:
             await self.close()
             raise SettingError(
-                f"{origin_clause(self._file.path)}, whose schema does not match this version of understudy. "
+                f"{origin_clause(self.origin, self._file.path)}, whose schema does not match this version of understudy. "
                 "Start the gateway once with this version, or run `understudy db upgrade`."
             )
 
@@ -122,7 +124,7 @@ class SQLiteDatabase(Database):
     async def _check_has_tables(self) -> None:
         async with self.read() as connection:
             if not await connection.run_sync(has_schema):
-                raise SettingError(f"{origin_clause(self._file.path)}, which has no tables of understudy.")
+                raise SettingError(f"{origin_clause(self.origin, self._file.path)}, which has no tables of understudy.")
 
     def _pool(self, begin: str, connections: int, *pragmas: str) -> ConnectionPool:
         engine = create_engine(

@@ -19,8 +19,9 @@ log = logging.getLogger(__name__)
 class SQLiteFile:
     """The file of a database, and the files that SQLite and the gateway keep beside it."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, origin: str) -> None:
         self.path = path
+        self._origin = origin  # where it is configured
         self._lock: int | None = None  # a file descriptor
 
     def check_exists(self) -> None:
@@ -30,7 +31,7 @@ class SQLiteFile:
             SettingError: if it does not.
         """
         if not self.path.is_file():
-            raise SettingError(f"{origin_clause(self.path)}, which does not exist.")
+            raise SettingError(f"{origin_clause(self._origin, self.path)}, which does not exist.")
 
     def lock(self) -> None:
         """Lock the database for this process, with a lock file beside it.
@@ -50,7 +51,7 @@ class SQLiteFile:
         except BlockingIOError:
             os.close(lock)
             raise SettingError(
-                f"{origin_clause(self.path)}, which another understudy process has open: "
+                f"{origin_clause(self._origin, self.path)}, which another understudy process has open: "
                 "stop that process, or name another file."
             ) from None
         self._lock = lock
@@ -88,4 +89,4 @@ class SQLiteFile:
         return path.with_name(path.name + suffix)
 
     def _cannot_be_opened(self, error: OSError) -> SettingError:
-        return SettingError(f"{origin_clause(self.path)}, which cannot be opened: {error.strerror}.")
+        return SettingError(f"{origin_clause(self._origin, self.path)}, which cannot be opened: {error.strerror}.")

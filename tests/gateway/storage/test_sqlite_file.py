@@ -15,7 +15,7 @@ from oauth import SettingError
 async def test_a_second_gateway_on_the_same_file_is_refused(tmp_path: Path) -> None:
     first, second = stage(tmp_path), stage(tmp_path)
     async with first.open():
-        with pytest.raises(SettingError, match=r"UNDERSTUDY_DATABASE_URL.*stage\.db, which another"):
+        with pytest.raises(SettingError, match=r"Gateway\(database=…\).*stage\.db, which another"):
             async with second.open():
                 pytest.fail("it was opened twice")
 
