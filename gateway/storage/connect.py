@@ -34,6 +34,6 @@ def connect(url: str, origin: str | None = None) -> Database:
     if backend in ("postgresql", "postgres"):
         return PostgresDatabase(parsed, origin)
     raise SettingError(
-        f"The address of the database ({origin}) names a {backend} database, which is not supported: "
+        f"The URL of the database ({origin}) names a {backend} database, which is not supported: "
         "use one like sqlite:///understudy.db or postgresql://user:password@host/understudy."
     )

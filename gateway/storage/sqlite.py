@@ -44,7 +44,7 @@ class SQLiteDatabase(Database):
     def __init__(self, url: URL, origin: str) -> None:
         if url.database in (None, "", ":memory:"):
             raise SettingError(
-                f"The address of the database ({origin}) names no file: use one like sqlite:///understudy.db."
+                f"The URL of the database ({origin}) names no file: use one like sqlite:///understudy.db."
             )
         self._file = SQLiteFile(Path(str(url.database)), origin)
         self.origin = origin
@@ -76,8 +76,8 @@ class SQLiteDatabase(Database):
         if not current:
             await self.close()
             raise SettingError(
-                f"{origin_clause(self.origin, self._file.path)}, whose schema does not match this version of understudy. "
-                "Start the gateway once with this version, or run `understudy db upgrade`."
+                f"{origin_clause(self.origin, self._file.path)}, whose schema does not match this version of "
+                "understudy. Start the gateway once with this version, or run `understudy db upgrade`."
             )
 
     async def upgrade(self) -> None:

@@ -9,7 +9,9 @@ def test_contract(check):
 
 import asyncio
 import inspect
+import re
 import tempfile
+from base64 import b64encode
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
@@ -24,19 +26,24 @@ from gateway.channels import (
     DeliveryAmbiguousError,
     DeliveryRefusedError,
     Interface,
+    Presenter,
     QuestionCard,
     RecipientUnreachableError,
     RetryLaterError,
+    StoredFile,
 )
 from gateway.channels.presenter import MARK_LENGTH
-from gateway.testing.platform import Answer, Failure, Platform
+from gateway.storage.files import ADDRESSES
+from gateway.testing.platform import Answer, Call, Failure, Platform
 from gateway.testing.running import Running, Sign, running
 from gateway.testing.samples import ExpectedMessage, NoTurn, Refused, SameMessage, Sample
 from gateway.testing.texts import long_texts, missing_words
 from oauth.errors import UnderstudyError
+from toolkits import Message
 
 FILES = ("interface.py", "parse.py", "present.py", "format.py", "live.py", "sample_messages.md")
 DELIVERY_ERRORS = (RetryLaterError, DeliveryRefusedError, RecipientUnreachableError, DeliveryAmbiguousError)
+CAPTION = "as you wished"
 
 # Failures between a channel and its platform, whatever the platform is.
 EVERYWHERE = (
@@ -100,6 +107,8 @@ def channel_contract(
     if platform.answer is not None:
         checks.append(Check("questions are asked and closed", contract.check_questions))
         checks.append(Check("delivery errors are translated", contract.check_errors))
+        if platform.files:
+            checks.append(Check("files are sent", contract.check_sent_files))
     return checks
 
 
@@ -127,7 +136,7 @@ class _Contract:
         return [f"{folder.name} has no {name}" for name in FILES if not (folder / name).is_file()]
 
     async def check_coverage(self, directory: Path) -> list[str]:
-        """Check that there is a sample of each kind, and a failure for each delivery error."""
+        """Check that there is a sample of each kind, a failure for each delivery error, and a file if some are sent."""
         problems: list[str] = []
         for kinds, needed in (
             ((ExpectedMessage,), "a message"),
@@ -139,6 +148,8 @@ class _Contract:
         if self._platform.answer is not None:
             covered = {failure.error for failure in self._platform.failures}
             problems += [f"no failure expects {error.__name__}" for error in DELIVERY_ERRORS if error not in covered]
+            if not self._platform.files and _implements(self._make("http://127.0.0.1:9").presenter, "send_files"):
+                problems.append("the platform has no files, although the channel sends some")
         return problems
 
     async def check_samples(self, directory: Path) -> list[str]:
@@ -255,14 +266,12 @@ class _Contract:
         """Check that a question reaches the platform with its text and choices, and so does the decision later."""
         problems: list[str] = []
         async with self._running(directory) as scene:
-            await scene.post(self._messages[0])
-            message = await scene.interface.parse(scene.payloads()[0])
-            assert message is not None, f"{self._messages[0].name} is not a message"
+            message = await self._received(scene)
             await scene.settle()
             presenter, calls = scene.interface.presenter, scene.stand_in.calls
 
             def untold(words: Sequence[str], since: int) -> list[str]:
-                told = unquote_plus(" ".join(call.body.decode(errors="replace") for call in calls[since:]))
+                told = _texts(calls[since:])
                 return [word for word in words if word not in told]
 
             (text,) = presenter.parts("Which colour shall it have?")
@@ -281,29 +290,90 @@ class _Contract:
         return problems
 
     async def check_errors(self, directory: Path) -> list[str]:
-        """Check that `send_text` raises the right delivery error for each failure of the platform."""
+        """Check that `send_text` and `send_files` raise the right delivery error for each failure of the platform."""
         problems: list[str] = []
+        failures = (*self._platform.failures, *EVERYWHERE)
+        of_files = [
+            replace(each, path=self._platform.files_path) for each in failures if each.path in self._platform.files_path
+        ]
         async with self._running(directory) as scene:
-            await scene.post(self._messages[0])
-            message = await scene.interface.parse(scene.payloads()[0])
-            assert message is not None, f"{self._messages[0].name} is not a message"
+            message = await self._received(scene)
+            presenter, place = scene.interface.presenter, message.conversation
+            files = await self._stored(scene)
 
-            async def send() -> Exception | None:
-                try:
-                    await scene.interface.presenter.send_text(message.conversation, "hello", message.id, key="contract")
-                except Exception as error:  # noqa: BLE001 - whatever a channel raises
-                    return error
-                return None
+            async def send_text() -> None:
+                await presenter.send_text(place, "hello", message.id, key="contract")
 
-            if (error := await send()) is not None:
-                problems.append(f"a message that the platform takes raises {error!r}")
-            for failure in (*self._platform.failures, *EVERYWHERE):
-                scene.stand_in.failure = failure
-                problems += [f"{failure.name}: {each}" for each in _mistranslated(failure, await send())]
+            async def send_files() -> None:
+                await presenter.send_files(place, presenter.grouped(files)[0], "", message.id, key="contract")
+
+            sends = [(send_text, failures), *([(send_files, of_files)] if files else [])]
+            for send, its_failures in sends:
+                scene.stand_in.failure = None
+                if (error := await _raised(send())) is not None:
+                    problems.append(f"a message that the platform takes raises {error!r} in {send.__name__}")
+                for failure in its_failures:
+                    scene.stand_in.failure = failure
+                    problems += _mistranslated(failure, send.__name__, await _raised(send()))
             scene.stand_in.stop()
             unreachable = Failure("the platform cannot be reached", Answer(), ConnectionError)
-            problems += [f"{unreachable.name}: {each}" for each in _mistranslated(unreachable, await send())]
+            for send, _ in sends:
+                problems += _mistranslated(unreachable, send.__name__, await _raised(send()))
         return problems
+
+    async def check_sent_files(self, directory: Path) -> list[str]:
+        """Check that files reach the platform with their captions, also private files."""
+        problems: list[str] = []
+        async with self._running(directory) as scene:
+            message = await self._received(scene)
+            await scene.settle()
+            presenter, place = scene.interface.presenter, message.conversation
+            files = await self._stored(scene)
+            for file in files:
+                try:
+                    presenter.check_file(file)
+                except DeliveryRefusedError as refusal:
+                    problems.append(f"{file.name}: check_file refuses it: {refusal}")
+            groups = presenter.grouped(files)
+            if not all(groups) or [file for group in groups for file in group] != files:
+                return [*problems, "grouped loses files, or changes their order"]
+            sends: dict[str, Callable[[Sequence[StoredFile], str], Awaitable[object]]] = {
+                "send_files": lambda group, caption: presenter.send_files(
+                    place, group, caption, message.id, key="contract"
+                )
+            }
+            if _implements(presenter, "send_private_text"):
+                sends["send_private_files"] = lambda group, caption: presenter.send_private_files(
+                    message.sender, place, group, caption, first=True, key="contract"
+                )
+            for group in groups:
+                names, longest = ", ".join(file.name for file in group), presenter.longest_caption(group)
+                if self._platform.limit is not None and longest + MARK_LENGTH > self._platform.limit:
+                    problems.append(f"{names}: longest_caption has to leave {MARK_LENGTH} of the limit free for marks")
+                caption = CAPTION if longest >= len(CAPTION) else ""
+                for method, send in sends.items():
+                    began = len(scene.stand_in.calls)
+                    if (error := await _raised(send(group, caption))) is not None:
+                        problems.append(f"{names}: {method} raises {error!r}")
+                        continue
+                    calls = scene.stand_in.calls[began:]
+                    unsent = [file.name for file in group if not await _is_sent(scene, file, calls)]
+                    problems += [f"{name}: {method} does not send its content" for name in unsent]
+                    if caption not in _texts(calls):
+                        problems.append(f"{names}: {method} does not send the caption")
+        return problems
+
+    async def _received(self, scene: Running) -> Message:
+        """Post the first message, and return it as the channel reads it."""
+        await scene.post(self._messages[0])
+        message = await scene.interface.parse(scene.payloads()[0])
+        assert message is not None, f"{self._messages[0].name} is no message"
+        return message
+
+    async def _stored(self, scene: Running) -> list[StoredFile]:
+        """Store the files of the platform, like files that an agent sends, and return them."""
+        store = scene.gateway.parts.stored_files
+        return [await store.add(file.chunks(), file.name, file.media_type) for file in self._platform.files]
 
 
 async def _awaited(check: Awaitable[Sequence[str]]) -> Sequence[str]:
@@ -336,18 +406,49 @@ async def _misread(scene: Running, sample: Sample, status: int, new: list[str]) 
     return ["it is not a message"] if message is None else list(sample.expected.differences(message))
 
 
-def _mistranslated(failure: Failure, error: Exception | None) -> list[str]:
+def _mistranslated(failure: Failure, method: str, error: Exception | None) -> list[str]:
+    """Return how the error that a method raised differs from the one that a failure expects."""
+    about = f"{failure.name}: {method} raises"
     if error is None:
-        return ["send_text raises nothing"]
+        return [f"{about} nothing"]
     if failure.error is ConnectionError:
-        return [
-            f"send_text raises {error!r} instead of an error that is no delivery error, like ConnectionError"
-        ] * isinstance(error, DELIVERY_ERRORS)
+        return [f"{about} {error!r} instead of an error that is no delivery error, like ConnectionError"] * isinstance(
+            error, DELIVERY_ERRORS
+        )
     if type(error) is not failure.error:
-        return [f"send_text raises {error!r} instead of {failure.error.__name__}"]
+        return [f"{about} {error!r} instead of {failure.error.__name__}"]
     if isinstance(error, RetryLaterError) and failure.seconds is not None and error.seconds != failure.seconds:
-        return [f"RetryLaterError asks for {error.seconds} seconds instead of {failure.seconds}"]
+        return [f"{about} a RetryLaterError for {error.seconds} seconds instead of {failure.seconds}"]
     return []
+
+
+async def _raised(call: Awaitable[object]) -> Exception | None:
+    """Return what a call of a channel raises, whatever it is."""
+    try:
+        await call
+    except Exception as error:  # noqa: BLE001
+        return error
+    return None
+
+
+def _implements(presenter: Presenter, method: str) -> bool:
+    return getattr(type(presenter), method) is not getattr(Presenter, method)
+
+
+def _texts(calls: Sequence[Call]) -> str:
+    """Return the paths and the bodies of calls as one text."""
+    return unquote_plus(" ".join(f"{call.path} {call.body.decode(errors='replace')}" for call in calls))
+
+
+async def _is_sent(scene: Running, file: StoredFile, calls: Sequence[Call]) -> bool:
+    """Return whether calls carry the content of a file, or an address of the gateway that gives it."""
+    content = await file.read()
+    if any(content in call.body or b64encode(content) in call.body for call in calls):
+        return True
+    for path in re.findall(rf"{ADDRESSES}/{file.id}[^\s\"'<>&]+", _texts(calls)):
+        if (await scene.client.get(path)).content == content:
+            return True
+    return False
 
 
 def _altered(value: str) -> str:

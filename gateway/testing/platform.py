@@ -9,6 +9,8 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl
 
+from toolkits import File
+
 
 @dataclass(frozen=True, slots=True)
 class Call:
@@ -52,7 +54,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A failed response of the platform, and the error that `send_text` has to raise for it.
+    """A failed response of the platform, and the error that `send_text` and `send_files` have to raise for it.
 
     Args:
         error: one of the delivery errors of `gateway.channels`; or `ConnectionError`, which stands for any other error:
@@ -79,6 +81,9 @@ class Platform:
         redelivers: whether the platform delivers an event again if it got no response.
         answer: returns the successful response to a call of the channel; `None` for a channel that makes no calls.
         failures: the failed responses that the platform's documentation describes.
+        files: files that the platform takes, best of each kind; none if the channel sends no files.
+        files_path: a part of the path of the call that shows files to people, if sending a file takes several calls.
+            Failures of other paths apply only to texts.
     """
 
     limit: int | None
@@ -87,6 +92,8 @@ class Platform:
     redelivers: bool = True
     answer: Callable[[Call], Answer] | None = None
     failures: Sequence[Failure] = ()
+    files: Sequence[File] = ()
+    files_path: str = ""
 
 
 @dataclass

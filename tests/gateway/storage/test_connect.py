@@ -11,7 +11,7 @@ from gateway.storage.database import URL_SETTING
 
 @pytest.mark.parametrize("url", ["nonsense", "mysql://h/d", "sqlite://", "sqlite:///:memory:"])
 def test_an_address_that_names_no_database_is_refused(url: str) -> None:
-    with pytest.raises(SettingError, match=r"The address of the database \(Gateway\(database=…\)\)"):
+    with pytest.raises(SettingError, match=r"The URL of the database \(Gateway\(database=…\)\)"):
         Gateway(Agent(model="test"), database=url)
 
 

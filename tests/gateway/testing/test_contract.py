@@ -21,6 +21,7 @@ from gateway.channels import (
     QuestionCard,
     RecipientUnreachableError,
     RetryLaterError,
+    StoredFile,
 )
 from gateway.channels.requests import parse_json, read_body
 from gateway.testing import (
@@ -34,7 +35,7 @@ from gateway.testing import (
     channel_contract,
     read_samples,
 )
-from toolkits import Conversation, Message
+from toolkits import Conversation, File, Message
 
 pytestmark = pytest.mark.long
 
@@ -49,6 +50,7 @@ PLATFORM = Platform(
         Failure("too long", Answer({}, 422), DeliveryRefusedError),
         Failure("a fire", Answer({}, 500), DeliveryAmbiguousError),
     ],
+    files=[File(b"a cat", name="cat.png"), File(b"a bill", name="bill.pdf"), File(b"a song", name="song.mp3")],
 )
 
 
@@ -184,6 +186,29 @@ async def send_nothing(self: PostboxPresenter, *_: object, **__: object) -> None
     return
 
 
+def refuse(self: PostboxPresenter, file: StoredFile) -> None:
+    raise DeliveryRefusedError("no parcels")
+
+
+async def send_caption(
+    self: PostboxPresenter, conversation: Conversation, files: object, caption: str, reply_to: str, *, key: str
+) -> None:
+    await self.send_text(conversation, f"{caption} {files}", reply_to, key=key)
+
+
+async def send_without_caption(
+    self: PostboxPresenter, conversation: Conversation, files: Any, caption: str, reply_to: str, *, key: str
+) -> None:
+    await PostboxPresenter.send_files(self, conversation, files, "", reply_to, key=key)
+
+
+async def send_one_alone(
+    self: PostboxPresenter, conversation: Conversation, files: Any, caption: str, reply_to: str, *, key: str
+) -> None:
+    (file,) = files
+    await PostboxPresenter.send_files(self, conversation, [file], caption, reply_to, key=key)
+
+
 async def send_with_id(
     self: PostboxPresenter, conversation: Conversation, card: QuestionCard, reply_to: str, *, key: str
 ) -> str:
@@ -193,6 +218,7 @@ async def send_with_id(
 
 CLASSIFIED, FORGED = "samples are classified", "forged requests leave no trace"
 QUESTIONS = "questions are asked and closed"
+FILES = "files are sent"
 TWICE, PARTS, ERRORS = "a second delivery is answered once", "parts keep the limit", "delivery errors are translated"
 
 BROKEN = [
@@ -202,7 +228,7 @@ BROKEN = [
     (CLASSIFIED, changed(conversation=Conversation("postbox", "ulm", "all", True)), "shared is True instead of False"),
     (CLASSIFIED, changed(anonymous=True), "anonymous is True"),
     (CLASSIFIED, TakesAnything, "A letter without a sender: it was answered 200 instead of 400"),
-    (CLASSIFIED, IdsOfItsOwn, "The first letter, forwarded: it started a turn"),
+    (CLASSIFIED, IdsOfItsOwn, "The first letter, again: it started a turn"),
     (CLASSIFIED, OfNobody, "events have no author"),
     (FORGED, WithoutSignature, "A letter, unsigned: it was answered 200"),
     (FORGED, AnySignature, f"A letter, with another {HEADER}: it was answered 200"),
@@ -229,11 +255,21 @@ BROKEN = [
     (
         ERRORS,
         presenting(meaning=lambda self, answer: RetryLaterError(3)),
-        "RetryLaterError asks for 3 seconds instead of 7",
+        "a RetryLaterError for 3 seconds instead of 7",
     ),
     (ERRORS, presenting(meaning=lambda self, answer: DeliveryRefusedError("no")), "moved away: send_text raises"),
     (ERRORS, presenting(meaning=lambda self, answer: None), "a proxy answers with its own page: send_text raises"),
     (ERRORS, presenting(send_text=send_nothing), "the platform cannot be reached: send_text raises nothing"),
+    (ERRORS, presenting(send_files=send_nothing), "too many letters: send_files raises nothing"),
+    (ERRORS, presenting(send_files=send_nothing), "the platform cannot be reached: send_files raises nothing"),
+    (FILES, presenting(check_file=refuse), "cat.png: check_file refuses it: no parcels"),
+    (FILES, presenting(grouped=lambda self, files: [files[:2]]), "grouped loses files"),
+    (FILES, presenting(grouped=lambda self, files: [files[::-1]]), "or changes their order"),
+    (FILES, presenting(longest_caption=lambda self, files: LIMIT), "longest_caption has to leave 100"),
+    (FILES, presenting(send_files=send_caption), "bill.pdf: send_files does not send its content"),
+    (FILES, presenting(send_files=send_without_caption), "cat.png, bill.pdf: send_files does not send the caption"),
+    (FILES, presenting(send_files=send_one_alone), "cat.png, bill.pdf: send_files raises ValueError"),
+    (FILES, presenting(send_private_text=send_nothing), "cat.png, bill.pdf: send_private_files raises Delivery"),
 ]
 
 
@@ -248,7 +284,7 @@ def test_each_mistake_of_a_channel_is_reported(check: str, channel: type[Postbox
 def test_missing_samples_and_failures_are_reported() -> None:
     (letter,) = [sample for sample in SAMPLES if sample.name == "A letter"]
     with pytest.raises(ContractBrokenError) as told:
-        contract(samples=[letter], failures=[])["there are samples of every kind"]()
+        contract(samples=[letter], failures=[], files=[])["there are samples of every kind"]()
     assert str(told.value).splitlines() == [
         "no sample is expected to be no turn",
         "no sample is expected to be refused",
@@ -256,6 +292,7 @@ def test_missing_samples_and_failures_are_reported() -> None:
         "no failure expects DeliveryRefusedError",
         "no failure expects RecipientUnreachableError",
         "no failure expects DeliveryAmbiguousError",
+        "the platform has no files, although the channel sends some",
     ]
 
 
@@ -271,4 +308,4 @@ def test_a_row_that_a_refused_request_leaves_is_reported() -> None:
 
 
 def test_a_platform_that_is_not_called_and_does_not_redeliver_has_fewer_checks() -> None:
-    assert contract().keys() - contract(answer=None, redelivers=False).keys() == {TWICE, QUESTIONS, ERRORS}
+    assert contract().keys() - contract(answer=None, redelivers=False).keys() == {TWICE, QUESTIONS, ERRORS, FILES}

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from gateway.testing import contract
+from toolkits import File
 
 PAGE = (Path(contract.__file__).parents[2] / "docs" / "testing.md").read_text()
 
@@ -24,7 +25,7 @@ def test_the_page_names_every_check() -> None:
         lambda url: None,  # type: ignore[arg-type,return-value]
         [],
         sign=lambda sample: {},
-        platform=contract.Platform(limit=None, answer=lambda call: contract.Answer()),
+        platform=contract.Platform(limit=None, answer=lambda call: contract.Answer(), files=[File(b"a cat")]),
     )
     assert {check.name for check in checks} == set(re.findall(r"^\| ([a-z][^|]+?) \| .* \|$", PAGE, re.MULTILINE)) - {
         "check"

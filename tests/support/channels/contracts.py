@@ -25,6 +25,8 @@ from interfaces.telegram import Telegram
 from interfaces.web import Web
 from interfaces.web.interface import COOKIE
 from interfaces.whatsapp import WhatsApp
+from support.files import JPEG, MP3, MP4, OGG, PDF, PNG
+from toolkits import File
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,9 @@ class Contract:
 
     def checks(self) -> list[Check]:
         return channel_contract(self.make, self.samples(), sign=self.sign, platform=self.platform)
+
+
+SENT_FILES = (File(PNG, name="cat.png"), File(JPEG, name="dog.jpg"), File(PDF, name="bill.pdf"))
 
 
 def utf16_length(text: str) -> int:
@@ -60,6 +65,8 @@ def sign_for_slack(sample: Sample) -> Mapping[str, str]:
 
 
 def slack_answer(call: Call) -> Answer:
+    if "getUploadURLExternal" in call.path:
+        return Answer({"ok": True, "upload_url": f"http://{call.headers['host']}/upload", "file_id": "F1"})
     return Answer(
         {"ok": True, "user_id": seed.SLACK_BOT_USER_ID, "ts": "1764000000.000100", "channel": {"id": "D0ALICE01"}}
     )
@@ -91,7 +98,7 @@ def slack_failures() -> Iterator[Failure]:
     for name in ("fatal_error", "internal_error", "request_timeout", "service_unavailable"):
         yield refusal(name, DeliveryAmbiguousError)
     yield Failure("500", Answer("", 500), DeliveryAmbiguousError)
-    yield Failure("an answer without a message", Answer({"ok": True}), DeliveryAmbiguousError)
+    yield Failure("an answer without a message", Answer({"ok": True}), DeliveryAmbiguousError, path="chat.postMessage")
 
 
 # Telegram
@@ -109,9 +116,9 @@ def telegram_answer(call: Call) -> Answer:
     method = call.path.rpartition("/")[2]
     if method == "getMe":
         return Answer({"ok": True, "result": telegram.BOT})
-    if method == "sendMessage":
+    if method.startswith("send") and method != "sendChatAction":
         sent = {"message_id": 1, "date": 1764000000, "chat": telegram.private_chat(seed.ALICE), "text": "heard"}
-        return Answer({"ok": True, "result": sent})
+        return Answer({"ok": True, "result": [sent] if method == "sendMediaGroup" else sent})
     return Answer({"ok": True, "result": True})
 
 
@@ -196,7 +203,13 @@ CONTRACTS: Sequence[Contract] = (
         make_slack,
         sign_for_slack,
         # https://docs.slack.dev/changelog/2018-truncating-really-long-messages
-        Platform(limit=40_000, answer=slack_answer, failures=tuple(slack_failures())),
+        Platform(
+            limit=40_000,
+            answer=slack_answer,
+            failures=tuple(slack_failures()),
+            files=SENT_FILES,
+            files_path="files.completeUploadExternal",
+        ),
     ),
     Contract(
         "telegram",
@@ -209,6 +222,7 @@ CONTRACTS: Sequence[Contract] = (
             signs_body=False,
             answer=telegram_answer,
             failures=tuple(telegram_failures()),
+            files=[*SENT_FILES, File(OGG, name="note.ogg"), File(MP3, name="song.mp3"), File(MP4, name="film.mp4")],
         ),
     ),
     Contract(
@@ -216,7 +230,13 @@ CONTRACTS: Sequence[Contract] = (
         make_whatsapp,
         sign_for_twilio,
         # https://www.twilio.com/docs/api/errors/21617
-        Platform(limit=1600, length=utf16_length, answer=twilio_answer, failures=tuple(twilio_failures())),
+        Platform(
+            limit=1600,
+            length=utf16_length,
+            answer=twilio_answer,
+            failures=tuple(twilio_failures()),
+            files=[*SENT_FILES, File(OGG, name="note.ogg")],
+        ),
     ),
     Contract("web", WINDOW.make, WINDOW.sign, Platform(limit=None, signs_body=False)),
     Contract(
