@@ -18,6 +18,9 @@ FOLDERS = (*PACKAGES, "tests", "bench", "cookbook")
 MAX_MODULES = 14  # in a folder, including `__init__.py`
 MAX_LINES = 600  # in a file
 
+# Its tests are those of every engine, in the folder above.
+TESTED_ABOVE = {"gateway/engines/pydantic_ai"}
+
 PAGE = (ROOT / "docs" / "architecture.md").read_text()
 PICTURE = ElementTree.parse(ROOT / "docs" / "architecture.svg")
 
@@ -90,3 +93,11 @@ def test_no_file_has_more_than_six_hundred_lines(folder: str) -> None:
 
 def test_no_file_at_the_top_has_more_than_six_hundred_lines() -> None:
     assert [path.name for path in ROOT.glob("*.py") if len(path.read_text().splitlines()) > MAX_LINES] == []
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_the_tests_mirror_the_packages(package: str) -> None:
+    rooms = {str(path.parent.relative_to(ROOT)) for path in (ROOT / package).rglob("__init__.py")}
+    tested = {str(path.parent.relative_to(ROOT / "tests")) for path in (ROOT / "tests" / package).rglob("test_*.py")}
+    assert tested - rooms == set()
+    assert rooms - tested - TESTED_ABOVE == set()
