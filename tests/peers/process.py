@@ -13,7 +13,7 @@ from peers.wait import wait_until
 
 START_TIMEOUT = 20.0  # seconds
 START_TRIES = 3
-STOP_TIMEOUT = 5.0  # seconds; after that the process is killed
+STOP_TIMEOUT = 5.0  # seconds
 OUTPUT_TAIL = 4000  # bytes
 
 
@@ -52,13 +52,14 @@ class Process:
             self.stop()
             raise
 
-    def stop(self) -> None:
+    def stop(self, timeout: float = STOP_TIMEOUT) -> None:
+        """Stop the process. Kill it if it does not end within `timeout` seconds."""
         child, self._child = self._child, None
         if child is None:
             return
         child.terminate()
         try:
-            child.wait(STOP_TIMEOUT)
+            child.wait(timeout)
         except subprocess.TimeoutExpired:
             child.kill()
             child.wait()

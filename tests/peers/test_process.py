@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from peers import node, process
+from peers import node
 from peers.emulate.server import Emulate
 from peers.process import Process
 from peers.wait import wait_until
@@ -30,13 +30,12 @@ def test_the_error_about_a_server_that_ends_at_once_has_its_output() -> None:
 
 
 @pytest.mark.processes
-def test_a_server_that_does_not_stop_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(process, "STOP_TIMEOUT", 0.1)
+def test_a_server_that_does_not_stop_is_killed() -> None:
     deaf = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); signal.pause()"
     server = Process("deaf", [sys.executable, "-c", deaf], lambda: server.output() == "up\n")
     server.start()
     pid = server.pid
-    server.stop()
+    server.stop(timeout=0.1)
     assert not Path(f"/proc/{pid}").exists()
 
 
