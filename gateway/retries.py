@@ -3,6 +3,7 @@
 import math
 import random
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
@@ -36,15 +37,26 @@ def is_transient(error: BaseException) -> bool:
     return not isinstance(status, int) or not 400 <= status < 500 or status in _TRANSIENT_STATUSES
 
 
-def next_try(tries: int, longest_pause: float) -> datetime:
-    """Return the time of the next try: an exponential backoff of 1, 2, 4 … seconds, with a jitter of 25 %.
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """How often something is tried, and with which pauses.
 
     Args:
-        tries: the number of tries so far.
+        tries: how often it is tried before it becomes a dead letter.
         longest_pause: the longest backoff in seconds, before the jitter.
     """
-    pause = min(2.0 ** max(tries - 1, 0), longest_pause)
-    return datetime.now(UTC) + timedelta(seconds=pause * random.uniform(0.75, 1.25))  # noqa: S311 - not for secrets
+
+    tries: int
+    longest_pause: float
+
+    def next_try(self, tries: int) -> datetime:
+        """Return the time of the next try: an exponential backoff of 1, 2, 4 … seconds, with a jitter of 25 %.
+
+        Args:
+            tries: the number of tries so far.
+        """
+        pause = min(2.0 ** max(tries - 1, 0), self.longest_pause)
+        return datetime.now(UTC) + timedelta(seconds=pause * random.uniform(0.75, 1.25))  # noqa: S311 - not for secrets
 
 
 def bounded_wait(seconds: float) -> float:

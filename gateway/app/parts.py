@@ -26,6 +26,7 @@ from gateway.operations.retention import Retention
 from gateway.outbox.delivery import Deliverer, DeliveryPolicy
 from gateway.outbox.outbox import Outbox
 from gateway.outbox.sender import Sender
+from gateway.retries import RetryPolicy
 from gateway.settings import GatewaySettings, SignInCode
 from gateway.storage.files import FileStore
 from gateway.timings import Timings
@@ -43,7 +44,7 @@ from gateway.turns.replies import Reply
 from gateway.turns.replies.agent_answer import AgentAnswer, RequestValues
 from gateway.turns.replies.commands import CommandReply
 from gateway.turns.replies.denial import DenialNotice
-from gateway.turns.replies.earlier_files import EarlierFiles
+from gateway.turns.replies.earlier_files import HistoryWithFiles
 from gateway.turns.replies.greeting import GreetingReply
 from gateway.turns.replies.question import QuestionReply
 from gateway.turns.replies.sign_in_code import SignInCodeReply
@@ -167,7 +168,8 @@ class Parts:
     @cached_property
     def deliverer(self) -> Deliverer:
         settings = self._settings
-        policy = DeliveryPolicy(settings.delivery_tries, self._oldest, settings.ambiguous_sends)
+        retries = RetryPolicy(settings.delivery_tries, self._timings.longest_pause)
+        policy = DeliveryPolicy(retries, self._oldest, settings.ambiguous_sends)
         return Deliverer(self.outbox, self.presenters, self.oauth, policy, self._timings)
 
     @cached_property
@@ -225,10 +227,9 @@ class Parts:
     @cached_property
     def replies(self) -> list[Reply]:
         """The replies, in the order in which a message tries them: the first that fits answers the message."""
-        files = EarlierFiles(self.inbox, self.reader)
-        agent_answer = AgentAnswer(
-            self.runner, self.history, files, self._setup.request_values, self._settings.turn_tries, self._timings
-        )
+        history = HistoryWithFiles(self.history, self.inbox, self.reader)
+        setup = self._setup
+        agent_answer = AgentAnswer(self.runner, history, setup.request_values, setup.settings.turn_tries, setup.timings)
         return [
             QuestionReply(self.open_questions, self.deciding),
             *([SignInCodeReply(self.oauth)] if self.oauth is not None else []),
@@ -240,10 +241,8 @@ class Parts:
     @cached_property
     def player(self) -> TurnPlayer:
         joiner = MessageJoiner(self.inbox, self.reader, self.open_questions, self._timings)
-        settings = self._settings
-        ending = Ending(
-            self.stores, self.asking, self.deciding, settings.private_answers, settings.turn_tries, self._timings
-        )
+        retries = RetryPolicy(self._settings.turn_tries, self._timings.longest_pause)
+        ending = Ending(self.stores, self.asking, self.deciding, self._settings.private_answers, retries)
         return TurnPlayer(self.backend.database, self.reader, joiner, self.replies, ending)
 
     @cached_property

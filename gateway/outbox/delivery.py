@@ -25,7 +25,7 @@ from gateway.inbox.claims import TOO_OLD, LeaseLostError
 from gateway.logs import describe
 from gateway.outbox.cards import card_of, close_card, recipient, send_card
 from gateway.outbox.outbox import Destination, Outbox, PendingDelivery
-from gateway.retries import next_try
+from gateway.retries import RetryPolicy
 from gateway.settings import AmbiguousSends
 from gateway.storage.tables import OutboxKind, OutboxStatus
 from gateway.timings import DEFAULT_TIMINGS, Timings
@@ -50,12 +50,11 @@ class DeliveryPolicy:
     """When a delivery is given up.
 
     Args:
-        tries: how often a delivery is tried before it becomes a dead letter.
         oldest: the age up to which a delivery is still sent.
         ambiguous_sends: what to do with a text if nobody can tell whether it was sent.
     """
 
-    tries: int
+    retries: RetryPolicy
     oldest: timedelta
     ambiguous_sends: AmbiguousSends
 
@@ -84,6 +83,7 @@ class Deliverer:
         self._presenters = presenters
         self._oauth = oauth
         self._policy = policy
+        self._retries = policy.retries
         self._timings = timings
         self._reported: deque[tuple[Any, ...]] = deque(maxlen=MAX_REPORTED)
 
@@ -146,8 +146,10 @@ class Deliverer:
                 return await self._retry(row, until, describe(error), row.attempts)
             except Exception as error:  # noqa: BLE001 - whatever the platform's library raises: it is stored and logged
                 log.warning("could not look up whether outbox row %s arrived: %s", row.id, describe(error))
-                if row.attempts < self._policy.tries:
-                    return await self._retry(row, self._next_try(row), describe(error), row.attempts + 1)
+                if row.attempts < self._retries.tries:
+                    return await self._retry(
+                        row, self._retries.next_try(row.attempts), describe(error), row.attempts + 1
+                    )
                 was_sent = None
             if was_sent:
                 await self._outbox.mark(row, OutboxStatus.SENT, sent_at=datetime.now(UTC))
@@ -161,8 +163,8 @@ class Deliverer:
     async def _put_off(self, row: Row[Any], destination: Destination) -> bool:
         """Have a row whose channel is not configured tried again later; after its last try, make it a dead letter."""
         reason = f"The channel {destination.conversation.channel!r} is not configured, so nothing can be sent there."
-        if row.attempts < self._policy.tries:
-            return await self._retry(row, self._next_try(row), reason, row.attempts + 1)
+        if row.attempts < self._retries.tries:
+            return await self._retry(row, self._retries.next_try(row.attempts), reason, row.attempts + 1)
         log.error("outbox row %s was given up after %s tries: %s", row.id, row.attempts, reason)
         return await self._give_up(row, destination, reason)
 
@@ -230,15 +232,14 @@ class Deliverer:
             await self._outbox.pause(destination.conversation, until, is_for_tenant=error.is_for_tenant)
             return await self._retry(row, until, describe(error), row.attempts - 1)  # it does not count as a try
         ambiguous = row.ambiguous or isinstance(error, (DeliveryAmbiguousError, TimeoutError, StrayExitError))
-        if isinstance(error, AssertionError) or row.attempts >= self._policy.tries:
+        if isinstance(error, AssertionError) or row.attempts >= self._retries.tries:
             level = self._log_level(row, logging.ERROR)
             log.log(level, "outbox row %s was given up after %s tries", row.id, row.attempts, exc_info=error)
             return await self._give_up(row, destination, describe(error), notice=True, ambiguous=ambiguous)
         log.log(self._log_level(row), "outbox row %s is tried again: %s", row.id, describe(error))
-        return await self._retry(row, self._next_try(row), describe(error), row.attempts, ambiguous=ambiguous)
-
-    def _next_try(self, row: Row[Any]) -> datetime:
-        return next_try(row.attempts, self._timings.longest_pause)
+        return await self._retry(
+            row, self._retries.next_try(row.attempts), describe(error), row.attempts, ambiguous=ambiguous
+        )
 
     def _log_level(self, row: Row[Any], level: int = logging.WARNING) -> int:
         """Return the level for logging a failure: DEBUG if another part of the same message has failed already."""

@@ -13,12 +13,11 @@ from gateway.inbox.claims import ClaimedMessage, TurnStoppedError, check_claimed
 from gateway.outbox.composing import composed, stored
 from gateway.outbox.outbox import Part, PendingDelivery
 from gateway.outbox.previews import take_previews
-from gateway.retries import next_try
+from gateway.retries import RetryPolicy
 from gateway.runs.journal import AnswerRequiredError
 from gateway.settings import PrivateAnswers
 from gateway.storage.files import StoredFile
 from gateway.storage.tables import InboxStatus
-from gateway.timings import Timings
 from gateway.turns.questions.asking import Asking
 from gateway.turns.questions.deciding import Deciding
 from gateway.turns.replies.sentences import CANNOT_ANSWER_PRIVATELY, FAILED, NO_ANSWER, NOTHING_HELD
@@ -38,7 +37,7 @@ class Ending:
     Args:
         asking, deciding: ask people questions, and take their answers.
         private_answers: where a private answer to a message in a shared conversation goes.
-        tries: how often a message is tried.
+        retries: how often a message is tried.
     """
 
     def __init__(
@@ -47,15 +46,13 @@ class Ending:
         asking: Asking,
         deciding: Deciding,
         private_answers: PrivateAnswers,
-        tries: int,
-        timings: Timings,
+        retries: RetryPolicy,
     ) -> None:
         self._stores = stores
         self._asking = asking
         self._deciding = deciding
         self._private_answers = private_answers
-        self._tries = tries
-        self._timings = timings
+        self._retries = retries
 
     async def write(self, turn: Turn, outcome: TurnOutcome) -> list[PendingDelivery] | None:
         """Write the outcome of a turn. If it was stopped, it ends as stopped instead of being parked or retried.
@@ -119,7 +116,7 @@ class Ending:
 
     async def put_off(self, row: ClaimedMessage, reason: str, error: Exception | None = None) -> None:
         """Have a message that cannot be read tried again later; after its last try, make it a dead letter."""
-        if row.attempts < self._tries:
+        if row.attempts < self._retries.tries:
             log.warning("the message is tried again: %s", reason)
             await self._retry(row, None, reason)
         else:
@@ -128,7 +125,7 @@ class Ending:
 
     def has_tries_left(self, row: ClaimedMessage) -> bool:
         """Return whether this claim of a message is one of its tries."""
-        return row.attempts <= self._tries
+        return row.attempts <= self._retries.tries
 
     async def give_up(self, row: ClaimedMessage, interface: Interface | None) -> list[PendingDelivery]:
         """End a message without reading it, because the process died or the end could not be written in each try.
@@ -141,7 +138,9 @@ class Ending:
         Returns:
             The deliveries to send now.
         """
-        log.error("given up: in each of %s tries the process died, or the end could not be written", self._tries)
+        log.error(
+            "given up: in each of %s tries the process died, or the end could not be written", self._retries.tries
+        )
         parts = interface.presenter.parts(FAILED.format(reference=row.reference)) if interface is not None else []
         reason = "It could not be ended in any of its tries."
 
@@ -238,11 +237,8 @@ class Ending:
         async with self._stores.database.write() as connection:
             if unless_stopped:
                 await check_claimed(connection, row)
-            await self._stores.inbox.retry(connection, row, sender, error, self._next_try(row))
+            await self._stores.inbox.retry(connection, row, sender, error, self._retries.next_try(row.attempts))
             await self._stores.outbox.add_removals(connection, row, await take_previews(connection, row.id))
-
-    def _next_try(self, row: ClaimedMessage) -> datetime:
-        return next_try(row.attempts, self._timings.longest_pause)
 
 
 async def _parts(turn: Turn, text: str, files: Sequence[StoredFile] = ()) -> Sequence[Part]:

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from gateway.retries import is_transient, next_try
+from gateway.retries import RetryPolicy, is_transient
 
 
 class HTTPError(Exception):
@@ -32,5 +32,5 @@ def test_a_retry_may_help_after_some_errors(error: Exception, transient: bool) -
 @pytest.mark.parametrize(("tries", "seconds"), [(0, 1), (1, 1), (2, 2), (4, 8), (20, 60)])
 def test_the_pause_doubles_with_each_try_up_to_a_limit(tries: int, seconds: float) -> None:
     before = datetime.now(UTC)
-    pause = (next_try(tries, 60) - before).total_seconds()
+    pause = (RetryPolicy(5, 60).next_try(tries) - before).total_seconds()
     assert 0.75 * seconds <= pause < 1.25 * seconds + 1

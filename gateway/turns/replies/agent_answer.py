@@ -21,10 +21,9 @@ from gateway.settings import PrivateAnswers
 from gateway.storage.database import DatabaseUnavailableError
 from gateway.storage.tables import InboxStatus
 from gateway.timings import Timings
-from gateway.turns.replies.earlier_files import EarlierFiles
+from gateway.turns.replies.earlier_files import HistoryWithFiles
 from gateway.turns.replies.sentences import FAILED, NO_ANSWER, TOO_SLOW, with_interrupted
 from gateway.turns.runner import CopyRunner
-from gateway.turns.summaries import SummarizedHistory
 from gateway.turns.turn import Turn, TurnOutcome
 from oauth import ConsentRequiredError, CredentialsRefusedError
 from toolkits import Message, QuotedMessage
@@ -46,15 +45,13 @@ class AgentAnswer:
     def __init__(
         self,
         runner: CopyRunner,
-        history: SummarizedHistory,
-        files: EarlierFiles,
+        history: HistoryWithFiles,
         request_values: RequestValues,
         tries: int,
         timings: Timings,
     ) -> None:
         self._runner = runner
         self._history = history
-        self._files = files
         self._request_values = request_values
         self._tries = tries
         self._timings = timings
@@ -119,8 +116,7 @@ class AgentAnswer:
 
     async def _prepare(self, turn: Turn) -> tuple[Sequence[SessionItem], Message]:
         """Load the turn's journal, and return the history and the message with the messages that it refers to."""
-        history = await self._history.load(turn.row, turn.message, turn.agent)
-        history = await self._files.attach(turn, history)
+        history = await self._history.load(turn)
         quoted = tuple(await self._quoted(turn, history))
         await turn.journal.load()
         return history, replace(turn.message, quoted=quoted)

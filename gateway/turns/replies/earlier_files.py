@@ -1,4 +1,4 @@
-"""Give a turn the files that were sent earlier in its conversation, as long as the platform keeps them."""
+"""Load the history of a turn with the files that were sent earlier, as long as the platform keeps them."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
@@ -8,6 +8,7 @@ from gateway.channels.interface import Interface
 from gateway.inbox.inbox import Inbox
 from gateway.runs.items import SessionItem
 from gateway.turns.reading import MessageReader
+from gateway.turns.summaries import SummarizedHistory
 from gateway.turns.turn import Turn
 from toolkits import Attachment, AttachmentError
 
@@ -15,22 +16,25 @@ MOST_MESSAGES = 3  # messages whose files are given again, the last ones with fi
 MOST_TURNS = 10  # the last turns whose files are given again: each turn fetches them and passes them to the model
 
 
-class EarlierFiles:
-    """Reads the stored events of earlier messages again to get their attachments.
+class HistoryWithFiles:
+    """Loads the history of a turn with the files of its last messages.
 
-    So the history does not have to store how a file is fetched, and files of messages that were removed by retention or
-    by an erasure are not given to later turns.
+    It reads the stored events of earlier messages again to get their attachments. So the history does not have to store
+    how a file is fetched, and files of messages that were removed by retention or by an erasure are not given to later
+    turns.
     """
 
-    def __init__(self, inbox: Inbox, reader: MessageReader) -> None:
+    def __init__(self, history: SummarizedHistory, inbox: Inbox, reader: MessageReader) -> None:
+        self._history = history
         self._inbox = inbox
         self._reader = reader
 
-    async def attach(self, turn: Turn, history: list[SessionItem]) -> list[SessionItem]:
+    async def load(self, turn: Turn) -> list[SessionItem]:
         """Return the history of a turn, with attachments in the items of the last messages with files.
 
         Each attachment is fetched at its first read, and only once in the turn.
         """
+        history = await self._history.load(turn.row, turn.message, turn.agent)
         turns = list(dict.fromkeys(item.turn_id for item in history))[-MOST_TURNS:]
         # A turn of a flow may have several items with files.
         by_turn = {item.turn_id: item for item in history if item.has_files and item.turn_id in turns}
