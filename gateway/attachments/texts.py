@@ -10,6 +10,7 @@ from pathlib import Path
 from gateway.attachments import extract
 from gateway.attachments.extract import ANOTHER_TYPE
 from gateway.attachments.media import PDF, ZIP
+from oauth.errors import UnderstudyError
 from toolkits import Attachment, AttachmentError
 from toolkits.text import storable
 
@@ -22,7 +23,7 @@ OFFICE_LIBRARIES = ("docx", "openpyxl", "pptx")
 log = logging.getLogger(__name__)
 
 
-class NotTextError(Exception):
+class NotTextError(UnderstudyError):
     """A file is not text."""
 
 
