@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from gateway.agents.agent import Agent
-from gateway.check.heap import Heap, Survivor, lasting_roots, thread_values
-from gateway.check.marks import Kind, Mark, Marks, find_marks, marks_in_text
+from gateway.check.heap import Heap, lasting_roots, thread_values
+from gateway.check.marks import Kind, Mark, Marks, Survivor, find_marks, marks_in_text
 from gateway.check.output import Output
 from gateway.check.owners import Owners
 from gateway.check.people import Person

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from types import BuiltinFunctionType, CodeType, FrameType, ModuleType
 from typing import Any
 
-from gateway.check.marks import NOT_WHOLLY_COLLECTED, TEXTS, Mark, find_marks, is_marked, marks_in_text, parts
+from gateway.check.marks import NOT_WHOLLY_COLLECTED, TEXTS, Survivor, find_marks, is_marked, marks_in_text, parts
 from gateway.check.owners import beside
 from gateway.configuration.loader import FILE_PREFIX
 from toolkits.paths import edge, short
@@ -51,28 +51,6 @@ class _Kinds(dict[type, _Kind]):
     def __missing__(self, kind: type) -> _Kind:
         self[kind] = found = _Kind(kind in _ATOMS, issubclass(kind, TEXTS), _parts_of(kind))
         return found
-
-
-@dataclass(frozen=True, slots=True)
-class Survivor:
-    """A mark that is still in memory.
-
-    Args:
-        path: how it can be reached from a lasting root.
-        places: the mappings on that path: the id of each, and the key on the path as text, with its marks.
-        is_key: whether it is a mapping's key, which only somebody who knows it already can look up.
-        rows: the texts beside it in each object around it, and the whole string that contains it.
-    """
-
-    mark: Mark
-    path: str
-    places: tuple[tuple[int, str], ...]
-    is_key: bool
-    rows: tuple[str, ...]
-
-    @property
-    def keys(self) -> list[str]:
-        return [key for _, key in self.places]
 
 
 class Heap:

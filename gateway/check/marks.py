@@ -47,6 +47,28 @@ class Mark:
     scene: int
 
 
+@dataclass(frozen=True, slots=True)
+class Survivor:
+    """A mark that is still in memory.
+
+    Args:
+        path: how it can be reached from a lasting root.
+        places: the mappings on that path: the id of each, and the key on the path as text, with its marks.
+        is_key: whether it is a mapping's key, which only somebody who knows it already can look up.
+        rows: the texts beside it in each object around it, and the whole string that contains it.
+    """
+
+    mark: Mark
+    path: str
+    places: tuple[tuple[int, str], ...]
+    is_key: bool
+    rows: tuple[str, ...]
+
+    @property
+    def keys(self) -> list[str]:
+        return [key for _, key in self.places]
+
+
 class Marks:
     """The marks of one check. Marks that an earlier check left behind do not count."""
 

@@ -3,15 +3,12 @@
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from gateway.check.marks import Kind, marks_in_text
+from gateway.check.marks import Kind, Survivor, marks_in_text
 from gateway.check.people import ROLES, Person
 from toolkits import Message, Toolkit, TurnContext
 from toolkits.paths import attributes
-
-if TYPE_CHECKING:
-    from gateway.check.heap import Survivor
 
 MOST_FIELDS = 64  # of a row
 DEEPEST = 2  # levels of objects inside one another that may name an owner
@@ -58,7 +55,7 @@ class Owners:
         people: the people of each scene, by its number.
     """
 
-    def __init__(self, survivors: Collection["Survivor"], people: Mapping[int, Sequence[Person]]) -> None:
+    def __init__(self, survivors: Collection[Survivor], people: Mapping[int, Sequence[Person]]) -> None:
         self._people = people
         # The people whose texts each mapping has under each key, and the people whose rows each kind of path leads to.
         self._keys: dict[int, dict[str, set[int]]] = defaultdict(lambda: defaultdict(set))
@@ -71,7 +68,7 @@ class Owners:
             if self._names_owner(survivor):
                 self._rows[_pattern(survivor)].add(survivor.mark.person)
 
-    def how_kept(self, survivor: "Survivor") -> str | None:
+    def how_kept(self, survivor: Survivor) -> str | None:
         """Return how a text is kept only for its own person; `None` if others can reach it."""
         if self._person(survivor).is_identified_by("\n".join(survivor.keys)):
             return WHOLE_IDENTITY
@@ -81,7 +78,7 @@ class Owners:
             return ROW_WITH_OWNER
         return None
 
-    def _person(self, survivor: "Survivor") -> Person:
+    def _person(self, survivor: Survivor) -> Person:
         return self._people[survivor.mark.scene][survivor.mark.person]
 
     def _tells_apart(self, mapping: int) -> bool:
@@ -89,7 +86,7 @@ class Owners:
         people = sorted(person for under_key in self._keys[mapping].values() for person in under_key)
         return people == list(range(len(ROLES))) and len(self._keys[mapping]) == len(ROLES)
 
-    def _names_owner(self, survivor: "Survivor") -> bool:
+    def _names_owner(self, survivor: Survivor) -> bool:
         person = self._person(survivor)
         return any(person.is_identified_by(row) and _users(row) == {person.role.user} for row in survivor.rows)
 
@@ -98,6 +95,6 @@ def _users(text: str) -> set[int]:
     return {mark.person for mark in marks_in_text(text) if mark.kind is Kind.IDENTITY}
 
 
-def _pattern(survivor: "Survivor") -> str:
+def _pattern(survivor: Survivor) -> str:
     """Return the part of a path that all rows of one table share."""
     return re.sub(r"\[[^\]]*\]", "[…]", survivor.path)
