@@ -13,7 +13,7 @@ from gateway.check.output import Output
 from gateway.check.owners import Owners
 from gateway.check.people import Person
 from gateway.check.report import Leak, LeakKind, Report
-from gateway.check.scene import Scene, TurnOutcome
+from gateway.check.scene import ObservedTurn, Scene
 from toolkits import Toolkit
 from toolkits.cloning.declarations import INTERNAL
 
@@ -39,7 +39,7 @@ class Findings:
         self._scenes = scenes
         self._people = people
 
-    def check_turn(self, scene: Scene, outcome: TurnOutcome) -> None:
+    def check_turn(self, scene: Scene, outcome: ObservedTurn) -> None:
         """Report marks of other people in the results and the error of a turn."""
         in_error = find_marks(outcome.error)
         for mark in find_marks(*outcome.given, outcome.error):

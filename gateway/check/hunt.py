@@ -14,7 +14,7 @@ from gateway.check.offline import offline
 from gateway.check.output import Output
 from gateway.check.people import ROLES, CanarySource, InterruptedTurnError, Manner, Person, cast, context_of
 from gateway.check.report import Report
-from gateway.check.scene import SEVERAL, Scene, TurnOutcome
+from gateway.check.scene import SEVERAL, ObservedTurn, Scene
 from gateway.check.scripted import Script, ToolInfo, scripted
 from gateway.runs.engine import load_engine
 from gateway.runs.events import ToolEnded, TurnEvent
@@ -86,7 +86,7 @@ class _Hunt:
         self._report.toolkits += len(owners)
         if agent.native is not None:
             script = Script()
-            outcome = TurnOutcome(cast(self._marks, 0, self._user_ids)[0])
+            outcome = ObservedTurn(cast(self._marks, 0, self._user_ids)[0])
             await self._run(agent, script, CanarySource(outcome.person, self._providers, Manner()), outcome)
             owners.append((agent.name, [tool for tool in script.offered if tool.name not in agent.catalog]))
             if outcome.error is not None:
@@ -147,7 +147,7 @@ class _Hunt:
         if not arguments:
             return
         self._report.turns += 1
-        outcome = TurnOutcome(person)
+        outcome = ObservedTurn(person)
         source = CanarySource(person, self._providers, manner)
         turn = asyncio.create_task(self._run(scene.agent, Script(arguments), source, outcome))
         if cancel:
@@ -164,7 +164,7 @@ class _Hunt:
             self._note(scene, outcome)
         self._findings.check_turn(scene, outcome)
 
-    async def _run(self, agent: Agent, script: Script, source: CanarySource, outcome: TurnOutcome) -> None:
+    async def _run(self, agent: Agent, script: Script, source: CanarySource, outcome: ObservedTurn) -> None:
         async def listen(event: TurnEvent) -> None:
             if isinstance(event, ToolEnded):
                 outcome.given.append(event.result)
@@ -183,7 +183,7 @@ class _Hunt:
             outcome.given += script.given
             outcome.retried = script.retried
 
-    def _note(self, scene: Scene, outcome: TurnOutcome) -> None:
+    def _note(self, scene: Scene, outcome: ObservedTurn) -> None:
         name = scene.tool
         if outcome.error is None and not outcome.retried:
             self._worked.add(name)

@@ -30,8 +30,8 @@ class Scene:
 
 
 @dataclass
-class TurnOutcome:
-    """The outcome of one turn.
+class ObservedTurn:
+    """What was seen of one turn, and how it ended.
 
     Args:
         given: everything that the person, the model and the event handler received.

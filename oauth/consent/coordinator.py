@@ -10,7 +10,7 @@ from oauth.consent.hooks import ConsentHooks, ReturnLink
 from oauth.consent.providers import ProviderRegistry
 from oauth.consent.renewal import TokenRenewal
 from oauth.consent.revoking import TokenRevoker
-from oauth.consent.sign_in import Consent, SignIn
+from oauth.consent.sign_in import Consent, SignInFlow
 from oauth.consent.tickets import SignInTickets
 from oauth.identity import Identity
 from oauth.provider import OAuthProvider
@@ -45,7 +45,7 @@ class OAuthCoordinator:
         self._providers = ProviderRegistry(base_url)
         self._tickets = SignInTickets(keyring, self._providers)
         self._confirmation = AccountConfirmation(stores, self._providers, hooks)
-        self._sign_in = SignIn(stores, self._providers, self._confirmation, hooks)
+        self._sign_in = SignInFlow(stores, self._providers, self._confirmation, hooks)
         self._credentials = CredentialLoader(stores.tokens, self._providers, TokenRenewal(stores.tokens, timings))
         self._accounts = ConnectedAccounts(stores, self._providers)
         self._revoker = TokenRevoker(stores, self._providers, timings.revocation_attempts)

@@ -47,7 +47,7 @@ class Consent:
     way_back: ReturnLink | None = None
 
 
-class SignIn:
+class SignInFlow:
     """Makes sign-in links, and turns the callback of a provider into a connected account."""
 
     def __init__(

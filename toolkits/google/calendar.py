@@ -9,7 +9,7 @@ from toolkits import preview
 from toolkits.context import TurnContext
 from toolkits.errors import ToolError
 from toolkits.function import tool
-from toolkits.google.event import MOST_DESCRIPTION_CHARACTERS, Event, guests, read, shown
+from toolkits.google.event import MOST_DESCRIPTION_CHARACTERS, CalendarEvent, guests, read, shown
 from toolkits.google.service import GoogleToolkit
 
 READ = "https://www.googleapis.com/auth/calendar.events.readonly"
@@ -28,7 +28,7 @@ class EventPage(TypedDict):
     """A page of the events that were found, and the token of the next page."""
 
     time_zone: str
-    events: list[Event]
+    events: list[CalendarEvent]
     next_page: str | None
 
 
@@ -89,7 +89,7 @@ class Calendar(GoogleToolkit):
         }
 
     @tool(label="Reading an event", read_only=True)
-    async def get_event(self, context: TurnContext, event_id: str) -> Event:
+    async def get_event(self, context: TurnContext, event_id: str) -> CalendarEvent:
         """Read one event of the user's calendar.
 
         Args:
@@ -134,7 +134,7 @@ class Calendar(GoogleToolkit):
         attendees: list[str] | None = None,
         location: str = "",
         description: str = "",
-    ) -> Event:
+    ) -> CalendarEvent:
         """Create an event in the user's calendar. Invited people get an e-mail.
 
         Args:
@@ -160,7 +160,7 @@ class Calendar(GoogleToolkit):
         return f"Create an event from this text, as Google understands it:\n\n{preview.block(_checked_text(text))}"
 
     @tool(label="Adding an event to your calendar", approval=_preview_quick_add)
-    async def quick_add(self, context: TurnContext, text: str) -> Event:
+    async def quick_add(self, context: TurnContext, text: str) -> CalendarEvent:
         """Create an event in the user's calendar from a sentence, like "Lunch with Bob tomorrow at noon".
 
         Args:
@@ -195,7 +195,7 @@ class Calendar(GoogleToolkit):
         uninvite: list[str] | None = None,
         location: str | None = None,
         description: str | None = None,
-    ) -> Event:
+    ) -> CalendarEvent:
         """Change an event in the user's calendar. Its guests get an e-mail. Leave out what stays the same.
 
         Args:

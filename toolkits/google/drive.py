@@ -45,7 +45,7 @@ SENT_AS = {
 TEXTS = ("application/json", "application/xml", "application/x-yaml", "application/javascript")
 
 
-class File(TypedDict, total=False):
+class DriveFile(TypedDict, total=False):
     """A file, for the model."""
 
     id: str
@@ -65,7 +65,7 @@ MAY = {"reader": "read", "commenter": "read and comment on", "writer": "change"}
 class FilePage(TypedDict):
     """A page of the files that were found, and the token of the next page."""
 
-    files: list[File]
+    files: list[DriveFile]
     next_page: str | None
 
 
@@ -178,7 +178,7 @@ class Drive(GoogleToolkit):
         text: str,
         mime_type: TextType = "text/plain",
         folder_id: str | None = None,
-    ) -> File:
+    ) -> DriveFile:
         """Create a text file in the user's Drive. Nobody else can see it until it is shared.
 
         Args:
@@ -245,9 +245,9 @@ def _person(email: str) -> str:
     return people[0].addr_spec
 
 
-def _file(item: dict[str, Any]) -> File:
+def _file(item: dict[str, Any]) -> DriveFile:
     owners = item.get("owners") or [{}]
-    file: File = {
+    file: DriveFile = {
         "id": item["id"],
         "name": item.get("name", ""),
         "type": item.get("mimeType", ""),

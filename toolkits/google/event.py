@@ -14,7 +14,7 @@ MOST_ATTENDEES = 20  # of an event that the model reads
 MOST_DESCRIPTION_CHARACTERS = 2_000
 
 
-class Event(TypedDict, total=False):
+class CalendarEvent(TypedDict, total=False):
     """An event, for the model."""
 
     id: str
@@ -28,9 +28,9 @@ class Event(TypedDict, total=False):
     meeting_link: str
 
 
-def read(item: dict[str, Any]) -> Event:
+def read(item: dict[str, Any]) -> CalendarEvent:
     """Return an event for the model, from what Google returned."""
-    event: Event = {
+    event: CalendarEvent = {
         "id": item["id"],
         "title": item.get("summary", ""),
         "start": _when(item.get("start", {})),

@@ -27,7 +27,7 @@ Summary = TypedDict(
 )
 
 
-class Attachment(TypedDict):
+class MailAttachment(TypedDict):
     """An attachment, for the model."""
 
     id: str
@@ -40,7 +40,7 @@ class MailMessage(Summary):
     """A mail in full."""
 
     body: str
-    attachments: list[Attachment]
+    attachments: list[MailAttachment]
 
 
 def summarize(message: dict[str, Any]) -> Summary:
@@ -53,7 +53,7 @@ def summarize(message: dict[str, Any]) -> Summary:
 
 def read(message: dict[str, Any], limit: int) -> MailMessage:
     """Return a mail in full, for the model, with at most `limit` characters of its body."""
-    attachments: list[Attachment] = [
+    attachments: list[MailAttachment] = [
         {
             "id": part["partId"],
             "name": part["filename"],
