@@ -1,7 +1,7 @@
 """Groups of settings, from the environment or from arguments, with errors that name what is wrong."""
 
 import os
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, SecretStr, ValidationError
@@ -58,6 +58,14 @@ class Settings(BaseSettings):
         for name in type(self).model_fields:
             if isinstance(value := getattr(self, name), SecretStr):
                 mask_from_now_on(value.get_secret_value())
+
+    @classmethod
+    def named(cls, name: str | None) -> type[Self]:
+        """Return the group for one of several of a kind: with the name "support", TELEGRAM_ is TELEGRAM_SUPPORT_."""
+        if name is None:
+            return cls
+        prefix = cls.variable(f"{name.replace('-', '_')}_")
+        return type(cls.__name__, (cls,), {"__module__": cls.__module__, "model_config": {"env_prefix": prefix}})
 
     @classmethod
     def variable(cls, field: str) -> str:

@@ -1,7 +1,8 @@
 """The base class of channels."""
 
+import re
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import ClassVar
 
 from starlette.exceptions import HTTPException
@@ -10,8 +11,10 @@ from starlette.routing import BaseRoute
 from gateway.channels.host import Host
 from gateway.channels.presenter import Presenter
 from gateway.retries import UNKNOWN_WAIT
-from oauth.settings import Settings
+from oauth.settings import SettingError, Settings
 from toolkits import Message, QuotedMessage
+
+NAME = re.compile("[a-z0-9][a-z0-9-]{0,31}")
 
 
 class Interface(ABC):
@@ -20,24 +23,58 @@ class Interface(ABC):
     The route of a webhook does little: it verifies the request, hands an `Event` to `host.accept`, and answers. All
     other work on a message is done later, by `parse` in the turn.
 
+    A gateway may have several interfaces of a class, each with a name: `Telegram(name="support")` is the channel
+    `telegram.support`. Every key that is stored contains the channel, so that they share nothing.
+
+    Args:
+        name: the name of one of several interfaces: lower-case letters, digits and hyphens, at most 32 characters.
+
     Attributes:
-        channel: the name of the channel. It is part of every stored key, so it must never change.
+        name: the name of the interface; `None` if it has none.
+        channel: the name of the channel, followed by a dot and the name of the interface, if it has one. It is part of
+            every stored key, so it must never change.
         address: the path that the platform calls. `understudy serve` prints it at the start.
         presenter: shows turns in the channel.
         setting_groups: groups of settings from the environment. Any one of these groups is enough for the channel.
+        platform_ids: what the bot, the app or the number is known by at its platform. Two interfaces of a class must
+            not share one.
+
+    Raises:
+        SettingError: if the name is malformed.
     """
 
-    channel: ClassVar[str]
+    channel: str
     setting_groups: ClassVar[Sequence[type[Settings]]] = ()
     address: str
     presenter: Presenter
+    name: str | None = None
+    platform_ids: Collection[str] = ()
 
     _host: Host | None = None
+
+    def __init__(self, name: str | None = None) -> None:
+        if name is None:
+            return
+        if not NAME.fullmatch(name):
+            raise SettingError(
+                f"{type(self).__name__}(name={name!r}): a name has lower-case letters, digits and hyphens, and at most "
+                "32 characters, like support."
+            )
+        self.name = name
+        self.channel = f"{self.channel}.{name}"
+        self.address = self.path_of(self.address)
 
     @classmethod
     def configured(cls) -> bool:
         """Return whether the environment has required settings of this channel. If so, `understudy serve` adds it."""
         return any(group.mentioned() for group in cls.setting_groups)
+
+    def path_of(self, path: str) -> str:
+        """Return the path of a route of this interface: `/telegram/support/webhook` for `/telegram/webhook`."""
+        if self.name is None:
+            return path
+        first, _, rest = path.removeprefix("/").partition("/")
+        return f"/{first}/{self.name}/{rest}"
 
     @property
     def host(self) -> Host:

@@ -56,6 +56,7 @@ REJECTED_TOKEN = ("account_inactive", "invalid_auth", "not_authed", "token_expir
 OPENED = "app_home_opened"
 UNINSTALLED = ("app_uninstalled", "tokens_revoked", "team_access_revoked")
 COMMAND_ADDRESS = "/slack/commands"
+INTERACTIVITY_ADDRESS = "/slack/interactivity"
 COMMAND_FIELDS = ("team_id", "user_id", "command", "trigger_id")
 COMMAND_TIMEOUT = 2.0  # seconds, of the three in which Slack expects an answer
 
@@ -85,12 +86,14 @@ class Slack(Interface):
             publishes its own home.
         feedback_buttons: whether answers have thumbs below them. This needs the request URL of *Interactivity*.
         app: the operator's own Bolt app, whose listeners get the events that start no turn.
+        name: the name of one of several apps. With the name "sales", the settings begin with SLACK_SALES_, and the
+            addresses with `/slack/sales`.
 
     Raises:
         SettingError: if a setting is missing or malformed; it names the setting.
     """
 
-    channel = parse.CHANNEL
+    channel = "slack"
     setting_groups = (OneWorkspaceSettings, ManyWorkspacesSettings)
     address = "/slack/events"
     presenter: SlackPresenter
@@ -109,8 +112,11 @@ class Slack(Interface):
         app_home: bool = True,
         feedback_buttons: bool = False,
         app: AsyncApp | None = None,
+        name: str | None = None,
     ) -> None:
+        super().__init__(name)
         settings = load_settings(
+            name,
             bot_token,
             client_id,
             client_secret,
@@ -118,25 +124,30 @@ class Slack(Interface):
             own_workspaces=",".join(own_workspaces),
             api_url=api_url,
         )
+        self._variable = settings.variable
         self._api_url = settings.api_url
         self._workspaces: OneWorkspace | ManyWorkspaces
         if isinstance(settings, ManyWorkspacesSettings):
-            self._workspaces = ManyWorkspaces(settings, self._make_client, is_agent=agent_view)
+            self._workspaces = ManyWorkspaces(self, settings, self._make_client, is_agent=agent_view)
+            own = settings.client_id
         else:
-            self._workspaces = OneWorkspace(self._make_client(settings.bot_token.get_secret_value()))
+            own = settings.bot_token.get_secret_value()
+            self._workspaces = OneWorkspace(self._make_client(own), settings)
+        self.platform_ids = {own, settings.signing_secret.get_secret_value()}
         self._people = People(self._workspaces)
         self._threads = ThreadReader(self._workspaces, self._people)
         self._files = SlackFiles(self._workspaces, settings.api_url)
-        self._signature = SignatureCheck(settings.signing_secret.get_secret_value())
+        self._signature = SignatureCheck(settings)
         self._answer_in_joined_threads = answer_in_joined_threads
         self._agent_view = agent_view
         self._titles = Titles(self._workspaces)
         self._home = AppHome(self._workspaces) if app_home else None
-        self._stopping = Stopping(lambda: self.host)
+        self._stopping = Stopping(self.channel, lambda: self.host)
         self._tasks = OwnedTasks()
         self._listeners = BoltListeners(app, self._workspaces) if app is not None else None
         self._refusals = RefusalLog(self.channel)
         self._interactivity = Interactivity(
+            self.channel,
             self._signature,
             self._refusals,
             settings.api_url,
@@ -148,8 +159,8 @@ class Slack(Interface):
     def routes(self) -> Sequence[BaseRoute]:
         return [
             Route(self.address, self._receive, methods=["POST"]),
-            Route(COMMAND_ADDRESS, self._receive_command, methods=["POST"]),
-            self._interactivity.route(),
+            Route(self.path_of(COMMAND_ADDRESS), self._receive_command, methods=["POST"]),
+            Route(self.path_of(INTERACTIVITY_ADDRESS), self._interactivity.receive, methods=["POST"]),
             *self._workspaces.routes(),
         ]
 
@@ -216,7 +227,7 @@ class Slack(Interface):
         except DeliveryRefusedError as refusal:
             if str(refusal) in REJECTED_TOKEN:
                 raise SettingError(
-                    f"SLACK_BOT_TOKEN was rejected by Slack ({refusal}). Set it to the Bot User OAuth "
+                    f"{self._variable('bot_token')} was rejected by Slack ({refusal}). Set it to the Bot User OAuth "
                     "Token under OAuth & Permissions at https://api.slack.com/apps."
                 ) from None
             log.warning("Slack did not return the bot's user id: %s", refusal)
@@ -232,14 +243,14 @@ class Slack(Interface):
     async def parse(self, payload: str) -> Message | None:
         body = self._placed(changes.as_written(json.loads(payload)))
         if "slash_command" in body:
-            return parse.to_command_message(body, payload)
+            return parse.to_command_message(self.channel, body, payload)
         if not parse.is_message(body):
             raise ValueError("The stored payload is neither a message, a mention nor a slash command of Slack's.")
         tenant = parse.tenant_of(body)
         assert tenant is not None, "an event of no workspace is not accepted"
         attachments = self._files.attachments_of(parse.files(body), tenant)
         people = await self._people.find(tenant, parse.people_in(body))
-        return parse.to_message(body, await self._bot_user(body), attachments, people)
+        return parse.to_message(self.channel, body, await self._bot_user(body), attachments, people)
 
     async def read_quoted(self, message: Message, read_until: str) -> Sequence[QuotedMessage]:
         if not parse.is_in_thread(message):
@@ -273,7 +284,7 @@ class Slack(Interface):
         kind = body["event"].get("type")
         if kind in UNINSTALLED:
             await self._workspaces.forget(body)
-        elif (feedback := parse.to_feedback(body)) is not None:
+        elif (feedback := parse.to_feedback(self.channel, body)) is not None:
             await self.host.rate(feedback)
         elif kind == SESSION_STOPPED:
             await self._receive_stopped(body)
@@ -336,7 +347,7 @@ class Slack(Interface):
             written = body
         written = self._placed(written)
         if change is Change.DELETED and parse.is_unknown(written):
-            return parse.to_event(written, raw, change=change, addressed=False)
+            return parse.to_event(self.channel, written, raw, change=change, addressed=False)
         if not parse.is_written(written):
             return None
         bot = await self._bot_user(body)
@@ -345,9 +356,9 @@ class Slack(Interface):
         addressed = await self._is_for_bot(written, bot)
         if change is None:
             stops = parse.asks_to_stop(written, bot)
-            return parse.to_event(written, raw, stops=stops) if addressed else None
+            return parse.to_event(self.channel, written, raw, stops=stops) if addressed else None
         revision = changes.revision(body) if change is Change.EDITED else 0
-        return parse.to_event(written, raw, change=change, addressed=addressed, revision=revision)
+        return parse.to_event(self.channel, written, raw, change=change, addressed=addressed, revision=revision)
 
     def _placed(self, body: Body) -> Body:
         """In the agent view, make a message at the top of a direct conversation the first one of its thread."""
@@ -358,7 +369,7 @@ class Slack(Interface):
             return True
         if not self._answer_in_joined_threads or "thread_ts" not in body["event"]:
             return False
-        return await self.host.has_answered_in(parse.conversation_of(body))
+        return await self.host.has_answered_in(parse.conversation_of(self.channel, body))
 
     async def _receive_command(self, request: Request) -> Response:
         with self._refusals.refusals_logged():
@@ -374,21 +385,21 @@ class Slack(Interface):
             check_id(name, form[name])
         if (answer := await self._listeners_answer(request, form)) is not None:
             return answer
-        if parse.command_of(form)[0] == "stop" and (channel := form.get("channel_id")):
-            check_id("channel_id", channel)
+        if parse.command_of(form)[0] == "stop" and (place := form.get("channel_id")):
+            check_id("channel_id", place)
             # Threads have no slash commands, so that this stops all turns of the person in the channel.
-            sentence = await self._stopping.in_channel(form["team_id"], channel, form["user_id"])
+            sentence = await self._stopping.in_place(form["team_id"], place, form["user_id"])
             return JSONResponse({"response_type": "ephemeral", "text": sentence})
         try:
             async with asyncio.timeout(COMMAND_TIMEOUT):
                 await self._workspaces.is_installed(form)  # adds a workspace whose organization installed the app
-                channel = await self.presenter.direct_channel(form["team_id"], form["user_id"])
+                place = await self.presenter.direct_channel(form["team_id"], form["user_id"])
         except (DeliveryError, ConnectionError, TimeoutError) as error:
             log.warning(
                 "a slash command was not accepted: the direct conversation cannot be opened: %s", describe(error)
             )
             return JSONResponse({"response_type": "ephemeral", "text": COMMAND_NOT_TAKEN})
-        await self.host.accept(parse.to_command_event(form, channel))
+        await self.host.accept(parse.to_command_event(self.channel, form, place))
         return JSONResponse({"response_type": "ephemeral", "text": COMMAND_TAKEN})
 
     async def _listeners_answer(self, request: Request, form: Body) -> Response | None:

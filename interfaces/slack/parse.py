@@ -1,4 +1,8 @@
-"""Read Slack's events: https://docs.slack.dev/apis/events-api and https://docs.slack.dev/reference/events/message"""
+"""Read Slack's events: https://docs.slack.dev/apis/events-api and https://docs.slack.dev/reference/events/message
+
+In these functions a `channel` is the gateway's: "slack", or "slack.sales" for one of several apps. A channel of Slack's
+is a `place`.
+"""
 
 import json
 import re
@@ -12,7 +16,6 @@ from interfaces.slack.format import mentioned_in, unescape, without_mention
 from oauth import Identity
 from toolkits import Attachment, AttachmentKind, Conversation, Message, QuotedKind, QuotedMessage
 
-CHANNEL = "slack"
 MOST_NAMES = 20  # people whose names are looked up for one message
 
 # The subtypes of messages that people write. The others are edits, joins, messages of bots and the like.
@@ -72,13 +75,13 @@ def organization_of(body: Body) -> str | None:
     return str(installed["enterprise_id"]) if is_whole and installed.get("enterprise_id") else None
 
 
-def conversation_of(body: Body) -> Conversation:
+def conversation_of(channel: str, body: Body) -> Conversation:
     """Return the direct conversation or the thread of a message. A message at the top of a channel begins a thread."""
     event = body["event"]
-    channel, thread = event["channel"], event.get("thread_ts")
+    place, thread = event["channel"], event.get("thread_ts")
     if not _is_direct(event):
         thread = thread or event["ts"]
-    return Conversation(CHANNEL, _tenant(body), f"{channel}/{thread}" if thread else channel, not _is_direct(event))
+    return Conversation(channel, _tenant(body), f"{place}/{thread}" if thread else place, not _is_direct(event))
 
 
 def in_own_thread(body: Body) -> Body:
@@ -125,7 +128,7 @@ def is_addressed(body: Body, bot: str | None) -> bool:
     return event["type"] == "app_mention" or _is_direct(event) or mentioned
 
 
-def to_event(body: Body, payload: str, **fields: Any) -> Event:
+def to_event(channel: str, body: Body, payload: str, **fields: Any) -> Event:
     """Return the event of a message: see `is_written`.
 
     Args:
@@ -134,7 +137,7 @@ def to_event(body: Body, payload: str, **fields: Any) -> Event:
     event = body["event"]
     return Event(
         id=body.get("event_id") or "",
-        conversation=conversation_of(body),
+        conversation=conversation_of(channel, body),
         payload=payload,
         # A mention in a channel is reported as `app_mention` and as `message`, with two event ids.
         message_key=f"{event['channel']}:{event['ts']}",
@@ -158,7 +161,9 @@ def asks_to_stop(body: Body, bot: str | None) -> bool:
     return is_stop(_written(body["event"], bot, {}), plain=True)
 
 
-def to_message(body: Body, bot: str | None, attachments: Sequence[Attachment], people: Mapping[str, Person]) -> Message:
+def to_message(
+    channel: str, body: Body, bot: str | None, attachments: Sequence[Attachment], people: Mapping[str, Person]
+) -> Message:
     """Return the message of a stored event.
 
     Args:
@@ -179,9 +184,9 @@ def to_message(body: Body, bot: str | None, attachments: Sequence[Attachment], p
     return Message(
         id=event["ts"],
         text=written,
-        sender=Identity(CHANNEL, team or _tenant(body), event["user"]),
+        sender=Identity(channel, team or _tenant(body), event["user"]),
         sender_name=sender.name if sender is not None else event["user"],
-        conversation=conversation_of(body),
+        conversation=conversation_of(channel, body),
         attachments=tuple(attachments),
         quoted=tuple(quoted),
         locale=sender.locale if sender is not None else "",
@@ -193,7 +198,7 @@ def to_message(body: Body, bot: str | None, attachments: Sequence[Attachment], p
     )
 
 
-def to_feedback(body: Body) -> Feedback | None:
+def to_feedback(channel: str, body: Body) -> Feedback | None:
     """Return the rating that a thumbs reaction adds or removes; `None` for any other event.
 
     https://docs.slack.dev/reference/events/reaction_added: the event names the channel, but not the thread. In a
@@ -207,8 +212,8 @@ def to_feedback(body: Body) -> Feedback | None:
     if rating is None or not is_whole or body.get("is_ext_shared_channel"):
         return None
     return Feedback(
-        identity=Identity(CHANNEL, tenant, event["user"]),
-        conversation=Conversation(CHANNEL, tenant, item["channel"], not _is_direct(item)),
+        identity=Identity(channel, tenant, event["user"]),
+        conversation=Conversation(channel, tenant, item["channel"], not _is_direct(item)),
         rating=rating,
         platform_id=item["ts"],
         taken_back=event["type"] == "reaction_removed",
@@ -259,20 +264,20 @@ def files(body: Body) -> list[Mapping[str, Any]]:
     return [file for each in (body["event"], *forwarded_by(body["event"])) for file in each.get("files") or ()]
 
 
-def to_command_event(form: Body, channel: str) -> Event:
+def to_command_event(channel: str, form: Body, place: str) -> Event:
     """Return the event of a slash command: https://docs.slack.dev/interactivity/implementing-slash-commands
 
     It belongs to the direct conversation, wherever it was given, because the bot may not be a member there.
 
     Args:
-        channel: the channel of the direct conversation.
+        place: the direct conversation.
     """
-    payload = json.dumps({"slash_command": form, "direct_channel": channel})
-    where = Conversation(CHANNEL, form["team_id"], channel, False)
+    payload = json.dumps({"slash_command": form, "direct_channel": place})
+    where = Conversation(channel, form["team_id"], place, False)
     return Event(f"command:{form['trigger_id']}", where, payload, author=form["user_id"])
 
 
-def to_command_message(body: Body, payload: str) -> Message:
+def to_command_message(channel: str, body: Body, payload: str) -> Message:
     """Return the message of a stored slash command: see `to_command_event`."""
     form = body["slash_command"]
     name, text = _slash_command(form)
@@ -280,9 +285,9 @@ def to_command_message(body: Body, payload: str) -> Message:
     return Message(
         id="",
         text=f"/{name} {text}".strip(),
-        sender=Identity(CHANNEL, form["team_id"], form["user_id"]),
+        sender=Identity(channel, form["team_id"], form["user_id"]),
         sender_name=form.get("user_name") or form["user_id"],
-        conversation=Conversation(CHANNEL, form["team_id"], body["direct_channel"], shared=False),
+        conversation=Conversation(channel, form["team_id"], body["direct_channel"], shared=False),
         command=command or (None if text else "help"),
         argument=argument,
         raw=payload,

@@ -50,20 +50,24 @@ class ManyWorkspacesSettings(SlackSettings):
 
 
 def load_settings(
-    bot_token: str | None, client_id: str | None, client_secret: str | None, **common: Any
+    name: str | None, bot_token: str | None, client_id: str | None, client_secret: str | None, **common: Any
 ) -> OneWorkspaceSettings | ManyWorkspacesSettings:
     """Return the settings of one workspace, or of many if there is a client id.
+
+    Args:
+        name: the name of one of several apps; `None` if it has none.
 
     Raises:
         SettingError: if a setting is missing or malformed, or there is both a bot token and a client id.
     """
-    has_token = bool(bot_token or os.environ.get(OneWorkspaceSettings.variable("bot_token")))
-    has_client = bool(client_id or os.environ.get(ManyWorkspacesSettings.variable("client_id")))
+    one, many = OneWorkspaceSettings.named(name), ManyWorkspacesSettings.named(name)
+    token, client = one.variable("bot_token"), many.variable("client_id")
+    has_token, has_client = bool(bot_token or os.environ.get(token)), bool(client_id or os.environ.get(client))
     if has_token and has_client:
         raise SettingError(
-            "SLACK_BOT_TOKEN and SLACK_CLIENT_ID are both set. The first is for one workspace, the second for all "
+            f"{token} and {client} are both set. The first is for one workspace, the second for all "
             "that install the app: unset one of them."
         )
     if has_client:
-        return ManyWorkspacesSettings(client_id=client_id, client_secret=client_secret, **common)
-    return OneWorkspaceSettings(bot_token=bot_token, **common)
+        return many(client_id=client_id, client_secret=client_secret, **common)
+    return one(bot_token=bot_token, **common)

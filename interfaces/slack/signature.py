@@ -7,6 +7,7 @@ from slack_sdk.signature import SignatureVerifier
 from starlette.requests import Request
 
 from gateway.channels.refusals import WebhookRefusedError
+from interfaces.slack.settings import SlackSettings
 
 TIMESTAMP_HEADER = "x-slack-request-timestamp"
 SIGNATURE_HEADER = "x-slack-signature"
@@ -18,8 +19,9 @@ LONGEST_AGE = 300  # seconds: Slack's verifier accepts no older timestamp
 class SignatureCheck:
     """Verifies requests with the app's signing secret."""
 
-    def __init__(self, signing_secret: str) -> None:
-        self._verifier = SignatureVerifier(signing_secret)
+    def __init__(self, settings: SlackSettings) -> None:
+        self._verifier = SignatureVerifier(settings.signing_secret.get_secret_value())
+        self._variable = settings.variable("signing_secret")
 
     def check_headers(self, request: Request) -> None:
         """Check that a request has a timestamp and a well-formed signature, before its body is read.
@@ -49,7 +51,7 @@ class SignatureCheck:
         raise WebhookRefusedError(
             401,
             "its signature does not match",
-            "If Slack sent it, SLACK_SIGNING_SECRET is another app's: it is the Signing Secret under Basic Information "
+            f"If Slack sent it, {self._variable} is another app's: it is the Signing Secret under Basic Information "
             "at https://api.slack.com/apps.",
         )
 

@@ -19,9 +19,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from gateway.channels import RecipientUnreachableError
-from interfaces.slack.parse import CHANNEL, Body, organization_of, tenant_of
-from interfaces.slack.settings import ManyWorkspacesSettings
+from gateway.channels import Interface, RecipientUnreachableError
+from interfaces.slack.parse import Body, organization_of, tenant_of
+from interfaces.slack.settings import ManyWorkspacesSettings, OneWorkspaceSettings
 from oauth.store.installations import Installation, InstallationStore
 
 # https://docs.slack.dev/reference/scopes
@@ -95,8 +95,9 @@ class OneWorkspace:
         bot: the bot's user id; `None` if Slack could not be asked.
     """
 
-    def __init__(self, client: AsyncWebClient) -> None:
+    def __init__(self, client: AsyncWebClient, settings: OneWorkspaceSettings) -> None:
         self._client = client
+        self._variable = settings.variable("bot_token")
         self.bot: str | None = None
 
     def routes(self) -> list[BaseRoute]:
@@ -113,8 +114,9 @@ class OneWorkspace:
 
     async def forget(self, body: Body) -> None:
         log.warning(
-            "Slack reports that the app was uninstalled or SLACK_BOT_TOKEN revoked. The bot cannot answer then: "
-            "install the app again and set the new token"
+            "Slack reports that the app was uninstalled or %s revoked. The bot cannot answer then: install the app again "
+            "and set the new token",
+            self._variable,
         )
 
 
@@ -122,10 +124,21 @@ class ManyWorkspaces:
     """All workspaces that install the app at `/slack/install`, each with its own bot token.
 
     Args:
+        interface: the channel, whose name is in the addresses.
         is_agent: whether the app has Slack's agent view, which needs another scope.
     """
 
-    def __init__(self, settings: ManyWorkspacesSettings, make_client: MakeClient, *, is_agent: bool = False) -> None:
+    def __init__(
+        self,
+        interface: Interface,
+        settings: ManyWorkspacesSettings,
+        make_client: MakeClient,
+        *,
+        is_agent: bool = False,
+    ) -> None:
+        self._channel = interface.channel
+        self._install_address = interface.path_of(INSTALL_ADDRESS)
+        self._redirect_address = interface.path_of(REDIRECT_ADDRESS)
         self._settings = settings
         self._scopes = [*SCOPES, *(AGENT_SCOPES if is_agent else ())]
         if settings.own_workspace_ids:
@@ -148,41 +161,41 @@ class ManyWorkspaces:
                 client_secret=self._settings.client_secret.get_secret_value(),
                 scopes=self._scopes,
                 authorization_url=f"{self._settings.api_url.removesuffix('/api')}/oauth/v2/authorize",
-                redirect_uri=f"{base_url}{REDIRECT_ADDRESS}",
-                install_path=INSTALL_ADDRESS,
-                redirect_uri_path=REDIRECT_ADDRESS,
-                installation_store=_BoltInstallations(store),
-                state_store=_BoltStates(store),
+                redirect_uri=f"{base_url}{self._redirect_address}",
+                install_path=self._install_address,
+                redirect_uri_path=self._redirect_address,
+                installation_store=_BoltInstallations(self._channel, store),
+                state_store=_BoltStates(self._channel, store),
             ),
         )
 
     def routes(self) -> list[BaseRoute]:
         return [
-            Route(INSTALL_ADDRESS, self._install, methods=["GET"]),
-            Route(REDIRECT_ADDRESS, self._installed, methods=["GET"]),
+            Route(self._install_address, self._install, methods=["GET"]),
+            Route(self._redirect_address, self._installed, methods=["GET"]),
         ]
 
     async def client(self, tenant: str) -> AsyncWebClient:
-        installation = await self._opened().load(CHANNEL, tenant)
+        installation = await self._opened().load(self._channel, tenant)
         if installation is None:
             raise RecipientUnreachableError(f"the app is not installed in the workspace {tenant}")
         return self._make_client(installation.bot_token)
 
     async def bot_user(self, body: Body) -> str | None:
         team = tenant_of(body)
-        installation = None if team is None else await self._opened().load(CHANNEL, team)
+        installation = None if team is None else await self._opened().load(self._channel, team)
         return None if installation is None else installation.bot_user_id
 
     async def is_installed(self, body: Body) -> bool:
         store, team = self._opened(), tenant_of(body)
         if team is None:
             return False
-        if await store.load(CHANNEL, team) is not None:
+        if await store.load(self._channel, team) is not None:
             return True
         organization = organization_of(body)
-        if organization is None or await store.load(CHANNEL, organization) is None:
+        if organization is None or await store.load(self._channel, organization) is None:
             return False
-        await store.save_member(CHANNEL, team, organization)
+        await store.save_member(self._channel, team, organization)
         return True
 
     async def forget(self, body: Body) -> None:
@@ -193,7 +206,7 @@ class ManyWorkspaces:
         event = body["event"]
         if event["type"] == "team_access_revoked":  # an organization took the app from some of its workspaces
             for team in event.get("team_ids") or ():
-                await self._opened().delete(CHANNEL, str(team))
+                await self._opened().delete(self._channel, str(team))
             return
         if event["type"] == "tokens_revoked" and not (event.get("tokens") or {}).get("bot"):
             return  # only tokens of people, which are not stored
@@ -202,7 +215,7 @@ class ManyWorkspaces:
         tenant = whole or tenant_of(body) or body.get("enterprise_id")
         if not tenant:
             log.warning("Slack reports that the app was uninstalled or its token revoked, but not in which workspace")
-        elif await self._opened().revoke(CHANNEL, str(tenant)):
+        elif await self._opened().revoke(self._channel, str(tenant)):
             log.info("the app was removed from the workspace %s, whose token is deleted", tenant)
 
     async def _install(self, request: Request) -> Response:
@@ -221,7 +234,8 @@ class ManyWorkspaces:
 class _BoltInstallations(AsyncInstallationStore):
     """Stores the bot token and the bot's user id of an installation by Bolt's flow."""
 
-    def __init__(self, store: InstallationStore) -> None:
+    def __init__(self, channel: str, store: InstallationStore) -> None:
+        self._channel = channel
         self._store = store
 
     @property
@@ -235,14 +249,15 @@ class _BoltInstallations(AsyncInstallationStore):
         if installation.bot_refresh_token is not None:
             log.error(EXPIRING)
             raise BoltError(EXPIRING)
-        await self._store.save(Installation(CHANNEL, tenant, installation.bot_token, installation.bot_user_id))
+        await self._store.save(Installation(self._channel, tenant, installation.bot_token, installation.bot_user_id))
         log.info("the app was installed in the workspace %s", tenant)
 
 
 class _BoltStates(AsyncOAuthStateStore):
     """Makes signed OAuth states, which are not stored: Bolt's flow binds each to the browser that it was made for."""
 
-    def __init__(self, store: InstallationStore) -> None:
+    def __init__(self, channel: str, store: InstallationStore) -> None:
+        self._channel = channel
         self._store = store
 
     @property
@@ -250,10 +265,10 @@ class _BoltStates(AsyncOAuthStateStore):
         return log
 
     async def async_issue(self, *args: object, **kwargs: object) -> str:
-        return self._store.new_state(CHANNEL)
+        return self._store.new_state(self._channel)
 
     async def async_consume(self, state: str) -> bool:
-        return self._store.is_state(CHANNEL, state)
+        return self._store.is_state(self._channel, state)
 
 
 def _bolt_request(request: Request) -> AsyncBoltRequest:

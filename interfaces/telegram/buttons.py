@@ -83,7 +83,7 @@ class Buttons:
         if query.from_user.is_bot:  # an account that several people share: anonymous admins, channels
             return Notice(NOBODY, is_refusal=True)
         user, message = query.from_user, query.message
-        identity = Identity(parse.CHANNEL, self._bot.tenant, str(user.id))
+        identity = Identity(self._bot.channel, self._bot.tenant, str(user.id))
         place = parse.conversation_of(self._bot, message) if isinstance(message, telegram.Message) else None
         _, _, argument = (query.data or "").partition(":")
         return await handler(ButtonPress(argument, identity, user.full_name, place))

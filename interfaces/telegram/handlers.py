@@ -29,16 +29,17 @@ class OwnHandlers:
 
     Args:
         token: the token of the channel's bot.
+        variable: the setting that the token comes from.
 
     Raises:
         SettingError: if the application is another bot's.
     """
 
-    def __init__(self, application: AnyApplication, token: str) -> None:
+    def __init__(self, application: AnyApplication, token: str, variable: str) -> None:
         if application.bot.token != token:
             raise SettingError(
-                "Telegram(application=…) got an application with another token than TELEGRAM_BOT_TOKEN: build it with "
-                "the same one."
+                f"Telegram(application=…) got an application with another token than {variable}: build it with the "
+                "same one."
             )
         self._application = application
         self._tasks = OwnedTasks()

@@ -89,12 +89,13 @@ class Telegram(Interface):
         application: the operator's own application of python-telegram-bot, whose handlers get the updates that start
             no turn.
         updates: the kinds of updates that its handlers want besides messages, like "callback_query".
+        name: the name of one of several bots. With the name "support", the settings begin with TELEGRAM_SUPPORT_.
 
     Raises:
         SettingError: if a setting is missing or malformed; it names the setting.
     """
 
-    channel = parse.CHANNEL
+    channel = "telegram"
     setting_groups = (TelegramSettings,)
     address = "/telegram/webhook"
 
@@ -106,8 +107,11 @@ class Telegram(Interface):
         *,
         application: AnyApplication | None = None,
         updates: Sequence[str] = (),
+        name: str | None = None,
     ) -> None:
-        settings = TelegramSettings(bot_token=bot_token, webhook_secret=webhook_secret, api_url=api_url)
+        super().__init__(name)
+        settings = TelegramSettings.named(name)(bot_token=bot_token, webhook_secret=webhook_secret, api_url=api_url)
+        self._variable = settings.variable
         token = settings.bot_token.get_secret_value()
         self._secret = settings.webhook_secret.get_secret_value()
         self._client = telegram.Bot(
@@ -118,9 +122,12 @@ class Telegram(Interface):
             get_updates_request=TelegramRequest(connections=1, timeout=CALL_TIMEOUT),
         )
         self._files = TelegramFiles(self._client, settings.api_url)
-        self._bot = parse.Bot(int(token.partition(":")[0]), None)
+        self._bot = parse.Bot(self.channel, int(token.partition(":")[0]), None)
+        self.platform_ids = {self._bot.tenant}
         self._refusals = RefusalLog(self.channel)
-        self._handlers = OwnHandlers(application, token) if application is not None else None
+        self._handlers = (
+            OwnHandlers(application, token, self._variable("bot_token")) if application is not None else None
+        )
         check_updates(updates)
         self._updates = list(dict.fromkeys((*OWN_UPDATES, *updates)))
         self._buttons = Buttons(self._client, self._bot, {QUESTION: self._take_choice, STOP: self._take_stop})
@@ -137,7 +144,7 @@ class Telegram(Interface):
             self._bot.username = self._client.username
         except InvalidToken:
             raise SettingError(
-                "TELEGRAM_BOT_TOKEN was rejected by Telegram. "
+                f"{self._variable('bot_token')} was rejected by Telegram. "
                 "It is the token that https://t.me/BotFather shows for the bot."
             ) from None
         except TelegramError as error:
@@ -178,7 +185,8 @@ class Telegram(Interface):
                     401,
                     "its secret token is missing or wrong",
                     "If Telegram sent it, the webhook was set by another program, or with another "
-                    "TELEGRAM_WEBHOOK_SECRET. Restart the gateway with UNDERSTUDY_BASE_URL set: it sets its own.",
+                    f"{self._variable('webhook_secret')}. Restart the gateway with UNDERSTUDY_BASE_URL set: it sets "
+                    "its own.",
                 )
             fields, payload = parse_json(await read_body(request))
             update = to_update(fields, self._client)

@@ -15,15 +15,19 @@ from interfaces.telegram.quoted import quoted_in, replied_to
 from oauth import Identity
 from toolkits import Attachment, AttachmentKind, Conversation, Message
 
-CHANNEL = "telegram"
 GENERATION_STOPPED = "stopped_message_generation"  # a kind of update
 THUMBS = {"👍": Rating.UP, "👎": Rating.DOWN}
 
 
 class Bot:
-    """The bot. Its id is the tenant; its username is what people mention."""
+    """The bot. Its id is the tenant; its username is what people mention.
 
-    def __init__(self, user_id: int, username: str | None) -> None:
+    Args:
+        channel: the channel of the gateway in which the bot answers.
+    """
+
+    def __init__(self, channel: str, user_id: int, username: str | None) -> None:
+        self.channel = channel
         self.id = user_id
         self.tenant = str(user_id)
         self.username = username
@@ -54,7 +58,7 @@ def is_addressed(bot: Bot, message: telegram.Message) -> bool:
 def conversation_of(bot: Bot, message: telegram.Message) -> Conversation:
     """Return the conversation of a message: a private chat, a group, or a topic of a group."""
     topic = f"/{message.message_thread_id}" if message.is_topic_message else ""
-    return Conversation(CHANNEL, bot.tenant, f"{message.chat.id}{topic}", message.chat.type != ChatType.PRIVATE)
+    return Conversation(bot.channel, bot.tenant, f"{message.chat.id}{topic}", message.chat.type != ChatType.PRIVATE)
 
 
 def to_event(bot: Bot, update: Update, payload: str) -> Event | None:
@@ -102,8 +106,8 @@ def to_feedback(bot: Bot, update: Update) -> Feedback | None:
         return None
     chat = reaction.chat
     return Feedback(
-        identity=Identity(CHANNEL, bot.tenant, str(reaction.user.id)),
-        conversation=Conversation(CHANNEL, bot.tenant, str(chat.id), chat.type != ChatType.PRIVATE),
+        identity=Identity(bot.channel, bot.tenant, str(reaction.user.id)),
+        conversation=Conversation(bot.channel, bot.tenant, str(chat.id), chat.type != ChatType.PRIVATE),
         rating=(given or before)[-1],
         platform_id=str(reaction.message_id),
         taken_back=not given,
@@ -121,7 +125,7 @@ def migration(bot: Bot, message: telegram.Message) -> tuple[Conversation, str] |
         old, new = message.migrate_from_chat_id, message.chat.id
     else:
         return None
-    return Conversation(CHANNEL, bot.tenant, str(old), shared=True), str(new)
+    return Conversation(bot.channel, bot.tenant, str(old), shared=True), str(new)
 
 
 def generation_stopped(bot: Bot, fields: Mapping[str, Any]) -> tuple[Conversation, str] | None:
@@ -137,7 +141,7 @@ def generation_stopped(bot: Bot, fields: Mapping[str, Any]) -> tuple[Conversatio
     if stopped is None or stopped["chat"]["type"] != ChatType.PRIVATE:
         return None
     person, topic = str(stopped["chat"]["id"]), stopped.get("message_thread_id")
-    return Conversation(CHANNEL, bot.tenant, f"{person}/{topic}" if topic else person, shared=False), person
+    return Conversation(bot.channel, bot.tenant, f"{person}/{topic}" if topic else person, shared=False), person
 
 
 def to_message(
@@ -166,7 +170,7 @@ def to_message(
     return Message(
         id=str(message.message_id),
         text=text,
-        sender=Identity(CHANNEL, bot.tenant, _sender(message)),
+        sender=Identity(bot.channel, bot.tenant, _sender(message)),
         sender_name=name or "",
         conversation=conversation_of(bot, message),
         attachments=(*attachments, *(each for each in replied if each.kind is AttachmentKind.IMAGE)),

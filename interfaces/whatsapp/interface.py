@@ -57,12 +57,13 @@ class WhatsApp(Interface):
         auth_token: the Auth Token; by default TWILIO_AUTH_TOKEN.
         whatsapp_from: the WhatsApp sender; by default TWILIO_WHATSAPP_FROM.
         api_url: an address to use in place of Twilio's; by default TWILIO_API_URL.
+        name: the name of one of several senders. With the name "support", the settings begin with TWILIO_SUPPORT_.
 
     Raises:
         SettingError: if a setting is missing or malformed; it names the setting.
     """
 
-    channel = parse.CHANNEL
+    channel = "whatsapp"
     setting_groups = (TwilioSettings,)
     address = "/whatsapp/webhook"
     presenter: WhatsAppPresenter
@@ -73,10 +74,14 @@ class WhatsApp(Interface):
         auth_token: str | None = None,
         whatsapp_from: str | None = None,
         api_url: str | None = None,
+        *,
+        name: str | None = None,
     ) -> None:
-        self._settings = TwilioSettings(
+        super().__init__(name)
+        self._settings = TwilioSettings.named(name)(
             account_sid=account_sid, auth_token=auth_token, whatsapp_from=whatsapp_from, api_url=api_url
         )
+        self.platform_ids = {self._settings.whatsapp_from}
         self._validator = RequestValidator(self._settings.auth_token.get_secret_value())
         self._media = TwilioMedia(
             self._settings.account_sid, self._settings.auth_token.get_secret_value(), self._settings.api_url
@@ -112,7 +117,7 @@ class WhatsApp(Interface):
 
     async def parse(self, payload: str) -> Message | None:
         form = parse_form(payload)
-        return parse.to_message(form, payload, self._media.attachments_of(form))
+        return parse.to_message(self.channel, form, payload, self._media.attachments_of(form))
 
     async def read_quoted(self, message: Message, read_until: str) -> Sequence[QuotedMessage]:
         conversation = message.conversation
@@ -129,11 +134,11 @@ class WhatsApp(Interface):
             self._check_signature(form, request)
         answer = MessagingResponse()  # empty, because answers are sent by the REST API
         if parse.is_for(self._settings.whatsapp_from, form):
-            event = parse.to_event(form, payload)
+            event = parse.to_event(self.channel, form, payload)
             if (choice := chosen(form.get("ButtonPayload", ""))) is None:
                 await self.host.accept(event)
             else:
-                result = await self.host.press(Press(*choice, parse.sender_of(form), parse.name_of(form)))
+                result = await self.host.press(Press(*choice, parse.sender_of(self.channel, form), parse.name_of(form)))
                 if result.outcome is not PressOutcome.TAKEN:
                     answer.message(result.text)
         return Response(str(answer), media_type="text/xml")
@@ -151,5 +156,6 @@ class WhatsApp(Interface):
                 403,
                 "its signature does not match",
                 f"If Twilio sent it, its console has another address for the webhook than {address!r}, which begins "
-                "with UNDERSTUDY_BASE_URL: make them the same. Or TWILIO_AUTH_TOKEN is another account's.",
+                f"with UNDERSTUDY_BASE_URL: make them the same. Or {self._settings.variable('auth_token')} is another "
+                "account's.",
             )

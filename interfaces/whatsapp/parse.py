@@ -10,7 +10,6 @@ from oauth import Identity
 from toolkits import Attachment, Conversation, Message
 from toolkits.text import storable
 
-CHANNEL = "whatsapp"
 PREFIX = "whatsapp:"
 
 Form = Mapping[str, str]
@@ -34,14 +33,14 @@ def is_for(sender: str, form: Form) -> bool:
     return received and to_us and from_whatsapp and bool(form.get("Body") or media_count(form) or has_location(form))
 
 
-def conversation_of(form: Form) -> Conversation:
+def conversation_of(channel: str, form: Form) -> Conversation:
     """Return the conversation of a message: one for each person who writes to the number."""
-    return Conversation(CHANNEL, number(form["To"]), number(form["From"]), shared=False)
+    return Conversation(channel, number(form["To"]), number(form["From"]), shared=False)
 
 
-def sender_of(form: Form) -> Identity:
+def sender_of(channel: str, form: Form) -> Identity:
     """Return who wrote a message or pressed a button."""
-    return Identity(CHANNEL, number(form["To"]), number(form["From"]))
+    return Identity(channel, number(form["To"]), number(form["From"]))
 
 
 def name_of(form: Form) -> str:
@@ -49,26 +48,26 @@ def name_of(form: Form) -> str:
     return storable(form.get("ProfileName", "")) or number(form["From"])
 
 
-def to_event(form: Form, payload: str) -> Event:
+def to_event(channel: str, form: Form, payload: str) -> Event:
     """Return a message as an event.
 
     The single word STOP is no command here, because people opt out of messages with it.
     https://help.twilio.com/articles/223134027-Twilio-support-for-opt-out-keywords-SMS-STOP-filtering-
     """
-    where, stops = conversation_of(form), is_stop("" if is_forwarded(form) else form.get("Body", ""))
+    where, stops = conversation_of(channel, form), is_stop("" if is_forwarded(form) else form.get("Body", ""))
     return Event(form["MessageSid"], where, payload, author=number(form["From"]), stops=stops)
 
 
-def to_message(form: Form, payload: str, attachments: Sequence[Attachment]) -> Message:
+def to_message(channel: str, form: Form, payload: str, attachments: Sequence[Attachment]) -> Message:
     """Return a message in channel-neutral form."""
     text = "" if is_forwarded(form) else form.get("Body", "").strip()
     command, argument = command_in(text)
     return Message(
         id=form["MessageSid"],
         text=text,
-        sender=sender_of(form),
+        sender=sender_of(channel, form),
         sender_name=name_of(form),
-        conversation=conversation_of(form),
+        conversation=conversation_of(channel, form),
         attachments=tuple(attachments),
         quoted=quoted_in(form),
         command=command,

@@ -32,7 +32,7 @@ AT_SLACK = f"<@{seed.SLACK_BOT_USER_ID}>"
     ],
 )
 def test_the_command_stops_in_telegram(update: dict[str, Any], stops: bool) -> None:
-    bot = telegram.Bot(updates.BOT_ID, updates.BOT_USERNAME)
+    bot = telegram.Bot("telegram", updates.BOT_ID, updates.BOT_USERNAME)
     event = telegram.to_event(bot, Update.de_json(update), json.dumps(update))
     assert event is not None
     assert (event.stops, event.author) == (stops, ALICE_TELEGRAM)
@@ -50,14 +50,14 @@ def test_the_command_stops_in_telegram(update: dict[str, Any], stops: bool) -> N
 )
 def test_the_single_word_stops_in_slack(body: dict[str, Any], stops: bool) -> None:
     asks = slack.asks_to_stop(body, seed.SLACK_BOT_USER_ID)
-    event = slack.to_event(body, json.dumps(body), stops=asks)
+    event = slack.to_event("slack", body, json.dumps(body), stops=asks)
     assert (event.stops, event.author) == (stops, ALICE_SLACK)
 
 
 @pytest.mark.parametrize(("text", "stops"), [("/stop", True), ("STOP", False), ("stop", False)])
 def test_the_word_that_opts_out_does_not_stop_in_whatsapp(text: str, stops: bool) -> None:
     form = {"MessageSid": "SM1", "From": "whatsapp:+4915100", "To": "whatsapp:+15551", "Body": text}
-    event = whatsapp.to_event(form, "")
+    event = whatsapp.to_event("whatsapp", form, "")
     assert (event.stops, event.author) == (stops, "+4915100")
 
 

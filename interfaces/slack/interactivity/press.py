@@ -7,7 +7,6 @@ from typing import Annotated, Any, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from gateway.channels import MalformedEventError, check_id
-from interfaces.slack.parse import CHANNEL
 from interfaces.slack.schema import Id
 from oauth import Identity
 from toolkits import Conversation
@@ -119,8 +118,11 @@ def kinds_in(body: Mapping[str, Any]) -> set[str]:
     return {action.action_id.partition(".")[0] for action in _validated(_Pressed, body).actions}
 
 
-def presses_in(body: Mapping[str, Any]) -> Iterator[ButtonPress]:
+def presses_in(channel: str, body: Mapping[str, Any]) -> Iterator[ButtonPress]:
     """Yield the presses in a `block_actions` payload.
+
+    Args:
+        channel: the channel of the gateway.
 
     Raises:
         MalformedEventError: if a field has another type than Slack documents, or no person is named.
@@ -134,9 +136,9 @@ def presses_in(body: Mapping[str, Any]) -> Iterator[ButtonPress]:
             kind=kind,
             argument=argument,
             value=action.value or chosen or "",
-            identity=Identity(CHANNEL, _team_of_user(payload, tenant), user.id),
+            identity=Identity(channel, _team_of_user(payload, tenant), user.id),
             name=user.name or user.username or user.id,
-            conversation=_conversation(payload, tenant),
+            conversation=_conversation(channel, payload, tenant),
             message=message.ts or "",
             thread=message.thread_ts or "",
             trigger=payload.trigger_id or "",
@@ -179,11 +181,11 @@ def _team_of_user(payload: _Payload, tenant: str) -> str:
     return tenant if not team or team == own else team
 
 
-def _conversation(payload: _Payload, tenant: str) -> Conversation | None:
+def _conversation(channel: str, payload: _Payload, tenant: str) -> Conversation | None:
     """Return the conversation of the message: see `parse.conversation_of`."""
-    channel, message = payload.channel and payload.channel.id, payload.message
-    if not channel or message is None:
+    place, message = payload.channel and payload.channel.id, payload.message
+    if not place or message is None:
         return None
-    is_direct = channel.startswith("D")
+    is_direct = place.startswith("D")
     thread = message.thread_ts or (None if is_direct else message.ts)
-    return Conversation(CHANNEL, tenant, f"{channel}/{thread}" if thread else channel, shared=not is_direct)
+    return Conversation(channel, tenant, f"{place}/{thread}" if thread else place, shared=not is_direct)

@@ -1,4 +1,4 @@
-"""The webhook that Slack calls when somebody presses a button: `/slack/interactivity`."""
+"""The webhook that Slack calls when somebody presses a button."""
 
 import asyncio
 import logging
@@ -10,7 +10,6 @@ from slack_sdk.webhook.async_client import AsyncWebhookClient
 from starlette.background import BackgroundTasks
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from gateway.channels import DeliveryError
 from gateway.channels.http_errors import delivery_errors
@@ -21,7 +20,6 @@ from interfaces.slack.format import escape
 from interfaces.slack.interactivity.press import BLOCK_ACTIONS, ButtonPress, kinds_in, presses_in
 from interfaces.slack.signature import SignatureCheck
 
-ADDRESS = "/slack/interactivity"
 TAKEN_WITHIN = 2.5  # seconds, of the three in which Slack expects an answer
 CALL_TIMEOUT = 15  # seconds to send the sentence to the person
 
@@ -43,6 +41,7 @@ class Interactivity:
     https://docs.slack.dev/interactivity/handling-user-interaction
 
     Args:
+        channel: the channel of the gateway.
         api_url: the address of the Web API. Sentences are sent only to addresses at the same domain.
         handlers: the handlers, by the first word of their buttons' `action_id`.
         fallback: answers all other payloads. By default they are acknowledged and ignored.
@@ -51,6 +50,7 @@ class Interactivity:
 
     def __init__(
         self,
+        channel: str,
         signature: SignatureCheck,
         refusals: RefusalLog,
         api_url: str,
@@ -58,6 +58,7 @@ class Interactivity:
         fallback: Fallback | None = None,
         within: float = TAKEN_WITHIN,
     ) -> None:
+        self._channel = channel
         self._signature = signature
         self._refusals = refusals
         self._api = urlsplit(api_url)
@@ -65,10 +66,7 @@ class Interactivity:
         self._fallback = fallback or _acknowledge
         self._within = within
 
-    def route(self) -> Route:
-        return Route(ADDRESS, self._receive, methods=["POST"])
-
-    async def _receive(self, request: Request) -> Response:
+    async def receive(self, request: Request) -> Response:
         """Handle presses of the gateway's own buttons, and pass every other payload to the fallback."""
         with self._refusals.refusals_logged():
             self._signature.check_headers(request)
@@ -80,7 +78,7 @@ class Interactivity:
             return await self._fallback(request, body)
         try:
             async with asyncio.timeout(self._within):
-                for press in presses_in(body):
+                for press in presses_in(self._channel, body):
                     if (handler := self._handlers.get(press.kind)) and (sentence := await handler(press)):
                         answers.add_task(self._answer, press, sentence)
         except TimeoutError:

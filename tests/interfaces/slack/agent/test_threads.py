@@ -75,7 +75,7 @@ def test_an_edit_belongs_to_the_thread_of_its_message() -> None:
     written = events.direct_message("hello")
     edit, deletion = events.message_changed(written, "hello!"), events.message_deleted(written)
     places = {
-        parse.conversation_of(parse.in_own_thread(body))
+        parse.conversation_of("slack", parse.in_own_thread(body))
         for body in (written, changes.as_written(edit), changes.as_it_was(deletion))
     }
     assert [place.id for place in places] == [f"D0ALICE01/{written['event']['ts']}"]

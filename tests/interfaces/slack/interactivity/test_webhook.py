@@ -14,12 +14,14 @@ from peers.webhooks import slack_interactions as interactions
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 from support.channels.slack import answer_address
 
 from gateway.channels import MalformedEventError
 from gateway.channels.refusals import RefusalLog
 from interfaces.slack.interactivity.press import ButtonPress
 from interfaces.slack.interactivity.webhook import Interactivity
+from interfaces.slack.settings import OneWorkspaceSettings
 from interfaces.slack.signature import SignatureCheck
 from oauth import Identity
 
@@ -56,13 +58,17 @@ def buttons() -> Buttons:
 async def post(emulate: Emulate, buttons: Buttons) -> AsyncIterator[Post]:
     """Return a function that posts a payload and returns the status."""
     webhook = Interactivity(
-        SignatureCheck(emulate.signing_secret),
+        "slack",
+        SignatureCheck(OneWorkspaceSettings(bot_token="xoxb-test", signing_secret=emulate.signing_secret)),
         RefusalLog("slack"),
         emulate.slack_url,
         {"question": buttons.take, "slow": buttons.hang},
         within=1,
     )
-    app = Starlette(routes=[webhook.route()], exception_handlers={MalformedEventError: refused})
+    app = Starlette(
+        routes=[Route("/slack/interactivity", webhook.receive, methods=["POST"])],
+        exception_handlers={MalformedEventError: refused},
+    )
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as client:
 
         async def send(payload: Any, **signing: Any) -> int:
