@@ -17,7 +17,8 @@ class Route:
 
     Args:
         agent: the agent that answers these messages.
-        channel: the name of the channel, like "slack"; `None` for any.
+        channel: the name of the channel, like "slack" or "slack.sales"; `None` for any. "slack" is only the interface
+            that has no name.
         workspace: the Slack workspace, the id of the Telegram bot or the WhatsApp number; `None` for any.
         command: the command that the message begins with, like "/mail" or "mail"; `None` for any message. The agent
             gets the text after the command.

@@ -120,7 +120,9 @@ class Gateway:
         self._router = Router(self.agent, routes)
         self.agents = self._router.agents
         self.base_url = known.base_url
-        _check_distinct(interfaces)
+        for one, other in combinations(interfaces, 2):
+            if (conflict := one.conflict_with(other)) is not None:
+                raise SettingError(conflict)
         self.interfaces = {interface.channel: interface for interface in interfaces}
         for approver in known.approvers:
             if approver.channel not in self.interfaces:
@@ -359,25 +361,6 @@ class Gateway:
                 yield
             finally:
                 self._health.executor = None
-
-
-def _check_distinct(interfaces: Sequence[Interface]) -> None:
-    """Check that no two interfaces are one channel, or one bot, app or number of a platform.
-
-    Raises:
-        SettingError: naming two that are.
-    """
-    for one, other in combinations(interfaces, 2):
-        if one.channel == other.channel:
-            raise SettingError(
-                f"Gateway(interfaces=…) has more than one interface for {one.channel}: keep one of them, or give each "
-                f'a name, as in {type(other).__name__}(name="support").'
-            )
-        if type(one) is type(other) and not set(one.platform_ids).isdisjoint(other.platform_ids):
-            raise SettingError(
-                f"The channels {one.channel} and {other.channel} are set up as the same bot, app or number: keep one "
-                "of them, or give each the settings of its own."
-            )
 
 
 def _values_of(message: Message, reference: str) -> Mapping[str, str]:

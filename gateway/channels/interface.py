@@ -76,6 +76,20 @@ class Interface(ABC):
         first, _, rest = path.removeprefix("/").partition("/")
         return f"/{first}/{self.name}/{rest}"
 
+    def conflict_with(self, other: "Interface") -> str | None:
+        """Return why one gateway cannot have this interface and another one; `None` if it can."""
+        if self.channel == other.channel:
+            return (
+                f"There is more than one interface for the channel {self.channel}: keep one of them, or give each a "
+                f'name, as in {type(self).__name__}(name="support").'
+            )
+        if type(self).channel == type(other).channel and not set(self.platform_ids).isdisjoint(other.platform_ids):
+            return (
+                f"The channels {self.channel} and {other.channel} are set up as the same bot, app or number: keep one "
+                "of them, or give each the settings of its own."
+            )
+        return None
+
     @property
     def host(self) -> Host:
         """The gateway that runs this channel.

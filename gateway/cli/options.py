@@ -17,13 +17,13 @@ Target = Annotated[
 ConfigFile = Annotated[Path, typer.Argument(metavar="FILE", help="The YAML file, for example gateway.yaml.")]
 Port = Annotated[int, typer.Option(envvar="PORT", min=1, max=65535, help="The port to listen on.")]
 
-Channel = Annotated[str, typer.Argument(help="The channel, for example slack.")]
+Channel = Annotated[str, typer.Argument(help="The channel, for example slack or slack.sales.")]
 Tenant = Annotated[str, typer.Argument(help="The Slack workspace, the Telegram bot's id or the WhatsApp number.")]
 User = Annotated[str, typer.Argument(help="The person's id on the channel.")]
 ConversationId = Annotated[str, typer.Argument(help="The conversation's id, as `understudy audit` shows it.")]
 Provider = Annotated[str, typer.Argument(help="The provider, for example google.")]
 
-OfChannel = Annotated[str | None, typer.Option(help="Only this channel, for example slack.")]
+OfChannel = Annotated[str | None, typer.Option(help="Only this channel, for example slack or slack.sales.")]
 OfTenant = Annotated[str | None, typer.Option(help="Only this Slack workspace, Telegram bot or WhatsApp number.")]
 OfUser = Annotated[str | None, typer.Option(help="Only the person with this id.")]
 

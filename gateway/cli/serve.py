@@ -32,9 +32,10 @@ def serve(
 
     def announce() -> None:
         say(f"Understudy serves {target} on http://{host}:{port}")
+        base_url = gateway.base_url or "(UNDERSTUDY_BASE_URL is not set)"
+        width = max(10, *map(len, gateway.interfaces), 0)
         for channel, interface in gateway.interfaces.items():
-            base_url = gateway.base_url or "(UNDERSTUDY_BASE_URL is not set)"
-            say(f"  {channel:<10} {base_url}{interface.address}")
+            say(f"  {channel:<{width}} {base_url}{interface.address}")
         if gateway.needs_workers:
             say(f"  Messages are stored here and answered by workers: start one with `understudy worker {target}`.")
 

@@ -90,13 +90,32 @@ class _Builder:
         if not self._config.interfaces:
             is_left_out = not self._document.is_sound(("interfaces",))
             return [] if is_left_out else self._try(("interfaces",), configured_interfaces) or []
-        interfaces = []
-        for name, arguments in self._config.interfaces.items():
-            place: Place = ("interfaces", name)
-            cls = self._try(place, partial(load_interface, name))
-            made = self._make(place, cls, arguments or {}) if cls is not None else None
+        interfaces: list[Interface] = []
+        for channel, arguments in self._config.interfaces.items():
+            place: Place = ("interfaces", channel)
+            made = self._interface(place, channel, arguments or {})
+            conflicts = [made.conflict_with(other) for other in interfaces] if made is not None else []
+            for conflict in filter(None, conflicts):
+                self._document.note((*place, KEY), conflict)
             interfaces += [made] if made is not None else []
         return interfaces
+
+    def _interface(self, place: Place, channel: str, arguments: Mapping[str, Any]) -> Interface | None:
+        """Make an interface. Its name is a part of the channel: `telegram.support` is `Telegram(name="support")`."""
+        kind, dot, name = channel.partition(".")
+        cls = self._try(place, partial(load_interface, kind))
+        if cls is None:
+            return None
+        if "name" in arguments:
+            self._document.note(
+                (*place, "name", KEY), f"The name is a part of the channel: write {kind}.{arguments['name']} instead."
+            )
+            return None
+        if dot and "name" not in Parameters(cls).names:
+            self._document.note((*place, KEY), f"The channel {kind} takes no name: there can be only one of it.")
+            return None
+        made: Interface | None = self._make(place, cls, {**arguments, "name": name} if dot else arguments)
+        return made
 
     def routes(self, agents: Mapping[str, Agent | None]) -> tuple[Agent | None, list[Route]]:
         sound = self._document.is_sound(("routes",))

@@ -29,6 +29,8 @@ def load_interface(channel: str) -> type[Interface]:
 def configured_interfaces() -> list[Interface]:
     """Make an interface of each channel whose settings are in the environment.
 
+    None of them has a name: a setting like TELEGRAM_SUPPORT_BOT_TOKEN adds no interface.
+
     Raises:
         SettingError: if no channel is set up, or the settings of one are incomplete.
     """
@@ -36,7 +38,10 @@ def configured_interfaces() -> list[Interface]:
     if interfaces := [cls() for cls in classes if cls.configured()]:
         return interfaces
     needed = [f"{cls.channel} ({_needed(cls.setting_groups)})" for cls in classes if cls.setting_groups]
-    raise SettingError(f"No channel is set up. Set the environment variables of one of these: {'; '.join(needed)}.")
+    raise SettingError(
+        f"No channel is set up. Set the environment variables of one of these: {'; '.join(needed)}. "
+        "Interfaces with names, like telegram.support, are used only if the file lists them."
+    )
 
 
 def _needed(groups: Sequence[type[Settings]]) -> str:

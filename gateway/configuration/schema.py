@@ -87,6 +87,7 @@ class RouteConfig(Section):
 
     agent: str
     channel: str | None = None
+    """The channel as under `interfaces`: slack is only the app without a name."""
     workspace: str | None = None
     """The Slack workspace, the Telegram bot's id, the WhatsApp number."""
     command: str | None = None
@@ -121,7 +122,8 @@ class GatewayConfig(Section):
     providers: dict[str, ProviderConfig] = {}
     """The providers, by the name that `auth` of a toolkit or server gives. google and github exist already."""
     interfaces: dict[str, dict[str, Any] | None] = {}
-    """The channels by name, for example slack, with their arguments. Default: those that the environment sets up."""
+    """The channels by name, with their arguments: slack, or slack.sales for one of several Slack apps. Default: those
+    without a name that the environment sets up."""
     routes: list[RouteConfig] = []
     """Needed if several agents answer. One route has only an agent, which answers all other messages."""
     request_context: list[Annotated[str, Field(pattern=r"^[A-Za-z_]\w*$")]] = []

@@ -48,6 +48,41 @@ def test_an_agent_may_have_a_model_that_transcribes(write: Write, monkeypatch: p
         load(write(TRANSCRIBING.format(model="groq:whisper")))
 
 
+NAMED = """
+agents: {sales: {model: openai:gpt-5.2}, support: {model: openai:gpt-5.2}}
+interfaces:
+  telegram:
+  telegram.support:
+  whatsapp.support: {whatsapp_from: 'whatsapp:+15550001111'}
+routes:
+- {agent: sales}
+- {agent: support, channel: telegram.support}
+"""
+
+
+def test_channels_may_have_names_with_settings_and_routes_of_their_own(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {
+        "OPENAI_API_KEY": "any",
+        "TELEGRAM_BOT_TOKEN": "1:a",
+        "TELEGRAM_WEBHOOK_SECRET": "one",
+        "TELEGRAM_SUPPORT_BOT_TOKEN": "2:b",
+        "TELEGRAM_SUPPORT_WEBHOOK_SECRET": "two",
+        "TWILIO_SUPPORT_ACCOUNT_SID": "AC1",
+        "TWILIO_SUPPORT_AUTH_TOKEN": "token",
+    }.items():
+        monkeypatch.setenv(name, value)
+    gateway = load(write(NAMED))
+    assert {channel: interface.address for channel, interface in gateway.interfaces.items()} == {
+        "telegram": "/telegram/webhook",
+        "telegram.support": "/telegram/support/webhook",
+        "whatsapp.support": "/whatsapp/support/webhook",
+    }
+    answering = {channel: gateway.parts.router.agent_of(channel, "any").name for channel in gateway.interfaces}
+    assert answering == {"telegram": "sales", "telegram.support": "support", "whatsapp.support": "sales"}
+
+
 AGENT_VIEW = """
 agents: {notes: {model: openai:gpt-5.2, prompts: ['What is new?', 'What is due today?']}}
 interfaces: {slack: {bot_token: xoxb-1, signing_secret: secret, agent_view: true}}

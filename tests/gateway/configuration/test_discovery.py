@@ -49,6 +49,13 @@ def test_a_channel_with_all_settings_is_created(monkeypatch: pytest.MonkeyPatch)
     assert isinstance(telegram, Telegram)
 
 
+def test_the_settings_of_a_channel_with_a_name_add_no_channel(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TELEGRAM_SUPPORT_BOT_TOKEN", "1:ABC")
+    monkeypatch.setenv("TELEGRAM_SUPPORT_WEBHOOK_SECRET", "secret")
+    with pytest.raises(SettingError, match=r"like telegram\.support, are used only if the file lists them"):
+        configured_interfaces()
+
+
 def test_a_missing_setting_of_a_channel_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TELEGRAM_BOT_TOKEN", "1:ABC")
     with pytest.raises(SettingError, match="TELEGRAM_WEBHOOK_SECRET is not set"):

@@ -131,6 +131,27 @@ BROKEN = {
         "add what is missing.",
     ),
     "a channel's argument": ("agents: {a: {}}\ninterfaces:\n  web: {color: red}", "3:9: Web takes no argument 'color'"),
+    "a channel that takes no name": (
+        "agents: {a: {}}\ninterfaces:\n  web: {}\n  web.support: {}",
+        "4:3: The channel web takes no name: there can be only one of it.",
+    ),
+    "a malformed name": (
+        "agents: {a: {}}\ninterfaces:\n  telegram.Support: {bot_token: '1:a', webhook_secret: s}",
+        "3:21: Telegram(name='Support'): a name has lower-case letters",
+    ),
+    "a name in another place": (
+        "agents: {a: {}}\ninterfaces:\n  telegram:\n    name: support",
+        "4:5: The name is a part of the channel: write telegram.support instead.",
+    ),
+    "a setting of a channel with a name": (
+        "agents: {a: {}}\ninterfaces:\n  telegram.support: {webhook_secret: s}",
+        "3:21: TELEGRAM_SUPPORT_BOT_TOKEN is not set.",
+    ),
+    "two channels that are one bot": (
+        "agents: {a: {}}\ninterfaces:\n  telegram: {bot_token: '1:a', webhook_secret: s}\n"
+        "  telegram.support: {bot_token: '1:b', webhook_secret: t}",
+        "4:3: The channels telegram.support and telegram are set up as the same bot, app or number",
+    ),
     "an Agent with more": ("agents:\n  a:\n    use: MYKITS:helper\n    model: x", "4:12: "),
 }
 
