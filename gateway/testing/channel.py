@@ -176,6 +176,9 @@ async def _read(files: Sequence[StoredFile]) -> dict[str, bytes]:
 class StageChannel(Interface):
     """A channel without webhooks. `Stage.write` makes its payloads, which are JSON objects.
 
+    Args:
+        name: the name of one of several such channels.
+
     Attributes:
         attachments: the attachments of messages, by the names that payloads use.
     """
@@ -184,7 +187,8 @@ class StageChannel(Interface):
     address = "/stage"
     presenter: RecordingPresenter
 
-    def __init__(self, *, streams: bool = False) -> None:
+    def __init__(self, *, streams: bool = False, name: str | None = None) -> None:
+        super().__init__(name)
         self.presenter = RecordingPresenter(streams=streams)
         self.attachments: dict[str, Attachment] = {}
 
@@ -198,7 +202,7 @@ class StageChannel(Interface):
             text=fields["text"],
             sender=Identity(self.channel, fields["tenant"], fields["person"]),
             sender_name=fields["person"].capitalize(),
-            conversation=place(fields["place"], fields["tenant"]),
+            conversation=place(fields["place"], fields["tenant"], self.channel),
             attachments=tuple(self.attachments[name] for name in fields.get("attachments", ())),
             quoted=tuple(QuotedMessage(QuotedKind(kind), **each) for kind, each in fields.get("quoted", ())),
             command=fields.get("command"),
@@ -209,6 +213,6 @@ class StageChannel(Interface):
         )
 
 
-def place(name: str, tenant: str = TENANT) -> Conversation:
+def place(name: str, tenant: str = TENANT, channel: str = CHANNEL) -> Conversation:
     """Return a conversation on the stage. If its name begins with `dm`, it is direct, and otherwise shared."""
-    return Conversation(CHANNEL, tenant, name, shared=not name.startswith("dm"))
+    return Conversation(channel, tenant, name, shared=not name.startswith("dm"))

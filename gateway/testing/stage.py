@@ -15,7 +15,7 @@ from sqlalchemy import create_engine, text
 from gateway.agents.agent import Agent
 from gateway.app.gateway import Gateway
 from gateway.channels import Event, Press, PressResult, QuestionCard
-from gateway.testing.channel import CHANNEL, TENANT, Sent, StageChannel, place
+from gateway.testing.channel import TENANT, Sent, StageChannel, place
 from gateway.testing.databases import make_migrated
 from gateway.testing.model import obey
 from gateway.testing.waiting import TIMEOUT, wait_until
@@ -82,7 +82,7 @@ class Stage:
         of_event = {"author": person} | {name: fields.pop(name) for name in names if name in fields}
         where = place_name or f"dm-{person}"
         payload = {"id": identifier, "text": text, "person": person, "place": where, "tenant": tenant, **fields}
-        event = Event(identifier, place(where, tenant), json.dumps(payload), **of_event)
+        event = Event(identifier, place(where, tenant, self.channel.channel), json.dumps(payload), **of_event)
         return await self.gateway.host.accept(event)
 
     async def ask(self, person: str, text: str, place_name: str | None = None, **fields: Any) -> str:
@@ -94,7 +94,7 @@ class Stage:
     async def press(self, person: str, card: QuestionCard, label: str, tenant: str = TENANT) -> PressResult:
         """Press a button of a question as a person."""
         place_of = [choice.label for choice in card.choices].index(label)
-        pressed = Press(card.id, place_of, Identity(CHANNEL, tenant, person), person.capitalize())
+        pressed = Press(card.id, place_of, Identity(self.channel.channel, tenant, person), person.capitalize())
         return await self.gateway.host.press(pressed)
 
     async def connect(self, link: str, account: str, provider: str = "fake") -> None:

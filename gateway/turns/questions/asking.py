@@ -122,9 +122,13 @@ class Asking:
     async def ask_next(self, connection: AsyncConnection, identity: Identity) -> list[int]:
         """Ask a person the next question in each place without an open one.
 
+        If the person's channel is no longer configured, nothing is asked, and the questions expire.
+
         Returns:
             The ids of the conversations to resume.
         """
+        if identity.channel not in self._presenters:
+            return []
         busy = {_place_of(row) for row in await connection.execute(_of(identity, QuestionStatus.ASKED))}
         resumed: list[int] = []
         for row in (await connection.execute(_of(identity, QuestionStatus.QUEUED))).all():

@@ -14,6 +14,7 @@ from gateway.storage.tables import (
     OutboxStatus,
     QuestionKind,
     QuestionStatus,
+    conversations,
     is_any,
     outbox,
     questions,
@@ -156,7 +157,10 @@ async def _is_last(
     sent_here = outbox.c.conversation_id == conversation_id
     if person is not None:
         to_person = (outbox.c.recipient_tenant == person.tenant) & (outbox.c.recipient_user_id == person.user_id)
-        sent_here |= to_person & _TO_PERSON
+        in_channel = outbox.c.conversation_id.in_(
+            select(conversations.c.id).where(conversations.c.channel == person.channel)
+        )
+        sent_here |= to_person & _TO_PERSON & in_channel
     sent_since = select(outbox.c.id).where(
         sent_here,
         outbox.c.inbox_id.is_distinct_from(row.inbox_id),

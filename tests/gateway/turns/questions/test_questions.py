@@ -469,3 +469,24 @@ async def test_a_long_action_is_asked_in_parts_and_its_last_part_is_the_card(tmp
         assert card is not None
         await scene.press("alice", card, "Approve")
         assert (await scene.wait_for(2))[1].text == f"cancelled {order}"
+
+
+async def test_the_questions_of_a_channel_that_is_gone_expire_and_delay_no_other(
+    tmp_path: Path, database_url: str
+) -> None:
+    scene = stage(tmp_path, [Kitchen()], database=database_url)
+    async with scene.open():
+        await scene.write("alice", "call order_soon")
+        await scene.wait_for(1)
+        await scene.write("alice", "call order_soon")  # its question waits until the first one is closed
+        await scene.wait_until_rows("SELECT count(*) FROM questions WHERE status = 'queued'", 1)
+        await scene.write("bob", "call order_soon")
+        await scene.wait_for(2)
+    scene.rows("UPDATE conversations SET channel = 'gone' WHERE key = 'dm-alice'")
+    scene.rows("UPDATE questions SET channel = 'gone' WHERE user_id = 'alice'")
+    scene.rows("UPDATE questions SET until = '2020-01-01 00:00:00'")
+    scene.rows("UPDATE questions SET until = '2020-01-02 00:00:00' WHERE user_id = 'bob'")
+    again = stage(tmp_path, [Kitchen()], database=database_url, written=10)
+    async with again.open():
+        await again.wait_until_rows("SELECT count(*) FROM questions WHERE status = 'expired'", 3)
+        await again.wait_until(lambda: "too late" in [sent.text for sent in again.sent])
