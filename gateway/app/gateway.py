@@ -58,7 +58,8 @@ class Gateway:
         interfaces: the channels, at most one of each kind.
         database: `sqlite:///PATH` or `postgresql://USER:PASSWORD@HOST/NAME`; by default UNDERSTUDY_DATABASE_URL, or
             understudy.db in the working directory.
-        base_url: the public address; by default UNDERSTUDY_BASE_URL.
+        base_url: the public address; by default UNDERSTUDY_BASE_URL. `understudy serve` does without it: see
+            `sign_in_here`.
         routes: which other agents answer which messages; `agent` answers the rest.
         secret_key: the key that encrypts tokens; by default UNDERSTUDY_SECRET_KEY.
         max_concurrent_turns: how many turns run at once, in each process that plays turns.
@@ -154,6 +155,20 @@ class Gateway:
         """True if separate worker processes play the messages that this process accepts."""
         return self._database.shared
 
+    def sign_in_here(self, port: int) -> bool:
+        """Put http://localhost:PORT in sign-in links, if people sign in and the gateway has no public address.
+
+        Only people on this machine can follow these links. Call this method before the gateway starts.
+
+        Returns:
+            Whether sign-in links have that address.
+        """
+        oauth = self.parts.oauth
+        if oauth is None or self.base_url is not None:
+            return False
+        oauth.serve_at(f"http://localhost:{port}")
+        return True
+
     def asgi(self) -> Starlette:
         """Return the gateway as an ASGI application.
 
@@ -182,7 +197,8 @@ class Gateway:
         On SQLite, this process also plays the messages. On PostgreSQL, workers do: see `worker`.
 
         Raises:
-            SettingError: if the database or a platform rejects a setting.
+            SettingError: if people sign in and the gateway's address is not known, or if the database or a platform
+                rejects a setting.
         """
         self.host.takes_events = True
         async with self._running(plays=not self._database.shared):
@@ -331,6 +347,8 @@ class Gateway:
             plays: whether this process plays messages.
         """
         parts, executor = self.parts, equip_loop()
+        if parts.oauth is not None:
+            log.info("sign-in links lead to %s", parts.oauth.base_url)
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self._database.close)
             await self._database.open()

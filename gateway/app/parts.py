@@ -153,7 +153,7 @@ class Parts:
         owners = [owner for owner in self._account_owners() if isinstance(owner.auth, OAuthProvider)]
         if not owners:
             return None
-        keyring, base_url = self._required_for_accounts(owners)
+        keyring, base_url = self._keyring_for(owners), self._settings.base_url
         vouch = self._vouched_email if self._settings.sign_in_code is SignInCode.UNLESS_VOUCHED else None
         hooks = ConsentHooks(self.inbox.unpark, vouch, self._tell_of_denial, self._return_link)
         coordinator = OAuthCoordinator(self.backend.database, keyring, base_url, hooks, self._timings.oauth)
@@ -272,24 +272,19 @@ class Parts:
         for agent in self._setup.team():
             yield from (agent, *agent.toolkits, *agent.mcp_servers)
 
-    def _required_for_accounts(self, owners: list[Any]) -> tuple[Keyring, str]:
-        """Return the keyring and the public address, which every account needs.
+    def _keyring_for(self, owners: list[Any]) -> Keyring:
+        """Return the keyring, which every account needs.
 
         Raises:
-            SettingError: if one of them is not set.
+            SettingError: if its key is not set.
         """
-        users = " and ".join(sorted({type(owner).__name__ for owner in owners}))
         if self.keyring is None:
+            users = " and ".join(sorted({type(owner).__name__ for owner in owners}))
             raise SettingError(
                 f"UNDERSTUDY_SECRET_KEY is not set. It encrypts the tokens of people's accounts for {users}: "
                 "make a key with `understudy keys new`."
             )
-        if self._settings.base_url is None:
-            raise SettingError(
-                f"UNDERSTUDY_BASE_URL is not set. People who sign in for {users} are sent back there: "
-                "set it to the public address of this gateway, like https://bot.example.com."
-            )
-        return self.keyring, self._settings.base_url
+        return self.keyring
 
     async def _vouched_email(self, identity: Identity) -> str | None:
         presenter = self.presenters.get(identity.channel)

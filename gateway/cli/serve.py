@@ -11,7 +11,10 @@ from gateway.cli.options import LOOPBACK, Channel, ConversationId, Port, Target,
 from gateway.cli.terminal import say
 from gateway.logs import configure_logging
 from oauth import SettingError
+from oauth.settings import LOOPBACK_HOSTS
 from toolkits import Conversation
+
+REACHED_AS_LOCALHOST = LOOPBACK_HOSTS | {"0.0.0.0", "::"}  # noqa: S104 - an operator may listen on every address
 
 
 def serve(
@@ -30,12 +33,19 @@ def serve(
             "asks nobody for a password: remove it."
         )
 
+    is_local = host in REACHED_AS_LOCALHOST and gateway.sign_in_here(port)
+
     def announce() -> None:
         say(f"Understudy serves {target} on http://{host}:{port}")
         base_url = gateway.base_url or "(UNDERSTUDY_BASE_URL is not set)"
         width = max(10, *map(len, gateway.interfaces), 0)
         for channel, interface in gateway.interfaces.items():
             say(f"  {channel:<{width}} {base_url}{interface.address}")
+        if is_local:
+            say(
+                f"  Sign-in links lead to http://localhost:{port}, as UNDERSTUDY_BASE_URL is not set: only people on "
+                "this machine can sign in."
+            )
         if gateway.needs_workers:
             say(f"  Messages are stored here and answered by workers: start one with `understudy worker {target}`.")
 

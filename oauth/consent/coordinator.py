@@ -29,7 +29,7 @@ class OAuthCoordinator:
     One coordinator serves a whole process and is shared by every turn. It keeps no tokens in memory.
 
     Args:
-        base_url: the public address of the gateway, to which providers send people back.
+        base_url: the address of the gateway, to which providers send people back; `None` until `serve_at` sets it.
         hooks: what the gateway does when a person consents or declines.
     """
 
@@ -37,7 +37,7 @@ class OAuthCoordinator:
         self,
         database: Database,
         keyring: Keyring,
-        base_url: str,
+        base_url: str | None,
         hooks: ConsentHooks = NO_HOOKS,
         timings: OAuthTimings = DEFAULT_OAUTH_TIMINGS,
     ) -> None:
@@ -54,6 +54,19 @@ class OAuthCoordinator:
     def register(self, provider: OAuthProvider, scopes: Iterable[str]) -> None:
         """Register a provider, or more scopes of one. A single consent covers all registered scopes of a provider."""
         self._providers.register(provider, scopes)
+
+    @property
+    def base_url(self) -> str:
+        """The address of the gateway, in sign-in links.
+
+        Raises:
+            SettingError: if it is not known.
+        """
+        return self._providers.base_url
+
+    def serve_at(self, base_url: str) -> None:
+        """Set the address of the gateway. Call it before the first sign-in link is made."""
+        self._providers.base_url = base_url
 
     @property
     def providers(self) -> list[str]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from oauth.provider import OAuthProvider
+from oauth.settings import SettingError
 from oauth.token import Token
 
 
@@ -10,13 +11,31 @@ class ProviderRegistry:
     """The providers that toolkits have registered, each with the scopes that all toolkits need together.
 
     Args:
-        base_url: the public address of the gateway, to which providers send people back.
+        base_url: see `OAuthCoordinator`.
     """
 
-    def __init__(self, base_url: str) -> None:
+    def __init__(self, base_url: str | None) -> None:
         self._base_url = base_url
         self._providers: dict[str, OAuthProvider] = {}
         self._scopes: dict[str, frozenset[str]] = {}
+
+    @property
+    def base_url(self) -> str:
+        """The address of the gateway.
+
+        Raises:
+            SettingError: if it is not known.
+        """
+        if self._base_url is None:
+            raise SettingError(
+                "UNDERSTUDY_BASE_URL is not set. People who sign in are sent back there: set it to the public address "
+                "of this gateway, like https://bot.example.com."
+            )
+        return self._base_url
+
+    @base_url.setter
+    def base_url(self, base_url: str) -> None:
+        self._base_url = base_url
 
     def register(self, provider: OAuthProvider, scopes: Iterable[str]) -> None:
         """Add a provider, or more scopes to one that is registered."""
@@ -54,8 +73,8 @@ class ProviderRegistry:
 
     def redirect_uri(self, name: str) -> str:
         """Return the address to which a provider sends people back."""
-        return f"{self._base_url}/oauth/{name}/callback"
+        return f"{self.base_url}/oauth/{name}/callback"
 
     def sign_in_address(self, token: str) -> str:
         """Return the gateway's own short link to a provider's page."""
-        return f"{self._base_url}/sign-in/{token}"
+        return f"{self.base_url}/sign-in/{token}"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from commands import COMMAND, environment, run
+from commands import COMMAND, Command, environment, run
 from e2e.served import ROOT
 from peers.process import free_ports
 from peers.wait import wait_until
@@ -250,6 +250,37 @@ def test_ctrl_c_ends_dev_cleanly_while_a_window_is_open(tmp_path: Path) -> None:
         log.close()
     assert "Traceback" not in printed
     assert f"http://127.0.0.1:{port}" in printed
+
+
+MAIL = """
+from gateway import Agent, Gateway
+from oauth.google import GoogleAuth
+from toolkits.google import Gmail
+gateway = Gateway(Agent(model='test', toolkits=[Gmail(auth=GoogleAuth('id', 'secret'))]))
+"""
+
+
+def test_without_a_public_address_people_on_this_machine_can_sign_in(tmp_path: Path) -> None:
+    (tmp_path / "bot.py").write_text(MAIL)
+    port, log = str(free_ports(1)[0]), tmp_path / "log.txt"
+    env = environment(tmp_path, UNDERSTUDY_SECRET_KEY=Keyring.generate())
+    with log.open("wb") as output:
+        child = Command("serve", "bot.py", "--port", port, directory=tmp_path, env=env, stdout=output, stderr=output)
+        try:
+            wait_until(lambda: _answers(port), 30, "it answers")
+        finally:
+            child.send_signal(signal.SIGTERM)
+            assert child.wait(20) == 0
+    assert f"Sign-in links lead to http://localhost:{port}, as UNDERSTUDY_BASE_URL is not set" in log.read_text()
+
+
+@pytest.mark.parametrize("command", [["serve", "bot.py", "--host", "127.0.0.2"], ["worker", "bot.py"]])
+def test_people_cannot_sign_in_where_no_address_of_the_gateway_is_known(command: list[str], tmp_path: Path) -> None:
+    (tmp_path / "bot.py").write_text(MAIL)
+    env = {"UNDERSTUDY_SECRET_KEY": Keyring.generate(), "UNDERSTUDY_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/no"}
+    ended = run(*command, directory=tmp_path, **env)
+    assert ended.returncode == 2
+    assert "UNDERSTUDY_BASE_URL is not set. People who sign in are sent back there" in ended.stderr
 
 
 def _answers(port: str) -> bool:
