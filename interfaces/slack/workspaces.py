@@ -114,8 +114,8 @@ class OneWorkspace:
 
     async def forget(self, body: Body) -> None:
         log.warning(
-            "Slack reports that the app was uninstalled or %s revoked. The bot cannot answer then: install the app again "
-            "and set the new token",
+            "Slack reports that the app was uninstalled or %s revoked. The bot cannot answer then: install the app "
+            "again and set the new token",
             self._variable,
         )
 
