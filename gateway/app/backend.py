@@ -6,7 +6,7 @@ from gateway.inbox.dispatch import Dispatcher
 from gateway.inbox.embedded import EmbeddedDispatcher
 from gateway.pubsub.pubsub import PubSub
 from gateway.settings import GatewaySettings
-from gateway.storage.connect import connect as connect_database
+from gateway.storage.connect import connect
 from gateway.storage.database import Database
 from gateway.storage.postgres import PostgresDatabase
 from gateway.timings import Timings
@@ -21,7 +21,9 @@ class Backend:
     pubsub: PubSub
 
 
-def connect(settings: GatewaySettings, max_concurrent_turns: int, timings: Timings, origin: str | None) -> Backend:
+def choose_backend(
+    settings: GatewaySettings, max_concurrent_turns: int, timings: Timings, origin: str | None
+) -> Backend:
     """Return the backend for the URL of the database, without opening it.
 
     On SQLite, this process plays the turns; on PostgreSQL, workers do.
@@ -33,7 +35,7 @@ def connect(settings: GatewaySettings, max_concurrent_turns: int, timings: Timin
     Raises:
         SettingError: if the address is neither of SQLite nor of PostgreSQL.
     """
-    database = connect_database(settings.database_url, origin)
+    database = connect(settings.database_url, origin)
     if not isinstance(database, PostgresDatabase):
         return Backend(database, EmbeddedDispatcher(max_concurrent_turns, timings), PubSub())
     from gateway.inbox.distributed import DistributedDispatcher  # imported here because the import is slow

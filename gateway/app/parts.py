@@ -10,7 +10,7 @@ from typing import Any
 
 from gateway.agents.agent import Agent
 from gateway.agents.routing import Router
-from gateway.app.backend import Backend, connect
+from gateway.app.backend import Backend, choose_backend
 from gateway.app.due import DueWork
 from gateway.app.feedback_hook import FeedbackHook, OnFeedback
 from gateway.app.timers import Timer, Timers
@@ -105,7 +105,7 @@ class Parts:
     @cached_property
     def backend(self) -> Backend:
         setup = self._setup
-        return connect(setup.settings, setup.max_concurrent_turns, setup.timings, setup.database_origin)
+        return choose_backend(setup.settings, setup.max_concurrent_turns, setup.timings, setup.database_origin)
 
     @cached_property
     def keyring(self) -> Keyring | None:
