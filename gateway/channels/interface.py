@@ -73,8 +73,8 @@ class Interface(ABC):
         """Return the path of a route of this interface: `/telegram/support/webhook` for `/telegram/webhook`."""
         if self.name is None:
             return path
-        first, _, rest = path.removeprefix("/").partition("/")
-        return f"/{first}/{self.name}/{rest}"
+        first, slash, rest = path.removeprefix("/").partition("/")
+        return f"/{first}/{self.name}{slash}{rest}"
 
     def conflict_with(self, other: "Interface") -> str | None:
         """Return why one gateway cannot have this interface and another one; `None` if it can."""

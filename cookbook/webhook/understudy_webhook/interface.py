@@ -55,19 +55,23 @@ class Webhook(Interface):
     Args:
         secret: the secret that signs requests in both directions; by default WEBHOOK_SECRET.
         url: the address of the host to which answers are posted; by default WEBHOOK_URL.
+        name: the name of one of several hosts. With the name "shop", the settings begin with WEBHOOK_SHOP_.
 
     Raises:
         SettingError: if a setting is missing or malformed. The error names the setting.
     """
 
-    channel = parse.CHANNEL
+    channel = "webhook"
     setting_groups = (WebhookSettings,)
     address = "/webhook/messages"
     presenter: WebhookPresenter
 
-    def __init__(self, secret: str | None = None, url: str | None = None) -> None:
-        settings = WebhookSettings(secret=secret, url=url)
-        self._signer = StandardWebhook(settings.secret.get_secret_value())
+    def __init__(self, secret: str | None = None, url: str | None = None, *, name: str | None = None) -> None:
+        super().__init__(name)
+        settings = WebhookSettings.named(name)(secret=secret, url=url)
+        secret = settings.secret.get_secret_value()
+        self.platform_ids = {secret}  # signatures do not cover the address
+        self._signer = StandardWebhook(secret)
         self._refusals = RefusalLog(self.channel)
         self.presenter = WebhookPresenter(settings.url, self._signer)
 
@@ -83,7 +87,7 @@ class Webhook(Interface):
         await self.presenter.close()
 
     async def parse(self, payload: str) -> Message | None:
-        return parse.to_message(payload)
+        return parse.to_message(self.channel, payload)
 
     async def _receive(self, request: Request) -> Response:
         with self._refusals.refusals_logged():
@@ -92,5 +96,5 @@ class Webhook(Interface):
             check_signature(self._signer, body, request.headers)
             fields, payload = parse_json(body)
         if parse.is_message(fields):
-            await self.host.accept(parse.to_event(fields, payload))
+            await self.host.accept(parse.to_event(self.channel, fields, payload))
         return Response(status_code=204)

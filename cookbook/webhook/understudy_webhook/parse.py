@@ -10,7 +10,6 @@ from gateway.channels.commands import command_in, is_stop
 from oauth import Identity
 from toolkits import Attachment, Conversation, Message, kind_of
 
-CHANNEL = "webhook"
 TENANT = "host"  # unless the host names one, because it has several customers
 MESSAGE = "message"
 SHARED, DIRECT = "shared", "direct"
@@ -71,14 +70,14 @@ def is_message(fields: dict[str, Any]) -> bool:
     return bool(posted.text.strip() or posted.attachments)
 
 
-def to_event(fields: dict[str, Any], payload: str) -> Event:
+def to_event(channel: str, fields: dict[str, Any], payload: str) -> Event:
     """Return the event of a message, for the inbox."""
     posted = _checked(fields)
     stops = is_stop(posted.text)
-    return Event(posted.id, _conversation_of(posted), payload, author=posted.sender.id, stops=stops)
+    return Event(posted.id, _conversation_of(channel, posted), payload, author=posted.sender.id, stops=stops)
 
 
-def to_message(payload: str) -> Message:
+def to_message(channel: str, payload: str) -> Message:
     """Return the message in a stored payload."""
     posted = _Posted.model_validate_json(payload)
     text = posted.text.strip()
@@ -86,9 +85,9 @@ def to_message(payload: str) -> Message:
     return Message(
         id=posted.id,
         text=text,
-        sender=Identity(CHANNEL, posted.tenant, posted.sender.id),
+        sender=Identity(channel, posted.tenant, posted.sender.id),
         sender_name=posted.sender.name or posted.sender.id,
-        conversation=_conversation_of(posted),
+        conversation=_conversation_of(channel, posted),
         attachments=tuple(
             Attachment(kind_of(attachment.kind), media_type=attachment.kind) for attachment in posted.attachments
         ),
@@ -100,7 +99,7 @@ def to_message(payload: str) -> Message:
 
 def conversation_with(identity: Identity) -> Conversation:
     """Return the direct conversation with a person: the one to which the host gives the person's own id."""
-    return _direct(identity.tenant, identity.user_id, identity.user_id)
+    return _direct(identity.channel, identity.tenant, identity.user_id, identity.user_id)
 
 
 def place_of(conversation: Conversation) -> Place:
@@ -122,19 +121,19 @@ def _checked(fields: dict[str, Any]) -> _Posted:
         ) from None
 
 
-def _conversation_of(posted: _Posted) -> Conversation:
+def _conversation_of(channel: str, posted: _Posted) -> Conversation:
     """Return the conversation in which a message was written.
 
     Its id contains whether the conversation is shared, and the id of its person if it is direct. So nothing private is
     mixed up if the host uses one id for a shared and a direct conversation, or for the conversations of two people.
     """
     if posted.shared:
-        return Conversation(CHANNEL, posted.tenant, f"{SHARED}/{_quoted(posted.conversation)}", shared=True)
-    return _direct(posted.tenant, posted.conversation, posted.sender.id)
+        return Conversation(channel, posted.tenant, f"{SHARED}/{_quoted(posted.conversation)}", shared=True)
+    return _direct(channel, posted.tenant, posted.conversation, posted.sender.id)
 
 
-def _direct(tenant: str, name: str, person: str) -> Conversation:
-    return Conversation(CHANNEL, tenant, f"{DIRECT}/{_quoted(name)}/{_quoted(person)}", shared=False)
+def _direct(channel: str, tenant: str, name: str, person: str) -> Conversation:
+    return Conversation(channel, tenant, f"{DIRECT}/{_quoted(name)}/{_quoted(person)}", shared=False)
 
 
 def _quoted(name: str) -> str:
