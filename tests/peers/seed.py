@@ -84,6 +84,8 @@ TWILIO_ACCOUNT_SID = "AC" + "1" * 32
 TWILIO_AUTH_TOKEN = "peers-twilio-token"
 TWILIO_NUMBER_SID = "PN" + "1" * 32
 WHATSAPP_NUMBER = "whatsapp:+15551234567"
+TWILIO_OTHER_NUMBER_SID = "PN" + "2" * 32
+WHATSAPP_OTHER_NUMBER = "whatsapp:+15557654321"
 
 
 def seed(ports: Sequence[int], redirect_uris: list[str], sms_url: str | None) -> Json:
@@ -226,5 +228,8 @@ def _slack(redirect_uris: list[str]) -> Json:
 def _twilio(sms_url: str | None) -> Json:
     return {
         "account": {"sid": TWILIO_ACCOUNT_SID, "auth_token": TWILIO_AUTH_TOKEN},
-        "phone_numbers": [{"sid": TWILIO_NUMBER_SID, "phone_number": WHATSAPP_NUMBER, "sms_url": sms_url}],
+        "phone_numbers": [
+            {"sid": TWILIO_NUMBER_SID, "phone_number": WHATSAPP_NUMBER, "sms_url": sms_url},
+            {"sid": TWILIO_OTHER_NUMBER_SID, "phone_number": WHATSAPP_OTHER_NUMBER, "sms_url": None},
+        ],
     }

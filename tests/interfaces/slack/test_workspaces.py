@@ -11,11 +11,10 @@ import httpx
 import pytest
 from peers import seed
 from peers.emulate.server import Emulate
-from peers.serving import Received, Receiver
 from peers.wait import wait_until_async
 from peers.webhooks import slack_events as events
-from starlette.responses import JSONResponse, Response
 from support.channels.running import Run, Running
+from support.channels.slack_api import SlackApi
 from support.consent.pages import authorization_code
 from support.consent.sign_ins import state_of
 from support.stage import Vault
@@ -29,35 +28,6 @@ pytestmark = pytest.mark.long
 SECRET = seed.SLACK_SIGNING_SECRET
 ROUNDS = 10  # messages in each workspace
 BASE = "https://bot.test"
-
-
-class SlackApi(Receiver):
-    """Slack's Web API for any workspace, which accepts every call and records its token."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.answer = self._answer
-
-    def _answer(self, received: Received) -> Response:
-        opened = {"id": f"D-{received.query.get('users', '')}"}
-        return JSONResponse({"ok": True, "ts": "1.1", "user_id": seed.SLACK_BOT_USER_ID, "channel": opened})
-
-    def said(self, token: str) -> list[str]:
-        """Return the texts that were posted with a token."""
-        return [
-            fields.get("text", "")
-            for received in self.requests
-            if received.path.endswith("chat.postMessage")
-            and received.headers["authorization"] == f"Bearer {token}"
-            and (fields := _fields(received))
-        ]
-
-
-def _fields(received: Received) -> dict[str, Any]:
-    if received.headers["content-type"].startswith("application/json"):
-        fields: dict[str, Any] = received.json
-        return fields
-    return dict(received.form)
 
 
 @pytest.fixture
