@@ -1,4 +1,4 @@
-"""The webhooks of Slack, and the lifecycle of the channel."""
+"""The lifecycle of the Slack channel, and its handlers of events and slash commands."""
 
 import asyncio
 import json
@@ -8,9 +8,8 @@ from typing import Any
 
 from slack_bolt.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
-from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute
 
 from gateway.channels import (
     Change,
@@ -25,7 +24,6 @@ from gateway.channels import (
 )
 from gateway.channels.commands import COMMANDS
 from gateway.channels.refusals import RefusalLog
-from gateway.channels.requests import parse_form, parse_json, read_body, read_form
 from gateway.channels.sentences import COMMAND_NOT_TAKEN, COMMAND_TAKEN, NOT_RATED
 from gateway.logs import describe
 from interfaces.slack import changes, parse
@@ -36,13 +34,15 @@ from interfaces.slack.attachments import SlackFiles
 from interfaces.slack.bolt.listeners import BoltListeners
 from interfaces.slack.errors import slack_errors
 from interfaces.slack.interactivity.blocks import FEEDBACK, QUESTION, SIGN_IN, STOP, chosen, given_rating
+from interfaces.slack.interactivity.interactions import Interactivity, PressHandler
 from interfaces.slack.interactivity.press import ButtonPress, acknowledge
 from interfaces.slack.interactivity.stopping import SESSION_STOPPED, Stopping
-from interfaces.slack.interactivity.webhook import Handler, Interactivity
 from interfaces.slack.parse import Body
 from interfaces.slack.present import SlackPresenter
 from interfaces.slack.reading.people import People
 from interfaces.slack.reading.threads import ThreadReader
+from interfaces.slack.receiving.request import Handlers, SlackRequest
+from interfaces.slack.receiving.webhooks import Webhooks
 from interfaces.slack.schema import check_event
 from interfaces.slack.settings import ManyWorkspacesSettings, OneWorkspaceSettings, load_settings
 from interfaces.slack.signature import SignatureCheck
@@ -137,7 +137,6 @@ class Slack(Interface):
         self._people = People(self._workspaces)
         self._threads = ThreadReader(self._workspaces, self._people)
         self._files = SlackFiles(self._workspaces, settings.api_url)
-        self._signature = SignatureCheck(settings)
         self._answer_in_joined_threads = answer_in_joined_threads
         self._agent_view = agent_view
         self._titles = Titles(self._workspaces)
@@ -145,26 +144,21 @@ class Slack(Interface):
         self._stopping = Stopping(self.channel, lambda: self.host)
         self._tasks = OwnedTasks()
         self._listeners = BoltListeners(app, self._workspaces) if app is not None else None
-        self._refusals = RefusalLog(self.channel)
-        self._interactivity = Interactivity(
+        interactivity = Interactivity(
             self.channel,
-            self._signature,
-            self._refusals,
             settings.api_url,
             self._buttons(),
             self._listeners.take_interaction if self._listeners is not None else None,
         )
+        handlers = Handlers(self._take_event, self._take_command, interactivity.take)
+        self._webhooks = Webhooks(SignatureCheck(settings), RefusalLog(self.channel), handlers)
         self.presenter = SlackPresenter(self._workspaces, settings.own_workspace_ids, has_thumbs=feedback_buttons)
 
     def routes(self) -> Sequence[BaseRoute]:
-        return [
-            Route(self.address, self._receive, methods=["POST"]),
-            Route(self.path_of(COMMAND_ADDRESS), self._receive_command, methods=["POST"]),
-            Route(self.path_of(INTERACTIVITY_ADDRESS), self._interactivity.receive, methods=["POST"]),
-            *self._workspaces.routes(),
-        ]
+        paths = (self.address, self.path_of(COMMAND_ADDRESS), self.path_of(INTERACTIVITY_ADDRESS))
+        return [*self._webhooks.routes(*paths), *self._workspaces.routes()]
 
-    def _buttons(self) -> Mapping[str, Handler]:
+    def _buttons(self) -> Mapping[str, PressHandler]:
         """Return the handlers of the gateway's own buttons, by the first word of the buttons' `action_id`."""
         return {
             QUESTION: self._take_choice,
@@ -265,18 +259,11 @@ class Slack(Interface):
     async def _bot_user(self, body: Body) -> str | None:
         return parse.bot_user(body) or await self._workspaces.bot_user(body)
 
-    async def _receive(self, request: Request) -> Response:
-        with self._refusals.refusals_logged():
-            self._signature.check_headers(request)
-            received = await read_body(request)
-            self._signature.check(received, request)
-            body, raw = parse_json(received)
-        if body.get("type") == "url_verification":
-            return JSONResponse({"challenge": str(body.get("challenge"))})
-        if body.get("type") == "event_callback":
-            check_event(body)
-            if not await self._receive_event(body, raw) and self._listeners is not None:
-                return await self._listeners.take_event(request, body)
+    async def _take_event(self, request: SlackRequest) -> Response:
+        if request.body.get("type") == "event_callback":
+            check_event(request.body)
+            if not await self._receive_event(request.body, request.raw) and self._listeners is not None:
+                return await self._listeners.take_event(request)
         return Response(status_code=200)
 
     async def _receive_event(self, body: dict[str, Any], raw: str) -> bool:
@@ -371,19 +358,13 @@ class Slack(Interface):
             return False
         return await self.host.has_answered_in(parse.conversation_of(self.channel, body))
 
-    async def _receive_command(self, request: Request) -> Response:
-        with self._refusals.refusals_logged():
-            self._signature.check_headers(request)
-            raw = await read_form(request)
-            self._signature.check(raw.encode(), request)
-            form = parse_form(raw)
-        if form.get("ssl_check"):
-            return Response(status_code=200)
+    async def _take_command(self, request: SlackRequest) -> Response:
+        form = request.body
         if not all(map(form.get, COMMAND_FIELDS)):
             return Response(status_code=400)
         for name in ("team_id", "user_id", "trigger_id"):
             check_id(name, form[name])
-        if (answer := await self._listeners_answer(request, form)) is not None:
+        if (answer := await self._listeners_answer(request)) is not None:
             return answer
         if parse.command_of(form)[0] == "stop" and (place := form.get("channel_id")):
             check_id("channel_id", place)
@@ -402,8 +383,8 @@ class Slack(Interface):
         await self.host.accept(parse.to_command_event(self.channel, form, place))
         return JSONResponse({"response_type": "ephemeral", "text": COMMAND_TAKEN})
 
-    async def _listeners_answer(self, request: Request, form: Body) -> Response | None:
+    async def _listeners_answer(self, request: SlackRequest) -> Response | None:
         """Return the answer of the operator's own listeners to a slash command; `None` if the bot has to answer."""
-        if self._listeners is None or form["command"].removeprefix("/").lower() in COMMANDS:
+        if self._listeners is None or request.body["command"].removeprefix("/").lower() in COMMANDS:
             return None
-        return await self._listeners.take_command(request, form)
+        return await self._listeners.take_command(request)

@@ -3,17 +3,16 @@
 import asyncio
 import logging
 import re
-from collections.abc import Mapping
 from typing import Any
 
 from slack_bolt.async_app import AsyncApp, AsyncBoltRequest
 from slack_bolt.authorization import AuthorizeResult
 from slack_bolt.response import BoltResponse
 from slack_sdk.web.async_client import AsyncWebClient
-from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.channels import RecipientUnreachableError
+from interfaces.slack.receiving.request import SlackRequest
 from interfaces.slack.workspaces import Workspaces
 
 ACKNOWLEDGED_WITHIN = 2.5  # seconds, of the three in which Slack expects an answer
@@ -80,36 +79,36 @@ class BoltListeners:
             self._app.command(ANYTHING, middleware=[_unheard])(_nothing)
             self._is_open = True
 
-    async def take_event(self, request: Request, body: Mapping[str, Any]) -> Response:
+    async def take_event(self, request: SlackRequest) -> Response:
         """Pass on an event. It is acknowledged even if it has no listener, or the listener takes too long."""
-        answer, _ = await self._dispatch(request, body)
+        answer, _ = await self._dispatch(request)
         return answer or Response(status_code=200)
 
-    async def take_command(self, request: Request, form: Mapping[str, Any]) -> Response | None:
+    async def take_command(self, request: SlackRequest) -> Response | None:
         """Pass on a slash command; return `None` if it has no listener."""
-        answer, is_heard = await self._dispatch(request, form)
+        answer, is_heard = await self._dispatch(request)
         if not is_heard:
             return None
         return answer or Response(status_code=503)
 
-    async def take_interaction(self, request: Request, payload: Mapping[str, Any]) -> Response:
+    async def take_interaction(self, request: SlackRequest) -> Response:
         """Pass on a shortcut, a press of a button, a submitted view or another interaction."""
-        answer, _ = await self._dispatch(request, payload)
+        answer, _ = await self._dispatch(request)
         return answer or Response(status_code=503)
 
-    async def _dispatch(self, request: Request, body: Mapping[str, Any]) -> tuple[Response | None, bool]:
+    async def _dispatch(self, request: SlackRequest) -> tuple[Response | None, bool]:
         """Return the app's answer, `None` if it comes too late, and whether the app has a listener for the request."""
         handed_on = HandedOn(self._workspaces)
-        headers: dict[str, Any] = {name: request.headers.getlist(name) for name in request.headers}
         wrapped = AsyncBoltRequest(
-            body=dict(body), query=request.url.query, headers=headers, context={"handed_on": handed_on}, mode=VERIFIED
+            body=request.body, headers=dict(request.headers), context={"handed_on": handed_on}, mode=VERIFIED
         )
         try:
             async with asyncio.timeout(ACKNOWLEDGED_WITHIN):
                 answer = await self._app.async_dispatch(wrapped)
         except TimeoutError:
             log.warning(
-                "the app's own listeners did not acknowledge a request in time: %s", body.get("type", "command")
+                "the app's own listeners did not acknowledge a request in time: %s",
+                request.body.get("type", "command"),
             )
             return None, True
         return Response(answer.body, answer.status, answer.first_headers()), handed_on.is_heard

@@ -1,42 +1,35 @@
-"""The webhook that Slack calls when somebody presses a button."""
+"""Handle the interactions of people, such as presses of buttons."""
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
 from urllib.parse import urlsplit
 
 from slack_sdk.webhook.async_client import AsyncWebhookClient
 from starlette.background import BackgroundTasks
-from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.channels import DeliveryError
 from gateway.channels.http_errors import delivery_errors
-from gateway.channels.refusals import RefusalLog
-from gateway.channels.requests import MOST_BYTES, parse_form, parse_json, read_form
 from gateway.logs import describe
 from interfaces.slack.format import escape
 from interfaces.slack.interactivity.press import BLOCK_ACTIONS, ButtonPress, kinds_in, presses_in
-from interfaces.slack.signature import SignatureCheck
+from interfaces.slack.receiving.request import Handler, SlackRequest
 
 TAKEN_WITHIN = 2.5  # seconds, of the three in which Slack expects an answer
 CALL_TIMEOUT = 15  # seconds to send the sentence to the person
 
-Handler = Callable[[ButtonPress], Awaitable[str | None]]
+PressHandler = Callable[[ButtonPress], Awaitable[str | None]]
 """Commits a press; returns a sentence that only the person who pressed sees, or `None`.
 
 It has less than three seconds, because the request is acknowledged after it. The sentence is sent after that.
 """
 
-Fallback = Callable[[Request, Mapping[str, Any]], Awaitable[Response]]
-"""Answers a payload that is not about the gateway's own buttons."""
-
 log = logging.getLogger(__name__)
 
 
 class Interactivity:
-    """Receives presses of buttons, and passes each to the handler of its button.
+    """Passes each press of a button to the handler of its button.
 
     https://docs.slack.dev/interactivity/handling-user-interaction
 
@@ -44,38 +37,29 @@ class Interactivity:
         channel: the channel of the gateway.
         api_url: the address of the Web API. Sentences are sent only to addresses at the same domain.
         handlers: the handlers, by the first word of their buttons' `action_id`.
-        fallback: answers all other payloads. By default they are acknowledged and ignored.
+        fallback: answers all other interactions. By default they are acknowledged and ignored.
         within: seconds in which the handlers have to be done.
     """
 
     def __init__(
         self,
         channel: str,
-        signature: SignatureCheck,
-        refusals: RefusalLog,
         api_url: str,
-        handlers: Mapping[str, Handler],
-        fallback: Fallback | None = None,
+        handlers: Mapping[str, PressHandler],
+        fallback: Handler | None = None,
         within: float = TAKEN_WITHIN,
     ) -> None:
         self._channel = channel
-        self._signature = signature
-        self._refusals = refusals
         self._api = urlsplit(api_url)
         self._handlers = handlers
         self._fallback = fallback or _acknowledge
         self._within = within
 
-    async def receive(self, request: Request) -> Response:
-        """Handle presses of the gateway's own buttons, and pass every other payload to the fallback."""
-        with self._refusals.refusals_logged():
-            self._signature.check_headers(request)
-            raw = await read_form(request, MOST_BYTES)  # it has the whole message
-            self._signature.check(raw.encode(), request)
-            body, _ = parse_json(parse_form(raw).get("payload", "").encode())
-        answers = BackgroundTasks()
+    async def take(self, request: SlackRequest) -> Response:
+        """Handle presses of the gateway's own buttons, and pass every other interaction to the fallback."""
+        body, answers = request.body, BackgroundTasks()
         if body.get("type") != BLOCK_ACTIONS or kinds_in(body).isdisjoint(self._handlers):
-            return await self._fallback(request, body)
+            return await self._fallback(request)
         try:
             async with asyncio.timeout(self._within):
                 for press in presses_in(self._channel, body):
@@ -112,5 +96,5 @@ class Interactivity:
         return found.scheme == self._api.scheme and found.netloc in (domain, f"hooks.{domain}")
 
 
-async def _acknowledge(request: Request, payload: Mapping[str, Any]) -> Response:
+async def _acknowledge(request: SlackRequest) -> Response:
     return Response(status_code=200)

@@ -14,13 +14,14 @@ from peers.webhooks import slack_interactions as interactions
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 from support.channels.slack import answer_address
 
 from gateway.channels import MalformedEventError
 from gateway.channels.refusals import RefusalLog
+from interfaces.slack.interactivity.interactions import Interactivity
 from interfaces.slack.interactivity.press import ButtonPress
-from interfaces.slack.interactivity.webhook import Interactivity
+from interfaces.slack.receiving.request import Handlers
+from interfaces.slack.receiving.webhooks import Webhooks
 from interfaces.slack.settings import OneWorkspaceSettings
 from interfaces.slack.signature import SignatureCheck
 from oauth import Identity
@@ -57,18 +58,11 @@ def buttons() -> Buttons:
 @pytest.fixture
 async def post(emulate: Emulate, buttons: Buttons) -> AsyncIterator[Post]:
     """Return a function that posts a payload and returns the status."""
-    webhook = Interactivity(
-        "slack",
-        SignatureCheck(OneWorkspaceSettings(bot_token="xoxb-test", signing_secret=emulate.signing_secret)),
-        RefusalLog("slack"),
-        emulate.slack_url,
-        {"question": buttons.take, "slow": buttons.hang},
-        within=1,
-    )
-    app = Starlette(
-        routes=[Route("/slack/interactivity", webhook.receive, methods=["POST"])],
-        exception_handlers={MalformedEventError: refused},
-    )
+    take = Interactivity("slack", emulate.slack_url, {"question": buttons.take, "slow": buttons.hang}, within=1).take
+    settings = OneWorkspaceSettings(bot_token="xoxb-test", signing_secret=emulate.signing_secret)
+    webhooks = Webhooks(SignatureCheck(settings), RefusalLog("slack"), Handlers(take, take, take))
+    routes = webhooks.routes("/slack/events", "/slack/commands", "/slack/interactivity")
+    app = Starlette(routes=routes, exception_handlers={MalformedEventError: refused})
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as client:
 
         async def send(payload: Any, **signing: Any) -> int:

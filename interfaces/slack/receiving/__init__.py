@@ -1,0 +1,1 @@
+"""The ways by which Slack's requests come: webhooks and Socket Mode."""
