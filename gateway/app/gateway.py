@@ -147,7 +147,7 @@ class Gateway:
         self.parts = Parts(self._setup)
         self.parts.build()
         self._database = self.parts.backend.database
-        self._health = Health(self._database, self.parts.backend.dispatcher)
+        self._health = Health(self._database, self.parts.backend.dispatcher, self.interfaces)
         self.host = ChannelHost(self.parts, known.base_url)
 
     @property
@@ -201,12 +201,12 @@ class Gateway:
                 rejects a setting.
         """
         self.host.takes_events = True
-        async with self._running(plays=not self._database.shared):
+        async with self._running(plays=not self._database.shared), AsyncExitStack() as stack:
             await self.parts.intake.start()
-            try:
-                yield
-            finally:
-                await self.parts.intake.stop()
+            stack.push_async_callback(self.parts.intake.stop)
+            for interface in self.interfaces.values():
+                await stack.enter_async_context(interface.taking_events())
+            yield
 
     @asynccontextmanager
     async def worker(self) -> AsyncIterator[None]:

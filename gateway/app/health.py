@@ -4,6 +4,7 @@ import asyncio
 import logging
 import secrets
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from sqlalchemy import delete, insert
@@ -13,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute, Route
 
+from gateway.channels.interface import Interface
 from gateway.executor import LoopExecutor
 from gateway.inbox.dispatch import Dispatcher
 from gateway.logs import describe
@@ -28,12 +30,16 @@ log = logging.getLogger(__name__)
 class Health:
     """Answers health checks.
 
+    Args:
+        interfaces: the channels, by name.
+
     Attributes:
         executor: the executor of the running event loop; `None` while the gateway does not run.
     """
 
-    def __init__(self, database: Database, dispatcher: Dispatcher) -> None:
+    def __init__(self, database: Database, dispatcher: Dispatcher, interfaces: Mapping[str, Interface]) -> None:
         self._dispatcher = dispatcher
+        self._interfaces = interfaces
         self._probe = WriteProbe(database)
         self.executor: LoopExecutor | None = None
 
@@ -60,6 +66,8 @@ class Health:
         if (failure := await self._probe.failure()) is not None:
             log.warning("the database cannot be written to: %s", describe(failure))
             return _not_ready("the database cannot be written to")
+        if outages := [f"{name}: {each.outage}" for name, each in self._interfaces.items() if each.outage is not None]:
+            return _not_ready("; ".join(outages))
         try:
             workers = await self._dispatcher.count_workers()
         except SQLAlchemyError as error:

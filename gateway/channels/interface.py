@@ -2,7 +2,8 @@
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import asynccontextmanager
 from typing import ClassVar
 
 from starlette.exceptions import HTTPException
@@ -113,10 +114,8 @@ class Interface(ABC):
         processes of both kinds. `host.takes_events` tells them apart.
 
         In every process, it may do what any number of processes can do at the same time: open clients, ask the platform
-        who the bot is, set the webhook to the same address again. If `host.takes_events`, it may also start a task that
-        reads events from a socket. Each `understudy serve` then opens its own socket. An event that several processes
-        read is accepted once, because of its keys. If a platform allows only one connection, run one
-        `understudy serve`.
+        who the bot is, set the webhook to the same address again. A channel that reads events from a socket does so in
+        `taking_events`.
 
         Do not raise if the platform cannot be reached: messages wait in the outbox. An overriding method calls this
         method first.
@@ -125,6 +124,25 @@ class Interface(ABC):
             SettingError: if the platform rejects a setting. The process prints the error and stops.
         """
         self._host = host
+
+    @asynccontextmanager
+    async def taking_events(self) -> AsyncIterator[None]:
+        """Read events from a socket, or poll for them, while the block runs.
+
+        The block runs only in processes that take events. All channels have started before it begins, and
+        `host.accept` takes events until it has ended: take no more events then, and finish those in hand. Each
+        `understudy serve` has its own block; an event that several processes read is accepted once, because of its
+        keys.
+
+        Raises:
+            SettingError: if the platform rejects a setting. The process prints the error and stops.
+        """
+        yield
+
+    @property
+    def outage(self) -> str | None:
+        """Why the channel gets no events at the moment, for `/readyz`, which then answers 503; `None` if it does."""
+        return None
 
     async def stop(self) -> None:
         """Take no more requests, and close what `start` opened. It runs even if `start` raised."""
