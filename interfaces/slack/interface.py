@@ -3,7 +3,7 @@
 import asyncio
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from slack_bolt.async_app import AsyncApp
@@ -158,6 +158,15 @@ class Slack(Interface):
         paths = (self.address, self.path_of(COMMAND_ADDRESS), self.path_of(INTERACTIVITY_ADDRESS))
         return [*self._webhooks.routes(*paths), *self._workspaces.routes()]
 
+    @property
+    def _receivers(self) -> Mapping[str, Callable[[Body], Awaitable[None]]]:
+        """The handlers of events that are not about a message, by the type of the event."""
+        return {
+            **dict.fromkeys(UNINSTALLED, self._workspaces.forget),
+            SESSION_STOPPED: self._receive_stopped,
+            OPENED: self._receive_opened,
+        }
+
     def _buttons(self) -> Mapping[str, PressHandler]:
         """Return the handlers of the gateway's own buttons, by the first word of the buttons' `action_id`."""
         return {
@@ -268,15 +277,10 @@ class Slack(Interface):
 
     async def _receive_event(self, body: dict[str, Any], raw: str) -> bool:
         """Handle an event; return whether it is a message to the bot, which the operator's listeners do not get."""
-        kind = body["event"].get("type")
-        if kind in UNINSTALLED:
-            await self._workspaces.forget(body)
+        if (receive := self._receivers.get(body["event"].get("type"))) is not None:
+            await receive(body)
         elif (feedback := parse.to_feedback(self.channel, body)) is not None:
             await self.host.rate(feedback)
-        elif kind == SESSION_STOPPED:
-            await self._receive_stopped(body)
-        elif kind == OPENED:
-            await self._receive_opened(body)
         elif (event := await self._to_event(body, raw)) is not None:
             if not await self._workspaces.is_installed(body):
                 log.warning("an event was ignored: it came from a workspace in which the app is not installed")
