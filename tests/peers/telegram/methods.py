@@ -8,6 +8,7 @@ from typing import Any
 from peers.emulate.control import Json
 from peers.telegram.chats import NOTICE_MAX, ApiError, bad_request, reply_markup
 from peers.telegram.media import Media
+from peers.telegram.pending import MOST, WEBHOOK_SET, WEBHOOK_SET_MEANWHILE, PendingUpdates, conflict
 from peers.telegram.updates import BOT, message_ids
 
 ACTIONS = {
@@ -34,6 +35,10 @@ _NO_GIFTS = dict.fromkeys(
 class BotApi(Media):
     """The methods, by their names in Python's spelling. Each takes the decoded parameters of the call."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.pending = PendingUpdates()
+
     def get_me(self, params: Json) -> Json:
         abilities = dict.fromkeys(
             (
@@ -51,18 +56,35 @@ class BotApi(Media):
         if secret is not None and not SECRET.fullmatch(secret):
             raise bad_request("secret token contains unallowed characters")
         self.webhook = {"url": "", **params}
+        if "allowed_updates" in params:
+            self.pending.allowed = params["allowed_updates"]
+        self._drop_pending(params)
+        if self.webhook["url"]:
+            self.pending.end_poll(WEBHOOK_SET_MEANWHILE)
         return True
 
     def delete_webhook(self, params: Json) -> bool:
         self.webhook = {"url": ""}
+        self._drop_pending(params)
         return True
+
+    async def get_updates(self, params: Json) -> list[Json]:
+        if self.webhook["url"]:
+            raise conflict(WEBHOOK_SET)
+        if "allowed_updates" in params:
+            self.pending.allowed = params["allowed_updates"]
+        return await self.pending.poll(params.get("offset", 0), params.get("limit", MOST), params.get("timeout", 0))
 
     def get_webhook_info(self, params: Json) -> Json:
         known: Json = {
             name: self.webhook[name] for name in ("max_connections", "allowed_updates") if name in self.webhook
         }
-        fixed = {"has_custom_certificate": False, "pending_update_count": 0}
+        fixed = {"has_custom_certificate": False, "pending_update_count": len(self.pending)}
         return {"url": self.webhook["url"], **fixed, **known}
+
+    def _drop_pending(self, params: Json) -> None:
+        if params.get("drop_pending_updates"):
+            self.pending.clear()
 
     def send_message(self, params: Json) -> Json:
         chat = self._writable(params)

@@ -6,7 +6,10 @@ python-telegram-bot connects to it with `Bot(token, base_url=f"{url}/bot", base_
 import asyncio
 import json
 import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from inspect import isawaitable
 from typing import Any
 
 import httpx
@@ -21,6 +24,7 @@ from peers.serving import ThreadServer
 from peers.telegram import updates
 from peers.telegram.chats import ApiError
 from peers.telegram.methods import BotApi, find
+from peers.telegram.pending import OTHER_POLL
 from peers.telegram.updates import BOT_TOKEN
 
 FILE_KINDS = ("photo", "animation", "video", "voice", "audio", "document")
@@ -35,11 +39,13 @@ JSON_PARAMETERS = {
     "drop_pending_updates",
     "entities",
     "is_big",
+    "limit",
     "link_preview_options",
     "max_connections",
     "message_id",
     "media",
     "message_thread_id",
+    "offset",
     "protect_content",
     "reaction",
     "reply_markup",
@@ -47,19 +53,20 @@ JSON_PARAMETERS = {
     "reply_to_message_id",
     "scope",
     "show_alert",
+    "timeout",
     "user_id",
 }
-#: updates that a webhook gets only if its allowed_updates name them (https://core.telegram.org/bots/api#setwebhook)
-OPT_IN = {"chat_member", "message_reaction", "message_reaction_count"}
 DESCRIPTIONS = {
     401: "Unauthorized",
     403: "Forbidden: bot was blocked by the user",
-    409: "Conflict: terminated by other getUpdates request",
+    409: f"Conflict: {OTHER_POLL}",
     500: "Internal Server Error",
     502: "Bad Gateway",
 }
 
 
+PUSH_POLL = 0.02  # seconds between two looks for updates that a webhook should get
+REDELIVERY = 0.2  # seconds between two deliveries of an update to a webhook that does not take it
 SHORTEST_GAP = 0.5  # seconds between an edit and the call before it: "about one a second"
 
 
@@ -121,12 +128,14 @@ class TelegramServer(ThreadServer):
     token = BOT_TOKEN
 
     def __init__(self) -> None:
+        self.api = BotApi()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self.reset()
         routes = [
             Route("/bot{token}/{method}", self._call, methods=["GET", "POST"]),
             Route("/file/bot{token}/{path:path}", self._download),
         ]
-        super().__init__(Starlette(routes=routes))
+        super().__init__(Starlette(routes=routes, lifespan=self._lifespan))
 
     @property
     def base_url(self) -> str:
@@ -139,11 +148,16 @@ class TelegramServer(ThreadServer):
         return f"{self.url}/file/bot"
 
     def reset(self) -> None:
-        """Forget all chats, calls and scripted failures, and the webhook."""
+        """Forget all chats, calls, updates and scripted failures, and the webhook."""
+        self._in_loop(self.api.pending.end_poll, OTHER_POLL)
         self.api = BotApi()
         self.calls: list[Call] = []
         self.limits: Limits | None = None
         self._failures: list[Failure] = []
+
+    def stop(self) -> None:
+        self._in_loop(self.api.pending.end_poll, OTHER_POLL)
+        super().stop()
 
     def limit(self) -> None:
         """Refuse calls above Telegram's limits from now on."""
@@ -180,11 +194,17 @@ class TelegramServer(ThreadServer):
         """
         webhook = self.api.webhook
         assert webhook["url"], "no webhook is set"
-        kind = next(name for name in update if name != "update_id")
-        allowed = webhook.get("allowed_updates") or {kind} - OPT_IN
-        assert kind in allowed, f"the webhook's allowed_updates leave out {kind}"
+        assert self.api.pending.allows(update), f"the webhook's allowed_updates leave out {list(update)[1]}"
         self.api.took(update)
         return updates.post(webhook["url"], update, webhook.get("secret_token"))
+
+    def send(self, update: Json) -> None:
+        """Send an update to the bot, which gets it by its webhook or, if none is set, by getUpdates.
+
+        The update waits until the bot takes it.
+        """
+        self.api.took(update)
+        self._in_loop(self.api.pending.add, update)
 
     def block(self, person_id: int) -> None:
         """Block the bot as a person does, until they write to it again. The gateway gets no update about it."""
@@ -229,6 +249,37 @@ class TelegramServer(ThreadServer):
         """Remove all scripted failures."""
         self._failures.clear()
 
+    def _in_loop(self, function: Callable[..., None], *args: Any) -> None:
+        """Call a function in the event loop of the server."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(function, *args)
+
+    @asynccontextmanager
+    async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
+        self._loop = asyncio.get_running_loop()
+        pushing = asyncio.create_task(self._push())
+        yield
+        self._loop = None
+        pushing.cancel()
+        await asyncio.gather(pushing, return_exceptions=True)
+
+    async def _push(self) -> None:
+        """Deliver the waiting updates to the webhook, in order, and each until it is answered 2xx."""
+        async with httpx.AsyncClient(timeout=updates.TIMEOUT, trust_env=False) as client:
+            while True:
+                api, webhook, update = self.api, self.api.webhook, self.api.pending.first()
+                if webhook["url"] and update is not None:
+                    headers = updates.secret_header(webhook.get("secret_token"))
+                    try:
+                        answer = await client.post(webhook["url"], json=update, headers=headers)
+                    except httpx.TransportError:
+                        answer = None
+                    if answer is not None and answer.is_success:
+                        api.pending.confirm(update["update_id"] + 1)
+                        continue
+                    await asyncio.sleep(REDELIVERY)
+                await asyncio.sleep(PUSH_POLL)
+
     async def _call(self, request: Request) -> Response:
         name = request.path_params["method"]
         if request.path_params["token"] != self.token:
@@ -248,6 +299,8 @@ class TelegramServer(ThreadServer):
             if self.limits is not None:
                 self.limits.check(name, params)
             result = find(name)(self.api, params)
+            if isawaitable(result):
+                result = await result
             if failure and failure.error:
                 raise failure.error
         except ApiError as error:

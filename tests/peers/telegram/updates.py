@@ -47,8 +47,11 @@ def post(url: str, update: Mapping[str, Any], secret_token: str | None = SECRET_
     Args:
         secret_token: another one for a forged update, or `None` to leave the header out.
     """
-    headers = {} if secret_token is None else {"X-Telegram-Bot-Api-Secret-Token": secret_token}
-    return httpx.post(url, json=dict(update), headers=headers, timeout=TIMEOUT, trust_env=False)
+    return httpx.post(url, json=dict(update), headers=secret_header(secret_token), timeout=TIMEOUT, trust_env=False)
+
+
+def secret_header(secret_token: str | None) -> dict[str, str]:
+    return {} if secret_token is None else {"X-Telegram-Bot-Api-Secret-Token": secret_token}
 
 
 def user(person: seed.Person) -> Json:
