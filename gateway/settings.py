@@ -113,7 +113,7 @@ class GatewaySettings(Settings):
     takeover_seconds: float = Field(
         default=10,
         ge=1,
-        description="It is the number of seconds without a heartbeat after which a worker's turns are taken over.",
+        description="It is the number of seconds without a heartbeat after which another process takes over.",
     )
     approvers: Annotated[tuple[Identity, ...], NoDecode, BeforeValidator(_identities)] = Field(
         default=(), description="It is CHANNEL/TENANT/USER_ID of each person, with commas between them."

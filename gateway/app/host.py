@@ -2,8 +2,9 @@
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractContextManager
+from typing import Any
 
 from gateway.app.parts import Parts
 from gateway.attachments.fetching import FileFetcher
@@ -49,6 +50,9 @@ class ChannelHost:
 
     async def accept(self, event: Event) -> bool:
         return await self._parts.intake.accept(event)
+
+    async def exclusively(self, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        await self._parts.leases.run(name, work)
 
     async def press(self, press: Press) -> PressResult:
         return await self._parts.deciding.press(press)

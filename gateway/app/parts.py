@@ -29,6 +29,7 @@ from gateway.outbox.sender import Sender
 from gateway.retries import RetryPolicy
 from gateway.settings import GatewaySettings, SignInCode
 from gateway.storage.files import FileStore
+from gateway.storage.leases import Leases
 from gateway.timings import Timings
 from gateway.turns.audit import Audit
 from gateway.turns.drain import Drain
@@ -123,6 +124,10 @@ class Parts:
     @cached_property
     def stored_files(self) -> FileStore:
         return FileStore(self.backend.database)
+
+    @cached_property
+    def leases(self) -> Leases:
+        return Leases(self.backend.database, self._settings.takeover_seconds)
 
     @cached_property
     def files(self) -> FileFetcher:

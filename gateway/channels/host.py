@@ -1,9 +1,9 @@
 """The protocol through which channels use the gateway."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import Any, Protocol
 
 from gateway.attachments.fetching import FileFetcher
 from gateway.channels.event import Event, Feedback, Rating
@@ -59,6 +59,23 @@ class Host(Protocol):
                 none yet because not all channels have started. A route lets the error pass, so that the webhook is
                 answered 503 and the platform delivers the event again. A channel that reads events from a socket waits
                 for `retry_after` seconds and calls `accept` again.
+        """
+        ...
+
+    async def exclusively(self, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Run a function in only one of all processes at a time, such as a connection that a platform allows only once.
+
+        The call waits until no other process runs a function under this name, runs the function, and returns when the
+        function returns. If this process cannot reach the database for some seconds, the function is cancelled, and the
+        call waits again. If the process dies or hangs, another one takes over after UNDERSTUDY_TAKEOVER_SECONDS.
+        Cancel the call to stop the function and to let another process take over at once.
+
+        A process that was suspended may notice only some milliseconds after it continues that another one has taken
+        over. What the function does has to be harmless then: `accept` drops an event that was accepted before.
+
+        Args:
+            name: begin it with the channel's name. Call this method once for each name in a process.
+            work: the function. It has to end soon after it is cancelled.
         """
         ...
 

@@ -18,6 +18,7 @@ MAX_GROUP = 500  # events in one transaction
 QUIET_PASSES = 20  # passes of the event loop without a new event, after which a group is committed
 LONGEST_GATHERING = 0.012  # seconds that a group waits for more events
 COUNT_EVERY = 1.0  # seconds between two counts of the waiting messages, while there is room
+RETRY_STARTING = 1  # seconds that a platform has to wait before a retry if the gateway starts or stops
 RETRY_FULL = 30  # seconds that a platform has to wait before a retry if the inbox is full
 
 log = logging.getLogger(__name__)
@@ -72,7 +73,7 @@ class Intake:
             EventNotAcceptedError: if it could not be committed in time, or the inbox is full.
         """
         if self._committer is None or self._stopping:
-            raise EventNotAcceptedError()
+            raise EventNotAcceptedError(RETRY_STARTING)
         committed: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._pending.append((event, committed))
         self._arrived.set()

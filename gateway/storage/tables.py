@@ -460,6 +460,17 @@ pauses = Table(
     Column("until", Timestamp, nullable=False),
 )
 
+# The processes that do something which only one of all processes may do: see gateway/storage/leases.py.
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", String, primary_key=True),
+    # Random, and different in each process.
+    Column("holder", String, nullable=False),
+    # A number that changes while the holder lives.
+    Column("renewals", BigInteger, nullable=False),
+)
+
 session_items = Table(
     "session_items",
     metadata,

@@ -1,5 +1,7 @@
-"""Channels are told whether their process receives webhooks."""
+"""Channels are told whether their process receives webhooks, and can do something in only one process."""
 
+import asyncio
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 from peers.postgres import PostgresServer
@@ -34,3 +36,37 @@ async def test_a_channel_is_told_that_a_worker_takes_no_events(postgres: Postgre
     serving, working = (Gateway(Agent(model="test"), [channel], url) for channel in channels)
     async with serving.lifespan(), working.worker():
         assert [channel.takes_events for channel in channels] == [True, False]
+
+
+class Reading(StageChannel):
+    """A channel that does something which only one process may do, from its start to its stop."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reads = asyncio.Event()
+
+    async def start(self, host: Host) -> None:
+        await super().start(host)
+        self._task = asyncio.create_task(host.exclusively("stage/read", self._read))
+
+    async def stop(self) -> None:
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+        await super().stop()
+
+    async def _read(self) -> None:
+        self.reads.set()
+        await asyncio.Event().wait()
+
+
+async def test_a_channel_reads_in_one_process_and_in_another_one_once_that_has_stopped(
+    postgres: PostgresServer,
+) -> None:
+    url = postgres.make()
+    first, second = Reading(), Reading()
+    async with AsyncExitStack() as stack:
+        async with Gateway(Agent(model="test"), [first], url).lifespan():
+            await asyncio.wait_for(first.reads.wait(), 20)
+            await stack.enter_async_context(Gateway(Agent(model="test"), [second], url).lifespan())
+            assert not second.reads.is_set()
+        await asyncio.wait_for(second.reads.wait(), 20)
