@@ -55,7 +55,7 @@ class Gateway:
 
     Args:
         agent: the agent: a template, of which every message gets a copy; or a native agent, see `Agent`.
-        interfaces: the channels, at most one of each kind.
+        interfaces: the channels. Several of one kind need names: see docs/several-bots.md.
         database: `sqlite:///PATH` or `postgresql://USER:PASSWORD@HOST/NAME`; by default UNDERSTUDY_DATABASE_URL, or
             understudy.db in the working directory.
         base_url: the public address; by default UNDERSTUDY_BASE_URL. `understudy serve` does without it: see
