@@ -1,7 +1,5 @@
 """Events of Slack are answered in the conversation from which they come."""
 
-import json
-
 import pytest
 from peers.emulate.server import Emulate
 from peers.wait import wait_until_async
@@ -11,20 +9,6 @@ from support.channels.slack import BOT, dm, post, said
 
 from gateway import SettingError
 from interfaces.slack import Slack
-
-
-async def test_the_request_url_is_verified(run: Run, slack: Slack) -> None:
-    async with run(slack) as running:
-        body = json.dumps(events.url_verification("challenge")).encode()
-        answer = await running.client.post("/slack/events", content=body, headers=events.headers(body))
-        assert answer.json() == {"challenge": "challenge"}
-
-
-async def test_a_body_larger_than_any_platform_sends_is_refused(run: Run, slack: Slack) -> None:
-    async with run(slack) as running:
-        body = b"x" * 2_000_000
-        answer = await running.client.post("/slack/events", content=body, headers=events.headers(body))
-        assert answer.status_code == 413
 
 
 async def test_a_direct_message_is_answered_there(run: Run, slack: Slack, emulate: Emulate) -> None:
