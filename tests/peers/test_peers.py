@@ -223,11 +223,16 @@ def test_whatsapp_messages_are_received_sent_and_confirmed(emulate: Emulate, rec
     client = Client(emulate.account_sid, emulate.auth_token)
     client.api.base_url = emulate.twilio_url
     answer = {"from_": emulate.whatsapp_number, "to": webhook.form["From"], "body": "hi"}
-    sent = client.messages.create(**answer, status_callback=f"{receiver.url}/status")
-    emulate.whatsapp_status(sent.sid, "delivered")
+    sent = client.messages.create(**answer, status_callback=f"{receiver.url}/status?key=k#rc=1")
+    receiver.wait_for(4)
+    emulate.whatsapp_status(sent.sid, "undelivered", 63016)
     assert [message["body"] for message in emulate.whatsapp_messages("alice")] == ["hi"]
     assert emulate.whatsapp_messages("bob") == []
-    assert receiver.requests[-1].form["MessageStatus"] == "delivered"
+    reports = [request.form for request in receiver.requests if request.path == "/status"]
+    assert [each["MessageStatus"] for each in reports] == ["sent", "delivered", "undelivered"]
+    assert reports[-1]["ErrorCode"] == "63016"
+    signature = receiver.requests[-1].headers["x-twilio-signature"]
+    assert validator.validate(f"{receiver.url}/status?key=k", reports[-1], signature)
 
     path = f"/2010-04-01/Accounts/{emulate.account_sid}/Messages.json"
     emulate.twilio.fail(path, 429, body={"code": 20429, "message": "Too Many Requests", "status": 429})

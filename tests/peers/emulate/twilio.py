@@ -48,12 +48,20 @@ class EmulatedTwilio:
         """Delete all content templates, as somebody may do in Twilio's console."""
         self.twilio.post("forget-contents")
 
-    def whatsapp_status(self, sid: str, status: str) -> None:
+    def whatsapp_status(self, sid: str, status: str, error_code: int | None = None) -> None:
         """Set the status of a message: `sent`, `delivered`, `read`, `failed` or `undelivered`.
 
         If the message has a StatusCallback, call it and wait for its answer.
         """
-        self._twilio("POST", "/_twilio/simulate/message-status", data={"MessageSid": sid, "Status": status})
+        self.twilio.post("status", sid=sid, status=status, code=error_code)
+
+    def whatsapp_reports(self, *statuses: str, early: bool = False) -> None:
+        """Set the statuses that are reported of each new message: by default that it is `sent` and then `delivered`.
+
+        Args:
+            early: report them before the API call is answered.
+        """
+        self.twilio.post("reports", statuses=statuses, early=early)
 
     def whatsapp_deliveries(self) -> list[Json]:
         """Return the webhook requests so far, oldest first.

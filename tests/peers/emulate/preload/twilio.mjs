@@ -5,6 +5,8 @@
 
 import { randomUUID } from "node:crypto";
 
+import { status } from "./twilio_status.mjs";
+
 const MESSAGES = /^\/2010-04-01\/Accounts\/\w+\/Messages\.json$/;
 const VARIABLE = /\{\{(\w+)\}\}/g;
 const UNFIT = /[\n\t]| {5}/; // for the value of a variable in the body
@@ -14,12 +16,15 @@ let buttons = []; // of the messages, oldest first
 
 export const twilio = { register, control, reset };
 
-function register({ app }) {
+function register({ app, store }) {
   const answer = app.fetch;
   app.fetch = async (request) => {
     const { pathname } = new URL(request.url);
     if (request.method === "POST" && pathname === "/v1/Content") return create(await request.json());
-    if (request.method === "POST" && MESSAGES.test(pathname)) return send(request, answer);
+    if (request.method === "POST" && MESSAGES.test(pathname)) {
+      const form = new URLSearchParams(await request.text());
+      return status.wrap(store, form, () => send(request, form, answer));
+    }
     return answer(request);
   };
 }
@@ -27,6 +32,7 @@ function register({ app }) {
 function reset() {
   contents.clear();
   buttons = [];
+  status.reset();
 }
 
 function control({ store }) {
@@ -34,6 +40,7 @@ function control({ store }) {
     "GET deliveries": () => store.collection("twilio.webhook_deliveries").all(),
     "GET buttons": () => buttons,
     "POST forget-contents": () => contents.clear(),
+    ...status.control({ store }),
   };
 }
 
@@ -55,8 +62,7 @@ function create({ friendly_name, language, variables = {}, types = {} }) {
   return Response.json({ sid, friendly_name, language, variables, types }, { status: 201 });
 }
 
-async function send(request, answer) {
-  const form = new URLSearchParams(await request.text());
+async function send(request, form, answer) {
   const again = () => new Request(request.url, { method: "POST", headers: plain(request.headers), body: form.toString() });
   if (!form.has("ContentSid")) return answer(again());
   const content = contents.get(form.get("ContentSid"));
