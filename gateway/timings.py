@@ -19,6 +19,7 @@ class Timings:
         turn: the limit for one turn.
         summary: the limit for the summary of a history.
         delivery: the limit for one delivery.
+        sent_report: how long a message waits for the report that the one before it was sent.
         return_link: the limit for a channel to return the link from the sign-in page back to the chat.
         cancel_grace: how long a cancelled task may take to end before it is abandoned.
         calls_grace: how long tool calls may take to end after their run was stopped, because somebody stopped the turn
@@ -53,6 +54,7 @@ class Timings:
     turn: float = 300.0
     summary: float = 60.0
     delivery: float = 60.0
+    sent_report: float = 10.0
     return_link: float = 5.0
     cancel_grace: float = 5.0
     calls_grace: float = 2.0

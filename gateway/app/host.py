@@ -8,7 +8,7 @@ from typing import Any
 
 from gateway.app.parts import Parts
 from gateway.attachments.fetching import FileFetcher
-from gateway.channels.event import Event, Feedback, Rating
+from gateway.channels.event import DeliveryReport, Event, Feedback, Rating
 from gateway.channels.question import Press, PressResult, QuestionCard
 from gateway.history.threads import ThreadStore
 from gateway.history.transcript import TranscriptEntry, load_transcript
@@ -56,6 +56,9 @@ class ChannelHost:
 
     async def press(self, press: Press) -> PressResult:
         return await self._parts.deciding.press(press)
+
+    async def report_delivery(self, report: DeliveryReport) -> bool:
+        return await self._parts.delivery_reports.report(report)
 
     async def rate(self, feedback: Feedback) -> bool:
         return await self._parts.feedback.rate(feedback)

@@ -25,6 +25,7 @@ from gateway.operations.feedback import FeedbackStore
 from gateway.operations.retention import Retention
 from gateway.outbox.delivery import Deliverer, DeliveryPolicy
 from gateway.outbox.outbox import Outbox
+from gateway.outbox.reports import DeliveryReports
 from gateway.outbox.sender import Sender
 from gateway.retries import RetryPolicy
 from gateway.settings import GatewaySettings, SignInCode
@@ -176,6 +177,10 @@ class Parts:
         retries = RetryPolicy(settings.delivery_tries, self._timings.longest_pause)
         policy = DeliveryPolicy(retries, self._oldest, settings.ambiguous_sends)
         return Deliverer(self.outbox, self.presenters, self.oauth, policy, self._timings)
+
+    @cached_property
+    def delivery_reports(self) -> DeliveryReports:
+        return DeliveryReports(self.backend.database, self.inbox, self.outbox, self.deliverer)
 
     @cached_property
     def stores(self) -> Stores:

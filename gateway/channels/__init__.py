@@ -15,7 +15,17 @@ from gateway.channels.errors import (
     RecipientUnreachableError,
     RetryLaterError,
 )
-from gateway.channels.event import Change, Event, Feedback, MalformedEventError, Piece, Rating, check_id, digest
+from gateway.channels.event import (
+    Change,
+    DeliveryReport,
+    Event,
+    Feedback,
+    MalformedEventError,
+    Piece,
+    Rating,
+    check_id,
+    digest,
+)
 from gateway.channels.host import Host
 from gateway.channels.interface import Interface
 from gateway.channels.live import LiveView, MessageView, Progress, Step, Steps
@@ -24,6 +34,7 @@ from gateway.channels.question import Choice, ChoiceStyle, Press, PressOutcome, 
 from gateway.history.threads import Thread, ThreadStore
 from gateway.history.transcript import TranscriptEntry, TranscriptQuestion
 from gateway.storage.files import FileStore, FileTooLargeError, StoredFile
+from gateway.storage.tables import DeliveryStatus
 from oauth.consent.hooks import ReturnLink
 
 __all__ = [
@@ -34,6 +45,8 @@ __all__ = [
     "DeliveryAmbiguousError",
     "DeliveryError",
     "DeliveryRefusedError",
+    "DeliveryReport",
+    "DeliveryStatus",
     "Event",
     "EventNotAcceptedError",
     "Feedback",

@@ -1,4 +1,4 @@
-"""Verified events and ratings, which channels hand to the gateway, and the check of their ids."""
+"""Verified events, ratings and reports, which channels hand to the gateway, and the check of their ids."""
 
 import hashlib
 import json
@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
+from gateway.storage.tables import DeliveryStatus
 from oauth import Identity
 from oauth.errors import UnderstudyError
 from toolkits import Conversation
@@ -142,6 +143,36 @@ class Event:
             raise ValueError("a message that is not for the bot is not accepted, unless it is a piece of a message")
         if self.stops and (self.author is None or self.change is not None or self.piece is not None):
             raise ValueError("only a whole new message of a known author stops a turn")
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryReport:
+    """What a platform reports about a message that it took: see `Host.report_delivery`.
+
+    Args:
+        tenant: the tenant of the message's conversation.
+        key: the key that the sending method got, like `Presenter.send_text`.
+        status: what became of the message.
+        error: why the message failed: an error as the sending method would have raised it. After a
+            `DeliveryRefusedError` or a `RecipientUnreachableError` the message is a dead letter; after any other error
+            it is sent again, up to UNDERSTUDY_DELIVERY_TRIES times.
+
+    Raises:
+        MalformedEventError: if the tenant or the key does not pass `check_id`.
+        ValueError: if a message that failed has no error, or another message has one.
+    """
+
+    channel: str
+    tenant: str
+    key: str
+    status: DeliveryStatus
+    error: Exception | None = None
+
+    def __post_init__(self) -> None:
+        check_id("the tenant", self.tenant)
+        check_id("the key of the delivery", self.key)
+        if (self.error is not None) != (self.status is DeliveryStatus.FAILED):
+            raise ValueError("a report has an error if the message failed, and only then")
 
 
 class Rating(StrEnum):

@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from gateway.attachments.fetching import FileFetcher
-from gateway.channels.event import Event, Feedback, Rating
+from gateway.channels.event import DeliveryReport, Event, Feedback, Rating
 from gateway.channels.question import Press, PressResult, QuestionCard
 from gateway.history.threads import ThreadStore
 from gateway.history.transcript import TranscriptEntry
@@ -84,6 +84,17 @@ class Host(Protocol):
 
         Raises:
             SQLAlchemyError, OSError, TimeoutError: if the press was not committed. It may be delivered again.
+        """
+        ...
+
+    async def report_delivery(self, report: DeliveryReport) -> bool:
+        """Commit what the platform reports about a message; return whether it says something new about one of ours.
+
+        Reports may come in any order, more than once, and before the sending method returns. Answer the webhook 2xx
+        after this, whatever the result, because a platform may report the messages of other programs, too.
+
+        Raises:
+            SQLAlchemyError, OSError, TimeoutError: if the report was not committed. It may be delivered again.
         """
         ...
 

@@ -34,6 +34,7 @@ class SignIn:
         label: the provider's name, as people know it.
         link: makes the link when it is awaited. The link works once, for ten minutes.
         ticket: a word that everybody may see. `identity` gets a link by sending `/start TICKET`.
+        key: a unique key of this request, as for `Presenter.send_text`.
     """
 
     identity: Identity
@@ -42,6 +43,7 @@ class SignIn:
     label: str
     link: Callable[[], Awaitable[str]]
     ticket: str
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,13 @@ class Presenter(ABC):
 
     reply_window: ClassVar[timedelta | None] = None
     """How long after a person's last message the platform accepts messages to this person; `None` for no limit."""
+
+    reports_delivery: ClassVar[bool] = False
+    """Whether the platform reports what becomes of the messages that it takes: see `Host.report_delivery`.
+
+    Then the `key` of the methods that send is a new one for each try, and the next message of a conversation waits
+    until the one before it is reported as sent, for at most `Timings.sent_report`.
+    """
 
     streams: ClassVar[bool] = False
     """Whether `show` uses `TextDelta` events. Then the engine streams the model's answer."""

@@ -28,6 +28,7 @@ class DeadLetter:
         at: when the message arrived, or the delivery was stored; aware, in UTC.
         tries: how many times it was tried.
         reason: why it became a dead letter.
+        delivery_status: what the platform last reported about the delivery; `-` if it reported nothing.
         content: the payload of the message as it arrived, or the body of the delivery, as JSON.
     """
 
@@ -41,6 +42,7 @@ class DeadLetter:
     tries: int
     status: str
     reason: str
+    delivery_status: str
     content: str = field(repr=False)
 
 
@@ -169,5 +171,6 @@ def _letter(kind: str, row: Row[Any]) -> DeadLetter:
         tries=row.attempts,
         status=row.status,
         reason=row.error or "-",
+        delivery_status=(not is_message and row.delivery_status) or "-",
         content=row.payload if is_message else row.body,
     )

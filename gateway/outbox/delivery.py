@@ -7,9 +7,10 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from secrets import token_urlsafe
 from typing import Any
 
-from sqlalchemy import Row
+from sqlalchemy import Row, func
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.cancellation import StrayExitError, exits_contained
@@ -27,7 +28,8 @@ from gateway.outbox.cards import card_of, close_card, recipient, send_card
 from gateway.outbox.outbox import Destination, Outbox, PendingDelivery
 from gateway.retries import RetryPolicy
 from gateway.settings import AmbiguousSends
-from gateway.storage.tables import OutboxKind, OutboxStatus
+from gateway.storage.tables import DeliveryStatus, OutboxKind, OutboxStatus
+from gateway.storage.tables import outbox as outbox_table
 from gateway.timings import DEFAULT_TIMINGS, Timings
 from oauth import Identity, OAuthCoordinator
 from toolkits import Conversation
@@ -41,6 +43,7 @@ _QUESTIONS = (OutboxKind.QUESTION, OutboxKind.PRIVATE_QUESTION)
 _PRIVATE = (OutboxKind.PRIVATE_TEXT, OutboxKind.PRIVATE_FILES, OutboxKind.PRIVATE_QUESTION)
 _SEEN_TWICE = (OutboxKind.TEXT, OutboxKind.FILES, OutboxKind.NOTICE, OutboxKind.QUESTION, *_PRIVATE)
 _FILES = (OutboxKind.FILES, OutboxKind.PRIVATE_FILES)
+_REPORTED = (*_SEEN_TWICE, OutboxKind.SIGN_IN)  # the kinds whose sending method gets a key
 
 log = logging.getLogger(__name__)
 
@@ -85,6 +88,7 @@ class Deliverer:
         self._policy = policy
         self._retries = policy.retries
         self._timings = timings
+        self._longest_report = timedelta(seconds=timings.sent_report)
         self._reported: deque[tuple[Any, ...]] = deque(maxlen=MAX_REPORTED)
 
     async def begin(self, connection: AsyncConnection, conversation_id: int) -> list[PendingDelivery]:
@@ -98,8 +102,7 @@ class Deliverer:
         unsent = await self._outbox.unsent_in(connection, conversation_id)
         if unsent and self._may_be_sent(unsent[0]):
             row, destination = unsent[0].row, unsent[0].destination
-            sending = {"attempts": row.attempts + 1, "error": None}
-            marked = await self._outbox.mark_in(connection, row, OutboxStatus.SENDING, **sending)
+            marked = await self._outbox.mark_in(connection, row, OutboxStatus.SENDING, **self._try(row, destination))
             unsent[0] = PendingDelivery(marked, destination, begun=True)
         return unsent
 
@@ -119,12 +122,17 @@ class Deliverer:
                 if not await (self._attempt if pending.begun else self._deliver)(row, destination):
                     return
         except LeaseLostError:
-            log.warning("another worker has taken over the deliveries of conversation %s", conversation_id)
+            log.warning("the deliveries of conversation %s were taken over by a worker or a report", conversation_id)
 
     def _may_be_sent(self, pending: PendingDelivery) -> bool:
         row, destination = pending.row, pending.destination
         is_fresh = row.status == OutboxStatus.WAITING and not row.ambiguous
-        return is_fresh and destination.pause is None and self._reason_against(row, destination) is None
+        waits = destination.pause is not None or self._waits_for_report(destination)
+        return is_fresh and not waits and self._reason_against(row, destination) is None
+
+    def _waits_for_report(self, destination: Destination) -> bool:
+        since = destination.unreported_since
+        return since is not None and datetime.now(UTC) - since < self._longest_report
 
     async def _deliver(self, row: Row[Any], destination: Destination) -> bool:
         """Send one row, if it may be sent now. Return whether the next row may be sent."""
@@ -136,6 +144,8 @@ class Deliverer:
             return await self._retry(row, until, row.error, row.attempts)
         if (reason := self._reason_against(row, destination)) is not None:
             return await self._give_up(row, destination, reason)
+        if self._is_reported(row, destination) and await self._outbox.hold_back(row, self._longest_report):
+            return False
         again = False
         if row.ambiguous:
             try:
@@ -152,13 +162,30 @@ class Deliverer:
                     )
                 was_sent = None
             if was_sent:
-                await self._outbox.mark(row, OutboxStatus.SENT, sent_at=datetime.now(UTC))
+                await self._mark_sent(row)
                 return True
             again = was_sent is None
             if again and self._policy.ambiguous_sends is AmbiguousSends.DROP:
                 return await self._give_up(row, destination, DROPPED_AMBIGUOUS)
-        row = await self._outbox.mark(row, OutboxStatus.SENDING, attempts=row.attempts + 1, error=None)
+        row = await self._outbox.mark(row, OutboxStatus.SENDING, **self._try(row, destination))
         return await self._attempt(row, destination, again=again)
+
+    def _is_reported(self, row: Row[Any], destination: Destination) -> bool:
+        presenter = self._presenters[destination.conversation.channel]
+        return presenter.reports_delivery and row.kind in _REPORTED
+
+    def _try(self, row: Row[Any], destination: Destination) -> dict[str, Any]:
+        """Return the values of a row whose next try begins."""
+        values = {"attempts": row.attempts + 1, "error": None}
+        if self._is_reported(row, destination):
+            values |= {"delivery_key": token_urlsafe(16), "delivery_status": None}
+        return values
+
+    async def _mark_sent(self, row: Row[Any], **values: Any) -> None:
+        if row.delivery_key is not None:  # the platform may have reported more already
+            status = func.coalesce(outbox_table.c.delivery_status, DeliveryStatus.QUEUED)
+            values = {"delivery_status": status, **values}
+        await self._outbox.mark(row, OutboxStatus.SENT, sent_at=datetime.now(UTC), **values)
 
     async def _put_off(self, row: Row[Any], destination: Destination) -> bool:
         """Have a row whose channel is not configured tried again later; after its last try, make it a dead letter."""
@@ -176,7 +203,7 @@ class Deliverer:
                     platform_id = await self._send(row, destination.conversation, again=again)
         except Exception as error:  # noqa: BLE001 - whatever the platform's library raises: it is stored and logged
             return await self._fail(row, destination, error)
-        await self._outbox.mark(row, OutboxStatus.SENT, sent_at=datetime.now(UTC), platform_id=platform_id)
+        await self._mark_sent(row, platform_id=platform_id)
         return True
 
     def _reason_against(self, row: Row[Any], destination: Destination) -> str | None:
@@ -195,6 +222,8 @@ class Deliverer:
 
         Rows that do no harm when they are sent twice count as not arrived.
         """
+        if row.delivery_status is not None:
+            return True  # the platform has reported on this try
         if row.kind not in _SEEN_TWICE or "completes" in json.loads(row.body):
             return False  # a sign-in link or a note may come twice, and a preview may be completed twice
         conversation = destination.conversation
@@ -241,6 +270,19 @@ class Deliverer:
             row, self._retries.next_try(row.attempts), describe(error), row.attempts, ambiguous=ambiguous
         )
 
+    def retry_at(self, row: Row[Any], error: Exception) -> datetime | None:
+        """Return when a row that failed after the platform took it is sent again; `None` if it is given up."""
+        if isinstance(error, DeliveryRefusedError) or row.attempts >= self._retries.tries:
+            return None
+        asked = error.seconds if isinstance(error, RetryLaterError) else 0
+        return max(self._retries.next_try(row.attempts), datetime.now(UTC) + timedelta(seconds=asked))
+
+    def notice(self, row: Row[Any], channel: str) -> Sequence[str]:
+        """Return the parts of the notice that a row could not be delivered; none if people do not miss it."""
+        if row.kind in (OutboxKind.NOTICE, OutboxKind.REMOVAL):
+            return ()
+        return self._presenters[channel].parts(UNDELIVERED.format(reference=row.reference))
+
     def _log_level(self, row: Row[Any], level: int = logging.WARNING) -> int:
         """Return the level for logging a failure: DEBUG if another part of the same message has failed already."""
         failed = (row.reference or row.id, row.attempts, row.renewed_at)
@@ -265,10 +307,7 @@ class Deliverer:
         if row.kind == OutboxKind.CLOSED_QUESTION:  # whoever presses a button of the old card learns what was decided
             await self._outbox.mark(row, OutboxStatus.DROPPED, error=reason, **values)
             return True
-        parts: Sequence[str] = ()
-        if notice and row.kind not in (OutboxKind.NOTICE, OutboxKind.REMOVAL):
-            text = UNDELIVERED.format(reference=row.reference)
-            parts = self._presenters[destination.conversation.channel].parts(text)
+        parts = self.notice(row, destination.conversation.channel) if notice else ()
         await self._outbox.give_up(row, reason, parts, **values)
         return True
 
@@ -314,10 +353,10 @@ class Deliverer:
                 identity, conversation, body["reply_to"], reached=reached, card=card
             )
         else:
-            await presenter.send_sign_in(self._sign_in(body, conversation))
+            await presenter.send_sign_in(self._sign_in(body, conversation, key))
         return None
 
-    def _sign_in(self, body: Mapping[str, Any], conversation: Conversation) -> SignIn:
+    def _sign_in(self, body: Mapping[str, Any], conversation: Conversation, key: str) -> SignIn:
         oauth, provider = self._oauth, body["provider"]
         assert oauth is not None, "the outbox has a sign-in link, but no toolkit needs an account any more"
         identity = Identity(conversation.channel, body["tenant"], body["user_id"])
@@ -328,8 +367,9 @@ class Deliverer:
             label=oauth.label(provider),
             link=lambda: oauth.sign_in_link(identity, provider, body.get("name", "")),
             ticket=oauth.ticket(identity, provider),
+            key=key,
         )
 
 
 def _delivery_key(row: Row[Any]) -> str:
-    return f"{row.reference}-{row.id}"
+    return row.delivery_key or f"{row.reference}-{row.id}"

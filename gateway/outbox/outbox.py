@@ -15,6 +15,7 @@ from gateway.inbox.accepting import new_reference
 from gateway.inbox.claims import LeaseLostError
 from gateway.inbox.inbox import MAX_DUE, Inbox
 from gateway.outbox.cards import card_body
+from gateway.outbox.unreported import UNREPORTED_SINCE, wait_until
 from gateway.storage.database import Database
 from gateway.storage.files import FileStore, StoredFile, attach_files
 from gateway.storage.tables import OutboxKind, OutboxStatus, conversations, is_any, is_unsent, outbox, pauses
@@ -50,6 +51,7 @@ _UNSENT = (
         conversations.c.shared,
         conversations.c.last_accepted_at,
         _paused_until.label("paused_until"),
+        UNREPORTED_SINCE.label("unreported_since"),
     )
     .join(conversations, conversations.c.id == outbox.c.conversation_id)
     .where(outbox.c.conversation_id == bindparam("conversation_id"), is_unsent)
@@ -152,11 +154,14 @@ class Destination:
     Args:
         last_accepted_at: when somebody last wrote there; `None` if nobody has.
         paused_until: the end of the pause that the platform asked for, which may be over; `None` if it never did.
+        unreported_since: when the last message was sent there that the platform has not reported as sent; `None` if
+            there is none.
     """
 
     conversation: Conversation
     last_accepted_at: datetime | None
     paused_until: datetime | None
+    unreported_since: datetime | None
 
     @property
     def pause(self) -> datetime | None:
@@ -430,7 +435,7 @@ class Outbox:
             return []
         first = rows[0]
         conversation = Conversation(first.channel, first.tenant, first.key, first.shared)
-        destination = Destination(conversation, first.last_accepted_at, first.paused_until)
+        destination = Destination(conversation, first.last_accepted_at, first.paused_until, first.unreported_since)
         return [PendingDelivery(row, destination) for row in rows]
 
     async def files(self, row: Row[Any]) -> list[StoredFile]:
@@ -457,6 +462,18 @@ class Outbox:
             raise LeaseLostError
         return changed
 
+    async def hold_back(self, row: Row[Any], longest: timedelta) -> bool:
+        """Have a row wait for the report that the one before it was sent. Return whether it has to wait.
+
+        Args:
+            longest: how long to wait, counted from when the row before it was sent.
+        """
+        async with self._database.write() as connection:
+            until = await wait_until(connection, row.conversation_id, longest)
+            if until is not None:
+                await self.mark_in(connection, row, OutboxStatus.RETRYING, due_at=until, error=None)
+        return until is not None
+
     async def give_up(self, row: Row[Any], reason: str, notice: Sequence[str] = (), **values: Any) -> None:
         """Make a row a dead letter.
 
@@ -469,16 +486,23 @@ class Outbox:
             LeaseLostError: see `mark`.
         """
         async with self._database.write() as connection:
-            await self.mark_in(connection, row, OutboxStatus.DEAD, error=reason, **values)
-            same = {"of_conversation": row.conversation_id, "of_reference": row.reference}
-            if notice and (await connection.execute(_NOTICE_OF, same)).first() is not None:
-                notice = ()
-            for text in notice:
-                body = {"text": text, "reply_to": ""}
-                place = (row.conversation_id, row.inbox_id)
-                await self._add(connection, *place, OutboxKind.NOTICE, body, reference=row.reference)
-            committed = await self._inbox.resume(connection, [row.conversation_id] if notice else [])
+            added = await self.give_up_in(connection, row, reason, notice, **values)
+            committed = await self._inbox.resume(connection, [row.conversation_id] if added else [])
         committed()
+
+    async def give_up_in(
+        self, connection: AsyncConnection, row: Row[Any], reason: str, notice: Sequence[str] = (), **values: Any
+    ) -> bool:
+        """Do the same as `give_up` in the caller's transaction. Return whether the notice was added."""
+        await self.mark_in(connection, row, OutboxStatus.DEAD, error=reason, **values)
+        same = {"of_conversation": row.conversation_id, "of_reference": row.reference}
+        if notice and (await connection.execute(_NOTICE_OF, same)).first() is not None:
+            notice = ()
+        for text in notice:
+            body = {"text": text, "reply_to": ""}
+            place = (row.conversation_id, row.inbox_id)
+            await self._add(connection, *place, OutboxKind.NOTICE, body, reference=row.reference)
+        return bool(notice)
 
     async def pause(self, conversation: Conversation, until: datetime, *, is_for_tenant: bool) -> None:
         """Send nothing to a conversation, or to its whole tenant, until the given time."""

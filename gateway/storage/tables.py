@@ -99,7 +99,8 @@ class OutboxStatus(StrEnum):
     WAITING = "waiting"
     #: The platform is being called. After a crash, nobody knows whether the platform took the message.
     SENDING = "sending"
-    #: Not sent: it is tried again at `due_at`. Later rows of the conversation wait.
+    #: Not sent: it is tried again at `due_at`, or waits until then for the report that the row before it was sent.
+    #: Later rows of the conversation wait.
     RETRYING = "retrying"
     #: To be sent at `due_at`. The conversation does not wait.
     SCHEDULED = "scheduled"
@@ -111,6 +112,29 @@ class OutboxStatus(StrEnum):
     DEAD = "dead"
     #: A dead letter that an operator dropped.
     DROPPED = "dropped"
+
+
+class DeliveryStatus(StrEnum):
+    """What a platform has reported about a message that it took. A later member replaces an earlier one.
+
+    A message that arrived although the platform reported a failure, as happens with several devices, counts as arrived.
+    """
+
+    #: The platform has it.
+    QUEUED = "queued"
+    #: It is on its way to the person. The next message of the conversation cannot overtake it.
+    SENT = "sent"
+    #: It cannot be delivered.
+    FAILED = "failed"
+    #: It is on a device of the person.
+    DELIVERED = "delivered"
+    #: The person has seen it.
+    READ = "read"
+
+    def replaces(self, earlier: str | None) -> bool:
+        """Return whether a report of this status says more than an earlier one; `None` if there is none."""
+        order = list(DeliveryStatus)
+        return earlier is None or order.index(self) > order.index(DeliveryStatus(earlier))
 
 
 class OutboxKind(StrEnum):
@@ -285,6 +309,10 @@ outbox = Table(
     Column("sent_at", Timestamp),
     # The platform's id of the message.
     Column("platform_id", String),
+    # In a channel that reports deliveries: the key of the last try, which the reports name.
+    Column("delivery_key", String),
+    # What the platform reported last: see `DeliveryStatus`.
+    Column("delivery_status", String),
     # The question whose text, card or closing it sends.
     Column("question_id", String),
     # Whether the platform may have taken it, although the gateway got no confirmation.
@@ -304,6 +332,9 @@ Index("outbox_inbox", outbox.c.inbox_id)
 Index("outbox_question", outbox.c.question_id, **_partial(outbox.c.question_id.is_not(None)))
 Index("outbox_conversation", outbox.c.conversation_id, outbox.c.id)
 Index("outbox_platform", outbox.c.platform_id, **_partial(outbox.c.platform_id.is_not(None)))
+Index("outbox_delivery", outbox.c.delivery_key, unique=True, **_partial(outbox.c.delivery_key.is_not(None)))
+is_unreported = is_any(outbox.c.status, OutboxStatus.SENT) & is_any(outbox.c.delivery_status, DeliveryStatus.QUEUED)
+Index("outbox_unreported", outbox.c.conversation_id, outbox.c.sent_at, **_partial(is_unreported))
 
 # People's ratings of answers: the last one of each person for each answer.
 feedback = Table(

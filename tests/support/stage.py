@@ -39,7 +39,8 @@ __all__ = [
     "texts_told",
 ]
 
-IMPATIENT = replace(STAGE_TIMINGS, longest_pause=0.01, due_interval=0.02)  # retries follow almost at once
+# Retries follow almost at once, and nothing waits for reports.
+IMPATIENT = replace(STAGE_TIMINGS, longest_pause=0.01, due_interval=0.02, sent_report=0.01)
 CANCEL = 'call cancel {"order":"4711"}'
 
 

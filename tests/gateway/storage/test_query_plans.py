@@ -9,9 +9,9 @@ from typing import Any
 
 from sqlalchemy import event
 from support.files import PNG
-from support.stage import place, stage
+from support.stage import place, stage, stage_timings
 
-from gateway.channels import Change, Feedback, Piece, Rating
+from gateway.channels import Change, DeliveryReport, DeliveryStatus, Feedback, Piece, Rating
 from oauth import Identity
 from toolkits import Attachment, AttachmentKind
 
@@ -20,7 +20,8 @@ ALICE = Identity("stage", "T1", "alice")
 
 async def test_no_statement_of_a_turn_reads_a_whole_table(tmp_path: Path) -> None:
     """Ask SQLite's planner about each statement that accepts, plays or sends a message."""
-    scene = stage(tmp_path)
+    scene = stage(tmp_path, timings=stage_timings(sent_report=0.01))
+    scene.channel.presenter.reports_delivery = True  # type: ignore[misc]
     scene.channel.attachments["photo"] = Attachment(AttachmentKind.IMAGE, fetch=_picture)
     seen: dict[str, object] = {}
 
@@ -35,6 +36,9 @@ async def test_no_statement_of_a_turn_reads_a_whole_table(tmp_path: Path) -> Non
         await scene.ask("alice", "two")  # this turn reads the picture again
         await scene.gateway.send(place("dm-alice"), "three")
         (reference,) = scene.rows("SELECT reference FROM outbox ORDER BY id LIMIT 1")[0]
+        await scene.wait_until_rows("SELECT count(*) FROM outbox WHERE delivery_status = 'queued'", 3)
+        (key,) = scene.rows("SELECT delivery_key FROM outbox ORDER BY id LIMIT 1")[0]
+        await scene.gateway.host.report_delivery(DeliveryReport("stage", "T1", key, DeliveryStatus.READ))
         for names in ({"platform_id": "p1"}, {"reference": reference}):
             await scene.gateway.host.rate(Feedback(ALICE, place("dm-alice"), Rating.UP, **names))
             await scene.gateway.host.rate(Feedback(ALICE, place("dm-alice"), Rating.UP, **names, taken_back=True))
