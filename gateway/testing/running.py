@@ -25,7 +25,8 @@ from oauth import Keyring
 ANSWER = "heard"  # the agent's answer to every message
 UNFINISHED = (InboxStatus.GATHERING, InboxStatus.WAITING, InboxStatus.RUNNING, InboxStatus.RETRYING)
 UNSENT = (OutboxStatus.WAITING, OutboxStatus.SENDING, OutboxStatus.RETRYING)
-TIMINGS = replace(STAGE_TIMINGS, longest_pause=0.01, due_interval=0.02)  # retries follow at once
+# Retries follow at once, and nothing waits for reports of deliveries, which do not come.
+TIMINGS = replace(STAGE_TIMINGS, longest_pause=0.01, due_interval=0.02, sent_report=0.01)
 
 Sign = Callable[[Sample], Mapping[str, str]]
 

@@ -8,11 +8,9 @@ from twilio.base.exceptions import TwilioRestException, TwilioServiceException
 from twilio.http.async_http_client import AsyncTwilioHttpClient
 from twilio.http.response import Response
 
-from gateway.channels import DeliveryAmbiguousError, DeliveryRefusedError, RecipientUnreachableError, RetryLaterError
+from gateway.channels import DeliveryAmbiguousError, RetryLaterError
 from gateway.channels.http_errors import delivery_errors, retry_after
-
-# https://www.twilio.com/docs/api/errors: no valid number, unsubscribed, outside the 24 hours, not on WhatsApp
-UNREACHABLE = frozenset({21211, 21610, 63003, 63016, 63024})
+from interfaces.whatsapp.error_codes import failure
 
 
 def twilio_errors() -> AbstractContextManager[None]:
@@ -28,9 +26,7 @@ def _meaning(error: Exception) -> Exception | None:
         return DeliveryAmbiguousError(f"Twilio answered {error.status}")
     if error.code == error.status:  # the library's placeholder for a body that is not from Twilio
         return ConnectionError(f"a proxy answered {error.status}")
-    refusal = RecipientUnreachableError if error.code in UNREACHABLE else DeliveryRefusedError
-    reason = error.msg if isinstance(error, TwilioRestException) else error.detail or error.title
-    return refusal(f"{error.code}: {reason}")
+    return failure(error.code, error.msg if isinstance(error, TwilioRestException) else error.detail or error.title)
 
 
 class PausingHttpClient(AsyncTwilioHttpClient):  # type: ignore[misc]

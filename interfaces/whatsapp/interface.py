@@ -22,6 +22,7 @@ from interfaces.whatsapp.errors import PausingHttpClient
 from interfaces.whatsapp.present import WhatsAppPresenter
 from interfaces.whatsapp.quick_replies import chosen
 from interfaces.whatsapp.quoted import with_texts
+from interfaces.whatsapp.status import report_in
 from oauth import SettingError
 from oauth.settings import ServiceUrl, Settings
 from toolkits import Message, QuotedMessage
@@ -90,8 +91,16 @@ class WhatsApp(Interface):
         self._http: PausingHttpClient | None = None
         self.presenter = WhatsAppPresenter()
 
+    @property
+    def status_address(self) -> str:
+        """The path of the status callbacks."""
+        return f"{self.address}/status"
+
     def routes(self) -> Sequence[BaseRoute]:
-        return [Route(self.address, self._receive, methods=["POST"])]
+        return [
+            Route(self.address, self._receive, methods=["POST"]),
+            Route(self.status_address, self._receive_status, methods=["POST"]),
+        ]
 
     async def start(self, host: Host) -> None:
         await super().start(host)
@@ -101,6 +110,7 @@ class WhatsApp(Interface):
                 "of this gateway, like https://bot.example.com."
             )
         self._media.fetcher, self.presenter.base_url = host.files, host.base_url
+        self.presenter.status_url = host.base_url + self.status_address
         self._http = PausingHttpClient()
         client = Client(
             self._settings.account_sid, self._settings.auth_token.get_secret_value(), http_client=self._http
@@ -126,12 +136,7 @@ class WhatsApp(Interface):
         return await with_texts(message.quoted, conversation, addresses, self.presenter.client)
 
     async def _receive(self, request: Request) -> Response:
-        with self._refusals.refusals_logged():
-            if not SIGNATURE.fullmatch(request.headers.get(SIGNATURE_HEADER, "")):
-                raise WebhookRefusedError(403, "it has no signature", "Twilio did not send it.")
-            payload = await read_form(request)
-            form = parse_form(payload)
-            self._check_signature(form, request)
+        payload, form = await self._verified(request)
         answer = MessagingResponse()  # empty, because answers are sent by the REST API
         if parse.is_for(self._settings.whatsapp_from, form):
             event = parse.to_event(self.channel, form, payload)
@@ -142,6 +147,27 @@ class WhatsApp(Interface):
                 if result.outcome is not PressOutcome.TAKEN:
                     answer.message(result.text)
         return Response(str(answer), media_type="text/xml")
+
+    async def _receive_status(self, request: Request) -> Response:
+        _, form = await self._verified(request)
+        report = report_in(self.channel, request.query_params, form)
+        if report is not None:
+            await self.host.report_delivery(report)
+        return Response(status_code=204)
+
+    async def _verified(self, request: Request) -> tuple[str, dict[str, str]]:
+        """Return the body of a request that Twilio has signed, and its parameters.
+
+        Raises:
+            WebhookRefusedError: if Twilio has not signed it.
+        """
+        with self._refusals.refusals_logged():
+            if not SIGNATURE.fullmatch(request.headers.get(SIGNATURE_HEADER, "")):
+                raise WebhookRefusedError(403, "it has no signature", "Twilio did not send it.")
+            payload = await read_form(request)
+            form = parse_form(payload)
+            self._check_signature(form, request)
+        return payload, form
 
     def _check_signature(self, form: dict[str, str], request: Request) -> None:
         """Check the signature of a webhook: https://www.twilio.com/docs/usage/webhooks/webhooks-security

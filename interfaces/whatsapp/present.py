@@ -30,6 +30,7 @@ from interfaces.whatsapp.format import LIMIT, WhatsAppRenderer
 from interfaces.whatsapp.live import TypingIndicator
 from interfaces.whatsapp.parse import PREFIX
 from interfaces.whatsapp.quick_replies import QuickReplies, are_short
+from interfaces.whatsapp.status import callback
 from oauth import Identity
 from oauth.store.pending import confirmation
 from toolkits import Conversation, Message
@@ -73,22 +74,25 @@ class WhatsAppPresenter(Presenter):
     Attributes:
         client: the client of the REST API, while the channel runs.
         base_url: the public address of the gateway, without a slash at the end.
+        status_url: the public address of the status callbacks.
     """
 
     # https://www.twilio.com/docs/whatsapp/key-concepts#the-24-hour-window
     reply_window = timedelta(hours=24)
+    reports_delivery = True
 
     def __init__(self) -> None:
         self._renderer = WhatsAppRenderer()
         self._quick_replies = QuickReplies()
         self.client: Client | None = None
         self.base_url = ""
+        self.status_url = ""
 
     def parts(self, markdown: str) -> list[str]:
         return self._renderer.render(markdown)
 
     async def send_text(self, conversation: Conversation, text: str, reply_to: str, *, key: str) -> None:
-        await self._create(conversation, body=text)
+        await self._create(conversation, key, body=text)
 
     async def send_question(self, conversation: Conversation, card: QuestionCard, reply_to: str, *, key: str) -> None:
         """Send a question with up to three buttons, or with choices to type where WhatsApp shows no such buttons."""
@@ -96,7 +100,7 @@ class WhatsAppPresenter(Presenter):
         content = await self._quick_replies.content(self.client, card)
         if content is not None:
             try:
-                return await self._create(conversation, **content)
+                return await self._create(conversation, key, **content)
             except RecipientUnreachableError:
                 raise
             except DeliveryRefusedError as refusal:
@@ -105,15 +109,16 @@ class WhatsAppPresenter(Presenter):
         if are_short(card.choices):
             await super().send_question(conversation, card, reply_to, key=key)
         else:
-            await self._send_numbered(conversation, card)
+            await self._send_numbered(conversation, card, key)
         return None
 
-    async def _send_numbered(self, conversation: Conversation, card: QuestionCard) -> None:
+    async def _send_numbered(self, conversation: Conversation, card: QuestionCard, key: str) -> None:
         """Send a question with a number before each choice, in two messages if it is too long for one."""
         whole = _in_numbers(card)
         fits = self._renderer.size(whole) <= LIMIT + MARK_LENGTH
-        for text in [whole] if fits else [card.text, _numbered(card.choices)]:
-            await self._create(conversation, body=text)
+        if not fits:
+            await self._create(conversation, key, more=True, body=card.text)
+        await self._create(conversation, key, body=whole if fits else _numbered(card.choices))
 
     def check_file(self, file: StoredFile) -> None:
         """Check type and size: https://www.twilio.com/docs/whatsapp/guidance-whatsapp-media-messages"""
@@ -136,9 +141,8 @@ class WhatsAppPresenter(Presenter):
     ) -> None:
         """Send a file, which Twilio fetches from its address at the gateway."""
         (file,) = files
-        await self._create(
-            conversation, media_url=[self.base_url + file.path], **({"body": caption} if caption else {})
-        )
+        content: dict[str, Any] = {"body": caption} if caption else {}
+        await self._create(conversation, key, media_url=[self.base_url + file.path], **content)
 
     def live_view(self, message: Message) -> LiveView | None:
         return TypingIndicator(self.client, message.id) if self.client is not None else None
@@ -170,7 +174,7 @@ class WhatsAppPresenter(Presenter):
 
     async def send_sign_in(self, sign_in: SignIn) -> None:
         text = f"{sign_in_request(sign_in.label)}:\n{await sign_in.link()}\n{SIGN_IN_TERMS}"
-        await self.send_text(sign_in.conversation, text, sign_in.reply_to, key="")
+        await self.send_text(sign_in.conversation, text, sign_in.reply_to, key=sign_in.key)
 
     async def return_link(self, identity: Identity, code: str | None) -> ReturnLink | None:
         # https://faq.whatsapp.com/5913398998672934, "Create your own link with a pre-filled message"
@@ -180,10 +184,15 @@ class WhatsAppPresenter(Presenter):
         then = "Send the message that is written there."
         return ReturnLink(f"{address}?text={quote(confirmation(code))}", "WhatsApp", then, brings_code=True)
 
-    async def _create(self, conversation: Conversation, **content: Any) -> None:
+    async def _create(self, conversation: Conversation, key: str, *, more: bool = False, **content: Any) -> None:
+        """Create a message, whose status callbacks name the key of the delivery."""
+        status_callback = callback(self.status_url, key, more=more)
         async with self._client() as client:
             created = await client.messages.create_async(
-                from_=PREFIX + conversation.tenant, to=PREFIX + conversation.id, **content
+                from_=PREFIX + conversation.tenant,
+                to=PREFIX + conversation.id,
+                status_callback=status_callback,
+                **content,
             )
             if not created.sid:  # the library accepts an empty body
                 raise ValueError("no message in the answer")

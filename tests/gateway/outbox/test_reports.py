@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.stage import IMPATIENT, TENANT, RecordingPresenter, Stage, StageChannel, stage, stage_timings
+from support.stage import IMPATIENT, TENANT, RecordingPresenter, Stage, StageChannel, Vault, stage, stage_timings
 
 from gateway.channels import (
     Delivery,
@@ -15,6 +15,7 @@ from gateway.channels import (
     DeliveryStatus,
     RecipientUnreachableError,
     RetryLaterError,
+    SignIn,
 )
 from gateway.operations.dead_letters import DeadLetters
 from toolkits import Conversation
@@ -53,6 +54,10 @@ class ReportingPresenter(RecordingPresenter):
         if self.during is not None:
             await self.during(key)
         return platform_id
+
+    async def send_sign_in(self, sign_in: SignIn) -> None:
+        await super().send_sign_in(sign_in)
+        self.keys.append(sign_in.key)
 
 
 class Reported:
@@ -132,6 +137,15 @@ async def test_the_next_answer_waits_too(tmp_path: Path, database_url: str) -> N
         await scene.report(SENT)
         await scene.stage.wait_for(2)
     assert scene.texts == ["heard: one", "heard: two"]
+
+
+async def test_a_sign_in_link_is_reported_too(tmp_path: Path, vault: Vault) -> None:
+    scene = Reported(tmp_path, toolkits=[vault])
+    async with scene.stage.open():
+        await scene.stage.write("alice", "call open_vault")
+        await scene.until("status = 'sent' AND delivery_status = 'queued'", 1)
+        assert await scene.report(READ)
+    assert scene.rows("kind, delivery_status") == [("sign_in", "read")]
 
 
 async def test_without_a_report_the_next_part_is_sent_after_the_limit(tmp_path: Path, database_url: str) -> None:

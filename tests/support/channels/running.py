@@ -86,6 +86,11 @@ class Running:
         with sqlite3.connect(self.directory / "understudy.db") as database:
             return database.execute("SELECT status FROM inbox WHERE status <> 'held'").fetchall()
 
+    def outbox(self, columns: str) -> list[tuple[Any, ...]]:
+        """Return these columns of each row of the outbox, oldest first."""
+        with sqlite3.connect(self.directory / "understudy.db") as database:
+            return database.execute(f"SELECT {columns} FROM outbox ORDER BY id").fetchall()
+
     def pauses(self) -> list[tuple[Any, ...]]:
         """Return the end of each pause that a platform has asked for with a rate limit."""
         with sqlite3.connect(self.directory / "understudy.db") as database:
@@ -116,7 +121,7 @@ def run(tmp_path: Path) -> Run:
             database=f"sqlite:///{tmp_path}/understudy.db",
             base_url=options.pop("base_url", URL),
             secret_key=Keyring.generate(),
-            timings=IMPATIENT,
+            timings=options.pop("timings", IMPATIENT),
             **options,
         )
         async with (

@@ -18,6 +18,7 @@ MESSAGES = f"/2010-04-01/Accounts/{seed.TWILIO_ACCOUNT_SID}/Messages.json"
 
 @pytest.fixture
 def whatsapp(emulate: Emulate) -> WhatsApp:
+    emulate.whatsapp_reports()  # the gateway has no port: tests post the callbacks themselves, see `reported`
     return WhatsApp(emulate.account_sid, emulate.auth_token, emulate.whatsapp_number, emulate.twilio_url)
 
 
@@ -33,6 +34,17 @@ async def said(emulate: Emulate, count: int = 1) -> list[str]:
         lambda: len(emulate.whatsapp_messages("alice")) >= count, what=f"the bot has sent {count} messages"
     )
     return [message["body"] for message in emulate.whatsapp_messages("alice")]
+
+
+async def reported(
+    running: Running, emulate: Emulate, number: int, status: str, error_code: int | None = None, **fields: str
+) -> Any:
+    """Post a signed status callback of the message with this number, counted from 0."""
+    sent = [call for call in sends(emulate) if call.status == 201][number]
+    path = sent.params["StatusCallback"].removeprefix(URL).partition("#")[0]
+    sid = emulate.whatsapp_messages()[number]["sid"]
+    form = webhook.status_callback(sid, status, error_code=error_code, **{"To": sent.params["To"], **fields})
+    return await post(running, form, path)
 
 
 def sends(emulate: Emulate) -> list[Call]:
