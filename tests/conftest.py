@@ -55,6 +55,15 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 @pytest.fixture
+def empty_database_url(request: pytest.FixtureRequest, database_url: str, tmp_path: Path) -> str:
+    """The URL of a database without tables, of the kind of `database_url`."""
+    if database_url.startswith("sqlite"):
+        return f"sqlite:///{tmp_path}/empty.db"
+    url: str = request.getfixturevalue("postgres").make(empty=True)
+    return url
+
+
+@pytest.fixture
 def vault() -> Vault:
     """A toolkit whose tool returns the credential of the person who asks."""
     return Vault()

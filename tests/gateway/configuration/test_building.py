@@ -100,7 +100,7 @@ async def test_a_gateway_is_built_from_a_file(write: Write, monkeypatch: pytest.
     gateway.interfaces = {"stage": StageChannel()}
     assert [agent.name for agent in gateway.agents] == ["notes", "research"]
     assert gateway.agent.when_busy == "collect"
-    assert gateway.parts.player._ending._tries == 2
+    assert gateway.parts.player._ending._retries.tries == 2
     async with gateway.lifespan():
         assert await ask(gateway, "alice", "call where") == "T1/alice ['stage', 'none', '${literal}', 'eu']"
         with request_context({"PLAN": "pro"}):

@@ -9,6 +9,7 @@ import pytest
 from peers.aimock import Aimock, calls_tool, says
 from pydantic_ai.models.function import FunctionModel
 from support.agents.engines import ENGINES, model
+from support.older_schema import copy_to_older
 from support.stage import FakeProvider, Stage, Vault, obey, place, stage
 
 from gateway import Agent, Identity, Message, TurnContext
@@ -217,7 +218,7 @@ async def test_a_yes_after_a_sign_in_link_that_was_sent_since_is_not_taken_for_t
 
 
 async def test_a_question_from_before_an_update_of_the_gateway_can_be_answered(
-    tmp_path: Path, database_url: str, mail: Mail
+    tmp_path: Path, database_url: str, empty_database_url: str, mail: Mail
 ) -> None:
     scene = stage(tmp_path, [mail], database=database_url)
     async with scene.open():
@@ -225,46 +226,31 @@ async def test_a_question_from_before_an_update_of_the_gateway_can_be_answered(
         assert await scene.ask("bob", f"call {SEND}", "room") == QUESTION
         await scene.ask("D1", f"call {SEND}", "dm-of-slack")
         await scene.ask("7", f"call {SEND}", "dm-7")
-    for statement in (
-        "DROP TABLE feedback",
-        "DROP INDEX outbox_platform",
-        "CREATE TABLE approvals AS SELECT inbox_id, key, channel, tenant, user_id, place_tenant, place_key, "
-        "message_id, message_text, tool, arguments, accounts, prompt AS action, status, asked_at FROM questions",
-        "DROP TABLE questions",
-        "DROP INDEX outbox_question",
-        "UPDATE outbox SET kind = replace(kind, 'question', 'text')",
-        "ALTER TABLE outbox DROP COLUMN question_id",
-        "ALTER TABLE audit DROP COLUMN decided_by",
-        "DROP TABLE pieces",
-        *(f"DROP INDEX inbox_{name}" for name in ("gathering", "incomplete", "group", "message", "stopped")),
-        *(
-            f"ALTER TABLE inbox DROP COLUMN {name}"
-            for name in ("group_key", "piece", "message_key", "author", "content", "revision", "stopped_at")
-        ),
-        "ALTER TABLE approvals DROP COLUMN place_tenant",
-        "ALTER TABLE approvals DROP COLUMN place_key",
-        "ALTER TABLE outbox DROP COLUMN platform_id",
-        "ALTER TABLE session_items DROP COLUMN has_files",
-        "DROP TABLE previews",
-        "DROP TABLE file_chunks",
-        "DROP TABLE files",
-        "CREATE UNIQUE INDEX approvals_asked ON approvals (channel, tenant, user_id) WHERE status = 'asked'",
-        "UPDATE alembic_version SET version_num = '0014'",
-        "UPDATE conversations SET channel = 'slack', key = 'D1' WHERE key = 'dm-of-slack'",
-        "UPDATE conversations SET channel = 'telegram', key = '7' WHERE key = 'dm-7'",
-    ):
-        scene.rows(statement)
-    if database_url.startswith("postgresql"):
-        scene.rows("DROP INDEX understudy_jobs_by_lock")
-        for function in ("notify_job_ready", "job_unlocked", "job_retried"):
-            scene.rows(f"DROP FUNCTION understudy_{function} CASCADE")
-    await connect(database_url).upgrade()
-    places = scene.rows("SELECT user_id, place_tenant, place_key FROM questions ORDER BY user_id")
+    questions = scene.rows(
+        "SELECT inbox_id, key, channel, tenant, user_id, message_id, message_text, tool, arguments, accounts, prompt, "
+        "status, asked_at FROM questions"
+    )
+    copy_to_older(database_url, empty_database_url, "0014")
+    older = stage(tmp_path, [mail], database=empty_database_url, written=10)
+    older.rows("UPDATE outbox SET kind = replace(kind, 'question', 'text')")
+    older.rows("UPDATE conversations SET channel = 'slack', key = 'D1' WHERE key = 'dm-of-slack'")
+    older.rows("UPDATE conversations SET channel = 'telegram', key = '7' WHERE key = 'dm-7'")
+    for question in questions:
+        older.rows(
+            "INSERT INTO approvals (inbox_id, key, channel, tenant, user_id, message_id, message_text, tool, "
+            f"arguments, accounts, action, status, asked_at) VALUES ({', '.join(map(_literal, question))})"
+        )
+    await connect(empty_database_url).upgrade()
+    places = older.rows("SELECT user_id, place_tenant, place_key FROM questions ORDER BY user_id")
     assert places == [("7", "T1", ""), ("D1", "T1", ""), ("alice", "T1", "dm-alice/a"), ("bob", "T1", "")]
-    again = stage(tmp_path, [mail], database=database_url, written=10)
-    async with again.open():
-        assert await again.ask("alice", "yes", "dm-alice/a") == "sent to carol@example.com"
-        assert await again.ask("bob", "yes") == "sent to carol@example.com"
+    async with older.open():
+        assert await older.ask("alice", "yes", "dm-alice/a") == "sent to carol@example.com"
+        assert await older.ask("bob", "yes") == "sent to carol@example.com"
+
+
+def _literal(value: object) -> str:
+    """Return a value of a row as SQL writes it."""
+    return str(value) if isinstance(value, int) else "'" + str(value).replace("'", "''") + "'"
 
 
 async def test_a_yes_that_came_before_the_question_does_not_count(tmp_path: Path, mail: Mail) -> None:

@@ -45,10 +45,13 @@ class View(LiveView):
         self.shown: list[str] = []
         self.closed = 0
         self.fails: Exception | None = None
-        self.takes = 0.0
+        self.has_begun = False
+        self.may_end = asyncio.Event()
+        self.may_end.set()
 
     async def indicate(self, progress: Progress) -> None:
-        await asyncio.sleep(self.takes)
+        self.has_begun = True
+        await self.may_end.wait()
         if self.fails is not None:
             raise self.fails
         self.shown.append(progress.steps.text())
@@ -85,6 +88,7 @@ class Gated:
 
     def __init__(self) -> None:
         self.gate = asyncio.Event()
+        self.has_answered = False
         self.view = View()
 
     async def flow(self, message: Message) -> str:
@@ -92,6 +96,7 @@ class Gated:
             pass
         async with phase("Write"):
             await self.gate.wait()
+        self.has_answered = True
         return "done"
 
 
@@ -136,12 +141,15 @@ async def test_a_view_that_fails_does_not_fail_the_turn_and_is_not_tried_again(
 
 
 async def test_an_update_in_progress_ends_before_the_view_is_closed(tmp_path: Path, gated: Gated) -> None:
-    gated.view.takes = 0.3
+    gated.view.may_end.clear()
     scene = scene_of(gated, tmp_path)
     async with scene.open():
         await scene.write("alice", "go")
-        await asyncio.sleep(0.1)
+        await scene.wait_until(lambda: gated.view.has_begun)
         gated.gate.set()
+        await scene.wait_until(lambda: gated.has_answered)
+        assert (len(gated.view.shown), gated.view.closed) == (0, 0)
+        gated.view.may_end.set()
         await scene.wait_for(1)
         assert (len(gated.view.shown), gated.view.closed) == (1, 1)
 

@@ -304,7 +304,7 @@ async def test_an_approver_of_an_unknown_channel_is_named_in_the_log(
     tmp_path: Path, orders: Orders, caplog: pytest.LogCaptureFixture
 ) -> None:
     scene = stage(tmp_path, [orders], approvers=[Identity("slack", "T1", "U1")])
-    assert "there is no channel 'slack' here" in caplog.text
+    assert "this gateway has no channel 'slack'" in caplog.text
     async with scene.open():
         await scene.write("alice", CANCEL)
         await scene.press("alice", await card_of(scene), "Approve")
