@@ -24,8 +24,8 @@ _ERROR_CODE = r"(?-i:\d{1,5}|[0-9A-Z]{5}|[a-z]+(?:_[a-z]+)*)(?![\w/.~-])"
 _SECRETS = re.compile(
     rf"""(?P<keep>
         \b(?:code|state)["']?\s*[=:]\s*["']?(?!{_ERROR_CODE})
-      | \b(?:code_verifier|access_token|refresh_token|id_token|client_secret|token)["']?\s*[=:]\s*["']?
-      | \bBearer\s+ | \bBasic\s+ | /bot\d+: | \bxox[a-z]-
+      | \b(?:code_verifier|access_token|refresh_token|id_token|client_secret|ticket|token)["']?\s*[=:]\s*["']?
+      | \bBearer\s+ | \bBasic\s+ | /bot\d+: | \bxox[a-z]- | \bxapp-
     )(?P<secret>[^\s"'&,}}]+)""",
     re.VERBOSE | re.IGNORECASE,
 )

@@ -11,7 +11,7 @@ log = logging.getLogger(__name__)
 
 
 class OwnedTasks:
-    """The background tasks of a channel: each has a time limit, and `stop` cancels them all.
+    """The background tasks of a channel: each has a time limit, and `stop` ends them all.
 
     Args:
         most: the number of tasks that may run at once.
@@ -37,9 +37,11 @@ class OwnedTasks:
         task.add_done_callback(self._tasks.discard)
         return True
 
-    async def stop(self) -> None:
-        """Cancel all tasks, and wait until they have ended."""
+    async def stop(self, grace: float = 0.0) -> None:
+        """Cancel all tasks that have not ended after `grace` seconds, and wait until they have."""
         tasks = list(self._tasks)
+        if tasks and grace:
+            await asyncio.wait(tasks, timeout=grace)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

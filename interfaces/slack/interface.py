@@ -3,7 +3,8 @@
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 from slack_bolt.async_app import AsyncApp
@@ -42,9 +43,10 @@ from interfaces.slack.present import SlackPresenter
 from interfaces.slack.reading.people import People
 from interfaces.slack.reading.threads import ThreadReader
 from interfaces.slack.receiving.request import Handlers, SlackRequest
+from interfaces.slack.receiving.socket import SocketMode
 from interfaces.slack.receiving.webhooks import Webhooks
 from interfaces.slack.schema import check_event
-from interfaces.slack.settings import ManyWorkspacesSettings, OneWorkspaceSettings, load_settings
+from interfaces.slack.settings import ManyWorkspacesSettings, OneWorkspaceSettings, SlackSettings, load_settings
 from interfaces.slack.signature import SignatureCheck
 from interfaces.slack.workspaces import ManyWorkspaces, OneWorkspace
 from interfaces.tasks import OwnedTasks
@@ -66,13 +68,17 @@ log = logging.getLogger(__name__)
 class Slack(Interface):
     """The Slack channel, on the Events API: direct messages, and mentions in channels and threads.
 
+    With an app-level token, Slack's requests come over Socket Mode, which needs no public address; with a signing
+    secret, over webhooks. An app that switches from one to the other may have both.
+
     With a bot token, the app is in one workspace. With the app's client id and secret, it is in every workspace that
     installs it at `/slack/install`.
 
     Args:
         bot_token: the bot token; by default SLACK_BOT_TOKEN.
-        signing_secret: the signing secret; by default SLACK_SIGNING_SECRET.
+        signing_secret: the signing secret, for webhooks; by default SLACK_SIGNING_SECRET.
         api_url: the address of the Web API; by default SLACK_API_URL.
+        app_token: the app-level token, for Socket Mode; by default SLACK_APP_TOKEN.
         client_id: the client id; by default SLACK_CLIENT_ID.
         client_secret: the client secret; by default SLACK_CLIENT_SECRET.
         own_workspaces: the ids of the workspaces whose admins are trusted with their members' e-mail addresses; by
@@ -104,6 +110,7 @@ class Slack(Interface):
         signing_secret: str | None = None,
         api_url: str | None = None,
         *,
+        app_token: str | None = None,
         client_id: str | None = None,
         client_secret: str | None = None,
         own_workspaces: Sequence[str] = (),
@@ -121,6 +128,7 @@ class Slack(Interface):
             client_id,
             client_secret,
             signing_secret=signing_secret,
+            app_token=app_token,
             own_workspaces=",".join(own_workspaces),
             api_url=api_url,
         )
@@ -133,7 +141,10 @@ class Slack(Interface):
         else:
             own = settings.bot_token.get_secret_value()
             self._workspaces = OneWorkspace(self._make_client(own), settings)
-        self.platform_ids = {own, settings.signing_secret.get_secret_value()}
+        secrets = [
+            each.get_secret_value() for each in (settings.signing_secret, settings.app_token) if each is not None
+        ]
+        self.platform_ids = {own, *secrets}
         self._people = People(self._workspaces)
         self._threads = ThreadReader(self._workspaces, self._people)
         self._files = SlackFiles(self._workspaces, settings.api_url)
@@ -151,12 +162,41 @@ class Slack(Interface):
             self._listeners.take_interaction if self._listeners is not None else None,
         )
         handlers = Handlers(self._take_event, self._take_command, interactivity.take)
-        self._webhooks = Webhooks(SignatureCheck(settings), RefusalLog(self.channel), handlers)
+        self._webhooks = self._make_webhooks(settings, handlers)
+        self._socket = self._make_socket(settings, handlers)
         self.presenter = SlackPresenter(self._workspaces, settings.own_workspace_ids, has_thumbs=feedback_buttons)
 
     def routes(self) -> Sequence[BaseRoute]:
+        if self._webhooks is None:
+            return self._workspaces.routes()
         paths = (self.address, self.path_of(COMMAND_ADDRESS), self.path_of(INTERACTIVITY_ADDRESS))
         return [*self._webhooks.routes(*paths), *self._workspaces.routes()]
+
+    def _make_webhooks(self, settings: SlackSettings, handlers: Handlers) -> Webhooks | None:
+        if settings.signing_secret is None:
+            return None
+        secret, variable = settings.signing_secret.get_secret_value(), settings.variable("signing_secret")
+        return Webhooks(SignatureCheck(secret, variable), RefusalLog(self.channel), handlers)
+
+    def _make_socket(self, settings: SlackSettings, handlers: Handlers) -> SocketMode | None:
+        if settings.app_token is None:
+            return None
+        token, variable = settings.app_token.get_secret_value(), settings.variable("app_token")
+        client, is_only_way = self._make_client(None), self._webhooks is None
+        return SocketMode(token, variable, client, handlers, is_only_way=is_only_way)
+
+    @asynccontextmanager
+    async def taking_events(self) -> AsyncIterator[None]:
+        if self._socket is None:
+            yield
+            return
+        async with self._socket.taking_requests():
+            yield
+
+    @property
+    def outage(self) -> str | None:
+        """Say since when Socket Mode is not connected, unless events may come over webhooks, too."""
+        return self._socket.outage if self._socket is not None and self._webhooks is None else None
 
     @property
     def _receivers(self) -> Mapping[str, Callable[[Body], Awaitable[None]]]:

@@ -1,13 +1,26 @@
 """The settings of the Slack channel."""
 
 import os
-from typing import Any
+import re
+from typing import Annotated, Any
 
-from pydantic import Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr, ValidationInfo
+from pydantic_core import PydanticCustomError
 from pydantic_settings import SettingsConfigDict
 
 from oauth import SettingError
 from oauth.settings import ServiceUrl, Settings
+
+APP_TOKEN = re.compile(r"xapp-[\w-]+")  # https://docs.slack.dev/authentication/tokens#app-level
+
+
+def _check_app_token(token: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+    if token is None:
+        if info.data.get("signing_secret") is None:
+            raise PydanticCustomError("missing", "Slack's requests come by neither way")
+    elif not APP_TOKEN.fullmatch(token.get_secret_value()):
+        raise ValueError("it has to begin with xapp-")
+    return token
 
 
 class SlackSettings(Settings):
@@ -15,15 +28,30 @@ class SlackSettings(Settings):
 
     model_config = SettingsConfigDict(env_prefix="SLACK_")
 
-    signing_secret: SecretStr = Field(
+    signing_secret: SecretStr | None = Field(
+        default=None,
         min_length=1,
         description="It is the Signing Secret under Basic Information at https://api.slack.com/apps.",
+    )
+    app_token: Annotated[SecretStr | None, AfterValidator(_check_app_token)] = Field(
+        default=None,
+        validate_default=True,
+        description="It is an App-Level Token (xapp-…) with the scope connections:write, under Basic Information at "
+        "https://api.slack.com/apps. Or set the signing secret, if Slack reaches this gateway at a public address.",
     )
     own_workspaces: str = Field(
         default="",
         description="It is a list like T012AB3CD,T345EF6GH: the workspaces whose members' e-mail addresses you trust.",
     )
     api_url: ServiceUrl = Field(default="https://slack.com/api", description="Leave it out for Slack itself.")
+
+    @classmethod
+    def required_variables(cls) -> list[str]:
+        return [cls.variable("app_token"), *super().required_variables()]
+
+    @classmethod
+    def mentioned(cls) -> bool:
+        return super().mentioned() or bool(os.environ.get(cls.variable("signing_secret")))
 
     @property
     def own_workspace_ids(self) -> frozenset[str]:
@@ -58,7 +86,8 @@ def load_settings(
         name: the name of one of several apps; `None` if it has none.
 
     Raises:
-        SettingError: if a setting is missing or malformed, or there is both a bot token and a client id.
+        SettingError: if a setting is missing or malformed, if there is neither an app-level token nor a signing secret,
+            or if there is both a bot token and a client id.
     """
     one, many = OneWorkspaceSettings.named(name), ManyWorkspacesSettings.named(name)
     token, client = one.variable("bot_token"), many.variable("client_id")

@@ -7,7 +7,6 @@ from slack_sdk.signature import SignatureVerifier
 from starlette.requests import Request
 
 from gateway.channels.refusals import WebhookRefusedError
-from interfaces.slack.settings import SlackSettings
 
 TIMESTAMP_HEADER = "x-slack-request-timestamp"
 SIGNATURE_HEADER = "x-slack-signature"
@@ -17,11 +16,15 @@ LONGEST_AGE = 300  # seconds: Slack's verifier accepts no older timestamp
 
 
 class SignatureCheck:
-    """Verifies requests with the app's signing secret."""
+    """Verifies requests with the app's signing secret.
 
-    def __init__(self, settings: SlackSettings) -> None:
-        self._verifier = SignatureVerifier(settings.signing_secret.get_secret_value())
-        self._variable = settings.variable("signing_secret")
+    Args:
+        variable: the setting that has the secret.
+    """
+
+    def __init__(self, signing_secret: str, variable: str) -> None:
+        self._verifier = SignatureVerifier(signing_secret)
+        self._variable = variable
 
     def check_headers(self, request: Request) -> None:
         """Check that a request has a timestamp and a well-formed signature, before its body is read.

@@ -13,6 +13,7 @@ from peers.emulate.server import Emulate
 from peers.node import UnavailableError
 from peers.postgres import PostgresServer
 from peers.serving import Receiver
+from peers.socket_mode.server import SocketModeServer
 from peers.telegram.server import TelegramServer
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "postgres",
     "receiver",
     "receiver_server",
+    "socket_mode",
     "telegram",
     "telegram_server",
 ]
@@ -47,6 +49,13 @@ def emulate(emulate_server: Emulate) -> Iterator[Emulate]:
     emulate_server.reset()
     yield emulate_server
     emulate_server.disconnect()
+
+
+@pytest.fixture
+def socket_mode(emulate: Emulate) -> Iterator[SocketModeServer]:
+    """Slack with Socket Mode, which is less patient than Slack."""
+    with SocketModeServer(emulate.slack_url, patience=1.0, retries=(0.0, 0.5, 1.0)) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

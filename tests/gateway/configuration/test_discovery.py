@@ -8,7 +8,7 @@ from interfaces.telegram import Telegram
 from oauth import SettingError
 
 VARIABLES = (
-    "SLACK_SIGNING_SECRET",
+    "SLACK_APP_TOKEN",
     "SLACK_BOT_TOKEN",
     "SLACK_CLIENT_ID",
     "SLACK_CLIENT_SECRET",

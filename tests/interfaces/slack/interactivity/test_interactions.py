@@ -22,7 +22,6 @@ from interfaces.slack.interactivity.interactions import Interactivity
 from interfaces.slack.interactivity.press import ButtonPress
 from interfaces.slack.receiving.request import Handlers
 from interfaces.slack.receiving.webhooks import Webhooks
-from interfaces.slack.settings import OneWorkspaceSettings
 from interfaces.slack.signature import SignatureCheck
 from oauth import Identity
 
@@ -59,8 +58,8 @@ def buttons() -> Buttons:
 async def post(emulate: Emulate, buttons: Buttons) -> AsyncIterator[Post]:
     """Return a function that posts a payload and returns the status."""
     take = Interactivity("slack", emulate.slack_url, {"question": buttons.take, "slow": buttons.hang}, within=1).take
-    settings = OneWorkspaceSettings(bot_token="xoxb-test", signing_secret=emulate.signing_secret)
-    webhooks = Webhooks(SignatureCheck(settings), RefusalLog("slack"), Handlers(take, take, take))
+    signature = SignatureCheck(emulate.signing_secret, "SLACK_SIGNING_SECRET")
+    webhooks = Webhooks(signature, RefusalLog("slack"), Handlers(take, take, take))
     routes = webhooks.routes("/slack/events", "/slack/commands", "/slack/interactivity")
     app = Starlette(routes=routes, exception_handlers={MalformedEventError: refused})
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as client:
