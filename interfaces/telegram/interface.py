@@ -1,11 +1,14 @@
-"""The webhook of the Bot API, and the lifecycle of the channel."""
+"""The updates of the Bot API, by a webhook or by polling, and the lifecycle of the channel."""
 
+import hashlib
 import hmac
 import json
 import logging
 import re
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from typing import Annotated, Any
 
 import telegram
 from pydantic import AfterValidator, Field, SecretStr
@@ -25,13 +28,15 @@ from gateway.logs import describe
 from interfaces.telegram import parse
 from interfaces.telegram.attachments import TelegramFiles
 from interfaces.telegram.buttons import QUESTION, ButtonPress, Buttons, Notice, chosen
-from interfaces.telegram.handlers import AnyApplication, OwnHandlers, check_updates
 from interfaces.telegram.live import STOP
 from interfaces.telegram.present import TelegramPresenter
 from interfaces.telegram.quoted import replied_to
+from interfaces.telegram.receiving.handlers import AnyApplication, OwnHandlers, check_updates
+from interfaces.telegram.receiving.polling import Poller, Rest
 from interfaces.telegram.request import TelegramRequest
 from interfaces.telegram.schema import to_update
 from oauth import SettingError
+from oauth.masking import mask_from_now_on
 from oauth.settings import ServiceUrl, Settings, is_loopback
 from toolkits import Message
 
@@ -55,8 +60,8 @@ def _check_token(token: SecretStr) -> SecretStr:
     return token
 
 
-def _check_secret(secret: SecretStr) -> SecretStr:
-    if not re.fullmatch(r"[A-Za-z0-9_-]{1,256}", secret.get_secret_value()):
+def _check_secret(secret: SecretStr | None) -> SecretStr | None:
+    if secret is not None and not re.fullmatch(r"[A-Za-z0-9_-]{1,256}", secret.get_secret_value()):
         raise ValueError("Telegram takes 1 to 256 letters, digits, _ and -")
     return secret
 
@@ -69,14 +74,17 @@ class TelegramSettings(Settings):
     bot_token: Annotated[SecretStr, AfterValidator(_check_token)] = Field(
         description="It is the token that https://t.me/BotFather shows for the bot."
     )
-    webhook_secret: Annotated[SecretStr, AfterValidator(_check_secret)] = Field(
-        description="Choose a long, random text of letters and digits: Telegram sends it with every update."
+    webhook_secret: Annotated[SecretStr | None, AfterValidator(_check_secret)] = Field(
+        default=None, description="Leave it out: it is derived from the bot's token."
     )
+    polling: bool | None = Field(default=None, description="It is true or false.")
     api_url: ServiceUrl = Field(default="https://api.telegram.org", description="Leave it out for Telegram itself.")
 
 
 class Telegram(Interface):
-    """The Telegram channel, on the webhook of the Bot API.
+    """The Telegram channel, on the Bot API.
+
+    Updates come by a webhook at the gateway's public address. Without one, the gateway polls Telegram for them.
 
     The bot answers every message in a private chat. In a group it answers messages that mention it, reply to it or are
     commands. An album is one message, which is for the bot if one of its captions is. A thumb up or down as a
@@ -84,11 +92,14 @@ class Telegram(Interface):
 
     Args:
         bot_token: the bot's token; by default TELEGRAM_BOT_TOKEN.
-        webhook_secret: the secret token of the webhook; by default TELEGRAM_WEBHOOK_SECRET.
+        webhook_secret: the secret token of the webhook; by default TELEGRAM_WEBHOOK_SECRET, or a secret that is derived
+            from the bot's token.
         api_url: the address of the Bot API; by default TELEGRAM_API_URL.
         application: the operator's own application of python-telegram-bot, whose handlers get the updates that start
             no turn.
         updates: the kinds of updates that its handlers want besides messages, like "callback_query".
+        polling: whether the gateway polls for updates; by default TELEGRAM_POLLING, or whether it has no public
+            address. If it does not poll and has no public address, the webhook is set by somebody else.
         name: the name of one of several bots. With the name "support", the settings begin with TELEGRAM_SUPPORT_.
 
     Raises:
@@ -107,19 +118,23 @@ class Telegram(Interface):
         *,
         application: AnyApplication | None = None,
         updates: Sequence[str] = (),
+        polling: bool | None = None,
         name: str | None = None,
     ) -> None:
         super().__init__(name)
-        settings = TelegramSettings.named(name)(bot_token=bot_token, webhook_secret=webhook_secret, api_url=api_url)
+        settings = TelegramSettings.named(name)(
+            bot_token=bot_token, webhook_secret=webhook_secret, api_url=api_url, polling=polling
+        )
         self._variable = settings.variable
         token = settings.bot_token.get_secret_value()
-        self._secret = settings.webhook_secret.get_secret_value()
+        self._secret = settings.webhook_secret.get_secret_value() if settings.webhook_secret else _derived_secret(token)
+        polls = TelegramRequest(connections=1, timeout=CALL_TIMEOUT)
         self._client = telegram.Bot(
             token,
             base_url=f"{settings.api_url}/bot",
             base_file_url=f"{settings.api_url}/file/bot",
             request=TelegramRequest(connections=32, timeout=CALL_TIMEOUT),
-            get_updates_request=TelegramRequest(connections=1, timeout=CALL_TIMEOUT),
+            get_updates_request=polls,
         )
         self._files = TelegramFiles(self._client, settings.api_url)
         self._bot = parse.Bot(self.channel, int(token.partition(":")[0]), None)
@@ -131,6 +146,8 @@ class Telegram(Interface):
         check_updates(updates)
         self._updates = list(dict.fromkeys((*OWN_UPDATES, *updates)))
         self._buttons = Buttons(self._client, self._bot, {QUESTION: self._take_choice, STOP: self._take_stop})
+        self._polls = settings.polling
+        self._poller = Poller(self._client, polls, self._updates, self._take, self._variable("bot_token"))
         self.presenter = TelegramPresenter(self._client)
 
     def routes(self) -> Sequence[BaseRoute]:
@@ -151,10 +168,26 @@ class Telegram(Interface):
             log.warning(
                 "Telegram did not return the bot's username, and is asked again at the next update: %s", error.message
             )
-        if self._handlers is not None and host.takes_events:
+        if not host.takes_events:
+            return
+        if self._handlers is not None:
             await self._handlers.start()
-        if host.base_url is not None:
+        if self._polls is None:
+            self._polls = host.base_url is None
+        if host.base_url is not None and not self._polls:
             await self._set_webhook(host.base_url)
+
+    @asynccontextmanager
+    async def taking_events(self) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            if self._polls:
+                polling = self._poller.polling(self.host, f"{self.channel}/{self._bot.tenant}/updates")
+                await stack.enter_async_context(polling)
+            yield
+
+    @property
+    def outage(self) -> str | None:
+        return self._poller.outage
 
     async def stop(self) -> None:
         await super().stop()
@@ -189,10 +222,23 @@ class Telegram(Interface):
                     "its own.",
                 )
             fields, payload = parse_json(await read_body(request))
-            update = to_update(fields, self._client)
+        rest = await self._take(fields, payload)
+        return Response(status_code=200, background=BackgroundTask(rest) if rest is not None else None)
+
+    async def _take(self, fields: Mapping[str, Any], payload: str) -> Rest | None:
+        """Commit an update; return what is left to do after that, which may fail.
+
+        Args:
+            fields: the update.
+            payload: the update as text, to store.
+
+        Raises:
+            MalformedEventError: if the update is malformed.
+            EventNotAcceptedError: if it could not be committed now.
+        """
+        update = to_update(fields, self._client)
         if (query := update.callback_query) is not None and (self._handlers is None or self._buttons.are_own(query)):
-            notice = await self._buttons.take(query)
-            return Response(status_code=200, background=BackgroundTask(self._buttons.answer, query, notice))
+            return partial(self._buttons.answer, query, await self._buttons.take(query))
         try:
             await self._find_username()
         except TelegramError as error:
@@ -207,10 +253,10 @@ class Telegram(Interface):
         elif (event := parse.to_event(self._bot, update, payload)) is not None:
             await self.host.accept(event)
             if event.addressed or event.piece is not None:
-                return Response(status_code=200)
+                return None
         if self._handlers is not None and not self._handlers.take(fields):
             raise EventNotAcceptedError()
-        return Response(status_code=200)
+        return None
 
     async def _take_choice(self, press: ButtonPress) -> Notice:
         """Pass a choice to the gateway."""
@@ -255,3 +301,10 @@ class Telegram(Interface):
             ) from None
         except TelegramError as error:
             log.warning("the webhook could not be set and stays unchanged: %s", error.message)
+
+
+def _derived_secret(token: str) -> str:
+    """Return the secret of the webhook, which is the same in all processes with the bot's token."""
+    secret = hmac.new(token.encode(), b"understudy: the secret of the webhook", hashlib.sha256).hexdigest()
+    mask_from_now_on(secret)
+    return secret

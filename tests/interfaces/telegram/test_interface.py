@@ -59,17 +59,28 @@ async def test_an_address_that_telegram_refuses_stops_the_start(
             pytest.fail("it started")
 
 
+async def test_the_secret_of_the_webhook_follows_from_the_token(run: Run, telegram: TelegramServer) -> None:
+    for _ in range(2):  # two processes
+        async with run(Telegram(telegram.token, api_url=telegram.url), base_url="https://bot.example.com") as running:
+            secret = telegram.called("setWebhook")[-1]["secret_token"]
+            assert await post(running, telegram, updates.group_message("to others"), secret) == 200
+            assert await post(running, telegram, updates.group_message("to others"), "forged") == 401
+    secrets = {call["secret_token"] for call in telegram.called("setWebhook")}
+    assert len(secrets) == 1
+    assert telegram.token.partition(":")[2] not in secrets.pop()
+
+
 def test_missing_and_malformed_settings_are_named_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("TELEGRAM_BOT_TOKEN", "TELEGRAM_WEBHOOK_SECRET", "TELEGRAM_API_URL"):
+    names = ("TELEGRAM_BOT_TOKEN", "TELEGRAM_WEBHOOK_SECRET", "TELEGRAM_API_URL", "TELEGRAM_POLLING")
+    for name in names:
         monkeypatch.delenv(name, raising=False)
-    with pytest.raises(SettingError, match=r"TELEGRAM_BOT_TOKEN is not set.*\nTELEGRAM_WEBHOOK_SECRET is not set"):
+    with pytest.raises(SettingError, match=r"^TELEGRAM_BOT_TOKEN is not set[^\n]*$"):
         Telegram()
-    monkeypatch.setenv("TELEGRAM_BOT_TOKEN", "hushhush")
-    monkeypatch.setenv("TELEGRAM_WEBHOOK_SECRET", "hush hush")
-    monkeypatch.setenv("TELEGRAM_API_URL", "telegram.test")
+    for name, value in zip(names, ("hushhush", "hush hush", "telegram.test", "perhaps"), strict=True):
+        monkeypatch.setenv(name, value)
     with pytest.raises(SettingError) as raised:
         Telegram()
-    for name in ("TELEGRAM_BOT_TOKEN", "TELEGRAM_WEBHOOK_SECRET", "TELEGRAM_API_URL"):
+    for name in names:
         assert f"{name} is malformed" in str(raised.value)
     assert "hush" not in str(raised.value)
 

@@ -204,6 +204,10 @@ class TelegramServer(ThreadServer):
         The update waits until the bot takes it.
         """
         self.api.took(update)
+        self.put(update)
+
+    def put(self, update: Json) -> None:
+        """Send an update that is not one of Telegram's, such as a malformed one."""
         self._in_loop(self.api.pending.add, update)
 
     def block(self, person_id: int) -> None:
@@ -284,9 +288,9 @@ class TelegramServer(ThreadServer):
         name = request.path_params["method"]
         if request.path_params["token"] != self.token:
             return _error(ApiError(401, "Unauthorized"))
-        params = await _parameters(request)
+        params, calls = await _parameters(request), self.calls
         response = await self._answer(name, params)
-        self.calls.append(Call(name, params, response.status_code))
+        calls.append(Call(name, params, response.status_code))  # a poll may end after a reset
         return response
 
     async def _answer(self, name: str, params: Json) -> Response:

@@ -78,6 +78,11 @@ class Running:
 
         await wait_until_async(none_left, what="every message is stored as sent")
 
+    def rows(self, statement: str) -> list[tuple[Any, ...]]:
+        """Return the rows that an SQL statement finds."""
+        with sqlite3.connect(self.directory / "understudy.db") as database:
+            return database.execute(statement).fetchall()
+
     def inbox(self) -> list[tuple[Any, ...]]:
         """Return the status of each message in the inbox, without the held ones.
 

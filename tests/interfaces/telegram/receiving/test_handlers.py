@@ -24,7 +24,7 @@ from telegram.ext import (
 
 from gateway import SettingError
 from interfaces.telegram import Telegram
-from interfaces.telegram.handlers import AnyApplication
+from interfaces.telegram.receiving.handlers import AnyApplication
 
 Context = ContextTypes.DEFAULT_TYPE
 
