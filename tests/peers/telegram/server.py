@@ -19,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from peers.emulate.control import Json
+from peers.emulate.control import TIMEOUT, Json
 from peers.serving import ThreadServer
 from peers.telegram import updates
 from peers.telegram.chats import ApiError
@@ -254,9 +254,13 @@ class TelegramServer(ThreadServer):
         self._failures.clear()
 
     def _in_loop(self, function: Callable[..., None], *args: Any) -> None:
-        """Call a function in the event loop of the server."""
+        """Call a function in the event loop of the server, and wait for its end."""
+
+        async def call() -> None:
+            function(*args)
+
         if self._loop is not None:
-            self._loop.call_soon_threadsafe(function, *args)
+            asyncio.run_coroutine_threadsafe(call(), self._loop).result(TIMEOUT)
 
     @asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
@@ -269,7 +273,7 @@ class TelegramServer(ThreadServer):
 
     async def _push(self) -> None:
         """Deliver the waiting updates to the webhook, in order, and each until it is answered 2xx."""
-        async with httpx.AsyncClient(timeout=updates.TIMEOUT, trust_env=False) as client:
+        async with httpx.AsyncClient(timeout=TIMEOUT, trust_env=False) as client:
             while True:
                 api, webhook, update = self.api, self.api.webhook, self.api.pending.first()
                 if webhook["url"] and update is not None:
