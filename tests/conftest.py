@@ -35,6 +35,7 @@ LONGEST = (
     "test_workers.py",
     "test_check.py",
     "test_hunt.py",
+    "test_polling.py",
     "test_slow_clients.py",
     "test_consent.py",
 )

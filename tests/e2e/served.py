@@ -47,6 +47,12 @@ class Served:
             [f"{self.url}/oauth/google/callback"], f"{self.url}/slack/events", f"{self.url}/whatsapp/webhook"
         )
 
+    @property
+    def pid(self) -> int:
+        """The process id of the gateway."""
+        assert self._child is not None
+        return self._child.pid
+
     def start(self) -> None:
         self._child = self._run("serve", str(self.target), "--port", self.url.rpartition(":")[2])
         wait_until(self._is_ready, START_TIMEOUT, "understudy serve is ready")
