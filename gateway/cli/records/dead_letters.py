@@ -55,7 +55,7 @@ async def _print_all_of(name: str) -> None:
     async with open_database() as database:
         for letter in await DeadLetters(database).get(name):
             for field, value in asdict(letter).items():
-                typer.echo(f"{field:<13} {value}")
+                typer.echo(f"{field:<16} {value}")
 
 
 async def _retry(names: Sequence[str], every: bool) -> None:
