@@ -1,11 +1,14 @@
 """What a platform reports about messages that it took: stored in any order, waited for, and acted on."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.stage import IMPATIENT, TENANT, RecordingPresenter, Stage, StageChannel, Vault, stage, stage_timings
+from typer.testing import CliRunner
 
 from gateway.channels import (
     Delivery,
@@ -17,7 +20,9 @@ from gateway.channels import (
     RetryLaterError,
     SignIn,
 )
+from gateway.cli.main import app
 from gateway.operations.dead_letters import DeadLetters
+from gateway.operations.retention import Retention
 from toolkits import Conversation
 
 PATIENT = stage_timings(sent_report=3600.0, due_interval=0.02, longest_pause=0.01)
@@ -321,6 +326,44 @@ async def test_another_process_continues(tmp_path: Path) -> None:
     async with third.stage.open():  # as if the process had died before it held the part back
         await third.stage.wait_for(1)
     assert (first.texts, second.texts, third.texts) == (["heard: one"], ["two"], ["three"])
+
+
+async def test_a_report_settles_a_send_during_which_the_process_died(tmp_path: Path) -> None:
+    first = Reported(tmp_path)
+    async with first.stage.open():
+        await first.stage.ask("alice", "hello")
+        await first.until("status = 'sent'", 1)
+        await first.report(DELIVERED)
+    await first.stage.change("UPDATE outbox SET status = 'sending', sent_at = NULL")
+    second = Reported(tmp_path)
+    async with second.stage.open():
+        await second.until("status = 'sent' AND delivery_status = 'delivered'", 1)
+    assert second.texts == []
+
+
+async def test_a_report_about_a_message_that_was_removed_does_nothing(tmp_path: Path, database_url: str) -> None:
+    scene = Reported(tmp_path, database_url)
+    async with scene.stage.open():
+        await scene.stage.ask("alice", "hello")
+        await scene.until("status = 'sent'", 1)
+        await Retention(scene.stage.gateway.parts.backend.database, timedelta(0)).remove()
+        assert scene.rows("id") == []
+        assert not await scene.report(FAILED, DeliveryRefusedError("too late"))
+    assert scene.rows("id") == []
+
+
+async def test_the_command_shows_what_was_reported_about_a_dead_letter(
+    tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UNDERSTUDY_DATABASE_URL", database_url)
+    scene = Reported(tmp_path, database_url)
+    async with scene.stage.open():
+        await scene.stage.ask("alice", "hello")
+        await scene.report(FAILED, RecipientUnreachableError("63016: the window is closed"))
+    ((row_id,),) = scene.rows("id")
+    shown = (await asyncio.to_thread(CliRunner().invoke, app, ["deadletters", "show", f"d{row_id}"])).stdout
+    assert "delivery_status  failed\n" in shown
+    assert "63016: the window is closed" in shown
 
 
 async def _lost(key: str) -> None:
