@@ -37,13 +37,13 @@ from toolkits import Conversation
 UNDELIVERED = "Sorry, I had something to say here that could not be delivered (reference {reference})."
 DROPPED_AMBIGUOUS = "It is not known whether it arrived, and UNDERSTUDY_AMBIGUOUS_SENDS is drop."
 
-MAX_REPORTED = 1000  # failures that are remembered, so that each one is logged once for a message of several parts
+MAX_WITH_KEY = 1000  # failures that are remembered, so that each one is logged once for a message of several parts
 
 _QUESTIONS = (OutboxKind.QUESTION, OutboxKind.PRIVATE_QUESTION)
 _PRIVATE = (OutboxKind.PRIVATE_TEXT, OutboxKind.PRIVATE_FILES, OutboxKind.PRIVATE_QUESTION)
 _SEEN_TWICE = (OutboxKind.TEXT, OutboxKind.FILES, OutboxKind.NOTICE, OutboxKind.QUESTION, *_PRIVATE)
 _FILES = (OutboxKind.FILES, OutboxKind.PRIVATE_FILES)
-_REPORTED = (*_SEEN_TWICE, OutboxKind.SIGN_IN)  # the kinds whose sending method gets a key
+_WITH_KEY = (*_SEEN_TWICE, OutboxKind.SIGN_IN)  # the kinds whose sending method gets a key
 
 log = logging.getLogger(__name__)
 
@@ -89,7 +89,7 @@ class Deliverer:
         self._retries = policy.retries
         self._timings = timings
         self._longest_report = timedelta(seconds=timings.sent_report)
-        self._reported: deque[tuple[Any, ...]] = deque(maxlen=MAX_REPORTED)
+        self._reported: deque[tuple[Any, ...]] = deque(maxlen=MAX_WITH_KEY)
 
     async def begin(self, connection: AsyncConnection, conversation_id: int) -> list[PendingDelivery]:
         """Mark the first unsent row of a conversation as `sending`, if it may be sent at once.
@@ -172,7 +172,7 @@ class Deliverer:
 
     def _is_reported(self, row: Row[Any], destination: Destination) -> bool:
         presenter = self._presenters[destination.conversation.channel]
-        return presenter.reports_delivery and row.kind in _REPORTED
+        return presenter.reports_delivery and row.kind in _WITH_KEY
 
     def _try(self, row: Row[Any], destination: Destination) -> dict[str, Any]:
         """Return the values of a row whose next try begins."""

@@ -41,7 +41,12 @@ async def test_each_message_has_a_callback_of_its_own(run: Run, whatsapp: WhatsA
         first, second = (call.params["StatusCallback"] for call in sends(emulate))
         assert first.startswith(f"{URL}{STATUS}?key=")
         assert first != second
-        assert not any("StatusCallback" in call.params for call in emulate.twilio.calls("/v2/Indicators/Typing.json"))
+
+
+def test_each_sender_has_an_address_of_its_own(emulate: Emulate) -> None:
+    account = (emulate.account_sid, emulate.auth_token, emulate.whatsapp_number, emulate.twilio_url)
+    assert WhatsApp(*account).status_address == STATUS
+    assert WhatsApp(*account, name="support").status_address == "/whatsapp/support/webhook/status"
 
 
 async def test_the_state_of_a_message_never_goes_back(run: Run, whatsapp: WhatsApp, emulate: Emulate) -> None:
