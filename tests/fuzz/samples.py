@@ -22,8 +22,8 @@ def telegram_updates() -> list[Json]:
     return list(_objects("telegram"))
 
 
-def twilio_forms() -> list[dict[str, str]]:
-    return [sample.form for sample in _samples("whatsapp")]
+def twilio_forms(path: str = "") -> list[dict[str, str]]:
+    return [sample.form for sample in _samples("whatsapp", path)]
 
 
 def web_posts() -> list[Json]:

@@ -18,7 +18,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
-from support.stage import Vault
+from support.stage import IMPATIENT, Vault
 
 from gateway import Agent, Gateway
 from interfaces.chatkit import ChatKit, Person
@@ -98,6 +98,7 @@ class Target:
             f"sqlite:///{self.database}",
             base_url=URL,
             secret_key=Keyring.generate(),
+            timings=IMPATIENT,
         )
         self._runner = asyncio.Runner()
         self._watch = _Watch()

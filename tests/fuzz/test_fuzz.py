@@ -129,6 +129,17 @@ def test_changed_twilio_forms_cause_no_error(target: Target) -> None:
 
 
 @pytest.mark.parametrize("target", [False], indirect=True)
+def test_changed_status_callbacks_of_twilio_cause_no_error(target: Target) -> None:
+    path = "/whatsapp/webhook/status?key=k"
+
+    @fuzz(form=strategies.forms(samples.twilio_forms(path)))
+    def test(form: dict[str, str]) -> None:
+        target.request("POST", path, data=form, headers={"X-Twilio-Signature": twilio_webhook.sign(URL + path, form)})
+
+    test()
+
+
+@pytest.mark.parametrize("target", [False], indirect=True)
 def test_changed_web_chat_messages_and_any_answers_cause_no_error(target: Target) -> None:
     target.request("GET", "/web/alice/")
 
