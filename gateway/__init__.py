@@ -26,7 +26,7 @@ from gateway.runs.items import SessionItem
 from gateway.runs.phases import phase
 from gateway.runs.session import PhaseSession, Session
 from oauth import Identity, SettingError, UnderstudyError
-from toolkits import CloneError, Conversation, File, Message, TurnContext
+from toolkits import CloneError, Conversation, File, Message, Template, TurnContext
 
 MaxTurnsExceeded = MaxTurnsExceededError  # the former name, which existing code may use
 
@@ -55,6 +55,7 @@ __all__ = [
     "SessionItem",
     "SettingError",
     "SignInNeeded",
+    "Template",
     "TextDelta",
     "ToolEnded",
     "ToolStarted",

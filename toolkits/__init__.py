@@ -9,6 +9,7 @@ from toolkits.file import File
 from toolkits.function import Function, tool
 from toolkits.quoted import QuotedKind, QuotedMessage
 from toolkits.sign_in import needs_sign_in
+from toolkits.template import Template
 from toolkits.toolkit import Toolkit
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "NoAnswerError",
     "QuotedKind",
     "QuotedMessage",
+    "Template",
     "ToolError",
     "Toolkit",
     "Transcriber",

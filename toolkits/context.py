@@ -15,6 +15,7 @@ from toolkits.attachment import Attachment
 from toolkits.errors import ToolError
 from toolkits.file import File
 from toolkits.quoted import QuotedMessage
+from toolkits.template import Template
 from toolkits.text import storable
 
 
@@ -116,11 +117,12 @@ class MessageSender(Protocol):
         conversation: Conversation,
         text: str,
         *,
+        template: Template | None = None,
         files: Sequence[File] = (),
         at: datetime | None = None,
         key: str | None = None,
     ) -> str | None:
-        """Send a text and files: see `TurnContext.send`."""
+        """Send a text and files, or a template: see `TurnContext.send`."""
         ...
 
 
@@ -190,7 +192,13 @@ class TurnContext:
             raise RuntimeError(f"A TurnContext works only in the process of its turn: {_ADVICE}")
 
     async def send(
-        self, text: str, *, files: Sequence[File] = (), at: datetime | None = None, key: str | None = None
+        self,
+        text: str = "",
+        *,
+        template: Template | None = None,
+        files: Sequence[File] = (),
+        at: datetime | None = None,
+        key: str | None = None,
     ) -> str | None:
         """Send a text to this conversation, besides the answer. Everybody in the conversation can read it.
 
@@ -198,6 +206,7 @@ class TurnContext:
 
         Args:
             text: markdown; it may be empty if there are files.
+            template: a template to send instead of a text and files, on a channel that has templates.
             files: files to send with the text. They are stored before this method returns, and sent in order with other
                 messages.
             at: when to send it, as an aware datetime. Default: now.
@@ -209,13 +218,13 @@ class TurnContext:
         Raises:
             RuntimeError: if the turn has no channel to send to, or runs in another process.
             ToolError: if the text may go only to the turn's person, but several people share their id, or if the
-                platform does not accept one of the files.
+                platform does not accept the template or one of the files.
             OSError: if a file cannot be read.
         """
         self._check_process()
         if self.message_sender is None:
             raise RuntimeError("there is no channel to send to")
-        return await self.message_sender.send(self.conversation, text, files=files, at=at, key=key)
+        return await self.message_sender.send(self.conversation, text, template=template, files=files, at=at, key=key)
 
     async def send_file(
         self,

@@ -39,7 +39,7 @@ from gateway.turns.replies.agent_answer import RequestValues
 from oauth import Identity, SettingError
 from oauth.consent.routes import consent_routes
 from oauth.store.rotation import check_keys
-from toolkits import Conversation, File, Message
+from toolkits import Conversation, File, Message, Template
 
 MAX_CONCURRENT_TURNS = 32
 
@@ -278,8 +278,9 @@ class Gateway:
     async def send(
         self,
         conversation: Conversation,
-        text: str,
+        text: str = "",
         *,
+        template: Template | None = None,
         files: Sequence[File] = (),
         at: datetime | None = None,
         key: str | None = None,
@@ -294,6 +295,8 @@ class Gateway:
             conversation: a conversation in which people wrote to the agent, or one in which the platform lets the agent
                 write first.
             text: markdown; it may be empty if there are files.
+            template: a template to send instead of a text and files. WhatsApp takes it also more than 24 hours after
+                the person's last message, and from somebody to whom they never wrote.
             files: files to send with the text.
             at: the time to send the message, with a time zone; by default now.
             key: an idempotency key. `send` delivers a key once in a tenant, also if several processes call it: later
@@ -303,15 +306,15 @@ class Gateway:
             The message's reference; `None` if a message with this key was sent before.
 
         Raises:
-            ValueError: if the text has nothing to show, or `at` has no time zone.
+            ValueError: if the text has nothing to show, if there is also a template, or if `at` has no time zone.
             SettingError: if the gateway has no such channel.
             ToolError: in a turn, if only one person may get the message, but several people share that person's id; or
-                if the platform does not take one of the files.
+                if the platform does not take the template or one of the files.
             OSError: if a file cannot be read.
         """
         sender, turn = self.parts.sender, current_turn_sender.get()
         return await (sender if turn is None else turn.through(sender)).send(
-            conversation, text, files=files, at=at, key=key
+            conversation, text, template=template, files=files, at=at, key=key
         )
 
     async def sign_in_link(self, identity: Identity, name: str, provider: str) -> str:

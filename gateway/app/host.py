@@ -9,6 +9,7 @@ from typing import Any
 from gateway.app.parts import Parts
 from gateway.attachments.fetching import FileFetcher
 from gateway.channels.event import DeliveryReport, Event, Feedback, Rating
+from gateway.channels.host import Person
 from gateway.channels.question import Press, PressResult, QuestionCard
 from gateway.history.threads import ThreadStore
 from gateway.history.transcript import TranscriptEntry, load_transcript
@@ -53,6 +54,15 @@ class ChannelHost:
 
     async def exclusively(self, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         await self._parts.leases.run(name, work)
+
+    async def recognize(self, identity: Identity, platform_id: str | None) -> Person:
+        return await self._parts.people.recognize(identity, platform_id)
+
+    async def opt_out(self, identity: Identity, event_id: str) -> None:
+        await self._parts.people.opt_out(identity, event_id)
+
+    async def opt_in(self, identity: Identity, event_id: str) -> None:
+        await self._parts.people.opt_in(identity, event_id)
 
     async def press(self, press: Press) -> PressResult:
         return await self._parts.deciding.press(press)

@@ -20,6 +20,7 @@ from gateway.channels.presenter import Presenter
 from gateway.history.sessions import Sessions
 from gateway.inbox.inbox import Inbox
 from gateway.inbox.intake import Intake
+from gateway.inbox.people import People
 from gateway.logs import describe
 from gateway.operations.feedback import FeedbackStore
 from gateway.operations.retention import Retention
@@ -147,6 +148,10 @@ class Parts:
     @cached_property
     def intake(self) -> Intake:
         return Intake(self.inbox, self._settings.max_waiting_messages, self._timings.accept)
+
+    @cached_property
+    def people(self) -> People:
+        return People(self.backend.database, self.inbox)
 
     @cached_property
     def sessions(self) -> Sessions:

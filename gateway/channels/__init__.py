@@ -26,7 +26,7 @@ from gateway.channels.event import (
     check_id,
     digest,
 )
-from gateway.channels.host import Host
+from gateway.channels.host import Host, Person
 from gateway.channels.interface import Interface
 from gateway.channels.live import LiveView, MessageView, Progress, Step, Steps
 from gateway.channels.presenter import Delivery, Presenter, SignIn, TranscriptPresenter
@@ -57,6 +57,7 @@ __all__ = [
     "LiveView",
     "MalformedEventError",
     "MessageView",
+    "Person",
     "Piece",
     "Presenter",
     "Press",

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from gateway.attachments.fetching import FileFetcher
@@ -14,6 +15,19 @@ from gateway.storage.files import FileStore
 from oauth import Account, Identity
 from oauth.store.installations import InstallationStore
 from toolkits import Conversation
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A person who wrote.
+
+    Args:
+        identity: whom the gateway knows them as.
+        opted_out: whether they want to get no messages.
+    """
+
+    identity: Identity
+    opted_out: bool
 
 
 class Host(Protocol):
@@ -77,6 +91,31 @@ class Host(Protocol):
             name: begin it with the channel's name. Call this method once for each name in a process.
             work: the function. It has to end soon after it is cancelled.
         """
+        ...
+
+    async def recognize(self, identity: Identity, platform_id: str | None) -> Person:
+        """Return the person who wrote from an address that may pass to another person, like a phone number.
+
+        The person keeps the identity with which they were first seen. If an address that is known to belong to one
+        person is used by another, that one gets an identity of their own, and nothing is sent to the former any more.
+
+        Args:
+            identity: the address, as the user id of an identity.
+            platform_id: the platform's own id of the person, which never passes to others; `None` if the platform does
+                not tell it. The same id as the user id of `identity`, if the platform does not tell the address.
+        """
+        ...
+
+    async def opt_out(self, identity: Identity, event_id: str) -> None:
+        """Commit that a person wants to get no messages. What is to be sent to them becomes a dead letter.
+
+        Args:
+            event_id: the platform's id of the event. A repeated event does nothing.
+        """
+        ...
+
+    async def opt_in(self, identity: Identity, event_id: str) -> None:
+        """Commit that a person wants to get messages again: see `opt_out`."""
         ...
 
     async def press(self, press: Press) -> PressResult:

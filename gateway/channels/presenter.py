@@ -15,7 +15,7 @@ from gateway.runs.events import TurnEvent
 from gateway.storage.files import StoredFile
 from oauth import Identity
 from oauth.consent.hooks import ReturnLink
-from toolkits import Conversation, Message
+from toolkits import Conversation, Message, Template
 
 HELD_ANSWER = "answer"
 """The argument of `/start` with which people get the answer that is held for them."""
@@ -58,6 +58,7 @@ class Delivery:
         since: when the delivery was created: it was not sent before. Aware, in UTC.
         files: the files, if any.
         card: the question, if the delivery is a question.
+        template: the template, if the delivery is one. The text is empty then.
     """
 
     key: str
@@ -67,16 +68,17 @@ class Delivery:
     since: datetime
     files: Sequence[StoredFile] = ()
     card: QuestionCard | None = None
+    template: Template | None = None
 
 
 class Presenter(ABC):
     """Shows turns in a channel: it gets turn events and answers, and calls the platform.
 
-    The gateway stores outgoing messages in the outbox. It calls `send_text`, `send_files`, `send_question`, their
-    private forms, `close_question`, `send_private_note` and `send_sign_in` in order, one call at a time in a
-    conversation. Each of these methods shows people one message and returns when the platform has confirmed it. It must
-    not retry by itself, because a retry without the outbox may send a message twice. It reports a failure by one of
-    these errors:
+    The gateway stores outgoing messages in the outbox. It calls `send_text`, `send_files`, `send_template`,
+    `send_question`, their private forms, `close_question`, `send_private_note` and `send_sign_in` in order, one call at
+    a time in a conversation. Each of these methods shows people one message and returns when the platform has confirmed
+    it. It must not retry by itself, because a retry without the outbox may send a message twice. It reports a failure
+    by one of these errors:
 
     - `DeliveryRefusedError`: the platform refuses the message permanently. The message becomes a dead letter, and a
       sentence in the conversation says that something could not be delivered. A text of `send_private_text` is held
@@ -103,6 +105,12 @@ class Presenter(ABC):
 
     Then the `key` of the methods that send is a new one for each try, and the next message of a conversation waits
     until the one before it is reported as sent, for at most `Timings.sent_report`.
+    """
+
+    late_template: Template | None = None
+    """What is sent to a person, once, if the `reply_window` has passed before a text could be sent.
+
+    The text is sent when the person writes. Without such a template it becomes a dead letter.
     """
 
     streams: ClassVar[bool] = False
@@ -382,6 +390,28 @@ class Presenter(ABC):
     ) -> str | None:
         """Send files only to the person who asked in a shared conversation: see `send_files`, `send_private_text`."""
         raise DeliveryRefusedError("Files cannot be sent to only one person here.")
+
+    def check_template(self, template: Template) -> None:
+        """Check that the platform takes a template, as far as that is known before it is sent.
+
+        Raises:
+            DeliveryRefusedError: with a sentence that says why not.
+        """
+        raise DeliveryRefusedError("This channel has no message templates: send a text.")
+
+    async def send_template(self, conversation: Conversation, template: Template, *, key: str) -> str | None:
+        """Send a message that is made of a template, in one platform call. The `reply_window` does not apply to it.
+
+        Args:
+            key: as for `send_text`.
+
+        Returns:
+            As `send_text`.
+
+        Raises:
+            DeliveryError: see the class.
+        """
+        raise DeliveryRefusedError("This channel has no message templates.")
 
     @abstractmethod
     async def send_sign_in(self, sign_in: SignIn) -> None:

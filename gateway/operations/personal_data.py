@@ -17,6 +17,8 @@ from gateway.storage.tables import (
     feedback,
     files,
     inbox,
+    known_people,
+    opt_outs,
     outbox,
     pieces,
     questions,
@@ -36,7 +38,8 @@ Rows = list[dict[str, Any]]
 class PersonalData:
     """Exports and erases the rows of one person.
 
-    Dedupe keys stay: they are ids of platforms' events and name nobody.
+    Dedupe keys stay: they are ids of platforms' events and name nobody. An opt-out stays, too, so that nobody writes to
+    a person who does not want it.
     """
 
     def __init__(self, database: Database, oauth: OAuthCoordinator) -> None:
@@ -60,6 +63,8 @@ class PersonalData:
                 "model_responses": await _rows(connection, turn_responses, turn_responses.c.inbox_id.in_(messages)),
                 "questions": await _rows(connection, questions, is_of(questions, identity)),
                 "threads": await _rows(connection, threads, is_of(threads, identity)),
+                "known_as": await _rows(connection, known_people, is_of(known_people, identity)),
+                "opt_outs": await _rows(connection, opt_outs, is_of(opt_outs, identity)),
                 "feedback": await _rows(connection, feedback, is_of(feedback, identity)),
                 "audit": await _rows(connection, audit, is_of(audit, identity)),
             }
@@ -84,6 +89,7 @@ class PersonalData:
                 "model responses": await _remove(connection, turn_responses, turn_responses.c.inbox_id.in_(messages)),
                 "questions": await _remove(connection, questions, is_of(questions, identity)),
                 "threads": await _remove(connection, threads, is_of(threads, identity)),
+                "ids": await _remove(connection, known_people, is_of(known_people, identity)),
                 "feedback": await _remove(connection, feedback, is_of(feedback, identity)),
                 "files": await remove_files(connection, _sent_or_uploaded(identity, direct)),
                 "answers": await _remove(connection, outbox, _answers(identity, direct)),

@@ -14,8 +14,8 @@ from gateway.storage.tables import InboxStatus, OutboxStatus, feedback, files, i
 BATCH = 500  # messages that one transaction removes
 PAUSE = 0.05  # seconds between two transactions, so that others can write
 
-# The final states of deliveries. Dead letters stay until an operator drops them.
-_FINISHED = (OutboxStatus.SENT, OutboxStatus.DROPPED)
+# The states of deliveries that may be removed. Dead letters stay until an operator drops them.
+_FINISHED = (OutboxStatus.SENT, OutboxStatus.DROPPED, OutboxStatus.LATE)
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from gateway.outbox.outbox import FilePart, Part
 from gateway.outbox.rendering import rendered
 from gateway.storage.files import FileStore, FileTooLargeError, StoredFile
 from oauth import Identity
-from toolkits import File, ToolError
+from toolkits import File, Template, ToolError
 
 
 async def stored(
@@ -35,6 +35,19 @@ async def stored(
             raise ToolError(f"The file {file.name!r} cannot be sent. {error}") from error
         raise
     return kept
+
+
+def checked(presenter: Presenter, template: Template) -> Template:
+    """Return a template that the channel takes.
+
+    Raises:
+        ToolError: if the channel does not take it, or has no templates.
+    """
+    try:
+        presenter.check_template(template)
+    except DeliveryRefusedError as error:
+        raise ToolError(f"The template {template.content_sid} cannot be sent. {error}") from error
+    return template
 
 
 async def composed(presenter: Presenter, markdown: str, files: Sequence[StoredFile] = ()) -> list[Part]:

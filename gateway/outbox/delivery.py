@@ -23,9 +23,11 @@ from gateway.channels.errors import (
 )
 from gateway.channels.presenter import Delivery, Presenter, SignIn
 from gateway.inbox.claims import TOO_OLD, LeaseLostError
+from gateway.inbox.people import OPTED_OUT
 from gateway.logs import describe
 from gateway.outbox.cards import card_of, close_card, recipient, send_card
-from gateway.outbox.outbox import Destination, Outbox, PendingDelivery
+from gateway.outbox.outbox import Outbox, template_of
+from gateway.outbox.unsent import Destination, PendingDelivery
 from gateway.retries import RetryPolicy
 from gateway.settings import AmbiguousSends
 from gateway.storage.tables import DeliveryStatus, OutboxKind, OutboxStatus
@@ -35,13 +37,16 @@ from oauth import Identity, OAuthCoordinator
 from toolkits import Conversation
 
 UNDELIVERED = "Sorry, I had something to say here that could not be delivered (reference {reference})."
+TAKEN_OVER = "The address belongs to another person by now."
 DROPPED_AMBIGUOUS = "It is not known whether it arrived, and UNDERSTUDY_AMBIGUOUS_SENDS is drop."
 
 MAX_WITH_KEY = 1000  # failures that are remembered, so that each one is logged once for a message of several parts
 
 _QUESTIONS = (OutboxKind.QUESTION, OutboxKind.PRIVATE_QUESTION)
 _PRIVATE = (OutboxKind.PRIVATE_TEXT, OutboxKind.PRIVATE_FILES, OutboxKind.PRIVATE_QUESTION)
-_SEEN_TWICE = (OutboxKind.TEXT, OutboxKind.FILES, OutboxKind.NOTICE, OutboxKind.QUESTION, *_PRIVATE)
+_TEMPLATES = (OutboxKind.TEMPLATE, OutboxKind.LATE_TEMPLATE)
+_SEEN_TWICE = (OutboxKind.TEXT, OutboxKind.FILES, OutboxKind.NOTICE, OutboxKind.QUESTION, *_PRIVATE, *_TEMPLATES)
+_SENT_LATE = (OutboxKind.TEXT, OutboxKind.FILES, OutboxKind.QUESTION, OutboxKind.SIGN_IN)
 _FILES = (OutboxKind.FILES, OutboxKind.PRIVATE_FILES)
 _WITH_KEY = (*_SEEN_TWICE, OutboxKind.SIGN_IN)  # the kinds whose sending method gets a key
 
@@ -119,6 +124,8 @@ class Deliverer:
                 row, destination = pending.row, pending.destination
                 if row.status == OutboxStatus.RETRYING:
                     return
+                if row.status == OutboxStatus.LATE and not self._has_written(destination):
+                    continue
                 if not await (self._attempt if pending.begun else self._deliver)(row, destination):
                     return
         except LeaseLostError:
@@ -127,8 +134,9 @@ class Deliverer:
     def _may_be_sent(self, pending: PendingDelivery) -> bool:
         row, destination = pending.row, pending.destination
         is_fresh = row.status == OutboxStatus.WAITING and not row.ambiguous
+        is_late = row.kind not in _TEMPLATES and self._is_too_late(destination)
         waits = destination.pause is not None or self._waits_for_report(destination)
-        return is_fresh and not waits and self._reason_against(row, destination) is None
+        return is_fresh and not waits and not is_late and self._reason_against(row, destination) is None
 
     def _waits_for_report(self, destination: Destination) -> bool:
         since = destination.unreported_since
@@ -138,12 +146,16 @@ class Deliverer:
         """Send one row, if it may be sent now. Return whether the next row may be sent."""
         if row.status == OutboxStatus.SENDING:  # the process that was sending it died
             row = await self._outbox.mark(row, OutboxStatus.SENDING, ambiguous=True)
+        if row.status == OutboxStatus.LATE:  # the person has written
+            row = await self._outbox.mark(row, OutboxStatus.WAITING, renewed_at=datetime.now(UTC))
         if destination.conversation.channel not in self._presenters:
             return await self._put_off(row, destination)
         if (until := destination.pause) is not None:
             return await self._retry(row, until, row.error, row.attempts)
         if (reason := self._reason_against(row, destination)) is not None:
             return await self._give_up(row, destination, reason)
+        if row.kind not in _TEMPLATES and self._is_too_late(destination):
+            return await self._put_off_until_written(row, destination)
         if self._is_reported(row, destination) and await self._outbox.hold_back(row, self._longest_report):
             return False
         again = False
@@ -208,14 +220,37 @@ class Deliverer:
 
     def _reason_against(self, row: Row[Any], destination: Destination) -> str | None:
         """Return the reason why a row may not be sent any more; `None` if it may."""
-        channel, last = destination.conversation.channel, destination.last_accepted_at
-        now, window = datetime.now(UTC), self._presenters[channel].reply_window
-        if now - (row.renewed_at or row.created_at) > self._policy.oldest:
-            return TOO_OLD
-        if window is not None and (last is None or now - last > window):
-            hours = round(window.total_seconds() / 3600)
-            return f"{channel} takes messages only within {hours} hours of the person's last message."
-        return None
+        if destination.opted_out:
+            return OPTED_OUT
+        if destination.taken_over:
+            return TAKEN_OVER
+        is_too_old = datetime.now(UTC) - (row.renewed_at or row.created_at) > self._policy.oldest
+        return TOO_OLD if is_too_old else None
+
+    def _is_too_late(self, destination: Destination) -> bool:
+        """Return whether the time within which the platform takes messages to a person has passed."""
+        presenter, last = self._presenters.get(destination.conversation.channel), destination.last_accepted_at
+        if presenter is None or presenter.reply_window is None:
+            return False
+        return last is None or datetime.now(UTC) - last > presenter.reply_window
+
+    def _has_written(self, destination: Destination) -> bool:
+        """Return whether rows that were put off until somebody writes can be handled now."""
+        is_configured = destination.conversation.channel in self._presenters
+        return is_configured and (destination.opted_out or not self._is_too_late(destination))
+
+    async def _put_off_until_written(self, row: Row[Any], destination: Destination) -> bool:
+        """Put a row off until the person writes, and tell them by a template. Without one, make it a dead letter."""
+        channel = destination.conversation.channel
+        presenter = self._presenters[channel]
+        assert presenter.reply_window is not None
+        if presenter.late_template is None or row.kind not in _SENT_LATE:
+            hours = round(presenter.reply_window.total_seconds() / 3600)
+            reason = f"{channel} takes messages only within {hours} hours of the person's last message."
+            return await self._give_up(row, destination, reason)
+        log.info("outbox row %s is sent when its recipient writes", row.id)
+        await self._outbox.put_off_until_written(row, destination, presenter.late_template)
+        return True
 
     async def _was_sent(self, row: Row[Any], destination: Destination) -> bool | None:
         """Return whether a row arrived at the platform; `None` if the platform cannot tell.
@@ -231,7 +266,8 @@ class Deliverer:
         text, since = json.loads(row.body)["text"], row.renewed_at or row.created_at
         files = await self._outbox.files(row) if row.kind in _FILES else ()
         card = card_of(row, text) if row.kind in _QUESTIONS else None
-        delivery = Delivery(_delivery_key(row), conversation, text, identity, since, files, card)
+        template = template_of(row) if row.kind in _TEMPLATES else None
+        delivery = Delivery(_delivery_key(row), conversation, text, identity, since, files, card, template)
         try:
             async with asyncio.timeout(self._timings.delivery):
                 return await self._presenters[conversation.channel].was_sent(delivery)
@@ -279,7 +315,7 @@ class Deliverer:
 
     def notice(self, row: Row[Any], channel: str) -> Sequence[str]:
         """Return the parts of the notice that a row could not be delivered; none if people do not miss it."""
-        if row.kind in (OutboxKind.NOTICE, OutboxKind.REMOVAL):
+        if row.kind in (OutboxKind.NOTICE, OutboxKind.REMOVAL, *_TEMPLATES):
             return ()
         return self._presenters[channel].parts(UNDELIVERED.format(reference=row.reference))
 
@@ -325,6 +361,8 @@ class Deliverer:
                 return await presenter.send_files(conversation, files, text, body["reply_to"], key=key)
             to = (recipient(row, conversation), conversation)
             return await presenter.send_private_files(*to, files, text, first=body["first"], key=key)
+        if row.kind in _TEMPLATES:
+            return await presenter.send_template(conversation, template_of(row), key=key)
         rated = body.get("rated", False)
         if (completes := body.get("completes")) is not None:
             complete = presenter.complete_rated_preview if rated else presenter.complete_preview

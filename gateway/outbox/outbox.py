@@ -15,13 +15,21 @@ from gateway.inbox.accepting import new_reference
 from gateway.inbox.claims import LeaseLostError
 from gateway.inbox.inbox import MAX_DUE, Inbox
 from gateway.outbox.cards import card_body
-from gateway.outbox.unreported import UNREPORTED_SINCE, wait_until
+from gateway.outbox.unreported import wait_until
+from gateway.outbox.unsent import Destination, PendingDelivery, unsent_in
 from gateway.storage.database import Database
 from gateway.storage.files import FileStore, StoredFile, attach_files
-from gateway.storage.tables import OutboxKind, OutboxStatus, conversations, is_any, is_unsent, outbox, pauses
+from gateway.storage.tables import (
+    OutboxKind,
+    OutboxStatus,
+    conversations,
+    is_any,
+    outbox,
+    pauses,
+)
 from oauth import Identity
 from oauth.store.columns import Timestamp
-from toolkits import Conversation, Message
+from toolkits import Conversation, Message, Template
 
 POSTED = "Its recipient had it posted in the conversation."
 CLOSED_BEFORE = "The question was closed before it was sent."
@@ -33,30 +41,6 @@ _is_due = is_any(outbox.c.status, OutboxStatus.RETRYING, OutboxStatus.SCHEDULED)
 _due = select(outbox.c.id).where(_is_due).order_by(outbox.c.due_at).limit(MAX_DUE).with_for_update(skip_locked=True)
 
 _ADD = insert(outbox)
-_paused_until = (
-    select(func.max(pauses.c.until))
-    .where(
-        pauses.c.channel == conversations.c.channel,
-        pauses.c.tenant == conversations.c.tenant,
-        pauses.c.key.in_(("", conversations.c.key)),
-    )
-    .scalar_subquery()
-)
-_UNSENT = (
-    select(
-        outbox,
-        conversations.c.channel,
-        conversations.c.tenant,
-        conversations.c.key,
-        conversations.c.shared,
-        conversations.c.last_accepted_at,
-        _paused_until.label("paused_until"),
-        UNREPORTED_SINCE.label("unreported_since"),
-    )
-    .join(conversations, conversations.c.id == outbox.c.conversation_id)
-    .where(outbox.c.conversation_id == bindparam("conversation_id"), is_unsent)
-    .order_by(outbox.c.id)
-)
 _MARK = (
     update(outbox)
     .where(
@@ -96,6 +80,15 @@ _NOTICE_OF = (
     )
     .limit(1)
 )
+_LATE_TEMPLATE_SINCE = (
+    select(outbox.c.id)
+    .where(
+        outbox.c.conversation_id == bindparam("of_conversation"),
+        outbox.c.kind == OutboxKind.LATE_TEMPLATE,
+        outbox.c.created_at >= bindparam("since", type_=Timestamp()),
+    )
+    .limit(1)
+)
 _HELD_FOR_NOTE = (
     select(outbox.c.id)
     .where(
@@ -107,7 +100,7 @@ _HELD_FOR_NOTE = (
 )
 
 
-_NOT_SENT = (OutboxStatus.WAITING, OutboxStatus.RETRYING, OutboxStatus.HELD)
+_NOT_SENT = (OutboxStatus.WAITING, OutboxStatus.RETRYING, OutboxStatus.HELD, OutboxStatus.LATE)
 _CARDS = (
     select(outbox, conversations.c.channel)
     .join(conversations, conversations.c.id == outbox.c.conversation_id)
@@ -143,44 +136,8 @@ class FilePart:
     caption: str = ""
 
 
-Part = str | FilePart
-"""What one row sends: a text, rendered for the platform, or files."""
-
-
-@dataclass(frozen=True, slots=True)
-class Destination:
-    """Where a row is sent.
-
-    Args:
-        last_accepted_at: when somebody last wrote there; `None` if nobody has.
-        paused_until: the end of the pause that the platform asked for, which may be over; `None` if it never did.
-        unreported_since: when the last message was sent there that the platform has not reported as sent; `None` if
-            there is none.
-    """
-
-    conversation: Conversation
-    last_accepted_at: datetime | None
-    paused_until: datetime | None
-    unreported_since: datetime | None
-
-    @property
-    def pause(self) -> datetime | None:
-        """The end of a pause that is not over yet; `None` if messages may be sent now."""
-        until = self.paused_until
-        return until if until is not None and until > datetime.now(UTC) else None
-
-
-@dataclass(frozen=True, slots=True)
-class PendingDelivery:
-    """A row that waits to be sent.
-
-    Args:
-        begun: whether the row is already marked as `sending` for this delivery, and not sent yet.
-    """
-
-    row: Row[Any]
-    destination: Destination
-    begun: bool = False
+Part = str | FilePart | Template
+"""What one row sends: a text, rendered for the platform, files, or a template."""
 
 
 class Outbox:
@@ -198,6 +155,7 @@ class Outbox:
     - private note: `reply_to`, and if it has a button, the keys of a question.
     - removal: `removes`, the platform's id of the preview to remove, or null if it is not known, and `since`, when the
       preview was begun.
+    - template and late template: `text`, which is empty, `content_sid` and `variables`.
     - sign-in: the `tenant`, `user_id` and `name` of the person, the `provider`, and `reply_to`.
     """
 
@@ -430,13 +388,7 @@ class Outbox:
 
     async def unsent_in(self, connection: AsyncConnection, conversation_id: int) -> list[PendingDelivery]:
         """Do the same as `unsent` in the caller's transaction."""
-        rows = (await connection.execute(_UNSENT, {"conversation_id": conversation_id})).all()
-        if not rows:
-            return []
-        first = rows[0]
-        conversation = Conversation(first.channel, first.tenant, first.key, first.shared)
-        destination = Destination(conversation, first.last_accepted_at, first.paused_until, first.unreported_since)
-        return [PendingDelivery(row, destination) for row in rows]
+        return await unsent_in(connection, conversation_id)
 
     async def files(self, row: Row[Any]) -> list[StoredFile]:
         """Return the files that a row sends."""
@@ -504,6 +456,26 @@ class Outbox:
             await self._add(connection, *place, OutboxKind.NOTICE, body, reference=row.reference)
         return bool(notice)
 
+    async def put_off_until_written(self, row: Row[Any], destination: Destination, template: Template) -> None:
+        """Put a row off until somebody writes in its conversation.
+
+        Args:
+            template: what tells the person about it. It is sent once, however many rows are put off.
+
+        Raises:
+            LeaseLostError: see `mark`.
+        """
+        since = destination.last_accepted_at or datetime.fromtimestamp(0, UTC)
+        told = {"of_conversation": row.conversation_id, "since": since}
+        async with self._database.write() as connection:
+            await self.mark_in(connection, row, OutboxStatus.LATE)
+            is_told = (await connection.execute(_LATE_TEMPLATE_SINCE, told)).first() is not None
+            if not is_told:
+                place, kind = (row.conversation_id, row.inbox_id), OutboxKind.LATE_TEMPLATE
+                await self._add(connection, *place, kind, _template_body(template), reference=row.reference)
+            committed = await self._inbox.resume(connection, [] if is_told else [row.conversation_id])
+        committed()
+
     async def pause(self, conversation: Conversation, until: datetime, *, is_for_tenant: bool) -> None:
         """Send nothing to a conversation, or to its whole tenant, until the given time."""
         place = {"channel": conversation.channel, "tenant": conversation.tenant}
@@ -567,8 +539,20 @@ def _may_be_closed(card: Row[Any]) -> bool:
 
 def _public(part: Part, reply_to: str) -> tuple[OutboxKind, dict[str, Any]]:
     """Return the kind and the body of a row that everybody in the conversation reads."""
+    if isinstance(part, Template):
+        return OutboxKind.TEMPLATE, _template_body(part)
     kind, text = (OutboxKind.FILES, part.caption) if isinstance(part, FilePart) else (OutboxKind.TEXT, part)
     return kind, {"text": text, "reply_to": reply_to}
+
+
+def _template_body(template: Template) -> dict[str, Any]:
+    return {"text": "", "content_sid": template.content_sid, "variables": template.variables}
+
+
+def template_of(row: Row[Any]) -> Template:
+    """Return the template that a row sends."""
+    body = json.loads(row.body)
+    return Template(body["content_sid"], body["variables"])
 
 
 def _private(part: Part, place: int) -> tuple[OutboxKind, object]:
@@ -577,6 +561,7 @@ def _private(part: Part, place: int) -> tuple[OutboxKind, object]:
     Args:
         place: the index of the part in its message.
     """
+    assert not isinstance(part, Template), "channels with templates have no shared conversations"
     if isinstance(part, FilePart):
         return OutboxKind.PRIVATE_FILES, {"text": part.caption, "first": place == 0}
     return OutboxKind.PRIVATE_TEXT, {"text": part, "first": place == 0}

@@ -7,12 +7,12 @@ from datetime import datetime
 
 from gateway.channels.presenter import Presenter
 from gateway.inbox.inbox import Inbox
-from gateway.outbox.composing import composed, stored
-from gateway.outbox.outbox import Outbox
+from gateway.outbox.composing import checked, composed, stored
+from gateway.outbox.outbox import Outbox, Part
 from gateway.storage.database import Database
 from gateway.storage.files import FileStore, are, remove_files
 from oauth import SettingError
-from toolkits import Conversation, File, Message, ToolError
+from toolkits import Conversation, File, Message, Template, ToolError
 from toolkits.text import storable
 
 CANNOT_SEND_PRIVATELY = "This may go only to one person, but several people share the sender's id, so it was not sent."
@@ -42,18 +42,20 @@ class Sender:
         conversation: Conversation,
         text: str,
         *,
+        template: Template | None = None,
         files: Sequence[File] = (),
         at: datetime | None = None,
         key: str | None = None,
     ) -> str | None:
-        """Send a text and files to a conversation: see `Gateway.send`."""
-        return await self._send(conversation, text, files, at, key, None)
+        """Send a text and files, or a template, to a conversation: see `Gateway.send`."""
+        return await self._send(conversation, text, template, files, at, key, None)
 
     async def send_privately(
         self,
         message: Message,
         text: str,
         *,
+        template: Template | None = None,
         files: Sequence[File] = (),
         at: datetime | None = None,
         key: str | None = None,
@@ -66,12 +68,13 @@ class Sender:
         if message.conversation.shared and message.anonymous:
             raise ToolError(CANNOT_SEND_PRIVATELY)
         private_to = message if message.conversation.shared else None
-        return await self._send(message.conversation, text, files, at, key, private_to)
+        return await self._send(message.conversation, text, template, files, at, key, private_to)
 
     async def _send(
         self,
         conversation: Conversation,
         text: str,
+        template: Template | None,
         files: Sequence[File],
         at: datetime | None,
         key: str | None,
@@ -87,8 +90,13 @@ class Sender:
             raise ValueError("send(at=…): the time has no time zone: pass an aware datetime")
         presenter = self._presenters[conversation.channel]
         owner = private_to.sender if private_to is not None else None
+        if template is not None and (text or files):
+            raise ValueError("send(template=…): a template is sent alone, without a text and without files")
         kept = await stored(self._files, presenter, files, owner)
-        parts = await composed(presenter, storable(text), kept)
+        if template is not None:
+            parts: list[Part] = [checked(presenter, template)]
+        else:
+            parts = await composed(presenter, storable(text), kept)
         if not parts:
             raise ValueError("send(): the text has no visible characters")
         async with self._database.write() as connection:
@@ -122,19 +130,22 @@ class TurnSender:
         conversation: Conversation,
         text: str,
         *,
+        template: Template | None = None,
         files: Sequence[File] = (),
         at: datetime | None = None,
         key: str | None = None,
     ) -> str | None:
-        """Send a text and files to a conversation, as `Gateway.send` does.
+        """Send a text and files, or a template, to a conversation, as `Gateway.send` does.
 
         Raises:
             ToolError: if the message is private, but several people share the id of the turn's person.
         """
         if conversation.shared and self._is_private():
             log.info("a message to %s is private and goes only to %s", conversation, self._message.sender)
-            return await self._sender.send_privately(self._message, text, files=files, at=at, key=key)
-        return await self._sender.send(conversation, text, files=files, at=at, key=key)
+            return await self._sender.send_privately(
+                self._message, text, template=template, files=files, at=at, key=key
+            )
+        return await self._sender.send(conversation, text, template=template, files=files, at=at, key=key)
 
     def through(self, sender: Sender) -> "TurnSender":
         """Return a `TurnSender` of the same turn that sends through another gateway's sender."""

@@ -1,4 +1,4 @@
-"""The tables of the gateway, and the values of their status and kind columns."""
+"""The tables of the gateway. The values of their status and kind columns are in `gateway.storage.statuses`."""
 
 from enum import StrEnum
 from typing import Any
@@ -24,6 +24,12 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.elements import ColumnElement
 
+from gateway.storage.statuses import DeliveryStatus as DeliveryStatus
+from gateway.storage.statuses import InboxStatus as InboxStatus
+from gateway.storage.statuses import OutboxKind as OutboxKind
+from gateway.storage.statuses import OutboxStatus as OutboxStatus
+from gateway.storage.statuses import QuestionKind as QuestionKind
+from gateway.storage.statuses import QuestionStatus as QuestionStatus
 from oauth import Identity
 from oauth.store.columns import Timestamp
 from toolkits import Conversation
@@ -42,124 +48,6 @@ def is_any(column: ColumnElement[str], *values: StrEnum) -> ColumnElement[bool]:
     """
     literals: list[ColumnElement[str]] = [literal_column(f"'{value}'") for value in values]
     return column == literals[0] if len(literals) == 1 else column.in_(literals)
-
-
-class InboxStatus(StrEnum):
-    #: A piece of a message of which no piece addresses the bot yet, or an edit that arrived before its message. It is
-    #: removed at `due_at`.
-    HELD = "held"
-    #: More pieces of the message may arrive until `due_at`. Later messages of the conversation wait.
-    GATHERING = "gathering"
-    #: Accepted or resumed, and ready for its turn.
-    WAITING = "waiting"
-    #: Its turn is running.
-    RUNNING = "running"
-    #: Its turn failed and is tried again at `due_at`. The conversation does not wait.
-    RETRYING = "retrying"
-    #: Answered in the turn of the message `turn_id`, and ends with it.
-    JOINED = "joined"
-    #: Waits for its sender's consent. The conversation does not wait.
-    PARKED = "parked"
-    #: Waits for the answer to a question. The conversation does not wait.
-    ASKED = "asked"
-    #: Answered.
-    DONE = "done"
-    #: A dead letter: given up. Its sender was told so, with the reference.
-    DEAD = "dead"
-    #: A dead letter: it waited so long that nobody expects an answer any more.
-    EXPIRED = "expired"
-    #: A dead letter that an operator dropped, or a message that was deleted before its turn.
-    DROPPED = "dropped"
-
-
-class QuestionKind(StrEnum):
-    #: Whether a tool may make a call.
-    APPROVAL = "approval"
-    #: A question of a tool, a flow or a command. The turn runs again with the answer.
-    ASK = "ask"
-    #: Whether a private answer should be posted in the conversation. Only the press of a button answers it.
-    POST_HERE = "post_here"
-
-
-class QuestionStatus(StrEnum):
-    #: To be asked once the person's earlier question is closed.
-    QUEUED = "queued"
-    #: Asked, and not answered yet.
-    ASKED = "asked"
-    #: Answered. The answer never changes.
-    ANSWERED = "answered"
-    #: Taken back, because the person wrote something else or could not be asked.
-    WITHDRAWN = "withdrawn"
-    #: Not answered in time.
-    EXPIRED = "expired"
-
-
-class OutboxStatus(StrEnum):
-    #: Not sent yet.
-    WAITING = "waiting"
-    #: The platform is being called. After a crash, nobody knows whether the platform took the message.
-    SENDING = "sending"
-    #: Not sent: it is tried again at `due_at`, or waits until then for the report that the row before it was sent.
-    #: Later rows of the conversation wait.
-    RETRYING = "retrying"
-    #: To be sent at `due_at`. The conversation does not wait.
-    SCHEDULED = "scheduled"
-    #: The platform took it.
-    SENT = "sent"
-    #: Private, and the person cannot be reached: it is sent when the person writes to the bot directly.
-    HELD = "held"
-    #: A dead letter: the platform refused it, or was unavailable for too long.
-    DEAD = "dead"
-    #: A dead letter that an operator dropped.
-    DROPPED = "dropped"
-
-
-class DeliveryStatus(StrEnum):
-    """What a platform has reported about a message that it took. A later member replaces an earlier one.
-
-    A message that arrived although the platform reported a failure, as happens with several devices, counts as arrived.
-    """
-
-    #: The platform has it.
-    QUEUED = "queued"
-    #: It is on its way to the person. The next message of the conversation cannot overtake it.
-    SENT = "sent"
-    #: It cannot be delivered.
-    FAILED = "failed"
-    #: It is on a device of the person.
-    DELIVERED = "delivered"
-    #: The person has seen it.
-    READ = "read"
-
-    def replaces(self, earlier: str | None) -> bool:
-        """Return whether a report of this status says more than an earlier one; `None` if there is none."""
-        order = list(DeliveryStatus)
-        return earlier is None or order.index(self) > order.index(DeliveryStatus(earlier))
-
-
-class OutboxKind(StrEnum):
-    #: A text, in the platform's own format.
-    TEXT = "text"
-    #: A text that only one person may read.
-    PRIVATE_TEXT = "private_text"
-    #: Files, with a caption.
-    FILES = "files"
-    #: Files that only one person may see, with a caption.
-    PRIVATE_FILES = "private_files"
-    #: A note in a shared conversation that an answer was sent to one person.
-    PRIVATE_NOTE = "private_note"
-    #: The card of a question: the last part of its text, with the choices.
-    QUESTION = "question"
-    #: The card of a question that only one person may read.
-    PRIVATE_QUESTION = "private_question"
-    #: The text that replaces the card of a closed question.
-    CLOSED_QUESTION = "closed_question"
-    #: A notice that something could not be delivered.
-    NOTICE = "notice"
-    #: A sign-in link. It is made when it is sent, so that no link is stored.
-    SIGN_IN = "sign_in"
-    #: The removal of a preview.
-    REMOVAL = "removal"
 
 
 conversations = Table(
@@ -321,7 +209,9 @@ outbox = Table(
     # The error of the last try.
     Column("error", Text),
 )
-is_unsent = is_any(outbox.c.status, OutboxStatus.WAITING, OutboxStatus.SENDING, OutboxStatus.RETRYING)
+is_unsent = is_any(
+    outbox.c.status, OutboxStatus.WAITING, OutboxStatus.SENDING, OutboxStatus.RETRYING, OutboxStatus.LATE
+)
 Index("outbox_unsent", outbox.c.conversation_id, outbox.c.id,
       **_partial(is_unsent))  # fmt: skip
 Index("outbox_held", outbox.c.recipient_user_id, **_partial(is_any(outbox.c.status, OutboxStatus.HELD)))
@@ -479,6 +369,32 @@ previews = Table(
     Column("began_at", Timestamp, nullable=False),
 )
 Index("previews_inbox", previews.c.inbox_id)
+
+# People whom the platform knows by an id besides the address at which they are reached, which may pass to others.
+known_people = Table(
+    "known_people",
+    metadata,
+    Column("channel", String, primary_key=True),
+    Column("tenant", String, primary_key=True),
+    Column("platform_id", String, primary_key=True),
+    # The id that the gateway knows the person by: the first address, or the platform's id if another person has it.
+    Column("user_id", String, nullable=False),
+    # The address with which the person was first seen, if it is not the platform's id.
+    Column("address", String),
+    Column("first_seen_at", Timestamp, nullable=False),
+    UniqueConstraint("channel", "tenant", "user_id"),
+)
+Index("known_people_address", known_people.c.channel, known_people.c.tenant, known_people.c.address)
+
+# The people who want to get no messages.
+opt_outs = Table(
+    "opt_outs",
+    metadata,
+    Column("channel", String, primary_key=True),
+    Column("tenant", String, primary_key=True),
+    Column("user_id", String, primary_key=True),
+    Column("opted_out_at", Timestamp, nullable=False),
+)
 
 # Until when nothing is sent to a conversation, because the platform asked the gateway to wait.
 pauses = Table(

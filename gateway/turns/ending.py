@@ -11,8 +11,9 @@ from gateway.channels.live import Preview
 from gateway.channels.presenter import HELD_ANSWER
 from gateway.inbox.claims import ClaimedMessage, TurnStoppedError, check_claimed
 from gateway.outbox.composing import composed, stored
-from gateway.outbox.outbox import Part, PendingDelivery
+from gateway.outbox.outbox import Part
 from gateway.outbox.previews import take_previews
+from gateway.outbox.unsent import PendingDelivery
 from gateway.retries import RetryPolicy
 from gateway.runs.journal import AnswerRequiredError
 from gateway.settings import PrivateAnswers

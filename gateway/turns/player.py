@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from gateway.inbox.claims import ClaimedMessage, LeaseLostError
 from gateway.inbox.dispatch import TurnSlot
 from gateway.logs import describe
-from gateway.outbox.outbox import PendingDelivery
 from gateway.outbox.previews import TurnPreviews
+from gateway.outbox.unsent import PendingDelivery
 from gateway.request_context import update_request_context
 from gateway.storage.database import Database, DatabaseUnavailableError
 from gateway.turns.ending import Ending

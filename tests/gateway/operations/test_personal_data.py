@@ -105,3 +105,17 @@ async def test_a_person_with_the_same_id_in_another_tenant_is_another_person(sce
         await understudy("erase", "stage", "T1", "alice", "--yes")
         assert "of the first" not in stored(scene)
         assert "of the second" in await understudy("export", "stage", "T2", "alice")
+
+
+async def test_an_erased_person_who_opted_out_stays_opted_out(scene: Stage) -> None:
+    alice = Identity("stage", "T1", "alice")
+    async with scene.open():
+        await scene.ask("alice", "hello")
+        await scene.gateway.host.recognize(alice, "US.1")
+        await scene.gateway.host.opt_out(alice, "e1")
+        exported = json.loads(await understudy("export", "stage", "T1", "alice"))
+        assert [row["platform_id"] for row in exported["known_as"]] == ["US.1"]
+        assert len(exported["opt_outs"]) == 1
+        await understudy("erase", "stage", "T1", "alice", "--yes")
+        assert "US.1" not in stored(scene)
+        assert (await scene.gateway.host.recognize(alice, None)).opted_out
