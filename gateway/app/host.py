@@ -58,11 +58,11 @@ class ChannelHost:
     async def recognize(self, identity: Identity, platform_id: str | None) -> Person:
         return await self._parts.people.recognize(identity, platform_id)
 
-    async def opt_out(self, identity: Identity, event_id: str) -> None:
-        await self._parts.people.opt_out(identity, event_id)
+    async def opt_out(self, identity: Identity, event_id: str) -> bool:
+        return await self._parts.people.opt_out(identity, event_id)
 
-    async def opt_in(self, identity: Identity, event_id: str) -> None:
-        await self._parts.people.opt_in(identity, event_id)
+    async def opt_in(self, identity: Identity, event_id: str) -> bool:
+        return await self._parts.people.opt_in(identity, event_id)
 
     async def press(self, press: Press) -> PressResult:
         return await self._parts.deciding.press(press)

@@ -106,15 +106,18 @@ class Host(Protocol):
         """
         ...
 
-    async def opt_out(self, identity: Identity, event_id: str) -> None:
+    async def opt_out(self, identity: Identity, event_id: str) -> bool:
         """Commit that a person wants to get no messages. What is to be sent to them becomes a dead letter.
 
         Args:
-            event_id: the platform's id of the event. A repeated event does nothing.
+            event_id: an id of the event. A repeated event does nothing.
+
+        Returns:
+            Whether the event is new.
         """
         ...
 
-    async def opt_in(self, identity: Identity, event_id: str) -> None:
+    async def opt_in(self, identity: Identity, event_id: str) -> bool:
         """Commit that a person wants to get messages again: see `opt_out`."""
         ...
 

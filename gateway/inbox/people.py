@@ -46,7 +46,7 @@ class People:
         assert added is not None
         return added
 
-    async def opt_out(self, identity: Identity, event_id: str) -> None:
+    async def opt_out(self, identity: Identity, event_id: str) -> bool:
         """Send nothing to a person any more: see `Host.opt_out`."""
         row = self._database.upsert(opt_outs).values(
             channel=identity.channel,
@@ -55,16 +55,20 @@ class People:
             opted_out_at=datetime.now(UTC),
         )
         async with self._database.write() as connection:
-            if await self._is_new(connection, identity, event_id):
-                await connection.execute(row.on_conflict_do_nothing())
-                here = outbox.c.conversation_id == find_conversation(_direct(identity)).scalar_subquery()
-                await connection.execute(_GIVE_UP.where(here))
+            if not await self._is_new(connection, identity, event_id):
+                return False
+            await connection.execute(row.on_conflict_do_nothing())
+            here = outbox.c.conversation_id == find_conversation(_direct(identity)).scalar_subquery()
+            await connection.execute(_GIVE_UP.where(here))
+        return True
 
-    async def opt_in(self, identity: Identity, event_id: str) -> None:
+    async def opt_in(self, identity: Identity, event_id: str) -> bool:
         """Send messages to a person again: see `Host.opt_in`."""
         async with self._database.write() as connection:
-            if await self._is_new(connection, identity, event_id):
-                await connection.execute(delete(opt_outs).where(is_of(opt_outs, identity)))
+            if not await self._is_new(connection, identity, event_id):
+                return False
+            await connection.execute(delete(opt_outs).where(is_of(opt_outs, identity)))
+        return True
 
     async def _is_new(self, connection: AsyncConnection, identity: Identity, event_id: str) -> bool:
         """Return whether an event was not handled before. Signatures of platforms do not expire."""

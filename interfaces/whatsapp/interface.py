@@ -1,5 +1,6 @@
 """The webhook of Twilio, and the lifecycle of the channel."""
 
+import logging
 import re
 from collections.abc import Sequence
 from typing import Annotated
@@ -13,28 +14,36 @@ from twilio.request_validator import RequestValidator
 from twilio.rest import Client
 from twilio.twiml.messaging_response import MessagingResponse
 
-from gateway.channels import Host, Interface, Press, PressOutcome
+from gateway.channels import Host, Interface, Person, Press, PressOutcome
 from gateway.channels.refusals import RefusalLog, WebhookRefusedError
 from gateway.channels.requests import parse_form, read_form
 from interfaces.whatsapp import parse
 from interfaces.whatsapp.attachments import TwilioMedia
+from interfaces.whatsapp.content.quick_replies import chosen
 from interfaces.whatsapp.errors import PausingHttpClient
+from interfaces.whatsapp.keywords import OPTED_IN, OPTED_OUT, USAGE, Keyword, is_answered_by_twilio, keyword_in
 from interfaces.whatsapp.present import WhatsAppPresenter
-from interfaces.whatsapp.quick_replies import chosen
 from interfaces.whatsapp.quoted import with_texts
 from interfaces.whatsapp.status import report_in
+from interfaces.whatsapp.webhook_address import check_webhook
 from oauth import SettingError
 from oauth.settings import ServiceUrl, Settings
-from toolkits import Message, QuotedMessage
+from toolkits import Message, QuotedMessage, Template
 
 SIGNATURE_HEADER = "x-twilio-signature"
 SIGNATURE = re.compile("[A-Za-z0-9+/]{27}=")  # of the 20 bytes of a SHA-1
 
+log = logging.getLogger(__name__)
 
-def _check_number(address: str) -> str:
-    if not re.fullmatch(r"\+\d{6,15}", parse.number(address)):
-        raise ValueError("it has to look like whatsapp:+15551234567")
-    return parse.number(address)
+
+def _check_sender(sender: str) -> str:
+    if not re.fullmatch(r"\+\d{6,15}|MG[0-9a-fA-F]{32}", parse.number(sender)):
+        raise ValueError("it has to look like whatsapp:+15551234567, or be the SID of a Messaging Service (MG…)")
+    return parse.number(sender)
+
+
+def _check_template(content_sid: str) -> str:
+    return Template(content_sid).content_sid
 
 
 class TwilioSettings(Settings):
@@ -44,8 +53,12 @@ class TwilioSettings(Settings):
 
     account_sid: str = Field(min_length=1, description="It is the Account SID (AC…) at https://console.twilio.com.")
     auth_token: SecretStr = Field(min_length=1, description="It is the Auth Token at https://console.twilio.com.")
-    whatsapp_from: Annotated[str, AfterValidator(_check_number)] = Field(
-        description="It is the WhatsApp sender that people write to, like whatsapp:+15551234567."
+    whatsapp_from: Annotated[str, AfterValidator(_check_sender)] = Field(
+        description="It is the WhatsApp sender that people write to, like whatsapp:+15551234567, or the Messaging "
+        "Service (MG…) that the sender belongs to."
+    )
+    late_template: Annotated[str, AfterValidator(_check_template)] | None = Field(
+        default=None, description="It is the Content SID (HX…) of an approved template without variables."
     )
     api_url: ServiceUrl | None = Field(default=None, description="Leave it out for Twilio itself.")
 
@@ -56,8 +69,11 @@ class WhatsApp(Interface):
     Args:
         account_sid: the Account SID; by default TWILIO_ACCOUNT_SID.
         auth_token: the Auth Token; by default TWILIO_AUTH_TOKEN.
-        whatsapp_from: the WhatsApp sender; by default TWILIO_WHATSAPP_FROM.
+        whatsapp_from: the WhatsApp sender, or the Messaging Service that it belongs to; by default
+            TWILIO_WHATSAPP_FROM.
         api_url: an address to use in place of Twilio's; by default TWILIO_API_URL.
+        late_template: the Content SID of a template that tells people of an answer that comes more than 24 hours after
+            their last message; by default TWILIO_LATE_TEMPLATE.
         name: the name of one of several senders. With the name "support", the settings begin with TWILIO_SUPPORT_.
 
     Raises:
@@ -76,11 +92,16 @@ class WhatsApp(Interface):
         whatsapp_from: str | None = None,
         api_url: str | None = None,
         *,
+        late_template: str | None = None,
         name: str | None = None,
     ) -> None:
         super().__init__(name)
         self._settings = TwilioSettings.named(name)(
-            account_sid=account_sid, auth_token=auth_token, whatsapp_from=whatsapp_from, api_url=api_url
+            account_sid=account_sid,
+            auth_token=auth_token,
+            whatsapp_from=whatsapp_from,
+            api_url=api_url,
+            late_template=late_template,
         )
         self.platform_ids = {self._settings.whatsapp_from}
         self._validator = RequestValidator(self._settings.auth_token.get_secret_value())
@@ -89,7 +110,11 @@ class WhatsApp(Interface):
         )
         self._refusals = RefusalLog(self.channel)
         self._http: PausingHttpClient | None = None
-        self.presenter = WhatsAppPresenter()
+        sender, template = self._settings.whatsapp_from, self._settings.late_template
+        self.presenter = WhatsAppPresenter(
+            service=sender if parse.is_service(sender) else None,
+            late_template=Template(template) if template is not None else None,
+        )
 
     @property
     def status_address(self) -> str:
@@ -118,6 +143,8 @@ class WhatsApp(Interface):
         if self._settings.api_url is not None:
             client.api.base_url = client.messaging.base_url = client.content.base_url = self._settings.api_url
         self.presenter.client = client
+        if host.takes_events:
+            await check_webhook(client, self._settings.whatsapp_from, host.base_url + self.address)
 
     async def stop(self) -> None:
         await super().stop()
@@ -127,7 +154,8 @@ class WhatsApp(Interface):
 
     async def parse(self, payload: str) -> Message | None:
         form = parse_form(payload)
-        return parse.to_message(self.channel, form, payload, self._media.attachments_of(form))
+        sender = (await self._recognize(form)).identity
+        return parse.to_message(form, payload, sender, self._media.attachments_of(form))
 
     async def read_quoted(self, message: Message, read_until: str) -> Sequence[QuotedMessage]:
         conversation = message.conversation
@@ -137,16 +165,37 @@ class WhatsApp(Interface):
 
     async def _receive(self, request: Request) -> Response:
         payload, form = await self._verified(request)
-        answer = MessagingResponse()  # empty, because answers are sent by the REST API
-        if parse.is_for(self._settings.whatsapp_from, form):
-            event = parse.to_event(self.channel, form, payload)
-            if (choice := chosen(form.get("ButtonPayload", ""))) is None:
-                await self.host.accept(event)
-            else:
-                result = await self.host.press(Press(*choice, parse.sender_of(self.channel, form), parse.name_of(form)))
-                if result.outcome is not PressOutcome.TAKEN:
-                    answer.message(result.text)
+        answer = MessagingResponse()  # usually empty, because answers are sent by the REST API
+        if parse.is_for(self._settings.whatsapp_from, form) and (text := await self._take(form, payload)) is not None:
+            answer.message(text)
         return Response(str(answer), media_type="text/xml")
+
+    async def _take(self, form: dict[str, str], payload: str) -> str | None:
+        """Take a message, a keyword or a press, and return the text that answers it at once, if any."""
+        writer = await self._recognize(form)
+        event = parse.to_event(form, payload, writer.identity)
+        keyword, is_answered = keyword_in(form), is_answered_by_twilio(form)
+        if keyword is Keyword.STOP:
+            is_new = await self.host.opt_out(writer.identity, f"stop:{event.id}")
+            await self.host.stop(event.conversation, writer.identity.user_id)
+            return OPTED_OUT if is_new and not is_answered else None
+        if keyword is Keyword.START:
+            is_new = await self.host.opt_in(writer.identity, f"start:{event.id}")
+            if is_answered or writer.opted_out:
+                return OPTED_IN if is_new and not is_answered else None
+        elif keyword is Keyword.HELP:
+            return None if is_answered else USAGE
+        if writer.opted_out:
+            log.info("a message of %s is not answered: they have opted out", writer.identity)
+            return None
+        if (choice := chosen(form.get("ButtonPayload", ""))) is None:
+            await self.host.accept(event)
+            return None
+        result = await self.host.press(Press(*choice, writer.identity, parse.name_of(form)))
+        return result.text if result.outcome is not PressOutcome.TAKEN else None
+
+    async def _recognize(self, form: dict[str, str]) -> Person:
+        return await self.host.recognize(parse.address_of(self.channel, form), parse.platform_id_of(form))
 
     async def _receive_status(self, request: Request) -> Response:
         _, form = await self._verified(request)

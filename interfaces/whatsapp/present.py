@@ -25,15 +25,16 @@ from gateway.channels import (
 )
 from gateway.channels.presenter import MARK_LENGTH
 from gateway.channels.sentences import SIGN_IN_TERMS, sign_in_request
+from interfaces.whatsapp.content import templates
+from interfaces.whatsapp.content.quick_replies import QuickReplies, are_short
 from interfaces.whatsapp.errors import twilio_errors
 from interfaces.whatsapp.format import LIMIT, WhatsAppRenderer
 from interfaces.whatsapp.live import TypingIndicator
 from interfaces.whatsapp.parse import PREFIX
-from interfaces.whatsapp.quick_replies import QuickReplies, are_short
 from interfaces.whatsapp.status import callback
 from oauth import Identity
 from oauth.store.pending import confirmation
-from toolkits import Conversation, Message
+from toolkits import Conversation, Message, Template
 
 CALL_TIMEOUT = 15.0  # seconds for one call of the REST API
 CLOCK_SKEW = timedelta(minutes=1)  # the greatest difference between Twilio's clock and ours
@@ -71,6 +72,10 @@ log = logging.getLogger(__name__)
 class WhatsAppPresenter(Presenter):
     """Sends answers to chats of WhatsApp.
 
+    Args:
+        service: the Messaging Service that the sender belongs to, if any.
+        late_template: see `Presenter.late_template`.
+
     Attributes:
         client: the client of the REST API, while the channel runs.
         base_url: the public address of the gateway, without a slash at the end.
@@ -81,7 +86,10 @@ class WhatsAppPresenter(Presenter):
     reply_window = timedelta(hours=24)
     reports_delivery = True
 
-    def __init__(self) -> None:
+    def __init__(self, *, service: str | None = None, late_template: Template | None = None) -> None:
+        self.late_template = late_template
+        # Twilio takes the sender of the service that is given in `from_`.
+        self._service = {"messaging_service_sid": service} if service is not None else {}
         self._renderer = WhatsAppRenderer()
         self._quick_replies = QuickReplies()
         self.client: Client | None = None
@@ -144,6 +152,12 @@ class WhatsAppPresenter(Presenter):
         content: dict[str, Any] = {"body": caption} if caption else {}
         await self._create(conversation, key, media_url=[self.base_url + file.path], **content)
 
+    def check_template(self, template: Template) -> None:
+        templates.check(template)
+
+    async def send_template(self, conversation: Conversation, template: Template, *, key: str) -> None:
+        await self._create(conversation, key, **templates.content_of(template))
+
     def live_view(self, message: Message) -> LiveView | None:
         return TypingIndicator(self.client, message.id) if self.client is not None else None
 
@@ -163,6 +177,8 @@ class WhatsAppPresenter(Presenter):
             for message in found
             if message.status not in FAILED and (message.date_created is None or message.date_created >= since)
         )
+        if delivery.template is not None:  # its text is not known here
+            return None if any(message.status not in FAILED for message in found) else False
         return None if was_sent and not delivery.text else was_sent  # a file without a caption may be another one
 
     def _sent_as(self, delivery: Delivery) -> list[str]:
@@ -192,6 +208,7 @@ class WhatsAppPresenter(Presenter):
                 from_=PREFIX + conversation.tenant,
                 to=PREFIX + conversation.id,
                 status_callback=status_callback,
+                **self._service,
                 **content,
             )
             if not created.sid:  # the library accepts an empty body

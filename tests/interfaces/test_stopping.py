@@ -57,7 +57,7 @@ def test_the_single_word_stops_in_slack(body: dict[str, Any], stops: bool) -> No
 @pytest.mark.parametrize(("text", "stops"), [("/stop", True), ("STOP", False), ("stop", False)])
 def test_the_word_that_opts_out_does_not_stop_in_whatsapp(text: str, stops: bool) -> None:
     form = {"MessageSid": "SM1", "From": "whatsapp:+4915100", "To": "whatsapp:+15551", "Body": text}
-    event = whatsapp.to_event("whatsapp", form, "")
+    event = whatsapp.to_event(form, "", whatsapp.address_of("whatsapp", form))
     assert (event.stops, event.author) == (stops, "+4915100")
 
 

@@ -44,6 +44,26 @@ class EmulatedTwilio:
         """Return the messages with quick replies, oldest first: the `sid` of each, and its `actions`."""
         return self.twilio.get("buttons")
 
+    def twilio_template(self, sid: str, body: str) -> None:
+        """Add a content template with a text, like one that an operator made in Twilio's console."""
+        self.twilio.post("content", sid=sid, body=body)
+
+    def twilio_sender(self, sid: str, address: str, **webhook: str | None) -> None:
+        """Add a WhatsApp sender with the given fields of its webhook: https://www.twilio.com/docs/whatsapp/api/senders"""
+        self.twilio.post("sender", sid=sid, sender_id=address, webhook=webhook)
+
+    def twilio_senders(self) -> list[Json]:
+        """Return the WhatsApp senders."""
+        return self.twilio.get("senders")
+
+    def twilio_service(self, sid: str, **fields: Any) -> None:
+        """Add a Messaging Service with the WhatsApp number: https://www.twilio.com/docs/messaging/api/service-resource"""
+        self.twilio.post("service", sid=sid, pool=[self.whatsapp_number], **fields)
+
+    def twilio_opt_out(self, user: str) -> None:
+        """Have Twilio refuse messages to a person, as after STOP to a service with Advanced Opt-Out."""
+        self.twilio.post("opt-out", address=_address(user))
+
     def twilio_forget_contents(self) -> None:
         """Delete all content templates, as somebody may do in Twilio's console."""
         self.twilio.post("forget-contents")
