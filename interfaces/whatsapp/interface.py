@@ -176,9 +176,10 @@ class WhatsApp(Interface):
         event = parse.to_event(form, payload, writer.identity)
         keyword, is_answered = keyword_in(form), is_answered_by_twilio(form)
         if keyword is Keyword.STOP:
-            is_new = await self.host.opt_out(writer.identity, f"stop:{event.id}")
+            if not await self.host.opt_out(writer.identity, f"stop:{event.id}"):
+                return None
             await self.host.stop(event.conversation, writer.identity.user_id)
-            return OPTED_OUT if is_new and not is_answered else None
+            return None if is_answered else OPTED_OUT
         if keyword is Keyword.START:
             is_new = await self.host.opt_in(writer.identity, f"start:{event.id}")
             if is_answered or writer.opted_out:

@@ -1,5 +1,6 @@
 """STOP, START and HELP, with and without Twilio's Advanced Opt-Out."""
 
+import asyncio
 from xml.etree import ElementTree
 
 import pytest
@@ -7,6 +8,7 @@ from peers import seed
 from peers.emulate.server import Emulate
 from peers.wait import wait_until_async
 from peers.webhooks import twilio_webhook as webhook
+from support.agents.held import Held
 from support.channels.running import Run, Running
 from support.channels.whatsapp import post, said, sends
 
@@ -42,6 +44,17 @@ async def test_nothing_is_sent_after_stop_until_start(
         await write(running, "hello again")
         assert await said(emulate, 2) == ["heard", "heard"]
         assert running.prompts == ["hello", "hello again"]
+
+
+async def test_stop_ends_the_turn_that_runs(run: Run, whatsapp: WhatsApp, emulate: Emulate) -> None:
+    held = Held()
+    async with run(whatsapp, model=held.model) as running:
+        await write(running, "a long question")
+        await asyncio.wait_for(held.asked.wait(), 10)
+        assert await write(running, "STOP") == OPTED_OUT
+        await wait_until_async(lambda: running.inbox() == [("done",)], what="the turn has ended")
+        await running.delivered()
+        assert sends(emulate) == []
 
 
 async def test_an_opt_out_outlives_a_restart(run: Run, emulate: Emulate) -> None:
