@@ -50,6 +50,17 @@ def test_the_codes_and_states_of_sign_ins_are_masked(text: str, redacted: str) -
     assert redact(text).endswith(redacted)
 
 
+@pytest.mark.parametrize(
+    ("text", "redacted"),
+    [
+        ("token xapp-1-A012-1764000000-0a1b2c is wrong", "token xapp-*** is wrong"),
+        ("url='wss://wss.slack.com/link/?ticket=1234-5678&app_id=A1'", "?ticket=***&app_id=A1'"),
+    ],
+)
+def test_the_app_level_token_and_the_tickets_of_slack_are_masked(text: str, redacted: str) -> None:
+    assert redact(text).endswith(redacted)
+
+
 class PigeonSettings(Settings):
     """The settings of a channel that somebody else wrote."""
 

@@ -74,14 +74,15 @@ class SocketModeServer:
         events_url: where emulate sends its events.
         opened: the number of connections so far.
         opening_error: the error that `apps.connections.open` answers, whatever the token; `None` if none.
-        port: the port of a proxy that addresses of WebSockets lead to; by default the server's own.
+        tickets: the tickets of addresses that were not used yet.
+        host: the scheme, host and port of the addresses of WebSockets; by default the server's own.
     """
 
     def __init__(self, slack_url: str, patience: float = PATIENCE, retries: Sequence[float] = RETRIES) -> None:
         self._slack = slack_url.removesuffix("/").removesuffix("/api")
         self._patience = patience
         self._retries = retries
-        self._tickets: set[str] = set()
+        self.tickets: set[str] = set()
         self._connections: list[_Connection] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop = asyncio.new_event_loop()
@@ -89,7 +90,7 @@ class SocketModeServer:
         self.deliveries: list[Delivery] = []
         self.opened = 0
         self.opening_error: str | None = None
-        self.port: int | None = None
+        self.host: str | None = None
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -164,13 +165,13 @@ class SocketModeServer:
         app.router.add_post("/events", self._take_event)
         app.router.add_route("*", "/{path:.*}", self._pass_on)
         self._http = aiohttp.ClientSession(auto_decompress=False)
-        self._runner = web.AppRunner(app, shutdown_timeout=1)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", 0)
         await site.start()
-        self.own_port: int = self._runner.addresses[0][1]
-        self.url = f"http://127.0.0.1:{self.own_port}/api/"
-        self.events_url = f"http://127.0.0.1:{self.own_port}/events"
+        self._port: int = self._runner.addresses[0][1]
+        self.url = f"http://127.0.0.1:{self._port}/api/"
+        self.events_url = f"http://127.0.0.1:{self._port}/events"
 
     async def _stop(self) -> None:
         for task in list(self._tasks):
@@ -190,15 +191,15 @@ class SocketModeServer:
                 return web.json_response(answer, status=429, headers={"Retry-After": "1"})
             return web.json_response(answer)
         ticket = secrets.token_hex(16)
-        self._tickets.add(ticket)
-        address = f"ws://127.0.0.1:{self.port or self.own_port}/link/?ticket={ticket}&app_id={seed.SLACK_APP_ID}"
-        return web.json_response({"ok": True, "url": address})
+        self.tickets.add(ticket)
+        host = self.host or f"ws://127.0.0.1:{self._port}"
+        return web.json_response({"ok": True, "url": f"{host}/link/?ticket={ticket}&app_id={seed.SLACK_APP_ID}"})
 
     async def _link(self, request: web.Request) -> web.StreamResponse:
         ticket = request.query.get("ticket", "")
-        if ticket not in self._tickets:
+        if ticket not in self.tickets:
             return web.Response(status=408)
-        self._tickets.remove(ticket)
+        self.tickets.remove(ticket)
         socket = web.WebSocketResponse(autoping=False)
         await socket.prepare(request)
         connection = _Connection(socket, request)

@@ -346,12 +346,20 @@ async def test_each_event_goes_to_one_of_two_processes(socket_mode: SocketModeSe
         assert others.taken
 
 
-async def test_a_ticket_is_not_logged(
-    connect: Open, socket_mode: SocketModeServer, requests: Requests, caplog: pytest.LogCaptureFixture
+async def test_neither_the_token_nor_a_ticket_is_logged(
+    socket_mode: SocketModeServer, requests: Requests, caplog: pytest.LogCaptureFixture
 ) -> None:
-    socket_mode.port = 1  # nothing listens there
+    socket_mode.host = f"{socket_mode.url.replace('http:', 'ws:')}nowhere"  # the handshake is refused there
     with caplog.at_level(logging.INFO):
         async with make(socket_mode, requests).taking_requests():
             await wait_until_async(lambda: "cannot be reached over Socket Mode" in caplog.text, what="a line")
-    assert "ticket=0" not in caplog.text
-    assert APP_TOKEN not in caplog.text
+    assert socket_mode.tickets
+    assert [secret for secret in (APP_TOKEN, *socket_mode.tickets) if secret in caplog.text] == []
+
+
+async def test_an_address_that_is_not_encrypted_is_not_opened(
+    socket_mode: SocketModeServer, requests: Requests, caplog: pytest.LogCaptureFixture
+) -> None:
+    socket_mode.host = "ws://wss.slack.example.com"
+    async with make(socket_mode, requests).taking_requests():
+        assert "is not encrypted" in caplog.text
