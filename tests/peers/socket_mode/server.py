@@ -23,7 +23,7 @@ APP_TOKEN = f"xapp-1-{seed.SLACK_APP_ID}-1764000000000-0123456789abcdef"
 MOST_CONNECTIONS = 10  # of an app
 PATIENCE = 3.0  # seconds that Slack waits for an acknowledgement
 RETRIES = (0.0, 60.0, 300.0)  # seconds before each retry: https://docs.slack.dev/apis/events-api/#retries
-LINGER = 0.2  # seconds from the announcement of an end to the end; Slack's are about ten
+LINGER = 0.2  # seconds from the announcement of an end to the end; about ten at Slack
 HOP_BY_HOP = {"connection", "content-encoding", "content-length", "host", "keep-alive", "transfer-encoding"}
 
 
@@ -70,6 +70,7 @@ class SocketModeServer:
         retries: seconds before each retry of an event. Slash commands and interactions are not retried.
 
     Attributes:
+        patience: as above.
         url: the base URL of the Web API, which ends with /api/.
         events_url: where emulate sends its events.
         opened: the number of connections so far.
@@ -80,7 +81,7 @@ class SocketModeServer:
 
     def __init__(self, slack_url: str, patience: float = PATIENCE, retries: Sequence[float] = RETRIES) -> None:
         self._slack = slack_url.removesuffix("/").removesuffix("/api")
-        self._patience = patience
+        self.patience = patience
         self._retries = retries
         self.tickets: set[str] = set()
         self._connections: list[_Connection] = []
@@ -127,15 +128,16 @@ class SocketModeServer:
         """Send a text over the newest connection, whatever it is."""
         self._call(self._connections[-1].socket.send_str(text))
 
-    def disconnect(self, reason: str, count: int | None = None) -> None:
+    def disconnect(self, reason: str, count: int | None = None, linger: float = LINGER) -> None:
         """Announce the end of connections to the app, and end them a moment later.
 
         Args:
             reason: `warning`, `refresh_requested`, `link_disabled` or `too_many_websockets`.
             count: the number of connections, oldest first; by default all.
+            linger: seconds from the announcement to the end.
         """
         for connection in self._connections[:count]:
-            self._start_task(self._end(connection, reason))
+            self._start_task(self._end(connection, reason, linger))
 
     def drop(self) -> None:
         """End all connections without a word, as a network does that fails."""
@@ -255,16 +257,16 @@ class SocketModeServer:
         connection.waiting[envelope["envelope_id"]] = answer
         delivery.envelopes.append(envelope)
         try:
-            async with asyncio.timeout(self._patience):
+            async with asyncio.timeout(self.patience):
                 await connection.socket.send_json(envelope)
                 return await answer
         except (TimeoutError, ConnectionError):
             return None
 
-    async def _end(self, connection: _Connection, reason: str) -> None:
+    async def _end(self, connection: _Connection, reason: str, linger: float) -> None:
         connection.is_ending = True
         await connection.socket.send_json(_disconnect(reason))
-        await asyncio.sleep(LINGER)
+        await asyncio.sleep(linger)
         await connection.socket.close()
 
     async def _take_event(self, request: web.Request) -> web.Response:

@@ -216,17 +216,18 @@ async def test_a_malformed_envelope_is_ignored_and_the_connection_stays(
 async def test_a_refresh_leaves_no_gap_and_what_is_in_hand_is_acknowledged(
     connect: Open, socket_mode: SocketModeServer, requests: Requests, reason: str
 ) -> None:
-    async with connect() as mode:
+    socket_mode.patience = 20.0
+    async with connect(replace(TIMINGS, answer=20.0, leaving=20.0)) as mode:
         requests.gate.clear()
         deliveries = [socket_mode.deliver(events.member_joined_channel()) for _ in range(20)]
         await wait_until_async(lambda: requests.begun == len(deliveries), what="the events have come")
-        socket_mode.disconnect(reason)
+        socket_mode.disconnect(reason, linger=20.0)
+        await wait_until_async(lambda: socket_mode.opened == 2 * TWO, what="two new connections")
+        assert mode.outage is None
         requests.gate.set()
         for delivery in deliveries:
             await asyncio.to_thread(delivery.wait)
             assert len(delivery.envelopes) == 1
-        await wait_until_async(lambda: socket_mode.opened == 2 * TWO, what="two new connections")
-        assert mode.outage is None
 
 
 async def test_a_connection_that_is_dropped_is_opened_again(
