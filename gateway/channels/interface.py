@@ -34,7 +34,7 @@ class Interface(ABC):
         name: the name of the interface; `None` if it has none.
         channel: the name of the channel, followed by a dot and the name of the interface, if it has one. It is part of
             every stored key, so it must never change.
-        address: the path that the platform calls. `understudy serve` prints it at the start.
+        address: the path that the platform calls.
         presenter: shows turns in the channel.
         setting_groups: groups of settings from the environment. Any one of these groups is enough for the channel.
         platform_ids: what the bot, the app or the number is known by at its platform. Two interfaces of a class must
@@ -105,6 +105,14 @@ class Interface(ABC):
     @abstractmethod
     def routes(self) -> Sequence[BaseRoute]:
         """Return the routes of the channel's webhooks and pages. They are served even before `start`."""
+
+    def events_from(self, base_url: str | None) -> str:
+        """Return where the events come from, which `understudy serve` prints at the start: by default the webhook.
+
+        Args:
+            base_url: the public address of the gateway.
+        """
+        return f"{base_url or '(UNDERSTUDY_BASE_URL is not set)'}{self.address}"
 
     async def start(self, host: Host) -> None:
         """Begin to take requests and to send.

@@ -37,10 +37,9 @@ def serve(
 
     def announce() -> None:
         say(f"Understudy serves {target} on http://{host}:{port}")
-        base_url = gateway.base_url or "(UNDERSTUDY_BASE_URL is not set)"
         width = max(10, *map(len, gateway.interfaces), 0)
         for channel, interface in gateway.interfaces.items():
-            say(f"  {channel:<{width}} {base_url}{interface.address}")
+            say(f"  {channel:<{width}} {interface.events_from(gateway.base_url)}")
         if is_local:
             say(
                 f"  Sign-in links lead to http://localhost:{port}, as UNDERSTUDY_BASE_URL is not set: only people on "

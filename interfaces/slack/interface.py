@@ -172,6 +172,11 @@ class Slack(Interface):
         paths = (self.address, self.path_of(COMMAND_ADDRESS), self.path_of(INTERACTIVITY_ADDRESS))
         return [*self._webhooks.routes(*paths), *self._workspaces.routes()]
 
+    def events_from(self, base_url: str | None) -> str:
+        if self._webhooks is None:
+            return "(Socket Mode)"
+        return super().events_from(base_url) + (" (and Socket Mode)" if self._socket is not None else "")
+
     def _make_webhooks(self, settings: SlackSettings, handlers: Handlers) -> Webhooks | None:
         if settings.signing_secret is None:
             return None

@@ -1,4 +1,8 @@
-"""One WebSocket of Slack's Socket Mode: https://docs.slack.dev/apis/events-api/using-socket-mode"""
+"""One WebSocket of Slack's Socket Mode: https://docs.slack.dev/apis/events-api/using-socket-mode
+
+The client of Slack's SDK keeps one connection by itself. It closes a connection before it opens the next, looks for
+dropped ones every few seconds, and acknowledges over whichever is open. Here the next is open before the last ends.
+"""
 
 import asyncio
 import logging

@@ -70,8 +70,8 @@ class _Envelope(BaseModel):
 class SocketMode:
     """Takes events, slash commands and interactions over WebSockets that the gateway opens.
 
-    An envelope is acknowledged when its request is committed. Slack delivers the event of any other again, over
-    whichever connection.
+    An envelope is acknowledged once its request is committed. If it is not, Slack delivers an event again, over any
+    connection of the app.
 
     Args:
         token: the app-level token.
@@ -159,7 +159,8 @@ class SocketMode:
 
     def _pause(self, failures: int) -> float:
         """Return an exponential backoff with jitter; 0 after no failure."""
-        pause = min(2.0 ** (failures - 1), self._timings.longest_pause) if failures else 0.0
+        doublings = min(failures - 1, 16)  # more would overflow in an outage of hours
+        pause = min(2.0**doublings, self._timings.longest_pause) if failures else 0.0
         return pause * random.uniform(0.75, 1.25)  # noqa: S311 - not for secrets
 
     async def _read(self, http: aiohttp.ClientSession, connection: Connection, tried: asyncio.Future[None]) -> None:
@@ -169,6 +170,7 @@ class SocketMode:
             url = await self._new_url()
             await connection.read(http, url, proxy=self._client.proxy, ssl=self._client.ssl or True)
             self._check_is_on(connection.reason)
+            log.info("a connection of Socket Mode has ended")
         except SettingError as error:
             if tried.done():
                 log.error("%s", error)  # noqa: TRY400 - the sentence says all
@@ -184,8 +186,9 @@ class SocketMode:
             log.exception("a connection of Socket Mode failed, and is opened again")
         finally:
             self._connections.discard(connection)
-            if connection.opened_at is not None and self.outage is not None:
+            if connection.opened_at is not None and self.outage is not None and self._is_taking:
                 self._lost_at = datetime.now(UTC)
+                log.warning("no connection of Socket Mode is left: Slack delivers nothing until there is one")
             _succeed(tried)
             connection.leaving.set()
 

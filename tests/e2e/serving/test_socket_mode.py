@@ -74,6 +74,7 @@ def test_a_recipe_answers_and_people_sign_in_on_this_machine_without_a_public_ad
     assert seed.ALICE.marker("MAIL", 1) in str(aimock.requests()[-1])
     assert f"{here}/sign-in/" in str(alice.seen())
     assert f"Sign-in links lead to {here}" in served.output()
+    assert "slack      (Socket Mode)" in served.output()
     assert httpx.post(f"{served.url}/slack/events", trust_env=False).status_code == 404
 
 
