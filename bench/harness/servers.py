@@ -106,6 +106,7 @@ def _settings(api: str, database: str) -> dict[str, str]:
         "SLACK_SIGNING_SECRET": SIGNING_SECRET,
         "SLACK_API_URL": api,
         "TELEGRAM_BOT_TOKEN": BOT_TOKEN,
+        "TELEGRAM_POLLING": "false",
         "TELEGRAM_WEBHOOK_SECRET": WEBHOOK_SECRET,
         "TELEGRAM_API_URL": api,
     }

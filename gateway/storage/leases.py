@@ -93,7 +93,7 @@ class _Lease:
         try:
             while not (working.done() or renewing.done()) and (left := self._time_left()) > 0:
                 await asyncio.wait({working, renewing}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
-            if working.done():
+            if working.done() and not working.cancelled():  # code that is not ours may cancel the task that it runs in
                 working.result()
                 return True
             log.warning("this process lost the lease of %r, and waits for it again", self._name)

@@ -153,6 +153,9 @@ class Telegram(Interface):
     def routes(self) -> Sequence[BaseRoute]:
         return [Route(self.address, self._receive, methods=["POST"])]
 
+    def events_from(self, base_url: str | None) -> str:
+        return "(polls Telegram)" if self._polls else super().events_from(base_url)
+
     async def start(self, host: Host) -> None:
         await super().start(host)
         self._files.fetcher = host.files

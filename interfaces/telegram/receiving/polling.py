@@ -99,9 +99,13 @@ class Poller:
             self.outage = None
 
     async def _run(self, host: Host, name: str) -> None:
-        # Only at the start, and not when this process takes over: another one may have set a webhook since.
-        await self._call(self._client.delete_webhook)
-        await host.exclusively(name, self._poll)
+        try:
+            # Only at the start, and not when this process takes over: another one may have set a webhook since.
+            await self._call(self._client.delete_webhook)
+            await host.exclusively(name, self._poll)
+        except Exception:
+            log.exception("the polling of Telegram has failed: restart the gateway")
+            self.outage = "polling has failed"
 
     async def _poll(self) -> None:
         log.info("this process reads the updates of the bot %s from Telegram", self._client.token.partition(":")[0])

@@ -128,6 +128,8 @@ def test_the_recipe_answers_and_signs_people_in_without_a_public_address(
     assert seed.ALICE.marker("MAIL", 1) in str(aimock.requests()[-1])
     assert telegram.called("setWebhook") == []
     assert served.stop() == 0
+    assert "telegram   (polls Telegram)" in served.output()
+    assert "only people on this machine can sign in" in served.output()
 
 
 def test_an_update_whose_process_is_killed_before_it_confirms_it_is_answered_once(

@@ -155,6 +155,20 @@ async def test_a_process_whose_database_is_silent_stops_before_another_one_begin
                 assert work.events == ["one begins", "one ends", "other begins"]
 
 
+async def test_a_function_that_is_cancelled_by_its_own_code_begins_again(postgres: PostgresServer) -> None:
+    begun = 0
+
+    async def stray() -> None:
+        nonlocal begun
+        begun += 1
+        if begun == 1:
+            raise asyncio.CancelledError
+
+    async with opened(postgres.make()) as database:
+        await Leases(database, VALID).run(NAME, stray)
+    assert begun == 2
+
+
 async def test_the_lease_is_released_when_the_function_returns_or_raises(database_url: str) -> None:
     async def done() -> None:
         return
