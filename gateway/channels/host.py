@@ -84,8 +84,8 @@ class Host(Protocol):
         call waits again. If the process dies or hangs, another one takes over after UNDERSTUDY_TAKEOVER_SECONDS.
         Cancel the call to stop the function and to let another process take over at once.
 
-        A process that was suspended may notice only some milliseconds after it continues that another one has taken
-        over. What the function does has to be harmless then: `accept` drops an event that was accepted before.
+        A process that was suspended may notice only some seconds after it continues that another one has taken over.
+        What the function does has to be harmless then: `accept` drops an event that was accepted before.
 
         Args:
             name: begin it with the channel's name. Call this method once for each name in a process.

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from peers import seed
+from peers.postgres import PostgresServer
 from peers.telegram import updates
 from peers.telegram.server import TelegramServer
 from peers.wait import wait_until_async
@@ -15,6 +16,7 @@ from support.channels.telegram import ALICE, GROUP, NEW_ID, said
 from telegram import Bot, Update
 from telegram.ext import Application, ContextTypes, MessageHandler, filters
 
+from gateway import Agent, Gateway
 from gateway.channels import EventNotAcceptedError
 from interfaces.telegram import Telegram
 from interfaces.telegram.receiving.polling import Poller
@@ -174,6 +176,23 @@ async def test_a_token_that_is_revoked_later_is_logged_and_polled_with_again(
         assert await said(telegram, ALICE) == ["heard"]
         assert (await running.client.get("/readyz")).status_code == 200
     assert caplog.text.count("Telegram rejects TELEGRAM_BOT_TOKEN") == 1
+
+
+async def test_a_bot_whose_name_is_not_known_at_the_start_answers_later(
+    run: Run, bot: Telegram, telegram: TelegramServer
+) -> None:
+    telegram.fail("getMe", 502, times=2)  # at the start, and for the first update
+    async with run(bot, base_url=None):
+        telegram.send(updates.group_mention("hello"))
+        assert await said(telegram, GROUP) == ["heard"]
+
+
+async def test_a_worker_neither_polls_nor_changes_the_webhook(
+    bot: Telegram, telegram: TelegramServer, postgres: PostgresServer
+) -> None:
+    async with Gateway(Agent(model="test"), [bot], postgres.make()).worker():
+        await wait_until_async(lambda: telegram.called("getMe"), what="it has started")
+    assert {call.method for call in telegram.calls} == {"getMe"}
 
 
 async def test_failures_and_rate_limits_are_waited_for(
