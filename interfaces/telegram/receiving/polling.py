@@ -28,6 +28,8 @@ CONFLICT_PAUSE = 10.0  # seconds before the next poll, if another program takes 
 LONGEST_PAUSE = 30.0  # seconds between two calls that fail
 ANSWERED_WITHIN = 30.0  # seconds for the answer to the press of a button
 
+CONFLICT = "another program takes the updates of the bot"
+
 NOT_COMMITTED = (EventNotAcceptedError, OperationalError, OSError)  # the update can be taken later
 
 T = TypeVar("T")
@@ -131,7 +133,10 @@ class Poller:
             TelegramError: if Telegram refuses the call or cannot be reached.
             TimeoutError: if the whole answer takes too long.
         """
-        query = urlencode({"offset": offset, "timeout": POLL, "allowed_updates": self._kinds})
+        # After a failure, a call that returns at once shows that Telegram can be reached again. If another program polls,
+        # it would show nothing, as each of two programs ends the calls of the other.
+        timeout = POLL if self.outage in (None, CONFLICT) else 0
+        query = urlencode({"offset": offset, "timeout": timeout, "allowed_updates": self._kinds})
         async with asyncio.timeout(POLL + 2 * CALL_GRACE):
             # Not by Bot.get_updates, which raises for all updates if it cannot read one of them.
             found = await self._request.post(
@@ -171,7 +176,7 @@ class Poller:
         error, advice = _error_of(state), "It is tried again."
         match error:
             case Conflict():
-                self.outage = "another program takes the updates of the bot"
+                self.outage = CONFLICT
                 advice = (
                     "Stop that program, or give it a bot of its own. If it has set a webhook, restart this gateway, "
                     "which removes the webhook, or set UNDERSTUDY_BASE_URL to get the updates by a webhook."

@@ -208,6 +208,25 @@ async def test_failures_and_rate_limits_are_waited_for(
     assert caplog.text.count("no updates arrive from Telegram") == 2  # one line for all tries of a call
 
 
+async def test_the_gateway_is_ready_again_as_soon_as_telegram_can_be_reached(
+    run: Run, bot: Telegram, telegram: TelegramServer
+) -> None:
+    telegram.fail("getUpdates", 502, times=2)
+    async with run(bot, base_url=None) as running:
+
+        async def status() -> str:
+            return str((await running.client.get("/readyz")).json()["status"])
+
+        async def is_unready() -> bool:
+            return await status() == "telegram: Telegram cannot be reached"
+
+        async def is_ready() -> bool:
+            return await status() == "ok"
+
+        await wait_until_async(is_unready)
+        await wait_until_async(is_ready)  # sooner than a poll without updates ends
+
+
 class Taken:
     """A function that takes updates, and refuses some of them first.
 
