@@ -133,8 +133,8 @@ class Poller:
             TelegramError: if Telegram refuses the call or cannot be reached.
             TimeoutError: if the whole answer takes too long.
         """
-        # After a failure, a call that returns at once shows that Telegram can be reached again. If another program polls,
-        # it would show nothing, as each of two programs ends the calls of the other.
+        # After a failure, a call that returns at once shows that Telegram can be reached again. If another program
+        # polls, it would show nothing: each of two programs ends the calls of the other.
         timeout = POLL if self.outage in (None, CONFLICT) else 0
         query = urlencode({"offset": offset, "timeout": timeout, "allowed_updates": self._kinds})
         async with asyncio.timeout(POLL + 2 * CALL_GRACE):
