@@ -297,10 +297,16 @@ class Telegram(Interface):
             )
         except BadRequest as error:
             if is_loopback(base_url):  # Telegram cannot reach it, but a stand-in on this machine may
-                log.warning("Telegram accepts no webhook at %s and delivers nothing: %s", base_url, error.message)
+                log.warning(
+                    "Telegram accepts no webhook at %s and delivers nothing: %s. Set %s=true to poll for updates.",
+                    base_url,
+                    error.message,
+                    self._variable("polling"),
+                )
                 return
             raise SettingError(
-                f"UNDERSTUDY_BASE_URL is {base_url!r}, where Telegram accepts no webhook: {error.message}."
+                f"UNDERSTUDY_BASE_URL is {base_url!r}, where Telegram accepts no webhook: {error.message}. "
+                f"Change it, or set {self._variable('polling')}=true to poll for updates."
             ) from None
         except TelegramError as error:
             log.warning("the webhook could not be set and stays unchanged: %s", error.message)
