@@ -19,12 +19,14 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from telegram import Update
 from telegram.error import BadRequest, InvalidToken, TelegramError
+from tenacity import AsyncRetrying, retry_if_not_exception_type, wait_exponential_jitter
 
 from gateway.channels import EventNotAcceptedError, Host, Interface, Press, PressOutcome
 from gateway.channels.refusals import RefusalLog, WebhookRefusedError
 from gateway.channels.requests import parse_json, read_body
 from gateway.channels.sentences import NOTHING_OF_YOURS, QUESTION_CLOSED, STOPPING
 from gateway.logs import describe
+from interfaces.tasks import OwnedTasks
 from interfaces.telegram import parse
 from interfaces.telegram.attachments import TelegramFiles
 from interfaces.telegram.buttons import QUESTION, ButtonPress, Buttons, Notice, chosen
@@ -41,6 +43,8 @@ from oauth.settings import ServiceUrl, Settings, is_loopback
 from toolkits import Message
 
 CALL_TIMEOUT = 15.0  # seconds for one call of the Bot API
+LONGEST_PAUSE = 30.0  # seconds before the webhook is set again, if that failed
+WEBHOOK_WITHIN = 24 * 60 * 60.0  # seconds in which the webhook is set: Telegram keeps updates as long
 SECRET_HEADER = "X-Telegram-Bot-Api-Secret-Token"  # noqa: S105 - its name
 
 OWN_UPDATES = (
@@ -146,6 +150,7 @@ class Telegram(Interface):
         check_updates(updates)
         self._updates = list(dict.fromkeys((*OWN_UPDATES, *updates)))
         self._buttons = Buttons(self._client, self._bot, {QUESTION: self._take_choice, STOP: self._take_stop})
+        self._retries = OwnedTasks()
         self._polls = settings.polling
         self._poller = Poller(self._client, polls, self._updates, self._take, self._variable("bot_token"))
         self.presenter = TelegramPresenter(self._client)
@@ -193,6 +198,7 @@ class Telegram(Interface):
         return self._poller.outage
 
     async def stop(self) -> None:
+        await self._retries.stop()
         await super().stop()
         if self._handlers is not None:
             await self._handlers.stop()
@@ -290,11 +296,7 @@ class Telegram(Interface):
             SettingError: if Telegram accepts no webhook at that address.
         """
         try:
-            await self._client.set_webhook(
-                f"{base_url}{self.address}",
-                secret_token=self._secret,
-                allowed_updates=self._updates,
-            )
+            await self._call_set_webhook(base_url)
         except BadRequest as error:
             if is_loopback(base_url):  # Telegram cannot reach it, but a stand-in on this machine may
                 log.warning(
@@ -309,7 +311,20 @@ class Telegram(Interface):
                 f"Change it, or set {self._variable('polling')}=true to poll for updates."
             ) from None
         except TelegramError as error:
-            log.warning("the webhook could not be set and stays unchanged: %s", error.message)
+            log.warning("the webhook could not be set yet, and is set later: %s", error.message)
+            self._retries.start("the setting of the webhook", self._set_webhook_later(base_url), WEBHOOK_WITHIN)
+
+    async def _set_webhook_later(self, base_url: str) -> None:
+        """Set the webhook once Telegram can be reached: after a change from polling, no updates arrive without it."""
+        retrying = AsyncRetrying(
+            retry=retry_if_not_exception_type(BadRequest), wait=wait_exponential_jitter(max=LONGEST_PAUSE)
+        )
+        await retrying(self._call_set_webhook, base_url)
+        log.info("the webhook is set")
+
+    async def _call_set_webhook(self, base_url: str) -> None:
+        url = f"{base_url}{self.address}"
+        await self._client.set_webhook(url, secret_token=self._secret, allowed_updates=self._updates)
 
 
 def _derived_secret(token: str) -> str:

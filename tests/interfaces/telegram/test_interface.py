@@ -3,6 +3,7 @@
 import pytest
 from peers.telegram import updates
 from peers.telegram.server import TelegramServer
+from peers.wait import wait_until_async
 from support.channels.running import Run
 from support.channels.telegram import NEW_ID, post, said
 
@@ -57,6 +58,15 @@ async def test_an_address_that_telegram_refuses_stops_the_start(
     with pytest.raises(SettingError, match=r"UNDERSTUDY_BASE_URL is 'https://bot\.example\.com'.*reserved"):
         async with run(bot, base_url="https://bot.example.com"):
             pytest.fail("it started")
+
+
+async def test_the_webhook_is_set_once_telegram_can_be_reached(
+    run: Run, bot: Telegram, telegram: TelegramServer
+) -> None:
+    telegram.fail("setWebhook", 502, times=2)
+    async with run(bot, base_url="https://bot.example.com"):
+        assert telegram.api.webhook["url"] == ""
+        await wait_until_async(lambda: telegram.api.webhook["url"], what="the webhook is set")
 
 
 async def test_the_secret_of_the_webhook_follows_from_the_token(run: Run, telegram: TelegramServer) -> None:
