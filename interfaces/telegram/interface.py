@@ -44,7 +44,7 @@ from toolkits import Message
 
 CALL_TIMEOUT = 15.0  # seconds for one call of the Bot API
 LONGEST_PAUSE = 30.0  # seconds before the webhook is set again, if that failed
-WEBHOOK_WITHIN = 24 * 60 * 60.0  # seconds in which the webhook is set: Telegram keeps updates as long
+UPDATES_KEPT = 24 * 60 * 60.0  # seconds for which Telegram keeps updates: the webhook has to be set by then
 SECRET_HEADER = "X-Telegram-Bot-Api-Secret-Token"  # noqa: S105 - its name
 
 OWN_UPDATES = (
@@ -312,7 +312,7 @@ class Telegram(Interface):
             ) from None
         except TelegramError as error:
             log.warning("the webhook could not be set yet, and is set later: %s", error.message)
-            self._retries.start("the setting of the webhook", self._set_webhook_later(base_url), WEBHOOK_WITHIN)
+            self._retries.start("the setting of the webhook", self._set_webhook_later(base_url), UPDATES_KEPT)
 
     async def _set_webhook_later(self, base_url: str) -> None:
         """Set the webhook once Telegram can be reached: after a change from polling, no updates arrive without it."""
