@@ -4,6 +4,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from functools import partial
+from urllib.parse import urlsplit
 
 from telegram import Bot, InlineKeyboardButton, InlineKeyboardMarkup
 
@@ -159,6 +160,11 @@ class TelegramPresenter(Presenter):
         else:
             text = f"{sign_in_request(label)}. {SIGN_IN_TERMS}"
             address = await sign_in.link()
+            if not _may_have_button(address):
+                await self._poster.send(
+                    sign_in.conversation, f"{text}\n{self._renderer.escape(address)}", sign_in.reply_to
+                )
+                return
         button = InlineKeyboardButton(sign_in_button(sign_in.label), url=address)
         markup = InlineKeyboardMarkup.from_button(button)
         await self._poster.send(sign_in.conversation, text, sign_in.reply_to, reply_markup=markup)
@@ -178,3 +184,11 @@ class TelegramPresenter(Presenter):
 
     async def _bot_link(self) -> str:
         return f"https://t.me/{(await self._bot.get_me()).username}"
+
+
+def _may_have_button(address: str) -> bool:
+    """Return whether Telegram takes an address for a button: it refuses hosts without a dot, like localhost.
+
+    Telegram does not document this: see https://github.com/rubenlagus/TelegramBots/issues/302.
+    """
+    return "." in (urlsplit(address).hostname or "")

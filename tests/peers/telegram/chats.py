@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from peers.emulate.control import Json
 from peers.telegram.html import HtmlError, parse, utf16_length
@@ -163,4 +164,7 @@ def reply_markup(params: Json) -> Json:
                 raise bad_request("BUTTON_STYLE_INVALID")
             if len(button.get("callback_data", "x").encode()) not in range(1, BUTTON_DATA_MAX + 1):
                 raise bad_request("BUTTON_DATA_INVALID")
+            # Undocumented: https://github.com/rubenlagus/TelegramBots/issues/302
+            if "url" in button and "." not in (urlsplit(button["url"]).hostname or ""):
+                raise bad_request("BUTTON_URL_INVALID")
     return {"reply_markup": markup} if markup and "inline_keyboard" in markup else {}
