@@ -141,6 +141,8 @@ def test_an_update_whose_process_is_killed_before_it_confirms_it_is_answered_onc
     telegram.fail("getUpdates", 502, times=1000)  # from the next call on, which would confirm the update
     telegram.send(updates.private_message("one"))
     answered(telegram, "one")
+    sent = "SELECT count(*) FROM outbox WHERE status = 'sent'"
+    wait_until(lambda: served.rows(sent) == [(1,)], what="the answer is stored as sent")  # or it would be sent again
     served.kill()
     assert len(telegram.api.pending) == 1
     telegram.heal()
