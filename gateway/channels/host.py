@@ -175,9 +175,11 @@ class Host(Protocol):
         ...
 
     async def move(self, conversation: Conversation, conversation_id: str) -> None:
-        """Give a conversation another id. It keeps its history and its waiting messages.
+        """Give a shared conversation another id, because its platform did. It keeps its history and all that waits.
 
-        Nothing happens if the conversation does not exist, or if another one has the new id already.
+        The conversations in it, whose ids begin with its id and `/`, move along. If a conversation with the new id
+        exists already, the two become one. Events and messages that name the old id still find the conversation.
+        Nothing happens if the conversation does not exist, or was moved before.
         """
         ...
 

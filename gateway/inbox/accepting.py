@@ -36,7 +36,12 @@ _TAKE_NEXT_PLACES = """
     FROM {rows} WHERE TRUE
     ON CONFLICT (channel, tenant, key) DO UPDATE
     SET last_place = conversations.last_place + excluded.last_place, last_accepted_at = excluded.last_accepted_at
-    RETURNING id, channel, tenant, key, last_place
+    RETURNING id, channel, tenant, key, last_place, moved_to
+"""
+_TAKE_NEXT_PLACES_OF = """
+    UPDATE conversations SET last_place = last_place + :count, last_accepted_at = :now
+    WHERE id = :id
+    RETURNING id, last_place
 """
 _INSERT_MESSAGES = """
     INSERT INTO inbox (
@@ -110,9 +115,9 @@ class EventWriter:
         self._pieces = pieces
         self._changes = changes
         now = bindparam("now", type_=Timestamp())
-        self._insert_keys, self._take_next_places, self._insert_messages = (
+        self._insert_keys, self._take_next_places, self._insert_messages, self._take_next_places_of = (
             text(statement.format(*database.json_items, rows=database.json_rows)).bindparams(now)
-            for statement in (_INSERT_KEYS, _TAKE_NEXT_PLACES, _INSERT_MESSAGES)
+            for statement in (_INSERT_KEYS, _TAKE_NEXT_PLACES, _INSERT_MESSAGES, _TAKE_NEXT_PLACES_OF)
         )
 
     async def add(self, connection: AsyncConnection, events: Sequence[Event]) -> Written:
@@ -217,6 +222,10 @@ class EventWriter:
         rows = [(*key, int(shared[key]), counts[key]) for key in sorted(counts)]
         taken = await connection.execute(self._take_next_places, {"rows": json.dumps(rows), "now": datetime.now(UTC)})
         found = {(row.channel, row.tenant, row.key): row for row in taken}
+        for key, row in found.items():
+            if row.moved_to is not None:  # the conversation has another id now
+                of_moved = {"id": row.moved_to, "count": counts[key], "now": datetime.now(UTC)}
+                found[key] = (await connection.execute(self._take_next_places_of, of_moved)).one()
         return {key: _last_places(found[key], count) for key, count in counts.items()}
 
 

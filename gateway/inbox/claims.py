@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Row, String, bindparam, exists, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from gateway.history.moving import gather, gather_leftovers, has_leftovers
 from gateway.inbox.dispatch import Dispatcher
 from gateway.inbox.pieces import payloads_of
 from gateway.storage.database import Database
@@ -58,12 +59,16 @@ _NEXT = (
         conversations.c.key,
         conversations.c.shared,
         _are_asked,
+        has_leftovers,
     )
     .join(conversations, conversations.c.id == inbox.c.conversation_id)
     .where(inbox.c.id.in_([each.scalar_subquery() for each in (_running, _first_waiting, _first_gathering)]))
     .order_by(inbox.c.place)
 )
-_FIRST_UNSENT = select(outbox.c.id).where(outbox.c.conversation_id == bindparam("conversation_id"), is_unsent).limit(1)
+_HERE = select(
+    conversations.c.moved_to,
+    exists().where(outbox.c.conversation_id == conversations.c.id, is_unsent).label("unsent"),
+).where(conversations.c.id == bindparam("conversation_id"))
 _CLAIM = (
     update(inbox)
     .where(
@@ -159,10 +164,12 @@ class Claim:
     Args:
         message: the message to play; `None` if none waits.
         unsent: whether the outbox has something to send.
+        moved_to: the id of the row that has the messages of the conversation from now on, if it was moved.
     """
 
     message: ClaimedMessage | None
     unsent: bool
+    moved_to: int | None = None
 
 
 class Claims:
@@ -186,6 +193,8 @@ class Claims:
         if claim.message is not None:
             self._playing.add(claim.message.id)
             self._uncounted.discard(claim.message.id)
+        if claim.moved_to is not None:
+            self._dispatcher.wake([claim.moved_to])
         return claim
 
     def let_go(self, row: ClaimedMessage) -> None:
@@ -204,8 +213,19 @@ class Claims:
 
     async def _claim(self, connection: AsyncConnection, conversation_id: int) -> Claim:
         here = {"conversation_id": conversation_id}
-        unsent = (await connection.execute(_FIRST_UNSENT, here)).first() is not None
+        place = (await connection.execute(_HERE, here)).first()
+        if place is None:
+            return Claim(None, unsent=False)
         found = await self._next(connection, here)
+        is_taken_over = found is not None and found.status == InboxStatus.RUNNING
+        if place.moved_to is not None and not is_taken_over:
+            await gather(connection, conversation_id, place.moved_to)
+            await self._dispatcher.defer(connection, [place.moved_to])
+            return Claim(None, unsent=False, moved_to=place.moved_to)
+        if found is not None and found.has_leftovers and not is_taken_over:
+            if not await gather_leftovers(connection, conversation_id):
+                return Claim(None, place.unsent)  # the drain of the leftovers wakes this conversation
+            found = await self._next(connection, here)
         while found is not None and self._is_too_old(found):
             await expire(connection, found.id, TOO_OLD)
             log.warning(
@@ -215,7 +235,7 @@ class Claims:
             )
             found = await self._next(connection, here)
         if found is None:
-            return Claim(None, unsent)
+            return Claim(None, place.unsent)
         known = {"row_id": found.id, "known_status": found.status, "known_lease": found.lease}
         attempts = found.attempts if found.id in self._uncounted else found.attempts + 1
         new = {"new_owner": self._dispatcher.owner, "new_attempts": attempts}
@@ -235,7 +255,7 @@ class Claims:
             is_stopped=claimed[0].stopped_at is not None,
             may_be_asked=found.are_asked,
         )
-        return Claim(message, unsent)
+        return Claim(message, place.unsent)
 
     async def _next(self, connection: AsyncConnection, here: Mapping[str, int]) -> Row[Any] | None:
         """Return the message that a dead worker left running, or the first that waits; `None` if there is neither.

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,6 +10,7 @@ from sqlalchemy import Select, bindparam, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.channels.event import Event
+from gateway.history.moving import move
 from gateway.inbox.accepting import EventWriter, Written
 from gateway.inbox.changes import Changes
 from gateway.inbox.claims import (
@@ -167,12 +168,11 @@ class Inbox:
             return int((await connection.execute(_COUNT_WAITING)).scalar_one())
 
     async def move(self, conversation: Conversation, conversation_id: str) -> None:
-        """Give a conversation a new platform id, unless another conversation has that id already."""
-        old = find_conversation(conversation).correlate(None)
-        new = find_conversation(replace(conversation, id=conversation_id)).correlate(None)
-        moved = update(conversations).where(conversations.c.id.in_(old), ~new.exists()).values(key=conversation_id)
+        """Give a conversation another id: see `Host.move`."""
         async with self._database.write() as connection:
-            await connection.execute(moved)
+            to_drain = await move(connection, conversation, conversation_id)
+            await self._dispatcher.defer(connection, to_drain)
+        self._dispatcher.wake(to_drain)
 
     async def knows(self, conversation: Conversation) -> bool:
         """Return whether anything was ever accepted from a conversation or sent to it."""
@@ -403,7 +403,7 @@ class Inbox:
         made = await connection.execute(
             upsert.on_conflict_do_update(
                 index_elements=["channel", "tenant", "key"], set_={"last_place": conversations.c.last_place}
-            ).returning(conversations.c.id)
+            ).returning(func.coalesce(conversations.c.moved_to, conversations.c.id))
         )
         return int(made.scalar_one())
 

@@ -18,6 +18,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     false,
+    func,
     literal_column,
     select,
     tuple_,
@@ -61,6 +62,8 @@ conversations = Table(
     Column("last_place", BigInteger, nullable=False),
     # When the last message or press of a button was accepted.
     Column("last_accepted_at", Timestamp),
+    # Of a conversation that has another id now: its row. This row keeps the old id: see gateway.history.moving.
+    Column("moved_to", Id),
     UniqueConstraint("channel", "tenant", "key"),
 )
 
@@ -71,8 +74,8 @@ def decider(identity: Identity) -> str:
 
 
 def find_conversation(conversation: Conversation) -> Select[int]:
-    """Select the id of a conversation. There is no row if the conversation is unknown."""
-    return select(conversations.c.id).where(
+    """Select the row id of a conversation, also by an old id. There is no row if the conversation is unknown."""
+    return select(func.coalesce(conversations.c.moved_to, conversations.c.id)).where(
         tuple_(conversations.c.channel, conversations.c.tenant, conversations.c.key)
         == (conversation.channel, conversation.tenant, conversation.id)
     )
@@ -81,6 +84,8 @@ def find_conversation(conversation: Conversation) -> Select[int]:
 def _partial(condition: ColumnElement[bool]) -> dict[str, Any]:
     return {"sqlite_where": condition, "postgresql_where": condition}
 
+
+Index("conversations_moved", conversations.c.moved_to, **_partial(conversations.c.moved_to.is_not(None)))
 
 # The keys of accepted events. They outlive the inbox rows.
 dedupe_keys = Table(

@@ -100,7 +100,7 @@ class MessageJoiner:
     async def _read(self, turn: Turn, waiting: WaitingMessage) -> Message | None:
         """Read a waiting message. Return `None` if another agent answers it, or it cannot be read."""
         try:
-            read = await self._reader.read(turn.interface, waiting.payloads)
+            read = await self._reader.read(turn.interface, turn.row.conversation, waiting.payloads)
         except Exception:  # noqa: BLE001 - whatever a channel's parser raises
             log.warning("message %s cannot be read, so it is not joined and gets its own turn", waiting.id)
             return None

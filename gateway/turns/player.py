@@ -68,7 +68,7 @@ class TurnPlayer:
             await self._ending.put_off(row, reason)
             return None
         try:
-            read = await self._reader.read(interface, row.payloads)
+            read = await self._reader.read(interface, row.conversation, row.payloads)
         except DatabaseUnavailableError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever a channel's parser raises: it is stored and logged

@@ -12,7 +12,7 @@ from gateway.channels.interface import Interface
 from gateway.inbox.claims import ClaimedMessage
 from gateway.logs import describe
 from gateway.timings import Timings
-from toolkits import Attachment, Message
+from toolkits import Attachment, Conversation, Message
 
 log = logging.getLogger(__name__)
 
@@ -35,10 +35,13 @@ class MessageReader:
         """Return the interface of a message's channel; `None` if that channel is not configured."""
         return self._interfaces.get(row.conversation.channel)
 
-    async def read(self, interface: Interface, payloads: Sequence[str]) -> tuple[Agent, Message] | None:
+    async def read(
+        self, interface: Interface, conversation: Conversation, payloads: Sequence[str]
+    ) -> tuple[Agent, Message] | None:
         """Return the agent that answers a stored message, and the message without the command that chose the agent.
 
         Args:
+            conversation: the conversation of the message. It may have moved since the message was written.
             payloads: the payload of the message's event, or of each of its pieces, in order. Pieces are read as one
                 message; its id and other fields are those of the first piece with a text.
 
@@ -53,7 +56,10 @@ class MessageReader:
         if not messages:
             return None
         base = next((message for message in messages if message.text), messages[0])
-        return self._router.select(combined(messages, base))
+        message = combined(messages, base)
+        if message.conversation != conversation:
+            message = replace(message, conversation=conversation)
+        return self._router.select(message)
 
     async def attachments(self, interface: Interface, payloads: Sequence[str]) -> Sequence[Attachment]:
         """Return the attachments in stored events; none if the channel cannot read the events any more."""
