@@ -8,6 +8,20 @@ from gateway.channels import DeliveryRefusedError, RecipientUnreachableError, Re
 from gateway.channels.http_errors import delivery_errors
 
 
+class ChatMovedError(DeliveryRefusedError):
+    """A group became a supergroup, which has another id.
+
+    https://core.telegram.org/bots/api#responseparameters
+
+    Attributes:
+        new_id: the id of the supergroup.
+    """
+
+    def __init__(self, reason: str, new_id: int) -> None:
+        super().__init__(reason)
+        self.new_id = new_id
+
+
 def telegram_errors() -> AbstractContextManager[None]:
     """Translate the errors of a call of the Bot API: see `delivery_errors`."""
     return delivery_errors("Telegram", _meaning)
@@ -26,7 +40,7 @@ def _meaning(error: Exception) -> Exception | None:
         case BadRequest() | Forbidden() | InvalidToken() | Conflict() if error.__cause__ is not None:
             return ConnectionError(f"a proxy refused it: {error.message}")
         case ChatMigrated():
-            return DeliveryRefusedError(error.message)
+            return ChatMovedError(error.message, error.new_chat_id)
         case Forbidden():
             return RecipientUnreachableError(error.message)
         case BadRequest():

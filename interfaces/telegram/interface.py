@@ -31,6 +31,7 @@ from interfaces.telegram import parse
 from interfaces.telegram.attachments import TelegramFiles
 from interfaces.telegram.buttons import QUESTION, ButtonPress, Buttons, Notice, chosen
 from interfaces.telegram.live import STOP
+from interfaces.telegram.posting.moved import MovedChats
 from interfaces.telegram.present import TelegramPresenter
 from interfaces.telegram.quoted import replied_to
 from interfaces.telegram.receiving.handlers import AnyApplication, OwnHandlers, check_updates
@@ -40,7 +41,7 @@ from interfaces.telegram.schema import to_update
 from oauth import SettingError
 from oauth.masking import mask_from_now_on
 from oauth.settings import ServiceUrl, Settings, is_loopback
-from toolkits import Message
+from toolkits import Conversation, Message
 
 CALL_TIMEOUT = 15.0  # seconds for one call of the Bot API
 LONGEST_PAUSE = 30.0  # seconds before the webhook is set again, if that failed
@@ -153,7 +154,8 @@ class Telegram(Interface):
         self._retries = OwnedTasks()
         self._polls = settings.polling
         self._poller = Poller(self._client, polls, self._updates, self._take, self._variable("bot_token"))
-        self.presenter = TelegramPresenter(self._client)
+        self._moved = MovedChats(self._move)
+        self.presenter = TelegramPresenter(self._client, self._moved)
 
     def routes(self) -> Sequence[BaseRoute]:
         return [Route(self.address, self._receive, methods=["POST"])]
@@ -257,8 +259,8 @@ class Telegram(Interface):
             await self.host.rate(feedback)
         elif (stopped := parse.generation_stopped(self._bot, fields)) is not None:
             await self.host.stop(*stopped)
-        elif update.message is not None and (moved := parse.migration(self._bot, update.message)):
-            await self.host.move(*moved)
+        elif update.message is not None and (moved := parse.migration(update.message)):
+            await self._moved.follow(*moved)
         elif (event := parse.to_event(self._bot, update, payload)) is not None:
             await self.host.accept(event)
             if event.addressed or event.piece is not None:
@@ -279,6 +281,10 @@ class Telegram(Interface):
         place = press.conversation
         is_theirs = place is not None and await self.host.stop(place, press.identity.user_id)
         return Notice(STOPPING) if is_theirs else Notice(NOTHING_OF_YOURS, is_refusal=True)
+
+    async def _move(self, old_id: int, new_id: int) -> None:
+        group = Conversation(self.channel, self._bot.tenant, str(old_id), shared=True)
+        await self.host.move(group, str(new_id))
 
     async def _find_username(self) -> None:
         """Ask for the bot's username, unless it is known.

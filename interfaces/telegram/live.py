@@ -2,11 +2,9 @@
 
 from html import escape
 
-from telegram import Bot, InlineKeyboardButton, InlineKeyboardMarkup
-from telegram.constants import ChatAction
+from telegram import InlineKeyboardButton, InlineKeyboardMarkup
 
 from gateway.channels.live import MessageView, PreviewKind, Progress
-from interfaces.telegram.errors import telegram_errors
 from interfaces.telegram.posting.messages import Poster, place_of
 from toolkits import Message
 
@@ -26,16 +24,13 @@ class TelegramLiveView(MessageView):
     refresh = 4.0  # Telegram shows an action for five seconds
     streams = True
 
-    def __init__(self, bot: Bot, poster: Poster, message: Message) -> None:
+    def __init__(self, poster: Poster, message: Message) -> None:
         super().__init__()
-        self._bot = bot
         self._poster = poster
         self._message = message
 
     async def indicate(self, progress: Progress) -> None:
-        chat, topic = place_of(self._message.conversation)
-        with telegram_errors():
-            await self._bot.send_chat_action(chat, ChatAction.TYPING, message_thread_id=topic)
+        await self._poster.show_typing(self._message.conversation)
 
     async def ready(self) -> None:
         await self._poster.ready_for_preview(self._message.conversation)
@@ -51,7 +46,12 @@ class TelegramLiveView(MessageView):
         is_status = kind is PreviewKind.STATUS
         reply_to = "" if is_status else self._message.id
         return await self._poster.post(
-            self._message.conversation, text, reply_to, reply_markup=_BUTTON, disable_notification=is_status
+            self._message.conversation,
+            text,
+            reply_to,
+            is_preview=True,
+            reply_markup=_BUTTON,
+            disable_notification=is_status,
         )
 
     async def edit(self, platform_id: str, text: str) -> None:

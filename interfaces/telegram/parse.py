@@ -109,23 +109,30 @@ def to_feedback(bot: Bot, update: Update) -> Feedback | None:
         identity=Identity(bot.channel, bot.tenant, str(reaction.user.id)),
         conversation=Conversation(bot.channel, bot.tenant, str(chat.id), chat.type != ChatType.PRIVATE),
         rating=(given or before)[-1],
-        platform_id=str(reaction.message_id),
+        platform_id=message_id(chat, reaction.message_id),
         taken_back=not given,
     )
 
 
-def migration(bot: Bot, message: telegram.Message) -> tuple[Conversation, str] | None:
-    """Return the conversation of a group that became a supergroup, and its new id; `None` for any other message.
+def message_id(chat: telegram.Chat, number: int) -> str:
+    """Return the id of a message. In a group it names the group, because its supergroup counts messages anew."""
+    return f"{chat.id}:{number}" if chat.type == ChatType.GROUP else str(number)
+
+
+def number_in(chat_id: int, platform_id: str) -> int | None:
+    """Return the number of a message in a chat; `None` if the message is in the group that the chat was before."""
+    group, _, number = platform_id.rpartition(":")
+    return int(number) if group in ("", str(chat_id)) else None
+
+
+def migration(message: telegram.Message) -> tuple[int, int] | None:
+    """Return the old and the new id of a group that became a supergroup; `None` for any other message.
 
     Both the old and the new group report it: https://core.telegram.org/bots/api#message, `migrate_to_chat_id`
     """
     if message.migrate_to_chat_id:
-        old, new = message.chat.id, message.migrate_to_chat_id
-    elif message.migrate_from_chat_id:
-        old, new = message.migrate_from_chat_id, message.chat.id
-    else:
-        return None
-    return Conversation(bot.channel, bot.tenant, str(old), shared=True), str(new)
+        return message.chat.id, message.migrate_to_chat_id
+    return (message.migrate_from_chat_id, message.chat.id) if message.migrate_from_chat_id else None
 
 
 def generation_stopped(bot: Bot, fields: Mapping[str, Any]) -> tuple[Conversation, str] | None:
@@ -168,7 +175,7 @@ def to_message(
     chat, user = message.sender_chat, message.from_user
     name = chat.effective_name if chat is not None else user and user.full_name
     return Message(
-        id=str(message.message_id),
+        id=message_id(message.chat, message.message_id),
         text=text,
         sender=Identity(bot.channel, bot.tenant, _sender(message)),
         sender_name=name or "",

@@ -24,6 +24,7 @@ from interfaces.telegram.buttons import keyboard
 from interfaces.telegram.format import HtmlRenderer
 from interfaces.telegram.live import TelegramLiveView
 from interfaces.telegram.posting.messages import Poster, place_of
+from interfaces.telegram.posting.moved import MovedChats
 from interfaces.telegram.posting.uploads import LONGEST_CAPTION, check_file, grouped
 from oauth import Identity
 from toolkits import Conversation, Message
@@ -39,9 +40,9 @@ log = logging.getLogger(__name__)
 class TelegramPresenter(Presenter):
     """Sends answers to chats of Telegram. A private answer goes to the private chat with the person."""
 
-    def __init__(self, bot: Bot) -> None:
+    def __init__(self, bot: Bot, moved: MovedChats) -> None:
         self._bot = bot
-        self._poster = Poster(bot)
+        self._poster = Poster(bot, moved)
         self._renderer = HtmlRenderer()
 
     def parts(self, markdown: str) -> list[str]:
@@ -177,7 +178,7 @@ class TelegramPresenter(Presenter):
         return ReturnLink(await self._start_link(code), "Telegram", "Press Start there.", brings_code=True)
 
     def live_view(self, message: Message) -> LiveView:
-        return TelegramLiveView(self._bot, self._poster, message)
+        return TelegramLiveView(self._poster, message)
 
     async def _start_link(self, parameter: str) -> str:
         return f"{await self._bot_link()}?start={parameter}"

@@ -7,9 +7,14 @@ from peers.wait import wait_until_async
 from pydantic_ai.models.function import FunctionModel
 from support.channels.running import Run
 from support.channels.telegram import ALICE, AT, NEW_ID, post, said
+from support.files import PDF
 from support.stage import Orders, obey
 
+from gateway import Conversation, File
+from gateway.channels.presenter import MARK_LENGTH
+from gateway.channels.sentences import SENT_AGAIN
 from interfaces.telegram import Telegram
+from interfaces.telegram.posting.messages import TOPIC_MARK
 
 
 async def test_a_long_answer_comes_in_parts_in_order(run: Run, bot: Telegram, telegram: TelegramServer) -> None:
@@ -91,17 +96,46 @@ async def test_an_answer_to_a_group_goes_to_the_supergroup_that_it_became(
         assert sent == [old["id"], NEW_ID]
 
 
-async def test_an_answer_to_a_deleted_topic_goes_to_its_group(
-    run: Run, bot: Telegram, telegram: TelegramServer
+@pytest.mark.parametrize("what", ["closed", "deleted"])
+async def test_an_answer_to_a_topic_that_is_gone_goes_to_its_group_with_a_mark(
+    run: Run, bot: Telegram, telegram: TelegramServer, what: str
 ) -> None:
     async with run(bot) as running:
         update = updates.topic_message(f"{AT} hello", 7)
         telegram.fail("sendMessage", 502)
         await post(running, telegram, update)
         await wait_until_async(lambda: telegram.called("sendMessage"), what="the first try")
+        end = telegram.api.close_topic if what == "closed" else telegram.api.delete_topic
+        end(updates.FORUM["id"], 7)
+        assert await said(telegram, updates.FORUM["id"]) == [f"{TOPIC_MARK}\nheard"]
+        assert {"message_thread_id", "reply_parameters"}.isdisjoint(telegram.called("sendMessage")[-1])
+
+
+async def test_files_for_a_deleted_topic_go_to_its_group(run: Run, bot: Telegram, telegram: TelegramServer) -> None:
+    async with run(bot) as running:
+        await post(running, telegram, updates.topic_message(f"{AT} hello", 7))
+        await said(telegram, updates.FORUM["id"])
         telegram.api.delete_topic(updates.FORUM["id"], 7)
-        assert await said(telegram, updates.FORUM["id"]) == ["heard"]
-        assert "message_thread_id" not in telegram.called("sendMessage")[-1]
+        topic = Conversation("telegram", str(updates.BOT["id"]), f"{updates.FORUM['id']}/7", shared=True)
+        await running.gateway.send(topic, "", files=[File(PDF, name="bill.pdf")])
+        assert (await said(telegram, updates.FORUM["id"], 2))[1] == TOPIC_MARK
+        assert telegram.sent_files(updates.FORUM["id"]) == [("document", "bill.pdf", PDF)]
+
+
+def test_the_mark_of_a_topic_fits_beside_that_of_a_repeated_message() -> None:
+    assert len(f"{TOPIC_MARK}\n{SENT_AGAIN}\n") <= MARK_LENGTH
+
+
+async def test_an_answer_to_a_deleted_topic_of_a_private_chat_goes_to_that_chat(
+    run: Run, bot: Telegram, telegram: TelegramServer
+) -> None:
+    topic = {"message_thread_id": 5, "is_topic_message": True}
+    async with run(bot) as running:
+        telegram.fail("sendMessage", 502)
+        await post(running, telegram, updates.private_message("hello", **topic))
+        await wait_until_async(lambda: telegram.called("sendMessage"), what="the first try")
+        telegram.api.delete_topic(ALICE, 5)
+        assert await said(telegram, ALICE) == [f"{TOPIC_MARK}\nheard"]
 
 
 async def test_a_question_from_a_group_is_answered_in_the_private_chat_outside_of_topics(

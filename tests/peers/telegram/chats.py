@@ -49,6 +49,7 @@ class Chats:
         self.webhook: Json = {"url": ""}
         self.files: dict[str, bytes] = {}
         self._topics: set[tuple[int, int]] = set()
+        self._closed: set[tuple[int, int]] = set()
         self._queries: set[str] = set()
         self._members: dict[tuple[int, int], Json] = {}
 
@@ -82,8 +83,12 @@ class Chats:
         self._queries.clear()
 
     def delete_topic(self, chat_id: int, thread_id: int) -> None:
-        """Delete a topic of a forum."""
+        """Delete a topic of a forum or a private chat."""
         self._topics.discard((chat_id, thread_id))
+
+    def close_topic(self, chat_id: int, thread_id: int) -> None:
+        """Close a topic, in which only administrators may write then."""
+        self._closed.add((chat_id, thread_id))
 
     def _moved(self, chat: Json, status: str) -> None:
         if status == "kicked" and chat["type"] == "private":
@@ -130,6 +135,20 @@ class Chats:
         if found is None and not given.get("allow_sending_without_reply"):
             raise bad_request("message to be replied not found")
         return found and {name: value for name, value in found.items() if name != "reply_to_message"}
+
+    def _topic(self, chat: Json, params: Json) -> Json:
+        """Return the fields of a message in the topic that a call names, if it names one.
+
+        https://github.com/tdlib/telegram-bot-api/issues/854: "message thread not found", also in private chats
+        """
+        thread = params.get("message_thread_id")
+        if not thread:
+            return {}
+        if (chat["id"], thread) not in self._topics:
+            raise bad_request("message thread not found")
+        if (chat["id"], thread) in self._closed:
+            raise bad_request("TOPIC_CLOSED")
+        return {"message_thread_id": thread, "is_topic_message": True}
 
     def _own(self, params: Json, action: str) -> Json:
         chat = self._writable(params)

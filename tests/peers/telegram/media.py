@@ -77,7 +77,7 @@ class Media(Chats):
                 raise bad_request(f"can't parse entities: {error}") from error
         if utf16_length(caption) > LONGEST_CAPTION:
             raise bad_request("message caption is too long")
-        replied, number = self._replied(chat, params), f"sent-{next(_file_ids)}"
+        topic, replied, number = self._topic(chat, params), self._replied(chat, params), f"sent-{next(_file_ids)}"
         self.files[number] = content
         about: Json = {"file_id": number, "file_unique_id": f"u-{number}", "file_size": len(content), "file_name": name}
         shown: Any = about
@@ -93,6 +93,7 @@ class Media(Chats):
             "chat": chat,
             "date": int(time.time()),
             kind: shown,
+            **topic,
             **({"caption": caption} if caption else {}),
             **({"caption_entities": entities} if entities else {}),
             **({"reply_to_message": replied} if replied else {}),

@@ -89,12 +89,7 @@ class BotApi(Media):
     def send_message(self, params: Json) -> Json:
         chat = self._writable(params)
         content = self._content(params)
-        thread = params.get("message_thread_id")
-        topic = {}
-        if thread and chat["type"] != "private":
-            if (chat["id"], thread) not in self._topics:
-                raise bad_request("message thread not found")
-            topic = {"message_thread_id": thread, "is_topic_message": True}
+        topic = self._topic(chat, params)
         replied = self._replied(chat, params)
         message = {
             "message_id": next(message_ids),
