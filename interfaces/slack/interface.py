@@ -51,11 +51,12 @@ from interfaces.slack.signature import SignatureCheck
 from interfaces.slack.workspaces import ManyWorkspaces, OneWorkspace
 from interfaces.tasks import OwnedTasks
 from oauth import Identity, SettingError
-from toolkits import Message, QuotedMessage
+from toolkits import Conversation, Message, QuotedMessage
 
 CALL_TIMEOUT = 15  # seconds for one call of the Web API
 REJECTED_TOKEN = ("account_inactive", "invalid_auth", "not_authed", "token_expired", "token_revoked")
 OPENED = "app_home_opened"
+CHANNEL_MOVED = "channel_id_changed"
 UNINSTALLED = ("app_uninstalled", "tokens_revoked", "team_access_revoked")
 COMMAND_ADDRESS = "/slack/commands"
 INTERACTIVITY_ADDRESS = "/slack/interactivity"
@@ -210,6 +211,7 @@ class Slack(Interface):
             **dict.fromkeys(UNINSTALLED, self._workspaces.forget),
             SESSION_STOPPED: self._receive_stopped,
             OPENED: self._receive_opened,
+            CHANNEL_MOVED: self._receive_moved,
         }
 
     def _buttons(self) -> Mapping[str, PressHandler]:
@@ -357,6 +359,19 @@ class Slack(Interface):
         if (thread := await self._stopping.session(body)) is not None:
             activation = self.presenter.sessions.set(thread, SessionStatus.ACTIVE)
             self._tasks.start("the status of a stopped session", activation, CALL_TIMEOUT)
+
+    async def _receive_moved(self, body: Body) -> None:
+        """Move the threads of a private channel that gets another id, because it is shared with another organization.
+
+        https://docs.slack.dev/reference/events/channel_id_changed
+        """
+        tenant, old, new = (
+            parse.tenant_of(body),
+            body["event"].get("old_channel_id"),
+            body["event"].get("new_channel_id"),
+        )
+        if tenant and old and new:
+            await self.host.move(Conversation(self.channel, tenant, old, shared=True), new)
 
     async def _receive_opened(self, body: Body) -> None:
         """Update the App Home or the suggested prompts that a person opens: https://docs.slack.dev/reference/events/app_home_opened"""

@@ -117,6 +117,13 @@ class _Opened(_Fields):
     tab: str | None = None
 
 
+class _ChannelMoved(_Fields):
+    """https://docs.slack.dev/reference/events/channel_id_changed"""
+
+    old_channel_id: Id = None
+    new_channel_id: Id = None
+
+
 class _SessionStopped(_Fields):
     """https://docs.slack.dev/reference/events/agent_session_stopped"""
 
@@ -153,6 +160,7 @@ _EVENTS: Mapping[str | None, type[_Fields]] = {
     "reaction_removed": _Reaction,
     "app_home_opened": _Opened,
     "agent_session_stopped": _SessionStopped,
+    "channel_id_changed": _ChannelMoved,
     "app_uninstalled": _Installed,
     "tokens_revoked": _Installed,
     "team_access_granted": _Installed,

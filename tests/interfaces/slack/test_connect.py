@@ -5,6 +5,7 @@ import json
 import pytest
 from peers import seed
 from peers.emulate.server import Emulate
+from peers.wait import wait_until_async
 from peers.webhooks import slack_events as events
 from support.channels.running import Run
 from support.channels.slack import BOT, post, said
@@ -91,3 +92,20 @@ async def test_a_writer_whose_workspace_a_shared_channel_does_not_name_gets_no_c
         message = await slack.parse(json.dumps(payload))
         assert message is not None
         assert message.anonymous
+
+
+async def test_a_channel_that_becomes_shared_and_gets_another_id_keeps_its_history_and_its_workspace(
+    run: Run, slack: Slack, emulate: Emulate
+) -> None:
+    old, new = "G0PRIVATE1", emulate.slack_channel_id
+    thread = emulate.slack_post("alice", new, f"{BOT} hello")
+    async with run(slack) as running:
+        await post(running, events.app_mention("the word is walnut", channel=old, ts=thread))
+        await wait_until_async(lambda: running.told, what="the first turn")
+        assert await post(running, events.channel_id_changed(old, new)) == 200
+        reply = events.app_mention("which word?", channel=new, thread_ts=thread)
+        await post(running, events.shared(reply, OURS, PLAIN))
+        await wait_until_async(lambda: len(running.told) == 2, what="the second turn")
+        assert "walnut" in str(running.told[-1])
+        assert "heard" in await said(emulate, new, 1, thread)
+        assert running.rows("SELECT DISTINCT tenant FROM conversations") == [(seed.SLACK_TEAM_ID,)]

@@ -354,6 +354,14 @@ def agent_session_stopped(thread_ts: str, channel: str, user: str = seed.ALICE.s
     return envelope({**event, "streaming_message_ts": [], "event_ts": ts()})
 
 
+def channel_id_changed(old: str, new: str) -> Json:
+    """Build the event of a private channel that somebody begins to share with another organization.
+
+    Its messages keep their timestamps: https://docs.slack.dev/reference/events/channel_id_changed
+    """
+    return envelope({"type": "channel_id_changed", "old_channel_id": old, "new_channel_id": new, "event_ts": ts()})
+
+
 def app_uninstalled(team_id: str = seed.SLACK_TEAM_ID) -> Json:
     """Build the event of an uninstallation: https://docs.slack.dev/reference/events/app_uninstalled"""
     return envelope({"type": "app_uninstalled"}, team_id)
