@@ -42,7 +42,7 @@ class Agent:
         toolkits: the toolkits whose tools the agent may call.
         instructions: the instructions that the model gets before every message.
         name: the name of the agent in its team and in its greeting.
-        description: what the agent is for, in a sentence for the lead of its team.
+        description: what the agent is for, in a sentence for the lead of its team and for people who meet its bot.
         members: the agents that this agent may ask, each with its own toolkits. For a flow: agents that the flow calls
             but does not name in its code.
         mcp_servers: MCP servers whose tools the agent may call, too. All copies share the connections.

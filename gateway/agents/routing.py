@@ -88,6 +88,17 @@ class Router:
         route = self._route(None, workspace, channel)
         return self.default if route is None else route.agent
 
+    def commands(self, channel: str, workspace: str) -> dict[str, str]:
+        """Return the commands that choose an agent in a workspace, each with what the agent is for."""
+        found = {}
+        for route in reversed(self._routes):  # the more specific routes replace the others
+            command, *place = route.key
+            if command is not None and all(
+                wanted in (None, actual) for wanted, actual in zip(place, (workspace, channel), strict=True)
+            ):
+                found[command] = route.agent.description or f"Ask {route.agent.name}"
+        return found
+
     def _route(self, *given: str | None) -> Route | None:
         """Return the first route that fits a command, a workspace and a channel; `None` if no route does."""
         fitting = (

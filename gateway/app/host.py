@@ -8,6 +8,7 @@ from typing import Any
 
 from gateway.app.parts import Parts
 from gateway.attachments.fetching import FileFetcher
+from gateway.channels.commands import COMMANDS, OF_ACCOUNTS
 from gateway.channels.event import DeliveryReport, Event, Feedback, Rating
 from gateway.channels.host import Person
 from gateway.channels.question import Press, PressResult, QuestionCard
@@ -104,6 +105,13 @@ class ChannelHost:
     async def transcript(self, conversation: Conversation) -> Sequence[TranscriptEntry]:
         async with self._database.read() as connection:
             return await load_transcript(connection, conversation, self._parts.stored_files)
+
+    def commands(self, channel: str, tenant: str) -> Mapping[str, str]:
+        own = {name: text for name, text in COMMANDS.items() if self.providers or name not in OF_ACCOUNTS}
+        return own | self._parts.router.commands(channel, tenant)
+
+    def description(self, channel: str, tenant: str) -> str:
+        return self._parts.router.agent_of(channel, tenant).description
 
     def prompts(self, channel: str, tenant: str) -> Sequence[str]:
         return self._parts.router.agent_of(channel, tenant).prompts

@@ -3,8 +3,18 @@
 import re
 from dataclasses import dataclass
 
-COMMANDS = ("start", "help", "new", "stop", "accounts", "disconnect")
-"""The commands that the gateway answers itself."""
+COMMANDS = {
+    "start": "Say hello",
+    "help": "Say what I can do",
+    "new": "Begin a new conversation",
+    "stop": "Stop what I am doing",
+    "accounts": "Show the accounts that you have connected",
+    "disconnect": "Disconnect an account",
+}
+"""The commands that the gateway answers itself, each with its description for people."""
+
+OF_ACCOUNTS = ("accounts", "disconnect")
+"""The commands that do nothing if no agent needs an account."""
 
 _COMMAND = re.compile(r"(?P<slash>/)?(?P<name>[\w-]+)(?:@(?P<bot>\w+))?(?:\s+(?P<argument>.*))?", re.DOTALL)
 

@@ -204,6 +204,17 @@ class Host(Protocol):
         """Return the last messages and answers of a conversation, oldest first."""
         ...
 
+    def commands(self, channel: str, tenant: str) -> Mapping[str, str]:
+        """Return the commands that people can use in a tenant of a channel, each with its description for people.
+
+        These are the gateway's own, and those of the routes.
+        """
+        ...
+
+    def description(self, channel: str, tenant: str) -> str:
+        """Return what the agent is for that answers in a tenant of a channel; it may be empty."""
+        ...
+
     def prompts(self, channel: str, tenant: str) -> Sequence[str]:
         """Return suggestions for a first message, from the agent that answers in a tenant of a channel."""
         ...

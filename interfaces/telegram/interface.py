@@ -21,7 +21,7 @@ from telegram import Update
 from telegram.error import BadRequest, InvalidToken, TelegramError
 from tenacity import AsyncRetrying, retry_if_not_exception_type, wait_exponential_jitter
 
-from gateway.channels import EventNotAcceptedError, Host, Interface, Press, PressOutcome
+from gateway.channels import DeliveryError, EventNotAcceptedError, Host, Interface, Press, PressOutcome
 from gateway.channels.refusals import RefusalLog, WebhookRefusedError
 from gateway.channels.requests import parse_json, read_body
 from gateway.channels.sentences import NOTHING_OF_YOURS, QUESTION_CLOSED, STOPPING
@@ -30,6 +30,7 @@ from interfaces.tasks import OwnedTasks
 from interfaces.telegram import parse
 from interfaces.telegram.attachments import TelegramFiles
 from interfaces.telegram.buttons import QUESTION, ButtonPress, Buttons, Notice, chosen
+from interfaces.telegram.errors import telegram_errors
 from interfaces.telegram.live import STOP
 from interfaces.telegram.posting.moved import MovedChats
 from interfaces.telegram.present import TelegramPresenter
@@ -38,6 +39,8 @@ from interfaces.telegram.receiving.handlers import AnyApplication, OwnHandlers, 
 from interfaces.telegram.receiving.polling import Poller, Rest
 from interfaces.telegram.request import TelegramRequest
 from interfaces.telegram.schema import to_update
+from interfaces.telegram.setup.profile import describe_bot, register_commands
+from interfaces.telegram.setup.webhook import WebhookState, webhook_state
 from oauth import SettingError
 from oauth.masking import mask_from_now_on
 from oauth.settings import ServiceUrl, Settings, is_loopback
@@ -46,6 +49,7 @@ from toolkits import Conversation, Message
 CALL_TIMEOUT = 15.0  # seconds for one call of the Bot API
 LONGEST_PAUSE = 30.0  # seconds before the webhook is set again, if that failed
 UPDATES_KEPT = 24 * 60 * 60.0  # seconds for which Telegram keeps updates: the webhook has to be set by then
+SETUP_TIMEOUT = 60.0  # seconds for the calls of a start that nothing waits for
 SECRET_HEADER = "X-Telegram-Bot-Api-Secret-Token"  # noqa: S105 - its name
 
 OWN_UPDATES = (
@@ -151,9 +155,9 @@ class Telegram(Interface):
         check_updates(updates)
         self._updates = list(dict.fromkeys((*OWN_UPDATES, *updates)))
         self._buttons = Buttons(self._client, self._bot, {QUESTION: self._take_choice, STOP: self._take_stop})
-        self._retries = OwnedTasks()
         self._polls = settings.polling
         self._poller = Poller(self._client, polls, self._updates, self._take, self._variable("bot_token"))
+        self._tasks = OwnedTasks()
         self._moved = MovedChats(self._move)
         self.presenter = TelegramPresenter(self._client, self._moved)
 
@@ -186,6 +190,30 @@ class Telegram(Interface):
             self._polls = host.base_url is None
         if host.base_url is not None and not self._polls:
             await self._set_webhook(host.base_url)
+        self._tasks.start("the setup of the bot", self._set_up(host), SETUP_TIMEOUT)
+
+    async def _set_up(self, host: Host) -> None:
+        """Register the bot's commands and describe it, and log the state of its webhook. The next start tries again."""
+        tenant = self._bot.tenant
+        try:
+            with telegram_errors():
+                await register_commands(self._client, host.commands(self.channel, tenant))
+                await describe_bot(self._client, host.description(self.channel, tenant))
+                if (state := await self.webhook_state()) is not None:
+                    log.log(logging.WARNING if state.problems or state.waiting else logging.INFO, "%s", state)
+        except (DeliveryError, ConnectionError) as error:
+            log.warning("the bot could not be set up: %s", describe(error))
+
+    async def webhook_state(self) -> WebhookState | None:
+        """Return what Telegram says about the bot's webhook; `None` if this gateway has set none.
+
+        Raises:
+            TelegramError: if Telegram does not answer.
+        """
+        base_url = self.host.base_url
+        if self._polls or base_url is None:
+            return None
+        return await webhook_state(self._client, f"{base_url}{self.address}", self._updates)
 
     @asynccontextmanager
     async def taking_events(self) -> AsyncIterator[None]:
@@ -200,7 +228,7 @@ class Telegram(Interface):
         return self._poller.outage
 
     async def stop(self) -> None:
-        await self._retries.stop()
+        await self._tasks.stop()
         await super().stop()
         if self._handlers is not None:
             await self._handlers.stop()
@@ -318,7 +346,7 @@ class Telegram(Interface):
             ) from None
         except TelegramError as error:
             log.warning("the webhook could not be set yet, and is set later: %s", error.message)
-            self._retries.start("the setting of the webhook", self._set_webhook_later(base_url), UPDATES_KEPT)
+            self._tasks.start("the setting of the webhook", self._set_webhook_later(base_url), UPDATES_KEPT)
 
     async def _set_webhook_later(self, base_url: str) -> None:
         """Set the webhook once Telegram can be reached: after a change from polling, no updates arrive without it."""

@@ -45,7 +45,9 @@ class Chats:
         self.migrated: dict[int, int] = {}  #: the id of the supergroup that a group became, by the group's id
         self.messages: dict[tuple[int, int], Json] = {}  #: of people and of the bot, by chat id and message id
         self.drafts: dict[tuple[int, int], str] = {}  #: the text of each draft, by chat id and draft id
-        self.commands: list[Json] = []
+        self.commands: dict[tuple[str, str], list[Json]] = {}  #: by the type of their scope and the language
+        self.descriptions = {"description": "", "short_description": ""}
+        self.last_error: Json = {}  #: the fields of getWebhookInfo about the last delivery that failed
         self.webhook: Json = {"url": ""}
         self.files: dict[str, bytes] = {}
         self._topics: set[tuple[int, int]] = set()

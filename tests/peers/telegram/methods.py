@@ -25,6 +25,8 @@ ACTIONS = {
     "upload_voice",
 }
 MOST_DOWNLOADED = 20 * 1024 * 1024  # bytes: https://core.telegram.org/bots/api#getfile
+COMMANDS_MAX = 100  # https://core.telegram.org/bots/api#setmycommands
+DESCRIPTIONS_MAX = {"description": 512, "short_description": 120}  # characters
 COMMAND = re.compile(r"[a-z0-9_]{1,32}")
 SECRET = re.compile(r"[A-Za-z0-9_-]{1,256}")
 _NO_GIFTS = dict.fromkeys(
@@ -76,9 +78,9 @@ class BotApi(Media):
         return await self.pending.poll(params.get("offset", 0), params.get("limit", MOST), params.get("timeout", 0))
 
     def get_webhook_info(self, params: Json) -> Json:
-        known: Json = {
-            name: self.webhook[name] for name in ("max_connections", "allowed_updates") if name in self.webhook
-        }
+        """Return the state of the webhook: https://core.telegram.org/bots/api#webhookinfo"""
+        known: Json = {} if not self.webhook["url"] else {"max_connections": 40, **self.last_error}
+        known |= {name: self.webhook[name] for name in ("max_connections", "allowed_updates") if name in self.webhook}
         fixed = {"has_custom_certificate": False, "pending_update_count": len(self.pending)}
         return {"url": self.webhook["url"], **fixed, **known}
 
@@ -155,11 +157,36 @@ class BotApi(Media):
                 raise bad_request("BOT_COMMAND_INVALID")
             if not 1 <= len(each["description"]) <= 256:
                 raise bad_request("BOT_COMMAND_DESCRIPTION_INVALID")
-        self.commands = commands
+        if len(commands) > COMMANDS_MAX:
+            raise bad_request("BOT_COMMANDS_TOO_MUCH")
+        self.commands[_scope(params)] = commands
         return True
 
     def get_my_commands(self, params: Json) -> list[Json]:
-        return self.commands
+        """Return the list of exactly this scope and language: https://core.telegram.org/bots/api#getmycommands"""
+        return self.commands.get(_scope(params), [])
+
+    def delete_my_commands(self, params: Json) -> bool:
+        self.commands.pop(_scope(params), None)
+        return True
+
+    def set_my_description(self, params: Json) -> bool:
+        return self._describe("description", params)
+
+    def get_my_description(self, params: Json) -> Json:
+        return {"description": self.descriptions["description"]}
+
+    def set_my_short_description(self, params: Json) -> bool:
+        return self._describe("short_description", params)
+
+    def get_my_short_description(self, params: Json) -> Json:
+        return {"short_description": self.descriptions["short_description"]}
+
+    def _describe(self, name: str, params: Json) -> bool:
+        if len(params.get(name, "")) > DESCRIPTIONS_MAX[name]:
+            raise bad_request("BOT_DESCRIPTION_TOO_LONG")
+        self.descriptions[name] = params.get(name, "")
+        return True
 
     def get_chat(self, params: Json) -> Json:
         chat = self._writable(params)
@@ -185,6 +212,10 @@ class BotApi(Media):
             "file_size": size,
             "file_path": f"files/{number}",
         }
+
+
+def _scope(params: Json) -> tuple[str, str]:
+    return params.get("scope", {}).get("type", "default"), params.get("language_code", "")
 
 
 def find(name: str) -> Callable[[BotApi, Json], Any]:

@@ -285,6 +285,15 @@ class TelegramServer(ThreadServer):
                     if answer is not None and answer.is_success:
                         api.pending.confirm(update["update_id"] + 1)
                         continue
+                    reason = (
+                        f"Wrong response from the webhook: {answer.status_code} {answer.reason_phrase}"
+                        if answer is not None
+                        else None
+                    )
+                    api.last_error = {
+                        "last_error_date": int(time.time()),
+                        "last_error_message": reason or "Connection refused",
+                    }
                     await asyncio.sleep(REDELIVERY)
                 await asyncio.sleep(PUSH_POLL)
 
