@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Select, bindparam, func, select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.channels.event import Event
@@ -169,6 +170,12 @@ class Inbox:
 
     async def move(self, conversation: Conversation, conversation_id: str) -> None:
         """Give a conversation another id: see `Host.move`."""
+        try:
+            await self._move(conversation, conversation_id)
+        except IntegrityError:  # a conversation with the new id has begun meanwhile
+            await self._move(conversation, conversation_id)
+
+    async def _move(self, conversation: Conversation, conversation_id: str) -> None:
         async with self._database.write() as connection:
             to_drain = await move(connection, conversation, conversation_id)
             await self._dispatcher.defer(connection, to_drain)

@@ -270,3 +270,45 @@ async def test_a_private_answer_stays_private_when_conversations_become_one(tmp_
     hidden = "SELECT count(*) FROM session_items WHERE private AND owner_user_id <> 'alice'"
     assert scene.sent[1].alone == "alice"
     assert scene.rows(hidden) == [(0,)]
+
+
+async def test_moves_and_messages_at_the_same_time_lose_nothing(tmp_path: Path, database_url: str) -> None:
+    """Report each move twice, as a platform does, while messages with both ids arrive."""
+    scene, rooms = stage(tmp_path, database=database_url), range(20)
+    async with scene.open():
+        for room in rooms:
+            await scene.ask("alice", "one", f"{OLD}{room}")
+        host = scene.worker.host if scene.worker is not None else scene.gateway.host
+        for room in rooms:
+            await asyncio.gather(
+                scene.write("alice", "old", f"{OLD}{room}"),
+                host.move(place(f"{OLD}{room}"), f"{NEW}{room}"),
+                scene.write("alice", "new", f"{NEW}{room}"),
+                scene.gateway.host.move(place(f"{OLD}{room}"), f"{NEW}{room}"),
+            )
+        await scene.wait_for(3 * len(rooms))
+        await scene.wait_until_rows("SELECT count(*) FROM inbox WHERE status <> 'done'", 0)
+        for room in rooms:
+            await scene.write("alice", "last", f"{OLD}{room}")
+        await scene.wait_for(4 * len(rooms))
+    kept = scene.rows(
+        "SELECT key, count(*) FROM conversations JOIN inbox ON conversation_id = conversations.id GROUP BY 1"
+    )
+    assert sorted(kept) == sorted((f"{NEW}{room}", 4) for room in rooms)
+
+
+async def test_a_conversation_that_begins_under_the_new_id_during_the_move_is_merged(
+    tmp_path: Path, database_url: str
+) -> None:
+    scene = stage(tmp_path, [Gate()], recall, database=database_url)
+    async with scene.open():
+        await scene.ask("alice", "one", OLD)
+        parts = scene.gateway.parts
+        async with parts.backend.database.write() as connection:
+            await parts.inbox.conversation_id(connection, place(NEW))
+            moving = asyncio.create_task(move(scene))
+            if scene.worker is not None:
+                waits = "datname = current_database() AND wait_event_type = 'Lock'"
+                await scene.wait_until_rows(f"SELECT count(*) FROM pg_stat_activity WHERE {waits}", 1)
+        await moving
+        assert await scene.ask("alice", "two", NEW) == "heard one; heard one; two"
