@@ -6,7 +6,7 @@ the old id find the conversation. If two conversations are merged, that is the r
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Table, and_, delete, exists, func, insert, literal, select, update
+from sqlalchemy import ColumnElement, Row, Table, and_, bindparam, delete, exists, func, insert, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.runs.items import Role
@@ -27,6 +27,7 @@ from toolkits import Conversation
 
 _NOT_BEGUN = is_any(inbox.c.status, InboxStatus.WAITING, InboxStatus.GATHERING, InboxStatus.HELD)
 
+_RENAME = update(conversations).where(conversations.c.id == bindparam("row_id")).values(key=bindparam("new_key"))
 _older = conversations.alias()
 has_leftovers = (
     exists()
@@ -41,17 +42,17 @@ async def move(connection: AsyncConnection, conversation: Conversation, conversa
     """Give a shared conversation, and those in it like the threads of a channel, another id: see `Host.move`.
 
     If messages of both ids are being answered, those with the new id that were not begun are merged at once, and the
-    rest by `gather` or `gather_leftovers` when the answer is complete.
+    rest by `gather` or `gather_leftovers` when the answer is complete. The caller has locked the conversations.
 
     Returns:
         The ids of the rows to drain.
     """
     of_tenant = (conversations.c.channel == conversation.channel) & (conversations.c.tenant == conversation.tenant)
     both = _is_in(conversations.c.key, conversation.id) | _is_in(conversations.c.key, conversation_id)
-    shared = select(conversations).where(of_tenant, conversations.c.shared, both)
-    rows = (await connection.execute(shared.order_by(conversations.c.key).with_for_update())).all()
+    rows = (await connection.execute(select(conversations).where(of_tenant, conversations.c.shared, both))).all()
     known = {row.key: row for row in rows}
     to_drain: list[int] = []
+    renamed, kept = list[dict[str, Any]](), list[dict[str, Any]]()
     moved = [row for row in rows if row.moved_to is None and not _names(conversation_id, row.key)]
     for row in moved:
         key = conversation_id + row.key.removeprefix(conversation.id)
@@ -59,9 +60,12 @@ async def move(connection: AsyncConnection, conversation: Conversation, conversa
             await _merge(connection, row, other)
             to_drain += [row.id, other.id]
         else:
-            await connection.execute(_with_id(row.id).values(key=key))
+            renamed.append({"row_id": row.id, "new_key": key})
             old = {"channel": row.channel, "tenant": row.tenant, "key": row.key, "shared": True, "last_place": 0}
-            await connection.execute(insert(conversations).values(**old, moved_to=row.id))
+            kept.append({**old, "moved_to": row.id})
+    if renamed:
+        await connection.execute(_RENAME, renamed)
+        await connection.execute(insert(conversations), kept)
     if moved:
         await _rename(connection, conversation, conversation_id)
     return to_drain

@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Select, bindparam, func, select, update
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.channels.event import Event
@@ -170,13 +169,9 @@ class Inbox:
 
     async def move(self, conversation: Conversation, conversation_id: str) -> None:
         """Give a conversation another id: see `Host.move`."""
-        try:
-            await self._move(conversation, conversation_id)
-        except IntegrityError:  # a conversation with the new id has begun meanwhile
-            await self._move(conversation, conversation_id)
-
-    async def _move(self, conversation: Conversation, conversation_id: str) -> None:
         async with self._database.write() as connection:
+            # Accepted events lock the rows of old and new ids in any order, which could be a deadlock.
+            await self._database.lock(connection, conversations)
             to_drain = await move(connection, conversation, conversation_id)
             await self._dispatcher.defer(connection, to_drain)
         self._dispatcher.wake(to_drain)

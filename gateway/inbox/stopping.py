@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import String, bindparam, func, select, update
+from sqlalchemy import String, bindparam, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.storage.database import Database
@@ -16,10 +16,14 @@ from toolkits import Conversation
 _is_running = is_any(inbox.c.status, InboxStatus.RUNNING)
 _is_unanswered = is_any(inbox.c.status, InboxStatus.RUNNING, InboxStatus.WAITING, InboxStatus.RETRYING)
 
+# A turn that ran while its conversation was moved may still be in the row of the old id.
+_here = select(conversations.c.id).where(
+    or_(conversations.c.id == bindparam("conversation_id"), conversations.c.moved_to == bindparam("conversation_id"))
+)
 _FIRST = (
     select(inbox.c.id)
     .where(
-        inbox.c.conversation_id == bindparam("conversation_id"),
+        inbox.c.conversation_id.in_(_here),
         inbox.c.author == bindparam("by"),
         inbox.c.place < bindparam("before"),
         _is_unanswered,

@@ -130,6 +130,10 @@ class Database(ABC):
         """Return an INSERT with the dialect's `on_conflict_do_nothing()` and `on_conflict_do_update()`."""
 
     @abstractmethod
+    async def lock(self, connection: AsyncConnection, table: Table) -> None:
+        """Let no other transaction change a table until this one ends. Call it before anything else is locked."""
+
+    @abstractmethod
     async def other_clients(self) -> list[str]:
         """Return the application names of the other connections that this user has to the database."""
 

@@ -117,6 +117,10 @@ class PostgresDatabase(Database):
     def upsert(self, table: Table) -> postgresql.Insert:
         return postgresql.insert(table)
 
+    async def lock(self, connection: AsyncConnection, table: Table) -> None:
+        # Rows that refer to the table can still be added: https://www.postgresql.org/docs/current/explicit-locking.html
+        await connection.execute(text(f"LOCK TABLE {table.name} IN SHARE ROW EXCLUSIVE MODE"))
+
     async def other_clients(self) -> list[str]:
         async with self.read() as connection:
             return [str(name) for name in (await connection.execute(_OTHER_CLIENTS)).scalars()]

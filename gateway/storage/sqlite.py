@@ -110,6 +110,9 @@ class SQLiteDatabase(Database):
     def upsert(self, table: Table) -> sqlite.Insert:
         return sqlite.insert(table)
 
+    async def lock(self, connection: AsyncConnection, table: Table) -> None:
+        """Do nothing: only one transaction at a time writes."""
+
     async def other_clients(self) -> list[str]:
         """Return no names: `open` allows only one process."""
         return []

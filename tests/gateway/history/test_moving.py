@@ -146,6 +146,20 @@ async def test_messages_that_wait_during_a_move_are_answered_one_at_a_time_in_th
     assert {sent.conversation for sent in scene.sent[len(running) :]} == {NEW}
 
 
+async def test_a_turn_that_runs_under_the_new_id_during_a_move_can_be_stopped(
+    tmp_path: Path, database_url: str
+) -> None:
+    gate = Gate()
+    scene = stage(tmp_path, [gate], recall, database=database_url)
+    async with scene.open():
+        await scene.ask("alice", "one", OLD)
+        await begun(scene, gate, NEW)
+        await move(scene)
+        assert await scene.gateway.host.stop(place(NEW), "alice")
+        assert (await scene.wait_for(2))[1].text == "Stopped."
+        assert await scene.ask("alice", "two", NEW)
+
+
 async def test_a_turn_under_the_new_id_that_a_stopped_process_left_is_played_after_a_move(
     tmp_path: Path, database_url: str
 ) -> None:
