@@ -42,11 +42,14 @@ class RetryLaterError(DeliveryError):
     Args:
         seconds: the length of the pause; it is limited to between a second and an hour.
         is_for_tenant: whether the rate limit is for the whole tenant. Then nothing is sent to any of its conversations.
+        place: the id of the chat to which the rate limit applies, if it is not that of one conversation. Nothing is
+            sent to the conversations whose id is `place`, or begins with `place` and a slash, like threads of a chat.
     """
 
-    def __init__(self, seconds: float, *, is_for_tenant: bool = False) -> None:
+    def __init__(self, seconds: float, *, is_for_tenant: bool = False, place: str | None = None) -> None:
         self.seconds = bounded_wait(seconds)
         self.is_for_tenant = is_for_tenant
+        self.place = place
         super().__init__(f"in {self.seconds} seconds")
 
 

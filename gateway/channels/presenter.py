@@ -157,6 +157,22 @@ class Presenter(ABC):
         raises, people read that the answer could not be shown.
         """
 
+    def reserve(self, conversation: Conversation, recipient: Identity | None = None, *, is_edit: bool = False) -> float:
+        """Reserve the platform's next call of a delivery within its rate limits; return the seconds until then.
+
+        The gateway calls it before each delivery, in any thread, and waits before it makes the call. Meanwhile only
+        this conversation waits. `gateway.channels.live.Pacer` keeps track of the calls. Default: there is no limit.
+
+        Args:
+            conversation: the conversation that the sending method gets.
+            recipient: the person, if only this person gets the message.
+            is_edit: whether the call replaces a message, as `complete_preview` and `close_question` do.
+
+        Raises:
+            RetryLaterError: if the wait is too long. Then the outbox tries the delivery again after it.
+        """
+        return 0.0
+
     @abstractmethod
     async def send_text(self, conversation: Conversation, text: str, reply_to: str, *, key: str) -> str | None:
         """Send one part of an answer, in one platform call.

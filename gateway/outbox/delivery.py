@@ -3,9 +3,10 @@
 import asyncio
 import json
 import logging
+import time
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from secrets import token_urlsafe
 from typing import Any
@@ -106,10 +107,20 @@ class Deliverer:
         """
         unsent = await self._outbox.unsent_in(connection, conversation_id)
         if unsent and self._may_be_sent(unsent[0]):
-            row, destination = unsent[0].row, unsent[0].destination
-            marked = await self._outbox.mark_in(connection, row, OutboxStatus.SENDING, **self._try(row, destination))
-            unsent[0] = PendingDelivery(marked, destination, begun=True)
+            unsent[0] = await self._begin(connection, unsent[0])
         return unsent
+
+    async def _begin(self, connection: AsyncConnection, pending: PendingDelivery) -> PendingDelivery:
+        """Mark a row as `sending`, unless its call has to wait because of the platform's rate limits."""
+        row, destination = pending.row, pending.destination
+        try:
+            wait = self._reserve(row, destination.conversation)
+        except RetryLaterError:
+            return pending
+        if wait > 0:
+            return replace(pending, reserved=time.monotonic() + wait)
+        row = await self._outbox.mark_in(connection, row, OutboxStatus.SENDING, **self._try(row, destination))
+        return replace(pending, row=row, begun=True)
 
     async def deliver(self, conversation_id: int, unsent: Sequence[PendingDelivery] | None = None) -> None:
         """Send the unsent rows of a conversation in order, up to one that has to be tried again later.
@@ -126,7 +137,11 @@ class Deliverer:
                     return
                 if row.status == OutboxStatus.LATE and not self._has_written(destination):
                     continue
-                if not await (self._attempt if pending.begun else self._deliver)(row, destination):
+                if pending.begun:
+                    may_go_on = await self._attempt(row, destination)
+                else:
+                    may_go_on = await self._deliver(row, destination, pending.reserved)
+                if not may_go_on:
                     return
         except LeaseLostError:
             log.warning("the deliveries of conversation %s were taken over by a worker or a report", conversation_id)
@@ -142,8 +157,12 @@ class Deliverer:
         since = destination.unreported_since
         return since is not None and datetime.now(UTC) - since < self._longest_report
 
-    async def _deliver(self, row: Row[Any], destination: Destination) -> bool:
-        """Send one row, if it may be sent now. Return whether the next row may be sent."""
+    async def _deliver(self, row: Row[Any], destination: Destination, reserved: float | None) -> bool:
+        """Send one row, if it may be sent now. Return whether the next row may be sent.
+
+        Args:
+            reserved: see `PendingDelivery`.
+        """
         if row.status == OutboxStatus.SENDING:  # the process that was sending it died
             row = await self._outbox.mark(row, OutboxStatus.SENDING, ambiguous=True)
         if row.status == OutboxStatus.LATE:  # the person has written
@@ -179,8 +198,33 @@ class Deliverer:
             again = was_sent is None
             if again and self._policy.ambiguous_sends is AmbiguousSends.DROP:
                 return await self._give_up(row, destination, DROPPED_AMBIGUOUS)
+        try:
+            await self._wait(row, destination.conversation, reserved)
+        except RetryLaterError as error:  # nobody has refused anything: nothing else is paused
+            until = datetime.now(UTC) + timedelta(seconds=error.seconds)
+            return await self._retry(row, until, row.error, row.attempts)
         row = await self._outbox.mark(row, OutboxStatus.SENDING, **self._try(row, destination))
         return await self._attempt(row, destination, again=again)
+
+    async def _wait(self, row: Row[Any], conversation: Conversation, reserved: float | None) -> None:
+        """Wait for the row's call within the platform's rate limits, before the row is marked as `sending`.
+
+        Only this conversation waits: a delivery takes no slot of a turn. If the process dies meanwhile, the row counts
+        as not sent.
+
+        Raises:
+            RetryLaterError: if the wait is too long.
+        """
+        left = self._reserve(row, conversation) if reserved is None else reserved - time.monotonic()
+        await asyncio.sleep(max(left, 0.0))
+
+    def _reserve(self, row: Row[Any], conversation: Conversation) -> float:
+        """Reserve the call that sends a row; return the seconds until then. A removal is not paced."""
+        if row.kind == OutboxKind.REMOVAL:
+            return 0.0
+        is_edit = row.kind == OutboxKind.CLOSED_QUESTION or "completes" in json.loads(row.body)
+        to = recipient(row, conversation) if row.kind in _PRIVATE else None
+        return self._presenters[conversation.channel].reserve(conversation, to, is_edit=is_edit)
 
     def _is_reported(self, row: Row[Any], destination: Destination) -> bool:
         presenter = self._presenters[destination.conversation.channel]
@@ -292,9 +336,10 @@ class Deliverer:
             return await self._give_up(row, destination, f"{channel} refused it: {error}", notice=notice)
         if isinstance(error, RetryLaterError):
             until = datetime.now(UTC) + timedelta(seconds=error.seconds)
-            place = destination.conversation if not error.is_for_tenant else destination.conversation.tenant
-            log.info("%s asks to send nothing to %s for %s s", channel, place, error.seconds)
-            await self._outbox.pause(destination.conversation, until, is_for_tenant=error.is_for_tenant)
+            place = "" if error.is_for_tenant else error.place or destination.conversation.id
+            tenant = destination.conversation.tenant
+            log.info("%s asks to send nothing to %s for %s s", channel, place or tenant, error.seconds)
+            await self._outbox.pause(channel, tenant, place, until)
             return await self._retry(row, until, describe(error), row.attempts - 1)  # it does not count as a try
         ambiguous = row.ambiguous or isinstance(error, (DeliveryAmbiguousError, TimeoutError, StrayExitError))
         if isinstance(error, AssertionError) or row.attempts >= self._retries.tries:

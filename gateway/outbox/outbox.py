@@ -29,7 +29,7 @@ from gateway.storage.tables import (
 )
 from oauth import Identity
 from oauth.store.columns import Timestamp
-from toolkits import Conversation, Message, Template
+from toolkits import Message, Template
 
 POSTED = "Its recipient had it posted in the conversation."
 CLOSED_BEFORE = "The question was closed before it was sent."
@@ -476,13 +476,16 @@ class Outbox:
             committed = await self._inbox.resume(connection, [] if is_told else [row.conversation_id])
         committed()
 
-    async def pause(self, conversation: Conversation, until: datetime, *, is_for_tenant: bool) -> None:
-        """Send nothing to a conversation, or to its whole tenant, until the given time."""
-        place = {"channel": conversation.channel, "tenant": conversation.tenant}
-        place["key"] = "" if is_for_tenant else conversation.id
-        upsert = self._database.upsert(pauses).values(**place, until=until)
+    async def pause(self, channel: str, tenant: str, place: str, until: datetime) -> None:
+        """Send nothing to the conversations in a place until the given time.
+
+        Args:
+            place: the id of a conversation, or of the chat that it is in; empty for the whole tenant.
+        """
+        key = {"channel": channel, "tenant": tenant, "key": place}
+        upsert = self._database.upsert(pauses).values(**key, until=until)
         async with self._database.write() as connection:
-            await connection.execute(upsert.on_conflict_do_update(index_elements=[*place], set_={"until": until}))
+            await connection.execute(upsert.on_conflict_do_update(index_elements=[*key], set_={"until": until}))
 
     async def is_held(self, note: Row[Any]) -> bool:
         """Return whether a part of the private message that a note is about is held until its recipient writes."""

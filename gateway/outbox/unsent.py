@@ -16,7 +16,8 @@ _paused_until = (
     .where(
         pauses.c.channel == conversations.c.channel,
         pauses.c.tenant == conversations.c.tenant,
-        pauses.c.key.in_(("", conversations.c.key)),
+        pauses.c.key.in_(("", conversations.c.key))
+        | (func.substr(conversations.c.key, 1, func.length(pauses.c.key) + 1) == pauses.c.key + "/"),
     )
     .scalar_subquery()
 )
@@ -84,11 +85,14 @@ class PendingDelivery:
 
     Args:
         begun: whether the row is already marked as `sending` for this delivery, and not sent yet.
+        reserved: the `time.monotonic()` for which the call is reserved within the platform's rate limits; `None` if it
+            is not reserved yet.
     """
 
     row: Row[Any]
     destination: Destination
     begun: bool = False
+    reserved: float | None = None
 
 
 async def unsent_in(connection: AsyncConnection, conversation_id: int) -> list[PendingDelivery]:

@@ -401,13 +401,13 @@ opt_outs = Table(
     Column("opted_out_at", Timestamp, nullable=False),
 )
 
-# Until when nothing is sent to a conversation, because the platform asked the gateway to wait.
+# Until when nothing is sent to a place, because the platform asked the gateway to wait.
 pauses = Table(
     "pauses",
     metadata,
     Column("channel", String, primary_key=True),
     Column("tenant", String, primary_key=True),
-    # The conversation's id. Empty if the pause is for the whole tenant.
+    # The id of the conversation, or of the chat that it is in. Empty if the pause is for the whole tenant.
     Column("key", String, primary_key=True, server_default=""),
     Column("until", Timestamp, nullable=False),
 )

@@ -63,6 +63,8 @@ class SlackLiveView(MessageView):
 
     async def indicate(self, progress: Progress) -> None:
         self._progress = progress
+        if self._poster.is_busy(self._tenant):
+            return
         if not self._takes_status or (self._has_status and progress.text and progress.shows_text):
             return
         running = progress.steps.running
@@ -79,7 +81,7 @@ class SlackLiveView(MessageView):
         await self._poster.ready_for_preview(self._tenant, self._channel, self._method())
 
     def hold(self, seconds: float) -> None:
-        self._poster.hold_previews(self._tenant, self._channel, seconds)
+        self._poster.pause_previews(self._tenant, self._channel, seconds)
 
     async def plan(self, progress: Progress) -> Call | None:
         self._progress = progress

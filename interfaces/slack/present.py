@@ -14,6 +14,7 @@ from gateway.channels import (
     DeliveryRefusedError,
     LiveView,
     Presenter,
+    PreviewGoneError,
     QuestionCard,
     ReturnLink,
     SignIn,
@@ -94,6 +95,10 @@ class SlackPresenter(Presenter):
 
     def parts(self, markdown: str) -> list[str]:
         return self._renderer.render(markdown)
+
+    def reserve(self, conversation: Conversation, recipient: Identity | None = None, *, is_edit: bool = False) -> float:
+        channel = recipient.user_id if recipient is not None else conversation.id.partition("/")[0]
+        return self._poster.reserve(conversation.tenant, channel, is_edit=is_edit)
 
     async def send_text(self, conversation: Conversation, text: str, reply_to: str, *, key: str) -> str | None:
         channel, _, thread = conversation.id.partition("/")
@@ -226,13 +231,11 @@ class SlackPresenter(Presenter):
 
         A message that is gone, or that cannot be edited any more, stays as it is.
         """
-        client = await self._workspaces.client(conversation.tenant)
         place = conversation.id.partition("/")[0] if identity is None else identity.user_id
-        channel = await resolved(client, place)
+        channel = await resolved(await self._workspaces.client(conversation.tenant), place)
         try:
-            with slack_errors():
-                await client.chat_update(channel=channel, ts=platform_id, text=text, blocks=blocks.sections(text))
-        except DeliveryRefusedError as refusal:
+            await self._poster.edit(conversation.tenant, channel, platform_id, text, blocks=blocks.sections(text))
+        except (PreviewGoneError, DeliveryRefusedError) as refusal:
             log.info("the question %s in %s keeps its buttons: %s", platform_id, channel, refusal)
 
     async def _ask(self, tenant: str, channel: str, thread: str, card: QuestionCard, key: str) -> str | None:

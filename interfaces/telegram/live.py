@@ -36,7 +36,7 @@ class TelegramLiveView(MessageView):
         await self._poster.ready_for_preview(self._message.conversation)
 
     def hold(self, seconds: float) -> None:
-        self._poster.hold_previews(self._message.conversation, seconds)
+        self._poster.pause_previews(self._message.conversation, seconds)
 
     def escape(self, text: str) -> str:
         return escape(text, quote=False)

@@ -48,11 +48,14 @@ class TelegramPresenter(Presenter):
     def parts(self, markdown: str) -> list[str]:
         return self._renderer.render(markdown)
 
+    def reserve(self, conversation: Conversation, recipient: Identity | None = None, *, is_edit: bool = False) -> float:
+        return self._poster.reserve(int(recipient.user_id) if recipient is not None else place_of(conversation)[0])
+
     async def send_text(self, conversation: Conversation, text: str, reply_to: str, *, key: str) -> str:
-        return await self._poster.send(conversation, text, reply_to)
+        return await self._poster.post(conversation, text, reply_to)
 
     async def complete_preview(self, conversation: Conversation, platform_id: str, text: str, *, key: str) -> str:
-        await self._poster.complete(conversation, platform_id, text)
+        await self._poster.edit(place_of(conversation)[0], platform_id, text)
         return platform_id
 
     async def remove_preview(self, conversation: Conversation, platform_id: str | None, since: datetime) -> None:
@@ -80,7 +83,7 @@ class TelegramPresenter(Presenter):
     async def send_files(
         self, conversation: Conversation, files: Sequence[StoredFile], caption: str, reply_to: str, *, key: str
     ) -> str:
-        return await self._poster.send(conversation, caption, reply_to, files=files)
+        return await self._poster.post(conversation, caption, reply_to, files=files)
 
     async def send_private_files(
         self,
@@ -108,14 +111,14 @@ class TelegramPresenter(Presenter):
         if not reached:
             rows = [(InlineKeyboardButton("Get the answer", url=await self._start_link(HELD_ANSWER)),), *rows]
         note = ANSWERED if reached else ANSWER_HELD
-        return await self._poster.send(
+        return await self._poster.post(
             conversation, note, reply_to, reply_markup=InlineKeyboardMarkup(rows) if rows else None
         )
 
     async def send_question(
         self, conversation: Conversation, card: QuestionCard, reply_to: str, *, key: str
     ) -> str | None:
-        return await self._ask(card, partial(self._poster.send, conversation, reply_to=reply_to))
+        return await self._ask(card, partial(self._poster.post, conversation, reply_to=reply_to))
 
     async def send_private_question(
         self, identity: Identity, conversation: Conversation, card: QuestionCard, *, first: bool, key: str
@@ -162,13 +165,13 @@ class TelegramPresenter(Presenter):
             text = f"{sign_in_request(label)}. {SIGN_IN_TERMS}"
             address = await sign_in.link()
             if not _may_have_button(address):
-                await self._poster.send(
+                await self._poster.post(
                     sign_in.conversation, f"{text}\n{self._renderer.escape(address)}", sign_in.reply_to
                 )
                 return
         button = InlineKeyboardButton(sign_in_button(sign_in.label), url=address)
         markup = InlineKeyboardMarkup.from_button(button)
-        await self._poster.send(sign_in.conversation, text, sign_in.reply_to, reply_markup=markup)
+        await self._poster.post(sign_in.conversation, text, sign_in.reply_to, reply_markup=markup)
 
     async def return_link(self, identity: Identity, code: str | None) -> ReturnLink | None:
         # Telegram also shows the button Start to people who have started the bot before.

@@ -23,7 +23,7 @@ _MEANINGS = {
 }
 # Nothing else reaches the person either, so a notice would fail, too.
 _UNREACHABLE = frozenset({21211, 21610, 63003, 63014, 63015, 63016, 63024, 63032, 63049})
-_LIMITS = frozenset({63017, 63018})  # they end by themselves, so the message is tried again
+LIMITS = frozenset({63017, 63018})  # they end by themselves, so the message is tried again
 
 
 def failure(code: int, reason: str) -> Exception:
@@ -33,6 +33,6 @@ def failure(code: int, reason: str) -> Exception:
         reason: what Twilio says itself, for codes that are not explained here.
     """
     text = f"{code}: {_MEANINGS.get(code, reason)} See {PAGE.format(code=code)}"
-    if code in _LIMITS:
+    if code in LIMITS:
         return ConnectionError(text)
     return RecipientUnreachableError(text) if code in _UNREACHABLE else DeliveryRefusedError(text)

@@ -10,7 +10,8 @@ from twilio.http.response import Response
 
 from gateway.channels import DeliveryAmbiguousError, RetryLaterError
 from gateway.channels.http_errors import delivery_errors, retry_after
-from interfaces.whatsapp.error_codes import failure
+from gateway.retries import UNKNOWN_WAIT
+from interfaces.whatsapp.error_codes import LIMITS, failure
 
 
 def twilio_errors() -> AbstractContextManager[None]:
@@ -26,6 +27,8 @@ def _meaning(error: Exception) -> Exception | None:
         return DeliveryAmbiguousError(f"Twilio answered {error.status}")
     if error.code == error.status:  # the library's placeholder for a body that is not from Twilio
         return ConnectionError(f"a proxy answered {error.status}")
+    if error.code in LIMITS:
+        return RetryLaterError(UNKNOWN_WAIT, is_for_tenant=True)
     return failure(error.code, error.msg if isinstance(error, TwilioRestException) else error.detail or error.title)
 
 

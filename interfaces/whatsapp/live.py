@@ -3,6 +3,8 @@
 from twilio.rest import Client
 
 from gateway.channels import LiveView, Progress
+from gateway.channels.live import Key, Pacer
+from interfaces.whatsapp.errors import twilio_errors
 
 
 class TypingIndicator(LiveView):
@@ -10,9 +12,16 @@ class TypingIndicator(LiveView):
 
     refresh = 20.0  # WhatsApp shows it for 25 seconds
 
-    def __init__(self, client: Client, message_id: str) -> None:
+    def __init__(self, client: Client, message_id: str, pacer: Pacer, sender: Key) -> None:
         self._client = client
         self._message_id = message_id
+        self._pacer = pacer
+        self._sender = sender
 
     async def indicate(self, progress: Progress) -> None:
-        await self._client.messaging.v2.typing_indicator.create_async(channel="whatsapp", message_id=self._message_id)
+        if self._pacer.gives_way(self._sender):
+            return
+        with self._pacer.refusals_noted(self._sender), twilio_errors():
+            await self._client.messaging.v2.typing_indicator.create_async(
+                channel="whatsapp", message_id=self._message_id
+            )

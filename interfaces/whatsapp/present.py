@@ -23,6 +23,7 @@ from gateway.channels import (
     SignIn,
     StoredFile,
 )
+from gateway.channels.live import Key, Limit, Pacer
 from gateway.channels.presenter import MARK_LENGTH
 from gateway.channels.sentences import SIGN_IN_TERMS, sign_in_request
 from interfaces.whatsapp.content import templates
@@ -42,6 +43,10 @@ FAILED = frozenset({"canceled", "failed", "undelivered"})
 MOST_FOUND = 20  # messages that are searched for one that may have been sent
 MOST_MB = 16  # of a file
 MOST_IMAGE_MB = 5
+# 80 messages a second of a sender: https://www.twilio.com/docs/whatsapp/best-practices-and-faqs. To one person Meta
+# takes a message in six seconds, of which 45 may come at once: https://www.twilio.com/docs/api/errors/63018 and
+# "pair rate limit" at https://developers.facebook.com/documentation/business-messaging/whatsapp/throughput
+LIMITS = {"sender": Limit(most=80, seconds=1.0), "person": Limit(most=45, seconds=270.0)}
 LONGEST_CAPTION = 1024 - MARK_LENGTH  # characters
 WITH_CAPTION = ("image/", "video/")  # the media types of files that may have one
 
@@ -92,12 +97,17 @@ class WhatsAppPresenter(Presenter):
         self._service = {"messaging_service_sid": service} if service is not None else {}
         self._renderer = WhatsAppRenderer()
         self._quick_replies = QuickReplies()
+        self._pacer = Pacer(LIMITS)
         self.client: Client | None = None
         self.base_url = ""
         self.status_url = ""
 
     def parts(self, markdown: str) -> list[str]:
         return self._renderer.render(markdown)
+
+    def reserve(self, conversation: Conversation, recipient: Identity | None = None, *, is_edit: bool = False) -> float:
+        tenant = conversation.tenant
+        return self._pacer.reserve(_sender(tenant), ("person", tenant, conversation.id))
 
     async def send_text(self, conversation: Conversation, text: str, reply_to: str, *, key: str) -> None:
         await self._create(conversation, key, body=text)
@@ -159,7 +169,9 @@ class WhatsAppPresenter(Presenter):
         await self._create(conversation, key, **templates.content_of(template))
 
     def live_view(self, message: Message) -> LiveView | None:
-        return TypingIndicator(self.client, message.id) if self.client is not None else None
+        if self.client is None:
+            return None
+        return TypingIndicator(self.client, message.id, self._pacer, _sender(message.conversation.tenant))
 
     async def was_sent(self, delivery: Delivery) -> bool | None:
         """Look for the text among the last messages to the person. One that Twilio could not deliver does not count.
@@ -167,7 +179,7 @@ class WhatsAppPresenter(Presenter):
         https://www.twilio.com/docs/messaging/api/message-resource#read-multiple-message-resources
         """
         conversation, since = delivery.conversation, delivery.since - CLOCK_SKEW
-        async with self._client() as client:
+        async with self._client(conversation.tenant) as client:
             found = await client.messages.list_async(
                 from_=PREFIX + conversation.tenant, to=PREFIX + conversation.id, limit=MOST_FOUND
             )
@@ -203,7 +215,7 @@ class WhatsAppPresenter(Presenter):
     async def _create(self, conversation: Conversation, key: str, *, more: bool = False, **content: Any) -> None:
         """Create a message, whose status callbacks name the key of the delivery."""
         status_callback = callback(self.status_url, key, more=more)
-        async with self._client() as client:
+        async with self._client(conversation.tenant) as client:
             created = await client.messages.create_async(
                 from_=PREFIX + conversation.tenant,
                 to=PREFIX + conversation.id,
@@ -215,12 +227,19 @@ class WhatsAppPresenter(Presenter):
                 raise ValueError("no message in the answer")
 
     @asynccontextmanager
-    async def _client(self) -> AsyncIterator[Client]:
-        """Yield the client for one call, and translate its errors into delivery errors."""
+    async def _client(self, tenant: str) -> AsyncIterator[Client]:
+        """Yield the client for one call, and translate its errors into delivery errors.
+
+        After a rate limit, the sender pauses: it is that of the sender or of the account.
+        """
         assert self.client is not None, "the channel is not started"
-        with twilio_errors():
+        with self._pacer.refusals_noted(_sender(tenant)), twilio_errors():
             async with asyncio.timeout(CALL_TIMEOUT):
                 yield self.client
+
+
+def _sender(tenant: str) -> Key:
+    return ("sender", tenant)
 
 
 def _in_numbers(card: QuestionCard) -> str:

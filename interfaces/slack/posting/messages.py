@@ -1,7 +1,8 @@
 """Post, edit, stream and delete messages, within Slack's limits: https://docs.slack.dev/messaging"""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -20,9 +21,11 @@ STREAM = "stream/"  # the prefix of the id of a preview that is a stream
 CLOCK_SKEW = timedelta(minutes=1)  # the greatest difference between Slack's clock and ours
 MOST_SEARCHED = 15  # messages: apps outside the Marketplace get no more
 
-# https://docs.slack.dev/apis/web-api/rate-limits: a message a second in a channel, and the tier of each method
+# https://docs.slack.dev/apis/web-api/rate-limits: a message a second in a channel, several hundred a minute in a
+# workspace, and the tier of each method, which is for a workspace, too
 LIMITS = {
-    "channel": Limit(most=1, seconds=1.1),  # of previews and the edits that complete them
+    "channel": Limit(most=1, seconds=1.1),
+    "workspace": Limit(most=300, seconds=60.0, previews=150),
     "chat.startStream": Limit(most=20, seconds=60.0, previews=15),
     "chat.appendStream": Limit(most=100, seconds=60.0, previews=90),
     "chat.postMessage": Limit(most=10, seconds=60.0),  # of previews: each takes a chat.update to complete
@@ -53,14 +56,22 @@ class Poster:
         """Return whether streams can be tried in a workspace: Slack has not refused one there."""
         return tenant not in self._without_streams
 
+    def reserve(self, tenant: str, channel: str, *, is_edit: bool) -> float:
+        """Reserve the next message or edit of an answer in a channel; return the seconds until then."""
+        method = ("chat.update" if is_edit else "workspace", tenant)
+        return self._pacer.reserve(("channel", tenant, channel), method)
+
     async def ready_for_preview(self, tenant: str, channel: str, method: str) -> None:
         """Wait until the rate limits allow a preview in a channel, shown by a method of the Web API."""
-        keys: list[Key] = [("channel", f"{tenant}/{channel}")]
-        await self._pacer.preview(*keys, *([(method, tenant)] if method in LIMITS else []))
+        await self._pacer.preview(("channel", tenant, channel), ("workspace", tenant), (method, tenant))
 
-    def hold_previews(self, tenant: str, channel: str, seconds: float) -> None:
+    def pause_previews(self, tenant: str, channel: str, seconds: float) -> None:
         """Pause the previews in a channel for some seconds."""
-        self._pacer.hold(("channel", f"{tenant}/{channel}"), seconds)
+        self._pacer.pause_previews(("channel", tenant, channel), seconds)
+
+    def is_busy(self, tenant: str) -> bool:
+        """Return whether an answer waits for a workspace, or Slack has asked for a pause there."""
+        return self._pacer.gives_way(("workspace", tenant))
 
     async def post(
         self,
@@ -80,8 +91,7 @@ class Poster:
         """
         client = await self.client(tenant)
         channel = await resolved(client, channel)
-        self._pacer.count(("channel", f"{tenant}/{channel}"))
-        with slack_errors():
+        with self._errors(("channel", tenant, channel), ("workspace", tenant)):
             posted = await client.chat_postMessage(
                 channel=channel,
                 thread_ts=thread or None,
@@ -108,7 +118,7 @@ class Poster:
         """
         client = await self.client(tenant)
         try:
-            with slack_errors():
+            with self._errors(("chat.startStream", tenant)):
                 started = await client.chat_startStream(
                     channel=channel,
                     thread_ts=thread,
@@ -131,7 +141,7 @@ class Poster:
         """Append to a stream; return `False` if Slack has ended it: https://docs.slack.dev/reference/methods/chat.appendStream"""
         client = await self.client(tenant)
         try:
-            with slack_errors():
+            with self._errors(("chat.appendStream", tenant)):
                 await client.chat_appendStream(channel=channel, ts=ts, **content)
         except DeliveryRefusedError as refusal:
             if str(refusal) != NOT_STREAMING:
@@ -158,12 +168,11 @@ class Poster:
     async def complete(
         self, tenant: str, channel: str, preview: str, text: str, key: str, blocks: Sequence[Any] = ()
     ) -> str:
-        """Replace a preview by a part of the answer, within the rate limits; return its `ts`.
+        """Replace a preview by a part of the answer; return its `ts`.
 
         Raises:
             PreviewGoneError: if it cannot be replaced.
         """
-        await self._pacer.answer(("channel", f"{tenant}/{channel}"), ("chat.update", tenant))
         await self.edit(tenant, channel, preview, text, metadata=keyed(key), blocks=blocks)
         return preview.removeprefix(STREAM)
 
@@ -187,7 +196,7 @@ class Poster:
             await self.stop(tenant, channel, ts)
         client = await self.client(tenant)
         try:
-            with slack_errors():  # without blocks, those of a stream would stay
+            with self._errors(("chat.update", tenant)):  # without blocks, those of a stream would stay
                 await client.chat_update(
                     channel=channel, ts=ts, text=text, blocks=blocks, metadata=metadata and dict(metadata)
                 )
@@ -238,6 +247,17 @@ class Poster:
             else:
                 found = await client.conversations_history(channel=channel, **options)
         return found["messages"], bool(found.get("has_more"))
+
+    @contextmanager
+    def _errors(self, limit: Key, whole: Key | None = None) -> Iterator[None]:
+        """Translate the errors of a call. After a rate limit, the calls that it applies to pause.
+
+        Args:
+            limit: the limit of the call: that of the channel, or of the method in the workspace.
+            whole: the limit that the calls of several channels share.
+        """
+        with self._pacer.refusals_noted(limit, whole), slack_errors():
+            yield
 
 
 async def resolved(client: AsyncWebClient, channel: str) -> str:

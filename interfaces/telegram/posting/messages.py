@@ -1,7 +1,8 @@
 """Post, edit and delete messages: https://core.telegram.org/bots/api#sendmessage"""
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -26,14 +27,15 @@ NOT_MODIFIED = "message is not modified"
 # https://core.telegram.org/bots/api#deletemessage: 48 hours in groups
 NOT_THERE = ("message to edit not found", "message to delete not found", "message can't be", "message_id_invalid")
 
-# https://core.telegram.org/bots/faq#my-bot-is-hitting-limits-how-do-i-avoid-this
+# https://core.telegram.org/bots/faq#my-bot-is-hitting-limits-how-do-i-avoid-this: a message a second in a chat, 20 a
+# minute in a group, and about 30 a second in all. Edits count as messages.
 LIMITS = {
-    "chat": Limit(most=1, seconds=1.1),  # of previews and the edits that complete them
+    "chat": Limit(most=1, seconds=1.1),
     "group": Limit(most=20, seconds=60.0, previews=10),
-    "all": Limit(most=30, seconds=1.0, previews=20),
+    "all": Limit(most=30, seconds=1.1, previews=20),
 }
 
-ALL: Key = ("all", "")  # answers do not wait for it: an operator may have bought a higher limit
+ALL: Key = ("all", "")
 NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
 
 log = logging.getLogger(__name__)
@@ -53,31 +55,23 @@ class Poster:
         self._moved = moved
         self._pacer = Pacer(LIMITS)
 
+    def reserve(self, chat_id: int) -> float:
+        """Reserve the next message of an answer in a chat; return the seconds until then."""
+        return self._pacer.reserve(*self._limits(chat_id))
+
     async def ready_for_preview(self, conversation: Conversation) -> None:
         """Wait until the rate limits allow a preview in a chat."""
-        chat = str(place_of(conversation)[0])
-        await self._pacer.preview(("chat", chat), ALL, *([("group", chat)] if conversation.shared else []))
+        await self._pacer.preview(*self._limits(place_of(conversation)[0]))
 
-    def hold_previews(self, conversation: Conversation, seconds: float) -> None:
+    def pause_previews(self, conversation: Conversation, seconds: float) -> None:
         """Pause the previews in a chat for some seconds."""
-        self._pacer.hold(("chat", str(place_of(conversation)[0])), seconds)
-
-    async def send(self, conversation: Conversation, text: str, reply_to: str, **options: Any) -> str:
-        """Send a message that is not a preview, within the rate limits; return its id.
-
-        Raises:
-            DeliveryError: see `Presenter`.
-        """
-        chat = str(place_of(conversation)[0])
-        if conversation.shared:
-            await self._pacer.answer(("group", chat))
-        self._pacer.count(("chat", chat), ALL)
-        return await self.post(conversation, text, reply_to, **options)
+        chat, *_ = self._limits(place_of(conversation)[0])
+        self._pacer.pause_previews(chat, seconds)
 
     async def post(
         self, conversation: Conversation, text: str, reply_to: str, *, is_preview: bool = False, **options: Any
     ) -> str:
-        """Post a message without waiting for the rate limits; return its id. The arguments are those of `send`.
+        """Post a message; return its id.
 
         A message for a topic that is closed or deleted is posted in its group, which everybody in the topic can read. A
         preview is not.
@@ -102,32 +96,25 @@ class Poster:
         async def post(chat_id: int) -> str:
             number = parse.number_in(chat_id, reply_to) if reply_to else None
             reply = ReplyParameters(number, allow_sending_without_reply=True) if number is not None else None
-            with telegram_errors():
+            with self._errors(chat_id):
                 return await self._post(chat_id, text, reply_parameters=reply, **options)
 
         return await self._moved.call(chat_id, post)
 
     async def show_typing(self, conversation: Conversation) -> None:
-        """Show for five seconds that the bot is typing: https://core.telegram.org/bots/api#sendchataction"""
+        """Show for five seconds that the bot is typing, unless an answer waits in the chat, or Telegram wants a pause.
+
+        https://core.telegram.org/bots/api#sendchataction
+        """
         chat, topic = place_of(conversation)
+        if self._pacer.gives_way(*self._limits(chat)):
+            return
 
         async def show(chat_id: int) -> None:
             with telegram_errors():
                 await self._bot.send_chat_action(chat_id, ChatAction.TYPING, message_thread_id=topic)
 
         await self._moved.call(chat, show)
-
-    async def complete(self, conversation: Conversation, message_id: str, text: str) -> None:
-        """Replace a preview by the answer, within the rate limits.
-
-        Raises:
-            PreviewGoneError: if it cannot be edited any more.
-            DeliveryError: see `Presenter`.
-        """
-        chat = str(place_of(conversation)[0])
-        await self._pacer.answer(("chat", chat), *([("group", chat)] if conversation.shared else []))
-        self._pacer.count(ALL)
-        await self.edit(place_of(conversation)[0], message_id, text)
 
     async def edit(self, chat_id: int, message_id: str, text: str, **options: Any) -> None:
         """Replace the text of a message. Buttons are removed unless `options` have them.
@@ -140,7 +127,7 @@ class Poster:
             if (number := parse.number_in(chat_id, message_id)) is None:
                 raise PreviewGoneError("the group became a supergroup")
             options.update(chat_id=chat_id, message_id=number, link_preview_options=NO_PREVIEW)
-            with telegram_errors():
+            with self._errors(chat_id):
                 try:
                     await _in_html(self._bot.edit_message_text, text, **options)
                 except BadRequest as error:
@@ -159,7 +146,7 @@ class Poster:
             if (number := parse.number_in(chat_id, message_id)) is None:
                 log.info("message %s cannot be deleted, as its group became a supergroup", message_id)
                 return
-            with telegram_errors():
+            with self._errors(chat_id):
                 try:
                     await self._bot.delete_message(chat_id, number)
                 except BadRequest as error:
@@ -167,6 +154,17 @@ class Poster:
                         raise
 
         await self._moved.call(chat, remove)
+
+    def _limits(self, chat_id: int) -> list[Key]:
+        """Return the limits of a message in a chat, that of the chat first. The ids of groups are negative."""
+        chat_id = self._moved.id_of(chat_id)
+        return [("chat", str(chat_id)), ALL, *([("group", str(chat_id))] if chat_id < 0 else [])]
+
+    @contextmanager
+    def _errors(self, chat_id: int) -> Iterator[None]:
+        """Translate the errors of a call. After a rate limit, the chat pauses, or the bot if it was that of the bot."""
+        with self._pacer.refusals_noted(("chat", str(chat_id)), ALL), telegram_errors():
+            yield
 
     async def _post(self, chat_id: int, text: str, *, files: Sequence[StoredFile] = (), **options: Any) -> str:
         call = (

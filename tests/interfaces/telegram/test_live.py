@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any
 
 from peers.telegram import updates
 from peers.telegram.server import TelegramServer, is_preview
@@ -13,8 +12,6 @@ from support.agents.writer import Writer
 from support.channels.running import Run
 from support.channels.telegram import ALICE, post, said
 
-from gateway import Conversation
-from gateway.channels import RetryLaterError
 from interfaces.telegram import Telegram
 
 FORUM = updates.FORUM["id"]
@@ -88,23 +85,6 @@ async def test_a_rate_limit_in_one_group_does_not_delay_other_chats(
         await post(running, telegram, updates.private_message("hello"))
         assert await said(telegram, ALICE) == ["heard"]
         assert texts(telegram, updates.GROUP["id"]) == []
-
-
-async def test_a_group_that_has_reached_the_limit_of_a_minute_gets_the_next_message_later(
-    run: Run, bot: Telegram, telegram: TelegramServer
-) -> None:
-    telegram.limit()
-    where = Conversation("telegram", str(updates.BOT["id"]), str(updates.GROUP["id"]), shared=True)
-    async with run(bot):
-        for number in range(20):
-            await bot.presenter.send_text(where, f"message {number}", "", key=str(number))
-        waits: Any = None
-        try:
-            await bot.presenter.send_text(where, "one too many", "", key="20")
-        except RetryLaterError as error:
-            waits = error.seconds
-        assert 30 < waits <= 60
-    assert len(telegram.messages(updates.GROUP["id"])) == 20
 
 
 async def test_a_long_answer_continues_in_the_next_message_while_it_is_written(

@@ -5,6 +5,7 @@ python-telegram-bot connects to it with `Bot(token, base_url=f"{url}/bot", base_
 
 import asyncio
 import json
+import math
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -68,6 +69,7 @@ DESCRIPTIONS = {
 PUSH_POLL = 0.02  # seconds between two looks for updates that a webhook should get
 REDELIVERY = 0.2  # seconds between two deliveries of an update to a webhook that does not take it
 SHORTEST_GAP = 0.5  # seconds between an edit and the call before it: "about one a second"
+BURST = 3  # messages in as many seconds: "short bursts" of new messages pass
 
 
 @dataclass(frozen=True)
@@ -92,10 +94,11 @@ class Failure:
 
 
 class Limits:
-    """Telegram's limits on the messages of a bot: about one a second in a chat, and 20 a minute in a group.
+    """Telegram's limits on a bot: about one message a second in a chat, 20 a minute in a group, 30 a second in all.
 
     Edits count, and short bursts of new messages pass:
-    https://core.telegram.org/bots/faq#my-bot-is-hitting-limits-how-do-i-avoid-this
+    https://core.telegram.org/bots/faq#my-bot-is-hitting-limits-how-do-i-avoid-this. A refusal says how long to wait,
+    but not which limit it was: https://core.telegram.org/bots/api#responseparameters
     """
 
     def __init__(self) -> None:
@@ -107,14 +110,24 @@ class Limits:
         Raises:
             ApiError: 429 if it is above the limits.
         """
-        if method not in ("sendMessage", "editMessageText"):
+        if not method.startswith(("send", "edit")) or method == "sendChatAction":
             return
         now, chat = time.monotonic(), params["chat_id"]
-        calls = [at for at in self._calls.get(chat, []) if at > now - 60]
-        self._calls[chat] = [*calls, now]
-        is_too_fast = method == "editMessageText" and calls and now - calls[-1] < SHORTEST_GAP
-        if is_too_fast or (chat < 0 and len(calls) >= 20):
-            raise ApiError(429, "Too Many Requests: retry after 1", {"retry_after": 1})
+        self._calls = {each: [at for at in calls if at > now - 60] for each, calls in self._calls.items()}
+        calls = self._calls.setdefault(chat, [])
+        of_all = sorted(at for each in self._calls.values() for at in each)
+        limits = [(calls, BURST, BURST), (of_all, 30, 1), *([(calls, 20, 60)] if chat < 0 else [])]
+        waits = [found[-most] + seconds - now for found, most, seconds in limits if len(found) >= most]
+        if method.startswith("edit") and calls:
+            waits.append(calls[-1] + SHORTEST_GAP - now)
+        if (wait := max(waits, default=0)) > 0:
+            raise refusal(math.ceil(wait))
+        calls.append(now)
+
+
+def refusal(seconds: int) -> ApiError:
+    """Return the error of a call above a limit."""
+    return ApiError(429, f"Too Many Requests: retry after {seconds}", {"retry_after": seconds})
 
 
 class TelegramServer(ThreadServer):
