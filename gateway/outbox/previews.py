@@ -12,8 +12,9 @@ from gateway.channels.live import Preview, PreviewKind
 from gateway.inbox.claims import ClaimedMessage, LeaseLostError, update_claimed
 from gateway.inbox.inbox import Inbox
 from gateway.outbox.outbox import Outbox
+from gateway.outbox.unsent import paused_until
 from gateway.storage.database import Database
-from gateway.storage.tables import InboxStatus, inbox, is_any, is_unsent, outbox, previews
+from gateway.storage.tables import InboxStatus, conversations, inbox, is_any, is_unsent, outbox, previews
 
 WAIT = 1.0  # seconds until the next check whether earlier answers are sent
 
@@ -29,6 +30,7 @@ are_left = exists(_LEFT)
 """The condition that there are previews of turns that nothing will end any more."""
 
 _UNSENT = select(outbox.c.id).where(outbox.c.conversation_id == bindparam("conversation_id"), is_unsent).limit(1)
+_PAUSED = select(paused_until).select_from(conversations).where(conversations.c.id == bindparam("conversation_id"))
 
 
 class TurnPreviews:
@@ -57,14 +59,19 @@ class TurnPreviews:
 
         Raises:
             LeaseLostError: if another worker has taken the turn over.
-            RetryLaterError: if an earlier answer is not sent yet: the preview would appear above it.
+            RetryLaterError: if an earlier answer is not sent yet, because the preview would appear above it, or if the
+                platform has asked another process for a pause.
         """
-        values = {"inbox_id": self._row.id, "kind": kind, "began_at": datetime.now(UTC)}
+        now, place = datetime.now(UTC), {"conversation_id": self._row.conversation_id}
+        values = {"inbox_id": self._row.id, "kind": kind, "began_at": now}
         self.may_exist = True
         async with self._database.write() as connection:
             await update_claimed(connection, self._row, status=InboxStatus.RUNNING)
-            if (await connection.execute(_UNSENT, {"conversation_id": self._row.conversation_id})).first() is not None:
+            if (await connection.execute(_UNSENT, place)).first() is not None:
                 raise RetryLaterError(WAIT)
+            until = (await connection.execute(_PAUSED, place)).scalar()
+            if until is not None and until > now:
+                raise RetryLaterError((until - now).total_seconds())
             added = await connection.execute(insert(previews).values(values).returning(previews.c.id))
             return int(added.scalar_one())
 

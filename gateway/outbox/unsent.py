@@ -11,7 +11,7 @@ from gateway.outbox.unreported import UNREPORTED_SINCE
 from gateway.storage.tables import conversations, is_unsent, known_people, opt_outs, outbox, pauses
 from toolkits import Conversation
 
-_paused_until = (
+paused_until = (
     select(func.max(pauses.c.until))
     .where(
         pauses.c.channel == conversations.c.channel,
@@ -21,6 +21,7 @@ _paused_until = (
     )
     .scalar_subquery()
 )
+"""The end of the longest pause of a conversation, its chat or its tenant, for a query of `conversations`."""
 _OPTED_OUT = exists().where(
     opt_outs.c.channel == conversations.c.channel,
     opt_outs.c.tenant == conversations.c.tenant,
@@ -41,7 +42,7 @@ _UNSENT = (
         conversations.c.key,
         conversations.c.shared,
         conversations.c.last_accepted_at,
-        _paused_until.label("paused_until"),
+        paused_until.label("paused_until"),
         UNREPORTED_SINCE.label("unreported_since"),
         _OPTED_OUT.label("opted_out"),
         _TAKEN_OVER.label("taken_over"),

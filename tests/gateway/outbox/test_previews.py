@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from support.agents.writer import Writer
-from support.channels.live import LiveChannel
+from support.channels.live import LiveChannel, StageView
 from support.stage import IMPATIENT, Stage, Vault, stage, stage_timings
 
 from gateway import Agent, Message, phase
@@ -256,6 +256,28 @@ async def test_no_preview_is_posted_before_an_earlier_answer_is_sent(tmp_path: P
         writer.end()
         await scene.wait_until(lambda: "Half of it" in channel.presenter.said("dm-alice"))
         assert channel.presenter.said("dm-alice")[-1] == "Half of it"
+
+
+async def test_no_preview_is_posted_while_the_platform_has_asked_another_process_for_a_pause(
+    tmp_path: Path, writer: Writer, monkeypatch: pytest.MonkeyPatch, database_url: str
+) -> None:
+    held: list[float] = []
+    monkeypatch.setattr(StageView, "hold", lambda _, seconds: held.append(seconds))
+    monkeypatch.setattr(StageView, "ready", lambda _: asyncio.sleep(0.05))
+    scene, channel = live_stage(tmp_path, writer, database=database_url)
+    pause = (
+        "INSERT INTO pauses (channel, tenant, key, until) VALUES ('stage', 'T1', 'C1', '2100-01-01 00:00:00.000000')"
+    )
+    async with scene.open():
+        await scene.change(pause)
+        await scene.write("alice", "hello", "C1/7")
+        writer.write("Half of it")
+        await scene.wait_until(lambda: held != [])
+        assert held[0] == 3600  # the longest pause
+        assert channel.presenter.said("C1/7") == []
+        await scene.change("DELETE FROM pauses")
+        await shows(scene, channel, "C1/7", "Half of it …")
+        writer.end()
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from peers import seed
 from peers.emulate.server import Emulate
 from peers.wait import wait_until_async
 from peers.webhooks import twilio_webhook as webhook
@@ -33,6 +34,21 @@ async def test_an_impossible_rate_limit_is_bounded(run: Run, whatsapp: WhatsApp,
         await wait_until_async(running.pauses, what="a pause")
         until = datetime.fromisoformat(running.pauses()[0][0]).replace(tzinfo=UTC)
         assert timedelta(minutes=50) < until - datetime.now(UTC) <= timedelta(hours=1)
+
+
+@pytest.mark.parametrize("status", [400, 429])
+async def test_a_rate_limit_of_the_sender_pauses_it(
+    run: Run, whatsapp: WhatsApp, emulate: Emulate, status: int
+) -> None:
+    """Refuse an answer with https://www.twilio.com/docs/api/errors/63018, of which no page names the status."""
+    async with run(whatsapp) as running:
+        limited = {"code": 63018, "message": "Rate limit exceeded for Channel", "status": status}
+        emulate.twilio.fail(MESSAGES, status, method="POST", body=limited)
+        await post(running, webhook.inbound("hello"))
+        await wait_until_async(running.pauses, what="a pause")
+        await post(running, webhook.inbound("hello", seed.BOB))
+        assert await said(emulate) == ["heard"]
+        assert running.inbox() == [("done",), ("done",)]
 
 
 @pytest.mark.parametrize("status", [302, 403, 407])

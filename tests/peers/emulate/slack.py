@@ -101,6 +101,10 @@ class EmulatedSlack:
         """
         self.slack.post("distribution", marketplace=marketplace)
 
+    def slack_limit(self) -> None:
+        """Refuse calls of the bot above Slack's rate limits from now on: see preload/slack_limits.mjs."""
+        self.slack.post("limit", on=True)
+
     def slack_ephemerals(self, user: str | None = None, channel: str | None = None) -> list[Json]:
         """Return the ephemeral messages, of one person or channel if given, oldest first.
 

@@ -5,6 +5,7 @@ import { randomUUID } from "node:crypto";
 
 import { completed, distribute } from "./slack_answers.mjs";
 import { blocksRefused } from "./slack_blocks.mjs";
+import { limit, limited } from "./slack_limits.mjs";
 import { addMethods } from "./slack_methods.mjs";
 
 const SUBSCRIBED = ["message", "app_mention", "member_joined_channel"];
@@ -60,7 +61,7 @@ function register({ app, store, webhooks }) {
   const answer = app.fetch;
   app.fetch = async (request) => {
     const post = await asFormPost(request);
-    return (await blocksRefused(post.clone())) ?? completed(post, store, answer);
+    return (await limited(post.clone())) ?? (await blocksRefused(post.clone())) ?? completed(post, store, answer);
   };
 }
 
@@ -73,6 +74,7 @@ function subscribe(webhooks, url) {
 function reset({ webhooks }) {
   epoch += 1;
   distribute({ marketplace: true });
+  limit({ on: false });
   webhooks.deliveries.length = 0;
 }
 
@@ -80,6 +82,7 @@ function control({ store, webhooks }) {
   return {
     "POST events-url": ({ url }) => subscribe(webhooks, url),
     "POST distribution": distribute,
+    "POST limit": limit,
     "GET deliveries": () => webhooks.getDeliveries(),
     "GET ephemeral": () => tables(store).ephemeral.all(),
   };
