@@ -14,6 +14,7 @@ from bench.measurements.answering import measure_answering
 from bench.measurements.attachments import measure_attachments
 from bench.measurements.copies import measure_copies
 from bench.measurements.growth import measure_growth
+from bench.measurements.limits import measure_limits
 from bench.measurements.rendering import measure_rendering
 from bench.measurements.scaling import measure_scaling
 from bench.measurements.services import measure_services
@@ -32,6 +33,7 @@ def main() -> None:
         *measure_rendering(),
         *measure_accepting(),
         *measure_answering(),
+        *measure_limits(),
         *measure_scaling(),
         *measure_waiting(),
         *measure_growth(),

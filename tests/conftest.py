@@ -30,6 +30,7 @@ def pytest_configure() -> None:
 LONGEST = (
     "test_zoo.py",
     "test_chaos.py",
+    "test_limited_chat.py",
     "test_stress.py",
     "test_shutdown.py",
     "test_workers.py",

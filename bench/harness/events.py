@@ -46,14 +46,16 @@ def _slack(number: int, conversation: int) -> bytes:
 
 
 def telegram_request(text: str, chat: int) -> bytes:
-    """Build a request with a message in a private chat."""
+    """Build a request with a message in a private chat. If the id is negative, it mentions the bot in a group."""
     number = next(_numbers)
+    is_group = chat < 0
     message = {
         "message_id": number,
         "date": int(time.time()),
-        "chat": {"id": chat, "type": "private"},
-        "from": {"id": chat, "is_bot": False, "first_name": "P"},
-        "text": text,
+        "chat": {"id": chat, "type": "supergroup", "title": "G"} if is_group else {"id": chat, "type": "private"},
+        "from": {"id": abs(chat), "is_bot": False, "first_name": "P"},
+        "text": f"@b {text}" if is_group else text,
+        "entities": [{"type": "mention", "offset": 0, "length": 2}] if is_group else [],
     }
     body = json.dumps({"update_id": number, "message": message}).encode()
     return _request("/telegram/webhook", {"X-Telegram-Bot-Api-Secret-Token": WEBHOOK_SECRET}, body)

@@ -11,10 +11,14 @@ class PlatformStub:
 
     Attributes:
         heard: the `time.perf_counter()` at which Telegram's sendMessage received each text, by text.
+        limited: the ids of the chats whose messages are refused because of a rate limit, for a second each time.
+        refused: how many messages were refused.
     """
 
     def __init__(self) -> None:
         self.heard: dict[str, float] = {}
+        self.limited: set[str] = set()
+        self.refused = 0
         self._came = asyncio.Event()
 
     async def start(self) -> None:
@@ -40,24 +44,30 @@ class PlatformStub:
                 head = (await reader.readuntil(b"\r\n\r\n")).lower()
                 length = head.partition(b"content-length:")[2].partition(b"\r\n")[0]
                 body = await reader.readexactly(int(length or 0))
-                answer = json.dumps(self._answer(head.split(b" ", 2)[1].decode(), body)).encode()
+                status, content = self._answer(head.split(b" ", 2)[1].decode(), body)
+                answer = json.dumps(content).encode()
                 writer.write(
-                    b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b"
-                    % (len(answer), answer)
+                    b"HTTP/1.1 %d any\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b"
+                    % (status, len(answer), answer)
                 )
         except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):  # the server is stopped
             writer.close()
 
-    def _answer(self, path: str, body: bytes) -> object:
+    def _answer(self, path: str, body: bytes) -> tuple[int, object]:
+        """Return the status and the content of an answer."""
         if path.endswith("/getme"):
-            return {"ok": True, "result": {"id": 123456, "is_bot": True, "first_name": "B", "username": "b"}}
+            return 200, {"ok": True, "result": {"id": 123456, "is_bot": True, "first_name": "B", "username": "b"}}
         if path.endswith("/sendmessage"):
-            self._hear(parse_qs(body.decode())["text"][0])
+            params = parse_qs(body.decode())
+            if params["chat_id"][0] in self.limited:
+                self.refused += 1
+                return 429, {"ok": False, "description": "Too Many Requests", "parameters": {"retry_after": 1}}
+            self._hear(params["text"][0])
             chat = {"id": 1, "type": "private"}
-            return {"ok": True, "result": {"message_id": 1, "date": int(time.time()), "chat": chat, "text": "x"}}
+            return 200, {"ok": True, "result": {"message_id": 1, "date": int(time.time()), "chat": chat, "text": "x"}}
         if path.startswith("/bot"):
-            return {"ok": True, "result": True}
-        return {"ok": True, "user_id": "UBOT", "ts": "1.1", "channel": {"id": "D1"}}
+            return 200, {"ok": True, "result": True}
+        return 200, {"ok": True, "user_id": "UBOT", "ts": "1.1", "channel": {"id": "D1"}}
 
     def _hear(self, text: str) -> None:
         self.heard[text] = time.perf_counter()

@@ -5,7 +5,6 @@ python-telegram-bot connects to it with `Bot(token, base_url=f"{url}/bot", base_
 
 import asyncio
 import json
-import math
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -24,6 +23,7 @@ from peers.emulate.control import TIMEOUT, Json
 from peers.serving import ThreadServer
 from peers.telegram import updates
 from peers.telegram.chats import ApiError
+from peers.telegram.limits import Limits, refusal
 from peers.telegram.methods import BotApi, find
 from peers.telegram.pending import OTHER_POLL
 from peers.telegram.updates import BOT_TOKEN
@@ -68,17 +68,16 @@ DESCRIPTIONS = {
 
 PUSH_POLL = 0.02  # seconds between two looks for updates that a webhook should get
 REDELIVERY = 0.2  # seconds between two deliveries of an update to a webhook that does not take it
-SHORTEST_GAP = 0.5  # seconds between an edit and the call before it: "about one a second"
-BURST = 3  # messages in as many seconds: "short bursts" of new messages pass
 
 
 @dataclass(frozen=True)
 class Call:
-    """A call of a method, with its decoded parameters and the HTTP status of the answer."""
+    """A call of a method, with its decoded parameters, the HTTP status of the answer, and its `time.monotonic()`."""
 
     method: str
     params: Json
     status: int
+    at: float
 
 
 @dataclass
@@ -91,43 +90,6 @@ class Failure:
     after: bool
     delay: float
     body: str | None
-
-
-class Limits:
-    """Telegram's limits on a bot: about one message a second in a chat, 20 a minute in a group, 30 a second in all.
-
-    Edits count, and short bursts of new messages pass:
-    https://core.telegram.org/bots/faq#my-bot-is-hitting-limits-how-do-i-avoid-this. A refusal says how long to wait,
-    but not which limit it was: https://core.telegram.org/bots/api#responseparameters
-    """
-
-    def __init__(self) -> None:
-        self._calls: dict[int, list[float]] = {}
-
-    def check(self, method: str, params: Json) -> None:
-        """Count a call.
-
-        Raises:
-            ApiError: 429 if it is above the limits.
-        """
-        if not method.startswith(("send", "edit")) or method == "sendChatAction":
-            return
-        now, chat = time.monotonic(), params["chat_id"]
-        self._calls = {each: [at for at in calls if at > now - 60] for each, calls in self._calls.items()}
-        calls = self._calls.setdefault(chat, [])
-        of_all = sorted(at for each in self._calls.values() for at in each)
-        limits = [(calls, BURST, BURST), (of_all, 30, 1), *([(calls, 20, 60)] if chat < 0 else [])]
-        waits = [found[-most] + seconds - now for found, most, seconds in limits if len(found) >= most]
-        if method.startswith("edit") and calls:
-            waits.append(calls[-1] + SHORTEST_GAP - now)
-        if (wait := max(waits, default=0)) > 0:
-            raise refusal(math.ceil(wait))
-        calls.append(now)
-
-
-def refusal(seconds: int) -> ApiError:
-    """Return the error of a call above a limit."""
-    return ApiError(429, f"Too Many Requests: retry after {seconds}", {"retry_after": seconds})
 
 
 class TelegramServer(ThreadServer):
@@ -166,6 +128,7 @@ class TelegramServer(ThreadServer):
         self.api = BotApi()
         self.calls: list[Call] = []
         self.limits: Limits | None = None
+        self._refused: dict[int, int] = {}
         self._failures: list[Failure] = []
 
     def stop(self) -> None:
@@ -175,6 +138,13 @@ class TelegramServer(ThreadServer):
     def limit(self) -> None:
         """Refuse calls above Telegram's limits from now on."""
         self.limits = Limits()
+
+    def refuse(self, chat_id: int, retry_after: int) -> None:
+        """Refuse every call in a chat because of a rate limit, until `accept`."""
+        self._refused[chat_id] = retry_after
+
+    def accept(self, chat_id: int) -> None:
+        del self._refused[chat_id]
 
     def called(self, method: str) -> list[Json]:
         """Return the parameters of the calls of `method`, oldest first."""
@@ -316,7 +286,7 @@ class TelegramServer(ThreadServer):
             return _error(ApiError(401, "Unauthorized"))
         params, calls = await _parameters(request), self.calls
         response = await self._answer(name, params)
-        calls.append(Call(name, params, response.status_code))  # a poll may end after a reset
+        calls.append(Call(name, params, response.status_code, time.monotonic()))  # a poll may end after a reset
         return response
 
     async def _answer(self, name: str, params: Json) -> Response:
@@ -326,6 +296,8 @@ class TelegramServer(ThreadServer):
         try:
             if failure and failure.error and not failure.after:
                 raise failure.error
+            if (seconds := self._refused.get(params.get("chat_id", 0))) is not None:
+                raise refusal(seconds)
             if self.limits is not None:
                 self.limits.check(name, params)
             result = find(name)(self.api, params)
