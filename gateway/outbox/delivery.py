@@ -224,7 +224,14 @@ class Deliverer:
             return 0.0
         is_edit = row.kind == OutboxKind.CLOSED_QUESTION or "completes" in json.loads(row.body)
         to = recipient(row, conversation) if row.kind in _PRIVATE else None
-        return self._presenters[conversation.channel].reserve(conversation, to, is_edit=is_edit)
+        try:
+            with exits_contained("the channel"):
+                return self._presenters[conversation.channel].reserve(conversation, to, is_edit=is_edit)
+        except RetryLaterError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a channel may raise anything; if it cannot send either, that counts
+            log.warning("the rate limits for outbox row %s are not known: %s", row.id, describe(error))
+            return 0.0
 
     def _is_reported(self, row: Row[Any], destination: Destination) -> bool:
         presenter = self._presenters[destination.conversation.channel]

@@ -41,6 +41,8 @@ def run(
     cluster = Cluster(directory, env, webs, workers)
     env["UNDERSTUDY_BASE_URL"] = cluster.urls[0]
     cluster.start()
+    telegram.limit()
+    emulate.slack_limit()
     try:
         scenario = Scenario(
             cluster,

@@ -25,14 +25,14 @@ class Platform:
     """
 
     limited: str = "dm-alice"
-    waits: list[float | RetryLaterError] = field(default_factory=list)
+    waits: list[float | Exception] = field(default_factory=list)
     reserved: list[tuple[str, bool]] = field(default_factory=list)
 
     def reserve(self, conversation: Conversation, recipient: Identity | None = None, *, is_edit: bool = False) -> float:
         self.reserved.append((conversation.id, is_edit))
         if conversation.id != self.limited or not self.waits:
             return 0.0
-        if isinstance(wait := self.waits.pop(0), RetryLaterError):
+        if isinstance(wait := self.waits.pop(0), Exception):
             raise wait
         return wait
 
@@ -106,6 +106,16 @@ async def test_each_part_of_an_answer_is_reserved_once_and_they_keep_their_order
         await scene.wait_for(4)
     assert texts(scene) == [f"heard: x {part}" for part in range(4)]
     assert platform.reserved == [("dm-alice", False)] * 4
+
+
+async def test_an_answer_whose_limits_the_channel_cannot_tell_is_sent(
+    tmp_path: Path, platform: Platform, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    platform.waits.append(ValueError("no such chat"))
+    scene = limited(tmp_path, platform, monkeypatch)
+    async with scene.open():
+        assert await scene.ask("alice", "one") == "heard: one"
+    assert "no such chat" in caplog.text
 
 
 async def test_a_pause_of_a_chat_holds_its_threads_and_no_other_chat(tmp_path: Path, database_url: str) -> None:
