@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from gateway.channels.errors import RetryLaterError
 
 LONGEST_WAIT = 5.0  # seconds for which an answer gets a time; after that the outbox retries it
-MOST_KEYS = 1000  # places in memory; when there are more, places without a recent call are removed
+MOST_KEYS = 1000  # places in memory; when there are so many, places without a recent call are removed
 MANY_PLACES = 5  # refusals in so many places, one after the other, are a limit of the whole
 IN_A_ROW = 10.0  # seconds in which they come
 ROUNDING = 1e-6  # seconds by which a sum of times may be wrong
@@ -84,6 +84,7 @@ class Pacer:
         self._clock = clock
         self._lock = threading.Lock()  # the transaction that ends a turn reserves in another thread
         self._places: dict[Key, _Place] = {}
+        self._most_places = MOST_KEYS
         self._queues: defaultdict[Key, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._refusals: defaultdict[Key, dict[Key, tuple[float, float]]] = defaultdict(dict)
 
@@ -195,8 +196,9 @@ class Pacer:
 
     def _place(self, key: Key, now: float) -> _Place:
         if key not in self._places:
-            if len(self._places) >= MOST_KEYS:
+            if len(self._places) >= self._most_places:
                 self._forget(now)
+                self._most_places = max(MOST_KEYS, 2 * len(self._places))  # so that this is done seldom
             self._places[key] = _Place()
         place = self._places[key]
         place.forget(now - self._limits[key[0]].seconds)
