@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse, TextPart, ToolCallPart, ToolReturnPart
 from pydantic_ai.models.function import AgentInfo
-from support.stage import CANCEL, IMPATIENT, Orders, Stage, Vault, place, stage, stage_timings, texts_told
+from support.stage import CANCEL, IMPATIENT, Orders, Stage, Vault, obey, place, stage, stage_timings, texts_told
 
-from gateway import TurnContext
+from gateway import Conversation, TurnContext
 from gateway.channels import Feedback, Rating
 from gateway.channels.errors import RetryLaterError
 from oauth import Identity
@@ -146,6 +146,33 @@ async def test_messages_that_wait_during_a_move_are_answered_one_at_a_time_in_th
     assert {sent.conversation for sent in scene.sent[len(running) :]} == {NEW}
 
 
+async def test_an_answer_that_is_being_sent_during_a_move_is_sent_once_and_before_the_next(
+    tmp_path: Path, database_url: str
+) -> None:
+    scene, gate, sending = stage(tmp_path, database=database_url), asyncio.Event(), asyncio.Event()
+    presenter = scene.channel.presenter
+    send = presenter.send_text
+
+    async def send_later(conversation: Conversation, text: str, reply_to: str, *, key: str) -> str:
+        sending.set()
+        await gate.wait()
+        return await send(conversation, text, reply_to, key=key)
+
+    presenter.send_text = send_later  # type: ignore[method-assign]
+    async with scene.open():
+        await scene.write("alice", "one", NEW)
+        await sending.wait()
+        await scene.write("alice", "before", OLD)
+        await move(scene)
+        await scene.write("alice", "two", NEW)
+        gate.set()
+        await scene.wait_for(3)
+        await scene.wait_until_rows("SELECT count(*) FROM outbox WHERE status <> 'sent'", 0)
+    texts = [sent.text for sent in scene.sent]
+    assert sorted(texts) == ["heard: before", "heard: one", "heard: two"]
+    assert texts.index("heard: one") < texts.index("heard: two")
+
+
 async def test_a_turn_that_runs_under_the_new_id_during_a_move_can_be_stopped(
     tmp_path: Path, database_url: str
 ) -> None:
@@ -272,18 +299,30 @@ async def test_only_the_conversation_of_that_tenant_and_those_in_it_move(tmp_pat
     ]
 
 
-async def test_a_private_answer_stays_private_when_conversations_become_one(tmp_path: Path, database_url: str) -> None:
-    scene = stage(tmp_path, [Vault()], database=database_url)
+@pytest.mark.parametrize("where", [OLD, NEW])
+async def test_a_private_answer_stays_private_when_conversations_become_one(
+    tmp_path: Path, database_url: str, where: str
+) -> None:
+    told: list[str] = []
+
+    async def note(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
+        told.append(str(messages))
+        return await obey(messages, info)
+
+    scene = stage(tmp_path, [Vault()], note, database=database_url)
     async with scene.open():
-        await scene.write("alice", "call open_vault", OLD)
+        await scene.write("alice", "call open_vault", where)
         await scene.connect((await scene.wait_for(1))[0].link, "alice")
         await scene.wait_for(2)
-        await scene.ask("bob", "hello", NEW)
+        await scene.ask("bob", "hello", OLD if where == NEW else NEW)
         await move(scene)
-        await scene.ask("bob", "what did she ask?", NEW)
-    hidden = "SELECT count(*) FROM session_items WHERE private AND owner_user_id <> 'alice'"
+        await scene.ask("bob", "what did she get?", NEW)
+        await scene.ask("alice", "what did I get?", NEW)
+    secret = scene.sent[1].text
     assert scene.sent[1].alone == "alice"
-    assert scene.rows(hidden) == [(0,)]
+    assert "open_vault" in told[-2]  # her message, which everybody reads
+    assert secret not in told[-2]
+    assert secret in told[-1]
 
 
 async def test_moves_and_messages_at_the_same_time_lose_nothing(tmp_path: Path, database_url: str) -> None:
