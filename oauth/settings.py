@@ -1,20 +1,44 @@
 """Groups of settings, from the environment or from arguments, with errors that name what is wrong."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Annotated, Any, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, SecretStr, ValidationError
+from pydantic import AfterValidator, PrivateAttr, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from oauth.errors import UnderstudyError
 from oauth.masking import mask_from_now_on
 
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
+PLACEHOLDER = "not-set-yet"
+
+_placeholders: ContextVar[bool] = ContextVar("placeholders", default=False)
 
 
 class SettingError(UnderstudyError):
     """A setting is missing or malformed. The message names it, what was found and what to do."""
+
+
+@contextmanager
+def placeholders() -> Iterator[None]:
+    """Use placeholders for required settings that are missing.
+
+    This is for a command that describes what an operator's file sets up, and runs nothing of it.
+    """
+    token = _placeholders.set(True)
+    try:
+        yield
+    finally:
+        _placeholders.reset(token)
+
+
+def uses_placeholders() -> bool:
+    """Return whether this code runs in a block of `placeholders`."""
+    return _placeholders.get()
 
 
 def is_loopback(url: str) -> bool:
@@ -49,15 +73,31 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", hide_input_in_errors=True)
 
+    _unset: frozenset[str] = PrivateAttr(frozenset())
+
     def __init__(self, **explicit: Any) -> None:
+        given = {name: value for name, value in explicit.items() if value not in (None, "")}
         try:
-            super().__init__(**{name: value for name, value in explicit.items() if value not in (None, "")})
+            super().__init__(**given)
         except ValidationError as error:
-            sentences = [self._sentence(detail) for detail in error.errors(include_url=False)]
-            raise SettingError("\n".join(sentences)) from None
+            details = error.errors(include_url=False)
+            missing = frozenset(str(detail["loc"][0]) for detail in details if detail["type"] == "missing")
+            if not missing or not uses_placeholders():
+                raise SettingError("\n".join(map(self._sentence, details))) from None
+            Settings.__init__(self, **given, **{name: self._placeholder(name) for name in missing})
+            self._unset = missing
         for name in type(self).model_fields:
             if isinstance(value := getattr(self, name), SecretStr):
                 mask_from_now_on(value.get_secret_value())
+
+    def is_placeholder(self, field: str) -> bool:
+        """Return whether a field has only a placeholder, because nobody has set it."""
+        return field in self._unset
+
+    @classmethod
+    def _placeholder(cls, field: str) -> Any:
+        examples = cls.model_fields[field].examples
+        return examples[0] if examples else PLACEHOLDER
 
     @classmethod
     def named(cls, name: str | None) -> type[Self]:

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from gateway.agents.agent import Agent
@@ -72,6 +72,12 @@ class Router:
     def agents(self) -> list[Agent]:
         """All agents, each once: first the default, then the agents of the routes."""
         return list(dict.fromkeys([self.default, *(route.agent for route in self._routes)]))
+
+    def commands(self, channel: str) -> Mapping[str, str]:
+        """Return the descriptions of the agents that a command chooses in a channel, by command, sorted."""
+        routes = [route for route in self._routes if route.command is not None and route.channel in (None, channel)]
+        named = {str(route.key[0]): route.agent.description or route.agent.name for route in reversed(routes)}
+        return dict(sorted(named.items()))
 
     def select(self, message: Message) -> tuple[Agent, Message]:
         """Return the agent that answers a message, and the message without the command that chose the agent."""

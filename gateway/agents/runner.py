@@ -8,7 +8,7 @@ from typing import Any
 from gateway.agents.agent import FLOW, Agent
 from gateway.executor import equip_loop
 from gateway.runs.anonymous import anonymous_context
-from gateway.runs.engine import load_engine
+from gateway.runs.engine import check_engine
 from gateway.runs.events import TurnEvent, TurnHandler, ignore
 from gateway.runs.flow import Flow, play_flow
 from gateway.runs.flow_turn import FlowTurn
@@ -35,7 +35,7 @@ class Runner:
     def __init__(self, flow: Flow | Agent, *, session: Session | None = None, handler: Handler | None = None) -> None:
         self._agent = flow if isinstance(flow, Agent) else Agent(flow)
         for member in self._agent.team():
-            load_engine(member.engine).check(member)
+            check_engine(member)
         self._session = session
         self._handler = handler
 

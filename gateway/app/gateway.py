@@ -23,13 +23,13 @@ from gateway.app.host import ChannelHost
 from gateway.app.parts import Parts, Setup
 from gateway.channels.errors import RETRY_AFTER, EventNotAcceptedError
 from gateway.channels.event import MalformedEventError
-from gateway.channels.interface import Interface
+from gateway.channels.interface import BotProfile, Interface
 from gateway.engines.remote_tools import check_remote_names
 from gateway.executor import equip_loop
 from gateway.logs import describe
 from gateway.outbox.sender import current_turn_sender
 from gateway.request_context import request_context
-from gateway.runs.engine import load_engine
+from gateway.runs.engine import check_engine
 from gateway.runs.events import EventHandler, TurnEvent
 from gateway.settings import GatewaySettings
 from gateway.storage.database import DatabaseUnavailableError, origin_clause
@@ -149,6 +149,11 @@ class Gateway:
         self._database = self.parts.backend.database
         self._health = Health(self._database, self.parts.backend.dispatcher, self.interfaces)
         self.host = ChannelHost(self.parts, known.base_url)
+
+    def profile(self, channel: str) -> BotProfile:
+        """Return what the platform of a channel has to know about the bot."""
+        agent, has_accounts = self._router.agent_of(channel, ""), self.parts.oauth is not None
+        return BotProfile(self.base_url, agent.name, agent.description, self._router.commands(channel), has_accounts)
 
     @property
     def needs_workers(self) -> bool:
@@ -340,7 +345,7 @@ class Gateway:
             agent.check()
         summarizers = [agent.summarizer for agent in self.agents if agent.summarizer is not None]
         for agent in (*self._setup.team(), *summarizers):
-            load_engine(agent.engine).check(agent)
+            check_engine(agent)
 
     @asynccontextmanager
     async def _running(self, *, plays: bool) -> AsyncIterator[None]:

@@ -57,6 +57,7 @@ from gateway.turns.stores import Stores
 from gateway.turns.summaries import SummarizedHistory
 from oauth import ConsentHooks, Identity, Keyring, OAuthCoordinator, OAuthProvider, SettingError
 from oauth.consent.hooks import ReturnLink
+from oauth.settings import uses_placeholders
 
 log = logging.getLogger(__name__)
 
@@ -113,6 +114,8 @@ class Parts:
     @cached_property
     def keyring(self) -> Keyring | None:
         key = self._settings.secret_key
+        if uses_placeholders():
+            return Keyring.parse(Keyring.generate())
         return Keyring.parse(key.get_secret_value()) if key is not None else None
 
     @cached_property

@@ -27,7 +27,7 @@ from gateway.channels.event import (
     digest,
 )
 from gateway.channels.host import Host, Person
-from gateway.channels.interface import Interface
+from gateway.channels.interface import BotProfile, Interface
 from gateway.channels.live import LiveView, MessageView, Progress, Step, Steps
 from gateway.channels.presenter import Delivery, Presenter, SignIn, TranscriptPresenter
 from gateway.channels.question import Choice, ChoiceStyle, Press, PressOutcome, PressResult, QuestionCard
@@ -38,6 +38,7 @@ from gateway.storage.tables import DeliveryStatus
 from oauth.consent.hooks import ReturnLink
 
 __all__ = [
+    "BotProfile",
     "Change",
     "Choice",
     "ChoiceStyle",

@@ -2,9 +2,10 @@
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import ClassVar
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
 from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute
@@ -12,10 +13,28 @@ from starlette.routing import BaseRoute
 from gateway.channels.host import Host
 from gateway.channels.presenter import Presenter
 from gateway.retries import UNKNOWN_WAIT
-from oauth.settings import SettingError, Settings
+from oauth.settings import SettingError, Settings, uses_placeholders
 from toolkits import Message, QuotedMessage
 
 NAME = re.compile("[a-z0-9][a-z0-9-]{0,31}")
+
+
+@dataclass(frozen=True, slots=True)
+class BotProfile:
+    """What a platform has to know about the bot of a gateway.
+
+    Args:
+        base_url: the gateway's public address, without a slash at the end; `None` if the operator did not set it.
+        name, description: those of the agent that answers messages without a command.
+        commands: the descriptions of the commands that choose another agent, by command, without the slash.
+        has_accounts: whether people can connect accounts.
+    """
+
+    base_url: str | None
+    name: str
+    description: str = ""
+    commands: Mapping[str, str] = field(default_factory=dict)
+    has_accounts: bool = True
 
 
 class Interface(ABC):
@@ -84,6 +103,8 @@ class Interface(ABC):
                 f"There is more than one interface for the channel {self.channel}: keep one of them, or give each a "
                 f'name, as in {type(self).__name__}(name="support").'
             )
+        if uses_placeholders():  # they may be the same
+            return None
         if type(self).channel == type(other).channel and not set(self.platform_ids).isdisjoint(other.platform_ids):
             return (
                 f"The channels {self.channel} and {other.channel} are set up as the same bot, app or number: keep one "
@@ -113,6 +134,14 @@ class Interface(ABC):
             base_url: the public address of the gateway.
         """
         return f"{base_url or '(UNDERSTUDY_BASE_URL is not set)'}{self.address}"
+
+    def manifest(self, profile: BotProfile) -> Mapping[str, Any] | None:
+        """Return the description from which the platform creates the bot; `None` if the platform takes none.
+
+        Raises:
+            SettingError: if a setting that it needs is missing.
+        """
+        return None
 
     async def start(self, host: Host) -> None:
         """Begin to take requests and to send.

@@ -6,7 +6,7 @@ from typing import NoReturn
 
 import typer
 
-from gateway.cli import config, database, keys
+from gateway.cli import config, database, keys, slack
 from gateway.cli.check import check
 from gateway.cli.dev import dev
 from gateway.cli.records import dead_letters, people, sessions, turns
@@ -26,6 +26,7 @@ app.command()(audit)
 app.command()(people.feedback)
 app.add_typer(config.app, name="config")
 app.add_typer(keys.app, name="keys")
+app.add_typer(slack.app, name="slack")
 app.add_typer(database.app, name="db")
 app.add_typer(turns.app, name="turns")
 app.add_typer(dead_letters.app, name="deadletters")

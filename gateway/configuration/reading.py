@@ -12,6 +12,7 @@ import yaml
 
 from gateway.configuration.expansion import REQUEST_NAMES, Reference, fill, in_key, mistakes
 from oauth import SettingError
+from oauth.settings import PLACEHOLDER, uses_placeholders
 
 Place = tuple[str | int, ...]
 """The place of a value: keys and indexes, from the top."""
@@ -181,6 +182,8 @@ class _Reader:
             if reference.name in self._open_names:
                 return None
             value = os.environ.get(reference.name, reference.default)
+            if value is None and uses_placeholders():
+                return PLACEHOLDER
             if value is None:
                 self._document.note(place, _UNKNOWN.format(f"${{{reference.name}"), self._mark(node, reference.start))
                 return ""

@@ -23,6 +23,7 @@ from gateway.runs.journal import NO_JOURNAL, EngineJournal
 from gateway.runs.native import ENGINES
 from oauth import SettingError
 from oauth.errors import UnderstudyError
+from oauth.settings import uses_placeholders
 from toolkits import Attachment, File, Function, QuotedMessage, Toolkit, Transcriber, TurnContext
 from toolkits.mcp import MCPServer
 
@@ -216,3 +217,13 @@ def load_engine(name: str) -> Engine:
         return engine
     installed = ", ".join(sorted(found.name for found in entry_points(group=ENGINES)))
     raise SettingError(f"There is no engine called {name!r}. Agent(engine=…) takes one of these: {installed}.")
+
+
+def check_engine(agent: RunnableAgent) -> None:
+    """Check that an agent's engine can run it. It is not checked while settings may be placeholders.
+
+    Raises:
+        SettingError: as `load_engine`, or if the engine cannot use the agent's model.
+    """
+    if not uses_placeholders():
+        load_engine(agent.engine).check(agent)

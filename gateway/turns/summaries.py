@@ -10,7 +10,7 @@ from gateway.history.sessions import Sessions
 from gateway.inbox.claims import ClaimedMessage
 from gateway.logs import describe
 from gateway.runs.anonymous import anonymous_context
-from gateway.runs.engine import load_engine
+from gateway.runs.engine import check_engine, load_engine
 from gateway.runs.items import Role, SessionItem, read_summary
 from gateway.timings import DEFAULT_TIMINGS, Timings
 from toolkits import Message
@@ -52,7 +52,7 @@ class SummarizedHistory:
         self._limit = limit
         for summarizer in self._summarizers.values():
             if summarizer is not None:
-                load_engine(summarizer.engine).check(summarizer)  # at start-up, because preparing it takes a moment
+                check_engine(summarizer)  # at start-up, because preparing it takes a moment
 
     async def load(self, row: ClaimedMessage, message: Message, agent: Agent) -> list[SessionItem]:
         """Return the history that the sender of a message may read, within the limit.

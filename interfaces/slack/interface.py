@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute
 
 from gateway.channels import (
+    BotProfile,
     Change,
     DeliveryError,
     DeliveryRefusedError,
@@ -31,6 +32,8 @@ from interfaces.slack import changes, parse
 from interfaces.slack.agent.home import HOME, AppHome
 from interfaces.slack.agent.sessions import SessionStatus
 from interfaces.slack.agent.titles import Titles, title_of
+from interfaces.slack.app.features import AppFeatures
+from interfaces.slack.app.manifest import Addresses, app_manifest
 from interfaces.slack.attachments import SlackFiles
 from interfaces.slack.bolt.listeners import BoltListeners
 from interfaces.slack.errors import slack_errors
@@ -48,7 +51,7 @@ from interfaces.slack.receiving.webhooks import Webhooks
 from interfaces.slack.schema import check_event
 from interfaces.slack.settings import ManyWorkspacesSettings, OneWorkspaceSettings, SlackSettings, load_settings
 from interfaces.slack.signature import SignatureCheck
-from interfaces.slack.workspaces import ManyWorkspaces, OneWorkspace
+from interfaces.slack.workspaces import REDIRECT_ADDRESS, ManyWorkspaces, OneWorkspace
 from interfaces.tasks import OwnedTasks
 from oauth import Identity, SettingError
 from toolkits import Conversation, Message, QuotedMessage
@@ -136,8 +139,16 @@ class Slack(Interface):
         self._variable = settings.variable
         self._api_url = settings.api_url
         self._workspaces: OneWorkspace | ManyWorkspaces
+        self._features = AppFeatures(
+            agent_view=agent_view,
+            app_home=app_home,
+            joined_threads=answer_in_joined_threads,
+            vouched_addresses=bool(settings.own_workspace_ids),
+            many_workspaces=isinstance(settings, ManyWorkspacesSettings),
+            socket_mode=settings.app_token is not None and not settings.is_placeholder("app_token"),
+        )
         if isinstance(settings, ManyWorkspacesSettings):
-            self._workspaces = ManyWorkspaces(self, settings, self._make_client, is_agent=agent_view)
+            self._workspaces = ManyWorkspaces(self, settings, self._make_client, self._features.scopes)
             own = settings.client_id
         else:
             own = settings.bot_token.get_secret_value()
@@ -203,6 +214,16 @@ class Slack(Interface):
     def outage(self) -> str | None:
         """Say since when Socket Mode is not connected, unless events may come over webhooks, too."""
         return self._socket.outage if self._socket is not None and self._webhooks is None else None
+
+    def manifest(self, profile: BotProfile) -> Mapping[str, Any]:
+        addresses = Addresses(
+            events=self.address,
+            commands=self.path_of(COMMAND_ADDRESS),
+            interactivity=self.path_of(INTERACTIVITY_ADDRESS),
+            redirect=self.path_of(REDIRECT_ADDRESS),
+            app_token_variable=self._variable("app_token"),
+        )
+        return app_manifest(self._features, profile, addresses)
 
     @property
     def _receivers(self) -> Mapping[str, Callable[[Body], Awaitable[None]]]:

@@ -36,6 +36,7 @@ class SlackSettings(Settings):
     app_token: Annotated[SecretStr | None, AfterValidator(_check_app_token)] = Field(
         default=None,
         validate_default=True,
+        examples=["xapp-1"],
         description="It is an App-Level Token (xapp-…) with the scope connections:write, under Basic Information at "
         "https://api.slack.com/apps. Or set the signing secret, if Slack reaches this gateway at a public address.",
     )

@@ -24,24 +24,6 @@ from interfaces.slack.parse import Body, organization_of, tenant_of
 from interfaces.slack.settings import ManyWorkspacesSettings, OneWorkspaceSettings
 from oauth.store.installations import Installation, InstallationStore
 
-# https://docs.slack.dev/reference/scopes
-SCOPES = (
-    "app_mentions:read",
-    "channels:history",
-    "chat:write",
-    "commands",
-    "files:read",  # what people send
-    "files:write",  # what the agent sends
-    "groups:history",  # private channels
-    "im:history",
-    "im:write",
-    "mpim:history",  # group conversations
-    "mpim:read",
-    "reactions:read",  # thumbs
-    "users:read",  # the names of people
-)
-AGENT_SCOPES = ("assistant:write",)
-ADDRESS_SCOPES = ("users:read.email",)  # lets members of the operator's own workspaces sign in without a code
 INSTALL_ADDRESS = "/slack/install"
 REDIRECT_ADDRESS = "/slack/oauth_redirect"
 
@@ -125,7 +107,7 @@ class ManyWorkspaces:
 
     Args:
         interface: the channel, whose name is in the addresses.
-        is_agent: whether the app has Slack's agent view, which needs another scope.
+        scopes: the bot scopes that a workspace is asked for.
     """
 
     def __init__(
@@ -133,16 +115,13 @@ class ManyWorkspaces:
         interface: Interface,
         settings: ManyWorkspacesSettings,
         make_client: MakeClient,
-        *,
-        is_agent: bool = False,
+        scopes: Sequence[str],
     ) -> None:
         self._channel = interface.channel
         self._install_address = interface.path_of(INSTALL_ADDRESS)
         self._redirect_address = interface.path_of(REDIRECT_ADDRESS)
         self._settings = settings
-        self._scopes = [*SCOPES, *(AGENT_SCOPES if is_agent else ())]
-        if settings.own_workspace_ids:
-            self._scopes += ADDRESS_SCOPES
+        self._scopes = scopes
         self._make_client = make_client
         self._store: InstallationStore | None = None
         self._flow: AsyncOAuthFlow | None = None

@@ -81,7 +81,7 @@ class TelegramSettings(Settings):
     model_config = SettingsConfigDict(env_prefix="TELEGRAM_")
 
     bot_token: Annotated[SecretStr, AfterValidator(_check_token)] = Field(
-        description="It is the token that https://t.me/BotFather shows for the bot."
+        description="It is the token that https://t.me/BotFather shows for the bot.", examples=["123456:ABC-DEF"]
     )
     webhook_secret: Annotated[SecretStr | None, AfterValidator(_check_secret)] = Field(
         default=None, description="Leave it out: it is derived from the bot's token."

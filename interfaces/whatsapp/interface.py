@@ -55,7 +55,8 @@ class TwilioSettings(Settings):
     auth_token: SecretStr = Field(min_length=1, description="It is the Auth Token at https://console.twilio.com.")
     whatsapp_from: Annotated[str, AfterValidator(_check_sender)] = Field(
         description="It is the WhatsApp sender that people write to, like whatsapp:+15551234567, or the Messaging "
-        "Service (MG…) that the sender belongs to."
+        "Service (MG…) that the sender belongs to.",
+        examples=["whatsapp:+15551234567"],
     )
     late_template: Annotated[str, AfterValidator(_check_template)] | None = Field(
         default=None, description="It is the Content SID (HX…) of an approved template without variables."

@@ -17,6 +17,7 @@ from support.channels.running import Run, Running
 from support.channels.slack_api import SlackApi
 from support.consent.pages import authorization_code
 from support.consent.sign_ins import state_of
+from support.slack_manifest import accepted
 from support.stage import Vault
 
 from interfaces.slack import Slack
@@ -285,12 +286,17 @@ async def test_a_channel_shared_with_another_organization_is_answered_by_the_wor
 
 
 @pytest.mark.parametrize("agent_view", [True, False])
-async def test_an_agent_asks_for_the_scope_of_agents(run: Run, emulate: Emulate, agent_view: bool) -> None:
+async def test_a_workspace_is_asked_for_the_scopes_of_the_manifest(
+    run: Run, emulate: Emulate, agent_view: bool
+) -> None:
     ids = {"client_id": emulate.slack_client_id, "client_secret": emulate.slack_client_secret}
     slack = Slack(signing_secret=SECRET, api_url=emulate.slack_url, agent_view=agent_view, **ids)
     async with run(slack, base_url=BASE) as running:
         page = await running.client.get("/slack/install")
-        assert ("assistant:write" in page.text) == agent_view
+        link = re.findall(r'href="([^"]+oauth/v2/authorize[^"]*)"', page.text)[0].replace("&amp;", "&")
+        asked = parse_qs(urlsplit(link).query)["scope"][0].split(",")
+        assert asked == accepted(slack.manifest(running.gateway.profile("slack"))).oauth_config.scopes.bot
+        assert ("assistant:write" in asked) == agent_view
 
 
 async def test_a_workspace_installs_the_app_and_is_answered_with_its_own_token(run: Run, emulate: Emulate) -> None:
