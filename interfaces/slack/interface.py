@@ -34,6 +34,7 @@ from interfaces.slack.agent.sessions import SessionStatus
 from interfaces.slack.agent.titles import Titles, title_of
 from interfaces.slack.app.features import AppFeatures
 from interfaces.slack.app.manifest import Addresses, app_manifest
+from interfaces.slack.app.tokens import Renew, SlackClient
 from interfaces.slack.attachments import SlackFiles
 from interfaces.slack.bolt.listeners import BoltListeners
 from interfaces.slack.errors import slack_errors
@@ -306,8 +307,8 @@ class Slack(Interface):
             log.warning("Slack could not be asked for the bot's user id: %s", describe(error))
         return None
 
-    def _make_client(self, token: str | None) -> AsyncWebClient:
-        client = AsyncWebClient(token, base_url=f"{self._api_url}/", timeout=CALL_TIMEOUT)
+    def _make_client(self, token: str | None, renew: Renew | None = None) -> AsyncWebClient:
+        client = SlackClient(token, renew, base_url=f"{self._api_url}/", timeout=CALL_TIMEOUT)
         client.retry_handlers = []  # the outbox retries, because it knows what may have arrived
         return client
 

@@ -59,10 +59,21 @@ class SlackSettings(Settings):
         return frozenset(self.own_workspaces.replace(",", " ").split())
 
 
+def _check_bot_token(token: SecretStr) -> SecretStr:
+    """Refuse a token that expires: https://docs.slack.dev/authentication/using-token-rotation"""
+    if token.get_secret_value().startswith("xoxe."):
+        raise ValueError(
+            "it expires after twelve hours, because token rotation is on for the app. Rotation cannot be switched off: "
+            "have the workspace install the app (set SLACK_CLIENT_ID and SLACK_CLIENT_SECRET instead, see "
+            "cookbook/slack/README.md), or create an app without rotation"
+        )
+    return token
+
+
 class OneWorkspaceSettings(SlackSettings):
     """The settings of an app in the workspace that its bot token is for."""
 
-    bot_token: SecretStr = Field(
+    bot_token: Annotated[SecretStr, AfterValidator(_check_bot_token)] = Field(
         min_length=1,
         description="It is the Bot User OAuth Token (xoxb-…) under OAuth & Permissions at https://api.slack.com/apps.",
     )

@@ -4,11 +4,12 @@ https://docs.slack.dev/authentication/installing-with-oauth
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import partial
 from typing import Protocol
 
 from slack_bolt.async_app import AsyncBoltRequest
-from slack_bolt.error import BoltError
 from slack_bolt.oauth.async_oauth_flow import AsyncOAuthFlow
 from slack_bolt.oauth.async_oauth_settings import AsyncOAuthSettings
 from slack_sdk.oauth.installation_store import Installation as SlackInstallation
@@ -20,6 +21,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from gateway.channels import Interface, RecipientUnreachableError
+from interfaces.slack.app.tokens import BotTokens, Renew
 from interfaces.slack.parse import Body, organization_of, tenant_of
 from interfaces.slack.settings import ManyWorkspacesSettings, OneWorkspaceSettings
 from oauth.store.installations import Installation, InstallationStore
@@ -27,14 +29,12 @@ from oauth.store.installations import Installation, InstallationStore
 INSTALL_ADDRESS = "/slack/install"
 REDIRECT_ADDRESS = "/slack/oauth_redirect"
 
-# https://docs.slack.dev/authentication/using-token-rotation
-EXPIRING = (
-    "The app was not installed: token rotation is on at https://api.slack.com/apps, so its tokens would expire after "
-    "twelve hours, and the gateway does not refresh them. Rotation cannot be switched off: create a new app without it."
-)
 
-MakeClient = Callable[[str | None], AsyncWebClient]
-"""Makes a client of the Web API with a token, or with none."""
+class MakeClient(Protocol):
+    """Makes a client of the Web API with a token, or with none: see `SlackClient`."""
+
+    def __call__(self, token: str | None, renew: Renew | None = None) -> AsyncWebClient: ...
+
 
 log = logging.getLogger(__name__)
 
@@ -124,6 +124,7 @@ class ManyWorkspaces:
         self._scopes = scopes
         self._make_client = make_client
         self._store: InstallationStore | None = None
+        self._tokens: BotTokens | None = None
         self._flow: AsyncOAuthFlow | None = None
 
     def open(self, store: InstallationStore, base_url: str) -> None:
@@ -133,8 +134,10 @@ class ManyWorkspaces:
             base_url: the gateway's public address.
         """
         self._store = store
+        client = self._make_client(None)
+        self._tokens = BotTokens(store, self._settings, client, f"{base_url}{self._install_address}")
         self._flow = AsyncOAuthFlow(
-            client=self._make_client(None),
+            client=client,
             settings=AsyncOAuthSettings(
                 client_id=self._settings.client_id,
                 client_secret=self._settings.client_secret.get_secret_value(),
@@ -158,7 +161,10 @@ class ManyWorkspaces:
         installation = await self._opened().load(self._channel, tenant)
         if installation is None:
             raise RecipientUnreachableError(f"the app is not installed in the workspace {tenant}")
-        return self._make_client(installation.bot_token)
+        if installation.refresh_token is None:
+            return self._make_client(installation.bot_token)
+        assert self._tokens is not None, "the channel is not started"
+        return self._make_client(await self._tokens.current(installation), partial(self._tokens.renew, installation))
 
     async def bot_user(self, body: Body) -> str | None:
         team = tenant_of(body)
@@ -187,15 +193,22 @@ class ManyWorkspaces:
             for team in event.get("team_ids") or ():
                 await self._opened().delete(self._channel, str(team))
             return
-        if event["type"] == "tokens_revoked" and not (event.get("tokens") or {}).get("bot"):
+        is_revoked = event["type"] == "tokens_revoked"
+        if is_revoked and not (event.get("tokens") or {}).get("bot"):
             return  # only tokens of people, which are not stored
         # The event of an organization-wide installation may name nothing but the organization.
         whole = body.get("enterprise_id") if body.get("is_enterprise_install") else organization_of(body)
         tenant = whole or tenant_of(body) or body.get("enterprise_id")
         if not tenant:
             log.warning("Slack reports that the app was uninstalled or its token revoked, but not in which workspace")
+        elif is_revoked and await self._rotates(str(tenant)):
+            return  # one of the tokens that were replaced; `app_uninstalled` tells if the app is removed
         elif await self._opened().revoke(self._channel, str(tenant)):
             log.info("the app was removed from the workspace %s, whose token is deleted", tenant)
+
+    async def _rotates(self, tenant: str) -> bool:
+        installation = await self._opened().load(self._channel, tenant)
+        return installation is not None and installation.refresh_token is not None
 
     async def _install(self, request: Request) -> Response:
         assert self._flow is not None
@@ -225,10 +238,17 @@ class _BoltInstallations(AsyncInstallationStore):
         tenant = installation.enterprise_id if installation.is_enterprise_install else installation.team_id
         assert tenant is not None
         assert installation.bot_token is not None
-        if installation.bot_refresh_token is not None:
-            log.error(EXPIRING)
-            raise BoltError(EXPIRING)
-        await self._store.save(Installation(self._channel, tenant, installation.bot_token, installation.bot_user_id))
+        expires_at = installation.bot_token_expires_at
+        await self._store.save(
+            Installation(
+                self._channel,
+                tenant,
+                installation.bot_token,
+                installation.bot_user_id,
+                installation.bot_refresh_token,
+                None if expires_at is None else datetime.fromtimestamp(expires_at, UTC),
+            )
+        )
         log.info("the app was installed in the workspace %s", tenant)
 
 

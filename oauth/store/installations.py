@@ -3,12 +3,12 @@
 import json
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from itsdangerous import BadData, URLSafeTimedSerializer
-from sqlalchemy import ColumnElement, and_, delete, select
+from sqlalchemy import ColumnElement, and_, delete, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from oauth.store.authorizations import AUTHORIZATION_LIFETIME
@@ -22,14 +22,29 @@ class Installation:
     """An app's installation in one workspace.
 
     Args:
+        tenant: the workspace, or the organization that installed the app for its workspaces.
         bot_token: authenticates calls of the platform's API.
         bot_user_id: the bot's own user id in the workspace.
+        refresh_token: gets the next bot token; `None` if the bot token does not expire.
+        expires_at: when the bot token expires; an aware datetime in UTC, or `None` if it does not.
+        problem: why the platform issues no bot token any more; `None` if it does.
     """
 
     channel: str
     tenant: str
     bot_token: str = field(repr=False)
     bot_user_id: str | None
+    refresh_token: str | None = field(default=None, repr=False)
+    expires_at: datetime | None = None
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredInstallation:
+    """An installation as it was read from its row. `ciphertext` shows whether the row has changed since."""
+
+    installation: Installation
+    ciphertext: bytes = field(repr=False)
 
 
 class InstallationStore:
@@ -59,8 +74,7 @@ class InstallationStore:
 
     async def save(self, installation: Installation) -> None:
         """Store an installation, in place of an earlier one."""
-        content = {"bot_token": installation.bot_token, "bot_user_id": installation.bot_user_id}
-        await self._save(installation.channel, installation.tenant, content)
+        await self._save(installation.channel, installation.tenant, _content_of(installation))
 
     async def save_member(self, channel: str, tenant: str, organization: str) -> None:
         """Note that a workspace uses its organization's installation."""
@@ -72,11 +86,32 @@ class InstallationStore:
         Raises:
             DecryptionError: if no key of UNDERSTUDY_SECRET_KEY decrypts the row.
         """
+        found = await self.find(channel, tenant)
+        return None if found is None else found.installation
+
+    async def find(self, channel: str, tenant: str) -> StoredInstallation | None:
+        """Load an installation as `load` does, with what shows later whether its row has changed."""
         async with self._database.read() as connection:
-            found = await self._content(connection, channel, tenant)
-            if found is not None and "organization" in found:
-                found = await self._content(connection, channel, found["organization"])
-        return None if found is None else Installation(channel, tenant, found["bot_token"], found["bot_user_id"])
+            found = await self._read(connection, channel, tenant)
+            if found is not None and "organization" in found[0]:
+                tenant = found[0]["organization"]
+                found = await self._read(connection, channel, tenant)
+        return None if found is None else StoredInstallation(_installation(channel, tenant, found[0]), found[1])
+
+    async def begin_refresh(self, known: StoredInstallation, lease: timedelta) -> bool:
+        """Take the lease to refresh a bot token; return whether this process has got it: see `RefreshedRow`."""
+        now = datetime.now(UTC)
+        until = oauth_installations.c.refreshing_until
+        return await self._update(known, {"refreshing_until": now + lease}, or_(until.is_(None), until < now))
+
+    async def give_up_refresh(self, known: StoredInstallation) -> None:
+        """Release the lease after a refresh that failed."""
+        await self._update(known, {"refreshing_until": None})
+
+    async def replace(self, known: StoredInstallation, renewed: Installation) -> bool:
+        """Store an installation anew, unless the row has changed since it was read; return whether it was stored."""
+        ciphertext = self._encrypted(renewed.channel, renewed.tenant, _content_of(renewed))
+        return await self._update(known, {"ciphertext": ciphertext, "refreshing_until": None})
 
     async def delete(self, channel: str, tenant: str) -> None:
         """Delete a workspace's own installation, or the note that it uses its organization's."""
@@ -91,10 +126,10 @@ class InstallationStore:
         """
         async with self._database.write() as connection:
             try:
-                found = await self._content(connection, channel, tenant)
+                found = await self._read(connection, channel, tenant)
             except DecryptionError:
-                found = {}  # the row is deleted like any other
-            tenants = {tenant} if found is None else {tenant, found.get("organization", tenant)}
+                found = {}, b""  # the row is deleted like any other
+            tenants = {tenant} if found is None else {tenant, found[0].get("organization", tenant)}
             for each in tenants:
                 await connection.execute(delete(oauth_installations).where(_is_of(channel, each)))
         return found is not None
@@ -103,23 +138,57 @@ class InstallationStore:
         return URLSafeTimedSerializer(self._keyring.signing_keys(), salt=f"state of an installation: {channel}")
 
     async def _save(self, channel: str, tenant: str, content: Mapping[str, Any]) -> None:
-        key = {"channel": channel, "tenant": tenant}
-        ciphertext = self._keyring.encrypt(json.dumps(content).encode(), *associated(oauth_installations, key))
-        values = {"ciphertext": ciphertext, "installed_at": datetime.now(UTC)}
-        row = self._database.upsert(oauth_installations).values(**key, **values)
+        ciphertext = self._encrypted(channel, tenant, content)
+        values = {"ciphertext": ciphertext, "installed_at": datetime.now(UTC), "refreshing_until": None}
+        row = self._database.upsert(oauth_installations).values(channel=channel, tenant=tenant, **values)
         async with self._database.write() as connection:
             await connection.execute(
                 row.on_conflict_do_update(index_elements=oauth_installations.primary_key.columns, set_=values)
             )
 
-    async def _content(self, connection: AsyncConnection, channel: str, tenant: str) -> dict[str, Any] | None:
-        """Return the decrypted content of a workspace's row; `None` if it has none."""
+    async def _update(self, known: StoredInstallation, values: Mapping[str, Any], *conditions: Any) -> bool:
+        """Change a row, unless it has changed since it was read; return whether it was changed."""
+        same = oauth_installations.c.ciphertext == known.ciphertext
+        changed = update(oauth_installations).where(
+            _is_of(known.installation.channel, known.installation.tenant), same, *conditions
+        )
+        async with self._database.write() as connection:
+            found = await connection.execute(changed.values(values).returning(oauth_installations.c.tenant))
+            return found.first() is not None
+
+    def _encrypted(self, channel: str, tenant: str, content: Mapping[str, Any]) -> bytes:
+        key = {"channel": channel, "tenant": tenant}
+        return self._keyring.encrypt(json.dumps(content).encode(), *associated(oauth_installations, key))
+
+    async def _read(
+        self, connection: AsyncConnection, channel: str, tenant: str
+    ) -> tuple[Mapping[str, Any], bytes] | None:
+        """Return the content of a workspace's row, decrypted and encrypted; `None` if it has none."""
         row = (await connection.execute(select(oauth_installations).where(_is_of(channel, tenant)))).first()
         if row is None:
             return None
         plaintext = self._keyring.decrypt(row.ciphertext, *associated(oauth_installations, row._asdict()))
-        content: dict[str, Any] = json.loads(plaintext)
-        return content
+        return json.loads(plaintext), row.ciphertext
+
+
+def _content_of(installation: Installation) -> dict[str, Any]:
+    content = asdict(installation)
+    del content["channel"], content["tenant"]
+    expires_at = installation.expires_at
+    return content | {"expires_at": None if expires_at is None else expires_at.isoformat()}
+
+
+def _installation(channel: str, tenant: str, content: Mapping[str, Any]) -> Installation:
+    expires_at = content.get("expires_at")  # an older version stored neither it nor what follows
+    return Installation(
+        channel,
+        tenant,
+        content["bot_token"],
+        content["bot_user_id"],
+        content.get("refresh_token"),
+        None if expires_at is None else datetime.fromisoformat(expires_at),
+        content.get("problem"),
+    )
 
 
 def _is_of(channel: str, tenant: str) -> ColumnElement[bool]:

@@ -6,9 +6,9 @@ A server that issues a new refresh token at every refresh treats a second use of
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Coroutine, Hashable
 from datetime import timedelta
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 from weakref import WeakValueDictionary
 
 from oauth.errors import GrantRevokedError
@@ -81,11 +81,11 @@ class SingleRefresh:
             while True:
                 current = await row.load()
                 if current is None:
-                    raise GrantRevokedError
+                    raise GrantRevokedError("the grant was removed")
                 if is_renewed(row.token(current)):
                     return row.token(current)
                 if await row.begin_refresh(current, lease):
-                    return await self._refresh(row, current)
+                    return await _completed(self._refresh(row, current))
                 await asyncio.sleep(self._timings.refresh_poll)
 
     async def _refresh(self, row: RefreshedRow[S, T], current: S) -> T:
@@ -99,9 +99,23 @@ class SingleRefresh:
             raise
         while not await row.replace(current, renewed):
             stored = await row.load()
-            if stored is None:  # removed meanwhile
-                raise GrantRevokedError
+            if stored is None:
+                raise GrantRevokedError("the grant was removed")
             if row.token(stored) != row.token(current):  # granted anew meanwhile
                 return row.token(stored)
             current = stored  # encrypted with another key meanwhile
         return renewed
+
+
+async def _completed(refresh: Coroutine[Any, Any, T]) -> T:
+    """Complete a refresh even if the caller is cancelled: a new refresh token that is not stored would be lost."""
+    task, cancelled = asyncio.ensure_future(refresh), False
+    while not task.done():
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError:
+            cancelled = True
+    if cancelled:
+        task.exception()  # retrieved, since nobody gets it
+        raise asyncio.CancelledError
+    return task.result()

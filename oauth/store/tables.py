@@ -90,9 +90,11 @@ oauth_installations = Table(
     metadata,
     Column("channel", String, primary_key=True),
     Column("tenant", String, primary_key=True),
-    # The bot's token and user id; or the organization whose installation the workspace uses.
+    # The bot's tokens and user id; or the organization whose installation the workspace uses.
     Column("ciphertext", LargeBinary, nullable=False),
     Column("installed_at", Timestamp, nullable=False),
+    # The end of the lease of the process that refreshes the bot token.
+    Column("refreshing_until", Timestamp),
 )
 
 # The column with the ciphertext, and the columns that it is bound to: in another row, it cannot be decrypted.

@@ -8,7 +8,7 @@ from gateway.channels import DeliveryError, RetryLaterError
 from gateway.logs import describe
 from interfaces.slack.agent.refusals import NO_AGENT
 from interfaces.slack.errors import slack_errors
-from interfaces.slack.reading.pauses import WITHOUT_SCOPE, Pauses
+from interfaces.slack.pauses import WITHOUT_SCOPE, Pauses
 from interfaces.slack.workspaces import Workspaces
 from toolkits import Conversation
 

@@ -1,1 +1,1 @@
-"""What the app is at Slack: its scopes, its events, and the manifest that creates it."""
+"""What the app is at Slack: its scopes, its events, its manifest, and the tokens of its installations."""

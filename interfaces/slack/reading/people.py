@@ -11,7 +11,7 @@ from gateway.channels import DeliveryError, RetryLaterError
 from gateway.logs import describe
 from interfaces.slack.errors import slack_errors
 from interfaces.slack.parse import Person
-from interfaces.slack.reading.pauses import WITHOUT_SCOPE, Pauses
+from interfaces.slack.pauses import WITHOUT_SCOPE, Pauses
 from interfaces.slack.workspaces import Workspaces
 
 CALL_TIMEOUT = 3.0  # seconds for one call: a turn waits no longer for a name

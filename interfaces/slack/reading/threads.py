@@ -11,7 +11,7 @@ from interfaces.slack.attachments import described
 from interfaces.slack.errors import slack_errors
 from interfaces.slack.format import mentioned_in, unescape
 from interfaces.slack.parse import WRITTEN_BY_PEOPLE, content_of, forwarded_by, text_of
-from interfaces.slack.reading.pauses import WITHOUT_SCOPE, Pauses
+from interfaces.slack.pauses import WITHOUT_SCOPE, Pauses
 from interfaces.slack.reading.people import People
 from interfaces.slack.workspaces import Workspaces
 from toolkits import Message, QuotedKind, QuotedMessage

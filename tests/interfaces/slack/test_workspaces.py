@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
@@ -331,7 +332,7 @@ async def test_a_workspace_installs_the_app_and_is_answered_with_its_own_token(r
         assert installed.bot_token.encode() not in stored
 
 
-async def test_an_app_whose_tokens_expire_is_not_installed(
+async def test_an_app_whose_tokens_expire_is_installed_with_its_refresh_token(
     run: Run, emulate: Emulate, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Script Slack's answer as documented, since the stand-in has no token rotation."""
@@ -348,7 +349,14 @@ async def test_an_app_whose_tokens_expire_is_not_installed(
             page = await browser.get("/slack/install")
             state = re.findall(r"state=([^&\"]+)", page.text)[0]
             answer = await browser.get("/slack/oauth_redirect", params={"code": "c", "state": state})
-        assert answer.status_code == 500
-        assert await running.gateway.host.installations.load("slack", "T9") is None
-    assert "token rotation is on" in caplog.text
+        assert answer.status_code == 200
+        installed = await running.gateway.host.installations.load("slack", "T9")
+        assert installed is not None
+        assert (installed.bot_token, installed.refresh_token) == ("xoxe.xoxb-1-SECRET", "xoxe-1-SECRET")
+        assert installed.expires_at is not None
+        assert timedelta(hours=11) < installed.expires_at - datetime.now(UTC) <= timedelta(hours=12)
+        for event, is_gone in ((REVOKED, False), ({"type": "app_uninstalled"}, True)):
+            assert await post(running, events.envelope(event, "T9")) == 200
+            found = await running.gateway.host.installations.load("slack", "T9")
+            assert (found is None) == is_gone  # a token that was replaced is revoked, too
     assert "SECRET" not in answer.text + caplog.text
