@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from gateway.agents.agent import Agent
@@ -73,12 +73,6 @@ class Router:
         """All agents, each once: first the default, then the agents of the routes."""
         return list(dict.fromkeys([self.default, *(route.agent for route in self._routes)]))
 
-    def commands(self, channel: str) -> Mapping[str, str]:
-        """Return the descriptions of the agents that a command chooses in a channel, by command, sorted."""
-        routes = [route for route in self._routes if route.command is not None and route.channel in (None, channel)]
-        named = {str(route.key[0]): route.agent.description or route.agent.name for route in reversed(routes)}
-        return dict(sorted(named.items()))
-
     def select(self, message: Message) -> tuple[Agent, Message]:
         """Return the agent that answers a message, and the message without the command that chose the agent."""
         found, where = parse_command(message.text), message.conversation
@@ -94,13 +88,18 @@ class Router:
         route = self._route(None, workspace, channel)
         return self.default if route is None else route.agent
 
-    def commands(self, channel: str, workspace: str) -> dict[str, str]:
-        """Return the commands that choose an agent in a workspace, each with what the agent is for."""
+    def commands(self, channel: str, workspace: str | None) -> dict[str, str]:
+        """Return the commands that choose an agent in a workspace, each with what the agent is for.
+
+        Args:
+            workspace: `None` for all workspaces of the channel.
+        """
         found = {}
         for route in reversed(self._routes):  # the more specific routes replace the others
             command, *place = route.key
+            where = (workspace or place[0], channel)
             if command is not None and all(
-                wanted in (None, actual) for wanted, actual in zip(place, (workspace, channel), strict=True)
+                wanted in (None, actual) for wanted, actual in zip(place, where, strict=True)
             ):
                 found[command] = route.agent.description or f"Ask {route.agent.name}"
         return found

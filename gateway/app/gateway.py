@@ -153,7 +153,9 @@ class Gateway:
     def profile(self, channel: str) -> BotProfile:
         """Return what the platform of a channel has to know about the bot."""
         agent, has_accounts = self._router.agent_of(channel, ""), self.parts.oauth is not None
-        return BotProfile(self.base_url, agent.name, agent.description, self._router.commands(channel), has_accounts)
+        return BotProfile(
+            self.base_url, agent.name, agent.description, self._router.commands(channel, None), has_accounts
+        )
 
     @property
     def needs_workers(self) -> bool:

@@ -14,6 +14,7 @@ from gateway.channels.host import Person
 from gateway.channels.question import Press, PressResult, QuestionCard
 from gateway.history.threads import ThreadStore
 from gateway.history.transcript import TranscriptEntry, load_transcript
+from gateway.operations.suspension import AccountSuspension
 from gateway.storage.files import FileStore
 from oauth import Account, Identity, SettingError
 from oauth.store.installations import InstallationStore
@@ -126,6 +127,9 @@ class ChannelHost:
     async def disconnect(self, identity: Identity, provider: str) -> None:
         if self._parts.oauth is not None:
             await self._parts.oauth.disconnect(identity, provider)
+
+    async def suspend(self, identity: Identity) -> None:
+        await AccountSuspension(self._database).suspend(identity, identity.channel)
 
     async def open_questions(self, identity: Identity) -> Sequence[QuestionCard]:
         return await self._parts.waiting_questions.of(identity)

@@ -232,6 +232,13 @@ class Host(Protocol):
         """Disconnect a person's account. Call it only at this person's request."""
         ...
 
+    async def suspend(self, identity: Identity) -> None:
+        """Suspend a person's accounts, because the platform says that they left.
+
+        No tool uses the accounts until an operator decides. Nothing is deleted or revoked. Further calls do nothing.
+        """
+        ...
+
     async def open_questions(self, identity: Identity) -> Sequence[QuestionCard]:
         """Return the questions that wait for a person's answer, oldest first. Show them only to this person."""
         ...

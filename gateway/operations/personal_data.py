@@ -28,7 +28,7 @@ from gateway.storage.tables import (
     turn_responses,
 )
 from oauth import Identity, OAuthCoordinator
-from oauth.store.tables import is_of, oauth_authorizations
+from oauth.store.tables import is_of, oauth_authorizations, oauth_suspensions
 
 DECIDED = "Somebody else decided this."  # replaces the sentence that names who decided, and when
 
@@ -66,6 +66,7 @@ class PersonalData:
                 "known_as": await _rows(connection, known_people, is_of(known_people, identity)),
                 "opt_outs": await _rows(connection, opt_outs, is_of(opt_outs, identity)),
                 "feedback": await _rows(connection, feedback, is_of(feedback, identity)),
+                "suspensions": await _rows(connection, oauth_suspensions, is_of(oauth_suspensions, identity)),
                 "audit": await _rows(connection, audit, is_of(audit, identity)),
             }
         return {"identity": asdict(identity), "accounts": accounts, **found}
@@ -85,6 +86,7 @@ class PersonalData:
             await connection.execute(decided.values(decided_by=None, decision=DECIDED))
             removed = {
                 "sign-ins": await _remove(connection, oauth_authorizations, is_of(oauth_authorizations, identity)),
+                "suspensions": await _remove(connection, oauth_suspensions, is_of(oauth_suspensions, identity)),
                 "tool calls": await _remove(connection, tool_calls, tool_calls.c.inbox_id.in_(messages)),
                 "model responses": await _remove(connection, turn_responses, turn_responses.c.inbox_id.in_(messages)),
                 "questions": await _remove(connection, questions, is_of(questions, identity)),

@@ -5,6 +5,7 @@ import json
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 from slack_bolt.async_app import AsyncApp
@@ -61,6 +62,7 @@ CALL_TIMEOUT = 15  # seconds for one call of the Web API
 REJECTED_TOKEN = ("account_inactive", "invalid_auth", "not_authed", "token_expired", "token_revoked")
 OPENED = "app_home_opened"
 CHANNEL_MOVED = "channel_id_changed"
+USER_CHANGED = "user_change"
 UNINSTALLED = ("app_uninstalled", "tokens_revoked", "team_access_revoked")
 COMMAND_ADDRESS = "/slack/commands"
 INTERACTIVITY_ADDRESS = "/slack/interactivity"
@@ -224,7 +226,7 @@ class Slack(Interface):
             redirect=self.path_of(REDIRECT_ADDRESS),
             app_token_variable=self._variable("app_token"),
         )
-        return app_manifest(self._features, profile, addresses)
+        return app_manifest(replace(self._features, accounts=profile.has_accounts), profile, addresses)
 
     @property
     def _receivers(self) -> Mapping[str, Callable[[Body], Awaitable[None]]]:
@@ -234,6 +236,7 @@ class Slack(Interface):
             SESSION_STOPPED: self._receive_stopped,
             OPENED: self._receive_opened,
             CHANNEL_MOVED: self._receive_moved,
+            USER_CHANGED: self._receive_user_change,
         }
 
     def _buttons(self) -> Mapping[str, PressHandler]:
@@ -408,6 +411,10 @@ class Slack(Interface):
         if event.get("tab") == "messages" and event.get("channel") and prompts:
             showing = self._titles.suggest(tenant, event["channel"], prompts)
             self._tasks.start("the suggested prompts", showing, CALL_TIMEOUT)
+
+    async def _receive_user_change(self, body: Body) -> None:
+        for identity in parse.people_who_left(self.channel, body):
+            await self.host.suspend(identity)
 
     async def _to_event(self, body: Body, raw: str) -> Event | None:
         """Return the event for a message to the bot, or for an edit or deletion; `None` for anything else."""

@@ -65,6 +65,22 @@ def tenant_of(body: Body) -> str | None:
     return str(team) if team else None
 
 
+def people_who_left(channel: str, body: Body) -> list[Identity]:
+    """Return the identities of the person whom a `user_change` reports as deactivated; none for any other change.
+
+    The person belongs to their own workspace, not to the one that got the event: a stranger of Slack Connect has
+    another. Members of an organization have an identity in each of its workspaces.
+
+    https://docs.slack.dev/reference/events/user_change
+    """
+    user = body["event"].get("user") or {}
+    if not user.get("deleted") or not user.get("id"):
+        return []
+    organization = user.get("enterprise_user") or {}
+    tenants = [user.get("team_id"), organization.get("enterprise_id"), *(organization.get("teams") or ())]
+    return [Identity(channel, str(tenant), str(user["id"])) for tenant in dict.fromkeys(filter(None, tenants))]
+
+
 def organization_of(body: Body) -> str | None:
     """Return the organization that received an event or a command by an organization-wide installation, if any.
 

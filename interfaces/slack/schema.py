@@ -132,6 +132,26 @@ class _SessionStopped(_Fields):
     thread_ts: Id = None
 
 
+class _EnterpriseUser(_Fields):
+    enterprise_id: Id = None
+    teams: list[Annotated[str, AfterValidator(_is_id)]] | None = None
+
+
+class _User(_Fields):
+    """https://docs.slack.dev/reference/objects/user-object"""
+
+    id: Id = None
+    team_id: Id = None
+    deleted: bool | None = None
+    enterprise_user: _EnterpriseUser | None = None
+
+
+class _UserChange(_Fields):
+    """https://docs.slack.dev/reference/events/user_change"""
+
+    user: _User | None = None
+
+
 class _Authorization(_Fields):
     team_id: Id = None
     enterprise_id: Id = None
@@ -161,6 +181,7 @@ _EVENTS: Mapping[str | None, type[_Fields]] = {
     "app_home_opened": _Opened,
     "agent_session_stopped": _SessionStopped,
     "channel_id_changed": _ChannelMoved,
+    "user_change": _UserChange,
     "app_uninstalled": _Installed,
     "tokens_revoked": _Installed,
     "team_access_granted": _Installed,

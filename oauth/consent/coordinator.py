@@ -18,6 +18,7 @@ from oauth.store.database import Database
 from oauth.store.keyring import Keyring
 from oauth.store.pending import CodeEntry
 from oauth.store.stores import ConsentStores
+from oauth.store.suspensions import SuspensionStore
 from oauth.timings import DEFAULT_OAUTH_TIMINGS, OAuthTimings
 
 NO_HOOKS = ConsentHooks()
@@ -46,7 +47,8 @@ class OAuthCoordinator:
         self._tickets = SignInTickets(keyring, self._providers)
         self._confirmation = AccountConfirmation(stores, self._providers, hooks)
         self._sign_in = SignInFlow(stores, self._providers, self._confirmation, hooks)
-        self._credentials = CredentialLoader(stores.tokens, self._providers, TokenRenewal(stores.tokens, timings))
+        renewal = TokenRenewal(stores.tokens, timings)
+        self._credentials = CredentialLoader(stores.tokens, SuspensionStore(database), self._providers, renewal)
         self._accounts = ConnectedAccounts(stores, self._providers)
         self._revoker = TokenRevoker(stores, self._providers, timings.revocation_attempts)
         self.cookies = ConsentCookies(keyring, timings.code)
@@ -166,6 +168,7 @@ class OAuthCoordinator:
 
         Raises:
             ConsentRequiredError: if the person has to sign in (again).
+            CredentialsRefusedError: if the person's accounts are suspended.
             PermissionDeclinedError: if the person was asked for one of the scopes and did not grant it.
             SettingError: if the provider is not registered.
             TimeoutError: if nobody refreshed the token in time (`OAuthTimings.refresh_wait`).

@@ -6,12 +6,20 @@ from typing import Any
 
 from oauth.consent.providers import ProviderRegistry
 from oauth.consent.renewal import TokenRenewal
-from oauth.errors import ConsentRequiredError, GrantRevokedError, PermissionDeclinedError
+from oauth.errors import (
+    ConsentRequiredError,
+    CredentialsRefusedError,
+    GrantRevokedError,
+    PermissionDeclinedError,
+)
 from oauth.identity import Identity
 from oauth.provider import OAuthProvider
 from oauth.settings import SettingError
+from oauth.store.suspensions import SuspensionStore
 from oauth.store.tokens import TokenStore
 from oauth.token import Token
+
+SUSPENDED = "Your connected accounts are suspended here, so I cannot use them. Ask your administrator to resume them."
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +33,11 @@ class AccountCredentials:
 class CredentialLoader:
     """Loads a person's token, refreshes it if necessary, and checks that it covers what a tool needs."""
 
-    def __init__(self, tokens: TokenStore, providers: ProviderRegistry, renewal: TokenRenewal) -> None:
+    def __init__(
+        self, tokens: TokenStore, suspensions: SuspensionStore, providers: ProviderRegistry, renewal: TokenRenewal
+    ) -> None:
         self._tokens = tokens
+        self._suspensions = suspensions
         self._providers = providers
         self._renewal = renewal
 
@@ -40,13 +51,17 @@ class CredentialLoader:
                 f"A tool asks for credentials of {provider!r}, which is not a registered provider (registered: "
                 f"{', '.join(self._providers.names()) or 'none'}). Pass the provider to its toolkit or Agent(auth=…)."
             )
+        if await self._suspensions.is_suspended(identity):
+            raise CredentialsRefusedError(SUSPENDED)
         token = await self._token(identity, known, frozenset(scopes), renew=renew)
         return AccountCredentials(token.account, known.credentials(token))
 
     async def covers(self, identity: Identity, provider: str, scopes: Iterable[str]) -> bool:
         """Return whether a person has a token that covers the scopes."""
         stored = await self._tokens.load_usable(identity, provider)
-        return stored is not None and frozenset(scopes) <= stored.token.scopes
+        if stored is None or not frozenset(scopes) <= stored.token.scopes:
+            return False
+        return not await self._suspensions.is_suspended(identity)
 
     async def _token(
         self, identity: Identity, provider: OAuthProvider, scopes: frozenset[str], *, renew: bool

@@ -84,6 +84,16 @@ oauth_revocations = Table(
     Column("due_at", Timestamp, nullable=False, index=True),
 )
 
+# The people whose accounts are not used until an operator decides.
+oauth_suspensions = Table(
+    "oauth_suspensions",
+    metadata,
+    Column("channel", String, primary_key=True),
+    Column("tenant", String, primary_key=True),
+    Column("user_id", String, primary_key=True),
+    Column("suspended_at", Timestamp, nullable=False),
+)
+
 # The workspaces, or whole organizations, that installed an app.
 oauth_installations = Table(
     "oauth_installations",

@@ -13,7 +13,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from oauth.identity import Identity
 from oauth.store.database import Database
 from oauth.store.keyring import DecryptionError, Keyring
-from oauth.store.tables import associated, is_of, is_row, oauth_tokens
+from oauth.store.tables import associated, is_of, is_row, oauth_suspensions, oauth_tokens
 from oauth.token import Token
 
 MOST_AT_ONCE = 100  # rows that one call of `name_accounts` fills in
@@ -166,6 +166,7 @@ class AccountRecord:
     account: str | None
     connected_at: datetime | None
     updated_at: datetime
+    suspended_at: datetime | None = None
 
 
 async def list_accounts(connection: AsyncConnection, **wanted: str | None) -> list[AccountRecord]:
@@ -174,7 +175,12 @@ async def list_accounts(connection: AsyncConnection, **wanted: str | None) -> li
     Args:
         wanted: values of `channel`, `tenant`, `user_id`, `provider` or `account`. `None` matches any value.
     """
-    columns = [oauth_tokens.c[column.name] for column in fields(AccountRecord)]
+    names = [column.name for column in fields(AccountRecord)][:-1]
+    columns = [*(oauth_tokens.c[name] for name in names), oauth_suspensions.c.suspended_at]
+    same_person = and_(*(oauth_tokens.c[key.name] == key for key in oauth_suspensions.primary_key))
     conditions = [oauth_tokens.c[name] == value for name, value in wanted.items() if value is not None]
-    found = await connection.execute(select(*columns).where(*conditions).order_by(*oauth_tokens.primary_key))
+    with_suspensions = oauth_tokens.outerjoin(oauth_suspensions, same_person)
+    found = await connection.execute(
+        select(*columns).select_from(with_suspensions).where(*conditions).order_by(*oauth_tokens.primary_key)
+    )
     return [AccountRecord(*row) for row in found]

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 EVENT_SCOPES = {
     "agent_session_stopped": "assistant:write",
     "app_home_opened": None,
+    "channel_id_changed": "groups:read",
     "app_mention": "app_mentions:read",
     "app_uninstalled": None,
     "message.channels": "channels:history",
@@ -51,7 +52,6 @@ class BotUser(_Part):
 class SlashCommand(_Part):
     command: str = Field(min_length=2, max_length=32, pattern="^/")
     description: str = Field(min_length=1, max_length=2000)
-    usage_hint: str | None = Field(default=None, min_length=1, max_length=1000)
     url: Url | None = None
 
 

@@ -1,5 +1,6 @@
 """A stand-in for Slack with token rotation: https://docs.slack.dev/authentication/using-token-rotation"""
 
+import threading
 from base64 import b64encode
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -13,6 +14,7 @@ from support.channels.slack_api import SlackApi
 
 CLIENT = {"client_id": "1.2", "client_secret": "s3cret-client"}
 LIFETIME = 43_200  # seconds
+TIMEOUT = 10.0  # seconds
 MOST_ACTIVE = 2  # bot tokens of an installation: the oldest of more is revoked
 
 
@@ -32,12 +34,15 @@ class RotatingSlackApi(SlackApi):
     Attributes:
         refreshes: how often tokens were refreshed.
         errors: the errors of the next calls of `oauth.v2.access`.
+        may_answer: `oauth.v2.access` answers only while it is set.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.refreshes = 0
         self.errors: list[str] = []
+        self.may_answer = threading.Event()
+        self.may_answer.set()
         self._grants: dict[str, _Grant] = {}
         self._used: dict[str, str] = {}
         self._expired: set[str] = set()
@@ -76,6 +81,7 @@ class RotatingSlackApi(SlackApi):
 
     def _refresh(self, form: dict[str, str]) -> dict[str, Any]:
         """Answer a refresh: https://docs.slack.dev/reference/methods/oauth.v2.access"""
+        assert self.may_answer.wait(TIMEOUT)
         if self.errors:
             return {"ok": False, "error": self.errors.pop(0)}
         assert form["grant_type"] == "refresh_token"

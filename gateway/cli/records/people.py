@@ -25,11 +25,14 @@ from gateway.cli.options import (
 from gateway.cli.terminal import open_database, print_json, print_table, say
 from gateway.operations.feedback import FeedbackRecord, FeedbackStore
 from gateway.operations.personal_data import PersonalData
+from gateway.operations.suspension import OPERATOR, AccountSuspension
 from gateway.storage.database import Database
 from oauth import Identity, OAuthCoordinator, SettingError
 from oauth.store.tokens import AccountRecord, list_accounts
 
-accounts = typer.Typer(no_args_is_help=True, help="List and disconnect the accounts that people have connected.")
+accounts = typer.Typer(
+    no_args_is_help=True, help="List, suspend and disconnect the accounts that people have connected."
+)
 person = typer.Typer(no_args_is_help=True, help="Export or erase everything that is stored about one person.")
 
 
@@ -51,6 +54,18 @@ def list_connected(
 def revoke(channel: Channel, tenant: Tenant, user: User, provider: Provider) -> None:
     """Disconnect a person's account, as /disconnect does in the chat."""
     asyncio.run(_revoke(Identity(channel, tenant, user), provider))
+
+
+@accounts.command()
+def suspend(channel: Channel, tenant: Tenant, user: User) -> None:
+    """Stop the use of a person's accounts until they are resumed. Nothing is deleted or revoked."""
+    asyncio.run(_suspend(Identity(channel, tenant, user)))
+
+
+@accounts.command()
+def resume(channel: Channel, tenant: Tenant, user: User) -> None:
+    """Let a person's accounts be used again that were suspended, for example because Slack says that they left."""
+    asyncio.run(_resume(Identity(channel, tenant, user)))
 
 
 @person.command()
@@ -116,6 +131,20 @@ async def _revoke(identity: Identity, provider: str) -> None:
     say(f"{account} is disconnected. A running gateway or worker revokes its token at {provider}.")
 
 
+async def _suspend(identity: Identity) -> None:
+    async with open_database() as database:
+        if not await AccountSuspension(database).suspend(identity, OPERATOR):
+            raise SettingError(f"{identity} has no account that could be suspended: see `understudy accounts list`.")
+    say(f"The accounts of {identity} are suspended.")
+
+
+async def _resume(identity: Identity) -> None:
+    async with open_database() as database:
+        if not await AccountSuspension(database).resume(identity):
+            raise SettingError(f"The accounts of {identity} are not suspended: see `understudy accounts list`.")
+    say(f"The accounts of {identity} are used again.")
+
+
 async def _export(identity: Identity) -> None:
     async with open_database() as database:
         found = await PersonalData(database, _coordinator(database)).export(identity)
@@ -140,6 +169,7 @@ def _row(found: AccountRecord) -> dict[str, str]:
         "account": found.account or "-",
         "connected (UTC)": f"{found.connected_at:%Y-%m-%d %H:%M}" if found.connected_at is not None else "-",
         "refreshed (UTC)": f"{found.updated_at:%Y-%m-%d %H:%M}",
+        "suspended (UTC)": f"{found.suspended_at:%Y-%m-%d %H:%M}" if found.suspended_at is not None else "-",
     }
 
 

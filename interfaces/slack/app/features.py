@@ -26,6 +26,7 @@ HISTORY = Need(("channels:history", "groups:history"))
 FILES = Need(("files:read", "files:write"))
 REACTIONS = Need(("reactions:read",), ("reaction_added", "reaction_removed"))
 NAMES = Need(("users:read",))
+MOVED_CHANNELS = Need(("groups:read",), ("channel_id_changed",))  # a private channel that becomes shared
 REMOVAL = Need((), ("app_uninstalled", "tokens_revoked"))
 ALWAYS = (
     MENTIONS,
@@ -37,6 +38,7 @@ ALWAYS = (
     FILES,
     REACTIONS,
     NAMES,
+    MOVED_CHANNELS,
     REMOVAL,
 )
 
@@ -44,6 +46,7 @@ AGENT_VIEW = Need(("assistant:write",), ("app_home_opened", "agent_session_stopp
 APP_HOME = Need((), ("app_home_opened",))
 JOINED_THREADS = Need(HISTORY.scopes, ("message.channels", "message.groups"))
 VOUCHED_ADDRESSES = Need(("users:read", "users:read.email"))
+ACCOUNTS = Need(("users:read",), ("user_change",))  # the accounts of somebody who left are suspended
 ORGANIZATIONS = Need((), ("team_access_revoked",))
 
 
@@ -55,6 +58,7 @@ class AppFeatures:
         agent_view, app_home, joined_threads: see `Slack`.
         vouched_addresses: whether Slack's e-mail addresses are trusted in some workspaces.
         many_workspaces: whether any workspace or organization can install the app.
+        accounts: whether people can connect accounts.
         socket_mode: whether Slack's requests come over Socket Mode.
     """
 
@@ -63,6 +67,7 @@ class AppFeatures:
     joined_threads: bool = False
     vouched_addresses: bool = False
     many_workspaces: bool = False
+    accounts: bool = False
     socket_mode: bool = False
 
     @property
@@ -82,6 +87,7 @@ class AppFeatures:
             APP_HOME: self.app_home,
             JOINED_THREADS: self.joined_threads,
             VOUCHED_ADDRESSES: self.vouched_addresses,
+            ACCOUNTS: self.accounts,
             ORGANIZATIONS: self.many_workspaces,
         }
         yield from (need for need, is_on in switched.items() if is_on)

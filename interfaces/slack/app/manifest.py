@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.channels import BotProfile
+from gateway.channels.commands import COMMANDS, OF_ACCOUNTS
 from interfaces.slack.app.features import AppFeatures
 from oauth import SettingError
 
@@ -16,14 +17,8 @@ MOST_AGENT_DESCRIPTION = 300
 MOST_COMMAND = 32
 MOST_COMMAND_DESCRIPTION = 2000
 
-CONVERSATION_COMMANDS = {
-    "new": ("Begin afresh: the bot forgets this conversation", None),
-    "stop": ("Stop the answer that the bot is working on", None),
-}
-ACCOUNT_COMMANDS = {
-    "accounts": ("List the accounts that you have connected", None),
-    "disconnect": ("Disconnect one of your accounts", "account"),
-}
+# A workspace has each slash command once, so that the app takes no common ones like /help.
+SLASH_COMMANDS = ("new", "stop", "accounts", "disconnect")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,20 +91,16 @@ def _base_url(features: AppFeatures, profile: BotProfile, app_token_variable: st
 
 
 def _commands(profile: BotProfile) -> Sequence[dict[str, str]]:
-    own = CONVERSATION_COMMANDS | (ACCOUNT_COMMANDS if profile.has_accounts else {})
-    commands = own | {name: (description, None) for name, description in profile.commands.items()}
+    own = {name: COMMANDS[name] for name in SLASH_COMMANDS if profile.has_accounts or name not in OF_ACCOUNTS}
+    commands = {**own, **profile.commands}
     if too_long := [name for name in commands if len(f"/{name}") > MOST_COMMAND]:
         raise SettingError(
             f"Slack has no commands of more than {MOST_COMMAND} characters. A route has the command /{too_long[0]}: "
             "choose a shorter one."
         )
     return [
-        {
-            "command": f"/{name}",
-            "description": _cut(description, MOST_COMMAND_DESCRIPTION),
-            **({"usage_hint": hint} if hint else {}),
-        }
-        for name, (description, hint) in commands.items()
+        {"command": f"/{name}", "description": _cut(description, MOST_COMMAND_DESCRIPTION)}
+        for name, description in commands.items()
     ]
 
 

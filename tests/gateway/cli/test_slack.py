@@ -22,6 +22,7 @@ ALWAYS = {
     "files:read",
     "files:write",
     "groups:history",
+    "groups:read",
     "im:history",
     "im:write",
     "mpim:history",
@@ -70,6 +71,7 @@ def test_the_manifest_of_a_recipe_is_printed_without_any_token(
     assert manifest.commands == commands
     assert manifest.request_urls == {f"{BASE}/slack/{path}" for path in ("events", "commands", "interactivity")}
     assert (manifest.features.agent_view is not None) == ("assistant:write" in scopes)
+    assert ("user_change" in manifest.events) == ("/accounts" in commands)
 
 
 def test_every_recipe_with_slack_is_tested() -> None:

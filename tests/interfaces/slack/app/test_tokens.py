@@ -203,9 +203,11 @@ async def test_a_refresh_is_completed_although_its_caller_is_cancelled(
     store: InstallationStore, api: RotatingSlackApi
 ) -> None:
     installation = await installed(store, api)
+    api.may_answer.clear()
     caller = asyncio.ensure_future(tokens_of(store, api).current(installation))
     await wait_until_async(lambda: api.requests, what="Slack is asked")
     caller.cancel()
+    api.may_answer.set()
     with pytest.raises(asyncio.CancelledError):
         await caller
     stored = await store.load("slack", "T1")

@@ -5,8 +5,8 @@ from alembic import op
 
 from oauth.store.columns import Timestamp
 
-revision = "0027"
-down_revision = "0026"
+revision = "0029"
+down_revision = "0028"
 branch_labels = None
 depends_on = None
 
