@@ -140,9 +140,8 @@ async def _suspend(identity: Identity) -> None:
 
 async def _resume(identity: Identity) -> None:
     async with open_database() as database:
-        if not await AccountSuspension(database).resume(identity):
-            raise SettingError(f"The accounts of {identity} are not suspended: see `understudy accounts list`.")
-    say(f"The accounts of {identity} are used again.")
+        was_suspended = await AccountSuspension(database).resume(identity)
+    say(f"The accounts of {identity} are used again." if was_suspended else f"{identity} was not suspended.")
 
 
 async def _export(identity: Identity) -> None:
