@@ -40,7 +40,7 @@ from interfaces.whatsapp import WhatsApp
 agent = Agent(name="Bot")
 notes = Agent(name="Notes", description="I keep your notes.")
 interfaces = [Slack(name="sales"), Slack(name="support", agent_view=True), Telegram(), WhatsApp()]
-gateway = Gateway(agent, interfaces, routes=[Route(notes, "slack.sales", command="/notes"), Route(notes, "telegram")])
+gateway = Gateway(agent, interfaces, routes=[Route(notes, "slack.sales", "T1", "/notes"), Route(notes, "telegram")])
 """
 
 
