@@ -54,12 +54,15 @@ async def test_a_message_is_answered_without_a_public_address(
 async def test_messages_that_were_sent_before_the_start_are_answered_in_order(
     run: Run, bot: Telegram, telegram: TelegramServer
 ) -> None:
-    texts = [f"message {number}" for number in range(120)]  # more than one answer of getUpdates has
-    for text in texts:
-        telegram.send(updates.private_message(text))
+    people = [seed.Person(f"person {number}", "", "", 5000 + number) for number in range(40)]
+    texts = [f"{number} of {person.name}" for number in range(3) for person in people]  # more than getUpdates returns
+    for text, person in zip(texts, people * 3, strict=True):
+        telegram.send(updates.private_message(text, person))
     async with run(bot, base_url=None) as running:
         await wait_until_async(lambda: len(running.prompts) == len(texts), what="all are answered")
-        assert running.prompts == texts
+        for person in people:
+            of_person = [text for text in texts if text.endswith(f"of {person.name}")]
+            assert [text for text in running.prompts if text in of_person] == of_person
 
 
 async def test_the_webhook_is_removed_with_no_update_lost(run: Run, bot: Telegram, telegram: TelegramServer) -> None:
