@@ -107,7 +107,7 @@ def test_under_load_dropped_connections_lose_nothing_and_double_nothing(
         patient.wait_for_connections(TWO)
         deliveries: list[Delivery] = []
         for disturb in (patient.drop, partial(patient.disconnect, "refresh_requested"), patient.silence):
-            deliveries += [deliver(patient, f"m{len(deliveries) + number}") for number in range(15)]
+            deliveries += [deliver(patient, f"m{len(deliveries) + number}") for number in range(8)]
             disturb()
             wait_until(lambda: patient.connections > 0, what="there is a connection again")
         for delivery in deliveries:
