@@ -291,35 +291,46 @@ class _Contract:
 
     async def check_errors(self, directory: Path) -> list[str]:
         """Check that `send_text` and `send_files` raise the right delivery error for each failure of the platform."""
-        problems: list[str] = []
         failures = (*self._platform.failures, *EVERYWHERE)
-        of_files = [
-            replace(each, path=self._platform.files_path) for each in failures if each.path in self._platform.files_path
-        ]
-        async with self._running(directory) as scene:
-            message = await self._received(scene)
-            presenter, place = scene.interface.presenter, message.conversation
-            files = await self._stored(scene)
-
-            async def send_text() -> None:
-                await presenter.send_text(place, "hello", message.id, key="contract")
-
-            async def send_files() -> None:
-                await presenter.send_files(place, presenter.grouped(files)[0], "", message.id, key="contract")
-
-            sends = [(send_text, failures), *([(send_files, of_files)] if files else [])]
-            for send, its_failures in sends:
-                scene.stand_in.failure = None
-                if (error := await _raised(send())) is not None:
-                    problems.append(f"a message that the platform takes raises {error!r} in {send.__name__}")
-                for failure in its_failures:
-                    scene.stand_in.failure = failure
-                    problems += _mistranslated(failure, send.__name__, await _raised(send()))
-            scene.stand_in.stop()
-            unreachable = Failure("the platform cannot be reached", Answer(), ConnectionError)
-            for send, _ in sends:
-                problems += _mistranslated(unreachable, send.__name__, await _raised(send()))
+        problems = await self._mistranslations(directory / "texts", "send_text", failures)
+        if self._platform.files:
+            path = self._platform.files_path
+            of_files = [replace(failure, path=path) for failure in failures if failure.path in path]
+            problems += await self._mistranslations(directory / "files", "send_files", of_files)
         return problems
+
+    async def _mistranslations(self, directory: Path, method: str, failures: Sequence[Failure]) -> list[str]:
+        """Return what is wrong with the errors that a method raises for failures, and for a platform that is away.
+
+        In a pause that the platform asked for, a channel may refuse to call it, so that each pause gets a new channel.
+        """
+        pauses = [failure for failure in failures if failure.error is RetryLaterError]
+        others = [failure for failure in failures if failure.error is not RetryLaterError]
+        problems: list[str] = []
+        for number, batch in enumerate((others, *([pause] for pause in pauses))):
+            place = directory / str(number)
+            place.mkdir(parents=True)
+            async with self._running(place) as scene:
+                send = await self._sending(scene, method)
+                if (error := await _raised(send())) is not None:
+                    problems.append(f"a message that the platform takes raises {error!r} in {method}")
+                for failure in batch:
+                    scene.stand_in.failure = failure
+                    problems += _mistranslated(failure, method, await _raised(send()))
+                if batch is others:
+                    scene.stand_in.stop()
+                    away = Failure("the platform cannot be reached", Answer(), ConnectionError)
+                    problems += _mistranslated(away, method, await _raised(send()))
+        return problems
+
+    async def _sending(self, scene: Running, method: str) -> Callable[[], Awaitable[object]]:
+        """Return a function that sends a text or files with a method of the presenter."""
+        message = await self._received(scene)
+        presenter, place = scene.interface.presenter, message.conversation
+        if method == "send_text":
+            return lambda: presenter.send_text(place, "hello", message.id, key="contract")
+        group = presenter.grouped(await self._stored(scene))[0]
+        return lambda: presenter.send_files(place, group, "", message.id, key="contract")
 
     async def check_sent_files(self, directory: Path) -> list[str]:
         """Check that files reach the platform with their captions, also private files."""
