@@ -13,8 +13,8 @@ pytest_plugins = ["groups"]
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Return two more than the number of cores, since many tests wait for a process or a platform."""
-    return (os.cpu_count() or 1) + 2
+    """Return three more than the number of cores, since many tests wait for a process or a platform."""
+    return (os.cpu_count() or 1) + 3
 
 
 MEMORY_DISK = Path("/dev/shm")
@@ -39,6 +39,11 @@ LONGEST = (
     "test_polling.py",
     "test_slow_clients.py",
     "test_consent.py",
+    "test_polling.py",
+    "test_socket_mode.py",
+    "test_limited_chat.py",
+    "test_survival.py",
+    "test_limits.py",
 )
 
 

@@ -27,7 +27,7 @@ NO_ADDRESS = {"UNDERSTUDY_BASE_URL": "", "TELEGRAM_WEBHOOK_SECRET": ""}
 POLLS = "this process reads the updates of the bot"  # in the log
 ALICE = seed.ALICE.telegram_id
 PEOPLE = (seed.ALICE, seed.BOB, seed.CAROL)
-GAP = 0.1  # seconds between two messages
+GAP = 0.4  # seconds between two messages: answers in one chat are a second apart, as Telegram asks
 
 
 @pytest.fixture

@@ -33,7 +33,7 @@ def settings(socket_mode: SocketModeServer, **env: str) -> dict[str, str]:
 @pytest.fixture
 def patient(emulate: Emulate) -> SocketModeServer:
     """Slack with retries that last as long as a gateway takes to restart."""
-    return SocketModeServer(emulate.slack_url, patience=1.0, retries=(0.0, 4.0, 12.0))
+    return SocketModeServer(emulate.slack_url, patience=2.0, retries=(0.0, 4.0, 24.0))
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import httpx
 from peers import seed
 from peers.emulate.server import Emulate
 
-from gateway import Conversation, File, Identity, Message, TurnContext
+from gateway import Conversation, File, Identity, Message, Template, TurnContext
 from oauth import Token
 from oauth.google import GoogleAuth
 from support.consent.pages import authorization_code
@@ -65,6 +65,7 @@ class SentToChat:
         text: str,
         *,
         files: Sequence[File] = (),
+        template: Template | None = None,
         at: datetime | None = None,
         key: str | None = None,
     ) -> str | None:
