@@ -39,7 +39,7 @@ async def test_an_answer_is_written_into_one_message_which_can_be_stopped(
 ) -> None:
     writer = Writer()
     telegram.limit()
-    async with run(bot, model=writer.model) as running:
+    async with run(bot, model=writer.model, paced=True) as running:
         await post(running, telegram, updates.private_message("hello"))
         writer.write("<b>Half", " **of** ")
         await wait_until_async(lambda: texts(telegram, ALICE) == ["<b>Half of …"], what="the beginning")
@@ -59,7 +59,7 @@ async def test_ten_streams_at_once_keep_the_limits_of_a_group_and_other_chats_do
     run: Run, bot: Telegram, telegram: TelegramServer
 ) -> None:
     telegram.limit()
-    async with run(bot, model=FunctionModel(stream_function=write_slowly)) as running:
+    async with run(bot, model=FunctionModel(stream_function=write_slowly), paced=True) as running:
         for topic in range(101, 111):
             update = updates.topic_message(f"@{updates.BOT_USERNAME} topic {topic}", thread_id=topic)
             await post(running, telegram, update)

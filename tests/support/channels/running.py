@@ -24,6 +24,7 @@ from pydantic_ai.models.function import AgentInfo, FunctionModel
 from gateway import Agent, Gateway
 from gateway.channels.interface import Interface
 from gateway.testing import make_migrated
+from gateway.testing.running import send_at_once
 from oauth import Keyring
 from support.stage import IMPATIENT
 
@@ -107,10 +108,15 @@ Run = Callable[..., AbstractAsyncContextManager[Running]]
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    """Return a function that runs a gateway with one channel."""
+    """Return a function that runs a gateway with one channel.
+
+    Answers are sent at once, unless `paced` is true: then they keep the platform's rate limits.
+    """
 
     @asynccontextmanager
-    async def running(interface: Interface, toolkits: Sequence[Any] = (), **options: Any) -> AsyncIterator[Running]:
+    async def running(
+        interface: Interface, toolkits: Sequence[Any] = (), *, paced: bool = False, **options: Any
+    ) -> AsyncIterator[Running]:
         told: list[list[ModelMessage]] = []
         answers: list[str] = []
 
@@ -119,6 +125,8 @@ def run(tmp_path: Path) -> Run:
             told.append(messages)
             return ModelResponse([TextPart(answers.pop(0) if answers else "heard")])
 
+        if not paced:
+            send_at_once(interface.presenter)
         make_migrated(tmp_path / "understudy.db")
         gateway = Gateway(
             Agent(model=options.pop("model", FunctionModel(answer)), toolkits=toolkits),

@@ -48,7 +48,7 @@ async def test_answers_in_the_threads_of_a_channel_share_its_limit_and_direct_me
 ) -> None:
     emulate.slack_limit()
     direct = emulate.slack_dm("alice")
-    async with run(slack) as running:
+    async with run(slack, paced=True) as running:
         threads = [await mention(running, emulate) for _ in range(7)]
         await post(running, dm(emulate, "hello"))
         await said(emulate, direct, 1)
@@ -60,7 +60,7 @@ async def test_answers_in_the_threads_of_a_channel_share_its_limit_and_direct_me
 
 
 async def test_a_rate_limit_in_one_thread_is_that_of_its_channel(run: Run, slack: Slack, emulate: Emulate) -> None:
-    async with run(slack) as running:
+    async with run(slack, paced=True) as running:
         thread = emulate.slack_post("alice", CHANNEL, f"{BOT} hello")
         emulate.slack.fail("/api/chat.postMessage", 429, headers={"Retry-After": LONG}, body=LIMITED)
         await post(running, events.app_mention(f"{BOT} hello", ts=thread))
@@ -78,7 +78,7 @@ async def test_after_a_rate_limit_of_edits_answers_that_complete_previews_wait_i
 ) -> None:
     """Refuse `chat.update`, whose limit is that of the method in the workspace."""
     writer, direct = Writer(), emulate.slack_dm("alice")
-    async with run(slack, model=writer.model) as running:
+    async with run(slack, model=writer.model, paced=True) as running:
         await post(running, dm(emulate, "hello"))
         await wait_until_async(lambda: emulate.slack.calls("chat.postMessage"), what="the preview")
         emulate.slack.fail("/api/chat.update", 429, headers={"Retry-After": LONG}, body=LIMITED)

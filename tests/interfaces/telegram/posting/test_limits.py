@@ -51,7 +51,7 @@ async def test_ten_parts_in_a_group_are_paced_without_a_refusal_while_other_chat
     answer = "\n\n".join(f"Paragraph {number}: {'word ' * 700}".strip() for number in range(10))
     parts = bot.presenter.parts(answer)
     assert len(parts) == 10
-    async with run(bot) as running:
+    async with run(bot, paced=True) as running:
         running.answers.append(answer)
         await post(running, telegram, updates.group_mention("tell me all"))
         await said(telegram, GROUP)
@@ -68,7 +68,7 @@ async def test_answers_in_the_topics_of_a_group_share_its_limit(
     run: Run, bot: Telegram, telegram: TelegramServer
 ) -> None:
     telegram.limit()
-    async with run(bot) as running:
+    async with run(bot, paced=True) as running:
         for topic in range(101, 106):
             await post(running, telegram, updates.topic_message(f"{AT} hello", thread_id=topic))
         await said(telegram, FORUM, 5)
@@ -80,7 +80,7 @@ async def test_answers_in_many_chats_keep_the_limit_of_the_bot(
     run: Run, bot: Telegram, telegram: TelegramServer
 ) -> None:
     telegram.limit()
-    async with run(bot) as running:
+    async with run(bot, paced=True) as running:
         for number in range(50):
             await post(running, telegram, updates.private_message("hello", person(number)))
         await wait_until_async(lambda: len(sends(telegram)) == 50, what="everybody is answered")
@@ -92,7 +92,7 @@ async def test_after_a_rate_limit_of_a_preview_the_answer_waits_too(
     run: Run, bot: Telegram, telegram: TelegramServer
 ) -> None:
     writer = Writer()
-    async with run(bot, model=writer.model) as running:
+    async with run(bot, model=writer.model, paced=True) as running:
         await post(running, telegram, updates.private_message("hello"))
         writer.write("Half of ")
         await wait_until_async(lambda: telegram.messages(ALICE), what="the preview")
@@ -107,7 +107,7 @@ async def test_after_a_rate_limit_of_a_preview_the_answer_waits_too(
 async def test_a_rate_limit_in_one_topic_is_that_of_its_group(
     run: Run, bot: Telegram, telegram: TelegramServer
 ) -> None:
-    async with run(bot) as running:
+    async with run(bot, paced=True) as running:
         telegram.fail("sendMessage", retry_after=LONG)
         await post(running, telegram, updates.topic_message(f"{AT} hello", thread_id=7))
         await waits(running, 1)
@@ -122,7 +122,7 @@ async def test_a_rate_limit_in_one_topic_is_that_of_its_group(
 async def test_a_rate_limit_of_the_whole_bot_is_recognized_by_refusals_in_many_chats(
     run: Run, bot: Telegram, telegram: TelegramServer
 ) -> None:
-    async with run(bot) as running:
+    async with run(bot, paced=True) as running:
         telegram.fail("sendMessage", retry_after=LONG, times=5)
         for number in range(5):
             await post(running, telegram, updates.private_message("hello", person(number)))
@@ -136,7 +136,7 @@ async def test_a_rate_limit_of_the_whole_bot_is_recognized_by_refusals_in_many_c
 async def test_rate_limits_of_many_chats_are_not_those_of_the_bot_while_others_are_answered(
     run: Run, bot: Telegram, telegram: TelegramServer
 ) -> None:
-    async with run(bot) as running:
+    async with run(bot, paced=True) as running:
         for number in range(6):
             telegram.fail("sendMessage", retry_after=LONG)
             await post(running, telegram, updates.private_message("hello", person(number)))
