@@ -48,7 +48,7 @@ class Prompt:
 
     @property
     def room(self) -> int:
-        """How many bytes of files the prompt may still get."""
+        """The number of bytes of files for which the prompt still has room."""
         return MOST_BYTES - sum(len(file.data) for file in self.files)
 
     def content(self, text: Callable[[str], T], file: Callable[[ModelFile], T]) -> list[T]:

@@ -147,7 +147,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryReport:
-    """What a platform reports about a message that it took: see `Host.report_delivery`.
+    """A platform's report about a message that it accepted: see `Host.report_delivery`.
 
     Args:
         tenant: the tenant of the message's conversation.

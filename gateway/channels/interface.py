@@ -21,11 +21,11 @@ NAME = re.compile("[a-z0-9][a-z0-9-]{0,31}")
 
 @dataclass(frozen=True, slots=True)
 class BotProfile:
-    """What a platform has to know about the bot of a gateway.
+    """The bot of a gateway, as a platform introduces it to people.
 
     Args:
         base_url: the gateway's public address, without a slash at the end; `None` if the operator did not set it.
-        name, description: those of the agent that answers messages without a command.
+        name, description: the name and the description of the agent that answers messages without a command.
         commands: the descriptions of the commands that choose another agent, by command, without the slash.
         has_accounts: whether people can connect accounts.
     """

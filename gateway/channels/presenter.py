@@ -98,23 +98,23 @@ class Presenter(ABC):
     """
 
     reply_window: ClassVar[timedelta | None] = None
-    """How long after a person's last message the platform accepts messages to this person; `None` for no limit."""
+    """The time after a person's last message in which the platform accepts messages to them; `None` for no limit."""
 
     reports_delivery: ClassVar[bool] = False
-    """Whether the platform reports what becomes of the messages that it takes: see `Host.report_delivery`.
+    """True if the platform reports what becomes of the messages that it accepted: see `Host.report_delivery`.
 
     Then the `key` of the methods that send is a new one for each try, and the next message of a conversation waits
     until the one before it is reported as sent, for at most `Timings.sent_report`.
     """
 
     late_template: Template | None = None
-    """What is sent to a person, once, if the `reply_window` has passed before a text could be sent.
+    """The template that a person gets, once, if the `reply_window` has passed before a text could be sent.
 
     The text is sent when the person writes. Without such a template it becomes a dead letter.
     """
 
     streams: ClassVar[bool] = False
-    """Whether `show` uses `TextDelta` events. Then the engine streams the model's answer."""
+    """True if `show` uses `TextDelta` events. Then the engine streams the model's answer."""
 
     async def show(self, message: Message, event: TurnEvent) -> None:
         """Show an event of a running turn. This is only a preview: `send_text` gets the answer, if there is one.

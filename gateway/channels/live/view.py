@@ -31,7 +31,7 @@ class LiveView(ABC):
     """Seconds after which `indicate` is called again, because platforms remove an indicator after a while."""
 
     streams: ClassVar[bool] = False
-    """Whether the view shows the answer while the model writes it. Then the engine streams the answer."""
+    """True if the view shows the answer while the model writes it. Then the engine streams the answer."""
 
     _pause = 0.0
 
