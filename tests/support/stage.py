@@ -32,6 +32,7 @@ __all__ = [
     "Stage",
     "StageChannel",
     "Vault",
+    "connect_vault",
     "obey",
     "place",
     "stage",
@@ -64,6 +65,14 @@ class Vault(Toolkit):
     async def open_vault(self, context: TurnContext) -> str:
         """Open the vault."""
         return str(await context.credentials("fake", {"read"}))
+
+
+async def connect_vault(scene: Stage, person: str) -> None:
+    """Have a person open the vault, and connect the account that it asks for."""
+    before = len(scene.sent)
+    await scene.write(person, "call open_vault")
+    await scene.connect((await scene.wait_for(before + 1))[before].link, person)
+    await scene.wait_for(before + 2)
 
 
 class Orders(Toolkit):

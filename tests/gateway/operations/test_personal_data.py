@@ -1,17 +1,16 @@
 """All data of one person is exported and erased, and nothing of anybody else."""
 
-import asyncio
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
+from commands.in_process import invoke
 from sqlalchemy.exc import DBAPIError
-from support.stage import Stage, Vault, place, stage
-from typer.testing import CliRunner
+from support.stage import Stage, Vault, connect_vault, place, stage
 
 from gateway import Rating
 from gateway.channels import Feedback
-from gateway.cli.main import app
 from gateway.operations.copying import TABLES
 from oauth import Identity, Keyring
 
@@ -25,19 +24,13 @@ def scene(tmp_path: Path, database_url: str, vault: Vault, monkeypatch: pytest.M
     return stage(tmp_path, [vault], key=KEY, database=database_url, audit_content=True)
 
 
-async def understudy(*arguments: str, answer: str | None = None) -> str:
-    result = await asyncio.to_thread(CliRunner().invoke, app, ["person", *arguments], input=answer)
-    if result.exception is not None:
-        raise result.exception
-    return result.output
+understudy = partial(invoke, "person")
 
 
 async def live(scene: Stage, person: str) -> None:
     """Have a person connect an account, and write in a direct and in a shared conversation."""
     before = len(scene.sent)
-    await scene.write(person, "call open_vault")
-    await scene.connect((await scene.wait_for(before + 1))[before].link, person)
-    await scene.wait_for(before + 2)
+    await connect_vault(scene, person)
     assert f"SECRET-{person}" in await scene.ask(person, "call open_vault", "thread")
     assert await scene.ask(person, f"this is {person}", "thread") == f"heard: this is {person}"
     await scene.ask(person, "", command="accounts")

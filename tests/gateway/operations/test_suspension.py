@@ -1,13 +1,13 @@
 """Suspended accounts are not used until an operator resumes them, and nothing of them is lost."""
 
 import asyncio
+from functools import partial
 from pathlib import Path
 
 import pytest
-from support.stage import Stage, Vault, stage
-from typer.testing import CliRunner
+from commands.in_process import invoke
+from support.stage import Stage, Vault, connect_vault, stage
 
-from gateway.cli.main import app
 from oauth import Identity, Keyring, SettingError
 from oauth.consent.credentials import SUSPENDED
 from toolkits import Toolkit, tool
@@ -44,24 +44,13 @@ def scene(tmp_path: Path, database_url: str, vault: Vault, gate: Gate, monkeypat
     return stage(tmp_path, [vault, gate], key=KEY, database=database_url)
 
 
-async def understudy(*arguments: str) -> str:
-    result = await asyncio.to_thread(CliRunner().invoke, app, ["accounts", *arguments])
-    if result.exception is not None:
-        raise result.exception
-    return result.output
-
-
-async def connect(scene: Stage, person: str) -> None:
-    before = len(scene.sent)
-    await scene.write(person, "call open_vault")
-    await scene.connect((await scene.wait_for(before + 1))[before].link, person)
-    await scene.wait_for(before + 2)
+understudy = partial(invoke, "accounts")
 
 
 async def test_a_person_who_left_acts_with_no_account_and_everybody_else_does(scene: Stage, vault: Vault) -> None:
     async with scene.open():
-        await connect(scene, "alice")
-        await connect(scene, "bob")
+        await connect_vault(scene, "alice")
+        await connect_vault(scene, "bob")
         await scene.gateway.host.suspend(ALICE)
         assert await scene.ask("alice", "call open_vault") == SUSPENDED
         assert "SECRET-bob" in await scene.ask("bob", "call open_vault")
@@ -76,7 +65,7 @@ async def test_a_person_who_left_acts_with_no_account_and_everybody_else_does(sc
 
 async def test_a_turn_that_waits_does_not_run_with_the_accounts_of_a_person_who_left(scene: Stage, gate: Gate) -> None:
     async with scene.open():
-        await connect(scene, "alice")
+        await connect_vault(scene, "alice")
         before = len(scene.sent)
         await scene.write("alice", "call wait")
         await gate.reached.wait()
@@ -88,7 +77,7 @@ async def test_a_turn_that_waits_does_not_run_with_the_accounts_of_a_person_who_
 
 async def test_only_an_operator_resumes_and_the_audit_has_who_decided(scene: Stage) -> None:
     async with scene.open():
-        await connect(scene, "alice")
+        await connect_vault(scene, "alice")
         for _ in range(2):  # the platform delivers it again
             await scene.gateway.host.suspend(ALICE)
         await connect_again(scene)
@@ -112,8 +101,8 @@ async def test_an_operator_sees_who_is_suspended_and_decides(scene: Stage, vault
     async with scene.open():
         with pytest.raises(SettingError, match="has no account that could be suspended"):
             await understudy("suspend", "stage", "T1", "alice")
-        await connect(scene, "alice")
-        await connect(scene, "bob")
+        await connect_vault(scene, "alice")
+        await connect_vault(scene, "bob")
         assert "was not suspended" in await understudy("resume", "stage", "T1", "alice")
         assert "are suspended" in await understudy("suspend", "stage", "T1", "alice")
         lines = {line.split()[2]: line.split()[-1] for line in (await understudy("list")).splitlines()[1:]}

@@ -79,6 +79,11 @@ class Running:
 
         await wait_until_async(none_left, what="every message is stored as sent")
 
+    async def waiting_deliveries(self, count: int) -> None:
+        """Wait until this number of deliveries wait for another try or for a rate limit."""
+        waiting = "SELECT id FROM outbox WHERE status = 'retrying'"
+        await wait_until_async(lambda: len(self.rows(waiting)) == count, what=f"{count} deliveries wait")
+
     def rows(self, statement: str) -> list[tuple[Any, ...]]:
         """Return the rows that an SQL statement finds."""
         with sqlite3.connect(self.directory / "understudy.db") as database:

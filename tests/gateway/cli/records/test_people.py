@@ -1,14 +1,13 @@
 """`understudy accounts`, as an operator uses it while the gateway runs."""
 
-import asyncio
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
-from support.stage import Stage, Vault, stage
-from typer.testing import CliRunner
+from commands.in_process import invoke
+from support.stage import Stage, Vault, connect_vault, stage
 
-from gateway.cli.main import app
 from oauth import Keyring, SettingError
 
 KEY = Keyring.generate()
@@ -21,25 +20,14 @@ def scene(tmp_path: Path, database_url: str, vault: Vault, monkeypatch: pytest.M
     return stage(tmp_path, [vault], key=KEY, database=database_url)
 
 
-async def understudy(*arguments: str) -> str:
-    result = await asyncio.to_thread(CliRunner().invoke, app, ["accounts", *arguments])
-    if result.exception is not None:
-        raise result.exception
-    return result.output
-
-
-async def connect(scene: Stage, person: str) -> None:
-    before = len(scene.sent)
-    await scene.write(person, "call open_vault")
-    await scene.connect((await scene.wait_for(before + 1))[before].link, person)
-    await scene.wait_for(before + 2)
+understudy = partial(invoke, "accounts")
 
 
 async def test_an_operator_lists_and_disconnects_accounts(scene: Stage, vault: Vault) -> None:
     async with scene.open():
         assert "No connected account matches" in await understudy("list")
-        await connect(scene, "alice")
-        await connect(scene, "bob")
+        await connect_vault(scene, "alice")
+        await connect_vault(scene, "bob")
         listed = await understudy("list")
         assert all(words in listed for words in ("stage T1 alice", "stage T1 bob", "fake"))
         assert "SECRET" not in listed

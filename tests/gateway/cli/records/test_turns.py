@@ -2,14 +2,14 @@
 
 import asyncio
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from commands.in_process import invoke
 from support.stage import CANCEL, Orders, Stage, Vault, stage, stage_timings
-from typer.testing import CliRunner
 
-from gateway.cli.main import app
 from oauth import SettingError
 from toolkits import Toolkit, tool
 
@@ -47,11 +47,7 @@ def scene(tmp_path: Path, database_url: str, reader: Reader, orders: Orders, mon
     return stage(tmp_path, [reader, orders, Vault()], database=database_url, timings=timings)
 
 
-async def understudy(*arguments: str) -> str:
-    result = await asyncio.to_thread(CliRunner().invoke, app, ["turns", *arguments])
-    if result.exception is not None:
-        raise result.exception
-    return result.output
+understudy = partial(invoke, "turns")
 
 
 async def listed() -> list[dict[str, Any]]:

@@ -1,8 +1,5 @@
 """Slack's rate limits are kept, and those that are not slow nobody else."""
 
-import sqlite3
-from typing import Any
-
 import pytest
 from peers import seed
 from peers.emulate.server import Emulate
@@ -21,18 +18,6 @@ CHANNEL = seed.SLACK_CHANNEL_ID
 
 def refusals(emulate: Emulate) -> list[str]:
     return [call.path for call in emulate.slack.calls() if call.status == 429]
-
-
-def rows(running: Running, statement: str) -> list[tuple[Any, ...]]:
-    with sqlite3.connect(running.directory / "understudy.db") as database:
-        return database.execute(statement).fetchall()
-
-
-async def waits(running: Running, count: int) -> None:
-    """Wait until a number of deliveries wait for a rate limit."""
-    what = f"{count} deliveries wait"
-    waiting = "SELECT id FROM outbox WHERE status = 'retrying'"
-    await wait_until_async(lambda: len(rows(running, waiting)) == count, what=what)
 
 
 async def mention(running: Running, emulate: Emulate) -> str:
@@ -64,13 +49,13 @@ async def test_a_rate_limit_in_one_thread_is_that_of_its_channel(run: Run, slack
         thread = emulate.slack_post("alice", CHANNEL, f"{BOT} hello")
         emulate.slack.fail("/api/chat.postMessage", 429, headers={"Retry-After": LONG}, body=LIMITED)
         await post(running, events.app_mention(f"{BOT} hello", ts=thread))
-        await waits(running, 1)
+        await running.waiting_deliveries(1)
         await mention(running, emulate)
-        await waits(running, 2)
+        await running.waiting_deliveries(2)
         await post(running, dm(emulate, "hello"))
         await said(emulate, emulate.slack_dm("alice"), 1)
         assert refusals(emulate) == ["/api/chat.postMessage"]
-        assert rows(running, "SELECT key FROM pauses") == [(CHANNEL,)]
+        assert running.rows("SELECT key FROM pauses") == [(CHANNEL,)]
 
 
 async def test_after_a_rate_limit_of_edits_answers_that_complete_previews_wait_in_every_channel_and_others_are_sent(
@@ -86,7 +71,7 @@ async def test_after_a_rate_limit_of_edits_answers_that_complete_previews_wait_i
         await wait_until_async(lambda: refusals(emulate), what="the refusal of an edit")
         writer.write("the answer")
         writer.end()
-        await waits(running, 1)
+        await running.waiting_deliveries(1)
         bob = emulate.slack_dm("bob")
         await post(running, events.direct_message("hello", seed.BOB.slack_id, bob))
         writer.write("short")

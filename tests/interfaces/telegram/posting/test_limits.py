@@ -1,15 +1,12 @@
 """Telegram's rate limits are kept, and those that are not slow nobody else."""
 
-import sqlite3
-from typing import Any
-
 import pytest
 from peers import seed
 from peers.telegram import updates
 from peers.telegram.server import TelegramServer
 from peers.wait import wait_until_async
 from support.agents.writer import Writer
-from support.channels.running import Run, Running
+from support.channels.running import Run
 from support.channels.telegram import ALICE, AT, GROUP, post, said
 
 from interfaces.telegram import Telegram
@@ -25,18 +22,6 @@ def sends(telegram: TelegramServer) -> list[int]:
 
 def refusals(telegram: TelegramServer) -> list[str]:
     return [call.method for call in telegram.calls if call.status == 429]
-
-
-def rows(running: Running, statement: str) -> list[tuple[Any, ...]]:
-    with sqlite3.connect(running.directory / "understudy.db") as database:
-        return database.execute(statement).fetchall()
-
-
-async def waits(running: Running, count: int) -> None:
-    """Wait until a number of deliveries wait for a rate limit."""
-    what = f"{count} deliveries wait"
-    waiting = "SELECT id FROM outbox WHERE status = 'retrying'"
-    await wait_until_async(lambda: len(rows(running, waiting)) == count, what=what)
 
 
 def person(number: int) -> seed.Person:
@@ -100,7 +85,7 @@ async def test_after_a_rate_limit_of_a_preview_the_answer_waits_too(
         writer.write("the answer")
         await wait_until_async(lambda: refusals(telegram), what="the refusal of an edit")
         writer.end()
-        await waits(running, 1)
+        await running.waiting_deliveries(1)
         assert len(telegram.called("editMessageText")) == 1
 
 
@@ -110,13 +95,13 @@ async def test_a_rate_limit_in_one_topic_is_that_of_its_group(
     async with run(bot, paced=True) as running:
         telegram.fail("sendMessage", retry_after=LONG)
         await post(running, telegram, updates.topic_message(f"{AT} hello", thread_id=7))
-        await waits(running, 1)
+        await running.waiting_deliveries(1)
         await post(running, telegram, updates.topic_message(f"{AT} hello", thread_id=8))
-        await waits(running, 2)
+        await running.waiting_deliveries(2)
         await post(running, telegram, updates.group_mention("hello"))
         await said(telegram, GROUP)
         assert sends(telegram) == [FORUM, GROUP]
-        assert rows(running, "SELECT key FROM pauses") == [(str(FORUM),)]
+        assert running.rows("SELECT key FROM pauses") == [(str(FORUM),)]
 
 
 async def test_a_rate_limit_of_the_whole_bot_is_recognized_by_refusals_in_many_chats(
@@ -126,11 +111,11 @@ async def test_a_rate_limit_of_the_whole_bot_is_recognized_by_refusals_in_many_c
         telegram.fail("sendMessage", retry_after=LONG, times=5)
         for number in range(5):
             await post(running, telegram, updates.private_message("hello", person(number)))
-        await waits(running, 5)
+        await running.waiting_deliveries(5)
         await post(running, telegram, updates.private_message("hello"))
-        await waits(running, 6)
+        await running.waiting_deliveries(6)
         assert ALICE not in sends(telegram)
-        assert ("",) in rows(running, "SELECT key FROM pauses")
+        assert ("",) in running.rows("SELECT key FROM pauses")
 
 
 async def test_rate_limits_of_many_chats_are_not_those_of_the_bot_while_others_are_answered(
@@ -140,7 +125,7 @@ async def test_rate_limits_of_many_chats_are_not_those_of_the_bot_while_others_a
         for number in range(6):
             telegram.fail("sendMessage", retry_after=LONG)
             await post(running, telegram, updates.private_message("hello", person(number)))
-            await waits(running, number + 1)
+            await running.waiting_deliveries(number + 1)
             await post(running, telegram, updates.private_message("hello", person(10 + number)))
             await said(telegram, person(10 + number).telegram_id)
-        assert ("",) not in rows(running, "SELECT key FROM pauses")
+        assert ("",) not in running.rows("SELECT key FROM pauses")
