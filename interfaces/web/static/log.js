@@ -4,6 +4,7 @@ import { post } from "./request.js";
 
 const log = document.getElementById("log");
 const entries = new Map(); // the element and the data of each entry, by its key
+const pending = new Set(); // the keys of entries that no transcript has had yet
 
 function make(tag, className, ...content) {
   const element = document.createElement(tag);
@@ -132,8 +133,9 @@ export function show(transcript, changed) {
     const known = entries.get(key);
     const element = known?.element ?? create(entry, changed);
     update(element, entry, known?.entry, changed);
+    pending.delete(key);
     if (!known) {
-      last ? last.after(element) : log.append(element);
+      last ? last.after(element) : log.insertBefore(element, firstPending());
       isAnswered ||= Boolean(entry.answers);
     }
     entries.set(key, { element, entry });
@@ -150,6 +152,13 @@ export function addOwn(key, text) {
   update(element, entry);
   log.append(element);
   entries.set(key, { element, entry });
+  pending.add(key);
+}
+
+// A message may be written before the first transcript is there, whose entries are older.
+function firstPending() {
+  const [key] = pending;
+  return entries.get(key)?.element ?? null;
 }
 
 // Show a text that is not in the transcript.
@@ -160,4 +169,5 @@ export function note(text) {
 export function remove(key) {
   entries.get(key)?.element.remove();
   entries.delete(key);
+  pending.delete(key);
 }

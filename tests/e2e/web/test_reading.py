@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 from e2e.web.conftest import Open, Speaker, write
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 from pydantic_ai.messages import ModelMessage, ToolReturnPart
 from pydantic_ai.models.function import AgentInfo, DeltaToolCall, DeltaToolCalls, FunctionModel
 
@@ -150,6 +150,23 @@ def test_a_message_that_could_not_be_sent_goes_back_into_the_field(open_window: 
         expect(page.get_by_role("log")).to_have_text("That was not sent. Please try again.")
         expect(page.get_by_label("Your message")).to_have_value("hello")
         expect(page.locator("#live > *")).to_have_count(0)
+
+
+def test_a_code_of_the_sign_in_page_is_shown_after_what_was_said_before(open_window: Open, speaker: Speaker) -> None:
+    with open_window() as page:
+        write(page, "hello")
+        speaker.say("good morning")
+        speaker.end()
+        expect(page.locator("#log .agent-said")).to_have_text("good morning")
+        second, held = page.context.new_page(), list[Route]()
+        second.route("**/messages", lambda route: held.append(route))  # the transcript comes first
+        second.goto(f"{page.url}#confirm=12345678")
+        expect(second.locator("#log .message")).to_have_text(["hello", "good morning", "Confirm 1234 5678"])
+        held[0].continue_()
+        speaker.say("which code?")
+        speaker.end()
+        said = ["hello", "good morning", "Confirm 1234 5678", "which code?"]
+        expect(second.locator("#log .message")).to_have_text(said)
 
 
 @pytest.mark.parametrize("key", ["Enter", "Space"])
