@@ -185,8 +185,9 @@ async def thread_values(heap: Heap) -> list[tuple[str, Any]]:
     """Return the values of context variables and thread-locals in the threads of pools, each with its path."""
     found = heap.everything
     pools: list[tuple[str, ThreadPoolExecutor | None]] = [("the event loop", None)]
-    pools += [(heap.path_to(pool), pool) for pool in found if isinstance(pool, ThreadPoolExecutor)]
-    locals_found = {heap.path_to(value): value for value in found if isinstance(value, threading.local)}
+    # `isinstance` would also ask each object for its `__class__`, which objects that stand for others answer slowly.
+    pools += [(heap.path_to(value), value) for value in found if issubclass(type(value), ThreadPoolExecutor)]
+    locals_found = {heap.path_to(value): value for value in found if issubclass(type(value), threading.local)}
     values: list[tuple[str, Any]] = []
     for name, pool in pools:
         for kept in await _ask_threads(pool, locals_found):

@@ -2,15 +2,16 @@
 
 import asyncio
 import json
+import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import psycopg
 from pydantic_ai.messages import ModelMessage, ModelResponse
 from pydantic_ai.models.function import AgentInfo, FunctionModel
-from sqlalchemy import create_engine, text
 
 from gateway.agents.agent import Agent
 from gateway.app.gateway import Gateway
@@ -120,13 +121,16 @@ class Stage:
 
     def rows(self, statement: str) -> list[Any]:
         """Run an SQL statement, and return its rows, if it returns any."""
-        engine = create_engine(self.database.replace("postgresql:", "postgresql+psycopg:"))
-        try:
-            with engine.begin() as connection:
-                found = connection.execute(text(statement))
-                return [tuple(row) for row in found] if found.returns_rows else []
-        finally:
-            engine.dispose()
+        with closing(self._connect()) as connection:
+            cursor = connection.execute(statement)
+            rows = cursor.fetchall() if cursor.description else []
+            connection.commit()
+            return rows
+
+    def _connect(self) -> sqlite3.Connection | psycopg.Connection[Any]:
+        if self.database.startswith("sqlite:///"):
+            return sqlite3.connect(self.database.removeprefix("sqlite:///"))
+        return psycopg.connect(self.database)
 
     async def change(self, statement: str) -> None:
         """Run an SQL statement in a thread, so that the gateway is not blocked."""

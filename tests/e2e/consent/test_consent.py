@@ -14,7 +14,7 @@ from peers.telegram import updates
 from peers.wait import wait_until
 from support.consent.pages import authorization_url
 
-ROUNDS = 15
+ROUNDS = 8
 
 ON_EACH = pytest.mark.parametrize("channel", CHANNELS)
 # Behaviour that does not depend on the channel is tested on one channel only.
