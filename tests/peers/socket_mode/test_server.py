@@ -38,6 +38,7 @@ class App:
 async def app(socket_mode: SocketModeServer) -> AsyncIterator[App]:
     app = App(socket_mode.url)
     await app.client.connect()
+    await wait_until_async(lambda: socket_mode.connections == 1, what="the server knows of the connection")
     yield app
     await app.client.close()
 
@@ -76,7 +77,7 @@ async def test_a_client_reconnects_after_a_disconnect_message(
     socket_mode: SocketModeServer, app: App, reason: str
 ) -> None:
     socket_mode.disconnect(reason)
-    await wait_until_async(lambda: socket_mode.opened > 1 and socket_mode.connections == 1, what="a new connection")
+    await wait_until_async(lambda: socket_mode.opened == 2 and socket_mode.connections == 1, what="a new connection")
 
 
 async def test_other_requests_reach_the_web_api(socket_mode: SocketModeServer) -> None:
