@@ -15,9 +15,10 @@ from support.stage import Vault
 pytest_plugins = ["groups"]
 
 
-def pytest_xdist_auto_num_workers() -> int:
-    """Return four more than the number of cores, since many tests wait for a process or a platform."""
-    return (os.cpu_count() or 1) + 4
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Return more than the number of cores, since tests wait: many that start processes, and few of the others."""
+    others = 1 if "not processes" in config.option.markexpr else 4
+    return (os.cpu_count() or 1) + others
 
 
 MEMORY_DISK = Path("/dev/shm")

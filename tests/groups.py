@@ -2,7 +2,7 @@
 
 A test may start processes if it asks for the fixture `processes`, itself or through another fixture such as `emulate`,
 or if it has the marker `processes`. Any other test that starts a process fails, with a sentence that says so. Tests
-that take seconds of processor time have the marker `long`.
+that take seconds, of processor time or of waiting, have the marker `long`.
 """
 
 import sys

@@ -127,6 +127,7 @@ async def test_one_and_the_same_event_is_a_message_to_each_bot(pair: Pair, tmp_p
             await says(pair, at, "heard: hello")
 
 
+@pytest.mark.long
 async def test_a_press_of_one_bots_button_does_nothing_at_the_other(pair: Pair, tmp_path: Path) -> None:
     async with running(pair, tmp_path) as scene:
         await pair.write(0, CANCEL)

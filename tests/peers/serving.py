@@ -28,7 +28,7 @@ class ThreadServer:
     """
 
     def __init__(self, app: ASGIApp) -> None:
-        self._socket = socket.socket()
+        self._socket = socket.socket(proto=socket.IPPROTO_TCP)  # so that asyncio turns off Nagle's algorithm
         self._socket.bind(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
         config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=STOP_TIMEOUT, ws="none")

@@ -4,11 +4,13 @@ import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
 from support.stage import stage
 
 from toolkits.reminders import Reminders
 
 
+@pytest.mark.long
 async def test_an_agent_reminds_at_the_time_that_it_was_asked_for(tmp_path: Path, database_url: str) -> None:
     scene = stage(tmp_path, [Reminders()], database=database_url)
     async with scene.open():

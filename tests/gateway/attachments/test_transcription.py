@@ -85,6 +85,7 @@ async def test_a_refusal_of_the_endpoint_is_told_in_a_sentence(
     assert f"the endpoint answered {failures[-1]}" in caplog.text
 
 
+@pytest.mark.long
 async def test_an_unreachable_endpoint_is_told_in_a_sentence(endpoint: TranscriptionServer) -> None:
     transcriber = OpenAITranscriber("whisper-1")
     endpoint.stop()

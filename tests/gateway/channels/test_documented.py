@@ -34,6 +34,7 @@ def example(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         del sys.modules[name]
 
 
+@pytest.mark.long
 def test_the_channel_of_the_page_keeps_the_contract(example: Path) -> None:
     checks: list[Check] = runpy.run_path(str(example / "tests" / "test_contract.py"))["CHECKS"]
     assert len(checks) > 5

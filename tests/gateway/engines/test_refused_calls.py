@@ -291,6 +291,7 @@ class CarelessConcurrent(Careless):
         return "paid"
 
 
+@pytest.mark.long
 async def test_a_concurrent_call_that_ended_is_not_made_again(tmp_path: Path) -> None:
     calls = Calls()
     scene = stage(tmp_path, toolkits=[CarelessConcurrent(calls)], timings=stage_timings(calls_grace=2.0))

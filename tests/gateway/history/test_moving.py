@@ -325,6 +325,7 @@ async def test_a_private_answer_stays_private_when_conversations_become_one(
     assert secret in told[-1]
 
 
+@pytest.mark.long
 async def test_moves_and_messages_at_the_same_time_lose_nothing(tmp_path: Path, database_url: str) -> None:
     """Report each move twice, as a platform does, while messages with both ids arrive."""
     scene, rooms = stage(tmp_path, database=database_url), range(20)

@@ -322,6 +322,7 @@ async def test_pieces_can_be_edited_and_deleting_one_deletes_all(tmp_path: Path,
     assert answers(scene) == ["heard: edited 1\n\nedited 2", "heard: after"]
 
 
+@pytest.mark.long
 async def test_an_edit_can_make_an_album_one_for_the_bot(tmp_path: Path, database_url: str) -> None:
     scene = stage(tmp_path, database=database_url)
     async with scene.open():

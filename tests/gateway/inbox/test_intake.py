@@ -24,6 +24,7 @@ def an_event(number: int, where: str = "dm-alice", message_key: str | None = Non
     return Event(f"e{number}", place(where), payload or json.dumps(fields), message_key)
 
 
+@pytest.mark.long
 async def test_webhooks_that_wait_share_a_transaction(tmp_path: Path, database_url: str) -> None:
     scene = stage(tmp_path, database=database_url)
     async with scene.open():
@@ -99,6 +100,7 @@ async def test_events_with_malformed_ids_do_not_affect_others(tmp_path: Path, da
     assert {type(result) for result in results[: len(HOSTILE_IDS)]} == {MalformedEventError}
 
 
+@pytest.mark.long
 async def test_a_value_that_a_driver_rejects_fails_only_its_own_event(
     tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

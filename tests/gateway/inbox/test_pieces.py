@@ -138,6 +138,7 @@ async def test_pieces_in_one_transaction_are_one_message_if_one_is_for_the_bot(
     assert answers(scene) == ["heard: 0\n\n1\n\n2"]
 
 
+@pytest.mark.long
 async def test_pieces_that_are_not_for_the_bot_delay_nothing_and_leave_nothing(
     tmp_path: Path, database_url: str
 ) -> None:

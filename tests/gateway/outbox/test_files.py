@@ -139,6 +139,7 @@ async def test_a_private_file_that_cannot_be_sent_is_held_until_its_person_write
     assert {"cat.png": PNG} in [sent.files for sent in scene.sent]
 
 
+@pytest.mark.long
 async def test_a_pause_and_an_ambiguous_send_are_handled_as_for_texts(tmp_path: Path) -> None:
     scene = stage(tmp_path)
     async with scene.open():

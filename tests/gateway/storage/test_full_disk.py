@@ -77,6 +77,7 @@ async def test_a_failed_commit_does_not_affect_later_ones(
     assert tenants == {"before", "by_statements", "as_a_whole"}
 
 
+@pytest.mark.long
 async def test_a_gateway_recovers_when_there_is_room_again(tmp_path: Path) -> None:
     scene = stage(tmp_path)
     transport = httpx.ASGITransport(scene.gateway.asgi())

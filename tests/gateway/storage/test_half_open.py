@@ -206,6 +206,7 @@ def _tcp_limits(connection: psycopg.AsyncConnection[object]) -> tuple[int, ...]:
         )
 
 
+@pytest.mark.long
 async def test_webhooks_get_their_503_in_time_while_another_process_locks_the_file(tmp_path: Path) -> None:
     scene = stage(tmp_path, timings=IN_TIME)
     async with scene.open():

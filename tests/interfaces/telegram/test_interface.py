@@ -60,6 +60,7 @@ async def test_an_address_that_telegram_refuses_stops_the_start(
             pytest.fail("it started")
 
 
+@pytest.mark.long
 async def test_the_webhook_is_set_once_telegram_can_be_reached(
     run: Run, bot: Telegram, telegram: TelegramServer
 ) -> None:

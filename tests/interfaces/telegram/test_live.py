@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 
+import pytest
 from peers.telegram import updates
 from peers.telegram.server import TelegramServer, is_preview
 from peers.wait import wait_until_async
@@ -34,6 +35,7 @@ def texts(telegram: TelegramServer, chat: int) -> list[str]:
     return [message["text"] for message in telegram.messages(chat)]
 
 
+@pytest.mark.long
 async def test_an_answer_is_written_into_one_message_which_can_be_stopped(
     run: Run, bot: Telegram, telegram: TelegramServer
 ) -> None:
@@ -55,6 +57,7 @@ async def test_an_answer_is_written_into_one_message_which_can_be_stopped(
     assert [call.status for call in telegram.calls if call.status != 200] == []
 
 
+@pytest.mark.long
 async def test_ten_streams_at_once_keep_the_limits_of_a_group_and_other_chats_do_not_wait(
     run: Run, bot: Telegram, telegram: TelegramServer
 ) -> None:
@@ -87,6 +90,7 @@ async def test_a_rate_limit_in_one_group_does_not_delay_other_chats(
         assert texts(telegram, updates.GROUP["id"]) == []
 
 
+@pytest.mark.long
 async def test_a_long_answer_continues_in_the_next_message_while_it_is_written(
     run: Run, bot: Telegram, telegram: TelegramServer
 ) -> None:

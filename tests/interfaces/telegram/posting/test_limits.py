@@ -49,6 +49,7 @@ async def test_ten_parts_in_a_group_are_paced_without_a_refusal_while_other_chat
     assert refusals(telegram) == []
 
 
+@pytest.mark.long
 async def test_answers_in_the_topics_of_a_group_share_its_limit(
     run: Run, bot: Telegram, telegram: TelegramServer
 ) -> None:
@@ -61,6 +62,7 @@ async def test_answers_in_the_topics_of_a_group_share_its_limit(
     assert refusals(telegram) == []
 
 
+@pytest.mark.long
 async def test_answers_in_many_chats_keep_the_limit_of_the_bot(
     run: Run, bot: Telegram, telegram: TelegramServer
 ) -> None:
@@ -73,6 +75,7 @@ async def test_answers_in_many_chats_keep_the_limit_of_the_bot(
     assert refusals(telegram) == []
 
 
+@pytest.mark.long
 async def test_after_a_rate_limit_of_a_preview_the_answer_waits_too(
     run: Run, bot: Telegram, telegram: TelegramServer
 ) -> None:

@@ -51,6 +51,7 @@ async def test_a_message_is_answered_without_a_public_address(
     assert telegram.called("setWebhook") == []
 
 
+@pytest.mark.long
 async def test_messages_that_were_sent_before_the_start_are_answered_in_order(
     run: Run, bot: Telegram, telegram: TelegramServer
 ) -> None:
@@ -164,6 +165,7 @@ async def test_an_update_that_cannot_be_read_is_logged_once_and_skipped(
     assert caplog.text.count(f"update {number + 1} was skipped because it is malformed") == 1
 
 
+@pytest.mark.long
 async def test_a_token_that_is_revoked_later_is_logged_and_polled_with_again(
     run: Run, bot: Telegram, telegram: TelegramServer, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -181,6 +183,7 @@ async def test_a_token_that_is_revoked_later_is_logged_and_polled_with_again(
     assert caplog.text.count("Telegram rejects TELEGRAM_BOT_TOKEN") == 1
 
 
+@pytest.mark.long
 async def test_a_bot_whose_name_is_not_known_at_the_start_answers_later(
     run: Run, bot: Telegram, telegram: TelegramServer
 ) -> None:
@@ -198,6 +201,7 @@ async def test_a_worker_neither_polls_nor_changes_the_webhook(
     assert {call.method for call in telegram.calls} == {"getMe"}
 
 
+@pytest.mark.long
 async def test_failures_and_rate_limits_are_waited_for(
     run: Run, bot: Telegram, telegram: TelegramServer, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -211,6 +215,7 @@ async def test_failures_and_rate_limits_are_waited_for(
     assert caplog.text.count("no updates arrive from Telegram") == 2  # one line for all tries of a call
 
 
+@pytest.mark.long
 async def test_the_gateway_is_ready_again_as_soon_as_telegram_can_be_reached(
     run: Run, bot: Telegram, telegram: TelegramServer
 ) -> None:
