@@ -167,7 +167,7 @@ def _not_set(recipe_file: Path) -> set[str]:
 
 
 EXAMPLES = {
-    "SLACK_APP_TOKEN": "xapp-1-A",
+    "SLACK_APP_TOKEN": "xapp-1-A1-2-3",
     "TELEGRAM_BOT_TOKEN": "1:x",
     "TWILIO_WHATSAPP_FROM": "whatsapp:+15551234567",
     "UNDERSTUDY_SECRET_KEY": "AAAA",  # malformed

@@ -15,6 +15,8 @@ from gateway import Agent
 from gateway.channels import Event, Piece
 from toolkits import Attachment, AttachmentKind
 
+pytestmark = pytest.mark.long  # a turn begins a second after the last piece
+
 PATIENT = stage_timings(piece_silence=3600.0, longest_pieces=3600.0)
 
 
