@@ -202,6 +202,7 @@ async def recovering(*answers: Handler) -> AsyncIterator[Platform]:
         ),  # the connection is lost after the headers
     ],
 )
+@pytest.mark.long
 async def test_a_file_that_fails_before_its_first_byte_is_tried_again(failures: tuple[Handler, ...]) -> None:
     async with recovering(*failures) as slack:
         assert await fetch(f"{slack.origin}/a.png", slack.origin) == b"pixels"

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
 from support.stage import Stage, Vault, place, stage
 
 from gateway.history.transcript import MAX_MESSAGES, TranscriptEntry
@@ -32,6 +33,7 @@ async def test_a_late_answer_is_below_the_messages_that_came_meanwhile(tmp_path:
         assert await shown(scene) == ["asked", "link", "asked", "heard: meanwhile", "SECRET-alice"]
 
 
+@pytest.mark.long
 async def test_an_answer_is_shown_when_its_message_is_too_old_to_be_shown(tmp_path: Path) -> None:
     scene = stage(tmp_path, [Vault()])
     async with scene.open():

@@ -305,6 +305,7 @@ async def test_each_of_several_messages_that_are_answered_together_can_be_change
     assert "M3" not in said
 
 
+@pytest.mark.long
 async def test_pieces_can_be_edited_and_deleting_one_deletes_all(tmp_path: Path, database_url: str) -> None:
     scene = stage(tmp_path, database=database_url)
     async with scene.open():

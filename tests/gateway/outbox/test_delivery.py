@@ -272,6 +272,7 @@ async def test_an_answer_that_was_not_sent_is_sent_by_the_next_process(tmp_path:
 
 
 @pytest.mark.parametrize("refusal", [DeliveryRefusedError, RecipientUnreachableError, ConnectionError])
+@pytest.mark.long
 async def test_a_person_is_told_once_of_a_message_of_many_parts_that_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, refusal: type[Exception]
 ) -> None:

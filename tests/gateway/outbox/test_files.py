@@ -152,6 +152,7 @@ async def test_a_pause_and_an_ambiguous_send_are_handled_as_for_texts(tmp_path: 
     assert sent.text != "here"  # it has a mark that it may have been sent before
 
 
+@pytest.mark.long
 async def test_a_file_that_was_not_delivered_is_delivered_by_the_next_process(
     tmp_path: Path, database_url: str
 ) -> None:

@@ -98,6 +98,7 @@ async def _twice(messages: list[Any], info: Any) -> Any:
     return ModelResponse([TextPart("done")])
 
 
+@pytest.mark.long
 async def test_failures_and_calls_that_never_ended_are_recorded(tmp_path: Path) -> None:
     scene = stage(tmp_path, [Office(FakeProvider())], timings=stage_timings(turn=1))
     async with scene.open():

@@ -211,6 +211,7 @@ def random_document(source: random.Random, depth: int = 0) -> list[str]:
             return [words]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", range(50))
 def test_any_document_is_rendered_valid_and_harmless(seed: int) -> None:
     source = random.Random(seed)

@@ -44,7 +44,9 @@ def test_any_of_its_settings_adds_the_channel(monkeypatch: pytest.MonkeyPatch, n
 
 def test_without_a_signing_secret_there_are_no_webhooks() -> None:
     assert Slack("xoxb-1", app_token="xapp-1-A1-2-3").routes() == []
-    paths = {route.path for route in Slack("xoxb-1", "s", app_token="xapp-1-A1-2-3").routes() if isinstance(route, Route)}
+    paths = {
+        route.path for route in Slack("xoxb-1", "s", app_token="xapp-1-A1-2-3").routes() if isinstance(route, Route)
+    }
     assert paths == {"/slack/events", "/slack/commands", "/slack/interactivity"}
 
 

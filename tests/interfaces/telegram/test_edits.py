@@ -72,6 +72,7 @@ async def test_updates_of_a_live_location_are_not_messages(run: Run, bot: Telegr
         assert running.prompts[1] == "after"
 
 
+@pytest.mark.long
 async def test_the_caption_of_an_album_can_be_edited(run: Run, bot: Telegram, telegram: TelegramServer) -> None:
     for number in range(2):
         telegram.add_file(f"photo-{number}", PNG)

@@ -71,6 +71,7 @@ async def test_an_answer_that_telegram_cannot_parse_is_sent_as_plain_text_at_onc
     assert "secret" not in record.getMessage()
 
 
+@pytest.mark.long
 async def test_a_rate_limit_of_the_plain_text_of_an_answer_is_waited_for(
     run: Run, bot: Telegram, telegram: TelegramServer
 ) -> None:

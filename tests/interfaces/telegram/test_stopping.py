@@ -48,6 +48,7 @@ async def test_only_the_person_who_asked_can_press_the_button(
     assert told == ["I am not working on anything for you here.", "I am stopping."]
 
 
+@pytest.mark.long
 async def test_a_stopped_streamed_answer_is_one_message_with_a_mark(
     run: Run, bot: Telegram, telegram: TelegramServer
 ) -> None:

@@ -166,6 +166,7 @@ async def test_a_token_that_does_not_expire_is_not_refreshed(database_url: str) 
         assert (granted.credentials, provider.refreshed) == ("OLD-alice", 0)
 
 
+@pytest.mark.long
 async def test_ten_tools_that_ask_at_once_refresh_a_token_once(tmp_path: Path, vault: Vault) -> None:
     class Slow(FakeProvider):  # all ten tools have asked before the first refresh ends
         async def refresh(self, token: Token) -> Token:

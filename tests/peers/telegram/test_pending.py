@@ -39,6 +39,7 @@ async def test_an_update_is_returned_until_a_higher_offset_confirms_it(telegram:
     assert await bot.get_updates() == ()
 
 
+@pytest.mark.long
 async def test_a_call_waits_for_the_next_update(telegram: TelegramServer, bot: Bot) -> None:
     assert await bot.get_updates(timeout=1) == ()
     waiting = asyncio.create_task(bot.get_updates(timeout=20))

@@ -163,6 +163,7 @@ async def test_tools_that_a_server_says_have_changed_are_listed_again() -> None:
         await wait_until_async(listed, 10, "the new tool is listed")
 
 
+@pytest.mark.long
 async def test_a_call_without_an_answer_in_time_is_reported_as_unknown(telling: str) -> None:
     async with opened(MCPServer(telling, name="telling", timings=MCPTimings(call=0.5))) as server:
         with pytest.raises(ToolError, match="not known whether telling has done that: no answer came"):

@@ -286,6 +286,7 @@ async def test_a_message_that_may_have_been_posted_stays_in_the_record(error: Ex
     assert [each.platform_id for each in view.log.all] == ([None] if is_kept else [])
 
 
+@pytest.mark.long
 async def test_a_view_continues_after_the_pause_that_the_platform_asked_for() -> None:
     view = PostedView()
     view.fails.append(RetryLaterError(1))

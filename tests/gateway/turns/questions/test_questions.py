@@ -311,6 +311,7 @@ async def test_an_approver_of_an_unknown_channel_is_named_in_the_log(
         assert (await scene.wait_for(2))[1].text == "cancelled 4711"
 
 
+@pytest.mark.long
 async def test_a_card_that_may_have_been_sent_is_sent_again_and_either_copy_works(
     tmp_path: Path, database_url: str, orders: Orders
 ) -> None:

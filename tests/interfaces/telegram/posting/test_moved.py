@@ -91,6 +91,7 @@ async def test_what_the_group_refuses_is_sent_once_to_the_supergroup_and_the_con
         await said(telegram, NEW_ID, 2)
 
 
+@pytest.mark.long
 async def test_a_preview_and_its_edits_are_sent_to_the_supergroup(
     run: Run, bot: Telegram, telegram: TelegramServer
 ) -> None:
@@ -108,6 +109,7 @@ async def test_a_preview_and_its_edits_are_sent_to_the_supergroup(
         assert len(telegram.messages(NEW_ID)) == 1
 
 
+@pytest.mark.long
 async def test_a_preview_in_the_group_is_never_taken_for_the_message_of_that_number_in_the_supergroup(
     run: Run, bot: Telegram, telegram: TelegramServer
 ) -> None:

@@ -94,6 +94,7 @@ async def test_a_file_that_is_too_large_is_refused_before_it_is_sent(
             await running.gateway.send(CHAT, "", files=[large])
 
 
+@pytest.mark.long
 async def test_a_rate_limit_of_uploads_is_waited_for(run: Run, bot: Telegram, telegram: TelegramServer) -> None:
     async with run(bot) as running:
         telegram.fail("sendPhoto", retry_after=1)

@@ -100,6 +100,7 @@ async def test_a_press_of_a_question_does_not_reach_the_handlers(
     assert reached == []
 
 
+@pytest.mark.long
 async def test_an_update_that_starts_a_turn_does_not_reach_the_handlers(
     run: Run, bot: Telegram, application: AnyApplication, telegram: TelegramServer
 ) -> None:
