@@ -17,7 +17,7 @@ pytest_plugins = ["groups"]
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """Return more than the number of cores, since tests wait: many that start processes, and few of the others."""
-    others = 1 if "not processes" in config.option.markexpr else 4
+    others = 1 if "not processes" in config.option.markexpr else 3
     return (os.cpu_count() or 1) + others
 
 
@@ -66,18 +66,20 @@ LONGEST = (
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let each process begin with some of the longest tests, so that all processes end at about the same time.
+    """Let half of the processes begin with the longest tests, so that all processes end at about the same time.
 
-    `--dist worksteal` first gives each process an equal part of the tests, in their order.
+    The longest tests mostly wait, while the other half computes. `--dist worksteal` first gives each process an equal
+    part of the tests, in their order.
     """
     processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    half = (processes + 1) // 2
     longest = [item for item in items if item.path.name in LONGEST]
     longest.sort(key=lambda item: LONGEST.index(item.path.name))
     others = [item for item in items if item.path.name not in LONGEST]
     size = len(items) // processes
     items.clear()
     for process in range(processes):
-        part = longest[process::processes]
+        part = longest[process::half] if process < half else []
         rest = len(others) if process == processes - 1 else size - len(part)
         items += part + others[:rest]
         del others[:rest]
