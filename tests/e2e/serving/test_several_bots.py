@@ -12,6 +12,7 @@ from peers.wait import wait_until
 
 TWO_BOTS = AGENTS / "two_bots.py"
 ALICE = seed.ALICE.telegram_id
+SENT = "SELECT count(*) FROM outbox WHERE status = 'sent'"
 
 
 @pytest.fixture
@@ -33,8 +34,7 @@ def test_two_bots_of_one_process_answer_the_same_person_each_for_itself(
         telegram.send(updates.private_message(f"{text} to sales", seed.ALICE))
         support.send(updates.private_message(f"{text} to support", seed.ALICE))
         if text == "one":
-            stored = "SELECT count(*) FROM outbox WHERE status = 'sent'"
-            wait_until(lambda: served.rows(stored) == [(2,)], what="both have answered, and the answers are stored")
+            wait_until(lambda: served.rows(SENT) == [(2,)], what="both have answered, and the answers are stored")
             served.kill()
             served.start()
     wait_until(
