@@ -1,8 +1,9 @@
 """One agent behind Slack, Telegram and WhatsApp, with a fresh copy of it for every message."""
 
 import sys
+from importlib.metadata import version
 from pathlib import Path
-from typing import NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -16,7 +17,7 @@ from gateway.cli.terminal import console
 from oauth import SettingError
 from toolkits import CloneError
 
-app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False, help=__doc__)
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 app.command()(dev)
 app.command()(serve)
 app.command()(worker)
@@ -33,6 +34,21 @@ app.add_typer(dead_letters.app, name="deadletters")
 app.add_typer(sessions.app, name="sessions")
 app.add_typer(people.accounts, name="accounts")
 app.add_typer(people.person, name="person")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"understudy {version('understudy')}")
+        raise typer.Exit
+
+
+@app.callback(help=__doc__)
+def _take_options(
+    print_version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Take the options of all commands."""
 
 
 def main() -> None:

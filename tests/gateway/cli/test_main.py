@@ -2,6 +2,7 @@
 
 import signal
 import subprocess
+from importlib.metadata import version
 from pathlib import Path
 
 import httpx
@@ -16,6 +17,15 @@ from gateway.configuration.loader import load_target
 from oauth import Keyring, SettingError
 
 pytestmark = pytest.mark.usefixtures("processes")
+
+
+def test_the_version_is_that_of_the_package(tmp_path: Path) -> None:
+    assert run("--version", directory=tmp_path).stdout == f"understudy {version('understudy')}\n"
+
+
+def test_shells_complete_the_commands(tmp_path: Path) -> None:
+    asked = {"_UNDERSTUDY_COMPLETE": "complete_bash", "COMP_WORDS": "understudy dead", "COMP_CWORD": "1"}
+    assert run(directory=tmp_path, **asked).stdout.split() == ["deadletters"]
 
 
 def test_keys_new_prints_a_key_that_encrypts(tmp_path: Path) -> None:
