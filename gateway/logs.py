@@ -1,13 +1,21 @@
-"""The log: its format, the shortening of long records, and the masking of secrets."""
+"""The log: its formats, the shortening of long records, and the masking of secrets."""
 
 import logging
 import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from pythonjsonlogger.json import JsonFormatter
 
 from gateway.request_context import PERSONAL, get_request_context
+from gateway.settings import LogFormat, LogSettings
 from oauth.masking import mask
 from toolkits.text import storable
 
 FORMAT = "%(asctime)s %(levelname)-7s %(name)s%(request)s: %(message)s"
+
+OWN_PACKAGES = ("gateway", "interfaces", "oauth", "toolkits")
 
 MAX_ERROR_LENGTH = 500  # characters
 MAX_LINES = 200  # of one record
@@ -38,10 +46,41 @@ class RedactingFormatter(logging.Formatter):
     """
 
     def format(self, record: logging.LogRecord) -> str:
-        shown = ((name, value) for name, value in get_request_context().items() if name not in PERSONAL)
-        values = " ".join(f"{name}={value}" for name, value in shown)
+        values = " ".join(f"{name}={value}" for name, value in _request_values().items())
         record.request = f" [{values}]" if values else ""
-        return redact(_shorten(mask(super().format(record))))
+        return _clean(super().format(record))
+
+
+class RedactingJSONFormatter(JsonFormatter):
+    """A formatter that does the same with JSON: one object on each line.
+
+    The values of the request context are fields with names in lower case, and so is what a record has as `extra`.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(
+            ["levelname", "name", "message"],
+            timestamp="time",
+            rename_fields={"levelname": "level", "name": "logger"},
+            json_ensure_ascii=False,
+        )
+
+    def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
+        for name, value in _request_values().items():
+            log_data.setdefault(name.lower(), value)
+        return {name: _clean_value(value) for name, value in log_data.items()}
+
+
+def _request_values() -> Mapping[str, Any]:
+    return {name: value for name, value in get_request_context().items() if name not in PERSONAL}
+
+
+def _clean(text: str) -> str:
+    return redact(_shorten(mask(text)))
+
+
+def _clean_value(value: Any) -> Any:
+    return value if value is None or isinstance(value, (bool, int, float, datetime)) else _clean(str(value))
 
 
 def _shorten(text: str) -> str:
@@ -65,10 +104,21 @@ def describe(error: BaseException) -> str:
 
 
 def configure_logging() -> None:
-    """Log to standard error. Commands call this; an application that mounts the gateway has its own configuration."""
+    """Log to standard error. Commands call this; an application that mounts the gateway has its own configuration.
+
+    Libraries never log below INFO, because their DEBUG records have bodies of requests.
+
+    Raises:
+        SettingError: if UNDERSTUDY_LOG_LEVEL or UNDERSTUDY_LOG_FORMAT is malformed.
+    """
+    settings = LogSettings()
+    level = logging.getLevelNamesMapping()[settings.log_level.upper()]
+    is_json = settings.log_format is LogFormat.JSON
     handler = logging.StreamHandler()
-    handler.setFormatter(RedactingFormatter(FORMAT))
-    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    handler.setFormatter(RedactingJSONFormatter() if is_json else RedactingFormatter(FORMAT))
+    logging.basicConfig(level=max(level, logging.INFO), handlers=[handler], force=True)
+    for name in OWN_PACKAGES:
+        logging.getLogger(name).setLevel(level)
     for name in QUIET_LIBRARIES:
-        logging.getLogger(name).setLevel(logging.WARNING)
+        logging.getLogger(name).setLevel(max(level, logging.WARNING))
     logging.getLogger("procrastinate").setLevel(logging.CRITICAL)  # the gateway logs its failures itself

@@ -52,6 +52,27 @@ class WhenBusy(StrEnum):
     INTERRUPT = "interrupt"
 
 
+class LogLevel(StrEnum):
+    """The least severe records that the log has."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+    @classmethod
+    def _missing_(cls, value: object) -> "LogLevel | None":
+        """Accept capitals, too."""
+        return next((level for level in cls if level.value == str(value).lower()), None)
+
+
+class LogFormat(StrEnum):
+    #: Lines for people.
+    TEXT = "text"
+    #: A JSON object on each line.
+    JSON = "json"
+
+
 def _identities(given: object) -> object:
     """Parse identities like CHANNEL/TENANT/USER_ID, separated by commas. Return a value that is no text as it is."""
     if not isinstance(given, str):
@@ -123,6 +144,15 @@ class GatewaySettings(Settings):
     max_attachment_mb: float = Field(
         default=20, gt=0, description="It is the size in megabytes of the largest file that is read from a chat."
     )
+
+
+class LogSettings(Settings):
+    """The log of a process."""
+
+    model_config = SettingsConfigDict(env_prefix="UNDERSTUDY_")
+
+    log_level: LogLevel = Field(default=LogLevel.INFO, description="It is debug, info, warning or error.")
+    log_format: LogFormat = Field(default=LogFormat.TEXT, description="It is text or json.")
 
 
 class ModelSettings(Settings):

@@ -1,6 +1,8 @@
 """The log: its lines, their length, and the secrets that it masks."""
 
+import json
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,11 +16,13 @@ from gateway.logs import (
     MAX_LINE_LENGTH,
     MAX_LINES,
     RedactingFormatter,
+    RedactingJSONFormatter,
+    configure_logging,
     describe,
     redact,
 )
 from gateway.request_context import request_context
-from oauth.settings import Settings
+from oauth.settings import SettingError, Settings
 from toolkits import Toolkit, tool
 
 
@@ -147,3 +151,83 @@ async def test_a_line_has_the_request_context() -> None:
     with request_context({"REQUEST_ID": "4db7b441", "USER_ID": "U1", **personal}):
         assert RedactingFormatter(FORMAT).format(record).endswith("[REQUEST_ID=4db7b441 USER_ID=U1]: hello")
     assert RedactingFormatter(FORMAT).format(record).endswith("gateway.turns.player: hello")
+
+
+def fields_of(text: str, **extra: object) -> dict[str, object]:
+    record = logging.LogRecord("gateway.logs", logging.INFO, "a.py", 1, text, (), None)
+    record.__dict__.update(extra)
+    fields: dict[str, object] = json.loads(RedactingJSONFormatter().format(record))
+    assert str(fields.pop("time")).endswith("+00:00")
+    return fields
+
+
+def test_a_line_of_json_has_the_request_context_and_the_extra_fields() -> None:
+    with request_context({"CHANNEL": "slack", "USER_NAME": "Alice"}):
+        assert fields_of("Grüße", seconds=1.5, tools=["search"]) == {
+            "level": "INFO", "logger": "gateway.logs", "message": "Grüße", "channel": "slack", "seconds": 1.5,
+            "tools": "['search']",
+        }  # fmt: skip
+
+
+def test_every_field_of_a_line_of_json_is_redacted() -> None:
+    PigeonSettings(secret="feathers-and-grain")
+    found = fields_of('{"access_token": "a1b2"}', url="/bot1:xyz/getMe", body={"a": ["feathers-and-grain"]})
+    assert found["message"] == '{"access_token": "***"}'
+    assert found["url"] == "/bot1:***"
+    assert "feathers" not in json.dumps(found)
+
+
+def test_a_traceback_is_a_field_of_its_line_of_json() -> None:
+    record = logging.LogRecord("a", logging.ERROR, "a.py", 1, "it failed", (), None)
+    try:
+        raise ConnectionError("Bearer abcdef")
+    except ConnectionError as error:
+        record.exc_info = (type(error), error, error.__traceback__)
+    line = RedactingJSONFormatter().format(record)
+    assert "\n" not in line
+    assert json.loads(line)["exc_info"].endswith("ConnectionError: Bearer ***")
+
+
+@pytest.fixture
+def _as_before() -> Iterator[None]:
+    """Restore the configuration of the log."""
+    root = logging.getLogger()
+    handlers, level, levels = root.handlers[:], root.level, {name: each.level for name, each in loggers().items()}
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    for name, each in loggers().items():
+        each.setLevel(levels.get(name, logging.NOTSET))
+
+
+def loggers() -> dict[str, logging.Logger]:
+    found = logging.getLogger().manager.loggerDict.items()
+    return {name: each for name, each in found if isinstance(each, logging.Logger)}
+
+
+@pytest.mark.usefixtures("_as_before")
+def test_the_level_of_the_log_is_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    def enabled(level: int) -> list[bool]:
+        return [logging.getLogger(name).isEnabledFor(level) for name in ("gateway.turns", "my_tools", "httpx")]
+
+    configure_logging()
+    assert enabled(logging.INFO) == [True, True, False]
+    monkeypatch.setenv("UNDERSTUDY_LOG_LEVEL", "DEBUG")
+    configure_logging()
+    assert enabled(logging.DEBUG) == [True, False, False]
+    monkeypatch.setenv("UNDERSTUDY_LOG_LEVEL", "error")
+    configure_logging()
+    assert enabled(logging.WARNING) == [False, False, False]
+
+
+@pytest.mark.usefixtures("_as_before")
+def test_the_format_of_the_log_is_a_setting(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("UNDERSTUDY_LOG_FORMAT", "json")
+    configure_logging()
+    logging.getLogger("gateway").info("hello")
+    assert json.loads(capsys.readouterr().err)["message"] == "hello"
+    monkeypatch.setenv("UNDERSTUDY_LOG_FORMAT", "xml")
+    with pytest.raises(SettingError, match="UNDERSTUDY_LOG_FORMAT is malformed"):
+        configure_logging()
