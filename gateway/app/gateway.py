@@ -393,7 +393,7 @@ class Gateway:
 
 def _values_of(message: Message, reference: str) -> Mapping[str, str]:
     return {
-        "REQUEST_ID": reference,
+        "REFERENCE": reference,
         "CHANNEL": message.conversation.channel,
         "TENANT": message.conversation.tenant,
         "CONVERSATION_ID": message.conversation.id,

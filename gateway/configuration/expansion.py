@@ -9,7 +9,7 @@ from typing import Any
 from gateway.request_context import PERSONAL, get_request_context
 from oauth import SettingError
 
-REQUEST_NAMES = ("REQUEST_ID", "CHANNEL", "TENANT", "USER_ID", "CONVERSATION_ID", "SESSION_ID", *sorted(PERSONAL))
+REQUEST_NAMES = ("REFERENCE", "CHANNEL", "TENANT", "USER_ID", "CONVERSATION_ID", "SESSION_ID", *sorted(PERSONAL))
 """The names that the gateway sets for each request: see `gateway.request_context`."""
 
 _REFERENCE = re.compile(r"\$\$\{|\$\{(?P<name>[A-Za-z_]\w*)(?::(?P<default>[^}]*))?\}|(?P<unended>\$\{)")

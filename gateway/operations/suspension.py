@@ -74,7 +74,7 @@ async def _record(
         conversation="",
         outcome=ToolOutcome.OK,
         duration_ms=0,
-        trace_id="",
+        reference="",
         decided_by=decided_by,
     )
-    await connection.execute(insert(audit).values(asdict(record)))
+    await connection.execute(insert(audit).values(record.as_row()))

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import Column, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.inbox.claims import TurnStoppedError
@@ -21,6 +21,8 @@ from gateway.turns.journal import TurnJournal
 from oauth import ConsentRequiredError
 from toolkits import Message
 from toolkits.text import storable_json
+
+_COLUMNS = {"reference": "trace_id"}  # the columns that have another name than the field of a record
 
 # Reasons for which a turn stops although none of its calls failed. Calls that were running were only cut off.
 _CUTS_OFF = (ConsentRequiredError, AnswerRequiredError, TurnStoppedError)
@@ -36,7 +38,7 @@ class AuditRecord:
         account: the accounts that the call acted as: those whose credentials were given while it ran, or else the one
             whose credentials its toolkit has from an earlier call of the turn.
         duration_ms: how long the call took, in milliseconds.
-        trace_id: the reference of the turn, which is also in the log.
+        reference: the reference of the turn, which is also in the log.
         decided_by: who approved or declined the call, as CHANNEL/TENANT/USER_ID; `None` if nobody was asked.
         arguments, result: as JSON, if the operator wants them recorded.
     """
@@ -50,10 +52,14 @@ class AuditRecord:
     conversation: str
     outcome: str
     duration_ms: int
-    trace_id: str
+    reference: str
     decided_by: str | None = None
     arguments: str | None = field(default=None, repr=False)
     result: str | None = field(default=None, repr=False)
+
+    def as_row(self) -> Mapping[str, Any]:
+        """Return the values of the columns."""
+        return {_COLUMNS.get(name, name): value for name, value in asdict(self).items()}
 
 
 class Audit:
@@ -73,7 +79,7 @@ class Audit:
         """Record a call in the audit and, in the same transaction, its end in the journal, if the turn has one."""
 
         async def work(connection: AsyncConnection) -> None:
-            await connection.execute(insert(audit).values(asdict(record)))
+            await connection.execute(insert(audit).values(record.as_row()))
             if journal is not None and ended is not None:
                 await journal.end(connection, ended, private=record.account is not None)
 
@@ -84,15 +90,19 @@ class Audit:
 
         Args:
             since: leave out calls that started earlier.
-            equal: the value that a column must have, like `user_id="U1"`; `None` for any value.
+            equal: the value that a field must have, like `user_id="U1"`; `None` for any value.
         """
-        wanted = [audit.c[name] == value for name, value in equal.items() if value is not None]
+        wanted = [_column(name) == value for name, value in equal.items() if value is not None]
         if since is not None:
             wanted.append(audit.c.started_at >= since)
         newest = select(audit).where(*wanted).order_by(audit.c.id.desc()).limit(limit)
         async with self._database.read() as connection:
             rows = (await connection.execute(newest)).mappings().all()
-        return [AuditRecord(**{name: row[name] for name in AuditRecord.__slots__}) for row in reversed(rows)]
+        return [AuditRecord(**{name: row[_column(name)] for name in AuditRecord.__slots__}) for row in reversed(rows)]
+
+
+def _column(field_name: str) -> Column[Any]:
+    return audit.c[_COLUMNS.get(field_name, field_name)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,13 +120,13 @@ class AuditTrail:
         self,
         audit: Audit,
         message: Message,
-        trace_id: str,
+        reference: str,
         credentials: TurnCredentials,
         journal: TurnJournal | None,
     ) -> None:
         self._audit = audit
         self._message = message
-        self._trace_id = trace_id
+        self._reference = reference
         self._credentials = credentials
         self._journal = journal
         self._calls: dict[str, _Call] = {}
@@ -193,7 +203,7 @@ class AuditTrail:
             conversation=self._message.conversation.id,
             outcome=outcome,
             duration_ms=round((time.monotonic() - call.began) * 1000),
-            trace_id=self._trace_id,
+            reference=self._reference,
             decided_by=self._journal.decided_by(call.event.call_id) if self._journal is not None else None,
             arguments=_json(call.event.arguments) if content else None,
             result=_json(result) if content else None,

@@ -61,7 +61,7 @@ def _values_of(row: ClaimedMessage) -> Mapping[str, str]:
     """Return the values of a message for the request context. The sender is added once the message is read."""
     where = row.conversation
     return {
-        "REQUEST_ID": row.reference,
+        "REFERENCE": row.reference,
         "CHANNEL": where.channel,
         "TENANT": where.tenant,
         "CONVERSATION_ID": where.id,

@@ -148,8 +148,8 @@ def test_a_long_record_loses_its_middle() -> None:
 async def test_a_line_has_the_request_context() -> None:
     record = logging.LogRecord("gateway.turns.player", logging.INFO, "", 1, "hello", None, None)
     personal = {"USER_NAME": "Alice", "LOCALE": "de", "TIMEZONE": "Europe/Berlin"}
-    with request_context({"REQUEST_ID": "4db7b441", "USER_ID": "U1", **personal}):
-        assert RedactingFormatter(FORMAT).format(record).endswith("[REQUEST_ID=4db7b441 USER_ID=U1]: hello")
+    with request_context({"REFERENCE": "4db7b441", "USER_ID": "U1", **personal}):
+        assert RedactingFormatter(FORMAT).format(record).endswith("[REFERENCE=4db7b441 USER_ID=U1]: hello")
     assert RedactingFormatter(FORMAT).format(record).endswith("gateway.turns.player: hello")
 
 

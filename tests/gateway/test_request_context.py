@@ -23,7 +23,7 @@ from gateway.request_context import (
 )
 from toolkits import Toolkit, tool
 
-NAMES = ["REQUEST_ID", "CHANNEL", "TENANT", "CONVERSATION_ID", "SESSION_ID", "USER_ID", "USER_NAME"]
+NAMES = ["REFERENCE", "CHANNEL", "TENANT", "CONVERSATION_ID", "SESSION_ID", "USER_ID", "USER_NAME"]
 
 
 def test_values_are_set_read_added_and_removed() -> None:

@@ -21,7 +21,7 @@ def audit(
     tool: Annotated[str | None, typer.Option(help="Only calls of this tool.")] = None,
     conversation: Annotated[str | None, typer.Option(help="Only calls in the conversation with this id.")] = None,
     outcome: Annotated[ToolOutcome | None, typer.Option(help="Only calls with this outcome.")] = None,
-    trace: Annotated[str | None, typer.Option(help="Only calls of the turn with this reference.")] = None,
+    reference: Annotated[str | None, typer.Option(help="Only calls of the turn with this reference.")] = None,
     since: Annotated[
         datetime | None, typer.Option(help="Only calls that started at this time or later, in UTC.")
     ] = None,
@@ -30,7 +30,7 @@ def audit(
 ) -> None:
     """List the tool calls, oldest first: who asked, and as which account the tool acted."""
     wanted = {"channel": channel, "tenant": tenant, "user_id": user, "account": account, "tool": tool}
-    wanted |= {"conversation": conversation, "outcome": outcome, "trace_id": trace}
+    wanted |= {"conversation": conversation, "outcome": outcome, "reference": reference}
     asyncio.run(_print_records(wanted, in_utc(since), limit, as_json=as_json))
 
 
@@ -55,5 +55,5 @@ def _row(record: AuditRecord) -> dict[str, str]:
         "decided by": record.decided_by or "-",
         "ms": str(record.duration_ms),
         "conversation": record.conversation,
-        "trace": record.trace_id,
+        "reference": record.reference,
     }

@@ -98,7 +98,7 @@ def feedback(
     limit: Limit = 100,
     as_json: AsJson = False,
 ) -> None:
-    """List people's ratings of answers, newest first. `understudy audit --trace` lists the tool calls of an answer."""
+    """List people's ratings of answers, newest first. `understudy audit --reference` lists an answer's tool calls."""
     wanted = {"channel": channel, "tenant": tenant, "user_id": user, "conversation": conversation, "rating": rating}
     asyncio.run(_print_feedback(wanted, in_utc(since), limit, as_json=as_json))
 

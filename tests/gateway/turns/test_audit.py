@@ -73,12 +73,12 @@ async def test_every_call_is_recorded_with_who_acted_as_whom(tmp_path: Path) -> 
     assert (first.tool, first.outcome, first.account) == ("read_mail", "sign_in", None)
     assert (second.tool, second.outcome, second.account) == ("read_mail", "ok", "alice")
     assert (second.channel, second.tenant, second.user_id, second.conversation) == ("stage", "T1", "alice", "dm-alice")
-    assert first.trace_id == second.trace_id  # the same message was played twice
+    assert first.reference == second.reference  # the same message was played twice
     assert {(record.tool, record.account, record.conversation) for record in rest} == {
         ("read_mail", "alice", "thread"),
         ("add", None, "thread"),
     }
-    assert {record.trace_id for record in rest}.isdisjoint({first.trace_id})
+    assert {record.reference for record in rest}.isdisjoint({first.reference})
     assert {(record.arguments, record.result) for record in rest} == {(None, None)}
 
 
