@@ -12,6 +12,8 @@ from oauth import SettingError
 REQUEST_NAMES = ("REFERENCE", "CHANNEL", "TENANT", "USER_ID", "CONVERSATION_ID", "SESSION_ID", *sorted(PERSONAL))
 """The names that the gateway sets for each request: see `gateway.request_context`."""
 
+_FORMER_NAMES = {"REQUEST_ID": "REFERENCE"}  # of files that were written for earlier versions
+
 _REFERENCE = re.compile(r"\$\$\{|\$\{(?P<name>[A-Za-z_]\w*)(?::(?P<default>[^}]*))?\}|(?P<unended>\$\{)")
 
 
@@ -83,7 +85,8 @@ def fill(text: str, value_of: Callable[[Reference], str | None]) -> str:
         if found["name"] is None:
             parts.append("${")
             continue
-        reference = Reference(found["name"], found["default"], found.start())
+        name = _FORMER_NAMES.get(found["name"], found["name"])
+        reference = Reference(name, found["default"], found.start())
         value = value_of(reference)
         parts.append(reference if value is None else value)
     parts.append(text[end:])

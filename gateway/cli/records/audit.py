@@ -21,7 +21,9 @@ def audit(
     tool: Annotated[str | None, typer.Option(help="Only calls of this tool.")] = None,
     conversation: Annotated[str | None, typer.Option(help="Only calls in the conversation with this id.")] = None,
     outcome: Annotated[ToolOutcome | None, typer.Option(help="Only calls with this outcome.")] = None,
-    reference: Annotated[str | None, typer.Option(help="Only calls of the turn with this reference.")] = None,
+    reference: Annotated[
+        str | None, typer.Option("--reference", "--trace", help="Only calls of the turn with this reference.")
+    ] = None,
     since: Annotated[
         datetime | None, typer.Option(help="Only calls that started at this time or later, in UTC.")
     ] = None,

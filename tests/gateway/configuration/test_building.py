@@ -168,6 +168,14 @@ def test_instructions_contain_the_values_of_the_request(write: Write, monkeypatc
         agent.deep_copy()
 
 
+@pytest.mark.parametrize("name", ["REFERENCE", "REQUEST_ID"])  # REQUEST_ID is the name of earlier versions
+def test_instructions_have_the_reference_of_the_request(write: Write, name: str) -> None:
+    written = f"agents: {{a: {{instructions: 'You answer ${{{name}}}.'}}}}\ninterfaces: {{web: {{}}}}"
+    agent = load(write(written)).agent
+    with request_context({"REFERENCE": "4db7b441"}):
+        assert agent.deep_copy().instructions == "You answer 4db7b441."
+
+
 async def test_instructions_have_the_name_and_the_time_zone_of_the_person(write: Write, tmp_path: Path) -> None:
     told: list[str | None] = []
 
