@@ -10,6 +10,7 @@ import typer
 from gateway.cli import config, database, keys, slack
 from gateway.cli.check import check
 from gateway.cli.dev import dev
+from gateway.cli.environment import load_environment
 from gateway.cli.records import dead_letters, people, sessions, turns
 from gateway.cli.records.audit import audit
 from gateway.cli.serve import send, serve, worker
@@ -52,8 +53,12 @@ def _take_options(
 
 
 def main() -> None:
-    """Run the command `understudy`. For an operator's mistake, print only the message, and exit with status 2."""
+    """Run the command `understudy`, with the settings in `.env`.
+
+    For an operator's mistake, print only the message, and exit with status 2.
+    """
     try:
+        load_environment()
         app()
     except (SettingError, CloneError) as error:
         _fail(str(error))
