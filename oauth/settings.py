@@ -1,7 +1,7 @@
 """Groups of settings, from the environment or from arguments, with errors that name what is wrong."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Annotated, Any, Self
@@ -17,6 +17,7 @@ LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 PLACEHOLDER = "not-set-yet"
 
 _placeholders: ContextVar[bool] = ContextVar("placeholders", default=False)
+_errors: ContextVar[list[UnderstudyError] | None] = ContextVar("errors", default=None)
 
 
 class SettingError(UnderstudyError):
@@ -39,6 +40,60 @@ def placeholders() -> Iterator[None]:
 def uses_placeholders() -> bool:
     """Return whether this code runs in a block of `placeholders`."""
     return _placeholders.get()
+
+
+@contextmanager
+def gathered_errors() -> Iterator[list[UnderstudyError]]:
+    """Gather the errors of settings in a list, which is yielded, and use placeholders for what is missing or malformed.
+
+    So an operator's file is read on after an error, and the next errors are found, too. Errors of other code are
+    gathered where it runs in `going_on`; any other error is gathered, too, but ends the block.
+    """
+    errors: list[UnderstudyError] = []
+    token = _errors.set(errors)
+    try:
+        yield errors
+    except UnderstudyError as error:
+        errors.append(error)
+    finally:
+        _errors.reset(token)
+
+
+@contextmanager
+def all_errors() -> Iterator[None]:
+    """Raise everything that is wrong in the block as one error, at its end.
+
+    Raises:
+        SettingError: with a line for each error. A single error is raised as it is.
+    """
+    with gathered_errors() as errors:
+        yield
+    lines = lines_of(errors)
+    if len(errors) > 1 and len(lines) > 1:
+        raise SettingError("\n".join((f"{len(lines)} errors:", *lines)))
+    if errors:
+        raise errors[0]
+
+
+@contextmanager
+def going_on() -> Iterator[None]:
+    """Go on after an error of the block if errors are gathered. Otherwise, raise it."""
+    try:
+        yield
+    except UnderstudyError as error:
+        if (errors := _errors.get()) is None:
+            raise
+        errors.append(error)
+
+
+def may_use_placeholders() -> bool:
+    """Return whether settings may have placeholders: in a block of `placeholders`, or because an error was gathered."""
+    return uses_placeholders() or bool(_errors.get())
+
+
+def lines_of(errors: Iterable[UnderstudyError]) -> list[str]:
+    """Return the sentences of errors, each once."""
+    return list(dict.fromkeys(line for error in errors for line in str(error).splitlines()))
 
 
 def is_loopback(url: str) -> bool:
@@ -81,23 +136,27 @@ class Settings(BaseSettings):
             super().__init__(**given)
         except ValidationError as error:
             details = error.errors(include_url=False)
-            missing = frozenset(str(detail["loc"][0]) for detail in details if detail["type"] == "missing")
-            if not missing or not uses_placeholders():
-                raise SettingError("\n".join(map(self._sentence, details))) from None
-            Settings.__init__(self, **given, **{name: self._placeholder(name) for name in missing})
-            self._unset = missing
+            wrong = [each for each in details if not (uses_placeholders() and each["type"] == "missing")]
+            with going_on():
+                if wrong:
+                    raise SettingError("\n".join(map(self._sentence, wrong))) from None
+            unset = frozenset(str(detail["loc"][0]) for detail in details)
+            super().__init__(**{**given, **{name: self._placeholder(name) for name in unset}})
+            self._unset = unset
         for name in type(self).model_fields:
             if isinstance(value := getattr(self, name), SecretStr):
                 mask_from_now_on(value.get_secret_value())
 
     def is_placeholder(self, field: str) -> bool:
-        """Return whether a field has only a placeholder, because nobody has set it."""
+        """Return whether a field has only a placeholder, because it is missing or malformed."""
         return field in self._unset
 
     @classmethod
     def _placeholder(cls, field: str) -> Any:
-        examples = cls.model_fields[field].examples
-        return examples[0] if examples else PLACEHOLDER
+        info = cls.model_fields[field]
+        if info.examples:
+            return info.examples[0]
+        return PLACEHOLDER if info.is_required() else info.get_default(call_default_factory=True)
 
     @classmethod
     def named(cls, name: str | None) -> type[Self]:

@@ -38,6 +38,7 @@ from gateway.turns.reading import values_of_person
 from gateway.turns.replies.agent_answer import RequestValues
 from oauth import Identity, SettingError
 from oauth.consent.routes import consent_routes
+from oauth.settings import all_errors, going_on
 from oauth.store.rotation import check_keys
 from toolkits import Conversation, File, Message, Template
 
@@ -122,8 +123,9 @@ class Gateway:
         self.agents = self._router.agents
         self.base_url = known.base_url
         for one, other in combinations(interfaces, 2):
-            if (conflict := one.conflict_with(other)) is not None:
-                raise SettingError(conflict)
+            with going_on():
+                if (conflict := one.conflict_with(other)) is not None:
+                    raise SettingError(conflict)
         self.interfaces = {interface.channel: interface for interface in interfaces}
         for approver in known.approvers:
             if approver.channel not in self.interfaces:
@@ -344,10 +346,12 @@ class Gateway:
             CloneError, SettingError: naming the obstacle.
         """
         for agent in self.agents:
-            agent.check()
+            with going_on():
+                agent.check()
         summarizers = [agent.summarizer for agent in self.agents if agent.summarizer is not None]
         for agent in (*self._setup.team(), *summarizers):
-            check_engine(agent)
+            with going_on():
+                check_engine(agent)
 
     @asynccontextmanager
     async def _running(self, *, plays: bool) -> AsyncIterator[None]:
@@ -373,9 +377,11 @@ class Gateway:
                 await server.start()
             for agent in self._setup.team():
                 check_remote_names(agent)
-            for interface in self.interfaces.values():
-                stack.push_async_callback(interface.stop)
-                await interface.start(self.host)
+            with all_errors():
+                for interface in self.interfaces.values():
+                    stack.push_async_callback(interface.stop)
+                    with going_on():
+                        await interface.start(self.host)
             stack.push_async_callback(parts.backend.pubsub.stop)
             if plays:
                 stack.push_async_callback(parts.backend.dispatcher.stop)

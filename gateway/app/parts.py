@@ -57,7 +57,7 @@ from gateway.turns.stores import Stores
 from gateway.turns.summaries import SummarizedHistory
 from oauth import ConsentHooks, Identity, Keyring, OAuthCoordinator, OAuthProvider, SettingError
 from oauth.consent.hooks import ReturnLink
-from oauth.settings import uses_placeholders
+from oauth.settings import going_on, uses_placeholders
 
 log = logging.getLogger(__name__)
 
@@ -103,6 +103,9 @@ class Parts:
         Raises:
             SettingError: naming a setting that is missing or malformed.
         """
+        for part_of_settings in (lambda: self.backend, lambda: self.oauth):
+            with going_on():
+                part_of_settings()
         for part in (self.timers, self.drain, self.intake, self.sender):
             assert part is not None
 

@@ -13,7 +13,7 @@ from starlette.routing import BaseRoute
 from gateway.channels.host import Host
 from gateway.channels.presenter import Presenter
 from gateway.retries import UNKNOWN_WAIT
-from oauth.settings import SettingError, Settings, uses_placeholders
+from oauth.settings import SettingError, Settings, may_use_placeholders
 from toolkits import Message, QuotedMessage
 
 NAME = re.compile("[a-z0-9][a-z0-9-]{0,31}")
@@ -103,7 +103,7 @@ class Interface(ABC):
                 f"There is more than one interface for the channel {self.channel}: keep one of them, or give each a "
                 f'name, as in {type(self).__name__}(name="support").'
             )
-        if uses_placeholders():  # they may be the same
+        if may_use_placeholders():  # they may be the same
             return None
         if type(self).channel == type(other).channel and not set(self.platform_ids).isdisjoint(other.platform_ids):
             return (

@@ -24,6 +24,7 @@ from gateway.configuration.schema import AgentConfig, GatewayConfig, MCPServerCo
 from gateway.configuration.shadowing import explain
 from oauth import OAuthProvider, SettingError
 from oauth.oauth2 import OAuth2Provider
+from oauth.settings import all_errors
 from toolkits import CloneError, Toolkit
 from toolkits.mcp import MCPServer
 
@@ -280,7 +281,8 @@ class _Builder:
 
     def _try(self, place: Place, make: Callable[[], T]) -> T | None:
         try:
-            return make()
+            with all_errors():
+                return make()
         except (SettingError, CloneError, ImportError, TypeError, ValueError) as error:
             cause = error.__cause__ if isinstance(error.__cause__, ImportError) else error
             self._document.note(place, explain(cause, self._document.path.parent) or str(error))

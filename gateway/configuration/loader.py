@@ -11,11 +11,13 @@ from typing import Any
 
 from gateway.agents.agent import FLOW, Agent
 from gateway.app.gateway import Gateway
+from gateway.channels.interface import Interface
 from gateway.configuration.building import load
 from gateway.configuration.discovery import configured_interfaces
 from gateway.configuration.shadowing import explain
 from gateway.runs.native import engine_of
 from oauth import SettingError
+from oauth.settings import all_errors, going_on
 from toolkits import CloneError
 
 YAML = (".yaml", ".yml")
@@ -30,13 +32,26 @@ def load_gateway(target: str) -> Gateway:
 
     Raises:
         SettingError: if there is no such file, if nothing in it can be run, or if several things could and no NAME is
-            given.
+            given; or with everything that is wrong in the settings that the file uses.
     """
-    found = load_target(target)
+    with all_errors():
+        return find_gateway(target)
+
+
+def find_gateway(target: str) -> Gateway:
+    """Return what `load_gateway` returns. Errors can be gathered.
+
+    Raises:
+        SettingError: as `load_gateway`.
+    """
+    found = _find(target)
     if isinstance(found, Gateway):
         return found
     try:
-        return Gateway(found, configured_interfaces())
+        interfaces: list[Interface] = []
+        with going_on():
+            interfaces = configured_interfaces()
+        return Gateway(found, interfaces)
     except ImportError as error:
         if (explained := explain(error, _split(target)[0].parent)) is None:
             raise
@@ -49,6 +64,11 @@ def load_target(target: str) -> Gateway | Agent:
     Raises:
         SettingError: as `load_gateway`.
     """
+    with all_errors():
+        return _find(target)
+
+
+def _find(target: str) -> Gateway | Agent:
     path, name = _split(target)
     if not path.is_file():
         raise SettingError(f"There is no file {path}: correct the path.")

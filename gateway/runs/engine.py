@@ -23,7 +23,7 @@ from gateway.runs.journal import NO_JOURNAL, EngineJournal
 from gateway.runs.native import ENGINES
 from oauth import SettingError
 from oauth.errors import UnderstudyError
-from oauth.settings import uses_placeholders
+from oauth.settings import PLACEHOLDER, uses_placeholders
 from toolkits import Attachment, File, Function, QuotedMessage, Toolkit, Transcriber, TurnContext
 from toolkits.mcp import MCPServer
 
@@ -220,10 +220,10 @@ def load_engine(name: str) -> Engine:
 
 
 def check_engine(agent: RunnableAgent) -> None:
-    """Check that an agent's engine can run it. It is not checked while settings may be placeholders.
+    """Check that an agent's engine can run it. It is not checked if the model is a placeholder.
 
     Raises:
         SettingError: as `load_engine`, or if the engine cannot use the agent's model.
     """
-    if not uses_placeholders():
+    if not uses_placeholders() and agent.model != PLACEHOLDER:
         load_engine(agent.engine).check(agent)

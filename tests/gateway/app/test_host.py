@@ -4,10 +4,11 @@ import asyncio
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+import pytest
 from peers.postgres import PostgresServer
 from support.stage import StageChannel, stage
 
-from gateway import Agent, Gateway
+from gateway import Agent, Gateway, SettingError
 from gateway.channels import Host
 
 
@@ -36,6 +37,28 @@ async def test_a_channel_is_told_that_a_worker_takes_no_events(postgres: Postgre
     serving, working = (Gateway(Agent(model="test"), [channel], url) for channel in channels)
     async with serving.lifespan(), working.worker():
         assert [channel.takes_events for channel in channels] == [True, False]
+
+
+class Rejected(StageChannel):
+    """A channel whose platform rejects its token.
+
+    Args:
+        name: the name of the channel.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.channel = name
+
+    async def start(self, host: Host) -> None:
+        raise SettingError(f"The token of {self.channel} was rejected.")
+
+
+async def test_a_start_names_the_rejected_settings_of_all_channels(tmp_path: Path) -> None:
+    gateway = Gateway(Agent(model="test"), [Rejected("one"), Rejected("two")], stage(tmp_path).database)
+    with pytest.raises(SettingError, match=r"(?s)2 errors:\nThe token of one was .*\nThe token of two was"):
+        async with gateway.lifespan():
+            pass
 
 
 class Reading(StageChannel):

@@ -1,0 +1,113 @@
+"""Everything that is wrong with an operator's file and its settings is said at once."""
+
+from pathlib import Path
+
+import pytest
+
+from gateway.configuration.loader import load_gateway
+from oauth import SettingError
+from toolkits import CloneError
+
+WHOLE = """
+from gateway import Agent, Gateway
+from interfaces.slack import Slack
+from interfaces.telegram import Telegram
+from interfaces.whatsapp import WhatsApp
+from oauth.google import GoogleAuth
+from toolkits.google import Gmail
+
+google = GoogleAuth()
+agent = Agent(toolkits=[Gmail(auth=google)])
+gateway = Gateway(agent, interfaces=[Slack(), Telegram(), Telegram(name="support"), WhatsApp()])
+"""
+NAMED = [
+    "GOOGLE_CLIENT_ID is not set",
+    "GOOGLE_CLIENT_SECRET is not set",
+    "UNDERSTUDY_MODEL is not set",
+    "SLACK_APP_TOKEN is not set",
+    "SLACK_BOT_TOKEN is not set",
+    "TELEGRAM_BOT_TOKEN is not set",
+    "TELEGRAM_SUPPORT_BOT_TOKEN is not set",
+    "TWILIO_ACCOUNT_SID is not set",
+    "TWILIO_AUTH_TOKEN is not set",
+    "TWILIO_WHATSAPP_FROM is not set",
+    "UNDERSTUDY_SECRET_KEY is not set",
+]
+
+
+@pytest.fixture(autouse=True)
+def in_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def errors(code: str) -> list[str]:
+    """Return the lines of the error with which a Python file is refused."""
+    Path("bot.py").write_text(code)
+    with pytest.raises(SettingError) as raised:
+        load_gateway("bot.py")
+    return str(raised.value).splitlines()
+
+
+def test_a_file_names_all_settings_that_are_missing() -> None:
+    first, *lines = errors(WHOLE)
+    assert first == f"{len(NAMED)} errors:"
+    assert [line.partition(".")[0] for line in lines] == NAMED
+
+
+def test_malformed_settings_are_named_beside_missing_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TELEGRAM_BOT_TOKEN", "987654")
+    monkeypatch.setenv("UNDERSTUDY_MODEL", "nonsense")
+    monkeypatch.setenv("UNDERSTUDY_BASE_URL", "http://bot.example.com")
+    monkeypatch.setenv("UNDERSTUDY_TURN_TRIES", "many")
+    monkeypatch.setenv("UNDERSTUDY_SECRET_KEY", "short")
+    monkeypatch.setenv("UNDERSTUDY_DATABASE_URL", "mysql://somewhere/understudy")
+    text = "\n".join(errors(WHOLE))
+    for named in (
+        "GOOGLE_CLIENT_ID is not set",
+        "TELEGRAM_BOT_TOKEN is malformed",
+        "TELEGRAM_SUPPORT_BOT_TOKEN is not set",
+        "UNDERSTUDY_BASE_URL is malformed (found 'http://bot.example.com')",
+        "UNDERSTUDY_TURN_TRIES is malformed (found 'many')",
+        "The model 'nonsense'",
+        "UNDERSTUDY_SECRET_KEY: key 1",
+        "names a mysql database",
+    ):
+        assert text.count(named) == 1, text
+    assert "987654" not in text
+
+
+def test_errors_of_the_settings_are_named_beside_an_error_of_the_file() -> None:
+    lines = errors("from oauth.google import GoogleAuth\ngoogle = GoogleAuth()\ngateway = nothing\n")
+    assert lines[0] == "3 errors:"
+    assert lines[-1] == f"{Path('bot.py').resolve()}:3: NameError: name 'nothing' is not defined"
+
+
+def test_an_agents_file_names_its_channels_and_its_model() -> None:
+    text = "\n".join(errors("from gateway import Agent\nagent = Agent()\n"))
+    assert "UNDERSTUDY_MODEL is not set" in text
+    assert "No channel is set up" in text
+
+
+def test_two_bots_without_tokens_are_not_taken_for_the_same_bot() -> None:
+    code = WHOLE.replace('Telegram(), Telegram(name="support"), WhatsApp()', "Slack(name='sales')")
+    assert "set up as the same" not in "\n".join(errors(code))
+
+
+def test_a_single_error_keeps_its_class() -> None:
+    Path("bot.py").write_text(
+        "import threading\nfrom gateway import Agent, Gateway\nfrom toolkits import Toolkit\n"
+        "class Kit(Toolkit):\n    def __init__(self):\n        self.lock = threading.Lock()\n"
+        "gateway = Gateway(Agent(model='test', toolkits=[Kit()]))\n"
+    )
+    with pytest.raises(CloneError, match=r"Kit\.lock"):
+        load_gateway("bot.py")
+
+
+def test_a_yaml_file_names_all_settings_of_a_channel_at_its_place() -> None:
+    Path("bot.yaml").write_text("agents: {a: {model: test}}\ninterfaces: {telegram: {}, whatsapp: {}}\n")
+    with pytest.raises(SettingError) as raised:
+        load_gateway("bot.yaml")
+    first, telegram, whatsapp = str(raised.value).splitlines()
+    assert first == "2 mistakes:"
+    assert telegram.startswith("bot.yaml:2:24: TELEGRAM_BOT_TOKEN is not set")
+    assert all(name in whatsapp for name in NAMED[7:10])
