@@ -1,7 +1,12 @@
-"""`understudy dev`: the demonstration agent in a web chat."""
+"""`understudy dev`: the demonstration agent, or the operator's own, in a web chat."""
 
 import os
+from contextlib import suppress
+from typing import Annotated
 
+import typer
+
+from gateway.agents.agent import Agent
 from gateway.app.gateway import Gateway
 from gateway.cli.options import LOOPBACK, Port
 from gateway.cli.terminal import say
@@ -9,17 +14,23 @@ from gateway.configuration.discovery import load_interface
 from gateway.logs import configure_logging
 from gateway.settings import DEV_DATABASE, DEV_DIRECTORY
 from oauth import Keyring, SettingError
-from toolkits import Toolkit
+from oauth.settings import PLACEHOLDER, gathered_errors, lines_of, placeholders
+from toolkits import CloneError, Toolkit
 
 
-def dev(port: Port = 8000) -> None:
-    """Run the demonstration agent with a web chat on this machine. No account is needed anywhere."""
+def dev(
+    target: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[FILE[:NAME]]",
+            help="A Python file with an agent or a Gateway, or a YAML file; without one, the demonstration agent.",
+        ),
+    ] = None,
+    port: Port = 8000,
+) -> None:
+    """Chat with an agent on this machine, in windows of several people. The demonstration agent needs no account."""
     configure_logging()
-    # Imported here, because the imports take seconds.
-    from gateway.app.server import serve
-    from gateway.demo import demo_agent, offline_model
-    from oauth.google import GoogleAuth
-    from toolkits.google import Gmail
+    from gateway.app.server import serve  # imported here, because the import takes a second
 
     DEV_DIRECTORY.mkdir(exist_ok=True)
     database = os.environ.get("UNDERSTUDY_DATABASE_URL") or f"sqlite:///{DEV_DATABASE}"
@@ -28,26 +39,60 @@ def dev(port: Port = 8000) -> None:
             "UNDERSTUDY_DATABASE_URL does not name a SQLite file, but `understudy dev` needs one, because it runs "
             "without workers: unset it, or set it to an address like sqlite:///understudy.db."
         )
-    model = os.environ.get("UNDERSTUDY_MODEL")
-    toolkits: list[Toolkit] = [Gmail()] if GoogleAuth.configured() else []
-    gateway = Gateway(
-        demo_agent(model or offline_model(), DEV_DIRECTORY, toolkits),
-        [load_interface("web")()],
-        settings={"database_url": database},  # errors name the variable, not an argument
-        base_url=os.environ.get("UNDERSTUDY_BASE_URL") or f"http://{LOOPBACK}:{port}",
-        secret_key=os.environ.get("UNDERSTUDY_SECRET_KEY") or _dev_key(),
-    )
+    # In the environment, they also serve a Gateway in the file, and errors name the variable.
+    os.environ["UNDERSTUDY_DATABASE_URL"] = database
+    os.environ["UNDERSTUDY_BASE_URL"] = os.environ.get("UNDERSTUDY_BASE_URL") or f"http://{LOOPBACK}:{port}"
+    os.environ["UNDERSTUDY_SECRET_KEY"] = os.environ.get("UNDERSTUDY_SECRET_KEY") or _dev_key()
+    agent, lines = _demo_agent() if target is None else _own_agent(target)
+    gateway = Gateway(agent, [load_interface("web")()])
 
     def announce() -> None:
-        model_line = model or "a small offline model (set UNDERSTUDY_MODEL and its provider's key for a real one)"
-        gmail_line = "on" if toolkits else "off (set GOOGLE_CLIENT_ID and GOOGLE_CLIENT_SECRET)"
         say(f"Understudy is at http://{LOOPBACK}:{port}  (Ctrl-C stops it)")
         say("  web chat  on: each window is another person")
-        say(f"  model     {model_line}")
-        say(f"  Gmail     {gmail_line}")
+        for line in lines:
+            say(f"  {line}")
 
     serve(gateway, LOOPBACK, port, announce)
     say("Stopped.")
+
+
+def _demo_agent() -> tuple[Agent, list[str]]:
+    """Return the demonstration agent, and lines about it."""
+    # Imported here, because the imports take seconds.
+    from gateway.demo import demo_agent, offline_model
+    from oauth.google import GoogleAuth
+    from toolkits.google import Gmail
+
+    model = os.environ.get("UNDERSTUDY_MODEL")
+    toolkits: list[Toolkit] = [Gmail()] if GoogleAuth.configured() else []
+    model_line = model or "a small offline model (set UNDERSTUDY_MODEL and its provider's key for a real one)"
+    gmail_line = "on" if toolkits else "off (set GOOGLE_CLIENT_ID and GOOGLE_CLIENT_SECRET)"
+    agent = demo_agent(model or offline_model(), DEV_DIRECTORY, toolkits)
+    return agent, [f"model     {model_line}", f"Gmail     {gmail_line}"]
+
+
+def _own_agent(target: str) -> tuple[Agent, list[str]]:
+    """Return the agent of a file, and lines about it. Settings of other channels, and of accounts, may be missing.
+
+    Raises:
+        SettingError: with everything that is wrong, if there is no agent, or it has no model.
+    """
+    from gateway.configuration.loader import find_target, load_target
+
+    found: Gateway | Agent | None = None
+    with gathered_errors() as errors:
+        found = find_target(target)
+    missing = lines_of(errors)
+    if found is None:  # a YAML file with mistakes, or a file that can never be loaded
+        with placeholders(), suppress(SettingError, CloneError):
+            found = load_target(target)
+    agent = found.agent if isinstance(found, Gateway) else found
+    if agent is None or any(each.model == PLACEHOLDER for each in agent.team()):
+        raise SettingError("\n".join(missing))
+    lines = [f"agent     {agent.name}, from {target}"]
+    if missing:
+        lines += ["What needs a setting that is missing does not work here:", *missing]
+    return agent, lines
 
 
 def _dev_key() -> str:

@@ -44,7 +44,7 @@ def find_gateway(target: str) -> Gateway:
     Raises:
         SettingError: as `load_gateway`.
     """
-    found = _find(target)
+    found = find_target(target)
     if isinstance(found, Gateway):
         return found
     try:
@@ -65,10 +65,15 @@ def load_target(target: str) -> Gateway | Agent:
         SettingError: as `load_gateway`.
     """
     with all_errors():
-        return _find(target)
+        return find_target(target)
 
 
-def _find(target: str) -> Gateway | Agent:
+def find_target(target: str) -> Gateway | Agent:
+    """Return what `load_target` returns. Errors can be gathered.
+
+    Raises:
+        SettingError: as `load_gateway`.
+    """
     path, name = _split(target)
     if not path.is_file():
         raise SettingError(f"There is no file {path}: correct the path.")
