@@ -80,6 +80,8 @@ def _clean(text: str) -> str:
 
 
 def _clean_value(value: Any) -> Any:
+    if isinstance(value, (list, tuple)):
+        return [_clean_value(each) for each in value]
     return value if value is None or isinstance(value, (bool, int, float, datetime)) else _clean(str(value))
 
 

@@ -29,6 +29,7 @@ from gateway.logs import describe
 from gateway.outbox.cards import card_of, close_card, recipient, send_card
 from gateway.outbox.outbox import Outbox, template_of
 from gateway.outbox.unsent import Destination, PendingDelivery
+from gateway.request_context import request_context
 from gateway.retries import RetryPolicy
 from gateway.settings import AmbiguousSends
 from gateway.storage.tables import DeliveryStatus, OutboxKind, OutboxStatus
@@ -137,10 +138,11 @@ class Deliverer:
                     return
                 if row.status == OutboxStatus.LATE and not self._has_written(destination):
                     continue
-                if pending.begun:
-                    may_go_on = await self._attempt(row, destination)
-                else:
-                    may_go_on = await self._deliver(row, destination, pending.reserved)
+                with request_context(_values_of(row, destination.conversation)):
+                    if pending.begun:
+                        may_go_on = await self._attempt(row, destination)
+                    else:
+                        may_go_on = await self._deliver(row, destination, pending.reserved)
                 if not may_go_on:
                     return
         except LeaseLostError:
@@ -186,7 +188,7 @@ class Deliverer:
                 until = datetime.now(UTC) + timedelta(seconds=error.seconds)
                 return await self._retry(row, until, describe(error), row.attempts)
             except Exception as error:  # noqa: BLE001 - whatever the platform's library raises: it is stored and logged
-                log.warning("could not look up whether outbox row %s arrived: %s", row.id, describe(error))
+                log.warning("could not look up whether delivery d%s arrived: %s", row.id, describe(error))
                 if row.attempts < self._retries.tries:
                     return await self._retry(
                         row, self._retries.next_try(row.attempts), describe(error), row.attempts + 1
@@ -230,7 +232,7 @@ class Deliverer:
         except RetryLaterError:
             raise
         except Exception as error:  # noqa: BLE001 - a channel may raise anything; if it cannot send either, that counts
-            log.warning("the rate limits for outbox row %s are not known: %s", row.id, describe(error))
+            log.warning("the rate limits for delivery d%s are not known: %s", row.id, describe(error))
             return 0.0
 
     def _is_reported(self, row: Row[Any], destination: Destination) -> bool:
@@ -255,7 +257,7 @@ class Deliverer:
         reason = f"The channel {destination.conversation.channel!r} is not configured, so nothing can be sent there."
         if row.attempts < self._retries.tries:
             return await self._retry(row, self._retries.next_try(row.attempts), reason, row.attempts + 1)
-        log.error("outbox row %s was given up after %s tries: %s", row.id, row.attempts, reason)
+        log.error("delivery d%s was given up after %s tries: %s", row.id, row.attempts, reason)
         return await self._give_up(row, destination, reason)
 
     async def _attempt(self, row: Row[Any], destination: Destination, *, again: bool = False) -> bool:
@@ -299,7 +301,7 @@ class Deliverer:
             hours = round(presenter.reply_window.total_seconds() / 3600)
             reason = f"{channel} takes messages only within {hours} hours of the person's last message."
             return await self._give_up(row, destination, reason)
-        log.info("outbox row %s is sent when its recipient writes", row.id)
+        log.info("delivery d%s is sent when its recipient writes", row.id)
         await self._outbox.put_off_until_written(row, destination, presenter.late_template)
         return True
 
@@ -323,7 +325,7 @@ class Deliverer:
             async with asyncio.timeout(self._timings.delivery):
                 return await self._presenters[conversation.channel].was_sent(delivery)
         except DeliveryRefusedError as refusal:
-            log.info("%s does not tell whether outbox row %s arrived: %s", conversation.channel, row.id, refusal)
+            log.info("%s does not tell whether delivery d%s arrived: %s", conversation.channel, row.id, refusal)
             return None
 
     async def _fail(self, row: Row[Any], destination: Destination, error: Exception) -> bool:
@@ -331,14 +333,14 @@ class Deliverer:
         channel = destination.conversation.channel
         if isinstance(error, DeliveryRefusedError):
             if row.kind == OutboxKind.REMOVAL:
-                log.info("%s refused to remove a preview (outbox row %s): %s", channel, row.id, error)
+                log.info("%s refused to remove a preview (delivery d%s): %s", channel, row.id, error)
                 await self._outbox.mark(row, OutboxStatus.SENT, sent_at=datetime.now(UTC))
                 return True
             if row.kind in _PRIVATE:
-                log.info("outbox row %s is held until its recipient writes to the bot directly: %s", row.id, error)
+                log.info("delivery d%s is held until its recipient writes to the bot directly: %s", row.id, error)
                 await self._outbox.mark(row, OutboxStatus.HELD)
                 return True
-            log.log(self._log_level(row), "%s refused outbox row %s: %s", channel, row.id, describe(error))
+            log.log(self._log_level(row), "%s refused delivery d%s: %s", channel, row.id, describe(error))
             notice = not isinstance(error, RecipientUnreachableError)
             return await self._give_up(row, destination, f"{channel} refused it: {error}", notice=notice)
         if isinstance(error, RetryLaterError):
@@ -351,9 +353,9 @@ class Deliverer:
         ambiguous = row.ambiguous or isinstance(error, (DeliveryAmbiguousError, TimeoutError, StrayExitError))
         if isinstance(error, AssertionError) or row.attempts >= self._retries.tries:
             level = self._log_level(row, logging.ERROR)
-            log.log(level, "outbox row %s was given up after %s tries", row.id, row.attempts, exc_info=error)
+            log.log(level, "delivery d%s was given up after %s tries", row.id, row.attempts, exc_info=error)
             return await self._give_up(row, destination, describe(error), notice=True, ambiguous=ambiguous)
-        log.log(self._log_level(row), "outbox row %s is tried again: %s", row.id, describe(error))
+        log.log(self._log_level(row), "delivery d%s is tried again: %s", row.id, describe(error))
         return await self._retry(
             row, self._retries.next_try(row.attempts), describe(error), row.attempts, ambiguous=ambiguous
         )
@@ -459,6 +461,12 @@ class Deliverer:
             ticket=oauth.ticket(identity, provider),
             key=key,
         )
+
+
+def _values_of(row: Row[Any], conversation: Conversation) -> Mapping[str, str]:
+    """Return the values of a delivery for the log. It may belong to another turn than the one that has just ended."""
+    values = {"CHANNEL": conversation.channel, "TENANT": conversation.tenant, "CONVERSATION_ID": conversation.id}
+    return values | ({"REFERENCE": row.reference} if row.reference is not None else {})
 
 
 def _delivery_key(row: Row[Any]) -> str:

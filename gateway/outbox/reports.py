@@ -85,7 +85,7 @@ class DeliveryReports:
 
     async def _fail(self, connection: AsyncConnection, row: Row[Any], channel: str, error: Exception) -> None:
         reason = f"{channel} took it, and reports that it failed: {describe(error)}"
-        log.warning("outbox row %s failed: %s", row.id, reason)
+        log.warning("delivery d%s (reference %s) failed: %s", row.id, row.reference, reason)
         failed = {"delivery_status": DeliveryStatus.FAILED, "ambiguous": False}
         due_at = self._deliverer.retry_at(row, error)
         if due_at is not None:

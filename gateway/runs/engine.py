@@ -179,8 +179,8 @@ class Engine(Protocol):
             context: the context to pass to every tool of the agent and of its members: it says for whom they act.
             history: the earlier items of the conversation. An engine reads an item from its `data` if it wrote the
                 item itself, and otherwise from its `text`.
-            handler: receives a `ToolStarted` and a `ToolEnded` for each tool call and, if `stream` is set, a
-                `TextDelta` for each piece of text.
+            handler: receives a `ToolStarted` and a `ToolEnded` for each tool call; if `stream` is set, a `TextDelta`
+                for each piece of text; and a `TokensUsed` at the end.
             stream: whether the handler wants the text as it is written.
             attachments: the attachments of the message: see `gateway.attachments.prompt.read_prompt`.
             quoted: the messages that the message refers to. `read_prompt` marks them as quoted, and

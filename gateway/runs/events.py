@@ -124,6 +124,17 @@ class AnswerNeeded:
 
 
 @dataclass(frozen=True, slots=True)
+class TokensUsed:
+    """A run of an engine has ended.
+
+    Args:
+        count: how many tokens its model has read and written; 0 if the model does not tell.
+    """
+
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class Answered:
     """The turn has its answer, in markdown."""
 
@@ -139,6 +150,7 @@ TurnEvent = (
     | SignInNeeded
     | ApprovalNeeded
     | AnswerNeeded
+    | TokensUsed
     | Answered
 )
 

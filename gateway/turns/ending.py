@@ -107,8 +107,7 @@ class Ending:
         committed, pending = await self._stores.database.run_write(work)
         committed()
         if outcome.is_answered:
-            seconds = (datetime.now(UTC) - turn.row.accepted_at).total_seconds()
-            log.info("answered %.1f s after it was accepted", seconds)
+            _log_answered(turn, outcome)
         return pending
 
     async def ignore(self, row: ClaimedMessage) -> None:
@@ -240,6 +239,22 @@ class Ending:
                 await check_claimed(connection, row)
             await self._stores.inbox.retry(connection, row, sender, error, self._retries.next_try(row.attempts))
             await self._stores.outbox.add_removals(connection, row, await take_previews(connection, row.id))
+
+
+def _log_answered(turn: Turn, outcome: TurnOutcome) -> None:
+    seconds, usage = (datetime.now(UTC) - turn.row.accepted_at).total_seconds(), outcome.usage
+    fields = {
+        "channel": turn.row.conversation.channel,
+        "person": turn.message.sender.user_id,
+        "seconds": round(seconds, 3),
+        "tools": list(usage.tools.elements()),
+        "tokens": usage.tokens,
+        "reference": turn.row.reference,
+    }
+    text = ": ".join(
+        filter(None, (f"answered {turn.message.sender} {seconds:.1f} s after it was accepted", str(usage)))
+    )
+    log.info("%s", text, extra=fields)
 
 
 async def _parts(turn: Turn, text: str, files: Sequence[StoredFile] = ()) -> Sequence[Part]:

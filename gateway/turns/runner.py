@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import closing, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -34,6 +34,7 @@ from gateway.turns.audit import Audit, AuditTrail
 from gateway.turns.credentials import TurnCredentials
 from gateway.turns.journal import TurnJournal
 from gateway.turns.questions.tools import TurnQuestions
+from gateway.turns.usage import TurnUsage
 from oauth import ConsentRequiredError, OAuthCoordinator
 from toolkits import Attachment, File, Message, TurnContext
 
@@ -48,6 +49,7 @@ class RunOutcome:
         private: whether only the sender may read the answer and the items.
         unread: a sentence for the sender about each attachment that the model was not given.
         files: the files that the model returned.
+        usage: what the run has used.
     """
 
     text: str
@@ -55,6 +57,7 @@ class RunOutcome:
     private: bool
     unread: Sequence[str] = ()
     files: Sequence[File] = ()
+    usage: TurnUsage = field(default_factory=TurnUsage)
 
 
 class CopyRunner:
@@ -132,9 +135,10 @@ class CopyRunner:
         async def note(event: TurnEvent) -> None:
             nonlocal private
             private = private or (isinstance(event, ToolStarted) and event.private)
+            usage.note(event)
             await trail.note(event)
 
-        said = TextSoFar()
+        said, usage = TextSoFar(), TurnUsage()
 
         async def show(event: TurnEvent) -> None:
             said.note(event)
@@ -186,7 +190,7 @@ class CopyRunner:
             source.end()
             await trail.close()
         await handler(Answered(answer.text))
-        return RunOutcome(answer.text, answer.items, is_private(), answer.unread, answer.files)
+        return RunOutcome(answer.text, answer.items, is_private(), answer.unread, answer.files, usage)
 
     async def _contained(
         self, run: Coroutine[Any, Any, Answer], agent: Agent, sender: TurnSender, files: Sequence[Attachment]

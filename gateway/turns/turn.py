@@ -14,6 +14,7 @@ from gateway.runs.journal import AnswerRequiredError
 from gateway.storage.tables import InboxStatus
 from gateway.turns.journal import TurnJournal
 from gateway.turns.questions.question import GivenAnswer, Question
+from gateway.turns.usage import TurnUsage
 from oauth import ConsentRequiredError
 from toolkits import File, Message
 
@@ -67,6 +68,7 @@ class TurnOutcome:
         status: the final status of the message's row, unless the message is parked.
         retry: whether the message is tried again instead.
         error: why the turn failed, if it did.
+        usage: what the run of the agent has used.
     """
 
     text: str = ""
@@ -81,6 +83,7 @@ class TurnOutcome:
     status: InboxStatus = InboxStatus.DONE
     retry: bool = False
     error: str = ""
+    usage: TurnUsage = field(default_factory=TurnUsage)
 
     @property
     def is_answered(self) -> bool:

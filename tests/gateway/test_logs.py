@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -98,14 +99,43 @@ def test_a_secret_as_short_as_a_word_is_not_masked() -> None:
     assert formatted("a message was answered") == "a message was answered"
 
 
+class Adder(Toolkit):
+    @tool
+    def add(self) -> str:
+        """Add."""
+        return "3"
+
+
 async def test_an_answered_message_leaves_one_line(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "gateway")
-    scene = stage(tmp_path)
+    scene = stage(tmp_path, [Adder()])
+    async with scene.open():
+        await scene.ask("alice", "call add add")
+    (line,) = (record for record in caplog.records if record.name.startswith("gateway"))
+    assert re.fullmatch(
+        r"answered stage:T1:alice \d+\.\d s after it was accepted: tools: add x2; \d+ tokens", line.message
+    )
+    fields = {name: line.__dict__[name] for name in ("channel", "person", "tools", "reference")}
+    (reference,) = scene.rows("SELECT reference FROM inbox")[0]
+    assert fields == {"channel": "stage", "person": "alice", "tools": ["add", "add"], "reference": reference}
+    assert line.__dict__["tokens"] > 0
+    assert line.__dict__["seconds"] >= 0
+
+
+@pytest.mark.usefixtures("as_before")
+async def test_the_lines_of_a_delivery_have_the_reference_of_its_message(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UNDERSTUDY_LOG_FORMAT", "json")
+    configure_logging()
+    scene = stage(tmp_path, timings=IMPATIENT)
+    scene.channel.presenter.failures = [ConnectionError("no route")]
     async with scene.open():
         await scene.ask("alice", "hello")
-    lines = [record.getMessage() for record in caplog.records if record.name.startswith("gateway")]
-    assert len(lines) == 1
-    assert lines[0].startswith("answered ")
+    lines = map(json.loads, capsys.readouterr().err.splitlines())
+    (failed,) = (line for line in lines if "is tried again" in line["message"])
+    (reference,) = scene.rows("SELECT reference FROM inbox")[0]
+    assert (failed["reference"], failed["channel"]) == (reference, "stage")
 
 
 class Broken(Toolkit):
@@ -165,7 +195,7 @@ def test_a_line_of_json_has_the_request_context_and_the_extra_fields() -> None:
     with request_context({"CHANNEL": "slack", "USER_NAME": "Alice"}):
         assert fields_of("Grüße", seconds=1.5, tools=["search"]) == {
             "level": "INFO", "logger": "gateway.logs", "message": "Grüße", "channel": "slack", "seconds": 1.5,
-            "tools": "['search']",
+            "tools": ["search"],
         }  # fmt: skip
 
 
@@ -189,7 +219,7 @@ def test_a_traceback_is_a_field_of_its_line_of_json() -> None:
 
 
 @pytest.fixture
-def _as_before() -> Iterator[None]:
+def as_before() -> Iterator[None]:
     """Restore the configuration of the log."""
     root = logging.getLogger()
     handlers, level, levels = root.handlers[:], root.level, {name: each.level for name, each in loggers().items()}
@@ -205,7 +235,7 @@ def loggers() -> dict[str, logging.Logger]:
     return {name: each for name, each in found if isinstance(each, logging.Logger)}
 
 
-@pytest.mark.usefixtures("_as_before")
+@pytest.mark.usefixtures("as_before")
 def test_the_level_of_the_log_is_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
     def enabled(level: int) -> list[bool]:
         return [logging.getLogger(name).isEnabledFor(level) for name in ("gateway.turns", "my_tools", "httpx")]
@@ -220,7 +250,7 @@ def test_the_level_of_the_log_is_a_setting(monkeypatch: pytest.MonkeyPatch) -> N
     assert enabled(logging.WARNING) == [False, False, False]
 
 
-@pytest.mark.usefixtures("_as_before")
+@pytest.mark.usefixtures("as_before")
 def test_the_format_of_the_log_is_a_setting(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

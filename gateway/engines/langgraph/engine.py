@@ -26,7 +26,7 @@ from gateway.engines.remote_tools import remote_tools
 from gateway.engines.tools import AgentTool, EngineRun, native_context, own_tools
 from gateway.runs.calls import in_calls
 from gateway.runs.engine import Answer, MaxTurnsExceededError, RunnableAgent
-from gateway.runs.events import EventHandler, TextDelta
+from gateway.runs.events import EventHandler, TextDelta, TokensUsed
 from gateway.runs.items import SessionItem
 from gateway.runs.journal import NO_JOURNAL, EngineJournal
 from oauth import SettingError
@@ -119,6 +119,7 @@ class LangGraphEngine:
             raise NotImplementedError(
                 "the graph waits at an interrupt, which is not supported yet: use a toolkit with @tool(approval=True)"
             )
+        await handler(TokensUsed(_tokens(checkpoints.history, state["messages"])))
         return _answer(checkpoints.history, state["messages"], prompt)
 
     async def _graph(self, agent: RunnableAgent, context: TurnContext) -> Any:
@@ -169,6 +170,12 @@ def _takes(model: BaseChatModel | None, media_type: str) -> bool:
 
 def _text_delta(message: BaseMessage) -> str:
     return message.text if isinstance(message, (AIMessage, AIMessageChunk)) else ""
+
+
+def _tokens(history: Sequence[str], messages: Sequence[BaseMessage]) -> int:
+    """Return the number of tokens of the run."""
+    said = (each for each in messages if each.id not in history and isinstance(each, AIMessage))
+    return sum(each.usage_metadata["total_tokens"] for each in said if each.usage_metadata is not None)
 
 
 def _answer(history: Sequence[str], messages: Sequence[BaseMessage], prompt: Prompt) -> Answer:

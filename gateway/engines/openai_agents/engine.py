@@ -25,7 +25,7 @@ from gateway.engines.prompts import answer_to, prompt_for
 from gateway.engines.remote_tools import remote_tools
 from gateway.engines.tools import AgentTool, native_context, own_tools
 from gateway.runs.engine import Answer, MaxTurnsExceededError, RunnableAgent
-from gateway.runs.events import EventHandler, TextDelta
+from gateway.runs.events import EventHandler, TextDelta, TokensUsed
 from gateway.runs.items import SessionItem
 from gateway.runs.journal import NO_JOURNAL, EngineJournal
 from oauth import SettingError
@@ -92,6 +92,7 @@ class OpenAIAgentsEngine:
                 "the SDK agent waits for its own approval, which is not supported yet: "
                 "use a toolkit with @tool(approval=True)"
             )
+        await handler(TokensUsed(result.context_wrapper.usage.total_tokens))
         added = [said[-1], *result.to_input_list()[len(said) :]]
         items = [to_item(dict(item)) for item in added]
         return answer_to(prompt, _text(result.final_output), items, to_files(added))

@@ -32,7 +32,7 @@ from gateway.engines.pydantic_ai.tools import RETRIES, AgentToolset
 from gateway.engines.tools import EngineRun, native_context
 from gateway.executor import equip_loop
 from gateway.runs.engine import Answer, MaxTurnsExceededError, RunnableAgent
-from gateway.runs.events import EventHandler, TextDelta
+from gateway.runs.events import EventHandler, TextDelta, TokensUsed
 from gateway.runs.items import SessionItem
 from gateway.runs.journal import NO_JOURNAL, EngineJournal
 from oauth import SettingError
@@ -95,6 +95,7 @@ class PydanticAIEngine:
             if max_turns is None:
                 raise
             raise MaxTurnsExceededError(agent, max_turns) from error
+        await handler(TokensUsed(result.usage.total_tokens))
         added = result.new_messages()
         return answer_to(prompt, _text(result.output), [to_item(each) for each in added], to_files(added))
 

@@ -112,7 +112,7 @@ class AgentAnswer:
             turn.slot.free()  # the end of this block may wait for the platform
         text = with_interrupted(run.text.strip() or ("" if run.files else NO_ANSWER), turn.journal.ambiguous)
         text = "\n\n".join(filter(None, (text, *run.unread)))
-        return TurnOutcome(text, list(run.items), run.files, by_agent=True, private=run.private)
+        return TurnOutcome(text, list(run.items), run.files, by_agent=True, private=run.private, usage=run.usage)
 
     async def _prepare(self, turn: Turn) -> tuple[Sequence[SessionItem], Message]:
         """Load the turn's journal, and return the history and the message with the messages that it refers to."""

@@ -15,7 +15,7 @@ from support.agents.engines import ENGINES, TOOLS, Safe, Wrapped, model, native,
 from support.stage import FakeProvider, Stage, place, stage
 
 from gateway import Agent, Gateway, Identity, Message, SettingError, TurnContext
-from gateway.runs.events import Answered, TextDelta, ToolEnded, ToolOutcome, ToolStarted, TurnEvent
+from gateway.runs.events import Answered, TextDelta, TokensUsed, ToolEnded, ToolOutcome, ToolStarted, TurnEvent
 from oauth import ConsentRequiredError, Keyring
 from toolkits import Toolkit, tool
 
@@ -105,6 +105,7 @@ async def test_tools_and_then_text_are_shown_while_the_turn_runs(
     deltas = [event.text for event in events if isinstance(event, TextDelta)]
     assert "".join(deltas).strip() == ("word " * 50).strip()
     assert len(deltas) > 2
+    assert [event.count >= 0 for event in events if isinstance(event, TokensUsed)] == [True]
     started, ended = (next(event for event in events if isinstance(event, each)) for each in (ToolStarted, ToolEnded))
     assert (started.tool, ended.tool, ended.outcome) == ("open_async", "open_async", ToolOutcome.OK)
     assert started.call_id == ended.call_id
@@ -194,7 +195,7 @@ async def test_a_host_application_receives_the_events_of_a_turn(model_server: Ai
     async with scene.open():
         asked = message_of("alice", "use open_async")
         assert await scene.gateway.run(asked, credentials={"fake": "SECRET"}, handler=listen) == "done"
-    assert [type(event) for event in told] == [ToolStarted, ToolEnded, TextDelta, Answered]
+    assert [type(event) for event in told] == [ToolStarted, ToolEnded, TextDelta, TokensUsed, Answered]
     assert "SECRET" not in repr(told)
 
 

@@ -289,7 +289,7 @@ async def test_a_person_is_told_once_of_a_message_of_many_parts_that_fails(
     assert notices == (
         0 if refusal is RecipientUnreachableError else len(UNDELIVERED.split(" "))
     )  # one notice, in parts
-    lines = [record for record in caplog.records if "outbox row" in record.getMessage()]
+    lines = [record for record in caplog.records if "delivery d" in record.getMessage()]
     assert 1 <= len(lines) <= 6
 
 
