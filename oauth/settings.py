@@ -151,6 +151,11 @@ class Settings(BaseSettings):
         """Return whether a field has only a placeholder, because it is missing or malformed."""
         return field in self._unset
 
+    @property
+    def has_placeholders(self) -> bool:
+        """Whether any field has only a placeholder."""
+        return bool(self._unset)
+
     @classmethod
     def _placeholder(cls, field: str) -> Any:
         info = cls.model_fields[field]

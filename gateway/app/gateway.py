@@ -78,6 +78,7 @@ class Gateway:
 
     Attributes:
         agent: the template.
+        settings: the settings, from the arguments and the environment.
         host: the gateway as its channels see it.
         parts: the parts of the gateway, for tests.
 
@@ -121,6 +122,7 @@ class Gateway:
         self.agent = agent if isinstance(agent, Agent) else Agent(agent)
         self._router = Router(self.agent, routes)
         self.agents = self._router.agents
+        self.settings = known
         self.base_url = known.base_url
         for one, other in combinations(interfaces, 2):
             with going_on():

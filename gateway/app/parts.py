@@ -103,11 +103,10 @@ class Parts:
         Raises:
             SettingError: naming a setting that is missing or malformed.
         """
-        for part_of_settings in (lambda: self.backend, lambda: self.oauth):
-            with going_on():
-                part_of_settings()
-        for part in (self.timers, self.drain, self.intake, self.sender):
-            assert part is not None
+        with going_on():
+            assert self.backend is not None
+        _, *parts = self.oauth, self.timers, self.drain, self.intake, self.sender
+        assert None not in parts
 
     @cached_property
     def backend(self) -> Backend:
@@ -119,7 +118,9 @@ class Parts:
         key = self._settings.secret_key
         if uses_placeholders():
             return Keyring.parse(Keyring.generate())
-        return Keyring.parse(key.get_secret_value()) if key is not None else None
+        with going_on():
+            return Keyring.parse(key.get_secret_value()) if key is not None else None
+        return Keyring.parse(Keyring.generate())
 
     @cached_property
     def presenters(self) -> Mapping[str, Presenter]:
@@ -299,13 +300,15 @@ class Parts:
         Raises:
             SettingError: if its key is not set.
         """
-        if self.keyring is None:
-            users = " and ".join(sorted({type(owner).__name__ for owner in owners}))
+        if self.keyring is not None:
+            return self.keyring
+        users = " and ".join(sorted({type(owner).__name__ for owner in owners}))
+        with going_on():
             raise SettingError(
                 f"UNDERSTUDY_SECRET_KEY is not set. It encrypts the tokens of people's accounts for {users}: "
                 "make a key with `understudy keys new`."
             )
-        return self.keyring
+        return Keyring.parse(Keyring.generate())
 
     async def _vouched_email(self, identity: Identity) -> str | None:
         presenter = self.presenters.get(identity.channel)

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute
 
+from gateway.channels.diagnosis import Finding
 from gateway.channels.host import Host
 from gateway.channels.presenter import Presenter
 from gateway.retries import UNKNOWN_WAIT
@@ -142,6 +143,16 @@ class Interface(ABC):
             SettingError: if a setting that it needs is missing.
         """
         return None
+
+    async def diagnose(self, profile: BotProfile) -> AsyncIterator[Finding]:
+        """Check the settings at the platform, for `understudy doctor`; by default, check nothing.
+
+        The channel is not started, and other processes may run it: change nothing. Yield each finding when it is there,
+        since the time is limited; what the platform refuses is a finding, not an error.
+        """
+        nothing: Sequence[Finding] = ()
+        for finding in nothing:
+            yield finding
 
     async def start(self, host: Host) -> None:
         """Begin to take requests and to send.

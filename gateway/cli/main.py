@@ -10,6 +10,7 @@ import typer
 from gateway.cli import config, database, keys, slack
 from gateway.cli.check import check
 from gateway.cli.dev import dev
+from gateway.cli.doctor import doctor
 from gateway.cli.environment import load_environment
 from gateway.cli.records import dead_letters, people, sessions, turns
 from gateway.cli.records.audit import audit
@@ -23,6 +24,7 @@ app.command()(dev)
 app.command()(serve)
 app.command()(worker)
 app.command()(check)
+app.command()(doctor)
 app.command()(send)
 app.command()(audit)
 app.command()(people.feedback)

@@ -26,6 +26,7 @@ from gateway.channels import (
     check_id,
 )
 from gateway.channels.commands import COMMANDS
+from gateway.channels.diagnosis import Finding, check_clock
 from gateway.channels.refusals import RefusalLog
 from gateway.channels.sentences import COMMAND_NOT_TAKEN, COMMAND_TAKEN, NOT_RATED
 from gateway.logs import describe
@@ -33,6 +34,7 @@ from interfaces.slack import changes, parse
 from interfaces.slack.agent.home import HOME, AppHome
 from interfaces.slack.agent.sessions import SessionStatus
 from interfaces.slack.agent.titles import Titles, title_of
+from interfaces.slack.app.diagnosis import check_addresses, try_app_token, try_bot_token
 from interfaces.slack.app.features import AppFeatures
 from interfaces.slack.app.manifest import Addresses, app_manifest
 from interfaces.slack.app.tokens import Renew, SlackClient
@@ -139,6 +141,7 @@ class Slack(Interface):
             own_workspaces=",".join(own_workspaces),
             api_url=api_url,
         )
+        self._settings = settings
         self._variable = settings.variable
         self._api_url = settings.api_url
         self._workspaces: OneWorkspace | ManyWorkspaces
@@ -218,15 +221,34 @@ class Slack(Interface):
         """Say since when Socket Mode is not connected, unless events may come over webhooks, too."""
         return self._socket.outage if self._socket is not None and self._webhooks is None else None
 
-    def manifest(self, profile: BotProfile) -> Mapping[str, Any]:
-        addresses = Addresses(
+    @property
+    def _addresses(self) -> Addresses:
+        return Addresses(
             events=self.address,
             commands=self.path_of(COMMAND_ADDRESS),
             interactivity=self.path_of(INTERACTIVITY_ADDRESS),
             redirect=self.path_of(REDIRECT_ADDRESS),
             app_token_variable=self._variable("app_token"),
         )
-        return app_manifest(replace(self._features, accounts=profile.has_accounts), profile, addresses)
+
+    def manifest(self, profile: BotProfile) -> Mapping[str, Any]:
+        return app_manifest(replace(self._features, accounts=profile.has_accounts), profile, self._addresses)
+
+    async def diagnose(self, profile: BotProfile) -> AsyncIterator[Finding]:
+        settings = self._settings
+        if settings.has_placeholders:
+            return
+        if isinstance(self._workspaces, OneWorkspace):
+            scopes = replace(self._features, accounts=profile.has_accounts).scopes
+            client = await self._workspaces.client("")
+            async for finding in try_bot_token(client, self.channel, self._variable("bot_token"), scopes):
+                yield finding
+        if (token := settings.app_token) is not None:
+            variable, client = self._variable("app_token"), self._make_client(None)
+            yield await try_app_token(client, self.channel, variable, token.get_secret_value())
+        for finding in check_addresses(self._addresses, self._features, profile, self.channel):
+            yield finding
+        yield await check_clock(f"{self.channel} clock", f"{self._api_url}/api.test")
 
     @property
     def _receivers(self) -> Mapping[str, Callable[[Body], Awaitable[None]]]:

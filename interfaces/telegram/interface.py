@@ -21,7 +21,8 @@ from telegram import Update
 from telegram.error import BadRequest, InvalidToken, TelegramError
 from tenacity import AsyncRetrying, retry_if_not_exception_type, wait_exponential_jitter
 
-from gateway.channels import DeliveryError, EventNotAcceptedError, Host, Interface, Press, PressOutcome
+from gateway.channels import BotProfile, DeliveryError, EventNotAcceptedError, Host, Interface, Press, PressOutcome
+from gateway.channels.diagnosis import Finding, check_clock
 from gateway.channels.refusals import RefusalLog, WebhookRefusedError
 from gateway.channels.requests import parse_json, read_body
 from gateway.channels.sentences import NOTHING_OF_YOURS, QUESTION_CLOSED, STOPPING
@@ -39,6 +40,7 @@ from interfaces.telegram.receiving.handlers import AnyApplication, OwnHandlers, 
 from interfaces.telegram.receiving.polling import Poller, Rest
 from interfaces.telegram.request import TelegramRequest
 from interfaces.telegram.schema import to_update
+from interfaces.telegram.setup.diagnosis import try_bot
 from interfaces.telegram.setup.profile import describe_bot, register_commands
 from interfaces.telegram.setup.webhook import WebhookState, webhook_state
 from oauth import SettingError
@@ -135,6 +137,8 @@ class Telegram(Interface):
             bot_token=bot_token, webhook_secret=webhook_secret, api_url=api_url, polling=polling
         )
         self._variable = settings.variable
+        self._has_placeholders = settings.has_placeholders
+        self._api_url = settings.api_url
         token = settings.bot_token.get_secret_value()
         self._secret = settings.webhook_secret.get_secret_value() if settings.webhook_secret else _derived_secret(token)
         polls = TelegramRequest(connections=1, timeout=CALL_TIMEOUT)
@@ -214,6 +218,15 @@ class Telegram(Interface):
         if self._polls or base_url is None:
             return None
         return await webhook_state(self._client, f"{base_url}{self.address}", self._updates)
+
+    async def diagnose(self, profile: BotProfile) -> AsyncIterator[Finding]:
+        if self._has_placeholders:
+            return
+        base_url, polls = profile.base_url, self._polls or (self._polls is None and profile.base_url is None)
+        url = f"{base_url}{self.address}" if base_url is not None and not polls else None
+        async for finding in try_bot(self._client, self.channel, self._variable("bot_token"), url, self._updates):
+            yield finding
+        yield await check_clock(f"{self.channel} clock", self._api_url)
 
     @asynccontextmanager
     async def taking_events(self) -> AsyncIterator[None]:

@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, SecretStr
@@ -14,12 +14,14 @@ from twilio.request_validator import RequestValidator
 from twilio.rest import Client
 from twilio.twiml.messaging_response import MessagingResponse
 
-from gateway.channels import Host, Interface, Person, Press, PressOutcome
+from gateway.channels import BotProfile, Host, Interface, Person, Press, PressOutcome
+from gateway.channels.diagnosis import Finding, check_clock
 from gateway.channels.refusals import RefusalLog, WebhookRefusedError
 from gateway.channels.requests import parse_form, read_form
 from interfaces.whatsapp import parse
 from interfaces.whatsapp.attachments import TwilioMedia
 from interfaces.whatsapp.content.quick_replies import chosen
+from interfaces.whatsapp.diagnosis import try_account
 from interfaces.whatsapp.errors import PausingHttpClient
 from interfaces.whatsapp.keywords import OPTED_IN, OPTED_OUT, USAGE, Keyword, is_answered_by_twilio, keyword_in
 from interfaces.whatsapp.present import WhatsAppPresenter
@@ -30,6 +32,7 @@ from oauth import SettingError
 from oauth.settings import ServiceUrl, Settings
 from toolkits import Message, QuotedMessage, Template
 
+TWILIO = "https://api.twilio.com"
 SIGNATURE_HEADER = "x-twilio-signature"
 SIGNATURE = re.compile("[A-Za-z0-9+/]{27}=")  # of the 20 bytes of a SHA-1
 
@@ -138,14 +141,29 @@ class WhatsApp(Interface):
         self._media.fetcher, self.presenter.base_url = host.files, host.base_url
         self.presenter.status_url = host.base_url + self.status_address
         self._http = PausingHttpClient()
-        client = Client(
-            self._settings.account_sid, self._settings.auth_token.get_secret_value(), http_client=self._http
-        )
-        if self._settings.api_url is not None:
-            client.api.base_url = client.messaging.base_url = client.content.base_url = self._settings.api_url
-        self.presenter.client = client
+        self.presenter.client = client = self._make_client(self._http)
         if host.takes_events:
             await check_webhook(client, self._settings.whatsapp_from, host.base_url + self.address)
+
+    def _make_client(self, http: PausingHttpClient) -> Client:
+        settings = self._settings
+        client = Client(settings.account_sid, settings.auth_token.get_secret_value(), http_client=http)
+        if settings.api_url is not None:
+            client.api.base_url = client.messaging.base_url = client.content.base_url = settings.api_url
+        return client
+
+    async def diagnose(self, profile: BotProfile) -> AsyncIterator[Finding]:
+        settings = self._settings
+        if settings.has_placeholders:
+            return
+        url = f"{profile.base_url}{self.address}" if profile.base_url is not None else None
+        http = PausingHttpClient()
+        try:
+            async for finding in try_account(self._make_client(http), self.channel, settings.whatsapp_from, url):
+                yield finding
+        finally:
+            await http.close()
+        yield await check_clock(f"{self.channel} clock", settings.api_url or TWILIO)
 
     async def stop(self) -> None:
         await super().stop()

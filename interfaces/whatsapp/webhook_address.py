@@ -20,6 +20,9 @@ from oauth.settings import is_loopback
 CHECK_TIMEOUT = 5.0  # seconds for the whole check
 RETRIES = "#rc=5&rp=all"  # https://www.twilio.com/docs/usage/webhooks/webhooks-connection-overrides
 
+Called = tuple[str, str]
+"""The address that Twilio calls, which may be empty, and the method."""
+
 log = logging.getLogger(__name__)
 
 
@@ -50,45 +53,77 @@ async def check_webhook(client: Client, sender: str, address: str) -> None:
         log.warning("Twilio did not tell which webhook %s has. It has to be %s. %s", sender, address, describe(error))
 
 
-async def _check_sender(client: Client, number: str, address: str) -> None:
+async def called_address(client: Client, sender: str) -> Called | None:
+    """Return the address that Twilio calls for messages to a sender; `None` if Twilio's API does not show it.
+
+    Raises:
+        Exception: as the library does.
+    """
+    if is_service(sender):
+        service = await client.messaging.v1.services(sender).fetch_async()
+        if service.use_inbound_webhook_on_number:
+            return None
+        return _called(service.inbound_request_url, service.inbound_method)
+    found = await _find_sender(client, sender)
+    if found is None:
+        return None
+    webhook: dict[str, Any] = dict(found.webhook or {})
+    return _called(webhook.get("callback_url"), webhook.get("callback_method"))
+
+
+def is_same(called: Called, address: str) -> bool:
+    """Return whether Twilio calls the webhook with an address."""
+    return called == (address, "POST")
+
+
+def _called(url: str | None, method: str | None) -> Called:
+    return (url or "").partition("#")[0], method or "POST"
+
+
+async def _find_sender(client: Client, number: str) -> Any:
     async for each in await client.messaging.v2.channels_senders.stream_async(channel="whatsapp"):
-        if each.sender_id != PREFIX + number:
-            continue
-        webhook: dict[str, Any] = dict(each.webhook or {})
-        if not webhook.get("callback_url") and not is_loopback(address):
-            kept = {name: value for name, value in webhook.items() if value}
-            new = {**kept, "callback_url": address + RETRIES, "callback_method": "POST"}
-            await each.update_async(_Update(new))
-            log.info("the webhook of %s is now %s", number, address)
-        else:
-            _compare(number, webhook.get("callback_url"), webhook.get("callback_method"), address)
+        if each.sender_id == PREFIX + number:
+            return each
+    return None
+
+
+async def _check_sender(client: Client, number: str, address: str) -> None:
+    found = await _find_sender(client, number)
+    if found is None:
+        log.info(
+            "Twilio's API does not show the webhook of %s, as it is the sandbox's or another account's. It has to be "
+            "%s: see https://console.twilio.com.",
+            number,
+            address,
+        )
         return
-    log.info(
-        "Twilio's API does not show the webhook of %s, as it is the sandbox's or another account's. It has to be %s: "
-        "see https://console.twilio.com.",
-        number,
-        address,
-    )
+    webhook: dict[str, Any] = dict(found.webhook or {})
+    if not webhook.get("callback_url") and not is_loopback(address):
+        kept = {name: value for name, value in webhook.items() if value}
+        new = {**kept, "callback_url": address + RETRIES, "callback_method": "POST"}
+        await found.update_async(_Update(new))
+        log.info("the webhook of %s is now %s", number, address)
+    else:
+        _compare(number, _called(webhook.get("callback_url"), webhook.get("callback_method")), address)
 
 
 async def _check_service(client: Client, sid: str, address: str) -> None:
-    service = await client.messaging.v1.services(sid).fetch_async()
-    if not service.use_inbound_webhook_on_number:
-        return _compare(sid, service.inbound_request_url, service.inbound_method, address)
+    if (called := await called_address(client, sid)) is not None:
+        return _compare(sid, called, address)
     log.info("the Messaging Service %s leaves webhooks to its senders: the webhook of each has to be %s", sid, address)
     return None
 
 
-def _compare(sender: str, found: str | None, method: str | None, address: str) -> None:
-    called = (found or "").partition("#")[0]
-    if called == address and method in (None, "POST"):
+def _compare(sender: str, called: Called, address: str) -> None:
+    if is_same(called, address):
         log.debug("the webhook of %s is %s", sender, address)
         return
+    url, method = called
     log.warning(
         "Twilio calls %s (%s) for messages to %s, and not %s (POST), so this gateway does not get them. Change it at "
         "https://console.twilio.com, or UNDERSTUDY_BASE_URL, if that is not the gateway's public address.",
-        called or "no address",
-        method or "POST",
+        url or "no address",
+        method,
         sender,
         address,
     )

@@ -1,0 +1,48 @@
+"""`understudy doctor`: everything that is wrong with a set-up."""
+
+import asyncio
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from gateway.channels.diagnosis import Finding, Mark
+from gateway.cli.options import AsJson
+from gateway.cli.terminal import print_json
+
+COLORS = {Mark.OK: "green", Mark.WARNING: "yellow", Mark.PROBLEM: "bold red"}
+
+
+def doctor(
+    target: Annotated[
+        str | None,
+        typer.Argument(metavar="[FILE[:NAME]]", help="The file that you serve. Default: what the environment sets up."),
+    ] = None,
+    model: Annotated[
+        bool, typer.Option("--model", help="Ask each model a short question, too. This costs money.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Look for everything that is wrong with a set-up, and say what to do. Nothing is changed.
+
+    The exit status is 1 if there is a problem.
+    """
+    from gateway.doctor import examine, has_problem  # imported here, because the import takes a moment
+
+    findings = asyncio.run(examine(target, asks_model=model))
+    if as_json:
+        print_json(findings)
+    else:
+        _print(findings)
+    raise typer.Exit(1 if has_problem(findings) else 0)
+
+
+def _print(findings: list[Finding]) -> None:
+    width = max(len(finding.subject) for finding in findings)
+    console = Console(highlight=False)
+    for finding in findings:
+        line = Text.assemble(
+            (f"{finding.mark:<8}", COLORS[finding.mark]), f" {finding.subject:<{width}}  {finding.text}"
+        )
+        console.print(line, soft_wrap=True)

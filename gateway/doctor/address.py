@@ -1,0 +1,42 @@
+"""Try the public address of the gateway, and say which redirect URIs providers have to know."""
+
+from collections.abc import AsyncIterator
+
+import httpx
+
+from gateway.app.gateway import Gateway
+from gateway.channels.diagnosis import Finding, ok, warning
+from oauth.settings import is_loopback
+
+SUBJECT = "public address"
+CALL_TIMEOUT = 10.0  # seconds
+
+
+async def check_address(base_url: str) -> AsyncIterator[Finding]:
+    """Request the health check of the gateway at its public address."""
+    if is_loopback(base_url):
+        yield warning(
+            SUBJECT,
+            f"UNDERSTUDY_BASE_URL is {base_url}, which only this machine reaches: platforms and people need a public "
+            "address with https.",
+        )
+        return
+    advice = "check its DNS record, its certificate and its proxy. If the gateway does not run yet, start it first."
+    try:
+        async with httpx.AsyncClient(timeout=CALL_TIMEOUT) as client:
+            answer = await client.get(f"{base_url}/healthz")
+    except httpx.HTTPError as error:
+        yield warning(SUBJECT, f"{base_url} cannot be reached ({type(error).__name__}: {error}): {advice}")
+        return
+    if answer.is_success and '"status"' in answer.text:
+        yield ok(SUBJECT, f"The gateway answers at {base_url}.")
+    else:
+        yield warning(SUBJECT, f"{base_url}/healthz answers {answer.status_code}, not as the gateway does: {advice}")
+
+
+async def check_redirects(gateway: Gateway) -> AsyncIterator[Finding]:
+    """Yield the redirect URI of each provider whose accounts people connect."""
+    oauth = gateway.parts.oauth
+    for provider in oauth.providers if oauth is not None else ():
+        root = gateway.base_url or "http://localhost:8000"
+        yield ok(f"{provider} redirect URI", f"The client at {provider} has to list {root}/oauth/{provider}/callback.")

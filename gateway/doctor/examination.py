@@ -1,0 +1,76 @@
+"""Run all checks, side by side, each with a time limit."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from gateway.app.gateway import Gateway
+from gateway.channels.diagnosis import Finding, Mark, ok, problem
+from gateway.channels.interface import BotProfile, Interface
+from gateway.configuration.discovery import configured_interfaces
+from gateway.configuration.loader import find_gateway
+from gateway.doctor.address import check_address, check_redirects
+from gateway.doctor.environment import check_environment
+from gateway.doctor.model import check_model
+from gateway.doctor.storage import check_storage
+from gateway.logs import describe
+from gateway.settings import GatewaySettings
+from oauth.settings import gathered_errors, going_on, lines_of
+
+CHECK_TIMEOUT = 30.0  # seconds for one group of checks
+
+
+async def examine(target: str | None, *, asks_model: bool = False) -> list[Finding]:
+    """Return the findings about an operator's file, or about the environment alone, in the order of their subjects.
+
+    Nothing is changed: no database is created or upgraded, and no webhook is set.
+
+    Args:
+        target: `FILE` or `FILE:NAME`; `None` for what the environment sets up.
+        asks_model: whether to send a short question to each model, which costs money.
+    """
+    gateway: Gateway | None = None
+    interfaces: list[Interface] = []
+    with gathered_errors() as errors:
+        if target is not None:
+            gateway = find_gateway(target)
+            interfaces = list(gateway.interfaces.values())
+        else:
+            with going_on():
+                interfaces = configured_interfaces()
+    with gathered_errors() as own_errors:
+        settings = gateway.settings if gateway is not None else GatewaySettings()
+    wrong = lines_of([*errors, *own_errors])
+    findings = [problem("settings", line) for line in wrong] or [ok("settings", "Nothing is missing or malformed.")]
+    checks = {"environment": check_environment(), "storage": check_storage(settings, gateway)}
+    if settings.base_url is not None:
+        checks["public address"] = check_address(settings.base_url)
+    if gateway is not None:
+        checks["redirect URI"] = check_redirects(gateway)
+        checks["model"] = check_model(gateway, asks=asks_model)
+    for interface in interfaces:
+        profile = BotProfile(settings.base_url, "Understudy")
+        if gateway is not None:
+            profile = gateway.profile(interface.channel)
+        checks[interface.channel] = interface.diagnose(profile)
+    for found in await asyncio.gather(*(_collected(*check) for check in checks.items())):
+        findings += found
+    return findings
+
+
+def has_problem(findings: list[Finding]) -> bool:
+    """Return whether a finding is a problem."""
+    return any(finding.mark is Mark.PROBLEM for finding in findings)
+
+
+async def _collected(subject: str, check: AsyncIterator[Finding]) -> list[Finding]:
+    """Return what a check finds until it ends, fails or takes too long."""
+    found: list[Finding] = []
+    try:
+        async with asyncio.timeout(CHECK_TIMEOUT):
+            async for finding in check:
+                found.append(finding)
+    except TimeoutError:
+        found.append(problem(subject, f"The check took more than {CHECK_TIMEOUT:.0f} s: try again."))
+    except Exception as error:  # noqa: BLE001 - a check may be of somebody else's channel
+        found.append(problem(subject, f"The check failed: {describe(error)}."))
+    return found

@@ -1,0 +1,91 @@
+"""Look at the database: whether it can be opened, its schema, its workers, its key, its disk and its mode."""
+
+import asyncio
+import os
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import SQLAlchemyError
+
+from gateway.app.gateway import Gateway
+from gateway.channels.diagnosis import Finding, ok, problem, warning
+from gateway.settings import GatewaySettings
+from gateway.storage.connect import connect
+from gateway.storage.database import Database
+from oauth import Keyring, SettingError
+from oauth.store.rotation import check_keys
+
+OTHERS = 0o077  # the permission bits of other users
+MEGABYTE = 2**20  # bytes
+LITTLE_ROOM, NO_ROOM = 1000 * MEGABYTE, 100 * MEGABYTE
+
+
+async def check_storage(settings: GatewaySettings, gateway: Gateway | None) -> AsyncIterator[Finding]:
+    """Open the database, without creating or upgrading it, and look at what is in it.
+
+    Args:
+        gateway: the gateway; `None` if there is none, or it could not be built.
+    """
+    try:
+        database = gateway.parts.backend.database if gateway is not None else connect(settings.database_url)
+    except SettingError:
+        return  # it is one of the settings' errors
+    if not database.shared:
+        path = Path(str(make_url(settings.database_url).database))
+        for finding in await asyncio.to_thread(lambda: list(_look_at_file(path))):
+            yield finding
+        if not await asyncio.to_thread(path.is_file):
+            return
+    try:
+        await database.open_alongside()
+    except SettingError as error:
+        yield (problem if database.shared else warning)("database", str(error))
+        return
+    except (SQLAlchemyError, OSError) as error:
+        yield problem("database", f"The database cannot be read ({error}): restore it, or name another one.")
+        return
+    try:
+        yield ok("database", "It can be opened, and its tables are up to date.")
+        async for finding in _look_inside(database, settings, gateway):
+            yield finding
+    finally:
+        await database.close()
+
+
+async def _look_inside(
+    database: Database, settings: GatewaySettings, gateway: Gateway | None
+) -> AsyncIterator[Finding]:
+    if settings.secret_key is not None:
+        try:
+            await check_keys(database, Keyring.parse(settings.secret_key.get_secret_value()))
+        except SettingError as error:
+            yield problem("secret key", str(error))
+        else:
+            yield ok("secret key", "It opens what is stored.")
+    if gateway is not None and database.shared:
+        if workers := await gateway.parts.backend.dispatcher.count_workers():
+            yield ok("workers", f"{workers} are alive.")
+        else:
+            yield warning("workers", "None is alive, so that messages wait: start one with `understudy worker FILE`.")
+
+
+def _look_at_file(path: Path) -> Iterator[Finding]:
+    """Look at a SQLite file and its folder."""
+    folder = path.resolve().parent
+    if not folder.is_dir():
+        yield problem("database", f"The folder {folder} does not exist: create it, or correct UNDERSTUDY_DATABASE_URL.")
+        return
+    if not os.access(folder, os.W_OK) or (path.exists() and not os.access(path, os.W_OK)):
+        yield problem("database", f"This user cannot write {path} or its folder: change their owner or their mode.")
+    elif not path.exists():
+        yield ok("database", f"{path} does not exist yet: the first start creates it.")
+    elif path.stat().st_mode & OTHERS:
+        yield warning("database", f"Other users of this machine can read {path}: run `chmod 600 {path}`.")
+    free = shutil.disk_usage(folder).free
+    if free >= LITTLE_ROOM:
+        yield ok("disk", f"{free // MEGABYTE} MB are free.")
+    else:
+        mark = problem if free < NO_ROOM else warning
+        yield mark("disk", f"Only {free // MEGABYTE} MB are free at {folder}: make room.")
