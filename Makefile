@@ -39,9 +39,9 @@ bench: .venv/dev.stamp
 
 lock: .venv/dev.stamp
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-annotate --no-header \
-	  --group build pyproject.toml -o requirements.txt
+	  --group build --extra all pyproject.toml -o requirements.txt
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-annotate --no-header \
-	  --group build --group dev --extra documents --extra langgraph --extra openai-agents --extra openai-chatkit -c requirements.txt pyproject.toml \
+	  --group build --group dev --extra all --extra langgraph --extra openai-agents -c requirements.txt pyproject.toml \
 	  -o requirements-dev.txt
 
 clean:

@@ -11,18 +11,21 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, TypeVar
 
-import requests
-from google.auth.exceptions import RefreshError
-from google.auth.transport.requests import AuthorizedSession, Request
-from google.oauth2.credentials import Credentials
-from google_auth_oauthlib.flow import Flow
-from oauthlib.oauth2 import OAuth2Error
 from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
 from oauth.errors import AuthorizationFailedError, GrantRevokedError
+from oauth.extras import extra_needed
 from oauth.settings import ServiceUrl, Settings
 from oauth.token import Token
+
+with extra_needed("google-workspace", "GoogleAuth"):
+    import requests
+    from google.auth.exceptions import RefreshError
+    from google.auth.transport.requests import AuthorizedSession, Request
+    from google.oauth2.credentials import Credentials
+    from google_auth_oauthlib.flow import Flow
+    from oauthlib.oauth2 import OAuth2Error
 
 CALL_TIMEOUT = 20.0  # seconds for one request to Google
 
@@ -92,11 +95,6 @@ class GoogleAuth:
         if self.base_url and self.base_url.startswith("http:"):
             # oauthlib accepts plain http only with this variable. `ServiceUrl` allows it only for this machine.
             os.environ["OAUTHLIB_INSECURE_TRANSPORT"] = "1"
-
-    @staticmethod
-    def configured() -> bool:
-        """Return whether the environment has the ID or the secret of a client."""
-        return GoogleSettings.mentioned()
 
     def authorization_url(self, *, state: str, verifier: str, redirect_uri: str, scopes: frozenset[str]) -> str:
         flow = self._flow(redirect_uri, verifier, sorted(scopes | ACCOUNT_SCOPES))

@@ -8,7 +8,6 @@ from gateway.pubsub.pubsub import PubSub
 from gateway.settings import GatewaySettings
 from gateway.storage.connect import connect
 from gateway.storage.database import Database
-from gateway.storage.postgres import PostgresDatabase
 from gateway.timings import Timings
 
 
@@ -36,10 +35,13 @@ def choose_backend(
         SettingError: if the address is neither of SQLite nor of PostgreSQL.
     """
     database = connect(settings.database_url, origin)
-    if not isinstance(database, PostgresDatabase):
+    if not database.shared:
         return Backend(database, EmbeddedDispatcher(max_concurrent_turns, timings), PubSub())
-    from gateway.inbox.distributed import DistributedDispatcher  # imported here because the import is slow
+    # Imported here, because only PostgreSQL needs their libraries.
+    from gateway.inbox.distributed import DistributedDispatcher
     from gateway.pubsub.postgres import PostgresPubSub
+    from gateway.storage.postgres import PostgresDatabase
 
+    assert isinstance(database, PostgresDatabase)
     dispatcher = DistributedDispatcher(database, max_concurrent_turns, settings.takeover_seconds, timings)
     return Backend(database, dispatcher, PostgresPubSub(database, timings))

@@ -60,11 +60,9 @@ def _demo_agent() -> tuple[Agent, list[str]]:
     """Return the demonstration agent, and lines about it."""
     # Imported here, because the imports take seconds.
     from gateway.demo import demo_agent, offline_model
-    from oauth.google import GoogleAuth
-    from toolkits.google import Gmail
 
     model = os.environ.get("UNDERSTUDY_MODEL")
-    toolkits: list[Toolkit] = [Gmail()] if GoogleAuth.configured() else []
+    toolkits = _toolkits()
     model_line = model or "a small offline model (set UNDERSTUDY_MODEL and its provider's key for a real one)"
     gmail_line = "on" if toolkits else "off (set GOOGLE_CLIENT_ID and GOOGLE_CLIENT_SECRET)"
     agent = demo_agent(model or offline_model(), DEV_DIRECTORY, toolkits)
@@ -102,3 +100,12 @@ def _dev_key() -> str:
         path.touch(mode=0o600)
         path.write_text(Keyring.generate())
     return path.read_text()
+
+
+def _toolkits() -> list[Toolkit]:
+    """Return the toolkit of Gmail if the environment sets up a Google client, and no toolkit otherwise."""
+    if not (os.environ.get("GOOGLE_CLIENT_ID") or os.environ.get("GOOGLE_CLIENT_SECRET")):
+        return []
+    from toolkits.google import Gmail
+
+    return [Gmail()]

@@ -23,7 +23,6 @@ from gateway.configuration.reading import KEY, Document, Place
 from gateway.configuration.schema import AgentConfig, GatewayConfig, MCPServerConfig, ProviderConfig, ToolkitConfig
 from gateway.configuration.shadowing import explain
 from oauth import OAuthProvider, SettingError
-from oauth.oauth2 import OAuth2Provider
 from oauth.settings import all_errors
 from toolkits import CloneError, Toolkit
 from toolkits.mcp import MCPServer
@@ -243,6 +242,8 @@ class _Builder:
         place: Place = ("providers", name)
         arguments = config.model_extra or {}
         if config.use is None:
+            from oauth.oauth2 import OAuth2Provider  # imported here, because few files need it
+
             return self._make(place, OAuth2Provider, {"name": name, "label": name.capitalize(), **arguments})
         cls = self._try((*place, "use"), partial(_imported, _INCLUDED.get(config.use, config.use)))
         return self._make(place, cls, arguments) if cls is not None else None

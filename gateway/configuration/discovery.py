@@ -1,6 +1,6 @@
 """Find the channels of installed packages by their entry points."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import entry_points
 
 from gateway.channels.interface import Interface
@@ -9,6 +9,13 @@ from oauth.settings import Settings
 
 ENTRY_POINTS = "understudy.interfaces"
 """The group of entry points; each has the name of its channel and is a subclass of `Interface`."""
+
+SETTINGS_ENTRY_POINTS = "understudy.settings"
+"""The group of entry points with the `setting_groups` of channels, by the names of the channels.
+
+A channel that has one is imported only if its settings are in the environment, and so needs its platform's library only
+then.
+"""
 
 
 def load_interface(channel: str) -> type[Interface]:
@@ -26,18 +33,37 @@ def load_interface(channel: str) -> type[Interface]:
     )
 
 
+def setting_groups() -> Mapping[str, Sequence[type[Settings]]]:
+    """Return the groups of settings of each channel. A channel with the entry point for them is not imported."""
+    groups: dict[str, Sequence[type[Settings]]] = {
+        found.name: found.load() for found in entry_points(group=SETTINGS_ENTRY_POINTS)
+    }
+    for found in entry_points(group=ENTRY_POINTS):
+        if found.name not in groups:
+            groups[found.name] = found.load().setting_groups
+    return groups
+
+
 def configured_interfaces() -> list[Interface]:
     """Make an interface of each channel whose settings are in the environment.
 
     None of them has a name: a setting like TELEGRAM_SUPPORT_BOT_TOKEN adds no interface.
 
     Raises:
-        SettingError: if no channel is set up, or the settings of one are incomplete.
+        SettingError: if no channel is set up, or the settings or the library of one are incomplete.
     """
-    classes: list[type[Interface]] = [found.load() for found in entry_points(group=ENTRY_POINTS)]
+    groups: dict[str, Sequence[type[Settings]]] = {
+        found.name: found.load() for found in entry_points(group=SETTINGS_ENTRY_POINTS)
+    }
+    classes: list[type[Interface]] = [
+        found.load()
+        for found in entry_points(group=ENTRY_POINTS)
+        if found.name not in groups or any(group.mentioned() for group in groups[found.name])
+    ]
     if interfaces := [cls() for cls in classes if cls.configured()]:
         return interfaces
-    needed = [f"{cls.channel} ({_needed(cls.setting_groups)})" for cls in classes if cls.setting_groups]
+    groups |= {cls.channel: cls.setting_groups for cls in classes if cls.setting_groups}
+    needed = [f"{channel} ({_needed(each)})" for channel, each in sorted(groups.items())]
     raise SettingError(
         f"No channel is set up. Set the environment variables of one of these: {'; '.join(needed)}. "
         "Interfaces with names, like telegram.support, are used only if the file lists them."

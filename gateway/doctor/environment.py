@@ -4,12 +4,10 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Iterable, Iterator
 from difflib import get_close_matches
-from importlib.metadata import entry_points
 from pathlib import Path
 
 from gateway.channels.diagnosis import Finding, ok, warning
-from gateway.channels.interface import Interface
-from gateway.configuration.discovery import ENTRY_POINTS
+from gateway.configuration.discovery import setting_groups
 from gateway.settings import GatewaySettings, ModelSettings, TranscriptionSettings
 from oauth.github import GitHubSettings
 from oauth.google import GoogleSettings
@@ -47,9 +45,8 @@ def misspellings(names: Iterable[str]) -> Iterator[tuple[str, str]]:
 
 def _groups() -> Iterator[type[Settings]]:
     yield from (GatewaySettings, ModelSettings, TranscriptionSettings, GoogleSettings, GitHubSettings)
-    for found in entry_points(group=ENTRY_POINTS):
-        interface: type[Interface] = found.load()
-        yield from interface.setting_groups
+    for groups in setting_groups().values():
+        yield from groups
 
 
 def _may_be_of_a_named(name: str, group: type[Settings]) -> bool:

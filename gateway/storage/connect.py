@@ -5,6 +5,7 @@ from sqlalchemy.exc import ArgumentError
 
 from gateway.storage.database import Database, environment_origin
 from oauth import SettingError
+from oauth.extras import extra_needed
 
 
 def connect(url: str, origin: str | None = None) -> Database:
@@ -17,9 +18,6 @@ def connect(url: str, origin: str | None = None) -> Database:
     Raises:
         SettingError: if the URL is malformed, or names another kind of database.
     """
-    from gateway.storage.postgres import PostgresDatabase
-    from gateway.storage.sqlite import SQLiteDatabase
-
     origin = origin or environment_origin()
     try:
         parsed: URL = make_url(url)
@@ -30,8 +28,13 @@ def connect(url: str, origin: str | None = None) -> Database:
         ) from None
     backend = parsed.get_backend_name()
     if backend == "sqlite":
+        from gateway.storage.sqlite import SQLiteDatabase
+
         return SQLiteDatabase(parsed, origin)
     if backend in ("postgresql", "postgres"):
+        with extra_needed("postgres", f"The database ({origin})"):
+            from gateway.storage.postgres import PostgresDatabase
+
         return PostgresDatabase(parsed, origin)
     raise SettingError(
         f"The URL of the database ({origin}) names a {backend} database, which is not supported: "

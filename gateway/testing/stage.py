@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import psycopg
 from pydantic_ai.messages import ModelMessage, ModelResponse
 from pydantic_ai.models.function import AgentInfo, FunctionModel
 
@@ -127,9 +126,11 @@ class Stage:
             connection.commit()
             return rows
 
-    def _connect(self) -> sqlite3.Connection | psycopg.Connection[Any]:
+    def _connect(self) -> Any:
         if self.database.startswith("sqlite:///"):
             return sqlite3.connect(self.database.removeprefix("sqlite:///"))
+        import psycopg  # imported here, because it is an extra
+
         return psycopg.connect(self.database)
 
     async def change(self, statement: str) -> None:

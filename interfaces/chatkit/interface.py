@@ -20,6 +20,7 @@ from interfaces.chatkit import parse
 from interfaces.chatkit.parse import UPLOADS, Person
 from interfaces.chatkit.present import ChatKitPresenter
 from oauth import SettingError
+from oauth.extras import extra_needed
 from toolkits import Message
 
 if TYPE_CHECKING:
@@ -75,12 +76,8 @@ class ChatKit(Interface):
                 "Pass one that returns the person whose request it is."
             )
         # Imported here, because the library is optional and slow to import.
-        try:
+        with extra_needed("openai-chatkit", "ChatKit"):
             import chatkit.server  # noqa: F401
-        except ImportError as error:
-            raise SettingError(
-                f"ChatKit needs {error.name}, which is not installed: pip install 'understudy[openai-chatkit]'."
-            ) from None
         if page is not None and ("#" in page or urlsplit(page).scheme not in ("http", "https")):
             raise SettingError(
                 f"ChatKit(page={page!r}) is not the address of a page. Use one like "

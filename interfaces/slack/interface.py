@@ -53,7 +53,7 @@ from interfaces.slack.receiving.request import Handlers, SlackRequest
 from interfaces.slack.receiving.socket import SocketMode
 from interfaces.slack.receiving.webhooks import Webhooks
 from interfaces.slack.schema import check_event
-from interfaces.slack.settings import ManyWorkspacesSettings, OneWorkspaceSettings, SlackSettings, load_settings
+from interfaces.slack.settings import GROUPS, ManyWorkspacesSettings, SlackSettings, load_settings
 from interfaces.slack.signature import SignatureCheck
 from interfaces.slack.workspaces import REDIRECT_ADDRESS, ManyWorkspaces, OneWorkspace
 from interfaces.tasks import OwnedTasks
@@ -109,7 +109,7 @@ class Slack(Interface):
     """
 
     channel = "slack"
-    setting_groups = (OneWorkspaceSettings, ManyWorkspacesSettings)
+    setting_groups = GROUPS
     address = "/slack/events"
     presenter: SlackPresenter
 

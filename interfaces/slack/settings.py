@@ -112,3 +112,6 @@ def load_settings(
     if has_client:
         return many(client_id=client_id, client_secret=client_secret, **common)
     return one(bot_token=bot_token, **common)
+
+
+GROUPS = (OneWorkspaceSettings, ManyWorkspacesSettings)

@@ -4,15 +4,12 @@ import hashlib
 import hmac
 import json
 import logging
-import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
-from typing import Annotated, Any
+from typing import Any
 
 import telegram
-from pydantic import AfterValidator, Field, SecretStr
-from pydantic_settings import SettingsConfigDict
 from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import Response
@@ -40,12 +37,13 @@ from interfaces.telegram.receiving.handlers import AnyApplication, OwnHandlers, 
 from interfaces.telegram.receiving.polling import Poller, Rest
 from interfaces.telegram.request import TelegramRequest
 from interfaces.telegram.schema import to_update
+from interfaces.telegram.settings import GROUPS, TelegramSettings
 from interfaces.telegram.setup.diagnosis import try_bot
 from interfaces.telegram.setup.profile import describe_bot, register_commands
 from interfaces.telegram.setup.webhook import WebhookState, webhook_state
 from oauth import SettingError
 from oauth.masking import mask_from_now_on
-from oauth.settings import ServiceUrl, Settings, is_loopback
+from oauth.settings import is_loopback
 from toolkits import Conversation, Message
 
 CALL_TIMEOUT = 15.0  # seconds for one call of the Bot API
@@ -63,33 +61,6 @@ OWN_UPDATES = (
 )
 
 log = logging.getLogger(__name__)
-
-
-def _check_token(token: SecretStr) -> SecretStr:
-    if not re.fullmatch(r"\d+:[\w-]+", token.get_secret_value()):
-        raise ValueError("it has to look like 123456:ABC-DEF")
-    return token
-
-
-def _check_secret(secret: SecretStr | None) -> SecretStr | None:
-    if secret is not None and not re.fullmatch(r"[A-Za-z0-9_-]{1,256}", secret.get_secret_value()):
-        raise ValueError("Telegram takes 1 to 256 letters, digits, _ and -")
-    return secret
-
-
-class TelegramSettings(Settings):
-    """The settings of the channel."""
-
-    model_config = SettingsConfigDict(env_prefix="TELEGRAM_")
-
-    bot_token: Annotated[SecretStr, AfterValidator(_check_token)] = Field(
-        description="It is the token that https://t.me/BotFather shows for the bot.", examples=["123456:ABC-DEF"]
-    )
-    webhook_secret: Annotated[SecretStr | None, AfterValidator(_check_secret)] = Field(
-        default=None, description="Leave it out: it is derived from the bot's token."
-    )
-    polling: bool | None = Field(default=None, description="It is true or false.")
-    api_url: ServiceUrl = Field(default="https://api.telegram.org", description="Leave it out for Telegram itself.")
 
 
 class Telegram(Interface):
@@ -118,7 +89,7 @@ class Telegram(Interface):
     """
 
     channel = "telegram"
-    setting_groups = (TelegramSettings,)
+    setting_groups = GROUPS
     address = "/telegram/webhook"
 
     def __init__(

@@ -3,10 +3,7 @@
 import logging
 import re
 from collections.abc import AsyncIterator, Sequence
-from typing import Annotated
 
-from pydantic import AfterValidator, Field, SecretStr
-from pydantic_settings import SettingsConfigDict
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
@@ -26,10 +23,10 @@ from interfaces.whatsapp.errors import PausingHttpClient
 from interfaces.whatsapp.keywords import OPTED_IN, OPTED_OUT, USAGE, Keyword, is_answered_by_twilio, keyword_in
 from interfaces.whatsapp.present import WhatsAppPresenter
 from interfaces.whatsapp.quoted import with_texts
+from interfaces.whatsapp.settings import GROUPS, TwilioSettings
 from interfaces.whatsapp.status import report_in
 from interfaces.whatsapp.webhook_address import check_webhook
 from oauth import SettingError
-from oauth.settings import ServiceUrl, Settings
 from toolkits import Message, QuotedMessage, Template
 
 TWILIO = "https://api.twilio.com"
@@ -37,34 +34,6 @@ SIGNATURE_HEADER = "x-twilio-signature"
 SIGNATURE = re.compile("[A-Za-z0-9+/]{27}=")  # of the 20 bytes of a SHA-1
 
 log = logging.getLogger(__name__)
-
-
-def _check_sender(sender: str) -> str:
-    if not re.fullmatch(r"\+\d{6,15}|MG[0-9a-fA-F]{32}", parse.number(sender)):
-        raise ValueError("it has to look like whatsapp:+15551234567, or be the SID of a Messaging Service (MG…)")
-    return parse.number(sender)
-
-
-def _check_template(content_sid: str) -> str:
-    return Template(content_sid).content_sid
-
-
-class TwilioSettings(Settings):
-    """The settings of the channel."""
-
-    model_config = SettingsConfigDict(env_prefix="TWILIO_")
-
-    account_sid: str = Field(min_length=1, description="It is the Account SID (AC…) at https://console.twilio.com.")
-    auth_token: SecretStr = Field(min_length=1, description="It is the Auth Token at https://console.twilio.com.")
-    whatsapp_from: Annotated[str, AfterValidator(_check_sender)] = Field(
-        description="It is the WhatsApp sender that people write to, like whatsapp:+15551234567, or the Messaging "
-        "Service (MG…) that the sender belongs to.",
-        examples=["whatsapp:+15551234567"],
-    )
-    late_template: Annotated[str, AfterValidator(_check_template)] | None = Field(
-        default=None, description="It is the Content SID (HX…) of an approved template without variables."
-    )
-    api_url: ServiceUrl | None = Field(default=None, description="Leave it out for Twilio itself.")
 
 
 class WhatsApp(Interface):
@@ -85,7 +54,7 @@ class WhatsApp(Interface):
     """
 
     channel = "whatsapp"
-    setting_groups = (TwilioSettings,)
+    setting_groups = GROUPS
     address = "/whatsapp/webhook"
     presenter: WhatsAppPresenter
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
 from oauth import OAuthProvider, SettingError
+from oauth.extras import extra_needed
 from oauth.settings import is_loopback
 from toolkits.context import TurnContext
 from toolkits.errors import ToolError
@@ -127,11 +128,12 @@ class MCPServer:
         """Connect, unless each person has their own connection.
 
         Raises:
-            SettingError: if the server cannot be reached.
+            SettingError: if the server cannot be reached, or the extra `mcp` is not installed.
         """
         # Imported on first use, because the import of the SDK takes a while.
-        from toolkits.mcp.connection import ServerUnauthorizedError, ServerUnreachableError
-        from toolkits.mcp.pool import ConnectionPool
+        with extra_needed("mcp", "MCPServer"):
+            from toolkits.mcp.connection import ServerUnauthorizedError, ServerUnreachableError
+            from toolkits.mcp.pool import ConnectionPool
 
         if self.auth is not None:
             self._pool = ConnectionPool(self.name, self._max_connections, self._open, self._timings)

@@ -1,6 +1,11 @@
 """Channels are found by their names, and an error says which channels and settings are missing."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
+from commands import environment
 
 from gateway.configuration.discovery import configured_interfaces, load_interface
 from interfaces.slack import Slack
@@ -57,3 +62,13 @@ def test_a_missing_setting_of_a_channel_is_named(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("TWILIO_ACCOUNT_SID", "AC1")
     with pytest.raises(SettingError, match="TWILIO_AUTH_TOKEN is not set"):
         configured_interfaces()
+
+
+def test_a_channel_that_is_not_set_up_is_not_imported(processes: None, tmp_path: Path) -> None:
+    code = (
+        "import sys; from gateway.configuration.discovery import configured_interfaces; configured_interfaces();"
+        "print(sorted({'slack_bolt', 'slack_sdk', 'telegram', 'twilio'} & set(sys.modules)))"
+    )
+    env = environment(tmp_path, TELEGRAM_BOT_TOKEN="1:ABC")
+    ended = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=60)
+    assert ended.stdout == "['telegram']\n"

@@ -4,9 +4,11 @@ from pathlib import Path
 
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine
 from support.stage import stage
 
+from gateway.storage.schema import MIGRATIONS, newest
 from gateway.storage.tables import metadata as gateway_tables
 from oauth.store.tables import metadata as oauth_tables
 
@@ -22,3 +24,7 @@ async def test_the_migrations_make_the_tables_that_the_code_uses(tmp_path: Path)
             for found in compare_metadata(context, tables)  # type: ignore[arg-type]
         ]
     assert differences == []
+
+
+def test_the_newest_version_is_that_of_the_last_migration() -> None:
+    assert newest() == ScriptDirectory(str(MIGRATIONS)).get_current_head()

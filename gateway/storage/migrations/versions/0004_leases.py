@@ -2,7 +2,6 @@
 
 import sqlalchemy as sa
 from alembic import op
-from procrastinate.schema import SchemaManager
 
 revision = "0004"
 down_revision = "0003"
@@ -14,5 +13,7 @@ def upgrade() -> None:
     op.add_column("inbox", sa.Column("lease", sa.BigInteger(), nullable=False, server_default="0"))
     op.add_column("inbox", sa.Column("owner", sa.BigInteger(), nullable=True))
     if op.get_bind().dialect.name == "postgresql":
+        from procrastinate.schema import SchemaManager  # only PostgreSQL needs this library
+
         # The driver's own cursor accepts several statements, and percent signs that are not parameters.
         op.get_bind().connection.cursor().execute(SchemaManager.get_schema())
