@@ -18,14 +18,14 @@ from gateway.channels.requests import parse_form, read_form
 from interfaces.whatsapp import parse
 from interfaces.whatsapp.attachments import TwilioMedia
 from interfaces.whatsapp.content.quick_replies import chosen
-from interfaces.whatsapp.diagnosis import try_account
 from interfaces.whatsapp.errors import PausingHttpClient
 from interfaces.whatsapp.keywords import OPTED_IN, OPTED_OUT, USAGE, Keyword, is_answered_by_twilio, keyword_in
 from interfaces.whatsapp.present import WhatsAppPresenter
 from interfaces.whatsapp.quoted import with_texts
 from interfaces.whatsapp.settings import GROUPS, TwilioSettings
+from interfaces.whatsapp.setup.diagnosis import try_account
+from interfaces.whatsapp.setup.webhook import check_webhook
 from interfaces.whatsapp.status import report_in
-from interfaces.whatsapp.webhook_address import check_webhook
 from oauth import SettingError
 from toolkits import Message, QuotedMessage, Template
 

@@ -15,6 +15,14 @@ from support.channels.running import URL, Running
 PATH = "/whatsapp/webhook"
 MESSAGES = f"/2010-04-01/Accounts/{seed.TWILIO_ACCOUNT_SID}/Messages.json"
 
+SERVICE = "MG" + "1" * 32  # the id of a Messaging Service
+
+
+@pytest.fixture
+def service(emulate: Emulate) -> WhatsApp:
+    """The channel of a Messaging Service."""
+    return WhatsApp(emulate.account_sid, emulate.auth_token, SERVICE, emulate.twilio_url)
+
 
 @pytest.fixture
 def whatsapp(emulate: Emulate) -> WhatsApp:

@@ -7,7 +7,7 @@ from twilio.rest import Client
 from gateway.channels import DeliveryError
 from gateway.channels.diagnosis import Finding, ok, problem, warning
 from interfaces.whatsapp.errors import twilio_errors
-from interfaces.whatsapp.webhook_address import called_address, is_same
+from interfaces.whatsapp.setup.webhook import called_address, is_same
 
 ACTIVE = "active"
 
