@@ -1,9 +1,10 @@
 """Groups of settings, from the environment or from arguments, with errors that name what is wrong."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from itertools import chain
 from typing import Annotated, Any, Self
 from urllib.parse import urlsplit
 
@@ -22,6 +23,18 @@ _errors: ContextVar[list[UnderstudyError] | None] = ContextVar("errors", default
 
 class SettingError(UnderstudyError):
     """A setting is missing or malformed. The message names it, what was found and what to do."""
+
+
+class SeveralSettingsError(SettingError):
+    """Several errors, each with a sentence.
+
+    Args:
+        kind: what they are called, in the plural.
+    """
+
+    def __init__(self, kind: str, lines: Sequence[str]) -> None:
+        super().__init__("\n".join((f"{len(lines)} {kind}:", *lines)))
+        self.lines = lines
 
 
 @contextmanager
@@ -70,7 +83,7 @@ def all_errors() -> Iterator[None]:
         yield
     lines = lines_of(errors)
     if len(errors) > 1 and len(lines) > 1:
-        raise SettingError("\n".join((f"{len(lines)} errors:", *lines)))
+        raise SeveralSettingsError("errors", lines)
     if errors:
         raise errors[0]
 
@@ -93,7 +106,8 @@ def may_use_placeholders() -> bool:
 
 def lines_of(errors: Iterable[UnderstudyError]) -> list[str]:
     """Return the sentences of errors, each once."""
-    return list(dict.fromkeys(line for error in errors for line in str(error).splitlines()))
+    each = (error.lines if isinstance(error, SeveralSettingsError) else str(error).splitlines() for error in errors)
+    return list(dict.fromkeys(chain.from_iterable(each)))
 
 
 def is_loopback(url: str) -> bool:

@@ -12,7 +12,7 @@ import yaml
 
 from gateway.configuration.expansion import REQUEST_NAMES, Reference, fill, in_key, mistakes
 from oauth import SettingError
-from oauth.settings import PLACEHOLDER, uses_placeholders
+from oauth.settings import PLACEHOLDER, SeveralSettingsError, uses_placeholders
 
 Place = tuple[str | int, ...]
 """The place of a value: keys and indexes, from the top."""
@@ -106,7 +106,7 @@ class Document:
             return
         found = sorted(set(self.mistakes), key=lambda mistake: (mistake.line, mistake.column))
         lines = [f"{self.path}:{each.line}:{each.column}: {each.sentence}" for each in found]
-        raise SettingError(lines[0] if len(lines) == 1 else "\n".join((f"{len(lines)} mistakes:", *lines)))
+        raise SettingError(lines[0]) if len(lines) == 1 else SeveralSettingsError("mistakes", lines)
 
 
 KEY = "<key>"

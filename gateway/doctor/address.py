@@ -14,13 +14,6 @@ CALL_TIMEOUT = 10.0  # seconds
 
 async def check_address(base_url: str) -> AsyncIterator[Finding]:
     """Request the health check of the gateway at its public address."""
-    if is_loopback(base_url):
-        yield warning(
-            SUBJECT,
-            f"UNDERSTUDY_BASE_URL is {base_url}, which only this machine reaches: platforms and people need a public "
-            "address with https.",
-        )
-        return
     advice = "check its DNS record, its certificate and its proxy. If the gateway does not run yet, start it first."
     try:
         async with httpx.AsyncClient(timeout=CALL_TIMEOUT) as client:
@@ -28,10 +21,16 @@ async def check_address(base_url: str) -> AsyncIterator[Finding]:
     except httpx.HTTPError as error:
         yield warning(SUBJECT, f"{base_url} cannot be reached ({type(error).__name__}: {error}): {advice}")
         return
-    if answer.is_success and '"status"' in answer.text:
-        yield ok(SUBJECT, f"The gateway answers at {base_url}.")
-    else:
+    if not (answer.is_success and '"status"' in answer.text):
         yield warning(SUBJECT, f"{base_url}/healthz answers {answer.status_code}, not as the gateway does: {advice}")
+    elif is_loopback(base_url):
+        yield warning(
+            SUBJECT,
+            f"UNDERSTUDY_BASE_URL is {base_url}, which only this machine reaches: platforms and people need a public "
+            "address with https.",
+        )
+    else:
+        yield ok(SUBJECT, f"The gateway answers at {base_url}.")
 
 
 async def check_redirects(gateway: Gateway) -> AsyncIterator[Finding]:

@@ -8,32 +8,9 @@ from peers.emulate.server import Emulate
 from peers.serving import Receiver
 from peers.telegram.server import BOT_TOKEN, TelegramServer
 from starlette.responses import JSONResponse
+from support.set_up import BOT, accept_slack_token
 
-from interfaces.slack.app.features import AppFeatures
 from oauth import Keyring
-
-BOT = """
-from gateway import Agent, Gateway
-from interfaces.slack import Slack
-from interfaces.telegram import Telegram
-from interfaces.whatsapp import WhatsApp
-from oauth.google import GoogleAuth
-from toolkits.google import Gmail
-
-agent = Agent(toolkits=[Gmail(auth=GoogleAuth())])
-gateway = Gateway(agent, interfaces=[Slack(), Telegram(), WhatsApp()])
-"""
-SCOPES = AppFeatures(accounts=True).scopes
-
-
-def accept_slack_token(emulate: Emulate, scopes: list[str]) -> None:
-    """Answer the next `auth.test` as Slack does, which names the granted scopes in a header."""
-    emulate.slack.fail(
-        "/api/auth.test",
-        200,
-        headers={"X-OAuth-Scopes": ",".join(scopes)},
-        body={"ok": True, "user": "understudy", "team": "Acme", "user_id": "U1", "team_id": "T1"},
-    )
 
 
 @pytest.fixture
@@ -47,7 +24,7 @@ def environment(
     receiver.answer = lambda _: JSONResponse({"status": "ok"})
     sender = "XE" + "1" * 32
     emulate.twilio_sender(sender, emulate.whatsapp_number, callback_url=f"{receiver.url}/whatsapp/webhook")
-    accept_slack_token(emulate, SCOPES)
+    accept_slack_token(emulate)
     settings = {
         "UNDERSTUDY_MODEL": "test",
         "UNDERSTUDY_SECRET_KEY": Keyring.generate(),
