@@ -29,8 +29,8 @@ LEADING = re.compile(
 STOPWORDS = frozenset(
     re.findall(
         r"\w+",
-        "a an and are as be before by can for from have i in is it its like me my of on or so that the their them they "
-        "this to user was were what when with you your",
+        "a an and are as be before by can did do does for from have how i in is it its like me my of on or so tell "
+        "that the their them there they this to user was were what when with you your",
     )
 )
 
@@ -97,9 +97,11 @@ def _choose(text: str, tools: list[ToolDefinition]) -> ToolDefinition | None:
         required = bool(tool.parameters_json_schema.get("required"))
         if required and _stems(_without_leading(text)) <= _stems(tool.name):  # no text is left for its argument
             return 0
-        common = 2 * len(words & _stems(tool.name)) + len(words & _stems(tool.description or ""))
-        fits = question != required
-        return 2 * common + fits if common else 0
+        said, name, description = _stems(text), _stems(tool.name), _stems(tool.description or "")
+        if not said & (name | description):  # a question alone is no reason to list something
+            return 0
+        common = 2 * len(words & name) + len(words & description)
+        return 2 * common + (question != required)
 
     best = max(tools, key=score, default=None)
     return best if best is not None and score(best) else None

@@ -32,7 +32,7 @@ class Notes(Toolkit):
 
     @tool(label="Looking through your notes", read_only=True)
     def list_notes(self, context: TurnContext) -> list[str]:
-        """List the user's notes: what they saved before, what there is to recall or show."""
+        """List the user's notes: what they saved or told you to remember, what there is to recall or show."""
         with closing(self._open()) as database:
             rows = database.execute(
                 "SELECT text FROM notes WHERE channel = ? AND tenant = ? AND user_id = ?", _owner(context.identity)

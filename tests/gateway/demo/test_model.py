@@ -44,7 +44,10 @@ async def test_words_are_matched_to_tools(
     assert [(call.tool_name, call.args_as_dict()) for call in calls] == [(tool, arguments)]
 
 
-async def test_the_model_says_what_it_is_if_no_tool_fits(runner: "PydanticAgent[None, str]") -> None:
-    answer = (await runner.run("hello")).output
+@pytest.mark.parametrize(
+    "text", ["hello", "hello there", "How are you?", "what can you do?", "What time is it?", "tell me a joke", "thanks"]
+)
+async def test_the_model_says_what_it_is_if_no_tool_fits(runner: "PydanticAgent[None, str]", text: str) -> None:
+    answer = (await runner.run(text)).output
     assert "not a language model" in answer
     assert "save_note" in answer
