@@ -23,7 +23,7 @@ from gateway.configuration.reading import KEY, Document, Place
 from gateway.configuration.schema import AgentConfig, GatewayConfig, MCPServerConfig, ProviderConfig, ToolkitConfig
 from gateway.configuration.shadowing import explain
 from oauth import OAuthProvider, SettingError
-from oauth.settings import all_errors
+from oauth.settings import SeveralSettingsError, all_errors
 from toolkits import CloneError, Toolkit
 from toolkits.mcp import MCPServer
 
@@ -284,6 +284,10 @@ class _Builder:
         try:
             with all_errors():
                 return make()
+        except SeveralSettingsError as error:
+            for line in error.lines:
+                self._document.note(place, line)
+            return None
         except (SettingError, CloneError, ImportError, TypeError, ValueError) as error:
             cause = error.__cause__ if isinstance(error.__cause__, ImportError) else error
             self._document.note(place, explain(cause, self._document.path.parent) or str(error))

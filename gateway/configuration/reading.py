@@ -104,7 +104,7 @@ class Document:
         """
         if not self.mistakes:
             return
-        found = sorted(set(self.mistakes), key=lambda mistake: (mistake.line, mistake.column))
+        found = sorted(dict.fromkeys(self.mistakes), key=lambda mistake: (mistake.line, mistake.column))
         lines = [f"{self.path}:{each.line}:{each.column}: {each.sentence}" for each in found]
         raise SettingError(lines[0]) if len(lines) == 1 else SeveralSettingsError("mistakes", lines)
 

@@ -111,3 +111,14 @@ def test_a_yaml_file_names_all_settings_of_a_channel_at_its_place() -> None:
     assert first == "2 mistakes:"
     assert telegram.startswith("bot.yaml:2:24: TELEGRAM_BOT_TOKEN is not set")
     assert all(name in whatsapp for name in NAMED[7:10])
+
+
+def test_a_yaml_file_without_channels_names_what_each_channel_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLACK_BOT_TOKEN", "xoxb-1")
+    monkeypatch.setenv("TWILIO_ACCOUNT_SID", "AC1")
+    Path("bot.yaml").write_text("agents: {a: {model: test}}\n")
+    with pytest.raises(SettingError) as raised:
+        load_gateway("bot.yaml")
+    first, *lines = str(raised.value).splitlines()
+    assert first == "3 mistakes:"
+    assert [line.split()[1] for line in lines] == ["SLACK_APP_TOKEN", "TWILIO_AUTH_TOKEN", "TWILIO_WHATSAPP_FROM"]
