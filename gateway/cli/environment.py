@@ -1,22 +1,42 @@
-"""Read the settings in the file `.env` of the working directory into the environment."""
+"""The file `.env` of the working directory, which has settings."""
 
 import os
 import stat
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from dotenv import dotenv_values
 from dotenv.parser import parse_stream
 
 from gateway.cli.terminal import say
 from oauth import SettingError
 
 FILE = Path(".env")
+PRIVATE = 0o600  # the mode of the file: only its owner can read it
 OTHERS = 0o077  # the permission bits of other users
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A line of the file; without a value, it is one to fill in.
+
+    Args:
+        advice: where the value comes from.
+        is_required: whether it needs a value.
+    """
+
+    name: str
+    value: str
+    advice: str
+    is_required: bool = True
 
 
 def load_environment() -> None:
     """Set each variable of `.env` that the environment does not have. Warn if other users can read the file.
 
-    Values are taken as they are written: `$` has no meaning in them.
+    Values are taken as they are written: `$` has no meaning in them. A variable without a value is not set: it is one
+    to fill in.
 
     Raises:
         SettingError: if the file cannot be read, or a line of it is not of the form NAME=value.
@@ -34,7 +54,23 @@ def load_environment() -> None:
     for binding in bindings:
         if binding.error:
             raise SettingError(f"{FILE}:{binding.original.line}: this is not of the form NAME=value: correct the line.")
-        if binding.key is not None and binding.value is not None:
+        if binding.key is not None and binding.value:
             os.environ.setdefault(binding.key, binding.value)
     if stat.S_IMODE(mode) & OTHERS:
         say(f"Other users of this machine can read {FILE}, which may contain secrets: run `chmod 600 {FILE}`.")
+
+
+def add_settings(settings: Sequence[Setting]) -> list[str]:
+    """Add the settings that the file does not have yet, and create the file if it is missing.
+
+    Returns:
+        The names of the settings that need a value and have none, neither here nor in the environment.
+    """
+    there = dotenv_values(FILE, interpolate=False) if FILE.exists() else {}
+    added = [setting for setting in settings if setting.name not in there]
+    text = "".join(f"# {each.advice}\n{each.name}={each.value}\n" for each in added)
+    with open(os.open(FILE, os.O_CREAT | os.O_RDWR | os.O_APPEND, PRIVATE), "r+", encoding="utf-8") as file:
+        file.write(text if file.read().endswith("\n") or not there else f"\n{text}")
+    say(f"Wrote {FILE}." if not there else f"Added {len(added)} settings to {FILE}.")
+    filled = {name for name, value in {**there, **os.environ}.items() if value}
+    return [each.name for each in settings if each.is_required and not each.value and each.name not in filled]

@@ -12,6 +12,7 @@ from gateway.cli.check import check
 from gateway.cli.dev import dev
 from gateway.cli.doctor import doctor
 from gateway.cli.environment import load_environment
+from gateway.cli.init import init
 from gateway.cli.records import dead_letters, people, sessions, turns
 from gateway.cli.records.audit import audit
 from gateway.cli.serve import send, serve, worker
@@ -21,6 +22,7 @@ from toolkits import CloneError
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 app.command()(dev)
+app.command()(init)
 app.command()(serve)
 app.command()(worker)
 app.command()(check)

@@ -103,7 +103,7 @@ def test_an_understudy_command_in_the_documentation_runs(
         command, env = [COMMAND, verb, *arguments], environment(ROOT, **settings)
         ended = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
     else:
-        ended = run(verb, *arguments, directory=ROOT, **settings)
+        ended = run(verb, *arguments, directory=tmp_path if verb == "init" else ROOT, **settings)
     assert ended.returncode == 0, ended.stderr
 
 
