@@ -28,9 +28,9 @@ def doctor(
 
     The exit status is 1 if there is a problem.
     """
-    from gateway.doctor import examine, has_problem  # imported here, because the import takes a moment
+    from gateway.doctor import examine, has_problem, load_set_up  # imported here, because the import takes a moment
 
-    findings = asyncio.run(examine(target, asks_model=model))
+    findings = asyncio.run(examine(load_set_up(target), asks_model=model))
     if as_json:
         print_json(findings)
     else:

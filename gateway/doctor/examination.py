@@ -1,7 +1,8 @@
 """Run all checks, side by side, each with a time limit."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 
 from gateway.app.gateway import Gateway
 from gateway.channels.diagnosis import Finding, Mark, ok, problem
@@ -14,44 +15,67 @@ from gateway.doctor.model import check_model
 from gateway.doctor.storage import check_storage
 from gateway.logs import describe
 from gateway.settings import GatewaySettings
-from oauth.settings import gathered_errors, going_on, lines_of
+from oauth.settings import gathered_errors, lines_of
 
 CHECK_TIMEOUT = 30.0  # seconds for one group of checks
 
 
-async def examine(target: str | None, *, asks_model: bool = False) -> list[Finding]:
-    """Return the findings about an operator's file, or about the environment alone, in the order of their subjects.
+@dataclass(frozen=True, slots=True)
+class SetUp:
+    """What was found of a set-up.
 
-    Nothing is changed: no database is created or upgraded, and no webhook is set.
+    Args:
+        gateway: `None` if there is no file, or it could not be loaded.
+        errors: a sentence for each setting that is missing or malformed, and for what is wrong with the file.
+    """
+
+    gateway: Gateway | None
+    interfaces: Sequence[Interface]
+    settings: GatewaySettings
+    errors: Sequence[str]
+
+
+def load_set_up(target: str | None) -> SetUp:
+    """Load an operator's file, with placeholders for what is missing or malformed.
+
+    Call it outside of an event loop, as a start does: a file may run one of its own.
 
     Args:
         target: `FILE` or `FILE:NAME`; `None` for what the environment sets up.
-        asks_model: whether to send a short question to each model, which costs money.
     """
     gateway: Gateway | None = None
-    interfaces: list[Interface] = []
+    interfaces: Sequence[Interface] = ()
     with gathered_errors() as errors:
         if target is not None:
             gateway = find_gateway(target)
             interfaces = list(gateway.interfaces.values())
         else:
-            with going_on():
-                interfaces = configured_interfaces()
+            interfaces = configured_interfaces()
     with gathered_errors() as own_errors:
         settings = gateway.settings if gateway is not None else GatewaySettings()
-    wrong = lines_of([*errors, *own_errors])
-    findings = [problem("settings", line) for line in wrong] or [ok("settings", "Nothing is missing or malformed.")]
+    return SetUp(gateway, interfaces, settings, lines_of([*errors, *own_errors]))
+
+
+async def examine(set_up: SetUp, *, asks_model: bool = False) -> list[Finding]:
+    """Return the findings about a set-up. Nothing is changed: no database is created or upgraded, no webhook is set.
+
+    Args:
+        asks_model: whether to send a short question to each model, which costs money.
+    """
+    gateway, settings = set_up.gateway, set_up.settings
+    findings = [problem("settings", line) for line in set_up.errors]
     checks = {"environment": check_environment(), "storage": check_storage(settings, gateway)}
     if settings.base_url is not None:
         checks["public address"] = check_address(settings.base_url)
     if gateway is not None:
         checks["redirect URI"] = check_redirects(gateway)
         checks["model"] = check_model(gateway, asks=asks_model)
-    for interface in interfaces:
+    for interface in set_up.interfaces:
         profile = BotProfile(settings.base_url, "Understudy")
         if gateway is not None:
             profile = gateway.profile(interface.channel)
         checks[interface.channel] = interface.diagnose(profile)
+    findings = findings or [ok("settings", "Nothing is missing or malformed.")]
     for found in await asyncio.gather(*(_collected(*check) for check in checks.items())):
         findings += found
     return findings

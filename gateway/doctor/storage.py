@@ -66,7 +66,7 @@ async def _look_inside(
             yield ok("secret key", "It opens what is stored.")
     if gateway is not None and database.shared:
         if workers := await gateway.parts.backend.dispatcher.count_workers():
-            yield ok("workers", f"{workers} are alive.")
+            yield ok("workers", f"Alive: {workers}.")
         else:
             yield warning("workers", "None is alive, so that messages wait: start one with `understudy worker FILE`.")
 

@@ -42,3 +42,8 @@ def test_a_wrong_file_is_a_problem_and_no_traceback(tmp_path: Path) -> None:
     assert ended.returncode == 1
     assert "There is no file nowhere.py: correct the path." in ended.stdout
     assert ended.stderr == ""
+
+
+def test_a_file_may_run_an_event_loop_while_it_is_loaded(tmp_path: Path) -> None:
+    (tmp_path / "bot.py").write_text(f"import asyncio\nasyncio.run(asyncio.sleep(0))\n{BOT}")
+    assert "asyncio.run" not in run("doctor", "bot.py", directory=tmp_path).stdout

@@ -9,7 +9,7 @@ from peers.telegram.server import TelegramServer
 
 from gateway.channels.diagnosis import Finding, Mark
 from gateway.configuration.loader import load_gateway
-from gateway.doctor import examine
+from gateway.doctor import examine, load_set_up
 
 pytestmark = pytest.mark.usefixtures("environment")
 
@@ -21,7 +21,7 @@ def shown(findings: list[Finding], subject: str) -> str:
 
 
 async def test_every_check_of_a_right_set_up_is_ok(receiver: Receiver, telegram: TelegramServer) -> None:
-    findings = await examine("bot.py", asks_model=True)
+    findings = await examine(load_set_up("bot.py"), asks_model=True)
     telegram_webhook = shown(findings, "telegram webhook")
     assert telegram_webhook.startswith("warning: The bot has no webhook yet"), "the gateway was not started"
     public = shown(findings, "public address")
@@ -45,7 +45,7 @@ async def test_every_check_of_a_right_set_up_is_ok(receiver: Receiver, telegram:
 
 async def test_nothing_is_changed(tmp_path: Path, telegram: TelegramServer, emulate: Emulate) -> None:
     before = emulate.twilio_senders()
-    await examine("bot.py")
+    await examine(load_set_up("bot.py"))
     assert list(tmp_path.glob("*.db*")) == []
     assert telegram.called("setWebhook") == []
     assert emulate.twilio_senders() == before
@@ -53,7 +53,7 @@ async def test_nothing_is_changed(tmp_path: Path, telegram: TelegramServer, emul
 
 async def test_after_a_start_the_webhook_and_the_database_are_ok() -> None:
     async with load_gateway("bot.py").lifespan():
-        findings = await examine("bot.py")
+        findings = await examine(load_set_up("bot.py"))
     assert shown(findings, "telegram webhook").startswith("ok: Telegram delivers updates to")
     assert shown(findings, "secret key") == "ok: It opens what is stored."
     assert [each.text for each in findings if each.subject == "database"] == [
@@ -62,7 +62,7 @@ async def test_after_a_start_the_webhook_and_the_database_are_ok() -> None:
 
 
 async def test_without_a_file_the_channels_of_the_environment_are_checked() -> None:
-    findings = await examine(None)
+    findings = await examine(load_set_up(None))
     subjects = {each.subject for each in findings}
     assert {"slack bot token", "telegram bot token", "whatsapp account"} <= subjects
     assert [each for each in findings if each.mark is Mark.PROBLEM] == []

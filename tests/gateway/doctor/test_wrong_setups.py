@@ -16,7 +16,7 @@ from support.set_up import accept_slack_token
 
 from gateway.channels.diagnosis import Mark
 from gateway.configuration.loader import load_gateway
-from gateway.doctor import examine
+from gateway.doctor import examine, load_set_up
 from oauth import Identity, Keyring, SettingError, Token
 from oauth.store.tokens import TokenStore
 
@@ -186,7 +186,7 @@ async def test_doctor_and_the_start_say_what_is_wrong(
         (tmp_path / file).write_text(text)
     if wrong.do is not None:
         wrong.do(Place(tmp_path, emulate, telegram, receiver))
-    findings = await examine(wrong.target)
+    findings = await examine(load_set_up(wrong.target))
     lines = [f"{each.mark} {each.subject}: {each.text}" for each in findings]
     assert [each.mark for each in findings if wrong.said in each.text] == [wrong.mark], "\n".join(lines)
     for secret in (emulate.auth_token, emulate.bot_token, "xoxe.xoxb-1", "1:unknown"):
@@ -208,7 +208,7 @@ async def test_a_key_that_opens_nothing_is_a_problem(environment: None, monkeypa
             tokens = TokenStore(database, gateway.parts.keyring)
             await tokens.save(connection, Identity("slack", "T1", "U1"), "google", token)
     monkeypatch.setenv("UNDERSTUDY_SECRET_KEY", Keyring.generate())
-    findings = await examine("bot.py")
+    findings = await examine(load_set_up("bot.py"))
     (found,) = [each for each in findings if each.subject == "secret key"]
     assert found.mark is Mark.PROBLEM
     assert "decrypts none of the 1 tokens" in found.text

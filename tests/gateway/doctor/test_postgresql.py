@@ -1,0 +1,42 @@
+"""What `understudy doctor` says of a PostgreSQL database and its workers."""
+
+import pytest
+from peers.postgres import PostgresServer
+
+from gateway.channels.diagnosis import Finding, Mark
+from gateway.configuration.loader import load_gateway
+from gateway.doctor import examine, load_set_up
+
+
+@pytest.fixture
+def url(environment: None, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch) -> str:
+    url = postgres.make()
+    monkeypatch.setenv("UNDERSTUDY_DATABASE_URL", url)
+    return url
+
+
+def about(subject: str, findings: list[Finding]) -> Finding:
+    (found,) = [each for each in findings if each.subject == subject]
+    return found
+
+
+async def test_without_a_worker_messages_wait(url: str) -> None:
+    findings = await examine(load_set_up("bot.py"))
+    assert about("database", findings).mark is Mark.OK
+    assert about("workers", findings).mark is Mark.WARNING
+    assert "understudy worker FILE" in about("workers", findings).text
+
+
+async def test_a_living_worker_is_counted(url: str) -> None:
+    async with load_gateway("bot.py").worker():
+        found = about("workers", await examine(load_set_up("bot.py")))
+    assert (found.mark, found.text) == (Mark.OK, "Alive: 1.")
+
+
+async def test_a_database_without_tables_is_a_problem(
+    environment: None, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UNDERSTUDY_DATABASE_URL", postgres.make(empty=True))
+    found = about("database", await examine(load_set_up("bot.py")))
+    assert found.mark is Mark.PROBLEM
+    assert "Run `understudy db upgrade`" in found.text
