@@ -74,13 +74,18 @@ def gathered_errors() -> Iterator[list[UnderstudyError]]:
 
 @contextmanager
 def all_errors() -> Iterator[None]:
-    """Raise everything that is wrong in the block as one error, at its end.
-
-    Raises:
-        SettingError: with a line for each error. A single error is raised as it is.
-    """
+    """Raise everything that is wrong in the block as one error, at its end: see `raise_all`."""
     with gathered_errors() as errors:
         yield
+    raise_all(errors)
+
+
+def raise_all(errors: Sequence[UnderstudyError]) -> None:
+    """Raise one error with a line for each of several. A single error is raised as it is.
+
+    Raises:
+        SettingError: unless there are no errors.
+    """
     lines = lines_of(errors)
     if len(errors) > 1 and len(lines) > 1:
         raise SeveralSettingsError("errors", lines)

@@ -38,7 +38,7 @@ from gateway.turns.reading import values_of_person
 from gateway.turns.replies.agent_answer import RequestValues
 from oauth import Identity, SettingError
 from oauth.consent.routes import consent_routes
-from oauth.settings import all_errors, going_on
+from oauth.settings import going_on, raise_all
 from oauth.store.rotation import check_keys
 from toolkits import Conversation, File, Message, Template
 
@@ -379,11 +379,14 @@ class Gateway:
                 await server.start()
             for agent in self._setup.team():
                 check_remote_names(agent)
-            with all_errors():
-                for interface in self.interfaces.values():
-                    stack.push_async_callback(interface.stop)
-                    with going_on():
-                        await interface.start(self.host)
+            errors = []
+            for interface in self.interfaces.values():
+                stack.push_async_callback(interface.stop)
+                try:
+                    await interface.start(self.host)
+                except SettingError as error:
+                    errors.append(error)
+            raise_all(errors)
             stack.push_async_callback(parts.backend.pubsub.stop)
             if plays:
                 stack.push_async_callback(parts.backend.dispatcher.stop)

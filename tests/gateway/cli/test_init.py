@@ -5,9 +5,13 @@ import json
 from pathlib import Path
 
 import pytest
-from commands import run
+from commands import Command, environment, run
 from commands.in_process import invoke
 from dotenv import dotenv_values
+from peers.process import free_ports
+from peers.telegram import updates
+from peers.telegram.server import BOT_TOKEN, TelegramServer
+from peers.wait import wait_until
 from support.slack_manifest import accepted
 
 from oauth import Keyring
@@ -40,6 +44,27 @@ def test_the_files_of_a_slack_bot_need_only_what_init_names(tmp_path: Path, file
     found = {each["subject"]: each for each in map(json.loads, checked.stdout.splitlines())}
     assert found["settings"]["mark"] == "ok", checked.stdout
     assert found["slack bot token"]["text"].startswith("Slack could not be asked"), "there is no Slack here"
+
+
+def test_a_bot_answers_after_init_doctor_and_serve(tmp_path: Path, telegram: TelegramServer) -> None:
+    env = {"TELEGRAM_API_URL": telegram.url, "UNDERSTUDY_MODEL": "test"}  # no provider is reached here
+    assert run("init", "--yes", "--channel", "telegram", "--toolkit", "reminders", directory=tmp_path).returncode == 0
+    fill_in(tmp_path, TELEGRAM_BOT_TOKEN=BOT_TOKEN, OPENAI_API_KEY="none")
+    checked = run("doctor", "agent.py", directory=tmp_path, **env)
+    assert checked.returncode == 0, checked.stdout
+    telegram.api.pending.add(updates.private_message("hello"))
+    with (tmp_path / "log.txt").open("wb") as log:
+        port = str(free_ports(1)[0])
+        serving = Command(
+            "serve", "agent.py", "--port", port,
+            directory=tmp_path, env=environment(tmp_path, **env), stdout=log, stderr=log,
+        )  # fmt: skip
+        try:
+            wait_until(lambda: telegram.called("sendMessage"), what="the answer")
+            serving.terminate()
+            assert serving.wait(30) == 0, (tmp_path / "log.txt").read_text()
+        finally:
+            serving.kill()
 
 
 def test_questions_are_asked_for_what_is_not_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

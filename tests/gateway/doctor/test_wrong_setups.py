@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from peers.emulate.server import Emulate
 from peers.serving import Receiver
-from peers.telegram.server import TelegramServer
+from peers.telegram.server import BOT_TOKEN, TelegramServer
 from starlette.responses import PlainTextResponse
 from support.set_up import accept_slack_token
 
@@ -189,7 +189,7 @@ async def test_doctor_and_the_start_say_what_is_wrong(
     findings = await examine(load_set_up(wrong.target))
     lines = [f"{each.mark} {each.subject}: {each.text}" for each in findings]
     assert [each.mark for each in findings if wrong.said in each.text] == [wrong.mark], "\n".join(lines)
-    for secret in (emulate.auth_token, emulate.bot_token, "xoxe.xoxb-1", "1:unknown"):
+    for secret in (emulate.auth_token, emulate.bot_token, BOT_TOKEN, "xoxe.xoxb-1", "1:unknown"):
         assert secret not in "\n".join(lines)
     if wrong.stops:
         with pytest.raises(SettingError) as raised:
