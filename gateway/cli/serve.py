@@ -24,8 +24,10 @@ def serve(
 ) -> None:
     """Serve a gateway: accept the messages of its channels and, on SQLite, answer them."""
     configure_logging()
+    from gateway.app.server import postpone_collections
     from gateway.app.server import serve as serve_gateway
 
+    postpone_collections()
     gateway = _load(target)
     if "web" in gateway.interfaces:
         raise SettingError(
@@ -55,8 +57,9 @@ def serve(
 def worker(target: Target) -> None:
     """Answer the messages that `understudy serve` accepts. Workers need PostgreSQL; any number may run, on any host."""
     configure_logging()
-    from gateway.app.server import work
+    from gateway.app.server import postpone_collections, work
 
+    postpone_collections()
     work(_load(target), lambda: say(f"Understudy answers the messages of {target}"))
     say("Stopped.")
 
