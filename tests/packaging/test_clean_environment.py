@@ -140,3 +140,8 @@ def test_the_settings_of_every_channel_are_named_without_its_library(clean: Path
     ended = run(clean, "understudy", "serve", str(agent), directory=agent.parent)
     named = ("No channel is set up", "SLACK_BOT_TOKEN", "TELEGRAM_BOT_TOKEN", "TWILIO_WHATSAPP_FROM")
     assert [name for name in named if name not in ended.stderr] == []
+
+
+def test_the_tools_for_tests_of_channels_need_no_extra(clean: Path, tmp_path: Path) -> None:
+    ended = run(clean, "python", "-c", "import gateway.testing", directory=tmp_path)
+    assert (ended.returncode, ended.stderr) == (0, "")
