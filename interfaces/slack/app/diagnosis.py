@@ -10,7 +10,8 @@ from interfaces.slack.app.features import AppFeatures
 from interfaces.slack.app.manifest import Addresses
 from interfaces.slack.errors import slack_errors
 
-SCOPES_HEADER = "x-oauth-scopes"  # https://docs.slack.dev/authentication/installing-with-oauth
+# The granted scopes, in the answers of the Web API. Bolt reads them there, too (slack_bolt/middleware/authorization).
+SCOPES_HEADER = "x-oauth-scopes"
 
 
 async def try_bot_token(

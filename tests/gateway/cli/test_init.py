@@ -48,7 +48,7 @@ def test_the_files_of_a_slack_bot_need_only_what_init_names(tmp_path: Path, file
 
 def test_a_bot_answers_after_init_doctor_and_serve(tmp_path: Path, telegram: TelegramServer) -> None:
     env = {"TELEGRAM_API_URL": telegram.url, "UNDERSTUDY_MODEL": "test"}  # no provider is reached here
-    assert run("init", "--yes", "--channel", "telegram", "--toolkit", "reminders", directory=tmp_path).returncode == 0
+    assert run("init", "--yes", "--channel", "telegram", directory=tmp_path).returncode == 0
     fill_in(tmp_path, TELEGRAM_BOT_TOKEN=BOT_TOKEN, OPENAI_API_KEY="none")
     checked = run("doctor", "agent.py", directory=tmp_path, **env)
     assert checked.returncode == 0, checked.stdout
