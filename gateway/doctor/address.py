@@ -36,6 +36,12 @@ async def check_address(base_url: str) -> AsyncIterator[Finding]:
 async def check_redirects(gateway: Gateway) -> AsyncIterator[Finding]:
     """Yield the redirect URI of each provider whose accounts people connect."""
     oauth = gateway.parts.oauth
+    if oauth is not None and gateway.base_url is None:
+        yield warning(
+            "sign-in",
+            "UNDERSTUDY_BASE_URL is not set, so that only people on this machine can sign in, and no worker starts: "
+            "set it to the public address of this gateway, like https://bot.example.com.",
+        )
     for provider in oauth.providers if oauth is not None else ():
         root = gateway.base_url or "http://localhost:8000"
         yield ok(f"{provider} redirect URI", f"The client at {provider} has to list {root}/oauth/{provider}/callback.")

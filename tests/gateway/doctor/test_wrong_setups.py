@@ -99,6 +99,8 @@ WRONG = {
     "no way for Slack's requests": Wrong("SLACK_APP_TOKEN is not set", {"SLACK_SIGNING_SECRET": None}),
     "no public address for Twilio": Wrong("UNDERSTUDY_BASE_URL is not set, and Twilio", {"UNDERSTUDY_BASE_URL": None},
         stops="UNDERSTUDY_BASE_URL is not set"),
+    "no public address to sign in": Wrong("only people on this machine can sign in", {"UNDERSTUDY_BASE_URL": None},
+        mark=Mark.WARNING, stops="UNDERSTUDY_BASE_URL is not set"),
     "an app-level token of another kind": Wrong("it has to begin with xapp-", {"SLACK_APP_TOKEN": "xoxb-1"}),
     "a bot token that expires": Wrong("it expires after twelve hours", {"SLACK_BOT_TOKEN": "xoxe.xoxb-1"}),
     "a bot token and a client id": Wrong("SLACK_BOT_TOKEN and SLACK_CLIENT_ID are both", {"SLACK_CLIENT_ID": "1.2"}),
