@@ -11,7 +11,8 @@ from gateway.attachments.fetching import FileFetcher
 from gateway.channels.commands import COMMANDS, OF_ACCOUNTS
 from gateway.channels.event import DeliveryReport, Event, Feedback, Rating
 from gateway.channels.host import Person
-from gateway.channels.question import Press, PressResult, QuestionCard
+from gateway.channels.question import Press, PressOutcome, PressResult, QuestionCard
+from gateway.channels.sentences import QUESTION_CLOSED
 from gateway.history.threads import ThreadStore
 from gateway.history.transcript import TranscriptEntry, load_transcript
 from gateway.operations.suspension import AccountSuspension
@@ -52,7 +53,10 @@ class ChannelHost:
         return InstallationStore(self._database, self._parts.keyring)
 
     async def accept(self, event: Event) -> bool:
-        return await self._parts.intake.accept(event)
+        return await self._parts.gate.lets_in(event) and await self._parts.intake.accept(event)
+
+    async def admits(self, identity: Identity, conversation: Conversation | None = None) -> bool:
+        return await self._parts.gate.admits(identity, conversation)
 
     async def exclusively(self, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         await self._parts.leases.run(name, work)
@@ -67,13 +71,16 @@ class ChannelHost:
         return await self._parts.people.opt_in(identity, event_id)
 
     async def press(self, press: Press) -> PressResult:
+        if not await self._parts.gate.admits_press(press):
+            return PressResult(PressOutcome.CLOSED, QUESTION_CLOSED)
         return await self._parts.deciding.press(press)
 
     async def report_delivery(self, report: DeliveryReport) -> bool:
         return await self._parts.delivery_reports.report(report)
 
     async def rate(self, feedback: Feedback) -> bool:
-        return await self._parts.feedback.rate(feedback)
+        is_admitted = await self._parts.gate.admits(feedback.identity, feedback.conversation)
+        return is_admitted and await self._parts.feedback.rate(feedback)
 
     async def ratings(self, identity: Identity, conversation: Conversation) -> Mapping[str, Rating]:
         return await self._parts.feedback.ratings(identity, conversation)
@@ -88,6 +95,7 @@ class ChannelHost:
         return await self._parts.inbox.knows(conversation)
 
     async def move(self, conversation: Conversation, conversation_id: str) -> None:
+        await self._parts.gate.move(conversation, conversation_id)
         await self._parts.inbox.move(conversation, conversation_id)
 
     async def publish(self, conversation: Conversation, message: str) -> None:

@@ -8,6 +8,7 @@ from datetime import timedelta
 from functools import cached_property
 from typing import Any
 
+from gateway.access.gate import Gate
 from gateway.agents.agent import Agent
 from gateway.agents.routing import Router
 from gateway.app.backend import Backend, choose_backend
@@ -155,6 +156,10 @@ class Parts:
     @cached_property
     def intake(self) -> Intake:
         return Intake(self.inbox, self._settings.max_waiting_messages, self._timings.accept)
+
+    @cached_property
+    def gate(self) -> Gate:
+        return Gate(self.backend.database, self._setup.interfaces, self._settings.approvers)
 
     @cached_property
     def people(self) -> People:

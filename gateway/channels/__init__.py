@@ -6,6 +6,7 @@ recognizes commands, `sentences` has the sentences that all channels say, `live`
 `http_errors` translates the errors of HTTP clients, and `uploads` takes files that people upload to the gateway.
 """
 
+from gateway.channels.access import AccessPolicy
 from gateway.channels.errors import (
     DeliveryAmbiguousError,
     DeliveryError,
@@ -38,6 +39,7 @@ from gateway.storage.tables import DeliveryStatus
 from oauth.consent.hooks import ReturnLink
 
 __all__ = [
+    "AccessPolicy",
     "BotProfile",
     "Change",
     "Choice",

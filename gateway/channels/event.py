@@ -100,7 +100,10 @@ class Event:
         addressed: whether the event itself shows that it is for the bot. A piece that does not show it is answered
             together with a piece that does, and is removed if there is none. A change that does not show it affects
             only a message that was accepted.
-        author: the platform's id of the person who wrote the message. Only this person can edit it or stop its turn.
+        author: the platform's id of the person who wrote the message. Only this person can edit it or stop its turn. A
+            channel that does not answer everybody needs it.
+        author_tenant: the tenant of `Message.sender`, if it is not that of the conversation; an empty string if several
+            people may share the author's id (`Message.anonymous`).
         content: a `digest` of what the author wrote. An edit with the same digest is ignored.
         change: the change of the message `message_key`; `None` if the event has a new message.
         revision: the number of an edit. Later edits of the message have larger numbers.
@@ -120,6 +123,7 @@ class Event:
     piece: Piece | None = None
     addressed: bool = True
     author: str | None = None
+    author_tenant: str | None = None
     content: str | None = None
     change: Change | None = None
     revision: int = 0
@@ -143,6 +147,12 @@ class Event:
             raise ValueError("a message that is not for the bot is not accepted, unless it is a piece of a message")
         if self.stops and (self.author is None or self.change is not None or self.piece is not None):
             raise ValueError("only a whole new message of a known author stops a turn")
+
+    @property
+    def sender(self) -> Identity | None:
+        """The person who wrote the message; `None` if the event does not tell who it is."""
+        tenant = self.conversation.tenant if self.author_tenant is None else self.author_tenant
+        return Identity(self.conversation.channel, tenant, self.author) if self.author and tenant else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,11 +68,27 @@ class Host(Protocol):
     async def accept(self, event: Event) -> bool:
         """Commit an event to the inbox; return whether it is new. Answer the webhook only after that.
 
+        Nothing of an event is stored if its author may not use the channel; it is not new then. If they wrote directly,
+        the gateway tells them so once.
+
         Raises:
             EventNotAcceptedError: if the event was not committed in time, or this process takes no events, or takes
                 none yet because not all channels have started. A route lets the error pass, so that the webhook is
                 answered 503 and the platform delivers the event again. A channel that reads events from a socket waits
                 for `retry_after` seconds and calls `accept` again.
+        """
+        ...
+
+    async def admits(self, identity: Identity, conversation: Conversation | None = None) -> bool:
+        """Return whether a person may use the channel: see `Interface.access`.
+
+        `accept`, `press` and `rate` check it themselves. Call this method before a channel answers by itself.
+
+        Args:
+            conversation: where the person writes, as everybody in a chat may be admitted; `None` if it is in none.
+
+        Raises:
+            SQLAlchemyError, OSError, TimeoutError: if the database did not answer.
         """
         ...
 

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute
 
+from gateway.channels.access import AccessPolicy
 from gateway.channels.diagnosis import Finding
 from gateway.channels.host import Host
 from gateway.channels.presenter import Presenter
@@ -57,6 +58,7 @@ class Interface(ABC):
         address: the path that the platform calls.
         presenter: shows turns in the channel.
         setting_groups: groups of settings from the environment. Any one of these groups is enough for the channel.
+        access: whom the agent answers in this channel. The gateway checks it.
         platform_ids: what the bot, the app or the number is known by at its platform. Two interfaces of a class must
             not share one.
 
@@ -69,6 +71,7 @@ class Interface(ABC):
     address: str
     presenter: Presenter
     name: str | None = None
+    access: AccessPolicy = AccessPolicy.OPEN
     platform_ids: Collection[str] = ()
 
     _host: Host | None = None

@@ -13,7 +13,7 @@ from gateway.cli.dev import dev
 from gateway.cli.doctor import doctor
 from gateway.cli.environment import load_environment
 from gateway.cli.init import init
-from gateway.cli.records import dead_letters, people, sessions, turns
+from gateway.cli.records import access, dead_letters, people, sessions, turns
 from gateway.cli.records.audit import audit
 from gateway.cli.serve import send, serve, worker
 from gateway.cli.terminal import console
@@ -37,6 +37,7 @@ app.add_typer(database.app, name="db")
 app.add_typer(turns.app, name="turns")
 app.add_typer(dead_letters.app, name="deadletters")
 app.add_typer(sessions.app, name="sessions")
+app.add_typer(access.app, name="access")
 app.add_typer(people.accounts, name="accounts")
 app.add_typer(people.person, name="person")
 

@@ -7,9 +7,12 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, Table, and_, delete, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from gateway.access.entries import Entry, is_entry
 from gateway.storage.database import Database
 from gateway.storage.files import is_owned, remove_files
 from gateway.storage.tables import (
+    access_list,
+    access_requests,
     audit,
     audit_erasures,
     conversations,
@@ -65,6 +68,8 @@ class PersonalData:
                 "threads": await _rows(connection, threads, is_of(threads, identity)),
                 "known_as": await _rows(connection, known_people, is_of(known_people, identity)),
                 "opt_outs": await _rows(connection, opt_outs, is_of(opt_outs, identity)),
+                "access": await _rows(connection, access_list, is_entry(Entry.of(identity))),
+                "access_requests": await _rows(connection, access_requests, is_of(access_requests, identity)),
                 "feedback": await _rows(connection, feedback, is_of(feedback, identity)),
                 "suspensions": await _rows(connection, oauth_suspensions, is_of(oauth_suspensions, identity)),
                 "audit": await _rows(connection, audit, is_of(audit, identity)),
@@ -91,6 +96,8 @@ class PersonalData:
                 "model responses": await _remove(connection, turn_responses, turn_responses.c.inbox_id.in_(messages)),
                 "questions": await _remove(connection, questions, is_of(questions, identity)),
                 "threads": await _remove(connection, threads, is_of(threads, identity)),
+                "access": await _remove(connection, access_list, is_entry(Entry.of(identity))),
+                "access requests": await _remove(connection, access_requests, _asked(identity, direct)),
                 "ids": await _remove(connection, known_people, is_of(known_people, identity)),
                 "feedback": await _remove(connection, feedback, is_of(feedback, identity)),
                 "files": await remove_files(connection, _sent_or_uploaded(identity, direct)),
@@ -130,6 +137,10 @@ def _answers(identity: Identity, direct: Sequence[int]) -> ColumnElement[bool]:
         outbox.c.conversation_id.in_(direct),
         and_(for_them, outbox.c.conversation_id.in_(_of_channel(identity))),
     )
+
+
+def _asked(identity: Identity, direct: Sequence[int]) -> ColumnElement[bool]:
+    return or_(is_of(access_requests, identity), access_requests.c.conversation_id.in_(direct))
 
 
 def _sent_or_uploaded(identity: Identity, direct: Sequence[int]) -> ColumnElement[bool]:

@@ -401,6 +401,36 @@ opt_outs = Table(
     Column("opted_out_at", Timestamp, nullable=False),
 )
 
+# Who may use the channels that do not answer everybody: see gateway.access.
+access_list = Table(
+    "access_list",
+    metadata,
+    Column("channel", String, primary_key=True),
+    Column("tenant", String, primary_key=True),
+    # See `gateway.access.entries.Kind`.
+    Column("kind", String, primary_key=True),
+    # The id of the person or the chat; empty for a workspace.
+    Column("key", String, primary_key=True),
+    Column("added_at", Timestamp, nullable=False),
+)
+
+# The people who were told that they may not use a channel.
+access_requests = Table(
+    "access_requests",
+    metadata,
+    Column("channel", String, primary_key=True),
+    Column("tenant", String, primary_key=True),
+    Column("user_id", String, primary_key=True),
+    # The code that an operator approves, and until when; null if there is none.
+    Column("code", String, unique=True),
+    Column("expires_at", Timestamp),
+    # What the person is told after that: the parts of the text, rendered for the platform, as JSON.
+    Column("welcome", Text, nullable=False),
+    # The direct conversation of the person.
+    Column("conversation_id", Id, ForeignKey("conversations.id"), nullable=False),
+    Column("asked_at", Timestamp, nullable=False),
+)
+
 # Until when nothing is sent to a place, because the platform asked the gateway to wait.
 pauses = Table(
     "pauses",

@@ -100,6 +100,7 @@ class Slack(Interface):
         app_home: whether people see their accounts and open questions in the App Home. Set it to false for an app that
             publishes its own home.
         feedback_buttons: whether answers have thumbs below them. This needs the request URL of *Interactivity*.
+        access: whom the bot answers: "open", "allowlist" or "pairing", see docs/access.md; by default SLACK_ACCESS.
         app: the operator's own Bolt app, whose listeners get the events that start no turn.
         name: the name of one of several apps. With the name "sales", the settings begin with SLACK_SALES_, and the
             addresses with `/slack/sales`.
@@ -127,6 +128,7 @@ class Slack(Interface):
         agent_view: bool = False,
         app_home: bool = True,
         feedback_buttons: bool = False,
+        access: str | None = None,
         app: AsyncApp | None = None,
         name: str | None = None,
     ) -> None:
@@ -140,8 +142,10 @@ class Slack(Interface):
             app_token=app_token,
             own_workspaces=",".join(own_workspaces),
             api_url=api_url,
+            access=access,
         )
         self._settings = settings
+        self.access = settings.access
         self._variable = settings.variable
         self._api_url = settings.api_url
         self._workspaces: OneWorkspace | ManyWorkspaces
@@ -276,12 +280,15 @@ class Slack(Interface):
         question_id, place = chosen(press)
         result = await self.host.press(Press(question_id, place, press.identity, press.name))
         if press.conversation is None:
-            self._show_home(press.identity)
+            if await self.host.admits(press.identity):
+                self._show_home(press.identity)
             return None
         return None if result.outcome is PressOutcome.TAKEN else result.text
 
     async def _take_at_home(self, press: ButtonPress) -> None:
-        if self._home is not None and await self._home.take(self.host, press):
+        if self._home is None or not await self.host.admits(press.identity):
+            return
+        if await self._home.take(self.host, press):
             self._show_home(press.identity)
 
     def _show_home(self, identity: Identity) -> None:
@@ -427,10 +434,15 @@ class Slack(Interface):
             return
         if event.get("tab") == "home":
             if event.get("user") and not body.get("is_ext_shared_channel"):  # it does not name the member's workspace
-                self._show_home(Identity(self.channel, tenant, event["user"]))
+                person = Identity(self.channel, tenant, event["user"])
+                if await self.host.admits(person):
+                    self._show_home(person)
             return
         prompts = self.host.prompts(self.channel, tenant)
         if event.get("tab") == "messages" and event.get("channel") and prompts:
+            place = Conversation(self.channel, tenant, event["channel"], shared=False)
+            if not await self.host.admits(Identity(self.channel, tenant, event.get("user", "")), place):
+                return
             showing = self._titles.suggest(tenant, event["channel"], prompts)
             self._tasks.start("the suggested prompts", showing, CALL_TIMEOUT)
 
@@ -483,6 +495,9 @@ class Slack(Interface):
             return answer
         if parse.command_of(form)[0] == "stop" and (place := form.get("channel_id")):
             check_id("channel_id", place)
+            person = Identity(self.channel, form["team_id"], form["user_id"])
+            if not await self.host.admits(person, Conversation(self.channel, person.tenant, place, shared=True)):
+                return Response(status_code=200)
             # Threads have no slash commands, so that this stops all turns of the person in the channel.
             sentence = await self._stopping.in_place(form["team_id"], place, form["user_id"])
             return JSONResponse({"response_type": "ephemeral", "text": sentence})
@@ -495,7 +510,8 @@ class Slack(Interface):
                 "a slash command was not accepted: the direct conversation cannot be opened: %s", describe(error)
             )
             return JSONResponse({"response_type": "ephemeral", "text": COMMAND_NOT_TAKEN})
-        await self.host.accept(parse.to_command_event(self.channel, form, place))
+        if not await self.host.accept(parse.to_command_event(self.channel, form, place)):
+            return Response(status_code=200)  # without a body, Slack shows nothing
         return JSONResponse({"response_type": "ephemeral", "text": COMMAND_TAKEN})
 
     async def _listeners_answer(self, request: SlackRequest) -> Response | None:

@@ -151,6 +151,8 @@ def to_event(channel: str, body: Body, payload: str, **fields: Any) -> Event:
         fields: further fields of the event.
     """
     event = body["event"]
+    # In a channel that is shared with other organizations, the writer may belong to another workspace.
+    team = _team_of_writer(body) if event.get("user") else None
     return Event(
         id=body.get("event_id") or "",
         conversation=conversation_of(channel, body),
@@ -158,6 +160,7 @@ def to_event(channel: str, body: Body, payload: str, **fields: Any) -> Event:
         # A mention in a channel is reported as `app_mention` and as `message`, with two event ids.
         message_key=f"{event['channel']}:{event['ts']}",
         author=event.get("user"),
+        author_tenant=team or "",
         content=digest(
             event.get("text") or "",
             [file.get("id") for file in files(body)],

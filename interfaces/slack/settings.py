@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationInfo
 from pydantic_core import PydanticCustomError
 from pydantic_settings import SettingsConfigDict
 
+from gateway.channels import AccessPolicy
 from oauth import SettingError
 from oauth.settings import ServiceUrl, Settings
 
@@ -45,6 +46,7 @@ class SlackSettings(Settings):
         description="It is a list like T012AB3CD,T345EF6GH: the workspaces whose members' e-mail addresses you trust.",
     )
     api_url: ServiceUrl = Field(default="https://slack.com/api", description="Leave it out for Slack itself.")
+    access: AccessPolicy = Field(default=AccessPolicy.OPEN, description="It is open, allowlist or pairing.")
 
     @classmethod
     def required_variables(cls) -> list[str]:

@@ -82,6 +82,7 @@ class Telegram(Interface):
         updates: the kinds of updates that its handlers want besides messages, like "callback_query".
         polling: whether the gateway polls for updates; by default TELEGRAM_POLLING, or whether it has no public
             address. If it does not poll and has no public address, the webhook is set by somebody else.
+        access: whom the bot answers: "open", "allowlist" or "pairing", see docs/access.md; by default TELEGRAM_ACCESS.
         name: the name of one of several bots. With the name "support", the settings begin with TELEGRAM_SUPPORT_.
 
     Raises:
@@ -101,12 +102,14 @@ class Telegram(Interface):
         application: AnyApplication | None = None,
         updates: Sequence[str] = (),
         polling: bool | None = None,
+        access: str | None = None,
         name: str | None = None,
     ) -> None:
         super().__init__(name)
         settings = TelegramSettings.named(name)(
-            bot_token=bot_token, webhook_secret=webhook_secret, api_url=api_url, polling=polling
+            bot_token=bot_token, webhook_secret=webhook_secret, api_url=api_url, polling=polling, access=access
         )
+        self.access = settings.access
         self._variable = settings.variable
         self._has_placeholders = settings.has_placeholders
         self._api_url = settings.api_url

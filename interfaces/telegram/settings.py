@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
+from gateway.channels import AccessPolicy
 from oauth.settings import ServiceUrl, Settings
 
 
@@ -33,6 +34,7 @@ class TelegramSettings(Settings):
         default=None, description="Leave it out: it is derived from the bot's token."
     )
     polling: bool | None = Field(default=None, description="It is true or false.")
+    access: AccessPolicy = Field(default=AccessPolicy.OPEN, description="It is open, allowlist or pairing.")
     api_url: ServiceUrl = Field(default="https://api.telegram.org", description="Leave it out for Telegram itself.")
 
 

@@ -47,6 +47,7 @@ class WhatsApp(Interface):
         api_url: an address to use in place of Twilio's; by default TWILIO_API_URL.
         late_template: the Content SID of a template that tells people of an answer that comes more than 24 hours after
             their last message; by default TWILIO_LATE_TEMPLATE.
+        access: whom the agent answers: "open", "allowlist" or "pairing", see docs/access.md; by default TWILIO_ACCESS.
         name: the name of one of several senders. With the name "support", the settings begin with TWILIO_SUPPORT_.
 
     Raises:
@@ -66,6 +67,7 @@ class WhatsApp(Interface):
         api_url: str | None = None,
         *,
         late_template: str | None = None,
+        access: str | None = None,
         name: str | None = None,
     ) -> None:
         super().__init__(name)
@@ -75,7 +77,9 @@ class WhatsApp(Interface):
             whatsapp_from=whatsapp_from,
             api_url=api_url,
             late_template=late_template,
+            access=access,
         )
+        self.access = self._settings.access
         self.platform_ids = {self._settings.whatsapp_from}
         self._validator = RequestValidator(self._settings.auth_token.get_secret_value())
         self._media = TwilioMedia(
@@ -173,7 +177,8 @@ class WhatsApp(Interface):
             if is_answered or writer.opted_out:
                 return OPTED_IN if is_new and not is_answered else None
         elif keyword is Keyword.HELP:
-            return None if is_answered else USAGE
+            is_admitted = await self.host.admits(writer.identity, event.conversation)
+            return USAGE if is_admitted and not is_answered else None
         if writer.opted_out:
             log.info("a message of %s is not answered: they have opted out", writer.identity)
             return None

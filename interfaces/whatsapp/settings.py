@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
+from gateway.channels import AccessPolicy
 from oauth.settings import ServiceUrl, Settings
 from toolkits import Template
 
@@ -36,6 +37,7 @@ class TwilioSettings(Settings):
     late_template: Annotated[str, AfterValidator(_check_template)] | None = Field(
         default=None, description="It is the Content SID (HX…) of an approved template without variables."
     )
+    access: AccessPolicy = Field(default=AccessPolicy.OPEN, description="It is open, allowlist or pairing.")
     api_url: ServiceUrl | None = Field(default=None, description="Leave it out for Twilio itself.")
 
 

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from gateway.channels import Host, Interface
+from gateway.channels import AccessPolicy, Host, Interface
 from gateway.channels.refusals import RefusalLog
 from gateway.channels.requests import parse_json, read_body
 from oauth.settings import ServiceUrl, Settings
@@ -47,6 +47,7 @@ class WebhookSettings(Settings):
         description="Make one with `openssl rand -base64 32`, and give it to the host application, too."
     )
     url: ServiceUrl = Field(description="It is the address of the host application to which answers are posted.")
+    access: AccessPolicy = Field(default=AccessPolicy.OPEN, description="It is open, allowlist or pairing.")
 
 
 class Webhook(Interface):
@@ -55,6 +56,7 @@ class Webhook(Interface):
     Args:
         secret: the secret that signs requests in both directions; by default WEBHOOK_SECRET.
         url: the address of the host to which answers are posted; by default WEBHOOK_URL.
+        access: whom the agent answers: "open", "allowlist" or "pairing"; by default WEBHOOK_ACCESS.
         name: the name of one of several hosts. With the name "shop", the settings begin with WEBHOOK_SHOP_.
 
     Raises:
@@ -66,9 +68,12 @@ class Webhook(Interface):
     address = "/webhook/messages"
     presenter: WebhookPresenter
 
-    def __init__(self, secret: str | None = None, url: str | None = None, *, name: str | None = None) -> None:
+    def __init__(
+        self, secret: str | None = None, url: str | None = None, *, access: str | None = None, name: str | None = None
+    ) -> None:
         super().__init__(name)
-        settings = WebhookSettings.named(name)(secret=secret, url=url)
+        settings = WebhookSettings.named(name)(secret=secret, url=url, access=access)
+        self.access = settings.access
         secret = settings.secret.get_secret_value()
         self.platform_ids = {secret}  # signatures do not cover the address
         self._signer = StandardWebhook(secret)

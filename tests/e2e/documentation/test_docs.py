@@ -7,6 +7,7 @@ import re
 import shlex
 import subprocess
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -16,11 +17,12 @@ from e2e.served import ROOT
 from peers.postgres import PostgresServer
 from sqlalchemy import insert
 
+from gateway.access.entries import AccessList, Entry, Kind
 from gateway.configuration.loader import load_gateway
 from gateway.history.sessions import Sessions
 from gateway.runs.items import Role, SessionItem
 from gateway.storage.connect import connect
-from gateway.storage.tables import conversations
+from gateway.storage.tables import access_requests, conversations
 from oauth import Identity, Keyring, SettingError, Token
 from oauth.store.tokens import TokenStore
 
@@ -121,7 +123,7 @@ ACCOUNTS = {
 
 
 async def _make(url: str) -> None:
-    """Make a database in which the person of the examples has connected an account and written a message."""
+    """Make a database in which the people of the examples have done what the commands are about."""
     database = connect(url)
     await database.open()
     tokens = TokenStore(database, Keyring.parse(ACCOUNTS["UNDERSTUDY_SECRET_KEY"]))
@@ -136,6 +138,11 @@ async def _make(url: str) -> None:
         conversation = (await connection.execute(added)).scalar_one()
         said = [SessionItem(Role.USER, "hello")]
         await Sessions(database).add(connection, conversation, 1, person, "Alice", said, private=False)
+        await AccessList(database).add(connection, Entry("telegram", "1000001", Kind.PERSON, "4711"))
+        now = datetime.now(UTC)
+        request = {"code": "K7QMWX", "expires_at": now + timedelta(hours=1), "welcome": '["hello"]', "asked_at": now}
+        who = {"channel": "telegram", "tenant": "1000001", "user_id": "4712", "conversation_id": conversation}
+        await connection.execute(insert(access_requests).values(**who, **request))
     await database.close()
 
 
