@@ -15,6 +15,7 @@ from gateway.cli.environment import load_environment
 from gateway.cli.init import init
 from gateway.cli.records import access, dead_letters, people, sessions, turns
 from gateway.cli.records.audit import audit
+from gateway.cli.records.messages import messages, show
 from gateway.cli.serve import send, serve, worker
 from gateway.cli.terminal import console
 from oauth import SettingError
@@ -29,6 +30,8 @@ app.command()(check)
 app.command()(doctor)
 app.command()(send)
 app.command()(audit)
+app.command()(messages)
+app.command()(show)
 app.command()(people.feedback)
 app.add_typer(config.app, name="config")
 app.add_typer(keys.app, name="keys")

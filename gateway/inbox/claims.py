@@ -26,6 +26,7 @@ from gateway.storage.tables import (
 )
 from oauth import Identity
 from oauth.errors import UnderstudyError
+from oauth.store.columns import Timestamp
 from toolkits import Conversation
 
 TOO_OLD = "It waited longer than UNDERSTUDY_ANSWER_WITHIN_HOURS."
@@ -81,6 +82,7 @@ _CLAIM = (
         attempts=bindparam("new_attempts"),
         lease=inbox.c.lease + 1,
         owner=bindparam("new_owner"),
+        began_at=bindparam("now", type_=Timestamp),
     )
     # The message may have been edited or stopped since it was read.
     .returning(inbox.c.id, inbox.c.payload, inbox.c.group_key, inbox.c.piece, inbox.c.stopped_at)
@@ -93,6 +95,7 @@ _END_CLAIMED = (
     .values(
         status=bindparam("new_status"),
         error=bindparam("new_error"),
+        ended_at=bindparam("now", type_=Timestamp),
         sender_tenant=func.coalesce(bindparam("new_sender_tenant", type_=String), inbox.c.sender_tenant),
         sender_user_id=func.coalesce(bindparam("new_sender_user_id", type_=String), inbox.c.sender_user_id),
     )
@@ -101,10 +104,14 @@ _END_CLAIMED = (
 _EXPIRE = (
     update(inbox)
     .where(inbox.c.id == bindparam("row_id"), is_any(inbox.c.status, InboxStatus.WAITING, InboxStatus.PARKED))
-    .values(status=InboxStatus.EXPIRED, error=bindparam("new_error"))
+    .values(status=InboxStatus.EXPIRED, error=bindparam("new_error"), ended_at=bindparam("now", type_=Timestamp))
     .returning(inbox.c.id)
 )
-_END_JOINED = update(inbox).where(_is_joined).values(status=bindparam("new_status"), error=bindparam("new_error"))
+_END_JOINED = (
+    update(inbox)
+    .where(_is_joined)
+    .values(status=bindparam("new_status"), error=bindparam("new_error"), ended_at=bindparam("now", type_=Timestamp))
+)
 
 
 class LeaseLostError(UnderstudyError):
@@ -238,7 +245,7 @@ class Claims:
             return Claim(None, place.unsent)
         known = {"row_id": found.id, "known_status": found.status, "known_lease": found.lease}
         attempts = found.attempts if found.id in self._uncounted else found.attempts + 1
-        new = {"new_owner": self._dispatcher.owner, "new_attempts": attempts}
+        new = {"new_owner": self._dispatcher.owner, "new_attempts": attempts, "now": datetime.now(UTC)}
         claimed = (await connection.execute(_CLAIM, known | new)).all()
         if not claimed:
             raise ConversationBusyError
@@ -318,6 +325,7 @@ async def end_claimed(
     new = {
         "new_status": status,
         "new_error": error or None,
+        "now": datetime.now(UTC),
         "new_sender_tenant": sender.tenant if sender is not None else None,
         "new_sender_user_id": sender.user_id if sender is not None else None,
     }
@@ -328,10 +336,12 @@ async def end_claimed(
 
 async def expire(connection: AsyncConnection, row_id: int, reason: str) -> None:
     """Mark a message that waits or is parked as expired, and also the messages that are joined to it."""
-    if (await connection.execute(_EXPIRE, {"row_id": row_id, "new_error": reason})).first() is not None:
+    values = {"row_id": row_id, "new_error": reason, "now": datetime.now(UTC)}
+    if (await connection.execute(_EXPIRE, values)).first() is not None:
         await end_joined(connection, row_id, InboxStatus.EXPIRED, reason)
 
 
 async def end_joined(connection: AsyncConnection, row_id: int, status: InboxStatus, error: str = "") -> None:
     """End the messages that are joined to a message."""
-    await connection.execute(_END_JOINED, {"row_id": row_id, "new_status": status, "new_error": error or None})
+    values = {"row_id": row_id, "new_status": status, "new_error": error or None, "now": datetime.now(UTC)}
+    await connection.execute(_END_JOINED, values)

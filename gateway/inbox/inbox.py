@@ -326,7 +326,8 @@ class Inbox:
 
     async def end_parked(self, connection: AsyncConnection, row_id: int) -> None:
         """End a parked message, and the messages that are joined to it."""
-        await connection.execute(update(inbox).where(inbox.c.id == row_id).values(status=InboxStatus.DONE))
+        ended = {"status": InboxStatus.DONE, "ended_at": datetime.now(UTC)}
+        await connection.execute(update(inbox).where(inbox.c.id == row_id).values(ended))
         await end_joined(connection, row_id, InboxStatus.DONE)
 
     async def unpark(self, connection: AsyncConnection, grant: Grant) -> Callable[[], None]:

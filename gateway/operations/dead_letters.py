@@ -81,7 +81,7 @@ class DeadLetters:
         """
         now = datetime.now(UTC)
         again = {"attempts": 0, "due_at": now, "renewed_at": now}
-        message = {"status": InboxStatus.RETRYING, "turn_id": None, "stopped_at": None, **again}
+        message = {"status": InboxStatus.RETRYING, "turn_id": None, "stopped_at": None, "ended_at": None, **again}
         delivery = {"status": OutboxStatus.RETRYING, "ambiguous": False, **again}
 
         async def tidy(connection: AsyncConnection, inbox_id: int) -> None:

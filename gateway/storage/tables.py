@@ -127,6 +127,9 @@ inbox = Table(
     Column("owner", BigInteger),
     Column("reference", String, nullable=False),
     Column("accepted_at", Timestamp, nullable=False),
+    # When its turn began, for the last time; and when it was answered or given up.
+    Column("began_at", Timestamp),
+    Column("ended_at", Timestamp),
     # When it is tried again, removed, or regarded as complete: see `InboxStatus`.
     Column("due_at", Timestamp),
     # Of a message in pieces: the platform's id of the whole, and the number of the piece in `payload`.
@@ -149,6 +152,7 @@ inbox = Table(
     Column("scopes", Text),
     UniqueConstraint("conversation_id", "place"),
 )
+Index("inbox_reference", inbox.c.reference)
 Index("inbox_waiting", inbox.c.conversation_id, inbox.c.place,
       **_partial(is_any(inbox.c.status, InboxStatus.WAITING)))  # fmt: skip
 Index("inbox_running", inbox.c.conversation_id, unique=True, **_partial(is_any(inbox.c.status, InboxStatus.RUNNING)))
@@ -224,6 +228,7 @@ Index("outbox_due", outbox.c.due_at,
       **_partial(is_any(outbox.c.status, OutboxStatus.RETRYING, OutboxStatus.SCHEDULED)))  # fmt: skip
 Index("outbox_dead", outbox.c.id, **_partial(is_any(outbox.c.status, OutboxStatus.DEAD)))
 Index("outbox_inbox", outbox.c.inbox_id)
+Index("outbox_unasked", outbox.c.reference, **_partial(outbox.c.inbox_id.is_(None)))
 Index("outbox_question", outbox.c.question_id, **_partial(outbox.c.question_id.is_not(None)))
 Index("outbox_conversation", outbox.c.conversation_id, outbox.c.id)
 Index("outbox_platform", outbox.c.platform_id, **_partial(outbox.c.platform_id.is_not(None)))
@@ -513,6 +518,7 @@ audit = Table(
     Column("result", Text),
 )
 Index("audit_person", audit.c.user_id, audit.c.id)
+Index("audit_reference", audit.c.trace_id)
 
 # The people whose audit records are being removed. The triggers allow the removal of no other record.
 audit_erasures = Table(
