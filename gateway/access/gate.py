@@ -8,10 +8,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.access.entries import AccessList, is_listed
 from gateway.access.pairing import AccessRequests
-from gateway.channels.access import AccessPolicy
 from gateway.channels.errors import EventNotAcceptedError
 from gateway.channels.event import Change, Event
-from gateway.channels.interface import Interface
+from gateway.channels.interface import AccessPolicy, Interface
 from gateway.channels.question import Press
 from gateway.storage.database import Database
 from gateway.storage.tables import conversations, questions

@@ -6,7 +6,6 @@ recognizes commands, `sentences` has the sentences that all channels say, `live`
 `http_errors` translates the errors of HTTP clients, and `uploads` takes files that people upload to the gateway.
 """
 
-from gateway.channels.access import AccessPolicy
 from gateway.channels.errors import (
     DeliveryAmbiguousError,
     DeliveryError,
@@ -28,7 +27,7 @@ from gateway.channels.event import (
     digest,
 )
 from gateway.channels.host import Host, Person
-from gateway.channels.interface import BotProfile, Interface
+from gateway.channels.interface import AccessPolicy, BotProfile, Interface
 from gateway.channels.live import LiveView, MessageView, Progress, Step, Steps
 from gateway.channels.presenter import Delivery, Presenter, SignIn, TranscriptPresenter
 from gateway.channels.question import Choice, ChoiceStyle, Press, PressOutcome, PressResult, QuestionCard

@@ -5,12 +5,12 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any, ClassVar
 
 from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute
 
-from gateway.channels.access import AccessPolicy
 from gateway.channels.diagnosis import Finding
 from gateway.channels.host import Host
 from gateway.channels.presenter import Presenter
@@ -37,6 +37,17 @@ class BotProfile:
     description: str = ""
     commands: Mapping[str, str] = field(default_factory=dict)
     has_accounts: bool = True
+
+
+class AccessPolicy(StrEnum):
+    """Whom the agent answers in a channel: docs/access.md explains it."""
+
+    #: Everybody.
+    OPEN = "open"
+    #: Only the people, chats and workspaces on the access list.
+    ALLOWLIST = "allowlist"
+    #: The same. Others who write directly get a code, with which an operator admits them.
+    PAIRING = "pairing"
 
 
 class Interface(ABC):
