@@ -70,7 +70,8 @@ class Gate:
 
     async def _admits(self, channel: str, identity: Identity | None, conversation: Conversation | None) -> bool:
         """Return whether a person may use a channel; if nobody knows who it is, only the place counts."""
-        if self._interfaces[channel].access is AccessPolicy.OPEN or identity in self._approvers:
+        interface = self._interfaces.get(channel)  # a channel that is gone answers nobody: its messages are given up
+        if interface is None or interface.access is AccessPolicy.OPEN or identity in self._approvers:
             return True
         async with self._database.read() as connection:
             return await is_listed(connection, identity, conversation)

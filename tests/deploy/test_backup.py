@@ -15,6 +15,8 @@ from oauth import Keyring
 
 PAGE = (ROOT / "docs/deploy.md").read_text()
 
+UNSENT = "SELECT count(*) FROM outbox WHERE status <> 'sent'"
+
 
 def documented(program: str) -> str:
     """Return the command of the page that begins with the name of a program."""
@@ -59,6 +61,7 @@ async def test_a_restored_gateway_answers_again_what_waited_and_no_more(
         gate.opened.clear()
         await before.write("alice", "waiting", id="e2")
         await gate.holds(1)
+        await before.wait_until_rows(UNSENT, 0)
         back_up(database_url, tmp_path)
         gate.opened.set()
         await before.wait_for(2)
@@ -80,6 +83,7 @@ async def test_a_restored_gateway_has_the_accounts_of_people(
     before = stage(tmp_path, [Vault()], key=key, database=database_url)
     async with before.open():
         await connect_vault(before, "alice")
+        await before.wait_until_rows(UNSENT, 0)
         back_up(database_url, tmp_path)
     restore(empty_database_url, tmp_path)
     after = stage(tmp_path, [Vault()], key=key, database=empty_database_url)
