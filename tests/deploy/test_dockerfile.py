@@ -12,6 +12,7 @@ from commands import environment
 from e2e.served import ROOT
 from peers.process import free_ports
 from peers.wait import wait_until
+from support.packages import skip_without_packages
 
 from oauth import Keyring
 
@@ -61,7 +62,11 @@ def image(tmp_path_factory: pytest.TempPathFactory, processes: None) -> Path:
             command = command.replace("python -m venv", f"{UV} venv --python {sys.executable}")
             command = command.replace("/opt/understudy", str(folder / "understudy"))
             env = {**os.environ, **variables, "VIRTUAL_ENV": str(folder / "understudy")}
-            subprocess.run(command, shell=True, check=True, cwd=source, env=env, timeout=BUILD_TIMEOUT)
+            ended = subprocess.run(
+                command, shell=True, cwd=source, env=env, capture_output=True, text=True, timeout=BUILD_TIMEOUT
+            )
+            skip_without_packages(ended.stderr)
+            assert ended.returncode == 0, ended.stderr
     return folder
 
 

@@ -11,6 +11,7 @@ from commands import environment
 from e2e.served import ROOT
 from peers.process import free_ports
 from peers.wait import wait_until
+from support.packages import skip_without_packages
 
 UV = Path(sys.executable).with_name("uv")
 BUILD_TIMEOUT = 100.0  # seconds; without a cache, the packages are downloaded
@@ -34,7 +35,9 @@ def clean(tmp_path_factory: pytest.TempPathFactory, processes: None) -> Path:
 
 
 def _uv(*arguments: str) -> None:
-    subprocess.run([UV, *arguments], check=True, capture_output=True, timeout=BUILD_TIMEOUT)
+    ended = subprocess.run([UV, *arguments], capture_output=True, text=True, timeout=BUILD_TIMEOUT)
+    skip_without_packages(ended.stderr)
+    assert ended.returncode == 0, ended.stderr
 
 
 @pytest.fixture
