@@ -172,7 +172,7 @@ class Settings(BaseSettings):
 
     @property
     def has_placeholders(self) -> bool:
-        """Whether any field has only a placeholder."""
+        """True if any field has only a placeholder."""
         return bool(self._unset)
 
     @classmethod

@@ -1,1 +1,1 @@
-"""Who may use a channel: the access list, the codes of people who ask to be on it, and the check of events."""
+"""Decide who may use a channel: by the access list, and by codes for people who ask to be on it."""

@@ -1,4 +1,4 @@
-"""What `understudy doctor` finds, and checks that several channels share."""
+"""The findings of `understudy doctor`, and the checks that several channels share."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ CALL_TIMEOUT = 10.0  # seconds
 
 
 class Mark(StrEnum):
-    """How serious a finding is."""
+    """The seriousness of a finding."""
 
     OK = "ok"
     #: The gateway runs, but something may not work, or not yet.

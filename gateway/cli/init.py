@@ -58,7 +58,7 @@ interfaces:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What an operator wants.
+    """The choices of an operator.
 
     Args:
         model: a provider and a model, like openai:gpt-5.2.

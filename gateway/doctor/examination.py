@@ -22,7 +22,7 @@ CHECK_TIMEOUT = 30.0  # seconds for one group of checks
 
 @dataclass(frozen=True, slots=True)
 class SetUp:
-    """What was found of a set-up.
+    """A set-up as it was loaded.
 
     Args:
         gateway: `None` if there is no file, or it could not be loaded.

@@ -44,7 +44,7 @@ class MessageRecord:
 
     @property
     def seconds(self) -> float | None:
-        """How long the person waited for the end; `None` if it has not ended."""
+        """The seconds that the person waited for the end; `None` if it has not ended."""
         return None if self.ended_at is None else (self.ended_at - self.received_at).total_seconds()
 
 

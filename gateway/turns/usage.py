@@ -1,4 +1,4 @@
-"""What the run of a turn has used, for the log."""
+"""Count the tools and the tokens of a turn, for the log."""
 
 from collections import Counter
 from dataclasses import dataclass, field
