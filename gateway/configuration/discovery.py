@@ -35,9 +35,7 @@ def load_interface(channel: str) -> type[Interface]:
 
 def setting_groups() -> Mapping[str, Sequence[type[Settings]]]:
     """Return the groups of settings of each channel. A channel with the entry point for them is not imported."""
-    groups: dict[str, Sequence[type[Settings]]] = {
-        found.name: found.load() for found in entry_points(group=SETTINGS_ENTRY_POINTS)
-    }
+    groups = _own_groups()
     for found in entry_points(group=ENTRY_POINTS):
         if found.name not in groups:
             groups[found.name] = found.load().setting_groups
@@ -52,9 +50,7 @@ def configured_interfaces() -> list[Interface]:
     Raises:
         SettingError: if no channel is set up, or the settings or the library of one are incomplete.
     """
-    groups: dict[str, Sequence[type[Settings]]] = {
-        found.name: found.load() for found in entry_points(group=SETTINGS_ENTRY_POINTS)
-    }
+    groups = _own_groups()
     classes: list[type[Interface]] = [
         found.load()
         for found in entry_points(group=ENTRY_POINTS)
@@ -68,6 +64,11 @@ def configured_interfaces() -> list[Interface]:
         f"No channel is set up. Set the environment variables of one of these: {'; '.join(needed)}. "
         "Interfaces with names, like telegram.support, are used only if the file lists them."
     )
+
+
+def _own_groups() -> dict[str, Sequence[type[Settings]]]:
+    """Return the groups of the channels that have an entry point for them."""
+    return {found.name: found.load() for found in entry_points(group=SETTINGS_ENTRY_POINTS)}
 
 
 def _needed(groups: Sequence[type[Settings]]) -> str:
