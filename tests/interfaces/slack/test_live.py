@@ -79,8 +79,9 @@ async def test_an_answer_is_streamed_in_a_thread_and_completed(run: Run, slack: 
         writer.write(" the answer.")
         await shown(emulate, channel, thread, lambda found: "the answer" in found[0]["text"])
         writer.end()
-        assert await said(emulate, channel, 1, thread) == ["*Hello*, &lt;!channel&gt; this is the answer."]
+        await said(emulate, channel, 1, thread)  # the stream has ended; an update of its text follows
         await running.delivered()
+    assert await said(emulate, channel, 1, thread) == ["*Hello*, &lt;!channel&gt; this is the answer."]
     (message,) = await shown(emulate, channel, thread, lambda found: len(found) == 1)
     assert (message["ts"], is_preview(message)) == (preview["ts"], False)
     called = methods(emulate)
@@ -140,8 +141,9 @@ async def test_a_long_answer_continues_in_the_next_message_while_it_is_written(
         await shown(emulate, channel, thread, lambda found: len(found) > 1)
         writer.end()
         parts = slack.presenter.parts("\n\n".join(paragraphs))
-        assert await said(emulate, channel, len(parts), thread) == parts
+        await said(emulate, channel, len(parts), thread)
         await running.delivered()
+    assert await said(emulate, channel, len(parts), thread) == parts
     assert len(await shown(emulate, channel, thread, bool)) == len(parts)
 
 
