@@ -116,15 +116,15 @@ class Stage:
 
     async def wait_until_rows(self, statement: str, count: int, timeout: float = TIMEOUT) -> None:
         """Wait until an SQL statement that counts rows returns `count`."""
-        await wait_until(lambda: bool(self.rows(statement)[0][0] == count), timeout, f"{statement} = {count}")
+        with closing(self._connect()) as connection:
+            await wait_until(
+                lambda: bool(_rows(connection, statement)[0][0] == count), timeout, f"{statement} = {count}"
+            )
 
     def rows(self, statement: str) -> list[Any]:
         """Run an SQL statement, and return its rows, if it returns any."""
         with closing(self._connect()) as connection:
-            cursor = connection.execute(statement)
-            rows = cursor.fetchall() if cursor.description else []
-            connection.commit()
-            return rows
+            return _rows(connection, statement)
 
     def _connect(self) -> Any:
         if self.database.startswith("sqlite:///"):
@@ -136,6 +136,13 @@ class Stage:
     async def change(self, statement: str) -> None:
         """Run an SQL statement in a thread, so that the gateway is not blocked."""
         await asyncio.to_thread(self.rows, statement)
+
+
+def _rows(connection: Any, statement: str) -> list[Any]:
+    cursor = connection.execute(statement)
+    rows = cursor.fetchall() if cursor.description else []
+    connection.commit()
+    return rows
 
 
 def stage(

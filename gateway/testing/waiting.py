@@ -8,7 +8,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 POLL_INTERVAL = 0.01  # seconds
-TIMEOUT = 20.0  # seconds
+TIMEOUT = 60.0  # seconds
 
 
 async def wait_until(condition: Callable[[], T | Awaitable[T]], timeout: float = TIMEOUT, what: str = "") -> T:

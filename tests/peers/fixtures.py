@@ -43,12 +43,10 @@ def emulate_server(processes: None) -> Iterator[Emulate]:
 
 
 @pytest.fixture
-def emulate(emulate_server: Emulate) -> Iterator[Emulate]:
+def emulate(emulate_server: Emulate) -> Emulate:
     """Google, Slack, Twilio and GitHub with the data of seed.py. `Emulate.connect` connects them to a gateway."""
-    emulate_server.disconnect()
     emulate_server.reset()
-    yield emulate_server
-    emulate_server.disconnect()
+    return emulate_server
 
 
 @pytest.fixture

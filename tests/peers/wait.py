@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.01, 0.1  # seconds between two calls: many conditions send an HTTP request
 PAUSE = 0.1  # the next pause, as a share of the time waited so far
-TIMEOUT = 20.0  # seconds
+TIMEOUT = 60.0  # seconds
 
 
 def wait_until(condition: Callable[[], T], timeout: float = TIMEOUT, what: str | None = None) -> T:

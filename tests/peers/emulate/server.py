@@ -23,8 +23,8 @@ class Emulate(EmulatedSlack, EmulatedTwilio):
     """The four servers in one process, with the people, mails and keys of seed.py.
 
     Its methods are synchronous. `consent`, `deny` and `whatsapp_post` return only after the gateway has answered, so
-    call them in a thread (`asyncio.to_thread`) if the gateway runs in the event loop of the test. `connect` changes the
-    arguments of the constructor later.
+    call them in a thread (`asyncio.to_thread`) if the gateway runs in the event loop of the test. `connect` connects
+    the servers to a gateway that starts later.
 
     Args:
         redirect_uris: the redirect URIs of the OAuth clients at Google, Slack and GitHub.
@@ -47,7 +47,7 @@ class Emulate(EmulatedSlack, EmulatedTwilio):
         sms_url: str | None = None,
     ) -> None:
         self.redirect_uris = list(redirect_uris)
-        self.slack_events_url = slack_events_url
+        self.slack_events_url = self.events_receiver = slack_events_url
         self.sms_url = sms_url
         self._process: Process | None = None
 
@@ -88,14 +88,12 @@ class Emulate(EmulatedSlack, EmulatedTwilio):
     ) -> None:
         """Connect the servers to a gateway: see `Emulate`. An argument that is `None` changes nothing."""
         if redirect_uris is not None:
-            self.redirect_uris = list(redirect_uris)
             for server in (self.google, self.slack, self.github):
-                server.post("redirect-uris", uris=self.redirect_uris)
+                server.post("redirect-uris", uris=list(redirect_uris))
         if slack_events_url is not None:
-            self.slack_events_url = slack_events_url
+            self.events_receiver = slack_events_url
             self.slack.post("events-url", url=slack_events_url)
         if sms_url is not None:
-            self.sms_url = sms_url
             self._set_sms_url(sms_url)
 
     @property
@@ -115,17 +113,13 @@ class Emulate(EmulatedSlack, EmulatedTwilio):
     def google_userinfo_uri(self) -> str:
         return f"{self.google_url}/oauth2/v2/userinfo"
 
-    def disconnect(self) -> None:
-        """Send no events and messages, and accept no redirect URI."""
-        self.connect((), "", "")
-
     def reset(self) -> None:
-        """Restore the data of seed.py: forget every token, message, call and failure. Keep what `connect` has set."""
-        for server in (self.google, self.slack, self.twilio, self.github):
-            server.post("reset")
-        self.connect(self.redirect_uris, sms_url=self.sms_url)
-        for server in (self.google, self.slack, self.twilio, self.github):
-            server.post("forget")
+        """Restore what the servers were at their start, with the arguments of the constructor.
+
+        The servers forget every token, message, call, scripted failure and later connection.
+        """
+        self.events_receiver = self.slack_events_url
+        self.google.post("reset")
 
     def consent(
         self, authorization_url: str, email: str, scope: str | None = None, client: httpx.Client | None = None

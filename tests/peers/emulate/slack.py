@@ -29,7 +29,7 @@ class EmulatedSlack:
 
     slack_url: str  #: the base URL of the Web API, which ends with /api/
     slack: Control
-    slack_events_url: str | None
+    events_receiver: str | None  #: where Slack sends its events now
     _http: httpx.Client
 
     def slack_call(self, method: str, token: str = seed.SLACK_BOT_TOKEN, **params: Any) -> Json:
@@ -138,10 +138,10 @@ class EmulatedSlack:
             event_id: which event, if not the last one.
             retry: the number of the retry.
         """
-        assert self.slack_events_url, "no slack_events_url is set"
+        assert self.events_receiver, "Slack sends its events nowhere"
         payloads = [each["payload"] for each in self.slack_deliveries()]
         payload: Mapping[str, Any] = next(each for each in reversed(payloads) if event_id in (None, each["event_id"]))
-        return slack_events.post(self.slack_events_url, payload, retry=retry)
+        return slack_events.post(self.events_receiver, payload, retry=retry)
 
 
 def is_preview(message: Json) -> bool:

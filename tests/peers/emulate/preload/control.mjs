@@ -7,7 +7,7 @@
 // - POST heal: remove the scripted failures
 // - POST forget: clear the journal and remove the scripted failures
 //
-// `more` has the routes that a server adds.
+// `more` has the routes that a server adds. Returns the function that "POST forget" calls.
 
 const JOURNAL_MAX = 20_000; // calls
 
@@ -15,11 +15,12 @@ export function addControl(app, { who, ...more }) {
   const answer = app.fetch;
   const calls = [];
   const failures = [];
+  const forget = () => void (calls.length = failures.length = 0);
   const controls = {
     "GET calls": () => calls,
     "POST fail": (failure) => void failures.push({ times: 1, headers: {}, ...failure }),
     "POST heal": () => void (failures.length = 0),
-    "POST forget": () => void (calls.length = failures.length = 0),
+    "POST forget": forget,
     ...more,
   };
 
@@ -48,6 +49,7 @@ export function addControl(app, { who, ...more }) {
     call.status = response.status;
     return response;
   };
+  return forget;
 
   async function control(method, url, body) {
     const handler = controls[`${method} ${url.pathname.slice("/_peers/".length)}`];

@@ -3,7 +3,7 @@
 // - Unknown and revoked tokens are refused. (Emulate itself takes them for the first person of the seed.)
 // - Only the people, channels and mailboxes of the seed exist, and no default ones.
 // - There is no hourly rate limit.
-// - Routes under /_peers give a journal, scripted failures and a reset (control.mjs).
+// - Routes under /_peers give a journal, scripted failures and a reset of all servers (control.mjs).
 // - Slack has fixed ids, complete events (slack.mjs) and the Web API methods that emulate lacks (slack_methods.mjs).
 // - Twilio has content templates (twilio.mjs).
 
@@ -15,6 +15,7 @@ import { slack } from "./slack.mjs";
 import { twilio } from "./twilio.mjs";
 
 const ADDITIONS = { slack, twilio };
+const resets = []; // a function of each server
 const OAUTH_CLIENTS = { google: "google.oauth_clients", slack: "slack.oauth_apps", github: "github.oauth_apps" };
 
 for (const [name, entry] of Object.entries(await serviceRegistry())) {
@@ -44,16 +45,18 @@ function wrap(name, { plugin, seedFromConfig, ...rest }) {
         const context = { app, store, webhooks, baseUrl, tokenMap };
         plugin.register(app, store, webhooks, baseUrl, tokenMap);
         added.register?.(context);
-        addControl(app, {
+        const forget = addControl(app, {
           who: (token) => tokenMap.get(token)?.login ?? added.who?.(store, token) ?? null,
           ...redirectUris(store, OAUTH_CLIENTS[name]),
           ...added.control?.(context),
-          "POST reset": () => {
-            store.reset();
-            tokenMap.clear();
-            added.reset?.(context);
-            reseed();
-          },
+          "POST reset": () => resets.forEach((reset) => reset()),
+        });
+        resets.push(() => {
+          store.reset();
+          tokenMap.clear();
+          added.reset?.(context);
+          reseed();
+          forget();
         });
       },
       seed: undefined,

@@ -72,7 +72,7 @@ function subscribe(webhooks, url) {
 }
 
 function reset({ webhooks }) {
-  epoch += 1;
+  subscribe(webhooks, process.env.SLACK_EVENTS_URL);
   distribute({ marketplace: true });
   limit({ on: false });
   webhooks.deliveries.length = 0;
