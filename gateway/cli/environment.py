@@ -32,6 +32,14 @@ class Setting:
     is_required: bool = True
 
 
+_loaded: set[str] = set()  # the variables that this process has from the file
+
+
+def inherited_environment() -> dict[str, str]:
+    """Return the environment without what is from `.env`, for a process that reads the file itself."""
+    return {name: value for name, value in os.environ.items() if name not in _loaded}
+
+
 def load_environment() -> None:
     """Set each variable of `.env` that the environment does not have. Warn if other users can read the file.
 
@@ -54,8 +62,9 @@ def load_environment() -> None:
     for binding in bindings:
         if binding.error:
             raise SettingError(f"{FILE}:{binding.original.line}: this is not of the form NAME=value: correct the line.")
-        if binding.key is not None and binding.value:
-            os.environ.setdefault(binding.key, binding.value)
+        if binding.key is not None and binding.value and binding.key not in os.environ:
+            os.environ[binding.key] = binding.value
+            _loaded.add(binding.key)
     if stat.S_IMODE(mode) & OTHERS:
         say(f"Other users of this machine can read {FILE}, which may contain secrets: run `chmod 600 {FILE}`.")
 

@@ -9,7 +9,7 @@ import typer
 
 from gateway.cli import config, database, keys, slack
 from gateway.cli.check import check
-from gateway.cli.dev import dev
+from gateway.cli.dev.command import dev
 from gateway.cli.doctor import doctor
 from gateway.cli.environment import load_environment
 from gateway.cli.init import init

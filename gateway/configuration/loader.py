@@ -53,7 +53,7 @@ def find_gateway(target: str) -> Gateway:
             interfaces = configured_interfaces()
         return Gateway(found, interfaces)
     except ImportError as error:
-        if (explained := explain(error, _split(target)[0].parent)) is None:
+        if (explained := explain(error, split_target(target)[0].parent)) is None:
             raise
         raise SettingError(explained) from error
 
@@ -74,7 +74,7 @@ def find_target(target: str) -> Gateway | Agent:
     Raises:
         SettingError: as `load_gateway`.
     """
-    path, name = _split(target)
+    path, name = split_target(target)
     if not path.is_file():
         raise SettingError(f"There is no file {path}: correct the path.")
     if path.suffix in YAML:
@@ -99,7 +99,8 @@ def find_target(target: str) -> Gateway | Agent:
     return found if isinstance(found, (Gateway, Agent)) else Agent(found)
 
 
-def _split(target: str) -> tuple[Path, str | None]:
+def split_target(target: str) -> tuple[Path, str | None]:
+    """Return the path and the name in `FILE:NAME`; the name is `None` if there is none."""
     path, colon, name = target.rpartition(":")
     return (Path(path), name) if colon and name.isidentifier() else (Path(target), None)
 

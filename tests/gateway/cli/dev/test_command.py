@@ -1,14 +1,10 @@
 """`understudy dev FILE`: the web chat with the operator's own agent."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-import httpx
 import pytest
-from commands import Command, environment, run
-from peers.process import free_ports
-from peers.wait import wait_until
+from commands import run
+from support.dev import dev, transcript
 
 pytestmark = pytest.mark.usefixtures("processes")
 
@@ -28,41 +24,15 @@ FILES = {
 }
 
 
-@contextmanager
-def dev(directory: Path, file: str) -> Iterator[str]:
-    """Run `understudy dev FILE`, and yield its address."""
-    port = str(free_ports(1)[0])
-    address = f"http://127.0.0.1:{port}"
-    env = {name: value for name, value in environment(directory).items() if not name.startswith("SLACK_")}
-
-    def is_ready() -> bool:
-        assert child.poll() is None, (directory / "log.txt").read_text()
-        try:
-            return httpx.get(f"{address}/readyz", trust_env=False).status_code == 200
-        except httpx.TransportError:
-            return False
-
-    with (directory / "log.txt").open("wb") as log:
-        child = Command("dev", file, "--port", port, directory=directory, env=env, stdout=log, stderr=log)
-    try:
-        wait_until(is_ready, 30, "understudy dev answers")
-        yield address
-    finally:
-        child.terminate()
-        child.wait(20)
-
-
 @pytest.mark.parametrize("file", FILES)
 def test_people_chat_with_the_agent_of_a_file_without_the_settings_of_its_channels(tmp_path: Path, file: str) -> None:
     (tmp_path / file).write_text(FILES[file])
-    with dev(tmp_path, file) as address:
+    with dev(tmp_path, file, "--no-reload") as running:
         for person in ("alice", "bob"):
-            with httpx.Client(base_url=f"{address}/web/{person}", trust_env=False) as window:
-                window.get("/")
+            with running.window(person) as window:
                 window.post("/messages", json={"id": "1", "text": f"this is {person}"})
-                wait_until(lambda window=window: len(window.get("/transcript").json()) == 2, what="an answer")
-                assert f"heard: this is {person}" in window.get("/transcript").json()[1]["html"]
-    printed = (tmp_path / "log.txt").read_text()
+                assert f"heard: this is {person}" in transcript(window, 2)[1]["html"]
+    printed = running.printed()
     assert ("SLACK_BOT_TOKEN is not set" in printed) == (file == "gateway.py")
     assert ("GOOGLE_CLIENT_ID is not set" in printed) == (file == "gateway.py")
 
@@ -79,7 +49,7 @@ def test_people_chat_with_the_agent_of_a_file_without_the_settings_of_its_channe
 def test_what_keeps_a_file_from_being_tried_is_named(tmp_path: Path, content: str, error: str) -> None:
     file = "bot.yaml" if content.startswith("agents:") else "bot.py"
     (tmp_path / file).write_text(content)
-    ended = run("dev", file, directory=tmp_path)
+    ended = run("dev", file, "--no-reload", directory=tmp_path)
     assert ended.returncode == 2
     assert error in ended.stderr
     assert "Traceback" not in ended.stderr

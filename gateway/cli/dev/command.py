@@ -1,6 +1,7 @@
 """`understudy dev`: the demonstration agent, or the operator's own, in a web chat."""
 
 import os
+import sys
 from contextlib import suppress
 from typing import Annotated
 
@@ -8,14 +9,19 @@ import typer
 
 from gateway.agents.agent import Agent
 from gateway.app.gateway import Gateway
+from gateway.cli.environment import inherited_environment
 from gateway.cli.options import LOOPBACK, Port
 from gateway.cli.terminal import say
 from gateway.configuration.discovery import load_interface
 from gateway.logs import configure_logging
 from gateway.settings import DEV_DATABASE, DEV_DIRECTORY
+from gateway.timings import Timings
 from oauth import Keyring, SettingError
 from oauth.settings import PLACEHOLDER, gathered_errors, lines_of, placeholders
 from toolkits import CloneError, Toolkit
+
+# Who presses Ctrl-C or saves a file does not want to wait for a turn, which goes on after the next start.
+TIMINGS = Timings(shutdown_grace=0.2, cancel_grace=1.0)
 
 
 def dev(
@@ -27,8 +33,11 @@ def dev(
         ),
     ] = None,
     port: Port = 8000,
+    reload: Annotated[bool, typer.Option(help="Start again when the file or what it imports changes.")] = True,
 ) -> None:
     """Chat with an agent on this machine, in windows of several people. The demonstration agent needs no account."""
+    if target is not None and reload:
+        _run_reloading(target, port)
     configure_logging()
     from gateway.app.server import serve  # imported here, because the import takes a second
 
@@ -44,7 +53,7 @@ def dev(
     os.environ["UNDERSTUDY_BASE_URL"] = os.environ.get("UNDERSTUDY_BASE_URL") or f"http://{LOOPBACK}:{port}"
     os.environ["UNDERSTUDY_SECRET_KEY"] = os.environ.get("UNDERSTUDY_SECRET_KEY") or _dev_key()
     agent, lines = _demo_agent() if target is None else _own_agent(target)
-    gateway = Gateway(agent, [load_interface("web")()])
+    gateway = Gateway(agent, [load_interface("web")()], timings=TIMINGS)
 
     def announce() -> None:
         say(f"Understudy is at http://{LOOPBACK}:{port}  (Ctrl-C stops it)")
@@ -54,6 +63,22 @@ def dev(
 
     serve(gateway, LOOPBACK, port, announce)
     say("Stopped.")
+
+
+def _run_reloading(target: str, port: int) -> None:
+    """Run this command in another process, which starts again when a file changes. Return if there is no such file.
+
+    Raises:
+        typer.Exit: when the process has ended.
+    """
+    from gateway.cli.dev.reloading import Program, run_reloading  # imported here, as are the others below
+    from gateway.configuration.loader import split_target
+
+    file, _ = split_target(target)
+    if not file.is_file():
+        return
+    command = [sys.executable, sys.argv[0], "dev", target, "--port", str(port), "--no-reload"]
+    raise typer.Exit(run_reloading(Program(command, inherited_environment(), file)))
 
 
 def _demo_agent() -> tuple[Agent, list[str]]:

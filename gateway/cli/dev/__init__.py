@@ -1,0 +1,1 @@
+"""`understudy dev`: the web chat with an agent, which starts again when the agent's files change."""

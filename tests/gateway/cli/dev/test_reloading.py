@@ -1,0 +1,77 @@
+"""`understudy dev FILE` starts again when the agent's files change."""
+
+import signal
+from pathlib import Path
+
+import pytest
+from commands import run
+from peers.wait import wait_until
+from support.dev import dev, transcript
+from watchfiles import Change
+
+from gateway.cli.dev.reloading import OwnFiles, watched_folders
+
+BOT = """
+import asyncio, os
+from words import GREETING
+
+async def answer(message):
+    if message.text == "take long" and GREETING == "hello":
+        await asyncio.sleep(3600)
+    return f"{GREETING} {os.environ['NAME']}: {message.text}"
+"""
+
+
+@pytest.mark.usefixtures("processes")
+@pytest.mark.long
+def test_dev_goes_on_with_the_edited_files_and_settings_and_waits_while_they_have_an_error(tmp_path: Path) -> None:
+    (tmp_path / "bot.py").write_text(BOT)
+    (tmp_path / "words.py").write_text("GREETING = 'hello'")
+    (tmp_path / ".env").write_text("NAME=Ann\n")
+    with dev(tmp_path, "bot.py") as running:
+        with running.window("alice") as window:
+            window.post("/messages", json={"id": "1", "text": "hi"})
+            assert "hello Ann: hi" in transcript(window, 2)[1]["html"]
+            window.post("/messages", json={"id": "2", "text": "take long"})
+            wait_until(lambda: "true" in window.get("/transcript").headers["Understudy-Running"], what="a running turn")
+        (tmp_path / "words.py").write_text("GREETING = hello'")
+        wait_until(lambda: "Waiting for a change" in running.printed(), 30, "dev waits for a change")
+        assert "words.py:1:17: this is not Python" in running.printed()
+        assert running.child.poll() is None
+
+        (tmp_path / ".env").write_text("NAME=Bob\n")
+        (tmp_path / "words.py").write_text("GREETING = 'goodbye'")
+        wait_until(running.answers, 30, "dev answers again")
+        with running.window("alice") as window:
+            assert "goodbye Bob: take long" in transcript(window, 4)[3]["html"]
+        running.child.send_signal(signal.SIGINT)
+        assert running.child.wait(10) == 0
+        assert not running.answers()
+
+
+@pytest.mark.usefixtures("processes")
+def test_a_file_that_cannot_be_loaded_at_the_first_start_ends_dev(tmp_path: Path) -> None:
+    (tmp_path / "bot.py").write_text("agent = None")
+    ended = run("dev", "bot.py", directory=tmp_path)
+    assert ended.returncode == 2
+    assert "has no Gateway and no Agent" in ended.stderr
+    assert "Waiting" not in ended.stderr
+
+
+def test_the_packages_beside_a_file_are_watched_and_other_folders_are_not(tmp_path: Path) -> None:
+    for file in ("tools/__init__.py", "tools/inner/mail.py", "node_modules/x/y.py", ".venv/z.py", "data/rows.csv"):
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / file).touch()
+    assert watched_folders(tmp_path / "bot.py") == {tmp_path, tmp_path / "tools", tmp_path / "tools" / "inner"}
+
+
+@pytest.mark.parametrize("name", ["bot.py", "bot.yaml", "bot.yml", ".env", "pkg/mail.py"])
+def test_a_change_of_code_and_settings_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert OwnFiles({tmp_path, tmp_path / "pkg"})(Change.modified, str(tmp_path / name))
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "dev.db-wal", ".#bot.py", "bot.py~", "bot.pyc", "other/.env"])
+def test_a_change_of_other_files_does_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert not OwnFiles({tmp_path})(Change.modified, str(tmp_path / name))
