@@ -123,6 +123,13 @@ class Presenter(ABC):
         """
         return
 
+    def observe(self, message: Message, event: TurnEvent) -> None:
+        """Note an event of a running turn for the developers of the agent; by default, do nothing.
+
+        It also receives what people are not shown: the calls of a flow that are silent, and the requests to models.
+        """
+        return
+
     def live_view(self, message: Message) -> LiveView | None:
         """Return a view that shows the turn of a message while it runs; `None` to show nothing."""
         return None

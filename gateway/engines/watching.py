@@ -1,4 +1,4 @@
-"""Report tool calls to the handler of a run."""
+"""Report tool calls and requests to models to the handler of a run."""
 
 from asyncio import CancelledError
 from collections.abc import AsyncIterator
@@ -7,8 +7,9 @@ from typing import Any
 
 from gateway.cancellation import exits_contained
 from gateway.executor import tool_threads
+from gateway.logs import describe
 from gateway.runs.calls import in_call
-from gateway.runs.events import EventHandler, ToolEnded, ToolOutcome, ToolStarted
+from gateway.runs.events import EventHandler, ModelEnded, ModelStarted, ToolEnded, ToolOutcome, ToolStarted, report
 from gateway.runs.journal import AnswerRequiredError
 from oauth import ConsentRequiredError
 from toolkits import ToolError
@@ -52,6 +53,30 @@ async def watched(handler: EventHandler, call: ToolStarted) -> AsyncIterator[Wat
         raise
     finally:
         await handler(ToolEnded(call.call_id, call.tool, outcome, watch.result, error))
+
+
+class Request:
+    """A request to a model that is being reported.
+
+    Attributes:
+        tokens: how many tokens the model has read and written; the block sets it.
+    """
+
+    tokens: int = 0
+
+
+@asynccontextmanager
+async def requested(handler: EventHandler, started: ModelStarted) -> AsyncIterator[Request]:
+    """Report the beginning of a request to a model before the block, and its end after the block."""
+    request, error = Request(), None
+    await report(handler, started)
+    try:
+        yield request
+    except Exception as raised:
+        error = describe(raised)
+        raise
+    finally:
+        await report(handler, ModelEnded(started.call_id, request.tokens, error))
 
 
 def outcome_of(error: BaseException | None) -> ToolOutcome:

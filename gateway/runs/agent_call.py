@@ -150,7 +150,7 @@ class AgentCall(Coroutine[Any, Any, str]):
         copy, options = self.agent.deep_copy(), self.options
         handler: EventHandler = turn.handler if turn is not None else ignore
         if options.is_silent:
-            handler = handler.note if isinstance(handler, TurnHandler) else handler
+            handler = TurnHandler(handler.note, ignore) if isinstance(handler, TurnHandler) else handler
         async with asyncio.timeout(call_limit(turn)):
             # The engine of an unknown agent may not be imported yet, which takes seconds.
             engine = await asyncio.to_thread(load_engine, copy.engine) if is_unknown else load_engine(copy.engine)

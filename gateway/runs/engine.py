@@ -180,7 +180,8 @@ class Engine(Protocol):
             history: the earlier items of the conversation. An engine reads an item from its `data` if it wrote the
                 item itself, and otherwise from its `text`.
             handler: receives a `ToolStarted` and a `ToolEnded` for each tool call; if `stream` is set, a `TextDelta`
-                for each piece of text; and a `TokensUsed` at the end.
+                for each piece of text; and a `TokensUsed` at the end. `gateway.runs.events.report` passes it a
+                `ModelStarted` and a `ModelEnded` for each request to a model.
             stream: whether the handler wants the text as it is written.
             attachments: the attachments of the message: see `gateway.attachments.prompt.read_prompt`.
             quoted: the messages that the message refers to. `read_prompt` marks them as quoted, and

@@ -135,6 +135,55 @@ class TokensUsed:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelStarted:
+    """A model is asked. A response that an earlier run of the turn recorded is used without asking.
+
+    Args:
+        call_id: the id of the request, unique in the turn. Its `ModelEnded` has the same id.
+        agent: the name of the agent that asks.
+        model: the name of the model; empty if it is not known.
+    """
+
+    call_id: str
+    agent: str
+    model: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelEnded:
+    """A model has responded, or failed.
+
+    Args:
+        tokens: how many tokens it has read and written; 0 if it does not tell.
+        error: why it failed; `None` if it did not.
+    """
+
+    call_id: str
+    tokens: int = 0
+    error: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted:
+    """A run of the turn begins. A turn runs again after it has waited, failed for a while, or been interrupted.
+
+    Args:
+        reference: the reference of the turn.
+        agent: the name of the agent that answers.
+    """
+
+    reference: str
+    agent: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunFailed:
+    """A run of the turn has ended without an answer, and waits for nothing."""
+
+    error: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Answered:
     """The turn has its answer, in markdown."""
 
@@ -151,6 +200,10 @@ TurnEvent = (
     | ApprovalNeeded
     | AnswerNeeded
     | TokensUsed
+    | ModelStarted
+    | ModelEnded
+    | RunStarted
+    | RunFailed
     | Answered
 )
 
@@ -158,10 +211,10 @@ EventHandler = Callable[[TurnEvent], Coroutine[Any, Any, None]]
 
 
 class TurnHandler:
-    """A handler in two parts: `note` also receives the events of silent calls, `show` does not.
+    """A handler in two parts: `note` also receives the events of silent calls, and those of `report`.
 
     Args:
-        note: receives every event, for the journal and the audit.
+        note: receives every event, for the journal, the audit and developers.
         show: receives the events that are shown to people.
     """
 
@@ -172,6 +225,12 @@ class TurnHandler:
     async def __call__(self, event: TurnEvent) -> None:
         await self.note(event)
         await self._show(event)
+
+
+async def report(handler: EventHandler, event: ModelStarted | ModelEnded | RunStarted | RunFailed) -> None:
+    """Pass an event to the `note` of a handler, and to nobody else: people do not see the requests to models."""
+    if isinstance(handler, TurnHandler):
+        await handler.note(event)
 
 
 class TextSoFar:

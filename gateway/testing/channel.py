@@ -56,6 +56,7 @@ class RecordingPresenter(Presenter):
         unreachable: the user ids of people to whom nothing can be sent directly.
         emails: by user id, the address that the platform vouches for; by default `USER_ID@fake.test`.
         shown: the events of turns, each with the id of the turn's message.
+        observed: the events of turns, also those that are not shown.
     """
 
     def __init__(self, *, streams: bool) -> None:
@@ -68,6 +69,7 @@ class RecordingPresenter(Presenter):
         self.unreachable: set[str] = set()
         self.emails: dict[str, str | None] = {}
         self.shown: list[tuple[str, TurnEvent]] = []
+        self.observed: list[TurnEvent] = []
 
     async def vouched_email(self, identity: Identity) -> str | None:
         return self.emails.get(identity.user_id, f"{identity.user_id}@fake.test")
@@ -78,6 +80,9 @@ class RecordingPresenter(Presenter):
 
     async def show(self, message: Message, event: TurnEvent) -> None:
         self.shown.append((message.id, event))
+
+    def observe(self, message: Message, event: TurnEvent) -> None:
+        self.observed.append(event)
 
     def parts(self, markdown: str) -> list[str]:
         return [markdown]

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -13,6 +13,7 @@ from gateway.attachments.budget import FileBudget
 from gateway.cancellation import cancel_and_wait, exits_contained
 from gateway.executor import tool_threads
 from gateway.inbox.claims import TurnStoppedError
+from gateway.logs import describe
 from gateway.outbox.sender import Sender, TurnSender, current_turn_sender
 from gateway.runs.engine import Answer, TurnTimeoutError, load_engine
 from gateway.runs.events import (
@@ -20,11 +21,14 @@ from gateway.runs.events import (
     AnswerNeeded,
     ApprovalNeeded,
     EventHandler,
+    RunFailed,
+    RunStarted,
     SignInNeeded,
     TextSoFar,
     ToolStarted,
     TurnEvent,
     TurnHandler,
+    report,
 )
 from gateway.runs.items import SessionItem
 from gateway.runs.journal import ApprovalRequiredError, AskRequiredError, EngineJournal
@@ -58,6 +62,10 @@ class RunOutcome:
     unread: Sequence[str] = ()
     files: Sequence[File] = ()
     usage: TurnUsage = field(default_factory=TurnUsage)
+
+
+def _ignore(_: TurnEvent) -> None:
+    return
 
 
 class CopyRunner:
@@ -94,6 +102,7 @@ class CopyRunner:
         stream: bool,
         credentials: Mapping[str, Any] | None = None,
         journal: TurnJournal | None = None,
+        observer: Callable[[TurnEvent], None] = _ignore,
     ) -> RunOutcome:
         """Run a copy of an agent until it has answered.
 
@@ -105,6 +114,7 @@ class CopyRunner:
             stream: whether the handler wants the text as it is written.
             credentials: credentials by provider, to use in this turn instead of the sender's stored ones.
             journal: the record of this turn's earlier runs, whose calls are not repeated.
+            observer: receives all events, also of what people do not see.
 
         Raises:
             ConsentRequiredError: if the sender has to connect an account first.
@@ -137,6 +147,7 @@ class CopyRunner:
             private = private or (isinstance(event, ToolStarted) and event.private)
             usage.note(event)
             await trail.note(event)
+            observer(event)
 
         said, usage = TextSoFar(), TurnUsage()
 
@@ -156,6 +167,7 @@ class CopyRunner:
             message_sender=sender,
             question_source=TurnQuestions(journal, source, message, sends_privately) if journal is not None else None,
         )
+        await report(handle, RunStarted(reference, agent.name))
         engine = load_engine(agent.engine)
         run = engine.run(
             agent,
@@ -174,22 +186,26 @@ class CopyRunner:
                 self._contained(run, agent, sender, files), source, stopped, reference, self._timings
             )
         except ConsentRequiredError as needed:
-            await handler(SignInNeeded(needed.provider))
+            await handle(SignInNeeded(needed.provider))
             raise
         except ApprovalRequiredError as needed:
             needed.accounts = source.accounts(needed.key)
-            await handler(ApprovalNeeded(needed.tool, needed.action))
+            await handle(ApprovalNeeded(needed.tool, needed.action))
             raise
         except AskRequiredError as needed:
-            await handler(AnswerNeeded(needed.ask.question))
+            await handle(AnswerNeeded(needed.ask.question))
             raise
         except TurnStoppedError as cut:
             cut.text, cut.private = said.text, is_private()
+            observer(RunFailed("somebody stopped the turn"))
+            raise
+        except Exception as error:
+            observer(RunFailed(describe(error)))
             raise
         finally:
             source.end()
             await trail.close()
-        await handler(Answered(answer.text))
+        await handle(Answered(answer.text))
         return RunOutcome(answer.text, answer.items, is_private(), answer.unread, answer.files, usage)
 
     async def _contained(

@@ -20,6 +20,7 @@ from gateway.attachments.prompt import Prompt
 from gateway.engines.langgraph.checkpoints import THREAD, Checkpoints
 from gateway.engines.langgraph.history import to_content, to_files, to_item, to_messages
 from gateway.engines.langgraph.native_tools import NativeToolWatch
+from gateway.engines.langgraph.requests import RequestWatch
 from gateway.engines.langgraph.tools import RUN, LangChainTool
 from gateway.engines.prompts import answer_to, prompt_for
 from gateway.engines.remote_tools import remote_tools
@@ -74,9 +75,9 @@ class LangGraphEngine:
         max_turns: int | None = None,
     ) -> Answer:
         graph, run = await self._graph(agent, context), EngineRun(agent, context, handler, journal)
-        callbacks: list[BaseCallbackHandler] = []
+        callbacks: list[BaseCallbackHandler] = [RequestWatch(run)]
         if agent.native is not None:
-            callbacks = [watch := NativeToolWatch(run)]
+            callbacks.append(watch := NativeToolWatch(run))
             context = in_calls(context, watch.current_call)
         model = _model(agent.model) if agent.native is None else None
         prompt = await prompt_for(agent, text, attachments, quoted, history, partial(_takes, model))

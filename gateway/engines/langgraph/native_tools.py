@@ -1,15 +1,13 @@
 """Report the calls of the own tools of a native graph."""
 
-import asyncio
-from collections.abc import Coroutine
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from langchain_core.callbacks import AsyncCallbackHandler
 from langchain_core.runnables.config import var_child_runnable_config
 
+from gateway.engines.langgraph.own_loop import OwnLoopHandler
 from gateway.engines.langgraph.tools import call_id_of
 from gateway.engines.tools import EngineRun
 from gateway.engines.watching import outcome_of, report_start
@@ -32,16 +30,16 @@ class _RunningCall:
     running: ExitStack
 
 
-class NativeToolWatch(AsyncCallbackHandler):
+class NativeToolWatch(OwnLoopHandler):
     """Reports the calls of a native graph's own tools, at any depth, to the run's handler."""
 
     raise_error = True
 
     def __init__(self, run: EngineRun) -> None:
+        super().__init__()
         self._run = run
         self._calls: dict[UUID, _RunningCall] = {}
         self._parents: dict[UUID, UUID | None] = {}
-        self._loop = asyncio.get_running_loop()
 
     def current_call(self) -> str | None:
         """Return the key of the tool call in which this method is called; `None` if it is called in none."""
@@ -111,13 +109,3 @@ class NativeToolWatch(AsyncCallbackHandler):
             await self._run.handler(ToolEnded(call.key, call.name, outcome, result))
             if outcome is ToolOutcome.SIGN_IN:  # the graph then cancels its other calls: see `EngineJournal.call`
                 await self._run.journal.others_ended(call.key)
-
-    async def _in_own_loop(self, report: Coroutine[Any, Any, None]) -> None:
-        """Run a coroutine in the event loop of the turn.
-
-        For a synchronous tool, LangChain runs the callbacks in the tool's thread, in a new event loop.
-        """
-        if asyncio.get_running_loop() is self._loop:
-            await report
-        else:
-            await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(report, self._loop))

@@ -1,6 +1,7 @@
 """Resume an interrupted turn: recorded model responses and tool results replace new ones."""
 
 from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from typing import Any
 
@@ -14,8 +15,9 @@ from agents.tool_context import ToolContext
 from openai.types.responses import Response, ResponseCompletedEvent, ResponseFunctionToolCall
 from pydantic import TypeAdapter
 
+from gateway.engines.watching import Request, requested
 from gateway.runs.calls import in_call
-from gateway.runs.events import EventHandler
+from gateway.runs.events import EventHandler, ModelStarted
 from gateway.runs.journal import EngineJournal
 from toolkits import ToolError
 from toolkits.text import storable_json
@@ -27,7 +29,7 @@ class Replay:
     """Makes the agents of one run resume where an earlier run of the turn stopped.
 
     A model request gets the response that the earlier run recorded, and a tool call gets its recorded result. Responses
-    that call tools or hand over to another agent are recorded.
+    that call tools or hand over to another agent are recorded. Requests are reported to the handler.
     """
 
     def __init__(self, journal: EngineJournal, handler: EventHandler) -> None:
@@ -41,7 +43,7 @@ class Replay:
             return agent
         return replace(
             agent,
-            model=_ReplayedModel(agent.model, self),
+            model=_ReplayedModel(agent.model, self, agent.name),
             tools=[self._wrap_tool(tool) for tool in agent.tools],
             handoffs=[self._wrap_handoff(target) for target in agent.handoffs],
         )
@@ -59,6 +61,10 @@ class Replay:
         self._number += 1
         recorded = self._journal.response(self._number)
         return self._number, None if recorded is None else _OUTPUT.validate_json(recorded)
+
+    def requested(self, number: int, agent: str, model: str) -> AbstractAsyncContextManager[Request]:
+        """Return a context manager that reports a request to a model, which is made in its block."""
+        return requested(self._handler, ModelStarted(self._journal.key(f"model:{number}"), agent, model))
 
     async def record(self, number: int, output: list[TResponseOutputItem]) -> None:
         """Record the response to a request, if it calls tools."""
@@ -99,17 +105,18 @@ class OwnTool(SDKTool):
 class _ReplayedModel(Model):
     """A model that returns recorded responses, if there are any."""
 
-    def __init__(self, model: str | Model | None, replay: Replay) -> None:
+    def __init__(self, model: str | Model | None, replay: Replay, agent: str) -> None:
         self._model = model if isinstance(model, Model) else MultiProvider().get_model(model)
         self._replay = replay
+        self._agent = agent
+        self._name = str(getattr(self._model, "model", ""))  # the models of OpenAI have one
 
     async def get_response(self, *args: Any, **options: Any) -> ModelResponse:
         number, recorded = self._replay.next_request()
         if recorded is not None:
             return ModelResponse(output=recorded, usage=Usage(), response_id=None)
-        response = await self._model.get_response(*args, **options)
-        await self._replay.record(number, response.output)
-        return response
+        async with self._requested(number) as request:
+            return await self._whole_response(number, request, *args, **options)
 
     async def stream_response(self, *args: Any, **options: Any) -> AsyncIterator[TResponseStreamEvent]:
         number, recorded = self._replay.next_request()
@@ -117,18 +124,28 @@ class _ReplayedModel(Model):
             yield _completed(recorded)
             return
         has_begun = False
-        try:
-            async for event in self._model.stream_response(*args, **options):
-                has_begun = True
-                if isinstance(event, ResponseCompletedEvent):
-                    await self._replay.record(number, list(event.response.output))
-                yield event
-        except NotImplementedError:  # the model cannot stream
-            if has_begun:
-                raise
-            response = await self._model.get_response(*args, **options)
-            await self._replay.record(number, response.output)
-            yield _completed(response.output)
+        async with self._requested(number) as request:
+            try:
+                async for event in self._model.stream_response(*args, **options):
+                    has_begun = True
+                    if isinstance(event, ResponseCompletedEvent):
+                        request.tokens = event.response.usage.total_tokens if event.response.usage is not None else 0
+                        await self._replay.record(number, list(event.response.output))
+                    yield event
+            except NotImplementedError:  # the model cannot stream
+                if has_begun:
+                    raise
+                response = await self._whole_response(number, request, *args, **options)
+                yield _completed(response.output)
+
+    def _requested(self, number: int) -> AbstractAsyncContextManager[Request]:
+        return self._replay.requested(number, self._agent, self._name)
+
+    async def _whole_response(self, number: int, request: Request, *args: Any, **options: Any) -> ModelResponse:
+        response = await self._model.get_response(*args, **options)
+        request.tokens = response.usage.total_tokens
+        await self._replay.record(number, response.output)
+        return response
 
 
 def _completed(output: list[TResponseOutputItem]) -> ResponseCompletedEvent:

@@ -108,6 +108,7 @@ class AgentAnswer:
                 show,
                 stream=presenter.streams or (view is not None and view.streams and may_be_read),
                 journal=turn.journal,
+                observer=partial(presenter.observe, message),
             )
             turn.slot.free()  # the end of this block may wait for the platform
         text = with_interrupted(run.text.strip() or ("" if run.files else NO_ANSWER), turn.journal.ambiguous)

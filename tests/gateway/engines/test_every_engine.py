@@ -11,11 +11,22 @@ from typing import Any
 
 import pytest
 from peers.aimock import Aimock, calls_tool, says
-from support.agents.engines import ENGINES, TOOLS, Safe, Wrapped, model, native, own, script, tool_results
+from support.agents.engines import ENGINES, MODEL, TOOLS, Safe, Wrapped, model, native, own, script, tool_results
 from support.stage import FakeProvider, Stage, place, stage
 
 from gateway import Agent, Gateway, Identity, Message, SettingError, TurnContext
-from gateway.runs.events import Answered, TextDelta, TokensUsed, ToolEnded, ToolOutcome, ToolStarted, TurnEvent
+from gateway.runs.events import (
+    Answered,
+    ModelEnded,
+    ModelStarted,
+    RunStarted,
+    TextDelta,
+    TokensUsed,
+    ToolEnded,
+    ToolOutcome,
+    ToolStarted,
+    TurnEvent,
+)
 from oauth import ConsentRequiredError, Keyring
 from toolkits import Toolkit, tool
 
@@ -100,7 +111,18 @@ async def test_tools_and_then_text_are_shown_while_the_turn_runs(
         script(model_server)
         model_server.load([*model_server.fixtures[:-2], says("use", "word " * 50, hasToolResult=True)])
         scene.channel.presenter.shown.clear()
+        scene.channel.presenter.observed.clear()
         assert (await scene.ask("alice", "use open_async")).strip() == ("word " * 50).strip()
+    assert [type(event) for event in scene.channel.presenter.observed if not isinstance(event, TextDelta)] == [
+        *(RunStarted, ModelStarted, ModelEnded, ToolStarted, ToolEnded),
+        *(ModelStarted, ModelEnded, TokensUsed, Answered),
+    ]
+    requests = [event for event in scene.channel.presenter.observed if isinstance(event, (ModelStarted, ModelEnded))]
+    assert [request.call_id for request in requests[::2]] == [request.call_id for request in requests[1::2]]
+    assert {(event.model, event.agent) for event in requests if isinstance(event, ModelStarted)} == {
+        (MODEL, "outer" if (kind, engine) == ("native", "openai-agents") else "assistant")
+    }
+    assert all(event.error is None for event in requests if isinstance(event, ModelEnded))
     events = [event for _, event in scene.channel.presenter.shown]
     deltas = [event.text for event in events if isinstance(event, TextDelta)]
     assert "".join(deltas).strip() == ("word " * 50).strip()
