@@ -8,6 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeVar
 
+import anyio
 from itsdangerous import BadSignature, Signer
 from pydantic import BaseModel, ValidationError
 from sse_starlette import EventSourceResponse
@@ -29,6 +30,8 @@ from toolkits import Message
 
 COOKIE = "understudy_person"
 STATIC = Path(str(files("interfaces.web"))) / "static"
+RECONNECT = 500  # milliseconds until a window connects again
+FAREWELL_SECONDS = 1.0  # in which the updates of a window end when the gateway stops
 RUNNING = "Understudy-Running"  # the header that says whether a message waits or is being answered
 HEADERS = {
     "Content-Security-Policy": "default-src 'self'; frame-ancestors 'none'; base-uri 'none'",
@@ -48,16 +51,17 @@ class Web(Interface):
 
     Args:
         people: the names to choose from.
+        panel: whether windows show the steps of turns, with the arguments and results of tools: `understudy dev` does.
     """
 
     channel = parse.CHANNEL
     address = "/"
     presenter: WebPresenter
 
-    def __init__(self, people: Sequence[str] = ("Alice", "Bob", "Carol")) -> None:
+    def __init__(self, people: Sequence[str] = ("Alice", "Bob", "Carol"), *, panel: bool = False) -> None:
         self._people = {name.lower(): name for name in people}
         self._signer = Signer(secrets.token_bytes(32), salt="person")
-        self.presenter = WebPresenter()
+        self.presenter = WebPresenter(has_panel=panel)
 
     def routes(self) -> Sequence[BaseRoute]:
         own = [Middleware(LoopbackOnly)]
@@ -72,6 +76,8 @@ class Web(Interface):
             Route("/stop", self._stop, methods=["POST"]),
             Route("/sign-in/{provider}", self._sign_in, methods=["GET"]),
         ]
+        if self.presenter.panel is not None:
+            person.append(Route("/steps", self._steps, methods=["GET"]))
         return [
             Route("/", self._index, methods=["GET"], middleware=own),
             Mount("/web/static", StaticFiles(directory=STATIC), middleware=own),
@@ -101,6 +107,8 @@ class Web(Interface):
         if person not in self._people:
             raise HTTPException(404)
         page = (STATIC / "chat.html").read_text().replace("{name}", escape(self._people[person]))
+        if self.presenter.panel is not None:
+            page = page.replace("</head>", (STATIC / "panel.html").read_text() + "</head>")
         response = HTMLResponse(page, headers=HEADERS)
         # The path keeps the people of one browser's windows apart.
         response.set_cookie(
@@ -118,14 +126,22 @@ class Web(Interface):
         return JSONResponse(entries, headers={**HEADERS, RUNNING: str(is_running).lower()})
 
     async def _updates(self, request: Request) -> Response:
-        person = self._person(request)
+        person, closing = self._person(request), anyio.Event()
 
-        async def events() -> AsyncIterator[dict[str, str]]:
-            yield {"data": json.dumps({"type": "changed"})}
-            async for update in self.presenter.updates(person):
+        async def events() -> AsyncIterator[dict[str, Any]]:
+            yield {"data": json.dumps({"type": "changed"}), "retry": RECONNECT}
+            async for update in self.presenter.updates(person, closing):
                 yield {"data": json.dumps(update)}
 
-        return EventSourceResponse(events(), headers=HEADERS)
+        return EventSourceResponse(
+            events(), headers=HEADERS, shutdown_event=closing, shutdown_grace_period=FAREWELL_SECONDS
+        )
+
+    async def _steps(self, request: Request) -> Response:
+        """Return the steps of the person's turns, for the panel."""
+        panel = self.presenter.panel
+        assert panel is not None
+        return JSONResponse(panel.steps(self._person(request)), headers=HEADERS)
 
     async def _receive(self, request: Request) -> Response:
         person, host = self._person(request), self.host

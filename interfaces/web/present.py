@@ -1,13 +1,17 @@
 """Send updates to the windows of the web chat."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from urllib.parse import quote
+
+import anyio
 
 from gateway.channels import ReturnLink, SignIn, StoredFile, TranscriptPresenter
 from gateway.pubsub.pubsub import Listeners
 from gateway.runs.events import TurnEvent
 from interfaces.web.format import to_html
 from interfaces.web.live import Update, to_update
+from interfaces.web.panel import Panel
 from oauth import Identity
 from toolkits import Conversation, Message
 
@@ -15,19 +19,28 @@ from toolkits import Conversation, Message
 class WebPresenter(TranscriptPresenter):
     """Sends updates to the open windows of a person. When the transcript has changed, they read the answers there.
 
+    Args:
+        has_panel: whether windows show the steps of turns.
+
     Attributes:
         base_url: the gateway's public address, while the channel runs, if the operator set one.
+        panel: the steps of turns; `None` if windows do not show them.
     """
 
     streams = True
 
-    def __init__(self) -> None:
+    def __init__(self, *, has_panel: bool = False) -> None:
         self._windows = Listeners[str, Update]()
         self.base_url: str | None = None
+        self.panel = Panel(self._windows.tell) if has_panel else None
 
     async def show(self, message: Message, event: TurnEvent) -> None:
         if (update := to_update(event)) is not None:
             self._windows.tell(message.conversation.id, update)
+
+    def observe(self, message: Message, event: TurnEvent) -> None:
+        if self.panel is not None:
+            self.panel.note(message.conversation.id, event)
 
     def parts(self, markdown: str) -> list[str]:
         return [to_html(markdown)]
@@ -51,12 +64,21 @@ class WebPresenter(TranscriptPresenter):
         # Browsers do not send the fragment to servers. The page sends the code in the person's name.
         return ReturnLink(page if code is None else f"{page}#confirm={code}", "the chat", brings_code=True)
 
-    async def updates(self, person: str) -> AsyncIterator[Update]:
-        """Yield the updates for one window, until it is closed."""
+    async def updates(self, person: str, closing: anyio.Event) -> AsyncIterator[Update]:
+        """Yield the updates for one window, until it is closed or `closing` is set."""
         with self._windows.listening(person) as queue:
-            while (update := await queue.get()) is not None:
-                yield update
+            ending = asyncio.create_task(_end(queue, closing))
+            try:
+                while (update := await queue.get()) is not None:
+                    yield update
+            finally:
+                ending.cancel()
 
     def close(self) -> None:
         """End the updates of all windows."""
         self._windows.close()
+
+
+async def _end(queue: asyncio.Queue[Update | None], closing: anyio.Event) -> None:
+    await closing.wait()
+    queue.put_nowait(None)

@@ -3,7 +3,7 @@
 import os
 import sys
 from contextlib import suppress
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -53,7 +53,8 @@ def dev(
     os.environ["UNDERSTUDY_BASE_URL"] = os.environ.get("UNDERSTUDY_BASE_URL") or f"http://{LOOPBACK}:{port}"
     os.environ["UNDERSTUDY_SECRET_KEY"] = os.environ.get("UNDERSTUDY_SECRET_KEY") or _dev_key()
     agent, lines = _demo_agent() if target is None else _own_agent(target)
-    gateway = Gateway(agent, [load_interface("web")()], timings=TIMINGS)
+    web: Any = load_interface("web")
+    gateway = Gateway(agent, [web(panel=True)], timings=TIMINGS)
 
     def announce() -> None:
         say(f"Understudy is at http://{LOOPBACK}:{port}  (Ctrl-C stops it)")

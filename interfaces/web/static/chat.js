@@ -75,6 +75,7 @@ function listen() {
   };
   updates.onmessage = (event) => {
     const update = JSON.parse(event.data);
+    document.dispatchEvent(new CustomEvent("understudy-update", { detail: update })); // for panel.js
     if (update.type === "changed") {
       refresh();
     } else {

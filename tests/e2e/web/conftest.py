@@ -49,13 +49,16 @@ def speaker() -> Iterator[Speaker]:
 
 @pytest.fixture
 def open_window(chromium: Browser, tmp_path: Path, speaker: Speaker) -> Open:
-    """Return a function that runs a gateway and opens Alice's window. The default agent answers with the speaker."""
+    """Return a function that runs a gateway and opens Alice's window. The default agent answers with the speaker.
+
+    With `panel`, the window shows the steps of turns.
+    """
 
     @contextmanager
-    def opened(agent: Agent | None = None, **options: Any) -> Iterator[Page]:
+    def opened(agent: Agent | None = None, *, panel: bool = False, **options: Any) -> Iterator[Page]:
         make_migrated(tmp_path / "web.db")
         agent = agent or Agent(model=FunctionModel(stream_function=speaker.stream))
-        gateway = Gateway(agent, [Web()], f"sqlite:///{tmp_path}/web.db", **options)
+        gateway = Gateway(agent, [Web(panel=panel)], f"sqlite:///{tmp_path}/web.db", **options)
         with ThreadServer(gateway.asgi()) as server, chromium.new_context() as context:
             page = context.new_page()
             page.set_viewport_size({"width": 800, "height": 600})

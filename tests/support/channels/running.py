@@ -134,7 +134,7 @@ def run(tmp_path: Path) -> Run:
             send_at_once(interface.presenter)
         make_migrated(tmp_path / "understudy.db")
         gateway = Gateway(
-            Agent(model=options.pop("model", FunctionModel(answer)), toolkits=toolkits),
+            options.pop("agent", None) or Agent(model=options.pop("model", FunctionModel(answer)), toolkits=toolkits),
             [interface],
             database=f"sqlite:///{tmp_path}/understudy.db",
             base_url=options.pop("base_url", URL),
