@@ -49,13 +49,12 @@ def run_reloading(program: Program) -> int:
             next(changes)  # from now on, no change is missed
             child = subprocess.Popen(program.command, env=program.environment)  # noqa: S603 - runs this program again
             try:
-                changed = _next_change(changes, child, may_end=is_first)
+                if not (changed := _next_change(changes, child, may_end=is_first)):
+                    return child.returncode
+                say(f"Changed: {', '.join(sorted(changed))}. Starting again.")
             finally:
                 _end(child)
-            if not changed:
-                return child.returncode
             is_first = False
-            say(f"Changed: {', '.join(sorted(changed))}. Starting again.")
     except KeyboardInterrupt:
         return 0
 

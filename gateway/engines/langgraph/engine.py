@@ -19,8 +19,8 @@ from langgraph.pregel import Pregel
 from gateway.attachments.prompt import Prompt
 from gateway.engines.langgraph.checkpoints import THREAD, Checkpoints
 from gateway.engines.langgraph.history import to_content, to_files, to_item, to_messages
+from gateway.engines.langgraph.model_requests import RequestWatch
 from gateway.engines.langgraph.native_tools import NativeToolWatch
-from gateway.engines.langgraph.requests import RequestWatch
 from gateway.engines.langgraph.tools import RUN, LangChainTool
 from gateway.engines.prompts import answer_to, prompt_for
 from gateway.engines.remote_tools import remote_tools

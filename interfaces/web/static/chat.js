@@ -85,7 +85,8 @@ function listen() {
   updates.onerror = () => {
     isConnected = false;
     showState();
-    if (updates.readyState === EventSource.CLOSED) { // refused, not interrupted
+    if (updates.readyState === EventSource.CLOSED) { // refused, as the server has been restarted
+      keepingPlace(() => live.remove(live.shown())); // the turn begins anew
       setTimeout(() => fetch("./").catch(() => null).then(listen), 1000);
     }
   };

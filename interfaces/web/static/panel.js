@@ -30,7 +30,8 @@ function took(step) {
 
 function turnOf(reference) {
   if (!turns.has(reference)) {
-    const element = make("section", "turn");
+    const element = make("div", "turn");
+    element.setAttribute("role", "group");
     element.setAttribute("aria-label", `Turn ${reference}`);
     element.append("Turn ", make("code", "", reference));
     list.append(element);
@@ -109,6 +110,9 @@ function setOpen(open) {
 const nothing = make("p", "nothing", "What each message does is listed here: requests to models, calls of tools, phases.");
 list.append(nothing);
 list.id = "steps";
+list.tabIndex = 0; // so that a keyboard can scroll it
+list.setAttribute("role", "group");
+list.setAttribute("aria-label", "Steps");
 toggle.type = "button";
 toggle.setAttribute("aria-controls", list.id);
 toggle.addEventListener("click", () => {

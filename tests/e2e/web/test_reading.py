@@ -188,3 +188,27 @@ def test_a_thumb_is_pressed_by_keyboard_keeps_the_focus_and_is_there_after_a_rel
         expect(bad).to_have_attribute("aria-pressed", "true")
         bad.press(key)
         expect(bad).to_have_attribute("aria-pressed", "false")
+
+
+# End the updates of the page as a server does that has been restarted, and refuses the old cookie.
+REFUSE = "() => { updates.close(); updates.dispatchEvent(new Event('error')); }"
+KEEP_UPDATES = """window.EventSource = class extends EventSource {
+    constructor(...options) {
+        super(...options);
+        window.updates = this;
+    }
+}"""
+
+
+def test_after_a_restart_of_the_server_the_preview_begins_anew(open_window: Open, speaker: Speaker) -> None:
+    with open_window() as page:
+        page.add_init_script(KEEP_UPDATES)
+        page.reload()
+        write(page, "tell me everything")
+        speaker.say("half an ans")
+        expect(page.locator("#live")).to_contain_text("half an ans")
+        page.evaluate(REFUSE)
+        expect(page.get_by_role("status")).to_have_text("connecting…")
+        expect(page.get_by_role("status")).to_have_text("answering…")
+        speaker.say("a whole answer")
+        expect(page.locator("#live")).to_have_text("a whole answer")
