@@ -39,7 +39,7 @@ def run_reloading(program: Program) -> int:
     A program that ends by itself after a change has printed why, and is started again after the next change.
 
     Returns:
-        The exit status of the program, if it ended by itself before any change, or told that all is well; otherwise 0.
+        The exit status of the program, if it ended by itself without an error, or before any change; otherwise 0.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that it ends the wait for changes, as Ctrl-C does
     is_first = True
@@ -47,7 +47,7 @@ def run_reloading(program: Program) -> int:
         while True:
             changes = _changes(program.file)
             next(changes)  # from now on, no change is missed
-            child = subprocess.Popen(program.command, env=program.environment)  # noqa: S603 - runs this program again
+            child = _start(program)
             try:
                 if not (changed := _next_change(changes, child, may_end=is_first)):
                     return child.returncode
@@ -99,8 +99,18 @@ def _changes(file: Path) -> Iterator[set[str]]:
         rust_timeout=POLL_INTERVAL,
         yield_on_timeout=True,
         recursive=False,
+        ignore_permission_denied=True,
     ):
         yield {Path(path).name for _, path in changes}
+
+
+def _start(program: Program) -> subprocess.Popen[bytes]:
+    """Start a program. Until it handles Ctrl-C itself, it ignores it, and `_end` ends it without a traceback."""
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)  # the program inherits that
+    try:
+        return subprocess.Popen(program.command, env=program.environment)  # noqa: S603 - runs this program again
+    finally:
+        signal.signal(signal.SIGINT, handler)
 
 
 def _next_change(changes: Iterator[set[str]], child: subprocess.Popen[bytes], *, may_end: bool) -> set[str]:

@@ -32,6 +32,7 @@ def test_people_chat_with_the_agent_of_a_file_without_the_settings_of_its_channe
             with running.window(person) as window:
                 window.post("/messages", json={"id": "1", "text": f"this is {person}"})
                 assert f"heard: this is {person}" in transcript(window, 2)[1]["html"]
+                assert window.get("/steps").json()[0]["outcome"] == "answered"
     printed = running.printed()
     assert ("SLACK_BOT_TOKEN is not set" in printed) == (file == "gateway.py")
     assert ("GOOGLE_CLIENT_ID is not set" in printed) == (file == "gateway.py")

@@ -1,15 +1,16 @@
 """`understudy dev FILE` starts again when the agent's files change."""
 
+import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from commands import run
 from peers.wait import wait_until
 from support.dev import dev, transcript
 from watchfiles import Change
 
-from gateway.cli.dev.reloading import OwnFiles, watched_folders
+from gateway.cli.dev.reloading import OwnFiles, Program, run_reloading, watched_folders
 
 BOT = """
 import asyncio, os
@@ -49,13 +50,20 @@ def test_dev_goes_on_with_the_edited_files_and_settings_and_waits_while_they_hav
         assert not running.answers()
 
 
-@pytest.mark.usefixtures("processes")
-def test_a_file_that_cannot_be_loaded_at_the_first_start_ends_dev(tmp_path: Path) -> None:
-    (tmp_path / "bot.py").write_text("agent = None")
-    ended = run("dev", "bot.py", directory=tmp_path)
-    assert ended.returncode == 2
-    assert "has no Gateway and no Agent" in ended.stderr
-    assert "Waiting" not in ended.stderr
+@pytest.fixture
+def sigterm() -> Iterator[None]:
+    """Restore the handler of SIGTERM after the test."""
+    handler = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, handler)
+
+
+@pytest.mark.usefixtures("processes", "sigterm")
+def test_a_program_that_fails_at_the_first_start_ends_the_command_with_its_status(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_reloading(Program(["sh", "-c", "exit 2"], dict(os.environ), tmp_path / "bot.py")) == 2
+    assert "Waiting" not in capsys.readouterr().err
 
 
 def test_the_packages_beside_a_file_are_watched_and_other_folders_are_not(tmp_path: Path) -> None:
