@@ -93,7 +93,7 @@ class PersonSteps:
                 self._begin(token_hex(8), "phase", label)
             case PhaseEnded(label):
                 if keys := [key for key in self._phases() if self._open[key][0].label == label]:
-                    self._end(keys[-1], "ok")
+                    self._end(keys[-1], "ended")
             case TokensUsed(count) if RUN in self._open:
                 self._change(self._open[RUN][0], tokens=self._open[RUN][0].tokens + count)
             case SignInNeeded(provider):

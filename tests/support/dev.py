@@ -52,7 +52,7 @@ def dev(directory: Path, *arguments: str) -> Iterator[Dev]:
         return running.answers()
 
     try:
-        wait_until(is_ready, 30, "understudy dev answers")
+        wait_until(is_ready, 60, "understudy dev answers")
         yield running
     finally:
         child.terminate()

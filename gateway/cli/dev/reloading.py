@@ -42,6 +42,7 @@ def run_reloading(program: Program) -> int:
         The exit status of the program, if it ended by itself without an error, or before any change; otherwise 0.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that it ends the wait for changes, as Ctrl-C does
+    say(f"Starting {program.file}, and again whenever it or what it imports changes.")
     is_first = True
     try:
         while True:

@@ -11,7 +11,18 @@ from support.channels.running import Run, Running
 from support.channels.web import LOCAL, open_window, transcript, write
 
 from gateway import Agent, phase
-from gateway.runs.events import Answered, ModelStarted, PhaseEnded, PhaseStarted, RunStarted, ToolStarted, TurnEvent
+from gateway.runs.events import (
+    Answered,
+    AnswerNeeded,
+    ApprovalNeeded,
+    ModelStarted,
+    PhaseEnded,
+    PhaseStarted,
+    RunStarted,
+    SignInNeeded,
+    ToolStarted,
+    TurnEvent,
+)
 from interfaces.web import Web
 from interfaces.web.panel import LONGEST_TEXT, MOST_STEPS, PersonSteps, Step
 from toolkits import ToolError, Toolkit, tool
@@ -119,7 +130,7 @@ async def test_the_steps_of_a_flow_include_its_phases_and_silent_calls(run: Run)
         await write(running, "alice", "hello", alice)
         await transcript(running, "alice", alice, 2)
         _, thinking, asked = await steps(running, "alice", alice)
-    assert (thinking["kind"], thinking["label"], thinking["outcome"]) == ("phase", "Thinking", "ok")
+    assert (thinking["kind"], thinking["label"], thinking["outcome"]) == ("phase", "Thinking", "ended")
     assert asked["label"].endswith("for quiet")
     assert asked["depth"] > thinking["depth"]
 
@@ -138,6 +149,20 @@ def noted(*events: TurnEvent) -> list[Step]:
     return list(person.steps)
 
 
+@pytest.mark.parametrize(
+    ("event", "label", "text"),
+    [
+        (SignInNeeded("google"), "the sign-in with google", ""),
+        (ApprovalNeeded("sell", "Sell pears"), "the approval of sell", "Sell pears"),
+        (AnswerNeeded("Which pears?"), "an answer", "Which pears?"),
+    ],
+)
+def test_a_run_says_what_it_waits_for(event: TurnEvent, label: str, text: str) -> None:
+    run, waits = noted(RunStarted("r1", "Ann"), event)
+    assert run.outcome == "waiting"
+    assert (waits.kind, waits.label, waits.returned) == ("wait", label, text)
+
+
 def test_what_runs_when_a_turn_is_interrupted_has_not_ended() -> None:
     first = [RunStarted("r1", "Ann"), PhaseStarted("Thinking"), ModelStarted("model:1", "Ann")]
     steps = noted(*first, RunStarted("r1", "Ann"), Answered(""))
@@ -146,7 +171,7 @@ def test_what_runs_when_a_turn_is_interrupted_has_not_ended() -> None:
 
 def test_phases_of_one_name_end_from_the_innermost() -> None:
     begun = [RunStarted("r1", "Ann"), PhaseStarted("Again"), PhaseStarted("Again")]
-    assert [step.outcome for step in noted(*begun, PhaseEnded("Again", 5))] == ["", "", "ok"]
+    assert [step.outcome for step in noted(*begun, PhaseEnded("Again", 5))] == ["", "", "ended"]
 
 
 @pytest.mark.parametrize("value", ["x" * (LONGEST_TEXT + 1), ["y"] * LONGEST_TEXT])
