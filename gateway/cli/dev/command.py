@@ -20,7 +20,7 @@ from oauth import Keyring, SettingError
 from oauth.settings import PLACEHOLDER, gathered_errors, lines_of, placeholders
 from toolkits import CloneError, Toolkit
 
-# Who presses Ctrl-C or saves a file does not want to wait for a turn, which goes on after the next start.
+# The end of the process does not wait for a running turn, which is played again after the next start.
 TIMINGS = Timings(shutdown_grace=0.2, cancel_grace=1.0)
 
 
@@ -72,7 +72,7 @@ def _run_reloading(target: str, port: int) -> None:
     Raises:
         typer.Exit: when the process has ended.
     """
-    from gateway.cli.dev.reloading import Program, run_reloading  # imported here, as are the others below
+    from gateway.cli.dev.reloading import Program, run_reloading  # imported here, because it takes a moment
     from gateway.configuration.loader import split_target
 
     file, _ = split_target(target)

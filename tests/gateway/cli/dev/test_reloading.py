@@ -37,12 +37,12 @@ def test_dev_goes_on_with_the_edited_files_and_settings_and_waits_while_they_hav
             assert "hello Ann: hi" in transcript(window, 2)[1]["html"]
             window.post("/messages", json={"id": "2", "text": "take long"})
             wait_until(lambda: "true" in window.get("/transcript").headers["Understudy-Running"], what="a running turn")
+        (tmp_path / ".env").write_text("NAME=Bob\n")
         (tmp_path / "words.py").write_text("GREETING = hello'")
         wait_until(lambda: "Waiting for a change" in running.printed(), START, "dev waits for a change")
         assert "words.py:1:17: this is not Python" in running.printed()
         assert running.child.poll() is None
 
-        (tmp_path / ".env").write_text("NAME=Bob\n")
         (tmp_path / "words.py").write_text("GREETING = 'goodbye'")
         wait_until(running.answers, START, "dev answers again")
         with running.window("alice") as window:
