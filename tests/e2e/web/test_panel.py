@@ -11,6 +11,8 @@ from pydantic_ai.models.function import AgentInfo, FunctionModel
 from gateway import Agent
 from toolkits import Toolkit, tool
 
+CHANGED = "document.dispatchEvent(new CustomEvent('understudy-update', {detail: {type: 'changed'}}))"
+
 
 class Scales(Toolkit):
     _clone_shared_attrs = ("gate",)
@@ -43,6 +45,11 @@ def test_the_steps_of_a_turn_are_shown_live_and_after_a_reload_of_the_page(open_
         expect(weighing).to_contain_text("running")
         weighing.locator("summary").click()
         expect(weighing.locator(".given")).to_contain_text('"thing": "pears"')
+        page.route("**/steps", lambda route: route.fulfill(json=[]), times=1)  # as after a restart of the gateway
+        page.evaluate(CHANGED)
+        expect(weighing).to_contain_text("interrupted")
+        page.evaluate(CHANGED)
+        expect(weighing).to_contain_text("running")
         scales.gate.set()
         expect(weighing).to_contain_text("ok")
         expect(weighing.locator(".returned")).to_have_text("<b>pears</b> weigh three pounds")
