@@ -83,23 +83,38 @@ LONGEST = (
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let half of the processes begin with the longest tests, so that all processes end at about the same time.
+    """Choose with which tests each process begins, so that all processes end at about the same time.
 
-    The longest tests mostly wait, while the other half computes. `--dist worksteal` first gives each process an equal
-    part of the tests, in their order.
+    Half of the processes begin with the longest tests: these mostly wait, while the other half computes. Of the other
+    half, one begins with the tests that need a browser, and one with those that need PostgreSQL, so that few processes
+    start these. `--dist worksteal` first gives each process an equal part of the tests, in their order.
     """
     processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     half = (processes + 1) // 2
     longest = [item for item in items if item.path.name in LONGEST]
     longest.sort(key=lambda item: LONGEST.index(item.path.name))
     others = [item for item in items if item.path.name not in LONGEST]
+    beginnings = [longest[process::half] for process in range(half)]
+    for needs in (_needs_postgresql, _needs_browser)[: processes - half]:
+        beginnings.append([item for item in others if needs(item)])
+        others = [item for item in others if not needs(item)]
+    beginnings += [[] for _ in range(processes - len(beginnings))]
     size = len(items) // processes
     items.clear()
-    for process in range(processes):
-        part = longest[process::half] if process < half else []
-        rest = len(others) if process == processes - 1 else size - len(part)
-        items += part + others[:rest]
+    for beginning in beginnings:
+        rest = max(size - len(beginning), 0)
+        items += beginning + others[:rest]
         del others[:rest]
+    items += others
+
+
+def _needs_browser(item: pytest.Item) -> bool:
+    return isinstance(item, pytest.Function) and "chromium" in item.fixturenames
+
+
+def _needs_postgresql(item: pytest.Item) -> bool:
+    parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
+    return isinstance(item, pytest.Function) and ("postgres" in item.fixturenames or "postgresql" in parameters)
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.processes)])
