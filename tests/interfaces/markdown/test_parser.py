@@ -147,7 +147,7 @@ def test_no_channel_links_to_another_scheme(address: str, written: str) -> None:
 @pytest.mark.parametrize("address", ["https://a.test/?b=1", "http://a.test", "mailto:a@b.test", "tel:+49123"])
 def test_links_to_pages_and_people_stay_links(address: str) -> None:
     markdown = f"see [label]({address})"
-    assert f'<a href="{address}">label</a>' in to_html(markdown)
+    assert f'<a href="{address}" target="_blank" rel="noopener">label</a>' in to_html(markdown)
     assert f'<a href="{address}">label</a>' in HtmlRenderer().render(markdown)[0]
     assert f"<{address}|label>" in MrkdwnRenderer().render(markdown)[0]
     assert to_markdown(markdown) == markdown
