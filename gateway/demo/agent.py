@@ -12,6 +12,7 @@ INSTRUCTIONS = """\
 You are the demonstration agent of Understudy. You keep notes for the person you talk to, and you can tell them
 who they are to you. Use your tools rather than guess, and answer in a few words.
 """
+PROMPTS = ("Remember that my train leaves at 9:40", "What are my notes?", "Who am I?", "What can you do?")
 
 
 def demo_agent(model: Any, directory: Path, toolkits: list[Toolkit]) -> Agent:
@@ -27,4 +28,5 @@ def demo_agent(model: Any, directory: Path, toolkits: list[Toolkit]) -> Agent:
         instructions=INSTRUCTIONS,
         name="understudy",
         description="I keep notes for you, and for nobody else.",
+        prompts=PROMPTS,
     )

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.storage.files import FileStore, StoredFile
 from gateway.storage.tables import (
+    InboxStatus,
     OutboxKind,
     OutboxStatus,
     QuestionStatus,
@@ -50,6 +51,7 @@ class TranscriptEntry:
         at: when the message was accepted or the part was written; aware, in UTC.
         files: the files that were sent with the text.
         answers: the id of the entry with the message that this entry answers, if any.
+        failed: whether this entry says that the message could not be answered.
         rated: in the last part of an agent's answer, the reference by which people rate the answer.
         question: the question, if the text is one.
     """
@@ -61,6 +63,7 @@ class TranscriptEntry:
     provider: str | None = None
     files: Sequence[StoredFile] = ()
     answers: str | None = None
+    failed: bool = False
     rated: str | None = None
     question: TranscriptQuestion | None = None
 
@@ -83,8 +86,9 @@ async def load_transcript(
     )
     received = (await connection.execute(messages)).all()
     answers = (
-        select(outbox)
+        select(outbox, inbox.c.status.label("message_status"))
         .join(conversations, conversations.c.id == outbox.c.conversation_id)
+        .outerjoin(inbox, inbox.c.id == outbox.c.inbox_id)
         .where(*where, outbox.c.status != OutboxStatus.SCHEDULED, outbox.c.kind != OutboxKind.CLOSED_QUESTION)
         .order_by(outbox.c.id.desc())
         .limit(2 * MAX_MESSAGES)
@@ -126,6 +130,7 @@ def _sent(
         provider=body.get("provider"),
         files=files,
         answers=None if row.inbox_id is None else f"in-{row.inbox_id}",
+        failed=row.kind == OutboxKind.TEXT and row.message_status == InboxStatus.DEAD,
         rated=row.reference if body.get("rated") else None,
         question=question,
     )

@@ -33,6 +33,7 @@ STATIC = Path(str(files("interfaces.web"))) / "static"
 RECONNECT = 500  # milliseconds until a window connects again
 FAREWELL_SECONDS = 1.0  # in which the updates of a window end when the gateway stops
 RUNNING = "Understudy-Running"  # the header that says whether a message waits or is being answered
+DESCRIPTION = "What can I do for you?"  # in an empty chat, if the agent has no description
 HEADERS = {
     "Content-Security-Policy": "default-src 'self'; frame-ancestors 'none'; base-uri 'none'",
     "Cache-Control": "no-store",
@@ -41,6 +42,15 @@ HEADERS = {
 }
 
 Posted = TypeVar("Posted", bound=BaseModel)
+
+
+class _Static(StaticFiles):
+    """Files that browsers ask for each time, because scripts of two versions do not fit together."""
+
+    def file_response(self, *args: Any, **kwargs: Any) -> Response:
+        response = super().file_response(*args, **kwargs)
+        response.headers["Cache-Control"] = "no-cache"
+        return response
 
 
 class Web(Interface):
@@ -80,7 +90,7 @@ class Web(Interface):
             person.append(Route("/steps", self._steps, methods=["GET"]))
         return [
             Route("/", self._index, methods=["GET"], middleware=own),
-            Mount("/web/static", StaticFiles(directory=STATIC), middleware=own),
+            Mount("/web/static", _Static(directory=STATIC), middleware=own),
             Mount("/web/{person}", routes=person, middleware=own),
         ]
 
@@ -97,19 +107,24 @@ class Web(Interface):
 
     async def _index(self, _: Request) -> Response:
         links = "".join(
-            f'<a class="person" href="/web/{escape(person)}/" target="_blank" rel="noopener">{escape(name)}</a>'
+            f'<a class="person" href="/web/{escape(person)}/" target="_blank" rel="noopener">'
+            f'<span class="avatar" aria-hidden="true">{escape(name[:1])}</span>{escape(name)}</a>'
             for person, name in self._people.items()
         )
-        return HTMLResponse((STATIC / "index.html").read_text().replace("{people}", links), headers=HEADERS)
+        return _page("index.html", people=links)
 
     async def _chat(self, request: Request) -> Response:
         person = request.path_params["person"]
         if person not in self._people:
             raise HTTPException(404)
-        page = (STATIC / "chat.html").read_text().replace("{name}", escape(self._people[person]))
-        if self.presenter.panel is not None:
-            page = page.replace("</head>", (STATIC / "panel.html").read_text() + "</head>")
-        response = HTMLResponse(page, headers=HEADERS)
+        name, about = self._people[person], self.host.description(parse.CHANNEL, parse.TENANT) or DESCRIPTION
+        prompts = "".join(
+            f'<button type="button" data-say="{escape(prompt)}">{escape(prompt)}</button>'
+            for prompt in self.host.prompts(parse.CHANNEL, parse.TENANT)
+        )
+        texts = {key: escape(text) for key, text in {"name": name, "initial": name[:1], "description": about}.items()}
+        panel = "" if self.presenter.panel is None else (STATIC / "panel.html").read_text()
+        response = _page("chat.html", **texts, prompts=prompts, panel=panel)
         # The path keeps the people of one browser's windows apart.
         response.set_cookie(
             COOKIE, self._signer.sign(person).decode(), path=f"/web/{person}/", httponly=True, samesite="strict"
@@ -211,9 +226,20 @@ class Web(Interface):
             return {"id": entry.id, "message": message.id, "from": "person", "text": message.text, "files": names}
         label = self.host.provider_label(entry.provider) if entry.provider is not None else None
         files = [{"name": file.name, "type": file.media_type, "address": file.path} for file in entry.files]
-        agent = {"id": entry.id, "answers": entry.answers, "from": "agent", "html": entry.text, "files": files}
-        agent |= {"rated": entry.rated, "rating": ratings.get(entry.rated or "")}
+        agent: dict[str, Any] = {
+            "id": entry.id,
+            "answers": entry.answers,
+            "from": "agent",
+            "html": entry.text,
+            "files": files,
+        }
+        agent |= {"failed": entry.failed, "rated": entry.rated, "rating": ratings.get(entry.rated or "")}
         return {**agent, "signIn": entry.provider, "label": label, "question": _question(entry.question)}
+
+
+def _page(file: str, **html: str) -> HTMLResponse:
+    """Return a page of `static/`, in which each `{placeholder}` is replaced by HTML."""
+    return HTMLResponse((STATIC / file).read_text().format(**html), headers=HEADERS)
 
 
 async def _read(request: Request, kind: type[Posted]) -> Posted:

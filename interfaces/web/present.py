@@ -1,19 +1,23 @@
 """Send updates to the windows of the web chat."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Sequence
 from urllib.parse import quote
 
 import anyio
 
-from gateway.channels import ReturnLink, SignIn, StoredFile, TranscriptPresenter
+from gateway.channels import LiveView, ReturnLink, SignIn, StoredFile, TranscriptPresenter
 from gateway.pubsub.pubsub import Listeners
 from gateway.runs.events import TurnEvent
 from interfaces.web.format import to_html
-from interfaces.web.live import Update, to_update
+from interfaces.web.live import Draft, Drafts, Update
 from interfaces.web.panel import Panel
 from oauth import Identity
 from toolkits import Conversation, Message
+
+DRAFT_PAUSE = 0.05  # seconds between two updates of a draft
+DRAFT_SHARE = 4  # the least ratio of that pause to the time that the last update took, since long texts take longer
 
 
 class WebPresenter(TranscriptPresenter):
@@ -30,13 +34,18 @@ class WebPresenter(TranscriptPresenter):
     streams = True
 
     def __init__(self, *, has_panel: bool = False) -> None:
-        self._windows = Listeners[str, Update]()
+        self._windows = Listeners[str, Draft | Update]()
+        self._drafts = Drafts()
         self.base_url: str | None = None
         self.panel = Panel(self._windows.tell) if has_panel else None
 
     async def show(self, message: Message, event: TurnEvent) -> None:
-        if (update := to_update(event)) is not None:
+        if (update := self._drafts.note(message.conversation.id, event)) is not None:
             self._windows.tell(message.conversation.id, update)
+
+    def live_view(self, message: Message) -> LiveView | None:
+        self._drafts.end(message.conversation.id)  # an earlier run of the turn may have left one
+        return None
 
     def observe(self, message: Message, event: TurnEvent) -> None:
         if self.panel is not None:
@@ -65,12 +74,18 @@ class WebPresenter(TranscriptPresenter):
         return ReturnLink(page if code is None else f"{page}#confirm={code}", "the chat", brings_code=True)
 
     async def updates(self, person: str, closing: anyio.Event) -> AsyncIterator[Update]:
-        """Yield the updates for one window, until it is closed or `closing` is set."""
+        """Yield the updates for one window, until it is closed or `closing` is set. A draft is rendered as a whole."""
+        draft, shown = None, ""
         with self._windows.listening(person) as queue:
             ending = asyncio.create_task(_end(queue, closing))
             try:
                 while (update := await queue.get()) is not None:
-                    yield update
+                    if not isinstance(update, Draft):
+                        yield update
+                    elif update is not draft or update.text != shown:
+                        draft, shown, began = update, update.text, time.monotonic()
+                        yield {"type": "text", "html": await asyncio.to_thread(to_html, shown)}
+                        await asyncio.sleep(max(DRAFT_PAUSE, DRAFT_SHARE * (time.monotonic() - began)))
             finally:
                 ending.cancel()
 
@@ -79,6 +94,6 @@ class WebPresenter(TranscriptPresenter):
         self._windows.close()
 
 
-async def _end(queue: asyncio.Queue[Update | None], closing: anyio.Event) -> None:
+async def _end(queue: asyncio.Queue[Draft | Update | None], closing: anyio.Event) -> None:
     await closing.wait()
     queue.put_nowait(None)

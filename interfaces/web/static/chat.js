@@ -1,18 +1,18 @@
 // The window of a person: it shows updates, and sends what the person writes and presses.
 
+import * as composer from "./composer.js";
+import "./copy.js";
 import * as live from "./live.js";
 import * as log from "./log.js";
-import { post, request, upload } from "./request.js";
-import { keepingPlace, toEnd } from "./scroll.js";
+import { post, request } from "./request.js";
+import { keepingPlace } from "./scroll.js";
 
 const POLL = 3000; // milliseconds between two reads of the transcript while a turn runs, as an update may get lost
 
-const form = document.getElementById("form");
 const text = document.getElementById("text");
-const files = document.getElementById("files");
-const attach = document.getElementById("attach");
 const state = document.getElementById("state");
 const stop = document.getElementById("stop");
+const prompts = document.getElementById("prompts");
 
 let isConnected = false;
 let isRunning = false;
@@ -23,6 +23,7 @@ let isStale = false; // whether something changed since it began
 function showState() {
   const words = isRunning ? "answering…" : "connected";
   state.textContent = isConnected ? words : "connecting…";
+  state.className = isConnected ? words.replace("…", "") : "connecting";
   if (!isRunning && document.activeElement === stop) {
     text.focus();
   }
@@ -92,55 +93,6 @@ function listen() {
   };
 }
 
-function showChosen() {
-  const names = [...files.files].map((file) => file.name);
-  attach.textContent = names.join(", ") || "Attach";
-}
-
-// Returns why a message was not sent; null if it was.
-async function send(key, written, chosen) {
-  const uploaded = await Promise.all(chosen.map(upload));
-  const refused = chosen.filter((_, place) => uploaded[place] === null).map((file) => file.name);
-  if (refused.length) {
-    return `${refused.join(", ")} could not be uploaded: too large, or the connection broke.`;
-  }
-  const response = await post("messages", { id: key, text: written, files: uploaded });
-  return response?.ok ? null : "That was not sent. Please try again.";
-}
-
-files.addEventListener("change", showChosen);
-
-form.addEventListener("submit", async (event) => {
-  event.preventDefault();
-  const written = text.value.trim();
-  const chosen = [...files.files];
-  if (!written && !chosen.length) {
-    return;
-  }
-  const key = crypto.randomUUID();
-  text.value = "";
-  log.addOwn(key, [written, ...chosen.map((file) => file.name)].filter(Boolean).join("\n"));
-  live.waitForText();
-  toEnd();
-  const failure = await send(key, written, chosen);
-  if (failure === null) {
-    files.value = "";
-    showChosen();
-  } else {
-    log.remove(key);
-    keepingPlace(() => log.note(failure));
-    text.value = written;
-  }
-  refresh();
-});
-
-text.addEventListener("keydown", (event) => {
-  if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
-    event.preventDefault();
-    form.requestSubmit();
-  }
-});
-
 async function stopTurn() {
   await post("stop", {});
   refresh();
@@ -154,16 +106,23 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
+prompts.addEventListener("click", (event) => {
+  if (event.target.matches("button")) {
+    text.focus();
+    composer.say(event.target.textContent);
+  }
+});
+
 // The button of the sign-in page leads here with the code, which works once.
 function confirm() {
   const code = /^#confirm=(\d{8})$/.exec(location.hash)?.[1];
   if (code) {
     history.replaceState(null, "", location.pathname);
-    text.value = `Confirm ${code.slice(0, 4)} ${code.slice(4)}`;
-    form.requestSubmit();
+    composer.say(`Confirm ${code.slice(0, 4)} ${code.slice(4)}`);
   }
 }
 
 window.addEventListener("hashchange", confirm);
+composer.start(refresh);
 confirm();
 listen();

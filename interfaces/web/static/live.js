@@ -2,6 +2,8 @@
 //
 // A screen reader does not read it: the answer is read once, when it is complete.
 
+import { showHtml } from "./html.js";
+
 const live = document.getElementById("live");
 const phases = []; // the running phases, the innermost last
 const tools = new Map(); // the lines of running calls, by the ids of the calls
@@ -18,6 +20,7 @@ function endText() {
   if (writing?.textContent === "") {
     writing.remove();
   }
+  writing?.classList.remove("writing");
   writing = null;
 }
 
@@ -36,15 +39,25 @@ function endPhase(label, elapsed) {
     endText();
     const [phase] = phases.splice(place, 1);
     phase.firstChild.textContent = `${label} (${(elapsed / 1000).toFixed(1)} s)`;
+    phase.classList.add("ended");
     phase.open = false;
   }
+}
+
+function beginTool(id, label) {
+  endText();
+  tools.set(id, add(document.createElement("div"), "tool", label));
 }
 
 function endTool(id) {
   const line = tools.get(id);
   if (line) {
+    line.classList.add("ended");
     line.prepend("✓ ");
     tools.delete(id);
+    if (!tools.size) {
+      waitForText();
+    }
   }
 }
 
@@ -53,14 +66,20 @@ export function waitForText() {
   writing ??= add(document.createElement("div"), "message agent-said writing", "");
 }
 
+// Show no longer that an answer is on its way.
+export function stopWaiting() {
+  if (writing?.textContent === "") {
+    endText();
+  }
+}
+
 // Show an update of the turn.
 export function show(update) {
-  if (update.type === "delta") {
+  if (update.type === "text") {
     waitForText();
-    writing.textContent += update.text;
+    showHtml(writing, update.html);
   } else if (update.type === "tool") {
-    endText();
-    tools.set(update.id, add(document.createElement("div"), "tool", update.label));
+    beginTool(update.id, update.label);
   } else if (update.type === "tool_ended") {
     endTool(update.id);
   } else if (update.type === "phase") {

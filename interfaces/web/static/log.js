@@ -1,8 +1,11 @@
 // The entries of the transcript. Each is added once and changed in place, so that a screen reader reads only what is new.
 
+import { showHtml } from "./html.js";
 import { post } from "./request.js";
 
 const log = document.getElementById("log");
+const empty = document.getElementById("empty");
+const thumbs = document.getElementById("thumbs");
 const entries = new Map(); // the element and the data of each entry, by its key
 const pending = new Set(); // the keys of entries that no transcript has had yet
 
@@ -37,17 +40,15 @@ function signIn(entry) {
   return ["To answer that, I need you to connect an account: ", link, after];
 }
 
-// The text of an entry. The server makes its HTML from markdown, in which HTML is text.
-function said(entry) {
+function showSaid(element, entry) {
   if (entry.from === "person") {
-    return [[entry.text, ...entry.files].filter(Boolean).join("\n")];
+    element.textContent = [entry.text, ...entry.files].filter(Boolean).join("\n");
+  } else if (entry.signIn) {
+    element.replaceChildren(...signIn(entry));
+  } else {
+    showHtml(element, entry.html);
+    element.append(...entry.files.map(download));
   }
-  if (entry.signIn) {
-    return signIn(entry);
-  }
-  const text = document.createElement("template");
-  text.innerHTML = entry.html;
-  return [text.content, ...entry.files.map(download)];
 }
 
 // The choices of a question, or the decision. The focus stays in the question when the buttons are removed.
@@ -70,26 +71,23 @@ function choices(question, changed) {
   });
 }
 
-function thumbs(entry, changed) {
-  return [["up", "👍", "Good answer"], ["down", "👎", "Bad answer"]].map(([rating, sign, label]) => {
-    const button = make("button", "thumb", sign);
-    button.type = "button";
-    button.setAttribute("aria-label", label);
-    button.dataset.rating = rating;
+function thumbsOf(entry, changed) {
+  const place = thumbs.content.firstElementChild.cloneNode(true);
+  place.querySelectorAll("button").forEach((button) => {
     button.addEventListener("click", async () => {
       const takenBack = button.getAttribute("aria-pressed") === "true";
-      await post("feedback", { reference: entry.rated, rating, takenBack });
+      await post("feedback", { reference: entry.rated, rating: button.dataset.rating, takenBack });
       changed();
     });
-    return button;
   });
+  return place;
 }
 
 // Update the parts of an entry's element that have changed.
 function update(element, entry, before, changed) {
   const differs = (name) => JSON.stringify(entry[name]) !== JSON.stringify(before?.[name]);
   if (["text", "html", "files", "signIn"].some(differs)) {
-    element.querySelector(".said").replaceChildren(...said(entry));
+    showSaid(element.querySelector(".said"), entry);
   }
   if (entry.question && differs("question")) {
     const place = element.querySelector(".choices");
@@ -99,6 +97,8 @@ function update(element, entry, before, changed) {
       place.querySelector(".decided, button").focus();
     }
   }
+  element.classList.toggle("failed", Boolean(entry.failed));
+  element.querySelector(".failure")?.remove();
   element.querySelectorAll(".thumb").forEach((button) => {
     button.setAttribute("aria-pressed", String(button.dataset.rating === entry.rating));
   });
@@ -115,9 +115,7 @@ function create(entry, changed) {
     element.append(place, outcome);
   }
   if (entry.rated) {
-    const place = make("div", "thumbs", ...thumbs(entry, changed));
-    place.setAttribute("aria-live", "off");
-    element.append(place);
+    element.append(thumbsOf(entry, changed));
   }
   return element;
 }
@@ -142,17 +140,35 @@ export function show(transcript, changed) {
     last = element;
   }
   log.setAttribute("aria-busy", "false");
+  showEmpty();
   return isAnswered;
 }
 
 // Show a message before the server has taken it. It becomes the entry with the same key.
 export function addOwn(key, text) {
+  remove(key); // it was not sent before
   const entry = { from: "person", text, files: [] };
   const element = create(entry);
   update(element, entry);
   log.append(element);
   entries.set(key, { element, entry });
   pending.add(key);
+  showEmpty();
+}
+
+// Show that a message was not sent, and why. `actions` are functions by the labels of their buttons.
+export function fail(key, reason, actions) {
+  const buttons = Object.entries(actions).map(([label, action]) => {
+    const button = make("button", "quiet", label);
+    button.type = "button";
+    button.addEventListener("click", action);
+    return button;
+  });
+  const failure = make("div", "failure", make("span", "", reason), ...buttons);
+  failure.setAttribute("role", "alert");
+  const { element } = entries.get(key);
+  element.classList.add("failed");
+  element.append(failure);
 }
 
 // A message may be written before the first transcript is there, whose entries are older.
@@ -161,13 +177,15 @@ function firstPending() {
   return entries.get(key)?.element ?? null;
 }
 
-// Show a text that is not in the transcript.
-export function note(text) {
-  log.append(make("div", "tool", text));
+function showEmpty() {
+  empty.hidden = entries.size > 0;
 }
 
 export function remove(key) {
   entries.get(key)?.element.remove();
   entries.delete(key);
   pending.delete(key);
+  if (log.getAttribute("aria-busy") === "false") { // otherwise, there may be a transcript
+    showEmpty();
+  }
 }

@@ -16,9 +16,12 @@ export function post(path, body) {
   return request(path, { method: "POST", headers, body: JSON.stringify(body) }).catch(() => null);
 }
 
-// Returns the id of an uploaded file; null if it was not taken.
+// Returns the id of an uploaded file. Throws an error with a sentence for the person.
 export async function upload(file) {
   const options = { method: "POST", headers: { "Content-Type": file.type }, body: file };
   const response = await request(`files?name=${encodeURIComponent(file.name)}`, options).catch(() => null);
-  return response?.ok ? (await response.json()).id : null;
+  if (!response?.ok) {
+    throw new Error(response?.status === 413 ? `${file.name} is too large.` : `${file.name} could not be uploaded.`);
+  }
+  return (await response.json()).id;
 }

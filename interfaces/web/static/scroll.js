@@ -1,18 +1,51 @@
-// The scroll position of the conversation.
+// The scroll position of the conversation: a reader at the end stays there, one who scrolled up stays where they are.
 
 const NEAR = 8; // pixels from the end that still count as the end
 
 const scroll = document.getElementById("scroll");
+const latest = document.getElementById("latest");
+
+let wasAtEnd = true; // at the sizes that were noted last
+let height = 0; // of all messages
+let visible = 0; // the height of those that the window shows
+
+function isAtEnd() {
+  return scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight <= NEAR;
+}
+
+function note() {
+  wasAtEnd = isAtEnd();
+  height = scroll.scrollHeight;
+  visible = scroll.clientHeight;
+  if (wasAtEnd && document.activeElement === latest) {
+    scroll.focus();
+  }
+  latest.hidden = wasAtEnd;
+}
 
 export function toEnd() {
   scroll.scrollTop = scroll.scrollHeight;
+  note();
 }
 
-// Change what is shown. A reader at the end stays there; one who scrolled up stays where they are.
+// Change what is shown.
 export function keepingPlace(change) {
-  const isAtEnd = scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight <= NEAR;
+  const stays = isAtEnd();
   change();
-  if (isAtEnd) {
+  if (stays) {
     toEnd();
+  } else {
+    note();
   }
 }
+
+// Pictures that have loaded, a field that grows and a keyboard on the screen change sizes, too.
+const sizes = new ResizeObserver(() => wasAtEnd ? toEnd() : note());
+[scroll, ...scroll.children].forEach((element) => sizes.observe(element));
+
+scroll.addEventListener("scroll", () => {
+  if (height === scroll.scrollHeight && visible === scroll.clientHeight) { // otherwise, the sizes are noted next
+    note();
+  }
+});
+latest.addEventListener("click", toEnd);

@@ -3,7 +3,8 @@
 import json
 
 import pytest
-from pydantic_ai.models.function import FunctionModel
+from pydantic_ai.messages import ModelMessage, ModelResponse
+from pydantic_ai.models.function import AgentInfo, FunctionModel
 from support.channels.running import URL, Run
 from support.channels.web import LOCAL, open_window, transcript, transcript_status, write
 from support.gate import Gate
@@ -129,6 +130,19 @@ async def test_only_answers_of_agents_have_thumbs(run: Run) -> None:
         alice = await open_window(running, "alice")
         await write(running, "alice", "/help", alice)
         assert (await transcript(running, "alice", alice, 2))[1]["rated"] is None
+
+
+async def test_an_answer_that_says_that_the_turn_failed_is_marked(run: Run) -> None:
+    def fail(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
+        raise ValueError("no")
+
+    async with run(Web(), model=FunctionModel(fail)) as running:
+        alice = await open_window(running, "alice")
+        await write(running, "alice", "hello", alice)
+        await transcript(running, "alice", alice, 2)
+        await write(running, "alice", "/help", alice, "2")
+        entries = await transcript(running, "alice", alice, 4)
+        assert [entry.get("failed") for entry in entries] == [None, True, None, False]
 
 
 async def test_two_people_may_use_one_message_id(run: Run) -> None:
