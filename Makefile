@@ -5,7 +5,7 @@ BIN := .venv/bin
 # Python has to cache bytecode: otherwise each process compiles all tests again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run setup test test-fast lint stress chaos fuzz bench lock clean
+.PHONY: run setup test test-fast lint stress chaos fuzz bench pictures lock clean
 
 run: .venv/run.stamp
 	$(BIN)/understudy dev --port $(PORT)
@@ -36,6 +36,10 @@ fuzz: .venv/dev.stamp
 
 bench: .venv/dev.stamp
 	$(BIN)/python -m bench
+
+# Makes the pictures of the web chat in docs/. Needs Debian's packages chromium and fonts-inter.
+pictures: .venv/dev.stamp
+	cd tests && ../$(BIN)/python -m e2e.web.pictures
 
 lock: .venv/dev.stamp
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-annotate --no-header \

@@ -85,6 +85,7 @@ form.addEventListener("submit", (event) => {
   const attached = chosen;
   if (written || attached.length) {
     text.value = "";
+    text.focus();
     choose([]);
     say(written, attached);
   }

@@ -35,11 +35,11 @@ print("a line of code that is much longer than the screen of a phone, so that it
 """
 
 
-def respond(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
+async def respond(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
     said = texts_told(messages)[-1]
     if said == "fail":
         raise ValueError(said)
-    return ModelResponse([TextPart(RICH)]) if said == "plan" else obey(messages, info)
+    return ModelResponse([TextPart(RICH)]) if said == "plan" else await obey(messages, info)
 
 
 def found(page: Page) -> dict[tuple[str, str], Any]:

@@ -165,6 +165,9 @@ def test_a_running_turn_is_shown_from_the_first_moment_until_its_end(open_window
         page.reload()
         expect(page.get_by_role("status")).to_have_text("answering…")
         expect(page.locator(".writing")).to_have_count(1)
+        assert page.evaluate("document.getAnimations().length") > 0
+        page.emulate_media(reduced_motion="reduce")
+        assert page.evaluate("document.getAnimations().length") == 0
         speaker.say("done")
         speaker.end()
         expect(page.get_by_role("log")).to_contain_text("done")

@@ -6,42 +6,14 @@ from pathlib import Path
 
 import httpx
 import pytest
-from commands import Command, environment
+from e2e.web.dev import Dev, open_window, write
 from peers import seed
 from peers.emulate.server import Emulate
-from peers.process import free_ports
 from peers.wait import wait_until
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, expect
 from support.consent.pages import code_on
 
 SECRET = "the cellar key is under the third pot"
-
-
-class Dev:
-    """`understudy dev` in a child process."""
-
-    def __init__(self, directory: Path, **env: str) -> None:
-        self._directory = directory
-        self._env = environment(directory, **env)
-        self._port = str(free_ports(1)[0])
-        self.address = f"http://127.0.0.1:{self._port}"
-
-    def start(self) -> None:
-        with (self._directory / "log.txt").open("ab") as log:
-            self._child = Command(
-                "dev", "--port", self._port, directory=self._directory, env=self._env, stdout=log, stderr=log
-            )
-        wait_until(self._answers, 30, "understudy dev answers")
-
-    def stop(self) -> None:
-        self._child.terminate()
-        self._child.wait(20)
-
-    def _answers(self) -> bool:
-        try:
-            return httpx.get(f"{self.address}/readyz", trust_env=False).status_code == 200
-        except httpx.TransportError:
-            return False
 
 
 @pytest.fixture
@@ -50,19 +22,6 @@ def dev(tmp_path: Path) -> Iterator[Dev]:
     dev.start()
     yield dev
     dev.stop()
-
-
-def open_window(page: Page, name: str) -> Page:
-    with page.context.expect_page() as opened:
-        page.get_by_role("link", name=name).click()
-    window = opened.value
-    expect(window.get_by_role("status")).to_have_text("connected")
-    return window
-
-
-def write(window: Page, text: str) -> None:
-    window.get_by_label("Your message").fill(text)
-    window.get_by_role("button", name="Send").click()
 
 
 def test_a_person_cannot_see_the_notes_of_another_person(dev: Dev, chromium: Browser) -> None:
