@@ -12,7 +12,6 @@ const POLL = 3000; // milliseconds between two reads of the transcript while a t
 const text = document.getElementById("text");
 const state = document.getElementById("state");
 const stop = document.getElementById("stop");
-const prompts = document.getElementById("prompts");
 
 let isConnected = false;
 let isRunning = false;
@@ -106,10 +105,12 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
-prompts.addEventListener("click", (event) => {
-  if (event.target.matches("button")) {
+// Suggestions, and messages that could not be answered.
+document.addEventListener("click", (event) => {
+  const said = event.target.closest("[data-say]")?.dataset.say;
+  if (said) {
     text.focus();
-    composer.say(event.target.textContent);
+    composer.say(said);
   }
 });
 

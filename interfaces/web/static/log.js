@@ -105,7 +105,8 @@ function update(element, entry, before, changed) {
 }
 
 function create(entry, changed) {
-  const element = make("div", "entry", make("div", `message ${entry.from}-said said`));
+  const speaker = make("span", "hidden", entry.from === "person" ? "You said:" : "The agent said:");
+  const element = make("div", "entry", speaker, make("div", `message ${entry.from}-said said`));
   if (entry.question) {
     const place = make("div", "choices");
     place.setAttribute("role", "group");
@@ -113,6 +114,11 @@ function create(entry, changed) {
     const outcome = make("p", "outcome");
     outcome.setAttribute("role", "alert");
     element.append(place, outcome);
+  }
+  if (entry.again) {
+    element.append(make("button", "quiet again", "Try again"));
+    element.lastChild.type = "button";
+    element.lastChild.dataset.say = entry.again;
   }
   if (entry.rated) {
     element.append(thumbsOf(entry, changed));
@@ -126,7 +132,9 @@ function create(entry, changed) {
 export function show(transcript, changed) {
   let last = null;
   let isAnswered = false;
+  const texts = new Map(transcript.map((entry) => [entry.id, entry.files.length ? "" : entry.text]));
   for (const entry of transcript) {
+    entry.again = entry.failed ? texts.get(entry.answers) : "";
     const key = entry.message ?? entry.id;
     const known = entries.get(key);
     const element = known?.element ?? create(entry, changed);

@@ -8,7 +8,7 @@ from peers import node
 from playwright.sync_api import Page, expect
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart
 from pydantic_ai.models.function import AgentInfo, FunctionModel
-from support.stage import CANCEL, IMPATIENT, Orders, obey, texts_told
+from support.stage import CANCEL, Orders, obey, texts_told
 
 from gateway import Agent
 
@@ -38,7 +38,7 @@ print("a line of code that is much longer than the screen of a phone, so that it
 async def respond(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
     said = texts_told(messages)[-1]
     if said == "fail":
-        raise ValueError(said)
+        raise AssertionError(said)  # is not tried again
     return ModelResponse([TextPart(RICH)]) if said == "plan" else await obey(messages, info)
 
 
@@ -66,7 +66,7 @@ def test_axe_finds_nothing_serious(open_window: Open) -> None:
     except node.UnavailableError as reason:
         pytest.skip(f"axe-core cannot be had: {reason}")
     agent = Agent(model=FunctionModel(respond), toolkits=[Orders()], prompts=["plan"], description="I plan.")
-    with open_window(agent, timings=IMPATIENT) as page:
+    with open_window(agent) as page:
         page.context.add_init_script(path=axe)
         page.goto(page.url.partition("/web/")[0])
         assert found(page) == {}, "on the index page"

@@ -143,7 +143,7 @@ def test_the_live_region_is_only_added_to_and_gets_an_answer_once_it_is_complete
         speaker.say("answer")
         expect(page.locator("#live")).to_contain_text("the second answer")
         expect(page.get_by_role("log")).not_to_contain_text("second")
-        assert page.evaluate("added.map((entry) => entry.textContent.trim())") == ["two"]
+        assert page.evaluate("added.map((entry) => entry.textContent.trim())") == ["You said:two"]
         speaker.end()
         expect(page.get_by_role("log")).to_contain_text("the second answer")
         expect(page.get_by_role("status")).to_have_text("connected")

@@ -3,6 +3,9 @@
 import pytest
 from e2e.web.conftest import Open, Speaker, write
 from playwright.sync_api import Route, expect
+from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart
+from pydantic_ai.models.function import AgentInfo, FunctionModel
+from support.stage import texts_told
 
 from gateway import Agent
 
@@ -39,6 +42,24 @@ def test_a_message_that_was_not_sent_says_so_and_is_sent_again(open_window: Open
         assert lost
         expect(page.locator(".failed, .failure")).to_have_count(0)
         expect(page.locator(".person-said")).to_have_count(2)
+
+
+def test_a_message_that_could_not_be_answered_is_sent_again(open_window: Open) -> None:
+    tries: list[str] = []
+
+    async def fail_once(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
+        tries.append(texts_told(messages)[-1])
+        if len(tries) == 1:
+            raise AssertionError("a mistake")
+        return ModelResponse([TextPart("good morning")])
+
+    with open_window(Agent(model=FunctionModel(fail_once))) as page:
+        write(page, "hello")
+        expect(page.locator(".failed")).to_contain_text("something went wrong")
+        page.get_by_role("button", name="Try again").press("Enter")
+        expect(page.locator("#log .agent-said").last).to_have_text("good morning")
+        expect(page.get_by_role("button", name="Try again")).to_have_count(0)
+        assert tries == ["hello", "hello"]
 
 
 def test_a_file_that_was_not_uploaded_goes_back_to_the_field_with_the_text(

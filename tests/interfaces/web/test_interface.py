@@ -134,7 +134,7 @@ async def test_only_answers_of_agents_have_thumbs(run: Run) -> None:
 
 async def test_an_answer_that_says_that_the_turn_failed_is_marked(run: Run) -> None:
     def fail(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
-        raise ValueError("no")
+        raise AssertionError("a mistake")
 
     async with run(Web(), model=FunctionModel(fail)) as running:
         alice = await open_window(running, "alice")
@@ -143,6 +143,14 @@ async def test_an_answer_that_says_that_the_turn_failed_is_marked(run: Run) -> N
         await write(running, "alice", "/help", alice, "2")
         entries = await transcript(running, "alice", alice, 4)
         assert [entry.get("failed") for entry in entries] == [None, True, None, False]
+
+
+async def test_browsers_ask_for_scripts_each_time_since_those_of_two_versions_do_not_fit_together(run: Run) -> None:
+    async with run(Web()) as running:
+        first = await running.client.get("/web/static/chat.js", headers=LOCAL)
+        assert first.headers["cache-control"] == "no-cache"
+        again = {**LOCAL, "if-none-match": first.headers["etag"]}
+        assert (await running.client.get("/web/static/chat.js", headers=again)).status_code == 304
 
 
 async def test_two_people_may_use_one_message_id(run: Run) -> None:
