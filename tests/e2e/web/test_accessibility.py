@@ -1,4 +1,4 @@
-"""axe-core finds nothing serious in the pages of the web chat: https://github.com/dequelabs/axe-core/blob/develop/doc/API.md"""
+"""axe-core finds nothing in the pages of the web chat: https://github.com/dequelabs/axe-core/blob/develop/doc/API.md"""
 
 from typing import Any
 
@@ -43,16 +43,14 @@ async def respond(messages: list[ModelMessage], info: AgentInfo) -> ModelRespons
 
 
 def found(page: Page) -> dict[tuple[str, str], Any]:
-    """Return the serious findings in each colour scheme and size. A page that has to be scrolled sideways is one."""
+    """Return the findings in each colour scheme and size. A page that has to be scrolled sideways is one."""
     findings = {}
     for scheme in ("light", "dark"):
         for size, width in WIDTHS.items():
             page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
             page.set_viewport_size({"width": width, "height": HEIGHT})
             findings[scheme, size] = [
-                (each["id"], [node["html"] for node in each["nodes"]])
-                for each in page.evaluate(AXE)
-                if each["impact"] in ("serious", "critical")
+                (each["id"], [node["html"] for node in each["nodes"]]) for each in page.evaluate(AXE)
             ]
             if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
                 findings[scheme, size].append(("too-wide", []))
@@ -60,7 +58,7 @@ def found(page: Page) -> dict[tuple[str, str], Any]:
 
 
 @pytest.mark.long
-def test_axe_finds_nothing_serious(open_window: Open) -> None:
+def test_axe_finds_nothing(open_window: Open) -> None:
     try:
         axe = node.script("axe-core/axe.min.js")
     except node.UnavailableError as reason:
@@ -68,10 +66,10 @@ def test_axe_finds_nothing_serious(open_window: Open) -> None:
     agent = Agent(model=FunctionModel(respond), toolkits=[Orders()], prompts=["plan"], description="I plan.")
     with open_window(agent) as page:
         page.context.add_init_script(path=axe)
-        page.goto(page.url.partition("/web/")[0])
+        chat = page.url
+        page.goto(chat.partition("/web/")[0])
         assert found(page) == {}, "on the index page"
-        page.get_by_role("link", name="Alice").evaluate("link => link.target = ''")
-        page.get_by_role("link", name="Alice").click()
+        page.goto(chat)
         expect(page.get_by_role("heading", name="Hello, Alice")).to_be_visible()
         assert found(page) == {}, "in an empty chat"
         page.get_by_role("button", name="plan").click()
