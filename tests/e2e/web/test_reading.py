@@ -35,12 +35,11 @@ def place(page: Page) -> int:
     return int(page.evaluate("document.getElementById('scroll').scrollTop"))
 
 
+DISTANCE_TO_END = "(s => Math.round(s.scrollHeight - s.scrollTop - s.clientHeight))(document.getElementById('scroll'))"
+
+
 def distance_to_end(page: Page) -> int:
-    return int(
-        page.evaluate(
-            "(s => Math.round(s.scrollHeight - s.scrollTop - s.clientHeight))(document.getElementById('scroll'))"
-        )
-    )
+    return int(page.evaluate(DISTANCE_TO_END))
 
 
 def test_a_reader_who_scrolled_up_stays_there_while_text_streams_and_when_it_ends(
@@ -65,8 +64,7 @@ def test_a_reader_who_scrolled_up_stays_there_while_text_streams_and_when_it_end
         assert distance_to_end(page) <= 1
         page.get_by_label("Your message").fill("one\ntwo\nthree\nfour")  # the field takes place from the messages
         page.wait_for_function("document.getElementById('text').clientHeight > 80")
-        page.evaluate("new Promise(requestAnimationFrame)")
-        assert distance_to_end(page) <= 1
+        page.wait_for_function(f"{DISTANCE_TO_END} <= 1")
 
 
 MARKDOWN = """\
