@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import anyio
 import httpx
 from peers.serving import ThreadServer
 from pydantic_ai.messages import ModelMessage
@@ -55,7 +56,7 @@ MESSAGE = Message(
 
 async def shown(presenter: WebPresenter, *events: TurnEvent | None) -> list[Update]:
     """Return what a window gets of events that come faster than it is told of. `None` is the end of a failed run."""
-    updates = presenter.updates("alice")
+    updates = presenter.updates("alice", anyio.Event())
     first = asyncio.create_task(anext(updates))
     await asyncio.sleep(0)  # the window listens
     for event in events:
