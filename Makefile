@@ -5,7 +5,7 @@ BIN := .venv/bin
 # Python has to cache bytecode: otherwise each process compiles all tests again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run setup test test-fast lint stress chaos fuzz bench pictures lock clean
+.PHONY: run setup test test-fast lint docs stress chaos fuzz bench pictures lock clean
 
 run: .venv/run.stamp
 	$(BIN)/understudy dev --port $(PORT)
@@ -24,6 +24,10 @@ lint: .venv/dev.stamp
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# The site of the documentation, in site/. A link without a target is an error.
+docs: .venv/dev.stamp
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
 stress: .venv/dev.stamp
 	STRESS_TURNS=10000 ZOO=all $(BIN)/python -m pytest -q -s tests/test_stress.py tests/zoo
@@ -45,7 +49,7 @@ lock: .venv/dev.stamp
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-annotate --no-header \
 	  --group build --extra all pyproject.toml -o requirements.txt
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-annotate --no-header \
-	  --group build --group dev --extra all --extra langgraph --extra openai-agents -c requirements.txt pyproject.toml \
+	  --group build --group dev --group docs --extra all --extra langgraph --extra openai-agents -c requirements.txt pyproject.toml \
 	  -o requirements-dev.txt
 
 clean:
