@@ -14,7 +14,7 @@ from gateway.cli.main import app
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("gateway", "oauth", "toolkits", "interfaces")
-FOLDERS = (*PACKAGES, "tests", "bench", "cookbook")
+FOLDERS = (*PACKAGES, "tests", "bench", "cookbook", "website")
 MAX_MODULES = 14  # in a folder, including `__init__.py`
 MAX_LINES = 600  # in a file
 

@@ -187,7 +187,8 @@ class Function:
         """Return what a call will do, in markdown, for the person who is asked to approve it.
 
         Args:
-            arguments, context: as for `call`.
+            arguments: as for `call`.
+            context: as for `call`.
         """
         if callable(self.definition.approval):
             return str(await self._run(partial(self.definition.approval, self.toolkit), arguments, context))

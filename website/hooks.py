@@ -28,6 +28,7 @@ HOME = "README.md"  # the first page of the site
 LINK = re.compile(r"(?<=\]\()(?!\w+:|#)([^)\s#]+)")
 FENCE = re.compile(r" *(`{3,})")
 ITEM = re.compile(r" *(?:-|\d+\.) ")
+SUBCOMMANDS = re.compile(r"\*\*Commands\*\*:\n\n(?:\* .*\n)+\n")
 #: What a browser loads when it opens a page. A link that a person follows is none of it.
 FOREIGN = re.compile(
     r"<(?:script|img|iframe|source|video|audio|embed)\b[^>]*\bsrc=[\"']?(?:https?:)?//[^\s>]*"
@@ -128,4 +129,5 @@ def commands() -> str:
     """Return what `--help` of each command says, as markdown."""
     command = typer.main.get_group(app)
     text = get_docs_for_click(obj=command, ctx=typer.Context(command), name="understudy", indent=1)
+    text = SUBCOMMANDS.sub("", text)  # each has a section of its own, and its description is cut off here
     return text.replace("```console\n$ ", "``` text\n")

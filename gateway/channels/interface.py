@@ -27,7 +27,8 @@ class BotProfile:
 
     Args:
         base_url: the gateway's public address, without a slash at the end; `None` if the operator did not set it.
-        name, description: the name and the description of the agent that answers messages without a command.
+        name: the name of the agent that answers messages without a command.
+        description: the description of this agent.
         commands: the descriptions of the commands that choose another agent, by command, without the slash.
         has_accounts: whether people can connect accounts.
     """

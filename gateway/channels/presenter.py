@@ -311,7 +311,8 @@ class Presenter(ABC):
         string for both. The channel hands a press to `Host.press`, and acknowledges it after that.
 
         Args:
-            reply_to, key: as for `send_text`.
+            reply_to: as for `send_text`.
+            key: as for `send_text`.
 
         Returns:
             The platform's id of the message, which `close_question` gets.
@@ -391,7 +392,8 @@ class Presenter(ABC):
         Args:
             files: a group that `grouped` returned.
             caption: a text that goes with the files, as one of the `parts` of a text; it may be empty.
-            reply_to, key: as for `send_text`.
+            reply_to: as for `send_text`.
+            key: as for `send_text`.
 
         Returns:
             As `send_text`.

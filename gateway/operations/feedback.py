@@ -26,7 +26,9 @@ class FeedbackRecord:
 
     Args:
         rated_at: when the person rated or took back; aware, in UTC.
-        channel, tenant, user_id: the person's identity.
+        channel: the channel of the person.
+        tenant: the tenant of the person.
+        user_id: the person's id in the tenant.
         conversation: the id of the conversation in which the person asked.
         reference: the reference of the answer's turn, as in the log and the audit.
         rating: `None` if the person took the rating back.

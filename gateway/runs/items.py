@@ -34,7 +34,8 @@ class SessionItem:
         has_files: whether the model was given files with it.
         attachments: the attachments of the message, to be fetched again; empty if they are not stored any more, and
             `None` if the model is not to be given them again.
-        id, turn_id: the id of the stored item, and of the message whose turn added it; 0 if it is not stored.
+        id: the id of the stored item; 0 if it is not stored.
+        turn_id: the id of the message whose turn added it; 0 if it is not stored.
     """
 
     role: Role

@@ -1,6 +1,5 @@
 """The commands, settings, links and code in the documentation are right."""
 
-import ast
 import asyncio
 import os
 import re
@@ -9,14 +8,19 @@ import subprocess
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
-from commands import COMMAND, environment, run
+from commands import COMMAND, Command, environment, run
 from e2e.conftest import Serve
 from e2e.served import ROOT
 from peers.postgres import PostgresServer
+from peers.process import free_ports
+from peers.telegram.server import TelegramServer
+from peers.wait import wait_until
 from sqlalchemy import insert
 
+from gateway import Agent, CloneError
 from gateway.access.entries import AccessList, Entry, Kind
 from gateway.configuration.loader import load_gateway
 from gateway.history.sessions import Sessions
@@ -43,8 +47,28 @@ def blocks(document: Path, language: str) -> list[str]:
 
 
 def commands(program: str, documents: Sequence[Path] = DOCUMENTS) -> list[str]:
+    """Return the command lines of a program, with the settings that stand before it."""
     lines = [line.strip() for document in documents for block in blocks(document, "sh") for line in block.splitlines()]
-    return sorted({line for line in lines if line.startswith(f"{program} ")})
+    return sorted({line for line in lines if re.match(rf"(?:[A-Z_]+=\S+ )*{program} ", line)})
+
+
+#: The files that pages show for readers to save, by name.
+FILES = {
+    name[1]: block
+    for document in DOCUMENTS
+    for language in ("python", "yaml")
+    for block in blocks(document, language)
+    if (name := re.match(r"# (\w+\.(?:py|yaml))\n", block))
+}
+
+
+def file_of(name: str, directory: Path) -> Path:
+    """Return a file that a command names: one of the repository, or one that a page shows."""
+    if name not in FILES:
+        return ROOT / name
+    path = directory / name
+    path.write_text(FILES[name])
+    return path
 
 
 @pytest.mark.processes
@@ -82,12 +106,17 @@ def test_a_recipe_keeps_its_secret_key_when_it_starts_again(document: Path, tmp_
 
 @pytest.mark.parametrize("command", commands("understudy"))
 def test_an_understudy_command_in_the_documentation_runs(
-    command: str, serve: Serve, tmp_path: Path, request: pytest.FixtureRequest
+    command: str, serve: Serve, telegram: TelegramServer, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    _, verb, *arguments = shlex.split(command)
+    words = shlex.split(command)
+    given = dict(word.split("=", 1) for word in words[: words.index("understudy")])
+    verb, *arguments = words[words.index("understudy") + 1 :]
     if verb == "serve":
         env = {"UNDERSTUDY_MODEL": "openai:gpt-5.2", "OPENAI_API_KEY": "none", **WEBHOOK}
-        assert serve(ROOT / arguments[0], **env).stop() == 0
+        assert serve(file_of(arguments[0], tmp_path), **env).stop() == 0
+        return
+    if verb == "dev":
+        _chat(file_of(arguments[0], tmp_path))
         return
     database = f"sqlite:///{tmp_path}/understudy.db"
     asyncio.run(_make(database))
@@ -100,13 +129,41 @@ def test_an_understudy_command_in_the_documentation_runs(
     if arguments[:1] == ["copy"]:
         postgres = request.getfixturevalue("postgres")
         arguments = ["copy", database, postgres.make(empty=True)]
-    settings = {"UNDERSTUDY_DATABASE_URL": database, **ACCOUNTS}
+    settings = {"UNDERSTUDY_DATABASE_URL": database, **ACCOUNTS, **given}
+    if given:  # before the app exists
+        del settings["SLACK_BOT_TOKEN"], settings["SLACK_SIGNING_SECRET"]
+    if verb == "init":  # in an empty folder, where nothing is set
+        settings = {}
+    if verb == "doctor":  # of a bot that polls Telegram
+        used = ("UNDERSTUDY_MODEL", "UNDERSTUDY_SECRET_KEY", "UNDERSTUDY_DATABASE_URL")
+        settings = {name: settings[name] for name in used}
+        settings |= {"TELEGRAM_BOT_TOKEN": telegram.token, "TELEGRAM_API_URL": telegram.url}
+    shown = [file_of(name, tmp_path) for name in arguments if name in FILES]
+    directory = tmp_path if shown or verb == "init" else ROOT
     if verb == "check":  # in a new process, since it searches the memory of its process, which a fork shares
-        command, env = [COMMAND, verb, *arguments], environment(ROOT, **settings)
-        ended = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+        env = environment(tmp_path, **settings)
+        ended = subprocess.run(
+            [COMMAND, verb, *arguments], cwd=directory, env=env, capture_output=True, text=True, check=False
+        )
     else:
-        ended = run(verb, *arguments, directory=tmp_path if verb == "init" else ROOT, **settings)
-    assert ended.returncode == 0, ended.stderr
+        ended = run(verb, *arguments, directory=directory, **settings)
+    assert ended.returncode == 0, f"{ended.stdout}{ended.stderr}"
+
+
+def _chat(file: Path) -> None:
+    """Start `understudy dev FILE`, which prints what a page says, and stop it."""
+    port, log = str(free_ports(1)[0]), file.with_name("log.txt")
+    with log.open("wb") as output:
+        env = environment(file.parent, UNDERSTUDY_MODEL="test")
+        child = Command("dev", file.name, "--port", port, directory=file.parent, env=env, stdout=output, stderr=output)
+    try:
+        wait_until(lambda: f"from {file.name}" in log.read_text(), 30, "understudy dev has started")
+    finally:
+        child.terminate()
+        assert child.wait(20) == 0, log.read_text()
+    page = (ROOT / "docs" / "first-agent.md").read_text()
+    started, _, _ = log.read_text().replace(port, "8000").partition("Stopped.")
+    assert started in page
 
 
 ACCOUNTS = {
@@ -181,10 +238,56 @@ EXAMPLES = {
 }
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
-def test_python_in_the_documentation_has_no_syntax_error(document: Path) -> None:
+@pytest.mark.long
+@pytest.mark.parametrize(
+    "document",
+    [document for document in DOCUMENTS if blocks(document, "python")],
+    ids=lambda path: str(path.relative_to(ROOT)),
+)
+def test_python_in_the_documentation_runs(document: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, value in (ACCOUNTS | OF_SNIPPETS).items():
+        monkeypatch.setenv(name, value)
+    namespace: dict[str, object] = {"__name__": "documentation"}
     for block in blocks(document, "python"):
-        ast.parse(block)
+        code = compile(block, document.name, "exec")
+        if not re.search(READERS_OWN, block):
+            exec(code, namespace)
+
+
+#: What only the reader has: packages, and a model that answers.
+READERS_OWN = r"\b(?:my_bot|my_channel|understudy_pigeon)\b|asyncio\.run\("
+OF_SNIPPETS = {
+    "ACME_CLIENT_ID": "id",
+    "ACME_CLIENT_SECRET": "secret",
+    "GITHUB_CLIENT_ID": "id",
+    "GITHUB_CLIENT_SECRET": "secret",
+    "OPENAI_API_KEY": "none",
+    "SLACK_SUPPORT_BOT_TOKEN": "xoxb-2",
+    "SLACK_SUPPORT_SIGNING_SECRET": "another secret",
+    "TELEGRAM_SUPPORT_BOT_TOKEN": "2:x",
+}
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_that_a_page_shows_has_an_agent(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("UNDERSTUDY_MODEL", "TELEGRAM_BOT_TOKEN"):
+        monkeypatch.setenv(variable, ACCOUNTS[variable])
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+    chosen = ":answer" if name == "flow.py" else ""
+    assert load_gateway(f"{file_of(name, tmp_path)}{chosen}").interfaces["telegram"]
+
+
+def test_the_page_about_toolkits_is_right_about_an_attribute_that_cannot_be_copied() -> None:
+    code = next(block for block in blocks(ROOT / "docs" / "toolkits.md", "python") if "_clone_shared_attrs" in block)
+    right: dict[str, Any] = {}
+    exec(code, right)
+    Agent(model="test", toolkits=[right["Weather"]("https://weather.example.com")]).check()
+    wrong: dict[str, Any] = {}
+    exec(code.replace("_clone_shared_attrs", "_forgotten"), wrong)
+    with pytest.raises(CloneError, match=r"Weather\.client"):
+        Agent(model="test", toolkits=[wrong["Weather"]("https://weather.example.com")]).check()
 
 
 def test_every_test_that_the_threat_model_names_exists() -> None:

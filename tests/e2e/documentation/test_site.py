@@ -1,13 +1,30 @@
 """The site of the documentation, which `make docs` builds, shows the files of the repository."""
 
+import re
 import runpy
 from collections.abc import Callable
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
+import typer
 from e2e.served import ROOT
 from mkdocs.exceptions import PluginError
+from starlette.routing import Route
+
+import gateway
+import toolkits
+from gateway import Agent, Gateway
+from gateway.cli.main import app
+from interfaces.chatkit import ChatKit
+from interfaces.slack import Slack
+from interfaces.telegram import Telegram
+from interfaces.whatsapp import WhatsApp
+from oauth import Keyring
+from oauth.google import GoogleAuth
+from oauth.settings import placeholders
+from toolkits.google import Gmail
 
 HOOKS: dict[str, Callable[..., Any]] = runpy.run_path(str(ROOT / "website" / "hooks.py"))
 
@@ -51,3 +68,33 @@ def test_a_page_that_loads_something_from_another_host_is_refused(html: str) -> 
 def test_a_page_may_link_to_other_hosts_and_load_files_of_its_own() -> None:
     html = '<script src="../assets/a.js"></script><a href="https://example.com">there</a>'
     assert HOOKS["on_post_page"](html, page("flows.md"), None) == html
+
+
+def test_the_page_of_commands_has_every_command() -> None:
+    text = shown("commands.md", "# Commands")
+    for name, command in typer.main.get_group(app).commands.items():
+        for each in getattr(command, "commands", {"": None}):
+            assert f"`understudy {name} {each}".strip() + "`\n" in text
+
+
+@pytest.mark.long
+def test_the_page_of_http_routes_has_every_route(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"SLACK_CLIENT_ID": "id", "SLACK_CLIENT_SECRET": "x", "SLACK_SIGNING_SECRET": "x"}.items():
+        monkeypatch.setenv(name, value)
+    with placeholders():
+        channels = [Slack(), Telegram(), WhatsApp(), ChatKit(authenticate=AsyncMock())]
+        agent = Agent(model="test", toolkits=[Gmail(auth=GoogleAuth())])
+        served = Gateway(agent, channels, base_url="https://bot.example.com", secret_key=Keyring.generate())
+    page = (ROOT / "docs" / "http.md").read_text()
+    routes = [route for route in served.asgi().routes if isinstance(route, Route)]
+    assert len(routes) > 10
+    for route in routes:
+        method = next(iter((route.methods or set()) - {"HEAD", "OPTIONS"}))
+        assert f"`{method} {route.path}`" in page
+
+
+@pytest.mark.parametrize("package", [gateway, toolkits])
+def test_the_page_of_the_api_has_every_public_name(package: ModuleType) -> None:
+    documented = set(re.findall(r"^::: .*\.(\w+)$", (ROOT / "docs" / "api.md").read_text(), re.MULTILINE))
+    named = {name for name in package.__all__ if getattr(getattr(package, name), "__name__", name) == name}
+    assert named - documented == set()
