@@ -25,6 +25,7 @@ from gateway.access.entries import AccessList, Entry, Kind
 from gateway.configuration.loader import load_gateway
 from gateway.history.sessions import Sessions
 from gateway.runs.items import Role, SessionItem
+from gateway.settings import GatewaySettings
 from gateway.storage.connect import connect
 from gateway.storage.tables import access_requests, conversations
 from oauth import Identity, Keyring, SettingError, Token
@@ -312,6 +313,17 @@ def test_every_setting_is_documented() -> None:
     )
     documented = set(SETTINGS.findall((ROOT / "docs" / "settings.md").read_text()))
     assert set(SETTINGS.findall(code)) - documented == set()
+
+
+def test_the_defaults_on_the_page_of_settings_are_those_of_the_code() -> None:
+    rows = re.findall(r"^\| (`UNDERSTUDY_.*?) \|.*\| (.*?) \|$", (ROOT / "docs/settings.md").read_text(), re.MULTILINE)
+    documented = {name: default for names, default in rows for name in re.findall(r"`UNDERSTUDY_(\w+)`", names)}
+    for name, field in GatewaySettings.model_fields.items():
+        default = str(field.default)
+        if field.default is None or field.default == ():
+            assert not documented[name.upper()].startswith("`")
+        else:
+            assert documented[name.upper()] == f"`{default.lower() if default in ('True', 'False') else default}`"
 
 
 def test_every_link_between_documents_has_a_target() -> None:
