@@ -26,6 +26,7 @@ DOCS = "docs/"
 HOME = "README.md"  # the first page of the site
 
 LINK = re.compile(r"(?<=\]\()(?!\w+:|#)([^)\s#]+)")
+NAME_OF_PAGE = re.compile(r"\bdocs/([\w-]+\.md)\b")
 FENCE = re.compile(r" *(`{3,})")
 ITEM = re.compile(r" *(?:-|\d+\.) ")
 SUBCOMMANDS = re.compile(r"\*\*Commands\*\*:\n\n(?:\* .*\n)+\n")
@@ -81,6 +82,16 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 
     markdown = separate_items(LINK.sub(rewrite, markdown))
     return f"{markdown}\n{commands()}" if uri == "commands.md" else markdown
+
+
+def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Let the names of pages in docstrings, like docs/flows.md, lead to these pages."""
+
+    def link(name: re.Match[str]) -> str:
+        file = files.get_file_from_path(name[1])
+        return name[0] if file is None else f'<a href="{file.url_relative_to(page.file)}">{name[0]}</a>'
+
+    return NAME_OF_PAGE.sub(link, html) if page.file.src_uri.startswith("api") else html
 
 
 def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:
