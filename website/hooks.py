@@ -27,6 +27,8 @@ HOME = "README.md"  # the first page of the site
 
 LINK = re.compile(r"(?<=\]\()(?!\w+:|#)([^)\s#]+)")
 NAME_OF_PAGE = re.compile(r"\bdocs/([\w-]+\.md)\b")
+#: A page with the text of a file, which the search of the site leaves out.
+CODE_PAGE = "---\nsearch: {{exclude: true}}\n---\n\n# {}\n\n``` {}\n{}```\n"
 FENCE = re.compile(r" *(`{3,})")
 ITEM = re.compile(r" *(?:-|\d+\.) ")
 SUBCOMMANDS = re.compile(r"\*\*Commands\*\*:\n\n(?:\* .*\n)+\n")
@@ -65,7 +67,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
                 waiting.append(target)
                 files.append(File.generated(config, page_of(target), abs_src_path=str(ROOT / target)))
             else:
-                text = f"# {Path(target).name}\n\n``` {Path(target).suffix[1:]}\n{(ROOT / target).read_text()}```\n"
+                text = CODE_PAGE.format(Path(target).name, Path(target).suffix[1:], (ROOT / target).read_text())
                 files.append(File.generated(config, page_of(target), content=text, inclusion=InclusionLevel.NOT_IN_NAV))
     return files
 

@@ -5,11 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from e2e.documentation.pages import ACCOUNTS, DOCUMENTS, FILES, blocks, commands, file_of
 from e2e.served import ROOT
 
 from gateway import Agent, CloneError
 from gateway.configuration.loader import load_gateway
+from gateway.configuration.schema import GatewayConfig
 from gateway.settings import GatewaySettings
 from oauth import SettingError
 
@@ -90,6 +92,13 @@ def test_a_file_that_a_page_shows_has_an_agent(name: str, tmp_path: Path, monkey
     monkeypatch.setenv("OPENAI_API_KEY", "none")
     chosen = ":answer" if name == "flow.py" else ""
     assert load_gateway(f"{file_of(name, tmp_path)}{chosen}").interfaces["telegram"]
+
+
+def test_yaml_in_the_documentation_describes_gateways() -> None:
+    described = [block for document in DOCUMENTS for block in blocks(document, "yaml")]
+    assert described
+    for block in described:
+        assert GatewayConfig.model_validate(yaml.safe_load(block)).agents
 
 
 def test_the_page_about_toolkits_is_right_about_an_attribute_that_cannot_be_copied() -> None:
