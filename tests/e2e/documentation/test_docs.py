@@ -13,6 +13,7 @@ from gateway import Agent, CloneError
 from gateway.configuration.loader import load_gateway
 from gateway.configuration.schema import GatewayConfig
 from gateway.settings import GatewaySettings
+from gateway.testing import stage
 from oauth import SettingError
 
 SETTINGS = re.compile(r"\b(?:UNDERSTUDY|SLACK|TELEGRAM|TWILIO|GOOGLE|WEBHOOK)_[A-Z_]+\b")
@@ -92,6 +93,23 @@ def test_a_file_that_a_page_shows_has_an_agent(name: str, tmp_path: Path, monkey
     monkeypatch.setenv("OPENAI_API_KEY", "none")
     chosen = ":answer" if name == "flow.py" else ""
     assert load_gateway(f"{file_of(name, tmp_path)}{chosen}").interfaces["telegram"]
+
+
+@pytest.mark.long
+async def test_the_first_agent_does_what_its_page_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UNDERSTUDY_MODEL", "test")
+    first: dict[str, Any] = {}
+    exec(FILES["agent.py"], first)
+    scene = stage(tmp_path, [first["Office"]()])
+    async with scene.open():
+        assert "from 9:00" in await scene.ask("alice", 'call opening_hours {"day":"Friday"}')
+        await scene.ask("alice", 'call book_room {"day":"Friday"}')
+        question = scene.sent[-1].card
+        assert question is not None
+        assert [choice.label for choice in question.choices] == ["Approve", "Decline"]
+        await scene.press("alice", question, "Approve")
+        answer = (await scene.wait_for(3))[-1]
+        assert "The meeting room is booked on Friday for Alice." in answer.text
 
 
 def test_yaml_in_the_documentation_describes_gateways() -> None:
