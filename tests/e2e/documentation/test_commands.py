@@ -4,6 +4,7 @@ import asyncio
 import os
 import re
 import shlex
+import shutil
 import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -39,6 +40,20 @@ def arguments_of(command: str) -> tuple[dict[str, str], list[str]]:
     words = shlex.split(command)
     start = words.index("understudy")
     return dict(word.split("=", 1) for word in words[:start]), words[start + 1 :]
+
+
+@pytest.fixture(scope="module")
+def examples(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The database of the examples."""
+    path = tmp_path_factory.mktemp("examples") / "understudy.db"
+    asyncio.run(_make(f"sqlite:///{path}"))
+    return path
+
+
+@pytest.fixture
+def database(examples: Path, tmp_path: Path) -> str:
+    """The URL of a copy of the database of the examples."""
+    return f"sqlite:///{shutil.copy(examples, tmp_path)}"
 
 
 @pytest.mark.processes
@@ -149,8 +164,7 @@ def test_a_recipe_has_no_leaks(command: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("command", commands("understudy db copy"))
-def test_a_database_is_copied(command: str, postgres: PostgresServer, tmp_path: Path) -> None:
-    database = asyncio.run(_make(tmp_path))
+def test_a_database_is_copied(command: str, postgres: PostgresServer, database: str) -> None:
     ended = run("db", "copy", database, postgres.make(empty=True), directory=ROOT, **ACCOUNTS)
     assert ended.returncode == 0, ended.stderr
 
@@ -159,9 +173,9 @@ def test_a_database_is_copied(command: str, postgres: PostgresServer, tmp_path: 
 @pytest.mark.parametrize(
     "command", [each for each in commands("understudy") if not " ".join(arguments_of(each)[1]).startswith(ELSEWHERE)]
 )
-def test_any_other_command_runs(command: str, tmp_path: Path) -> None:
+def test_any_other_command_runs(command: str, database: str, tmp_path: Path) -> None:
     given, arguments = arguments_of(command)
-    settings = {"UNDERSTUDY_DATABASE_URL": asyncio.run(_make(tmp_path)), **ACCOUNTS, **given}
+    settings = {"UNDERSTUDY_DATABASE_URL": database, **ACCOUNTS, **given}
     if given:  # before the app exists
         del settings["SLACK_BOT_TOKEN"], settings["SLACK_SIGNING_SECRET"]
     shown = [file_of(name, tmp_path) for name in arguments if name in FILES]
@@ -169,9 +183,8 @@ def test_any_other_command_runs(command: str, tmp_path: Path) -> None:
     assert ended.returncode == 0, ended.stderr
 
 
-async def _make(directory: Path) -> str:
-    """Make a database in which the people of the examples have done what the commands are about; return its URL."""
-    url = f"sqlite:///{directory}/understudy.db"
+async def _make(url: str) -> None:
+    """Make a database in which the people of the examples have done what the commands are about."""
     database = connect(url)
     await database.open()
     tokens = TokenStore(database, Keyring.parse(ACCOUNTS["UNDERSTUDY_SECRET_KEY"]))
@@ -192,4 +205,3 @@ async def _make(directory: Path) -> str:
         who = {"channel": "telegram", "tenant": "1000001", "user_id": "4712", "conversation_id": conversation}
         await connection.execute(insert(access_requests).values(**who, **request))
     await database.close()
-    return url
