@@ -11,7 +11,7 @@ from oauth import Keyring
 DOCUMENTS = [
     ROOT / "README.md",
     *sorted((ROOT / "docs").glob("*.md")),
-    *sorted((ROOT / "cookbook").glob("*/README.md")),
+    *sorted((ROOT / "cookbook").glob("*/*.md")),
     ROOT / "CONTRIBUTING.md",
     ROOT / "SECURITY.md",
 ]
