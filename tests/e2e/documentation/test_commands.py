@@ -128,7 +128,7 @@ def test_doctor_finds_what_the_page_about_telegram_says(command: str, telegram: 
     _, (verb, name) = arguments_of(command)
     file_of(name, tmp_path)
     settings = {"TELEGRAM_BOT_TOKEN": telegram.token, "TELEGRAM_API_URL": telegram.url, "UNDERSTUDY_MODEL": "test"}
-    ended = run(verb, name, directory=tmp_path, **settings)
+    ended = run(verb, name, directory=tmp_path, PORT=str(free_ports(1)[0]), **settings)
     assert ended.returncode == 0, f"{ended.stdout}{ended.stderr}"
     page = blocks(ROOT / "docs" / "telegram.md", "text")[0]
     assert set(_findings(page)) <= set(_findings(ended.stdout))
