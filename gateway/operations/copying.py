@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.inbox.inbox import unfinished
 from gateway.storage.connect import connect
-from gateway.storage.database import Database
+from gateway.storage.database import LEAVE_POLL, LEAVE_TIME, Database
 from gateway.storage.tables import file_chunks
 from gateway.storage.tables import metadata as gateway_metadata
 from oauth import SettingError
@@ -17,8 +17,6 @@ from oauth.store.tables import metadata as oauth_metadata
 
 BATCH = 1000  # rows
 BATCH_OF_CHUNKS = 10  # rows of about 1 MiB each
-LEAVE_TIME = 2.0  # seconds in which the server should notice that a process that used the source has ended
-LEAVE_POLL = 0.1  # seconds between two queries for open connections
 
 TABLES = [*gateway_metadata.sorted_tables, *oauth_metadata.sorted_tables]
 

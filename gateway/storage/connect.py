@@ -4,16 +4,18 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from gateway.storage.database import Database, environment_origin
+from gateway.storage.schema import SCHEMA, Schema
 from oauth import SettingError
 from oauth.extras import extra_needed
 
 
-def connect(url: str, origin: str | None = None) -> Database:
+def connect(url: str, origin: str | None = None, schema: Schema = SCHEMA) -> Database:
     """Return the database that a URL names. It is not open yet.
 
     Args:
         url: `sqlite:///relative/path`, `sqlite:////absolute/path` or `postgresql://user:password@host/name`.
         origin: where it is configured, for error messages; the environment, unless given.
+        schema: the schema that the code needs.
 
     Raises:
         SettingError: if the URL is malformed, or names another kind of database.
@@ -30,12 +32,12 @@ def connect(url: str, origin: str | None = None) -> Database:
     if backend == "sqlite":
         from gateway.storage.sqlite import SQLiteDatabase
 
-        return SQLiteDatabase(parsed, origin)
+        return SQLiteDatabase(parsed, origin, schema)
     if backend in ("postgresql", "postgres"):
         with extra_needed("postgres", f"The database ({origin})"):
             from gateway.storage.postgres import PostgresDatabase
 
-        return PostgresDatabase(parsed, origin)
+        return PostgresDatabase(parsed, origin, schema=schema)
     raise SettingError(
         f"The URL of the database ({origin}) names a {backend} database, which is not supported: "
         "use one like sqlite:///understudy.db or postgresql://user:password@host/understudy."

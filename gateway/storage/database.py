@@ -1,5 +1,6 @@
 """The interface of a database, which SQLite and PostgreSQL implement."""
 
+import logging
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine, Iterable, Sequence
@@ -11,11 +12,17 @@ from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from gateway.storage.schema import Difference, Schema
+from oauth import SettingError
 from oauth.errors import UnderstudyError
 
 POOL_TIMEOUT = 30  # seconds that a transaction waits for a connection
+LEAVE_TIME = 2.0  # seconds in which a server should notice that a process that used it has ended
+LEAVE_POLL = 0.1  # seconds between two queries for open connections
 
 URL_SETTING = "UNDERSTUDY_DATABASE_URL"
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -57,12 +64,19 @@ class Database(ABC):
 
     #: Where its address is configured, for error messages.
     origin: str
+    #: The schema that the code needs.
+    schema: Schema
     #: Whether several gateways and workers may have it open at once.
     shared: bool
     #: The FROM item that turns the parameter `:rows`, a JSON array of arrays, into one row per inner array.
     json_rows: str
     #: SQL expressions for the first eight items of such an inner array.
     json_items: Sequence[str]
+
+    @property
+    @abstractmethod
+    def address(self) -> str:
+        """Where the database is, for messages: without the password."""
 
     @abstractmethod
     async def open(self, *, create: bool = True) -> None:
@@ -72,7 +86,7 @@ class Database(ABC):
             create: whether to create a SQLite file that does not exist.
 
         Raises:
-            SettingError: if the database cannot be used, or its schema has another version.
+            SettingError: if the database cannot be used, or the code does not run over its schema.
         """
 
     @abstractmethod
@@ -88,7 +102,8 @@ class Database(ABC):
         """Create the tables, or upgrade the schema to the newest version. The database must not be open in this object.
 
         Raises:
-            SettingError: if the database cannot be used.
+            SettingError: if the database cannot be used, or processes are running whose code does not run over the new
+                schema.
         """
 
     @abstractmethod
@@ -140,3 +155,38 @@ class Database(ABC):
     @abstractmethod
     async def continue_numbering(self, connection: AsyncConnection, tables: Iterable[Table]) -> None:
         """Make each table's ids continue after the highest one, after rows were inserted with explicit ids."""
+
+    async def migrate(self, connection: AsyncConnection) -> bool:
+        """Upgrade the schema if it is older, and return whether it was.
+
+        Raises:
+            SettingError: see `check_schema`.
+        """
+        difference = await connection.run_sync(self.schema.compare)
+        if difference is Difference.OLDER:
+            await connection.run_sync(self.schema.migrate)
+            return True
+        self.check_schema(difference)
+        return False
+
+    def check_schema(self, difference: Difference, remedy: str = "run `understudy db upgrade`") -> None:
+        """Check that this code runs over a schema.
+
+        Args:
+            remedy: what an operator does about an older schema.
+
+        Raises:
+            SettingError: if it does not.
+        """
+        clause = origin_clause(self.origin, self.address)
+        if difference is Difference.OLDER:
+            raise SettingError(f"{clause}, whose schema is older than this version of understudy: {remedy}.")
+        if difference is Difference.TOO_NEW:
+            raise SettingError(
+                f"{clause}, whose schema belongs to a newer version of understudy, and this version no longer runs "
+                "over it: start the newer version."
+            )
+        if difference is Difference.NEWER:
+            log.info(
+                "%s, whose schema belongs to a newer version of understudy: this version still runs over it", clause
+            )

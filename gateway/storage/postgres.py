@@ -1,18 +1,31 @@
 """The database on PostgreSQL."""
 
+import asyncio
+import time
 from collections.abc import Iterable
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
+from psycopg.errors import DeadlockDetected, LockNotAvailable
 from sqlalchemy import Table, func, select, text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay, wait_random
 
-from gateway.storage.database import POOL_TIMEOUT, Database, T, Work, origin_clause, raise_unavailable
+from gateway.storage.database import (
+    LEAVE_POLL,
+    LEAVE_TIME,
+    POOL_TIMEOUT,
+    Database,
+    T,
+    Work,
+    origin_clause,
+    raise_unavailable,
+)
 from gateway.storage.postgres_connection import PostgresConnection
-from gateway.storage.schema import is_current, migrate
+from gateway.storage.schema import SCHEMA, Schema, oldest_code
 from gateway.storage.uninterrupted import UninterruptedEngine
 from oauth import SettingError
 
@@ -26,7 +39,6 @@ IDLE_TIMEOUT = 10.0
 # Parameters of libpq, unless the database URL sets them. They close a connection whose packets are lost after about ten
 # seconds: https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS
 PARAMETERS = {
-    "application_name": "understudy",
     "connect_timeout": 10,  # seconds
     "keepalives": 1,
     "keepalives_idle": 5,  # seconds
@@ -34,7 +46,13 @@ PARAMETERS = {
     "keepalives_count": 3,
     "tcp_user_timeout": 10_000,  # milliseconds
 }
+APPLICATION = "understudy"  # connections are named so, with the newest revision that their process knows
 UPGRADE_LOCK = 0x756E6465  # an advisory lock, so that only one process at a time upgrades the schema
+# Seconds that an upgrade waits for the lock of a table, while the statements of running processes wait behind it. Less
+# than `deadlock_timeout`, so that of two transactions that wait for each other, the upgrade gives way:
+# https://www.postgresql.org/docs/current/runtime-config-locks.html#GUC-DEADLOCK-TIMEOUT
+LOCK_TIMEOUT = 0.5
+UPGRADE_PATIENCE = 60.0  # seconds in which an upgrade tries again to get its locks
 
 _OTHER_CLIENTS = text(
     "SELECT application_name FROM pg_stat_activity WHERE datname = current_database() AND usename = current_user"
@@ -50,6 +68,7 @@ class PostgresDatabase(Database):
     Args:
         answer_timeout: seconds that a statement may take in a gateway or a worker.
         idle_timeout: seconds after which the server ends a transaction that is idle.
+        schema: the schema that the code needs.
     """
 
     shared = True
@@ -57,9 +76,15 @@ class PostgresDatabase(Database):
     json_items = tuple(f"value ->> {index}" for index in range(8))
 
     def __init__(
-        self, url: URL, origin: str, answer_timeout: float = ANSWER_TIMEOUT, idle_timeout: float = IDLE_TIMEOUT
+        self,
+        url: URL,
+        origin: str,
+        answer_timeout: float = ANSWER_TIMEOUT,
+        idle_timeout: float = IDLE_TIMEOUT,
+        schema: Schema = SCHEMA,
     ) -> None:
         self.origin = origin
+        self.schema = schema
         self.answer_timeout = answer_timeout
         self._idle_timeout = idle_timeout
         self._writer: UninterruptedEngine | None = None
@@ -84,10 +109,14 @@ class PostgresDatabase(Database):
 
     async def upgrade(self) -> None:
         self._connect(None)
+        attempts = AsyncRetrying(
+            retry=retry_if_exception(_is_lock_conflict),
+            stop=stop_after_delay(UPGRADE_PATIENCE),
+            wait=wait_random(0, LOCK_TIMEOUT),
+            reraise=True,
+        )
         try:
-            async with self.write() as connection:
-                await connection.execute(select(func.pg_advisory_xact_lock(UPGRADE_LOCK)))
-                await connection.run_sync(migrate)
+            await attempts(self._upgrade)
         except DBAPIError as error:
             raise self._unusable(error) from error
         finally:
@@ -123,7 +152,7 @@ class PostgresDatabase(Database):
 
     async def other_clients(self) -> list[str]:
         async with self.read() as connection:
-            return [str(name) for name in (await connection.execute(_OTHER_CLIENTS)).scalars()]
+            return await _other_clients(connection)
 
     async def continue_numbering(self, connection: AsyncConnection, tables: Iterable[Table]) -> None:
         for table in tables:
@@ -137,16 +166,33 @@ class PostgresDatabase(Database):
         self._connect(answer_timeout)
         try:
             async with self.read() as connection:
-                current = await connection.run_sync(is_current)
+                self.check_schema(await connection.run_sync(self.schema.compare))
         except DBAPIError as error:
             await self.close()
             raise self._unusable(error) from None
-        if not current:
+        except SettingError:
             await self.close()
-            raise SettingError(
-                f"{origin_clause(self.origin, self._address)}, whose schema does not match this version of understudy. "
-                "Run `understudy db upgrade`."
-            )
+            raise
+
+    async def _upgrade(self) -> None:
+        async with self.write() as connection:
+            await connection.execute(select(func.pg_advisory_xact_lock(UPGRADE_LOCK)))
+            await connection.execute(select(func.set_config("lock_timeout", f"{LOCK_TIMEOUT}s", True)))
+            if await self.migrate(connection):
+                await self._check_others(connection)
+
+    async def _check_others(self, connection: AsyncConnection) -> None:
+        """Check that the code of all running processes runs over the new schema."""
+        oldest = f"{APPLICATION} {await connection.run_sync(oldest_code)}"
+        deadline = time.monotonic() + LEAVE_TIME
+        while any(name.startswith(APPLICATION) and name < oldest for name in await _other_clients(connection)):
+            if time.monotonic() >= deadline:
+                raise SettingError(
+                    f"{origin_clause(self.origin, self.address)}. An older version of understudy uses it, which would "
+                    "not run over the new schema: stop its processes, and run the command again."
+                )
+            await asyncio.sleep(LEAVE_POLL)
+            await connection.execute(select(func.pg_stat_clear_snapshot()))
 
     def _connect(self, answer_timeout: float | None) -> None:
         engine = create_async_engine(
@@ -164,7 +210,8 @@ class PostgresDatabase(Database):
 
     def _options(self, answer_timeout: float | None) -> dict[str, Any]:
         """Return the keyword arguments for a connection. Without an answer timeout it has no time limits."""
-        given = {name: value for name, value in PARAMETERS.items() if name not in self._url.query}
+        parameters = PARAMETERS | {"application_name": f"{APPLICATION} {self.schema.newest}"}
+        given = {name: value for name, value in parameters.items() if name not in self._url.query}
         if answer_timeout is None:
             return given
         # The server's limits are shorter than the client's, so that the server's error says what took too long.
@@ -178,10 +225,18 @@ class PostgresDatabase(Database):
         return given | {"options": " ".join(options), "answer_timeout": answer_timeout}
 
     @property
-    def _address(self) -> str:
+    def address(self) -> str:
         """The database URL without the password, for messages."""
         return self._url.set(drivername="postgresql").render_as_string(hide_password=True)
 
     def _unusable(self, error: DBAPIError) -> SettingError:
         reason = str(error.orig).strip().partition("\n")[0]
-        return SettingError(f"{origin_clause(self.origin, self._address)}, which cannot be used: {reason}.")
+        return SettingError(f"{origin_clause(self.origin, self.address)}, which cannot be used: {reason}.")
+
+
+async def _other_clients(connection: AsyncConnection) -> list[str]:
+    return [str(name) for name in (await connection.execute(_OTHER_CLIENTS)).scalars()]
+
+
+def _is_lock_conflict(error: BaseException) -> bool:
+    return isinstance(error, DBAPIError) and isinstance(error.orig, (LockNotAvailable, DeadlockDetected))

@@ -18,7 +18,7 @@ from gateway.storage.database import (
     origin_clause,
     raise_unavailable,
 )
-from gateway.storage.schema import has_schema, is_current, migrate
+from gateway.storage.schema import SCHEMA, Schema, has_schema
 from gateway.storage.sqlite_file import SQLiteFile
 from gateway.storage.sqlite_threads import BlockingConnection, ConnectionPool
 from oauth import SettingError
@@ -33,6 +33,9 @@ class SQLiteDatabase(Database):
     Writing transactions queue for the one connection, so that none finds the file locked
     (https://www.sqlite.org/wal.html, https://www.sqlite.org/pragma.html#pragma_synchronous).
 
+    Args:
+        schema: the schema that the code needs.
+
     Raises:
         SettingError: if the URL names no file.
     """
@@ -41,13 +44,14 @@ class SQLiteDatabase(Database):
     json_rows = "json_each(:rows)"
     json_items = tuple(f"json_extract(value, '$[{index}]')" for index in range(8))
 
-    def __init__(self, url: URL, origin: str) -> None:
+    def __init__(self, url: URL, origin: str, schema: Schema = SCHEMA) -> None:
         if url.database in (None, "", ":memory:"):
             raise SettingError(
                 f"The URL of the database ({origin}) names no file: use one like sqlite:///understudy.db."
             )
         self._file = SQLiteFile(Path(str(url.database)), origin)
         self.origin = origin
+        self.schema = schema
         self._url = url.set(drivername="sqlite")
         self._writer: ConnectionPool | None = None
         self._readers: ConnectionPool | None = None
@@ -63,7 +67,7 @@ class SQLiteDatabase(Database):
             if not create:
                 await self._check_has_tables()
             async with self.write() as connection:
-                await connection.run_sync(migrate)
+                await self.migrate(connection)
         except BaseException:
             await self.close()
             raise
@@ -71,14 +75,13 @@ class SQLiteDatabase(Database):
     async def open_alongside(self) -> None:
         self._file.check_exists()
         self._connect()
-        async with self.read() as connection:
-            current = await connection.run_sync(is_current)
-        if not current:
+        try:
+            async with self.read() as connection:
+                difference = await connection.run_sync(self.schema.compare)
+            self.check_schema(difference, "start the gateway once with this version, or run `understudy db upgrade`")
+        except BaseException:
             await self.close()
-            raise SettingError(
-                f"{origin_clause(self.origin, self._file.path)}, whose schema does not match this version of "
-                "understudy. Start the gateway once with this version, or run `understudy db upgrade`."
-            )
+            raise
 
     async def upgrade(self) -> None:
         await self.open()
@@ -120,6 +123,11 @@ class SQLiteDatabase(Database):
     async def continue_numbering(self, connection: AsyncConnection, tables: Iterable[Table]) -> None:
         """Do nothing: SQLite continues after the highest id anyway."""
 
+    @property
+    def address(self) -> str:
+        """The path of the file, for messages."""
+        return str(self._file.path)
+
     def _connect(self) -> None:
         self._writer = self._pool("BEGIN IMMEDIATE", 1)
         self._readers = self._pool("BEGIN", READERS, "query_only=ON")
@@ -127,7 +135,7 @@ class SQLiteDatabase(Database):
     async def _check_has_tables(self) -> None:
         async with self.read() as connection:
             if not await connection.run_sync(has_schema):
-                raise SettingError(f"{origin_clause(self.origin, self._file.path)}, which has no tables of understudy.")
+                raise SettingError(f"{origin_clause(self.origin, self.address)}, which has no tables of understudy.")
 
     def _pool(self, begin: str, connections: int, *pragmas: str) -> ConnectionPool:
         engine = create_engine(

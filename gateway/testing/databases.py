@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sqlalchemy import create_engine
 
-from gateway.storage.schema import migrate
+from gateway.storage.schema import SCHEMA
 
 
 def make_migrated(path: Path) -> None:
@@ -21,6 +21,6 @@ def _template() -> bytes:
         path = Path(directory) / "template.db"
         engine = create_engine(f"sqlite:///{path}")
         with engine.begin() as connection:
-            migrate(connection)
+            SCHEMA.migrate(connection)
         engine.dispose()
         return path.read_bytes()

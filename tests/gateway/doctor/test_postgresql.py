@@ -39,4 +39,4 @@ async def test_a_database_without_tables_is_a_problem(
     monkeypatch.setenv("UNDERSTUDY_DATABASE_URL", postgres.make(empty=True))
     found = about("database", await examine(load_set_up("bot.py")))
     assert found.mark is Mark.PROBLEM
-    assert "Run `understudy db upgrade`" in found.text
+    assert "run `understudy db upgrade`" in found.text

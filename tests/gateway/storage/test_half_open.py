@@ -22,6 +22,7 @@ from gateway.channels.errors import EventNotAcceptedError
 from gateway.pubsub.postgres import PostgresPubSub
 from gateway.storage.connect import connect
 from gateway.storage.postgres import PostgresDatabase
+from gateway.storage.schema import SCHEMA
 from gateway.timings import DEFAULT_TIMINGS, Timings
 
 PATIENCE = 3.0  # seconds that Slack waits: https://docs.slack.dev/apis/events-api/#responding
@@ -187,7 +188,7 @@ async def test_every_connection_has_limits_for_lost_packets(tmp_path: Path, prox
             limits = {_tcp_limits(each) for each in found if not each.closed and each.info.port == proxy.port}
             names = set(scene.rows("SELECT DISTINCT application_name FROM pg_stat_activity WHERE query LIKE 'LISTEN%'"))
     assert limits == {(1, 5, 2, 3, 10_000)}
-    assert names == {("understudy",)}
+    assert names == {(f"understudy {SCHEMA.newest}",)}
 
 
 def _tcp_limits(connection: psycopg.AsyncConnection[object]) -> tuple[int, ...]:

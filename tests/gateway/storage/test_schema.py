@@ -8,7 +8,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine
 from support.stage import stage
 
-from gateway.storage.schema import MIGRATIONS, newest
+from gateway.storage.schema import SCHEMA
 from gateway.storage.tables import metadata as gateway_tables
 from oauth.store.tables import metadata as oauth_tables
 
@@ -27,4 +27,4 @@ async def test_the_migrations_make_the_tables_that_the_code_uses(tmp_path: Path)
 
 
 def test_the_newest_version_is_that_of_the_last_migration() -> None:
-    assert newest() == ScriptDirectory(str(MIGRATIONS)).get_current_head()
+    assert SCHEMA.newest == ScriptDirectory(str(SCHEMA.migrations)).get_current_head()

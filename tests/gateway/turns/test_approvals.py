@@ -9,7 +9,7 @@ import pytest
 from peers.aimock import Aimock, calls_tool, says
 from pydantic_ai.models.function import FunctionModel
 from support.agents.engines import ENGINES, model
-from support.older_schema import copy_to_older
+from support.schemas.older import copy_to_older
 from support.stage import FakeProvider, Stage, Vault, obey, place, stage
 
 from gateway import Agent, Identity, Message, TurnContext

@@ -4,7 +4,7 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, Engine, MetaData, create_engine, func, select, text
 
-from gateway.storage.schema import MIGRATIONS
+from gateway.storage.schema import SCHEMA
 
 
 def copy_to_older(url: str, older_url: str, revision: str) -> None:
@@ -20,7 +20,7 @@ def copy_to_older(url: str, older_url: str, revision: str) -> None:
     source, target = _engine(url), _engine(older_url)
     with source.connect() as reading, target.begin() as writing:
         config = Config()
-        config.set_main_option("script_location", str(MIGRATIONS))
+        config.set_main_option("script_location", str(SCHEMA.migrations))
         config.attributes["connection"] = writing
         command.upgrade(config, revision)
         current, older = MetaData(), MetaData()

@@ -1,0 +1,1 @@
+"""Schemas of earlier and of later versions of the gateway."""
