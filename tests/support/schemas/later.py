@@ -5,6 +5,9 @@ from pathlib import Path
 
 from gateway.storage.schema import SCHEMA, Schema
 
+ROOT = Path(__file__).parents[3]
+INSTALLED = {"gateway", "interfaces", "oauth", "toolkits", "understudy_command.py"}
+
 MIGRATION = '''"""{revision}"""
 
 import sqlalchemy as sa
@@ -46,3 +49,20 @@ def later_schema(directory: Path, *statements: str, after: Schema = SCHEMA) -> S
         MIGRATION.format(revision=revision, down_revision=after.newest, statements="\n    ".join(statements))
     )
     return Schema(directory)
+
+
+def later_release(directory: Path, *statements: str) -> Path:
+    """Return a folder with the packages of the next release, for PYTHONPATH.
+
+    Args:
+        statements: the lines of the body of its migration.
+    """
+    shutil.copytree(ROOT, directory, ignore=lambda folder, names: _not_installed(Path(folder), names))
+    migrations = directory / SCHEMA.migrations.relative_to(ROOT)
+    shutil.rmtree(migrations)
+    later_schema(migrations, *statements)
+    return directory
+
+
+def _not_installed(folder: Path, names: list[str]) -> set[str]:
+    return set(names) - INSTALLED if folder == ROOT else set()
