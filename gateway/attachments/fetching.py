@@ -1,16 +1,13 @@
 """Fetch the files that people send, from the hosts of their platform and from no others."""
 
-import ipaddress
-import socket
+import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterator, Mapping
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import TypeVar
+from importlib import import_module
+from typing import TYPE_CHECKING, TypeVar
 
-import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
-from aiohttp.resolver import DefaultResolver
 from tenacity import (
     AsyncRetrying,
     RetryCallState,
@@ -24,10 +21,14 @@ from yarl import URL
 from gateway.retries import retry_after
 from toolkits.attachment import Attachment, AttachmentError
 
+if TYPE_CHECKING:
+    import aiohttp
+
+SESSIONS = "gateway.attachments.sessions"  # imported with the first file, because aiohttp takes 9 MB
+
 MEBIBYTE = 2**20  # bytes
 CHUNK = 64 * 1024  # bytes
 MOST_REDIRECTS = 5
-TIMEOUT = aiohttp.ClientTimeout(total=120, sock_connect=10, sock_read=20)  # seconds
 TRIES = 3
 FIRST_PAUSE = 0.5  # seconds before the second try
 LONGEST_PAUSE = 10.0  # seconds that a platform may ask to wait before the next try
@@ -136,7 +137,7 @@ class FileFetcher:
         url, headers = URL(file.url), file.headers
         with _sentences(file):
             for _ in range(MOST_REDIRECTS + 1):
-                session = self._session(url, file)
+                session = await self._session(url, file)
                 # The size of a compressed body is not known before it is unpacked.
                 asked = {**headers, "Accept-Encoding": "identity"}
                 async with session.get(url, headers=asked, allow_redirects=False) as answer:
@@ -162,7 +163,7 @@ class FileFetcher:
         """
         self._check_bytes(attachment.size or 0, attachment)
 
-    def _session(self, url: URL, file: RemoteFile) -> aiohttp.ClientSession:
+    async def _session(self, url: URL, file: RemoteFile) -> "aiohttp.ClientSession":
         """Return the session for an address.
 
         Raises:
@@ -171,14 +172,12 @@ class FileFetcher:
         is_own = file.origin is not None and _origin(url) == _origin(URL(file.origin))
         if not is_own and not (url.scheme == "https" and _is_host_of(url.host or "", file.hosts)):
             raise AttachmentError(f"The {file.title} was not fetched: its address does not belong to {file.platform}.")
+        sessions = await asyncio.to_thread(import_module, SESSIONS)
         if is_own not in self._sessions:
-            connector = aiohttp.TCPConnector(resolver=None if is_own else _PublicResolver())
-            self._sessions[is_own] = aiohttp.ClientSession(
-                connector=connector, timeout=TIMEOUT, auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar()
-            )
+            self._sessions[is_own] = sessions.open_session(public=not is_own)
         return self._sessions[is_own]
 
-    def _check(self, answer: aiohttp.ClientResponse, file: RemoteFile) -> None:
+    def _check(self, answer: "aiohttp.ClientResponse", file: RemoteFile) -> None:
         if answer.status in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE):
             raise AttachmentError(f"The {file.title} is no longer at {file.platform}.")
         if answer.status != HTTPStatus.OK:
@@ -196,25 +195,6 @@ class FileFetcher:
     def _check_bytes(self, size: int, attachment: Attachment) -> None:
         if size > self._most:
             raise AttachmentError(f"The {attachment.title} is larger than {self._most / MEBIBYTE:g} MB.")
-
-
-class _PublicResolver(AbstractResolver):
-    """Resolves host names to public addresses only, so that no name of a platform leads into the operator's network."""
-
-    def __init__(self) -> None:
-        self._resolver = DefaultResolver()
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        found = await self._resolver.resolve(host, port, family)
-        public = [each for each in found if ipaddress.ip_address(each["host"].partition("%")[0]).is_global]
-        if not public:
-            raise OSError(f"{host} has no public address")
-        return public
-
-    async def close(self) -> None:
-        await self._resolver.close()
 
 
 def _may_be_tried_again(error: BaseException) -> bool:
@@ -235,5 +215,12 @@ def _sentences(file: RemoteFile) -> Iterator[None]:
     """Turn the errors of the HTTP client into an `UnavailableError` with a sentence for the person."""
     try:
         yield
-    except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+    except _failures() as error:
         raise UnavailableError(f"The {file.title} cannot be fetched from {file.platform} at the moment.") from error
+
+
+def _failures() -> tuple[type[Exception], ...]:
+    """Return the errors of the HTTP client, which is imported by the time that it raises them."""
+    from aiohttp import ClientError
+
+    return ClientError, TimeoutError, OSError, ValueError

@@ -1,22 +1,17 @@
 """Translate the errors of the HTTP clients that channels use, aiohttp and httpx, into delivery errors."""
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-
-import aiohttp
-import httpx
 
 from gateway.channels.errors import DeliveryAmbiguousError, DeliveryError
 from gateway.retries import retry_after as retry_after
 
-NOT_CONNECTED = (
-    aiohttp.ClientConnectorError,
-    aiohttp.ConnectionTimeoutError,
-    httpx.ConnectError,
-    httpx.ConnectTimeout,
-    httpx.PoolTimeout,
-)
-"""Errors after which no connection was made, so nothing was sent."""
+NOT_CONNECTED = {
+    "aiohttp": ("ClientConnectorError", "ConnectionTimeoutError"),
+    "httpx": ("ConnectError", "ConnectTimeout", "PoolTimeout"),
+}
+"""Errors of each client after which no connection was made, so nothing was sent."""
 
 Meaning = Callable[[Exception], Exception | None]
 """Translates an error of a platform's library into a delivery error; returns `None` if the platform did not answer."""
@@ -44,7 +39,15 @@ def delivery_errors(platform: str, meaning: Meaning) -> Iterator[None]:
 
 
 def _translated(platform: str, meaning: Meaning, error: Exception) -> Exception:
-    if isinstance(error, NOT_CONNECTED) or isinstance(error.__cause__, NOT_CONNECTED):
+    not_connected = tuple(_not_connected())
+    if isinstance(error, not_connected) or isinstance(error.__cause__, not_connected):
         return ConnectionError(f"{platform} cannot be reached: {error}")
     lost = DeliveryAmbiguousError(f"{platform}'s answer was lost or cannot be read: {error!r}")
     return meaning(error) or lost
+
+
+def _not_connected() -> Iterator[type[Exception]]:
+    """Yield the errors of the clients that are imported: a channel that uses one client need not import the other."""
+    for client, names in NOT_CONNECTED.items():
+        if (module := sys.modules.get(client)) is not None:
+            yield from (getattr(module, name) for name in names)

@@ -12,7 +12,6 @@ from typing import Any
 from gateway.agents.agent import FLOW, Agent
 from gateway.app.gateway import Gateway
 from gateway.channels.interface import Interface
-from gateway.configuration.building import load
 from gateway.configuration.discovery import configured_interfaces
 from gateway.configuration.shadowing import explain
 from gateway.runs.native import engine_of
@@ -80,6 +79,8 @@ def find_target(target: str) -> Gateway | Agent:
     if path.suffix in YAML:
         if name is not None:
             raise SettingError(f"{path} describes one gateway: leave out :{name}.")
+        from gateway.configuration.building import load  # imported here, because Python files do not need it
+
         return load(path)
     module = _load(path)
     if name is not None:

@@ -19,8 +19,10 @@ LARGEST = 100_000  # bytes of the largest request
 PRELOADED = (
     "alembic.command",
     "gateway.app.server",
+    "gateway.attachments.sessions",
     "gateway.cli.main",
-    "gateway.configuration",
+    "gateway.configuration.building",
+    "gateway.configuration.loader",
     "gateway.demo",
     "gateway.engines.pydantic_ai",
     "gateway.inbox.distributed",

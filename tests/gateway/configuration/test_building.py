@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from gateway import Gateway, Identity, Message, SettingError
 from gateway.attachments.openai_transcriber import OpenAITranscriber
 from gateway.cli.main import app
-from gateway.configuration import load
+from gateway.configuration.building import load
 from gateway.request_context import request_context
 from oauth import Keyring
 

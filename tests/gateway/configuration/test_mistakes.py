@@ -4,7 +4,7 @@ import pytest
 from support.gateway_files import Write
 
 from gateway import SettingError
-from gateway.configuration import load
+from gateway.configuration.building import load
 
 BROKEN = {
     "no YAML": ("agents: [", "this is not YAML"),
