@@ -188,8 +188,8 @@ class PostgresDatabase(Database):
         while any(name.startswith(APPLICATION) and name < oldest for name in await _other_clients(connection)):
             if time.monotonic() >= deadline:
                 raise SettingError(
-                    f"{origin_clause(self.origin, self.address)}. An older version of understudy uses it, which would "
-                    "not run over the new schema: stop its processes, and run the command again."
+                    f"{origin_clause(self.origin, self.address)}. Processes of an older version of understudy use it, "
+                    "and would not run over the new schema: stop them, and run the command again."
                 )
             await asyncio.sleep(LEAVE_POLL)
             await connection.execute(select(func.pg_stat_clear_snapshot()))

@@ -75,7 +75,7 @@ async def test_an_upgrade_is_refused_while_code_runs_that_would_not_survive_it(
     scene = stage(tmp_path, database=url)
     between, contracted = contract_later(tmp_path)
     async with scene.open():
-        with pytest.raises(SettingError, match="An older version of understudy uses it"):
+        with pytest.raises(SettingError, match="Processes of an older version of understudy use it"):
             await connect(url, schema=contracted).upgrade()
         assert await scene.ask("alice", "hello") == "heard: hello"
         await connect(url, schema=between).upgrade()
