@@ -12,7 +12,7 @@ from pathlib import Path
 from sqlalchemy import Connection, Update, column, inspect, select, table, update
 
 # https://alembic.sqlalchemy.org/en/latest/api/runtime.html#alembic.runtime.environment.EnvironmentContext.configure.params.version_table
-# `oldest` is there since revision 0033: the newest revision of the oldest code that runs over the schema.
+# The migration `oldest_code` adds `oldest`, the newest revision of the oldest code that runs over the schema.
 VERSION = table("alembic_version", column("version_num"), column("oldest"))
 
 
@@ -68,7 +68,10 @@ def has_schema(connection: Connection) -> bool:
 
 
 def oldest_code(connection: Connection) -> str:
-    """Return the newest revision of the oldest code that runs over the schema of a database, at least 0033."""
+    """Return the newest revision of the oldest code that runs over the schema of a database.
+
+    The schema must have the revision `oldest_code`, or a later one.
+    """
     return str(connection.scalar(select(VERSION.c.oldest)))
 
 

@@ -17,7 +17,7 @@ from support.schemas.later import EXPANDING, later_release
 
 from oauth import Keyring
 
-HELD_MODEL = AGENTS / "held_model.py"
+HELD_FLOW = AGENTS / "held_flow.py"
 PEOPLE = (seed.ALICE, seed.BOB, seed.CAROL)
 GAP = 0.5  # seconds between two messages
 UPGRADE_TIMEOUT = 60.0  # seconds
@@ -72,12 +72,12 @@ def test_the_processes_of_a_release_are_replaced_one_by_one_and_every_message_is
 ) -> None:
     env = {"UNDERSTUDY_DATABASE_URL": postgres.make(), "UNDERSTUDY_SECRET_KEY": Keyring.generate()}
     packages = later_release(tmp_path / "packages", *EXPANDING)
-    old = serve(HELD_MODEL, **env)
+    old = serve(HELD_FLOW, **env)
     conversations = Conversations(telegram)
     old.work()
     played = old.gate.with_name("played")
     (tmp_path / "later").mkdir()
-    later = LaterServed(packages, HELD_MODEL, tmp_path / "later", emulate, telegram, **env | {"GATE": str(old.gate)})
+    later = LaterServed(packages, HELD_FLOW, tmp_path / "later", emulate, telegram, **env | {"GATE": str(old.gate)})
     conversations.write()
     wait_until(played.exists, what="a turn begins over the old schema")
 

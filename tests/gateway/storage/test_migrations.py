@@ -14,7 +14,8 @@ from support.schemas.later import EXPANDING, later_schema
 from gateway.storage.schema import SCHEMA, VERSION, Schema, oldest_code
 from gateway.testing.databases import make_migrated
 
-FIRST = "0033"  # releases before this revision were upgraded with all processes stopped
+# The migration since which the schema says which code runs over it. All processes of older releases have to stop.
+(FIRST,) = (path.name.partition("_")[0] for path in SCHEMA.migrations.glob("versions/*_oldest_code.py"))
 UNDECLARED = ""
 
 
