@@ -180,7 +180,7 @@ class Database(ABC):
         """
         clause = origin_clause(self.origin, self.address)
         if difference is Difference.OLDER:
-            raise SettingError(f"{clause}, whose schema is older than this version of understudy: {remedy}.")
+            raise SettingError(f"{clause}, whose schema is missing or older than this version of understudy: {remedy}.")
         if difference is Difference.TOO_NEW:
             raise SettingError(
                 f"{clause}, whose schema belongs to a newer version of understudy, and this version no longer runs "

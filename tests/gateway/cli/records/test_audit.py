@@ -92,4 +92,4 @@ def test_a_database_that_does_not_exist_is_named(tmp_path: Path) -> None:
     assert found.returncode == 2
     assert "stage.db, which does not exist" in found.stderr
     (tmp_path / "stage.db").touch()
-    assert "Start the gateway once" in understudy(tmp_path).stderr
+    assert "start the gateway once" in understudy(tmp_path).stderr
