@@ -7,8 +7,10 @@ from pathlib import Path
 import psycopg
 import pytest
 from peers.postgres import PostgresServer
+from pydantic_ai.messages import ModelMessage, ModelResponse
+from pydantic_ai.models.function import AgentInfo
 from support.schemas.later import EXPANDING, later_schema
-from support.stage import stage
+from support.stage import obey, stage, stage_timings
 
 from gateway.storage.connect import connect
 from gateway.storage.schema import Schema
@@ -41,14 +43,24 @@ async def test_a_running_gateway_answers_while_an_upgrade_expands_the_schema_ben
         await upgrade
 
 
-async def test_code_starts_over_a_newer_schema_and_says_so(
+async def test_code_starts_over_a_newer_schema_says_so_and_answers_what_waited(
     tmp_path: Path, database_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    scene = stage(tmp_path, database=database_url)
+    replaced = asyncio.Event()
+
+    async def model(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
+        await replaced.wait()
+        return await obey(messages, info)
+
+    scene = stage(tmp_path, model=model, database=database_url, timings=stage_timings(shutdown_grace=0.0))
+    async with scene.open():
+        await scene.write("alice", "hello")
+        await scene.wait_until_rows("SELECT count(*) FROM inbox WHERE status = 'running'", 1)
     await connect(database_url, schema=later_schema(tmp_path / "later", *EXPANDING)).upgrade()
+    replaced.set()
     with caplog.at_level(logging.INFO):
         async with scene.open():
-            assert await scene.ask("alice", "hello") == "heard: hello"
+            assert [sent.text for sent in await scene.wait_for(1)] == ["heard: hello"]
     assert "whose schema belongs to a newer version of understudy: this version still runs over it" in caplog.text
     await connect(database_url).upgrade()  # does nothing, and is no mistake
     command = connect(database_url)
