@@ -10,8 +10,9 @@ from sqlalchemy import ColumnElement, delete, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.access.entries import AccessList, Entry
-from gateway.access.notices import add_notice, heard_in
 from gateway.channels.presenter import Presenter
+from gateway.inbox.inbox import add_conversation
+from gateway.outbox.notices import add_notice
 from gateway.storage.database import Database
 from gateway.storage.tables import access_requests
 from oauth import Identity, SettingError
@@ -117,8 +118,8 @@ class AccessRequests:
             await connection.execute(delete(access_requests).where(expired))
             if await self._count_open(connection, identity.channel) >= MOST_OPEN:
                 return
-        conversation_id = await heard_in(self._database, connection, conversation)
         now = datetime.now(UTC)
+        conversation_id = await add_conversation(self._database, connection, conversation, heard_at=now)
         values = {
             "code": code,
             "expires_at": now + VALID_FOR if pairing else None,

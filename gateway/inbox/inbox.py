@@ -396,19 +396,7 @@ class Inbox:
 
     async def conversation_id(self, connection: AsyncConnection, conversation: Conversation) -> int:
         """Return the database id of a conversation. Store the conversation if it is new."""
-        upsert = self._database.upsert(conversations).values(
-            channel=conversation.channel,
-            tenant=conversation.tenant,
-            key=conversation.id,
-            shared=conversation.shared,
-            last_place=0,
-        )
-        made = await connection.execute(
-            upsert.on_conflict_do_update(
-                index_elements=["channel", "tenant", "key"], set_={"last_place": conversations.c.last_place}
-            ).returning(func.coalesce(conversations.c.moved_to, conversations.c.id))
-        )
-        return int(made.scalar_one())
+        return await add_conversation(self._database, connection, conversation)
 
     async def _load(self, statement: Select[Any], **of: int) -> list[WaitingMessage]:
         async with self._database.read() as connection:
@@ -423,6 +411,31 @@ class Inbox:
             .where(inbox.c.id == row_id)
             .values(status=InboxStatus.WAITING, place=taken.scalar_one(), **values)
         )
+
+
+async def add_conversation(
+    database: Database, connection: AsyncConnection, conversation: Conversation, heard_at: datetime | None = None
+) -> int:
+    """Store a conversation if it is new, and return its database id.
+
+    Args:
+        heard_at: when somebody wrote in it, which opens the platform's reply window; `None` if nobody did.
+    """
+    heard: dict[str, Any] = {} if heard_at is None else {"last_accepted_at": heard_at}
+    upsert = database.upsert(conversations).values(
+        channel=conversation.channel,
+        tenant=conversation.tenant,
+        key=conversation.id,
+        shared=conversation.shared,
+        last_place=0,
+        **heard,
+    )
+    made = await connection.execute(
+        upsert.on_conflict_do_update(
+            index_elements=["channel", "tenant", "key"], set_=heard or {"last_place": conversations.c.last_place}
+        ).returning(func.coalesce(conversations.c.moved_to, conversations.c.id))
+    )
+    return int(made.scalar_one())
 
 
 async def unfinished(connection: AsyncConnection) -> list[int]:

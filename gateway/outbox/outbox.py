@@ -183,7 +183,7 @@ class Outbox:
         """
         left = list(previews)
         for place, part in enumerate(parts, 1):
-            kind, body = _public(part, reply_to)
+            kind, body = public(part, reply_to)
             preview = next((each for each in left if each.kind is PreviewKind.ANSWER and each.platform_id), None)
             if kind is OutboxKind.TEXT and preview is not None:
                 body["completes"] = preview.platform_id
@@ -214,7 +214,7 @@ class Outbox:
             card: the button of the note, if it has one.
         """
         for place, part in enumerate(parts):
-            await self._add_answer(connection, answered, *_private(part, place), identity, part=part)
+            await self._add_answer(connection, answered, *private(part, place), identity, part=part)
         await self.add_private_note(connection, answered, identity, reply_to, card)
 
     async def add_private_note(
@@ -249,7 +249,7 @@ class Outbox:
                 part = FilePart(await self._files.copy_sent(connection, row.id), str(part))
             if row.status == OutboxStatus.HELD:
                 await self.mark_in(connection, row, OutboxStatus.DROPPED, error=POSTED)
-            await self._add_answer(connection, answered, *_public(part, reply_to), part=part)
+            await self._add_answer(connection, answered, *public(part, reply_to), part=part)
 
     async def add_question(
         self,
@@ -267,7 +267,7 @@ class Outbox:
         """
         *before, last = parts
         for place, part in enumerate(before):
-            kind, body = _public(part, reply_to) if identity is None else _private(part, place)
+            kind, body = public(part, reply_to) if identity is None else private(part, place)
             await self._add_answer(connection, answered, kind, body, identity, question_id=card.id)
         body = card_body(replace(card, text=last))
         if identity is None:
@@ -296,7 +296,7 @@ class Outbox:
                 body = {"text": text, "card": card.id}
                 place = (card.conversation_id, card.inbox_id)
                 values = {"reference": card.reference, "question_id": question_id}
-                await self._add(connection, *place, OutboxKind.CLOSED_QUESTION, body, **values)
+                await add_row(connection, *place, OutboxKind.CLOSED_QUESTION, body, **values)
             conversation_ids.append(card.conversation_id)
         return list(dict.fromkeys(conversation_ids))
 
@@ -348,10 +348,10 @@ class Outbox:
 
         async def add(kind: OutboxKind, body: object, part: Part = "") -> None:
             place = (connection, conversation_id, None)
-            await self._add(*place, kind, body, recipient, part=part, reference=reference, **when)
+            await add_row(*place, kind, body, recipient, part=part, reference=reference, **when)
 
         for place, part in enumerate(parts):
-            await add(*(_public(part, "") if private_to is None else _private(part, place)), part)
+            await add(*(public(part, "") if private_to is None else private(part, place)), part)
         if private_to is not None:
             await add(OutboxKind.PRIVATE_NOTE, {"reply_to": private_to.id})
         return reference
@@ -453,7 +453,7 @@ class Outbox:
         for text in notice:
             body = {"text": text, "reply_to": ""}
             place = (row.conversation_id, row.inbox_id)
-            await self._add(connection, *place, OutboxKind.NOTICE, body, reference=row.reference)
+            await add_row(connection, *place, OutboxKind.NOTICE, body, reference=row.reference)
         return bool(notice)
 
     async def put_off_until_written(self, row: Row[Any], destination: Destination, template: Template) -> None:
@@ -472,7 +472,7 @@ class Outbox:
             is_told = (await connection.execute(_LATE_TEMPLATE_SINCE, told)).first() is not None
             if not is_told:
                 place, kind = (row.conversation_id, row.inbox_id), OutboxKind.LATE_TEMPLATE
-                await self._add(connection, *place, kind, _template_body(template), reference=row.reference)
+                await add_row(connection, *place, kind, _template_body(template), reference=row.reference)
             committed = await self._inbox.resume(connection, [] if is_told else [row.conversation_id])
         committed()
 
@@ -504,35 +504,36 @@ class Outbox:
         **values: Any,
     ) -> None:
         place = (answered.conversation_id, answered.id)
-        await self._add(connection, *place, kind, body, recipient, part=part, reference=answered.reference, **values)
+        await add_row(connection, *place, kind, body, recipient, part=part, reference=answered.reference, **values)
 
-    async def _add(
-        self,
-        connection: AsyncConnection,
-        conversation_id: int,
-        inbox_id: int | None,
-        kind: OutboxKind,
-        body: object,
-        recipient: Identity | None = None,
-        part: Part = "",
-        **values: Any,
-    ) -> None:
-        row = {
-            "conversation_id": conversation_id,
-            "inbox_id": inbox_id,
-            "kind": kind,
-            "body": json.dumps(body, ensure_ascii=False),
-            "status": OutboxStatus.WAITING,
-            "attempts": 0,
-            "created_at": datetime.now(UTC),
-            "recipient_tenant": recipient and recipient.tenant,
-            "recipient_user_id": recipient and recipient.user_id,
-            **values,
-        }
-        added = await connection.execute(_ADD, row)
-        if isinstance(part, FilePart):
-            assert added.inserted_primary_key is not None
-            await attach_files(connection, added.inserted_primary_key[0], part.files)
+
+async def add_row(
+    connection: AsyncConnection,
+    conversation_id: int,
+    inbox_id: int | None,
+    kind: OutboxKind,
+    body: object,
+    recipient: Identity | None = None,
+    part: Part = "",
+    **values: Any,
+) -> None:
+    """Add a row. It waits to be sent, unless `values` has another status."""
+    row = {
+        "conversation_id": conversation_id,
+        "inbox_id": inbox_id,
+        "kind": kind,
+        "body": json.dumps(body, ensure_ascii=False),
+        "status": OutboxStatus.WAITING,
+        "attempts": 0,
+        "created_at": datetime.now(UTC),
+        "recipient_tenant": recipient and recipient.tenant,
+        "recipient_user_id": recipient and recipient.user_id,
+        **values,
+    }
+    added = await connection.execute(_ADD, row)
+    if isinstance(part, FilePart):
+        assert added.inserted_primary_key is not None
+        await attach_files(connection, added.inserted_primary_key[0], part.files)
 
 
 def _may_be_closed(card: Row[Any]) -> bool:
@@ -540,7 +541,7 @@ def _may_be_closed(card: Row[Any]) -> bool:
     return card.status == OutboxStatus.SENDING or (card.status == OutboxStatus.SENT and card.platform_id is not None)
 
 
-def _public(part: Part, reply_to: str) -> tuple[OutboxKind, dict[str, Any]]:
+def public(part: Part, reply_to: str) -> tuple[OutboxKind, dict[str, Any]]:
     """Return the kind and the body of a row that everybody in the conversation reads."""
     if isinstance(part, Template):
         return OutboxKind.TEMPLATE, _template_body(part)
@@ -558,7 +559,7 @@ def template_of(row: Row[Any]) -> Template:
     return Template(body["content_sid"], body["variables"])
 
 
-def _private(part: Part, place: int) -> tuple[OutboxKind, object]:
+def private(part: Part, place: int) -> tuple[OutboxKind, object]:
     """Return the kind and the body of a private row.
 
     Args:
