@@ -104,6 +104,12 @@ class GatewaySettings(Settings):
         ge=1,
         description="It is the number of messages that may wait before webhooks are answered 503.",
     )
+    turns_per_minute: int | None = Field(
+        default=None, ge=1, description="It is the number of turns that a person may begin in a minute."
+    )
+    turns_per_day: int | None = Field(
+        default=None, ge=1, description="It is the number of turns that a person may begin in a day."
+    )
     turn_tries: int = Field(
         default=5, ge=1, description="It is the number of tries for a message that the agent fails to answer."
     )

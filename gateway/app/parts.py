@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from gateway.access.gate import Gate
+from gateway.access.limits import TurnLimits
 from gateway.agents.agent import Agent
 from gateway.agents.routing import Router
 from gateway.app.backend import Backend, choose_backend
@@ -150,8 +151,17 @@ class Parts:
 
     @cached_property
     def inbox(self) -> Inbox:
-        backend, answer_edits = self.backend, self._settings.answer_edits
-        return Inbox(backend.database, backend.dispatcher, self._oldest, self._timings, answer_edits=answer_edits)
+        backend, edits = self.backend, self._settings.answer_edits
+        place = (backend.database, backend.dispatcher)
+        return Inbox(*place, self._oldest, self._timings, answer_edits=edits, limits=self.limits)
+
+    @cached_property
+    def limits(self) -> TurnLimits | None:
+        """The limits of turns; `None` if the operator has set none."""
+        set_to = {"minute": self._settings.turns_per_minute, "day": self._settings.turns_per_day}
+        limits = {name: limit for name, limit in set_to.items() if limit is not None}
+        is_answer = self.open_questions.is_answered_by
+        return TurnLimits(self.backend.database, self.presenters, is_answer, limits) if limits else None
 
     @cached_property
     def intake(self) -> Intake:

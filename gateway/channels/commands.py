@@ -62,15 +62,6 @@ def command_in(text: str, *, plain: bool = False) -> tuple[str | None, str]:
     return command.name, command.argument
 
 
-def is_stop(text: str, *, plain: bool = False) -> bool:
-    """Return whether a text is the command that stops the turn of an earlier message of its author.
-
-    Args:
-        plain: whether the single word `stop` is also the command.
-    """
-    return command_in(text, plain=plain)[0] == "stop"
-
-
 def _is_plain(command: Command) -> bool:
     """Return whether a text without a slash is a command, and not a sentence that begins with the same word."""
     if command.name in ("new", "stop"):

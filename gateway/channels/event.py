@@ -107,8 +107,10 @@ class Event:
         content: a `digest` of what the author wrote. An edit with the same digest is ignored.
         change: the change of the message `message_key`; `None` if the event has a new message.
         revision: the number of an edit. Later edits of the message have larger numbers.
-        stops: whether the message asks to stop the turn of an earlier message of its author: see `is_stop` in
-            `gateway.channels.commands`.
+        stops: whether the message asks to stop the turn of an earlier message of its author.
+        text: what the author wrote, as `Message.text` has it. It is not stored: it tells answers to questions and
+            sign-in codes from messages that begin a turn.
+        command: the command in the message that the gateway answers itself, as `Message.command` has it.
 
     Raises:
         MalformedEventError: if an id does not pass `check_id`, or the payload cannot be stored.
@@ -128,6 +130,8 @@ class Event:
     change: Change | None = None
     revision: int = 0
     stops: bool = False
+    text: str = ""
+    command: str | None = None
 
     def __post_init__(self) -> None:
         check_id("the event's id", self.id)

@@ -106,6 +106,8 @@ class LimitsConfig(Section):
 
     max_concurrent_turns: int | None = Field(default=None, ge=1)
     max_waiting_messages: int | None = Field(default=None, ge=1)
+    turns_per_minute: int | None = Field(default=None, ge=1)
+    turns_per_day: int | None = Field(default=None, ge=1)
     turn_tries: int | None = Field(default=None, ge=1)
     delivery_tries: int | None = Field(default=None, ge=1)
     answer_within_hours: float | None = Field(default=None, gt=0)

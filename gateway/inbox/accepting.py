@@ -4,16 +4,17 @@ import json
 import secrets
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import Row, bindparam, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.channels.event import Change, Event
 from gateway.inbox.changes import Changes
-from gateway.inbox.pieces import NewRow, Pieces
+from gateway.inbox.pieces import Admit, NewRow, Pieces
 from gateway.inbox.stopping import Stops
 from gateway.storage.database import Database
 from gateway.storage.tables import InboxStatus
@@ -101,6 +102,12 @@ class Written:
     stopped: list[int]
 
 
+class Limits(Protocol):
+    """Limits how many turns a person begins: see `gateway.access.limits.TurnLimits`."""
+
+    def counting(self, connection: AsyncConnection, events: Sequence[Event]) -> AbstractAsyncContextManager[Admit]: ...
+
+
 class EventWriter:
     """Writes events to the inbox, many in one transaction.
 
@@ -108,9 +115,13 @@ class EventWriter:
         pieces: handles the events that are pieces of a message.
         changes: handles edits and deletions.
         stops: handles the messages that ask to stop.
+        limits: `None` if everybody may begin any number of turns.
     """
 
-    def __init__(self, database: Database, pieces: Pieces, changes: Changes, stops: Stops) -> None:
+    def __init__(
+        self, database: Database, pieces: Pieces, changes: Changes, stops: Stops, limits: Limits | None
+    ) -> None:
+        self._limits = limits
         self._stops = stops
         self._pieces = pieces
         self._changes = changes
@@ -124,6 +135,29 @@ class EventWriter:
         """Add the messages of events, in their order, except the messages that were accepted before."""
         arrivals = await self._take_keys(connection, events)
         rows = await self._new_rows(connection, arrivals)
+        async with self._counting(connection, arrivals) as admit:
+            return await self._add(connection, arrivals, rows, admit)
+
+    def _counting(
+        self, connection: AsyncConnection, arrivals: Sequence[_Arrival]
+    ) -> AbstractAsyncContextManager[Admit]:
+        if self._limits is None:
+            return nullcontext(_admit)
+        may_begin = [each.event for each in arrivals if each.is_new or each.is_reported_again]
+        return self._limits.counting(connection, may_begin)
+
+    async def _add(
+        self, connection: AsyncConnection, arrivals: Sequence[_Arrival], rows: Sequence[NewRow | None], admit: Admit
+    ) -> Written:
+        """Add the messages of events whose keys are taken.
+
+        Args:
+            rows: see `_new_rows`.
+        """
+        rows = [
+            row if row is None or not arrival.is_whole or await admit(arrival.event) else None
+            for arrival, row in zip(arrivals, rows, strict=True)
+        ]
         messages = [
             (*row, InboxStatus.WAITING, arrival.event.message_key, arrival.event.author, arrival.event.content)
             for arrival, row in zip(arrivals, rows, strict=True)
@@ -134,13 +168,13 @@ class EventWriter:
         new: list[bool] = []
         to_drain: list[int] = []
         for arrival, row in zip(arrivals, rows, strict=True):
-            is_new, conversation_ids = await self._take(connection, arrival, row)
+            is_new, conversation_ids = await self._take(connection, arrival, row, admit)
             new.append(is_new)
             to_drain += conversation_ids
         return Written(new, list(dict.fromkeys(to_drain)), await self._stop(connection, arrivals, rows))
 
     async def _take(
-        self, connection: AsyncConnection, arrival: _Arrival, row: NewRow | None
+        self, connection: AsyncConnection, arrival: _Arrival, row: NewRow | None, admit: Admit
     ) -> tuple[bool, Sequence[int]]:
         """Handle duplicates, changes and pieces. Whole new messages are stored already.
 
@@ -149,19 +183,19 @@ class EventWriter:
         """
         event = arrival.event
         if not arrival.is_new:
-            to_drain = await self._changes.release(connection, event) if arrival.is_reported_again else []
+            to_drain = await self._changes.release(connection, event, admit) if arrival.is_reported_again else []
             return bool(to_drain), to_drain
         match event.change:
             case Change.EDITED:
-                to_drain = await self._changes.edit(connection, event, row, is_first=arrival.is_first)
+                to_drain = await self._changes.edit(connection, event, row, admit, is_first=arrival.is_first)
                 return bool(to_drain), to_drain
             case Change.DELETED:
                 return False, await self._changes.delete(connection, event)
-        assert row is not None
+        if row is None:  # its author may begin no more turns
+            return False, []
         if event.piece is None:
             return True, [row[0]]
-        await self._pieces.add(connection, event, row)
-        return True, []
+        return await self._pieces.add(connection, event, row, admit), []
 
     async def _stop(
         self, connection: AsyncConnection, arrivals: Sequence[_Arrival], rows: Sequence[NewRow | None]
@@ -227,6 +261,10 @@ class EventWriter:
                 of_moved = {"id": row.moved_to, "count": counts[key], "now": datetime.now(UTC)}
                 found[key] = (await connection.execute(self._take_next_places_of, of_moved)).one()
         return {key: _last_places(found[key], count) for key, count in counts.items()}
+
+
+async def _admit(event: Event) -> bool:
+    return True
 
 
 def _required_keys(event: Event) -> list[Key]:

@@ -9,7 +9,7 @@ from sqlalchemy import Table, bindparam, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.channels.event import Event
-from gateway.inbox.pieces import NewRow, Pieces, insert_message
+from gateway.inbox.pieces import Admit, NewRow, Pieces, insert_message, remove
 from gateway.storage.tables import (
     InboxStatus,
     conversations,
@@ -88,13 +88,16 @@ class Changes:
         self._oldest = oldest
         self.answer_edits = answer_edits
 
-    async def edit(self, connection: AsyncConnection, event: Event, row: NewRow | None, *, is_first: bool) -> list[int]:
+    async def edit(
+        self, connection: AsyncConnection, event: Event, row: NewRow | None, admit: Admit, *, is_first: bool
+    ) -> list[int]:
         """Apply an edit. If the message still waits, replace its content; it keeps its place.
 
         An edit that arrives before its message is held until the message arrives, and is then played instead of it.
 
         Args:
             row: the row to store if the edit is a new message; `None` if it cannot be one.
+            admit: called if the edit begins a turn.
             is_first: whether neither the message nor another change of it arrived before.
 
         Returns:
@@ -113,8 +116,10 @@ class Changes:
         elif version.is_open:
             await _replace(connection, version, event)
             if version.turn.status == InboxStatus.HELD and event.addressed and event.piece is not None:
-                await self._pieces.show_addressed(connection, event, version.turn.id, version.turn.due_at)
+                await self._pieces.show_addressed(connection, event, version.turn.id, version.turn.due_at, admit)
         elif row is not None and self.answer_edits and version.turn.status in _ENDED:
+            if not await admit(event):
+                return []
             await insert_message(connection, event, row, InboxStatus.WAITING)
             return [row[0]]
         else:
@@ -137,14 +142,20 @@ class Changes:
             await connection.execute(joined.values(status=InboxStatus.WAITING, turn_id=None))
         return [version.turn.conversation_id]
 
-    async def release(self, connection: AsyncConnection, event: Event) -> list[int]:
+    async def release(self, connection: AsyncConnection, event: Event, admit: Admit) -> list[int]:
         """Release a held edit, which arrived before its message, now that the message has arrived.
+
+        Args:
+            admit: called if there is such an edit, whose turn begins now.
 
         Returns:
             The ids of the conversations that got messages to play.
         """
         found: Any = (await connection.execute(_MESSAGE, _where(event))).first()
         if found is None or found.status != InboxStatus.HELD or found.author != event.author:
+            return []
+        if not await admit(event):
+            await remove(connection, [found.id])
             return []
         released = update(inbox).where(inbox.c.id == found.id, is_any(inbox.c.status, InboxStatus.HELD))
         released = released.values(status=InboxStatus.WAITING, due_at=None, renewed_at=datetime.now(UTC))

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.channels.event import Event
 from gateway.history.moving import move
-from gateway.inbox.accepting import EventWriter, Written
+from gateway.inbox.accepting import EventWriter, Limits, Written
 from gateway.inbox.changes import Changes
 from gateway.inbox.claims import (
     Claim,
@@ -126,6 +126,7 @@ class Inbox:
     Args:
         oldest: the age up to which a message is still answered.
         answer_edits: whether the edit of an answered message is a new message.
+        limits: `None` if everybody may begin any number of turns.
     """
 
     def __init__(
@@ -136,13 +137,14 @@ class Inbox:
         timings: Timings = DEFAULT_TIMINGS,
         *,
         answer_edits: bool = False,
+        limits: Limits | None = None,
     ) -> None:
         self._database = database
         self._dispatcher = dispatcher
         self.stops = Stops(database)
         self._pieces = Pieces(database, timings)
         changes = Changes(self._pieces, oldest, answer_edits=answer_edits)
-        self._events = EventWriter(database, self._pieces, changes, self.stops)
+        self._events = EventWriter(database, self._pieces, changes, self.stops, limits)
         self._claims = Claims(database, dispatcher, oldest)
 
     async def accept(self, events: Sequence[Event]) -> list[bool]:

@@ -2,7 +2,7 @@
 
 import logging
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -45,6 +45,9 @@ _COMPLETE = (
 NewRow = tuple[int, int, str, str]
 """The id of a conversation, a place in it, a payload, and a reference."""
 
+Admit = Callable[[Event], Coroutine[Any, Any, bool]]
+"""A function that counts a turn for the author of an event, and returns whether the author may begin it."""
+
 
 class Pieces:
     """Gathers the pieces of messages.
@@ -59,24 +62,30 @@ class Pieces:
         self._silence = timedelta(seconds=timings.piece_silence)
         self._longest = timedelta(seconds=timings.longest_pieces)
 
-    async def add(self, connection: AsyncConnection, event: Event, row: NewRow) -> None:
+    async def add(self, connection: AsyncConnection, event: Event, row: NewRow, admit: Admit) -> bool:
         """Add a piece to its message. Drop a piece that arrives after the turn of the message has begun.
 
         Args:
             row: the row to store for the message if this is its first piece.
+
+        Returns:
+            Whether its author may begin the turn of the message.
         """
         assert event.piece is not None
         where = {"channel": event.conversation.channel, "tenant": event.conversation.tenant}
         whole: Any = (await connection.execute(_WHOLE, {"group": event.piece.group, **where})).first()
         if whole is not None and _is_open(whole):
-            await self._add_to(connection, whole, event, event.piece)
-        elif whole is None and await self._is_first(connection, event, event.piece):
+            return await self._add_to(connection, whole, event, event.piece, admit)
+        if whole is None and await self._is_first(connection, event, event.piece):
+            if event.addressed and not await admit(event):
+                return False
             status = InboxStatus.GATHERING if event.addressed else InboxStatus.HELD
             wait = self._silence if event.addressed else self._longest
             of_piece = {"group_key": event.piece.group, "piece": event.piece.number}
             await insert_message(connection, event, row, status, wait, **of_piece)
         else:
-            log.warning("piece %s of a message was dropped: it arrived after the turn of the message began", event.id)
+            log.warning("piece %s of a message was dropped: its message is refused, or its turn has begun", event.id)
+        return True
 
     async def wait_again(self, connection: AsyncConnection) -> None:
         """Extend the wait for pieces at a start: platforms could not deliver them while no process was running."""
@@ -84,19 +93,28 @@ class Pieces:
         gathering = update(inbox).where(is_any(inbox.c.status, InboxStatus.GATHERING), inbox.c.due_at < due_at)
         await connection.execute(gathering.values(due_at=due_at))
 
-    async def show_addressed(self, connection: AsyncConnection, event: Event, row_id: int, due_at: datetime) -> None:
+    async def show_addressed(
+        self, connection: AsyncConnection, event: Event, row_id: int, due_at: datetime, admit: Admit
+    ) -> bool:
         """Note that a held message is for the bot, and wait for its other pieces.
 
         Args:
             event: the piece that shows that the message is for the bot.
             row_id: the id of the message.
             due_at: when the message is complete, unless more pieces arrive.
+
+        Returns:
+            Whether its author may begin the turn of the message; if not, the message is removed.
         """
         assert event.piece is not None
         await self._take_key(connection, event, event.piece)
+        if not await admit(event):
+            await remove(connection, [row_id])
+            return False
         await _gather(connection, row_id, due_at)
+        return True
 
-    async def _add_to(self, connection: AsyncConnection, whole: Any, event: Event, piece: Piece) -> None:
+    async def _add_to(self, connection: AsyncConnection, whole: Any, event: Event, piece: Piece, admit: Admit) -> bool:
         if piece.number != whole.piece:
             added = self._database.upsert(pieces).values(
                 inbox_id=whole.id, number=piece.number, payload=event.payload, **version_of(event)
@@ -106,7 +124,8 @@ class Pieces:
         if whole.status == InboxStatus.GATHERING:
             await _gather(connection, whole.id, due_at)
         elif whole.status == InboxStatus.HELD and event.addressed:
-            await self.show_addressed(connection, event, whole.id, due_at)
+            return await self.show_addressed(connection, event, whole.id, due_at, admit)
+        return True
 
     async def _is_first(self, connection: AsyncConnection, event: Event, piece: Piece) -> bool:
         """Return whether no piece for the bot arrived before. The key tells it even if that message was removed."""

@@ -28,6 +28,7 @@ from gateway.storage.tables import (
     session_items,
     threads,
     tool_calls,
+    turn_counts,
     turn_responses,
 )
 from oauth import Identity, OAuthCoordinator
@@ -70,6 +71,7 @@ class PersonalData:
                 "opt_outs": await _rows(connection, opt_outs, is_of(opt_outs, identity)),
                 "access": await _rows(connection, access_list, is_entry(Entry.of(identity))),
                 "access_requests": await _rows(connection, access_requests, is_of(access_requests, identity)),
+                "turn_counts": await _rows(connection, turn_counts, is_of(turn_counts, identity)),
                 "feedback": await _rows(connection, feedback, is_of(feedback, identity)),
                 "suspensions": await _rows(connection, oauth_suspensions, is_of(oauth_suspensions, identity)),
                 "audit": await _rows(connection, audit, is_of(audit, identity)),
@@ -106,6 +108,7 @@ class PersonalData:
                 "messages": await _remove(connection, inbox, inbox.c.id.in_(messages)),
                 "history": await _remove(connection, session_items, _owned(identity, direct)),
                 "conversations": await _remove(connection, conversations, conversations.c.id.in_(direct)),
+                "turn counts": await _remove(connection, turn_counts, is_of(turn_counts, identity)),
                 "audit": await _remove(connection, audit, is_of(audit, identity)),
             }
             await connection.execute(delete(audit_erasures).where(is_of(audit_erasures, identity)))

@@ -436,6 +436,22 @@ access_requests = Table(
     Column("asked_at", Timestamp, nullable=False),
 )
 
+# How many turns people have begun: see gateway.access.limits.
+turn_counts = Table(
+    "turn_counts",
+    metadata,
+    Column("channel", String, primary_key=True),
+    Column("tenant", String, primary_key=True),
+    Column("user_id", String, primary_key=True),
+    # In the minute and in the day that began with the first of them, and when these end.
+    Column("minute_turns", Integer, nullable=False, server_default="0"),
+    Column("minute_until", Timestamp),
+    Column("day_turns", Integer, nullable=False, server_default="0"),
+    Column("day_until", Timestamp),
+    # Until when the person has to wait, as they were told last.
+    Column("told_until", Timestamp),
+)
+
 # Until when nothing is sent to a place, because the platform asked the gateway to wait.
 pauses = Table(
     "pauses",

@@ -70,7 +70,7 @@ class Stage:
             fields: more fields. Of the message: `id`, `tenant`, `command`, `argument`, `anonymous`, `locale`,
                 `timezone`, `attachments` as names in `StageChannel.attachments`, and `quoted` as pairs of a
                 `QuotedKind` and a mapping of the other fields. Of the event: `piece`, `addressed`, `message_key`,
-                `content`, `change`, `revision` and `stops`; its author is the person.
+                `content`, `change`, `revision`, `stops` and `author_tenant`; its author is the person.
 
         Returns:
             Whether the gateway accepted it as a new message.
@@ -78,10 +78,11 @@ class Stage:
         self._number += 1
         identifier = fields.pop("id", f"m{self._number}")
         tenant = fields.pop("tenant", TENANT)
-        names = ("piece", "addressed", "message_key", "content", "change", "revision", "stops")
+        names = ("piece", "addressed", "message_key", "content", "change", "revision", "stops", "author_tenant")
         of_event = {"author": person} | {name: fields.pop(name) for name in names if name in fields}
         where = place_name or f"dm-{person}"
         payload = {"id": identifier, "text": text, "person": person, "place": where, "tenant": tenant, **fields}
+        of_event |= {"text": text, "command": fields.get("command")}
         event = Event(identifier, place(where, tenant, self.channel.channel), json.dumps(payload), **of_event)
         return await self.gateway.host.accept(event)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from starlette.exceptions import HTTPException
 
 from gateway.channels import Event, Host, StoredFile, check_id
-from gateway.channels.commands import command_in, is_stop
+from gateway.channels.commands import command_in
 from gateway.channels.uploads import described, to_attachments
 from oauth import Identity
 from toolkits import Conversation, Message
@@ -80,8 +80,16 @@ def to_event(person: Person, thread_id: str, message_id: str, text: str, files: 
         "files": described(files),
     }
     payload = json.dumps(fields, ensure_ascii=False)
-    event_id, where = f"{thread_id}/{message_id}", conversation_of(person, thread_id)
-    return Event(event_id, where, payload, author=person.user_id, stops=is_stop(text))
+    command, _ = command_in(text)
+    return Event(
+        f"{thread_id}/{message_id}",
+        conversation_of(person, thread_id),
+        payload,
+        author=person.user_id,
+        stops=command == "stop",
+        text=text,
+        command=command,
+    )
 
 
 def to_message(payload: str, host: Callable[[], Host]) -> Message:

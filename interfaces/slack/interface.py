@@ -468,11 +468,14 @@ class Slack(Interface):
         if written["event"]["user"] == bot:
             return None
         addressed = await self._is_for_bot(written, bot)
+        text, command = parse.said_in(written, bot)
+        said = {"text": text, "command": command}
         if change is None:
-            stops = parse.asks_to_stop(written, bot)
-            return parse.to_event(self.channel, written, raw, stops=stops) if addressed else None
+            stops = command == "stop"
+            return parse.to_event(self.channel, written, raw, stops=stops, **said) if addressed else None
         revision = changes.revision(body) if change is Change.EDITED else 0
-        return parse.to_event(self.channel, written, raw, change=change, addressed=addressed, revision=revision)
+        shown = {"addressed": addressed, "revision": revision}
+        return parse.to_event(self.channel, written, raw, change=change, **shown, **said)
 
     def _placed(self, body: Body) -> Body:
         """In the agent view, make a message at the top of a direct conversation the first one of its thread."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.channels import Event, Feedback, Rating, digest
-from gateway.channels.commands import COMMANDS, command_in, is_stop
+from gateway.channels.commands import COMMANDS, command_in
 from interfaces.slack.format import mentioned_in, unescape, without_mention
 from oauth import Identity
 from toolkits import Attachment, AttachmentKind, Conversation, Message, QuotedKind, QuotedMessage
@@ -171,13 +171,14 @@ def to_event(channel: str, body: Body, payload: str, **fields: Any) -> Event:
     )
 
 
-def asks_to_stop(body: Body, bot: str | None) -> bool:
-    """Return whether a message asks to stop the turn of its writer.
+def said_in(body: Body, bot: str | None) -> tuple[str, str | None]:
+    """Return the text of a message, and the gateway's command in it, if there is one.
 
     Args:
         bot: as for `to_message`.
     """
-    return is_stop(_written(body["event"], bot, {}), plain=True)
+    text = _written(body["event"], bot, {})
+    return text, command_in(text, plain=True)[0]
 
 
 def to_message(
@@ -293,7 +294,8 @@ def to_command_event(channel: str, form: Body, place: str) -> Event:
     """
     payload = json.dumps({"slash_command": form, "direct_channel": place})
     where = Conversation(channel, form["team_id"], place, False)
-    return Event(f"command:{form['trigger_id']}", where, payload, author=form["user_id"])
+    command, _ = command_of(form)
+    return Event(f"command:{form['trigger_id']}", where, payload, author=form["user_id"], command=command)
 
 
 def to_command_message(channel: str, body: Body, payload: str) -> Message:
@@ -307,7 +309,7 @@ def to_command_message(channel: str, body: Body, payload: str) -> Message:
         sender=Identity(channel, form["team_id"], form["user_id"]),
         sender_name=form.get("user_name") or form["user_id"],
         conversation=Conversation(channel, form["team_id"], body["direct_channel"], shared=False),
-        command=command or (None if text else "help"),
+        command=command,
         argument=argument,
         raw=payload,
     )
@@ -317,9 +319,12 @@ def command_of(form: Body) -> tuple[str | None, str]:
     """Return the gateway's command in a slash command, and its argument; `None` and "" if there is none.
 
     An operator may offer the commands in another form, like `/bot accounts`, and have others, which agents answer.
+    Without a text, these ask for help.
     """
     name, text = _slash_command(form)
-    return (name, text) if name in COMMANDS else command_in(f"/{text}")
+    if name in COMMANDS:
+        return name, text
+    return command_in(f"/{text}") if text else ("help", "")
 
 
 def _slash_command(form: Body) -> tuple[str, str]:

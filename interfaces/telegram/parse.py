@@ -76,6 +76,7 @@ def to_event(bot: Bot, update: Update, payload: str) -> Event | None:
         return None
     if not (addressed or is_edit or album is not None):
         return None
+    text, command, _ = _written(bot, message)
     return Event(
         id=str(update.update_id),
         conversation=conversation_of(bot, message),
@@ -84,10 +85,13 @@ def to_event(bot: Bot, update: Update, payload: str) -> Event | None:
         piece=Piece(f"{message.chat.id}:{album}", message.message_id) if album is not None else None,
         addressed=addressed,
         author=_sender(message),
+        author_tenant="" if message.sender_chat is not None else None,
         content=digest(_text(message), _file(message)),
         change=Change.EDITED if is_edit else None,
         revision=update.update_id if is_edit else 0,  # update ids grow
-        stops=addressed and not is_edit and _is_stop(message),
+        stops=addressed and not is_edit and command == "stop",
+        text=text,
+        command=command,
     )
 
 
@@ -164,14 +168,7 @@ def to_message(
         attachments: its attachments.
         replied: the attachments of the message that it replies to. The model gets the pictures among them, too.
     """
-    text, command, argument = _without_mentions(bot, message), None, ""
-    if message.forward_origin is not None:
-        text = ""  # somebody else wrote it
-    elif found := _command(message):
-        if found.name in COMMANDS:
-            command, argument = found.name, found.argument
-        elif found.bot:
-            text = text.replace(f"@{found.bot}", "", 1)
+    text, command, argument = _written(bot, message)
     chat, user = message.sender_chat, message.from_user
     name = chat.effective_name if chat is not None else user and user.full_name
     return Message(
@@ -229,9 +226,16 @@ def _command(message: telegram.Message) -> Command | None:
     return None if command is None else replace(command, argument=text[mark.length :].strip())
 
 
-def _is_stop(message: telegram.Message) -> bool:
-    command = _command(message)
-    return message.forward_origin is None and command is not None and command.name == "stop"
+def _written(bot: Bot, message: telegram.Message) -> tuple[str, str | None, str]:
+    """Return what the sender of a message wrote, and the gateway's command in it with its argument, if there is one."""
+    if message.forward_origin is not None:  # somebody else wrote it
+        return "", None, ""
+    text, found = _without_mentions(bot, message), _command(message)
+    if found is not None and found.name in COMMANDS:
+        return text, found.name, found.argument
+    if found is not None and found.bot:
+        text = text.replace(f"@{found.bot}", "", 1)
+    return text, None, ""
 
 
 def _is_reply_to(bot: Bot, message: telegram.Message) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pydantic import BaseModel, Field
 
 from gateway.channels import Event, Feedback, Host, Rating, StoredFile
-from gateway.channels.commands import command_in, is_stop
+from gateway.channels.commands import command_in
 from gateway.channels.uploads import described, to_attachments
 from oauth import Identity
 from toolkits import Conversation, Message
@@ -63,8 +63,16 @@ def to_event(person: str, submission: Submission, files: Sequence[StoredFile]) -
     """
     fields = {"person": person, **submission.model_dump(), "files": described(files)}
     payload = json.dumps(fields, ensure_ascii=False)
-    event_id, stops = f"{person}/{submission.id}", is_stop(submission.text)
-    return Event(event_id, conversation_of(person), payload, author=person, stops=stops)
+    command, _ = command_in(submission.text)
+    return Event(
+        f"{person}/{submission.id}",
+        conversation_of(person),
+        payload,
+        author=person,
+        stops=command == "stop",
+        text=submission.text,
+        command=command,
+    )
 
 
 def to_feedback(person: str, given: GivenRating) -> Feedback:

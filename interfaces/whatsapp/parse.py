@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from gateway.channels import Event, check_id
-from gateway.channels.commands import command_in, is_stop
+from gateway.channels.commands import command_in
 from interfaces.whatsapp.attachments import has_location, media_count
 from interfaces.whatsapp.quoted import is_forwarded, quoted_in
 from oauth import Identity
@@ -84,13 +84,27 @@ def to_event(form: Form, payload: str, sender: Identity) -> Event:
     Args:
         sender: the person who wrote it.
     """
-    stops = is_stop("" if is_forwarded(form) else form.get("Body", ""))
-    return Event(form["MessageSid"], conversation_of(sender), payload, author=sender.user_id, stops=stops)
+    text = _written(form)
+    command, _ = command_in(text)
+    return Event(
+        form["MessageSid"],
+        conversation_of(sender),
+        payload,
+        author=sender.user_id,
+        stops=command == "stop",
+        text=text,
+        command=command,
+    )
+
+
+def _written(form: Form) -> str:
+    """Return what the sender wrote; an empty text if they forwarded what somebody else wrote."""
+    return "" if is_forwarded(form) else form.get("Body", "").strip()
 
 
 def to_message(form: Form, payload: str, sender: Identity, attachments: Sequence[Attachment]) -> Message:
     """Return a message in channel-neutral form."""
-    text = "" if is_forwarded(form) else form.get("Body", "").strip()
+    text = _written(form)
     command, argument = command_in(text)
     return Message(
         id=form["MessageSid"],

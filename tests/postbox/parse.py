@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from gateway.channels import Event, MalformedEventError
-from gateway.channels.commands import command_in, is_stop
+from gateway.channels.commands import command_in
 from oauth import Identity
 from toolkits import Conversation, Message
 
@@ -27,8 +27,9 @@ def is_letter(fields: dict[str, Any]) -> bool:
 
 
 def to_event(fields: dict[str, Any], payload: str) -> Event:
-    author, stops = fields["from"], is_stop(fields["text"])
-    return Event(fields["id"], conversation_of(fields), payload, author=author, stops=stops)
+    text, (command, _) = fields["text"], command_in(fields["text"])
+    said = {"text": text, "command": command, "stops": command == "stop"}
+    return Event(fields["id"], conversation_of(fields), payload, author=fields["from"], **said)
 
 
 def conversation_of(fields: dict[str, Any]) -> Conversation:

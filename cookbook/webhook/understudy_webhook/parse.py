@@ -6,7 +6,7 @@ from urllib.parse import quote, unquote
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from gateway.channels import Event, MalformedEventError, check_id
-from gateway.channels.commands import command_in, is_stop
+from gateway.channels.commands import command_in
 from oauth import Identity
 from toolkits import Attachment, Conversation, Message, kind_of
 
@@ -73,8 +73,16 @@ def is_message(fields: dict[str, Any]) -> bool:
 def to_event(channel: str, fields: dict[str, Any], payload: str) -> Event:
     """Return the event of a message, for the inbox."""
     posted = _checked(fields)
-    stops = is_stop(posted.text)
-    return Event(posted.id, _conversation_of(channel, posted), payload, author=posted.sender.id, stops=stops)
+    command, _ = command_in(posted.text)
+    return Event(
+        posted.id,
+        _conversation_of(channel, posted),
+        payload,
+        author=posted.sender.id,
+        stops=command == "stop",
+        text=posted.text,
+        command=command,
+    )
 
 
 def to_message(channel: str, payload: str) -> Message:

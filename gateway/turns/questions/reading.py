@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Row, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from gateway.channels.event import Event
 from gateway.channels.presenter import Presenter
 from gateway.storage.database import Database
 from gateway.storage.tables import (
@@ -15,6 +16,7 @@ from gateway.storage.tables import (
     QuestionKind,
     QuestionStatus,
     conversations,
+    find_conversation,
     is_any,
     outbox,
     questions,
@@ -23,7 +25,7 @@ from gateway.turns.questions.question import Question, choices_of
 from oauth import Identity
 from oauth.store.pending import code_in
 from oauth.store.tables import is_of
-from toolkits import Message
+from toolkits import Conversation, Message
 
 _IS_TEXT = is_any(
     outbox.c.kind, OutboxKind.TEXT, OutboxKind.PRIVATE_TEXT, OutboxKind.QUESTION, OutboxKind.PRIVATE_QUESTION
@@ -58,10 +60,16 @@ class OpenQuestions:
         Args:
             conversation_id: the id of the message's conversation.
         """
-        identity, here = message.sender, self.place(message)
-        root = None
-        if not message.conversation.shared:
-            root = self._presenters[identity.channel].thread_root(message.conversation)
+        author, where = message.sender, message.conversation
+        return await self._database.run_read(lambda connection: self._asked(connection, author, where, conversation_id))
+
+    async def _asked(
+        self, connection: AsyncConnection, identity: Identity, conversation: Conversation, conversation_id: int
+    ) -> list[Question]:
+        """Return the questions that a person who writes in a conversation was asked: see `of`."""
+        here, root = self._place(identity, conversation), None
+        if not conversation.shared:
+            root = self._presenters[identity.channel].thread_root(conversation)
         asked = (
             select(questions)
             .where(
@@ -71,12 +79,8 @@ class OpenQuestions:
             )
             .order_by(questions.c.inbox_id)
         )
-
-        async def work(connection: AsyncConnection) -> list[Question]:
-            rows = (await connection.execute(asked)).all()
-            return [await _question(connection, row, identity, here, root, conversation_id) for row in rows]
-
-        return await self._database.run_read(work)
+        rows = (await connection.execute(asked)).all()
+        return [await _question(connection, row, identity, here, root, conversation_id) for row in rows]
 
     async def is_answer(self, message: Message, conversation_id: int) -> bool:
         """Return whether a message answers a question that its sender was asked in the same place.
@@ -89,6 +93,18 @@ class OpenQuestions:
         found = await self.of(message, conversation_id)
         return any(question.is_here and question.answer_in(message.text) is not None for question in found)
 
+    async def is_answered_by(self, connection: AsyncConnection, event: Event) -> bool:
+        """Return whether an event that is being accepted answers a question that its author has read.
+
+        Its conversation is stored already.
+        """
+        if event.sender is None or event.command is not None or code_in(event.text) is not None:
+            return False
+        conversation_id = (await connection.execute(find_conversation(event.conversation))).scalar_one()
+        found = await self._asked(connection, event.sender, event.conversation, conversation_id)
+        was_read = [each for each in found if each.is_here and each.read_since is not None and not each.is_lost]
+        return any(question.answer_in(event.text) is not None for question in was_read)
+
     def place(self, message: Message, *, private: bool = False) -> tuple[str, str]:
         """Return the tenant and the key of the place where the sender of a message writes, or is asked.
 
@@ -97,10 +113,13 @@ class OpenQuestions:
         Args:
             private: whether the question is private, so that it is not asked where other people read it.
         """
-        conversation, presenter = message.conversation, self._presenters[message.sender.channel]
-        if conversation.shared:
-            return conversation.tenant, "" if private else conversation.id
-        return conversation.tenant, "" if presenter.is_direct(message.sender, conversation) else conversation.id
+        return self._place(message.sender, message.conversation, private=private)
+
+    def _place(self, identity: Identity, conversation: Conversation, *, private: bool = False) -> tuple[str, str]:
+        is_direct = private
+        if not conversation.shared:
+            is_direct = self._presenters[identity.channel].is_direct(identity, conversation)
+        return conversation.tenant, "" if is_direct else conversation.id
 
 
 async def _question(

@@ -20,7 +20,7 @@ ALICE = Identity("stage", "T1", "alice")
 
 async def test_no_statement_of_a_turn_reads_a_whole_table(tmp_path: Path) -> None:
     """Ask SQLite's planner about each statement that accepts, plays or sends a message."""
-    scene = stage(tmp_path, timings=stage_timings(sent_report=0.01))
+    scene = stage(tmp_path, timings=stage_timings(sent_report=0.01), settings={"turns_per_minute": 100})
     scene.channel.presenter.reports_delivery = True  # type: ignore[misc]
     scene.channel.attachments["photo"] = Attachment(AttachmentKind.IMAGE, fetch=_picture)
     seen: dict[str, object] = {}
