@@ -24,6 +24,7 @@ from gateway.app.parts import Parts, Setup
 from gateway.channels.errors import RETRY_AFTER, EventNotAcceptedError
 from gateway.channels.event import MalformedEventError
 from gateway.channels.interface import BotProfile, Interface
+from gateway.channels.refusals import RefusalLog
 from gateway.engines.remote_tools import check_remote_names
 from gateway.executor import equip_loop
 from gateway.logs import describe
@@ -196,7 +197,7 @@ class Gateway:
             lifespan=self.lifespan,
             exception_handlers={
                 EventNotAcceptedError: _refuse,
-                MalformedEventError: _reject,
+                MalformedEventError: _Rejection(),
                 DatabaseUnavailableError: _ask_again,
             },
         )
@@ -423,9 +424,16 @@ async def _ask_again(request: Request, error: Exception) -> Response:
     return PlainTextResponse("Try again in a moment.", 503, {"Retry-After": str(RETRY_AFTER)})
 
 
-async def _reject(request: Request, error: Exception) -> Response:
-    log.warning("a webhook to %s was refused because it is malformed: %s", request.url.path, describe(error))
-    return Response(status_code=400)
+class _Rejection:
+    """Answers 400 to malformed requests, and logs them as other refused webhooks: whoever is verified may send many."""
+
+    def __init__(self) -> None:
+        self._refusals: dict[str, RefusalLog] = {}
+
+    async def __call__(self, request: Request, error: Exception) -> Response:
+        path = request.url.path
+        self._refusals.setdefault(path, RefusalLog(path)).add("it is malformed", describe(error))
+        return Response(status_code=400)
 
 
 async def _ignore(_: TurnEvent) -> None:

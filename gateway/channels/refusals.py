@@ -34,7 +34,7 @@ class RefusalLog:
     """Logs why webhooks of a channel are refused, with at most one line per minute for each reason.
 
     Args:
-        channel: the channel's name.
+        channel: the channel's name, or the address of the webhook.
         interval: seconds between two lines about one reason.
     """
 
@@ -50,13 +50,18 @@ class RefusalLog:
         try:
             yield
         except WebhookRefusedError as error:
-            self._add(error.reason, error.hint)
+            self.add(error.reason, error.hint)
             raise
         except HTTPException as error:
-            self._add(f"it was answered {error.status_code}", error.detail)
+            self.add(f"it was answered {error.status_code}", error.detail)
             raise
 
-    def _add(self, reason: str, hint: str) -> None:
+    def add(self, reason: str, hint: str) -> None:
+        """Log that a webhook is refused, unless there was a line with the same reason within `interval`.
+
+        Args:
+            reason, hint: as for `WebhookRefusedError`.
+        """
         now = time.monotonic()
         if now < self._next.get(reason, 0.0):
             self._unlogged[reason] = self._unlogged.get(reason, 0) + 1

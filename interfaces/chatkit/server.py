@@ -41,6 +41,7 @@ from gateway.channels import (
     Thread,
     TranscriptEntry,
 )
+from gateway.channels.refusals import RefusalLog
 from gateway.channels.sentences import SIGN_IN_TERMS, sign_in_button, sign_in_request
 from gateway.logs import describe
 from interfaces.chatkit import parse
@@ -65,8 +66,6 @@ NOT_ACCEPTED = "I could not take your message just now. Please send it again."
 LATER = "This takes a while. You will find the answer here when it is ready."
 NO_BUTTON = "Sorry, I do not know this button."
 ASKED_TO_SIGN_IN = "You were asked to connect an account here."
-
-log = logging.getLogger(__name__)
 
 
 def _is_fault(record: logging.LogRecord) -> bool:
@@ -224,6 +223,7 @@ class GatewayChatKitServer(ChatKitServer[RequestState]):
     def __init__(self, host: Host, address: str) -> None:
         super().__init__(TranscriptStore(host), Uploads(host.stored_files, address))
         self._host = host
+        self._refusals = RefusalLog(address)
 
     def get_stream_options(self, thread: ThreadMetadata, context: RequestState) -> StreamOptions:
         return StreamOptions(allow_cancel=False)  # an accepted message is always answered
@@ -253,7 +253,7 @@ class GatewayChatKitServer(ChatKitServer[RequestState]):
             if isinstance(error, (NotFoundError, StopAsyncIteration)):
                 raise HTTPException(404, str(error)) from None
             if isinstance(error, ValueError):
-                log.warning("a request was refused: %s", describe(error))
+                self._refusals.add("it is malformed", describe(error))
                 raise HTTPException(400, str(error)) from None
             raise
         return StreamingResponse(_stream(first, events, state), media_type="text/event-stream", headers=HEADERS)

@@ -1,10 +1,18 @@
 """Log lines about refused webhooks."""
 
 import logging
+from collections.abc import Sequence
+from pathlib import Path
 
+import httpx
 import pytest
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+from support.stage import StageChannel, stage
 
+from gateway.channels import MalformedEventError
 from gateway.channels.refusals import RefusalLog, WebhookRefusedError
 
 
@@ -37,3 +45,27 @@ def test_the_next_line_counts_the_refusals_that_were_not_logged(caplog: pytest.L
 def test_a_long_hint_is_cut(caplog: pytest.LogCaptureFixture) -> None:
     refuse(RefusalLog("stage"), WebhookRefusedError(401, "it is forged", "x" * 10_000))
     assert len(caplog.records[0].getMessage()) < 1_000
+
+
+class Misled(StageChannel):
+    """A channel whose platform signs malformed requests."""
+
+    def routes(self) -> Sequence[BaseRoute]:
+        return [Route(path, self._receive, methods=["POST"]) for path in ("/stage", "/stage/status")]
+
+    async def _receive(self, request: Request) -> Response:
+        raise MalformedEventError(f"the number is {(await request.body()).decode()}")
+
+
+async def test_malformed_requests_leave_one_line_in_a_minute_for_each_address(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = stage(tmp_path, channel=Misled()).gateway.asgi()
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="https://bot.test") as client:
+        for path in ("/stage", "/stage/status"):
+            for number in range(50):
+                assert (await client.post(path, content=str(number))).status_code == 400
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == [
+        f"a webhook for {path} was refused: it is malformed. MalformedEventError: the number is 0"
+        for path in ("/stage", "/stage/status")
+    ]
