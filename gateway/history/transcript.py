@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Row, select
@@ -85,11 +85,12 @@ async def load_transcript(
         .limit(MAX_MESSAGES)
     )
     received = (await connection.execute(messages)).all()
+    is_due = (outbox.c.status != OutboxStatus.SCHEDULED) | (outbox.c.due_at <= datetime.now(UTC))
     answers = (
         select(outbox, inbox.c.status.label("message_status"))
         .join(conversations, conversations.c.id == outbox.c.conversation_id)
         .outerjoin(inbox, inbox.c.id == outbox.c.inbox_id)
-        .where(*where, outbox.c.status != OutboxStatus.SCHEDULED, outbox.c.kind != OutboxKind.CLOSED_QUESTION)
+        .where(*where, is_due, outbox.c.kind != OutboxKind.CLOSED_QUESTION)
         .order_by(outbox.c.id.desc())
         .limit(2 * MAX_MESSAGES)
     )

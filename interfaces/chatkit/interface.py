@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from gateway.channels import Host, Interface
+from gateway.channels import AccessPolicy, Host, Interface
 from gateway.channels.requests import parse_json, read_body
 from gateway.channels.uploads import receive
 from interfaces.chatkit import parse
@@ -58,17 +58,23 @@ class ChatKit(Interface):
             `package.module:function`. The request has the cookies and headers that the page's `fetch` sends.
         page: the address of the page with the chat, to which people return after a sign-in. The page has to send the
             code in the fragment of that address: see docs/chatkit.md.
+        access: whom the agent answers of those who are signed in: everybody, unless it is given.
 
     Raises:
-        SettingError: if `authenticate` is not an async function, `page` is not an address without a fragment, or the
-            extra `openai-chatkit` is not installed.
+        SettingError: if `authenticate` is not an async function, `page` is not an address without a fragment, `access`
+            is no policy, or the extra `openai-chatkit` is not installed.
     """
 
     channel = parse.CHANNEL
     address = "/chatkit"
     presenter: ChatKitPresenter
 
-    def __init__(self, authenticate: Authenticate | str, page: str | None = None) -> None:
+    def __init__(
+        self,
+        authenticate: Authenticate | str,
+        page: str | None = None,
+        access: AccessPolicy | str = AccessPolicy.OPEN,
+    ) -> None:
         self._authenticate = _resolved(authenticate) if isinstance(authenticate, str) else authenticate
         if not iscoroutinefunction(self._authenticate) and not iscoroutinefunction(type(self._authenticate).__call__):
             raise SettingError(
@@ -83,6 +89,9 @@ class ChatKit(Interface):
                 f"ChatKit(page={page!r}) is not the address of a page. Use one like "
                 "https://app.example.com/chat, without a #."
             )
+        if access not in list(AccessPolicy):
+            raise SettingError(f"ChatKit(access={access!r}) is no policy. It is open, allowlist or pairing.")
+        self.access = AccessPolicy(access)
         self._server: GatewayChatKitServer | None = None
         self.presenter = ChatKitPresenter(page)
 
@@ -125,6 +134,8 @@ class ChatKit(Interface):
         if kind not in SUPPORTED:
             raise HTTPException(400, f"The request {kind[:40]} is not supported here.")
         parse.check_params(fields.get("params"))
+        if kind == "attachments.create" and not await self.host.admits(person.identity):
+            raise HTTPException(403)
         base_url = self.host.base_url or str(request.base_url).rstrip("/")
         return await self._server.answer(body.encode(), person, base_url)
 

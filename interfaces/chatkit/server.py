@@ -21,6 +21,7 @@ from chatkit.types import (
     Page,
     StreamOptions,
     ThreadItem,
+    ThreadItemDoneEvent,
     ThreadItemReplacedEvent,
     ThreadMetadata,
     ThreadStreamEvent,
@@ -64,6 +65,7 @@ NO_IMAGES: list[str] = []
 
 NOT_ACCEPTED = "I could not take your message just now. Please send it again."
 LATER = "This takes a while. You will find the answer here when it is ready."
+REFUSED = "Sorry, I did not take this message."
 NO_BUTTON = "Sorry, I do not know this button."
 ASKED_TO_SIGN_IN = "You were asked to connect an account here."
 
@@ -160,7 +162,7 @@ class TranscriptStore(Store[RequestState]):
         return  # its file is removed already
 
     async def submit(self, thread_id: str, message_id: str, item: UserMessageItem, context: RequestState) -> None:
-        """Commit a message to the inbox, after subscribing to the updates of its thread.
+        """Commit a message to the inbox, after subscribing to the updates of its thread. Name a new thread after it.
 
         Raises:
             EventNotAcceptedError: if it could not be committed.
@@ -169,11 +171,12 @@ class TranscriptStore(Store[RequestState]):
         text = _text(item)
         files = [await load_uploaded(self._host.stored_files, each.id, context) for each in item.attachments]
         thread = await self.load_thread(thread_id, context)
-        if thread.title is None:
+        await self.follow(thread_id, context)
+        event = parse.to_event(context.person, thread_id, message_id, text, files)
+        context.is_refused = not await self._host.accept(event)
+        if thread.title is None and not context.is_refused:
             title = text or ", ".join(file.name for file in files)
             await self._host.threads.rename(context.person.identity, thread_id, _shortened(title))
-        await self.follow(thread_id, context)
-        await self._host.accept(parse.to_event(context.person, thread_id, message_id, text, files))
 
     async def follow(self, thread_id: str, context: RequestState) -> None:
         """Subscribe to the updates of a thread, and note which of its entries the page has."""
@@ -268,6 +271,13 @@ class GatewayChatKitServer(ChatKitServer[RequestState]):
         if context.updates is None and input_user_message is not None:  # a retry
             message_id = self.store.generate_item_id("message", thread, context)
             await self.store.submit(thread.id, message_id, input_user_message, context)
+        if context.is_refused:
+            told = await self._new_answers(thread.id, context)
+            for item in told:
+                yield ThreadItemDoneEvent(item=item)
+            if not told:  # they were told why before
+                yield NoticeEvent(level="warning", message=REFUSED)
+            return
         # ChatKit tells the page of changes to a new thread from here on.
         thread.allowed_image_domains = NO_IMAGES
         if thread.title is None and input_user_message is not None:

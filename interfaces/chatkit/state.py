@@ -19,4 +19,5 @@ class RequestState:
         self.updates: asyncio.Queue[str | None] | None = None
         self.known: set[str] = set()  # the ids of the transcript's entries that the page has
         self.stack = ExitStack()  # holds the subscription to updates
+        self.is_refused = False  # whether the message of the request is not answered
         self.new_thread = ""  # the id of the thread that the request creates

@@ -49,9 +49,9 @@ def test_the_command_stops_in_telegram(update: dict[str, Any], stops: bool) -> N
     ],
 )
 def test_the_single_word_stops_in_slack(body: dict[str, Any], stops: bool) -> None:
-    asks = slack.asks_to_stop(body, seed.SLACK_BOT_USER_ID)
-    event = slack.to_event("slack", body, json.dumps(body), stops=asks)
-    assert (event.stops, event.author) == (stops, ALICE_SLACK)
+    _, command = slack.said_in(body, seed.SLACK_BOT_USER_ID)
+    event = slack.to_event("slack", body, json.dumps(body))
+    assert (command == "stop", event.author) == (stops, ALICE_SLACK)
 
 
 @pytest.mark.parametrize(("text", "stops"), [("/stop", True), ("STOP", False), ("stop", False)])

@@ -93,16 +93,23 @@ def opened(url: str, person: str) -> ChatKitPage:
 
 @contextmanager
 def serving(
-    agent: Any, directory: Path, database: str | None = None, page: str | None = None
+    agent: Any,
+    directory: Path,
+    database: str | None = None,
+    page: str | None = None,
+    access: str = "open",
+    **given: Any,
 ) -> Iterator[Callable[[str], ChatKitPage]]:
     """Serve ChatKit (on PostgreSQL with a worker), and yield a function that opens the page of a person.
 
     Args:
         page: the address of the host application's page.
+        access: whom the agent answers.
+        given: more arguments of `Gateway`.
     """
     database = database or f"sqlite:///{directory}/chatkit.db"
-    options = {"base_url": "https://bot.test", "secret_key": Keyring.generate()}
-    gateway = Gateway(agent, [ChatKit(by_header, page)], database, **options)
+    options = {"base_url": "https://bot.test", "secret_key": Keyring.generate(), **given}
+    gateway = Gateway(agent, [ChatKit(by_header, page, access)], database, **options)
     with ExitStack() as stack:
         if gateway.needs_workers:
             worker = Gateway(agent, [ChatKit(by_header, page)], database, **options)
