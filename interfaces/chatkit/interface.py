@@ -73,6 +73,7 @@ class ChatKit(Interface):
         self,
         authenticate: Authenticate | str,
         page: str | None = None,
+        *,
         access: AccessPolicy | str = AccessPolicy.OPEN,
     ) -> None:
         self._authenticate = _resolved(authenticate) if isinstance(authenticate, str) else authenticate

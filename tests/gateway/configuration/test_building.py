@@ -1,6 +1,7 @@
 """The gateway that a YAML file describes."""
 
 import asyncio
+import re
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,40 @@ def test_channels_may_have_names_with_settings_and_routes_of_their_own(
     }
     answering = {channel: gateway.parts.router.agent_of(channel, "any").name for channel in gateway.interfaces}
     assert answering == {"telegram": "sales", "telegram.support": "support", "whatsapp.support": "sales"}
+
+
+ACCESS = """
+agents: {notes: {model: openai:gpt-5.2}}
+interfaces:
+  slack: {bot_token: xoxb-1, signing_secret: secret, access: allowlist}
+  telegram: {bot_token: '12:x', webhook_secret: secret, access: pairing}
+  telegram.support: {bot_token: '13:x', webhook_secret: secret, access: allowlist}
+  whatsapp: {account_sid: AC1, auth_token: token, whatsapp_from: 'whatsapp:+15550001111', access: pairing}
+  chatkit: {authenticate: 'support.channels.chatkit:by_header', access: allowlist}
+  web:
+limits: {turns_per_minute: 10, turns_per_day: 200}
+"""
+
+
+def test_each_channel_has_a_policy_and_the_gateway_has_limits(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "any")
+    gateway = load(write(ACCESS))
+    policies = {channel: interface.access for channel, interface in gateway.interfaces.items()}
+    assert policies == {
+        "slack": "allowlist",
+        "telegram": "pairing",
+        "telegram.support": "allowlist",
+        "whatsapp": "pairing",
+        "chatkit": "allowlist",
+        "web": "open",
+    }
+    assert (gateway.settings.turns_per_minute, gateway.settings.turns_per_day) == (10, 200)
+
+
+@pytest.mark.parametrize("channel", ["slack", "telegram", "whatsapp", "chatkit"])
+def test_an_unknown_policy_is_a_mistake_in_the_file(write: Write, channel: str) -> None:
+    with pytest.raises(SettingError, match="open, allowlist or pairing"):
+        load(write(re.sub(rf"(  {channel}: .*access: )\w+", r"\1closed", ACCESS)))
 
 
 AGENT_VIEW = """

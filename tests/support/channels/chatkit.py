@@ -109,7 +109,7 @@ def serving(
     """
     database = database or f"sqlite:///{directory}/chatkit.db"
     options = {"base_url": "https://bot.test", "secret_key": Keyring.generate(), **given}
-    gateway = Gateway(agent, [ChatKit(by_header, page, access)], database, **options)
+    gateway = Gateway(agent, [ChatKit(by_header, page, access=access)], database, **options)
     with ExitStack() as stack:
         if gateway.needs_workers:
             worker = Gateway(agent, [ChatKit(by_header, page)], database, **options)

@@ -1,0 +1,117 @@
+"""Whom each policy admits, in each place of each channel."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import product
+
+import pytest
+from peers import seed
+from sqlalchemy import delete
+from support.agents.held import Held
+from support.channels import places
+from support.channels.chatkit import by_header
+from support.channels.places import PLACES, Place, identity
+from support.channels.running import Run, Running
+from support.channels.slack_api import SlackApi
+from support.stage import IMPATIENT
+
+from gateway.access.entries import AccessList, Entry, Kind
+from gateway.channels import AccessPolicy, Interface
+from gateway.storage.tables import access_requests
+from interfaces.chatkit import ChatKit
+from interfaces.slack import Slack
+from interfaces.telegram import Telegram
+from interfaces.whatsapp import WhatsApp
+
+HASTY = replace(IMPATIENT, shutdown_grace=0.01)
+STRANGER, APPROVER, SOMEBODY_ELSE = seed.ALICE, seed.BOB, seed.CAROL
+
+
+@pytest.fixture
+def slack_api() -> Iterator[SlackApi]:
+    with SlackApi() as api:
+        yield api
+
+
+@pytest.fixture
+def interface(request: pytest.FixtureRequest, channel: str) -> Interface:
+    match channel:
+        case "slack":
+            api: SlackApi = request.getfixturevalue("slack_api")
+            return Slack(seed.SLACK_BOT_TOKEN, seed.SLACK_SIGNING_SECRET, f"{api.url}/api")
+        case "telegram":
+            made: Telegram = request.getfixturevalue("bot")
+            return made
+        case "whatsapp":
+            sender: WhatsApp = request.getfixturevalue("whatsapp")
+            return sender
+    return ChatKit(by_header)
+
+
+def entry_of(kind: str, place: Place) -> Entry | None:
+    """Return the entry of the access list in a row of the table; `None` if the list is empty."""
+    alice = identity(place.channel, STRANGER)
+    somewhere = {"slack": places.CHANNEL, "telegram": places.GROUP}.get(place.channel, "elsewhere")
+    return {
+        "the person": Entry.of(alice),
+        "the chat": Entry(place.channel, alice.tenant, Kind.CHAT, place.chat or somewhere),
+        "the workspace": Entry(place.channel, alice.tenant, Kind.WORKSPACE, ""),
+        "somebody else": Entry.of(identity(place.channel, SOMEBODY_ELSE)),
+        "another workspace": Entry(place.channel, "another", Kind.WORKSPACE, ""),
+    }.get(kind)
+
+
+LISTED = ("nobody", "the person", "the chat", "the workspace", "somebody else", "another workspace", "the approver")
+
+
+def is_admitted(policy: AccessPolicy, place: Place, listed: str) -> bool:
+    in_chat = listed == "the chat" and bool(place.chat)
+    return policy is AccessPolicy.OPEN or in_chat or listed in ("the person", "the workspace", "the approver")
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    "channel", ["slack", "telegram", "chatkit", pytest.param("whatsapp", marks=pytest.mark.processes)]
+)
+async def test_a_message_is_accepted_from_whom_the_policy_admits_and_strangers_are_told_where_only_they_read_it(
+    run: Run, interface: Interface, channel: str
+) -> None:
+    places_of = [place for place in PLACES if place.channel == channel]
+    table = [
+        (policy, place, listed)
+        for policy, place, listed in product(AccessPolicy, places_of, LISTED)
+        if policy is not AccessPolicy.OPEN or listed == "nobody"
+    ]
+    # One turn that does not end keeps all others waiting, which saves time. A stream of ChatKit ends with its turn.
+    waiting = {} if channel == "chatkit" else {"model": Held().model, "max_concurrent_turns": 1, "timings": HASTY}
+    async with run(interface, approvers=[identity(channel, APPROVER)], **waiting) as running:
+        found = {}
+        for policy, place, listed in table:
+            interface.access = policy
+            found[policy, place.name, listed] = await try_place(running, place, listed)
+    expected = {}
+    for policy, place, listed in table:
+        accepted = is_admitted(policy, place, listed)
+        expected[policy, place.name, listed] = (accepted, place.tells and not accepted)
+    assert {row: was for row, was in found.items() if was != expected[row]} == {}
+
+
+async def try_place(running: Running, place: Place, listed: str) -> tuple[bool, bool]:
+    """Write in a place. Return whether the message was accepted, and whether the person was told that it was not."""
+    entries = AccessList(running.gateway.parts.backend.database)
+    if (entry := entry_of(listed, place)) is not None:
+        await entries.allow(entry)
+    before = running.rows("SELECT (SELECT count(*) FROM inbox), (SELECT count(*) FROM access_requests)")[0]
+    answer = await running.client.send(place.request(APPROVER if listed == "the approver" else STRANGER))
+    assert answer.is_success, answer.text
+    accepted, told = running.rows("SELECT (SELECT count(*) FROM inbox), (SELECT count(*) FROM access_requests)")[0]
+    if entry is not None:
+        await entries.remove(entry)
+    await forget_strangers(running)
+    return accepted > before[0], told > before[1]
+
+
+async def forget_strangers(running: Running) -> None:
+    """Remove the requests of strangers, who are then told again."""
+    async with running.gateway.parts.backend.database.write() as connection:
+        await connection.execute(delete(access_requests))
