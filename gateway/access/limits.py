@@ -1,6 +1,7 @@
 """Limit how many turns a person begins in a minute and in a day, exactly across processes."""
 
 import json
+import logging
 import math
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -23,6 +24,8 @@ from oauth.store.pending import code_in
 LENGTHS = {"minute": timedelta(minutes=1), "day": timedelta(days=1)}
 
 REACHED = "I answer up to {limit} a {name} from each person, and these were more. Please write again in {wait}."
+
+log = logging.getLogger(__name__)
 
 IsAnswer = Callable[[AsyncConnection, Event], Coroutine[Any, Any, bool]]
 """A function that returns whether a message answers a question that its author was asked."""
@@ -157,6 +160,7 @@ class TurnLimits:
             count = changed[person] = counts[person]
             full = count.begin(now)
             if full is not None and count.tell(full):
+                log.info("%s has reached the limit of %s turns a %s", "/".join(person), full.limit, full.name)
                 await self._tell(connection, event, full, now)
             return full is None
 
@@ -172,13 +176,12 @@ class TurnLimits:
 
     async def _tell(self, connection: AsyncConnection, event: Event, full: Window, now: datetime) -> None:
         """Tell a person until when they have to wait, where only they read it."""
-        if event.sender is None:
-            return
         assert full.until is not None
+        presenter = self._presenters.get(event.conversation.channel)
+        if event.sender is None or presenter is None:
+            return
         limit, wait = _counted(full.limit, "message"), _duration(full.until - now)
-        parts = self._presenters[event.conversation.channel].parts(
-            REACHED.format(limit=limit, name=full.name, wait=wait)
-        )
+        parts = presenter.parts(REACHED.format(limit=limit, name=full.name, wait=wait))
         conversation_id = (await connection.execute(find_conversation(event.conversation))).scalar_one()
         await add_notice(connection, conversation_id, parts, event.sender if event.conversation.shared else None)
 

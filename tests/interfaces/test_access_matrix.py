@@ -6,6 +6,10 @@ from itertools import product
 
 import pytest
 from peers import seed
+from peers.telegram import updates
+from peers.wait import wait_until_async
+from peers.webhooks import slack_events as events
+from peers.webhooks.slack_events import OURS, Organization
 from sqlalchemy import delete
 from support.agents.held import Held
 from support.channels import places
@@ -24,6 +28,7 @@ from interfaces.telegram import Telegram
 from interfaces.whatsapp import WhatsApp
 
 HASTY = replace(IMPATIENT, shutdown_grace=0.01)
+GUEST = Organization("T0GUEST01")
 STRANGER, APPROVER, SOMEBODY_ELSE = seed.ALICE, seed.BOB, seed.CAROL
 
 
@@ -115,3 +120,67 @@ async def forget_strangers(running: Running) -> None:
     """Remove the requests of strangers, who are then told again."""
     async with running.gateway.parts.backend.database.write() as connection:
         await connection.execute(delete(access_requests))
+
+
+async def test_the_app_home_is_shown_to_whom_the_policy_admits(run: Run, slack_api: SlackApi) -> None:
+    slack = Slack(seed.SLACK_BOT_TOKEN, seed.SLACK_SIGNING_SECRET, f"{slack_api.url}/api", access="pairing")
+    async with run(slack, approvers=[identity("slack", APPROVER)]) as running:
+        await AccessList(running.gateway.parts.backend.database).allow(Entry.of(identity("slack", SOMEBODY_ELSE)))
+        for person in (STRANGER, APPROVER, SOMEBODY_ELSE):
+            event = {"type": "app_home_opened", "user": person.slack_id, "channel": "D1", "tab": "home"}
+            answer = await running.client.send(places.slack_event(events.envelope(event)))
+            assert answer.status_code == 200
+        await wait_until_async(lambda: len(published(slack_api)) == 2, what="two homes are published")
+    assert published(slack_api) == {APPROVER.slack_id, SOMEBODY_ELSE.slack_id}
+
+
+def published(api: SlackApi) -> set[str]:
+    """Return the ids of the people whose App Home was published."""
+    return {received.json["user_id"] for received in api.requests if received.path.endswith("views.publish")}
+
+
+@pytest.mark.parametrize(
+    ("listed", "admitted"),
+    [
+        (Entry("slack", OURS.team_id, Kind.WORKSPACE, ""), False),
+        (Entry("slack", OURS.team_id, Kind.PERSON, STRANGER.slack_id), False),
+        (Entry("slack", OURS.team_id, Kind.CHAT, places.CHANNEL), True),
+        (Entry("slack", GUEST.team_id, Kind.WORKSPACE, ""), True),
+        (Entry("slack", GUEST.team_id, Kind.PERSON, STRANGER.slack_id), True),
+    ],
+)
+async def test_a_person_of_another_organization_is_admitted_by_their_own_workspace_or_by_the_shared_channel(
+    run: Run, slack_api: SlackApi, listed: Entry, admitted: bool
+) -> None:
+    slack = Slack(seed.SLACK_BOT_TOKEN, seed.SLACK_SIGNING_SECRET, f"{slack_api.url}/api", access="allowlist")
+    async with run(slack) as running:
+        await AccessList(running.gateway.parts.backend.database).allow(listed)
+        mention = events.shared(events.app_mention("hello", STRANGER.slack_id), GUEST, OURS, GUEST)
+        assert (await running.client.send(places.slack_event(mention))).status_code == 200
+        assert len(running.inbox()) == admitted
+
+
+@pytest.mark.parametrize(
+    ("kind", "key", "admitted"),
+    [(Kind.CHAT, places.GROUP, True), (Kind.PERSON, f"chat:{places.GROUP}", False)],
+    ids=["the group", "the shared id"],
+)
+async def test_who_writes_under_a_shared_id_in_telegram_is_admitted_by_the_group_alone(
+    run: Run, bot: Telegram, kind: Kind, key: str, admitted: bool
+) -> None:
+    bot.access = AccessPolicy.ALLOWLIST
+    async with run(bot) as running:
+        await AccessList(running.gateway.parts.backend.database).allow(
+            Entry("telegram", str(updates.BOT_ID), kind, key)
+        )
+        written = updates.anonymous_admin(f"@{updates.BOT_USERNAME} hello")
+        assert (await running.client.send(places.telegram_update(written))).status_code == 200
+        assert len(running.inbox()) == admitted
+
+
+async def test_nothing_of_a_strangers_album_is_stored(run: Run, bot: Telegram) -> None:
+    bot.access = AccessPolicy.ALLOWLIST
+    async with run(bot) as running:
+        for photo in updates.album("my secret plan", None, None):
+            assert (await running.client.send(places.telegram_update(photo))).status_code == 200
+        assert running.rows("SELECT (SELECT count(*) FROM inbox), (SELECT count(*) FROM pieces)") == [(0, 0)]

@@ -15,6 +15,9 @@ from support.channels.whatsapp import MESSAGES
 from support.stage import CANCEL, Orders, obey
 
 from gateway import TurnContext
+from gateway.access.entries import AccessList, Entry, Kind
+from gateway.channels import AccessPolicy
+from gateway.channels.sentences import QUESTION_CLOSED
 from toolkits import Toolkit, tool
 
 CHANNELS = {"slack": (OnSlack, "emulate"), "telegram": (OnTelegram, "telegram"), "whatsapp": (OnWhatsApp, "emulate")}
@@ -94,6 +97,21 @@ async def test_a_call_that_is_declined_by_button_is_not_made(run: Run, people: P
         assert await people.press(decline) == ""
         await wait_until_async(lambda: people.running.inbox() == [("done",)], what="the turn has ended")
         assert orders.cancelled == []
+
+
+async def test_a_press_counts_only_while_the_policy_admits_its_person(run: Run, people: People) -> None:
+    orders, interface = Orders(), people.channel()
+    async with run(interface, [orders], model=OBEY) as people.running:
+        await people.write(CANCEL)
+        approve, _ = await people.asked()
+        ((tenant,),) = people.running.rows("SELECT tenant FROM conversations")
+        for interface.access in (AccessPolicy.ALLOWLIST, AccessPolicy.PAIRING):
+            assert QUESTION_CLOSED in await people.press(approve)
+        entries = AccessList(people.running.gateway.parts.backend.database)
+        await entries.allow(Entry(interface.channel, tenant, Kind.WORKSPACE, ""))
+        assert await people.press(approve) == ""
+        await waited(people, "cancelled 4711")
+    assert orders.cancelled == ["4711"]
 
 
 async def test_a_press_that_is_delivered_twice_counts_once(run: Run, people: People) -> None:

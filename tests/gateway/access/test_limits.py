@@ -1,6 +1,7 @@
 """Who reaches a limit of turns is told once until when, and gets no answer until then."""
 
 import asyncio
+import logging
 import re
 import sys
 from collections import Counter
@@ -52,8 +53,13 @@ def told(scene: Stage) -> list[str]:
 
 @pytest.mark.parametrize(("limits", "sentence"), [(PER_MINUTE, MINUTE), (PER_DAY, DAY)], ids=["minute", "day"])
 async def test_who_reaches_a_limit_is_told_once_until_when_and_is_answered_after_that(
-    tmp_path: Path, database_url: str, limits: dict[str, int], sentence: re.Pattern[str]
+    tmp_path: Path,
+    database_url: str,
+    limits: dict[str, int],
+    sentence: re.Pattern[str],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
+    caplog.set_level(logging.INFO)
     scene = stage(tmp_path, database=database_url, settings=limits)
     async with scene.open():
         for _ in range(2):
@@ -65,6 +71,7 @@ async def test_who_reaches_a_limit_is_told_once_until_when_and_is_answered_after
             await end_windows(scene)
         assert await scene.ask("bob", "hello") == "heard: hello"
     assert len(told(scene)) == 2
+    assert caplog.text.count("stage/T1/alice has reached the limit of 2 turns a ") == 2
     assert scene.rows("SELECT count(*) FROM inbox WHERE payload LIKE '%secret%'") == [(0,)]
 
 

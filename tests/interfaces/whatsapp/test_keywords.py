@@ -13,6 +13,8 @@ from support.channels.running import Run, Running
 from support.channels.whatsapp import post, said, sends
 
 from gateway import Conversation
+from gateway.access.entries import AccessList, Entry, Kind
+from gateway.channels import AccessPolicy
 from interfaces.whatsapp import WhatsApp
 from interfaces.whatsapp.keywords import OPTED_IN, OPTED_OUT, USAGE
 
@@ -44,6 +46,24 @@ async def test_nothing_is_sent_after_stop_until_start(
         await write(running, "hello again")
         assert await said(emulate, 2) == ["heard", "heard"]
         assert running.prompts == ["hello", "hello again"]
+
+
+@pytest.mark.parametrize("policy", [AccessPolicy.ALLOWLIST, AccessPolicy.PAIRING])
+async def test_strangers_opt_out_and_in_and_get_no_help(run: Run, whatsapp: WhatsApp, policy: AccessPolicy) -> None:
+    whatsapp.access = policy
+    entry = Entry(ALICE.channel, ALICE.tenant, Kind.PERSON, ALICE.id)
+    async with run(whatsapp) as running:
+        entries = AccessList(running.gateway.parts.backend.database)
+        assert await write(running, "HELP") == ""
+        assert await write(running, "STOP") == OPTED_OUT
+        assert await write(running, "hello") == ""
+        assert running.rows("SELECT count(*) FROM access_requests") == [(0,)]  # nothing is sent after an opt-out
+        assert await write(running, "START") == OPTED_IN
+        await write(running, "hello")
+        assert running.rows("SELECT count(*) FROM access_requests") == [(1,)]
+        assert running.inbox() == []
+        await entries.allow(entry)
+        assert await write(running, "HELP") == USAGE
 
 
 async def test_stop_ends_the_turn_that_runs(run: Run, whatsapp: WhatsApp, emulate: Emulate) -> None:
