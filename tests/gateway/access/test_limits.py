@@ -167,6 +167,20 @@ async def test_an_album_is_counted_once_and_refused_whole(tmp_path: Path, hidden
     assert scene.rows("SELECT count(*) FROM pieces") == [(2,)]
 
 
+async def test_an_album_that_is_for_the_bot_because_of_an_edit_is_counted(tmp_path: Path) -> None:
+    scene = limited(tmp_path, per_day=1, timings=stage_timings(piece_silence=0.2))
+    async with scene.open():
+        for album in ("first", "second"):
+            for number in (1, 2):
+                fields = {"piece": Piece(album, number), "addressed": False, "message_key": f"{album}{number}"}
+                await scene.write("alice", f"{album} {number}", "group", content="", **fields)
+            edit = {"message_key": f"{album}1", "change": Change.EDITED, "revision": 1, "content": "edited"}
+            await scene.write("alice", f"edited {album}", "group", piece=Piece(album, 1), **edit)
+        await scene.wait_for(2)
+    assert {sent.text for sent in scene.sent} == {"heard: edited first\n\nfirst 2", told(scene)[0]}
+    assert scene.rows("SELECT count(*) FROM inbox") == [(1,)]
+
+
 async def test_an_edit_is_counted_if_it_begins_a_turn(tmp_path: Path) -> None:
     scene = limited(tmp_path, settings={"answer_edits": True})
 
