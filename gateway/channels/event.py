@@ -100,8 +100,8 @@ class Event:
         addressed: whether the event itself shows that it is for the bot. A piece that does not show it is answered
             together with a piece that does, and is removed if there is none. A change that does not show it affects
             only a message that was accepted.
-        author: the platform's id of the person who wrote the message. Only this person can edit it or stop its turn. The
-            access list and the limits of turns need it.
+        author: the platform's id of the person who wrote the message. Only this person can edit it or stop its turn.
+            The access list and the limits of turns need it.
         author_tenant: the tenant of `Message.sender`, if it is not that of the conversation; an empty string if several
             people may share the author's id (`Message.anonymous`).
         content: a `digest` of what the author wrote. An edit with the same digest is ignored.
