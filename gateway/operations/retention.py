@@ -1,15 +1,25 @@
-"""Remove old messages, with their answers, feedback and files."""
+"""Remove old messages, with their answers, feedback and files, and old counts of turns."""
 
 import asyncio
 import logging
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
 
 from gateway.inbox.pieces import remove
 from gateway.storage.database import Database
 from gateway.storage.files import remove_files
-from gateway.storage.tables import InboxStatus, OutboxStatus, feedback, files, inbox, is_any, outbox, questions
+from gateway.storage.tables import (
+    InboxStatus,
+    OutboxStatus,
+    feedback,
+    files,
+    inbox,
+    is_any,
+    outbox,
+    questions,
+    turn_counts,
+)
 
 BATCH = 500  # messages that one transaction removes
 PAUSE = 0.05  # seconds between two transactions, so that others can write
@@ -45,6 +55,7 @@ class Retention:
         if removed:
             log.info("removed %s messages that were older than %s", removed, self._keep)
         await self._remove_feedback()
+        await self._remove_turn_counts()
         await self._remove_files()
         return removed
 
@@ -56,6 +67,16 @@ class Retention:
         async with self._database.write() as connection:
             removed = await connection.execute(delete(feedback).where(old))
         log.info("removed %s ratings that were older than %s", removed.rowcount, self._keep)
+
+    async def _remove_turn_counts(self) -> None:
+        """Remove what counts the turns of people who have begun none for long."""
+        last_end = func.coalesce(turn_counts.c.day_until, turn_counts.c.minute_until)
+        old = last_end < datetime.now(UTC) - self._keep
+        async with self._database.read() as connection:
+            if (await connection.execute(select(turn_counts.c.user_id).where(old).limit(1))).first() is None:
+                return
+        async with self._database.write() as connection:
+            await connection.execute(delete(turn_counts).where(old))
 
     async def _remove_files(self) -> None:
         """Remove old files, except those that are still to be delivered."""
