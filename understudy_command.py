@@ -4,7 +4,6 @@ The module imports none of our packages at its top, because any of them may be h
 which searches the working directory first.
 """
 
-import gc
 import sys
 from pathlib import Path
 
@@ -13,7 +12,6 @@ PACKAGES = ("gateway", "interfaces", "oauth", "toolkits")
 
 def main() -> None:
     """Run the command line."""
-    gc.disable()  # imports make many objects that stay, in which collections would search in vain
     try:
         from gateway.cli.main import main as run
     except ImportError as error:
@@ -25,8 +23,6 @@ def main() -> None:
             f"rename it, for example to my_{hiding.name}, or remove its folder from PYTHONPATH.\n"
         )
         sys.exit(2)
-    finally:
-        gc.enable()
     run()
 
 

@@ -1,8 +1,12 @@
-"""The base class of all exceptions, and the exceptions of the consent loop."""
+"""The base class of all exceptions, the errors of settings, and the exceptions of the consent loop."""
 
 
 class UnderstudyError(Exception):
     """The base class of all exceptions that this project defines."""
+
+
+class SettingError(UnderstudyError):
+    """A setting is missing or malformed. The message names it, what was found and what to do."""
 
 
 class ConsentRequiredError(UnderstudyError):

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
-from oauth.settings import SettingError
+from oauth.errors import SettingError
 
 
 @contextmanager

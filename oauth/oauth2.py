@@ -13,8 +13,8 @@ from authlib.oauth2.client import OAuth2Client
 from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
-from oauth.errors import AuthorizationFailedError, GrantRevokedError
-from oauth.settings import SettingError, Settings
+from oauth.errors import AuthorizationFailedError, GrantRevokedError, SettingError
+from oauth.settings import Settings
 from oauth.token import Token
 
 CALL_TIMEOUT = 20.0  # seconds for one request to the provider

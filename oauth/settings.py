@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, PrivateAttr, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from oauth.errors import UnderstudyError
+from oauth.errors import SettingError, UnderstudyError
 from oauth.masking import mask_from_now_on
 
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -19,10 +19,6 @@ PLACEHOLDER = "not-set-yet"
 
 _placeholders: ContextVar[bool] = ContextVar("placeholders", default=False)
 _errors: ContextVar[list[UnderstudyError] | None] = ContextVar("errors", default=None)
-
-
-class SettingError(UnderstudyError):
-    """A setting is missing or malformed. The message names it, what was found and what to do."""
 
 
 class SeveralSettingsError(SettingError):

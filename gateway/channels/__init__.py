@@ -6,36 +6,43 @@ recognizes commands, `sentences` has the sentences that all channels say, `live`
 `http_errors` translates the errors of HTTP clients, and `uploads` takes files that people upload to the gateway.
 """
 
-from gateway.channels.errors import (
-    DeliveryAmbiguousError,
-    DeliveryError,
-    DeliveryRefusedError,
-    EventNotAcceptedError,
-    PreviewGoneError,
-    RecipientUnreachableError,
-    RetryLaterError,
-)
-from gateway.channels.event import (
-    Change,
-    DeliveryReport,
-    Event,
-    Feedback,
-    MalformedEventError,
-    Piece,
-    Rating,
-    check_id,
-    digest,
-)
-from gateway.channels.host import Host, Person
-from gateway.channels.interface import AccessPolicy, BotProfile, Interface
-from gateway.channels.live import LiveView, MessageView, Progress, Step, Steps
-from gateway.channels.presenter import Delivery, Presenter, SignIn, TranscriptPresenter
-from gateway.channels.question import Choice, ChoiceStyle, Press, PressOutcome, PressResult, QuestionCard
-from gateway.history.threads import Thread, ThreadStore
-from gateway.history.transcript import TranscriptEntry, TranscriptQuestion
-from gateway.storage.files import FileStore, FileTooLargeError, StoredFile
-from gateway.storage.tables import DeliveryStatus
-from oauth.consent.hooks import ReturnLink
+from typing import TYPE_CHECKING
+
+from oauth.lazy import import_lazily
+
+if TYPE_CHECKING:
+    from gateway.channels.errors import (
+        DeliveryAmbiguousError,
+        DeliveryError,
+        DeliveryRefusedError,
+        EventNotAcceptedError,
+        PreviewGoneError,
+        RecipientUnreachableError,
+        RetryLaterError,
+    )
+    from gateway.channels.event import (
+        Change,
+        DeliveryReport,
+        Event,
+        Feedback,
+        MalformedEventError,
+        Piece,
+        Rating,
+        check_id,
+        digest,
+    )
+    from gateway.channels.host import Host, Person
+    from gateway.channels.interface import AccessPolicy, BotProfile, Interface
+    from gateway.channels.live import LiveView, MessageView, Progress, Step, Steps
+    from gateway.channels.presenter import Delivery, Presenter, SignIn, TranscriptPresenter
+    from gateway.channels.question import Choice, ChoiceStyle, Press, PressOutcome, PressResult, QuestionCard
+    from gateway.history.threads import Thread, ThreadStore
+    from gateway.history.transcript import TranscriptEntry, TranscriptQuestion
+    from gateway.storage.files import FileStore, FileTooLargeError, StoredFile
+    from gateway.storage.tables import DeliveryStatus
+    from oauth.consent.hooks import ReturnLink
+else:
+    __getattr__ = import_lazily(__name__, __file__)
 
 __all__ = [
     "AccessPolicy",

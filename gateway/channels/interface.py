@@ -15,7 +15,8 @@ from gateway.channels.diagnosis import Finding
 from gateway.channels.host import Host
 from gateway.channels.presenter import Presenter
 from gateway.retries import UNKNOWN_WAIT
-from oauth.settings import SettingError, Settings, may_use_placeholders
+from oauth.errors import SettingError
+from oauth.settings import Settings, may_use_placeholders
 from toolkits import Message, QuotedMessage
 
 NAME = re.compile("[a-z0-9][a-z0-9-]{0,31}")

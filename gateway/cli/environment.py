@@ -10,7 +10,7 @@ from dotenv import dotenv_values
 from dotenv.parser import parse_stream
 
 from gateway.cli.terminal import say
-from oauth import SettingError
+from oauth.errors import SettingError
 
 FILE = Path(".env")
 PRIVATE = 0o600  # the mode of the file: only its owner can read it

@@ -7,42 +7,102 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from gateway.cli import config, database, keys, slack
-from gateway.cli.check import check
-from gateway.cli.dev.command import dev
-from gateway.cli.doctor import doctor
 from gateway.cli.environment import load_environment
-from gateway.cli.init import init
-from gateway.cli.records import access, dead_letters, people, sessions, turns
-from gateway.cli.records.audit import audit
-from gateway.cli.records.messages import messages, show
-from gateway.cli.serve import send, serve, worker
+from gateway.cli.exit_codes import ExitCode
+from gateway.cli.lazy import lazy_group
 from gateway.cli.terminal import console
-from oauth import SettingError
-from toolkits import CloneError
+from oauth.errors import SettingError, UnderstudyError
 
-app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
-app.command()(dev)
-app.command()(init)
-app.command()(serve)
-app.command()(worker)
-app.command()(check)
-app.command()(doctor)
-app.command()(send)
-app.command()(audit)
-app.command()(messages)
-app.command()(show)
-app.command()(people.feedback)
-app.add_typer(config.app, name="config")
-app.add_typer(keys.app, name="keys")
-app.add_typer(slack.app, name="slack")
-app.add_typer(database.app, name="db")
-app.add_typer(turns.app, name="turns")
-app.add_typer(dead_letters.app, name="deadletters")
-app.add_typer(sessions.app, name="sessions")
-app.add_typer(access.app, name="access")
-app.add_typer(people.accounts, name="accounts")
-app.add_typer(people.person, name="person")
+# The path of each command, and the first paragraph of its help, in the order of the help.
+COMMANDS = {
+    "dev": (
+        "gateway.cli.dev.command:dev",
+        "Chat with an agent on this machine, in windows of several people. The demonstration agent needs no account.",
+    ),
+    "init": (
+        "gateway.cli.init:init",
+        "Write the files of a new bot: its agent, its settings in .env and, for Slack, the manifest of the app.",
+    ),
+    "serve": (
+        "gateway.cli.serve:serve",
+        "Serve a gateway: accept the messages of its channels and, on SQLite, answer them.",
+    ),
+    "worker": (
+        "gateway.cli.serve:worker",
+        "Answer the messages that `understudy serve` accepts. Workers need PostgreSQL; any number may run, on any "
+        "host.",
+    ),
+    "check": (
+        "gateway.cli.check:check",
+        "Look for leaks between people: call every tool, with made-up arguments and without a network.",
+    ),
+    "doctor": (
+        "gateway.cli.doctor:doctor",
+        "Look for everything that is wrong with a set-up, and say what to do. Nothing is changed.",
+    ),
+    "send": (
+        "gateway.cli.serve:send",
+        "Send a message to a conversation, now or later. A running gateway or worker delivers it.",
+    ),
+    "audit": (
+        "gateway.cli.records.audit:audit",
+        "List the tool calls, oldest first: who asked, and as which account the tool acted.",
+    ),
+    "messages": (
+        "gateway.cli.records.messages:messages",
+        "List people's messages and what became of them, oldest first. `understudy show` tells more about one.",
+    ),
+    "show": (
+        "gateway.cli.records.messages:show",
+        "Show the life of one message as a timeline: turns, tools, sign-ins, questions, deliveries.",
+    ),
+    "feedback": (
+        "gateway.cli.records.people:feedback",
+        "List people's ratings of answers, newest first. `understudy audit --reference` lists an answer's tool calls.",
+    ),
+    "config": (
+        "gateway.cli.config:app",
+        "Check and show gateways that are YAML files.",
+    ),
+    "keys": (
+        "gateway.cli.records.keys:app",
+        "Make and rotate the keys that encrypt stored tokens.",
+    ),
+    "slack": (
+        "gateway.cli.slack:app",
+        "Create the app of a gateway at Slack.",
+    ),
+    "db": (
+        "gateway.cli.records.database:app",
+        "Create, upgrade or copy the database.",
+    ),
+    "turns": (
+        "gateway.cli.records.turns:app",
+        "List or stop turns that have not ended.",
+    ),
+    "deadletters": (
+        "gateway.cli.records.dead_letters:app",
+        "List, retry or drop messages and deliveries that failed for good.",
+    ),
+    "sessions": (
+        "gateway.cli.records.sessions:app",
+        "Export the histories of conversations.",
+    ),
+    "access": (
+        "gateway.cli.records.access:app",
+        "Say who may use a channel whose access is allowlist or pairing.",
+    ),
+    "accounts": (
+        "gateway.cli.records.people:accounts",
+        "List, suspend and disconnect the accounts that people have connected.",
+    ),
+    "person": (
+        "gateway.cli.records.people:person",
+        "Export or erase everything that is stored about one person.",
+    ),
+}
+
+app = typer.Typer(cls=lazy_group(COMMANDS), no_args_is_help=True, pretty_exceptions_enable=False)
 
 
 def _print_version(wanted: bool) -> None:
@@ -63,21 +123,25 @@ def _take_options(
 def main() -> None:
     """Run the command `understudy`, with the settings in `.env`.
 
-    For an operator's mistake, print only the message, and exit with status 2.
+    For an error that an operator can correct, print only the message: see `ExitCode`.
     """
     try:
         load_environment()
         app()
-    except (SettingError, CloneError) as error:
-        _fail(str(error))
+    except SettingError as error:
+        _fail(str(error), ExitCode.USAGE)
+    except UnderstudyError as error:
+        from toolkits import CloneError  # imported here, because the import takes a moment
+
+        _fail(str(error), ExitCode.USAGE if isinstance(error, CloneError) else ExitCode.PROBLEM)
     except ImportError as error:
-        from gateway.configuration.shadowing import explain  # imported here, because the import takes a moment
+        from gateway.configuration.shadowing import explain  # imported here for the same reason
 
         if (explained := explain(error, Path())) is None:
             raise
-        _fail(explained)
+        _fail(explained, ExitCode.USAGE)
 
 
-def _fail(message: str) -> NoReturn:
+def _fail(message: str, code: ExitCode) -> NoReturn:
     console.print(f"understudy: {message}", style="red", markup=False, soft_wrap=True)
-    sys.exit(2)
+    sys.exit(code)

@@ -7,16 +7,14 @@ from contextlib import asynccontextmanager
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
-from gateway.settings import DEFAULT_DATABASE_URL, DEV_DATABASE, GatewaySettings
-from gateway.storage.connect import connect
-from gateway.storage.database import URL_SETTING, Database
+# The rest is imported where it is used, because every command imports this module.
+if TYPE_CHECKING:
+    from gateway.storage.database import Database
 
 TABLE_WIDTH = 1000  # characters: no cell is cut when the output goes to a pipe
 
@@ -29,7 +27,7 @@ def say(line: str) -> None:
 
 
 @asynccontextmanager
-async def open_database() -> AsyncIterator[Database]:
+async def open_database() -> AsyncIterator["Database"]:
     """Open the database of UNDERSTUDY_DATABASE_URL, which a running gateway may have open at the same time.
 
     Without that variable, and without an understudy.db, open the database of `understudy dev` and say so on stderr.
@@ -37,6 +35,8 @@ async def open_database() -> AsyncIterator[Database]:
     Raises:
         SettingError: if there is no such database.
     """
+    from gateway.storage.connect import connect
+
     database = connect(_url())
     await database.open_alongside()
     try:
@@ -46,6 +46,9 @@ async def open_database() -> AsyncIterator[Database]:
 
 
 def _url() -> str:
+    from gateway.settings import DEFAULT_DATABASE_URL, DEV_DATABASE, GatewaySettings
+    from gateway.storage.database import URL_SETTING
+
     url = GatewaySettings().database_url
     is_default = url == DEFAULT_DATABASE_URL and not os.environ.get(URL_SETTING)
     if is_default and not Path("understudy.db").exists() and DEV_DATABASE.exists():
@@ -59,6 +62,9 @@ def print_table(rows: Sequence[Mapping[str, str]], none_found: str) -> None:
     if not rows:
         say(none_found)
         return
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table(*rows[0], box=None)
     for row in rows:
         table.add_row(*map(Text, row.values()))

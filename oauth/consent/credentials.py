@@ -11,10 +11,10 @@ from oauth.errors import (
     CredentialsRefusedError,
     GrantRevokedError,
     PermissionDeclinedError,
+    SettingError,
 )
 from oauth.identity import Identity
 from oauth.provider import OAuthProvider
-from oauth.settings import SettingError
 from oauth.store.suspensions import SuspensionStore
 from oauth.store.tokens import TokenStore
 from oauth.token import Token

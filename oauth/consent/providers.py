@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
+from oauth.errors import SettingError
 from oauth.provider import OAuthProvider
-from oauth.settings import SettingError
 from oauth.token import Token
 
 

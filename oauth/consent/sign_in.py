@@ -7,9 +7,8 @@ from dataclasses import dataclass, field, replace
 from oauth.consent.confirmation import AccountConfirmation
 from oauth.consent.hooks import ConsentHooks, ReturnLink
 from oauth.consent.providers import ProviderRegistry
-from oauth.errors import AuthorizationFailedError
+from oauth.errors import AuthorizationFailedError, SettingError
 from oauth.identity import Identity
-from oauth.settings import SettingError
 from oauth.store.authorizations import Authorization
 from oauth.store.stores import ConsentStores
 from oauth.store.tables import PendingStatus

@@ -12,8 +12,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from oauth.errors import UnderstudyError
-from oauth.settings import SettingError
+from oauth.errors import SettingError, UnderstudyError
 
 KEY_LENGTH = 32  # bytes: AES-256
 NONCE_LENGTH = 12  # bytes, as NIST SP 800-38D recommends for GCM

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Row, Table, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from oauth.settings import SettingError
+from oauth.errors import SettingError
 from oauth.store.database import Database
 from oauth.store.keyring import DecryptionError, Keyring
 from oauth.store.tables import SEALED, associated, is_row, oauth_installations, oauth_tokens

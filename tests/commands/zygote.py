@@ -93,6 +93,8 @@ if __name__ == "__main__":
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     for name in PRELOADED:
         import_module(name)
+    for path, _ in import_module("gateway.cli.main").COMMANDS.values():
+        import_module(path.partition(":")[0])
     gc.freeze()  # the garbage collector would write to these objects, and their memory would no longer be shared
     fork_on_request(found)
     from gateway.cli.main import main

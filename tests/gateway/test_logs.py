@@ -23,7 +23,8 @@ from gateway.logs import (
     redact,
 )
 from gateway.request_context import request_context
-from oauth.settings import SettingError, Settings
+from oauth.errors import SettingError
+from oauth.settings import Settings
 from toolkits import Toolkit, tool
 
 

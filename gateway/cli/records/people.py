@@ -9,7 +9,6 @@ from typing import Annotated
 import typer
 
 from gateway.channels.event import Rating
-from gateway.cli.keys import read_keyring
 from gateway.cli.options import (
     AsJson,
     Channel,
@@ -22,6 +21,7 @@ from gateway.cli.options import (
     User,
     in_utc,
 )
+from gateway.cli.records.keys import read_keyring
 from gateway.cli.terminal import open_database, print_json, print_table, say
 from gateway.operations.feedback import FeedbackRecord, FeedbackStore
 from gateway.operations.personal_data import PersonalData
