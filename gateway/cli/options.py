@@ -28,6 +28,9 @@ OfTenant = Annotated[str | None, typer.Option(help="Only this Slack workspace, T
 OfUser = Annotated[str | None, typer.Option(help="Only the person with this id.")]
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object per line, with every field.")]
+WithContent = Annotated[
+    bool, typer.Option("--content", help="Also show what people wrote. The audit records that you did.")
+]
 Limit = Annotated[int, typer.Option(min=1, help="List at most this many: the newest.")]
 
 

@@ -1,20 +1,23 @@
 """Dead letters: messages and deliveries that failed for good."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import FromClause, Row, Select, Table, delete, select, update
+from sqlalchemy import FromClause, Row, Select, Table, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from gateway.operations.reading import reading
 from gateway.runs.journal import RAISED
 from gateway.storage.database import Database
 from gateway.storage.tables import InboxStatus, OutboxStatus, conversations, inbox, is_any, outbox, tool_calls
+from gateway.turns.audit import Audit
 from gateway.turns.journal import forget
-from oauth import SettingError
+from oauth import Identity, SettingError
 
 MESSAGE, DELIVERY = "message", "delivery"
+SHOWN = "deadletters --content"  # in the audit, as the tool
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +28,14 @@ class DeadLetter:
         id: `m` and a number for a message, `d` and a number for a delivery.
         kind: "message" or "delivery".
         reference: the reference id that the person was given and that is in the log.
+        person: the user id of the person who wrote the message, or whom the delivery is for; empty if
+            that is not known.
         at: when the message arrived, or the delivery was stored; aware, in UTC.
         tries: how many times it was tried.
         reason: why it became a dead letter.
         delivery_status: what the platform last reported about the delivery; `-` if it reported nothing.
-        content: the payload of the message as it arrived, or the body of the delivery, as JSON.
+        content: the payload of the message as it arrived, or the body of the delivery, as JSON; empty unless it was
+            asked for.
     """
 
     id: str
@@ -38,6 +44,7 @@ class DeadLetter:
     channel: str
     tenant: str
     conversation: str
+    person: str
     at: datetime
     tries: int
     status: str
@@ -51,9 +58,31 @@ class DeadLetters:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._audit = Audit(database)
 
-    async def find(self, limit: int | None = None) -> list[DeadLetter]:
-        """Return the newest `limit` dead letters, or all of them, oldest first."""
+    async def find(self, limit: int | None = None, *, content: bool = False) -> list[DeadLetter]:
+        """Return the newest `limit` dead letters, or all of them, oldest first.
+
+        Args:
+            content: whether to include what people wrote. The audit then records that an operator has read it.
+        """
+        return await self._shown(await self._find(limit), content=content)
+
+    async def get(self, name: str, *, content: bool = False) -> list[DeadLetter]:
+        """Return the dead letters whose id or reference is `name`.
+
+        Args:
+            content: as for `find`.
+
+        Raises:
+            SettingError: if there are none.
+        """
+        found = [letter for letter in await self._find(None) if name in (letter.id, letter.reference)]
+        if not found:
+            raise SettingError(f"There is no dead letter {name}. `understudy deadletters list` lists all dead letters.")
+        return await self._shown(found, content=content)
+
+    async def _find(self, limit: int | None) -> list[DeadLetter]:
         async with self._database.read() as connection:
             found = [
                 *(_letter(MESSAGE, row) for row in (await connection.execute(_newest(inbox, limit))).all()),
@@ -62,16 +91,13 @@ class DeadLetters:
         found.sort(key=lambda letter: letter.at)
         return found if limit is None else found[-limit:]
 
-    async def get(self, name: str) -> list[DeadLetter]:
-        """Return the dead letters whose id or reference is `name`.
-
-        Raises:
-            SettingError: if there are none.
-        """
-        found = [letter for letter in await self.find() if name in (letter.id, letter.reference)]
-        if not found:
-            raise SettingError(f"There is no dead letter {name}. `understudy deadletters list` lists all dead letters.")
-        return found
+    async def _shown(self, letters: list[DeadLetter], *, content: bool) -> list[DeadLetter]:
+        if not content:
+            return [replace(letter, content="") for letter in letters]
+        for letter in letters:
+            person = Identity(letter.channel, letter.tenant, letter.person)
+            await self._audit.add(reading(SHOWN, person, letter.conversation, letter.reference))
+        return letters
 
     async def retry(self, letters: Sequence[DeadLetter]) -> list[DeadLetter]:
         """Queue letters to be tried again, as often as new messages and deliveries are, in one transaction.
@@ -149,7 +175,13 @@ def _is_dead(table: FromClause) -> Any:
 
 def _newest(table: Table, limit: int | None) -> Select[Any]:
     where = (conversations.c.channel, conversations.c.tenant, conversations.c.key)
-    joined = select(table, *where).join(conversations, conversations.c.id == table.c.conversation_id)
+    writer = func.coalesce(inbox.c.sender_user_id, inbox.c.author)
+    person = writer if table is inbox else func.coalesce(outbox.c.recipient_user_id, writer)
+    joined = select(table, *where, person.label("person")).join(
+        conversations, conversations.c.id == table.c.conversation_id
+    )
+    if table is outbox:
+        joined = joined.outerjoin(inbox, inbox.c.id == outbox.c.inbox_id)
     letters = joined.where(_is_dead(table)).order_by(table.c.id.desc()).limit(limit)
     if table is inbox:
         lead = inbox.alias()
@@ -167,6 +199,7 @@ def _letter(kind: str, row: Row[Any]) -> DeadLetter:
         channel=row.channel,
         tenant=row.tenant,
         conversation=row.key,
+        person=row.person or "",
         at=row.accepted_at if is_message else row.created_at,
         tries=row.attempts,
         status=row.status,

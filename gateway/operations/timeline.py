@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row, select
@@ -10,8 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.inbox.pieces import payloads_of
 from gateway.operations.messages import MessageRecord, stored_messages, to_record
-from gateway.operations.suspension import OPERATOR
-from gateway.runs.events import ToolOutcome
+from gateway.operations.reading import reading
 from gateway.storage.database import Database
 from gateway.storage.tables import (
     InboxStatus,
@@ -26,7 +25,7 @@ from gateway.storage.tables import (
     tool_calls,
 )
 from gateway.turns.audit import Audit, AuditRecord
-from oauth import SettingError
+from oauth import Identity, SettingError
 
 SHOWN = "show --content"  # in the audit, as the tool
 
@@ -105,19 +104,10 @@ class Timelines:
 
 def _shown(timeline: Timeline) -> AuditRecord:
     message = timeline.message
-    return AuditRecord(
-        datetime.now(UTC),
-        channel=message.channel if message is not None else "",
-        tenant=message.tenant if message is not None else "",
-        user_id=message.person if message is not None else "",
-        account=None,
-        tool=SHOWN,
-        conversation=message.conversation if message is not None else "",
-        outcome=ToolOutcome.OK,
-        duration_ms=0,
-        reference=timeline.reference,
-        decided_by=OPERATOR,
-    )
+    if message is None:
+        return reading(SHOWN, Identity("", "", ""), "", timeline.reference)
+    person = Identity(message.channel, message.tenant, message.person)
+    return reading(SHOWN, person, message.conversation, timeline.reference)
 
 
 async def _of_message(connection: AsyncConnection, row: Row[Any]) -> Timeline:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli.options import AsJson, Limit
+from gateway.cli.options import AsJson, Limit, WithContent
 from gateway.cli.terminal import open_database, print_json, print_table, say
 from gateway.operations.dead_letters import DeadLetter, DeadLetters
 from oauth import SettingError
@@ -25,9 +25,13 @@ def list_newest(limit: Limit = 100, as_json: AsJson = False) -> None:
 
 
 @app.command()
-def show(name: Annotated[str, typer.Argument(metavar="ID", help="An id or a reference.")]) -> None:
-    """Show everything that is stored about a dead letter, including what the person wrote."""
-    asyncio.run(_print_all_of(name))
+def show(
+    name: Annotated[str, typer.Argument(metavar="ID", help="An id or a reference.")],
+    content: WithContent = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show what is stored about a dead letter."""
+    asyncio.run(_print_all_of(name, content=content, as_json=as_json))
 
 
 @app.command()
@@ -51,10 +55,15 @@ async def _print_newest(limit: int, *, as_json: bool) -> None:
         print_table([_row(letter) for letter in letters], "There are no dead letters.")
 
 
-async def _print_all_of(name: str) -> None:
+async def _print_all_of(name: str, *, content: bool, as_json: bool) -> None:
     async with open_database() as database:
-        for letter in await DeadLetters(database).get(name):
-            for field, value in asdict(letter).items():
+        letters = await DeadLetters(database).get(name, content=content)
+    if as_json:
+        print_json(letters)
+        return
+    for letter in letters:
+        for field, value in asdict(letter).items():
+            if content or field != "content":
                 typer.echo(f"{field:<16} {value}")
 
 

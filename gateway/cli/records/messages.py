@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gateway.cli.options import AsJson, Limit, OfChannel, OfTenant, in_utc
+from gateway.cli.options import AsJson, Limit, OfChannel, OfTenant, WithContent, in_utc
 from gateway.cli.terminal import open_database, print_json, print_table, say
 from gateway.operations.messages import MessageRecord, Messages
 from gateway.operations.timeline import Timeline, TimelineEntry, Timelines
@@ -46,9 +46,7 @@ def messages(
 
 def show(
     reference: Annotated[str, typer.Argument(help="The reference that the person was told, and that the log has.")],
-    content: Annotated[
-        bool, typer.Option("--content", help="Also show what people wrote. The audit records that you did.")
-    ] = False,
+    content: WithContent = False,
     as_json: AsJson = False,
 ) -> None:
     """Show the life of one message as a timeline: turns, tools, sign-ins, questions, deliveries."""

@@ -59,8 +59,16 @@ async def test_a_dead_letter_is_listed_shown_and_answered_when_it_is_retried(
         assert [letter["conversation"] for letter in listed] == ["dm-alice", "dm-bob"]
         assert {letter["reason"] for letter in listed} == {"ValueError: cannot be read"}
         assert "dm-bob" in await _run(understudy, "deadletters", "list")
-        shown = await _run(understudy, "deadletters", "show", listed[0]["reference"])
-        assert '"text": "one"' in shown
+        assert {letter["person"] for letter in listed} == {"alice", "bob"}
+        show = ("deadletters", "show", listed[0]["reference"])
+        assert "one" not in await _run(understudy, *show)
+        assert {letter["content"] for letter in listed} == {""}
+        assert await _run(understudy, "audit", "--json") == ""
+        assert '"text": "one"' in await _run(understudy, *show, "--content")
+        assert '"text": "one"' in json.loads(await _run(understudy, *show, "--content", "--json"))["content"]
+        records = [json.loads(line) for line in (await _run(understudy, "audit", "--json")).splitlines()]
+        read = [(record["tool"], record["user_id"], record["reference"]) for record in records]
+        assert read == [("deadletters --content", "alice", listed[0]["reference"])] * 2
         broken = False
         await _run(understudy, "deadletters", "retry", listed[0]["id"])
         await scene.wait_for(1)
