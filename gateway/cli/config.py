@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from gateway.cli.exit_codes import ExitCode
 from gateway.cli.options import ConfigFile
-from gateway.cli.terminal import say
+from gateway.cli.terminal import say, say_loading
+from oauth.errors import SettingError
 
 # The rest is imported where it is used, because the import takes a second.
 if TYPE_CHECKING:
@@ -25,10 +27,18 @@ _URL = re.compile(r"(?P<scheme>[A-Za-z][\w+.-]*://)((?P<credentials>[^/?#\s]*)@)
 
 @app.command()
 def check(path: ConfigFile) -> None:
-    """Check a file: list every mistake in it, with its line and column."""
+    """Check a file: list every mistake in it, with its line and column.
+
+    The exit status is 1 if there are mistakes.
+    """
+    say_loading(str(path))
     from gateway.configuration.building import load
 
-    gateway = load(path)
+    try:
+        gateway = load(path)
+    except SettingError as error:
+        say(str(error))
+        raise typer.Exit(ExitCode.PROBLEM) from None
     agents = ", ".join(agent.name for agent in gateway.agents)
     channels = ", ".join(gateway.interfaces)
     say(f"{path} is valid. Agents that answer: {agents}. Channels: {channels}.")

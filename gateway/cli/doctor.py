@@ -8,8 +8,9 @@ from rich.console import Console
 from rich.text import Text
 
 from gateway.channels.diagnosis import Finding, Mark
+from gateway.cli.exit_codes import ExitCode
 from gateway.cli.options import AsJson
-from gateway.cli.terminal import print_json
+from gateway.cli.terminal import print_json, progress
 
 COLORS = {Mark.OK: "green", Mark.WARNING: "yellow", Mark.PROBLEM: "bold red"}
 
@@ -28,14 +29,15 @@ def doctor(
 
     The exit status is 1 if there is a problem.
     """
-    from gateway.doctor import examine, has_problem, load_set_up  # imported here, because the import takes a moment
+    with progress("Looking"):
+        from gateway.doctor import examine, has_problem, load_set_up  # imported here, because the import takes a second
 
-    findings = asyncio.run(examine(load_set_up(target), asks_model=model))
+        findings = asyncio.run(examine(load_set_up(target), asks_model=model))
     if as_json:
         print_json(findings)
     else:
         _print(findings)
-    raise typer.Exit(1 if has_problem(findings) else 0)
+    raise typer.Exit(ExitCode.PROBLEM if has_problem(findings) else ExitCode.OK)
 
 
 def _print(findings: list[Finding]) -> None:

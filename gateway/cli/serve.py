@@ -2,17 +2,18 @@
 
 import asyncio
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gateway.app.gateway import Gateway
 from gateway.cli.options import LOOPBACK, Channel, ConversationId, Port, Target, Tenant, in_utc
-from gateway.cli.terminal import say
-from gateway.logs import configure_logging
-from oauth import SettingError
+from gateway.cli.terminal import say, say_loading
+from oauth.errors import SettingError
 from oauth.settings import LOOPBACK_HOSTS
-from toolkits import Conversation
+
+# The rest is imported where it is used, because the import takes a second.
+if TYPE_CHECKING:
+    from gateway.app.gateway import Gateway
 
 REACHED_AS_LOCALHOST = LOOPBACK_HOSTS | {"0.0.0.0", "::"}  # noqa: S104 - an operator may listen on every address
 
@@ -23,10 +24,12 @@ def serve(
     port: Port = 8000,
 ) -> None:
     """Serve a gateway: accept the messages of its channels and, on SQLite, answer them."""
-    configure_logging()
+    say_loading(target)
     from gateway.app.server import postpone_collections
     from gateway.app.server import serve as serve_gateway
+    from gateway.logs import configure_logging
 
+    configure_logging()
     postpone_collections()
     gateway = _load(target)
     if "web" in gateway.interfaces:
@@ -56,9 +59,11 @@ def serve(
 
 def worker(target: Target) -> None:
     """Answer the messages that `understudy serve` accepts. Workers need PostgreSQL; any number may run, on any host."""
-    configure_logging()
+    say_loading(target)
     from gateway.app.server import postpone_collections, work
+    from gateway.logs import configure_logging
 
+    configure_logging()
     postpone_collections()
     work(_load(target), lambda: say(f"Understudy answers the messages of {target}"))
     say("Stopped.")
@@ -77,6 +82,9 @@ def send(
     ] = False,
 ) -> None:
     """Send a message to a conversation, now or later. A running gateway or worker delivers it."""
+    say_loading(target)
+    from toolkits import Conversation
+
     gateway, where = _load(target), Conversation(channel, tenant, conversation, shared)
 
     async def store() -> str | None:
@@ -87,7 +95,7 @@ def send(
     say(f"Stored (reference {reference})." if reference else f"Nothing to do: the key {key!r} was used before.")
 
 
-def _load(target: str) -> Gateway:
-    from gateway.configuration.loader import load_gateway  # imported here, because the import takes a moment
+def _load(target: str) -> "Gateway":
+    from gateway.configuration.loader import load_gateway
 
     return load_gateway(target)

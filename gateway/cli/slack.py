@@ -2,16 +2,18 @@
 
 import json
 import os
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gateway.app.gateway import Gateway
-from gateway.channels.interface import BotProfile, Interface
-from gateway.cli.terminal import say
-from gateway.settings import GatewaySettings
-from oauth import SettingError
+from gateway.cli.terminal import say, say_loading
+from oauth.errors import SettingError
 from oauth.settings import PLACEHOLDER, placeholders
+
+# The rest is imported where it is used, because the import takes a second.
+if TYPE_CHECKING:
+    from gateway.app.gateway import Gateway
+    from gateway.channels.interface import Interface
 
 app = typer.Typer(no_args_is_help=True, help="Create the app of a gateway at Slack.")
 
@@ -33,8 +35,12 @@ def manifest(
     name: Annotated[str | None, typer.Option(help="The name of one of several Slack interfaces, like sales.")] = None,
 ) -> None:
     """Print the app manifest that a gateway needs: its scopes, events, commands and addresses. No token is needed."""
-    from gateway.configuration.discovery import load_interface  # imported here, because the import takes a moment
+    if target is not None:
+        say_loading(target)
+    from gateway.channels.interface import BotProfile
+    from gateway.configuration.discovery import load_interface
     from gateway.configuration.loader import load_gateway
+    from gateway.settings import GatewaySettings
 
     slack = load_interface(CHANNEL)
     # A file that names no channels gets those that the environment sets up.
@@ -52,7 +58,7 @@ def manifest(
     say(f"To create the app, open {NEW_APP}, choose “From a manifest”, and paste this. Then install the app.")
 
 
-def _choose(gateway: Gateway, target: str, name: str | None) -> Interface:
+def _choose(gateway: "Gateway", target: str, name: str | None) -> "Interface":
     """Return the Slack interface with a name, or the only one."""
     found = {
         interface.name: interface

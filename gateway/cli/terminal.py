@@ -2,8 +2,8 @@
 
 import json
 import os
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -24,6 +24,29 @@ console = Console(stderr=True, highlight=False)
 def say(line: str) -> None:
     """Print a line for the operator on stderr."""
     console.print(line, markup=False, soft_wrap=True)
+
+
+def say_loading(target: str) -> None:
+    """Say that a file is being loaded, which takes seconds, to somebody who watches."""
+    if console.is_terminal:
+        say(f"Loading {target} …")
+
+
+@contextmanager
+def progress(what: str) -> Iterator[Callable[[int, int], None]]:
+    """Show a progress bar while the block runs, to somebody who watches.
+
+    Yields:
+        A function to call with how much there is to do in all, and how much was done since the last call.
+    """
+    if not console.is_terminal:
+        yield lambda total, more: None
+        return
+    from rich.progress import Progress
+
+    with Progress(console=console, transient=True) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda total, more: bar.update(task, total=total, advance=more)
 
 
 @asynccontextmanager

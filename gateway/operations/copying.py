@@ -2,9 +2,11 @@
 
 import asyncio
 import time
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-from sqlalchemy import Table, insert, select, tuple_
+from sqlalchemy import Table, func, insert, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.inbox.inbox import unfinished
@@ -21,12 +23,19 @@ BATCH_OF_CHUNKS = 10  # rows of about 1 MiB each
 TABLES = [*gateway_metadata.sorted_tables, *oauth_metadata.sorted_tables]
 
 
-async def copy_database(source_url: str, target_url: str) -> dict[str, int]:
+def _ignore(total: int, more: int) -> None:
+    return
+
+
+async def copy_database(
+    source_url: str, target_url: str, report: Callable[[int, int], None] = _ignore
+) -> dict[str, int]:
     """Copy all tables in one transaction, and return the number of rows copied from each.
 
     Args:
         source_url: an existing database that no gateway or worker has open.
         target_url: an empty database. Missing tables are created.
+        report: is called with the number of all rows, and the number of rows that were copied since the last call.
 
     Raises:
         SettingError: if either database cannot be opened, the source is in use, or the target is not empty.
@@ -40,7 +49,8 @@ async def copy_database(source_url: str, target_url: str) -> dict[str, int]:
         try:
             async with source.read() as reading, target.write() as writing:
                 await _check_empty(writing)
-                copied = {table.name: await _copy(table, reading, writing) for table in TABLES}
+                more = partial(report, await _count(reading))
+                copied = {table.name: await _copy(table, reading, writing, more) for table in TABLES}
                 await target.continue_numbering(writing, TABLES)
                 if target.shared:
                     await _defer(writing)
@@ -70,13 +80,19 @@ async def _check_empty(writing: AsyncConnection) -> None:
             )
 
 
-async def _copy(table: Table, reading: AsyncConnection, writing: AsyncConnection) -> int:
+async def _count(reading: AsyncConnection) -> int:
+    each = [await reading.scalar(select(func.count()).select_from(table)) for table in TABLES]
+    return sum(number or 0 for number in each)
+
+
+async def _copy(table: Table, reading: AsyncConnection, writing: AsyncConnection, report: Callable[[int], None]) -> int:
     copied, key = 0, list(table.primary_key.columns)
     rows = select(table).order_by(*key).limit(BATCH_OF_CHUNKS if table is file_chunks else BATCH)
     after: Any = rows
     while batch := (await reading.execute(after)).all():
         await writing.execute(insert(table), [_clean(row) for row in batch])
         copied += len(batch)
+        report(len(batch))
         after = rows.where(tuple_(*key) > tuple_(*(batch[-1]._mapping[column.name] for column in key)))
     return copied
 

@@ -1,9 +1,9 @@
 """Change the key that encrypts the stored secrets, while the gateway runs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Row, Table, select, tuple_, update
+from sqlalchemy import Row, Table, func, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from oauth.errors import SettingError
@@ -45,12 +45,24 @@ async def check_keys(database: Database, keyring: Keyring) -> None:
         )
 
 
-async def rotate_keys(database: Database, keyring: Keyring) -> tuple[Mapping[str, int], int]:
+def _ignore(total: int, more: int) -> None:
+    return
+
+
+async def rotate_keys(
+    database: Database, keyring: Keyring, report: Callable[[int, int], None] = _ignore
+) -> tuple[Mapping[str, int], int]:
     """Encrypt all stored secrets anew with the first key of the ring. An interrupted rotation can be run again.
+
+    Args:
+        report: is called with the number of all rows, and the number of rows that were done since the last call.
 
     Returns:
         The number of rows of each table that were encrypted anew, and the number of rows that no key decrypts.
     """
+    async with database.read() as connection:
+        counts = [await connection.scalar(select(func.count()).select_from(table)) for table in SEALED]
+    total = sum(count or 0 for count in counts)
     rotated, unreadable = {}, 0
     for table in SEALED:
         rotated[table.name], last = 0, None
@@ -64,6 +76,7 @@ async def rotate_keys(database: Database, keyring: Keyring) -> tuple[Mapping[str
                         unreadable += 1
             if not rows:
                 break
+            report(total, len(rows))
             last = [rows[-1]._asdict()[column.name] for column in table.primary_key]
     return rotated, unreadable
 

@@ -3,22 +3,22 @@
 import os
 import sys
 from contextlib import suppress
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gateway.agents.agent import Agent
-from gateway.app.gateway import Gateway
 from gateway.cli.environment import inherited_environment
 from gateway.cli.options import LOOPBACK, Port
-from gateway.cli.terminal import say
-from gateway.configuration.discovery import load_interface
-from gateway.logs import configure_logging
+from gateway.cli.terminal import say, say_loading
 from gateway.settings import DEV_DATABASE, DEV_DIRECTORY
 from gateway.timings import Timings
-from oauth import Keyring, SettingError
+from oauth.errors import SettingError
 from oauth.settings import PLACEHOLDER, gathered_errors, lines_of, placeholders
-from toolkits import CloneError, Toolkit
+
+# The rest is imported where it is used, because the imports take seconds.
+if TYPE_CHECKING:
+    from gateway.agents.agent import Agent
+    from toolkits import Toolkit
 
 # The end of the process does not wait for a running turn, which is played again after the next start.
 TIMINGS = Timings(shutdown_grace=0.2, cancel_grace=1.0)
@@ -38,9 +38,13 @@ def dev(
     """Chat with an agent on this machine, in windows of several people. The demonstration agent needs no account."""
     if target is not None and reload:
         _run_reloading(target, port)
-    configure_logging()
-    from gateway.app.server import serve  # imported here, because the import takes a second
+    say_loading(target or "the demonstration agent")
+    from gateway.app.gateway import Gateway
+    from gateway.app.server import serve
+    from gateway.configuration.discovery import load_interface
+    from gateway.logs import configure_logging
 
+    configure_logging()
     DEV_DIRECTORY.mkdir(exist_ok=True)
     database = os.environ.get("UNDERSTUDY_DATABASE_URL") or f"sqlite:///{DEV_DATABASE}"
     if not database.startswith("sqlite"):
@@ -82,9 +86,8 @@ def _run_reloading(target: str, port: int) -> None:
     raise typer.Exit(run_reloading(Program(command, inherited_environment(), file)))
 
 
-def _demo_agent() -> tuple[Agent, list[str]]:
+def _demo_agent() -> "tuple[Agent, list[str]]":
     """Return the demonstration agent, and lines about it."""
-    # Imported here, because the imports take seconds.
     from gateway.demo import demo_agent, offline_model
 
     model = os.environ.get("UNDERSTUDY_MODEL")
@@ -95,13 +98,15 @@ def _demo_agent() -> tuple[Agent, list[str]]:
     return agent, [f"model     {model_line}", f"Gmail     {gmail_line}"]
 
 
-def _own_agent(target: str) -> tuple[Agent, list[str]]:
+def _own_agent(target: str) -> "tuple[Agent, list[str]]":
     """Return the agent of a file, and lines about it. Settings of other channels, and of accounts, may be missing.
 
     Raises:
         SettingError: with everything that is wrong, if there is no agent, or it has no model.
     """
+    from gateway.app.gateway import Gateway
     from gateway.configuration.loader import find_target, load_target
+    from toolkits import CloneError
 
     found: Gateway | Agent | None = None
     with gathered_errors() as errors:
@@ -121,6 +126,8 @@ def _own_agent(target: str) -> tuple[Agent, list[str]]:
 
 def _dev_key() -> str:
     """Return the key of this directory, so that what `dev` stores can be read after a restart."""
+    from oauth import Keyring
+
     path = DEV_DIRECTORY / "secret_key"
     if not path.exists():
         path.touch(mode=0o600)
@@ -128,7 +135,7 @@ def _dev_key() -> str:
     return path.read_text()
 
 
-def _toolkits() -> list[Toolkit]:
+def _toolkits() -> "list[Toolkit]":
     """Return the toolkit of Gmail if the environment sets up a Google client, and no toolkit otherwise."""
     if not (os.environ.get("GOOGLE_CLIENT_ID") or os.environ.get("GOOGLE_CLIENT_SECRET")):
         return []

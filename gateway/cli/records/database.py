@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli.terminal import say
+from gateway.cli.terminal import progress, say
 from gateway.operations.copying import copy_database
 from gateway.settings import GatewaySettings
 from gateway.storage.connect import connect
@@ -16,7 +16,9 @@ app = typer.Typer(no_args_is_help=True, help="Create, upgrade or copy the databa
 @app.command()
 def upgrade() -> None:
     """Create the database of UNDERSTUDY_DATABASE_URL, or bring its tables up to date."""
-    asyncio.run(connect(GatewaySettings().database_url).upgrade())
+    database = connect(GatewaySettings().database_url)
+    with progress("Upgrading the tables"):
+        asyncio.run(database.upgrade())
     say("The database is up to date.")
 
 
@@ -34,7 +36,8 @@ def copy(
     ],
 ) -> None:
     """Copy everything to another database, for example from SQLite to PostgreSQL."""
-    copied = asyncio.run(copy_database(source, target))
+    with progress("Copying rows") as report:
+        copied = asyncio.run(copy_database(source, target, report))
     for table, rows in copied.items():
         say(f"  {table:<22} {rows}")
     say("Copied. Set UNDERSTUDY_DATABASE_URL to the second address, and keep UNDERSTUDY_SECRET_KEY as it is.")

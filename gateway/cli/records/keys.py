@@ -4,7 +4,8 @@ import asyncio
 
 import typer
 
-from gateway.cli.terminal import open_database, say
+from gateway.cli.exit_codes import ExitCode
+from gateway.cli.terminal import open_database, progress, say
 from gateway.settings import GatewaySettings
 from oauth import Keyring, SettingError
 from oauth.store.rotation import rotate_keys
@@ -26,12 +27,14 @@ def rotate() -> None:
 
 async def _rotate() -> None:
     async with open_database() as database:
-        rotated, unreadable = await rotate_keys(database, read_keyring())
+        with progress("Encrypting rows") as report:
+            rotated, unreadable = await rotate_keys(database, read_keyring(), report)
     if unreadable:
-        raise SettingError(
+        say(
             f"{sum(rotated.values())} rows were re-encrypted, but no key in UNDERSTUDY_SECRET_KEY decrypts "
             f"{unreadable} others: add the key that they were encrypted with, and run the command again."
         )
+        raise typer.Exit(ExitCode.PROBLEM)
     say(
         f"{sum(rotated.values())} rows were re-encrypted. "
         "You can now remove all keys but the first from UNDERSTUDY_SECRET_KEY."
