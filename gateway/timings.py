@@ -31,6 +31,7 @@ class Timings:
         removal_interval: how often the gateway removes old rows.
         clean_up_interval: how often the gateway cleans up sign-ins and revocations.
         stop_interval: how often a process looks for turns of its own that another process has stopped.
+        presence: how often a process reports that it runs, and which webhooks it has refused.
         interruption_interval: how often a running turn looks for a message that interrupts it.
         longest_pause: the longest backoff between two tries.
         drain_retry: the pause before a conversation whose drain failed is tried again.
@@ -65,6 +66,7 @@ class Timings:
     removal_interval: float = 60.0
     clean_up_interval: float = 5.0
     stop_interval: float = 0.5
+    presence: float = 5.0
     interruption_interval: float = 0.3
     longest_pause: float = 300.0
     drain_retry: float = 5.0

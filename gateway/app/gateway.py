@@ -45,6 +45,8 @@ from toolkits import Conversation, File, Message, Template
 
 MAX_CONCURRENT_TURNS = 32
 
+MALFORMED = "it is malformed"  # why a webhook is refused
+
 log = logging.getLogger(__name__)
 
 
@@ -130,6 +132,7 @@ class Gateway:
                 if (conflict := one.conflict_with(other)) is not None:
                     raise SettingError(conflict)
         self.interfaces = {interface.channel: interface for interface in interfaces}
+        self._malformed: dict[str, RefusalLog] = {}  # by path
         for approver in known.approvers:
             if approver.channel not in self.interfaces:
                 log.warning(
@@ -196,8 +199,8 @@ class Gateway:
             routes=routes,
             lifespan=self.lifespan,
             exception_handlers={
-                EventNotAcceptedError: _refuse,
-                MalformedEventError: _Rejection(),
+                EventNotAcceptedError: self._refuse,
+                MalformedEventError: self._reject,
                 DatabaseUnavailableError: _ask_again,
             },
         )
@@ -342,6 +345,22 @@ class Gateway:
         """
         return await self.host.sign_in_link(identity, name, provider)
 
+    async def _refuse(self, request: Request, error: Exception) -> Response:
+        assert isinstance(error, EventNotAcceptedError)
+        self._note_refusal(request, 503, "it could not be stored in time, or too many messages wait")
+        return Response(status_code=503, headers={"Retry-After": str(error.retry_after)})
+
+    async def _reject(self, request: Request, error: Exception) -> Response:
+        path = request.url.path
+        self._malformed.setdefault(path, RefusalLog(path)).add(400, MALFORMED, describe(error))
+        self._note_refusal(request, 400, MALFORMED)
+        return Response(status_code=400)
+
+    def _note_refusal(self, request: Request, status_code: int, reason: str) -> None:
+        for interface in self.interfaces.values():
+            if request.url.path.endswith(interface.address):  # an application may mount the gateway below a path
+                interface.refusals.note(status_code, reason)
+
     def _check_agents(self) -> None:
         """Check that every agent can be copied and run.
 
@@ -396,6 +415,10 @@ class Gateway:
                     await parts.inbox.recover()
                 stack.push_async_callback(parts.timers.stop)
                 await parts.timers.start()
+            parts.presence.begin(takes_events=self.host.takes_events, plays_turns=plays)
+            stack.push_async_callback(parts.presence.end)
+            stack.push_async_callback(parts.heartbeat.stop)
+            await parts.heartbeat.start()
             self._health.executor = executor
             try:
                 yield
@@ -413,27 +436,10 @@ def _values_of(message: Message, reference: str) -> Mapping[str, str]:
     }
 
 
-async def _refuse(_: Request, error: Exception) -> Response:
-    assert isinstance(error, EventNotAcceptedError)
-    return Response(status_code=503, headers={"Retry-After": str(error.retry_after)})
-
-
 async def _ask_again(request: Request, error: Exception) -> Response:
     """Answer 503 to a request whose database access failed, so that a platform delivers it again."""
     log.warning("a request to %s failed, as the database cannot be used: %s", request.url.path, describe(error))
     return PlainTextResponse("Try again in a moment.", 503, {"Retry-After": str(RETRY_AFTER)})
-
-
-class _Rejection:
-    """Answers 400 to malformed requests, and logs them as other refused webhooks: whoever is verified may send many."""
-
-    def __init__(self) -> None:
-        self._refusals: dict[str, RefusalLog] = {}
-
-    async def __call__(self, request: Request, error: Exception) -> Response:
-        path = request.url.path
-        self._refusals.setdefault(path, RefusalLog(path)).add("it is malformed", describe(error))
-        return Response(status_code=400)
 
 
 async def _ignore(_: TurnEvent) -> None:

@@ -25,6 +25,7 @@ from gateway.inbox.intake import Intake
 from gateway.inbox.people import People
 from gateway.logs import describe
 from gateway.operations.feedback import FeedbackStore
+from gateway.operations.presence import Presence
 from gateway.operations.retention import Retention
 from gateway.outbox.delivery import Deliverer, DeliveryPolicy
 from gateway.outbox.outbox import Outbox
@@ -285,6 +286,15 @@ class Parts:
     @cached_property
     def drain(self) -> Drain:
         return Drain(self.inbox, self.deliverer, self.player)
+
+    @cached_property
+    def presence(self) -> Presence:
+        return Presence(self.backend.database, self._setup.interfaces)
+
+    @cached_property
+    def heartbeat(self) -> Timers:
+        """The timer of every process. `timers` run only in processes that play turns."""
+        return Timers([Timer("the report that this process runs", self._timings.presence, self.presence.report)])
 
     @cached_property
     def timers(self) -> Timers:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from typing import Any, ClassVar
 
 from starlette.exceptions import HTTPException
@@ -14,6 +15,7 @@ from starlette.routing import BaseRoute
 from gateway.channels.diagnosis import Finding
 from gateway.channels.host import Host
 from gateway.channels.presenter import Presenter
+from gateway.channels.refusals import RefusalLog
 from gateway.retries import UNKNOWN_WAIT
 from oauth.errors import SettingError
 from oauth.settings import Settings, may_use_placeholders
@@ -128,6 +130,11 @@ class Interface(ABC):
                 "of them, or give each the settings of its own."
             )
         return None
+
+    @cached_property
+    def refusals(self) -> RefusalLog:
+        """Logs the webhooks that the channel refuses, and remembers the last one for `understudy status`."""
+        return RefusalLog(self.channel)
 
     @property
     def host(self) -> Host:

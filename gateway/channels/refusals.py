@@ -1,9 +1,11 @@
-"""Log why webhooks are refused, because the platforms do not tell the operator."""
+"""Log and remember why webhooks are refused, because the platforms do not tell the operator."""
 
 import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from starlette.exceptions import HTTPException
 
@@ -30,13 +32,33 @@ class WebhookRefusedError(UnderstudyError, HTTPException):
         self.hint = hint
 
 
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A webhook that was refused.
+
+    Args:
+        at: aware, in UTC.
+        status_code: the status of the response.
+        reason: what was wrong, in fixed words.
+    """
+
+    at: datetime
+    status_code: int
+    reason: str
+
+
 class RefusalLog:
     """Logs why webhooks of a channel are refused, with at most one line per minute for each reason.
 
     Args:
         channel: the channel's name, or the address of the webhook.
         interval: seconds between two lines about one reason.
+
+    Attributes:
+        last: the last webhook that was refused, for `understudy status`; `None` if there was none.
     """
+
+    last: Refusal | None = None
 
     def __init__(self, channel: str, interval: float = LINE_INTERVAL) -> None:
         self._channel = channel
@@ -50,18 +72,27 @@ class RefusalLog:
         try:
             yield
         except WebhookRefusedError as error:
-            self.add(error.reason, error.hint)
+            self.add(error.status_code, error.reason, error.hint)
             raise
         except HTTPException as error:
-            self.add(f"it was answered {error.status_code}", error.detail)
+            self.add(error.status_code, f"it was answered {error.status_code}", error.detail)
             raise
 
-    def add(self, reason: str, hint: str) -> None:
-        """Log that a webhook is refused, unless there was a line with the same reason within `interval`.
+    def note(self, status_code: int, reason: str) -> None:
+        """Remember a webhook that was refused.
+
+        Args:
+            reason: what was wrong, in fixed words that contain nothing from the request.
+        """
+        self.last = Refusal(datetime.now(UTC), status_code, reason)
+
+    def add(self, status_code: int, reason: str, hint: str) -> None:
+        """Remember a webhook that was refused, and log it if the last line with its reason is older than `interval`.
 
         Args:
             reason, hint: as for `WebhookRefusedError`.
         """
+        self.note(status_code, reason)
         now = time.monotonic()
         if now < self._next.get(reason, 0.0):
             self._unlogged[reason] = self._unlogged.get(reason, 0) + 1

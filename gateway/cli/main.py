@@ -48,6 +48,10 @@ COMMANDS = {
         "gateway.cli.records.audit:audit",
         "List the tool calls, oldest first: who asked, and as which account the tool acted.",
     ),
+    "status": (
+        "gateway.cli.records.status:status",
+        "Show what comes in and is refused, what runs and waits, and which processes are alive.",
+    ),
     "messages": (
         "gateway.cli.records.messages:messages",
         "List people's messages and what became of them, oldest first. `understudy show` tells more about one.",
@@ -131,9 +135,12 @@ def main() -> None:
     except SettingError as error:
         _fail(str(error), ExitCode.USAGE)
     except UnderstudyError as error:
-        from toolkits import CloneError  # imported here, because the import takes a moment
+        from gateway.logs import describe  # imported here, because the imports take a moment
+        from toolkits import CloneError
 
-        _fail(str(error), ExitCode.USAGE if isinstance(error, CloneError) else ExitCode.PROBLEM)
+        if isinstance(error, CloneError):
+            _fail(str(error), ExitCode.USAGE)
+        _fail(describe(error), ExitCode.PROBLEM)
     except ImportError as error:
         from gateway.configuration.shadowing import explain  # imported here for the same reason
 

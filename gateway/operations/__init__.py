@@ -1,1 +1,1 @@
-"""Operators' work on stored data: open turns, dead letters, feedback, retention, personal data, copies."""
+"""Operators' work on stored data: status, open turns, dead letters, feedback, retention, personal data, copies."""

@@ -82,6 +82,12 @@ class DeadLetters:
             raise SettingError(f"There is no dead letter {name}. `understudy deadletters list` lists all dead letters.")
         return await self._shown(found, content=content)
 
+    async def count(self) -> int:
+        """Return how many dead letters there are."""
+        each = [select(func.count()).select_from(_newest(table, None).subquery()) for table in (inbox, outbox)]
+        async with self._database.read() as connection:
+            return sum([int(await connection.scalar(number) or 0) for number in each])
+
     async def _find(self, limit: int | None) -> list[DeadLetter]:
         async with self._database.read() as connection:
             found = [

@@ -474,6 +474,32 @@ leases = Table(
     Column("renewals", BigInteger, nullable=False),
 )
 
+# The processes that run, for `understudy status`: see gateway/operations/presence.py.
+processes = Table(
+    "processes",
+    metadata,
+    # Random, and different in each process.
+    Column("id", String, primary_key=True),
+    Column("takes_events", Boolean, nullable=False),
+    Column("plays_turns", Boolean, nullable=False),
+    Column("host", String, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("version", String, nullable=False),
+    Column("started_at", Timestamp, nullable=False),
+    Column("seen_at", Timestamp, nullable=False),
+)
+
+# The last webhook of each channel that was refused.
+refusals = Table(
+    "refusals",
+    metadata,
+    Column("channel", String, primary_key=True),
+    Column("refused_at", Timestamp, nullable=False),
+    Column("status_code", Integer, nullable=False),
+    # In fixed words, which contain nothing from the request.
+    Column("reason", String, nullable=False),
+)
+
 session_items = Table(
     "session_items",
     metadata,

@@ -14,7 +14,7 @@ from pydantic_ai.models.function import AgentInfo, FunctionModel
 from gateway.agents.agent import Agent
 from gateway.app.gateway import Gateway
 from gateway.channels import Interface, Presenter
-from gateway.storage.tables import InboxStatus, OutboxStatus
+from gateway.storage.tables import InboxStatus, OutboxStatus, processes, refusals
 from gateway.testing.databases import make_migrated
 from gateway.testing.platform import Answer, Call, Platform, StandIn
 from gateway.testing.samples import BASE_URL, Sample
@@ -24,6 +24,7 @@ from oauth import Identity, Keyring
 from toolkits import Conversation
 
 ANSWER = "heard"  # the agent's answer to every message
+OF_OPERATION = {processes.name, refusals.name}  # they have nothing of a request
 UNFINISHED = (InboxStatus.GATHERING, InboxStatus.WAITING, InboxStatus.RUNNING, InboxStatus.RETRYING)
 UNSENT = (OutboxStatus.WAITING, OutboxStatus.SENDING, OutboxStatus.RETRYING)
 # Retries follow at once, and nothing waits for reports of deliveries, which do not come.
@@ -71,9 +72,10 @@ class Running:
         return [payload for (payload,) in self.rows("SELECT payload FROM inbox WHERE status <> 'held' ORDER BY id")]
 
     def counts(self) -> dict[str, int]:
-        """Return the number of rows of each table."""
+        """Return the number of rows of each table that has anything of people or their messages."""
         with closing(sqlite3.connect(self.database)) as database:
-            names = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+            tables = database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+            names = {name for (name,) in tables} - OF_OPERATION
             each = " UNION ALL ".join(f"SELECT '{name}', count(*) FROM \"{name}\"" for name in names)  # noqa: S608
             return dict(database.execute(each).fetchall())
 

@@ -109,7 +109,7 @@ class ChatKit(Interface):
 
         await super().start(host)
         self.presenter.host = host
-        self._server = GatewayChatKitServer(host, self.address)
+        self._server = GatewayChatKitServer(host, self.address, self.refusals)
 
     async def stop(self) -> None:
         await super().stop()

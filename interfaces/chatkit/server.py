@@ -223,10 +223,10 @@ class GatewayChatKitServer(ChatKitServer[RequestState]):
 
     store: TranscriptStore
 
-    def __init__(self, host: Host, address: str) -> None:
+    def __init__(self, host: Host, address: str, refusals: RefusalLog) -> None:
         super().__init__(TranscriptStore(host), Uploads(host.stored_files, address))
         self._host = host
-        self._refusals = RefusalLog(address)
+        self._refusals = refusals
 
     def get_stream_options(self, thread: ThreadMetadata, context: RequestState) -> StreamOptions:
         return StreamOptions(allow_cancel=False)  # an accepted message is always answered
@@ -256,7 +256,7 @@ class GatewayChatKitServer(ChatKitServer[RequestState]):
             if isinstance(error, (NotFoundError, StopAsyncIteration)):
                 raise HTTPException(404, str(error)) from None
             if isinstance(error, ValueError):
-                self._refusals.add("it is malformed", describe(error))
+                self._refusals.add(400, "it is malformed", describe(error))
                 raise HTTPException(400, str(error)) from None
             raise
         return StreamingResponse(_stream(first, events, state), media_type="text/event-stream", headers=HEADERS)

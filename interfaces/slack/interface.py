@@ -27,7 +27,6 @@ from gateway.channels import (
 )
 from gateway.channels.commands import COMMANDS
 from gateway.channels.diagnosis import Finding, check_clock
-from gateway.channels.refusals import RefusalLog
 from gateway.channels.sentences import COMMAND_NOT_TAKEN, COMMAND_TAKEN, NOT_RATED
 from gateway.logs import describe
 from interfaces.slack import changes, parse
@@ -203,7 +202,7 @@ class Slack(Interface):
         if settings.signing_secret is None:
             return None
         secret, variable = settings.signing_secret.get_secret_value(), settings.variable("signing_secret")
-        return Webhooks(SignatureCheck(secret, variable), RefusalLog(self.channel), handlers)
+        return Webhooks(SignatureCheck(secret, variable), self.refusals, handlers)
 
     def _make_socket(self, settings: SlackSettings, handlers: Handlers) -> SocketMode | None:
         if settings.app_token is None:

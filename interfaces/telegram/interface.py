@@ -20,7 +20,7 @@ from tenacity import AsyncRetrying, retry_if_not_exception_type, wait_exponentia
 
 from gateway.channels import BotProfile, DeliveryError, EventNotAcceptedError, Host, Interface, Press, PressOutcome
 from gateway.channels.diagnosis import Finding, check_clock
-from gateway.channels.refusals import RefusalLog, WebhookRefusedError
+from gateway.channels.refusals import WebhookRefusedError
 from gateway.channels.requests import parse_json, read_body
 from gateway.channels.sentences import NOTHING_OF_YOURS, QUESTION_CLOSED, STOPPING
 from gateway.logs import describe
@@ -126,7 +126,6 @@ class Telegram(Interface):
         self._files = TelegramFiles(self._client, settings.api_url)
         self._bot = parse.Bot(self.channel, int(token.partition(":")[0]), None)
         self.platform_ids = {self._bot.tenant}
-        self._refusals = RefusalLog(self.channel)
         self._handlers = (
             OwnHandlers(application, token, self._variable("bot_token")) if application is not None else None
         )
@@ -238,7 +237,7 @@ class Telegram(Interface):
 
     async def _receive(self, request: Request) -> Response:
         given = request.headers.get(SECRET_HEADER, "")
-        with self._refusals.refusals_logged():
+        with self.refusals.refusals_logged():
             if not hmac.compare_digest(given.encode(), self._secret.encode()):
                 raise WebhookRefusedError(
                     401,

@@ -13,7 +13,7 @@ from twilio.twiml.messaging_response import MessagingResponse
 
 from gateway.channels import BotProfile, Host, Interface, Person, Press, PressOutcome
 from gateway.channels.diagnosis import Finding, check_clock
-from gateway.channels.refusals import RefusalLog, WebhookRefusedError
+from gateway.channels.refusals import WebhookRefusedError
 from gateway.channels.requests import parse_form, read_form
 from interfaces.whatsapp import parse
 from interfaces.whatsapp.attachments import TwilioMedia
@@ -85,7 +85,6 @@ class WhatsApp(Interface):
         self._media = TwilioMedia(
             self._settings.account_sid, self._settings.auth_token.get_secret_value(), self._settings.api_url
         )
-        self._refusals = RefusalLog(self.channel)
         self._http: PausingHttpClient | None = None
         sender, template = self._settings.whatsapp_from, self._settings.late_template
         self.presenter = WhatsAppPresenter(
@@ -204,7 +203,7 @@ class WhatsApp(Interface):
         Raises:
             WebhookRefusedError: if Twilio has not signed it.
         """
-        with self._refusals.refusals_logged():
+        with self.refusals.refusals_logged():
             if not SIGNATURE.fullmatch(request.headers.get(SIGNATURE_HEADER, "")):
                 raise WebhookRefusedError(403, "it has no signature", "Twilio did not send it.")
             payload = await read_form(request)

@@ -12,7 +12,6 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from gateway.channels import AccessPolicy, Host, Interface
-from gateway.channels.refusals import RefusalLog
 from gateway.channels.requests import parse_json, read_body
 from oauth.settings import ServiceUrl, Settings
 from toolkits import Message
@@ -77,7 +76,6 @@ class Webhook(Interface):
         secret = settings.secret.get_secret_value()
         self.platform_ids = {secret}  # signatures do not cover the address
         self._signer = StandardWebhook(secret)
-        self._refusals = RefusalLog(self.channel)
         self.presenter = WebhookPresenter(settings.url, self._signer)
 
     def routes(self) -> Sequence[BaseRoute]:
@@ -95,7 +93,7 @@ class Webhook(Interface):
         return parse.to_message(self.channel, payload)
 
     async def _receive(self, request: Request) -> Response:
-        with self._refusals.refusals_logged():
+        with self.refusals.refusals_logged():
             check_headers(request.headers)
             body = await read_body(request)
             check_signature(self._signer, body, request.headers)

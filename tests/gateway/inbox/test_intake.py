@@ -158,6 +158,8 @@ async def test_a_full_inbox_answers_503_and_loses_nothing(
         answers = [await client.post("/stage", json=number) for number in range(8)]
         assert [answer.status_code for answer in answers] == [200] * 3 + [503] * 5
         assert all(int(answer.headers["retry-after"]) > 0 for answer in answers[3:])
+        assert scene.channel.refusals.last is not None
+        assert "too many messages wait" in scene.channel.refusals.last.reason
         held.set()
         await scene.wait_for(4)
         for number in range(8):  # the platform delivers all of them again, including those that were accepted

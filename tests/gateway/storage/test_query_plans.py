@@ -76,7 +76,7 @@ def _plans(path: Path, statements: dict[str, object]) -> dict[str, list[str]]:
 
 
 def _is_scan(line: str) -> bool:
-    # A partial index stays small when its table grows. The values of a statement (`json_each`) and the table of
-    # previews, which has only those of running turns, are small, too.
-    small = ("USING INDEX", "CONSTANT", "json_each", "SCAN previews")
+    # A partial index stays small when its table grows. The values of a statement (`json_each`), the table of
+    # previews, which has only those of running turns, and that of processes are small, too.
+    small = ("USING INDEX", "CONSTANT", "json_each", "SCAN previews", "SCAN processes")
     return line.startswith("SCAN") and not any(word in line for word in small)

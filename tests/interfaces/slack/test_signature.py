@@ -40,3 +40,5 @@ async def test_a_request_that_slack_did_not_sign_leaves_no_trace(
     lines = [record.getMessage() for record in caplog.records if "refused" in record.getMessage()]
     assert len(lines) == 1
     assert hint in lines[0]
+    assert slack.refusals.last is not None
+    assert slack.refusals.last.status_code == 401

@@ -163,3 +163,5 @@ async def test_a_malformed_attachment_is_refused(
     async with run(bot) as running:
         assert await post(running, telegram, updates.attached(**fields)) == 400
         assert running.inbox() == []
+    assert bot.refusals.last is not None
+    assert bot.refusals.last.reason == "it is malformed, as the log explains"

@@ -33,6 +33,8 @@ async def test_an_update_that_telegram_did_not_send_leaves_no_trace(
         assert await post(running, telegram, updates.private_message("hello"), secret) == 401
         assert running.inbox() == []
     assert "TELEGRAM_WEBHOOK_SECRET" in caplog.text
+    assert bot.refusals.last is not None
+    assert bot.refusals.last.reason == "its secret token is missing or wrong"
 
 
 async def test_a_rejected_token_stops_the_start(run: Run, telegram: TelegramServer) -> None:
