@@ -62,13 +62,8 @@ def work(gateway: Gateway, on_ready: Callable[[], None]) -> None:
     _abandon_threads()
 
 
-def postpone_collections() -> None:
-    """Collect no garbage until the gateway has started: imports make many objects, all of which stay."""
-    gc.disable()
-
-
 def _settle_memory() -> None:
-    """Let the garbage collector run again, but less often and skip the objects that exist at the start, which stay.
+    """Let the garbage collector run, but less often and skip the objects that exist at the start, which stay.
 
     A collection of all these objects takes 200 ms, during which no webhook is answered. It finds less than a megabyte
     of garbage even now, which is therefore left where it is.

@@ -1,6 +1,7 @@
 """`understudy serve`, `worker` and `send`: the commands that run an operator's file."""
 
 import asyncio
+import gc
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
@@ -25,12 +26,11 @@ def serve(
 ) -> None:
     """Serve a gateway: accept the messages of its channels and, on SQLite, answer them."""
     say_loading(target)
-    from gateway.app.server import postpone_collections
+    gc.disable()  # until it has started: imports make many objects that stay, in which collections would search in vain
     from gateway.app.server import serve as serve_gateway
     from gateway.logs import configure_logging
 
     configure_logging()
-    postpone_collections()
     gateway = _load(target)
     if "web" in gateway.interfaces:
         raise SettingError(
@@ -60,11 +60,11 @@ def serve(
 def worker(target: Target) -> None:
     """Answer the messages that `understudy serve` accepts. Workers need PostgreSQL; any number may run, on any host."""
     say_loading(target)
-    from gateway.app.server import postpone_collections, work
+    gc.disable()  # as in `serve`
+    from gateway.app.server import work
     from gateway.logs import configure_logging
 
     configure_logging()
-    postpone_collections()
     work(_load(target), lambda: say(f"Understudy answers the messages of {target}"))
     say("Stopped.")
 

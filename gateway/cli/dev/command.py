@@ -1,5 +1,6 @@
 """`understudy dev`: the demonstration agent, or the operator's own, in a web chat."""
 
+import gc
 import os
 import sys
 from contextlib import suppress
@@ -39,6 +40,7 @@ def dev(
     if target is not None and reload:
         _run_reloading(target, port)
     say_loading(target or "the demonstration agent")
+    gc.disable()  # as in `serve`
     from gateway.app.gateway import Gateway
     from gateway.app.server import serve
     from gateway.configuration.discovery import load_interface

@@ -35,6 +35,7 @@ async def test_a_gateway_resumes_on_another_database(tmp_path: Path, postgres: P
     run = CliRunner().invoke
     result = await asyncio.to_thread(run, app, ["db", "copy", first.database, target])
     assert result.exception is None, result.output
+    assert "Copying rows" not in result.output  # the progress bar, which is for terminals
     second = stage(tmp_path, [Vault()], key=key, database=target)
     async with second.open():
         assert [sent.text for sent in await second.wait_for(1)] == ["heard: still there?"]
@@ -74,3 +75,14 @@ async def test_a_postgresql_that_is_in_use_is_not_copied(tmp_path: Path, postgre
             await copy_database(scene.database, target)
     assert not (tmp_path / "target.db").exists()
     assert (await copy_database(scene.database, target))["inbox"] == 1
+
+
+async def test_the_progress_of_a_copy_adds_up(tmp_path: Path) -> None:
+    scene = stage(tmp_path)
+    async with scene.open():
+        await scene.ask("alice", "hello")
+    reported: list[tuple[int, int]] = []
+    copied = await copy_database(
+        scene.database, f"sqlite:///{tmp_path}/target.db", lambda total, more: reported.append((total, more))
+    )
+    assert {total for total, _ in reported} == {sum(more for _, more in reported)} == {sum(copied.values())}
