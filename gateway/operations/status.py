@@ -4,9 +4,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Any
 
-from sqlalchemy import Select, func, literal, select, union_all
+from sqlalchemy import ColumnElement, Table, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.operations.dead_letters import DeadLetters
@@ -47,17 +46,15 @@ class Queue(StrEnum):
     HELD = "held"
 
 
-_MESSAGES = {
-    Queue.WAITING: (InboxStatus.WAITING, InboxStatus.GATHERING),
-    Queue.RUNNING: (InboxStatus.RUNNING,),
-    Queue.RETRYING: (InboxStatus.RETRYING,),
-    Queue.SIGN_IN: (InboxStatus.PARKED,),
-    Queue.QUESTION: (InboxStatus.ASKED,),
-}
-_DELIVERIES = {
-    Queue.DELIVERIES: is_unsent,
-    Queue.SCHEDULED: is_any(outbox.c.status, OutboxStatus.SCHEDULED),
-    Queue.HELD: is_any(outbox.c.status, OutboxStatus.HELD),
+_QUEUES = {
+    Queue.WAITING: (inbox, is_any(inbox.c.status, InboxStatus.WAITING)),
+    Queue.RUNNING: (inbox, is_any(inbox.c.status, InboxStatus.RUNNING)),
+    Queue.RETRYING: (inbox, is_any(inbox.c.status, InboxStatus.RETRYING)),
+    Queue.SIGN_IN: (inbox, is_any(inbox.c.status, InboxStatus.PARKED)),
+    Queue.QUESTION: (inbox, is_any(inbox.c.status, InboxStatus.ASKED)),
+    Queue.DELIVERIES: (outbox, is_unsent),
+    Queue.SCHEDULED: (outbox, is_any(outbox.c.status, OutboxStatus.SCHEDULED)),
+    Queue.HELD: (outbox, is_any(outbox.c.status, OutboxStatus.HELD)),
 }
 _PLAYED = (Queue.WAITING, Queue.RUNNING, Queue.RETRYING, Queue.DELIVERIES)  # what a process that plays turns works on
 
@@ -103,11 +100,13 @@ class QueueState:
 
     Args:
         oldest_at: when the oldest of them was accepted or stored; aware, in UTC; `None` if there are none.
+        oldest_reference: the reference of that one.
     """
 
     queue: Queue
     number: int
     oldest_at: datetime | None
+    oldest_reference: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +129,7 @@ async def read_status(database: Database, channels: Iterable[str] = ()) -> Statu
     async with database.read() as connection:
         found_channels = await _channels(connection, channels)
         alive = await _alive(connection)
-        queues = await _queues(connection)
+        queues = [await _queue(connection, queue, *of_queue) for queue, of_queue in _QUEUES.items()]
     has_work = any(each.number for each in queues if each.queue in _PLAYED)
     is_stuck = has_work and not any(process.plays_turns for process in alive)
     return Status(found_channels, alive, queues, await DeadLetters(database).count(), is_stuck)
@@ -157,23 +156,10 @@ async def _alive(connection: AsyncConnection) -> list[ProcessState]:
     return [ProcessState(*row) for row in found]
 
 
-async def _queues(connection: AsyncConnection) -> list[QueueState]:
-    messages = (
-        _queue(queue, is_any(inbox.c.status, status), inbox.c.accepted_at)  # one by one: each status has its own index
-        for queue, statuses in _MESSAGES.items()
-        for status in statuses
+async def _queue(connection: AsyncConnection, queue: Queue, table: Table, condition: ColumnElement[bool]) -> QueueState:
+    found = select(func.count().label("number"), func.min(table.c.id).label("oldest")).where(condition).subquery()
+    at = inbox.c.accepted_at if table is inbox else outbox.c.created_at
+    with_oldest = select(found.c.number, at, table.c.reference).select_from(
+        found.outerjoin(table, table.c.id == found.c.oldest)
     )
-    deliveries = (_queue(queue, condition, outbox.c.created_at) for queue, condition in _DELIVERIES.items())
-    found = (await connection.execute(union_all(*messages, *deliveries))).all()
-    states = []
-    for queue in Queue:
-        rows = [row for row in found if row.queue == queue]
-        oldest = min((row.oldest_at for row in rows if row.oldest_at is not None), default=None)
-        states.append(QueueState(queue, sum(row.number for row in rows), oldest))
-    return states
-
-
-def _queue(queue: Queue, condition: Any, at: Any) -> Select[Any]:
-    return select(literal(queue).label("queue"), func.count().label("number"), func.min(at).label("oldest_at")).where(
-        condition
-    )
+    return QueueState(queue, *(await connection.execute(with_oldest)).one())

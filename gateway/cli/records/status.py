@@ -12,15 +12,15 @@ from gateway.cli.terminal import open_database, print_json, print_table, say, sa
 from gateway.operations.status import ChannelState, ProcessState, Queue, QueueState, Status, read_status
 from oauth.settings import placeholders
 
-WAITS = {
-    Queue.WAITING: "messages wait for their turn",
-    Queue.RUNNING: "messages are being answered",
-    Queue.RETRYING: "messages wait for a retry",
-    Queue.SIGN_IN: "messages wait for a sign-in",
-    Queue.QUESTION: "messages wait for an answer",
-    Queue.DELIVERIES: "deliveries wait to be sent",
-    Queue.SCHEDULED: "deliveries are scheduled",
-    Queue.HELD: "deliveries wait until the person writes",
+WHAT = {
+    Queue.WAITING: "messages waiting for their turn",
+    Queue.RUNNING: "messages being answered",
+    Queue.RETRYING: "messages waiting for a retry",
+    Queue.SIGN_IN: "messages waiting for a sign-in",
+    Queue.QUESTION: "messages waiting for an answer",
+    Queue.DELIVERIES: "deliveries waiting to be sent",
+    Queue.SCHEDULED: "deliveries at a later time",
+    Queue.HELD: "deliveries waiting until the person writes",
 }
 
 
@@ -97,7 +97,12 @@ def _process_row(process: ProcessState) -> dict[str, str]:
 
 
 def _queue_row(state: QueueState) -> dict[str, str]:
-    return {"number": str(state.number), "of what": WAITS[state.queue], "oldest (UTC)": _time(state.oldest_at)}
+    return {
+        "number": str(state.number),
+        "what": WHAT[state.queue],
+        "oldest (UTC)": _time(state.oldest_at),
+        "its reference": state.oldest_reference or "-",
+    }
 
 
 def _time(at: datetime | None) -> str:

@@ -20,6 +20,7 @@ def scene(tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch) ->
 async def read() -> dict[str, Any]:
     (line,) = (await invoke("status", "--json")).splitlines()
     found: dict[str, Any] = json.loads(line)
+    found["oldest"] = {each["queue"]: each["oldest_reference"] for each in found["queues"] if each["oldest_at"]}
     found["queues"] = {each["queue"]: each["number"] for each in found["queues"] if each["number"]}
     return found
 
@@ -39,6 +40,7 @@ async def test_status_tells_what_comes_in_what_waits_and_what_runs(scene: Stage)
         await scene.wait_until_rows("SELECT count(*) FROM refusals", 1)
         await scene.wait_until_rows("SELECT count(*) FROM processes", 1 if scene.worker is None else 2)
         await scene.change("UPDATE outbox SET status = 'dead' WHERE id = 1")
+        references = [reference for (reference,) in scene.rows("SELECT reference FROM inbox ORDER BY id")]
         running = await read()
         table = await invoke("status")
     (channel,) = running["channels"]
@@ -49,9 +51,10 @@ async def test_status_tells_what_comes_in_what_waits_and_what_runs(scene: Stage)
     does = [(process["takes_events"], process["plays_turns"]) for process in running["processes"]]
     assert does == ([(True, True)] if scene.worker is None else [(False, True), (True, False)])
     assert running["queues"] == {"sign_in": 1, "question": 1}
+    assert running["oldest"] == dict(zip(("sign_in", "question"), references, strict=True))
     assert (running["dead_letters"], running["is_stuck"]) == (1, False)
     assert "its signature does not match (answered 401)" in table
-    assert "messages wait for a sign-in" in table
+    assert "messages waiting for a sign-in" in table
     stopped = await read()
     assert (stopped["processes"], stopped["is_stuck"]) == ([], False)
     assert stopped["channels"] == running["channels"]
