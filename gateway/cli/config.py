@@ -3,14 +3,16 @@
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from gateway.cli.exit_codes import ExitCode
-from gateway.cli.options import ConfigFile
-from gateway.cli.terminal import say, say_loading
+from gateway.cli.options import AsJson, ConfigFile
+from gateway.cli.terminal import print_json, say, say_loading
 from oauth.errors import SettingError
+from oauth.settings import lines_of
 
 # The rest is imported where it is used, because the import takes a second.
 if TYPE_CHECKING:
@@ -25,8 +27,15 @@ SECRET_WORDS = ("SECRET", "TOKEN", "PASSWORD", "KEY", "CREDENTIAL")
 _URL = re.compile(r"(?P<scheme>[A-Za-z][\w+.-]*://)((?P<credentials>[^/?#\s]*)@)?(?P<rest>[^?#\s]*)(?P<query>[?#]\S*)?")
 
 
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """A mistake in a file, in a sentence that begins with its place."""
+
+    text: str
+
+
 @app.command()
-def check(path: ConfigFile) -> None:
+def check(path: ConfigFile, as_json: AsJson = False) -> None:
     """Check a file: list every mistake in it, with its line and column.
 
     The exit status is 1 if there are mistakes.
@@ -37,7 +46,10 @@ def check(path: ConfigFile) -> None:
     try:
         gateway = load(path)
     except SettingError as error:
-        say(str(error))
+        if as_json:
+            print_json([Mistake(line) for line in lines_of([error])])
+        else:
+            say(str(error))
         raise typer.Exit(ExitCode.PROBLEM) from None
     agents = ", ".join(agent.name for agent in gateway.agents)
     channels = ", ".join(gateway.interfaces)

@@ -1,5 +1,6 @@
 """`understudy check` and its pytest fixture, as an operator uses them: offline, with nothing set."""
 
+import json
 import os
 import subprocess
 import sys
@@ -53,9 +54,9 @@ def run_pytest(directory: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def check(directory: Path, code: str) -> subprocess.CompletedProcess[str]:
+def check(directory: Path, code: str, *options: str) -> subprocess.CompletedProcess[str]:
     (directory / "bot.py").write_text(HEAD + code)
-    return commands.run("check", "bot.py", directory=directory)
+    return commands.run("check", "bot.py", *options, directory=directory)
 
 
 def test_a_leak_is_reported_with_its_path_and_status_one(tmp_path: Path) -> None:
@@ -74,9 +75,12 @@ def test_without_a_leak_the_status_is_zero_and_the_gaps_are_named(tmp_path: Path
     assert "the network was blocked" in ended.stdout
 
 
-def test_a_gateway_is_checked_by_its_agent(tmp_path: Path) -> None:
-    ended = check(tmp_path, LEAKY + AGENT.replace("openai:gpt-5.2", "test") + "gateway = Gateway(agent)\n")
+def test_a_gateway_is_checked_by_its_agent_and_the_report_is_also_json(tmp_path: Path) -> None:
+    code = LEAKY + AGENT.replace("openai:gpt-5.2", "test") + "gateway = Gateway(agent)\n"
+    ended = check(tmp_path, code, "--json")
     assert ended.returncode == 1, ended.stderr
+    (leak,) = json.loads(ended.stdout)["leaks"]
+    assert (leak["toolkit"], leak["tool"]) == ("Notes", "note")
 
 
 @pytest.mark.parametrize(

@@ -30,9 +30,12 @@ def test_the_command_checks_and_shows_a_file(write: Write, monkeypatch: pytest.M
     whole = yaml.safe_load(invoke("show", str(write(WHOLE))).stdout)
     assert whole["sessions"] == {"tokens": 4000, "idle_hours": 2.0}
     assert whole["agents"]["notes"]["toolkits"][0]["namespace"] == "${TENANT}/${USER_ID}"
-    wrong = invoke("check", str(write("agents: {}")))
-    assert wrong.exit_code == 1
-    assert "agents" in wrong.stderr
+    wrong = str(write("agents: {}\nnonsense: 1\n"))
+    checked = invoke("check", wrong)
+    assert checked.exit_code == 1
+    mistakes = [json.loads(line)["text"] for line in invoke("check", wrong, "--json").stdout.splitlines()]
+    assert len(mistakes) == 2
+    assert all(mistake.startswith(wrong) and mistake in checked.stderr for mistake in mistakes)
 
 
 def test_values_from_the_environment_are_not_shown(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:

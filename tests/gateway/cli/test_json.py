@@ -18,15 +18,15 @@ from gateway.cli.main import app
 # Commands that do something, or whose result is a document: none of them lists.
 NO_LISTS = {
     "access allow", "access approve", "access remove", "accounts resume", "accounts revoke", "accounts suspend",
-    "config check", "config schema", "config show", "db copy", "db upgrade", "deadletters drop", "deadletters retry",
+    "config schema", "config show", "db copy", "db upgrade", "deadletters drop", "deadletters retry",
     "dev", "init", "keys new", "keys rotate", "person erase", "person export", "send", "serve", "slack manifest",
     "turns stop", "worker",
 }  # fmt: skip
 
 ALWAYS_JSON = {"sessions export"}
 
-# They look at a set-up, in tests of their own: test_doctor.py, test_check.py.
-OF_SET_UPS = {"check", "doctor"}
+# They look at a set-up, in tests of their own: test_doctor.py, test_check.py, test_config.py.
+OF_SET_UPS = {"check", "config check", "doctor"}
 
 
 def commands(group: Any, *path: str) -> Iterator[tuple[str, Any]]:
