@@ -42,19 +42,24 @@ class Queue(StrEnum):
     DELIVERIES = "deliveries"
     #: Deliveries that are to be sent at a time of their own.
     SCHEDULED = "scheduled"
-    #: Deliveries that are sent when the person writes.
+    #: Private deliveries that are sent when the person writes to the bot directly.
     HELD = "held"
+    #: Deliveries that the platform takes no more until the person writes.
+    LATE = "late"
 
 
+# Each condition contains that of a partial index.
+_is_late = is_any(outbox.c.status, OutboxStatus.LATE)
 _QUEUES = {
     Queue.WAITING: (inbox, is_any(inbox.c.status, InboxStatus.WAITING)),
     Queue.RUNNING: (inbox, is_any(inbox.c.status, InboxStatus.RUNNING)),
     Queue.RETRYING: (inbox, is_any(inbox.c.status, InboxStatus.RETRYING)),
     Queue.SIGN_IN: (inbox, is_any(inbox.c.status, InboxStatus.PARKED)),
     Queue.QUESTION: (inbox, is_any(inbox.c.status, InboxStatus.ASKED)),
-    Queue.DELIVERIES: (outbox, is_unsent),
+    Queue.DELIVERIES: (outbox, is_unsent & ~_is_late),
     Queue.SCHEDULED: (outbox, is_any(outbox.c.status, OutboxStatus.SCHEDULED)),
     Queue.HELD: (outbox, is_any(outbox.c.status, OutboxStatus.HELD)),
+    Queue.LATE: (outbox, is_unsent & _is_late),
 }
 _PLAYED = (Queue.WAITING, Queue.RUNNING, Queue.RETRYING, Queue.DELIVERIES)  # what a process that plays turns works on
 

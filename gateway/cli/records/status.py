@@ -20,7 +20,8 @@ WHAT = {
     Queue.QUESTION: "messages waiting for an answer",
     Queue.DELIVERIES: "deliveries waiting to be sent",
     Queue.SCHEDULED: "deliveries at a later time",
-    Queue.HELD: "deliveries waiting until the person writes",
+    Queue.HELD: "private deliveries waiting until the person writes directly",
+    Queue.LATE: "late deliveries waiting until the person writes",
 }
 
 
