@@ -13,12 +13,14 @@ from gateway.storage.database import Database
 from gateway.storage.tables import (
     InboxStatus,
     OutboxStatus,
+    QuestionStatus,
     conversations,
     inbox,
     is_any,
     is_unsent,
     outbox,
     processes,
+    questions,
     refusals,
 )
 
@@ -50,14 +52,16 @@ class Queue(StrEnum):
 
 # Each condition contains that of a partial index.
 _is_late = is_any(outbox.c.status, OutboxStatus.LATE)
+_is_due_later = is_any(outbox.c.status, OutboxStatus.RETRYING, OutboxStatus.SCHEDULED)
+_asking = select(questions.c.inbox_id).where(is_any(questions.c.status, QuestionStatus.QUEUED, QuestionStatus.ASKED))
 _QUEUES = {
     Queue.WAITING: (inbox, is_any(inbox.c.status, InboxStatus.WAITING)),
     Queue.RUNNING: (inbox, is_any(inbox.c.status, InboxStatus.RUNNING)),
     Queue.RETRYING: (inbox, is_any(inbox.c.status, InboxStatus.RETRYING)),
     Queue.SIGN_IN: (inbox, is_any(inbox.c.status, InboxStatus.PARKED)),
-    Queue.QUESTION: (inbox, is_any(inbox.c.status, InboxStatus.ASKED)),
+    Queue.QUESTION: (inbox, is_any(inbox.c.status, InboxStatus.ASKED) & inbox.c.id.in_(_asking)),
     Queue.DELIVERIES: (outbox, is_unsent & ~_is_late),
-    Queue.SCHEDULED: (outbox, is_any(outbox.c.status, OutboxStatus.SCHEDULED)),
+    Queue.SCHEDULED: (outbox, _is_due_later & is_any(outbox.c.status, OutboxStatus.SCHEDULED)),
     Queue.HELD: (outbox, is_any(outbox.c.status, OutboxStatus.HELD)),
     Queue.LATE: (outbox, is_unsent & _is_late),
 }
