@@ -44,7 +44,6 @@ from oauth.store.rotation import check_keys
 from toolkits import Conversation, File, Message, Template
 
 MAX_CONCURRENT_TURNS = 32
-
 MALFORMED = "it is malformed"  # why a webhook is refused
 
 log = logging.getLogger(__name__)

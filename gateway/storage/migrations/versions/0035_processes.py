@@ -5,8 +5,8 @@ from alembic import op
 
 from oauth.store.columns import Timestamp
 
-revision = "0034"
-down_revision = "0032"
+revision = "0035"
+down_revision = "0034"
 branch_labels = None
 depends_on = None
 
