@@ -4,11 +4,13 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from itertools import chain
 from typing import Annotated, Any, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, PrivateAttr, SecretStr, ValidationError
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from oauth.errors import UnderstudyError
@@ -21,20 +23,47 @@ _placeholders: ContextVar[bool] = ContextVar("placeholders", default=False)
 _errors: ContextVar[list[UnderstudyError] | None] = ContextVar("errors", default=None)
 
 
+@dataclass(frozen=True, slots=True)
+class WrongSetting:
+    """A setting that is missing or malformed.
+
+    Args:
+        name: the environment variable.
+        advice: where an operator finds its value.
+    """
+
+    name: str
+    advice: str = ""
+    is_missing: bool = True
+
+
 class SettingError(UnderstudyError):
-    """A setting is missing or malformed. The message names it, what was found and what to do."""
+    """A setting is missing or malformed. The message names it, what was found and what to do.
+
+    Args:
+        setting: the setting, if the error is about a single one.
+    """
+
+    def __init__(self, message: str, setting: WrongSetting | None = None) -> None:
+        super().__init__(message)
+        self.setting = setting
 
 
 class SeveralSettingsError(SettingError):
-    """Several errors, each with a sentence.
+    """Several errors, each with a line.
 
     Args:
         kind: what they are called, in the plural.
     """
 
-    def __init__(self, kind: str, lines: Sequence[str]) -> None:
-        super().__init__("\n".join((f"{len(lines)} {kind}:", *lines)))
-        self.lines = lines
+    def __init__(self, kind: str, errors: Sequence[Exception]) -> None:
+        super().__init__("\n".join((f"{len(errors)} {kind}:", *map(str, errors))))
+        self.errors = errors
+
+
+def not_set(name: str, advice: str) -> SettingError:
+    """Return the error of a setting that is missing."""
+    return SettingError(f"{name} is not set. {advice}".rstrip(), WrongSetting(name, advice))
 
 
 @contextmanager
@@ -74,21 +103,27 @@ def gathered_errors() -> Iterator[list[UnderstudyError]]:
 
 @contextmanager
 def all_errors() -> Iterator[None]:
-    """Raise everything that is wrong in the block as one error, at its end: see `raise_all`."""
+    """Raise everything that is wrong in the block as one error, at its end: see `raise_all`.
+
+    In a block of `gathered_errors`, the errors are gathered there.
+    """
+    if _errors.get() is not None:
+        yield
+        return
     with gathered_errors() as errors:
         yield
     raise_all(errors)
 
 
-def raise_all(errors: Sequence[UnderstudyError]) -> None:
+def raise_all(errors: Sequence[Exception]) -> None:
     """Raise one error with a line for each of several. A single error is raised as it is.
 
     Raises:
         SettingError: unless there are no errors.
     """
-    lines = lines_of(errors)
-    if len(errors) > 1 and len(lines) > 1:
-        raise SeveralSettingsError("errors", lines)
+    each = each_error(errors)
+    if len(errors) > 1 and len(each) > 1:
+        raise SeveralSettingsError("errors", each)
     if errors:
         raise errors[0]
 
@@ -109,10 +144,15 @@ def may_use_placeholders() -> bool:
     return uses_placeholders() or bool(_errors.get())
 
 
-def lines_of(errors: Iterable[UnderstudyError]) -> list[str]:
-    """Return the sentences of errors, each once."""
-    each = (error.lines if isinstance(error, SeveralSettingsError) else str(error).splitlines() for error in errors)
-    return list(dict.fromkeys(chain.from_iterable(each)))
+def each_error(errors: Iterable[Exception]) -> list[Exception]:
+    """Return the errors, each once, and those that a `SeveralSettingsError` is about in its place."""
+    each = (error.errors if isinstance(error, SeveralSettingsError) else (error,) for error in errors)
+    return list({str(error): error for error in chain.from_iterable(each)}.values())
+
+
+def setting_of(error: Exception) -> WrongSetting | None:
+    """Return the setting that an error is about; `None` if it is about something else."""
+    return error.setting if isinstance(error, SettingError) else None
 
 
 def is_loopback(url: str) -> bool:
@@ -151,14 +191,15 @@ class Settings(BaseSettings):
 
     def __init__(self, **explicit: Any) -> None:
         given = {name: value for name, value in explicit.items() if value not in (None, "")}
+        details: list[ErrorDetails] = []
         try:
             super().__init__(**given)
         except ValidationError as error:
             details = error.errors(include_url=False)
+        if details:
             wrong = [each for each in details if not (uses_placeholders() and each["type"] == "missing")]
             with going_on():
-                if wrong:
-                    raise SettingError("\n".join(map(self._sentence, wrong))) from None
+                raise_all([self._error(each) for each in wrong])
             unset = frozenset(str(detail["loc"][0]) for detail in details)
             super().__init__(**{**given, **{name: self._placeholder(name) for name in unset}})
             self._unset = unset
@@ -206,13 +247,14 @@ class Settings(BaseSettings):
         return any(map(os.environ.get, cls.required_variables()))
 
     @classmethod
-    def _sentence(cls, detail: Any) -> str:
+    def _error(cls, detail: ErrorDetails) -> SettingError:
         field = str(detail["loc"][0])
         info = cls.model_fields[field]
         variable, advice = cls.variable(field), info.description or ""
         if detail["type"] == "missing":
-            return f"{variable} is not set. {advice}".rstrip()
+            return not_set(variable, advice)
         problem = detail["msg"].removeprefix("Value error, ")
         secret = info.annotation in (SecretStr, SecretStr | None)
         found = "" if secret else f" (found {detail.get('input')!r})"
-        return f"{variable} is malformed{found}: {problem}. {advice}".rstrip()
+        message = f"{variable} is malformed{found}: {problem}. {advice}".rstrip()
+        return SettingError(message, WrongSetting(variable, advice, is_missing=False))

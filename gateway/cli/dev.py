@@ -14,7 +14,7 @@ from gateway.configuration.discovery import load_interface
 from gateway.logs import configure_logging
 from gateway.settings import DEV_DATABASE, DEV_DIRECTORY
 from oauth import Keyring, SettingError
-from oauth.settings import PLACEHOLDER, gathered_errors, lines_of, placeholders
+from oauth.settings import PLACEHOLDER, each_error, gathered_errors, placeholders, raise_all, setting_of
 from toolkits import CloneError, Toolkit
 
 
@@ -75,21 +75,23 @@ def _own_agent(target: str) -> tuple[Agent, list[str]]:
     Raises:
         SettingError: with everything that is wrong, if there is no agent, or it has no model.
     """
-    from gateway.configuration.loader import find_target, load_target
+    from gateway.configuration.loader import load_target
 
     found: Gateway | Agent | None = None
     with gathered_errors() as errors:
-        found = find_target(target)
-    missing = lines_of(errors)
-    if found is None:  # a YAML file with mistakes, or a file that can never be loaded
+        found = load_target(target)
+    wrong = each_error(errors)
+    if found is None:  # a YAML file without a setting of the gateway's own, or a file that can never be loaded
         with placeholders(), suppress(SettingError, CloneError):
             found = load_target(target)
     agent = found.agent if isinstance(found, Gateway) else found
-    if agent is None or any(each.model == PLACEHOLDER for each in agent.team()):
-        raise SettingError("\n".join(missing))
+    has_mistakes = not all(map(setting_of, wrong))
+    if agent is None or has_mistakes or any(each.model == PLACEHOLDER for each in agent.team()):
+        raise_all(errors)
+    assert agent is not None
     lines = [f"agent     {agent.name}, from {target}"]
-    if missing:
-        lines += ["What needs a setting that is missing does not work here:", *missing]
+    if wrong:
+        lines += ["What needs a setting that is missing does not work here:", *map(str, wrong)]
     return agent, lines
 
 

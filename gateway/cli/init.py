@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
@@ -17,7 +16,7 @@ from gateway.cli.slack import CHANNEL as SLACK
 from gateway.cli.slack import NEW_APP
 from gateway.cli.terminal import say
 from oauth import Keyring, SettingError
-from oauth.settings import gathered_errors, lines_of, placeholders
+from oauth.settings import each_error, gathered_errors, placeholders, setting_of
 
 YAML = (".yaml", ".yml")
 MODEL, SECRET_KEY = "UNDERSTUDY_MODEL", "UNDERSTUDY_SECRET_KEY"
@@ -26,8 +25,6 @@ DEFAULT_MODEL = "openai:gpt-5.2"
 # https://ai.pydantic.dev/models/overview/ names the variable of each provider's key.
 KEYS = {name: f"{name.upper()}_API_KEY" for name in ("anthropic", "google", "groq", "mistral", "openai", "openrouter")}
 MANIFEST = "slack-manifest.json"
-# Several may be on one line, if they are about one place of a YAML file.
-MISSING = re.compile(r"(?P<name>[A-Z][A-Z0-9_]*) is not set\. (?P<advice>.*?)(?= [A-Z][A-Z0-9_]* is not set\.|$)")
 
 INSTRUCTIONS = "You are a helpful assistant. Be brief."
 DESCRIPTION = "I answer your questions."
@@ -167,7 +164,7 @@ def _write(path: Path, text: str) -> None:
 
 def _settings(plan: Plan) -> list[Setting]:
     """Return the settings of the file that was written: those that a start would miss are empty."""
-    from gateway.configuration.loader import find_gateway  # imported here, because the import takes a moment
+    from gateway.configuration.loader import load_gateway  # imported here, because the import takes a moment
 
     given = [Setting(MODEL, plan.model, "The provider and the model.")]
     if not os.environ.get(SECRET_KEY):
@@ -176,8 +173,9 @@ def _settings(plan: Plan) -> list[Setting]:
         )
     os.environ.update({setting.name: setting.value for setting in given})
     with gathered_errors() as errors:
-        find_gateway(str(plan.file))
-    advice = {match["name"]: match["advice"] for line in lines_of(errors) for match in MISSING.finditer(line)}
+        load_gateway(str(plan.file))
+    wrong = filter(None, map(setting_of, each_error(errors)))
+    advice = {setting.name: setting.advice for setting in wrong if setting.is_missing}
     provider = plan.model.partition(":")[0]
     key = [Setting(KEYS[provider], "", f"The API key of {provider}.")] if provider in KEYS else []
     missing = [Setting(name, "", advice[name]) for name in advice]

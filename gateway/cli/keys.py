@@ -7,6 +7,7 @@ import typer
 from gateway.cli.terminal import open_database, say
 from gateway.settings import GatewaySettings
 from oauth import Keyring, SettingError
+from oauth.settings import not_set
 from oauth.store.rotation import rotate_keys
 
 app = typer.Typer(no_args_is_help=True, help="Make and rotate the keys that encrypt stored tokens.")
@@ -46,5 +47,5 @@ def read_keyring() -> Keyring:
     """
     key = GatewaySettings().secret_key
     if key is None:
-        raise SettingError("UNDERSTUDY_SECRET_KEY is not set: set it to the value that the gateway runs with.")
+        raise not_set("UNDERSTUDY_SECRET_KEY", "Set it to the value that the gateway runs with.")
     return Keyring.parse(key.get_secret_value())

@@ -8,14 +8,14 @@ from gateway.app.gateway import Gateway
 from gateway.channels.diagnosis import Finding, Mark, ok, problem
 from gateway.channels.interface import BotProfile, Interface
 from gateway.configuration.discovery import configured_interfaces
-from gateway.configuration.loader import find_gateway
+from gateway.configuration.loader import load_gateway
 from gateway.doctor.address import check_address, check_redirects
 from gateway.doctor.environment import check_environment
 from gateway.doctor.model import check_model
 from gateway.doctor.storage import check_storage
 from gateway.logs import describe
 from gateway.settings import GatewaySettings
-from oauth.settings import gathered_errors, lines_of
+from oauth.settings import each_error, gathered_errors
 
 CHECK_TIMEOUT = 30.0  # seconds for one group of checks
 
@@ -26,13 +26,13 @@ class SetUp:
 
     Args:
         gateway: `None` if there is no file, or it could not be loaded.
-        errors: a sentence for each setting that is missing or malformed, and for what is wrong with the file.
+        errors: an error for each setting that is missing or malformed, and for what else is wrong with the file.
     """
 
     gateway: Gateway | None
     interfaces: Sequence[Interface]
     settings: GatewaySettings
-    errors: Sequence[str]
+    errors: Sequence[Exception]
 
 
 def load_set_up(target: str | None) -> SetUp:
@@ -47,13 +47,13 @@ def load_set_up(target: str | None) -> SetUp:
     interfaces: Sequence[Interface] = ()
     with gathered_errors() as errors:
         if target is not None:
-            gateway = find_gateway(target)
+            gateway = load_gateway(target)
             interfaces = list(gateway.interfaces.values())
         else:
             interfaces = configured_interfaces()
     with gathered_errors() as own_errors:
         settings = gateway.settings if gateway is not None else GatewaySettings()
-    return SetUp(gateway, interfaces, settings, lines_of([*errors, *own_errors]))
+    return SetUp(gateway, interfaces, settings, each_error([*errors, *own_errors]))
 
 
 async def examine(set_up: SetUp, *, asks_model: bool = False) -> list[Finding]:
@@ -63,7 +63,7 @@ async def examine(set_up: SetUp, *, asks_model: bool = False) -> list[Finding]:
         asks_model: whether to send a short question to each model, which costs money.
     """
     gateway, settings = set_up.gateway, set_up.settings
-    findings = [problem("settings", line) for line in set_up.errors]
+    findings = [problem("settings", str(error)) for error in set_up.errors]
     checks = {"environment": check_environment(), "storage": check_storage(settings, gateway)}
     if settings.base_url is not None:
         checks["public address"] = check_address(settings.base_url)

@@ -58,6 +58,7 @@ from interfaces.slack.signature import SignatureCheck
 from interfaces.slack.workspaces import REDIRECT_ADDRESS, ManyWorkspaces, OneWorkspace
 from interfaces.tasks import OwnedTasks
 from oauth import Identity, SettingError
+from oauth.settings import not_set
 from toolkits import Conversation, Message, QuotedMessage
 
 CALL_TIMEOUT = 15  # seconds for one call of the Web API
@@ -308,9 +309,10 @@ class Slack(Interface):
         if isinstance(self._workspaces, OneWorkspace):
             self._workspaces.bot = await self._find_bot(await self._workspaces.client(""))
         elif host.base_url is None:
-            raise SettingError(
-                "UNDERSTUDY_BASE_URL is not set. Slack sends people there after they install the app: set it to "
-                "the public address of this gateway, like https://bot.example.com."
+            raise not_set(
+                "UNDERSTUDY_BASE_URL",
+                "Slack sends people there after they install the app: set it to the public address of this gateway, "
+                "like https://bot.example.com.",
             )
         else:
             self._workspaces.open(host.installations, host.base_url)

@@ -6,6 +6,7 @@ import pytest
 
 from gateway.configuration.loader import load_gateway
 from oauth import SettingError
+from oauth.settings import each_error, gathered_errors, setting_of
 from toolkits import CloneError
 
 WHOLE = """
@@ -107,10 +108,54 @@ def test_a_yaml_file_names_all_settings_of_a_channel_at_its_place() -> None:
     Path("bot.yaml").write_text("agents: {a: {model: test}}\ninterfaces: {telegram: {}, whatsapp: {}}\n")
     with pytest.raises(SettingError) as raised:
         load_gateway("bot.yaml")
-    first, telegram, whatsapp = str(raised.value).splitlines()
-    assert first == "2 mistakes:"
+    first, telegram, *whatsapp = str(raised.value).splitlines()
+    assert first == "4 mistakes:"
     assert telegram.startswith("bot.yaml:2:24: TELEGRAM_BOT_TOKEN is not set")
-    assert all(name in whatsapp for name in NAMED[7:10])
+    assert [line.partition(" ")[2].partition(".")[0] for line in whatsapp] == NAMED[7:10]
+
+
+def test_the_mistakes_of_a_yaml_file_are_said_together_with_what_the_gateway_lacks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("GOOGLE_CLIENT_ID", "id")
+    monkeypatch.setenv("GOOGLE_CLIENT_SECRET", "secret")
+    monkeypatch.setenv("UNDERSTUDY_TURN_TRIES", "many")
+    Path("bot.yaml").write_text(
+        "agents: {a: {model: test, toolkits: [gmail]}}\ninterfaces: {telegram: {}, whatsapp: {pollng: true}}\n"
+    )
+    with pytest.raises(SettingError) as raised:
+        load_gateway("bot.yaml")
+    assert [line.partition(".")[0] for line in str(raised.value).splitlines()[1:] if "yaml" not in line] == [
+        "UNDERSTUDY_TURN_TRIES is malformed (found 'many'): Input should be a valid integer, unable to parse string as "
+        "an integer",
+        "UNDERSTUDY_SECRET_KEY is not set",
+    ]
+    assert "bot.yaml:2:39: WhatsApp takes no argument 'pollng'" in str(raised.value)
+    assert "bot.yaml:2:24: TELEGRAM_BOT_TOKEN is not set" in str(raised.value)
+
+
+def test_a_mistake_in_a_setting_of_a_yaml_file_is_not_said_twice() -> None:
+    Path("bot.yaml").write_text("agents: {a: {model: test, toolkits: [gmail]}}\nsecret_key: ${MY_KEY}\n")
+    with pytest.raises(SettingError, match="MY_KEY") as raised:
+        load_gateway("bot.yaml")
+    assert "UNDERSTUDY_SECRET_KEY" not in str(raised.value)
+
+
+@pytest.mark.parametrize("file", ["bot.py", "bot.yaml"])
+def test_errors_carry_the_names_of_the_settings_and_whether_they_are_missing(
+    file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TWILIO_WHATSAPP_FROM", "12")
+    Path("bot.py").write_text(WHOLE)
+    Path("bot.yaml").write_text(
+        "agents: {a: {toolkits: [gmail]}}\ninterfaces: {slack: {}, telegram: {}, telegram.support: {}, whatsapp: {}}\n"
+    )
+    with gathered_errors() as errors:
+        load_gateway(file)
+    about = {setting.name: setting for setting in map(setting_of, each_error(errors)) if setting is not None}
+    assert set(about) == {line.split()[0] for line in NAMED}
+    assert [name for name in about if not about[name].is_missing] == ["TWILIO_WHATSAPP_FROM"]
+    assert about["SLACK_BOT_TOKEN"].advice.startswith("It is the Bot User OAuth Token (xoxb-…)")
 
 
 def test_a_yaml_file_without_channels_names_what_each_channel_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
