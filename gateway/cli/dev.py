@@ -12,6 +12,7 @@ from gateway.cli.options import LOOPBACK, Port
 from gateway.cli.terminal import say
 from gateway.configuration.discovery import load_interface
 from gateway.logs import configure_logging
+from gateway.private_files import PRIVATE
 from gateway.settings import DEV_DATABASE, DEV_DIRECTORY
 from oauth import Keyring, SettingError
 from oauth.settings import PLACEHOLDER, each_error, gathered_errors, placeholders, raise_all, setting_of
@@ -99,7 +100,7 @@ def _dev_key() -> str:
     """Return the key of this directory, so that what `dev` stores can be read after a restart."""
     path = DEV_DIRECTORY / "secret_key"
     if not path.exists():
-        path.touch(mode=0o600)
+        path.touch(mode=PRIVATE)
         path.write_text(Keyring.generate())
     return path.read_text()
 

@@ -1,7 +1,6 @@
 """The file `.env` of the working directory, which has settings."""
 
 import os
-import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +9,10 @@ from dotenv import dotenv_values
 from dotenv.parser import parse_stream
 
 from gateway.cli.terminal import say
+from gateway.private_files import PRIVATE, warning_if_open
 from oauth import SettingError
 
 FILE = Path(".env")
-PRIVATE = 0o600  # the mode of the file: only its owner can read it
-OTHERS = 0o077  # the permission bits of other users
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +41,6 @@ def load_environment() -> None:
     """
     try:
         with FILE.open(encoding="utf-8") as file:
-            mode = os.fstat(file.fileno()).st_mode
             bindings = list(parse_stream(file))
     except FileNotFoundError:
         return
@@ -56,8 +53,8 @@ def load_environment() -> None:
             raise SettingError(f"{FILE}:{binding.original.line}: this is not of the form NAME=value: correct the line.")
         if binding.key is not None and binding.value:
             os.environ.setdefault(binding.key, binding.value)
-    if stat.S_IMODE(mode) & OTHERS:
-        say(f"Other users of this machine can read {FILE}, which may contain secrets: run `chmod 600 {FILE}`.")
+    if sentence := warning_if_open(FILE):
+        say(sentence)
 
 
 def add_settings(settings: Sequence[Setting]) -> list[str]:

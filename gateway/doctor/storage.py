@@ -11,13 +11,13 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.app.gateway import Gateway
 from gateway.channels.diagnosis import Finding, ok, problem, warning
+from gateway.private_files import warning_if_open
 from gateway.settings import GatewaySettings
 from gateway.storage.connect import connect
 from gateway.storage.database import Database
 from oauth import Keyring, SettingError
 from oauth.store.rotation import check_keys
 
-OTHERS = 0o077  # the permission bits of other users
 MEGABYTE = 2**20  # bytes
 LITTLE_ROOM, NO_ROOM = 1000 * MEGABYTE, 100 * MEGABYTE
 
@@ -81,8 +81,8 @@ def _look_at_file(path: Path) -> Iterator[Finding]:
         yield problem("database", f"This user cannot write {path} or its folder: change their owner or their mode.")
     elif not path.exists():
         yield ok("database", f"{path} does not exist yet: the first start creates it.")
-    elif path.stat().st_mode & OTHERS:
-        yield warning("database", f"Other users of this machine can read {path}: run `chmod 600 {path}`.")
+    elif sentence := warning_if_open(path):
+        yield warning("database", sentence)
     free = shutil.disk_usage(folder).free
     if free >= LITTLE_ROOM:
         yield ok("disk", f"{free // MEGABYTE} MB are free.")
