@@ -160,7 +160,12 @@ def is_loopback(url: str) -> bool:
     return urlsplit(url).hostname in LOOPBACK_HOSTS
 
 
-def _check_url(url: str) -> str:
+def check_url(url: str) -> str:
+    """Return the address of a service without a slash at its end.
+
+    Raises:
+        ValueError: if it is not one of https, or of http on this machine.
+    """
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
         raise ValueError("it has to be an address like https://example.com")
@@ -169,7 +174,7 @@ def _check_url(url: str) -> str:
     return url.rstrip("/")
 
 
-ServiceUrl = Annotated[str, AfterValidator(_check_url)]
+ServiceUrl = Annotated[str, AfterValidator(check_url)]
 """The address of a service, without a trailing slash: https, or http on this machine."""
 
 

@@ -12,7 +12,7 @@ from gateway.cli.check import check
 from gateway.cli.dev import dev
 from gateway.cli.doctor import doctor
 from gateway.cli.environment import load_environment
-from gateway.cli.init import init
+from gateway.cli.init.command import init
 from gateway.cli.records import access, dead_letters, people, sessions, turns
 from gateway.cli.records.audit import audit
 from gateway.cli.records.messages import messages, show

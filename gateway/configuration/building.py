@@ -5,7 +5,6 @@ import inspect
 import sys
 from collections.abc import Callable, Mapping
 from functools import partial
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,7 +15,7 @@ from gateway.agents.routing import Route
 from gateway.app.gateway import MAX_CONCURRENT_TURNS, Gateway
 from gateway.channels.interface import Interface
 from gateway.configuration.arguments import Parameters, per_request
-from gateway.configuration.discovery import configured_interfaces, load_interface
+from gateway.configuration.discovery import configured_interfaces, installed_toolkits, load_interface
 from gateway.configuration.expansion import expanded, is_open
 from gateway.configuration.parsing import note_error, parse, place_of
 from gateway.configuration.reading import KEY, Document, Place
@@ -30,9 +29,6 @@ from toolkits.mcp import MCPServer
 T = TypeVar("T")
 
 PARTS = {"agents", "interfaces", "providers", "routes"}  # the keys of a file that are not settings of the gateway
-
-TOOLKITS = "understudy.toolkits"
-"""The group of entry points under which packages register toolkits."""
 
 
 def load(path: str | Path, **options: Any) -> Gateway:
@@ -329,10 +325,10 @@ _NOBODY: Any = object()  # in the place of an agent that could not be made
 
 
 def _toolkit_class(use: str) -> type[Toolkit]:
-    installed = {found.name: found for found in entry_points(group=TOOLKITS)}
+    installed = installed_toolkits()
     if ":" not in use and use not in installed:
         raise SettingError(
-            f"There is no toolkit {use!r}, only {', '.join(sorted(installed))}; or give the path of a class: "
+            f"There is no toolkit {use!r}, only {', '.join(installed)}; or give the path of a class: "
             "package.module:Name."
         )
     found = installed[use].load() if use in installed else _imported(use)

@@ -1,7 +1,7 @@
 """Find the channels of installed packages by their entry points."""
 
 from collections.abc import Mapping, Sequence
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 
 from gateway.channels.interface import Interface
 from oauth import SettingError
@@ -17,6 +17,9 @@ A channel that has one is imported only if its settings are in the environment, 
 then.
 """
 
+TOOLKITS = "understudy.toolkits"
+"""The group of entry points under which packages register toolkits."""
+
 
 def load_interface(channel: str) -> type[Interface]:
     """Return the interface class of a channel.
@@ -31,6 +34,16 @@ def load_interface(channel: str) -> type[Interface]:
         f"There is no channel called {channel!r}, only {known}. Correct the name, or install the package that has "
         "the channel."
     )
+
+
+def installed_interfaces() -> Mapping[str, EntryPoint]:
+    """Return the entry point of each channel, by the name of the channel."""
+    return {found.name: found for found in entry_points(group=ENTRY_POINTS)}
+
+
+def installed_toolkits() -> Mapping[str, EntryPoint]:
+    """Return the entry point of each toolkit, by its name."""
+    return {found.name: found for found in sorted(entry_points(group=TOOLKITS), key=lambda found: found.name)}
 
 
 def setting_groups() -> Mapping[str, Sequence[type[Settings]]]:
