@@ -16,6 +16,7 @@ from gateway.channels.host import Host
 from gateway.channels.presenter import Presenter
 from gateway.retries import UNKNOWN_WAIT
 from oauth.settings import SettingError, Settings, may_use_placeholders
+from oauth.store.installations import InstallationStore
 from toolkits import Message, QuotedMessage
 
 NAME = re.compile("[a-z0-9][a-z0-9-]{0,31}")
@@ -163,6 +164,17 @@ class Interface(ABC):
 
         The channel is not started, and other processes may run it: change nothing. Yield each finding when it is there,
         since the time is limited; what the platform refuses is a finding, not an error.
+        """
+        nothing: Sequence[Finding] = ()
+        for finding in nothing:
+            yield finding
+
+    async def diagnose_installations(
+        self, profile: BotProfile, installations: InstallationStore
+    ) -> AsyncIterator[Finding]:
+        """Try the stored tokens of the workspaces that installed the app, by the rules of `diagnose`.
+
+        By default, there are none.
         """
         nothing: Sequence[Finding] = ()
         for finding in nothing:

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from gateway.channels.diagnosis import Finding, Mark
-from gateway.cli.options import AsJson
+from gateway.cli.options import LOOPBACK, AsJson, Host, Port
 from gateway.cli.terminal import print_json
 
 COLORS = {Mark.OK: "green", Mark.WARNING: "yellow", Mark.PROBLEM: "bold red"}
@@ -22,6 +22,8 @@ def doctor(
     model: Annotated[
         bool, typer.Option("--model", help="Ask each model a short question, too. This costs money.")
     ] = False,
+    host: Host = LOOPBACK,
+    port: Port = 8000,
     as_json: AsJson = False,
 ) -> None:
     """Look for everything that is wrong with a set-up, and say what to do. Nothing is changed.
@@ -30,7 +32,7 @@ def doctor(
     """
     from gateway.doctor import examine, has_problem, load_set_up  # imported here, because the import takes a moment
 
-    findings = asyncio.run(examine(load_set_up(target), asks_model=model))
+    findings = asyncio.run(examine(load_set_up(target), asks_model=model, listens=(host, port)))
     if as_json:
         print_json(findings)
     else:

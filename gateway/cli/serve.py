@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from gateway.app.gateway import Gateway
-from gateway.cli.options import LOOPBACK, Channel, ConversationId, Port, Target, Tenant, in_utc
+from gateway.cli.options import LOOPBACK, Channel, ConversationId, Host, Port, Target, Tenant, in_utc
 from gateway.cli.terminal import say
 from gateway.logs import configure_logging
 from oauth import SettingError
@@ -19,7 +19,7 @@ REACHED_AS_LOCALHOST = LOOPBACK_HOSTS | {"0.0.0.0", "::"}  # noqa: S104 - an ope
 
 def serve(
     target: Target,
-    host: Annotated[str, typer.Option(help="The address to listen on.")] = LOOPBACK,
+    host: Host = LOOPBACK,
     port: Port = 8000,
 ) -> None:
     """Serve a gateway: accept the messages of its channels and, on SQLite, answer them."""

@@ -1,11 +1,14 @@
 """Try the public address of the gateway, and say which redirect URIs providers have to know."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import httpx
 
 from gateway.app.gateway import Gateway
-from gateway.channels.diagnosis import Finding, ok, warning
+from gateway.app.server import listen
+from gateway.channels.diagnosis import Finding, ok, problem, warning
+from oauth import SettingError
 from oauth.settings import is_loopback
 
 SUBJECT = "public address"
@@ -31,6 +34,28 @@ async def check_address(base_url: str) -> AsyncIterator[Finding]:
         )
     else:
         yield ok(SUBJECT, f"The gateway answers at {base_url}.")
+
+
+async def check_port(host: str, port: int) -> AsyncIterator[Finding]:
+    """Bind the port that the gateway listens on, for a moment, or find the gateway there."""
+    try:
+        listener = await asyncio.to_thread(listen, host, port)  # which looks the host up
+    except SettingError as error:
+        if await _is_gateway(f"http://{f'[{host}]' if ':' in host else host}:{port}"):
+            yield ok("port", f"The gateway listens on {port}.")
+        else:
+            yield problem("port", str(error))
+    else:
+        listener.close()
+        yield ok("port", f"{port} is free.")
+
+
+async def _is_gateway(url: str) -> bool:
+    try:
+        async with httpx.AsyncClient(timeout=CALL_TIMEOUT, trust_env=False) as client:
+            return '"status"' in (await client.get(f"{url}/healthz")).text
+    except httpx.HTTPError:
+        return False
 
 
 async def check_redirects(gateway: Gateway) -> AsyncIterator[Finding]:
