@@ -17,7 +17,7 @@ from gateway.logs import describe
 from gateway.settings import GatewaySettings
 from gateway.storage.connect import connect
 from oauth import Keyring
-from oauth.settings import each_error, gathered_errors, going_on
+from oauth.settings import each_error, gathered_errors, going_on, setting_of
 
 CHECK_TIMEOUT = 30.0  # seconds for one group of checks
 
@@ -71,7 +71,7 @@ async def examine(set_up: SetUp, *, asks_model: bool = False, listens: tuple[str
         listens: the host and the port that the gateway is to listen on.
     """
     gateway, settings = set_up.gateway, set_up.settings
-    findings = [problem("settings", str(error)) for error in set_up.errors]
+    findings = [_finding(error) for error in set_up.errors]
     channels = [(interface, _profile(set_up, interface)) for interface in set_up.interfaces]
     checks = {"environment": check_environment(), "storage": check_storage(settings, gateway, channels)}
     if listens is not None:
@@ -92,6 +92,11 @@ async def examine(set_up: SetUp, *, asks_model: bool = False, listens: tuple[str
 def has_problem(findings: list[Finding]) -> bool:
     """Return whether a finding is a problem."""
     return any(finding.mark is Mark.PROBLEM for finding in findings)
+
+
+def _finding(error: Exception) -> Finding:
+    setting = setting_of(error)
+    return Finding(Mark.PROBLEM, "settings", str(error), setting.name if setting is not None else None)
 
 
 def _profile(set_up: SetUp, interface: Interface) -> BotProfile:

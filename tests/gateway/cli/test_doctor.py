@@ -25,6 +25,8 @@ def test_a_set_up_with_a_problem_ends_with_status_1(tmp_path: Path) -> None:
     assert lines[1].startswith("warning  names of settings  TELEGRAM_BOT_TOKN is no setting. If TELEGRAM_BOT_TOKEN is")
     assert all(line.split()[0] in ("ok", "warning", "problem") for line in lines)
     assert ended.stderr == ""
+    as_json = json.loads(run("doctor", "bot.py", "--json", directory=tmp_path).stdout.splitlines()[0])
+    assert (as_json["subject"], as_json["setting"]) == ("settings", "TELEGRAM_BOT_TOKEN")
 
 
 def test_a_set_up_without_problems_ends_with_status_0(tmp_path: Path, telegram: TelegramServer) -> None:
