@@ -10,9 +10,9 @@ from tempfile import TemporaryDirectory
 from gateway.cli.environment import FILE as SETTINGS
 from gateway.cli.environment import Setting
 from gateway.cli.init.plan import YAML, Plan
-from gateway.cli.init.providers import PROVIDERS
 from gateway.cli.slack import CHANNEL as SLACK
 from gateway.configuration.discovery import installed_interfaces, installed_toolkits, setting_groups
+from gateway.engines.providers import PROVIDERS
 from oauth import Keyring
 from oauth.settings import PLACEHOLDER, each_error, gathered_errors, placeholders, setting_of
 

@@ -7,9 +7,9 @@ from typing import TypeVar
 
 import typer
 
-from gateway.cli.init.providers import DEFAULT_MODEL, PROVIDERS
 from gateway.configuration.discovery import installed_toolkits, load_interface, setting_groups
 from gateway.configuration.shadowing import PACKAGES
+from gateway.engines.providers import DEFAULT_MODEL, PROVIDERS
 from oauth import SettingError
 from oauth.settings import check_url
 

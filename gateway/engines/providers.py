@@ -1,9 +1,13 @@
-"""The providers of models that `understudy init` knows.
+"""Providers of models: their keys, and the models that `understudy init` suggests.
 
 https://ai.pydantic.dev/models/overview/ names the variable of each provider's key.
 """
 
+import os
 from typing import NamedTuple
+
+from oauth import SettingError
+from oauth.settings import not_set
 
 
 class Provider(NamedTuple):
@@ -29,3 +33,12 @@ PROVIDERS = {
     "openrouter": Provider("OPENROUTER_API_KEY", "openrouter/auto", "https://openrouter.ai/settings/keys"),
 }
 DEFAULT_MODEL = f"openai:{PROVIDERS['openai'].model}"
+
+
+def missing_key(model: str) -> SettingError | None:
+    """Return the error of a model whose provider's key is not set; `None` if it is set, or the provider is unknown."""
+    name = model.partition(":")[0]
+    provider = PROVIDERS.get(name.removesuffix("-chat").removesuffix("-responses"))  # openai-chat is openai, too
+    if provider is None or os.environ.get(provider.key):
+        return None
+    return not_set(provider.key, f"It is the API key for the model {model}. Make one at {provider.keys_at}.")
