@@ -24,6 +24,7 @@ from gateway.runs.items import Role, SessionItem
 from gateway.storage.connect import connect
 from gateway.storage.tables import access_requests, conversations
 from oauth import Identity, Keyring, SettingError, Token
+from oauth.settings import each_error, setting_of
 from oauth.store.tokens import TokenStore
 
 DOCUMENTS = [
@@ -33,7 +34,7 @@ DOCUMENTS = [
     ROOT / "CONTRIBUTING.md",
     ROOT / "SECURITY.md",
 ]
-SETTINGS = re.compile(r"\b(?:UNDERSTUDY|SLACK|TELEGRAM|TWILIO|GOOGLE|WEBHOOK)_[A-Z_]+\b")
+SETTINGS = re.compile(r"\b(?:(?:UNDERSTUDY|SLACK|TELEGRAM|TWILIO|GOOGLE|WEBHOOK)_[A-Z_]+|[A-Z]+_API_KEY)\b")
 
 WEBHOOK = {"WEBHOOK_SECRET": "c2VjcmV0IHNlY3JldCBzZWNyZXQgc2VjcmV0", "WEBHOOK_URL": "http://127.0.0.1:9"}
 
@@ -169,7 +170,8 @@ def _not_set(recipe_file: Path) -> set[str]:
     try:
         load_gateway(str(recipe_file))
     except SettingError as error:
-        return set(re.findall(r"([A-Z_]+) is not set", str(error)))
+        about = map(setting_of, each_error([error]))
+        return {setting.name for setting in about if setting is not None and setting.is_missing}
     return set()
 
 
