@@ -11,7 +11,7 @@ from gateway.cli import config, database, keys, slack
 from gateway.cli.check import check
 from gateway.cli.dev import dev
 from gateway.cli.doctor import doctor
-from gateway.cli.environment import load_environment
+from gateway.cli.environment import FILE, load_environment
 from gateway.cli.init.command import init
 from gateway.cli.records import access, dead_letters, people, sessions, turns
 from gateway.cli.records.audit import audit
@@ -19,6 +19,7 @@ from gateway.cli.records.messages import messages, show
 from gateway.cli.serve import send, serve, worker
 from gateway.cli.terminal import console
 from oauth import SettingError
+from oauth.settings import each_error, setting_of
 from toolkits import CloneError
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
@@ -69,7 +70,8 @@ def main() -> None:
         load_environment()
         app()
     except (SettingError, CloneError) as error:
-        _fail(str(error))
+        is_missing = any(setting is not None and setting.is_missing for setting in map(setting_of, each_error([error])))
+        _fail(f"{error}\nSet what is missing in the environment or in {FILE}." if is_missing else str(error))
     except ImportError as error:
         from gateway.configuration.shadowing import explain  # imported here, because the import takes a moment
 

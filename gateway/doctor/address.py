@@ -58,8 +58,12 @@ async def _is_gateway(url: str) -> bool:
         return False
 
 
-async def check_redirects(gateway: Gateway) -> AsyncIterator[Finding]:
-    """Yield the redirect URI of each provider whose accounts people connect."""
+async def check_redirects(gateway: Gateway, port: int) -> AsyncIterator[Finding]:
+    """Yield the redirect URI of each provider whose accounts people connect.
+
+    Args:
+        port: the port that the gateway listens on.
+    """
     oauth = gateway.parts.oauth
     if oauth is not None and gateway.base_url is None:
         yield warning(
@@ -68,5 +72,5 @@ async def check_redirects(gateway: Gateway) -> AsyncIterator[Finding]:
             "set it to the public address of this gateway, like https://bot.example.com.",
         )
     for provider in oauth.providers if oauth is not None else ():
-        root = gateway.base_url or "http://localhost:8000"
+        root = gateway.base_url or f"http://localhost:{port}"
         yield ok(f"{provider} redirect URI", f"The client at {provider} has to list {root}/oauth/{provider}/callback.")

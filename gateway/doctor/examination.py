@@ -19,6 +19,7 @@ from gateway.storage.connect import connect
 from oauth import Keyring
 from oauth.settings import each_error, gathered_errors, going_on, setting_of
 
+DEFAULT_PORT = 8000
 CHECK_TIMEOUT = 30.0  # seconds for one group of checks
 
 
@@ -79,7 +80,7 @@ async def examine(set_up: SetUp, *, asks_model: bool = False, listens: tuple[str
     if settings.base_url is not None:
         checks["public address"] = check_address(settings.base_url)
     if gateway is not None:
-        checks["redirect URI"] = check_redirects(gateway)
+        checks["redirect URI"] = check_redirects(gateway, listens[1] if listens is not None else DEFAULT_PORT)
         checks["model"] = check_model(gateway, asks=asks_model)
     for interface, profile in channels:
         checks[interface.channel] = interface.diagnose(profile)

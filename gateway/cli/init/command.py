@@ -42,11 +42,11 @@ def init(
     Settings that .env has are kept. Nothing is written before all questions are answered.
     """
     given = " ".join(toolkit) if toolkit is not None else None
-    _check_free(file, force=force)
+    _check_free(file, force=force, asks=not yes)
     plan = Choices(channel, address, model, given, file, not yes, os.environ.get(MODEL)).plan()
     manifest = plan.file.with_name(MANIFEST) if plan.channel == SLACK else None
     if manifest is not None:
-        _check_free(manifest, force=force)
+        _check_free(manifest, force=force, asks=not yes)
     code = code_of(plan)
     settings, obstacles = settings_of(plan, code)
     texts = {plan.file: code} | ({manifest: slack_manifest(plan, code)} if manifest is not None else {})
@@ -65,8 +65,10 @@ def init(
         say("  Then write to the bot. It answers with a code: run `understudy access approve CODE` to admit yourself.")
 
 
-def _check_free(path: Path, *, force: bool) -> None:
-    if path.exists() and not force:
+def _check_free(path: Path, *, force: bool, asks: bool) -> None:
+    if not path.exists() or force:
+        return
+    if not (asks and typer.confirm(f"{path} exists. Overwrite it?", err=True)):
         raise SettingError(f"{path} exists: name a file elsewhere with --file, or overwrite it with --force.")
 
 

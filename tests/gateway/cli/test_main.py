@@ -39,6 +39,7 @@ def test_a_recipe_without_its_settings_names_each_of_them(tmp_path: Path) -> Non
     assert ended.returncode == 2
     assert "GOOGLE_CLIENT_ID is not set" in ended.stderr
     assert "GOOGLE_CLIENT_SECRET is not set" in ended.stderr
+    assert ended.stderr.endswith("\nSet what is missing in the environment or in .env.\n")
     assert "Traceback" not in ended.stderr
 
 

@@ -1,6 +1,7 @@
 """`understudy init` writes files with which the next commands work."""
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -150,6 +151,15 @@ async def test_a_file_that_is_there_is_not_overwritten(folder: Path, there: str)
     assert (folder / there).read_text() == "mine"
     await invoke("init", "--yes", "--force")
     assert (folder / there).read_text() != "mine"
+
+
+@pytest.mark.parametrize("answer", ["n", "y"])
+async def test_a_file_that_is_there_is_overwritten_if_the_operator_says_so(folder: Path, answer: str) -> None:
+    (folder / "agent.py").write_text("mine")
+    stopped = pytest.raises(SettingError, match=r"agent\.py exists") if answer == "n" else nullcontext()
+    with stopped:
+        await invoke("init", answer=f"{answer}\ntelegram\n\n\n\n\n")
+    assert ((folder / "agent.py").read_text() == "mine") == (answer == "n")
 
 
 @pytest.mark.parametrize(
