@@ -33,7 +33,13 @@ def dev(
     configure_logging()
     from gateway.app.server import serve  # imported here, because the import takes a second
 
-    DEV_DIRECTORY.mkdir(exist_ok=True)
+    try:
+        DEV_DIRECTORY.mkdir(exist_ok=True)
+    except OSError as error:
+        raise SettingError(
+            f"The folder {DEV_DIRECTORY} cannot be created here: {error.strerror}. Run `understudy dev` in a folder "
+            "where you may create files."
+        ) from None
     database = os.environ.get("UNDERSTUDY_DATABASE_URL") or f"sqlite:///{DEV_DATABASE}"
     if not database.startswith("sqlite"):
         raise SettingError(

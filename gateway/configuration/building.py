@@ -21,8 +21,9 @@ from gateway.configuration.parsing import note_error, parse, place_of
 from gateway.configuration.reading import KEY, Document, Place
 from gateway.configuration.schema import AgentConfig, GatewayConfig, MCPServerConfig, ProviderConfig, ToolkitConfig
 from gateway.configuration.shadowing import explain
+from gateway.settings import GatewaySettings
 from oauth import OAuthProvider, SettingError
-from oauth.settings import each_error, gathered_errors, going_on, setting_of
+from oauth.settings import all_errors, each_error, gathered_errors, going_on, setting_of
 from toolkits import Toolkit
 from toolkits.mcp import MCPServer
 
@@ -31,6 +32,7 @@ T = TypeVar("T")
 PARTS = {"agents", "interfaces", "providers", "routes"}  # the keys of a file that are not settings of the gateway
 
 
+@all_errors()
 def load(path: str | Path, **options: Any) -> Gateway:
     """Return the gateway that a file describes.
 
@@ -38,8 +40,7 @@ def load(path: str | Path, **options: Any) -> Gateway:
         options: further arguments of `Gateway`, for example `request_values`.
 
     Raises:
-        SettingError: with every mistake in the file, each with its line and column. If errors are gathered, the gateway
-            is made of what has no mistakes.
+        SettingError: with every mistake in the file, each with its line and column, and everything else that is wrong.
     """
     document, config = parse(Path(path))
     sys.path.insert(0, str(document.path.resolve().parent))  # as `understudy serve FILE.py` does
@@ -48,6 +49,8 @@ def load(path: str | Path, **options: Any) -> Gateway:
     interfaces = builder.interfaces()
     default, routes = builder.routes(agents)
     if default is None or not {place[0] for place in document.unsound if place} <= PARTS:
+        with going_on():
+            GatewaySettings()
         document.check()  # what the gateway would say without these settings of its own may be wrong
     assert default is not None
     with going_on():

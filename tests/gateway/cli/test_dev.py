@@ -83,3 +83,10 @@ def test_what_keeps_a_file_from_being_tried_is_named(tmp_path: Path, content: st
     assert ended.returncode == 2
     assert error in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_a_folder_where_nothing_can_be_created_is_named(tmp_path: Path) -> None:
+    (tmp_path / ".understudy").write_text("a file in its place")
+    ended = run("dev", directory=tmp_path)
+    assert (ended.returncode, "Traceback" in ended.stderr) == (2, False)
+    assert "The folder .understudy cannot be created here: File exists." in ended.stderr

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.configuration import load
 from gateway.configuration.loader import load_gateway
 from oauth import SettingError
 from oauth.settings import each_error, gathered_errors, setting_of
@@ -132,6 +133,13 @@ def test_the_mistakes_of_a_yaml_file_are_said_together_with_what_the_gateway_lac
     ]
     assert "bot.yaml:2:39: WhatsApp takes no argument 'pollng'" in str(raised.value)
     assert "bot.yaml:2:24: TELEGRAM_BOT_TOKEN is not set" in str(raised.value)
+
+
+def test_a_yaml_file_without_a_sound_agent_names_the_settings_of_the_gateway(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UNDERSTUDY_TURN_TRIES", "many")
+    Path("bot.yaml").write_text("agents: {a: {model: test, instrctions: hello}}\ninterfaces: {telegram: {}}\n")
+    with pytest.raises(SettingError, match=r"(?s)TURN_TRIES is malformed.*'instrctions' is not.*TELEGRAM_BOT_TOKEN is"):
+        load("bot.yaml")
 
 
 def test_a_mistake_in_a_setting_of_a_yaml_file_is_not_said_twice() -> None:
