@@ -158,11 +158,9 @@ class _Builder:
             routes[route.key] = route
         if default is None and sound:
             self._document.note(("routes",), "No route matches all other messages: add one that has only an agent.")
-        made = {key: route for key, route in routes.items() if route.agent is not _NOBODY}
-        return (
-            default if default is not _NOBODY else None,
-            [route for key, route in made.items() if any(key)],
-        )
+        if default is _NOBODY:
+            default = None
+        return default, [route for key, route in routes.items() if any(key) and route.agent is not _NOBODY]
 
     def _leads(self) -> list[str]:
         """Return the names of the agents that no other agent asks."""

@@ -21,8 +21,9 @@ from oauth.store.installations import InstallationStore
 from oauth.store.rotation import check_keys
 
 MEGABYTE = 2**20  # bytes
-Channels = Sequence[tuple[Interface, BotProfile]]
 LITTLE_ROOM, NO_ROOM = 1000 * MEGABYTE, 100 * MEGABYTE
+
+Channels = Sequence[tuple[Interface, BotProfile]]
 
 
 async def check_storage(

@@ -175,3 +175,18 @@ def test_a_yaml_file_without_channels_names_what_each_channel_lacks(monkeypatch:
     first, *lines = str(raised.value).splitlines()
     assert first == "3 mistakes:"
     assert [line.split()[1] for line in lines] == ["SLACK_APP_TOKEN", "TWILIO_AUTH_TOKEN", "TWILIO_WHATSAPP_FROM"]
+
+
+def test_a_route_to_an_agent_with_a_mistake_hides_nothing_that_the_gateway_lacks() -> None:
+    Path("bot.yaml").write_text(
+        "agents: {a: {model: test, toolkits: [gmail]}, b: {model: test, instrctions: hello}}\n"
+        "interfaces: {web: {}}\n"
+        "routes: [{agent: a}, {agent: b, command: /b}]\n"
+    )
+    with pytest.raises(SettingError) as raised:
+        load_gateway("bot.yaml")
+    text = str(raised.value)
+    assert "GOOGLE_CLIENT_ID is not set" in text
+    assert "UNDERSTUDY_SECRET_KEY is not set" in text
+    assert "'instrctions' is not a known key here" in text
+    assert text.startswith("4 errors:")
