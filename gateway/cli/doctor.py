@@ -9,7 +9,7 @@ from rich.text import Text
 
 from gateway.channels.diagnosis import Finding, Mark
 from gateway.cli.options import LOOPBACK, AsJson, Host, Port
-from gateway.cli.terminal import print_json
+from gateway.cli.terminal import console, print_json
 
 COLORS = {Mark.OK: "green", Mark.WARNING: "yellow", Mark.PROBLEM: "bold red"}
 
@@ -30,9 +30,10 @@ def doctor(
 
     The exit status is 1 if there is a problem.
     """
-    from gateway.doctor import examine, has_problem, load_set_up  # imported here, because the import takes a moment
+    with console.status("Trying the settings…"):  # only in a terminal
+        from gateway.doctor import examine, has_problem, load_set_up  # imported here, because the import takes a moment
 
-    findings = asyncio.run(examine(load_set_up(target), asks_model=model, listens=(host, port)))
+        findings = asyncio.run(examine(load_set_up(target), asks_model=model, listens=(host, port)))
     if as_json:
         print_json(findings)
     else:
@@ -42,9 +43,9 @@ def doctor(
 
 def _print(findings: list[Finding]) -> None:
     width = max(len(finding.subject) for finding in findings)
-    console = Console(highlight=False)
+    output = Console(highlight=False)
     for finding in findings:
         line = Text.assemble(
             (f"{finding.mark:<8}", COLORS[finding.mark]), f" {finding.subject:<{width}}  {finding.text}"
         )
-        console.print(line, soft_wrap=True)
+        output.print(line, soft_wrap=True)

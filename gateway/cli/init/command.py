@@ -12,7 +12,7 @@ from gateway.cli.init.files import ACCESS, MODEL, code_of, settings_of, slack_ma
 from gateway.cli.init.plan import Choices
 from gateway.cli.slack import CHANNEL as SLACK
 from gateway.cli.slack import NEW_APP
-from gateway.cli.terminal import say
+from gateway.cli.terminal import console, say
 from oauth import SettingError
 
 MANIFEST = "slack-manifest.json"
@@ -48,8 +48,11 @@ def init(
     if manifest is not None:
         _check_free(manifest, force=force, asks=not yes)
     code = code_of(plan)
-    settings, obstacles = settings_of(plan, code)
-    texts = {plan.file: code} | ({manifest: slack_manifest(plan, code)} if manifest is not None else {})
+    texts = {plan.file: code}
+    with console.status("Looking for the settings…"):  # only in a terminal
+        settings, obstacles = settings_of(plan, code)
+        if manifest is not None:
+            texts[manifest] = slack_manifest(plan, code)
     empty = add_settings(settings)
     for path, text in texts.items():
         _write(path, text)
