@@ -40,17 +40,18 @@ class _Server(uvicorn.Server):
         return nullcontext()
 
 
-def serve(gateway: Gateway, host: str, port: int, on_ready: Callable[[], None]) -> None:
+def serve(gateway: Gateway, listener: socket.socket, on_ready: Callable[[], None]) -> None:
     """Serve a gateway until SIGINT or SIGTERM, and shut down cleanly.
 
     Args:
+        listener: the socket that `listen` returns.
         on_ready: called when the gateway has started.
 
     Raises:
-        SettingError: if a setting is rejected at the start, or the gateway cannot listen on the port.
+        SettingError: if a setting is rejected at the start.
     """
     sys.setswitchinterval(SWITCH_INTERVAL)
-    asyncio.run(_abandoning_tasks(_serve(gateway, listen(host, port), on_ready)))
+    asyncio.run(_abandoning_tasks(_serve(gateway, listener, on_ready)))
     _abandon_threads()
 
 

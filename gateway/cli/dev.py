@@ -31,7 +31,7 @@ def dev(
 ) -> None:
     """Chat with an agent on this machine, in windows of several people. The demonstration agent needs no account."""
     configure_logging()
-    from gateway.app.server import serve  # imported here, because the import takes a second
+    from gateway.app.server import listen, serve  # imported here, because the import takes a second
 
     try:
         DEV_DIRECTORY.mkdir(exist_ok=True)
@@ -59,7 +59,7 @@ def dev(
         for line in lines:
             say(f"  {line}")
 
-    serve(gateway, LOOPBACK, port, announce)
+    serve(gateway, listen(LOOPBACK, port), announce)
     say("Stopped.")
 
 

@@ -11,7 +11,7 @@ from gateway.cli.options import LOOPBACK, Channel, ConversationId, Host, Port, T
 from gateway.cli.terminal import say
 from gateway.logs import configure_logging
 from oauth import SettingError
-from oauth.settings import LOOPBACK_HOSTS
+from oauth.settings import LOOPBACK_HOSTS, all_errors, going_on
 from toolkits import Conversation
 
 REACHED_AS_LOCALHOST = LOOPBACK_HOSTS | {"0.0.0.0", "::"}  # noqa: S104 - an operator may listen on every address
@@ -24,11 +24,14 @@ def serve(
 ) -> None:
     """Serve a gateway: accept the messages of its channels and, on SQLite, answer them."""
     configure_logging()
-    from gateway.app.server import postpone_collections
+    from gateway.app.server import listen, postpone_collections
     from gateway.app.server import serve as serve_gateway
 
     postpone_collections()
-    gateway = _load(target)
+    with all_errors():
+        with going_on():
+            listener = listen(host, port)
+        gateway = _load(target)
     if "web" in gateway.interfaces:
         raise SettingError(
             f"{target} has the web chat among its interfaces. The web chat runs only in `understudy dev`, because it "
@@ -50,7 +53,7 @@ def serve(
         if gateway.needs_workers:
             say(f"  Messages are stored here and answered by workers: start one with `understudy worker {target}`.")
 
-    serve_gateway(gateway, host, port, announce)
+    serve_gateway(gateway, listener, announce)
     say("Stopped.")
 
 

@@ -14,6 +14,7 @@ from peers.telegram.server import BOT_TOKEN, TelegramServer
 from starlette.responses import PlainTextResponse
 from support.set_up import accept_slack_token
 
+from gateway.app.server import listen
 from gateway.channels.diagnosis import Mark
 from gateway.configuration.loader import load_gateway
 from gateway.doctor import examine, load_set_up
@@ -156,9 +157,9 @@ WRONG = {
     "a database that others read": Wrong("Other users of this machine can read understudy.db", do=open_database_file,
         mark=Mark.WARNING, stops=False),
     "a PostgreSQL that does not answer": Wrong("which cannot be used", {"UNDERSTUDY_DATABASE_URL": NO_DATABASE}),
-    "a port of another program": Wrong("Stop the program that listens there", stops=False,
+    "a port of another program": Wrong("Stop the program that listens there",
         listens=lambda place: ("127.0.0.1", int(place.telegram.url.rpartition(":")[2]))),
-    "a host of another machine": Wrong("No network interface of this machine", stops=False,
+    "a host of another machine": Wrong("No network interface of this machine",
         listens=lambda _: ("203.0.113.1", 8000)),
     "a wrong database beside a file that is not Python": Wrong("names a mysql database",
         {"UNDERSTUDY_DATABASE_URL": "mysql://h/understudy"}, {"bot.py": "gateway = (\n"}, stops="this is not Python"),
@@ -212,9 +213,16 @@ async def test_doctor_and_the_start_say_what_is_wrong(
         assert secret not in "\n".join(lines)
     if wrong.stops:
         with pytest.raises(SettingError) as raised:
-            async with load_gateway(wrong.target).lifespan():
-                pass
+            await start(wrong.target, listens)
         assert (wrong.said if wrong.stops is True else wrong.stops) in str(raised.value)
+
+
+async def start(target: str, listens: tuple[str, int] | None) -> None:
+    """Start a gateway, as `understudy serve` does, and stop it."""
+    if listens is not None:
+        listen(*listens).close()
+    async with load_gateway(target).lifespan():
+        pass
 
 
 async def test_a_key_that_opens_nothing_is_a_problem(environment: None, monkeypatch: pytest.MonkeyPatch) -> None:
