@@ -88,17 +88,18 @@ def _own_agent(target: str) -> tuple[Agent, list[str]]:
     with gathered_errors() as errors:
         found = load_target(target)
     wrong = each_error(errors)
-    if found is None:  # a YAML file without a setting of the gateway's own, or a file that can never be loaded
+    about_settings = [str(error) for error in wrong if setting_of(error) is not None]
+    if found is None or len(about_settings) < len(wrong):  # other mistakes, or only that no channel is set up
+        found = None
         with placeholders(), suppress(SettingError, CloneError):
             found = load_target(target)
     agent = found.agent if isinstance(found, Gateway) else found
-    has_mistakes = not all(map(setting_of, wrong))
-    if agent is None or has_mistakes or any(each.model == PLACEHOLDER for each in agent.team()):
+    if agent is None or any(each.model == PLACEHOLDER for each in agent.team()):
         raise_all(errors)
     assert agent is not None
     lines = [f"agent     {agent.name}, from {target}"]
-    if wrong:
-        lines += ["What needs a setting that is missing does not work here:", *map(str, wrong)]
+    if about_settings:
+        lines += ["What needs a setting that is missing does not work here:", *about_settings]
     return agent, lines
 
 

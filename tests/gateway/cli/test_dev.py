@@ -22,6 +22,7 @@ from toolkits.google import Gmail
 echo = FunctionModel(lambda messages, info: ModelResponse([TextPart(f"heard: {messages[-1].parts[-1].content}")]))
 """
 FILES = {
+    "agent.yaml": "agents: {a: {use: 'flow:answer'}}",
     "agent.py": f"{ECHO}\nagent = Agent(model=echo)",
     "gateway.py": f"{ECHO}\ngateway = Gateway(Agent(model=echo, toolkits=[Gmail(auth=GoogleAuth())]), [Slack()])",
     "flow.py": "async def answer(message):\n    return f'heard: {message.text}'",
@@ -54,7 +55,8 @@ def dev(directory: Path, file: str) -> Iterator[str]:
 
 @pytest.mark.parametrize("file", FILES)
 def test_people_chat_with_the_agent_of_a_file_without_the_settings_of_its_channels(tmp_path: Path, file: str) -> None:
-    (tmp_path / file).write_text(FILES[file])
+    for name in ("flow.py", file):  # the YAML file names the flow
+        (tmp_path / name).write_text(FILES[name])
     with dev(tmp_path, file) as address:
         for person in ("alice", "bob"):
             with httpx.Client(base_url=f"{address}/web/{person}", trust_env=False) as window:
@@ -72,6 +74,7 @@ def test_people_chat_with_the_agent_of_a_file_without_the_settings_of_its_channe
     [
         ("from gateway import Agent\nagent = Agent()", "UNDERSTUDY_MODEL is not set"),
         ("agents: {a: {}}\ninterfaces: {telegram: }", "UNDERSTUDY_MODEL is not set"),
+        ("agents: {a: {model: test, instrctions: hello}}", "bot.yaml:1:27: 'instrctions' is not a known key here"),
         ("agent = None", "has no Gateway and no Agent"),
         ("import nothing_like_that", "nothing_like_that"),
     ],
