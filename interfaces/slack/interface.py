@@ -64,7 +64,7 @@ from interfaces.slack.signature import SignatureCheck
 from interfaces.slack.workspaces import INSTALL_ADDRESS, REDIRECT_ADDRESS, ManyWorkspaces, OneWorkspace
 from interfaces.tasks import OwnedTasks
 from oauth import Identity, SettingError
-from oauth.settings import not_set
+from oauth.settings import WrongSetting, not_set
 from oauth.store.installations import InstallationStore
 from toolkits import Conversation, Message, QuotedMessage
 
@@ -352,10 +352,9 @@ class Slack(Interface):
                 return str((await client.auth_test())["user_id"])
         except DeliveryRefusedError as refusal:
             if str(refusal) in REJECTED_TOKEN:
-                raise SettingError(
-                    f"{self._variable('bot_token')} was rejected by Slack ({refusal}). Set it to the Bot User OAuth "
-                    "Token under OAuth & Permissions at https://api.slack.com/apps."
-                ) from None
+                advice = "Set it to the Bot User OAuth Token under OAuth & Permissions at https://api.slack.com/apps."
+                token = WrongSetting(self._variable("bot_token"), advice, is_missing=False)
+                raise SettingError(f"{token.name} was rejected by Slack ({refusal}). {advice}", token) from None
             log.warning("Slack did not return the bot's user id: %s", refusal)
         except (DeliveryError, ConnectionError) as error:
             log.warning("Slack could not be asked for the bot's user id: %s", describe(error))

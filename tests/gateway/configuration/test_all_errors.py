@@ -154,6 +154,7 @@ def test_errors_carry_the_names_of_the_settings_and_whether_they_are_missing(
     file: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TWILIO_WHATSAPP_FROM", "12")
+    monkeypatch.setenv("UNDERSTUDY_SECRET_KEY", "short")
     Path("bot.py").write_text(WHOLE)
     Path("bot.yaml").write_text(
         "agents: {a: {toolkits: [gmail]}}\ninterfaces: {slack: {}, telegram: {}, telegram.support: {}, whatsapp: {}}\n"
@@ -162,7 +163,7 @@ def test_errors_carry_the_names_of_the_settings_and_whether_they_are_missing(
         load_gateway(file)
     about = {setting.name: setting for setting in map(setting_of, each_error(errors)) if setting is not None}
     assert set(about) == {line.split()[0] for line in NAMED}
-    assert [name for name in about if not about[name].is_missing] == ["TWILIO_WHATSAPP_FROM"]
+    assert [name for name in about if not about[name].is_missing] == ["TWILIO_WHATSAPP_FROM", "UNDERSTUDY_SECRET_KEY"]
     assert about["SLACK_BOT_TOKEN"].advice.startswith("It is the Bot User OAuth Token (xoxb-…)")
 
 
